@@ -1,0 +1,169 @@
+"""API keys, their scopes, and the check of a request's signature.
+
+Written apart from any signer, from the vendor's description: the signed text is timestamp (ms), method and
+path without query; RSA keys sign with PSS over SHA-256 (MGF1 SHA-256, salt as long as the digest), Ed25519 keys
+sign the text itself. The algorithm follows from the registered public key.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+
+from connectors.kalshi.sandbox import errors
+from connectors.kalshi.sandbox.wire import NS_PER_MS
+
+KEY_HEADER = "KALSHI-ACCESS-KEY"
+TIMESTAMP_HEADER = "KALSHI-ACCESS-TIMESTAMP"
+SIGNATURE_HEADER = "KALSHI-ACCESS-SIGNATURE"
+
+# Recorded answers: 5 s either way is accepted, 30 s is not. The edge between them is an assumption.
+WINDOW_MS = 10_000
+SCOPES = frozenset(
+    {
+        "read",
+        "write",
+        "read::portfolio_balance",
+        "read::block_trade_accept",
+        "write::trade",
+        "write::transfer",
+        "write::fcm_risk",
+        "write::block_trade_accept",
+    }
+)
+FULL_SCOPES = ("read", "write")
+RSA_BITS = 2048
+_TIMESTAMP = re.compile(r"^[0-9]{1,16}$")
+
+PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """One registered key. `subaccount` is None when the key may act for all of them."""
+
+    key_id: str
+    name: str
+    public_key: PublicKey
+    scopes: tuple[str, ...] = FULL_SCOPES
+    subaccount: int | None = None
+
+    def allows(self, scope: str) -> bool:
+        """True when the key has `scope` or its parent (`write` covers `write::trade`)."""
+        return scope in self.scopes or scope.split("::", 1)[0] in self.scopes
+
+
+def generate_private_key(key_type: str) -> PrivateKey:
+    """A fresh private key; `key_type` is `rsa` or `ed25519`."""
+    if key_type == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+
+
+def private_pem(key: PrivateKey) -> str:
+    """PEM text as the venue hands it out: PKCS#1 for RSA, PKCS#8 for Ed25519 (vendor docs)."""
+    form = (
+        serialization.PrivateFormat.TraditionalOpenSSL
+        if isinstance(key, rsa.RSAPrivateKey)
+        else serialization.PrivateFormat.PKCS8
+    )
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
+def load_public_key(pem: str) -> PublicKey | None:
+    """The public key of `pem`, or None when it is not a usable RSA or Ed25519 key."""
+    try:
+        key = serialization.load_pem_public_key(pem.encode())
+    except ValueError:
+        return None
+    return key if isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey) else None
+
+
+def write_private_key(path: Path, key: PrivateKey) -> None:
+    """Write the PEM so that only its owner can read it, from the first byte on."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(private_pem(key))
+
+
+class KeyRing:
+    """The registered keys and the count of signatures that were refused."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, ApiKey] = {}
+        self.refused_signatures = 0
+
+    def add(self, key: ApiKey) -> None:
+        """Register `key`; a key with the same id is replaced."""
+        self._keys[key.key_id] = key
+
+    def remove(self, key_id: str) -> bool:
+        """Forget a key; False when it was not registered."""
+        return self._keys.pop(key_id, None) is not None
+
+    def keys(self) -> list[ApiKey]:
+        """All registered keys, oldest first."""
+        return list(self._keys.values())
+
+    def authenticate(self, headers: Mapping[str, str], method: str, path: str, now_ms: int) -> ApiKey:
+        """The key that signed this request.
+
+        `path` is the path from the root without query, `now_ms` the venue's clock. Raises `VenueRefusal` with
+        the recorded 401 body otherwise, and counts it.
+        """
+        try:
+            return self._authenticate(headers, method, path, now_ms)
+        except errors.VenueRefusal:
+            self.refused_signatures += 1
+            raise
+
+    def _authenticate(self, headers: Mapping[str, str], method: str, path: str, now_ms: int) -> ApiKey:
+        key_id, stamp, signature = (
+            _required(headers, KEY_HEADER, "key"),
+            _required(headers, TIMESTAMP_HEADER, "timestamp"),
+            _required(headers, SIGNATURE_HEADER, "signature"),
+        )
+        if not _TIMESTAMP.match(stamp) or abs(int(stamp) - now_ms) > WINDOW_MS:
+            raise errors.unauthorized("header_timestamp_expired")
+        key = self._keys.get(key_id)
+        if key is None:
+            raise errors.unauthorized(errors.AUTHENTICATION_ERROR, "NOT_FOUND")
+        if not signature_is_valid(key.public_key, signature, f"{stamp}{method.upper()}{path}"):
+            raise errors.unauthorized(errors.AUTHENTICATION_ERROR, "INCORRECT_API_KEY_SIGNATURE")
+        return key
+
+
+def signature_is_valid(key: PublicKey, signature: str, text: str) -> bool:
+    """True when `signature` (base64) is this key's signature of `text`."""
+    try:
+        raw = base64.b64decode(signature, validate=True)
+        if isinstance(key, rsa.RSAPublicKey):
+            scheme = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
+            key.verify(raw, text.encode(), scheme, hashes.SHA256())
+        else:
+            key.verify(raw, text.encode())
+    except (ValueError, InvalidSignature):
+        return False
+    return True
+
+
+def shown_ms(shown_ns: int) -> int:
+    """Nanoseconds as the milliseconds that a timestamp header carries."""
+    return shown_ns // NS_PER_MS
+
+
+def _required(headers: Mapping[str, str], name: str, word: str) -> str:
+    value = headers.get(name, "")
+    if not value:
+        raise errors.unauthorized(f"{word}_is_missing_from_headers")
+    return value

@@ -1,0 +1,104 @@
+"""Every refusal as the venue words it: a status and one of the documented or recorded body shapes.
+
+Three shapes plus one string (recorded answers): nested under `error`, flat, bare `msg`, and `{"error": "…"}`
+for too many requests. The `service` member that older recordings carry is gone from the venue.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+AUTHENTICATION_ERROR = "authentication_error"
+TOO_MANY_REQUESTS: dict[str, Any] = {"error": "too many requests"}
+
+# Code of a nested refusal -> HTTP status. Recorded answers: invalid_order, order_already_exists,
+# insufficient_balance, invalid_price, not_found. The others are third-party observations or, where the venue
+# has shown none (order_group_triggered, invalid_expiration, ...), assumptions.
+STATUS_OF_CODE: dict[str, int] = {
+    "invalid_order": 400,
+    "invalid_order_size": 400,
+    "invalid_parameters": 400,
+    "invalid_price": 400,
+    "insufficient_balance": 400,
+    "order_already_exists": 409,
+    "fill_or_kill_insufficient_resting_volume": 409,
+    "trading_is_paused": 409,
+    "exchange_is_paused": 409,
+    "market_closed": 409,
+    "market_not_found": 404,
+    "not_found": 404,
+    "order_side_mismatch": 400,
+    "order_ticker_mismatch": 400,
+    "order_id_and_client_order_id_mismatch": 400,
+    "order_group_triggered": 409,
+    "order_group_not_found": 404,
+    "deprecated_v1_order_endpoint": 410,
+    "forbidden": 403,
+    "internal_server_error": 500,
+    "service_unavailable": 503,
+}
+
+
+class VenueRefusal(Exception):  # noqa: N818 - it is an answer, not a fault of the program
+    """An answer other than success. The request layer writes `body` with `status` and nothing else happens."""
+
+    def __init__(self, status: int, body: dict[str, Any]) -> None:
+        """`status` is the HTTP status, `body` the JSON body exactly as sent."""
+        super().__init__(f"{status} {body}")
+        self.status = status
+        self.body = body
+
+
+def error_object(code: str, details: str | None = None, message: str | None = None) -> dict[str, Any]:
+    """The inner object `{code, message, details?}`; the message defaults to the code in plain words."""
+    inner: dict[str, Any] = {"code": code, "message": code.replace("_", " ") if message is None else message}
+    if details is not None:
+        inner["details"] = details
+    return inner
+
+
+def nested(code: str, details: str | None = None) -> VenueRefusal:
+    """Exchange refusal `{"error": {...}}` with the status that belongs to `code` (400 when none is listed).
+
+    A dynamic code (`user_not_found: <uuid>`) has its own status 400 and repeats itself as the message.
+    """
+    return VenueRefusal(STATUS_OF_CODE.get(code, 400), {"error": error_object(code, details)})
+
+
+def unauthorized(code: str, details: str | None = None) -> VenueRefusal:
+    """A 401 as recorded. The message of `authentication_error` is the code itself, unlike all others."""
+    message = code if code == AUTHENTICATION_ERROR else None
+    return VenueRefusal(401, {"error": error_object(code, details, message)})
+
+
+def bad_request(details: str) -> VenueRefusal:
+    """A body that does not decode: the flat shape (recorded answer)."""
+    return VenueRefusal(400, error_object("bad_request", details))
+
+
+def bad_query(operation: str, field: str, tag: str) -> VenueRefusal:
+    """A query that fails validation: the bare shape (recorded answer for `limit` above its maximum)."""
+    text = (
+        f"Parameter validation failed for {operation}: Key: '{operation}Params.{field}' "
+        f"Error:Field validation for '{field}' failed on the '{tag}' tag"
+    )
+    return VenueRefusal(400, {"msg": text})
+
+
+def legacy_order_write() -> VenueRefusal:
+    """Answer to every write of the first order interface (third-party observations)."""
+    return VenueRefusal(
+        410,
+        {
+            "error": {
+                "code": "deprecated_v1_order_endpoint",
+                "message": "Please switch to the V2 endpoints",
+                "details": "https://docs.kalshi.com/api-reference/orders/create-order-v2",
+            }
+        },
+    )
+
+
+def too_many_requests() -> VenueRefusal:
+    """The 429, without any header that says when to come back (vendor docs)."""
+    return VenueRefusal(429, dict(TOO_MANY_REQUESTS))

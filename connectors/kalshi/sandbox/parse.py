@@ -1,0 +1,211 @@
+"""Requests from outside: JSON bodies and queries, read field by field, refused in the venue's words.
+
+Wrong JSON types answer the flat `bad_request` (recorded answer), missing or undocumented values the nested
+`invalid_parameters`, query values out of range the bare `msg` (recorded answer).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from connectors.kalshi.sandbox import errors, wire
+
+T = TypeVar("T")
+
+_GO_NAMES = ((bool, "bool"), (int, "number"), (float, "number"), (str, "string"), (list, "array"), (dict, "object"))
+
+
+def go_type(value: object) -> str:
+    """The JSON kind of `value` as the venue's decoder names it."""
+    return next((name for kind, name in _GO_NAMES if isinstance(value, kind)), "null")
+
+
+class Body:
+    """One decoded JSON object; `struct` is the request type named in decode errors."""
+
+    def __init__(self, values: Mapping[str, Any], struct: str) -> None:
+        """`values` is the object itself; use `decode_body` for raw bytes."""
+        self._values = values
+        self._struct = struct
+
+    def has(self, name: str) -> bool:
+        """True when the member is present and not null."""
+        return self._values.get(name) is not None
+
+    def text(self, name: str) -> str | None:
+        """A string member, or None when absent. Raises `VenueRefusal` on another type."""
+        value = self._values.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        raise self._wrong_type(name, value, "string")
+
+    def required_text(self, name: str) -> str:
+        """A string member that must be there and not be empty."""
+        value = self.text(name)
+        if not value:
+            raise errors.nested("invalid_parameters")
+        return value
+
+    def choice(self, name: str, choices: Mapping[str, T]) -> T:
+        """A required string out of a closed list, as what it stands for."""
+        value = self.required_text(name)
+        if value not in choices:
+            raise errors.nested("invalid_parameters")
+        return choices[value]
+
+    def integer(self, name: str) -> int | None:
+        """A whole number, or None when absent. Raises `VenueRefusal` on another type."""
+        value = self._values.get(name)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        raise self._wrong_type(name, value, "int64")
+
+    def flag(self, name: str) -> bool:
+        """A boolean, false when absent."""
+        value = self._values.get(name)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        raise self._wrong_type(name, value, "bool")
+
+    def decimal(self, name: str, decimals: int) -> int | None:
+        """A decimal string as an integer of 10^-decimals; None when absent, `invalid_parameters` when malformed."""
+        value = self.text(name)
+        if value is None:
+            return None
+        parsed = wire.parse_decimal(value, decimals)
+        if parsed is None:
+            raise errors.nested("invalid_parameters")
+        return parsed
+
+    def texts(self, name: str) -> list[str] | None:
+        """An array of strings, or None when absent."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list):
+            raise self._wrong_type(name, value, "[]string")
+        for item in value:
+            if not isinstance(item, str):
+                raise self._wrong_type(name, item, "string")
+        return value
+
+    def objects(self, name: str, struct: str) -> list[Body]:
+        """A required array of objects, each named `struct` in its own decode errors."""
+        value = self._values.get(name)
+        if value is None:
+            raise errors.nested("invalid_parameters")
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self._wrong_type(name, value, f"[]{struct}")
+        return [Body(item, struct) for item in value]
+
+    def _wrong_type(self, name: str, value: object, wanted: str) -> errors.VenueRefusal:
+        return errors.bad_request(
+            f"json: cannot unmarshal {go_type(value)} into Go struct field {self._struct}.{name} of type {wanted}"
+        )
+
+
+def decode_body(raw: bytes, struct: str) -> Body:
+    """The request body as an object. Raises `VenueRefusal` (flat `bad_request`) when it is not one."""
+    try:
+        values = msgspec.json.decode(raw or b"{}")
+    except msgspec.DecodeError as error:
+        raise errors.bad_request(f"json: {error}") from error
+    if not isinstance(values, dict):
+        raise errors.bad_request(f"json: cannot unmarshal {go_type(values)} into Go value of type {struct}")
+    return Body(values, struct)
+
+
+class Query:
+    """The query of one GET; `operation` is the name that validation errors carry."""
+
+    def __init__(self, values: Mapping[str, str], operation: str) -> None:
+        """`values` maps names to the first value of each."""
+        self._values = values
+        self._operation = operation
+
+    def text(self, name: str) -> str | None:
+        """A value, or None when absent or empty."""
+        return self._values.get(name) or None
+
+    def names(self, name: str, most: int = 1000) -> frozenset[str] | None:
+        """A comma-separated list, or None when absent. More than `most` entries are refused."""
+        value = self.text(name)
+        if value is None:
+            return None
+        found = frozenset(part for part in value.split(",") if part)
+        if len(found) > most:
+            raise errors.bad_query(self._operation, _go_field(name), "max")
+        return found
+
+    def integer(self, name: str) -> int | None:
+        """A whole number, or None when absent."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            return int(value)
+        except ValueError:
+            raise errors.bad_query(self._operation, _go_field(name), "number") from None
+
+    def required_integer(self, name: str) -> int:
+        """A whole number that must be there."""
+        value = self.integer(name)
+        if value is None:
+            raise errors.bad_query(self._operation, _go_field(name), "required")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """A boolean, false when absent."""
+        return (self.text(name) or "").lower() in {"true", "1"}
+
+    def choice(self, name: str, choices: Sequence[str]) -> str | None:
+        """One of `choices`, or None when absent."""
+        value = self.text(name)
+        if value is not None and value not in choices:
+            raise errors.bad_query(self._operation, _go_field(name), "oneof")
+        return value
+
+    def limit(self, default: int, most: int) -> int:
+        """The page size. Above `most` is refused, not clamped (recorded answer); 0 means the default."""
+        value = self.integer("limit") or default
+        if value > most:
+            raise errors.bad_query(self._operation, "Limit", "lte")
+        if value < 0:
+            raise errors.bad_query(self._operation, "Limit", "gte")
+        return value
+
+    def page(self, items: Sequence[T], key: Callable[[T], int], limit: int) -> tuple[list[T], str]:
+        """The page of `items` that the query's cursor asks for, and the cursor of the next.
+
+        `items` are sorted by `key` from high to low and keys are unique. The cursor is empty on the last page;
+        one that cannot be read gives the first page (recorded answers).
+        """
+        before = decode_cursor(self._values.get("cursor", ""))
+        rest = items if before is None else [item for item in items if key(item) < before]
+        shown = list(rest[:limit])
+        more = len(rest) > limit
+        return shown, encode_cursor(key(shown[-1])) if more and shown else ""
+
+
+def encode_cursor(key: int) -> str:
+    """An opaque cursor that continues below `key`."""
+    return base64.urlsafe_b64encode(f"k1:{key}".encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> int | None:
+    """The key inside a cursor, or None for anything that is not one of ours."""
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError):
+        return None
+    prefix, _, key = text.partition(":")
+    return int(key) if prefix == "k1" and key.removeprefix("-").isdigit() else None
+
+
+def _go_field(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))

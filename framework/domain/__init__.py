@@ -1,0 +1,1 @@
+"""What Tidegate speaks: instruments, events, orders, intents, ports and errors. Imports nothing else of ours."""

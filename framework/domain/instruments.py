@@ -1,0 +1,165 @@
+"""Instruments: what is traded, on which grid, at what cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from typing import NewType
+
+import msgspec
+
+from framework.domain.numbers import Money, Price, Size, format_scaled, parse_scaled, to_decimal
+
+InstrumentId = NewType("InstrumentId", str)
+"""`venue:symbol`, for example `kalshi:KXTIDE-26NOV21-B25`. `venue` is the connector's name in the configuration."""
+
+
+class InstrumentKind(Enum):
+    """What a contract is; decides collateral, complement and settlement."""
+
+    BINARY = "binary"
+    """Pays one unit of the quote currency, a part of it, or nothing; prices lie strictly inside (0, 1)."""
+    SPOT = "spot"
+    PERPETUAL = "perpetual"
+
+
+class InstrumentStatus(Enum):
+    """Where an instrument is in its life. Orders are accepted in ACTIVE only."""
+
+    UNOPENED = "unopened"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    CLOSED = "closed"
+    SETTLED = "settled"
+
+
+class FeeModel(Enum):
+    """How a fee follows from price and size."""
+
+    PROPORTIONAL = "proportional"
+    """rate x price x size."""
+    QUADRATIC = "quadratic"
+    """rate x price x (1 - price) x size: binary markets."""
+
+
+class FeeSchedule(msgspec.Struct, frozen=True, gc=False):
+    """Rates of an instrument. Rates are exact decimals as text (`"0.07"`), so that they survive serialisation."""
+
+    model: FeeModel = FeeModel.PROPORTIONAL
+    taker_rate: str = "0"
+    maker_rate: str = "0"
+
+
+class TickBand(msgspec.Struct, frozen=True, gc=False):
+    """Prices from `start` to `end` (both included) lie on multiples of `step` counted from `start`."""
+
+    start: Price
+    end: Price
+    step: Price
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """One tradable contract. Immutable: a change of status or grid is a new `Instrument`.
+
+    `tick_bands` are in ascending order without gaps. `lot` is the granularity of sizes, `size_min` the smallest
+    order, `notional_min` the smallest order value (0 = none). `close_ns` and `settle_ns` are wall times
+    (0 = none). `shard` is the venue's own partition of its engine, if it has any.
+    """
+
+    id: InstrumentId
+    venue: str
+    symbol: str
+    kind: InstrumentKind
+    price_decimals: int
+    size_decimals: int
+    tick_bands: tuple[TickBand, ...]
+    lot: Size = Size(1)
+    size_min: Size = Size(1)
+    notional_min: Money = Money(0)
+    base_currency: str = ""
+    quote_currency: str = "USD"
+    fees: FeeSchedule = FeeSchedule()
+    status: InstrumentStatus = InstrumentStatus.ACTIVE
+    close_ns: int = 0
+    settle_ns: int = 0
+    shard: int = 0
+
+    @property
+    def money_decimals(self) -> int:
+        """Decimals of `Money` amounts of this instrument."""
+        return self.price_decimals + self.size_decimals
+
+    @property
+    def unit(self) -> Price:
+        """The price 1 as a scaled integer: what the winning side of a binary contract is paid."""
+        return Price(10**self.price_decimals)
+
+    def price(self, value: str | int | Decimal) -> Price:
+        """An exact price from a decimal. Raises `ValueError` on too many digits; the grid is not checked."""
+        return Price(parse_scaled(value, self.price_decimals, field=f"{self.id} price"))
+
+    def size(self, value: str | int | Decimal) -> Size:
+        """An exact size from a decimal number of contracts: `size(10)` is ten contracts."""
+        return Size(parse_scaled(value, self.size_decimals, field=f"{self.id} size"))
+
+    def price_text(self, price: Price) -> str:
+        """The price with all its decimals."""
+        return format_scaled(price, self.price_decimals)
+
+    def size_text(self, size: Size) -> str:
+        """The size with all its decimals."""
+        return format_scaled(size, self.size_decimals)
+
+    def money(self, amount: Money) -> Decimal:
+        """An amount as an exact decimal in the quote currency."""
+        return to_decimal(amount, self.money_decimals)
+
+    def complement_price(self, price: Price) -> Price:
+        """The NO price of a YES price and the reverse. Raises `ValueError` unless the instrument is binary."""
+        if self.kind is not InstrumentKind.BINARY:
+            raise ValueError(f"{self.id}: only binary instruments have a complement, this one is {self.kind.value}")
+        return Price(self.unit - price)
+
+    def is_on_grid(self, price: Price) -> bool:
+        """Whether `price` is a price at which an order may rest."""
+        if self.kind is InstrumentKind.BINARY and not 0 < price < self.unit:
+            return False
+        return price > 0 and any(
+            band.start <= price <= band.end and (price - band.start) % band.step == 0 for band in self.tick_bands
+        )
+
+    def tick_at(self, price: Price) -> Price:
+        """The grid's step around `price`; the finer one where two bands meet."""
+        steps = [band.step for band in self.tick_bands if band.start <= price <= band.end]
+        if not steps:
+            raise ValueError(f"{self.id}: price {self.price_text(price)} lies outside every tick band")
+        return min(steps)
+
+    @property
+    def price_max(self) -> Price:
+        """The highest price inside the grid's outer bounds."""
+        end = self.tick_bands[-1].end
+        return Price(min(end, self.unit - 1)) if self.kind is InstrumentKind.BINARY else end
+
+    def round_down(self, price: Price) -> Price:
+        """The highest grid price at or below `price`: use it for bids. Raises `ValueError` below the grid."""
+        for band in reversed(self.tick_bands):
+            top = min(price, band.end, self.price_max)
+            floor = Price(top - (top - band.start) % band.step)
+            if floor >= band.start and self.is_on_grid(floor):
+                return floor
+        raise ValueError(f"{self.id}: no grid price at or below {self.price_text(price)}")
+
+    def round_up(self, price: Price) -> Price:
+        """The lowest grid price at or above `price`: use it for asks. Raises `ValueError` above the grid."""
+        for band in self.tick_bands:
+            bottom = max(price, band.start, 1)
+            ceiling = Price(bottom + (band.start - bottom) % band.step)
+            if ceiling <= band.end and self.is_on_grid(ceiling):
+                return ceiling
+        raise ValueError(f"{self.id}: no grid price at or above {self.price_text(price)}")
+
+
+def instrument_id(venue: str, symbol: str) -> InstrumentId:
+    """The identifier of `symbol` on `venue`."""
+    return InstrumentId(f"{venue}:{symbol}")

@@ -1,0 +1,52 @@
+"""Intents: what a strategy wants. An intent is judged by the gate at once; only an approved one goes further."""
+
+from __future__ import annotations
+
+import msgspec
+
+from framework.domain.instruments import InstrumentId
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Side, TimeInForce
+
+
+class NewOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """Ask for a new limit order. `expires_ns` is a wall time (0 = none); `deadline_ns`: not sent later than this
+    wall time (0 = none), because a late order is worse than none."""
+
+    strategy: str
+    instrument: InstrumentId
+    side: Side
+    price: Price
+    size: Size
+    time_in_force: TimeInForce = TimeInForce.GOOD_TILL_CANCELLED
+    post_only: bool = False
+    reduce_only: bool = False
+    expires_ns: int = 0
+    deadline_ns: int = 0
+
+
+class AmendOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """Change price and total size of an own order in place. `size` is the new total, filled part included."""
+
+    strategy: str
+    client_order_id: str
+    price: Price
+    size: Size
+    deadline_ns: int = 0
+
+
+class CancelOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """End one own order. Cancels are never held back by a limit."""
+
+    strategy: str
+    client_order_id: str
+
+
+class CancelAll(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """End every order of the account at `venue`, also those that are not ours: the operator's and the shutdown's."""
+
+    strategy: str
+    venue: str
+
+
+Intent = NewOrder | AmendOrder | CancelOrder | CancelAll

@@ -1,0 +1,132 @@
+"""Orders: their words (side, time in force, status) and what is known of one."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from framework.domain.instruments import InstrumentId
+from framework.domain.numbers import Money, Price, Size
+
+
+class Side(Enum):
+    """BUY is a bid, SELL an ask. On a binary market both speak of YES: buying NO at q is selling YES at 1 - q."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def opposite(self) -> Side:
+        """The other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+    @property
+    def sign(self) -> int:
+        """+1 for BUY, -1 for SELL."""
+        return 1 if self is Side.BUY else -1
+
+
+class Outcome(Enum):
+    """The two contracts of a binary market."""
+
+    YES = "yes"
+    NO = "no"
+
+
+class TimeInForce(Enum):
+    """How long an order may rest."""
+
+    GOOD_TILL_CANCELLED = "gtc"
+    IMMEDIATE_OR_CANCEL = "ioc"
+    FILL_OR_KILL = "fok"
+
+
+class OrderStatus(Enum):
+    """What is known of an order. The allowed steps between these are one table: `framework.state.transitions`."""
+
+    RECORDED = "recorded"
+    """Approved and in the journal; no byte of it has left."""
+    SENT = "sent"
+    """Bytes may have left; no answer yet."""
+    WORKING = "working"
+    """The venue has it and it may trade."""
+    PARTIALLY_FILLED = "partially_filled"
+    CANCEL_REQUESTED = "cancel_requested"
+    AMEND_REQUESTED = "amend_requested"
+    UNKNOWN = "unknown"
+    """The venue may or may not have it. Only evidence of the venue ends this; exposure stays reserved."""
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    """Refused by the venue, or never sent."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the order can no longer trade (late fills are booked all the same)."""
+        return self in _FINAL
+
+    @property
+    def is_at_venue(self) -> bool:
+        """Whether the venue is known to hold it."""
+        return self in _AT_VENUE
+
+
+_FINAL = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
+_AT_VENUE = frozenset(
+    {
+        OrderStatus.WORKING,
+        OrderStatus.PARTIALLY_FILLED,
+        OrderStatus.CANCEL_REQUESTED,
+        OrderStatus.AMEND_REQUESTED,
+    }
+)
+
+
+class Order(msgspec.Struct, kw_only=True):
+    """One order as far as it is known. Only `framework.state` changes it; everybody else reads.
+
+    `size` is the total that may trade (filled part included), `filled` the sum of its distinct fills.
+    `amend_price` and `amend_size` are what an unanswered amend asks for (exposure counts the worse of both).
+    """
+
+    client_order_id: str
+    venue: str
+    strategy: str
+    instrument: InstrumentId
+    side: Side
+    price: Price
+    size: Size
+    time_in_force: TimeInForce = TimeInForce.GOOD_TILL_CANCELLED
+    post_only: bool = False
+    reduce_only: bool = False
+    expires_ns: int = 0
+    status: OrderStatus = OrderStatus.RECORDED
+    filled: Size = Size(0)
+    fees: Money = Money(0)
+    venue_order_id: str = ""
+    created_ns: int = 0
+    updated_ns: int = 0
+    reason: str = ""
+    cancel_wanted: bool = False
+    amend_price: Price | None = None
+    amend_size: Size | None = None
+
+    @property
+    def remaining(self) -> Size:
+        """What may still trade: never negative, 0 once final."""
+        return Size(0) if self.status.is_final else Size(max(self.size - self.filled, 0))
+
+    @property
+    def remaining_worst(self) -> Size:
+        """The most that may still trade if an unanswered amend succeeds or fails."""
+        if self.status.is_final:
+            return Size(0)
+        size = self.size if self.amend_size is None else max(self.size, self.amend_size)
+        return Size(max(size - self.filled, 0))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still trade, as far as is known."""
+        return not self.status.is_final

@@ -1,0 +1,441 @@
+"""Seams: everything the core needs from outside, as Protocols.
+
+A live daemon, a replay and a simulation differ only in what is plugged in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from framework.domain.events import Event, Fill, OrderSnapshot, PositionReport, TradingState
+from framework.domain.instruments import Instrument, InstrumentId
+from framework.domain.intents import AmendOrder, Intent, NewOrder
+from framework.domain.limits import RateLimits, RequestKind
+from framework.domain.numbers import Money, Price, Size
+from framework.domain.orders import Order, Side
+from framework.domain.refusals import Refusal
+from framework.domain.tickets import Approved, Signed, Verdict
+
+
+class Clock(Protocol):
+    """Where time comes from. Nothing outside `framework.runtime` reads a clock in another way."""
+
+    def now_ns(self) -> int:
+        """Wall time: nanoseconds since the Unix epoch. May step backwards."""
+        ...
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since an arbitrary start; never runs backwards."""
+        ...
+
+
+class Rng(Protocol):
+    """Where randomness comes from: seeded in simulations, seeded from the system when live."""
+
+    def random(self) -> float:
+        """A float in [0.0, 1.0)."""
+        ...
+
+    def randbytes(self, n: int, /) -> bytes:
+        """`n` random bytes."""
+        ...
+
+
+class BookView(Protocol):
+    """What strategies and checks may see of a book. Prices and sizes are scaled integers."""
+
+    @property
+    def instrument(self) -> InstrumentId:
+        """Whose book it is."""
+        ...
+
+    @property
+    def bid(self) -> Price | None:
+        """Best bid, or None when nobody bids."""
+        ...
+
+    @property
+    def ask(self) -> Price | None:
+        """Best ask, or None when nobody offers."""
+        ...
+
+    @property
+    def bid_size(self) -> Size:
+        """Size at the best bid (0 = none)."""
+        ...
+
+    @property
+    def ask_size(self) -> Size:
+        """Size at the best ask (0 = none)."""
+        ...
+
+    @property
+    def is_fresh(self) -> bool:
+        """Proved complete: a snapshot came and nothing was missed since. Age is a question of its own."""
+        ...
+
+    @property
+    def is_two_sided(self) -> bool:
+        """Both sides are there and not crossed."""
+        ...
+
+    @property
+    def mid_twice(self) -> int | None:
+        """Bid plus ask, which is twice the mid price without rounding; None unless two-sided."""
+        ...
+
+    @property
+    def microprice(self) -> Price | None:
+        """The mid weighted by the opposite side's best size, rounded to the nearest integer; None unless two-sided."""
+        ...
+
+    @property
+    def ts_venue(self) -> int:
+        """Venue time of the last change (0 = never)."""
+        ...
+
+    @property
+    def stale_reason(self) -> str:
+        """Why it is not fresh; empty when it is."""
+        ...
+
+    def age_ns(self, now_ns: int) -> int:
+        """Nanoseconds since the stream of this book last proved alive."""
+        ...
+
+    def depth(self, side: Side, levels: int) -> Sequence[tuple[Price, Size]]:
+        """The best `levels` levels of a side, best first."""
+        ...
+
+
+class ExposureView(Protocol):
+    """Position and what could come on top of it in the worst case, for an account or for one strategy."""
+
+    @property
+    def position(self) -> Size:
+        """Signed: long > 0."""
+        ...
+
+    @property
+    def open_buy(self) -> Size:
+        """Everything that could still be bought: working, in-flight and unknown orders, worst case of amends."""
+        ...
+
+    @property
+    def open_sell(self) -> Size:
+        """Everything that could still be sold."""
+        ...
+
+    @property
+    def open_orders(self) -> int:
+        """Orders that have not ended."""
+        ...
+
+
+class PositionView(Protocol):
+    """A position with its profit and loss, from fills and fees alone."""
+
+    @property
+    def size(self) -> Size:
+        """Signed: long > 0."""
+        ...
+
+    @property
+    def cost(self) -> Money:
+        """What the open position cost (signed like the size); average price = cost / size."""
+        ...
+
+    @property
+    def realised(self) -> Money:
+        """Realised profit before fees."""
+        ...
+
+    @property
+    def fees(self) -> Money:
+        """Fees paid."""
+        ...
+
+
+class BudgetView(Protocol):
+    """What the venue's rate limits leave. Times are the kernel's."""
+
+    def available(self, kind: RequestKind) -> int:
+        """How many requests of `kind` could be approved now."""
+        ...
+
+    def wait_ns(self, kind: RequestKind) -> int:
+        """Nanoseconds until one request of `kind` could be approved; 0 = now."""
+        ...
+
+
+class RiskView(Protocol):
+    """Everything a check may look at. Reading it changes nothing."""
+
+    @property
+    def now_ns(self) -> int:
+        """The kernel's wall time of this step."""
+        ...
+
+    def instrument(self, instrument: InstrumentId, /) -> Instrument | None:
+        """The instrument, or None when no connector defined it."""
+        ...
+
+    def book(self, instrument: InstrumentId, /) -> BookView | None:
+        """The book, or None when none was ever received."""
+        ...
+
+    def order(self, client_order_id: str, /) -> Order | None:
+        """The order, or None."""
+        ...
+
+    def exposure(self, instrument: InstrumentId, /) -> ExposureView:
+        """The whole account's exposure in an instrument."""
+        ...
+
+    def strategy_exposure(self, strategy: str, instrument: InstrumentId, /) -> ExposureView:
+        """One strategy's exposure in an instrument."""
+        ...
+
+    def open_orders(self, *, strategy: str = "", venue: str = "") -> int:
+        """Orders that have not ended, of a strategy or a venue or all."""
+        ...
+
+    def trading_state(self, *, strategy: str, instrument: InstrumentId, venue: str) -> TradingState:
+        """The strictest state of all scopes that apply."""
+        ...
+
+    def is_connected(self, venue: str, /) -> bool:
+        """Whether the venue's connector is up."""
+        ...
+
+    def budget(self, venue: str, /) -> BudgetView | None:
+        """The venue's budget, or None when its limits are not known yet."""
+        ...
+
+
+class Proposal(Protocol):
+    """An intent in the form that checks judge: new orders and amends look alike.
+
+    `size` is the total that may trade if it is approved, `open_size` the part not yet filled, `increase` how much
+    more could trade than before (a new order: all of it; an amend: the growth, never negative).
+    """
+
+    @property
+    def intent(self) -> NewOrder | AmendOrder:
+        """The intent itself."""
+        ...
+
+    @property
+    def strategy(self) -> str:
+        """Who asks."""
+        ...
+
+    @property
+    def instrument(self) -> Instrument:
+        """On what."""
+        ...
+
+    @property
+    def side(self) -> Side:
+        """BUY or SELL."""
+        ...
+
+    @property
+    def price(self) -> Price:
+        """Limit price."""
+        ...
+
+    @property
+    def open_size(self) -> Size:
+        """What could trade after it."""
+        ...
+
+    @property
+    def increase(self) -> Size:
+        """How much more could trade than before it."""
+        ...
+
+    @property
+    def order(self) -> Order | None:
+        """The order that an amend changes; None for a new one."""
+        ...
+
+    @property
+    def is_reducing(self) -> bool:
+        """Whether it can only shrink the strategy's and the account's position, whatever else fills first."""
+        ...
+
+
+class Check(Protocol):
+    """One question of the gate. A check is a frozen settings model: its fields are its limits."""
+
+    def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
+        """Refuse with a reason, or None. An exception refuses too."""
+        ...
+
+
+class Desk(Protocol):
+    """What a strategy may use: read the market, place intents, set timers. It never sees keys or sockets."""
+
+    @property
+    def now_ns(self) -> int:
+        """Wall time of the event being handled."""
+        ...
+
+    @property
+    def instruments(self) -> tuple[InstrumentId, ...]:
+        """The instruments that the configuration gave to this strategy, in order."""
+        ...
+
+    def instrument(self, instrument: InstrumentId, /) -> Instrument:
+        """The instrument. Raises `KeyError` when no connector defined it."""
+        ...
+
+    def book(self, instrument: InstrumentId, /) -> BookView:
+        """The book: empty and not fresh until a snapshot came."""
+        ...
+
+    def position(self, instrument: InstrumentId, /) -> PositionView:
+        """This strategy's position."""
+        ...
+
+    def order(self, client_order_id: str, /) -> Order | None:
+        """One of this strategy's orders, ended ones included as long as they are kept."""
+        ...
+
+    def orders(self, instrument: InstrumentId | None = None, /) -> tuple[Order, ...]:
+        """This strategy's orders that have not ended, oldest first."""
+        ...
+
+    def budget(self, venue: str, /) -> BudgetView | None:
+        """What is left of the venue's rate limits for this strategy."""
+        ...
+
+    def submit(self, intent: Intent, /) -> Verdict:
+        """Have the intent judged, now. What is approved is already recorded and queued when this returns."""
+        ...
+
+    def set_timer(self, name: str, *, after_ms: int) -> None:
+        """Call `on_timer(name)` once after `after_ms`; a timer of the same name is replaced."""
+        ...
+
+    def log(self, message: str, **fields: object) -> None:
+        """A line in the log, with the strategy's name."""
+        ...
+
+
+class Gateway(Protocol):
+    """A venue's way out and its look-ups, for one account.
+
+    `sign` is pure but for the clock; `send` does the I/O. Errors follow `framework.domain.errors`.
+    """
+
+    def sign(self, approved: Approved, order: Order | None, /) -> Signed:
+        """Build and sign the request, freshly. `order` is what is known of the order that is changed or ended."""
+        ...
+
+    async def send(self, signed: Signed, /) -> tuple[Event, ...]:
+        """Send and translate the answer into events. A refusal by the venue is an event, not an error.
+
+        Raises `Retryable` when it proved to have had no effect (nothing left, or 429), `OutcomeUnknown` when
+        it may have had one, `Fatal` when the account can't be used (key refused).
+        """
+        ...
+
+    async def find_order(self, order: Order, /) -> OrderSnapshot | None:
+        """Look an order up by its client id, its venue id, or, where a venue keeps no client id, by content and
+        time. None: the venue shows no such order. Raises like `send`."""
+        ...
+
+    async def open_orders(self) -> tuple[OrderSnapshot, ...]:
+        """Every order of the account that is open at the venue."""
+        ...
+
+    async def fills(self, since_ns: int, /) -> tuple[Fill, ...]:
+        """Every fill of the account since a venue time, oldest first."""
+        ...
+
+    async def positions(self) -> tuple[PositionReport, ...]:
+        """Every position of the account that is not flat."""
+        ...
+
+    @property
+    def read_lag_ms(self) -> int:
+        """How long the venue's reads may lag behind its writes."""
+        ...
+
+
+class Connector(Protocol):
+    """One venue account: its streams in, its gateway out.
+
+    Call order: `start` once (loads instruments and limits, publishes them), `run` until cancelled (streams,
+    reconnects by itself), `close`.
+    """
+
+    @property
+    def venue(self) -> str:
+        """Its name in the configuration."""
+        ...
+
+    @property
+    def gateway(self) -> Gateway:
+        """The way out."""
+        ...
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether every address it talks to is on this machine."""
+        ...
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What is assumed of the venue without proof: listed before live use."""
+        ...
+
+    async def start(self, publish: Callable[[Event], None], /) -> None:
+        """Load what is needed to trade and publish it as events."""
+        ...
+
+    async def run(self) -> None:
+        """Stream until cancelled. Never returns by itself but by `Fatal`."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class DurableLog(Protocol):
+    """Where journal records go: appended in order, durable in order."""
+
+    def append(self, payload: bytes, /) -> int:
+        """Queue a record and return its number (1, 2, …). Raises `JournalError` once the log has failed."""
+        ...
+
+    @property
+    def durable_count(self) -> int:
+        """How many records are durable."""
+        ...
+
+    async def wait_durable(self, number: int, /) -> None:
+        """Return once record `number` is durable. Raises `JournalError` when it can't become so."""
+        ...
+
+
+__all__ = [
+    "BookView",
+    "BudgetView",
+    "Check",
+    "Clock",
+    "Connector",
+    "Desk",
+    "DurableLog",
+    "ExposureView",
+    "Gateway",
+    "PositionView",
+    "Proposal",
+    "RateLimits",
+    "RiskView",
+    "Rng",
+]

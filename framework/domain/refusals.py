@@ -1,0 +1,62 @@
+"""Why the gate refuses: a closed list. The table in the documentation is generated from it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class RefusalCode(Enum):
+    """One member per reason; the value is the sentence that the documentation shows."""
+
+    ORDER_SIZE_MAX = "The order is larger than the largest allowed order (C1)."
+    ORDER_NOTIONAL_MAX = "The order's value is above the largest allowed order value (C2)."
+    PRICE_COLLAR = "The price is too far from the reference price of a fresh two-sided book (C3)."
+    NO_REFERENCE_PRICE = "There is no fresh, uncrossed, two-sided book to compare the price with (C3)."
+    BOOK_NOT_FRESH = "The book is missing, stale, gapped or crossed (C4)."
+    POSITION_MAX = "Position plus working and in-flight orders would pass the limit in the worst case (C5)."
+    OPEN_ORDERS_MAX = "Too many orders are open or in flight (C7)."
+    BUDGET_EXHAUSTED = "The venue's rate limit leaves no room now; the refusal says when it does (C8)."
+    BUDGET_SHARE = "The strategy has used its fair share of the venue's rate limit (C8)."
+    LIMITS_UNKNOWN = "The venue has not declared its rate limits yet (C8)."
+    TRADING_REDUCING = "Only orders that reduce the position are allowed now (C14)."
+    TRADING_HALTED = "Trading is halted; only cancels pass (C14)."
+    NOT_ALLOWED = "The instrument, side or time in force is not on the allow-list (C18)."
+    INSTRUMENT_NOT_ACTIVE = "The instrument is not open for trading (C18)."
+    UNKNOWN_INSTRUMENT = "No connector has defined this instrument."
+    OFF_GRID = "The price is not on the instrument's tick grid (C19)."
+    BAD_SIZE = "The size is not positive, below the minimum, or not a multiple of the lot (C19)."
+    NOTIONAL_MIN = "The order's value is below the venue's minimum (C19)."
+    UNKNOWN_ORDER = "There is no such order of this strategy."
+    ORDER_FINAL = "The order has ended; nothing is left to change."
+    ORDER_BUSY = "A change of this order is under way, or the venue has not confirmed it yet."
+    VENUE_DOWN = "The connector of the venue is not up."
+    NONSENSE = "The intent is not one: a wrong type, a float, a negative or a missing value."
+    QUARANTINED = "The strategy failed too often and is quarantined."
+    SHUTTING_DOWN = "The daemon is stopping; only cancels pass."
+    JOURNAL_FAILED = "The journal can't be written; nothing may leave."
+    CHECK_FAILED = "A check raised an exception; the gate fails shut."
+    PLUGIN_CHECK = "A check from outside the package refused; its details say why."
+
+
+class Refusal:
+    """What a check answers when it refuses: the code and the numbers behind it, in the order given."""
+
+    __slots__ = ("code", "details")
+
+    def __init__(self, code: RefusalCode, **details: object) -> None:
+        self.code = code
+        self.details = details
+
+    @property
+    def text(self) -> str:
+        """`key=value` pairs, as logged and shown."""
+        return " ".join(f"{key}={value}" for key, value in self.details.items())
+
+    def __repr__(self) -> str:
+        return f"Refusal({self.code.name}: {self.text})"
+
+
+def refusal_table() -> str:
+    """The list as a Markdown table."""
+    rows = [f"| `{code.name}` | {code.value} |" for code in RefusalCode]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
