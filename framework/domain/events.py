@@ -11,7 +11,7 @@ from enum import Enum
 import msgspec
 
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
-from framework.domain.limits import RateLimits
+from framework.domain.limits import RateLimits, RequestKind
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Side, TimeInForce
 
@@ -75,6 +75,16 @@ class Heartbeat(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True
     """The venue's stream proved alive at `ts_recv`: books of `venue` that are not gapped are as fresh as this."""
 
     venue: str
+    ts_venue: int
+    ts_recv: int
+
+
+class VenueClock(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """The venue's clock as measured: venue time = our wall time + `offset_ns`, give or take `uncertainty_ns`."""
+
+    venue: str
+    offset_ns: int
+    uncertainty_ns: int
     ts_recv: int
 
 
@@ -235,17 +245,25 @@ class LimitsDeclared(msgspec.Struct, frozen=True, tag=True, array_like=True):
     ts_recv: int
 
 
-class RequestsSettled(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """Requests whose tokens were on the way have been answered: `tokens` of `pool` are spent for certain.
+class RequestOutcome(Enum):
+    """What became of a request's tokens."""
 
-    `is_refused`: the venue answered 429, so its bucket is empty now.
-    """
+    SPENT = "spent"
+    """The venue counted it, or may have."""
+    UNSPENT = "unspent"
+    """Proved that it never arrived."""
+    LIMITED = "limited"
+    """The venue answered 429: its bucket is empty now."""
+
+
+class RequestSettled(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """A request that held tokens is over: answered, timed out for good, or never sent."""
 
     venue: str
-    pool: str
-    tokens: int
+    strategy: str
+    kind: RequestKind
+    outcome: RequestOutcome
     ts_recv: int
-    is_refused: bool = False
 
 
 class TimerFired(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
@@ -322,7 +340,17 @@ class OrderAdopted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True
     ts_recv: int
 
 
-MarketEvent = BookSnapshot | BookDelta | BookLevel | BookStale | TradePrint | Heartbeat | ConnectorStatus | TimerFired
+MarketEvent = (
+    BookSnapshot
+    | BookDelta
+    | BookLevel
+    | BookStale
+    | TradePrint
+    | Heartbeat
+    | VenueClock
+    | ConnectorStatus
+    | TimerFired
+)
 """Inputs that only the tape records."""
 
 AccountEvent = (
@@ -336,7 +364,7 @@ AccountEvent = (
     | PositionReport
     | BalanceReport
     | LimitsDeclared
-    | RequestsSettled
+    | RequestSettled
     | TradingStateChanged
     | StrategyQuarantined
     | ShutdownRequested
@@ -346,5 +374,15 @@ AccountEvent = (
 
 Event = MarketEvent | AccountEvent
 
-MARKET_EVENTS = (BookSnapshot, BookDelta, BookLevel, BookStale, TradePrint, Heartbeat, ConnectorStatus, TimerFired)
+MARKET_EVENTS = (
+    BookSnapshot,
+    BookDelta,
+    BookLevel,
+    BookStale,
+    TradePrint,
+    Heartbeat,
+    VenueClock,
+    ConnectorStatus,
+    TimerFired,
+)
 """The classes of `MarketEvent`, for dispatch."""

@@ -100,8 +100,8 @@ class BookView(Protocol):
         """Why it is not fresh; empty when it is."""
         ...
 
-    def age_ns(self, now_ns: int) -> int:
-        """Nanoseconds since the stream of this book last proved alive."""
+    def age_ns(self, monotonic_ns: int) -> int:
+        """How old the newest proof of this book is: time since it came plus how late it was by venue time."""
         ...
 
     def depth(self, side: Side, levels: int) -> Sequence[tuple[Price, Size]]:
@@ -160,11 +160,11 @@ class PositionView(Protocol):
 class BudgetView(Protocol):
     """What the venue's rate limits leave. Times are the kernel's."""
 
-    def available(self, kind: RequestKind) -> int:
-        """How many requests of `kind` could be approved now."""
+    def available(self, kind: RequestKind, strategy: str, /) -> int:
+        """How many requests of `kind` the strategy could have approved now."""
         ...
 
-    def wait_ns(self, kind: RequestKind) -> int:
+    def wait_ns(self, kind: RequestKind, strategy: str, /) -> int:
         """Nanoseconds until one request of `kind` could be approved; 0 = now."""
         ...
 
@@ -175,6 +175,11 @@ class RiskView(Protocol):
     @property
     def now_ns(self) -> int:
         """The kernel's wall time of this step."""
+        ...
+
+    @property
+    def monotonic_ns(self) -> int:
+        """The kernel's monotonic time of this step: ages and budgets are counted in it."""
         ...
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument | None:
@@ -281,6 +286,11 @@ class Desk(Protocol):
     @property
     def now_ns(self) -> int:
         """Wall time of the event being handled."""
+        ...
+
+    @property
+    def monotonic_ns(self) -> int:
+        """Monotonic time of the event being handled: for ages and intervals."""
         ...
 
     @property
