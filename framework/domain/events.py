@@ -7,6 +7,7 @@ Market data goes to the tape; what concerns orders, money and operators goes to 
 from __future__ import annotations
 
 from enum import Enum
+from typing import get_args
 
 import msgspec
 
@@ -309,6 +310,13 @@ class TradingStateChanged(msgspec.Struct, frozen=True, gc=False, kw_only=True, t
     ts_recv: int
 
 
+class StrategyStarted(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """A strategy may begin: its instruments are known and its orders and positions are given back to it."""
+
+    strategy: str
+    ts_recv: int
+
+
 class StrategyQuarantined(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
     """A strategy failed too often or too badly: it gets no more events and its orders are cancelled."""
 
@@ -363,8 +371,6 @@ AccountEvent = (
     | FillVoided
     | PositionReport
     | BalanceReport
-    | LimitsDeclared
-    | RequestSettled
     | TradingStateChanged
     | StrategyQuarantined
     | ShutdownRequested
@@ -374,15 +380,5 @@ AccountEvent = (
 
 Event = MarketEvent | AccountEvent
 
-MARKET_EVENTS = (
-    BookSnapshot,
-    BookDelta,
-    BookLevel,
-    BookStale,
-    TradePrint,
-    Heartbeat,
-    VenueClock,
-    ConnectorStatus,
-    TimerFired,
-)
+MARKET_EVENTS: frozenset[type] = frozenset(get_args(MarketEvent))
 """The classes of `MarketEvent`, for dispatch."""
