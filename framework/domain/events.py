@@ -357,6 +357,9 @@ MarketEvent = (
     | Heartbeat
     | VenueClock
     | ConnectorStatus
+    | LimitsDeclared
+    | RequestSettled
+    | StrategyStarted
     | TimerFired
 )
 """Inputs that only the tape records."""
