@@ -13,7 +13,7 @@ GroupKind = Literal["created", "triggered", "reset", "deleted", "limit_updated"]
 
 
 class BookChange(msgspec.Struct, frozen=True, gc=False):
-    """A price level changed by `delta` to `total` contracts. `account` and `client_order_id` name whose order did it."""
+    """A price level changed by `delta` to `total` contracts; `account`, `client_order_id`: whose order did it."""
 
     market_id: str
     side: Side

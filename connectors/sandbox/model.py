@@ -29,7 +29,7 @@ UpdateReason = Literal[
     "PostOnlyCrossCancel",
     "ReduceOnlyCancel",
 ]
-"""Why an order last changed (vendor docs). A cancel asked for by its owner, and one by an order group, is a Decrease."""
+"""Why an order last changed (vendor docs). Cancels by the owner or by an order group are a Decrease."""
 
 PPM = 1_000_000
 
@@ -85,7 +85,7 @@ class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def one(self) -> int:
         """The price 1: what one contract of the winning side pays."""
-        return 10**self.price_decimals
+        return int(10**self.price_decimals)
 
     @property
     def cash(self) -> str:
@@ -125,7 +125,7 @@ class Market(msgspec.Struct, kw_only=True):
 
     @property
     def result(self) -> str:
-        """"" before determination, then "yes", "no" or "scalar"."""
+        """ "" before determination, then "yes", "no" or "scalar"."""
         if self.settle_value < 0:
             return ""
         return {0: "no", self.spec.one: "yes"}.get(self.settle_value, "scalar")

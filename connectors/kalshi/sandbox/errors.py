@@ -13,7 +13,7 @@ TOO_MANY_REQUESTS: dict[str, Any] = {"error": "too many requests"}
 
 # Code of a nested refusal -> HTTP status. Recorded answers: invalid_order, order_already_exists,
 # insufficient_balance, invalid_price, not_found. The others are third-party observations or, where the venue
-# has shown none (order_group_triggered, invalid_expiration, ...), assumptions.
+# has shown none (market_inactive, the mismatches), assumptions.
 STATUS_OF_CODE: dict[str, int] = {
     "invalid_order": 400,
     "invalid_order_size": 400,
@@ -25,13 +25,12 @@ STATUS_OF_CODE: dict[str, int] = {
     "trading_is_paused": 409,
     "exchange_is_paused": 409,
     "market_closed": 409,
+    "market_inactive": 409,
     "market_not_found": 404,
     "not_found": 404,
     "order_side_mismatch": 400,
     "order_ticker_mismatch": 400,
     "order_id_and_client_order_id_mismatch": 400,
-    "order_group_triggered": 409,
-    "order_group_not_found": 404,
     "deprecated_v1_order_endpoint": 410,
     "forbidden": 403,
     "internal_server_error": 500,
@@ -39,7 +38,7 @@ STATUS_OF_CODE: dict[str, int] = {
 }
 
 
-class VenueRefusal(Exception):  # noqa: N818 - it is an answer, not a fault of the program
+class VenueRefusal(Exception):
     """An answer other than success. The request layer writes `body` with `status` and nothing else happens."""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
@@ -55,6 +54,11 @@ def error_object(code: str, details: str | None = None, message: str | None = No
     if details is not None:
         inner["details"] = details
     return inner
+
+
+# Rejections whose details the venue is known to spell out; all others come without (recorded answers).
+DETAILED_CODES = frozenset({"invalid_order"})
+EXPIRED_DETAILS = "Expiration timestamp must be in the future"
 
 
 def nested(code: str, details: str | None = None) -> VenueRefusal:

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 PRICE_DECIMALS = 4
 COUNT_DECIMALS = 2
 MONEY_DECIMALS = PRICE_DECIMALS + COUNT_DECIMALS
-PRICE_ONE = 10**PRICE_DECIMALS
-COUNT_ONE = 10**COUNT_DECIMALS
-MONEY_ONE = 10**MONEY_DECIMALS
+PRICE_ONE = 10_000
+COUNT_ONE = 100
+MONEY_ONE = PRICE_ONE * COUNT_ONE
 MONEY_PER_CENT = MONEY_ONE // 100
 
 NS_PER_S = 1_000_000_000
@@ -64,12 +64,12 @@ def money_short(value: int) -> str:
 
 def cents(value: int) -> int:
     """Money as whole cents, truncated towards zero (recorded answer: 98.0186 dollars is 9801)."""
-    return value // MONEY_PER_CENT if value >= 0 else -(-value // MONEY_PER_CENT)
+    return _towards_zero(value, MONEY_PER_CENT)
 
 
 def dollars(value: int) -> int:
     """Money as whole dollars, truncated towards zero."""
-    return value // MONEY_ONE if value >= 0 else -(-value // MONEY_ONE)
+    return _towards_zero(value, MONEY_ONE)
 
 
 def parse_decimal(text: str, decimals: int) -> int | None:
@@ -81,7 +81,11 @@ def parse_decimal(text: str, decimals: int) -> int | None:
     if len(fraction.rstrip("0")) > decimals:
         return None
     whole = text.split(".", 1)[0]
-    return int(whole) * 10**decimals + int((fraction + "0" * decimals)[:decimals] or "0")
+    return int(whole + (fraction + "0" * decimals)[:decimals])
+
+
+def _towards_zero(value: int, unit: int) -> int:
+    return value // unit if value >= 0 else -(-value // unit)
 
 
 def stable_uuid(*parts: object) -> str:

@@ -1,0 +1,22 @@
+"""What is assumed of Kalshi without proof. Shown before live use."""
+
+from __future__ import annotations
+
+ASSUMPTIONS = (
+    "No fact has been checked against the live service; the newest vendor specification read is of October 2026.",
+    "A second subscription to a channel on one connection is answered like the first (undocumented).",
+    "A partly filled immediate-or-cancel order ends as canceled, a fully filled one as executed.",
+    "Answers without the venue's own error code (a proxy's 4xx, any 5xx) prove nothing; such orders stay unknown.",
+    "trading_is_paused and exchange_is_paused mean that nothing of the request was kept.",
+    "Timestamps within 5 s of the venue's clock are accepted (recorded); beyond 10 s is refused.",
+    "Reads may lag behind writes by less than read_lag_ms (0.36 s was recorded).",
+    "A fill's trade_id is the same on the stream and in reads, and unique per account.",
+    "The counts in the answer to an amend are not used: whether they speak of the order or of the request is unknown.",
+    "After an amend or a decrease, filled plus remaining is the order's total; initial_count may be the old one.",
+    "Writes that name a shard above 0 are billed to that shard; they are counted against one common limit here.",
+    "Events that /events does not list (multivariate ones) have no fee override.",
+    "The fee table of type flat is not published: the dearest known formula is used to estimate it.",
+    "Resting orders of a market end at its close_time; no message announces the close itself.",
+    "How many stream connections an account may have is not documented; one is used.",
+    "A stream that neither sends nor pings for 25 s is dead; the venue pings about every 10 s (recorded).",
+)

@@ -1,0 +1,208 @@
+"""One Kalshi account: streams in, gateway out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from connectors.kalshi import queries
+from connectors.kalshi.assumptions import ASSUMPTIONS
+from connectors.kalshi.decode_rest import balance_of
+from connectors.kalshi.decode_ws import DecodeCounts
+from connectors.kalshi.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_answer
+from connectors.kalshi.fixed_point import NS_PER_MS
+from connectors.kalshi.gateway import KalshiGateway
+from connectors.kalshi.keeper import MarketKeeper
+from connectors.kalshi.loader import MarketLoader
+from connectors.kalshi.registry import MarketRegistry, Selection
+from connectors.kalshi.rest import KalshiRest
+from connectors.kalshi.session import SessionDesk, SessionTerms, StreamSession
+from connectors.kalshi.settings import KalshiSettings
+from connectors.kalshi.sign import Signer, load_private_key
+from connectors.kalshi.stream import KalshiStream
+from connectors.kalshi.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, POSITIONS, TICKER, TRADE
+from connectors.kalshi.venue_time import VenueTime
+from connectors.transport.errors import HandshakeRefused
+from connectors.transport.http1 import Http1Transport
+from connectors.transport.ports import HttpTransport, WebSocketConnection, WebSocketTransport
+from connectors.transport.reconnect import Backoff
+from connectors.transport.websocket import PicowsTransport
+from framework.domain.errors import Fatal, RefusedByVenue, Retryable
+from framework.domain.events import Event
+from framework.domain.ports import Clock, Rng
+
+# The account first: what happens to own orders must never be missed for a book's sake.
+_CHANNELS = (FILL, ORDERS, POSITIONS, LIFECYCLE, GROUPS, BOOK, TRADE)
+_CALENDAR_MS = 500
+
+
+class KalshiConnector:
+    """Implements `framework.domain.ports.Connector`. Call order: `start`, `run`, `close`."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: KalshiSettings,
+        *,
+        clock: Clock,
+        rng: Rng,
+        http: HttpTransport | None = None,
+        websocket: WebSocketTransport | None = None,
+    ) -> None:
+        """Load the key; nothing is opened yet. `http` and `websocket` stand in for the real network.
+
+        Raises `ConfigurationError` for a key that can't be used.
+        """
+        self._name = name
+        self._settings = settings
+        self._clock = clock
+        self._signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
+        self._time = VenueTime(clock)
+        self._websocket = websocket or PicowsTransport(settings.ws_origin, clock=clock)
+        transport = http or Http1Transport(settings.rest_origin, clock=clock, connections_max=settings.connections_max)
+        self._rest = KalshiRest(transport, self._signer, settings, clock=clock, time=self._time)
+        self._registry = MarketRegistry(name, Selection(settings.markets), markets_max=settings.markets_max)
+        self._selection = Selection(settings.markets)
+        self._publish: Callable[[Event], None] = _nowhere
+        self._loader = MarketLoader(
+            name, self._rest, settings, self._registry, clock=clock, publish=lambda event: self._publish(event)
+        )
+        self._keeper = MarketKeeper(self._loader, self._on_fetched)
+        self._gateway = KalshiGateway(name, self._rest, settings, clock=clock, find_instrument=self._registry.find)
+        self.counts = DecodeCounts()
+        """What the stream met and tolerated."""
+        self._stream = KalshiStream(
+            self._dial,
+            self._make_session,
+            clock=clock,
+            backoff=Backoff(rng, connects_per_minute_max=settings.connects_per_minute_max),
+            silence_ms_max=settings.silence_ms_max,
+        )
+
+    def __repr__(self) -> str:
+        return f"<KalshiConnector {self._name} {self._registry!r} {self._stream!r}>"
+
+    @property
+    def venue(self) -> str:
+        """Its name in the configuration."""
+        return self._name
+
+    @property
+    def gateway(self) -> KalshiGateway:
+        """The way out."""
+        return self._gateway
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether both addresses are on this machine."""
+        return self._settings.is_loopback
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What is assumed of Kalshi without proof."""
+        return ASSUMPTIONS
+
+    async def start(self, publish: Callable[[Event], None], /) -> None:
+        """Load limits, markets and balance. Raises `Retryable` when the venue can't be reached, `Fatal`."""
+        self._publish = publish
+        # The first answer also tells the venue's time, which every signature after it uses.
+        await queries.exchange_status(self._rest)
+        await self._loader.declare_limits()
+        await self._loader.load()
+        await self._tell_balance()
+
+    async def run(self) -> None:
+        """Stream until cancelled; ends by itself only by an error that nothing here can cure."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._stream.run(), name=f"{self._name}.stream")
+                tasks.create_task(self._keeper.run(), name=f"{self._name}.markets")
+                tasks.create_task(self._watch_calendar(), name=f"{self._name}.calendar")
+                tasks.create_task(self._watch_balance(), name=f"{self._name}.balance")
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._rest.close()
+
+    def _on_fetched(self, ticker: str) -> None:
+        if self._selection.wants(ticker) and self._registry.follow([ticker]):
+            self._stream.follow_new()
+
+    async def _watch_calendar(self) -> None:
+        while True:
+            for event in self._registry.due(self._time.now_ns(), ts_recv=self._clock.now_ns()):
+                self._publish(event)
+            for ticker in self._registry.take_openings():
+                self._keeper.fetch(ticker)
+            news = self._time.news(self._name)
+            if news is not None:
+                self._publish(news)
+            await asyncio.sleep(_CALENDAR_MS / 1000)
+
+    async def _watch_balance(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.balance_interval_ms / 1000)
+            await self._tell_balance()
+
+    async def _tell_balance(self) -> None:
+        try:
+            balance = await queries.balance(self._rest, subaccount=self._settings.subaccount)
+            report = balance_of(balance, venue=self._name, ts_recv=self._clock.now_ns())
+        except (Retryable, RefusedByVenue, ValueError):
+            # Nothing depends on a balance yet; the next one comes with the next interval.
+            return
+        self._publish(report)
+
+    def _make_session(self, send: Callable[[bytes], None]) -> StreamSession:
+        settings = self._settings
+        desk = SessionDesk(publish=self._publish, send=send, fetch=self._keeper.fetch, refresh=self._keeper.refresh)
+        terms = SessionTerms(
+            channels=(*_CHANNELS, TICKER) if settings.subscribe_ticker else _CHANNELS,
+            ack_ns_max=settings.ack_timeout_ms * NS_PER_MS,
+            snapshot_ns_max=settings.snapshot_timeout_ms * NS_PER_MS,
+            subaccount=settings.subaccount,
+        )
+        return StreamSession(self._name, self._registry, desk, terms=terms, counts=self.counts, time=self._time)
+
+    async def _dial(self, on_message: Callable[[bytes], None]) -> WebSocketConnection:
+        target = self._settings.ws_target
+        headers = self._signer.headers(self._time.now_ms(), "GET", target)
+        try:
+            return await self._websocket.connect(
+                target, headers, on_message=on_message, timeout_ms=self._settings.connect_timeout_ms
+            )
+        except HandshakeRefused as e:
+            await self._judge_refusal(e)
+            raise
+
+    async def _judge_refusal(self, refusal: HandshakeRefused) -> None:
+        """A refused key is `Fatal`. After a refused timestamp the venue's clock is read again, for the next try."""
+        answer = parse_answer(refusal.status, refusal.body)
+        if answer.is_code(TIMESTAMP_EXPIRED):
+            self._time.doubt()
+            try:
+                await queries.exchange_status(self._rest)
+            except (Retryable, RefusedByVenue):
+                return
+        failure = failure_of_read(answer)
+        if isinstance(failure, Fatal):
+            raise failure
+
+
+def _nowhere(_event: Event) -> None:
+    """Before `start` there is nobody to tell."""
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended the tasks: what nothing can cure before anything else."""
+    leaves: list[BaseException] = []
+    waiting: list[BaseException] = [group]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, BaseExceptionGroup):
+            waiting.extend(one.exceptions)
+        else:
+            leaves.append(one)
+    return next((leaf for leaf in leaves if isinstance(leaf, Fatal)), leaves[0])

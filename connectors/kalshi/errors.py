@@ -1,0 +1,119 @@
+"""What an answer other than success means. Pure: status and body in, a decision out.
+
+Four body shapes exist (recorded answers): nested under `error`, flat, bare `msg`, and `{"error": "too many
+requests"}`. Codes may carry an id after a colon (`user_not_found: <uuid>`), so they are compared by prefix.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
+
+NOT_FOUND = "not_found"
+ORDER_ALREADY_EXISTS = "order_already_exists"
+TIMESTAMP_EXPIRED = "header_timestamp_expired"
+TOO_MANY_REQUESTS = "too_many_requests"
+
+# Pauses end by themselves; nothing of a refused write is kept meanwhile.
+_PAUSED = frozenset({"trading_is_paused", "exchange_is_paused"})
+_PAUSE_RETRY_MS = 1_000
+_DETAIL_CHARS_MAX = 300
+
+
+class VenueAnswer(msgspec.Struct, frozen=True):
+    """A refusal in one shape. `code` is empty when the body is none of the known shapes."""
+
+    status: int
+    code: str
+    message: str = ""
+    details: str = ""
+
+    @property
+    def text(self) -> str:
+        """Status, code and whatever the venue said, for messages and reports."""
+        said = [part for part in (self.message, self.details) if part and part != self.code]
+        return " ".join([f"HTTP {self.status}", self.code or "(no code)", *said])[:_DETAIL_CHARS_MAX]
+
+    def is_code(self, code: str) -> bool:
+        """Whether it is `code`, alone or followed by an id."""
+        return self.code == code or self.code.startswith((f"{code}:", f"{code}_:"))
+
+
+class _Inner(msgspec.Struct):
+    code: str | int = ""
+    message: str = ""
+    details: object = None
+
+
+class _Body(msgspec.Struct):
+    error: _Inner | str | None = None
+    code: str | int = ""
+    message: str = ""
+    details: object = None
+    msg: str = ""
+
+
+_DECODER = msgspec.json.Decoder(_Body)
+
+
+def parse_answer(status: int, body: bytes) -> VenueAnswer:
+    """Read a refusal. Never raises: a body in no known shape has an empty code."""
+    try:
+        parsed = _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = body[:_DETAIL_CHARS_MAX].decode("utf-8", "replace")
+        return VenueAnswer(status, TOO_MANY_REQUESTS if status == 429 else "", text)
+    if isinstance(parsed.error, str):
+        return VenueAnswer(status, parsed.error.replace(" ", "_"), parsed.error)
+    if isinstance(parsed.error, _Inner):
+        inner = parsed.error
+        return VenueAnswer(status, str(inner.code), inner.message, _detail_text(inner.details))
+    if parsed.code:
+        return VenueAnswer(status, str(parsed.code), parsed.message, _detail_text(parsed.details))
+    if parsed.msg:
+        return VenueAnswer(status, "invalid_parameters", parsed.msg)
+    return VenueAnswer(status, TOO_MANY_REQUESTS if status == 429 else "")
+
+
+def failure_of_write(answer: VenueAnswer) -> TidegateError:
+    """What a refused write means.
+
+    `RefusedByVenue`: certainly not done. `Retryable`: certainly not done, and may be tried again (429, a pause, an
+    expired timestamp). `Fatal`: the key is refused. `OutcomeUnknown`: anything that proves nothing, which is
+    every 5xx, every redirect and every body that is not the venue's own.
+    """
+    common = _common(answer)
+    if common is not None:
+        return common
+    if any(answer.is_code(code) for code in _PAUSED):
+        return Retryable(answer.text, after_ms=_PAUSE_RETRY_MS)
+    if 400 <= answer.status < 500 and answer.code:
+        return RefusedByVenue(answer.code, answer.text, status=answer.status)
+    return OutcomeUnknown(f"{answer.text}: this proves nothing; look the order up")
+
+
+def failure_of_read(answer: VenueAnswer) -> TidegateError:
+    """What a refused read means. A read changes nothing, so whatever may pass by itself is `Retryable`."""
+    common = _common(answer)
+    if common is not None:
+        return common
+    if 400 <= answer.status < 500:
+        return RefusedByVenue(answer.code or "unreadable", answer.text, status=answer.status)
+    return Retryable(answer.text)
+
+
+def _common(answer: VenueAnswer) -> TidegateError | None:
+    if answer.status == 429:
+        return Retryable(answer.text, is_rate_limit=True)
+    if answer.is_code(TIMESTAMP_EXPIRED):
+        return Retryable(f"{answer.text}: the clock is measured anew before the next try")
+    if answer.status == 401:
+        return Fatal(f"{answer.text}: the key is refused; check key_id, private_key_path and that both fit rest_url")
+    return None
+
+
+def _detail_text(details: object) -> str:
+    if details is None:
+        return ""
+    return details if isinstance(details, str) else msgspec.json.encode(details).decode()

@@ -1,0 +1,163 @@
+"""Bodies of Kalshi's REST answers about markets and the exchange, as far as they are used. Pure.
+
+Fields follow the vendor docs; what is not named here is ignored, so new fields do no harm. Enumerations stay text:
+their values are judged where they are used, and an unknown one is counted instead of refused. Texts that carry
+numbers are turned into scaled integers by `fixed_point`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class PriceRange(msgspec.Struct, frozen=True):
+    """Prices from `start` to `end` lie on multiples of `step`."""
+
+    start: str
+    end: str
+    step: str
+
+
+class Market(msgspec.Struct, frozen=True, kw_only=True):
+    """One market. `exchange_index` is missing in answers from before the venue was sharded."""
+
+    ticker: str
+    event_ticker: str
+    status: str
+    market_type: str = "binary"
+    close_time: str | None = None
+    open_time: str | None = None
+    latest_expiration_time: str | None = None
+    settlement_ts: str | None = None
+    settlement_timer_seconds: int = 0
+    price_ranges: tuple[PriceRange, ...] = ()
+    price_level_structure: str = ""
+    result: str = ""
+    settlement_value_dollars: str | None = None
+    exchange_index: int = 0
+    yes_sub_title: str = ""
+    updated_time: str | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An event: what its markets have in common. The overrides beat the series' fees."""
+
+    event_ticker: str
+    series_ticker: str
+    fee_type_override: str | None = None
+    fee_multiplier_override: float | str | None = None
+    exchange_index: int = 0
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """A series: its fees hold for all its events."""
+
+    ticker: str
+    fee_type: str = ""
+    fee_multiplier: float | str = 1
+    exchange_index: int = 0
+
+
+class Trade(msgspec.Struct, frozen=True, kw_only=True):
+    """A public trade."""
+
+    trade_id: str
+    ticker: str
+    count_fp: str
+    yes_price_dollars: str
+    taker_book_side: str = ""
+    taker_side: str = ""
+    created_time: str | None = None
+    is_block_trade: bool = False
+
+
+class BookSides(msgspec.Struct, frozen=True):
+    """Bids for YES and bids for NO, each in its own prices. An empty side may be missing."""
+
+    yes_dollars: tuple[tuple[str, str], ...] | None = None
+    no_dollars: tuple[tuple[str, str], ...] | None = None
+
+
+class OrderbookAnswer(msgspec.Struct, frozen=True):
+    """One book."""
+
+    orderbook_fp: BookSides
+
+
+class TickerBook(msgspec.Struct, frozen=True):
+    """One book of several."""
+
+    ticker: str
+    orderbook_fp: BookSides
+
+
+class OrderbooksAnswer(msgspec.Struct, frozen=True):
+    """Several books."""
+
+    orderbooks: tuple[TickerBook, ...]
+
+
+class MarketsPage(msgspec.Struct, frozen=True):
+    """A page; `cursor` is empty on the last one."""
+
+    markets: tuple[Market, ...]
+    cursor: str = ""
+
+
+class EventsPage(msgspec.Struct, frozen=True):
+    """A page; `cursor` is empty on the last one."""
+
+    events: tuple[Event, ...]
+    cursor: str = ""
+
+
+class TradesPage(msgspec.Struct, frozen=True):
+    """A page, newest first."""
+
+    trades: tuple[Trade, ...]
+    cursor: str = ""
+
+
+class MarketAnswer(msgspec.Struct, frozen=True):
+    """One market."""
+
+    market: Market
+
+
+class EventAnswer(msgspec.Struct, frozen=True):
+    """One event."""
+
+    event: Event
+
+
+class SeriesAnswer(msgspec.Struct, frozen=True):
+    """One series."""
+
+    series: Series
+
+
+class ExchangeStatus(msgspec.Struct, frozen=True):
+    """Whether the exchange runs and trades (its first shard)."""
+
+    exchange_active: bool
+    trading_active: bool
+    exchange_estimated_resume_time: str | None = None
+
+
+class MaintenanceWindow(msgspec.Struct, frozen=True):
+    """A planned pause."""
+
+    start_datetime: str
+    end_datetime: str
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """Trading hours; only the maintenance windows are read."""
+
+    maintenance_windows: tuple[MaintenanceWindow, ...] = ()
+
+
+class ScheduleAnswer(msgspec.Struct, frozen=True):
+    """The schedule."""
+
+    schedule: Schedule

@@ -1,0 +1,188 @@
+"""The markets that the connector knows, and what the calendar and the lifecycle stream do to them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from connectors.kalshi.fixed_point import NS_PER_S, time_of
+from connectors.kalshi.instruments import instrument_of, series_of, settlement_price, settlement_value_of
+from connectors.kalshi.market_messages import Market
+from connectors.kalshi.stream_messages import LifecycleMsg
+from framework.domain.events import Event, InstrumentDefined, InstrumentSettled, InstrumentStatusChanged
+from framework.domain.instruments import FeeSchedule, Instrument, InstrumentId, InstrumentStatus, instrument_id
+from framework.domain.numbers import Price
+
+_NEVER = 2**63
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which markets are wanted: exact tickers, patterns, and whole series or events."""
+
+    patterns: tuple[str, ...]
+
+    def wants(self, ticker: str) -> bool:
+        """Whether a market belongs to the selection. Events and series are told from the ticker's beginning."""
+        return any(_matches(pattern, ticker) for pattern in self.patterns)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a lifecycle message leads to: events, and whether the market must be read anew."""
+
+    events: tuple[Event, ...] = ()
+    is_fetch_needed: bool = False
+
+
+class MarketRegistry:
+    """Instruments by ticker. `followed` are those whose books are streamed; others are known for their positions."""
+
+    def __init__(self, venue: str, selection: Selection, *, markets_max: int) -> None:
+        self._venue = venue
+        self._selection = selection
+        self._markets_max = markets_max
+        self._instruments: dict[str, Instrument] = {}
+        self._open_ns: dict[str, int] = {}
+        self._results: dict[str, Price] = {}
+        self._settled: set[str] = set()
+        self._fetch_soon: dict[str, None] = {}
+        self._next_due_ns = _NEVER
+        self.followed: dict[str, InstrumentId] = {}
+
+    def __repr__(self) -> str:
+        return f"<MarketRegistry {self._venue} known={len(self._instruments)} followed={len(self.followed)}>"
+
+    def find(self, instrument: InstrumentId, /) -> Instrument | None:
+        """The instrument, or None when its market is not known."""
+        prefix = f"{self._venue}:"
+        return self.find_ticker(instrument[len(prefix) :]) if instrument.startswith(prefix) else None
+
+    def find_ticker(self, ticker: str) -> Instrument | None:
+        """The instrument of a market, or None when it is not known."""
+        return self._instruments.get(ticker)
+
+    def tickers(self) -> tuple[str, ...]:
+        """Every known market that is not settled."""
+        return tuple(ticker for ticker in self._instruments if ticker not in self._settled)
+
+    def define(self, market: Market, fees: FeeSchedule, *, ts_recv: int) -> tuple[Event, ...]:
+        """Take a market as read. Gives its definition when anything of it is new, and its settlement, once.
+
+        Raises `UnusableMarket`.
+        """
+        instrument = instrument_of(market, venue=self._venue, fees=fees)
+        events: list[Event] = []
+        ticker = market.ticker
+        if self._instruments.get(ticker) != instrument:
+            self._instruments[ticker] = instrument
+            events.append(InstrumentDefined(instrument, ts_recv))
+        self._open_ns[ticker] = time_of(market.open_time)
+        self._next_due_ns = min(self._next_due_ns, self._due_ns(ticker))
+        value = settlement_value_of(market)
+        if value is not None:
+            events += self._settle(ticker, value, ts_venue=time_of(market.settlement_ts), ts_recv=ts_recv)
+        return tuple(events)
+
+    def follow(self, tickers: Iterable[str]) -> tuple[str, ...]:
+        """Stream the books of these markets. Gives those that are new and fit under `markets_max`."""
+        new = []
+        for ticker in tickers:
+            if ticker in self._instruments and ticker not in self.followed and len(self.followed) < self._markets_max:
+                self.followed[ticker] = instrument_id(self._venue, ticker)
+                new.append(ticker)
+        return tuple(new)
+
+    def apply(self, msg: LifecycleMsg, *, ts_venue: int, ts_recv: int) -> Outcome | None:
+        """What a lifecycle message means here; None for an `event_type` that is not documented."""
+        ticker, kind = msg.market_ticker, msg.event_type
+        known = ticker in self._instruments
+        if kind == "created":
+            return Outcome(is_fetch_needed=known or self._has_room_for(ticker))
+        if not known:
+            return Outcome()
+        if kind in ("activated", "deactivated"):
+            is_active = kind == "activated" and not msg.is_deactivated
+            status = InstrumentStatus.ACTIVE if is_active else InstrumentStatus.PAUSED
+            return Outcome((self._change(ticker, status, ts_venue, ts_recv),))
+        if kind == "close_date_updated":
+            close_ns = (msg.close_ts or 0) * NS_PER_S
+            status = self._instruments[ticker].status
+            return Outcome((self._change(ticker, status, ts_venue, ts_recv, close_ns=close_ns),))
+        if kind == "determined":
+            value = settlement_price(msg.result, msg.settlement_value)
+            if value is not None:
+                self._results[ticker] = value
+            return Outcome((self._change(ticker, InstrumentStatus.CLOSED, ts_venue, ts_recv),))
+        if kind == "settled":
+            if ticker not in self._results:
+                return Outcome(is_fetch_needed=True)
+            return Outcome(self._settle(ticker, self._results[ticker], ts_venue=ts_venue, ts_recv=ts_recv))
+        if kind in ("price_level_structure_updated", "metadata_updated"):
+            return Outcome(is_fetch_needed=kind != "metadata_updated")
+        return None
+
+    def due(self, venue_now_ns: int, *, ts_recv: int) -> tuple[Event, ...]:
+        """Markets whose close has passed: the venue announces neither that nor an opening (vendor docs).
+
+        Markets that should have opened are to be read anew: `take_openings`.
+        """
+        if venue_now_ns < self._next_due_ns:
+            return ()
+        events: list[Event] = []
+        for ticker, instrument in list(self._instruments.items()):
+            if _is_live(instrument.status) and 0 < instrument.close_ns <= venue_now_ns:
+                events.append(self._change(ticker, InstrumentStatus.CLOSED, instrument.close_ns, ts_recv))
+            elif instrument.status is InstrumentStatus.UNOPENED and 0 < self._open_ns[ticker] <= venue_now_ns:
+                self._open_ns[ticker] = 0
+                self._fetch_soon[ticker] = None
+        self._next_due_ns = min(map(self._due_ns, self._instruments), default=_NEVER)
+        return tuple(events)
+
+    def take_openings(self) -> tuple[str, ...]:
+        """Markets whose opening time has passed since the last call."""
+        taken = tuple(self._fetch_soon)
+        self._fetch_soon.clear()
+        return taken
+
+    def _has_room_for(self, ticker: str) -> bool:
+        return len(self.followed) < self._markets_max and self._selection.wants(ticker)
+
+    def _change(
+        self, ticker: str, status: InstrumentStatus, ts_venue: int, ts_recv: int, *, close_ns: int = 0
+    ) -> InstrumentStatusChanged:
+        old = self._instruments[ticker]
+        self._instruments[ticker] = msgspec.structs.replace(old, status=status, close_ns=close_ns or old.close_ns)
+        self._next_due_ns = min(self._next_due_ns, self._due_ns(ticker))
+        return InstrumentStatusChanged(old.id, status, ts_venue, ts_recv, close_ns)
+
+    def _settle(self, ticker: str, value: Price, *, ts_venue: int, ts_recv: int) -> tuple[Event, ...]:
+        if ticker in self._settled:
+            return ()
+        self._settled.add(ticker)
+        self.followed.pop(ticker, None)
+        old = self._instruments[ticker]
+        self._instruments[ticker] = msgspec.structs.replace(old, status=InstrumentStatus.SETTLED)
+        return (InstrumentSettled(old.id, value, ts_venue, ts_recv),)
+
+    def _due_ns(self, ticker: str) -> int:
+        """When the calendar next changes this market; `_NEVER` when it does not."""
+        instrument = self._instruments[ticker]
+        if _is_live(instrument.status):
+            return instrument.close_ns or _NEVER
+        if instrument.status is InstrumentStatus.UNOPENED:
+            return self._open_ns.get(ticker, 0) or _NEVER
+        return _NEVER
+
+
+def _is_live(status: InstrumentStatus) -> bool:
+    return status in (InstrumentStatus.ACTIVE, InstrumentStatus.PAUSED)
+
+
+def _matches(pattern: str, ticker: str) -> bool:
+    kind, colon, name = pattern.partition(":")
+    if not colon:
+        return fnmatchcase(ticker, pattern)
+    if kind == "series":
+        return series_of(ticker) == name
+    return ticker.startswith(f"{name}-")

@@ -1,0 +1,122 @@
+"""Rate limits: token buckets per account, as the venue documents them.
+
+Reads and writes draw on separate buckets that refill continuously; the balance has one of its own without burst. A
+write of a single order draws on the bucket of its shard: shard 0 is the unscoped one, a write that leaves the shard to
+the venue draws on all of them, and a batch always on the unscoped one (vendor docs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.sandbox.limits import TokenBucket
+
+DEFAULT_COST = 10
+CANCEL_COST = 2
+SINGLE_READ_COST = 2
+UPGRADE_COST = 30
+SHARDS = 4
+UNSCOPED = 0
+AUTO_ROUTED = -1
+
+# Endpoints whose cost is not the default, as `GET /account/endpoint_costs` lists them (vendor docs, October 2026).
+ENDPOINT_COSTS: tuple[tuple[str, str, int], ...] = (
+    ("POST", "/account/api_usage_level/upgrade", UPGRADE_COST),
+    ("GET", "/cfbenchmarks", 150),
+    ("GET", "/cfbenchmarks/*endpoint", 150),
+    ("POST", "/communications/quotes", 2),
+    ("DELETE", "/communications/quotes/:quote_id", 2),
+    ("GET", "/margin/balance", 5),
+    ("PUT", "/multivariate_event_collections/:collection_ticker/lookup", 2),
+    ("DELETE", "/portfolio/events/orders", CANCEL_COST),
+    ("DELETE", "/portfolio/events/orders/:order_id", CANCEL_COST),
+    ("DELETE", "/portfolio/events/orders/batched", CANCEL_COST),
+    ("GET", "/portfolio/orders/:order_id", SINGLE_READ_COST),
+)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One usage tier. Rates in tokens per second; bursts in seconds of budget that a bucket holds."""
+
+    name: str
+    read_rate: int
+    write_rate: int
+    read_burst_s: int
+    write_burst_s: int
+    balance_rate: int
+
+    @property
+    def read_capacity(self) -> int:
+        """Most tokens the read bucket holds."""
+        return self.read_rate * self.read_burst_s
+
+    @property
+    def write_capacity(self) -> int:
+        """Most tokens each write bucket holds."""
+        return self.write_rate * self.write_burst_s
+
+
+TIERS = {
+    tier.name: tier
+    for tier in (
+        Tier("basic", 200, 100, 3, 1, 1),
+        Tier("advanced", 300, 300, 3, 3, 1),
+        Tier("expert", 600, 600, 1, 3, 5),
+        Tier("premier", 1200, 1200, 1, 3, 5),
+        Tier("paragon", 2400, 2400, 1, 3, 5),
+        Tier("prime", 4800, 4800, 1, 3, 5),
+        Tier("prestige", 12000, 9600, 1, 3, 5),
+    )
+}
+
+
+class Buckets:
+    """The buckets of one account."""
+
+    def __init__(self, tier: Tier, now_ns: int) -> None:
+        """All buckets start full at `now_ns`."""
+        self.tier = tier
+        self._read = TokenBucket(tier.read_rate, tier.read_capacity, now_ns=now_ns)
+        self._balance = TokenBucket(tier.balance_rate, tier.balance_rate, now_ns=now_ns)
+        self._write = [TokenBucket(tier.write_rate, tier.write_capacity, now_ns=now_ns) for _ in range(SHARDS)]
+
+    def take_read(self, cost: int, now_ns: int) -> bool:
+        """Draw `cost` tokens from the read bucket; False when it has too few."""
+        return self._read.take(cost, now_ns)
+
+    def take_balance(self, now_ns: int) -> bool:
+        """Draw one balance read; False when it is too early."""
+        return self._balance.take(1, now_ns)
+
+    def take_write(self, cost: int, shard: int, now_ns: int) -> bool:
+        """Draw `cost` tokens from the bucket of `shard`, or from every one for AUTO_ROUTED: all of it or nothing."""
+        chosen = self._write if shard == AUTO_ROUTED else [self._write[min(max(shard, 0), SHARDS - 1)]]
+        return take_all(chosen, cost, now_ns)
+
+
+def take_all(buckets: Sequence[TokenBucket], cost: int, now_ns: int) -> bool:
+    """Draw from every bucket, or from none when one of them has too few."""
+    if any(bucket.tokens(now_ns) < cost for bucket in buckets):
+        return False
+    for bucket in buckets:
+        bucket.take(cost, now_ns)
+    return True
+
+
+def limits_object(tier: Tier) -> dict[str, Any]:
+    """The body of `GET /account/limits`."""
+    return {
+        "grants": [],
+        "read": {"bucket_capacity": tier.read_capacity, "refill_rate": tier.read_rate},
+        "usage_tier": tier.name,
+        "write": {"bucket_capacity": tier.write_capacity, "refill_rate": tier.write_rate},
+    }
+
+
+def costs_object(prefix: str) -> dict[str, Any]:
+    """The body of `GET /account/endpoint_costs`; `prefix` is the path under which REST lives."""
+    listed = [{"cost": cost, "method": method, "path": prefix + path} for method, path, cost in ENDPOINT_COSTS]
+    return {"default_cost": DEFAULT_COST, "endpoint_costs": listed}

@@ -1,0 +1,84 @@
+"""`tidegate sandbox kalshi`: run the sandbox until a signal, after one JSON line that says where it listens."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from connectors.kalshi.sandbox.buckets import TIERS
+from connectors.kalshi.sandbox.server import KalshiSandbox, SandboxOptions
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options on `parser`."""
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one (default)")
+    parser.add_argument("--dir", type=Path, default=None, help="keys and sandbox.json go here (default: a fresh one)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of markets and order flow (default 1)")
+    parser.add_argument("--markets", type=int, default=4, help="number of markets (default 4)")
+    parser.add_argument("--speed", type=float, default=1.0, help="pace of the order flow; 0 stops it (default 1)")
+    parser.add_argument("--tier", choices=list(TIERS), default="basic", help="usage tier: rate limits (default basic)")
+    parser.add_argument(
+        "--close-after", type=int, default=None, metavar="S", help="close and settle markets after S seconds"
+    )
+    parser.add_argument(
+        "--removed-members",
+        action="store_true",
+        help="write markets with the members that the venue has dropped, for clients that still require them",
+    )
+
+
+def options_from(arguments: argparse.Namespace) -> SandboxOptions:
+    """The options that parsed arguments stand for; makes a directory when none was named."""
+    directory = arguments.dir or Path(tempfile.mkdtemp(prefix="tidegate-sandbox-kalshi-"))
+    return SandboxOptions(
+        directory=directory,
+        port=arguments.port,
+        seed=arguments.seed,
+        markets=arguments.markets,
+        speed=arguments.speed,
+        tier=arguments.tier,
+        close_after_s=arguments.close_after,
+        removed_members=arguments.removed_members,
+    )
+
+
+def run(options: SandboxOptions) -> int:
+    """Serve until SIGTERM or SIGINT; the process's exit status. 2 when the options or the port cannot be used."""
+    try:
+        asyncio.run(_serve(options))
+    except (ValueError, OSError) as error:
+        print(f"sandbox kalshi: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse and run; the exit status."""
+    parser = argparse.ArgumentParser(prog="tidegate sandbox kalshi", description=__doc__)
+    add_arguments(parser)
+    return run(options_from(parser.parse_args(arguments)))
+
+
+async def _serve(options: SandboxOptions) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stopped.set)
+    sandbox = KalshiSandbox(options)
+    info = await sandbox.start()
+    try:
+        print(info.as_json(), flush=True)
+        waits = [asyncio.create_task(stopped.wait()), asyncio.create_task(sandbox.failed())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+    finally:
+        await sandbox.stop()

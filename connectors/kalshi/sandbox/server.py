@@ -1,0 +1,265 @@
+"""The sandbox as a running server: one port for REST, stream and admin, one timer for flow and the engine's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+from cryptography.hazmat.primitives import serialization
+
+from connectors.kalshi.sandbox import auth, errors
+from connectors.kalshi.sandbox.admin import PREFIX as ADMIN_PREFIX
+from connectors.kalshi.sandbox.admin import Admin
+from connectors.kalshi.sandbox.buckets import TIERS
+from connectors.kalshi.sandbox.catalog import Catalog
+from connectors.kalshi.sandbox.faults import StandingFaults
+from connectors.kalshi.sandbox.rest_server import PREFIX, RestServer, signed_call
+from connectors.kalshi.sandbox.venue import Venue
+from connectors.kalshi.sandbox.wire import MONEY_ONE, VenueClock, stable_uuid
+from connectors.kalshi.sandbox.ws_channels import publications
+from connectors.kalshi.sandbox.ws_session import HEARTBEAT_S, QUEUE_FRAMES_MAX, STREAM_PATH, Session
+from connectors.sandbox.events import Event
+from connectors.sandbox.exchange import Exchange
+from connectors.sandbox.faults import FaultPlan
+from connectors.sandbox.flow import OrderFlow
+from connectors.sandbox.identity import seeded
+from connectors.sandbox.markets import Schedule, generate
+
+TICK_S = 0.02
+SHUTDOWN_S = 1.0
+DEPOSIT = 10_000 * MONEY_ONE
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+SHORT_LIVED_STAGGER_S = 5
+
+
+@dataclass(frozen=True)
+class SandboxOptions:
+    """How to run a sandbox. `port` 0 takes a free one; `speed` 0 stops the order flow.
+
+    `close_after_s` makes markets close (and settle soon after) that many seconds after the start; None keeps them
+    open for a day. `deposit` is the member's cash in 10^-6 dollars. `removed_members` writes markets with the members
+    that the venue has dropped, for clients that still require them. `heartbeat_s` is the time between the pings of a
+    stream, `queue_frames_max` how many frames a slow stream client may leave unread.
+    """
+
+    directory: Path
+    port: int = 0
+    seed: int = 1
+    markets: int = 4
+    speed: float = 1.0
+    tier: str = "basic"
+    close_after_s: int | None = None
+    deposit: int = DEPOSIT
+    removed_members: bool = False
+    heartbeat_s: float = HEARTBEAT_S
+    queue_frames_max: int = QUEUE_FRAMES_MAX
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class KalshiSandboxInfo:
+    """What a client needs to know; printed and written as JSON when the server is ready."""
+
+    rest_url: str
+    ws_url: str
+    admin_url: str
+    key_id: str
+    private_key_path: str
+    ed25519_key_id: str
+    ed25519_private_key_path: str
+    ready: bool = True
+    venue: str = "kalshi"
+
+    def as_json(self) -> str:
+        """The one-line ready message."""
+        return msgspec.json.encode(asdict(self)).decode()
+
+
+class KalshiSandbox:
+    """A local Kalshi. Call `start` once, then `stop`; both on the same event loop."""
+
+    def __init__(self, options: SandboxOptions, *, now_ns: Callable[[], int] = time.time_ns) -> None:
+        """`now_ns` reads wall time in nanoseconds. ValueError for an unknown tier."""
+        if options.tier not in TIERS:
+            raise ValueError(f"tier is {options.tier!r}; use one of {', '.join(TIERS)}")
+        self._options = options
+        self._now_ns = now_ns
+        self._keys: tuple[auth.ApiKey, ...] = ()
+        self._sessions: set[Session] = set()
+        self._runner: web.AppRunner | None = None
+        self._ticker: asyncio.Task[None] | None = None
+        self._fresh_venue()
+
+    @property
+    def venue(self) -> Venue:
+        """The venue of the moment; a reset replaces it."""
+        return self._venue
+
+    async def start(self) -> KalshiSandboxInfo:
+        """Make the keys, open the port, start the flow. OSError when the port is taken."""
+        directory = self._options.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        rsa_key, rsa_path = _load_or_make(directory / "kalshi-rsa.pem", "rsa")
+        ed_key, ed_path = _load_or_make(directory / "kalshi-ed25519.pem", "ed25519")
+        self._keys = (rsa_key, ed_key)
+        self._register_keys()
+        app = web.Application(client_max_size=MESSAGE_BYTES_MAX)
+        app.router.add_get(STREAM_PATH, self._stream)
+        Admin(lambda: self._venue, self).add_routes(app)
+        RestServer(lambda: self._venue).add_routes(app)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._options.host, self._options.port)
+        await site.start()
+        self._ticker = asyncio.create_task(self._tick())
+        host, port = self._runner.addresses[0][:2]
+        info = KalshiSandboxInfo(
+            rest_url=f"http://{host}:{port}{PREFIX}",
+            ws_url=f"ws://{host}:{port}{STREAM_PATH}",
+            admin_url=f"http://{host}:{port}{ADMIN_PREFIX}",
+            key_id=rsa_key.key_id,
+            private_key_path=str(rsa_path),
+            ed25519_key_id=ed_key.key_id,
+            ed25519_private_key_path=str(ed_path),
+        )
+        (directory / "sandbox.json").write_text(info.as_json() + "\n", encoding="utf-8")
+        return info
+
+    async def stop(self) -> None:
+        """Cut all connections and close the port. Raises what ended the timer, should it have failed."""
+        for session in list(self._sessions):
+            session.cut()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+            if not self._ticker.cancelled() and (failure := self._ticker.exception()) is not None:
+                raise failure
+
+    async def failed(self) -> None:
+        """Wait until the timer fails, and raise why. Never returns otherwise."""
+        if self._ticker is not None:
+            await asyncio.shield(self._ticker)
+
+    # What the administrator may do (`admin.Controls`)
+
+    def faults_changed(self) -> None:
+        """Bring the venue in line with its fault plan now."""
+        self._standing.apply()
+        for session in self._sessions:
+            session.poke()
+
+    def heal(self) -> None:
+        """End every fault and every silence that one has begun."""
+        self._venue.faults.clear()
+        for session in self._sessions:
+            session.heal()
+        self.faults_changed()
+
+    def reset(self) -> None:
+        """Start over: a fresh venue under the same seed and keys; streams are cut."""
+        for session in list(self._sessions):
+            session.cut()
+        self._fresh_venue()
+        self._register_keys()
+
+    def _fresh_venue(self) -> None:
+        options = self._options
+        now_ns = self._now_ns()
+        exchange = Exchange(seeded(options.seed, "exchange"), now_ns=now_ns)
+        schedule = Schedule()
+        if options.close_after_s is not None:
+            schedule = Schedule(close_after_s=options.close_after_s, stagger_s=SHORT_LIVED_STAGGER_S)
+        listings = generate(seeded(options.seed, "markets"), now_ns=now_ns, count=options.markets, schedule=schedule)
+        for listing in listings.markets:
+            exchange.add_market(listing.spec, now_ns)
+        exchange.drain()
+        faults = FaultPlan(seeded(options.seed, "faults"), self._now_ns)
+        self._venue = Venue(
+            exchange=exchange,
+            catalog=Catalog(listings),
+            clock=VenueClock(self._now_ns),
+            tier=TIERS[options.tier],
+            faults=faults,
+        )
+        self._venue.removed_members = options.removed_members
+        self._venue.open_account(0, {"USD": options.deposit})
+        self._venue.listen(self._publish)
+        self._standing = StandingFaults(self._venue)
+        opening = {listing.spec.market_id: listing.opening_price for listing in listings.markets}
+        self._flow = OrderFlow(exchange, seed=options.seed, speed=options.speed, opening_prices=opening)
+
+    def _register_keys(self) -> None:
+        for key in self._keys:
+            self._venue.keys.add(key)
+
+    def _publish(self, events: list[Event]) -> None:
+        for publication in list(publications(events, self._venue)):
+            for session in self._sessions:
+                session.publish(publication)
+
+    async def _tick(self) -> None:
+        """Let the flow act and the engine's time pass, for ever."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            now_ns = self._now_ns()
+            self._standing.apply()
+            self._flow.step(now_ns)
+            self._venue.exchange.advance(now_ns)
+            self._venue.settle_events()
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """Upgrade a signed request and serve its session."""
+        venue = self._venue
+        venue.observed.requests[f"GET {STREAM_PATH}"] += 1
+        try:
+            key = signed_call(venue, request, venue.clock.engine_ns())
+        except errors.VenueRefusal as refusal:
+            return web.json_response(refusal.body, status=refusal.status)
+        socket = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, timeout=SHUTDOWN_S)
+        await socket.prepare(request)
+        accounts = None if key.subaccount is None else frozenset({venue.account(key.subaccount).account_id})
+        session = Session(
+            socket,
+            venue,
+            accounts=accounts,
+            abort=_abort(request),
+            heartbeat_s=self._options.heartbeat_s,
+            queue_frames_max=self._options.queue_frames_max,
+        )
+        venue.observed.connections += 1
+        self._sessions.add(session)
+        try:
+            await session.run()
+        finally:
+            self._sessions.discard(session)
+        return socket
+
+
+def _abort(request: web.Request) -> Callable[[], None]:
+    def abort() -> None:
+        if request.transport is not None:
+            request.transport.abort()
+
+    return abort
+
+
+def _load_or_make(path: Path, key_type: str) -> tuple[auth.ApiKey, Path]:
+    """The key of an earlier run in the same directory, else a fresh one; its id follows from the public key."""
+    if path.exists():
+        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    else:
+        fresh = auth.generate_private_key(key_type)
+        auth.write_private_key(path, fresh)
+        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    pem = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    public = auth.load_public_key(pem.decode())
+    if public is None:
+        raise ValueError(f"{path} holds neither an RSA nor an Ed25519 key; remove it to have a fresh one made")
+    return auth.ApiKey(stable_uuid("key", pem.decode()), f"sandbox {key_type}", public), path

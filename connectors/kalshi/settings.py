@@ -1,0 +1,125 @@
+"""What a Kalshi account needs to be told. Addresses and file paths only: no secret is ever a setting."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Tier = Literal["basic", "advanced", "expert", "premier", "paragon", "prime", "prestige"]
+SelfTradePrevention = Literal["taker_at_cross", "maker"]
+
+_CREDENTIALS_IN_URL = "no user info, query or fragment belongs in it"
+
+
+class KalshiSettings(BaseModel):
+    """Settings of one Kalshi account. Times are milliseconds; every limit is at least 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rest_url: str = Field(
+        default="https://external-api.demo.kalshi.co/trade-api/v2",
+        description="REST base address with its path, for example https://external-api.demo.kalshi.co/trade-api/v2.",
+    )
+    ws_url: str = Field(
+        default="wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2",
+        description="WebSocket address with its path.",
+    )
+    key_id: str = Field(min_length=1, description="Id of the API key, a UUID. It is not secret.")
+    private_key_path: Path = Field(description="PEM file of the private key (RSA or Ed25519), readable by you only.")
+    markets: tuple[str, ...] = Field(
+        min_length=1,
+        description='Which markets: ticker patterns ("KXTIDE-*"), "series:KXTIDE" or "event:KXTIDE-26NOV21".',
+    )
+    markets_max: int = Field(default=50, ge=1, le=2000, description="The most markets to follow; start fails above.")
+    tier: Tier = Field(default="basic", description="Rate limits assumed until the venue has declared the account's.")
+    subaccount: int | None = Field(default=None, ge=0, le=63, description="Subaccount number; none means primary.")
+    use_shards: bool = Field(
+        default=True,
+        description="Name the market's shard in every write. Without it a write is billed to every shard's limit.",
+    )
+    self_trade_prevention: SelfTradePrevention = Field(
+        default="taker_at_cross",
+        description="When an order would meet an own one: cancel the new one, or the resting one (maker).",
+    )
+    subscribe_ticker: bool = Field(default=False, description="Also stream the ticker channel (quotes, volume).")
+    request_timeout_ms: int = Field(default=5_000, ge=1, description="Longest time for one request, waits included.")
+    connections_max: int = Field(default=8, ge=1, le=64, description="Most HTTP connections kept open at once.")
+    connect_timeout_ms: int = Field(default=10_000, ge=1, description="Longest time for a WebSocket upgrade.")
+    ack_timeout_ms: int = Field(default=10_000, ge=1, description="Longest wait for the answer to a subscription.")
+    snapshot_timeout_ms: int = Field(
+        default=5_000, ge=1, description="Longest wait for a book after a gap before the channel is subscribed anew."
+    )
+    silence_ms_max: int = Field(
+        default=25_000, ge=1_000, description="A stream without a frame or ping for this long is dead: reconnect."
+    )
+    connects_per_minute_max: int = Field(default=10, ge=1, description="Most connection attempts in any minute.")
+    read_lag_ms: int = Field(
+        default=2_000, ge=0, description="How long reads may lag behind writes before their silence proves anything."
+    )
+    balance_interval_ms: int = Field(default=60_000, ge=2_000, description="How often the account's cash is read.")
+    pages_max: int = Field(default=200, ge=1, description="Most pages read of one list; a longer list is an error.")
+
+    @field_validator("rest_url", "ws_url")
+    @classmethod
+    def _plain_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
+            raise ValueError(f"{value!r} is not an address; write scheme://host[:port]/path")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError(f"{value!r}: {_CREDENTIALS_IN_URL}")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _schemes_and_encryption(self) -> Self:
+        rest, stream = urlsplit(self.rest_url), urlsplit(self.ws_url)
+        if rest.scheme not in ("http", "https"):
+            raise ValueError(f"rest_url={self.rest_url!r}: scheme must be https, or http on this machine")
+        if stream.scheme not in ("ws", "wss"):
+            raise ValueError(f"ws_url={self.ws_url!r}: scheme must be wss, or ws on this machine")
+        for name, parts, secure in (("rest_url", rest, "https"), ("ws_url", stream, "wss")):
+            if parts.scheme != secure and not _is_loopback(parts.hostname or ""):
+                raise ValueError(f"{name}={parts.geturl()!r}: only a loopback address may go without {secure}")
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether both addresses are on this machine."""
+        return all(_is_loopback(urlsplit(url).hostname or "") for url in (self.rest_url, self.ws_url))
+
+    @property
+    def rest_origin(self) -> str:
+        """Scheme, host and port of the REST address."""
+        return _origin(self.rest_url)
+
+    @property
+    def rest_prefix(self) -> str:
+        """Path that every REST target starts with and that signatures cover: "/trade-api/v2"."""
+        return urlsplit(self.rest_url).path or "/trade-api/v2"
+
+    @property
+    def ws_origin(self) -> str:
+        """Scheme, host and port of the WebSocket address."""
+        return _origin(self.ws_url)
+
+    @property
+    def ws_target(self) -> str:
+        """Path of the WebSocket upgrade, signed as it is: "/trade-api/ws/v2"."""
+        return urlsplit(self.ws_url).path or "/trade-api/ws/v2"
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

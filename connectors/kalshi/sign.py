@@ -1,0 +1,109 @@
+"""Kalshi request signatures. Pure: text and key in, headers out.
+
+Signed text (vendor docs, recorded answer): Unix milliseconds, method in capitals, and the path from the root
+without its query. The body is not signed. RSA keys sign with PSS (SHA-256, MGF1 with SHA-256, salt of 32 bytes),
+Ed25519 keys sign the text itself. Which one is told from the parsed key, never from the PEM header.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from framework.domain.errors import ConfigurationError
+
+PrivateKey = RSAPrivateKey | Ed25519PrivateKey
+
+_PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)
+_SHA256 = hashes.SHA256()
+_KEY_BYTES_MAX = 65_536
+_RSA_BITS_MIN = 2048
+
+
+class Signer:
+    """Signs for one API key. Shows the key's id and kind, never the key."""
+
+    __slots__ = ("_key", "key_id")
+
+    def __init__(self, key_id: str, key: PrivateKey) -> None:
+        self.key_id = key_id
+        self._key = key
+
+    def __repr__(self) -> str:
+        kind = "rsa" if isinstance(self._key, RSAPrivateKey) else "ed25519"
+        return f"<Signer key_id={self.key_id} kind={kind}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Signer holds a private key and can't be pickled; load the key where it is needed")
+
+    def signature(self, ts_ms: int, method: str, path: str) -> str:
+        """Base64 signature of a request for `path` (a query after "?" is left out) at venue time `ts_ms`."""
+        text = signed_text(ts_ms, method, path)
+        if isinstance(self._key, RSAPrivateKey):
+            raw = self._key.sign(text, _PSS, _SHA256)
+        else:
+            raw = self._key.sign(text)
+        return base64.b64encode(raw).decode("ascii")
+
+    def headers(self, ts_ms: int, method: str, path: str) -> tuple[tuple[str, str], ...]:
+        """The three headers that authenticate one attempt: sign anew for the next one."""
+        return (
+            ("KALSHI-ACCESS-KEY", self.key_id),
+            ("KALSHI-ACCESS-TIMESTAMP", str(ts_ms)),
+            ("KALSHI-ACCESS-SIGNATURE", self.signature(ts_ms, method, path)),
+        )
+
+
+def signed_text(ts_ms: int, method: str, path: str) -> bytes:
+    """What is signed: `1767225600000GET/trade-api/v2/portfolio/balance`."""
+    return f"{ts_ms}{method.upper()}{path.partition('?')[0]}".encode()
+
+
+def load_private_key(path: Path) -> PrivateKey:
+    """Read a PEM private key once.
+
+    Raises `ConfigurationError`, naming the file and the remedy, when it is missing, not a regular file, readable
+    by group or others, encrypted, or neither RSA (2048 bits or more) nor Ed25519. A symbolic link is followed
+    (secrets are mounted that way); what it points to is judged. The file's content never appears in a message.
+    """
+    pem = _read_private(path)
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise ConfigurationError(f"private_key_path={path}: the key is encrypted; store it unencrypted") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigurationError(f"private_key_path={path}: not a PEM private key; download it again") from None
+    if isinstance(key, Ed25519PrivateKey):
+        return key
+    if isinstance(key, RSAPrivateKey):
+        if key.key_size < _RSA_BITS_MIN:
+            raise ConfigurationError(f"private_key_path={path}: RSA key of {key.key_size} bits; use 2048 or more")
+        return key
+    raise ConfigurationError(f"private_key_path={path}: {type(key).__name__} is not supported; use RSA or Ed25519")
+
+
+def _read_private(path: Path) -> bytes:
+    """Check the opened file itself, so that nothing can be swapped between the check and the read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as e:
+        raise ConfigurationError(f"private_key_path={path}: can't be opened: {e.strerror}; check the path") from e
+    with open(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigurationError(f"private_key_path={path}: not a regular file; give the PEM file itself")
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & 0o077:
+            raise ConfigurationError(
+                f"private_key_path={path}: mode {mode:04o} lets others read it; run: chmod 600 {path}"
+            )
+        return file.read(_KEY_BYTES_MAX)

@@ -1,0 +1,114 @@
+"""Accounts: balances, reserves and positions, and the check that they add up."""
+
+from collections.abc import Mapping
+
+from connectors.sandbox.collateral import COLLATERAL, Flows, Position
+from connectors.sandbox.model import Market, MarketSpec, Order
+
+
+class Account:
+    """One member's balances by purse ("USD", "USD#2", a base asset), in money or size units of the markets using it.
+
+    `cash` is what is there without what positions have cost; `reserved` the part of it that resting orders hold back;
+    `working` the resting orders by market. Internal accounts belong to the order flow: they emit no private events
+    and leave no history.
+    """
+
+    def __init__(self, account_id: str, cash: Mapping[str, int], *, internal: bool = False) -> None:
+        self.account_id = account_id
+        self.internal = internal
+        self.cash: dict[str, int] = dict(cash)
+        self.deposits: dict[str, int] = dict(cash)
+        self.reserved: dict[str, int] = {}
+        self.positions: dict[str, Position] = {}
+        self.working: dict[str, dict[str, Order]] = {}
+        self.updated_ns = 0
+        self._reserved_by_market: dict[str, Flows] = {}
+
+    def available(self, purse: str) -> int:
+        """What new orders may draw on."""
+        return self.cash.get(purse, 0) - self.reserved.get(purse, 0)
+
+    def deposit(self, purse: str, amount: int) -> None:
+        """Add (or with a negative amount withdraw) balance from outside."""
+        self.cash[purse] = self.cash.get(purse, 0) + amount
+        self.deposits[purse] = self.deposits.get(purse, 0) + amount
+
+    def transfer(self, source: str, target: str, *, amount: int) -> None:
+        """Move balance between two purses of this account, as between the shards of one venue."""
+        self.deposit(source, -amount)
+        self.deposit(target, amount)
+
+    def position(self, market_id: str) -> Position:
+        """The position in a market, made when first asked for."""
+        position = self.positions.get(market_id)
+        if position is None:
+            position = self.positions[market_id] = Position()
+        return position
+
+    def apply(self, flows: Flows) -> None:
+        """Book signed balance changes."""
+        for purse, change in flows.items():
+            self.cash[purse] = self.cash.get(purse, 0) + change
+
+    def shortfall(self, spec: MarketSpec, order: Order, *, fee: int) -> int:
+        """By how much the balance misses what `order` would reserve on top of the present reserves, plus `fee`.
+
+        Zero means it is covered, as is an order that needs nothing more. One that already rests is counted once, as it
+        would then be.
+        """
+        held = self._reserved_by_market.get(spec.market_id, {})
+        others = [o for o in self.working.get(spec.market_id, {}).values() if o.order_id != order.order_id]
+        needed = COLLATERAL[spec.kind].reserve(spec, [*others, order], net=self._net(spec))
+        worst = 0
+        for purse, amount in needed.items():
+            charge = fee if purse == spec.cash else 0
+            extra = amount - held.get(purse, 0) + charge
+            if extra > 0:
+                worst = max(worst, extra - self.available(purse))
+        return worst
+
+    def hold(self, spec: MarketSpec) -> None:
+        """Bring the reserve of one market up to date; call after any change of its orders or of the position."""
+        market_id = spec.market_id
+        working = self.working.get(market_id)
+        needed = COLLATERAL[spec.kind].reserve(spec, working.values(), net=self._net(spec)) if working else {}
+        for purse, amount in self._reserved_by_market.get(market_id, {}).items():
+            self.reserved[purse] -= amount
+        for purse, amount in needed.items():
+            self.reserved[purse] = self.reserved.get(purse, 0) + amount
+        self._reserved_by_market[market_id] = needed
+
+    def _net(self, spec: MarketSpec) -> int:
+        position = self.positions.get(spec.market_id)
+        return 0 if position is None else position.net
+
+
+def account_problems(account: Account, markets: Mapping[str, Market]) -> list[str]:
+    """What does not add up in one account; empty when all is well.
+
+    Checked per purse: deposits + realized - fees = cash + cost of positions; and reserves equal to a fresh count.
+    """
+    problems: list[str] = []
+    expected = dict(account.deposits)
+    fresh: dict[str, int] = {}
+    for market_id, market in markets.items():
+        spec = market.spec
+        position = account.positions.get(market_id, Position())
+        expected[spec.cash] = expected.get(spec.cash, 0) + position.realized - position.fees - position.cost
+        if spec.base:
+            expected[spec.base] = expected.get(spec.base, 0) + position.net
+        orders = account.working.get(market_id, {}).values()
+        for purse, amount in COLLATERAL[spec.kind].reserve(spec, orders, net=position.net).items():
+            fresh[purse] = fresh.get(purse, 0) + amount
+    problems += _differences(f"{account.account_id} cash", account.cash, expected=expected)
+    problems += _differences(f"{account.account_id} reserved", account.reserved, expected=fresh)
+    return problems
+
+
+def _differences(name: str, actual: Flows, *, expected: Flows) -> list[str]:
+    return [
+        f"{name} {purse}: is {actual.get(purse, 0)}, should be {expected.get(purse, 0)}"
+        for purse in sorted(expected.keys() | actual.keys())
+        if actual.get(purse, 0) != expected.get(purse, 0)
+    ]

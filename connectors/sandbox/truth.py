@@ -1,0 +1,89 @@
+"""What really happened, as plain JSON-able data for an administrator to compare with what a client believes."""
+
+from typing import Any
+
+import msgspec
+
+from connectors.sandbox.accounts import account_problems
+from connectors.sandbox.exchange import Exchange
+
+Json = dict[str, Any]
+
+
+def report(exchange: Exchange) -> Json:
+    """Every order ever accepted from outside with its final state, fills, settlements, positions and balances.
+
+    Numbers are the engine's integers; `decimals` says per market how to read them. Internal accounts are left out.
+    """
+    state = exchange.state
+    external = [account for account in state.accounts.values() if not account.internal]
+    names = {account.account_id for account in external}
+    return {
+        "now_ns": state.now_ns,
+        "phase": state.phase,
+        "decimals": {
+            market_id: {"price": market.spec.price_decimals, "size": market.spec.size_decimals}
+            for market_id, market in state.markets.items()
+        },
+        "orders": [msgspec.to_builtins(order) for order in exchange.ledger.orders.values() if order.account in names],
+        "fills": [msgspec.to_builtins(fill) for fill in exchange.ledger.fills],
+        "settlements": [msgspec.to_builtins(settlement) for settlement in exchange.ledger.settlements],
+        "positions": {account.account_id: _positions(account.positions) for account in external},
+        "balances": {
+            account.account_id: {
+                "cash": dict(account.cash),
+                "reserved": dict(account.reserved),
+                "deposits": dict(account.deposits),
+            }
+            for account in external
+        },
+        "markets": {
+            market_id: {
+                "status": market.status,
+                "clock": market.clock,
+                "volume": market.volume,
+                "open_interest": market.open_interest,
+                "result": market.result,
+            }
+            for market_id, market in state.markets.items()
+        },
+        "problems": problems(exchange),
+    }
+
+
+def _positions(positions: dict[str, Any]) -> Json:
+    fields = ("net", "cost", "realized", "fees", "traded", "volume", "updated_ns")
+    return {
+        market_id: {field: getattr(position, field) for field in fields} for market_id, position in positions.items()
+    }
+
+
+def problems(exchange: Exchange) -> list[str]:
+    """Everything that does not add up; empty when all is well.
+
+    Checked: each account (see account_problems), no book crossed, open interest equal on both sides, and per purse
+    deposits = cash + fees collected + what open binary contracts will pay.
+    """
+    state = exchange.state
+    found = [line for account in state.accounts.values() for line in account_problems(account, state.markets)]
+    locked: dict[str, int] = {}
+    for market_id, market in state.markets.items():
+        bid, ask = state.books[market_id].best("bid"), state.books[market_id].best("ask")
+        if bid is not None and ask is not None and bid >= ask:
+            found.append(f"{market_id}: book crossed, bid {bid} ask {ask}")
+        nets = [a.positions[market_id].net for a in state.accounts.values() if market_id in a.positions]
+        if sum(nets) != 0:
+            found.append(f"{market_id}: positions sum to {sum(nets)}, expected 0")
+        if market.status != "finalized" and sum(net for net in nets if net > 0) != market.open_interest:
+            found.append(f"{market_id}: open interest {market.open_interest} differs from the positions")
+        if market.spec.kind == "binary":
+            purse = market.spec.cash
+            locked[purse] = locked.get(purse, 0) + market.open_interest * market.spec.one
+    purses = {purse for account in state.accounts.values() for purse in account.cash}
+    for purse in sorted(purses):
+        deposits = sum(account.deposits.get(purse, 0) for account in state.accounts.values())
+        cash = sum(account.cash.get(purse, 0) for account in state.accounts.values())
+        accounted = cash + state.fees_collected.get(purse, 0) + locked.get(purse, 0)
+        if accounted != deposits:
+            found.append(f"purse {purse}: {accounted} accounted for, {deposits} deposited")
+    return found

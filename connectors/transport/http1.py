@@ -1,0 +1,157 @@
+"""HTTP/1.1 client for one venue host: raw keep-alive connections, no redirects, no retries, no pipelining."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from connectors.transport.dial import deadline_after
+from connectors.transport.endpoint import parse_endpoint
+from connectors.transport.errors import NotSent
+from connectors.transport.http1_connection import Http1Connection
+from connectors.transport.http1_request import encode_request
+from connectors.transport.ports import HttpRequest, HttpResponse
+from framework.domain.ports import Clock
+
+_MIB = 1024 * 1024
+
+
+class Http1Transport:
+    """An `HttpTransport` over a small pool of connections.
+
+    A request takes the warmest idle connection, else opens one, else waits its turn. A kept-alive connection that
+    is found dead is replaced before anything is written; after the write nothing is ever sent again.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        clock: Clock,
+        connections_max: int = 8,
+        tls: ssl.SSLContext | None = None,
+        body_bytes_max: int = 8 * _MIB,
+        idle_ms_max: int = 15_000,
+    ) -> None:
+        """Connect to `base_url` ("https://host[:port]") as needed; nothing is opened yet.
+
+        `idle_ms_max`: a connection unused for longer is dropped instead of used, because servers close idle
+        connections silently (common limits are 60 s and more). Raises ValueError for a bad URL, an unverifying
+        TLS context or a limit below 1.
+        """
+        limits = {"connections_max": connections_max, "body_bytes_max": body_bytes_max, "idle_ms_max": idle_ms_max}
+        for name, value in limits.items():
+            if value < 1:
+                raise ValueError(f"{name}={value}: must be at least 1")
+        self._endpoint = parse_endpoint(base_url, schemes=("http", "https"), tls=tls)
+        self._clock = clock
+        self._body_bytes_max = body_bytes_max
+        self._idle_ns_max = idle_ms_max * 1_000_000
+        # One slot per request in flight. An idle connection is always taken before one is opened, so that idle
+        # and busy connections together never exceed the number of slots.
+        self._slots = asyncio.Semaphore(connections_max)
+        self._idle: list[Http1Connection] = []
+        self._open: set[Http1Connection] = set()
+        self._waits: set[asyncio.Timeout] = set()
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else "open"
+        return f"<Http1Transport {self._endpoint.url} {state} connections={len(self._open)} idle={len(self._idle)}>"
+
+    async def send(self, request: HttpRequest, *, timeout_ms: int) -> HttpResponse:
+        """Send once and read the whole answer; see `HttpTransport.send`."""
+        payload = encode_request(request, authority=self._endpoint.authority)
+        deadline = deadline_after(timeout_ms)
+        connection = await self._check_out(deadline)
+        try:
+            return await connection.exchange(payload, deadline=deadline)
+        finally:
+            self._check_in(connection)
+
+    async def close(self) -> None:
+        """Close every connection and wait until their sockets are gone; see `HttpTransport.close`."""
+        self._is_closed = True
+        now = asyncio.get_running_loop().time()
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(now)
+        leaving = list(self._open)
+        for connection in leaving:
+            connection.abort()
+        self._idle.clear()
+        for connection in leaving:
+            await connection.closed
+
+    async def _check_out(self, deadline: float) -> Http1Connection:
+        """Return an idle connection and hold its slot. Raises NotSent."""
+        if self._is_closed:
+            raise NotSent("the transport is closed; nothing was sent")
+        if self._slots.locked():
+            await self._wait_for_slot(deadline)
+        else:
+            await self._slots.acquire()
+        try:
+            if self._is_closed:
+                raise NotSent("the transport was closed; nothing was sent")
+            return self._warmest() or await self._connect(deadline)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def _check_in(self, connection: Http1Connection) -> None:
+        if connection.is_idle() and connection.is_drained() and not self._is_closed:
+            connection.idle_since_ns = self._clock.monotonic_ns()
+            self._idle.append(connection)
+        else:
+            connection.abort()
+        self._slots.release()
+
+    def _warmest(self) -> Http1Connection | None:
+        idle_since_ns_min = self._clock.monotonic_ns() - self._idle_ns_max
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.idle_since_ns >= idle_since_ns_min and connection.is_idle() and connection.is_quiet():
+                return connection
+            connection.abort()
+        return None
+
+    async def _wait_for_slot(self, deadline: float) -> None:
+        try:
+            async with asyncio.timeout_at(deadline) as wait:
+                self._waits.add(wait)
+                try:
+                    await self._slots.acquire()
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError as e:
+            raise NotSent(f"no free connection {self._late()}; nothing was sent") from e
+
+    async def _connect(self, deadline: float) -> Http1Connection:
+        end = self._endpoint
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(deadline) as wait:
+                self._waits.add(wait)
+                try:
+                    _, connection = await loop.create_connection(self._make_connection, end.host, end.port, ssl=end.tls)
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError as e:
+            raise NotSent(f"not connected to {end.url} {self._late()}; nothing was sent") from e
+        except OSError as e:
+            raise NotSent(f"cannot connect to {end.url}: {e}; nothing was sent") from e
+        self._open.add(connection)
+        connection.closed.add_done_callback(lambda _: self._open.discard(connection))
+        # A fresh TLS connection may hold session tickets; on a plain one anything readable is an early end.
+        is_fit = connection.is_idle() and (end.tls is not None or connection.is_quiet())
+        if self._is_closed or not is_fit:
+            connection.abort()
+            raise NotSent(f"the connection to {end.url} closed before the request was written; nothing was sent")
+        return connection
+
+    def _make_connection(self) -> Http1Connection:
+        return Http1Connection(asyncio.get_running_loop(), body_bytes_max=self._body_bytes_max)
+
+    def _late(self) -> str:
+        return "because the transport was closed" if self._is_closed else "within the time-out"

@@ -1,0 +1,199 @@
+"""WebSocket client on picows: the fast path."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+
+import picows
+
+from connectors.transport.dial import cut, deadline_after, dial
+from connectors.transport.endpoint import parse_endpoint
+from connectors.transport.errors import HandshakeRefused, NotSent, OutcomeUnknown
+from connectors.transport.fragments import FragmentError, MessageAssembler
+from connectors.transport.http1_request import check_head
+from connectors.transport.ports import CloseCause, CloseReason
+from framework.domain.ports import Clock
+
+SEND_BUFFER_BYTES_MAX = 4 * 1024 * 1024
+GOODBYE_MS = 500
+NORMAL, NO_CODE, NO_CLOSE_FRAME, HANDLER_FAILED = 1000, 1005, 1006, 1011
+_MIB = 1024 * 1024
+_KIND, _CODE = picows.WSMsgType, picows.WSCloseCode
+_TEXT, _BINARY = _KIND.TEXT, _KIND.BINARY
+
+
+class PicowsConnection(picows.WSListener):
+    """A `WebSocketConnection`. Its `on_ws_*`, `pause_writing` and `resume_writing` are for picows alone."""
+
+    def __init__(self, *, clock: Clock, on_message: Callable[[bytes], None], message_bytes_max: int) -> None:
+        """Deliver whole messages of up to `message_bytes_max` bytes to `on_message`."""
+        self.last_received_ns = clock.monotonic_ns()
+        self._monotonic_ns = clock.monotonic_ns
+        self._on_message = on_message
+        self._assembler = MessageAssembler(message_bytes_max=message_bytes_max)
+        self._transport: picows.WSTransport | None = None
+        self._error: Exception | None = None
+        self._is_leaving = False
+
+    def send(self, data: bytes) -> None:
+        """Queue one text frame; see `WebSocketConnection.send`."""
+        transport = self._transport
+        if transport is None or transport.is_close_frame_sent or transport.is_disconnected:
+            raise NotSent("the WebSocket connection is closed; nothing was sent")
+        if transport.underlying_transport.get_write_buffer_size() > SEND_BUFFER_BYTES_MAX:
+            raise NotSent(f"over {SEND_BUFFER_BYTES_MAX} bytes wait to be written: the peer does not read; reconnect")
+        transport.send(_TEXT, data)
+
+    async def wait_closed(self) -> CloseReason:
+        """Wait for the end; see `WebSocketConnection.wait_closed`."""
+        transport = self._transport
+        if transport is None:
+            return CloseReason(cause=CloseCause.LOST, code=NO_CLOSE_FRAME)
+        [outcome] = await asyncio.gather(transport.wait_disconnected(), return_exceptions=True)
+        error = self._error
+        if error is not None:
+            return CloseReason(cause=CloseCause.HANDLER, code=HANDLER_FAILED, text=repr(error), error=error)
+        if isinstance(outcome, picows.WSProtocolError):
+            return CloseReason(cause=CloseCause.PROTOCOL, code=outcome.code.value, text=str(outcome))
+        if self._is_leaving:
+            return CloseReason(cause=CloseCause.LOCAL, code=NORMAL)
+        handshake = transport.close_handshake
+        if handshake is None or handshake.recv is None:
+            return CloseReason(cause=CloseCause.LOST, code=NO_CLOSE_FRAME, text=str(outcome or ""))
+        code = handshake.recv.code.value or NO_CODE
+        return CloseReason(cause=CloseCause.PEER, code=code, text=handshake.recv.reason or "")
+
+    async def close(self) -> None:
+        """Say goodbye; see `WebSocketConnection.close`."""
+        transport = self._transport
+        if transport is None or transport.is_disconnected:
+            return
+        if not transport.is_close_frame_sent:
+            self._is_leaving = True
+            transport.send_close(_CODE.OK)
+        try:
+            async with asyncio.timeout(GOODBYE_MS / 1000):
+                await self.wait_closed()
+        except BaseException as e:
+            transport.disconnect(graceful=False)
+            if not isinstance(e, TimeoutError):
+                raise
+            await self.wait_closed()
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        """The upgrade is done."""
+        self.last_received_ns = self._monotonic_ns()
+        self._transport = transport
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """A frame of any kind."""
+        self.last_received_ns = self._monotonic_ns()
+        kind = frame.msg_type
+        if kind == _TEXT or kind == _BINARY or kind == _KIND.CONTINUATION:
+            # After our close frame (goodbye, failed handler, broken protocol) nothing more is delivered.
+            if not transport.is_close_frame_sent:
+                self._take(frame, continues=kind == _KIND.CONTINUATION)
+        elif kind == _KIND.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind == _KIND.CLOSE:
+            if not transport.is_close_frame_sent:
+                code = frame.get_close_code()
+                transport.send_close(_CODE.OK if code == _CODE.NO_INFO else code)
+            transport.disconnect()
+
+    def pause_writing(self) -> None:
+        """The write buffer is filling; `send` keeps its own limit."""
+
+    def resume_writing(self) -> None:
+        """The write buffer has drained."""
+
+    def _take(self, frame: picows.WSFrame, *, continues: bool) -> None:
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            raise picows.WSProtocolError(_CODE.PROTOCOL_ERROR, "reserved bit set without a negotiated extension")
+        payload = frame.get_payload_as_bytes()
+        if continues or not frame.fin or self._assembler.is_midway:
+            message = self._assemble(payload, fin=frame.fin, continues=continues)
+            if message is None:
+                return
+            payload = message
+        try:
+            self._on_message(payload)
+        except Exception as e:
+            self._error = e
+            raise
+
+    def _assemble(self, payload: bytes, *, fin: bool, continues: bool) -> bytes | None:
+        try:
+            return self._assembler.take(payload, fin=fin, continues=continues)
+        except FragmentError as e:
+            code = _CODE.MESSAGE_TOO_BIG if e.is_too_big else _CODE.PROTOCOL_ERROR
+            raise picows.WSProtocolError(code, str(e)) from e
+
+
+class PicowsTransport:
+    """A `WebSocketTransport`. No compression is offered, no redirect followed, no proxy used."""
+
+    def __init__(
+        self, base_url: str, *, clock: Clock, tls: ssl.SSLContext | None = None, message_bytes_max: int = 16 * _MIB
+    ) -> None:
+        """Connect to `base_url` ("wss://host[:port]"). Raises ValueError for a bad URL or an unverifying `tls`."""
+        self._endpoint = parse_endpoint(base_url, schemes=("ws", "wss"), tls=tls)
+        self._clock = clock
+        self._message_bytes_max = message_bytes_max
+
+    async def connect(
+        self,
+        target: str,
+        headers: tuple[tuple[str, str], ...],
+        *,
+        on_message: Callable[[bytes], None],
+        timeout_ms: int,
+    ) -> PicowsConnection:
+        """Connect and upgrade; see `WebSocketTransport.connect`. A refusal's body is what came with its head."""
+        check_head(target, headers)
+        deadline = deadline_after(timeout_ms)
+        url = self._endpoint.url + target
+        sock = await dial(self._endpoint, deadline=deadline)
+        connection = PicowsConnection(
+            clock=self._clock, on_message=on_message, message_bytes_max=self._message_bytes_max
+        )
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._upgrade(sock, connection, url, headers)
+        except TimeoutError as e:
+            cut(sock)
+            raise OutcomeUnknown(f"time-out while upgrading {url}") from e
+        except OSError as e:
+            cut(sock)
+            raise NotSent(f"TLS failed for {url}: {e}; nothing was sent") from e
+        except picows.WSHandshakeError as e:
+            if e.response is None:
+                raise OutcomeUnknown(f"garbled answer to the upgrade of {url}: {e}") from e
+            raise HandshakeRefused(e.response.status, e.raw_body or b"") from e
+        except BaseException:
+            cut(sock)
+            raise
+        return connection
+
+    async def _upgrade(
+        self, sock: socket.socket, connection: PicowsConnection, url: str, headers: tuple[tuple[str, str], ...]
+    ) -> None:
+        _, listener = await picows.ws_connect(
+            lambda request, response: connection,
+            url,
+            ssl_context=self._endpoint.tls,
+            # The caller's time-out covers the handshake; cutting the socket ends what picows keeps after it.
+            websocket_handshake_timeout=None,
+            # Pings are answered in on_ws_frame, because they count as a sign of life.
+            enable_auto_pong=False,
+            max_frame_size=self._message_bytes_max,
+            extra_headers=headers,
+            max_redirects=0,
+            socket_factory=lambda _: sock,
+        )
+        # picows reports a connection lost in mid-handshake by handing out no listener.
+        if listener is None:
+            raise OutcomeUnknown(f"connection lost while upgrading {url}")

@@ -1,0 +1,144 @@
+"""Messages of wrong settings: which key, where it was set, its value, what is wrong, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from framework.domain.errors import ConfigurationError
+
+Tree = dict[str, Any]
+"""Settings as read: tables are dicts, arrays are lists."""
+
+Origins = Mapping[str, str]
+"""Dotted key -> where it was set: `FILE`, `environment NAME`, `--set`."""
+
+_CLOSENESS_MIN = 0.6
+_VALUE_CHARACTERS_MAX = 80
+_SECRET_WORDS = frozenset({"secret", "password", "passphrase", "token", "credential", "credentials", "mnemonic"})
+_SECRET_PAIRS = ("api_key", "private_key")
+_LOCATION_SUFFIXES = ("_path", "_file", "_dir", "_id")
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`did you mean "x"?`, or the known words when none is close."""
+    words = sorted(known)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=_CLOSENESS_MIN)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return f"known: {', '.join(words)}" if words else "none is known here"
+
+
+def parse_settings(
+    model: type[BaseModel] | None, raw: Tree, *, key: str, origins: Origins, is_partial: bool = False
+) -> BaseModel | None:
+    """Check a table against its model. `key` is where the table stands, as in `strategies.mm.settings`.
+
+    `is_partial` lets required keys be missing and then returns None: something else will fill them in. A plugin
+    without settings (`model` None) takes an empty table only. Raises `ConfigurationError` with one line per problem.
+    """
+    if model is None:
+        if raw:
+            raise ConfigurationError(
+                f"{_place(f'{key}.{next(iter(raw))}', origins)}: this plugin has no settings; remove it"
+            )
+        return None
+    try:
+        return model.model_validate(raw)
+    except ValidationError as e:
+        errors = [error for error in e.errors() if not (is_partial and error["type"] == "missing")]
+        if not errors:
+            return None
+        prefix = tuple(key.split(".")) if key else ()
+        lines = [_message(model, dict(error), prefix, origins) for error in errors]
+    except Exception as e:
+        # A plugin's own validator may raise anything; that must not look like a fault of the program.
+        raise ConfigurationError(f"{_place(key, origins)}: {type(e).__name__}: {e}; see: tidegate list") from e
+    raise ConfigurationError("\n".join(lines))
+
+
+def is_secret_key(name: str) -> bool:
+    """Whether a key of this name holds a secret itself, and not the place of one."""
+    is_secret = not _SECRET_WORDS.isdisjoint(name.split("_")) or any(pair in name for pair in _SECRET_PAIRS)
+    return is_secret and not name.endswith(_LOCATION_SUFFIXES)
+
+
+def origin_of(key: str, origins: Origins) -> str:
+    """Where `key`, or a value that it is a part of, was set; `default` when nowhere."""
+    parts = key.split(".")
+    known = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((origins[name] for name in known if name in origins), "default")
+
+
+def nearest_origin(key: str, origins: Origins) -> str:
+    """Where the settings around `key` come from: for what is missing there."""
+    found = origin_of(key, origins)
+    parts = key.split(".")
+    for length in range(len(parts), 0, -1):
+        if found != "default":
+            break
+        prefix = ".".join(parts[:length]) + "."
+        found = next((origin for name, origin in origins.items() if name.startswith(prefix)), found)
+    return found
+
+
+def _message(model: type[BaseModel], error: dict[str, Any], prefix: Sequence[str], origins: Origins) -> str:
+    location = [str(part) for part in error["loc"]]
+    key = ".".join([*prefix, *location])
+    place = _place(key, origins)
+    if error["type"] == "extra_forbidden":
+        return f'{place}: unknown key "{location[-1]}"; {suggestion(location[-1], known_keys(model, location[:-1]))}'
+    if error["type"] == "missing":
+        return f"{place}: is missing; {_meaning(model, location)}"
+    text = error["msg"].removeprefix("Value error, ")
+    remedy = _meaning(model, location)
+    if isinstance(error["input"], dict):
+        return f"{place}: {text}; {remedy}"
+    return f"{place}: {_shown(location, error['input'])}: {text[:1].lower()}{text[1:]}; {remedy}"
+
+
+def _place(key: str, origins: Origins) -> str:
+    origin = nearest_origin(key, origins)
+    return key if origin == "default" else f"{origin}: {key}"
+
+
+def _shown(location: Sequence[str], value: Any) -> str:
+    if any(is_secret_key(part) for part in location):
+        return "(its value is not shown)"
+    text = repr(str(value)) if not isinstance(value, (bool, int, list, dict, tuple)) else repr(value)
+    return text if len(text) <= _VALUE_CHARACTERS_MAX else text[:_VALUE_CHARACTERS_MAX] + "…"
+
+
+def _meaning(model: type[BaseModel], location: Sequence[str]) -> str:
+    """What the key is for, as the remedy."""
+    for length in range(len(location), 0, -1):
+        for candidate in models_at(model, location[: length - 1]):
+            field = candidate.model_fields.get(location[length - 1])
+            if field is not None and field.description:
+                return f"give: {field.description}"
+    return "see the example in config/"
+
+
+def known_keys(model: type[BaseModel], location: Sequence[str]) -> list[str]:
+    """The keys that the table at `location` inside `model` may have."""
+    return [key for found in models_at(model, location) for key in found.model_fields]
+
+
+def models_at(model: Any, location: Sequence[str]) -> list[type[BaseModel]]:
+    """The models that stand at `location`: walks through tables, arrays and unions."""
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        if not location:
+            return [model]
+        field = model.model_fields.get(location[0])
+        return models_at(field.annotation, location[1:]) if field is not None else []
+    arguments = get_args(model)
+    shape = get_origin(model)
+    if shape in (Union, types.UnionType):
+        return [found for member in arguments for found in models_at(member, location)]
+    if not location or not arguments:
+        return []
+    return models_at(arguments[1] if shape is dict else arguments[0], location[1:])

@@ -1,0 +1,364 @@
+"""The composition root: the only file that names every part. Read it to see what the daemon is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from fnmatch import fnmatchcase
+from functools import partial
+from importlib.metadata import version
+
+import msgspec
+import structlog
+import uvloop
+
+from framework.config import Configuration
+from framework.control.exposition import render
+from framework.control.http import ControlServer
+from framework.control.picture import Picture
+from framework.control.status import LiveStatus
+from framework.control.telemetry import Telemetry
+from framework.domain.errors import ConfigurationError, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.events import ConnectorStatus, Event, ShutdownRequested, StrategyStarted
+from framework.domain.instruments import InstrumentId, InstrumentStatus
+from framework.domain.limits import RateLimits
+from framework.domain.orders import Order
+from framework.domain.ports import Connector
+from framework.flow.desk import StrategyDesk
+from framework.flow.dispatch import Dispatcher, DispatchParts
+from framework.flow.host import StrategyHost
+from framework.flow.kernel import Kernel
+from framework.flow.outbox import Outbox
+from framework.flow.parts import Budget, KernelParts
+from framework.flow.reconcile import Difference, ReconcileParts, Reconciler
+from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, doubts_left, open_records
+from framework.flow.timers import LoopTimers
+from framework.resolution import Resolved, ResolvedVenue
+from framework.runtime.clock import SystemClock
+from framework.runtime.disk_writer import Durability
+from framework.runtime.files import RealFiles
+from framework.runtime.logging import configure_logging
+from framework.runtime.metrics import Metrics
+from framework.runtime.rng import system_rng
+from framework.runtime.sandbox_process import SandboxProcess
+from framework.runtime.secrets import SecretRegistry
+from framework.runtime.single_writer import lock_state
+from framework.runtime.supervisor import Supervisor
+from framework.state.books import Books
+from framework.state.tape import TapeSettings
+from framework.state.view import View
+from risk.budgets import VenueBudget
+from risk.gate import Gate
+
+CHECKPOINT_S = 60
+EXIT_ORDERS_LEFT = 3
+
+_log = structlog.get_logger("daemon")
+
+
+def run(resolved: Resolved, *, duration_s: float | None, live: bool, show_status: bool) -> int:
+    """Run the daemon until it is stopped; return its exit code.
+
+    0: stopped, every order proved ended. 1: a part failed. 2: the configuration can't be used. 3: stopped, but
+    orders may be left at a venue (they are listed in the log).
+    """
+    return uvloop.run(_serve(resolved, duration_s=duration_s, live=live, show_status=show_status))
+
+
+async def _serve(resolved: Resolved, *, duration_s: float | None, live: bool, show_status: bool) -> int:
+    config = resolved.config
+    clock, secrets, metrics = SystemClock(), SecretRegistry(), Metrics()
+    for value in resolved.loaded.secret_values():
+        secrets.add(value)
+    async with AsyncExitStack() as stack:
+        state_lock = lock_state(config.state_dir)
+        stack.callback(state_lock.close)
+        status = LiveStatus(lambda: picture.snapshot()) if show_status else None
+        log_stream = stack.enter_context((config.state_dir / "log.jsonl").open("a")) if _owns_screen(status) else None
+        configure_logging(config.log.level, config.log.format, clock=clock, secrets=secrets, stream=log_stream)
+        records = open_records(
+            RealFiles(),
+            _record_settings(config),
+            clock=clock,
+            rng=system_rng(),
+            observe_sync_ns=metrics.journal_sync.observe_ns,
+        )
+        stack.callback(records.close)
+        daemon = Daemon(resolved, records=records, clock=clock, metrics=metrics)
+        picture = Picture(daemon.kernel, metrics, clock)
+        stack.push_async_callback(daemon.close)
+        await daemon.connect(live=live)
+        if status is not None and status.is_shown:
+            daemon.supervisor.spawn("status", status.run())
+        return await daemon.supervisor.run(duration_s=duration_s)
+
+
+def _owns_screen(status: LiveStatus | None) -> bool:
+    return status is not None and status.is_shown
+
+
+def _record_settings(config: Configuration) -> RecordSettings:
+    return RecordSettings(
+        directory=config.state_dir,
+        durability=Durability(config.durability),
+        tape=TapeSettings(bytes_max=config.tape.bytes_max) if config.tape.enabled else None,
+        version=version("tidegate"),
+        config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16],
+    )
+
+
+class VenueParts(msgspec.Struct, frozen=True):
+    """One venue's parts."""
+
+    connector: Connector
+    dispatcher: Dispatcher
+    reconciler: Reconciler
+
+
+class Daemon:
+    """Every part, put together. `connect` once, then let the supervisor run; `close` at the end."""
+
+    def __init__(self, resolved: Resolved, *, records: Records, clock: SystemClock, metrics: Metrics) -> None:
+        self._resolved = resolved
+        self._records = records
+        self._clock = clock
+        self._metrics = metrics
+        self._books = Books()
+        self._outboxes = {venue.name: Outbox() for venue in resolved.venues}
+        self._budgets: dict[str, Budget] = {}
+        self._venues: dict[str, VenueParts] = {}
+        self._sandboxes: list[SandboxProcess] = []
+        self._has_started = False
+        self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
+        self.kernel = self._make_kernel()
+        self._timers = LoopTimers(self.kernel.publish, clock)
+        self._control = ControlServer(
+            resolved.config.http,
+            render_metrics=lambda: render(metrics, version=version("tidegate")),
+            beat_age_ns=self.supervisor.beat_age_ns,
+            not_ready=self.not_ready,
+        )
+
+    def not_ready(self) -> list[str]:
+        """Why the daemon is not ready to trade; empty when it is."""
+        reasons = [] if self._has_started else ["starting: strategies have not begun"]
+        view = self.kernel.parts.view
+        reasons += [f"venue {name} is not connected" for name in self._outboxes if not view.is_connected(name)]
+        reasons += [
+            f"position of {difference.instrument} differs: venue {difference.venue_size}, own {difference.own_size}"
+            for parts in self._venues.values()
+            for difference in parts.reconciler.differences
+        ]
+        reasons += [
+            f"strategy {host.name} is quarantined" for host in self.kernel.hosts.values() if host.is_quarantined
+        ]
+        return reasons + (["stopping"] if self.supervisor.is_stopping else [])
+
+    async def connect(self, *, live: bool) -> None:
+        """Start sandboxes, connectors and the control server; the rest comes up under the supervisor."""
+        for note in self._records.notes:
+            _log.warning("journal", note=note)
+        for venue in self._resolved.venues:
+            self._venues[venue.name] = self._make_venue(await self._make_connector(venue, live=live))
+        port = await self._control.start()
+        _log.info("listening", http=f"http://{self._resolved.config.http.host}:{port}", epoch=self._records.epoch)
+        self.supervisor.install_signals()
+        self.supervisor.on_stop("cancel orders", self._stop_trading, timeout_ms=self._shutdown_ms)
+        self.supervisor.spawn("trade", self._trade())
+
+    async def close(self) -> None:
+        """Close every connection and sandbox. Records are closed by their owner afterwards."""
+        self._timers.close()
+        await self._control.close()
+        for parts in self._venues.values():
+            await parts.connector.close()
+        for sandbox in self._sandboxes:
+            await sandbox.stop()
+
+    @property
+    def _shutdown_ms(self) -> int:
+        return self._resolved.config.kernel.shutdown_ms_max
+
+    async def _trade(self) -> None:
+        """Bring the venues up, reconcile, start the strategies, then keep the records in order."""
+        publish = self.kernel.publish
+        for report in doubts_left(self._records.accounts, self._clock.now_ns()):
+            publish(report)
+        for name, parts in self._venues.items():
+            await self._until_it_works(name, partial(parts.connector.start, self._publish_of(parts)))
+            self.supervisor.spawn(f"{name} dispatch", parts.dispatcher.run())
+            self.supervisor.spawn(f"{name} streams", parts.connector.run())
+            await self._until_it_works(name, parts.reconciler.once)
+            self.supervisor.spawn(f"{name} reconcile", parts.reconciler.run())
+        self._start_strategies()
+        self._has_started = True
+        while True:
+            await asyncio.sleep(CHECKPOINT_S)
+            self._records.last_step = self.kernel.step_number
+            self._records.checkpoint(self._clock.now_ns(), self._clock.monotonic_ns())
+
+    async def _until_it_works(self, venue: str, attempt: Callable[[], Awaitable[object]]) -> None:
+        delay_s = 0.5
+        while True:
+            try:
+                await attempt()
+            except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
+                _log.warning("venue is not ready; trying again", venue=venue, reason=str(e), after_s=delay_s)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, 15.0)
+            else:
+                return
+
+    def _publish_of(self, parts: VenueParts) -> Callable[[Event], None]:
+        def publish(event: Event) -> None:
+            self.kernel.publish(event)
+            if isinstance(event, ConnectorStatus) and event.is_up:
+                parts.reconciler.request()
+
+        return publish
+
+    def _start_strategies(self) -> None:
+        config = self._resolved.config.kernel
+        for row in self._resolved.strategies:
+            instruments = self._instruments_for(row.row.instruments, row.row.instruments_max)
+            desk = StrategyDesk(row.name, instruments, self.kernel, timers=self._timers, log=_log.info)
+            host = StrategyHost(
+                row.name,
+                row.factory(row.name, row.settings, desk),
+                clock=self._clock,
+                call_ns_max=config.strategy_call_ms_max * 1_000_000,
+                on_fault=self.kernel.on_fault,
+            )
+            self.kernel.add_host(host, instruments)
+            _log.info("strategy starts", strategy=row.name, instruments=list(instruments))
+            self.kernel.publish(StrategyStarted(row.name, self._clock.now_ns()))
+
+    def _instruments_for(self, patterns: tuple[str, ...], count_max: int) -> tuple[InstrumentId, ...]:
+        """The active instruments that match, in the order of their names."""
+        active = sorted(
+            instrument.id
+            for instrument in self._records.accounts.instruments.values()
+            if instrument.venue in self._outboxes and instrument.status is InstrumentStatus.ACTIVE
+        )
+        chosen = tuple(i for i in active if any(fnmatchcase(i, pattern) for pattern in patterns))[:count_max]
+        if not chosen:
+            raise ConfigurationError(
+                f"strategies: no active instrument matches {list(patterns)}; the venues offer {active[:5]}…"
+            )
+        return chosen
+
+    async def _stop_trading(self) -> None:
+        """Stop entry, cancel everything that is ours, and prove it."""
+        self.kernel.publish(ShutdownRequested(self.supervisor.stop_reason, self._clock.now_ns()))
+        deadline_ns = self._clock.monotonic_ns() + self._shutdown_ms * 800_000
+        while self._open_orders() and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # what is waited for is a fold of many answers: there is no one event
+        for order in self._open_orders():
+            _log.error("order may be left", order=order.client_order_id, status=order.status.value, venue=order.venue)
+        left = len(self._open_orders())
+        if left:
+            self.supervisor.request_stop("orders may be left", exit_code=EXIT_ORDERS_LEFT)
+        _log.info("trading stopped", orders_left=left)
+        self._records.last_step = self.kernel.step_number
+        self._records.checkpoint(self._clock.now_ns(), self._clock.monotonic_ns())
+
+    def _open_orders(self) -> tuple[Order, ...]:
+        return self._records.accounts.orders.open()
+
+    def _make_kernel(self) -> Kernel:
+        accounts, config = self._records.accounts, self._resolved.config.kernel
+        ids = ClientOrderIds(self._records.instance, self._records.epoch)
+        kernel = Kernel(
+            KernelParts(
+                clock=self._clock,
+                books=self._books,
+                accounts=accounts,
+                view=View(books=self._books, accounts=accounts, budgets=self._budgets),
+                gate=Gate(self._resolved.checks, next_client_order_id=ids.next),
+                recorder=self._records.recorder,
+                watcher=Telemetry(self._metrics, accounts, self._books, self._clock),
+                budgets=self._budgets,
+                make_budget=self._make_budget,
+                outboxes=self._outboxes,
+                on_journal_failure=self._on_fatal,
+                strategy_faults_max=config.strategy_faults_max,
+            )
+        )
+        kernel.resume(self._records.last_step)
+        return kernel
+
+    def _make_budget(self, venue: str, limits: RateLimits, monotonic_ns: int) -> Budget:
+        budget = VenueBudget(
+            limits, monotonic_ns=monotonic_ns, shares={row.name: 1 for row in self._resolved.strategies}
+        )
+        self._metrics.budget_tokens.pull(lambda: [((venue, pool), left) for pool, left in budget.tokens().items()])
+        return budget
+
+    async def _make_connector(self, venue: ResolvedVenue, *, live: bool) -> Connector:
+        ready = None
+        if venue.row.embedded_sandbox:
+            ready = (await self._start_sandbox(venue)).ready
+        connector = venue.connector(clock=self._clock, rng=system_rng(), sandbox_ready=ready)
+        if not connector.is_loopback and not (live and self._resolved.config.live):
+            raise ConfigurationError(
+                f"venues.{venue.name}: its addresses are not on this machine; real trading needs both `live = true` in "
+                "the configuration and `--live` on the command line"
+            )
+        if not connector.is_loopback:
+            for assumption in connector.assumptions:
+                _log.warning("assumed of the venue without proof", venue=venue.name, assumption=assumption)
+        return connector
+
+    async def _start_sandbox(self, venue: ResolvedVenue) -> SandboxProcess:
+        directory = self._resolved.config.state_dir / f"sandbox-{venue.name}"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        module, arguments = venue.sandbox_command(directory)
+        sandbox = await SandboxProcess.start(module, arguments, directory / "sandbox.log")
+        self._sandboxes.append(sandbox)
+        self.supervisor.spawn(f"{venue.name} sandbox", sandbox.wait())
+        return sandbox
+
+    def _make_venue(self, connector: Connector) -> VenueParts:
+        name, gateway = connector.venue, connector.gateway
+        latency = self._metrics.order_latency
+        dispatcher = Dispatcher(
+            DispatchParts(
+                venue=name,
+                gateway=gateway,
+                outbox=self._outboxes[name],
+                publish=self.kernel.publish,
+                find=self._records.accounts.orders.get,
+                budget=lambda: self._budgets.get(name),  # type: ignore[arg-type,return-value]
+                wait_durable=self._records.recorder.wait_durable,
+                observe=lambda stage, duration_ns: latency.at((name, stage)).observe_ns(duration_ns),
+                on_fatal=self._on_fatal,
+                clock=self._clock,
+            )
+        )
+        reconciler = Reconciler(
+            ReconcileParts(
+                venue=name,
+                gateway=gateway,
+                accounts=self._records.accounts,
+                publish=self.kernel.publish,
+                clock=self._clock,
+                on_pass=lambda differences: self._on_reconciled(name, differences),
+                on_trouble=lambda venue, reason: _log.warning("reconcile", venue=venue, reason=reason),
+            )
+        )
+        return VenueParts(connector, dispatcher, reconciler)
+
+    def _on_reconciled(self, venue: str, differences: tuple[Difference, ...]) -> None:
+        for difference in differences:
+            _log.warning(
+                "position differs",
+                venue=venue,
+                instrument=difference.instrument,
+                venue_size=str(difference.venue_size),
+                own_size=str(difference.own_size),
+            )
+
+    def _on_fatal(self, error: Fatal) -> None:
+        self.supervisor.request_stop(str(error), exit_code=1)

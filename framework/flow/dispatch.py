@@ -1,0 +1,247 @@
+"""The dispatcher of one venue account: takes approved intents in order of priority and carries them to the venue.
+
+For each parcel: is it still wanted, may the budget pay it, sign it freshly, record that it goes, wait until that
+record is durable, send, and bring the answer back as ordinary events. An ambiguous answer makes the order
+unknown; nothing is ever sent twice unless the first try is proved to have had no effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from framework.domain.errors import Fatal, OutcomeUnknown, Retryable
+from framework.domain.events import (
+    Event,
+    OrderReport,
+    ReportKind,
+    RequestOutcome,
+    RequestSettled,
+)
+from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
+from framework.domain.limits import RequestKind
+from framework.domain.orders import Order
+from framework.domain.ports import Clock, Gateway
+from framework.domain.tickets import Approved
+from framework.flow.outbox import Outbox, Parcel
+
+SLOTS_FOR_CANCELS = 2
+"""Connections that only cancels may use, so that slow new orders never hold them up."""
+
+ATTEMPTS_MAX = 4
+RETRY_MS = 50
+
+
+NOT_SENT_AS: Mapping[type, ReportKind] = {
+    NewOrder: ReportKind.NOT_SENT,
+    AmendOrder: ReportKind.AMEND_REFUSED,
+    CancelOrder: ReportKind.CANCEL_REFUSED,
+    CancelAll: ReportKind.CANCEL_REFUSED,
+}
+"""What a request that never left means for its order."""
+
+UNKNOWN_AS: Mapping[type, ReportKind] = {
+    NewOrder: ReportKind.UNKNOWN,
+    AmendOrder: ReportKind.UNKNOWN,
+    CancelOrder: ReportKind.CANCEL_REFUSED,
+    CancelAll: ReportKind.CANCEL_REFUSED,
+}
+"""What an ambiguous answer means: a cancel may be repeated once a look-up shows the order still open."""
+
+
+class DispatchBudget(Protocol):
+    """The dispatcher's side of a venue's budget: see `risk.budgets.VenueBudget`."""
+
+    def dispatch_wait_ns(self, kind: RequestKind, monotonic_ns: int, /) -> int: ...
+    def start(self, kind: RequestKind, /) -> None: ...
+    def take_back(self, kind: RequestKind, /) -> None: ...
+
+
+class DispatchParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dispatcher needs.
+
+    `publish` is the kernel's; `wait_durable` returns once everything recorded so far is durable; `observe` takes
+    the latency of a stage in nanoseconds; `on_fatal` is told when the account can't be used any more.
+    """
+
+    venue: str
+    gateway: Gateway
+    outbox: Outbox
+    publish: Callable[[Event], None]
+    find: Callable[[str], Order | None]
+    budget: Callable[[], DispatchBudget | None]
+    wait_durable: Callable[[], Awaitable[None]]
+    observe: Callable[[str, int], None]
+    on_fatal: Callable[[Fatal], None]
+    clock: Clock
+    requests_max: int = 8
+
+
+class Dispatcher:
+    """One worker. `run` until cancelled; `drain` waits until nothing is under way."""
+
+    def __init__(self, parts: DispatchParts) -> None:
+        if parts.requests_max <= SLOTS_FOR_CANCELS:
+            raise ValueError(
+                f"requests_max: {parts.requests_max} leaves no room beside {SLOTS_FOR_CANCELS} for cancels"
+            )
+        self._parts = parts
+        self._under_way = 0
+        self._finished = asyncio.Event()
+
+    @property
+    def under_way(self) -> int:
+        """Requests that have been taken from the outbox and not been answered yet."""
+        return self._under_way
+
+    async def run(self) -> None:
+        """Carry parcels until cancelled. One that can't be paid or carried yet keeps its place in the queue."""
+        async with asyncio.TaskGroup() as carriers:
+            while True:
+                await self._parts.outbox.wait()
+                parcel = await self._next()
+                if parcel is not None:
+                    carriers.create_task(self._carry(parcel), name=f"carry {parcel.approved.client_order_id}")
+
+    async def _next(self) -> Parcel | None:
+        """The most urgent parcel if it may go now; else wait a little, because a more urgent one may come."""
+        parcel = self._parts.outbox.peek()
+        if parcel is None:
+            return None
+        if (reason := self._unwanted(parcel.approved)) is not None:
+            self._parts.outbox.pop()
+            self._drop(parcel.approved, reason)
+            return None
+        if (wait_s := self._wait_s(parcel.approved.request_kind)) > 0:
+            await self._pause(wait_s)
+            return None
+        self._parts.outbox.pop()
+        self._under_way += 1
+        if (budget := self._parts.budget()) is not None:
+            budget.start(parcel.approved.request_kind)
+        return parcel
+
+    async def drain(self) -> None:
+        """Return when the outbox is empty and nothing is under way."""
+        while self._under_way or len(self._parts.outbox):
+            await self._pause(0.05)
+
+    def _wait_s(self, kind: RequestKind) -> float:
+        """Seconds until this request may go: a free slot is waited for in short steps, tokens exactly."""
+        slots = self._parts.requests_max - (0 if kind is RequestKind.CANCEL else SLOTS_FOR_CANCELS)
+        if self._under_way >= slots:
+            return 0.05
+        budget = self._parts.budget()
+        return budget.dispatch_wait_ns(kind, self._parts.clock.monotonic_ns()) / 1e9 if budget else 0.0
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for the time, a finished request, or a more urgent parcel, whichever comes first."""
+        self._finished.clear()
+        try:
+            async with asyncio.timeout(min(seconds, 0.05)):
+                await self._finished.wait()
+        except TimeoutError:
+            return
+
+    def _unwanted(self, approved: Approved) -> str | None:
+        intent = approved.intent
+        if isinstance(intent, CancelAll):
+            return None
+        order = self._parts.find(approved.client_order_id)
+        if order is None or order.status.is_final:
+            return "the order has ended"
+        if isinstance(intent, NewOrder) and order.cancel_wanted:
+            return "cancelled before it left"
+        deadline_ns = 0 if isinstance(intent, CancelOrder) else intent.deadline_ns
+        if deadline_ns and self._parts.clock.now_ns() > deadline_ns:
+            return "past its deadline"
+        return None
+
+    async def _carry(self, parcel: Parcel) -> None:
+        """One try. Whatever happens, the request's tokens are accounted for once."""
+        approved = parcel.approved
+        outcome: RequestOutcome | None = RequestOutcome.SPENT
+        try:
+            outcome = await self._attempt(parcel)
+        except Fatal as e:
+            self._report(approved, NOT_SENT_AS[type(approved.intent)], "fatal", str(e))
+            self._parts.on_fatal(e)
+        finally:
+            self._under_way -= 1
+            if outcome is not None:
+                self._settle(approved, outcome)
+            self._finished.set()
+
+    async def _attempt(self, parcel: Parcel) -> RequestOutcome | None:
+        """Sign, record, wait until the record is durable, send. None: it will be tried again."""
+        parts, approved = self._parts, parcel.approved
+        started_ns = parts.clock.monotonic_ns()
+        signed = parts.gateway.sign(approved, parts.find(approved.client_order_id))
+        self._report(approved, ReportKind.SENT, "", signed.digest)
+        signed_ns = parts.clock.monotonic_ns()
+        parts.observe("sign", signed_ns - started_ns)
+        await parts.wait_durable()
+        sent_ns = parts.clock.monotonic_ns()
+        parts.observe("durable", sent_ns - signed_ns)
+        try:
+            events = await parts.gateway.send(signed)
+        except Retryable as e:
+            return await self._retry(parcel, e)
+        except OutcomeUnknown as e:
+            self._report(approved, UNKNOWN_AS[type(approved.intent)], "outcome_unknown", str(e))
+            return RequestOutcome.SPENT
+        parts.observe("venue", parts.clock.monotonic_ns() - sent_ns)
+        for event in events:
+            parts.publish(event)
+        return RequestOutcome.SPENT
+
+    async def _retry(self, parcel: Parcel, error: Retryable) -> RequestOutcome | None:
+        """Proved to have had no effect: try again soon with a fresh signature, or give it up. Cancels never give up,
+        except to a rate limit: there the reconciler asks again, with tokens that the budget has really got."""
+        approved = parcel.approved
+        if error.is_rate_limit:
+            self._report(approved, NOT_SENT_AS[type(approved.intent)], "rate_limited", str(error))
+            return RequestOutcome.LIMITED
+        if (budget := self._parts.budget()) is not None:
+            budget.take_back(approved.request_kind)
+        parcel.attempts += 1
+        is_cancel = isinstance(approved.intent, (CancelOrder, CancelAll))
+        if parcel.attempts >= ATTEMPTS_MAX and not is_cancel:
+            self._report(approved, NOT_SENT_AS[type(approved.intent)], "not_sent", str(error))
+            return RequestOutcome.UNSPENT
+        await asyncio.sleep(max(error.after_ms, RETRY_MS * 2 ** min(parcel.attempts - 1, 6)) / 1000)
+        self._parts.outbox.push(parcel)
+        return None
+
+    def _drop(self, approved: Approved, reason: str) -> None:
+        """Give up a parcel that was never tried."""
+        self._report(approved, NOT_SENT_AS[type(approved.intent)], "not_sent", reason)
+        self._settle(approved, RequestOutcome.UNSPENT)
+
+    def _report(self, approved: Approved, kind: ReportKind, code: str, detail: str) -> None:
+        if isinstance(approved.intent, CancelAll):
+            return
+        self._parts.publish(
+            OrderReport(
+                venue=self._parts.venue,
+                client_order_id=approved.client_order_id,
+                kind=kind,
+                ts_recv=self._parts.clock.now_ns(),
+                code=code,
+                detail=detail,
+            )
+        )
+
+    def _settle(self, approved: Approved, outcome: RequestOutcome) -> None:
+        self._parts.publish(
+            RequestSettled(
+                self._parts.venue,
+                approved.intent.strategy,
+                approved.request_kind,
+                outcome,
+                self._parts.clock.now_ns(),
+            )
+        )

@@ -1,0 +1,65 @@
+"""The host of one strategy: calls its hooks and sees to it that its faults stay its own.
+
+A hook that raises, takes too long or returns something is a fault: named, counted, logged. Too many, or one
+that blocks the whole daemon, and the kernel quarantines the strategy.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from framework.domain.ports import Clock
+from framework.domain.strategy import Strategy
+
+OnFault = Callable[["StrategyHost", str, bool], None]
+"""Told of every fault: the host, what happened, and whether it is grave enough to quarantine at once."""
+
+
+class StrategyHost:
+    """One strategy and its record of faults."""
+
+    __slots__ = ("_call_ns_max", "_clock", "_on_fault", "faults", "is_quarantined", "name", "strategy")
+
+    def __init__(
+        self, name: str, strategy: Strategy[Any], *, clock: Clock, call_ns_max: int, on_fault: OnFault
+    ) -> None:
+        self.name = name
+        self.strategy = strategy
+        self.faults = 0
+        self.is_quarantined = False
+        self._clock = clock
+        self._call_ns_max = call_ns_max
+        self._on_fault = on_fault
+
+    def call(self, hook: Callable[..., object], *args: object) -> None:
+        """Call a hook. Never raises but for what ends the process."""
+        if self.is_quarantined:
+            return
+        started = self._clock.monotonic_ns()
+        try:
+            result = hook(*args)
+        except Exception as e:  # noqa: BLE001 - a strategy may raise anything; the others must go on
+            self.fault(f"{hook.__name__} raised {describe(e)}")
+            return
+        if result is not None:
+            self.fault(f"{hook.__name__} returned {result!r:.80}; a hook returns nothing (and is never async)")
+        elapsed = self._clock.monotonic_ns() - started
+        if elapsed > self._call_ns_max:
+            reason = (
+                f"{hook.__name__} blocked the daemon for {elapsed / 1e6:.0f} ms (limit {self._call_ns_max // 10**6})"
+            )
+            self.fault(reason, is_grave=True)
+
+    def fault(self, reason: str, *, is_grave: bool = False) -> None:
+        """Count a fault and pass it on."""
+        self.faults += 1
+        self._on_fault(self, reason, is_grave)
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line: type, message, and the line of the strategy that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"

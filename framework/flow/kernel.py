@@ -1,0 +1,286 @@
+"""The kernel: one event in, state updated, strategies asked, intents judged, promises recorded. Synchronous.
+
+From `publish` until it returns there is no await, no I/O, no randomness, and time stands still: the two clock
+reads at the start of a step are all the time a step knows. Feed the same inputs again and the same outputs
+come out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import cast
+
+from framework.domain.errors import JournalError
+from framework.domain.events import (
+    MARKET_EVENTS,
+    AccountEvent,
+    BookDelta,
+    BookLevel,
+    BookSnapshot,
+    BookStale,
+    ConnectorStatus,
+    Event,
+    LimitsDeclared,
+    MarketEvent,
+    OrderReport,
+    ReportKind,
+    RequestSettled,
+    Scope,
+    ShutdownRequested,
+    StrategyQuarantined,
+    StrategyStarted,
+    TimerFired,
+    TradePrint,
+    TradingState,
+    TradingStateChanged,
+)
+from framework.domain.instruments import InstrumentId
+from framework.domain.intents import CancelAll, CancelOrder, Intent
+from framework.domain.orders import Order, OrderStatus
+from framework.domain.refusals import RefusalCode
+from framework.domain.tickets import Approved, Refused, Verdict
+from framework.flow.bus import Bus
+from framework.flow.host import StrategyHost
+from framework.flow.outbox import Parcel
+from framework.flow.parts import KernelParts
+from framework.state.change import Change
+from framework.state.books import Book
+
+BOOK_EVENTS = (BookSnapshot, BookDelta, BookLevel, BookStale)
+
+CANCELLABLE = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
+"""At the venue, and no change under way."""
+
+
+class Kernel:
+    """The one place where events become decisions. Call `publish` for every input; never from two threads."""
+
+    def __init__(self, parts: KernelParts) -> None:
+        self._parts = parts
+        self._clock = parts.clock
+        self._view = parts.view
+        self._budgets = parts.budgets
+        self._bus = Bus()
+        self._hosts: dict[str, StrategyHost] = {}
+        self._pending: deque[Event] = deque()
+        self._is_stepping = False
+        self._step_number = 0
+        self._journal_error: JournalError | None = None
+        self._is_shutting_down = False
+
+    @property
+    def hosts(self) -> Mapping[str, StrategyHost]:
+        """The strategies, by name."""
+        return self._hosts
+
+    @property
+    def step_number(self) -> int:
+        """How many inputs were taken."""
+        return self._step_number
+
+    @property
+    def parts(self) -> KernelParts:
+        """What it is made of."""
+        return self._parts
+
+    def resume(self, step_number: int) -> None:
+        """Go on counting steps where a predecessor stopped. Before the first `publish`."""
+        self._step_number = step_number
+
+    def add_host(self, host: StrategyHost, instruments: tuple[InstrumentId, ...]) -> None:
+        """Bind a strategy to the topics of its instruments."""
+        self._hosts[host.name] = host
+        strategy = host.strategy
+        for instrument in instruments:
+            on_book = partial(_call_on_book, host, self._parts.books.of(instrument))
+            for event_type in BOOK_EVENTS:
+                self._bus.subscribe(event_type, on_book, instrument)
+            self._bus.subscribe(TradePrint, partial(host.call, strategy.on_trade), instrument)
+        self._bus.subscribe(ConnectorStatus, partial(host.call, strategy.on_connector))
+
+    def publish(self, event: Event) -> None:
+        """Take one input, and every input that follows from it, to its end.
+
+        In a replay, what follows is not decided again: it comes out of the record as an input of its own.
+        """
+        if self._is_stepping and not self._parts.decides:
+            return
+        self._pending.append(event)
+        if self._is_stepping:
+            return
+        self._is_stepping = True
+        try:
+            while self._pending:
+                self._step(self._pending.popleft())
+        finally:
+            self._is_stepping = False
+
+    def submit(self, intent: Intent) -> Verdict:
+        """Have an intent judged. Only from inside a step: a decision belongs to the event that caused it."""
+        if not self._is_stepping:
+            raise RuntimeError("submit: intents are judged while an event is handled; place orders from a hook")
+        verdict = self._judge(intent)
+        try:
+            self._record(verdict)
+        except JournalError as e:
+            self._fail(e)
+            verdict = self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(e))
+        if isinstance(verdict, Approved):
+            self._promise(verdict)
+        elif verdict.code is RefusalCode.NONSENSE and (host := self._hosts.get(verdict.intent.strategy)):
+            host.fault(f"asked for nonsense: {verdict.detail}")
+        self._parts.watcher.on_verdict(verdict)
+        return verdict
+
+    def on_fault(self, host: StrategyHost, reason: str, is_grave: bool) -> None:
+        """A strategy failed: tell, and quarantine it if it was once too often."""
+        self._parts.watcher.on_fault(host.name, reason, host.faults)
+        too_many = host.faults >= self._parts.strategy_faults_max
+        if self._parts.decides and (is_grave or too_many) and not host.is_quarantined:
+            host.is_quarantined = True
+            self.publish(StrategyQuarantined(host.name, reason, self._view.now_ns))
+
+    def _step(self, event: Event) -> None:
+        now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
+        self._step_number += 1
+        self._view.at(now_ns, monotonic_ns)
+        for budget in self._budgets.values():
+            budget.advance(monotonic_ns)
+        if type(event) in MARKET_EVENTS:
+            market_event = cast("MarketEvent", event)
+            self._parts.recorder.tape(self._step_number, now_ns, monotonic_ns, market_event)
+            self._handle_market(market_event, monotonic_ns)
+        else:
+            account_event = cast("AccountEvent", event)
+            try:
+                self._record(account_event)
+            except JournalError as e:
+                self._fail(e)
+            self._handle_account(account_event, now_ns)
+        self._parts.watcher.on_event(event)
+
+    def _handle_market(self, event: MarketEvent, monotonic_ns: int) -> None:
+        book = self._parts.books.apply(event, monotonic_ns)
+        if book is not None:
+            self._bus.publish(event, book.instrument)
+        elif isinstance(event, TradePrint):
+            self._bus.publish(event, event.instrument)
+        elif isinstance(event, RequestSettled):
+            if budget := self._budgets.get(event.venue):
+                budget.settle(event.kind, event.strategy, event.outcome)
+        elif isinstance(event, ConnectorStatus):
+            self._handle_connector(event)
+        elif isinstance(event, LimitsDeclared):
+            self._declare(event, monotonic_ns)
+        elif isinstance(event, TimerFired):
+            if host := self._hosts.get(event.strategy):
+                host.call(host.strategy.on_timer, event.name)
+        elif isinstance(event, StrategyStarted) and (host := self._hosts.get(event.strategy)):
+            host.call(host.strategy.on_start)
+
+    def _handle_connector(self, status: ConnectorStatus) -> None:
+        if not status.is_up:
+            for book in self._parts.books.of_venue(status.venue):
+                self._bus.publish(BookStale(book.instrument, status.ts_recv, status.reason), book.instrument)
+        self._bus.publish(status)
+
+    def _handle_account(self, event: AccountEvent, now_ns: int) -> None:
+        change = self._parts.accounts.apply(event, now_ns)
+        self._parts.watcher.on_change(change)
+        self._notify(change)
+        for instrument in change.halts:
+            self.publish(self._halt(instrument, change))
+        if not (isinstance(event, OrderReport) and event.kind is ReportKind.CANCEL_REFUSED):
+            self._cancel_wanted(change.orders)
+        if isinstance(event, StrategyQuarantined):
+            if host := self._hosts.get(event.strategy):
+                host.is_quarantined = True
+            self._cancel_orders(event.strategy)
+        elif isinstance(event, ShutdownRequested):
+            for host in self._hosts.values():
+                host.call(host.strategy.on_stop)
+            self._is_shutting_down = True
+            self._cancel_orders("")
+
+    def _declare(self, event: LimitsDeclared, monotonic_ns: int) -> None:
+        if budget := self._budgets.get(event.venue):
+            budget.declare(event.limits)
+        else:
+            self._budgets[event.venue] = self._parts.make_budget(event.venue, event.limits, monotonic_ns)
+
+    def _notify(self, change: Change) -> None:
+        for fill in change.fills:
+            order = self._parts.accounts.orders.get(fill.client_order_id)
+            if order is not None and (host := self._hosts.get(order.strategy)):
+                host.call(host.strategy.on_fill, fill, order)
+        for order in change.orders:
+            if host := self._hosts.get(order.strategy):
+                host.call(host.strategy.on_order, order)
+
+    def _judge(self, intent: Intent) -> Verdict:
+        is_cancel = isinstance(intent, (CancelOrder, CancelAll))
+        if self._journal_error is not None and not is_cancel:
+            return self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(self._journal_error))
+        if self._is_shutting_down and not is_cancel:
+            return self._refuse(intent, RefusalCode.SHUTTING_DOWN, "the daemon is stopping")
+        host = self._hosts.get(getattr(intent, "strategy", ""))
+        if host is not None and host.is_quarantined and not is_cancel:
+            return self._refuse(intent, RefusalCode.QUARANTINED, f"faults={host.faults}")
+        return self._parts.gate.judge(intent, self._view)
+
+    def _refuse(self, intent: Intent, code: RefusalCode, detail: str) -> Refused:
+        return Refused(intent=intent, code=code, detail=detail, check="kernel", ts_ns=self._view.now_ns)
+
+    def _promise(self, approved: Approved) -> None:
+        """Fold the approval into the state and queue it. A cancel of an order that the venue has not confirmed
+        waits: the dispatcher drops the order if it has not left, and `_handle_account` asks again once it is there.
+        """
+        accounts = self._parts.accounts
+        if isinstance(approved.intent, CancelOrder):
+            order = accounts.orders.get(approved.client_order_id)
+            is_ready = order is not None and order.status.is_at_venue
+        else:
+            is_ready = True
+        accounts.apply(approved, self._view.now_ns)
+        if is_ready:
+            if budget := self._budgets.get(approved.venue):
+                budget.hold(approved.request_kind, approved.intent.strategy)
+            self._parts.outboxes[approved.venue].push(Parcel(approved))
+
+    def _cancel(self, order: Order) -> None:
+        self.submit(CancelOrder(strategy=order.strategy, client_order_id=order.client_order_id))
+
+    def _cancel_orders(self, strategy: str) -> None:
+        for order in self._parts.accounts.orders.open(strategy=strategy):
+            if not order.cancel_wanted:
+                self._cancel(order)
+
+    def _cancel_wanted(self, orders: Iterable[Order]) -> None:
+        """Ask (again) for the end of orders that were to be cancelled and turn out to be at the venue."""
+        for order in orders:
+            if order.cancel_wanted and order.status in CANCELLABLE:
+                self._cancel(order)
+
+    def _halt(self, instrument: InstrumentId, change: Change) -> TradingStateChanged:
+        return TradingStateChanged(
+            scope=Scope.INSTRUMENT,
+            target=instrument,
+            state=TradingState.HALTED,
+            reason="; ".join(change.alarms),
+            ts_recv=self._view.now_ns,
+        )
+
+    def _record(self, record: Verdict | AccountEvent) -> None:
+        view = self._view
+        self._parts.recorder.journal(self._step_number, view.now_ns, view.monotonic_ns, record)
+
+    def _fail(self, error: JournalError) -> None:
+        if self._journal_error is None:
+            self._journal_error = error
+            self._parts.on_journal_failure(error)
+
+
+def _call_on_book(host: StrategyHost, book: Book, _: object) -> None:
+    host.call(host.strategy.on_book, book)

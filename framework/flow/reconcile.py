@@ -1,0 +1,215 @@
+"""Reconciliation: the venue's word against ours, at start, on each reconnect, on a schedule, and for every doubt.
+
+It only asks and publishes what it hears; the state machine draws the conclusions. Silence is never evidence:
+an order that a look-up does not find counts as never arrived only when two look-ups, each later than the venue's
+read lag, did not find it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.events import Event, OrderReport, OrderSnapshot, ReportKind
+from framework.domain.instruments import InstrumentId
+from framework.domain.orders import Order, OrderStatus
+from framework.domain.ports import Clock, Gateway
+from framework.state.accounts import Accounts
+
+LOOKUP_FIRST_NS = 250_000_000
+LOOKUP_LATEST_NS = 5_000_000_000
+FILLS_OVERLAP_NS = 60_000_000_000
+"""How far before the last known fill fills are asked for again: late ones are booked once whatever happens."""
+
+UNANSWERED = (OrderStatus.SENT, OrderStatus.CANCEL_REQUESTED, OrderStatus.AMEND_REQUESTED)
+RESTING = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A position that the venue and we do not agree on: sizes as exact decimals, and since when (monotonic)."""
+
+    instrument: InstrumentId
+    venue_size: Decimal
+    own_size: Decimal
+    since_ns: int
+
+
+class Doubt(msgspec.Struct):
+    """An order that needs evidence: when to look next, how long to wait after that, and what was not found."""
+
+    due_ns: int
+    wait_ns: int = LOOKUP_FIRST_NS
+    not_found: int = 0
+
+
+class ReconcileParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reconciler needs. `interval_ms`: the schedule; `answer_ms_max`: later than
+    this an answer is not coming any more; `on_pass` is told the differences after each pass."""
+
+    venue: str
+    gateway: Gateway
+    accounts: Accounts
+    publish: Callable[[Event], None]
+    clock: Clock
+    on_pass: Callable[[tuple[Difference, ...]], None]
+    on_trouble: Callable[[str, str], None]
+    interval_ms: int = 15_000
+    answer_ms_max: int = 10_000
+
+
+class Reconciler:
+    """One venue account. `run` until cancelled; `request` asks for a pass soon; `once` makes one now."""
+
+    def __init__(self, parts: ReconcileParts) -> None:
+        self._parts = parts
+        self._doubts: dict[str, Doubt] = {}
+        self._differences: dict[InstrumentId, Difference] = {}
+        self._next_pass_ns = 0
+        self._wake = asyncio.Event()
+        self._fills_since_ns = 0
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """What did not agree in the last pass."""
+        return tuple(self._differences.values())
+
+    @property
+    def orphans(self) -> tuple[OrderSnapshot, ...]:
+        """Open orders at the venue that are not ours."""
+        return self._parts.accounts.strangers(self._parts.venue)
+
+    def request(self) -> None:
+        """Make a pass as soon as possible: after a reconnect, say."""
+        self._next_pass_ns = 0
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Watch for doubts and keep the schedule until cancelled."""
+        while True:
+            try:
+                if self._parts.clock.monotonic_ns() >= self._next_pass_ns:
+                    await self.once()
+                await self.resolve_doubts()
+            except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
+                self._parts.on_trouble(self._parts.venue, f"reconciliation put off: {e}")
+                self._next_pass_ns = self._parts.clock.monotonic_ns() + 1_000_000_000
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(0.1):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def once(self) -> tuple[Difference, ...]:
+        """One pass: open orders, the ends of those that are gone, fills, positions. Raises what the gateway raises."""
+        parts = self._parts
+        self._next_pass_ns = parts.clock.monotonic_ns() + parts.interval_ms * 1_000_000
+        started_ns = parts.clock.now_ns()
+        listed = await parts.gateway.open_orders()
+        for snapshot in listed:
+            parts.publish(snapshot)
+        seen = {snapshot.venue_order_id for snapshot in listed}
+        for order in parts.accounts.orders.open(venue=parts.venue):
+            is_settled = started_ns - order.updated_ns > parts.gateway.read_lag_ms * 1_000_000
+            if order.status.is_at_venue and is_settled and order.venue_order_id not in seen:
+                await self._look_up(order)
+        await self._fetch_fills()
+        await self._compare_positions()
+        parts.on_pass(self.differences)
+        return self.differences
+
+    async def resolve_doubts(self) -> None:
+        """Look up each order that needs evidence and whose turn has come."""
+        needing = {order.client_order_id: order for order in self._needing_evidence()}
+        now_ns = self._parts.clock.monotonic_ns()
+        for client_order_id in [known for known in self._doubts if known not in needing]:
+            del self._doubts[client_order_id]
+        for client_order_id, order in needing.items():
+            doubt = self._doubts.setdefault(client_order_id, Doubt(due_ns=now_ns + LOOKUP_FIRST_NS))
+            if now_ns >= doubt.due_ns:
+                await self._resolve(order, doubt)
+
+    def _needing_evidence(self) -> list[Order]:
+        """Orders in doubt: unknown ones, changes without an answer, cancels that did not take, missing fills."""
+        parts, orders = self._parts, self._parts.accounts.orders
+        late_ns = parts.clock.now_ns() - parts.answer_ms_max * 1_000_000
+        return [
+            order
+            for order in orders.open(venue=parts.venue)
+            if order.status is OrderStatus.UNKNOWN
+            or (order.status in UNANSWERED and order.updated_ns < late_ns)
+            or (order.cancel_wanted and order.status in RESTING)
+        ] + [order for order in orders.awaiting_fills() if order.venue == parts.venue]
+
+    async def _resolve(self, order: Order, doubt: Doubt) -> None:
+        lag_ns = self._parts.gateway.read_lag_ms * 1_000_000
+        is_past_lag = self._parts.clock.now_ns() - order.updated_ns > lag_ns
+        found = await self._look_up(order)
+        if found is not None:
+            doubt.not_found = 0
+            if found.filled > order.filled:
+                await self._fetch_fills()
+            if is_past_lag and order.status is OrderStatus.AMEND_REQUESTED and self._has_old_terms(order, found):
+                self._report(order, ReportKind.AMEND_REFUSED, "never_applied", "the venue still shows the old terms")
+        elif is_past_lag and not order.venue_order_id:
+            doubt.not_found += 1
+            doubt.wait_ns = max(doubt.wait_ns, lag_ns)
+            if doubt.not_found >= 2:
+                self._report(order, ReportKind.NEVER_ARRIVED, "", "two look-ups after the read lag did not find it")
+        doubt.due_ns = self._parts.clock.monotonic_ns() + doubt.wait_ns
+        doubt.wait_ns = min(doubt.wait_ns * 2, LOOKUP_LATEST_NS)
+
+    @staticmethod
+    def _has_old_terms(order: Order, found: OrderSnapshot) -> bool:
+        return found.is_open and found.price == order.price and found.size == order.size
+
+    async def _look_up(self, order: Order) -> OrderSnapshot | None:
+        found = await self._parts.gateway.find_order(order)
+        if found is not None:
+            self._parts.publish(found)
+        return found
+
+    def _report(self, order: Order, kind: ReportKind, code: str, detail: str) -> None:
+        self._parts.publish(
+            OrderReport(
+                venue=order.venue,
+                client_order_id=order.client_order_id,
+                kind=kind,
+                ts_recv=self._parts.clock.now_ns(),
+                code=code,
+                detail=detail,
+            )
+        )
+
+    async def _fetch_fills(self) -> None:
+        asked_ns = self._parts.clock.now_ns()
+        for fill in await self._parts.gateway.fills(max(self._fills_since_ns - FILLS_OVERLAP_NS, 0)):
+            self._parts.publish(fill)
+        self._fills_since_ns = asked_ns
+
+    async def _compare_positions(self) -> None:
+        """Publish the venue's positions and remember where they differ from ours, and since when."""
+        parts = self._parts
+        reports = {report.instrument: report for report in await parts.gateway.positions()}
+        for report in reports.values():
+            parts.publish(report)
+        now_ns = parts.clock.monotonic_ns()
+        differences: dict[InstrumentId, Difference] = {}
+        for instrument in parts.accounts.instruments.values():
+            if instrument.venue != parts.venue:
+                continue
+            own = parts.accounts.positions.account(instrument.id).size
+            venue_size = reports[instrument.id].size if instrument.id in reports else 0
+            if own != venue_size:
+                before = self._differences.get(instrument.id)
+                differences[instrument.id] = Difference(
+                    instrument=instrument.id,
+                    venue_size=Decimal(venue_size).scaleb(-instrument.size_decimals),
+                    own_size=Decimal(own).scaleb(-instrument.size_decimals),
+                    since_ns=before.since_ns if before else now_ns,
+                )
+        self._differences = differences

@@ -1,0 +1,156 @@
+"""Recovery is start: read what was promised, take the epoch, and say what the last run left in doubt.
+
+The records of a run are opened here and nowhere else; a first start is a recovery from nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from framework.domain.errors import JournalError
+from framework.domain.events import OrderReport, ReportKind
+from framework.domain.orders import OrderStatus
+from framework.domain.ports import Clock, Rng
+from framework.runtime.background import BackgroundWorker
+from framework.runtime.disk_writer import DiskWriter, Durability
+from framework.runtime.files import FileSystem
+from framework.runtime.single_writer import read_epoch, take_epoch
+from framework.state.accounts import Accounts
+from framework.state.journal import Journal, JournalSettings
+from framework.state.ledger import Ledger
+from framework.state.recorder import Recorder
+from framework.state.records import Checkpoint, Entry, EpochTaken, Record, SnapshotTaken, StrategySaved
+from framework.state.tape import Tape, TapeSettings
+
+RESTART_REPORTS = {
+    OrderStatus.RECORDED: ReportKind.UNKNOWN,
+    OrderStatus.SENT: ReportKind.UNKNOWN,
+    OrderStatus.AMEND_REQUESTED: ReportKind.UNKNOWN,
+    OrderStatus.CANCEL_REQUESTED: ReportKind.CANCEL_REFUSED,
+}
+
+
+class RecordSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and how a run is recorded. `version` and `config_hash` stand in the journal beside the epoch."""
+
+    directory: Path
+    durability: Durability
+    tape: TapeSettings | None
+    version: str
+    config_hash: str
+
+
+class Records:
+    """The open records of this run: journal, tape, ledger, and the state that they fold to."""
+
+    def __init__(
+        self, *, journal: Journal, recorder: Recorder, accounts: Accounts, close: tuple[Callable[[], None], ...]
+    ) -> None:
+        self.journal = journal
+        self.recorder = recorder
+        self.accounts = accounts
+        self.epoch = 0
+        self.instance = ""
+        self.last_step = 0
+        self.notes: tuple[str, ...] = ()
+        self._close = close
+
+    def fold(self, entry: Entry) -> None:
+        """Apply one record of the past. Raises `JournalError` when a checkpoint does not agree with the state."""
+        record, body = entry.record, entry.record.body
+        self.last_step = max(self.last_step, record.step)
+        if isinstance(body, EpochTaken):
+            self.instance = body.instance
+            self.accounts.begin_epoch()
+        elif isinstance(body, Checkpoint):
+            if body.digest != self.accounts.digest():
+                raise JournalError(
+                    f"journal record {entry.number}: the state folded from the journal is not the state that was "
+                    "recorded there; do not trade on it. Run `tidegate journal verify` and keep the files."
+                )
+        elif not isinstance(body, (SnapshotTaken, StrategySaved)):
+            self.accounts.apply(body, record.now_ns)
+
+    def checkpoint(self, now_ns: int, monotonic_ns: int) -> None:
+        """Record the digest of the state, so that a later fold can be compared with it."""
+        self.journal.append(Record(self.last_step, now_ns, monotonic_ns, Checkpoint(self.accounts.digest())))
+
+    def close(self) -> None:
+        """Flush and close everything."""
+        for close in self._close:
+            close()
+
+
+def open_records(
+    files: FileSystem, settings: RecordSettings, *, clock: Clock, rng: Rng, observe_sync_ns: Callable[[int], None]
+) -> Records:
+    """Open the records under `settings.directory`, fold the past and take the next epoch durably.
+
+    The caller holds the directory's lock. Raises `JournalError` on damage, naming file and remedy.
+    """
+    directory = settings.directory
+    disk = BackgroundWorker("disk")
+    journal, recovered = Journal.open(
+        files,
+        directory / "journal",
+        start_writer=lambda sink: DiskWriter(
+            sink, clock=clock, durability=settings.durability, observe_sync_ns=observe_sync_ns
+        ),
+        worker=disk,
+        settings=JournalSettings(),
+    )
+    accounts = Accounts.from_snapshot(recovered.snapshot.state) if recovered.snapshot else Accounts()
+    ledger = Ledger.open(directory / "ledger.sqlite3", BackgroundWorker("ledger"))
+    tape = Tape.open(files, directory / "tape", BackgroundWorker("tape"), settings.tape) if settings.tape else None
+    closers = [journal.close, ledger.close, *([tape.close] if tape else []), disk.close]
+    records = Records(
+        journal=journal,
+        recorder=Recorder(journal, tape, ledger),
+        accounts=accounts,
+        close=tuple(closers),
+    )
+    records.notes = recovered.notes
+    for entry in recovered.entries():
+        records.fold(entry)
+        ledger.apply(entry)
+    records.instance = records.instance or f"tg{rng.randbytes(3).hex()}"
+    records.epoch = take_epoch(files, directory, at_least=read_epoch(files, directory))
+    taken = EpochTaken(records.epoch, records.instance, settings.config_hash, settings.version, clock.now_ns())
+    accounts.begin_epoch()
+    journal.append(Record(records.last_step, clock.now_ns(), clock.monotonic_ns(), taken))
+    return records
+
+
+def doubts_left(accounts: Accounts, now_ns: int) -> list[OrderReport]:
+    """What a restart must say of orders whose requests were under way: nobody heard the answer.
+
+    New and amended orders become unknown until the venue tells; a cancel may simply be asked for again.
+    """
+    return [
+        OrderReport(
+            venue=order.venue,
+            client_order_id=order.client_order_id,
+            kind=RESTART_REPORTS[order.status],
+            ts_recv=now_ns,
+            code="restart",
+            detail="under way when an earlier run ended",
+        )
+        for order in accounts.orders.open()
+        if order.status in RESTART_REPORTS
+    ]
+
+
+class ClientOrderIds:
+    """Deterministic client order ids: instance, epoch, counter. An epoch is never used twice, so no id is."""
+
+    def __init__(self, instance: str, epoch: int) -> None:
+        self._prefix = f"{instance}-{epoch}-"
+        self._count = 0
+
+    def next(self) -> str:
+        """The next id, for example `tg7f3a91-12-45`."""
+        self._count += 1
+        return f"{self._prefix}{self._count}"

@@ -1,0 +1,136 @@
+"""Background work: one thread that does small jobs in order, away from the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import Full, Queue
+from typing import Protocol, TypeVar
+
+from framework.domain.errors import Fatal
+
+T = TypeVar("T")
+Job = Callable[[], None]
+
+
+class Worker(Protocol):
+    """Where slow work goes that nothing waits for."""
+
+    def submit(self, job: Job, /) -> bool:
+        """Queue a job; False when the queue is full and the job was not taken. A job that raises ends the worker:
+        the error is in `failure` and every later `submit` answers False."""
+        ...
+
+    async def run(self, job: Callable[[], T], /) -> T:
+        """Do a job in its turn and return its result, or raise what it raised (the worker goes on)."""
+        ...
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the worker, or None."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is queued and end."""
+        ...
+
+
+class BackgroundWorker:
+    """A `Worker` with a thread and a bounded queue. Start on construction; call `close` at the end."""
+
+    def __init__(self, name: str, *, capacity: int = 64) -> None:
+        self._queue: Queue[Job | None] = Queue(capacity)
+        self._failure: BaseException | None = None
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """See `Worker`."""
+        return self._failure
+
+    def submit(self, job: Job, /) -> bool:
+        """See `Worker`."""
+        if self._failure is not None or self._is_closed:
+            return False
+        try:
+            self._queue.put_nowait(job)
+        except Full:
+            return False
+        return True
+
+    async def run(self, job: Callable[[], T], /) -> T:
+        """See `Worker`. Raises `Fatal` when the queue is full or the worker has ended."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def carry_out() -> None:
+            try:
+                result = job()
+            except Exception as e:  # noqa: BLE001 - handed to the caller, who decides
+                loop.call_soon_threadsafe(_set_error, future, e)
+            else:
+                loop.call_soon_threadsafe(_set_result, future, result)
+
+        if not self.submit(carry_out):
+            raise Fatal(f"{self._thread.name}: the job was not taken: {self._failure or 'the queue is full'}")
+        return await future
+
+    def close(self) -> None:
+        """See `Worker`. Blocks until the queue is empty."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._failure is None:
+            self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            try:
+                job()
+            except Exception as e:  # noqa: BLE001 - kept for the owner, who asks for `failure`
+                self._failure = e
+                self._drain()
+                return
+
+    def _drain(self) -> None:
+        """Make room, so that a `close` under way does not wait for ever."""
+        while not self._queue.empty():
+            self._queue.get()
+
+
+class InlineWorker:
+    """A `Worker` that does every job at once, in the caller's thread: for tools, tests and simulations."""
+
+    def __init__(self) -> None:
+        self._failure: BaseException | None = None
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Always None: a job that raises, raises in the caller."""
+        return self._failure
+
+    def submit(self, job: Job, /) -> bool:
+        """Do the job now."""
+        job()
+        return True
+
+    async def run(self, job: Callable[[], T], /) -> T:
+        """Do the job now."""
+        return job()
+
+    def close(self) -> None:
+        """Nothing is ever queued."""
+
+
+def _set_result(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _set_error(future: asyncio.Future[T], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,233 @@
+"""Durable appends without blocking the loop: one writer thread, group commit.
+
+The loop queues payloads; the thread writes everything queued in one go, syncs once, and wakes whoever waits with
+one call per commit. After the first error nothing is written any more: a failed sync says nothing about what is on
+the disk, and a second one that succeeds says nothing either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import threading
+from collections.abc import Callable, Sequence
+from enum import Enum
+from queue import SimpleQueue
+from typing import Protocol
+
+from framework.domain.errors import JournalError
+from framework.domain.ports import Clock
+
+BATCH_MAX = 4096
+"""Most payloads of one commit."""
+
+
+class Durability(Enum):
+    """What a durable record survives."""
+
+    POWER_LOSS = "power-loss"
+    """Synced to the disk before it counts as durable."""
+    PROCESS_CRASH = "process-crash"
+    """Handed to the operating system: survives the death of the process, not of the machine."""
+
+
+class Sink(Protocol):
+    """Where payloads end up: see `framework.state.segment_sink`. One thread at a time; raises `OSError`."""
+
+    @property
+    def last_number(self) -> int:
+        """The number of the last payload written (0 = none)."""
+        ...
+
+    def write(self, payloads: Sequence[bytes], committed: int, /) -> None:
+        """Write payloads in order. `committed`: how many records have been acknowledged as durable so far."""
+        ...
+
+    def sync(self) -> None:
+        """Make everything written durable."""
+        ...
+
+    def close(self, committed: int, /) -> None:
+        """Leave a mark that `committed` records were acknowledged, sync, and give the file back."""
+        ...
+
+
+class Writer(Protocol):
+    """A `framework.domain.ports.DurableLog` with an end."""
+
+    def append(self, payload: bytes, /) -> int:
+        """Queue a payload and return its number. Raises `JournalError` once the log has failed or is closed."""
+        ...
+
+    @property
+    def appended_count(self) -> int:
+        """The number of the last payload taken."""
+        ...
+
+    @property
+    def durable_count(self) -> int:
+        """The number of the last payload that is durable."""
+        ...
+
+    @property
+    def failure(self) -> JournalError | None:
+        """What made the log fail, or None."""
+        ...
+
+    async def wait_durable(self, number: int, /) -> None:
+        """Return once payload `number` is durable. Raises `JournalError` when it can't become so."""
+        ...
+
+    def close(self) -> None:
+        """Write what is queued, sync, end. Raises `JournalError` when that failed; a second call does nothing."""
+        ...
+
+
+def ignore(_: int) -> None:
+    """Observe nothing."""
+
+
+class DiskWriter:
+    """A `Writer` with a thread. `observe_sync_ns` is called from that thread with the time each sync took.
+
+    `append` and `wait_durable` are one loop's; close it before that loop.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        clock: Clock,
+        durability: Durability = Durability.POWER_LOSS,
+        observe_sync_ns: Callable[[int], None] = ignore,
+    ) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._syncs = durability is Durability.POWER_LOSS
+        self._observe_sync_ns = observe_sync_ns
+        self._appended = self._durable = sink.last_number
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._put = self._queue.put
+        self._failure: JournalError | None = None
+        self._is_closed = self._is_finished = False
+        self._waits = 0
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+
+    def __repr__(self) -> str:
+        return f"DiskWriter(appended={self._appended}, durable={self._durable}, failure={self._failure!s})"
+
+    def append(self, payload: bytes, /) -> int:
+        """See `Writer`."""
+        if self._failure is not None:
+            raise JournalError(*self._failure.args)
+        if self._is_closed:
+            raise JournalError("journal: closed; append before close()")
+        self._appended += 1
+        self._put(payload)
+        return self._appended
+
+    @property
+    def appended_count(self) -> int:
+        """See `Writer`."""
+        return self._appended
+
+    @property
+    def durable_count(self) -> int:
+        """See `Writer`."""
+        return self._durable
+
+    @property
+    def failure(self) -> JournalError | None:
+        """See `Writer`."""
+        return self._failure
+
+    async def wait_durable(self, number: int, /) -> None:
+        """See `Writer`."""
+        if number <= self._durable:
+            return
+        if number > self._appended:
+            raise ValueError(f"number: {number} was never appended, the last one is {self._appended}")
+        self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waits += 1
+        heapq.heappush(self._waiting, (number, self._waits, future))
+        # The thread publishes first and looks for waiters second; asking again here closes the gap between the two.
+        self._wake()
+        await future
+
+    def close(self) -> None:
+        """See `Writer`. Blocks until the thread has ended."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._put(None)
+        self._thread.join()
+        self._wake()
+        if self._failure is not None:
+            raise self._failure
+
+    def _wake(self) -> None:
+        """On the loop: release everybody whose record is durable, or everybody once the log has failed."""
+        waiting = self._waiting
+        while waiting and (waiting[0][0] <= self._durable or self._failure is not None):
+            number, _, future = heapq.heappop(waiting)
+            if future.done():
+                continue
+            if number <= self._durable or self._failure is None:
+                future.set_result(None)
+            else:
+                future.set_exception(JournalError(*self._failure.args))
+
+    def _work(self) -> None:
+        try:
+            while self._commit():
+                pass
+            self._sink.close(self._durable)
+            self._is_finished = True
+        except OSError as e:
+            self._fail(f"{type(e).__name__}: {e}")
+        finally:
+            if not self._is_finished and self._failure is None:
+                self._fail("the writer thread ended on an unexpected error")
+
+    def _commit(self) -> bool:
+        """Write and sync one batch; False once `close` was asked for."""
+        queue = self._queue
+        batch: list[bytes] = []
+        item = queue.get()
+        while item is not None:
+            batch.append(item)
+            if len(batch) == BATCH_MAX or queue.empty():
+                break
+            item = queue.get()
+        if batch:
+            self._sink.write(batch, self._durable)
+            if self._syncs:
+                self._sync()
+            self._durable += len(batch)
+            self._notify()
+        return item is not None
+
+    def _sync(self) -> None:
+        started_ns = self._clock.monotonic_ns()
+        self._sink.sync()
+        self._observe_sync_ns(self._clock.monotonic_ns() - started_ns)
+
+    def _notify(self) -> None:
+        if self._waiting and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _fail(self, reason: str) -> None:
+        self._failure = failed(self._durable + 1, reason)
+        self._notify()
+
+
+def failed(number: int, reason: str) -> JournalError:
+    """The error of a log that can't be written from record `number` on."""
+    return JournalError(
+        f"journal: record {number} and later ones could not be made durable ({reason}); nothing leaves any more. "
+        "Free or repair the disk that holds the state directory, run `tidegate journal verify`, then start again"
+    )

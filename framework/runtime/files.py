@@ -1,0 +1,171 @@
+"""The file system as a seam: everything durable goes through these few operations, one system call each.
+
+What is not synced may be lost, torn or reordered by a power failure; nothing here hides that. A simulation plugs
+in a file system that does so on purpose.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+_FILE_MODE = 0o600
+_DIRECTORY_MODE = 0o700
+
+
+class FileHandle(Protocol):
+    """A file open for appending."""
+
+    def write(self, data: bytes, /) -> None:
+        """Append all of `data`. Raises `OSError`; some of it may have been written then."""
+        ...
+
+    def sync(self) -> None:
+        """Make everything written durable, the file's size included. Raises `OSError`: then nothing unsynced can be
+        relied on, and syncing again proves nothing."""
+        ...
+
+    def size(self) -> int:
+        """Length in bytes."""
+        ...
+
+    def close(self) -> None:
+        """Give the handle back; syncs nothing."""
+        ...
+
+
+class FileSystem(Protocol):
+    """What the journal, its snapshots and the epoch file need. Every operation raises `OSError`."""
+
+    def make_directory(self, path: Path, /) -> None:
+        """Create a directory, and its parents, for the owner alone; an existing one is left as it is."""
+        ...
+
+    def list(self, directory: Path, /) -> list[str]:
+        """The names in a directory, sorted."""
+        ...
+
+    def exists(self, path: Path, /) -> bool:
+        """Whether there is such a file."""
+        ...
+
+    def read(self, path: Path, /) -> bytes:
+        """The whole file."""
+        ...
+
+    def size(self, path: Path, /) -> int:
+        """Length of a file in bytes."""
+        ...
+
+    def open_append(self, path: Path, /) -> FileHandle:
+        """Open for appending; created for the owner alone when it is missing."""
+        ...
+
+    def truncate(self, path: Path, size: int, /) -> None:
+        """Cut a file to `size` bytes; durable only after a sync of the file."""
+        ...
+
+    def rename(self, old: Path, new: Path, /) -> None:
+        """Put `old` in the place of `new`, in one step; durable only after `sync_directory`."""
+        ...
+
+    def remove(self, path: Path, /) -> None:
+        """Delete a file; durable only after `sync_directory`."""
+        ...
+
+    def sync_directory(self, path: Path, /) -> None:
+        """Make creations, renames and removals in a directory durable."""
+        ...
+
+
+class RealFile:
+    """A `FileHandle` on the operating system's file."""
+
+    def __init__(self, path: Path) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, _FILE_MODE)
+
+    def write(self, data: bytes, /) -> None:
+        """See `FileHandle`."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    def sync(self) -> None:
+        """See `FileHandle`."""
+        os.fdatasync(self._descriptor)
+
+    def size(self) -> int:
+        """See `FileHandle`."""
+        return os.fstat(self._descriptor).st_size
+
+    def close(self) -> None:
+        """See `FileHandle`."""
+        os.close(self._descriptor)
+
+
+class RealFiles:
+    """The `FileSystem` of the machine."""
+
+    def make_directory(self, path: Path, /) -> None:
+        """See `FileSystem`."""
+        path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+
+    def list(self, directory: Path, /) -> list[str]:
+        """See `FileSystem`."""
+        return sorted(os.listdir(directory))
+
+    def exists(self, path: Path, /) -> bool:
+        """See `FileSystem`."""
+        return path.exists()
+
+    def read(self, path: Path, /) -> bytes:
+        """See `FileSystem`."""
+        return path.read_bytes()
+
+    def size(self, path: Path, /) -> int:
+        """See `FileSystem`."""
+        return path.stat().st_size
+
+    def open_append(self, path: Path, /) -> RealFile:
+        """See `FileSystem`."""
+        return RealFile(path)
+
+    def truncate(self, path: Path, size: int, /) -> None:
+        """See `FileSystem`."""
+        os.truncate(path, size)
+
+    def rename(self, old: Path, new: Path, /) -> None:
+        """See `FileSystem`."""
+        os.rename(old, new)
+
+    def remove(self, path: Path, /) -> None:
+        """See `FileSystem`."""
+        os.remove(path)
+
+    def sync_directory(self, path: Path, /) -> None:
+        """See `FileSystem`."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_atomically(files: FileSystem, path: Path, data: bytes) -> None:
+    """Put `data` in the place of `path`, durably: a crash leaves either the old file or the new one, whole.
+
+    Raises `OSError`.
+    """
+    draft = path.with_name(path.name + ".tmp")
+    if files.exists(draft):
+        files.remove(draft)
+    handle = files.open_append(draft)
+    try:
+        handle.write(data)
+        handle.sync()
+    finally:
+        handle.close()
+    files.rename(draft, path)
+    files.sync_directory(path.parent)

@@ -1,0 +1,159 @@
+"""Logging: JSON lines for machines, coloured text for a terminal, secrets masked by value in both.
+
+Log cold events only (start, stop, connects, faults): a line costs tens of microseconds, so nothing logs per
+market event. Lines of other libraries take the same way and the same mask.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TextIO, TypeAlias
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from framework.domain.ports import Clock
+from framework.runtime.secrets import SecretRegistry
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_LEADING = ("ts", "level", "logger", "event")
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+_Renderer: TypeAlias = Callable[[WrappedLogger, str, EventDict], str]
+
+
+def configure_logging(
+    level: str, line_format: str, *, clock: Clock, secrets: SecretRegistry, stream: TextIO | None = None
+) -> None:
+    """Send every log line of the process through one formatter. Call it once, before the first line.
+
+    `level` is debug, info, warning or error; `line_format` is json, console, or auto (console on a terminal).
+    Without `stream` lines go to what `sys.stdout` is at that moment.
+    """
+    output = Output(stream)
+    is_console = line_format == "console" or (line_format == "auto" and output.is_terminal)
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        _add_logger_name,
+        _stamp(clock),
+    ]
+    render = _masked(_console_renderer(has_colours=output.is_terminal) if is_console else _json_line, secrets)
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=lambda *names: LineLogger(output, str(names[0]) if names else ""),
+        cache_logger_on_first_use=False,
+    )
+    _take_over_standard_logging(level, shared, render, output)
+
+
+class Output:
+    """Where lines go. A reader that is gone is no reason to stop trading: its lines are dropped."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write `text`, or drop it when nobody can read it any more."""
+        stream = self._stream or sys.stdout
+        try:
+            stream.write(text)
+            stream.flush()
+        except (OSError, ValueError):
+            return
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person is looking."""
+        return (self._stream or sys.stdout).isatty()
+
+
+class LineLogger:
+    """What structlog hands its finished lines to."""
+
+    __slots__ = ("_output", "name")
+
+    def __init__(self, output: Output, name: str) -> None:
+        self._output = output
+        self.name = name
+
+    def msg(self, message: str) -> None:
+        """Write one line."""
+        self._output.write(message + "\n")
+
+    debug = info = warning = error = critical = exception = msg
+
+
+class OutputHandler(logging.Handler):
+    """Brings the standard library's lines to the same output."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Format and write one record."""
+        self._output.write(self.format(record) + "\n")
+
+
+def _take_over_standard_logging(level: str, shared: list[Processor], render: _Renderer, output: Output) -> None:
+    handler = OutputHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    # Other libraries talk per connection and per request at INFO: heard only by those who ask for debug.
+    root.setLevel(logging.DEBUG if level == "debug" else max(_LEVELS[level], logging.WARNING))
+
+
+def _stamp(clock: Clock) -> Processor:
+    """Adds `ts`: wall time in UTC with milliseconds."""
+
+    def stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        seconds, rest_ns = divmod(clock.now_ns(), 1_000_000_000)
+        event["ts"] = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns // 1_000_000:03d}Z"
+        return event
+
+    return stamp
+
+
+def _add_logger_name(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    record = event.get("_record")
+    name = getattr(logger, "name", "") if record is None else record.name
+    if name:
+        event["logger"] = name
+    return event
+
+
+def _json_line(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    event = structlog.processors.format_exc_info(logger, method, event)
+    ordered = {key: event.pop(key) for key in _LEADING if key in event}
+    return _encode({**ordered, **event}).decode()
+
+
+def _console_renderer(*, has_colours: bool) -> _Renderer:
+    # Plain tracebacks: the pretty ones print local variables, and those may be secrets not yet registered.
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=has_colours, timestamp_key="ts", exception_formatter=structlog.dev.plain_traceback
+    )
+
+    def render(logger: WrappedLogger, method: str, event: EventDict) -> str:
+        event["ts"] = event["ts"][11:]
+        return renderer(logger, method, event)
+
+    return render
+
+
+def _masked(render: _Renderer, secrets: SecretRegistry) -> _Renderer:
+    def render_masked(logger: WrappedLogger, method: str, event: EventDict) -> str:
+        return secrets.redact(render(logger, method, event))
+
+    return render_masked

@@ -1,0 +1,213 @@
+"""Metrics as plain slots: counting costs a dictionary update, and Prometheus reads the slots when it scrapes.
+
+The names and labels below are a contract with the people who draw dashboards; `metrics_table` prints it. Labels
+are bounded: past `series_max` combinations of one metric, new ones are counted under `other`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from framework.domain.errors import ConfigurationError
+
+Labels = tuple[str, ...]
+Sample = tuple[Labels, float | int]
+"""Label values in the order of the metric's label names, and the value."""
+
+SERIES_MAX = 1_000
+"""Combinations of labels kept per metric."""
+
+BUCKET_EXPONENTS = range(10, 36)
+"""Upper bounds of histogram buckets: 2**exponent nanoseconds, from 1 microsecond to 34 seconds."""
+
+_OTHER = "other"
+
+
+class Counter:
+    """A number per combination of labels that only grows."""
+
+    __slots__ = ("_series_max", "help", "labels", "name", "values")
+
+    def __init__(self, name: str, labels: Labels, text: str, *, series_max: int = SERIES_MAX) -> None:
+        self.name = name
+        self.labels = labels
+        self.help = text
+        self.values: dict[Labels, int] = {}
+        self._series_max = series_max
+
+    def inc(self, labels: Labels, amount: int = 1) -> None:
+        """Add `amount`. `labels` are values in the order of the label names; their number is checked once."""
+        try:
+            self.values[labels] += amount
+        except KeyError:
+            self._add(labels, amount)
+
+    def _add(self, labels: Labels, amount: int) -> None:
+        labels = _bounded(self.name, self.labels, labels, known=len(self.values), series_max=self._series_max)
+        self.values[labels] = self.values.get(labels, 0) + amount
+
+
+class Histogram:
+    """Durations in buckets of powers of two. One series."""
+
+    __slots__ = ("counts", "sum_ns")
+
+    def __init__(self) -> None:
+        self.counts = [0] * 65
+        self.sum_ns = 0
+
+    def observe_ns(self, duration_ns: int) -> None:
+        """Count one duration. A negative one, from a clock that stepped back, counts as 0."""
+        if duration_ns < 0:
+            duration_ns = 0
+        self.sum_ns += duration_ns
+        self.counts[min(duration_ns.bit_length(), 64)] += 1
+
+    @property
+    def count(self) -> int:
+        """How many were observed."""
+        return sum(self.counts)
+
+    def cumulative(self) -> list[tuple[float, int]]:
+        """(upper bound in seconds, how many lie at or below it), without the last bucket, which holds all."""
+        return [(2**exponent / 1e9, sum(self.counts[: exponent + 1])) for exponent in BUCKET_EXPONENTS]
+
+
+class HistogramFamily:
+    """A histogram per combination of labels."""
+
+    __slots__ = ("_series_max", "help", "labels", "name", "values")
+
+    def __init__(self, name: str, labels: Labels, text: str, *, series_max: int = SERIES_MAX) -> None:
+        self.name = name
+        self.labels = labels
+        self.help = text
+        self.values: dict[Labels, Histogram] = {}
+        self._series_max = series_max
+
+    def at(self, labels: Labels) -> Histogram:
+        """The series of these labels: resolve it once, keep it, observe on it."""
+        found = self.values.get(labels)
+        if found is None:
+            labels = _bounded(self.name, self.labels, labels, known=len(self.values), series_max=self._series_max)
+            found = self.values.setdefault(labels, Histogram())
+        return found
+
+
+class Gauge:
+    """A value per combination of labels that is asked for when Prometheus scrapes."""
+
+    __slots__ = ("_series_max", "_sources", "help", "labels", "name")
+
+    def __init__(self, name: str, labels: Labels, text: str, *, series_max: int = SERIES_MAX) -> None:
+        self.name = name
+        self.labels = labels
+        self.help = text
+        self._sources: list[Callable[[], Iterable[Sample]]] = []
+        self._series_max = series_max
+
+    def pull(self, source: Callable[[], Iterable[Sample]]) -> None:
+        """Ask `source` at each scrape. It must be quick and must not change anything."""
+        self._sources.append(source)
+
+    def samples(self) -> Sequence[Sample]:
+        """What the sources say now: at most `series_max` series, the first win."""
+        found: dict[Labels, float | int] = {}
+        for source in self._sources:
+            for labels, value in source():
+                if labels in found or len(found) < self._series_max:
+                    found[labels] = value
+        return list(found.items())
+
+
+def _bounded(name: str, names: Labels, values: Labels, *, known: int, series_max: int) -> Labels:
+    if len(values) != len(names):
+        raise ConfigurationError(f"{name}: got {len(values)} label values {values}, it has {len(names)}: {names}")
+    return values if known < series_max else (_OTHER,) * len(names)
+
+
+class Metrics:
+    """Every metric of the daemon."""
+
+    def __init__(self, *, series_max: int = SERIES_MAX) -> None:
+        self._series_max = series_max
+        self._define_counters()
+        self._define_gauges()
+        self._define_histograms()
+
+    def _define_counters(self) -> None:
+        def counter(name: str, labels: Labels, text: str) -> Counter:
+            return Counter(name, labels, text, series_max=self._series_max)
+
+        self.events = counter("tidegate_events_total", ("venue", "kind"), "Events that entered the kernel.")
+        self.orders = counter(
+            "tidegate_orders_total", ("venue", "strategy", "outcome"), "Orders by what became of them."
+        )
+        self.fills = counter("tidegate_fills_total", ("venue", "strategy"), "Own fills, each counted once.")
+        self.refusals = counter("tidegate_refusals_total", ("strategy", "code"), "Intents refused, by refusal code.")
+        self.reconnects = counter("tidegate_reconnects_total", ("venue",), "Stream connections after the first.")
+        self.rate_limited = counter("tidegate_rate_limited_total", ("venue",), "Answers of 429; should stay 0.")
+        self.strategy_faults = counter(
+            "tidegate_strategy_faults_total",
+            ("strategy", "kind"),
+            "Strategy calls that raised, blocked or made no sense.",
+        )
+
+    def _define_gauges(self) -> None:
+        def gauge(name: str, labels: Labels, text: str) -> Gauge:
+            return Gauge(name, labels, text, series_max=self._series_max)
+
+        book = ("venue", "instrument")
+        self.feed_age = gauge("tidegate_feed_age_seconds", book, "Age of the newest proof of a book.")
+        self.connector_up = gauge("tidegate_connector_up", ("venue",), "1 while the venue's streams are up, else 0.")
+        self.budget_tokens = gauge("tidegate_budget_tokens", ("venue", "pool"), "Rate-limit tokens certainly left.")
+        self.position = gauge("tidegate_position", book, "The account's net position in contracts, long > 0.")
+        self.pnl = gauge(
+            "tidegate_pnl",
+            ("venue", "strategy", "kind"),
+            "Profit and loss in the quote currency; kind is realised, unrealised or fees.",
+        )
+        self.open_orders = gauge("tidegate_open_orders", ("venue", "strategy"), "Orders that have not ended.")
+        self.build_info = gauge("tidegate_build_info", ("version", "python"), "Always 1; the labels say what runs.")
+
+    def _define_histograms(self) -> None:
+        def histogram(name: str, labels: Labels, text: str) -> HistogramFamily:
+            return HistogramFamily(name, labels, text, series_max=self._series_max)
+
+        self.order_latency = histogram(
+            "tidegate_order_latency_seconds", ("venue", "stage"), "Time an order spent in a stage of its way out."
+        )
+        self._loop_lag_family = histogram("tidegate_loop_lag_seconds", (), "How late the event loop's heartbeat came.")
+        self._journal_sync_family = histogram(
+            "tidegate_journal_sync_seconds", (), "Duration of a journal group commit."
+        )
+        self.loop_lag = self._loop_lag_family.at(())
+        self.journal_sync = self._journal_sync_family.at(())
+
+    def counters(self) -> list[Counter]:
+        """All counters, in the order of their definition."""
+        return [metric for metric in vars(self).values() if isinstance(metric, Counter)]
+
+    def gauges(self) -> list[Gauge]:
+        """All gauges, in the order of their definition."""
+        return [metric for metric in vars(self).values() if isinstance(metric, Gauge)]
+
+    def histograms(self) -> list[HistogramFamily]:
+        """All histograms, in the order of their definition."""
+        return [metric for metric in vars(self).values() if isinstance(metric, HistogramFamily)]
+
+
+def metrics_table() -> str:
+    """The contract as a Markdown table: name, type, labels, meaning."""
+    metrics = Metrics()
+    kinds: Mapping[str, Sequence[Counter | Gauge | HistogramFamily]] = {
+        "counter": metrics.counters(),
+        "gauge": metrics.gauges(),
+        "histogram": metrics.histograms(),
+    }
+    rows = [
+        f"| `{metric.name}` | {kind} | {', '.join(f'`{label}`' for label in metric.labels)} | {metric.help} |"
+        for kind, members in kinds.items()
+        for metric in members
+    ]
+    return "\n".join(["| metric | type | labels | meaning |", "|---|---|---|---|", *rows])

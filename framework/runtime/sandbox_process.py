@@ -1,0 +1,62 @@
+"""A venue's local exchange in a process of its own, started and stopped with the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from framework.domain.errors import Fatal
+
+READY_S_MAX = 30.0
+STOP_S_MAX = 3.0
+
+
+class SandboxProcess:
+    """One running sandbox. `ready` is the line that it printed when it was ready to trade."""
+
+    def __init__(self, process: asyncio.subprocess.Process, ready: Mapping[str, Any]) -> None:
+        self._process = process
+        self.ready = ready
+
+    @classmethod
+    async def start(cls, module: str, arguments: Sequence[str], log: Path) -> SandboxProcess:
+        """Run `python -m module arguments…` and wait for its ready line. Its own log goes to `log`.
+
+        Raises `Fatal` when it ends or stays silent instead.
+        """
+        with log.open("ab") as errors:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", module, *arguments, stdout=asyncio.subprocess.PIPE, stderr=errors
+            )
+        assert process.stdout is not None  # noqa: S101 - asked for with PIPE
+        try:
+            async with asyncio.timeout(READY_S_MAX):
+                line = await process.stdout.readline()
+            return cls(process, msgspec.json.decode(line, type=dict[str, Any]))
+        except (TimeoutError, msgspec.DecodeError, msgspec.ValidationError):
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            raise Fatal(f"{module}: the sandbox did not become ready; its log is {log}") from None
+
+    async def wait(self) -> int:
+        """Return its exit code when it ends."""
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to end, and end it if it does not."""
+        if self._process.returncode is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_S_MAX):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()

@@ -1,0 +1,98 @@
+"""Secrets: read from files that only their owner can read, and masked by value wherever text leaves the process."""
+
+from __future__ import annotations
+
+import base64
+import re
+import stat
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+from framework.domain.errors import ConfigurationError
+
+MASK = "********"
+"""What is shown in place of a secret."""
+
+_CHARACTERS_MIN = 4
+_LINE_CHARACTERS_MIN = 16
+_CORE_CHARACTERS_MIN = 6
+
+
+class SecretRegistry:
+    """Every secret value the process knows. `redact` masks them in text, also when encoded.
+
+    Masked by value, not by field name: a secret inside an exception, a URL or a header is found too. Known
+    encodings: as is, URL-quoted, hexadecimal, Base64 (both alphabets, at any offset inside a longer text), and the
+    escapes of JSON and `repr`. Of a value with several lines each long line is masked too.
+    """
+
+    __slots__ = ("_forms", "_pattern")
+
+    def __init__(self) -> None:
+        self._forms: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, value: str | bytes) -> None:
+        """Mask `value` from now on. Raises `ValueError` when it is too short to be told from ordinary text."""
+        raw = value.encode() if isinstance(value, str) else value
+        if len(raw.strip()) < _CHARACTERS_MIN:
+            raise ValueError(f"secret: shorter than {_CHARACTERS_MIN} characters; it can't be masked, use a longer one")
+        self._forms |= _forms_of(raw)
+        longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def redact(self, text: str) -> str:
+        """`text` with every known secret replaced by `MASK`."""
+        return text if self._pattern is None else self._pattern.sub(MASK, text)
+
+    def __len__(self) -> int:
+        return len(self._forms)
+
+    def __repr__(self) -> str:
+        return f"SecretRegistry({len(self._forms)} forms)"
+
+
+def read_secret_file(path: Path, registry: SecretRegistry) -> bytes:
+    """The content of a secret file without its final line break, registered for masking.
+
+    Raises `ConfigurationError` when it is missing, empty, or readable by group or others.
+    """
+    try:
+        mode = path.stat().st_mode
+        content = path.read_bytes().rstrip(b"\r\n")
+    except OSError as e:
+        raise ConfigurationError(f"{path}: secret file can't be read ({e.strerror}); check path and owner") from e
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationError(
+            f"{path}: mode {stat.S_IMODE(mode):04o} lets others read this secret; run: chmod 600 {path}"
+        )
+    if not content:
+        raise ConfigurationError(f"{path}: secret file is empty; write the secret into it")
+    registry.add(content)
+    return content
+
+
+def _forms_of(raw: bytes) -> set[str]:
+    pieces = {raw, raw.strip()}
+    pieces |= {line.strip() for line in raw.splitlines() if len(line.strip()) >= _LINE_CHARACTERS_MIN}
+    forms: set[str] = set()
+    for piece in pieces:
+        text = piece.decode("utf-8", "replace")
+        forms |= {text, quote(text, safe=""), quote(text), quote_plus(text), piece.hex(), piece.hex().upper()}
+        forms |= {text.replace("\n", "\\n"), repr(text)[1:-1], text.replace("\\", "\\\\").replace('"', '\\"')}
+        forms |= _base64_forms(piece)
+    return forms
+
+
+def _base64_forms(raw: bytes) -> set[str]:
+    """Base64 of `raw` wherever it starts in a longer text: of each of the three offsets the part that is always so."""
+    forms: set[str] = set()
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + raw)
+        lead = -(-offset * 8 // 6)
+        tail = -(-((offset + len(raw)) * 8 % 6) // 6)
+        clean = encoded.rstrip(b"=")
+        core = clean[lead : len(clean) - tail].decode()
+        if len(core) >= _CORE_CHARACTERS_MIN:
+            forms |= {core, core.replace("+", "-").replace("/", "_")}
+    return forms

@@ -1,0 +1,207 @@
+"""Everything that concerns orders and money: a fold of the journal's records.
+
+`Accounts.apply` is the only way in, for records as they happen and for records read back at a start: the same
+records give the same state, which `digest` proves. It is pure: no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from framework.domain.errors import JournalError
+from framework.domain.events import (
+    AccountEvent,
+    BalanceReport,
+    Fill,
+    FillVoided,
+    InstrumentDefined,
+    InstrumentSettled,
+    InstrumentStatusChanged,
+    LimitsDeclared,
+    OrderAdopted,
+    OrderReport,
+    OrderSnapshot,
+    PositionReport,
+    ShutdownRequested,
+    StrategyQuarantined,
+    TradingStateChanged,
+)
+from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
+from framework.domain.limits import RateLimits
+from framework.domain.numbers import Price
+from framework.domain.tickets import Approved, Refused
+from framework.state.accounts_image import AccountsImage, Queues, Snapshot, decode_snapshot, encode_snapshot
+from framework.state.booking import Booking
+from framework.state.change import NO_CHANGE, Change, Draft
+from framework.state.exposure import Exposure, Exposures
+from framework.state.fills import Fills
+from framework.state.orders import Orders
+from framework.state.parking import Parking
+from framework.state.positions import Positions
+from framework.state.trading_states import TradingStates
+
+Record = Approved | Refused | AccountEvent
+"""What the journal holds of orders, money and operators."""
+
+
+class Accounts:
+    """Orders, fills, positions, trading states, instruments, and what the venues say of themselves.
+
+    Everybody reads the parts; only `apply` writes them.
+    """
+
+    def __init__(self) -> None:
+        self.exposures = Exposures()
+        self.orders = Orders(self.exposures)
+        self.fills = Fills()
+        self.parking = Parking()
+        self.positions = Positions()
+        self.trading = TradingStates()
+        self.instruments: dict[InstrumentId, Instrument] = {}
+        self.limits: dict[str, RateLimits] = {}
+        self.venue_positions: dict[InstrumentId, PositionReport] = {}
+        self.balances: dict[tuple[str, str], BalanceReport] = {}
+        self._wire()
+
+    def apply(self, record: Record, now_ns: int) -> Change:
+        """Take in one record at the kernel's wall time `now_ns`. Refusals and settled requests change nothing here."""
+        handler = self._handlers.get(type(record))
+        if handler is None:
+            return NO_CHANGE
+        draft = Draft()
+        handler(record, now_ns, draft)
+        return draft.finish()
+
+    def begin_epoch(self) -> None:
+        """A new run begins: the last run's shutdown is over."""
+        self.trading.begin_epoch()
+
+    @property
+    def settlements(self) -> dict[InstrumentId, Price]:
+        """What settled instruments paid per contract."""
+        return self.positions.settled
+
+    def exposure(self, instrument: InstrumentId) -> Exposure:
+        """The whole account's exposure in an instrument."""
+        return self.exposures.account(instrument)
+
+    def strategy_exposure(self, strategy: str, instrument: InstrumentId) -> Exposure:
+        """One strategy's exposure in an instrument."""
+        return self.exposures.of_strategy(strategy, instrument)
+
+    def strangers(self, venue: str) -> tuple[OrderSnapshot, ...]:
+        """Orders open at the venue, as far as listed, that are not ours: orphans."""
+        return self.parking.strangers(venue)
+
+    def digest(self) -> str:
+        """SHA-256 over the whole folded state, whatever the order in which it was built up.
+
+        Left out is only when something was heard (`updated_ns`, receipt times of fills): it differs between two
+        tellings of the same fact.
+        """
+        return hashlib.sha256(self._image().canonical()).hexdigest()
+
+    def to_snapshot(self) -> bytes:
+        """All of it as bytes: `from_snapshot` gives an `Accounts` that goes on exactly like this one."""
+        queues = Queues(orders=self.orders.queues(), fills=self.fills.keys(), parked=self.parking.keys())
+        return encode_snapshot(Snapshot(image=self._image(), queues=queues))
+
+    @classmethod
+    def from_snapshot(cls, payload: bytes) -> Accounts:
+        """The state that `payload` was taken of. Raises `JournalError` when it can't be read."""
+        snapshot = decode_snapshot(payload)
+        image, queues = snapshot.image, snapshot.queues
+        accounts = cls()
+        try:
+            accounts.fills = Fills.from_image(image.fills, queues.fills)
+            accounts.parking = Parking.from_image(image.parked, queues.parked)
+            accounts.positions = Positions.from_image(image.positions)
+            accounts.orders.restore(image.orders, queues.orders)
+        except KeyError as e:
+            raise JournalError(f"snapshot: its queues name {e}, which it does not hold; start from the journal") from e
+        accounts.trading = TradingStates.from_image(image.trading)
+        accounts.instruments = {one.id: one for one in image.instruments}
+        accounts.limits = dict(image.limits)
+        accounts.venue_positions = {one.instrument: one for one in image.venue_positions}
+        accounts.balances = {(one.venue, one.currency): one for one in image.balances}
+        for instrument, position in accounts.positions.accounts():
+            accounts.exposures.set_account_position(instrument, position.size)
+        for (strategy, instrument), position in accounts.positions.strategies():
+            accounts.exposures.set_strategy_position(strategy, instrument, position.size)
+        accounts._wire()
+        return accounts
+
+    def _wire(self) -> None:
+        booking = Booking(
+            self.orders, self.fills, parking=self.parking, positions=self.positions, exposures=self.exposures
+        )
+        self._booking = booking
+        self._handlers: dict[type, Callable[[Any, int, Draft], None]] = {
+            Approved: booking.approve,
+            OrderReport: booking.report,
+            OrderSnapshot: booking.snapshot,
+            OrderAdopted: booking.adopt,
+            Fill: booking.fill,
+            FillVoided: booking.void,
+            InstrumentDefined: self._define,
+            InstrumentStatusChanged: self._set_status,
+            InstrumentSettled: self._settle,
+            PositionReport: self._set_venue_position,
+            BalanceReport: self._set_balance,
+            LimitsDeclared: self._set_limits,
+            TradingStateChanged: self._set_trading,
+            StrategyQuarantined: self._set_trading,
+            ShutdownRequested: self._set_trading,
+        }
+
+    def _define(self, event: InstrumentDefined, now_ns: int, draft: Draft) -> None:
+        self.instruments[event.instrument.id] = event.instrument
+
+    def _set_status(self, event: InstrumentStatusChanged, now_ns: int, draft: Draft) -> None:
+        instrument = self.instruments.get(event.instrument)
+        if instrument is not None:
+            close_ns = event.close_ns or instrument.close_ns
+            changed = msgspec.structs.replace(instrument, status=event.status, close_ns=close_ns)
+            self.instruments[event.instrument] = changed
+
+    def _settle(self, event: InstrumentSettled, now_ns: int, draft: Draft) -> None:
+        instrument = self.instruments.get(event.instrument)
+        if instrument is not None:
+            settled = msgspec.structs.replace(instrument, status=InstrumentStatus.SETTLED)
+            self.instruments[event.instrument] = settled
+        self._booking.settle(event, draft)
+
+    def _set_venue_position(self, event: PositionReport, now_ns: int, draft: Draft) -> None:
+        before = self.venue_positions.get(event.instrument)
+        if before is None or (before.ts_venue, before.ts_recv) <= (event.ts_venue, event.ts_recv):
+            self.venue_positions[event.instrument] = event
+
+    def _set_balance(self, event: BalanceReport, now_ns: int, draft: Draft) -> None:
+        before = self.balances.get((event.venue, event.currency))
+        if before is None or before.ts_recv <= event.ts_recv:
+            self.balances[event.venue, event.currency] = event
+
+    def _set_limits(self, event: LimitsDeclared, now_ns: int, draft: Draft) -> None:
+        self.limits[event.venue] = event.limits
+
+    def _set_trading(
+        self, event: TradingStateChanged | StrategyQuarantined | ShutdownRequested, now_ns: int, draft: Draft
+    ) -> None:
+        self.trading.apply(event)
+
+    def _image(self) -> AccountsImage:
+        return AccountsImage(
+            orders=self.orders.image(),
+            fills=self.fills.image(),
+            parked=self.parking.image(),
+            positions=self.positions.image(),
+            trading=self.trading.image(),
+            instruments=[one for _, one in sorted(self.instruments.items())],
+            limits=sorted(self.limits.items(), key=lambda item: item[0]),
+            venue_positions=[one for _, one in sorted(self.venue_positions.items(), key=lambda item: item[0])],
+            balances=[one for _, one in sorted(self.balances.items(), key=lambda item: item[0])],
+        )

@@ -1,0 +1,121 @@
+"""All order books, and which venues are connected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from framework.domain.events import (
+    BookDelta,
+    BookLevel,
+    BookSnapshot,
+    BookStale,
+    ConnectorStatus,
+    Heartbeat,
+    MarketEvent,
+    VenueClock,
+)
+from framework.domain.instruments import InstrumentId
+from framework.state.book import AGE_NEVER_NS, Book, Pulse
+
+__all__ = ["AGE_NEVER_NS", "Book", "Books", "venue_of"]
+
+
+class Books:
+    """Every book, and which venues are connected. Market data only: none of it is in the journal."""
+
+    def __init__(self) -> None:
+        self._books: dict[InstrumentId, Book] = {}
+        self._pulses: dict[str, Pulse] = {}
+        self._apply: dict[type, Callable[[Any, int], Book | None]] = {
+            BookDelta: self._apply_delta,
+            BookLevel: self._apply_level,
+            BookSnapshot: self._apply_snapshot,
+            BookStale: self._apply_stale,
+            Heartbeat: self._apply_heartbeat,
+            VenueClock: self._apply_clock,
+            ConnectorStatus: self._apply_status,
+        }
+
+    def apply(self, event: MarketEvent, monotonic_ns: int) -> Book | None:
+        """Take in one event and return the book that it changed, if it changed one.
+
+        `ConnectorStatus` down makes all books of the venue stale and returns None: read them with `of_venue`.
+        """
+        handler = self._apply.get(type(event))
+        return None if handler is None else handler(event, monotonic_ns)
+
+    def get(self, instrument: InstrumentId) -> Book | None:
+        """The book, or None when nothing was ever received or asked of it."""
+        return self._books.get(instrument)
+
+    def of(self, instrument: InstrumentId) -> Book:
+        """The book; an empty one that is not fresh when nothing was received yet."""
+        book = self._books.get(instrument)
+        if book is None:
+            book = self._books[instrument] = Book(instrument, self._pulse(venue_of(instrument)))
+        return book
+
+    def of_venue(self, venue: str) -> tuple[Book, ...]:
+        """All books of a venue, in the order in which they came."""
+        return tuple(book for book in self._books.values() if venue_of(book.instrument) == venue)
+
+    def is_connected(self, venue: str) -> bool:
+        """Whether the venue's connector said that it is up and has not said otherwise since."""
+        pulse = self._pulses.get(venue)
+        return pulse is not None and pulse.is_connected
+
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """Venues that were heard of."""
+        return tuple(self._pulses)
+
+    def age_ns(self, venue: str, monotonic_ns: int) -> int:
+        """Age of the venue's newest proof of life of any kind; `AGE_NEVER_NS` when there was none."""
+        pulse = self._pulses.get(venue)
+        ages = [book.age_ns(monotonic_ns) for book in self.of_venue(venue)]
+        if pulse is not None and pulse.heard_ns >= 0:
+            ages.append(max(0, monotonic_ns - pulse.heard_ns) + pulse.late_ns)
+        return min(ages, default=AGE_NEVER_NS)
+
+    def _pulse(self, venue: str) -> Pulse:
+        pulse = self._pulses.get(venue)
+        if pulse is None:
+            pulse = self._pulses[venue] = Pulse()
+        return pulse
+
+    def _apply_delta(self, event: BookDelta, monotonic_ns: int) -> Book | None:
+        book = self._books.get(event.instrument) or self.of(event.instrument)
+        return book if book.apply_delta(event, monotonic_ns) else None
+
+    def _apply_level(self, event: BookLevel, monotonic_ns: int) -> Book | None:
+        book = self._books.get(event.instrument) or self.of(event.instrument)
+        return book if book.apply_level(event, monotonic_ns) else None
+
+    def _apply_snapshot(self, event: BookSnapshot, monotonic_ns: int) -> Book | None:
+        book = self.of(event.instrument)
+        return book if book.apply_snapshot(event, monotonic_ns) else None
+
+    def _apply_stale(self, event: BookStale, monotonic_ns: int) -> Book | None:
+        book = self.of(event.instrument)
+        return book if book.mark_stale(event.reason) else None
+
+    def _apply_heartbeat(self, event: Heartbeat, monotonic_ns: int) -> None:
+        pulse = self._pulse(event.venue)
+        pulse.heard_ns = monotonic_ns
+        if event.ts_venue:
+            pulse.late_ns, pulse.is_late_known = pulse.lateness_ns(event.ts_venue, event.ts_recv), True
+
+    def _apply_clock(self, event: VenueClock, monotonic_ns: int) -> None:
+        self._pulse(event.venue).offset_ns = event.offset_ns
+
+    def _apply_status(self, event: ConnectorStatus, monotonic_ns: int) -> None:
+        self._pulse(event.venue).is_connected = event.is_up
+        if not event.is_up:
+            for book in self.of_venue(event.venue):
+                book.mark_stale(f"{event.venue} is down: {event.reason}")
+
+
+def venue_of(instrument: InstrumentId) -> str:
+    """The connector's name in front of the symbol."""
+    return instrument.partition(":")[0]

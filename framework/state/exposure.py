@@ -1,0 +1,95 @@
+"""Exposure, kept up to date step by step: a position and what could come on top of it in the worst case."""
+
+from __future__ import annotations
+
+from framework.domain.instruments import InstrumentId
+from framework.domain.numbers import Size
+from framework.domain.orders import Order, Side
+
+
+class Exposure:
+    """Position and open orders of the account or of a strategy. Implements `ExposureView`."""
+
+    __slots__ = ("open_buy", "open_orders", "open_sell", "position")
+
+    def __init__(self) -> None:
+        self.position = Size(0)
+        self.open_buy = Size(0)
+        self.open_sell = Size(0)
+        self.open_orders = 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Exposure) and self._key() == other._key()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        position, open_buy, open_sell, open_orders = self._key()
+        return f"Exposure({position=}, {open_buy=}, {open_sell=}, {open_orders=})"
+
+    def _key(self) -> tuple[int, int, int, int]:
+        return self.position, self.open_buy, self.open_sell, self.open_orders
+
+    def _count(self, side: Side, size: int, orders: int) -> None:
+        if side is Side.BUY:
+            self.open_buy = Size(self.open_buy + size)
+        else:
+            self.open_sell = Size(self.open_sell + size)
+        self.open_orders += orders
+
+
+class Exposures:
+    """The exposure in each instrument, of the account and of each strategy."""
+
+    def __init__(self) -> None:
+        self._account: dict[InstrumentId, Exposure] = {}
+        self._strategies: dict[tuple[str, InstrumentId], Exposure] = {}
+        self._counted: dict[str, tuple[int, int]] = {}
+
+    def account(self, instrument: InstrumentId) -> Exposure:
+        """The whole account's exposure; an empty one, not kept, when there is none."""
+        return self._account.get(instrument) or Exposure()
+
+    def of_strategy(self, strategy: str, instrument: InstrumentId) -> Exposure:
+        """One strategy's exposure; an empty one, not kept, when there is none."""
+        return self._strategies.get((strategy, instrument)) or Exposure()
+
+    def count(self, order: Order, size: Size) -> None:
+        """Let an order count with `size`, and as open as it is, instead of what it counted with before."""
+        now = (size, int(order.is_open))
+        before = self._counted.get(order.client_order_id, (0, 0))
+        if now == before:
+            return
+        if now == (0, 0):
+            del self._counted[order.client_order_id]
+        else:
+            self._counted[order.client_order_id] = now
+        change = (now[0] - before[0], now[1] - before[1])
+        self._own_account(order.instrument)._count(order.side, *change)
+        self._own_strategy(order.strategy, order.instrument)._count(order.side, *change)
+
+    def uncount(self, order: Order) -> None:
+        """Let an order count no more."""
+        size, orders = self._counted.pop(order.client_order_id, (0, 0))
+        self._own_account(order.instrument)._count(order.side, -size, -orders)
+        self._own_strategy(order.strategy, order.instrument)._count(order.side, -size, -orders)
+
+    def set_account_position(self, instrument: InstrumentId, size: Size) -> None:
+        """Take over the account's position."""
+        self._own_account(instrument).position = size
+
+    def set_strategy_position(self, strategy: str, instrument: InstrumentId, size: Size) -> None:
+        """Take over a strategy's position."""
+        self._own_strategy(strategy, instrument).position = size
+
+    def _own_account(self, instrument: InstrumentId) -> Exposure:
+        exposure = self._account.get(instrument)
+        if exposure is None:
+            exposure = self._account[instrument] = Exposure()
+        return exposure
+
+    def _own_strategy(self, strategy: str, instrument: InstrumentId) -> Exposure:
+        exposure = self._strategies.get((strategy, instrument))
+        if exposure is None:
+            exposure = self._strategies[strategy, instrument] = Exposure()
+        return exposure

@@ -1,0 +1,120 @@
+"""Which fills are booked: each exactly once, however often it is told, and reversed at most once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from framework.domain.events import Fill, FillVoided
+
+FILLS_KEPT_MAX = 50_000
+"""So many newest fills are remembered. An older one can't be told from a duplicate any more, so it is refused."""
+
+FillKey = tuple[str, str]
+"""Venue and fill id."""
+
+
+class BookedFill(msgspec.Struct, array_like=True):
+    """A fill that is known. `client_order_id` is empty and `strategy` None until its order is known."""
+
+    fill: Fill
+    client_order_id: str = ""
+    strategy: str | None = None
+    is_voided: bool = False
+
+
+class FillsImage(msgspec.Struct, array_like=True):
+    """Known fills as they are written down, in canonical order."""
+
+    fills: list[BookedFill]
+    voids: list[FillVoided]
+    forgotten_before: list[tuple[str, int]]
+
+
+class Fills:
+    """The register of fills, by venue and fill id."""
+
+    def __init__(self, kept_max: int = FILLS_KEPT_MAX) -> None:
+        self._kept_max = kept_max
+        self._fills: dict[FillKey, BookedFill] = {}
+        self._voids: dict[FillKey, FillVoided] = {}
+        self._forgotten_before: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._fills)
+
+    def get(self, venue: str, fill_id: str) -> BookedFill | None:
+        """The fill, or None when it is not known."""
+        return self._fills.get((venue, fill_id))
+
+    def of_order(self, client_order_id: str) -> list[BookedFill]:
+        """The remembered fills of an order. Looks at every fill: for rare questions."""
+        return [booked for booked in self._fills.values() if booked.client_order_id == client_order_id]
+
+    def enter(self, fill: Fill) -> BookedFill | None:
+        """Register a fill that is not known yet; None when it is too old to be told from a duplicate.
+
+        A void that came before its fill makes it a voided one from the start.
+        """
+        if _time_of(fill) < self._forgotten_before.get(fill.venue, -1):
+            return None
+        key = (fill.venue, fill.fill_id)
+        booked = self._fills[key] = BookedFill(fill, is_voided=self._voids.pop(key, None) is not None)
+        if len(self._fills) > self._kept_max:
+            self._forget_oldest()
+        return booked
+
+    def void(self, event: FillVoided) -> BookedFill | None:
+        """Mark a fill as taken back; None when there is nothing to reverse (now): already voided or not yet known."""
+        key = (event.venue, event.fill_id)
+        booked = self._fills.get(key)
+        if booked is None:
+            self._voids.setdefault(key, event)
+            if len(self._voids) > self._kept_max:
+                del self._voids[next(iter(self._voids))]
+            return None
+        if booked.is_voided:
+            return None
+        booked.is_voided = True
+        return booked
+
+    def image(self) -> FillsImage:
+        """All of it in canonical order, to be written down."""
+        return FillsImage(
+            fills=[booked for _, booked in sorted(self._fills.items(), key=lambda item: item[0])],
+            voids=[void for _, void in sorted(self._voids.items(), key=lambda item: item[0])],
+            forgotten_before=sorted(self._forgotten_before.items()),
+        )
+
+    def keys(self) -> list[FillKey]:
+        """Known fills in the order in which they came: the oldest is forgotten first."""
+        return list(self._fills)
+
+    @classmethod
+    def from_image(cls, image: FillsImage, keys: list[FillKey], kept_max: int = FILLS_KEPT_MAX) -> Fills:
+        """The register that `image` and `keys` were taken of."""
+        fills = cls(kept_max)
+        by_key = {(booked.fill.venue, booked.fill.fill_id): booked for booked in image.fills}
+        fills._fills = {key: by_key[key] for key in keys}
+        fills._voids = {(void.venue, void.fill_id): void for void in image.voids}
+        fills._forgotten_before = dict(image.forgotten_before)
+        return fills
+
+    def _forget_oldest(self) -> None:
+        booked = self._fills.pop(next(iter(self._fills)))
+        venue, time_ns = booked.fill.venue, _time_of(booked.fill)
+        self._forgotten_before[venue] = max(time_ns, self._forgotten_before.get(venue, -1))
+
+
+def is_same_trade(fill: Fill, other: Fill) -> bool:
+    """Whether two tellings of a fill id agree on what was traded."""
+    return (fill.instrument, fill.side, fill.price, fill.size, fill.fee) == (
+        other.instrument,
+        other.side,
+        other.price,
+        other.size,
+        other.fee,
+    )
+
+
+def _time_of(fill: Fill) -> int:
+    return fill.ts_venue or fill.ts_recv

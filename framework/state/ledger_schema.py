@@ -1,0 +1,93 @@
+"""The ledger's tables. Money, prices and sizes are exact decimals as text; times are wall nanoseconds.
+
+An amount of an instrument that was never defined can't be placed on a scale: it is kept as `scaled:<integer>` until
+the instrument is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from framework.domain.errors import TidegateError
+
+SCHEMA_VERSION = 1
+UNPLACED = "scaled:"
+"""How the text of an amount begins whose decimals are not known."""
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE instruments (
+    instrument TEXT PRIMARY KEY, venue TEXT NOT NULL, price_decimals INTEGER NOT NULL, size_decimals INTEGER NOT NULL,
+    settled_value TEXT NOT NULL DEFAULT '', settled_record INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE orders (
+    client_order_id TEXT PRIMARY KEY, venue TEXT NOT NULL, venue_order_id TEXT NOT NULL, strategy TEXT NOT NULL,
+    instrument TEXT NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, filled TEXT NOT NULL,
+    time_in_force TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, created_ns INTEGER NOT NULL,
+    updated_ns INTEGER NOT NULL, record INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX orders_venue_order_id ON orders (venue_order_id);
+CREATE INDEX orders_record ON orders (record);
+CREATE TABLE fills (
+    venue TEXT NOT NULL, fill_id TEXT NOT NULL, client_order_id TEXT NOT NULL, venue_order_id TEXT NOT NULL,
+    strategy TEXT NOT NULL, instrument TEXT NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL,
+    fee TEXT NOT NULL, is_maker INTEGER NOT NULL, is_voided INTEGER NOT NULL, ts_venue INTEGER NOT NULL,
+    ts_recv INTEGER NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (venue, fill_id)) WITHOUT ROWID;
+CREATE INDEX fills_record ON fills (record);
+CREATE INDEX fills_unclaimed ON fills (venue_order_id) WHERE strategy = '';
+CREATE INDEX fills_instrument ON fills (instrument);
+CREATE TABLE voids (
+    venue TEXT NOT NULL, fill_id TEXT NOT NULL, reason TEXT NOT NULL, record INTEGER NOT NULL,
+    PRIMARY KEY (venue, fill_id)) WITHOUT ROWID;
+CREATE TABLE positions (
+    instrument TEXT NOT NULL, strategy TEXT NOT NULL, size TEXT NOT NULL, fees TEXT NOT NULL,
+    PRIMARY KEY (instrument, strategy)) WITHOUT ROWID;
+CREATE TABLE refusals (
+    record INTEGER PRIMARY KEY, ts_ns INTEGER NOT NULL, strategy TEXT NOT NULL, instrument TEXT NOT NULL,
+    code TEXT NOT NULL, check_name TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE strategies (
+    strategy TEXT PRIMARY KEY, state BLOB NOT NULL, quarantined TEXT NOT NULL, record INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+class LedgerError(TidegateError):
+    """The ledger can't be used. Trading goes on without it; `tidegate journal rebuild-ledger` makes a new one."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the ledger for writing, made for the owner alone when it is missing. Used by one thread at a time.
+
+    Raises `LedgerError` when the file is not a ledger of this version.
+    """
+    path.touch(mode=0o600, exist_ok=True)
+    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        _prepare(connection, path)
+    except sqlite3.Error as e:
+        connection.close()
+        raise LedgerError(f"ledger: {path}: {e}; run `tidegate journal rebuild-ledger`") from e
+    except LedgerError:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the ledger for reading, while a daemon writes it or not. Raises `LedgerError` when there is none."""
+    if not path.exists():
+        raise LedgerError(f"ledger: there is no {path}; start the daemon once or run `tidegate journal rebuild-ledger`")
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    elif version != SCHEMA_VERSION:
+        raise LedgerError(
+            f"ledger: {path} has schema {version}, this program writes {SCHEMA_VERSION}; "
+            "run `tidegate journal rebuild-ledger`"
+        )

@@ -1,0 +1,167 @@
+"""The orders: what is known of each, who may find them how, and what they expose.
+
+`Orders` stores and indexes. Which fact changes what is decided in `framework.state.order_fold`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from framework.domain.instruments import InstrumentId
+from framework.domain.orders import Order, OrderStatus
+from framework.state.evidence import Evidence, exposed, status_of
+from framework.state.exposure import Exposures
+
+ENDED_KEPT_MAX = 100_000
+"""So many ended orders are remembered, the newest."""
+
+_ROTATIONS_MAX = 8
+_NEEDING_LOOKUP = frozenset(
+    {OrderStatus.SENT, OrderStatus.UNKNOWN, OrderStatus.CANCEL_REQUESTED, OrderStatus.AMEND_REQUESTED}
+)
+
+
+class KnownOrder(msgspec.Struct, array_like=True):
+    """An order with its proofs, as it is written down."""
+
+    order: Order
+    proofs: Evidence
+
+
+class Orders:
+    """Every order that is remembered. Iteration is always in the order in which things became known."""
+
+    def __init__(self, exposures: Exposures, *, ended_kept_max: int = ENDED_KEPT_MAX) -> None:
+        self._exposures = exposures
+        self._ended_kept_max = ended_kept_max
+        self._known: dict[str, KnownOrder] = {}
+        self._by_venue_id: dict[tuple[str, str], Order] = {}
+        self._open: dict[str, Order] = {}
+        self._open_of_strategy: dict[str, dict[str, Order]] = {}
+        self._open_at_venue: dict[str, dict[str, Order]] = {}
+        self._ended: dict[str, None] = {}
+        self._awaiting: dict[str, Order] = {}
+
+    def get(self, client_order_id: str) -> Order | None:
+        """The order, or None."""
+        known = self._known.get(client_order_id)
+        return None if known is None else known.order
+
+    def by_venue_id(self, venue: str, venue_order_id: str) -> Order | None:
+        """The order that the venue calls so, or None."""
+        return self._by_venue_id.get((venue, venue_order_id))
+
+    def open(self, *, strategy: str = "", venue: str = "", instrument: InstrumentId | None = None) -> tuple[Order, ...]:
+        """Orders that have not ended, oldest first; only those of a strategy, venue or instrument where given."""
+        return tuple(
+            order
+            for order in self._open_where(strategy, venue).values()
+            if (not venue or order.venue == venue) and (instrument is None or order.instrument == instrument)
+        )
+
+    def open_count(self, *, strategy: str = "", venue: str = "") -> int:
+        """How many orders have not ended."""
+        if strategy and venue:
+            return len(self.open(strategy=strategy, venue=venue))
+        return len(self._open_where(strategy, venue))
+
+    def needing_lookup(self) -> tuple[Order, ...]:
+        """Orders that wait for an answer or have an ambiguous one, oldest first: look up those that wait too long."""
+        return tuple(order for order in self._open.values() if order.status in _NEEDING_LOOKUP)
+
+    def awaiting_fills(self) -> tuple[Order, ...]:
+        """Orders, ended ones too, of which the venue states more filled than there are fills: fetch the fills."""
+        return tuple(self._awaiting.values())
+
+    def proofs(self, order: Order) -> Evidence:
+        """What proves the order's status."""
+        return self._known[order.client_order_id].proofs
+
+    def add(self, order: Order, proofs: Evidence) -> None:
+        """Take in a new order. `refresh` must follow."""
+        self._known[order.client_order_id] = KnownOrder(order, proofs)
+        for venue_order_id in proofs.venue_order_ids:
+            self._by_venue_id[order.venue, venue_order_id] = order
+
+    def link(self, order: Order, venue_order_id: str) -> bool:
+        """Let the venue's name lead to the order too. False when it did already."""
+        ids = self.proofs(order).venue_order_ids
+        if venue_order_id in ids:
+            return False
+        ids.append(venue_order_id)
+        ids.sort()
+        self._by_venue_id[order.venue, venue_order_id] = order
+        return True
+
+    def refresh(self, order: Order, now_ns: int) -> None:
+        """Draw the conclusions from what was learnt: status, indexes, exposure. Call after every change."""
+        name = order.client_order_id
+        proofs = self._known[name].proofs
+        order.updated_ns = max(order.updated_ns, now_ns)
+        order.status = status_of(order, proofs)
+        if order.is_open:
+            self._ended.pop(name, None)
+            self._open_add(order)
+        elif name not in self._ended:
+            self._open_remove(order)
+            self._ended[name] = None
+        if proofs.missing:
+            self._awaiting[name] = order
+        else:
+            self._awaiting.pop(name, None)
+        self._exposures.count(order, exposed(order, proofs))
+        if len(self._ended) > self._ended_kept_max:
+            self._forget_oldest()
+
+    def give(self, order: Order, strategy: str) -> None:
+        """Hand an order over to another strategy. `refresh` must follow."""
+        self._exposures.uncount(order)
+        self._open_remove(order)
+        order.strategy = strategy
+
+    def image(self) -> list[KnownOrder]:
+        """All of it in canonical order, to be written down."""
+        return [known for _, known in sorted(self._known.items())]
+
+    def queues(self) -> tuple[list[str], list[str]]:
+        """Open orders, oldest first, and ended ones in the order in which they are forgotten."""
+        return list(self._open), list(self._ended)
+
+    def restore(self, image: list[KnownOrder], queues: tuple[list[str], list[str]]) -> None:
+        """Become what `image` and `queues` were taken of. Call on a new object only."""
+        by_name = {known.order.client_order_id: known for known in image}
+        for name in (*queues[1], *queues[0]):
+            known = by_name[name]
+            self.add(known.order, known.proofs)
+            self.refresh(known.order, known.order.updated_ns)
+
+    def _open_where(self, strategy: str, venue: str) -> dict[str, Order]:
+        if strategy:
+            return self._open_of_strategy.get(strategy, {})
+        return self._open_at_venue.get(venue, {}) if venue else self._open
+
+    def _open_add(self, order: Order) -> None:
+        name = order.client_order_id
+        if name not in self._open:
+            self._open[name] = order
+            self._open_of_strategy.setdefault(order.strategy, {})[name] = order
+            self._open_at_venue.setdefault(order.venue, {})[name] = order
+
+    def _open_remove(self, order: Order) -> None:
+        name = order.client_order_id
+        if self._open.pop(name, None) is not None:
+            del self._open_of_strategy[order.strategy][name]
+            del self._open_at_venue[order.venue][name]
+
+    def _forget_oldest(self) -> None:
+        # An order whose fills are outstanding is not over: it goes to the end of the queue.
+        for _ in range(_ROTATIONS_MAX):
+            name = next(iter(self._ended))
+            del self._ended[name]
+            if name in self._awaiting:
+                self._ended[name] = None
+                continue
+            known = self._known.pop(name)
+            for venue_order_id in known.proofs.venue_order_ids:
+                self._by_venue_id.pop((known.order.venue, venue_order_id), None)
+            return

@@ -1,0 +1,216 @@
+"""Positions and their profit and loss, from fills and fees alone, in exact integers.
+
+Average cost: closing a part of a position takes the same part of its cost, rounded towards zero, and the remainder
+stays in the open part, so that no unit is ever lost; closing all takes all. At every moment
+`realised == cash + cost`, where cash is what sales brought less what purchases took. Binary markets speak of YES:
+a position in NO is short, with negative size and cost.
+
+What average cost realises depends on the order of the trades. A position is therefore a function of the *set* of its
+fills in order of venue time, whatever the order in which they became known.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+
+import msgspec
+
+from framework.domain.events import Fill
+from framework.domain.instruments import InstrumentId
+from framework.domain.numbers import Money, Price, Size
+
+TRADES_KEPT_MAX = 256
+"""A trade that comes late takes its place by venue time among at least half as many newest trades."""
+
+Trade = tuple[int, str, int, int, int]
+"""Venue time, fill id, signed size, price, fee."""
+Amounts = tuple[int, int, int, int]
+"""Signed size, cost, realised, fees."""
+
+PositionImage = tuple[Amounts, list[Trade], int | None]
+"""A position as it is written down: amounts before the kept trades, the kept trades, the settlement's price."""
+
+
+class PositionsImage(msgspec.Struct, array_like=True):
+    """Every position as it is written down, in canonical order."""
+
+    account: list[tuple[InstrumentId, PositionImage]]
+    strategies: list[tuple[str, InstrumentId, PositionImage]]
+    settled: list[tuple[InstrumentId, Price]]
+
+
+def add_trade(amounts: Amounts, change: int, price: int, fee: int) -> Amounts:
+    """The amounts after one more trade of signed size `change`."""
+    size, cost, realised, fees = amounts
+    if size == 0 or (size > 0) == (change > 0):
+        return size + change, cost + change * price, realised, fees + fee
+    if abs(change) >= abs(size):
+        left = size + change
+        return left, left * price, realised + size * price - cost, fees + fee
+    part = abs(cost) * abs(change) // abs(size)
+    taken = part if cost >= 0 else -part
+    return size + change, cost - taken, realised - change * price - taken, fees + fee
+
+
+class Position:
+    """One position with its profit and loss. Implements `PositionView`; written by `Positions` only."""
+
+    __slots__ = ("_before", "_settled_at", "_trades", "cost", "fees", "realised", "size")
+
+    def __init__(self, settled_at: Price | None = None) -> None:
+        self.size, self.cost, self.realised, self.fees = Size(0), Money(0), Money(0), Money(0)
+        self._before: Amounts = (0, 0, 0, 0)
+        self._trades: list[Trade] = []
+        self._settled_at = settled_at
+
+    def unrealised_twice(self, mark_twice: int) -> Money:
+        """Twice the profit that closing at the mark would realise; `mark_twice` is twice the mark price.
+
+        Doubled because a mid price may lie on a half: divide by two at the edge, as a `Decimal`.
+        """
+        return Money(self.size * mark_twice - 2 * self.cost)
+
+    def add(self, trade: Trade) -> None:
+        """Take in a trade at its place by venue time."""
+        if self._trades and trade < self._trades[-1]:
+            insort(self._trades, trade)
+            self._refold()
+        else:
+            self._trades.append(trade)
+            self._set(add_trade((self.size, self.cost, self.realised, self.fees), *trade[2:]))
+        if len(self._trades) > TRADES_KEPT_MAX:
+            self._compact()
+
+    def remove(self, trade: Trade) -> None:
+        """Take a trade out again: as if it had never been while it is kept, else by its opposite at its price."""
+        if trade in self._trades:
+            self._trades.remove(trade)
+        else:
+            self._before = add_trade(self._before, -trade[2], trade[3], -trade[4])
+        self._refold()
+
+    def settle(self, value: Price) -> None:
+        """Pay out everything at `value`, also what becomes known later."""
+        self._settled_at = value
+        self._refold()
+
+    def image(self) -> PositionImage:
+        """All of it, to be written down."""
+        return self._before, self._trades, self._settled_at
+
+    @classmethod
+    def from_image(cls, image: PositionImage) -> Position:
+        """The position that `image` was taken of."""
+        position = cls()
+        before, trades, settled_at = image
+        position._before, position._trades = before, list(trades)
+        position._settled_at = None if settled_at is None else Price(settled_at)
+        position._refold()
+        return position
+
+    def __repr__(self) -> str:
+        return f"Position(size={self.size}, cost={self.cost}, realised={self.realised}, fees={self.fees})"
+
+    def _refold(self) -> None:
+        amounts = self._before
+        for trade in self._trades:
+            amounts = add_trade(amounts, *trade[2:])
+        self._set(amounts)
+
+    def _set(self, amounts: Amounts) -> None:
+        size, cost, realised, fees = amounts
+        if self._settled_at is not None:
+            size, cost, realised = 0, 0, realised + size * self._settled_at - cost
+        self.size, self.cost = Size(size), Money(cost)
+        self.realised, self.fees = Money(realised), Money(fees)
+
+    def _compact(self) -> None:
+        half = TRADES_KEPT_MAX // 2
+        for trade in self._trades[:half]:
+            self._before = add_trade(self._before, *trade[2:])
+        del self._trades[:half]
+
+
+class Positions:
+    """Every position: of the account, and of each strategy. Account = strategies + fills of no known order."""
+
+    def __init__(self) -> None:
+        self._account: dict[InstrumentId, Position] = {}
+        self._strategies: dict[tuple[str, InstrumentId], Position] = {}
+        self.settled: dict[InstrumentId, Price] = {}
+
+    def account(self, instrument: InstrumentId) -> Position:
+        """The whole account's position; flat when there is none."""
+        return self._account.get(instrument) or Position()
+
+    def of_strategy(self, strategy: str, instrument: InstrumentId) -> Position:
+        """One strategy's position; flat when there is none."""
+        return self._strategies.get((strategy, instrument)) or Position()
+
+    def accounts(self) -> tuple[tuple[InstrumentId, Position], ...]:
+        """Every account position there ever was, in order of the instruments' names."""
+        return tuple(sorted(self._account.items(), key=lambda item: item[0]))
+
+    def strategies(self) -> tuple[tuple[tuple[str, InstrumentId], Position], ...]:
+        """Every position of a strategy there ever was, in order of strategy and instrument."""
+        return tuple(sorted(self._strategies.items(), key=lambda item: item[0]))
+
+    def book(self, fill: Fill) -> None:
+        """Add a fill to the account's position. Once per fill: duplicates are told apart before."""
+        self._own_account(fill.instrument).add(trade_of(fill))
+
+    def attribute(self, fill: Fill, strategy: str) -> None:
+        """Add a fill to a strategy's position."""
+        self._own_strategy(strategy, fill.instrument).add(trade_of(fill))
+
+    def withdraw(self, fill: Fill, strategy: str) -> None:
+        """Take a fill out of a strategy's position."""
+        self._own_strategy(strategy, fill.instrument).remove(trade_of(fill))
+
+    def void(self, fill: Fill, strategy: str | None) -> None:
+        """Take a fill out of the account's and, if it was attributed, the strategy's position."""
+        self._own_account(fill.instrument).remove(trade_of(fill))
+        if strategy is not None:
+            self.withdraw(fill, strategy)
+
+    def settle(self, instrument: InstrumentId, value: Price) -> None:
+        """Pay out every position in `instrument` at `value` per contract, also fills that come later."""
+        self.settled[instrument] = value
+        self._own_account(instrument).settle(value)
+        for (_, of), position in self._strategies.items():
+            if of == instrument:
+                position.settle(value)
+
+    def image(self) -> PositionsImage:
+        """All of it in canonical order, to be written down."""
+        return PositionsImage(
+            account=[(instrument, position.image()) for instrument, position in self.accounts()],
+            strategies=[(*key, position.image()) for key, position in self.strategies()],
+            settled=sorted(self.settled.items()),
+        )
+
+    @classmethod
+    def from_image(cls, image: PositionsImage) -> Positions:
+        """The positions that `image` was taken of."""
+        positions = cls()
+        positions._account = {instrument: Position.from_image(one) for instrument, one in image.account}
+        positions._strategies = {(name, of): Position.from_image(one) for name, of, one in image.strategies}
+        positions.settled = dict(image.settled)
+        return positions
+
+    def _own_account(self, instrument: InstrumentId) -> Position:
+        position = self._account.get(instrument)
+        if position is None:
+            position = self._account[instrument] = Position(self.settled.get(instrument))
+        return position
+
+    def _own_strategy(self, strategy: str, instrument: InstrumentId) -> Position:
+        position = self._strategies.get((strategy, instrument))
+        if position is None:
+            position = self._strategies[strategy, instrument] = Position(self.settled.get(instrument))
+        return position
+
+
+def trade_of(fill: Fill) -> Trade:
+    """What a position keeps of a fill."""
+    return fill.ts_venue or fill.ts_recv, fill.fill_id, fill.side.sign * fill.size, fill.price, fill.fee

@@ -1,0 +1,50 @@
+"""What the kernel writes, and where each kind goes: the journal and behind it the ledger, or the tape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from framework.domain.events import MarketEvent
+from framework.domain.orders import Order
+from framework.state.journal import Journal
+from framework.state.ledger import Ledger
+from framework.state.records import Body, Entry, Record
+from framework.state.tape import Tape
+
+
+class Recorder:
+    """One face for journal, tape and ledger. Call `flush` ten times a second: tape and ledger are written in bulk."""
+
+    def __init__(self, journal: Journal, tape: Tape | None = None, ledger: Ledger | None = None) -> None:
+        self._journal = journal
+        self._tape = tape
+        self._ledger = ledger
+
+    def journal(self, step: int, now_ns: int, monotonic_ns: int, body: Body, /) -> int:
+        """Record a fact of a step; returns its number. Raises `JournalError` once the journal has failed."""
+        record = Record(step, now_ns, monotonic_ns, body)
+        number = self._journal.append(record)
+        if self._ledger is not None:
+            self._ledger.apply(Entry(number, record))
+        return number
+
+    def tape(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent, /) -> None:
+        """Keep a market event for replay, or shed it."""
+        if self._tape is not None:
+            self._tape.record(step, now_ns, monotonic_ns, event)
+
+    def orders(self, orders: Sequence[Order], /) -> None:
+        """Show in the ledger what orders are now."""
+        if self._ledger is not None:
+            self._ledger.put_orders(orders)
+
+    async def wait_durable(self) -> None:
+        """Return once everything recorded so far is durable. Raises `JournalError` when it can't become so."""
+        await self._journal.wait_durable(self._journal.appended_count)
+
+    def flush(self) -> None:
+        """Have tape and ledger write what waits."""
+        if self._tape is not None:
+            self._tape.flush()
+        if self._ledger is not None:
+            self._ledger.flush()

@@ -1,0 +1,70 @@
+"""Snapshot files: the whole state after one record, so that a restart need not read the journal from its beginning.
+
+A file is: magic 8 | version u16 | reserved 6 | record number u64 | length u64 | BLAKE2b-256 of number, length and
+state | state. It is written beside its place and renamed into it, so a half-written one is never seen.
+"""
+
+from __future__ import annotations
+
+import struct
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from framework.runtime.files import FileSystem, write_atomically
+
+FORMAT_VERSION = 1
+_MAGIC = b"TIDESNAP"
+_HEADER = struct.Struct("<8sHHIQQ32s")
+_COUNTS = struct.Struct("<QQ")
+_PREFIX, _SUFFIX = "snapshot-", ".state"
+
+
+class Snapshot(NamedTuple):
+    """The state after record `number`."""
+
+    number: int
+    state: bytes
+
+
+def snapshot_name(number: int) -> str:
+    """The file name of the snapshot after a record."""
+    return f"{_PREFIX}{number:020d}{_SUFFIX}"
+
+
+def snapshot_number(name: str) -> int | None:
+    """The record after which a snapshot was taken, from its file name; None for other files."""
+    digits = name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+    return int(digits) if name == f"{_PREFIX}{digits}{_SUFFIX}" and digits.isdigit() else None
+
+
+def snapshot_numbers(files: FileSystem, directory: Path) -> list[int]:
+    """The numbers of the snapshots in a directory, ascending."""
+    return sorted(number for name in files.list(directory) if (number := snapshot_number(name)) is not None)
+
+
+def write_snapshot(files: FileSystem, directory: Path, snapshot: Snapshot) -> str:
+    """Make a snapshot durable and return its digest. Raises `OSError`; the older snapshots are untouched then."""
+    digest = _digest(snapshot)
+    header = _HEADER.pack(_MAGIC, FORMAT_VERSION, 0, 0, snapshot.number, len(snapshot.state), digest)
+    write_atomically(files, directory / snapshot_name(snapshot.number), header + snapshot.state)
+    return digest.hex()
+
+
+def read_snapshot(files: FileSystem, directory: Path, number: int) -> Snapshot | None:
+    """A snapshot, or None when its file is damaged. Raises `ValueError` for another format version."""
+    data = files.read(directory / snapshot_name(number))
+    if len(data) < _HEADER.size:
+        return None
+    magic, version, _, _, stored, length, digest = _HEADER.unpack_from(data)
+    snapshot = Snapshot(stored, data[_HEADER.size :])
+    if magic != _MAGIC or stored != number or length != len(snapshot.state) or digest != _digest(snapshot):
+        return None
+    if version != FORMAT_VERSION:
+        raise ValueError(f"format version {version} is not {FORMAT_VERSION}; read it with the program that wrote it")
+    return snapshot
+
+
+def _digest(snapshot: Snapshot) -> bytes:
+    counts = _COUNTS.pack(snapshot.number, len(snapshot.state))
+    return blake2b(counts + snapshot.state, digest_size=32).digest()

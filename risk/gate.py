@@ -1,0 +1,151 @@
+"""The gate: every intent passes here, once, and only what it lets through can be signed.
+
+`Approved` is built in this file and nowhere else. Whatever is missing, wrong or broken means *refuse*; cancels are
+never held back by a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from framework.domain.instruments import Instrument, InstrumentId
+from framework.domain.intents import AmendOrder, CancelOrder, Intent, NewOrder
+from framework.domain.limits import RequestKind
+from framework.domain.orders import Order, OrderStatus
+from framework.domain.ports import Check, RiskView
+from framework.domain.refusals import Refusal, RefusalCode
+from framework.domain.tickets import Approved, Refused
+from risk.proposal import OrderProposal, propose_amend, propose_new, request_kind
+from risk.sense import find_flaw, is_text
+
+_ERROR_TEXT_MAX = 256
+_CHANGEABLE = frozenset({OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED})
+_GATE = "gate"
+
+
+class Gate:
+    """Judges intents: sense first, then existence, then the checks in their order; the first refusal wins.
+
+    `checks` are (name, check) in the order in which they are asked. `next_client_order_id` is called once per
+    approved new order. `judge` is synchronous and changes nothing else.
+    """
+
+    __slots__ = ("_checks", "_next_client_order_id")
+
+    def __init__(self, checks: Sequence[tuple[str, Check]], *, next_client_order_id: Callable[[], str]) -> None:
+        self._checks = tuple(checks)
+        self._next_client_order_id = next_client_order_id
+
+    def judge(self, intent: object, view: RiskView, /) -> Approved | Refused:
+        """Say yes or no, with the numbers behind a no. Never raises: an exception inside is a no.
+
+        The `Refused` of a NONSENSE intent carries an empty cancel in its place, so that the record of it can always
+        be written and read; its detail says what was wrong. The caller sees to it that `intent.strategy` is the
+        strategy that asked.
+        """
+        flaw = find_flaw(intent)
+        if flaw or not isinstance(intent, Intent):
+            return _refuse(_stand_in(intent), Refusal(RefusalCode.NONSENSE, why=flaw), _GATE, ts_ns=view.now_ns)
+        try:
+            return self._judge(intent, view)
+        except Exception as e:  # noqa: BLE001 - the gate fails shut, whatever breaks
+            return _refuse(intent, _broken(e), _GATE, ts_ns=view.now_ns)
+
+    def _judge(self, intent: Intent, view: RiskView) -> Approved | Refused:
+        if isinstance(intent, NewOrder):
+            return self._judge_new(intent, view)
+        if isinstance(intent, AmendOrder):
+            return self._judge_amend(intent, view)
+        if isinstance(intent, CancelOrder):
+            return _judge_cancel(intent, view)
+        return Approved(
+            intent=intent, venue=intent.venue, client_order_id="", request_kind=RequestKind.CANCEL, ts_ns=view.now_ns
+        )
+
+    def _judge_new(self, intent: NewOrder, view: RiskView) -> Approved | Refused:
+        instrument = _reach(intent.instrument, view)
+        if isinstance(instrument, Refusal):
+            return _refuse(intent, instrument, _GATE, ts_ns=view.now_ns)
+        return self._ask(propose_new(intent, instrument, view), view)
+
+    def _judge_amend(self, intent: AmendOrder, view: RiskView) -> Approved | Refused:
+        order = _own_open_order(intent, view)
+        if isinstance(order, Refusal):
+            return _refuse(intent, order, _GATE, ts_ns=view.now_ns)
+        instrument = _reach(order.instrument, view)
+        refusal = instrument if isinstance(instrument, Refusal) else _refuse_change(intent, order)
+        if refusal is not None or isinstance(instrument, Refusal):
+            return _refuse(intent, refusal, _GATE, ts_ns=view.now_ns)
+        return self._ask(propose_amend(intent, order, instrument, view), view)
+
+    def _ask(self, proposal: OrderProposal, view: RiskView) -> Approved | Refused:
+        for name, check in self._checks:
+            try:
+                refusal = check.check(proposal, view)
+                if refusal is not None:
+                    return _refuse(proposal.intent, refusal, name, ts_ns=view.now_ns)
+            except Exception as e:  # noqa: BLE001 - a check that breaks has not said yes
+                return _refuse(proposal.intent, _broken(e), name, ts_ns=view.now_ns)
+        order = proposal.order
+        return Approved(
+            intent=proposal.intent,
+            venue=proposal.instrument.venue,
+            client_order_id=self._next_client_order_id() if order is None else order.client_order_id,
+            request_kind=request_kind(proposal),
+            ts_ns=view.now_ns,
+        )
+
+
+def _judge_cancel(intent: CancelOrder, view: RiskView) -> Approved | Refused:
+    order = _own_open_order(intent, view)
+    if isinstance(order, Refusal):
+        return _refuse(intent, order, _GATE, ts_ns=view.now_ns)
+    return Approved(
+        intent=intent,
+        venue=order.venue,
+        client_order_id=order.client_order_id,
+        request_kind=RequestKind.CANCEL,
+        ts_ns=view.now_ns,
+    )
+
+
+def _reach(instrument_id: InstrumentId, view: RiskView) -> Instrument | Refusal:
+    instrument = view.instrument(instrument_id)
+    if instrument is None:
+        return Refusal(RefusalCode.UNKNOWN_INSTRUMENT, instrument=instrument_id)
+    if not view.is_connected(instrument.venue):
+        return Refusal(RefusalCode.VENUE_DOWN, venue=instrument.venue)
+    return instrument
+
+
+def _own_open_order(intent: AmendOrder | CancelOrder, view: RiskView) -> Order | Refusal:
+    order = view.order(intent.client_order_id)
+    if order is None or order.strategy != intent.strategy:
+        return Refusal(RefusalCode.UNKNOWN_ORDER, client_order_id=intent.client_order_id)
+    if order.status.is_final:
+        return Refusal(RefusalCode.ORDER_FINAL, client_order_id=order.client_order_id, status=order.status.value)
+    return order
+
+
+def _refuse_change(intent: AmendOrder, order: Order) -> Refusal | None:
+    is_changing = order.cancel_wanted or order.amend_price is not None or order.amend_size is not None
+    if is_changing or order.status not in _CHANGEABLE:
+        return Refusal(RefusalCode.ORDER_BUSY, client_order_id=order.client_order_id, status=order.status.value)
+    if intent.size <= order.filled:
+        return Refusal(RefusalCode.BAD_SIZE, size=intent.size, filled=order.filled)
+    return None
+
+
+def _refuse(intent: Intent, refusal: object, check: str, *, ts_ns: int) -> Refused:
+    if not isinstance(refusal, Refusal) or not isinstance(refusal.code, RefusalCode):
+        refusal = Refusal(RefusalCode.CHECK_FAILED, answer=type(refusal).__name__)
+    return Refused(intent=intent, code=refusal.code, detail=refusal.text, check=check, ts_ns=ts_ns)
+
+
+def _stand_in(intent: object) -> CancelOrder:
+    strategy = intent.strategy if isinstance(intent, Intent) else ""
+    return CancelOrder(strategy=strategy if is_text(strategy) else "", client_order_id="")
+
+
+def _broken(error: Exception) -> Refusal:
+    return Refusal(RefusalCode.CHECK_FAILED, error=f"{type(error).__name__}: {ascii(str(error))[:_ERROR_TEXT_MAX]}")

@@ -1,0 +1,37 @@
+"""The largest order (C1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from framework.domain.ports import Proposal, RiskView
+from framework.domain.refusals import Refusal, RefusalCode
+from risk.limit_table import Limit, LimitTable
+
+
+class MaxOrderSize(BaseModel):
+    """C1: what could trade by one order is at most `max_size`. For an amend that is its unfilled part."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_size: Limit = Field(description='Largest order in contracts or coins, for example "100".')
+    overrides: dict[str, Limit] = Field(
+        default_factory=dict,
+        description='Exceptions: instrument pattern = size, first match wins, for example {"kalshi:KXBTC*" = "20"}.',
+    )
+
+    _table: LimitTable = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Prepare the scaled limits."""
+        self._table = LimitTable(self.max_size, self.overrides, decimals_of=lambda each: each.size_decimals)
+
+    def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
+        """Refuse with ORDER_SIZE_MAX."""
+        instrument = proposal.instrument
+        max_size = self._table.scaled(instrument)
+        if 0 <= proposal.open_size <= max_size:
+            return None
+        return Refusal(RefusalCode.ORDER_SIZE_MAX, size=proposal.open_size, max_size=max_size)

@@ -1,0 +1,356 @@
+"""A market maker: one bid and one ask per instrument, around the microprice, leaning against its inventory.
+
+With m the microprice of what *others* quote, t the tick there, q the position and s the order size:
+
+    centre = m - skew_ticks * t * q / s          long inventory moves both quotes down, short inventory up
+    bid    = centre - half_spread_ticks * t      rounded down to the grid, below the best ask of others
+    ask    = centre + half_spread_ticks * t      rounded up to the grid, above the best bid of others
+
+m = (bid * ask_size + ask * bid_size) / (bid_size + ask_size): where more is offered than bid, the price is nearer
+to the bid. Own orders are taken out of the book first; else the quotes would follow themselves.
+
+(Longer than most files here, because a strategy is one file: first the sums, then `Lane`, then the strategy.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import Annotated, ClassVar, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from framework.domain.events import ConnectorStatus, Fill
+from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, InstrumentStatus
+from framework.domain.intents import AmendOrder, CancelOrder
+from framework.domain.limits import RequestKind
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Order, OrderStatus, Side
+from framework.domain.ports import BookView, Desk
+from framework.domain.strategy import Strategy
+from framework.domain.tickets import Refused, Verdict
+
+_NS_PER_MS = 1_000_000
+_CHECK = "check"
+_DEPTH_LEVELS = 3
+"""With one own order per side, others' best level is among the first two; one more for an adopted order."""
+_CHANGEABLE = frozenset({OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED})
+
+
+def _refuse_float(value: object) -> object:
+    if isinstance(value, float):
+        raise ValueError(f'{value!r} is not exact; write it as text, for example "10.5"')
+    return value
+
+
+Exact = Annotated[Decimal, BeforeValidator(_refuse_float)]
+
+
+class MarketMakerSettings(BaseModel):
+    """How it quotes. Sizes are in contracts or coins; times in milliseconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: Exact = Field(gt=0, allow_inf_nan=False, description="Size of each quote.")
+    position_max: Exact = Field(
+        gt=0, allow_inf_nan=False, description="Largest long position: bids shrink and end as it comes near."
+    )
+    short_max: Exact | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Largest short position. None: as position_max, but 0 on spot, where only coins that were bought "
+        "can be sold.",
+    )
+    half_spread_ticks: int = Field(1, ge=1, description="Distance of each quote from the centre, in ticks.")
+    skew_ticks: int = Field(1, ge=0, description="How many ticks one `size` of inventory moves both quotes.")
+    requote_ticks: int = Field(1, ge=1, description="Quotes stay while they are less than this off their target.")
+    interval_ms_min: int = Field(250, ge=0, description="Shortest time between two requests for the same quote.")
+    backoff_ms_max: int = Field(30_000, gt=0, description="Longest pause of a side after repeated refusals.")
+    age_ms_max: int = Field(5_000, gt=0, description="Quotes are pulled when the book is older.")
+    stop_before_close_ms: int = Field(60_000, ge=0, description="Quotes are pulled this long before the close.")
+    amend: bool = Field(True, description="Move quotes by amending where that is cheaper; false: cancel, then new.")
+
+
+class Quote(NamedTuple):
+    """What one side should show."""
+
+    price: Price
+    size: Size
+
+
+class Outside(NamedTuple):
+    """The best that others show."""
+
+    bid: Price
+    bid_size: Size
+    ask: Price
+    ask_size: Size
+
+    @property
+    def microprice(self) -> int:
+        """The mid weighted by the opposite sizes, rounded to the nearest integer."""
+        weight = self.bid_size + self.ask_size
+        return (2 * (self.bid * self.ask_size + self.ask * self.bid_size) + weight) // (2 * weight)
+
+
+def best_of_others(book: BookView, own: Sequence[Order]) -> Outside | None:
+    """The best bid and ask without our own orders; None when others leave a side empty."""
+    bid, ask = _best_of_others(book, Side.BUY, own), _best_of_others(book, Side.SELL, own)
+    return Outside(*bid, *ask) if bid and ask else None
+
+
+def _best_of_others(book: BookView, side: Side, own: Sequence[Order]) -> tuple[Price, Size] | None:
+    for price, size in book.depth(side, _DEPTH_LEVELS):
+        ours = sum(o.remaining for o in own if o.side is side and o.price == price and o.status.is_at_venue)
+        if size > ours:
+            return price, Size(size - ours)
+    return None
+
+
+def quote_prices(
+    instrument: Instrument, others: Outside, position: Size, settings: MarketMakerSettings
+) -> dict[Side, Price]:
+    """The formula at the top of this file; a side whose price lies outside the grid is left out."""
+    micro = others.microprice
+    tick = instrument.tick_at(Price(micro))
+    centre = micro - settings.skew_ticks * tick * position // instrument.size(settings.size)
+    reach = settings.half_spread_ticks * tick
+    prices = {}
+    with suppress(ValueError):
+        prices[Side.BUY] = instrument.round_down(Price(min(centre - reach, others.ask - 1)))
+    with suppress(ValueError):
+        prices[Side.SELL] = instrument.round_up(Price(max(centre + reach, others.bid + 1)))
+    return prices
+
+
+def crosses(side: Side, price: Price, own: Sequence[Order]) -> bool:
+    """Whether an order would meet an own one of the other side, at the worse of its price and an amend of it."""
+    return any(
+        (theirs - price) * side.sign <= 0
+        for order in own
+        if order.side is not side
+        for theirs in (order.price, order.price if order.amend_price is None else order.amend_price)
+    )
+
+
+class Lane:
+    """One side of one instrument: when it may ask again, and what it asked for last.
+
+    After a request it waits the minimum interval, after refusals in a row twice as long each time.
+    """
+
+    __slots__ = ("_interval_ns", "_longest_ns", "_not_before_ns", "amend_price", "pulled_id", "pulled_ns", "refusals")
+
+    def __init__(self, settings: MarketMakerSettings) -> None:
+        self._interval_ns = max(settings.interval_ms_min, 1) * _NS_PER_MS
+        self._longest_ns = settings.backoff_ms_max * _NS_PER_MS
+        self._not_before_ns: int | None = None
+        self.refusals = 0
+        self.amend_price: Price | None = None
+        self.pulled_id = ""
+        self.pulled_ns = 0
+
+    def is_due(self, monotonic_ns: int) -> bool:
+        """Whether it may ask for something."""
+        return self._not_before_ns is None or monotonic_ns >= self._not_before_ns
+
+    def may_pull(self, order: Order, monotonic_ns: int) -> bool:
+        """Whether the order may be asked to end: at once, but the same one again only after the interval."""
+        return self.pulled_id != order.client_order_id or monotonic_ns >= self.pulled_ns + self._interval_ns
+
+    def note(self, verdict: Verdict, monotonic_ns: int, *, amend_price: Price | None = None) -> None:
+        """Take in what the gate said."""
+        if isinstance(verdict, Refused):
+            self.refused(monotonic_ns)
+        else:
+            self._not_before_ns = monotonic_ns + self._interval_ns
+            self.amend_price = amend_price
+
+    def refused(self, monotonic_ns: int) -> None:
+        """The gate or the venue said no."""
+        wait_ns = self._interval_ns << min(self.refusals, 32)
+        self._not_before_ns = monotonic_ns + min(wait_ns, self._longest_ns)
+        self.refusals += 1
+
+    def confirmed(self, order: Order, monotonic_ns: int) -> None:
+        """Take in what became of the order: rejected, or an amend that did not come through, count as refusals."""
+        if order.status is OrderStatus.REJECTED:
+            self.refused(monotonic_ns)
+        elif order.status in _CHANGEABLE and order.amend_price is None:
+            if self.amend_price not in (None, order.price):
+                self.refused(monotonic_ns)
+            else:
+                self.refusals = 0
+            self.amend_price = None
+
+
+class MarketMaker(Strategy[MarketMakerSettings]):
+    """Keeps one post-only bid and ask per instrument at their targets, one request per side in flight.
+
+    Whatever happens leads to `_quote`, which compares the orders that are open with what should be: so a restart,
+    a rejection or an adopted order needs no case of its own.
+    """
+
+    Settings: ClassVar[type[MarketMakerSettings]] = MarketMakerSettings
+
+    def __init__(self, name: str, settings: MarketMakerSettings, desk: Desk) -> None:
+        super().__init__(name, settings, desk)
+        self._lanes: dict[tuple[InstrumentId, Side], Lane] = {}
+
+    def on_start(self) -> None:
+        """Begin to quote, and look again at intervals: an ageing book sends no event."""
+        self._lanes = {(instrument, side): Lane(self.settings) for instrument in self.desk.instruments for side in Side}
+        self.on_timer(_CHECK)
+
+    def on_timer(self, name: str) -> None:
+        """Look at everything again."""
+        for instrument in self.desk.instruments:
+            self._quote(instrument)
+        self.desk.set_timer(_CHECK, after_ms=min(max(self.settings.age_ms_max // 2, 1), 1_000))
+
+    def on_book(self, book: BookView) -> None:
+        """The market moved, or its book became stale."""
+        self._quote(book.instrument)
+
+    def on_fill(self, fill: Fill, order: Order) -> None:
+        """The inventory moved."""
+        self._quote(order.instrument)
+
+    def on_order(self, order: Order) -> None:
+        """An own order was confirmed, changed or ended."""
+        lane = self._lanes.get((order.instrument, order.side))
+        if lane is not None:
+            lane.confirmed(order, self.desk.monotonic_ns)
+        self._quote(order.instrument)
+
+    def on_connector(self, status: ConnectorStatus) -> None:
+        """A venue came or went."""
+        for instrument in self.desk.instruments:
+            if self.desk.instrument(instrument).venue == status.venue:
+                self._quote(instrument)
+
+    def _quote(self, instrument_id: InstrumentId) -> None:
+        if (instrument_id, Side.BUY) not in self._lanes:
+            return  # An adopted order of another instrument: none of our business.
+        instrument = self.desk.instrument(instrument_id)
+        own = self.desk.orders(instrument_id)
+        targets = self._targets(instrument, own)
+        for side in Side:
+            self._move(instrument, side, targets.get(side), own)
+
+    def _targets(self, instrument: Instrument, own: Sequence[Order]) -> dict[Side, Quote]:
+        """What each side should show; a side that should show nothing is left out."""
+        book = self.desk.book(instrument.id)
+        others = best_of_others(book, own) if self._may_quote(instrument, book) else None
+        if others is None:
+            return {}
+        position = self.desk.position(instrument.id).size
+        prices = quote_prices(instrument, others, position, self.settings)
+        room = {
+            Side.BUY: instrument.size(self.settings.position_max) - position,
+            Side.SELL: self._short_max(instrument) + position,
+        }
+        quotes = {side: Quote(price, self._size(instrument, room[side])) for side, price in prices.items()}
+        return {
+            side: quote
+            for side, quote in quotes.items()
+            if quote.size >= max(instrument.size_min, 1) and quote.price * quote.size >= instrument.notional_min
+        }
+
+    def _may_quote(self, instrument: Instrument, book: BookView) -> bool:
+        settings = self.settings
+        close_ns = instrument.close_ns - settings.stop_before_close_ms * _NS_PER_MS
+        return (
+            instrument.status is InstrumentStatus.ACTIVE
+            and (instrument.close_ns == 0 or self.desk.now_ns < close_ns)
+            and book.is_fresh
+            and book.is_two_sided
+            and book.age_ns(self.desk.monotonic_ns) <= settings.age_ms_max * _NS_PER_MS
+        )
+
+    def _short_max(self, instrument: Instrument) -> Size:
+        if self.settings.short_max is not None:
+            return instrument.size(self.settings.short_max)
+        return Size(0) if instrument.kind is InstrumentKind.SPOT else instrument.size(self.settings.position_max)
+
+    def _size(self, instrument: Instrument, room: int) -> Size:
+        size = max(min(instrument.size(self.settings.size), room), 0)
+        return Size(size - size % instrument.lot)
+
+    def _move(self, instrument: Instrument, side: Side, target: Quote | None, own: Sequence[Order]) -> None:
+        """Bring one side from what is open to its target, by at most one request."""
+        mine = [order for order in own if order.side is side]
+        for surplus in mine[1:] if target else mine:
+            self._cancel(surplus)
+        if target is None:
+            return
+        if not mine:
+            self._place(instrument, side, target, own)
+            return
+        current = mine[0]
+        if current.status in _CHANGEABLE and not current.cancel_wanted and self._is_off(instrument, current, target):
+            self._change(instrument, current, target, own)
+
+    def _is_off(self, instrument: Instrument, order: Order, target: Quote) -> bool:
+        distance_max = self.settings.requote_ticks * instrument.tick_at(target.price)
+        return abs(order.price - target.price) >= distance_max or order.remaining > target.size
+
+    def _place(self, instrument: Instrument, side: Side, target: Quote, own: Sequence[Order]) -> None:
+        lane = self._lanes[instrument.id, side]
+        if self._may_ask(instrument, lane, RequestKind.NEW) and not crosses(side, target.price, own):
+            handle = self.place(
+                side, instrument.id, target.price, target.size, post_only=True, deadline_ns=self._deadline_ns()
+            )
+            lane.note(handle.verdict, self.desk.monotonic_ns)
+
+    def _change(self, instrument: Instrument, order: Order, target: Quote, own: Sequence[Order]) -> None:
+        """Amend in place where that is cheaper; else end the order, and its end leads to a new one."""
+        lane = self._lanes[instrument.id, order.side]
+        kind = RequestKind.AMEND if self._amends(instrument) else RequestKind.NEW
+        if not self._may_ask(instrument, lane, kind) or crosses(order.side, target.price, own):
+            return
+        if kind is RequestKind.NEW:
+            self._cancel(order)
+            return
+        amend = AmendOrder(
+            strategy=self.name,
+            client_order_id=order.client_order_id,
+            price=target.price,
+            size=Size(order.filled + target.size),
+            deadline_ns=self._deadline_ns(),
+        )
+        lane.note(self.desk.submit(amend), self.desk.monotonic_ns, amend_price=target.price)
+
+    def _amends(self, instrument: Instrument) -> bool:
+        """Whether an amend takes less of what is left than a cancel and a new order: 1/a <= 1/c + 1/n."""
+        budget = self.desk.budget(instrument.venue)
+        if budget is None or not self.settings.amend:
+            return False
+        amends = budget.available(RequestKind.AMEND, self.name)
+        cancels = budget.available(RequestKind.CANCEL, self.name)
+        news = budget.available(RequestKind.NEW, self.name)
+        return amends * (cancels + news) >= cancels * news
+
+    def _may_ask(self, instrument: Instrument, lane: Lane, kind: RequestKind) -> bool:
+        """Whether the pace and the budget allow it, with a cancel left for every open order."""
+        budget = self.desk.budget(instrument.venue)
+        return (
+            budget is not None
+            and lane.is_due(self.desk.monotonic_ns)
+            and budget.available(kind, self.name) > 0
+            and budget.available(RequestKind.CANCEL, self.name) > len(self.desk.orders())
+        )
+
+    def _cancel(self, order: Order) -> None:
+        if order.cancel_wanted or order.status is OrderStatus.CANCEL_REQUESTED:
+            return
+        lane = self._lanes[order.instrument, order.side]
+        if lane.may_pull(order, self.desk.monotonic_ns):
+            lane.pulled_id, lane.pulled_ns = order.client_order_id, self.desk.monotonic_ns
+            self.desk.submit(CancelOrder(strategy=self.name, client_order_id=order.client_order_id))
+
+    def _deadline_ns(self) -> int:
+        """A quote that would leave later than this comes from a book too old to quote on."""
+        return self.desk.now_ns + self.settings.age_ms_max * _NS_PER_MS

@@ -1,0 +1,47 @@
+"""The smallest strategy: it watches, counts and places nothing. Copy this file to begin your own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from framework.domain.events import Fill, TradePrint
+from framework.domain.orders import Order
+from framework.domain.ports import BookView, Desk
+from framework.domain.strategy import Strategy
+
+
+class NoopSettings(BaseModel):
+    """What the configuration may say about it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    log_every: int = Field(1_000, gt=0, description="Write a line to the log after this many events.")
+
+
+class Noop(Strategy[NoopSettings]):
+    """Counts what it is told."""
+
+    Settings: ClassVar[type[NoopSettings]] = NoopSettings
+
+    def __init__(self, name: str, settings: NoopSettings, desk: Desk) -> None:
+        super().__init__(name, settings, desk)
+        self.counts = {"book": 0, "trade": 0, "fill": 0}
+
+    def on_book(self, book: BookView) -> None:
+        """A book changed. To trade: `self.buy(book.instrument, price, size)` returns a handle with the verdict."""
+        self._count("book")
+
+    def on_trade(self, trade: TradePrint) -> None:
+        """Somebody traded."""
+        self._count("trade")
+
+    def on_fill(self, fill: Fill, order: Order) -> None:
+        """We traded."""
+        self._count("fill")
+
+    def _count(self, kind: str) -> None:
+        self.counts[kind] += 1
+        if sum(self.counts.values()) % self.settings.log_every == 0:
+            self.desk.log("still watching", **self.counts)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framework.domain.instruments import Instrument, InstrumentKind, TickBand, instrument_id
+from framework.domain.numbers import Price
+
+
+def binary(*bands: tuple[int, int, int]) -> Instrument:
+    return Instrument(
+        id=instrument_id("kalshi", "T"),
+        venue="kalshi",
+        symbol="T",
+        kind=InstrumentKind.BINARY,
+        price_decimals=4,
+        size_decimals=2,
+        tick_bands=tuple(TickBand(Price(start), Price(end), Price(step)) for start, end, step in bands),
+    )
+
+
+CENTS = binary((0, 10_000, 100))
+TAPERED = binary((0, 1_000, 10), (1_000, 9_000, 100), (9_000, 10_000, 10))
+
+
+@pytest.mark.parametrize(
+    ("price", "expected"), [(0, False), (10_000, False), (100, True), (5_150, False), (9_900, True)]
+)
+def test_grid_when_binary_then_prices_lie_strictly_inside_zero_and_one(price: int, expected: bool) -> None:
+    assert CENTS.is_on_grid(Price(price)) is expected
+
+
+def test_tick_when_two_bands_meet_then_the_finer_one_counts() -> None:
+    assert TAPERED.tick_at(Price(500)) == 10
+    assert TAPERED.tick_at(Price(5_000)) == 100
+    assert TAPERED.tick_at(Price(9_000)) == 10
+
+
+@pytest.mark.parametrize("instrument", [CENTS, TAPERED])
+@given(price=st.integers(100, 9_900))
+def test_rounding_when_inside_the_grid_then_it_brackets_the_price_on_the_grid(
+    instrument: Instrument, price: int
+) -> None:
+    down, up = instrument.round_down(Price(price)), instrument.round_up(Price(price))
+    assert instrument.is_on_grid(down)
+    assert instrument.is_on_grid(up)
+    assert down <= price <= up
+    assert (down == up) == instrument.is_on_grid(Price(price))
+
+
+def test_rounding_when_at_the_edges_then_it_stays_inside_or_refuses() -> None:
+    assert CENTS.round_down(Price(10_000)) == 9_900
+    assert CENTS.round_up(Price(0)) == 100
+    with pytest.raises(ValueError, match="no grid price at or below"):
+        CENTS.round_down(Price(50))
+    with pytest.raises(ValueError, match="no grid price at or above"):
+        CENTS.round_up(Price(9_950))
+
+
+def test_sizes_when_given_as_decimals_then_they_mean_contracts() -> None:
+    assert CENTS.size(10) == 1_000
+    assert CENTS.price("0.56") == 5_600
+    with pytest.raises(ValueError, match="kalshi:T size"):
+        CENTS.size("0.001")
+
+
+def test_complement_when_not_binary_then_it_refuses() -> None:
+    assert CENTS.complement_price(Price(4_800)) == 5_200
+    spot = Instrument(
+        id=instrument_id("x", "BTC-USD"),
+        venue="x",
+        symbol="BTC-USD",
+        kind=InstrumentKind.SPOT,
+        price_decimals=2,
+        size_decimals=8,
+        tick_bands=(TickBand(Price(1), Price(10**9), Price(1)),),
+    )
+    with pytest.raises(ValueError, match="only binary"):
+        spot.complement_price(Price(1))

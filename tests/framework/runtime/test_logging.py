@@ -1,0 +1,123 @@
+"""Logging: one line per event, masked, in the format that fits the reader."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from framework.runtime.clock import ManualClock
+from framework.runtime.logging import configure_logging
+from framework.runtime.secrets import MASK, SecretRegistry
+
+SECRET = "sesame-open-42"
+
+
+class Terminal(io.StringIO):
+    """A text stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(wall_ns=1_795_253_400_123_456_789)
+
+
+@pytest.fixture
+def secrets() -> SecretRegistry:
+    registry = SecretRegistry()
+    registry.add(SECRET)
+    return registry
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_json_line_when_logged_then_has_time_level_logger_and_fields(
+    clock: ManualClock, secrets: SecretRegistry
+) -> None:
+    stream = io.StringIO()
+    configure_logging("info", "auto", clock=clock, secrets=secrets, stream=stream)
+    structlog.get_logger("kernel").info("order sent", order="a-1", size=3)
+    line = stream.getvalue()
+    assert line.endswith("\n")
+    assert json.loads(line) == {
+        "ts": "2026-11-21T09:30:00.123Z",
+        "level": "info",
+        "logger": "kernel",
+        "event": "order sent",
+        "order": "a-1",
+        "size": 3,
+    }
+    assert list(json.loads(line))[:4] == ["ts", "level", "logger", "event"]
+
+
+@pytest.mark.parametrize("line_format", ["json", "console"])
+def test_line_when_a_secret_is_in_a_field_or_an_exception_then_is_masked(
+    clock: ManualClock, secrets: SecretRegistry, line_format: str
+) -> None:
+    stream = io.StringIO()
+    configure_logging("info", line_format, clock=clock, secrets=secrets, stream=stream)
+    try:
+        raise RuntimeError(f"bad key {SECRET}")
+    except RuntimeError:
+        structlog.get_logger("x").exception("failed", header={"key": SECRET})
+    assert SECRET not in stream.getvalue()
+    assert stream.getvalue().count(MASK) >= 2
+    assert "RuntimeError" in stream.getvalue()
+
+
+def test_standard_library_line_when_logged_then_takes_the_same_way(clock: ManualClock, secrets: SecretRegistry) -> None:
+    stream = io.StringIO()
+    configure_logging("info", "json", clock=clock, secrets=secrets, stream=stream)
+    logging.getLogger("aiohttp.server").warning("token %s refused", SECRET)
+    logging.getLogger("aiohttp.access").info("every request")
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["logger"] == "aiohttp.server"
+    assert json.loads(line)["event"] == f"token {MASK} refused"
+
+
+def test_level_when_below_then_is_silent(clock: ManualClock, secrets: SecretRegistry) -> None:
+    stream = io.StringIO()
+    configure_logging("warning", "json", clock=clock, secrets=secrets, stream=stream)
+    log = structlog.get_logger("x")
+    log.info("quiet")
+    log.warning("loud")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["loud"]
+
+
+def test_auto_format_when_on_a_terminal_then_is_text(clock: ManualClock, secrets: SecretRegistry) -> None:
+    stream = Terminal()
+    configure_logging("info", "auto", clock=clock, secrets=secrets, stream=stream)
+    structlog.get_logger("x").info("hello")
+    assert "hello" in stream.getvalue()
+    assert not stream.getvalue().startswith("{")
+    assert "09:30:00.123" in stream.getvalue()
+
+
+def test_line_when_the_reader_is_gone_then_is_dropped(clock: ManualClock, secrets: SecretRegistry) -> None:
+    stream = io.StringIO()
+    configure_logging("info", "json", clock=clock, secrets=secrets, stream=stream)
+    stream.close()
+    structlog.get_logger("x").info("nobody listens")
+
+
+def test_output_when_no_stream_is_given_then_is_the_standard_output_of_the_moment(
+    clock: ManualClock, secrets: SecretRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("info", "json", clock=clock, secrets=secrets)
+    structlog.get_logger("x").info("now")
+    assert json.loads(capsys.readouterr().out)["event"] == "now"

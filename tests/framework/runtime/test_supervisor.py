@@ -1,0 +1,163 @@
+"""The supervisor: tasks, heartbeat, shutdown in order, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from framework.domain.errors import Fatal
+from framework.runtime.clock import SystemClock
+from framework.runtime.metrics import Histogram
+from framework.runtime.supervisor import EXIT_FAILED, EXIT_INTERRUPTED, Supervisor
+
+
+@pytest.fixture
+def supervisor() -> Supervisor:
+    return Supervisor(clock=SystemClock(), loop_lag=Histogram())
+
+
+async def _forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_run_when_a_stop_is_requested_then_hooks_run_in_order_while_tasks_still_live(
+    supervisor: Supervisor,
+) -> None:
+    seen: list[str] = []
+    task = supervisor.spawn("gateway", _forever())
+
+    async def cancel_orders() -> None:
+        seen.append(f"cancel, gateway alive: {not task.done()}")
+
+    async def flush() -> None:
+        seen.append("flush")
+
+    supervisor.on_stop("cancel orders", cancel_orders, timeout_ms=1_000)
+    supervisor.on_stop("flush", flush, timeout_ms=1_000)
+    supervisor.request_stop("operator")
+    supervisor.request_stop("too late to matter")
+
+    assert await supervisor.run() == 0
+    assert seen == ["cancel, gateway alive: True", "flush"]
+    assert task.cancelled()
+    assert supervisor.stop_reason == "operator"
+    assert supervisor.is_stopping
+
+
+async def test_run_when_a_critical_task_fails_then_stops_with_its_reason(supervisor: Supervisor) -> None:
+    async def fail() -> None:
+        raise Fatal("journal: no space left")
+
+    supervisor.spawn("journal", fail())
+    assert await supervisor.run() == EXIT_FAILED
+    assert supervisor.stop_reason == "task journal failed: journal: no space left"
+
+
+async def test_run_when_a_critical_task_returns_then_stops(supervisor: Supervisor) -> None:
+    async def leave() -> None:
+        return
+
+    supervisor.spawn("stream", leave())
+    assert await supervisor.run() == EXIT_FAILED
+    assert supervisor.stop_reason == "task stream ended by itself"
+
+
+async def test_run_when_a_critical_task_is_cancelled_from_outside_then_stops(supervisor: Supervisor) -> None:
+    supervisor.spawn("stream", _forever()).cancel()
+    assert await supervisor.run() == EXIT_FAILED
+
+
+async def test_run_when_an_uncritical_task_fails_then_lives_on(supervisor: Supervisor) -> None:
+    async def fail() -> None:
+        raise RuntimeError("status")
+
+    supervisor.spawn("status", fail(), is_critical=False)
+    assert await supervisor.run(duration_s=0.05) == 0
+    assert supervisor.stop_reason == "its duration of 0.05 s is over"
+
+
+async def test_run_when_a_hook_fails_or_hangs_then_the_next_ones_still_run(supervisor: Supervisor) -> None:
+    seen: list[str] = []
+
+    async def fail() -> None:
+        raise RuntimeError("broken")
+
+    async def flush() -> None:
+        seen.append("flush")
+
+    supervisor.on_stop("fails", fail, timeout_ms=1_000)
+    supervisor.on_stop("hangs", _forever, timeout_ms=10)
+    supervisor.on_stop("flush", flush, timeout_ms=1_000)
+    supervisor.request_stop("operator")
+    assert await supervisor.run() == EXIT_FAILED
+    assert seen == ["flush"]
+
+
+async def test_run_when_it_ends_then_no_task_is_left(supervisor: Supervisor) -> None:
+    before = asyncio.all_tasks()
+    supervisor.spawn("one", _forever())
+    supervisor.spawn("two", _forever())
+    assert supervisor.task_names == ("one", "two")
+    await supervisor.run(duration_s=0.01)
+    assert asyncio.all_tasks() == before
+    assert supervisor.task_names == ()
+
+
+async def test_heartbeat_when_the_loop_runs_then_beats_and_measures_lag() -> None:
+    lag = Histogram()
+    supervisor = Supervisor(clock=SystemClock(), loop_lag=lag)
+    before_ns = supervisor.last_beat_ns
+    await supervisor.run(duration_s=0.25)
+    assert supervisor.last_beat_ns > before_ns
+    assert lag.count >= 1
+
+
+async def test_stop_when_the_exit_code_says_failure_then_is_never_taken_back(supervisor: Supervisor) -> None:
+    supervisor.request_stop("journal failed", exit_code=1)
+    supervisor.request_stop("operator")
+    assert await supervisor.run() == 1
+
+
+async def test_signal_when_first_then_stops_gracefully(supervisor: Supervisor) -> None:
+    supervisor.install_signals()
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    assert await supervisor.run(duration_s=5) == 0
+    assert supervisor.stop_reason == "SIGTERM received"
+
+
+_STUBBORN = """
+import asyncio, sys
+from framework.runtime.clock import SystemClock
+from framework.runtime.supervisor import Supervisor
+
+async def main():
+    supervisor = Supervisor(clock=SystemClock())
+    async def hang():
+        print("hanging", flush=True)
+        await asyncio.sleep(60)
+    supervisor.on_stop("hang", hang, timeout_ms=60_000)
+    supervisor.install_signals()
+    print("ready", flush=True)
+    return await supervisor.run()
+
+sys.exit(asyncio.run(main()))
+"""
+
+
+def test_signal_when_second_then_exits_at_once() -> None:
+    with subprocess.Popen([sys.executable, "-c", _STUBBORN], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGINT)
+            while "hanging" not in process.stdout.readline():
+                assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=5) == EXIT_INTERRUPTED
+        finally:
+            process.kill()

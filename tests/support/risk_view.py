@@ -1,0 +1,120 @@
+"""What the gate looks at, as given: for tests of the gate and its checks."""
+
+from __future__ import annotations
+
+import msgspec
+
+from framework.domain.events import TradingState
+from framework.domain.instruments import FeeModel, FeeSchedule, Instrument, InstrumentId, InstrumentKind, TickBand
+from framework.domain.intents import NewOrder
+from framework.domain.numbers import Money, Price, Size
+from framework.domain.orders import Order, OrderStatus, Side, TimeInForce
+from framework.domain.ports import BookView, BudgetView, ExposureView
+from tests.support.desk import QuotedBook
+
+BINARY = Instrument(
+    id=InstrumentId("kalshi:KXTIDE-B25"),
+    venue="kalshi",
+    symbol="KXTIDE-B25",
+    kind=InstrumentKind.BINARY,
+    price_decimals=4,
+    size_decimals=2,
+    tick_bands=(TickBand(Price(0), Price(10_000), Price(100)),),
+    fees=FeeSchedule(FeeModel.QUADRATIC, "0.07", "0"),
+)
+"""A cent grid; sizes in hundredths of a contract."""
+
+SPOT = Instrument(
+    id=InstrumentId("coin:BTC-USD"),
+    venue="coin",
+    symbol="BTC-USD",
+    kind=InstrumentKind.SPOT,
+    price_decimals=2,
+    size_decimals=8,
+    tick_bands=(TickBand(Price(1), Price(100_000_000_00), Price(1)),),
+    lot=Size(1_000),
+    size_min=Size(10_000),
+    notional_min=Money(1_00 * 10**8),
+)
+"""Cent grid, lot 0.00001, at least 0.0001 and 1 USD."""
+
+
+class Exposure(msgspec.Struct):
+    """Implements `ExposureView`."""
+
+    position: Size = Size(0)
+    open_buy: Size = Size(0)
+    open_sell: Size = Size(0)
+    open_orders: int = 0
+
+
+class StaticView(msgspec.Struct, kw_only=True):
+    """Implements `RiskView`: everything is a field that a test may set."""
+
+    now_ns: int = 1_700_000_000_000_000_000
+    monotonic_ns: int = 10**9
+    instruments: dict[str, Instrument] = msgspec.field(default_factory=lambda: {i.id: i for i in (BINARY, SPOT)})
+    books: dict[str, BookView] = {}
+    orders: dict[str, Order] = {}
+    account: Exposure = msgspec.field(default_factory=Exposure)
+    own: Exposure = msgspec.field(default_factory=Exposure)
+    counts: dict[str, int] = {}
+    state: TradingState = TradingState.ACTIVE
+    down: tuple[str, ...] = ()
+    budgets: dict[str, BudgetView] = {}
+
+    def instrument(self, instrument: InstrumentId, /) -> Instrument | None:
+        return self.instruments.get(instrument)
+
+    def book(self, instrument: InstrumentId, /) -> BookView | None:
+        return self.books.get(instrument)
+
+    def order(self, client_order_id: str, /) -> Order | None:
+        return self.orders.get(client_order_id)
+
+    def exposure(self, instrument: InstrumentId, /) -> ExposureView:
+        return self.account
+
+    def strategy_exposure(self, strategy: str, instrument: InstrumentId, /) -> ExposureView:
+        return self.own
+
+    def open_orders(self, *, strategy: str = "", venue: str = "") -> int:
+        return self.counts.get(strategy or venue, 0)
+
+    def trading_state(self, *, strategy: str, instrument: InstrumentId, venue: str) -> TradingState:
+        return self.state
+
+    def is_connected(self, venue: str, /) -> bool:
+        return venue not in self.down
+
+    def budget(self, venue: str, /) -> BudgetView | None:
+        return self.budgets.get(venue)
+
+
+def new_order(
+    instrument: Instrument = BINARY, side: Side = Side.BUY, price: int = 5_000, size: int = 1_000, **terms: object
+) -> NewOrder:
+    """A sensible new order: by default ten contracts at 0.50."""
+    intent = NewOrder(strategy="mm", instrument=instrument.id, side=side, price=Price(price), size=Size(size))
+    return msgspec.structs.replace(intent, **terms)
+
+
+def working_order(instrument: Instrument = BINARY, **facts: object) -> Order:
+    """An own order at the venue: by default ten contracts at 0.50, nothing filled."""
+    order = Order(
+        client_order_id="c1",
+        venue=instrument.venue,
+        strategy="mm",
+        instrument=instrument.id,
+        side=Side.BUY,
+        price=Price(5_000),
+        size=Size(1_000),
+        time_in_force=TimeInForce.GOOD_TILL_CANCELLED,
+        status=OrderStatus.WORKING,
+    )
+    return msgspec.structs.replace(order, **facts)
+
+
+def book(bid: int = 4_900, ask: int = 5_100, **facts: bool | int) -> QuotedBook:
+    """A book of the binary instrument with ten contracts on each side."""
+    return QuotedBook(BINARY.id, [(bid, 1_000)], [(ask, 1_000)], **facts)  # type: ignore[arg-type]
