@@ -27,7 +27,7 @@ ENV PATH=/opt/tidegate/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     TIDEGATE_STATE_DIR=/state \
     TIDEGATE_HTTP__HOST=0.0.0.0
-USER tidegate
+USER 10001:10001
 WORKDIR /state
 # The only place that is written to; the root file system may be read-only.
 VOLUME ["/state"]

@@ -192,6 +192,8 @@ class Daemon:
             self.supervisor.spawn(f"{name} streams", parts.connector.run())
             await self._until_it_works(name, parts.reconciler.once)
             self.supervisor.spawn(f"{name} reconcile", parts.reconciler.run())
+        while not all(self._books.is_connected(name) for name in self._venues):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # strategies begin on a market that they can see
         self._start_strategies()
         self._has_started = True
         while True:

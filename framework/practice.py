@@ -20,7 +20,6 @@ from typing import Protocol
 from framework.domain.events import (
     BookSnapshot,
     ConnectorStatus,
-    Event,
     Fill,
     InstrumentDefined,
     OrderReport,
@@ -180,7 +179,7 @@ class PracticeVenue:
         price: Price | None = None,
         size: Size | None = None,
     ) -> None:
-        report: Event = OrderReport(
+        report = OrderReport(
             venue=self.instrument.venue,
             client_order_id=client_order_id,
             kind=kind,

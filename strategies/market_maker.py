@@ -14,14 +14,14 @@ to the bid. Own orders are taken out of the book first; else the quotes would fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from framework.domain.events import ConnectorStatus, Fill
+from framework.domain.events import Fill
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, InstrumentStatus
 from framework.domain.intents import AmendOrder, CancelOrder
 from framework.domain.limits import RequestKind
@@ -34,7 +34,9 @@ from framework.domain.tickets import Refused, Verdict
 _NS_PER_MS = 1_000_000
 _CHECK = "check"
 _DEPTH_LEVELS = 3
-"""With one own order per side, others' best level is among the first two; one more for an adopted order."""
+"""Others' best level is behind at most two own ones: an open order, and one that has just gone."""
+_ECHO_NS = 500 * _NS_PER_MS
+"""How long the book may still show an own size that has gone: the two reach us by different ways."""
 _CHANGEABLE = frozenset({OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED})
 
 
@@ -73,6 +75,22 @@ class MarketMakerSettings(BaseModel):
     amend: bool = Field(True, description="Move quotes by amending where that is cheaper; false: cancel, then new.")
 
 
+class Sizes(NamedTuple):
+    """The settings' sizes in an instrument's own scaled integers."""
+
+    quote: Size
+    position_max: Size
+    short_max: Size
+
+
+def scale_sizes(settings: MarketMakerSettings, instrument: Instrument) -> Sizes:
+    """Raises `ValueError` when a size has more digits than the instrument."""
+    short_max = settings.short_max
+    if short_max is None:
+        short_max = Decimal(0) if instrument.kind is InstrumentKind.SPOT else settings.position_max
+    return Sizes(instrument.size(settings.size), instrument.size(settings.position_max), instrument.size(short_max))
+
+
 class Quote(NamedTuple):
     """What one side should show."""
 
@@ -95,27 +113,27 @@ class Outside(NamedTuple):
         return (2 * (self.bid * self.ask_size + self.ask * self.bid_size) + weight) // (2 * weight)
 
 
-def best_of_others(book: BookView, own: Sequence[Order]) -> Outside | None:
-    """The best bid and ask without our own orders; None when others leave a side empty."""
-    bid, ask = _best_of_others(book, Side.BUY, own), _best_of_others(book, Side.SELL, own)
+def best_of_others(book: BookView, ours: Mapping[tuple[Side, Price], int]) -> Outside | None:
+    """The best bid and ask without our own sizes; None when others leave a side empty."""
+    bid, ask = _best_of_others(book, Side.BUY, ours), _best_of_others(book, Side.SELL, ours)
     return Outside(*bid, *ask) if bid and ask else None
 
 
-def _best_of_others(book: BookView, side: Side, own: Sequence[Order]) -> tuple[Price, Size] | None:
+def _best_of_others(book: BookView, side: Side, ours: Mapping[tuple[Side, Price], int]) -> tuple[Price, Size] | None:
     for price, size in book.depth(side, _DEPTH_LEVELS):
-        ours = sum(o.remaining for o in own if o.side is side and o.price == price and o.status.is_at_venue)
-        if size > ours:
-            return price, Size(size - ours)
+        theirs = size - ours.get((side, price), 0)
+        if theirs > 0:
+            return price, Size(theirs)
     return None
 
 
 def quote_prices(
-    instrument: Instrument, others: Outside, position: Size, settings: MarketMakerSettings
+    instrument: Instrument, others: Outside, *, position: Size, size: Size, settings: MarketMakerSettings
 ) -> dict[Side, Price]:
     """The formula at the top of this file; a side whose price lies outside the grid is left out."""
     micro = others.microprice
     tick = instrument.tick_at(Price(micro))
-    centre = micro - settings.skew_ticks * tick * position // instrument.size(settings.size)
+    centre = micro - settings.skew_ticks * tick * position // size
     reach = settings.half_spread_ticks * tick
     prices = {}
     with suppress(ValueError):
@@ -135,13 +153,29 @@ def crosses(side: Side, price: Price, own: Sequence[Order]) -> bool:
     )
 
 
+def _fit(instrument: Instrument, size: Size, room: int) -> Size:
+    fitting = max(min(size, room), 0)
+    return Size(fitting - fitting % instrument.lot)
+
+
 class Lane:
     """One side of one instrument: when it may ask again, and what it asked for last.
 
     After a request it waits the minimum interval, after refusals in a row twice as long each time.
     """
 
-    __slots__ = ("_interval_ns", "_longest_ns", "_not_before_ns", "amend_price", "pulled_id", "pulled_ns", "refusals")
+    __slots__ = (
+        "_gone",
+        "_gone_ns",
+        "_interval_ns",
+        "_longest_ns",
+        "_not_before_ns",
+        "_shown",
+        "amend_price",
+        "pulled_id",
+        "pulled_ns",
+        "refusals",
+    )
 
     def __init__(self, settings: MarketMakerSettings) -> None:
         self._interval_ns = max(settings.interval_ms_min, 1) * _NS_PER_MS
@@ -151,6 +185,19 @@ class Lane:
         self.amend_price: Price | None = None
         self.pulled_id = ""
         self.pulled_ns = 0
+        self._shown: Quote | None = None
+        self._gone: Quote | None = None
+        self._gone_ns = 0
+
+    def traces(self, shown: Sequence[Quote], monotonic_ns: int) -> list[Quote]:
+        """Own sizes that the book may show: those that are open, and what filled, moved or ended a moment ago."""
+        now = shown[0] if shown else None
+        if self._shown is not None and self._shown != now:
+            kept = now.size if now is not None and now.price == self._shown.price else 0
+            self._gone = Quote(self._shown.price, Size(max(self._shown.size - kept, 0)))
+            self._gone_ns = monotonic_ns
+        self._shown = now
+        return [*shown, self._gone] if self._gone and monotonic_ns - self._gone_ns < _ECHO_NS else list(shown)
 
     def is_due(self, monotonic_ns: int) -> bool:
         """Whether it may ask for something."""
@@ -198,9 +245,11 @@ class MarketMaker(Strategy[MarketMakerSettings]):
     def __init__(self, name: str, settings: MarketMakerSettings, desk: Desk) -> None:
         super().__init__(name, settings, desk)
         self._lanes: dict[tuple[InstrumentId, Side], Lane] = {}
+        self._sizes: dict[InstrumentId, Sizes] = {}
 
     def on_start(self) -> None:
         """Begin to quote, and look again at intervals: an ageing book sends no event."""
+        self._sizes = {each: scale_sizes(self.settings, self.desk.instrument(each)) for each in self.desk.instruments}
         self._lanes = {(instrument, side): Lane(self.settings) for instrument in self.desk.instruments for side in Side}
         self.on_timer(_CHECK)
 
@@ -225,12 +274,6 @@ class MarketMaker(Strategy[MarketMakerSettings]):
             lane.confirmed(order, self.desk.monotonic_ns)
         self._quote(order.instrument)
 
-    def on_connector(self, status: ConnectorStatus) -> None:
-        """A venue came or went."""
-        for instrument in self.desk.instruments:
-            if self.desk.instrument(instrument).venue == status.venue:
-                self._quote(instrument)
-
     def _quote(self, instrument_id: InstrumentId) -> None:
         if (instrument_id, Side.BUY) not in self._lanes:
             return  # An adopted order of another instrument: none of our business.
@@ -242,22 +285,29 @@ class MarketMaker(Strategy[MarketMakerSettings]):
 
     def _targets(self, instrument: Instrument, own: Sequence[Order]) -> dict[Side, Quote]:
         """What each side should show; a side that should show nothing is left out."""
-        book = self.desk.book(instrument.id)
-        others = best_of_others(book, own) if self._may_quote(instrument, book) else None
+        book, ours = self.desk.book(instrument.id), self._ours(instrument, own)
+        others = best_of_others(book, ours) if self._may_quote(instrument, book) else None
         if others is None:
             return {}
         position = self.desk.position(instrument.id).size
-        prices = quote_prices(instrument, others, position, self.settings)
-        room = {
-            Side.BUY: instrument.size(self.settings.position_max) - position,
-            Side.SELL: self._short_max(instrument) + position,
-        }
-        quotes = {side: Quote(price, self._size(instrument, room[side])) for side, price in prices.items()}
+        sizes = self._sizes[instrument.id]
+        prices = quote_prices(instrument, others, position=position, size=sizes.quote, settings=self.settings)
+        room = {Side.BUY: sizes.position_max - position, Side.SELL: sizes.short_max + position}
+        quotes = {side: Quote(price, _fit(instrument, sizes.quote, room[side])) for side, price in prices.items()}
         return {
             side: quote
             for side, quote in quotes.items()
             if quote.size >= max(instrument.size_min, 1) and quote.price * quote.size >= instrument.notional_min
         }
+
+    def _ours(self, instrument: Instrument, own: Sequence[Order]) -> dict[tuple[Side, Price], int]:
+        """What of the book is our own, or was a moment ago."""
+        ours: dict[tuple[Side, Price], int] = {}
+        for side in Side:
+            shown = [Quote(o.price, o.remaining) for o in own if o.side is side and o.status.is_at_venue]
+            for price, size in self._lanes[instrument.id, side].traces(shown, self.desk.monotonic_ns):
+                ours[side, price] = ours.get((side, price), 0) + size
+        return ours
 
     def _may_quote(self, instrument: Instrument, book: BookView) -> bool:
         settings = self.settings
@@ -269,15 +319,6 @@ class MarketMaker(Strategy[MarketMakerSettings]):
             and book.is_two_sided
             and book.age_ns(self.desk.monotonic_ns) <= settings.age_ms_max * _NS_PER_MS
         )
-
-    def _short_max(self, instrument: Instrument) -> Size:
-        if self.settings.short_max is not None:
-            return instrument.size(self.settings.short_max)
-        return Size(0) if instrument.kind is InstrumentKind.SPOT else instrument.size(self.settings.position_max)
-
-    def _size(self, instrument: Instrument, room: int) -> Size:
-        size = max(min(instrument.size(self.settings.size), room), 0)
-        return Size(size - size % instrument.lot)
 
     def _move(self, instrument: Instrument, side: Side, target: Quote | None, own: Sequence[Order]) -> None:
         """Bring one side from what is open to its target, by at most one request."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 from connectors.kalshi.fixed_point import (
-    MONEY_DECIMALS,
     PRICE_DECIMALS,
     PRICE_ONE,
     SIZE_DECIMALS,
@@ -139,16 +138,8 @@ def settlement_value_of(market: Market) -> Price | None:
 def settlement_price(result: str, value: str | None) -> Price | None:
     """The value stated, else what the result implies; None for a scalar result without a value."""
     if value:
-        return price_of(value) if len(value) <= 8 else _money_price(value)
+        return price_of(value)
     return {"yes": PRICE_ONE, "no": Price(0)}.get(result)
-
-
-def _money_price(value: str) -> Price:
-    """Some values come with money's 6 decimals; below a hundredth of a cent nothing may be left."""
-    scaled = Decimal(value).scaleb(PRICE_DECIMALS)
-    if scaled != int(scaled):
-        raise ValueError(f"settlement_value: {value!r} has more than {PRICE_DECIMALS} of {MONEY_DECIMALS} decimals")
-    return Price(int(scaled))
 
 
 def _rate_text(rate: Decimal) -> str:

@@ -97,8 +97,8 @@ def _read_private(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as e:
         raise ConfigurationError(f"private_key_path={path}: can't be opened: {e.strerror}; check the path") from e
-    with open(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ConfigurationError(f"private_key_path={path}: not a regular file; give the PEM file itself")
         mode = stat.S_IMODE(status.st_mode)
@@ -106,4 +106,6 @@ def _read_private(path: Path) -> bytes:
             raise ConfigurationError(
                 f"private_key_path={path}: mode {mode:04o} lets others read it; run: chmod 600 {path}"
             )
-        return file.read(_KEY_BYTES_MAX)
+        return os.read(descriptor, _KEY_BYTES_MAX)
+    finally:
+        os.close(descriptor)

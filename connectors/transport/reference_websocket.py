@@ -10,7 +10,7 @@ from collections.abc import Callable
 from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
-from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.frames import Close, CloseCode
 from websockets.protocol import Event, State
 from websockets.uri import parse_uri
 
@@ -36,12 +36,17 @@ class _StampedConnection(ClientConnection):
         super().__init__(protocol, ping_interval=None, close_timeout=GOODBYE_MS / 1000)
         self.clock = clock
         self.last_received_ns = clock.monotonic_ns()
+        self.is_ending = False
 
     def process_event(self, event: Event) -> None:
         self.last_received_ns = self.clock.monotonic_ns()
         super().process_event(event)
-        if isinstance(event, Frame) and event.opcode is Opcode.CLOSE:
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.protocol.close_expected() and not self.is_ending:
             # The library waits for the server to hang up; a server that does not must not hold us.
+            self.is_ending = True
             self.loop.call_later(GOODBYE_MS / 1000, self.transport.abort)
 
 

@@ -25,13 +25,20 @@ from framework.domain.refusals import RefusalCode
 from framework.domain.tickets import Approved, Refused, Verdict
 from framework.runtime.metrics import Metrics, Sample
 from framework.state.accounts import Accounts
-from framework.state.change import Change
 from framework.state.books import Books
+from framework.state.change import Change
 from framework.state.valuation import profit_and_loss
 
 _log = structlog.get_logger("kernel")
 
-QUIET_CODES = frozenset({RefusalCode.BUDGET_EXHAUSTED, RefusalCode.BUDGET_SHARE, RefusalCode.BOOK_NOT_FRESH})
+QUIET_CODES = frozenset(
+    {
+        RefusalCode.BUDGET_EXHAUSTED,
+        RefusalCode.BUDGET_SHARE,
+        RefusalCode.BOOK_NOT_FRESH,
+        RefusalCode.SHUTTING_DOWN,
+    }
+)
 """Refusals of an ordinary day: counted, not logged."""
 
 

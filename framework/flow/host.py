@@ -20,7 +20,7 @@ OnFault = Callable[["StrategyHost", str, bool], None]
 class StrategyHost:
     """One strategy and its record of faults."""
 
-    __slots__ = ("_call_ns_max", "_clock", "_on_fault", "faults", "is_quarantined", "name", "strategy")
+    __slots__ = ("_call_ns_max", "_clock", "_on_fault", "faults", "name", "quarantine", "strategy")
 
     def __init__(
         self, name: str, strategy: Strategy[Any], *, clock: Clock, call_ns_max: int, on_fault: OnFault
@@ -28,10 +28,15 @@ class StrategyHost:
         self.name = name
         self.strategy = strategy
         self.faults = 0
-        self.is_quarantined = False
+        self.quarantine = ""
         self._clock = clock
         self._call_ns_max = call_ns_max
         self._on_fault = on_fault
+
+    @property
+    def is_quarantined(self) -> bool:
+        """Whether its hooks are not called any more; `quarantine` says why."""
+        return bool(self.quarantine)
 
     def call(self, hook: Callable[..., object], *args: object) -> None:
         """Call a hook. Never raises but for what ends the process."""

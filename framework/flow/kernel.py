@@ -8,7 +8,7 @@ come out.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import cast
 
@@ -25,7 +25,7 @@ from framework.domain.events import (
     LimitsDeclared,
     MarketEvent,
     OrderReport,
-    ReportKind,
+    OrderSnapshot,
     RequestSettled,
     Scope,
     ShutdownRequested,
@@ -38,20 +38,19 @@ from framework.domain.events import (
 )
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import CancelAll, CancelOrder, Intent
-from framework.domain.orders import Order, OrderStatus
+from framework.domain.orders import Order
 from framework.domain.refusals import RefusalCode
 from framework.domain.tickets import Approved, Refused, Verdict
 from framework.flow.bus import Bus
+from framework.flow.endings import Endings
 from framework.flow.host import StrategyHost
 from framework.flow.outbox import Parcel
 from framework.flow.parts import KernelParts
-from framework.state.change import Change
 from framework.state.books import Book
+from framework.state.change import Change
 
+CANCELS = (CancelOrder, CancelAll)
 BOOK_EVENTS = (BookSnapshot, BookDelta, BookLevel, BookStale)
-
-CANCELLABLE = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
-"""At the venue, and no change under way."""
 
 
 class Kernel:
@@ -64,6 +63,8 @@ class Kernel:
         self._budgets = parts.budgets
         self._bus = Bus()
         self._hosts: dict[str, StrategyHost] = {}
+        self._condemned: set[str] = set()
+        self._endings = Endings(parts.accounts.orders.open())
         self._pending: deque[Event] = deque()
         self._is_stepping = False
         self._step_number = 0
@@ -90,8 +91,10 @@ class Kernel:
         self._step_number = step_number
 
     def add_host(self, host: StrategyHost, instruments: tuple[InstrumentId, ...]) -> None:
-        """Bind a strategy to the topics of its instruments."""
+        """Bind a strategy to the topics of its instruments. A quarantine of an earlier run still stands."""
         self._hosts[host.name] = host
+        if self._parts.accounts.trading.is_quarantined(host.name):
+            host.quarantine = "since an earlier run"
         strategy = host.strategy
         for instrument in instruments:
             on_book = partial(_call_on_book, host, self._parts.books.of(instrument))
@@ -126,7 +129,8 @@ class Kernel:
             self._record(verdict)
         except JournalError as e:
             self._fail(e)
-            verdict = self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(e))
+            if not isinstance(intent, CANCELS):
+                verdict = self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(e))
         if isinstance(verdict, Approved):
             self._promise(verdict)
         elif verdict.code is RefusalCode.NONSENSE and (host := self._hosts.get(verdict.intent.strategy)):
@@ -135,12 +139,22 @@ class Kernel:
         return verdict
 
     def on_fault(self, host: StrategyHost, reason: str, is_grave: bool) -> None:
-        """A strategy failed: tell, and quarantine it if it was once too often."""
+        """A strategy failed: tell, and quarantine it if it was once too often.
+
+        The quarantine is an input of its own and begins with it: a replay, which can't see how long a call took,
+        finds it there.
+        """
         self._parts.watcher.on_fault(host.name, reason, host.faults)
         too_many = host.faults >= self._parts.strategy_faults_max
-        if self._parts.decides and (is_grave or too_many) and not host.is_quarantined:
-            host.is_quarantined = True
+        if (is_grave or too_many) and host.name not in self._condemned:
+            self._condemned.add(host.name)
             self.publish(StrategyQuarantined(host.name, reason, self._view.now_ns))
+
+    def is_ending(self, order: Order) -> bool:
+        """Whether the order is to end, whatever became of the requests for it so far."""
+        host = self._hosts.get(order.strategy)
+        is_wanted = self._is_shutting_down or (host is not None and host.is_quarantined)
+        return order.is_open and (is_wanted or order.client_order_id in self._endings)
 
     def _step(self, event: Event) -> None:
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
@@ -188,21 +202,33 @@ class Kernel:
 
     def _handle_account(self, event: AccountEvent, now_ns: int) -> None:
         change = self._parts.accounts.apply(event, now_ns)
+        self._parts.recorder.orders(change.orders)
         self._parts.watcher.on_change(change)
         self._notify(change)
         for instrument in change.halts:
             self.publish(self._halt(instrument, change))
-        if not (isinstance(event, OrderReport) and event.kind is ReportKind.CANCEL_REFUSED):
-            self._cancel_wanted(change.orders)
+        self._end_due(event, change)
         if isinstance(event, StrategyQuarantined):
-            if host := self._hosts.get(event.strategy):
-                host.is_quarantined = True
-            self._cancel_orders(event.strategy)
+            self._quarantine(event)
+        elif isinstance(event, TradingStateChanged):
+            self._pardon(event)
         elif isinstance(event, ShutdownRequested):
             for host in self._hosts.values():
                 host.call(host.strategy.on_stop)
             self._is_shutting_down = True
             self._cancel_orders("")
+
+    def _quarantine(self, event: StrategyQuarantined) -> None:
+        if host := self._hosts.get(event.strategy):
+            host.quarantine = event.reason
+        self._cancel_orders(event.strategy)
+
+    def _pardon(self, event: TradingStateChanged) -> None:
+        """Setting a strategy ACTIVE ends its quarantine."""
+        host = self._hosts.get(event.target) if event.scope is Scope.STRATEGY else None
+        if host is not None and event.state is TradingState.ACTIVE:
+            host.quarantine, host.faults = "", 0
+            self._condemned.discard(host.name)
 
     def _declare(self, event: LimitsDeclared, monotonic_ns: int) -> None:
         if budget := self._budgets.get(event.venue):
@@ -220,14 +246,14 @@ class Kernel:
                 host.call(host.strategy.on_order, order)
 
     def _judge(self, intent: Intent) -> Verdict:
-        is_cancel = isinstance(intent, (CancelOrder, CancelAll))
+        is_cancel = isinstance(intent, CANCELS)
         if self._journal_error is not None and not is_cancel:
             return self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(self._journal_error))
         if self._is_shutting_down and not is_cancel:
             return self._refuse(intent, RefusalCode.SHUTTING_DOWN, "the daemon is stopping")
         host = self._hosts.get(getattr(intent, "strategy", ""))
         if host is not None and host.is_quarantined and not is_cancel:
-            return self._refuse(intent, RefusalCode.QUARANTINED, f"faults={host.faults}")
+            return self._refuse(intent, RefusalCode.QUARANTINED, host.quarantine)
         return self._parts.gate.judge(intent, self._view)
 
     def _refuse(self, intent: Intent, code: RefusalCode, detail: str) -> Refused:
@@ -235,32 +261,37 @@ class Kernel:
 
     def _promise(self, approved: Approved) -> None:
         """Fold the approval into the state and queue it. A cancel of an order that the venue has not confirmed
-        waits: the dispatcher drops the order if it has not left, and `_handle_account` asks again once it is there.
+        waits: the dispatcher drops the order if it has not left, and `_end_due` asks again once it is there.
         """
         accounts = self._parts.accounts
-        if isinstance(approved.intent, CancelOrder):
-            order = accounts.orders.get(approved.client_order_id)
-            is_ready = order is not None and order.status.is_at_venue
-        else:
-            is_ready = True
-        accounts.apply(approved, self._view.now_ns)
-        if is_ready:
+        leaves = True
+        if isinstance(approved.intent, CancelOrder) and (order := accounts.orders.get(approved.client_order_id)):
+            leaves = self._endings.ask(order)
+        self._parts.recorder.orders(accounts.apply(approved, self._view.now_ns).orders)
+        if leaves:
             if budget := self._budgets.get(approved.venue):
                 budget.hold(approved.request_kind, approved.intent.strategy)
             self._parts.outboxes[approved.venue].push(Parcel(approved))
+
+    def _end_due(self, event: AccountEvent, change: Change) -> None:
+        """Ask (again) for the end of orders that are to end and turn out to be at the venue."""
+        orders = {order.client_order_id: order for order in change.orders}
+        if isinstance(event, OrderSnapshot):
+            listed = self._parts.accounts.orders.by_venue_id(event.venue, event.venue_order_id)
+            if listed is not None:
+                orders.setdefault(listed.client_order_id, listed)
+        for order in self._endings.due_after(event, orders.values()):
+            self._cancel(order)
+        for order in orders.values():
+            if self.is_ending(order) and order.client_order_id not in self._endings:
+                self._cancel(order)
 
     def _cancel(self, order: Order) -> None:
         self.submit(CancelOrder(strategy=order.strategy, client_order_id=order.client_order_id))
 
     def _cancel_orders(self, strategy: str) -> None:
         for order in self._parts.accounts.orders.open(strategy=strategy):
-            if not order.cancel_wanted:
-                self._cancel(order)
-
-    def _cancel_wanted(self, orders: Iterable[Order]) -> None:
-        """Ask (again) for the end of orders that were to be cancelled and turn out to be at the venue."""
-        for order in orders:
-            if order.cancel_wanted and order.status in CANCELLABLE:
+            if order.client_order_id not in self._endings:
                 self._cancel(order)
 
     def _halt(self, instrument: InstrumentId, change: Change) -> TradingStateChanged:

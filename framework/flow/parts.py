@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -10,12 +10,13 @@ import msgspec
 from framework.domain.errors import JournalError
 from framework.domain.events import AccountEvent, Event, MarketEvent, RequestOutcome
 from framework.domain.limits import RateLimits, RequestKind
+from framework.domain.orders import Order
 from framework.domain.ports import BudgetView, Clock, RiskView
 from framework.domain.tickets import Verdict
 from framework.flow.outbox import Outbox
 from framework.state.accounts import Accounts
-from framework.state.change import Change
 from framework.state.books import Books
+from framework.state.change import Change
 from framework.state.view import View
 
 
@@ -35,10 +36,12 @@ class Judge(Protocol):
 
 
 class Recorder(Protocol):
-    """Where the kernel writes: the journal (what must survive) and the tape (what may be replayed)."""
+    """Where the kernel writes: the journal (what must survive), the tape (what may be replayed), and for people what
+    became of orders."""
 
     def journal(self, step: int, now_ns: int, monotonic_ns: int, record: Verdict | AccountEvent, /) -> object: ...
     def tape(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent, /) -> None: ...
+    def orders(self, orders: Sequence[Order], /) -> None: ...
 
 
 class Watcher(Protocol):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from framework.domain.events import AccountEvent, Event, MarketEvent
+from framework.domain.orders import Order
 from framework.domain.tickets import Approved, Refused, Verdict
 from framework.flow.kernel import Kernel
 
@@ -60,6 +61,9 @@ class DecisionRecorder:
 
     def tape(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent) -> None:
         """Nothing to keep."""
+
+    def orders(self, orders: Sequence[Order]) -> None:
+        """Nothing to keep: they follow from the rest."""
 
     def digest(self) -> str:
         """SHA-256 over all decisions, in order."""

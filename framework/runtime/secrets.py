@@ -33,10 +33,12 @@ class SecretRegistry:
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, value: str | bytes) -> None:
-        """Mask `value` from now on. Raises `ValueError` when it is too short to be told from ordinary text."""
+        """Mask `value` from now on. Raises `ConfigurationError` when it is too short to be told from text."""
         raw = value.encode() if isinstance(value, str) else value
         if len(raw.strip()) < _CHARACTERS_MIN:
-            raise ValueError(f"secret: shorter than {_CHARACTERS_MIN} characters; it can't be masked, use a longer one")
+            raise ConfigurationError(
+                f"secret: one is shorter than {_CHARACTERS_MIN} characters and can't be masked; use a longer one"
+            )
         self._forms |= _forms_of(raw)
         longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
         self._pattern = re.compile("|".join(map(re.escape, longest_first)))

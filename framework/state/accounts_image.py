@@ -9,6 +9,7 @@ from framework.domain.events import BalanceReport, Fill, PositionReport
 from framework.domain.instruments import Instrument
 from framework.domain.limits import RateLimits
 from framework.domain.orders import Order
+from framework.state.evidence import Evidence
 from framework.state.fills import FillKey, FillsImage
 from framework.state.orders import KnownOrder
 from framework.state.parking import Parked, VenueKey
@@ -33,7 +34,7 @@ class AccountsImage(msgspec.Struct, array_like=True):
 
     def canonical(self) -> bytes:
         """The bytes of what is known, without when and through which source it was heard."""
-        orders = [(_undated_order(known.order), known.proofs) for known in self.orders]
+        orders = [(_undated_order(known.order), _undated_proofs(known.proofs)) for known in self.orders]
         fills = [
             (_undated_fill(one.fill), one.client_order_id, one.strategy, one.is_voided) for one in self.fills.fills
         ]
@@ -83,6 +84,10 @@ def decode_snapshot(payload: bytes) -> Snapshot:
 
 def _undated_order(order: Order) -> Order:
     return msgspec.structs.replace(order, updated_ns=0)
+
+
+def _undated_proofs(proofs: Evidence) -> Evidence:
+    return msgspec.structs.replace(proofs, amend_since_ns=0)
 
 
 def _undated_fill(fill: Fill) -> Fill:

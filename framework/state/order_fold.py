@@ -241,7 +241,6 @@ def _listed_terms(order: Order, proofs: Evidence, snapshot: OrderSnapshot) -> No
     time_ns = snapshot.ts_venue or snapshot.ts_recv
     price: Price = snapshot.price
     is_match = (price, snapshot.size) == (order.amend_price, order.amend_size)
-    is_proof = is_match and time_ns >= proofs.amend_since_ns
-    if is_proof:
+    if is_match and time_ns >= proofs.amend_since_ns:
         order.amend_price = order.amend_size = None
-    learn_terms(order, proofs, price, snapshot.size, time_ns=time_ns, rank=RANK_AMENDED if is_proof else 0)
+    learn_terms(order, proofs, price, snapshot.size, time_ns=time_ns)

@@ -98,6 +98,11 @@ class Position:
         """All of it, to be written down."""
         return self._before, self._trades, self._settled_at
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether it holds nothing that was ever traded."""
+        return not self._trades and self._before == (0, 0, 0, 0)
+
     @classmethod
     def from_image(cls, image: PositionImage) -> Position:
         """The position that `image` was taken of."""
@@ -184,8 +189,8 @@ class Positions:
     def image(self) -> PositionsImage:
         """All of it in canonical order, to be written down."""
         return PositionsImage(
-            account=[(instrument, position.image()) for instrument, position in self.accounts()],
-            strategies=[(*key, position.image()) for key, position in self.strategies()],
+            account=[(instrument, one.image()) for instrument, one in self.accounts() if not one.is_blank],
+            strategies=[(*key, one.image()) for key, one in self.strategies() if not one.is_blank],
             settled=sorted(self.settled.items()),
         )
 

@@ -99,7 +99,7 @@ def test_ids_when_they_run_out_then_the_gate_fails_shut(view: StaticView) -> Non
     assert verdict.code is RefusalCode.CHECK_FAILED
 
 
-BAD_FIELDS = [
+BAD_FIELDS: list[Any] = [
     ("price", 5_000.0),
     ("price", True),
     ("price", -1),
@@ -122,7 +122,7 @@ BAD_FIELDS = [
     ("strategy", "\ud800"),
     ("strategy", "s" * 257),
 ]
-BAD_NEW_FIELDS = [
+BAD_NEW_FIELDS: list[Any] = [
     ("instrument", ""),
     ("instrument", None),
     ("instrument", ["kalshi:X"]),
@@ -141,7 +141,7 @@ def test_new_order_when_a_field_makes_no_sense_then_named_and_the_record_can_be_
     view: StaticView, field: str, value: object
 ) -> None:
     check = Answering()
-    verdict = refused(gate(check).judge(new_order(**{field: value}), view))
+    verdict = refused(gate(check).judge(msgspec.structs.replace(new_order(), **{field: value}), view))
     assert verdict.code is RefusalCode.NONSENSE
     assert verdict.detail.startswith(f"why={field} is ")
     assert check.asked == []
@@ -149,7 +149,7 @@ def test_new_order_when_a_field_makes_no_sense_then_named_and_the_record_can_be_
 
 
 @pytest.mark.parametrize(("field", "value"), [*BAD_FIELDS, ("client_order_id", ""), ("client_order_id", 7)])
-def test_amend_when_a_field_makes_no_sense_then_named(view: StaticView, field: str, value: object) -> None:
+def test_amend_when_a_field_makes_no_sense_then_named(view: StaticView, field: str, value: Any) -> None:
     verdict = refused(gate().judge(amend(**{field: value}), view))
     assert verdict.code is RefusalCode.NONSENSE
     assert field in verdict.detail
@@ -210,7 +210,7 @@ def test_order_when_the_venue_is_down_then_refused_but_cancels_pass(view: Static
     ],
 )
 def test_change_when_the_order_is_not_ours_or_over_then_refused(
-    view: StaticView, intent: AmendOrder | CancelOrder, facts: dict[str, object], code: RefusalCode
+    view: StaticView, intent: AmendOrder | CancelOrder, facts: dict[str, Any], code: RefusalCode
 ) -> None:
     view.orders = {"c1": working_order(**facts)}
     assert refused(gate().judge(intent, view)).code is code
@@ -232,7 +232,7 @@ def test_change_when_the_order_is_not_ours_or_over_then_refused(
     ],
 )
 def test_change_when_the_order_is_busy_then_amends_are_refused_and_cancels_pass(
-    view: StaticView, facts: dict[str, object]
+    view: StaticView, facts: dict[str, Any]
 ) -> None:
     view.orders = {"c1": working_order(**facts)}
     assert refused(gate().judge(amend(), view)).code is RefusalCode.ORDER_BUSY

@@ -115,35 +115,35 @@ class KeyRing:
         """All registered keys, oldest first."""
         return list(self._keys.values())
 
-    def authenticate(self, headers: Mapping[str, str], method: str, path: str, now_ms: int) -> ApiKey:
+    def authenticate(self, headers: Mapping[str, str], *, method: str, path: str, now_ms: int) -> ApiKey:
         """The key that signed this request.
 
         `path` is the path from the root without query, `now_ms` the venue's clock. Raises `VenueRefusal` with
         the recorded 401 body otherwise, and counts it.
         """
         try:
-            return self._authenticate(headers, method, path, now_ms)
+            return self._authenticate(headers, f"{method.upper()}{path}", now_ms=now_ms)
         except errors.VenueRefusal:
             self.refused_signatures += 1
             raise
 
-    def _authenticate(self, headers: Mapping[str, str], method: str, path: str, now_ms: int) -> ApiKey:
+    def _authenticate(self, headers: Mapping[str, str], signed: str, *, now_ms: int) -> ApiKey:
         key_id, stamp, signature = (
-            _required(headers, KEY_HEADER, "key"),
-            _required(headers, TIMESTAMP_HEADER, "timestamp"),
-            _required(headers, SIGNATURE_HEADER, "signature"),
+            _required(headers, KEY_HEADER),
+            _required(headers, TIMESTAMP_HEADER),
+            _required(headers, SIGNATURE_HEADER),
         )
         if not _TIMESTAMP.match(stamp) or abs(int(stamp) - now_ms) > WINDOW_MS:
             raise errors.unauthorized("header_timestamp_expired")
         key = self._keys.get(key_id)
         if key is None:
             raise errors.unauthorized(errors.AUTHENTICATION_ERROR, "NOT_FOUND")
-        if not signature_is_valid(key.public_key, signature, f"{stamp}{method.upper()}{path}"):
+        if not signature_is_valid(key.public_key, signature, text=stamp + signed):
             raise errors.unauthorized(errors.AUTHENTICATION_ERROR, "INCORRECT_API_KEY_SIGNATURE")
         return key
 
 
-def signature_is_valid(key: PublicKey, signature: str, text: str) -> bool:
+def signature_is_valid(key: PublicKey, signature: str, *, text: str) -> bool:
     """True when `signature` (base64) is this key's signature of `text`."""
     try:
         raw = base64.b64decode(signature, validate=True)
@@ -162,8 +162,9 @@ def shown_ms(shown_ns: int) -> int:
     return shown_ns // NS_PER_MS
 
 
-def _required(headers: Mapping[str, str], name: str, word: str) -> str:
+def _required(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(name, "")
     if not value:
+        word = name.rpartition("-")[2].lower()
         raise errors.unauthorized(f"{word}_is_missing_from_headers")
     return value

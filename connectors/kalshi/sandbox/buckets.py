@@ -91,13 +91,13 @@ class Buckets:
         """Draw one balance read; False when it is too early."""
         return self._balance.take(1, now_ns)
 
-    def take_write(self, cost: int, shard: int, now_ns: int) -> bool:
+    def take_write(self, cost: int, now_ns: int, *, shard: int = UNSCOPED) -> bool:
         """Draw `cost` tokens from the bucket of `shard`, or from every one for AUTO_ROUTED: all of it or nothing."""
         chosen = self._write if shard == AUTO_ROUTED else [self._write[min(max(shard, 0), SHARDS - 1)]]
-        return take_all(chosen, cost, now_ns)
+        return take_all(chosen, cost, now_ns=now_ns)
 
 
-def take_all(buckets: Sequence[TokenBucket], cost: int, now_ns: int) -> bool:
+def take_all(buckets: Sequence[TokenBucket], cost: int, *, now_ns: int) -> bool:
     """Draw from every bucket, or from none when one of them has too few."""
     if any(bucket.tokens(now_ns) < cost for bucket in buckets):
         return False

@@ -70,7 +70,7 @@ class Call:
 
     def charge_write(self, cost: int, shard: int = UNSCOPED) -> None:
         """Draw on the write bucket. Raises the 429 `VenueRefusal`."""
-        if not self.venue.buckets.take_write(cost, shard, self.now_ns):
+        if not self.venue.buckets.take_write(cost, self.now_ns, shard=shard):
             raise errors.too_many_requests()
 
     def shard_asked(self, exchange_index: int | None, ticker: str | None) -> int:
@@ -84,9 +84,9 @@ class Call:
 
     def check_shard(self, exchange_index: int | None, ticker: str) -> None:
         """Refuse a pinned shard on which the market does not live (third-party observations)."""
-        if exchange_index is None or exchange_index == AUTO_ROUTED or not self.venue.knows(ticker):
+        if exchange_index is None or exchange_index == AUTO_ROUTED or not self.venue.markets.knows(ticker):
             return
-        if exchange_index != self.venue.shard(ticker):
+        if exchange_index != self.venue.markets.shard(ticker):
             raise errors.nested("market_not_found")
 
     def accepted(self, answer: Accepted | Rejection) -> Accepted:

@@ -86,7 +86,7 @@ class Candles:
             candle.ask.add(PRICE_ONE if ask is None else ask)
             candle.open_interest = self._exchange.state.markets[ticker].open_interest
 
-    def between(self, ticker: str, start_s: int, end_s: int, period_min: int) -> list[Candle]:
+    def between(self, ticker: str, *, start_s: int, end_s: int, period_min: int) -> list[Candle]:
         """Candles of `period_min` minutes that end within start..end (Unix seconds); empty periods are left out."""
         period_s = period_min * MINUTE_S
         found: dict[int, Candle] = {}

@@ -48,7 +48,7 @@ class VenueRefusal(Exception):
         self.body = body
 
 
-def error_object(code: str, details: str | None = None, message: str | None = None) -> dict[str, Any]:
+def error_object(code: str, details: str | None = None, *, message: str | None = None) -> dict[str, Any]:
     """The inner object `{code, message, details?}`; the message defaults to the code in plain words."""
     inner: dict[str, Any] = {"code": code, "message": code.replace("_", " ") if message is None else message}
     if details is not None:
@@ -72,7 +72,7 @@ def nested(code: str, details: str | None = None) -> VenueRefusal:
 def unauthorized(code: str, details: str | None = None) -> VenueRefusal:
     """A 401 as recorded. The message of `authentication_error` is the code itself, unlike all others."""
     message = code if code == AUTHENTICATION_ERROR else None
-    return VenueRefusal(401, {"error": error_object(code, details, message)})
+    return VenueRefusal(401, {"error": error_object(code, details, message=message)})
 
 
 def bad_request(details: str) -> VenueRefusal:
@@ -80,7 +80,7 @@ def bad_request(details: str) -> VenueRefusal:
     return VenueRefusal(400, error_object("bad_request", details))
 
 
-def bad_query(operation: str, field: str, tag: str) -> VenueRefusal:
+def bad_query(operation: str, field: str, *, tag: str) -> VenueRefusal:
     """A query that fails validation: the bare shape (recorded answer for `limit` above its maximum)."""
     text = (
         f"Parameter validation failed for {operation}: Key: '{operation}Params.{field}' "

@@ -29,8 +29,8 @@ class StandingFaults:
         """Make clock, reads, phase and markets what the plan says now."""
         venue = self._venue
         listed = venue.faults.listed()
-        venue.clock.skew_ns = _ns(listed, "clock_skew", "skew_ms")
-        lag_ns = _ns(listed, "read_lag", "lag_ms")
+        venue.clock.skew_ns = _ns(listed, "clock_skew", name="skew_ms")
+        lag_ns = _ns(listed, "read_lag", name="lag_ms")
         if lag_ns != venue.reads.lag_ns:
             venue.reads.set_lag(lag_ns)
         pauses = [fault for fault in listed if fault["kind"] == "pause"]
@@ -99,6 +99,6 @@ def check(description: Mapping[str, Any]) -> None:
         settle_value(description)
 
 
-def _ns(listed: list[dict[str, Any]], kind: str, name: str) -> int:
+def _ns(listed: list[dict[str, Any]], kind: str, *, name: str) -> int:
     """The milliseconds that the first standing fault of `kind` asks for, as nanoseconds; 0 without one."""
     return next((int(fault["params"].get(name, 0)) * NS_PER_MS for fault in listed if fault["kind"] == kind), 0)

@@ -42,7 +42,7 @@ class Body:
         value = self._values.get(name)
         if value is None or isinstance(value, str):
             return value
-        raise self._wrong_type(name, value, "string")
+        raise self._wrong_type(name, value, wanted="string")
 
     def required_text(self, name: str) -> str:
         """A string member that must be there and not be empty."""
@@ -63,14 +63,14 @@ class Body:
         value = self._values.get(name)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
-        raise self._wrong_type(name, value, "int64")
+        raise self._wrong_type(name, value, wanted="int64")
 
     def flag(self, name: str) -> bool:
         """A boolean, false when absent."""
         value = self._values.get(name)
         if value is None or isinstance(value, bool):
             return bool(value)
-        raise self._wrong_type(name, value, "bool")
+        raise self._wrong_type(name, value, wanted="bool")
 
     def decimal(self, name: str, decimals: int) -> int | None:
         """A decimal string as an integer of 10^-decimals; None when absent, `invalid_parameters` when malformed."""
@@ -88,10 +88,10 @@ class Body:
         if value is None:
             return None
         if not isinstance(value, list):
-            raise self._wrong_type(name, value, "[]string")
+            raise self._wrong_type(name, value, wanted="[]string")
         for item in value:
             if not isinstance(item, str):
-                raise self._wrong_type(name, item, "string")
+                raise self._wrong_type(name, item, wanted="string")
         return value
 
     def objects(self, name: str, struct: str) -> list[Body]:
@@ -100,10 +100,10 @@ class Body:
         if value is None:
             raise errors.nested("invalid_parameters")
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self._wrong_type(name, value, f"[]{struct}")
+            raise self._wrong_type(name, value, wanted=f"[]{struct}")
         return [Body(item, struct) for item in value]
 
-    def _wrong_type(self, name: str, value: object, wanted: str) -> errors.VenueRefusal:
+    def _wrong_type(self, name: str, value: object, *, wanted: str) -> errors.VenueRefusal:
         return errors.bad_request(
             f"json: cannot unmarshal {go_type(value)} into Go struct field {self._struct}.{name} of type {wanted}"
         )
@@ -139,7 +139,7 @@ class Query:
             return None
         found = frozenset(part for part in value.split(",") if part)
         if len(found) > most:
-            raise errors.bad_query(self._operation, _go_field(name), "max")
+            raise errors.bad_query(self._operation, _go_field(name), tag="max")
         return found
 
     def integer(self, name: str) -> int | None:
@@ -150,13 +150,13 @@ class Query:
         try:
             return int(value)
         except ValueError:
-            raise errors.bad_query(self._operation, _go_field(name), "number") from None
+            raise errors.bad_query(self._operation, _go_field(name), tag="number") from None
 
     def required_integer(self, name: str) -> int:
         """A whole number that must be there."""
         value = self.integer(name)
         if value is None:
-            raise errors.bad_query(self._operation, _go_field(name), "required")
+            raise errors.bad_query(self._operation, _go_field(name), tag="required")
         return value
 
     def flag(self, name: str) -> bool:
@@ -167,19 +167,19 @@ class Query:
         """One of `choices`, or None when absent."""
         value = self.text(name)
         if value is not None and value not in choices:
-            raise errors.bad_query(self._operation, _go_field(name), "oneof")
+            raise errors.bad_query(self._operation, _go_field(name), tag="oneof")
         return value
 
     def limit(self, default: int, most: int) -> int:
         """The page size. Above `most` is refused, not clamped (recorded answer); 0 means the default."""
         value = self.integer("limit") or default
         if value > most:
-            raise errors.bad_query(self._operation, "Limit", "lte")
+            raise errors.bad_query(self._operation, "Limit", tag="lte")
         if value < 0:
-            raise errors.bad_query(self._operation, "Limit", "gte")
+            raise errors.bad_query(self._operation, "Limit", tag="gte")
         return value
 
-    def page(self, items: Sequence[T], key: Callable[[T], int], limit: int) -> tuple[list[T], str]:
+    def page(self, items: Sequence[T], key: Callable[[T], int], *, limit: int) -> tuple[list[T], str]:
         """The page of `items` that the query's cursor asks for, and the cursor of the next.
 
         `items` are sorted by `key` from high to low and keys are unique. The cursor is empty on the last page;

@@ -55,27 +55,21 @@ def price_ranges(spec: MarketSpec) -> list[dict[str, str]]:
     ]
 
 
-def market(item: Market, listing: MarketListing, book: Book, clock: VenueClock) -> dict[str, Any]:
+def market(item: Market, listing: MarketListing, *, book: Book, clock: VenueClock) -> dict[str, Any]:
     """A Market with all required members and the optional ones that apply."""
     spec = item.spec
     latest = clock.rfc3339(listing.latest_expiration_ns)
     expected = clock.rfc3339(listing.expected_expiration_ns)
     shown: dict[str, Any] = {
-        "can_close_early": True,
-        "cap_strike": listing.cap_strike,
         "close_time": clock.rfc3339(item.close_ns),
         "created_time": clock.rfc3339(listing.created_ns),
-        "early_close_condition": EARLY_CLOSE,
-        "event_ticker": listing.event_ticker,
         "exchange_index": spec.exchange_index,
         "expected_expiration_time": expected,
         "expiration_time": latest,
         "expiration_value": "" if item.settle_value < 0 else wire.price(item.settle_value),
-        "floor_strike": listing.floor_strike,
         "last_price_dollars": wire.price(item.last_price),
         "latest_expiration_time": latest,
         "market_type": "binary",
-        "no_sub_title": listing.no_sub_title,
         "notional_value_dollars": wire.price(PRICE_ONE),
         "occurrence_datetime": expected,
         "open_interest_fp": wire.count(item.open_interest),
@@ -86,29 +80,42 @@ def market(item: Market, listing: MarketListing, book: Book, clock: VenueClock) 
         "price_level_structure": listing.structure,
         "price_ranges": price_ranges(spec),
         "result": item.result,
-        "rules_primary": listing.rules_primary,
-        "rules_secondary": RULES_SECONDARY,
         "settlement_bounds_type": "default",
         "settlement_timer_seconds": listing.settlement_timer_s,
         "status": item.status,
-        "strike_type": listing.strike_type,
-        "subtitle": listing.yes_sub_title,
         "ticker": item.market_id,
-        "title": listing.title,
         "updated_time": clock.rfc3339(item.updated_ns or listing.created_ns),
         "volume_24h_fp": wire.count(item.volume),
         "volume_fp": wire.count(item.volume),
-        "yes_sub_title": listing.yes_sub_title,
     }
-    shown |= quotes(item, book)
+    shown |= _texts(listing) | quotes(item, book)
     if item.settle_value >= 0:
         shown["settlement_value_dollars"] = wire.price(item.settle_value)
     if item.settled_ns:
         shown["settlement_ts"] = clock.rfc3339(item.settled_ns)
+    return shown
+
+
+def _texts(listing: MarketListing) -> dict[str, Any]:
+    """The words of a Market; a strike that does not apply is left out."""
+    shown = {
+        "can_close_early": True,
+        "cap_strike": listing.cap_strike,
+        "early_close_condition": EARLY_CLOSE,
+        "event_ticker": listing.event_ticker,
+        "floor_strike": listing.floor_strike,
+        "no_sub_title": listing.no_sub_title,
+        "rules_primary": listing.rules_primary,
+        "rules_secondary": RULES_SECONDARY,
+        "strike_type": listing.strike_type,
+        "subtitle": listing.yes_sub_title,
+        "title": listing.title,
+        "yes_sub_title": listing.yes_sub_title,
+    }
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def event(item: EventListing, clock: VenueClock, exchange_index: int, *, category: str) -> dict[str, Any]:
+def event(item: EventListing, clock: VenueClock, *, exchange_index: int, category: str) -> dict[str, Any]:
     """An EventData without its markets."""
     return {
         "category": category,
@@ -129,7 +136,7 @@ def event(item: EventListing, clock: VenueClock, exchange_index: int, *, categor
     }
 
 
-def series(item: Series, markets: Sequence[Market], clock: VenueClock) -> dict[str, Any]:
+def series(item: Series, markets: Sequence[Market], *, clock: VenueClock) -> dict[str, Any]:
     """A Series; `markets` are its markets, at least one."""
     spec = markets[0].spec
     return {
@@ -173,7 +180,7 @@ def orderbook(book: Book, depth: int) -> dict[str, Any]:
     }
 
 
-def snapshot_message(item: Market, market_uuid: str, book: Book, *, use_yes_price: bool) -> dict[str, Any]:
+def snapshot_message(item: Market, book: Book, *, market_uuid: str, use_yes_price: bool) -> dict[str, Any]:
     """The `msg` of an orderbook_snapshot; the member of an empty side is absent (recorded answers)."""
     shown: dict[str, Any] = {"market_ticker": item.market_id, "market_id": market_uuid, "clock": item.clock}
     bids = book_side(book, "bid", yes_leg=use_yes_price)
@@ -210,7 +217,9 @@ def trade_message(item: TradePrint, clock: VenueClock) -> dict[str, Any]:
     return shown | {"ts": clock.seconds(item.ns), "ts_ms": clock.ms(item.ns)}
 
 
-def ticker_message(item: Market, market_uuid: str, book: Book, clock: VenueClock, engine_ns: int) -> dict[str, Any]:
+def ticker_message(
+    item: Market, book: Book, *, market_uuid: str, clock: VenueClock, engine_ns: int
+) -> dict[str, Any]:
     """The `msg` of a ticker frame as of `engine_ns`."""
     shown = quotes(item, book)
     return {
@@ -232,7 +241,7 @@ def ticker_message(item: Market, market_uuid: str, book: Book, clock: VenueClock
     }
 
 
-def created_members(item: Market, listing: MarketListing, clock: VenueClock) -> dict[str, Any]:
+def created_members(item: Market, listing: MarketListing, *, clock: VenueClock) -> dict[str, Any]:
     """The members that a `created` lifecycle frame has besides ticker and event type."""
     spec = item.spec
     metadata: dict[str, Any] = {

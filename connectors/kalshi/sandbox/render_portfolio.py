@@ -31,7 +31,7 @@ def direction(side: Side) -> dict[str, str]:
     }
 
 
-def order(item: Order, clock: VenueClock, user_id: str, subaccount: int, exchange_index: int) -> dict[str, Any]:
+def order(item: Order, clock: VenueClock, *, user_id: str, subaccount: int, exchange_index: int) -> dict[str, Any]:
     """An Order. Both prices are its limit; `order_group_id` is there only for members of a group."""
     shown = direction(item.side) | {
         "cancel_order_on_pause": item.cancel_on_pause,
@@ -62,7 +62,9 @@ def order(item: Order, clock: VenueClock, user_id: str, subaccount: int, exchang
     return shown
 
 
-def order_message(item: Order, clock: VenueClock, user_id: str, subaccount: int, exchange_index: int) -> dict[str, Any]:
+def order_message(
+    item: Order, clock: VenueClock, *, user_id: str, subaccount: int, exchange_index: int
+) -> dict[str, Any]:
     """The `msg` of a user_order frame."""
     shown: dict[str, Any] = {
         "order_id": item.order_id,
@@ -113,7 +115,7 @@ def averages(fills: Sequence[Fill]) -> dict[str, str]:
     }
 
 
-def fill(item: Fill, clock: VenueClock, subaccount: int) -> dict[str, Any]:
+def fill(item: Fill, clock: VenueClock, *, subaccount: int) -> dict[str, Any]:
     """A Fill as REST lists it: without the client's order id."""
     return direction(item.side) | {
         "count_fp": wire.count(item.size),
@@ -133,7 +135,7 @@ def fill(item: Fill, clock: VenueClock, subaccount: int) -> dict[str, Any]:
     }
 
 
-def fill_message(item: Fill, clock: VenueClock, subaccount: int) -> dict[str, Any]:
+def fill_message(item: Fill, clock: VenueClock, *, subaccount: int) -> dict[str, Any]:
     """The `msg` of a fill frame; `subaccount` is written only for subaccounts other than the primary."""
     shown: dict[str, Any] = {
         "trade_id": item.trade_id,
@@ -160,7 +162,7 @@ def fill_message(item: Fill, clock: VenueClock, subaccount: int) -> dict[str, An
     return shown
 
 
-def market_position(ticker: str, exchange_index: int, item: Position, clock: VenueClock) -> dict[str, Any]:
+def market_position(item: Position, clock: VenueClock, *, ticker: str, exchange_index: int) -> dict[str, Any]:
     """A MarketPosition; `position_fp` is signed, YES positive."""
     return {
         "exchange_index": exchange_index,
@@ -186,7 +188,7 @@ def event_position(event_ticker: str, items: Sequence[Position]) -> dict[str, An
     }
 
 
-def settlement(item: Settlement, event_ticker: str, clock: VenueClock) -> dict[str, Any]:
+def settlement(item: Settlement, clock: VenueClock, *, event_ticker: str) -> dict[str, Any]:
     """A Settlement; `revenue` and `value` are whole cents, as they still are on the wire."""
     is_yes = item.net > 0
     result = {0: "no", wire.PRICE_ONE: "yes"}.get(item.value, "scalar")

@@ -89,7 +89,7 @@ def create_key(call: Call) -> Reply:
     public = auth.load_public_key(body.required_text("public_key"))
     if public is None:
         raise errors.nested("invalid_parameters")
-    return Reply({"api_key_id": _register(call, body, public)}, 201)
+    return Reply({"api_key_id": _register(call, body, public=public)}, 201)
 
 
 def generate_key(call: Call) -> Reply:
@@ -98,7 +98,7 @@ def generate_key(call: Call) -> Reply:
     body.required_text("name")
     key_type = body.choice("key_type", KEY_TYPES) if body.has("key_type") else "rsa"
     private = auth.generate_private_key(key_type)
-    key_id = _register(call, body, private.public_key())
+    key_id = _register(call, body, public=private.public_key())
     return Reply({"api_key_id": key_id, "key_type": key_type, "private_key": auth.private_pem(private)}, 201)
 
 
@@ -143,7 +143,7 @@ def _key(key: auth.ApiKey) -> dict[str, Any]:
     return shown if key.subaccount is None else shown | {"subaccount": key.subaccount}
 
 
-def _register(call: Call, body: Body, public: auth.PublicKey) -> str:
+def _register(call: Call, body: Body, *, public: auth.PublicKey) -> str:
     name = body.required_text("name")
     scopes = tuple(body.texts("scopes") or auth.FULL_SCOPES)
     if not auth.SCOPES.issuperset(scopes) or ("write" in scopes and "read" not in scopes):

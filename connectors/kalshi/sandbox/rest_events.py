@@ -14,11 +14,11 @@ EVENT_PAGE = 200
 
 def event_candlesticks(call: Call) -> Reply:
     """GET /series/{series}/events/{event}/candlesticks."""
-    start_s, end_s, period = span(call.query_of("GetEventCandlesticks"))
+    window = span(call.query_of("GetEventCandlesticks"))
     _event(call, call.params["event_ticker"])
     tickers = [one.spec.market_id for one in call.venue.catalog.of_event(call.params["event_ticker"])]
-    shown = [candles.render(call.venue.candles.between(ticker, start_s, end_s, period)) for ticker in tickers]
-    return Reply({"adjusted_end_ts": end_s, "market_candlesticks": shown, "market_tickers": tickers})
+    shown = [candles.render(call.venue.candles.between(ticker, **window)) for ticker in tickers]
+    return Reply({"adjusted_end_ts": window["end_s"], "market_candlesticks": shown, "market_tickers": tickers})
 
 
 def list_events(call: Call) -> Reply:
@@ -32,10 +32,10 @@ def list_events(call: Call) -> Reply:
         for number, one in enumerate(call.venue.catalog.events.values())
         if (series is None or one.series_ticker == series)
         and (tickers is None or one.event_ticker in tickers)
-        and (status is None or _has_status(call, one.event_ticker, status))
+        and (status is None or _has_status(call, one.event_ticker, status=status))
     ]
     chosen.reverse()
-    page, cursor = query.page(chosen, lambda one: one[0], limit)
+    page, cursor = query.page(chosen, lambda one: one[0], limit=limit)
     nested = query.flag("with_nested_markets")
     shown: dict[str, Any] = {"cursor": cursor, "events": [_event(call, ticker, nested=nested) for _, ticker in page]}
     if query.flag("with_milestones"):
@@ -103,7 +103,7 @@ def _markets_of(call: Call, tickers: list[str]) -> list[Market]:
 
 
 def _event_markets(call: Call, event_ticker: str) -> list[dict[str, Any]]:
-    return [call.venue.market_object(one.spec.market_id) for one in call.venue.catalog.of_event(event_ticker)]
+    return [call.venue.markets.rendered(one.spec.market_id) for one in call.venue.catalog.of_event(event_ticker)]
 
 
 def _event(call: Call, event_ticker: str, *, nested: bool = False) -> dict[str, Any]:
@@ -111,19 +111,19 @@ def _event(call: Call, event_ticker: str, *, nested: bool = False) -> dict[str, 
     listing = catalog.events.get(event_ticker)
     if listing is None:
         raise errors.nested("not_found")
-    shard = call.venue.shard(catalog.of_event(event_ticker)[0].spec.market_id)
+    shard = call.venue.markets.shard(catalog.of_event(event_ticker)[0].spec.market_id)
     category = catalog.series[listing.series_ticker].category
-    shown = render_markets.event(listing, call.venue.clock, shard, category=category)
+    shown = render_markets.event(listing, call.venue.clock, exchange_index=shard, category=category)
     return shown | {"markets": _event_markets(call, event_ticker)} if nested else shown
 
 
 def _series(call: Call, series_ticker: str) -> dict[str, Any]:
     catalog = call.venue.catalog
     markets = _markets_of(call, [one.spec.market_id for one in catalog.of_series(series_ticker)])
-    return render_markets.series(catalog.series[series_ticker], markets, call.venue.clock)
+    return render_markets.series(catalog.series[series_ticker], markets, clock=call.venue.clock)
 
 
-def _has_status(call: Call, event_ticker: str, status: str) -> bool:
+def _has_status(call: Call, event_ticker: str, *, status: str) -> bool:
     tickers = [one.spec.market_id for one in call.venue.catalog.of_event(event_ticker)]
     return any(market.status in STATUS_FILTER[status] for market in _markets_of(call, tickers))
 

@@ -35,36 +35,36 @@ def list_markets(call: Call) -> Reply:
     tickers = list(call.venue.catalog.markets)
     chosen = [(number, ticker) for number, ticker in enumerate(tickers) if keeps(ticker)]
     chosen.reverse()
-    page, cursor = query.page(chosen, lambda one: one[0], limit)
-    return Reply({"cursor": cursor, "markets": [call.venue.market_object(ticker) for _, ticker in page]})
+    page, cursor = query.page(chosen, lambda one: one[0], limit=limit)
+    return Reply({"cursor": cursor, "markets": [call.venue.markets.rendered(ticker) for _, ticker in page]})
 
 
 def get_market(call: Call) -> Reply:
     """GET /markets/{ticker}."""
-    return Reply({"market": call.venue.market_object(_ticker(call))})
+    return Reply({"market": call.venue.markets.rendered(_ticker(call))})
 
 
 def orderbook(call: Call) -> Reply:
     """GET /markets/{ticker}/orderbook."""
     depth = call.query_of("GetMarketOrderbook").integer("depth") or 0
     if not 0 <= depth <= DEPTH_MAX:
-        raise errors.bad_query("GetMarketOrderbook", "Depth", "lte" if depth > 0 else "gte")
-    return Reply({"orderbook_fp": render_markets.orderbook(call.venue.book(_ticker(call)), depth)})
+        raise errors.bad_query("GetMarketOrderbook", "Depth", tag="lte" if depth > 0 else "gte")
+    return Reply({"orderbook_fp": render_markets.orderbook(call.venue.markets.book(_ticker(call)), depth)})
 
 
 def orderbooks(call: Call) -> Reply:
     """GET /markets/orderbooks?tickers=A&tickers=B."""
     tickers = [part for value in call.repeated("tickers") for part in value.split(",") if part]
     if not tickers:
-        raise errors.bad_query("GetMarketOrderbooks", "Tickers", "required")
+        raise errors.bad_query("GetMarketOrderbooks", "Tickers", tag="required")
     if len(tickers) > BOOKS_MAX:
-        raise errors.bad_query("GetMarketOrderbooks", "Tickers", "max")
+        raise errors.bad_query("GetMarketOrderbooks", "Tickers", tag="max")
     return Reply(
         {
             "orderbooks": [
-                {"orderbook_fp": render_markets.orderbook(call.venue.book(ticker), 0), "ticker": ticker}
+                {"orderbook_fp": render_markets.orderbook(call.venue.markets.book(ticker), 0), "ticker": ticker}
                 for ticker in tickers
-                if call.venue.knows(ticker)
+                if call.venue.markets.knows(ticker)
             ]
         }
     )
@@ -86,27 +86,27 @@ def list_trades(call: Call) -> Reply:
     tape.sort(key=lambda one: (one.ns, one.clock))
     # Trades of one market share an act's clock; the rank keeps cursors unique and stable as the tape grows.
     ranked = _ranked([(one.ns, one) for one in tape if low_ns <= one.ns < high_ns])
-    page, cursor = query.page(ranked, lambda one: one[0], limit)
+    page, cursor = query.page(ranked, lambda one: one[0], limit=limit)
     return Reply({"cursor": cursor, "trades": [render_markets.trade(one, clock) for _, one in page]})
 
 
 def market_candlesticks(call: Call) -> Reply:
     """GET /series/{series}/markets/{ticker}/candlesticks."""
-    start_s, end_s, period = span(call.query_of("GetMarketCandlesticks"))
+    window = span(call.query_of("GetMarketCandlesticks"))
     ticker = _ticker(call)
-    found = call.venue.candles.between(ticker, start_s, end_s, period)
+    found = call.venue.candles.between(ticker, **window)
     return Reply({"candlesticks": candles.render(found), "ticker": ticker})
 
 
 def batch_candlesticks(call: Call) -> Reply:
     """GET /markets/candlesticks?market_tickers=A,B."""
     query = call.query_of("BatchGetMarketCandlesticks")
-    start_s, end_s, period = span(query)
+    window = span(query)
     text = query.text("market_tickers")
     if text is None:
-        raise errors.bad_query("BatchGetMarketCandlesticks", "MarketTickers", "required")
-    tickers = [ticker for ticker in text.split(",") if call.venue.knows(ticker)]
-    shown = [candles.render(call.venue.candles.between(ticker, start_s, end_s, period)) for ticker in tickers]
+        raise errors.bad_query("BatchGetMarketCandlesticks", "MarketTickers", tag="required")
+    tickers = [ticker for ticker in text.split(",") if call.venue.markets.knows(ticker)]
+    shown = [candles.render(call.venue.candles.between(ticker, **window)) for ticker in tickers]
     if candles.count_of(shown) > CANDLES_MAX:
         raise errors.nested("invalid_parameters")
     return Reply(
@@ -119,7 +119,7 @@ def batch_candlesticks(call: Call) -> Reply:
 
 
 def _ticker(call: Call) -> str:
-    return call.venue.market(call.params["ticker"]).market_id
+    return call.venue.markets.get(call.params["ticker"]).market_id
 
 
 def _market_filter(call: Call, query: Query) -> Callable[[str], bool]:
@@ -169,14 +169,15 @@ def _ranked(items: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
     return ranked
 
 
-def span(query: Query) -> tuple[int, int, int]:
+def span(query: Query) -> dict[str, int]:
+    """The window of a candlestick query, as the arguments of `Candles.between`. Raises `VenueRefusal`."""
     start_s, end_s = query.required_integer("start_ts"), query.required_integer("end_ts")
     period = query.required_integer("period_interval")
     if period not in PERIODS_MIN:
-        raise errors.bad_query("GetMarketCandlesticks", "PeriodInterval", "oneof")
+        raise errors.bad_query("GetMarketCandlesticks", "PeriodInterval", tag="oneof")
     if end_s < start_s:
         raise errors.nested("invalid_parameters")
-    return start_s, end_s, period
+    return {"start_s": start_s, "end_s": end_s, "period_min": period}
 
 
 ROUTES = (

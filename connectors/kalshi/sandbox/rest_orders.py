@@ -183,8 +183,8 @@ def _batch_cancel_item(call: Call, body: Body) -> dict[str, Any]:
         return shown | {"error": refusal.body.get("error", refusal.body)}
 
 
-def _cancel(call: Call, account: str, order_id: str, exchange_index: int | None) -> dict[str, Any]:
-    _check_order_shard(call, order_id, exchange_index)
+def _cancel(call: Call, order_id: str, *, account: str, exchange_index: int | None) -> dict[str, Any]:
+    _check_order_shard(call, order_id, exchange_index=exchange_index)
     answer = call.accepted(call.venue.exchange.cancel(account, order_id, now_ns=call.now_ns))
     return {
         "order_id": answer.order.order_id,
@@ -193,12 +193,12 @@ def _cancel(call: Call, account: str, order_id: str, exchange_index: int | None)
     }
 
 
-def _check_order_shard(call: Call, order_id: str, exchange_index: int | None) -> None:
+def _check_order_shard(call: Call, order_id: str, *, exchange_index: int | None) -> None:
     """An order is found only on the shard that the request names (vendor docs)."""
     order = call.venue.exchange.ledger.orders.get(order_id)
     if order is None or exchange_index in (None, AUTO_ROUTED):
         return
-    if call.venue.shard(order.market_id) != exchange_index:
+    if call.venue.markets.shard(order.market_id) != exchange_index:
         raise errors.nested("not_found")
 
 

@@ -11,7 +11,7 @@ from connectors.kalshi.sandbox.call import Call, Reply, Route, empty_lists
 from connectors.kalshi.sandbox.parse import Query
 from connectors.kalshi.sandbox.wire import NS_PER_S, PRICE_ONE
 from connectors.sandbox.collateral import Position
-from connectors.sandbox.model import Order
+from connectors.sandbox.model import Market, Order
 
 PAGE = 100
 PAGE_MAX = 1000
@@ -29,7 +29,7 @@ def list_orders(call: Call) -> Reply:
     status = query.choice("status", ("resting", "canceled", "executed"))
     events = query.names("event_ticker", TICKERS_MAX)
     limit = query.limit(PAGE, PAGE_MAX)
-    keeps = _common_filter(call, query, "ticker")
+    keeps = _common_filter(call, query)
     orders = call.venue.reads.orders(call.accounts(query.integer("subaccount")), call.now_ns)
     chosen = [
         order
@@ -39,7 +39,7 @@ def list_orders(call: Call) -> Reply:
         and keeps(order.market_id, order.arrival_ns)
     ]
     chosen.sort(key=lambda order: -order.arrival_ns)
-    page, cursor = query.page(_ranked(chosen), lambda one: one[0], limit)
+    page, cursor = query.page(_ranked(chosen), lambda one: one[0], limit=limit)
     return Reply({"cursor": cursor, "orders": [_order(call, order) for _, order in page]})
 
 
@@ -77,7 +77,7 @@ def list_fills(call: Call) -> Reply:
     query = call.query_of("GetFills")
     order_id = query.text("order_id")
     limit = query.limit(PAGE, PAGE_MAX)
-    keeps = _common_filter(call, query, "ticker")
+    keeps = _common_filter(call, query)
     fills = call.venue.reads.fills(call.accounts(query.integer("subaccount")), call.now_ns)
     numbered = [
         (number, fill)
@@ -85,8 +85,9 @@ def list_fills(call: Call) -> Reply:
         if (order_id is None or fill.order_id == order_id) and keeps(fill.market_id, fill.ns)
     ]
     numbered.reverse()
-    page, cursor = query.page(numbered, lambda one: one[0], limit)
-    shown = [render_portfolio.fill(fill, call.venue.clock, call.venue.subaccount_of(fill.account)) for _, fill in page]
+    page, cursor = query.page(numbered, lambda one: one[0], limit=limit)
+    clock, subaccount_of = call.venue.clock, call.venue.subaccount_of
+    shown = [render_portfolio.fill(fill, clock, subaccount=subaccount_of(fill.account)) for _, fill in page]
     return Reply({"cursor": cursor, "fills": shown})
 
 
@@ -95,11 +96,11 @@ def list_positions(call: Call) -> Reply:
     query = call.query_of("GetPositions")
     wanted = query.names("count_filter") or frozenset()
     if not wanted <= {"position", "total_traded"}:
-        raise errors.bad_query("GetPositions", "CountFilter", "oneof")
+        raise errors.bad_query("GetPositions", "CountFilter", tag="oneof")
     settled = query.choice("settlement_status", ("all", "unsettled", "settled")) or "unsettled"
     event = query.text("event_ticker")
     limit = query.limit(PAGE, PAGE_MAX)
-    keeps = _common_filter(call, query, "ticker")
+    keeps = _common_filter(call, query)
     held = call.venue.reads.positions(call.account_id(query.integer("subaccount")), call.now_ns)
     chosen: list[tuple[int, tuple[str, Position]]] = []
     for number, (ticker, position) in enumerate(held.items()):
@@ -115,14 +116,16 @@ def list_positions(call: Call) -> Reply:
         if shown:
             chosen.append((number, (ticker, position)))
     chosen.reverse()
-    page, cursor = query.page(chosen, lambda one: one[0], limit)
+    page, cursor = query.page(chosen, lambda one: one[0], limit=limit)
     markets = [one for _, one in page]
     return Reply(
         {
             "cursor": cursor,
             "event_positions": _event_positions(call, markets),
             "market_positions": [
-                render_portfolio.market_position(ticker, call.venue.shard(ticker), position, call.venue.clock)
+                render_portfolio.market_position(
+                    position, call.venue.clock, ticker=ticker, exchange_index=call.venue.markets.shard(ticker)
+                )
                 for ticker, position in markets
             ],
         }
@@ -134,7 +137,7 @@ def list_settlements(call: Call) -> Reply:
     query = call.query_of("GetSettlements")
     event = query.text("event_ticker")
     limit = query.limit(PAGE, PAGE_MAX)
-    keeps = _common_filter(call, query, "ticker")
+    keeps = _common_filter(call, query)
     event_of = call.venue.catalog.event_of
     settled = call.venue.reads.settlements(call.accounts(query.integer("subaccount")), call.now_ns)
     numbered = [
@@ -143,8 +146,8 @@ def list_settlements(call: Call) -> Reply:
         if (event is None or event_of(one.market_id) == event) and keeps(one.market_id, one.ns)
     ]
     numbered.reverse()
-    page, cursor = query.page(numbered, lambda one: one[0], limit)
-    shown = [render_portfolio.settlement(one, event_of(one.market_id), call.venue.clock) for _, one in page]
+    page, cursor = query.page(numbered, lambda one: one[0], limit=limit)
+    shown = [render_portfolio.settlement(one, call.venue.clock, event_ticker=event_of(one.market_id)) for _, one in page]
     return Reply({"cursor": cursor, "settlements": shown})
 
 
@@ -157,7 +160,8 @@ def balance(call: Call) -> Reply:
     shards = [number for number in range(SHARDS) if purse(number) in purses and shard in (None, number)]
     total = sum(purses[purse(number)] for number in shards)
     held = call.venue.reads.positions(account, call.now_ns)
-    value = sum(_worth(call, ticker, one) for ticker, one in held.items() if shard in (None, call.venue.shard(ticker)))
+    shard_of, market_of = call.venue.markets.shard, call.venue.markets.get
+    value = sum(_worth(market_of(name), one) for name, one in held.items() if shard in (None, shard_of(name)))
     return Reply(
         {
             "balance": wire.cents(total),
@@ -186,8 +190,14 @@ def resting_value(call: Call) -> Reply:
 
 def _order(call: Call, order: Order) -> dict[str, Any]:
     venue = call.venue
-    shard = venue.shard(order.market_id)
-    return render_portfolio.order(order, venue.clock, venue.user_id, venue.subaccount_of(order.account), shard)
+    shard = venue.markets.shard(order.market_id)
+    return render_portfolio.order(
+        order,
+        venue.clock,
+        user_id=venue.user_id,
+        subaccount=venue.subaccount_of(order.account),
+        exchange_index=shard,
+    )
 
 
 def _own_order(call: Call) -> Order:
@@ -200,7 +210,7 @@ def _own_order(call: Call) -> Order:
 def _ahead(call: Call, order: Order) -> int:
     """Contracts ahead of an order, by the book as it is now."""
     live = call.venue.exchange.ledger.orders[order.order_id]
-    return call.venue.book(order.market_id).queue_ahead(live) if live.status == "resting" else 0
+    return call.venue.markets.book(order.market_id).queue_ahead(live) if live.status == "resting" else 0
 
 
 def _event_positions(call: Call, markets: Sequence[tuple[str, Position]]) -> list[dict[str, Any]]:
@@ -210,10 +220,9 @@ def _event_positions(call: Call, markets: Sequence[tuple[str, Position]]) -> lis
     return [render_portfolio.event_position(event, positions) for event, positions in by_event.items()]
 
 
-def _worth(call: Call, ticker: str, position: Position) -> int:
-    """A position at the last price, as money."""
-    last = call.venue.exchange.state.markets[ticker].last_price
-    return position.net * (last if position.net >= 0 else last - PRICE_ONE)
+def _worth(market: Market, position: Position) -> int:
+    """A position at the market's last price, as money."""
+    return position.net * (market.last_price if position.net >= 0 else market.last_price - PRICE_ONE)
 
 
 def _ranked(orders: Sequence[Order]) -> list[tuple[int, Order]]:
@@ -221,9 +230,9 @@ def _ranked(orders: Sequence[Order]) -> list[tuple[int, Order]]:
     return [(order.arrival_ns * 10**9 + order.sequence % 10**9, order) for order in orders]
 
 
-def _common_filter(call: Call, query: Query, ticker_name: str) -> Callable[[str, int], bool]:
+def _common_filter(call: Call, query: Query) -> Callable[[str, int], bool]:
     """The filters that all listings share: markets, shard, and a range of seconds."""
-    tickers = query.names(ticker_name, TICKERS_MAX)
+    tickers = query.names("ticker", TICKERS_MAX)
     shard = query.integer("exchange_index")
     low, high = query.integer("min_ts"), query.integer("max_ts")
     clock = call.venue.clock
@@ -233,7 +242,7 @@ def _common_filter(call: Call, query: Query, ticker_name: str) -> Callable[[str,
     def keeps(ticker: str, ns: int) -> bool:
         return (
             (tickers is None or ticker in tickers)
-            and (shard is None or call.venue.shard(ticker) == shard)
+            and (shard is None or call.venue.markets.shard(ticker) == shard)
             and (low_ns is None or ns >= low_ns)
             and (high_ns is None or ns < high_ns)
         )

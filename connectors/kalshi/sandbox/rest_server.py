@@ -62,7 +62,7 @@ class RestServer:
         target = {"path": request.path, "method": request.method}
         if venue.faults.take("lost_request", **target) is not None:
             return _cut(request)
-        status, body = _judge(venue, route, request, raw, now_ns)
+        status, body = _judge(venue, route, request=request, raw=raw, now_ns=now_ns)
         delay = venue.faults.take("delay", **target)
         if delay is not None:
             await asyncio.sleep(delay.params.get("delay_ms", DELAY_DEFAULT_MS) / 1000)
@@ -75,26 +75,28 @@ class RestServer:
             body = {"error": errors.error_object(code)}
         if status >= 500:
             venue.observed.server_errors += 1
-        return _response(venue, status, body)
+        return _response(venue, status, body=body)
 
 
-def signed_call(venue: Venue, request: web.Request, now_ns: int) -> auth.ApiKey:
+def signed_call(venue: Venue, request: web.Request, *, now_ns: int) -> auth.ApiKey:
     """The key that signed a request. Raises `VenueRefusal` 401."""
     shown_ms = auth.shown_ms(now_ns + venue.clock.skew_ns)
-    return venue.keys.authenticate(request.headers, request.method, request.rel_url.raw_path, shown_ms)
+    return venue.keys.authenticate(
+        request.headers, method=request.method, path=request.rel_url.raw_path, now_ms=shown_ms
+    )
 
 
-def _judge(venue: Venue, route: Route, request: web.Request, raw: bytes, now_ns: int) -> tuple[int, Any]:
+def _judge(venue: Venue, route: Route, *, request: web.Request, raw: bytes, now_ns: int) -> tuple[int, Any]:
     """Status and body of the answer, before any fault touches it."""
     try:
         if venue.faults.take("rate_limit_storm", path=request.path, method=request.method) is not None:
             raise errors.too_many_requests()
         key = None
         if route.scope is not None:
-            key = signed_call(venue, request, now_ns)
+            key = signed_call(venue, request, now_ns=now_ns)
             if not key.allows(route.scope):
                 raise errors.nested("forbidden")
-        _charge(venue, route, now_ns)
+        _charge(venue, route, now_ns=now_ns)
         repeated = _repeated(request)
         call = Call(venue, key, request.match_info, request.query, repeated, raw, now_ns)
         reply = route.handler(call)
@@ -105,7 +107,7 @@ def _judge(venue: Venue, route: Route, request: web.Request, raw: bytes, now_ns:
     return reply.status, reply.body
 
 
-def _charge(venue: Venue, route: Route, now_ns: int) -> None:
+def _charge(venue: Venue, route: Route, *, now_ns: int) -> None:
     """Draw on the bucket that the route names. Public reads have a bucket apart from the member's."""
     if route.pool == "order_write":
         return
@@ -113,7 +115,7 @@ def _charge(venue: Venue, route: Route, now_ns: int) -> None:
     if route.pool == "balance":
         allowed = owner.take_balance(now_ns)
     elif route.pool == "write":
-        allowed = owner.take_write(route.cost, 0, now_ns)
+        allowed = owner.take_write(route.cost, now_ns)
     else:
         allowed = owner.take_read(route.cost, now_ns)
     if not allowed:
@@ -124,7 +126,7 @@ def _repeated(request: web.Request) -> Callable[[str], list[str]]:
     return lambda name: request.query.getall(name, [])
 
 
-def _response(venue: Venue, status: int, body: Any) -> web.Response:
+def _response(venue: Venue, status: int, *, body: Any) -> web.Response:
     headers = {"Date": formatdate(venue.clock.shown_ns() // NS_PER_S, usegmt=True)}
     if body is None:
         return web.Response(status=status, headers=headers)

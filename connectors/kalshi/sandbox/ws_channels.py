@@ -71,7 +71,7 @@ def publications(events: list[Event], venue: Venue) -> Iterator[Publication]:
             touched[event.market_id] = None
         yield from _of_event(event, venue)
     for ticker in touched:
-        message = venue.ticker_change(ticker)
+        message = venue.markets.ticker_change(ticker)
         if message is not None:
             yield Publication("ticker", "ticker", message, ticker)
 
@@ -84,12 +84,16 @@ def _of_event(event: Event, venue: Venue) -> Iterator[Publication]:
     elif isinstance(event, OrderChange):
         order = event.order
         message = render_portfolio.order_message(
-            order, venue.clock, venue.user_id, venue.subaccount_of(order.account), venue.shard(order.market_id)
+            order,
+            venue.clock,
+            user_id=venue.user_id,
+            subaccount=venue.subaccount_of(order.account),
+            exchange_index=venue.markets.shard(order.market_id),
         )
         yield Publication("user_orders", "user_order", message, order.market_id, order.account)
     elif isinstance(event, FillEvent):
         fill = event.fill
-        message = render_portfolio.fill_message(fill, venue.clock, venue.subaccount_of(fill.account))
+        message = render_portfolio.fill_message(fill, venue.clock, subaccount=venue.subaccount_of(fill.account))
         yield Publication("fill", "fill", message, fill.market_id, fill.account)
     elif isinstance(event, PositionChange):
         yield _position(event, venue)
@@ -103,7 +107,7 @@ def _delta(event: BookChange, venue: Venue) -> Publication:
     is_yes = event.side == "bid"
     message = {
         "market_ticker": event.market_id,
-        "market_id": venue.market_uuid(event.market_id),
+        "market_id": venue.markets.uuid(event.market_id),
         "clock": event.clock,
         "price_dollars": wire.price(event.price) if is_yes else wire.no_price(event.price),
         "delta_fp": wire.count(event.delta),
@@ -159,7 +163,7 @@ def _lifecycle(event: MarketLifecycle, venue: Venue) -> Iterator[Publication]:
     listing = venue.catalog.markets[event.market_id]
     message: dict[str, Any] = {"market_ticker": event.market_id, "event_type": event.kind}
     if event.kind == "created":
-        message |= render_markets.created_members(market, listing, venue.clock)
+        message |= render_markets.created_members(market, listing, clock=venue.clock)
     elif event.kind in {"activated", "deactivated"}:
         message["is_deactivated"] = event.kind == "deactivated"
     elif event.kind == "close_date_updated":

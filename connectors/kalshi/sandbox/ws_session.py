@@ -55,7 +55,7 @@ class Session:
         self._queue: deque[tuple[dict[str, Any], Subscription | None]] = deque()
         self._wake = asyncio.Event()
         self._silent_until_ns = 0
-        self.desk = CommandDesk(venue, self.offer)
+        self.desk = CommandDesk(venue.markets, self.offer)
 
     async def run(self) -> None:
         """Serve until the client leaves or the connection is cut."""

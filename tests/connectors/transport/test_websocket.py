@@ -193,7 +193,7 @@ async def test_close_when_the_wire_misbehaves_then_the_cause_is_told_and_nothing
     async def handle(wire: Wire) -> None:
         await wire.write(frames)
         if cause is not CloseCause.LOST:
-            await wire.reader.read()
+            await wire.reader.read(1)
 
     server = await serve(upgraded(handle))
     connection = await transport_to(server.port).connect("/", (), on_message=got.append, timeout_ms=1000)
@@ -237,6 +237,19 @@ async def test_close_when_the_peer_never_answers_then_it_is_cut_soon(transport_t
     assert (await connection.wait_closed()).cause is CloseCause.LOCAL
     with pytest.raises(NotSent):
         connection.send(b"late")
+
+
+async def test_wait_closed_when_the_peer_says_goodbye_but_never_hangs_up_then_it_ends_soon(
+    transport_to: Connect, serve: Serve
+) -> None:
+    async def clingy(wire: Wire) -> None:
+        await wire.write(b"\x88\x02\x03\xe9")
+        await asyncio.sleep(30)
+
+    server = await serve(upgraded(clingy))
+    connection = await transport_to(server.port).connect("/", (), on_message=ignore, timeout_ms=1000)
+    reason = await asyncio.wait_for(connection.wait_closed(), 3)
+    assert (reason.cause, reason.code) == (CloseCause.PEER, 1001)
 
 
 async def test_messages_when_they_arrive_after_close_then_not_delivered(transport_to: Connect, serve: Serve) -> None:

@@ -27,6 +27,9 @@ class GatedSink:
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.reached = threading.Event()
+        self.sync_gate = threading.Event()
+        self.sync_gate.set()
+        self.synced = threading.Event()
         self.batches: list[list[bytes]] = []
         self.committed: list[int] = []
         self.steps: list[str] = []
@@ -42,6 +45,8 @@ class GatedSink:
 
     def sync(self) -> None:
         self.steps.append("sync")
+        self.synced.set()
+        assert self.sync_gate.wait(WAIT_S)
         if self.error is not None:
             raise self.error
 
@@ -70,6 +75,44 @@ async def test_writer_when_many_are_queued_then_one_commit_takes_them_all() -> N
     assert sink.steps == ["write", "sync", "write", "sync"]
     writer.close()
     assert sink.steps[-1] == "close 101"
+
+
+async def test_writer_when_written_but_not_synced_then_nothing_is_durable() -> None:
+    sink = GatedSink()
+    sink.gate.set()
+    sink.sync_gate.clear()
+    writer = DiskWriter(sink, clock=SystemClock())
+    writer.append(b"x")
+    waiting = asyncio.create_task(writer.wait_durable(1))
+    assert sink.synced.wait(WAIT_S)
+    await asyncio.sleep(0.01)
+
+    assert writer.durable_count == 0
+    assert not waiting.done()
+    sink.sync_gate.set()
+    await asyncio.wait_for(waiting, WAIT_S)
+    writer.close()
+
+
+async def test_writer_when_the_commit_ends_while_a_waiter_is_being_noted_then_it_is_released(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = GatedSink()
+    writer = DiskWriter(sink, clock=SystemClock())
+    writer.append(b"x")
+    loop = asyncio.get_running_loop()
+    make_future = loop.create_future
+
+    def commit_meanwhile() -> asyncio.Future[None]:
+        monkeypatch.undo()
+        sink.gate.set()
+        writer.close()
+        return make_future()
+
+    waiting = writer.wait_durable(1)
+    monkeypatch.setattr(loop, "create_future", commit_meanwhile)
+    with pytest.raises(StopIteration):
+        waiting.send(None)
 
 
 async def test_writer_when_durable_then_waiting_returns_at_once() -> None:

@@ -71,7 +71,7 @@ def test_redact_when_only_one_line_of_a_key_is_shown_then_masks_it() -> None:
 
 
 def test_add_when_too_short_to_mask_then_refuses_without_showing_it() -> None:
-    with pytest.raises(ValueError, match="shorter than 4") as caught:
+    with pytest.raises(ConfigurationError, match="shorter than 4") as caught:
         SecretRegistry().add("ab3")
     assert "ab3" not in str(caught.value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.domain.events import BookDelta, BookLevel, BookSnapshot
@@ -200,6 +200,7 @@ moves = st.lists(
 )
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(moves)
 def test_book_when_any_deltas_come_then_agrees_with_a_plain_model(changes: list[tuple[Side, int, int]]) -> None:
     book = Book(MARKET)

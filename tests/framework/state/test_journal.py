@@ -138,8 +138,7 @@ def test_journal_when_an_unacknowledged_group_has_a_hole_then_all_of_it_is_cut(t
     assert isinstance(group, OneGroup)
     group.write_group([b"a", b"b", b"c"])
     whole = only_segment(tmp_path).read_bytes()
-    second = whole.index(b"\xd7\x1d", whole.index(b"\xd7\x1d") + 1)
-    only_segment(tmp_path).write_bytes(flipped(whole, 8 * (second + 8)))
+    only_segment(tmp_path).write_bytes(flipped(whole, 8 * (second_frame(whole) + 8)))
 
     _, recovered = open_journal(tmp_path)
 
@@ -155,10 +154,23 @@ class OneGroup(InlineWriter):
         self._sink.write(payloads, self._durable)
 
 
+def second_frame(data: bytes) -> int:
+    return data.index(b"\xd7\x1d", data.index(b"\xd7\x1d") + 1)
+
+
 def flipped(data: bytes, bit: int) -> bytes:
     changed = bytearray(data)
     changed[bit // 8] ^= 1 << bit % 8
     return bytes(changed)
+
+
+def test_journal_when_the_end_of_an_older_segment_is_damaged_then_it_refuses(tmp_path: Path) -> None:
+    write(tmp_path, 20, SMALL, closes=False)
+    first = sorted(tmp_path.glob("*.seg"))[0]
+    first.write_bytes(first.read_bytes()[:-1])
+
+    with pytest.raises(JournalError, match="incomplete frame, and a later segment exists"):
+        open_journal(tmp_path, SMALL)
 
 
 @pytest.mark.parametrize("missing", [0, 1])
@@ -190,10 +202,9 @@ def test_journal_when_a_record_is_replaced_with_a_good_checksum_then_it_refuses(
     for text in ("x", "state 2", "state 3"):
         journal.append(Record(1, 2, 3, Checkpoint(text)))
     ours, theirs = only_segment(tmp_path / "a").read_bytes(), only_segment(tmp_path / "b").read_bytes()
-    start = ours.index(b"\xd7\x1d", ours.index(b"\xd7\x1d") + 1)
-    only_segment(tmp_path / "a").write_bytes(ours[:start] + theirs[theirs.rindex(b"\xd7\x1d") :])
+    only_segment(tmp_path / "a").write_bytes(ours[: second_frame(ours)] + theirs[second_frame(theirs) :])
 
-    with pytest.raises(JournalError, match="misfit"):
+    with pytest.raises(JournalError, match="misfit: record 2 is not chained to the one before it"):
         open_journal(tmp_path / "a")
 
 

@@ -146,6 +146,15 @@ def test_ledger_when_a_record_comes_again_then_it_changes_nothing(path: Path) ->
     reader.close()
 
 
+def test_ledger_when_an_old_record_comes_again_then_the_newer_one_stays(ledger: Ledger, reader: LedgerReader) -> None:
+    bodies = (StrategySaved("mm", b"old"), StrategySaved("mm", b"new"))
+    put(ledger, *bodies)
+
+    put(ledger, bodies[0])
+
+    assert reader.strategies()[0].state == b"new"
+
+
 @pytest.mark.parametrize("void_first", [True, False])
 def test_ledger_when_a_fill_is_voided_then_it_is_reversed_once_whatever_comes_first(
     ledger: Ledger, reader: LedgerReader, void_first: bool

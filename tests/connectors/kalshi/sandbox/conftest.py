@@ -15,14 +15,20 @@ from connectors.kalshi.sandbox.server import KalshiSandbox, SandboxOptions
 from tests.connectors.kalshi.sandbox.signed_client import Client, StartClient
 
 
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One directory for all sandboxes, so that an RSA key is made only once."""
+    return tmp_path_factory.mktemp("sandbox")
+
+
 @pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[StartClient]:
+async def start(keys: Path) -> AsyncIterator[StartClient]:
     """Start sandboxes without order flow; options as keywords, `now_ns` replaces the clock."""
     sandboxes: list[KalshiSandbox] = []
     async with aiohttp.ClientSession() as session:
 
         async def begin(*, now_ns: Callable[[], int] = time.time_ns, **options: Any) -> Client:
-            settings = {"directory": tmp_path / str(len(sandboxes)), "speed": 0.0} | options
+            settings: dict[str, Any] = {"directory": keys, "speed": 0.0} | options
             sandbox = KalshiSandbox(SandboxOptions(**settings), now_ns=now_ns)
             sandboxes.append(sandbox)
             return Client(session, sandbox, await sandbox.start())

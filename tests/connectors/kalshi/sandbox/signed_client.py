@@ -152,4 +152,14 @@ class Client:
         return answer.order.order_id
 
 
+class TurnedClock:
+    """A wall clock that only moves when told to."""
+
+    def __init__(self) -> None:
+        self.ns = time.time_ns()
+
+    def __call__(self) -> int:
+        return self.ns
+
+
 StartClient = Callable[..., Any]

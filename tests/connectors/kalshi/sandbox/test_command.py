@@ -8,6 +8,7 @@ import signal
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -27,7 +28,7 @@ FIELDS = {
 }
 
 
-async def run_once(directory: Path, number: signal.Signals) -> tuple[dict[str, str], int]:
+async def run_once(directory: Path, number: signal.Signals) -> tuple[dict[str, Any], int]:
     """Run the command until it is ready, ask it something, end it with a signal."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.connectors.kalshi.sandbox.signed_client import Client, StartClient, Stream
+from tests.connectors.kalshi.sandbox.signed_client import Client, StartClient, Stream, TurnedClock
 
 ORDERS_PATH = {"match": {"path": "*/portfolio/events/orders*"}}
 
@@ -178,6 +178,7 @@ async def test_fault_when_removed_twice_then_404_the_second_time(client: Client)
 async def test_reset_when_called_then_streams_are_cut_and_nothing_is_left_but_the_keys(client: Client) -> None:
     stream = await book_stream(client)
     await client.place()
+    await stream.until("orderbook_delta")
     await plan(client, kind="rate_limit_storm", count=-1)
     assert (await client.admin("POST", "/reset")).status == 200
     message = await stream.socket.receive(timeout=5)
@@ -211,13 +212,17 @@ async def test_flow_when_running_then_a_quote_at_the_touch_is_filled_and_the_boo
 
 
 async def test_short_lived_markets_when_their_time_has_come_then_closed_and_settled(start: StartClient) -> None:
-    client = await start(tier="prestige", markets=1, close_after_s=1)
+    clock = TurnedClock()
+    client = await start(tier="prestige", markets=1, close_after_s=1, now_ns=clock)
     stream = await client.stream()
     await stream.send({"id": 1, "cmd": "subscribe", "params": {"channels": ["market_lifecycle_v2"]}})
+    await stream.until("subscribed")
     assert (await client.place()).status == 201
-    frame = await stream.until("subscribed")
-    frame = await stream.next(15)
-    assert frame["msg"]["event_type"] == "determined"
+    clock.ns += 2_000_000_000
     assert (await client.place()).body["error"]["code"] == "market_closed"
-    closed = (await client.call("GET", "/markets?status=closed")).body["markets"]
-    assert [one["status"] for one in closed] == ["determined"]
+    assert (await client.call("GET", f"/markets/{client.ticker}")).body["market"]["status"] == "closed"
+    for seconds, kind, status in ((5, "determined", "closed"), (11, "settled", "settled")):
+        clock.ns += seconds * 1_000_000_000
+        assert (await stream.next())["msg"]["event_type"] == kind
+        listed = await client.call("GET", f"/markets?status={status}", headers={})
+        assert [one["ticker"] for one in listed.body["markets"]] == [client.ticker]

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, TIERS, Buckets
-from tests.connectors.kalshi.sandbox.signed_client import Client, StartClient
+from tests.connectors.kalshi.sandbox.signed_client import Client, StartClient, TurnedClock
 
 NS = 1_000_000_000
-
-
-class TurnedClock:
-    """A wall clock that only moves when told to."""
-
-    def __init__(self) -> None:
-        self.ns = time.time_ns()
-
-    def __call__(self) -> int:
-        return self.ns
 
 
 async def test_writes_when_basic_budget_is_spent_then_plain_429_and_exact_refill(start: StartClient) -> None:

@@ -170,7 +170,7 @@ async def test_private_channels_when_an_order_fills_then_each_tells_its_part(cli
     channels = ("fill", "user_orders", "market_positions", "trade", "ticker")
     stream = await subscribed(client, *channels)
     await client.place(price="0.9900", count="2.00", time_in_force="immediate_or_cancel", client_order_id="mine")
-    frames = {}
+    frames: dict[str, Any] = {}
     while len(frames) < len(channels):
         frame = await stream.next()
         frames[frame["type"]] = frame["msg"]

@@ -1,0 +1,173 @@
+"""Positions and their profit, against an oracle that is written in another way."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from framework.domain.events import Fill
+from framework.domain.numbers import Price
+from framework.domain.orders import Side
+from framework.state.positions import TRADES_KEPT_MAX, Position, Positions, trade_of
+from tests.support.state_records import MARKET, fill
+
+
+def booked(*fills: Fill) -> Position:
+    position = Position()
+    for one in fills:
+        position.add(trade_of(one))
+    return position
+
+
+def amounts(position: Position) -> tuple[int, int, int, int]:
+    return position.size, position.cost, position.realised, position.fees
+
+
+class Oracle:
+    """Average cost in exact fractions: the textbook rule, with no rounding at all."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.average = Fraction(0)
+        self.realised = Fraction(0)
+        self.cash = Decimal(0)
+
+    def trade(self, change: int, price: int) -> None:
+        self.cash -= Decimal(change) * Decimal(price)
+        closing = min(abs(change), abs(self.size)) if change * self.size < 0 else 0
+        direction = 1 if self.size > 0 else -1
+        self.realised += direction * closing * (price - self.average)
+        opening = change - (-direction * closing)
+        held = self.size - direction * closing
+        if opening:
+            self.average = (held * self.average + opening * price) / Fraction(held + opening)
+        self.size += change
+
+
+trades = st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 30), st.integers(1, 99)), max_size=40)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(trades)
+def test_position_when_traded_then_agrees_with_the_oracle_and_loses_no_unit(deals: list[tuple[Side, int, int]]) -> None:
+    oracle, position = Oracle(), Position()
+    for number, (side, size, price) in enumerate(deals):
+        oracle.trade(side.sign * size, price)
+        position.add((number, str(number), side.sign * size, price, 1))
+        assert position.size == oracle.size
+        assert position.realised - position.cost == oracle.cash, "cash is kept to the last unit"
+        assert abs(position.cost - oracle.size * oracle.average) <= len(deals)
+        assert abs(position.realised - oracle.realised) <= len(deals)
+        assert position.size != 0 or position.cost == 0
+        assert position.cost == 0 or (position.cost > 0) == (position.size > 0)
+    assert position.fees == len(deals)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(trades, st.randoms(use_true_random=False))
+def test_position_when_fills_come_in_another_order_then_is_the_same(
+    deals: list[tuple[Side, int, int]],
+    random: st.randoms,  # type: ignore[valid-type]
+) -> None:
+    made = [(n, str(n), side.sign * size, price, 0) for n, (side, size, price) in enumerate(deals)]
+    shuffled = list(made)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    told, heard = Position(), Position()
+    for trade in made:
+        told.add(trade)
+    for trade in shuffled:
+        heard.add(trade)
+    assert amounts(heard) == amounts(told)
+
+
+def test_position_when_a_part_is_closed_then_takes_its_part_of_the_cost() -> None:
+    position = booked(fill("f1", price=50, size=3, at=1), fill("f2", side=Side.SELL, price=60, size=2, at=2))
+    assert amounts(position) == (1, 50, 20, 0)
+
+
+def test_position_when_cost_does_not_divide_then_the_remainder_stays_open() -> None:
+    position = booked(
+        fill("f1", price=10, size=2, at=1),
+        fill("f2", price=11, size=1, at=2),
+        fill("f3", side=Side.SELL, price=20, size=1, at=3),
+    )
+    assert amounts(position) == (2, 21, 10, 0)  # 31 * 1 // 3 = 10 is taken, 21 stays
+
+
+def test_position_when_short_then_size_and_cost_are_negative_and_profit_mirrors() -> None:
+    position = booked(fill("f1", side=Side.SELL, price=60, size=10, at=1), fill("f2", price=45, size=4, at=2))
+    assert amounts(position) == (-6, -360, 60, 0)
+    assert position.unrealised_twice(2 * 50) == 2 * 60
+
+
+def test_position_when_it_flips_through_zero_then_all_of_the_old_side_is_realised() -> None:
+    position = booked(fill("f1", price=50, size=4, at=1), fill("f2", side=Side.SELL, price=55, size=10, at=2))
+    assert amounts(position) == (-6, -330, 20, 0)
+
+
+def test_unrealised_when_the_mid_lies_on_a_half_then_is_exact() -> None:
+    assert booked(fill(price=50, size=3)).unrealised_twice(101) == 3
+
+
+@pytest.mark.parametrize("value", [0, 40, 100], ids=["nothing", "a part", "all"])
+def test_settlement_when_paid_then_position_ends_at_the_value(value: int) -> None:
+    position = booked(fill("f1", price=30, size=10, fee=2))
+    position.settle(Price(value))
+    assert amounts(position) == (0, 0, 10 * (value - 30), 2)
+    assert position.unrealised_twice(120) == 0
+
+
+def test_settlement_when_a_fill_comes_after_it_then_is_paid_too() -> None:
+    early, late = booked(fill("f1", price=30)), booked(fill("f1", price=30))
+    early.add(trade_of(fill("f2", side=Side.SELL, price=70, size=4, at=20)))
+    early.settle(Price(100))
+    late.settle(Price(100))
+    late.add(trade_of(fill("f2", side=Side.SELL, price=70, size=4, at=20)))
+    assert amounts(early) == amounts(late)
+
+
+def test_void_when_the_trade_is_kept_then_it_is_as_if_it_never_was() -> None:
+    keep, gone = fill("f1", price=30, at=1, fee=1), fill("f2", price=90, size=7, at=2, fee=5)
+    last = fill("f3", side=Side.SELL, price=60, size=5, at=3)
+    position = booked(keep, gone, last)
+    position.remove(trade_of(gone))
+    assert amounts(position) == amounts(booked(keep, last))
+
+
+def test_void_when_the_trade_is_folded_away_then_its_cash_and_size_are_reversed() -> None:
+    fills = [fill(f"f{n}", price=50, size=1, fee=1, at=n) for n in range(TRADES_KEPT_MAX + 1)]
+    position = booked(*fills)
+    position.remove(trade_of(fills[0]))
+    assert amounts(position) == (TRADES_KEPT_MAX, 50 * TRADES_KEPT_MAX, 0, TRADES_KEPT_MAX)
+
+
+def test_positions_when_many_trades_were_folded_away_then_amounts_stay_exact() -> None:
+    position, cash = Position(), 0
+    for number in range(3 * TRADES_KEPT_MAX):
+        change, price = (5, 40 + number % 7) if number % 3 else (-8, 50)
+        cash -= change * price
+        position.add((number, str(number), change, price, 0))
+    assert position.realised - position.cost == cash
+    again = Position.from_image(position.image())
+    assert amounts(again) == amounts(position)
+
+
+def test_positions_when_a_fill_is_given_to_a_strategy_then_both_books_show_it() -> None:
+    positions = Positions()
+    one = fill(price=30, size=10)
+    positions.book(one)
+    positions.attribute(one, "maker")
+    assert positions.account(MARKET).size == 10
+    assert positions.of_strategy("maker", MARKET).cost == 300
+    assert positions.of_strategy("taker", MARKET).size == 0
+    positions.settle(MARKET, Price(100))
+    assert positions.of_strategy("maker", MARKET).realised == 700
+    positions.attribute(fill("f2", price=90, size=1), "taker")
+    assert positions.of_strategy("taker", MARKET).realised == 10
+    assert [key for key, _ in positions.strategies()] == [("maker", MARKET), ("taker", MARKET)]
+    assert [key for key, _ in positions.accounts()] == [MARKET]
+    assert "size=0" in repr(positions.account(MARKET))
