@@ -25,7 +25,7 @@ from framework.domain.events import ConnectorStatus, Event, ShutdownRequested, S
 from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.limits import RateLimits
 from framework.domain.orders import Order
-from framework.domain.ports import Connector
+from framework.domain.venue import Connector
 from framework.flow.desk import StrategyDesk
 from framework.flow.dispatch import Dispatcher, DispatchParts
 from framework.flow.host import StrategyHost
@@ -52,7 +52,8 @@ from framework.state.view import View
 from risk.budgets import VenueBudget
 from risk.gate import Gate
 
-CHECKPOINT_S = 60
+CHECKPOINT_NS = 60_000_000_000
+FLUSH_S = 0.1
 EXIT_ORDERS_LEFT = 3
 
 _log = structlog.get_logger("daemon")
@@ -196,10 +197,18 @@ class Daemon:
             await asyncio.sleep(0.02)  # strategies begin on a market that they can see
         self._start_strategies()
         self._has_started = True
+        await self._keep_records()
+
+    async def _keep_records(self) -> None:
+        """Have tape and ledger written in bulk, and the state's digest now and then."""
+        checkpoint_ns = self._clock.monotonic_ns()
         while True:
-            await asyncio.sleep(CHECKPOINT_S)
-            self._records.last_step = self.kernel.step_number
-            self._records.checkpoint(self._clock.now_ns(), self._clock.monotonic_ns())
+            await asyncio.sleep(FLUSH_S)
+            self._records.recorder.flush()
+            if self._clock.monotonic_ns() - checkpoint_ns >= CHECKPOINT_NS:
+                checkpoint_ns = self._clock.monotonic_ns()
+                self._records.last_step = self.kernel.step_number
+                self._records.checkpoint(self._clock.now_ns(), checkpoint_ns)
 
     async def _until_it_works(self, venue: str, attempt: Callable[[], Awaitable[object]]) -> None:
         delay_s = 0.5
@@ -346,6 +355,7 @@ class Daemon:
                 accounts=self._records.accounts,
                 publish=self.kernel.publish,
                 clock=self._clock,
+                is_ending=self.kernel.is_ending,
                 on_pass=lambda differences: self._on_reconciled(name, differences),
                 on_trouble=lambda venue, reason: _log.warning("reconcile", venue=venue, reason=reason),
             )

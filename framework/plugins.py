@@ -24,8 +24,8 @@ from pydantic import BaseModel
 
 from framework.config_messages import suggestion
 from framework.domain.errors import PluginError
-from framework.domain.ports import Connector
 from framework.domain.strategy import Strategy
+from framework.domain.venue import Connector
 
 OWN_PACKAGES = ("strategies", "risk", "connectors", "framework")
 

@@ -18,8 +18,9 @@ from framework.config import CheckRow, Configuration, StrategyRow, VenueRow
 from framework.config_layers import Loaded
 from framework.config_messages import Origins, parse_settings, suggestion
 from framework.domain.errors import ConfigurationError, PluginError
-from framework.domain.ports import Check, Clock, Connector, Rng
+from framework.domain.ports import Check, Clock, Rng
 from framework.domain.strategy import Strategy
+from framework.domain.venue import Connector
 from framework.plugins import ConnectorPlugin, Plugins
 
 K = TypeVar("K")

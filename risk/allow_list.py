@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field
 
 from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.intents import NewOrder
@@ -17,7 +18,7 @@ class AllowList(BaseModel):
     """C18: only listed instruments, sides and times in force, only while the instrument is open for trading and not
     about to close. What is not listed is refused; an empty list refuses everything."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
     instruments: tuple[str, ...] = Field(
         description='Patterns of allowed instruments as venue:symbol, for example ["kalshi:KX*"]; ["*"] allows all.'
@@ -28,7 +29,9 @@ class AllowList(BaseModel):
         0, ge=0, description="Refuse from this many milliseconds before the instrument's close time."
     )
 
-    _listed: dict[InstrumentId, bool] = PrivateAttr(default_factory=dict)
+    @cached_property
+    def _listed(self) -> dict[InstrumentId, bool]:
+        return {}
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
         """Refuse with NOT_ALLOWED or INSTRUMENT_NOT_ACTIVE."""

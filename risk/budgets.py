@@ -30,7 +30,8 @@ from risk.token_pool import NS_PER_S, PPM, TokenPool
 UNLIMITED = 2**31 - 1
 """How many requests are available of a kind that costs nothing."""
 
-_NEVER_REFUSED = frozenset({RequestKind.CANCEL, RequestKind.REDUCE})
+_UNSHARED = frozenset({RequestKind.CANCEL, RequestKind.REDUCE})
+"""Kinds that are not held to a strategy's share; what they take is owed to it."""
 
 
 class BudgetSettings(BaseModel):
@@ -62,6 +63,19 @@ class _Charge(NamedTuple):
     floor: int
 
 
+class _Requests:
+    """The requests of one kind: their price, how many are held, and how many of those may be on the way."""
+
+    __slots__ = ("charges", "held", "is_cancel", "is_shared", "started")
+
+    def __init__(self, kind: RequestKind) -> None:
+        self.charges: tuple[_Charge, ...] = ()
+        self.is_cancel = kind is RequestKind.CANCEL
+        self.is_shared = kind not in _UNSHARED
+        self.held = 0
+        self.started = 0
+
+
 class VenueBudget:
     """The budget of one venue account; implements `framework.domain.ports.BudgetView`.
 
@@ -74,7 +88,7 @@ class VenueBudget:
     Raises `ValueError` on limits or weights that make no sense. Starts empty: a predecessor may have spent it.
     """
 
-    __slots__ = ("_charges", "_held", "_limits", "_now_ns", "_pools", "_settings", "_shares", "_started", "_token")
+    __slots__ = ("_limits", "_now_ns", "_pools", "_requests", "_settings", "_shares", "_token")
 
     def __init__(
         self,
@@ -91,11 +105,9 @@ class VenueBudget:
                 raise ValueError(f"shares.{strategy}: {weight} is not a positive weight; give 1 or more")
         self._token = PPM * NS_PER_S * max(sum(self._shares.values()), 1)
         self._now_ns = monotonic_ns
-        self._held = dict.fromkeys(RequestKind, 0)
-        self._started = dict.fromkeys(RequestKind, 0)
+        self._requests = {kind: _Requests(kind) for kind in RequestKind}
         self._pools: dict[str, TokenPool] = {}
         self._limits: RateLimits | None = None
-        self._charges: dict[RequestKind, tuple[_Charge, ...]] = {}
         self.declare(limits)
 
     def declare(self, limits: RateLimits) -> None:
@@ -119,11 +131,12 @@ class VenueBudget:
             )
             for pool in limits.pools
         }
-        self._charges = self._price(limits)
-        for kind, charges in self._charges.items():
+        for kind, charges in self._price(limits).items():
+            requests = self._requests[kind]
+            requests.charges = charges
             for charge in charges:
-                charge.pool.held += charge.units * self._held[kind]
-                charge.pool.started += charge.units * self._started[kind]
+                charge.pool.held += charge.units * requests.held
+                charge.pool.started += charge.units * requests.started
 
     def advance(self, monotonic_ns: int) -> None:
         """Set the kernel's time; an earlier one than before is ignored."""
@@ -132,48 +145,51 @@ class VenueBudget:
     def available(self, kind: RequestKind, strategy: str, /) -> int:
         """How many requests of `kind` the strategy could have approved now; for CANCEL at least one. The empty
         name asks without regard to shares."""
+        requests = self._requests[kind]
         now_ns = self._now_ns
         least = UNLIMITED
-        for pool, share, units, floor in self._charges[kind]:
+        for pool, share, units, floor in requests.charges:
             room = pool.level_at(now_ns) - pool.held - floor
-            if room >= units and share is not None and strategy and kind not in _NEVER_REFUSED:
-                room = min(room, share.available(strategy, now_ns))
+            if room >= units and share is not None and strategy and requests.is_shared:
+                room = share.available(strategy, room, now_ns)
             least = min(least, room // units)
-        return max(least, 1 if kind is RequestKind.CANCEL else 0)
+        return max(least, 1 if requests.is_cancel else 0)
 
     def wait_ns(self, kind: RequestKind, strategy: str, /) -> int:
         """Nanoseconds until one request of `kind` could be approved, if nothing else happens: an estimate, 0 only
         when it could be now."""
-        if kind is RequestKind.CANCEL:
+        requests = self._requests[kind]
+        if requests.is_cancel:
             return 0
         now_ns = self._now_ns
         longest_ns = 0
-        for pool, share, units, floor in self._charges[kind]:
-            longest_ns = max(longest_ns, pool.wait_ns(units + floor + pool.held - pool.level_at(now_ns)))
-            if share is not None and strategy and kind not in _NEVER_REFUSED:
-                shortage = units - share.available(strategy, now_ns)
-                longest_ns = max(longest_ns, share.wait_ns(strategy, shortage, now_ns))
+        for pool, share, units, floor in requests.charges:
+            room = pool.level_at(now_ns) - pool.held - floor
+            longest_ns = max(longest_ns, pool.wait_ns(units - room))
+            if share is not None and strategy and requests.is_shared:
+                longest_ns = max(longest_ns, share.wait_ns(strategy, units, room, now_ns))
         return longest_ns
 
     def hold(self, kind: RequestKind, strategy: str) -> None:
         """Reserve the tokens of a request that the gate has just approved."""
+        requests = self._requests[kind]
         now_ns = self._now_ns
-        self._held[kind] += 1
-        for pool, share, units, floor in self._charges[kind]:
+        requests.held += 1
+        for pool, share, units, _ in requests.charges:
             pool.held += units
-            if share is None or not strategy:
-                continue
-            use = share.owe if kind in _NEVER_REFUSED else share.take
-            use(strategy, units, now_ns, common_max=pool.level_at(now_ns) - pool.held - floor)
+            if share is not None and strategy:
+                use = share.take if requests.is_shared else share.owe
+                use(strategy, units, now_ns)
 
     def settle(self, kind: RequestKind, strategy: str, outcome: RequestOutcome) -> None:
         """Book the end of a held request. One that was never held (its hold belongs to a former run) is booked
         all the same: what was spent is spent."""
-        was_held = self._held[kind] > 0
-        was_started = self._started[kind] > 0 and outcome is not RequestOutcome.UNSPENT
-        self._held[kind] -= was_held
-        self._started[kind] -= was_started
-        for pool, share, units, _ in self._charges[kind]:
+        requests = self._requests[kind]
+        was_held = requests.held > 0
+        was_started = requests.started > 0 and outcome is not RequestOutcome.UNSPENT
+        requests.held -= was_held
+        requests.started -= was_started
+        for pool, share, units, _ in requests.charges:
             pool.held -= units if was_held else 0
             pool.started -= units if was_started else 0
             if outcome is RequestOutcome.SPENT:
@@ -187,21 +203,23 @@ class VenueBudget:
         """Nanoseconds until a request of `kind` may be started without risk; 0 = now. Ask again after the wait:
         it counts on what has been started only, and on nothing being settled meanwhile."""
         longest_ns = 0
-        for pool, _, units, _ in self._charges[kind]:
+        for pool, _, units, _ in self._requests[kind].charges:
             longest_ns = max(longest_ns, pool.wait_ns(units + pool.started - pool.level_at(monotonic_ns)))
         return longest_ns
 
     def start(self, kind: RequestKind) -> None:
         """Its first byte leaves next: from now on the venue may charge it."""
-        self._started[kind] += 1
-        for charge in self._charges[kind]:
+        requests = self._requests[kind]
+        requests.started += 1
+        for charge in requests.charges:
             charge.pool.started += charge.units
 
     def take_back(self, kind: RequestKind) -> None:
         """A started request is proved never to have reached the venue; it is settled UNSPENT afterwards."""
-        if self._started[kind] > 0:
-            self._started[kind] -= 1
-            for charge in self._charges[kind]:
+        requests = self._requests[kind]
+        if requests.started > 0:
+            requests.started -= 1
+            for charge in requests.charges:
                 charge.pool.started -= charge.units
 
     def tokens(self) -> dict[str, int]:
@@ -229,11 +247,11 @@ class VenueBudget:
     def _share(self, pool: TokenPool, units: Mapping[RequestKind, Mapping[str, int]]) -> FairShare | None:
         if len(self._shares) < 2:
             return None
+        dearest = max(prices.get(pool.name, 0) for prices in units.values())
         return FairShare(
             self._shares,
-            capacity=pool.capacity,
+            capacity=max(pool.capacity - self._floor(RequestKind.NEW, pool, units) - dearest, 0),
             rate_per_weight=pool.rate // sum(self._shares.values()),
-            request_max=max(prices.get(pool.name, 0) for prices in units.values()),
             at_ns=self._now_ns,
         )
 

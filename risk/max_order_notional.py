@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field
 
 from framework.domain.instruments import InstrumentKind
 from framework.domain.numbers import Money
@@ -21,18 +21,16 @@ class MaxOrderNotional(BaseModel):
     On a binary market the value is what can be lost: a buyer risks the price, a seller one minus the price.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
     max_notional: Limit = Field(description='Largest order value in the quote currency, for example "50".')
     overrides: dict[str, Limit] = Field(
         default_factory=dict, description="Exceptions: instrument pattern = value, first match wins."
     )
 
-    _table: LimitTable = PrivateAttr()
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Prepare the scaled limits."""
-        self._table = LimitTable(self.max_notional, self.overrides, decimals_of=lambda each: each.money_decimals)
+    @cached_property
+    def _table(self) -> LimitTable:
+        return LimitTable(self.max_notional, self.overrides, decimals_of=lambda each: each.money_decimals)
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
         """Refuse with ORDER_NOTIONAL_MAX."""

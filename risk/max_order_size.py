@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field
 
 from framework.domain.ports import Proposal, RiskView
 from framework.domain.refusals import Refusal, RefusalCode
@@ -14,7 +14,7 @@ from risk.limit_table import Limit, LimitTable
 class MaxOrderSize(BaseModel):
     """C1: what could trade by one order is at most `max_size`. For an amend that is its unfilled part."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
     max_size: Limit = Field(description='Largest order in contracts or coins, for example "100".')
     overrides: dict[str, Limit] = Field(
@@ -22,11 +22,9 @@ class MaxOrderSize(BaseModel):
         description='Exceptions: instrument pattern = size, first match wins, for example {"kalshi:KXBTC*" = "20"}.',
     )
 
-    _table: LimitTable = PrivateAttr()
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Prepare the scaled limits."""
-        self._table = LimitTable(self.max_size, self.overrides, decimals_of=lambda each: each.size_decimals)
+    @cached_property
+    def _table(self) -> LimitTable:
+        return LimitTable(self.max_size, self.overrides, decimals_of=lambda each: each.size_decimals)
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
         """Refuse with ORDER_SIZE_MAX."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from functools import cached_property
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from framework.domain.orders import Side
 from framework.domain.ports import ExposureView, Proposal, RiskView
@@ -17,11 +18,11 @@ class MaxPosition(BaseModel):
     limit; and the reverse for sales. What could be bought or sold: working, in-flight and unknown orders, amends
     at their worse, and the order in question.
 
-    Counted per instrument for the whole account and for the strategy. An order that can only shrink both positions,
-    whatever else fills first, passes also above a limit; by its meaning it can't turn a position around.
+    Counted per instrument for the whole account and for the strategy. So an order that can only shrink a position
+    passes however far that is above the limit, and none may turn it around further than the limit on the other side.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
     max_position: Limit = Field(description='Largest long or short position of the account per instrument: "100".')
     max_strategy_position: Limit | None = Field(
@@ -34,33 +35,32 @@ class MaxPosition(BaseModel):
         default_factory=dict, description="Exceptions to max_strategy_position, which must be given then."
     )
 
-    _account: LimitTable = PrivateAttr()
-    _strategy: LimitTable | None = PrivateAttr(default=None)
-
     @model_validator(mode="after")
     def _has_general_limit(self) -> Self:
         if self.strategy_overrides and self.max_strategy_position is None:
             raise ValueError("strategy_overrides: exceptions to no limit; give max_strategy_position too")
         return self
 
-    def model_post_init(self, context: Any, /) -> None:
-        """Prepare the scaled limits."""
-        self._account = LimitTable(self.max_position, self.overrides, decimals_of=lambda each: each.size_decimals)
-        if self.max_strategy_position is not None:
-            self._strategy = LimitTable(
-                self.max_strategy_position, self.strategy_overrides, decimals_of=lambda each: each.size_decimals
-            )
+    @cached_property
+    def _account(self) -> LimitTable:
+        return LimitTable(self.max_position, self.overrides, decimals_of=lambda each: each.size_decimals)
+
+    @cached_property
+    def _strategy(self) -> LimitTable | None:
+        general = self.max_strategy_position
+        if general is None:
+            return None
+        return LimitTable(general, self.strategy_overrides, decimals_of=lambda each: each.size_decimals)
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
         """Refuse with POSITION_MAX."""
-        if proposal.is_reducing:
-            return None
         instrument = proposal.instrument
         refusal = _compare(proposal, view.exposure(instrument.id), self._account.scaled(instrument), "account")
-        if refusal is not None or self._strategy is None:
+        own_limits = self._strategy
+        if refusal is not None or own_limits is None:
             return refusal
         exposure = view.strategy_exposure(proposal.strategy, instrument.id)
-        return _compare(proposal, exposure, self._strategy.scaled(instrument), "strategy")
+        return _compare(proposal, exposure, own_limits.scaled(instrument), "strategy")
 
 
 def _compare(proposal: Proposal, exposure: ExposureView, limit: int, scope: str) -> Refusal | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import to_decimal
@@ -41,7 +42,7 @@ class PriceCollar(BaseModel):
     An order that waits far away from the market on its own side harms nobody and passes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
     band: CollarBand = Field(description="How far beyond the mid an order may reach, for example {ticks = 10}.")
     age_ms_max: int = Field(gt=0, description="Oldest book that serves as reference, in milliseconds.")
@@ -49,22 +50,22 @@ class PriceCollar(BaseModel):
         default_factory=dict, description="Exceptions: instrument pattern = band, first match wins."
     )
 
-    _bands: dict[InstrumentId, CollarBand] = PrivateAttr(default_factory=dict)
+    @cached_property
+    def _bands(self) -> dict[InstrumentId, CollarBand]:
+        return {}
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
         """Refuse with NO_REFERENCE_PRICE or PRICE_COLLAR."""
         book = view.book(proposal.instrument.id)
-        if book is None or not book.is_fresh or not book.is_two_sided:
+        mid_twice = book.mid_twice if book is not None and book.is_fresh else None
+        if book is None or mid_twice is None or mid_twice <= 0:
             return Refusal(RefusalCode.NO_REFERENCE_PRICE, instrument=proposal.instrument.id)
         age_ns = book.age_ns(view.monotonic_ns)
         if not 0 <= age_ns <= self.age_ms_max * 1_000_000:
             return Refusal(RefusalCode.NO_REFERENCE_PRICE, age_ms=age_ns // 1_000_000, age_ms_max=self.age_ms_max)
-        return self._compare(proposal, book)
+        return self._compare(proposal, book, mid_twice)
 
-    def _compare(self, proposal: Proposal, book: BookView) -> Refusal | None:
-        mid_twice = book.mid_twice
-        if mid_twice is None or mid_twice <= 0:
-            return Refusal(RefusalCode.NO_REFERENCE_PRICE, instrument=proposal.instrument.id)
+    def _compare(self, proposal: Proposal, book: BookView, mid_twice: int) -> Refusal | None:
         # How far the price lies beyond the mid, doubled like the mid; negative when it lies on the safe side.
         beyond_twice = (2 * proposal.price - mid_twice) * proposal.side.sign
         band = self._band(proposal.instrument)

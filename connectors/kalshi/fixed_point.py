@@ -26,18 +26,18 @@ _CACHE_ENTRIES = 65_536
 @lru_cache(maxsize=_CACHE_ENTRIES)
 def price_of(text: str) -> Price:
     """A price in dollars: "0.5600" -> 5600. Raises `ValueError`."""
-    return Price(parse_scaled(text, PRICE_DECIMALS, field="price"))
+    return Price(_scaled(text, PRICE_DECIMALS, "price"))
 
 
 @lru_cache(maxsize=_CACHE_ENTRIES)
 def size_of(text: str) -> Size:
     """A number of contracts, signed: "-3.00" -> -300. Raises `ValueError`."""
-    return Size(parse_scaled(text, SIZE_DECIMALS, field="count"))
+    return Size(_scaled(text, SIZE_DECIMALS, "count"))
 
 
 def money_of(text: str) -> Money:
     """An amount in dollars: "0.017500" -> 17500. Raises `ValueError`."""
-    return Money(parse_scaled(text, MONEY_DECIMALS, field="amount"))
+    return Money(_scaled(text, MONEY_DECIMALS, "amount"))
 
 
 def price_text(price: Price) -> str:
@@ -73,6 +73,14 @@ def time_of(text: str | None) -> int:
     except (ValueError, IndexError):
         raise ValueError(f"time: {text!r} is not RFC 3339") from None
     return seconds * NS_PER_S + int(fraction.ljust(9, "0"))
+
+
+def _scaled(text: str, decimals: int, field: str) -> int:
+    """Drop the point of a number that has exactly `decimals` digits after it; parse any other form with care."""
+    digits = text[: -decimals - 1] + text[-decimals:]
+    if text[-decimals - 1 : -decimals] == "." and digits.isascii() and digits.removeprefix("-").isdigit():
+        return int(digits)
+    return parse_scaled(text, decimals, field=field)
 
 
 def _offset_s(zone: str) -> int:

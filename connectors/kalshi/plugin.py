@@ -7,7 +7,8 @@ from typing import Any
 
 from connectors.kalshi.connector import KalshiConnector
 from connectors.kalshi.settings import KalshiSettings
-from framework.domain.ports import Clock, Connector, Rng
+from framework.domain.ports import Clock, Rng
+from framework.domain.venue import Connector
 
 Settings = KalshiSettings
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from framework.domain.instruments import Instrument, InstrumentId
-from framework.domain.intents import Intent
+from framework.domain.intents import CancelAll, Intent
 from framework.domain.orders import Order
 from framework.domain.ports import BookView, BudgetView, PositionView
 from framework.domain.tickets import Verdict
@@ -83,8 +83,13 @@ class StrategyDesk:
         return self._kernel.parts.budgets.get(venue)
 
     def submit(self, intent: Intent, /) -> Verdict:
-        """Have the intent judged, now."""
-        return self._kernel.submit(intent)
+        """Have the intent judged, now. Raises `ValueError` when it is not this strategy's to ask for."""
+        if isinstance(intent, CancelAll):
+            raise ValueError("intent: cancel-all is the operator's; a strategy cancels its orders one by one")
+        asking = getattr(intent, "strategy", self._name)
+        if asking != self._name:
+            raise ValueError(f"intent.strategy: {asking!r} is not {self._name!r}, who asks; use self.name")
+        return self._kernel.submit(intent, self._name)
 
     def set_timer(self, name: str, *, after_ms: int) -> None:
         """Fire once after `after_ms`."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from framework.domain.errors import Fatal, OutcomeUnknown, Retryable
+from framework.domain.errors import Fatal, JournalError, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import (
     Event,
     OrderReport,
@@ -24,8 +24,9 @@ from framework.domain.events import (
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.limits import RequestKind
 from framework.domain.orders import Order
-from framework.domain.ports import Clock, Gateway
-from framework.domain.tickets import Approved
+from framework.domain.ports import Clock
+from framework.domain.tickets import Approved, Signed
+from framework.domain.venue import Gateway
 from framework.flow.outbox import Outbox, Parcel
 
 SLOTS_FOR_CANCELS = 2
@@ -49,7 +50,9 @@ UNKNOWN_AS: Mapping[type, ReportKind] = {
     CancelOrder: ReportKind.CANCEL_REFUSED,
     CancelAll: ReportKind.CANCEL_REFUSED,
 }
-"""What an ambiguous answer means: a cancel may be repeated once a look-up shows the order still open."""
+"""What an ambiguous answer means: a cancel is repeated once a look-up shows the order still open."""
+
+CANCELS = (CancelOrder, CancelAll)
 
 
 class DispatchBudget(Protocol):
@@ -179,19 +182,45 @@ class Dispatcher:
         """Sign, record, wait until the record is durable, send. None: it will be tried again."""
         parts, approved = self._parts, parcel.approved
         started_ns = parts.clock.monotonic_ns()
-        signed = parts.gateway.sign(approved, parts.find(approved.client_order_id))
+        try:
+            signed = parts.gateway.sign(approved, parts.find(approved.client_order_id))
+        except Retryable as e:
+            return await self._retry(parcel, e)
+        except RefusedByVenue as e:
+            return self._give_back(approved, e.code, str(e))
+        except Fatal:
+            raise
+        except Exception as e:  # noqa: BLE001 - whatever breaks in a signer: nothing leaves
+            return self._give_back(approved, "sign_failed", f"{type(e).__name__}: {e}")
         self._report(approved, ReportKind.SENT, "", signed.digest)
         signed_ns = parts.clock.monotonic_ns()
         parts.observe("sign", signed_ns - started_ns)
-        await parts.wait_durable()
+        await self._wait_durable(approved)
+        parts.observe("durable", parts.clock.monotonic_ns() - signed_ns)
+        if (reason := self._unwanted(approved)) is not None:
+            return self._give_back(approved, "not_sent", reason)
+        return await self._send(parcel, signed)
+
+    async def _wait_durable(self, approved: Approved) -> None:
+        """Return once everything recorded is durable. A cancel leaves also when nothing can be recorded any more."""
+        try:
+            await self._parts.wait_durable()
+        except JournalError:
+            if not isinstance(approved.intent, CANCELS):
+                raise
+
+    async def _send(self, parcel: Parcel, signed: Signed) -> RequestOutcome | None:
+        parts, approved = self._parts, parcel.approved
         sent_ns = parts.clock.monotonic_ns()
-        parts.observe("durable", sent_ns - signed_ns)
         try:
             events = await parts.gateway.send(signed)
         except Retryable as e:
             return await self._retry(parcel, e)
-        except OutcomeUnknown as e:
-            self._report(approved, UNKNOWN_AS[type(approved.intent)], "outcome_unknown", str(e))
+        except Fatal:
+            raise
+        except Exception as e:  # noqa: BLE001 - a gateway that breaks has proved nothing, like an ambiguous answer
+            detail = str(e) if isinstance(e, OutcomeUnknown) else f"{type(e).__name__}: {e}"
+            self._report(approved, UNKNOWN_AS[type(approved.intent)], "outcome_unknown", detail)
             return RequestOutcome.SPENT
         parts.observe("venue", parts.clock.monotonic_ns() - sent_ns)
         for event in events:
@@ -205,16 +234,21 @@ class Dispatcher:
         if error.is_rate_limit:
             self._report(approved, NOT_SENT_AS[type(approved.intent)], "rate_limited", str(error))
             return RequestOutcome.LIMITED
+        parcel.attempts += 1
+        if parcel.attempts >= ATTEMPTS_MAX and not isinstance(approved.intent, CANCELS):
+            return self._give_back(approved, "not_sent", str(error))
         if (budget := self._parts.budget()) is not None:
             budget.take_back(approved.request_kind)
-        parcel.attempts += 1
-        is_cancel = isinstance(approved.intent, (CancelOrder, CancelAll))
-        if parcel.attempts >= ATTEMPTS_MAX and not is_cancel:
-            self._report(approved, NOT_SENT_AS[type(approved.intent)], "not_sent", str(error))
-            return RequestOutcome.UNSPENT
         await asyncio.sleep(max(error.after_ms, RETRY_MS * 2 ** min(parcel.attempts - 1, 6)) / 1000)
         self._parts.outbox.push(parcel)
         return None
+
+    def _give_back(self, approved: Approved, code: str, reason: str) -> RequestOutcome:
+        """Give up a request that had its tokens and did not leave."""
+        if (budget := self._parts.budget()) is not None:
+            budget.take_back(approved.request_kind)
+        self._report(approved, NOT_SENT_AS[type(approved.intent)], code, reason)
+        return RequestOutcome.UNSPENT
 
     def _drop(self, approved: Approved, reason: str) -> None:
         """Give up a parcel that was never tried."""

@@ -9,22 +9,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from functools import partial
 from typing import cast
+
+import msgspec
 
 from framework.domain.errors import JournalError
 from framework.domain.events import (
     MARKET_EVENTS,
     AccountEvent,
-    BookDelta,
-    BookLevel,
-    BookSnapshot,
     BookStale,
     ConnectorStatus,
     Event,
     LimitsDeclared,
     MarketEvent,
-    OrderReport,
     OrderSnapshot,
     RequestSettled,
     Scope,
@@ -41,16 +38,15 @@ from framework.domain.intents import CancelAll, CancelOrder, Intent
 from framework.domain.orders import Order
 from framework.domain.refusals import RefusalCode
 from framework.domain.tickets import Approved, Refused, Verdict
+from framework.flow.binding import bind, notify
 from framework.flow.bus import Bus
 from framework.flow.endings import Endings
 from framework.flow.host import StrategyHost
 from framework.flow.outbox import Parcel
 from framework.flow.parts import KernelParts
-from framework.state.books import Book
 from framework.state.change import Change
 
 CANCELS = (CancelOrder, CancelAll)
-BOOK_EVENTS = (BookSnapshot, BookDelta, BookLevel, BookStale)
 
 
 class Kernel:
@@ -95,13 +91,7 @@ class Kernel:
         self._hosts[host.name] = host
         if self._parts.accounts.trading.is_quarantined(host.name):
             host.quarantine = "since an earlier run"
-        strategy = host.strategy
-        for instrument in instruments:
-            on_book = partial(_call_on_book, host, self._parts.books.of(instrument))
-            for event_type in BOOK_EVENTS:
-                self._bus.subscribe(event_type, on_book, instrument)
-            self._bus.subscribe(TradePrint, partial(host.call, strategy.on_trade), instrument)
-        self._bus.subscribe(ConnectorStatus, partial(host.call, strategy.on_connector))
+        bind(self._bus, host, instruments, self._parts.books)
 
     def publish(self, event: Event) -> None:
         """Take one input, and every input that follows from it, to its end.
@@ -120,11 +110,14 @@ class Kernel:
         finally:
             self._is_stepping = False
 
-    def submit(self, intent: Intent) -> Verdict:
-        """Have an intent judged. Only from inside a step: a decision belongs to the event that caused it."""
+    def submit(self, intent: Intent, asking: str = "") -> Verdict:
+        """Have an intent judged. Only from inside a step: a decision belongs to the event that caused it.
+
+        `asking` is the strategy that asks: nonsense does not say whose it is.
+        """
         if not self._is_stepping:
             raise RuntimeError("submit: intents are judged while an event is handled; place orders from a hook")
-        verdict = self._judge(intent)
+        verdict = self._judge(intent, asking)
         try:
             self._record(verdict)
         except JournalError as e:
@@ -133,7 +126,7 @@ class Kernel:
                 verdict = self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(e))
         if isinstance(verdict, Approved):
             self._promise(verdict)
-        elif verdict.code is RefusalCode.NONSENSE and (host := self._hosts.get(verdict.intent.strategy)):
+        elif verdict.code is RefusalCode.NONSENSE and (host := self._hosts.get(asking)):
             host.fault(f"asked for nonsense: {verdict.detail}")
         self._parts.watcher.on_verdict(verdict)
         return verdict
@@ -204,7 +197,7 @@ class Kernel:
         change = self._parts.accounts.apply(event, now_ns)
         self._parts.recorder.orders(change.orders)
         self._parts.watcher.on_change(change)
-        self._notify(change)
+        notify(self._hosts, change, self._parts.accounts.orders)
         for instrument in change.halts:
             self.publish(self._halt(instrument, change))
         self._end_due(event, change)
@@ -236,16 +229,7 @@ class Kernel:
         else:
             self._budgets[event.venue] = self._parts.make_budget(event.venue, event.limits, monotonic_ns)
 
-    def _notify(self, change: Change) -> None:
-        for fill in change.fills:
-            order = self._parts.accounts.orders.get(fill.client_order_id)
-            if order is not None and (host := self._hosts.get(order.strategy)):
-                host.call(host.strategy.on_fill, fill, order)
-        for order in change.orders:
-            if host := self._hosts.get(order.strategy):
-                host.call(host.strategy.on_order, order)
-
-    def _judge(self, intent: Intent) -> Verdict:
+    def _judge(self, intent: Intent, asking: str) -> Verdict:
         is_cancel = isinstance(intent, CANCELS)
         if self._journal_error is not None and not is_cancel:
             return self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(self._journal_error))
@@ -254,7 +238,11 @@ class Kernel:
         host = self._hosts.get(getattr(intent, "strategy", ""))
         if host is not None and host.is_quarantined and not is_cancel:
             return self._refuse(intent, RefusalCode.QUARANTINED, host.quarantine)
-        return self._parts.gate.judge(intent, self._view)
+        verdict = self._parts.gate.judge(intent, self._view)
+        if isinstance(verdict, Refused) and verdict.code is RefusalCode.NONSENSE:
+            stand_in = CancelOrder(strategy=asking, client_order_id="")
+            return msgspec.structs.replace(verdict, intent=stand_in)
+        return verdict
 
     def _refuse(self, intent: Intent, code: RefusalCode, detail: str) -> Refused:
         return Refused(intent=intent, code=code, detail=detail, check="kernel", ts_ns=self._view.now_ns)
@@ -311,7 +299,3 @@ class Kernel:
         if self._journal_error is None:
             self._journal_error = error
             self._parts.on_journal_failure(error)
-
-
-def _call_on_book(host: StrategyHost, book: Book, _: object) -> None:
-    host.call(host.strategy.on_book, book)

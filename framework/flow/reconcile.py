@@ -1,8 +1,8 @@
 """Reconciliation: the venue's word against ours, at start, on each reconnect, on a schedule, and for every doubt.
 
 It only asks and publishes what it hears; the state machine draws the conclusions. Silence is never evidence:
-an order that a look-up does not find counts as never arrived only when two look-ups, each later than the venue's
-read lag, did not find it.
+an order that a look-up does not find counts as never arrived (or, when the venue has had it, as gone) only when two
+look-ups, each later than the venue's read lag, did not find it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ import msgspec
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event, OrderReport, OrderSnapshot, ReportKind
 from framework.domain.instruments import InstrumentId
+from framework.domain.numbers import to_decimal
 from framework.domain.orders import Order, OrderStatus
-from framework.domain.ports import Clock, Gateway
+from framework.domain.ports import Clock
+from framework.domain.venue import Gateway
 from framework.state.accounts import Accounts
 
 LOOKUP_FIRST_NS = 250_000_000
 LOOKUP_LATEST_NS = 5_000_000_000
+RECHECK_NS = 1_000_000_000
+"""The next pass after one that found a difference: most of them are fills under way."""
+LOOKUPS_MIN = 2
 FILLS_OVERLAP_NS = 60_000_000_000
 """How far before the last known fill fills are asked for again: late ones are booked once whatever happens."""
 
@@ -30,12 +35,18 @@ RESTING = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A position that the venue and we do not agree on: sizes as exact decimals, and since when (monotonic)."""
+    """A position that the venue and we do not agree on: sizes as exact decimals, and since when (monotonic) the
+    one is off the other by so much."""
 
     instrument: InstrumentId
     venue_size: Decimal
     own_size: Decimal
     since_ns: int
+
+    @property
+    def gap(self) -> Decimal:
+        """How much more the venue has than we."""
+        return self.venue_size - self.own_size
 
 
 class Doubt(msgspec.Struct):
@@ -48,13 +59,15 @@ class Doubt(msgspec.Struct):
 
 class ReconcileParts(msgspec.Struct, frozen=True, kw_only=True):
     """What a reconciler needs. `interval_ms`: the schedule; `answer_ms_max`: later than
-    this an answer is not coming any more; `on_pass` is told the differences after each pass."""
+    this an answer is not coming any more; `is_ending` tells whether an order is to end whatever happens; `on_pass` is
+    told the differences after each pass."""
 
     venue: str
     gateway: Gateway
     accounts: Accounts
     publish: Callable[[Event], None]
     clock: Clock
+    is_ending: Callable[[Order], bool]
     on_pass: Callable[[tuple[Difference, ...]], None]
     on_trouble: Callable[[str, str], None]
     interval_ms: int = 15_000
@@ -67,6 +80,7 @@ class Reconciler:
     def __init__(self, parts: ReconcileParts) -> None:
         self._parts = parts
         self._doubts: dict[str, Doubt] = {}
+        self._unlisted: set[str] = set()
         self._differences: dict[InstrumentId, Difference] = {}
         self._next_pass_ns = 0
         self._wake = asyncio.Event()
@@ -74,8 +88,9 @@ class Reconciler:
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """What did not agree in the last pass."""
-        return tuple(self._differences.values())
+        """What does not agree, and has not for longer than a fill or a read may be under way."""
+        before_ns = self._parts.clock.monotonic_ns() - self._parts.gateway.read_lag_ms * 1_000_000
+        return tuple(one for one in self._differences.values() if one.since_ns < before_ns)
 
     @property
     def orphans(self) -> tuple[OrderSnapshot, ...]:
@@ -116,9 +131,12 @@ class Reconciler:
         for order in parts.accounts.orders.open(venue=parts.venue):
             is_settled = started_ns - order.updated_ns > parts.gateway.read_lag_ms * 1_000_000
             if order.status.is_at_venue and is_settled and order.venue_order_id not in seen:
-                await self._look_up(order)
+                if await self._look_up(order) is None:
+                    self._unlisted.add(order.client_order_id)
         await self._fetch_fills()
         await self._compare_positions()
+        if self._differences:
+            self._next_pass_ns = parts.clock.monotonic_ns() + RECHECK_NS
         parts.on_pass(self.differences)
         return self.differences
 
@@ -134,7 +152,8 @@ class Reconciler:
                 await self._resolve(order, doubt)
 
     def _needing_evidence(self) -> list[Order]:
-        """Orders in doubt: unknown ones, changes without an answer, cancels that did not take, missing fills."""
+        """Orders in doubt: unknown ones, changes without an answer, those that should have ended, those that the
+        venue does not list, missing fills."""
         parts, orders = self._parts, self._parts.accounts.orders
         late_ns = parts.clock.now_ns() - parts.answer_ms_max * 1_000_000
         return [
@@ -142,7 +161,8 @@ class Reconciler:
             for order in orders.open(venue=parts.venue)
             if order.status is OrderStatus.UNKNOWN
             or (order.status in UNANSWERED and order.updated_ns < late_ns)
-            or (order.cancel_wanted and order.status in RESTING)
+            or (order.status in RESTING and parts.is_ending(order))
+            or order.client_order_id in self._unlisted
         ] + [order for order in orders.awaiting_fills() if order.venue == parts.venue]
 
     async def _resolve(self, order: Order, doubt: Doubt) -> None:
@@ -151,17 +171,33 @@ class Reconciler:
         found = await self._look_up(order)
         if found is not None:
             doubt.not_found = 0
+            self._unlisted.discard(order.client_order_id)
             if found.filled > order.filled:
                 await self._fetch_fills()
-            if is_past_lag and order.status is OrderStatus.AMEND_REQUESTED and self._has_old_terms(order, found):
-                self._report(order, ReportKind.AMEND_REFUSED, "never_applied", "the venue still shows the old terms")
-        elif is_past_lag and not order.venue_order_id:
+            if is_past_lag:
+                self._refuse_change(order, found)
+        elif is_past_lag:
             doubt.not_found += 1
             doubt.wait_ns = max(doubt.wait_ns, lag_ns)
-            if doubt.not_found >= 2:
-                self._report(order, ReportKind.NEVER_ARRIVED, "", "two look-ups after the read lag did not find it")
+            if doubt.not_found >= LOOKUPS_MIN:
+                self._give_up(order)
         doubt.due_ns = self._parts.clock.monotonic_ns() + doubt.wait_ns
         doubt.wait_ns = min(doubt.wait_ns * 2, LOOKUP_LATEST_NS)
+
+    def _refuse_change(self, order: Order, found: OrderSnapshot) -> None:
+        """A change that was asked for longer ago than reads lag, and that the venue does not show, did not happen."""
+        if order.status is OrderStatus.AMEND_REQUESTED and self._has_old_terms(order, found):
+            self._report(order, ReportKind.AMEND_REFUSED, "never_applied", "the venue still shows the old terms")
+        elif order.status is OrderStatus.CANCEL_REQUESTED and found.is_open:
+            self._report(order, ReportKind.CANCEL_REFUSED, "never_applied", "the venue still shows it open")
+
+    def _give_up(self, order: Order) -> None:
+        self._unlisted.discard(order.client_order_id)
+        detail = f"{LOOKUPS_MIN} look-ups after the read lag did not find it"
+        if order.venue_order_id:
+            self._report(order, ReportKind.CANCELLED, "not_listed", detail)
+        else:
+            self._report(order, ReportKind.NEVER_ARRIVED, "", detail)
 
     @staticmethod
     def _has_old_terms(order: Order, found: OrderSnapshot) -> bool:
@@ -203,13 +239,16 @@ class Reconciler:
             if instrument.venue != parts.venue:
                 continue
             own = parts.accounts.positions.account(instrument.id).size
-            venue_size = reports[instrument.id].size if instrument.id in reports else 0
-            if own != venue_size:
+            theirs = reports[instrument.id].size if instrument.id in reports else 0
+            if own != theirs:
                 before = self._differences.get(instrument.id)
-                differences[instrument.id] = Difference(
+                found = Difference(
                     instrument=instrument.id,
-                    venue_size=Decimal(venue_size).scaleb(-instrument.size_decimals),
-                    own_size=Decimal(own).scaleb(-instrument.size_decimals),
-                    since_ns=before.since_ns if before else now_ns,
+                    venue_size=to_decimal(theirs, instrument.size_decimals),
+                    own_size=to_decimal(own, instrument.size_decimals),
+                    since_ns=now_ns,
                 )
+                if before is not None and before.gap == found.gap:
+                    found = msgspec.structs.replace(found, since_ns=before.since_ns)
+                differences[instrument.id] = found
         self._differences = differences

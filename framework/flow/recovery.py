@@ -6,23 +6,26 @@ The records of a run are opened here and nowhere else; a first start is a recove
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
 from framework.domain.errors import JournalError
 from framework.domain.events import OrderReport, ReportKind
-from framework.domain.orders import OrderStatus
+from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock, Rng
 from framework.runtime.background import BackgroundWorker
-from framework.runtime.disk_writer import DiskWriter, Durability
+from framework.runtime.disk_writer import Durability
 from framework.runtime.files import FileSystem
-from framework.runtime.single_writer import read_epoch, take_epoch
+from framework.runtime.inline_writer import start_writer
+from framework.runtime.single_writer import take_epoch
 from framework.state.accounts import Accounts
-from framework.state.journal import Journal, JournalSettings
+from framework.state.audit import dump
+from framework.state.journal import Journal, Recovered
 from framework.state.ledger import Ledger
 from framework.state.recorder import Recorder
-from framework.state.records import Checkpoint, Entry, EpochTaken, Record, SnapshotTaken, StrategySaved
+from framework.state.records import Checkpoint, Entry, EpochTaken, SnapshotTaken, StrategySaved
 from framework.state.tape import Tape, TapeSettings
 
 RESTART_REPORTS = {
@@ -46,9 +49,7 @@ class RecordSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Records:
     """The open records of this run: journal, tape, ledger, and the state that they fold to."""
 
-    def __init__(
-        self, *, journal: Journal, recorder: Recorder, accounts: Accounts, close: tuple[Callable[[], None], ...]
-    ) -> None:
+    def __init__(self, *, journal: Journal, recorder: Recorder, accounts: Accounts, opened: ExitStack) -> None:
         self.journal = journal
         self.recorder = recorder
         self.accounts = accounts
@@ -56,14 +57,15 @@ class Records:
         self.instance = ""
         self.last_step = 0
         self.notes: tuple[str, ...] = ()
-        self._close = close
+        self._opened = opened
 
-    def fold(self, entry: Entry) -> None:
-        """Apply one record of the past. Raises `JournalError` when a checkpoint does not agree with the state."""
+    def fold(self, entry: Entry) -> tuple[Order, ...]:
+        """Apply one record of the past; the orders that it changed. Raises `JournalError` when a checkpoint does not
+        agree with the state."""
         record, body = entry.record, entry.record.body
         self.last_step = max(self.last_step, record.step)
         if isinstance(body, EpochTaken):
-            self.instance = body.instance
+            self.instance, self.epoch = body.instance, body.epoch
             self.accounts.begin_epoch()
         elif isinstance(body, Checkpoint):
             if body.digest != self.accounts.digest():
@@ -72,16 +74,16 @@ class Records:
                     "recorded there; do not trade on it. Run `tidegate journal verify` and keep the files."
                 )
         elif not isinstance(body, (SnapshotTaken, StrategySaved)):
-            self.accounts.apply(body, record.now_ns)
+            return self.accounts.apply(body, record.now_ns).orders
+        return ()
 
     def checkpoint(self, now_ns: int, monotonic_ns: int) -> None:
         """Record the digest of the state, so that a later fold can be compared with it."""
-        self.journal.append(Record(self.last_step, now_ns, monotonic_ns, Checkpoint(self.accounts.digest())))
+        self.recorder.journal(self.last_step, now_ns, monotonic_ns, Checkpoint(self.accounts.digest()))
 
     def close(self) -> None:
-        """Flush and close everything."""
-        for close in self._close:
-            close()
+        """Flush and close everything, whatever of it fails. Raises what failed, the journal's error first."""
+        self._opened.close()
 
 
 def open_records(
@@ -92,36 +94,58 @@ def open_records(
     The caller holds the directory's lock. Raises `JournalError` on damage, naming file and remedy.
     """
     directory = settings.directory
-    disk = BackgroundWorker("disk")
-    journal, recovered = Journal.open(
-        files,
-        directory / "journal",
-        start_writer=lambda sink: DiskWriter(
-            sink, clock=clock, durability=settings.durability, observe_sync_ns=observe_sync_ns
-        ),
-        worker=disk,
-        settings=JournalSettings(),
-    )
-    accounts = Accounts.from_snapshot(recovered.snapshot.state) if recovered.snapshot else Accounts()
-    ledger = Ledger.open(directory / "ledger.sqlite3", BackgroundWorker("ledger"))
-    tape = Tape.open(files, directory / "tape", BackgroundWorker("tape"), settings.tape) if settings.tape else None
-    closers = [journal.close, ledger.close, *([tape.close] if tape else []), disk.close]
-    records = Records(
-        journal=journal,
-        recorder=Recorder(journal, tape, ledger),
-        accounts=accounts,
-        close=tuple(closers),
-    )
-    records.notes = recovered.notes
-    for entry in recovered.entries():
-        records.fold(entry)
-        ledger.apply(entry)
-    records.instance = records.instance or f"tg{rng.randbytes(3).hex()}"
-    records.epoch = take_epoch(files, directory, at_least=read_epoch(files, directory))
-    taken = EpochTaken(records.epoch, records.instance, settings.config_hash, settings.version, clock.now_ns())
-    accounts.begin_epoch()
-    journal.append(Record(records.last_step, clock.now_ns(), clock.monotonic_ns(), taken))
+    with ExitStack() as opened:
+        disk, writing = BackgroundWorker("disk"), BackgroundWorker("ledger")
+        opened.callback(disk.close)
+        opened.callback(writing.close)
+        journal, recovered = Journal.open(
+            files,
+            directory / "journal",
+            start_writer=lambda sink: start_writer(
+                sink, clock=clock, durability=settings.durability, observe_sync_ns=observe_sync_ns
+            ),
+            worker=disk,
+        )
+        opened.callback(journal.close)
+        ledger = Ledger.open(directory / "ledger.sqlite3", writing, last_number=recovered.last_number)
+        opened.callback(ledger.close)
+        ledger.catch_up(dump(files, directory / "journal", first=ledger.applied_number + 1))
+        tape = Tape.open(files, directory / "tape", BackgroundWorker("tape"), settings.tape) if settings.tape else None
+        if tape is not None:
+            opened.callback(tape.close)
+        records = Records(
+            journal=journal,
+            recorder=Recorder(journal, tape, ledger),
+            accounts=Accounts.from_snapshot(recovered.snapshot.state) if recovered.snapshot else Accounts(),
+            opened=opened.pop_all(),
+        )
+    try:
+        _recover(records, recovered, last_step=tape.last_step if tape else 0)
+        _begin(records, files, settings, clock=clock, rng=rng)
+    except BaseException:
+        records.close()
+        raise
     return records
+
+
+def _recover(records: Records, recovered: Recovered, *, last_step: int) -> None:
+    """Fold the past, and show in the ledger what became of its orders."""
+    changed: dict[str, Order] = {}
+    for entry in recovered.entries():
+        changed.update((order.client_order_id, order) for order in records.fold(entry))
+    records.recorder.orders(tuple(changed.values()))
+    records.notes = recovered.notes
+    # The tape may have heard of later steps than the journal: no step gets a second input.
+    records.last_step = max(records.last_step, last_step)
+
+
+def _begin(records: Records, files: FileSystem, settings: RecordSettings, *, clock: Clock, rng: Rng) -> None:
+    """Take the next epoch, durably, and write it down."""
+    records.instance = records.instance or f"tg{rng.randbytes(3).hex()}"
+    records.epoch = take_epoch(files, settings.directory, at_least=records.epoch)
+    taken = EpochTaken(records.epoch, records.instance, settings.config_hash, settings.version, clock.now_ns())
+    records.accounts.begin_epoch()
+    records.recorder.journal(records.last_step, clock.now_ns(), clock.monotonic_ns(), taken)
 
 
 def doubts_left(accounts: Accounts, now_ns: int) -> list[OrderReport]:

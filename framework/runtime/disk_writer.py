@@ -53,7 +53,7 @@ class Sink(Protocol):
 
 
 class Writer(Protocol):
-    """A `framework.domain.ports.DurableLog` with an end."""
+    """Where journal records become durable, in order; with an end."""
 
     def append(self, payload: bytes, /) -> int:
         """Queue a payload and return its number. Raises `JournalError` once the log has failed or is closed."""

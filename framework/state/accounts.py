@@ -21,7 +21,6 @@ from framework.domain.events import (
     InstrumentDefined,
     InstrumentSettled,
     InstrumentStatusChanged,
-    LimitsDeclared,
     OrderAdopted,
     OrderReport,
     OrderSnapshot,
@@ -31,7 +30,6 @@ from framework.domain.events import (
     TradingStateChanged,
 )
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
-from framework.domain.limits import RateLimits
 from framework.domain.numbers import Price
 from framework.domain.tickets import Approved, Refused
 from framework.state.accounts_image import AccountsImage, Queues, Snapshot, decode_snapshot, encode_snapshot
@@ -62,13 +60,12 @@ class Accounts:
         self.positions = Positions()
         self.trading = TradingStates()
         self.instruments: dict[InstrumentId, Instrument] = {}
-        self.limits: dict[str, RateLimits] = {}
         self.venue_positions: dict[InstrumentId, PositionReport] = {}
         self.balances: dict[tuple[str, str], BalanceReport] = {}
         self._wire()
 
     def apply(self, record: Record, now_ns: int) -> Change:
-        """Take in one record at the kernel's wall time `now_ns`. Refusals and settled requests change nothing here."""
+        """Take in one record at the kernel's wall time `now_ns`. Refusals change nothing here."""
         handler = self._handlers.get(type(record))
         if handler is None:
             return NO_CHANGE
@@ -107,7 +104,7 @@ class Accounts:
 
     def to_snapshot(self) -> bytes:
         """All of it as bytes: `from_snapshot` gives an `Accounts` that goes on exactly like this one."""
-        queues = Queues(orders=self.orders.queues(), fills=self.fills.keys(), parked=self.parking.keys())
+        queues = Queues(fills=self.fills.keys(), parked=self.parking.keys())
         return encode_snapshot(Snapshot(image=self._image(), queues=queues))
 
     @classmethod
@@ -120,12 +117,11 @@ class Accounts:
             accounts.fills = Fills.from_image(image.fills, queues.fills)
             accounts.parking = Parking.from_image(image.parked, queues.parked)
             accounts.positions = Positions.from_image(image.positions)
-            accounts.orders.restore(image.orders, queues.orders)
+            accounts.orders.restore(image.orders)
         except KeyError as e:
             raise JournalError(f"snapshot: its queues name {e}, which it does not hold; start from the journal") from e
         accounts.trading = TradingStates.from_image(image.trading)
         accounts.instruments = {one.id: one for one in image.instruments}
-        accounts.limits = dict(image.limits)
         accounts.venue_positions = {one.instrument: one for one in image.venue_positions}
         accounts.balances = {(one.venue, one.currency): one for one in image.balances}
         for instrument, position in accounts.positions.accounts():
@@ -152,7 +148,6 @@ class Accounts:
             InstrumentSettled: self._settle,
             PositionReport: self._set_venue_position,
             BalanceReport: self._set_balance,
-            LimitsDeclared: self._set_limits,
             TradingStateChanged: self._set_trading,
             StrategyQuarantined: self._set_trading,
             ShutdownRequested: self._set_trading,
@@ -185,9 +180,6 @@ class Accounts:
         if before is None or before.ts_recv <= event.ts_recv:
             self.balances[event.venue, event.currency] = event
 
-    def _set_limits(self, event: LimitsDeclared, now_ns: int, draft: Draft) -> None:
-        self.limits[event.venue] = event.limits
-
     def _set_trading(
         self, event: TradingStateChanged | StrategyQuarantined | ShutdownRequested, now_ns: int, draft: Draft
     ) -> None:
@@ -201,7 +193,6 @@ class Accounts:
             positions=self.positions.image(),
             trading=self.trading.image(),
             instruments=[one for _, one in sorted(self.instruments.items())],
-            limits=sorted(self.limits.items(), key=lambda item: item[0]),
             venue_positions=[one for _, one in sorted(self.venue_positions.items(), key=lambda item: item[0])],
             balances=[one for _, one in sorted(self.balances.items(), key=lambda item: item[0])],
         )

@@ -7,11 +7,10 @@ import msgspec
 from framework.domain.errors import JournalError
 from framework.domain.events import BalanceReport, Fill, PositionReport
 from framework.domain.instruments import Instrument
-from framework.domain.limits import RateLimits
 from framework.domain.orders import Order
 from framework.state.evidence import Evidence
 from framework.state.fills import FillKey, FillsImage
-from framework.state.orders import KnownOrder
+from framework.state.orders import OrdersImage
 from framework.state.parking import Parked, VenueKey
 from framework.state.positions import PositionsImage
 from framework.state.trading_states import TradingStatesImage
@@ -20,33 +19,31 @@ FORMAT_VERSION = 1
 
 
 class AccountsImage(msgspec.Struct, array_like=True):
-    """Every part in canonical order: two states that know the same have the same image."""
+    """Every part, in canonical order."""
 
-    orders: list[KnownOrder]
+    orders: OrdersImage
     fills: FillsImage
     parked: list[tuple[VenueKey, Parked]]
     positions: PositionsImage
     trading: TradingStatesImage
     instruments: list[Instrument]
-    limits: list[tuple[str, RateLimits]]
     venue_positions: list[PositionReport]
     balances: list[BalanceReport]
 
     def canonical(self) -> bytes:
         """The bytes of what is known, without when and through which source it was heard."""
-        orders = [(_undated_order(known.order), _undated_proofs(known.proofs)) for known in self.orders]
+        orders = [(_undated_order(known.order), _undated_proofs(known.proofs)) for known in self.orders.known]
         fills = [
             (_undated_fill(one.fill), one.client_order_id, one.strategy, one.is_voided) for one in self.fills.fills
         ]
         rest = (self.fills.voids, self.parked, self.positions, self.trading, self.instruments)
-        venues = (self.limits, self.venue_positions, self.balances)
+        venues = (self.venue_positions, self.balances)
         return _CANONICAL.encode((orders, fills, *rest, *venues))
 
 
 class Queues(msgspec.Struct, array_like=True):
-    """In which order things came, where that decides what is forgotten first or shown first."""
+    """In which order fills and parked facts came: the oldest are forgotten first."""
 
-    orders: tuple[list[str], list[str]]
     fills: list[FillKey]
     parked: list[VenueKey]
 

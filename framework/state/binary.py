@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind
+from framework.domain.instruments import Instrument, InstrumentKind
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.domain.ports import BookView
@@ -13,16 +13,12 @@ from framework.domain.ports import BookView
 class Complement:
     """A `BookView` of NO: its bid is one minus the YES ask, its ask one minus the YES bid."""
 
-    __slots__ = ("_unit", "_yes")
+    __slots__ = ("_unit", "_yes", "instrument")
 
     def __init__(self, book: BookView, unit: Price) -> None:
         self._yes = book
         self._unit = unit
-
-    @property
-    def instrument(self) -> InstrumentId:
-        """The market's instrument: YES and NO are one."""
-        return self._yes.instrument
+        self.instrument = book.instrument
 
     @property
     def bid(self) -> Price | None:

@@ -41,17 +41,18 @@ class Pulse:
 class Book:
     """One instrument's book: price to total size per side, with cached best prices. Implements `BookView`.
 
-    Written by `Books` only. The cached best is searched again only after it was removed.
+    Written by `Books` only. The best prices `bid` and `ask` (None: nobody) are kept, and searched again only after
+    they were removed.
     """
 
     __slots__ = (
-        "_ask",
         "_asks",
-        "_bid",
         "_bids",
         "_heard_ns",
         "_late_ns",
         "_pulse",
+        "ask",
+        "bid",
         "instrument",
         "is_fresh",
         "stale_reason",
@@ -65,47 +66,37 @@ class Book:
         self.ts_venue = 0
         self._bids: dict[Price, Size] = {}
         self._asks: dict[Price, Size] = {}
-        self._bid: Price | None = None
-        self._ask: Price | None = None
+        self.bid: Price | None = None
+        self.ask: Price | None = None
         self._heard_ns = -1
         self._late_ns = 0
         self._pulse = Pulse() if pulse is None else pulse
 
     @property
-    def bid(self) -> Price | None:
-        """Best bid, or None when nobody bids."""
-        return self._bid
-
-    @property
-    def ask(self) -> Price | None:
-        """Best ask, or None when nobody offers."""
-        return self._ask
-
-    @property
     def bid_size(self) -> Size:
         """Size at the best bid (0 = none)."""
-        return _NO_SIZE if self._bid is None else self._bids[self._bid]
+        return _NO_SIZE if self.bid is None else self._bids[self.bid]
 
     @property
     def ask_size(self) -> Size:
         """Size at the best ask (0 = none)."""
-        return _NO_SIZE if self._ask is None else self._asks[self._ask]
+        return _NO_SIZE if self.ask is None else self._asks[self.ask]
 
     @property
     def is_two_sided(self) -> bool:
         """Both sides are there and not crossed."""
-        return self._bid is not None and self._ask is not None and self._bid < self._ask
+        return self.bid is not None and self.ask is not None and self.bid < self.ask
 
     @property
     def mid_twice(self) -> int | None:
         """Bid plus ask; None unless two-sided."""
-        bid, ask = self._bid, self._ask
+        bid, ask = self.bid, self.ask
         return None if bid is None or ask is None or bid >= ask else bid + ask
 
     @property
     def microprice(self) -> Price | None:
         """Each best price weighted by the other side's size, rounded half up; None unless two-sided."""
-        bid, ask = self._bid, self._ask
+        bid, ask = self.bid, self.ask
         if bid is None or ask is None or bid >= ask:
             return None
         bid_size, ask_size = self._bids[bid], self._asks[ask]
@@ -136,14 +127,14 @@ class Book:
         self._heard(event.ts_venue, event.ts_recv, monotonic_ns)
         self._bids = {price: size for price, size in event.bids if size}
         self._asks = {price: size for price, size in event.asks if size}
-        self._bid = max(self._bids, default=None)
-        self._ask = min(self._asks, default=None)
+        self.bid = max(self._bids, default=None)
+        self.ask = min(self._asks, default=None)
         self.is_fresh, self.stale_reason = True, ""
         wrong = [price for side in (self._bids, self._asks) for price, size in side.items() if size < 0 or price <= 0]
         if wrong:
             self.mark_stale(f"snapshot with an impossible level at price {wrong[0]}")
-        elif self._bid is not None and self._ask is not None and self._bid >= self._ask:
-            self.mark_stale(f"snapshot is crossed: bid {self._bid}, ask {self._ask}")
+        elif self.bid is not None and self.ask is not None and self.bid >= self.ask:
+            self.mark_stale(f"snapshot is crossed: bid {self.bid}, ask {self.ask}")
         return True
 
     def apply_delta(self, event: BookDelta, monotonic_ns: int) -> bool:
@@ -169,7 +160,7 @@ class Book:
 
     def __repr__(self) -> str:
         state = "fresh" if self.is_fresh else f"stale: {self.stale_reason}"
-        return f"Book({self.instrument}: {self.bid_size}@{self._bid} / {self.ask_size}@{self._ask}, {state})"
+        return f"Book({self.instrument}: {self.bid_size}@{self.bid} / {self.ask_size}@{self.ask}, {state})"
 
     def _set(self, event: BookDelta | BookLevel, size: Size, monotonic_ns: int) -> bool:
         price = event.price
@@ -185,33 +176,33 @@ class Book:
         return True
 
     def _set_bid(self, price: Price, size: Size) -> None:
-        bids, best = self._bids, self._bid
+        bids, best = self._bids, self.bid
         if size:
             bids[price] = size
             if best is None or price > best:
-                self._bid = price
+                self.bid = price
                 self._refuse_crossing()
         else:
             bids.pop(price, None)
             if price == best:
-                self._bid = max(bids, default=None)
+                self.bid = max(bids, default=None)
 
     def _set_ask(self, price: Price, size: Size) -> None:
-        asks, best = self._asks, self._ask
+        asks, best = self._asks, self.ask
         if size:
             asks[price] = size
             if best is None or price < best:
-                self._ask = price
+                self.ask = price
                 self._refuse_crossing()
         else:
             asks.pop(price, None)
             if price == best:
-                self._ask = min(asks, default=None)
+                self.ask = min(asks, default=None)
 
     def _refuse_crossing(self) -> None:
         # The only place where a change can cross the book: a new best price.
-        if self._bid is not None and self._ask is not None and self._bid >= self._ask:
-            self.mark_stale(f"crossed: bid {self._bid}, ask {self._ask}")
+        if self.bid is not None and self.ask is not None and self.bid >= self.ask:
+            self.mark_stale(f"crossed: bid {self.bid}, ask {self.ask}")
 
     def _heard(self, ts_venue: int, ts_recv: int, monotonic_ns: int) -> None:
         self._heard_ns = monotonic_ns

@@ -63,7 +63,7 @@ class Evidence(msgspec.Struct, array_like=True):
 
 def status_of(order: Order, proofs: Evidence) -> OrderStatus:
     """The status that the proofs amount to."""
-    known = max(proofs.traded, proofs.stated)
+    known = proofs.traded if proofs.traded >= proofs.stated else proofs.stated
     if known >= size_worst(order, proofs):
         return S.FILLED
     if proofs.end:
@@ -101,9 +101,13 @@ def row_of(order: Order, proofs: Evidence) -> Row:
     return TABLE[order.status]
 
 
-def exposed(order: Order, proofs: Evidence) -> Size:
+def exposed(order: Order, proofs: Evidence, *, is_final: bool) -> Size:
     """The most that may still change the position: what may trade, and what traded but is not booked yet."""
-    return Size(max(order.remaining_worst, proofs.missing))
+    missing = max(0, proofs.stated - proofs.traded)
+    if is_final:
+        return Size(missing)
+    size = order.size if order.amend_size is None else max(order.size, order.amend_size)
+    return Size(max(size - order.filled, missing))
 
 
 def learn_flags(proofs: Evidence, fact: OrderFact, ts_recv: int) -> None:

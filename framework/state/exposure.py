@@ -6,6 +6,8 @@ from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Size
 from framework.domain.orders import Order, Side
 
+_NOTHING = (0, 0)
+
 
 class Exposure:
     """Position and open orders of the account or of a strategy. Implements `ExposureView`."""
@@ -32,9 +34,9 @@ class Exposure:
 
     def _count(self, side: Side, size: int, orders: int) -> None:
         if side is Side.BUY:
-            self.open_buy = Size(self.open_buy + size)
+            self.open_buy += size  # type: ignore[assignment]  # a sum of sizes is one; calling it so costs time
         else:
-            self.open_sell = Size(self.open_sell + size)
+            self.open_sell += size  # type: ignore[assignment]
         self.open_orders += orders
 
 
@@ -54,23 +56,23 @@ class Exposures:
         """One strategy's exposure; an empty one, not kept, when there is none."""
         return self._strategies.get((strategy, instrument)) or Exposure()
 
-    def count(self, order: Order, size: Size) -> None:
-        """Let an order count with `size`, and as open as it is, instead of what it counted with before."""
-        now = (size, int(order.is_open))
-        before = self._counted.get(order.client_order_id, (0, 0))
-        if now == before:
+    def count(self, order: Order, size: Size, *, is_open: bool) -> None:
+        """Let an order count with `size`, and as one open order or none, instead of what it counted with before."""
+        name, orders = order.client_order_id, int(is_open)
+        size_before, orders_before = self._counted.get(name, _NOTHING)
+        if size == size_before and orders == orders_before:
             return
-        if now == (0, 0):
-            del self._counted[order.client_order_id]
+        if size or orders:
+            self._counted[name] = (size, orders)
         else:
-            self._counted[order.client_order_id] = now
-        change = (now[0] - before[0], now[1] - before[1])
-        self._own_account(order.instrument)._count(order.side, *change)
-        self._own_strategy(order.strategy, order.instrument)._count(order.side, *change)
+            del self._counted[name]
+        size_change, orders_change = size - size_before, orders - orders_before
+        self._own_account(order.instrument)._count(order.side, size_change, orders_change)
+        self._own_strategy(order.strategy, order.instrument)._count(order.side, size_change, orders_change)
 
     def uncount(self, order: Order) -> None:
         """Let an order count no more."""
-        size, orders = self._counted.pop(order.client_order_id, (0, 0))
+        size, orders = self._counted.pop(order.client_order_id, _NOTHING)
         self._own_account(order.instrument)._count(order.side, -size, -orders)
         self._own_strategy(order.strategy, order.instrument)._count(order.side, -size, -orders)
 

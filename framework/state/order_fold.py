@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from framework.domain.events import Fill, OrderAdopted, OrderReport, OrderSnapshot, ReportKind
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
@@ -214,14 +212,23 @@ class OrderFold:
             halt: InstrumentId | None = order.instrument if is_grave else None
             draft.alarm(f"{order.client_order_id}: {fact.value}, while it is {order.status.value}", halt=halt)
 
-    def _finish(self, order: Order, before: object, now_ns: int, draft: Draft) -> None:
+    def _finish(self, order: Order, before: tuple[object, ...] | None, now_ns: int, draft: Draft) -> None:
         self._orders.refresh(order, now_ns)
         if before is None or before != _visible(order):
             draft.order(order)
 
 
-def _visible(order: Order) -> object:
-    return msgspec.structs.astuple(msgspec.structs.replace(order, updated_ns=0))
+def _visible(order: Order) -> tuple[object, ...]:
+    """What others see of an order and a fact can change."""
+    return (
+        order.status,
+        order.price,
+        order.size,
+        order.reason,
+        order.cancel_wanted,
+        order.amend_price,
+        order.amend_size,
+    )
 
 
 def _amended(order: Order, proofs: Evidence, report: OrderReport) -> None:

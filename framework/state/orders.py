@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from framework.domain.instruments import InstrumentId
-from framework.domain.orders import Order, OrderStatus
+from framework.domain.orders import Order
 from framework.state.evidence import Evidence, exposed, status_of
 from framework.state.exposure import Exposures
 
@@ -16,9 +16,6 @@ ENDED_KEPT_MAX = 100_000
 """So many ended orders are remembered, the newest."""
 
 _ROTATIONS_MAX = 8
-_NEEDING_LOOKUP = frozenset(
-    {OrderStatus.SENT, OrderStatus.UNKNOWN, OrderStatus.CANCEL_REQUESTED, OrderStatus.AMEND_REQUESTED}
-)
 
 
 class KnownOrder(msgspec.Struct, array_like=True):
@@ -26,6 +23,15 @@ class KnownOrder(msgspec.Struct, array_like=True):
 
     order: Order
     proofs: Evidence
+
+
+class OrdersImage(msgspec.Struct, array_like=True):
+    """All orders as they are written down: in canonical order, and the names of the open ones, oldest first, and of
+    the ended ones in the order in which they are forgotten."""
+
+    known: list[KnownOrder]
+    open_names: list[str]
+    ended_names: list[str]
 
 
 class Orders:
@@ -65,10 +71,6 @@ class Orders:
             return len(self.open(strategy=strategy, venue=venue))
         return len(self._open_where(strategy, venue))
 
-    def needing_lookup(self) -> tuple[Order, ...]:
-        """Orders that wait for an answer or have an ambiguous one, oldest first: look up those that wait too long."""
-        return tuple(order for order in self._open.values() if order.status in _NEEDING_LOOKUP)
-
     def awaiting_fills(self) -> tuple[Order, ...]:
         """Orders, ended ones too, of which the venue states more filled than there are fills: fetch the fills."""
         return tuple(self._awaiting.values())
@@ -97,19 +99,22 @@ class Orders:
         """Draw the conclusions from what was learnt: status, indexes, exposure. Call after every change."""
         name = order.client_order_id
         proofs = self._known[name].proofs
-        order.updated_ns = max(order.updated_ns, now_ns)
-        order.status = status_of(order, proofs)
-        if order.is_open:
+        if now_ns > order.updated_ns:
+            order.updated_ns = now_ns
+        order.status = status = status_of(order, proofs)
+        is_final = status.is_final
+        if not is_final:
             self._ended.pop(name, None)
-            self._open_add(order)
+            if name not in self._open:
+                self._open_add(order)
         elif name not in self._ended:
             self._open_remove(order)
             self._ended[name] = None
-        if proofs.missing:
+        if proofs.stated > proofs.traded:
             self._awaiting[name] = order
         else:
             self._awaiting.pop(name, None)
-        self._exposures.count(order, exposed(order, proofs))
+        self._exposures.count(order, exposed(order, proofs, is_final=is_final), is_open=not is_final)
         if len(self._ended) > self._ended_kept_max:
             self._forget_oldest()
 
@@ -119,18 +124,14 @@ class Orders:
         self._open_remove(order)
         order.strategy = strategy
 
-    def image(self) -> list[KnownOrder]:
-        """All of it in canonical order, to be written down."""
-        return [known for _, known in sorted(self._known.items())]
+    def image(self) -> OrdersImage:
+        """All of it, to be written down."""
+        return OrdersImage([known for _, known in sorted(self._known.items())], list(self._open), list(self._ended))
 
-    def queues(self) -> tuple[list[str], list[str]]:
-        """Open orders, oldest first, and ended ones in the order in which they are forgotten."""
-        return list(self._open), list(self._ended)
-
-    def restore(self, image: list[KnownOrder], queues: tuple[list[str], list[str]]) -> None:
-        """Become what `image` and `queues` were taken of. Call on a new object only."""
-        by_name = {known.order.client_order_id: known for known in image}
-        for name in (*queues[1], *queues[0]):
+    def restore(self, image: OrdersImage) -> None:
+        """Become what `image` was taken of. Call on a new object only. Raises `KeyError` when it contradicts itself."""
+        by_name = {known.order.client_order_id: known for known in image.known}
+        for name in (*image.ended_names, *image.open_names):
             known = by_name[name]
             self.add(known.order, known.proofs)
             self.refresh(known.order, known.order.updated_ns)
@@ -142,10 +143,9 @@ class Orders:
 
     def _open_add(self, order: Order) -> None:
         name = order.client_order_id
-        if name not in self._open:
-            self._open[name] = order
-            self._open_of_strategy.setdefault(order.strategy, {})[name] = order
-            self._open_at_venue.setdefault(order.venue, {})[name] = order
+        self._open[name] = order
+        self._open_of_strategy.setdefault(order.strategy, {})[name] = order
+        self._open_at_venue.setdefault(order.venue, {})[name] = order
 
     def _open_remove(self, order: Order) -> None:
         name = order.client_order_id

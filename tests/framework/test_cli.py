@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tomllib
@@ -11,13 +10,25 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from framework.cli import COMMANDS, main
 from framework.cli_run import sandbox_venues
+from framework.config import (
+    Configuration,
+    HttpSettings,
+    KernelSettings,
+    LogSettings,
+    SandboxSettings,
+    StrategyRow,
+    TapeSettings,
+    VenueRow,
+)
 from framework.config_layers import load
 from framework.domain.errors import ConfigurationError, Fatal
 from framework.resolution import Resolved
 from framework.runtime.secrets import MASK
+from strategies.market_maker import MarketMakerSettings
 
 PLUGIN = """
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -25,6 +36,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
     url: str = Field("http://127.0.0.1", description="Address.")
     api_secret: SecretStr = Field(SecretStr("default-secret"), description="Key.")
+    passphrase: str = Field("plain-default", description="A secret whose model forgot to say so.")
 def create(name, settings, *, clock, rng): ...
 """
 CONFIG = """
@@ -189,14 +201,17 @@ def test_show_config_when_printed_then_has_origins_and_masks_secrets(
     assert lines["level"].endswith("# default")
     assert lines["max_size"].endswith(f"# {config}")
     assert MASK in lines["api_secret"]
+    assert MASK in lines["passphrase"]
     assert "hunter2" not in shown
     assert "default-secret" not in shown
+    assert "plain-default" not in shown
 
 
 def test_show_config_when_loaded_again_then_is_the_same_configuration(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (config.parent / "plugins" / "venue" / "plugin.py").write_text(PLUGIN.replace("api_secret", "note"))
+    plugin = PLUGIN.replace("api_secret", "note").replace("passphrase", "word")
+    (config.parent / "plugins" / "venue" / "plugin.py").write_text(plugin)
     main(["show-config", "-c", str(config)])
     again = tmp_path / "again.toml"
     again.write_text("\n".join(line for line in capsys.readouterr().out.splitlines() if not line.startswith("note")))
@@ -285,10 +300,32 @@ def test_default_configuration_when_each_key_is_looked_up_then_is_explained() ->
             assert explained, f"no comment above: {line}"
 
 
-def test_example_when_laid_over_the_default_then_only_real_trading_needs_more(
-    capsys: pytest.CaptureFixture[str],
+def test_default_configuration_when_compared_with_the_models_then_leaves_no_key_out() -> None:
+    tree = tomllib.loads(Path("config/sandbox.toml").read_text())
+    tables: list[tuple[type[BaseModel], dict[str, Any]]] = [
+        (Configuration, tree),
+        (HttpSettings, tree["http"]),
+        (LogSettings, tree["log"]),
+        (KernelSettings, tree["kernel"]),
+        (TapeSettings, tree["tape"]),
+        (VenueRow, tree["venues"]["kalshi"]),
+        (SandboxSettings, tree["venues"]["kalshi"]["sandbox"]),
+        (StrategyRow, tree["strategies"]["mm"]),
+        (MarketMakerSettings, tree["strategies"]["mm"]["settings"]),
+    ]
+    for model, table in tables:
+        assert set(model.model_fields) == set(table), model.__name__
+
+
+@pytest.mark.parametrize("files", [["config/sandbox.toml"], ["sandbox"], ["sandbox", "config/kalshi.toml"]])
+def test_shipped_configurations_when_checked_then_are_right(
+    files: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    loaded = load([Path("config/sandbox.toml"), Path("config/kalshi.toml")], environ={})
-    assert not loaded.config.live
-    assert not loaded.config.venues["kalshi"].embedded_sandbox
-    assert json.dumps(loaded.config.venues["kalshi"].settings)
+    assert main(["check-config", *(word for file in files for word in ("-c", file))]) == 0
+    assert "1 venues, 1 strategies, 10 checks" in capsys.readouterr().out
+
+
+def test_example_when_laid_over_the_default_then_is_not_live_yet() -> None:
+    config = load([Path("config/sandbox.toml"), Path("config/kalshi.toml")], environ={}).config
+    assert not config.live
+    assert not config.venues["kalshi"].embedded_sandbox

@@ -356,7 +356,7 @@ def test_fill_when_the_book_still_shows_what_traded_then_the_quote_does_not_foll
     ghost = desk.books[BINARY.id]
     assert ghost.bid == 4_800, "after a second it is somebody else's"
     maker.on_book(ghost)
-    assert [i.price for i in desk.take_intents() if isinstance(i, AmendOrder)] == [4_900, 5_300]
+    assert [i.price for i in desk.take_intents() if isinstance(i, AmendOrder)] == [5_300]
 
 
 def test_orders_when_more_than_one_is_open_on_a_side_then_the_younger_ones_are_cancelled() -> None:

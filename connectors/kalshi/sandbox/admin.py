@@ -102,9 +102,14 @@ class Admin:
         return _json({})
 
 
+def is_local(remote: str | None) -> bool:
+    """True when the peer's address is one of this machine's loopback addresses."""
+    return remote is not None and ip_address(remote).is_loopback
+
+
 def _local_only(handler: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
     async def guarded(request: web.Request) -> web.Response:
-        if request.remote is None or not ip_address(request.remote).is_loopback:
+        if not is_local(request.remote):
             return _json({"error": "the admin endpoints answer on loopback only"}, 403)
         answer: web.Response = await handler(request)
         return answer

@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--close-after", type=int, default=None, metavar="S", help="close and settle markets after S seconds"
     )
     parser.add_argument(
+        "--read-lag", type=int, default=0, metavar="MS", help="let reads of own data lag writes by MS milliseconds"
+    )
+    parser.add_argument(
         "--removed-members",
         action="store_true",
         help="write markets with the members that the venue has dropped, for clients that still require them",
@@ -46,6 +49,7 @@ def options_from(arguments: argparse.Namespace) -> SandboxOptions:
         tier=arguments.tier,
         close_after_s=arguments.close_after,
         removed_members=arguments.removed_members,
+        read_lag_ms=arguments.read_lag,
     )
 
 

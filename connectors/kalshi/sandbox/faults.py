@@ -21,8 +21,10 @@ PAUSE_SCOPES = ("trading", "exchange", "market")
 class StandingFaults:
     """Applies the standing faults of one venue's plan and takes back those that ended."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, *, read_lag_ms: int = 0) -> None:
+        """`read_lag_ms` is how far reads lag while no fault says otherwise."""
         self._venue = venue
+        self._read_lag_ms = read_lag_ms
         self._paused_markets: set[str] = set()
 
     def apply(self) -> None:
@@ -30,7 +32,7 @@ class StandingFaults:
         venue = self._venue
         listed = venue.faults.listed()
         venue.clock.skew_ns = _ns(listed, "clock_skew", name="skew_ms")
-        lag_ns = _ns(listed, "read_lag", name="lag_ms")
+        lag_ns = _ns(listed, "read_lag", name="lag_ms") or self._read_lag_ms * NS_PER_MS
         if lag_ns != venue.reads.lag_ns:
             venue.reads.set_lag(lag_ns)
         pauses = [fault for fault in listed if fault["kind"] == "pause"]

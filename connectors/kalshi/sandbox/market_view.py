@@ -15,7 +15,7 @@ from connectors.sandbox.model import Market
 class MarketView:
     """Read-only look at every market. `removed_members` adds to a Market what the venue has dropped."""
 
-    def __init__(self, exchange: Exchange, catalog: Catalog, clock: VenueClock) -> None:
+    def __init__(self, exchange: Exchange, catalog: Catalog, *, clock: VenueClock) -> None:
         self._exchange = exchange
         self._catalog = catalog
         self._clock = clock

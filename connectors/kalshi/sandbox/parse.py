@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import msgspec
 from connectors.kalshi.sandbox import errors, wire
 
 T = TypeVar("T")
+_CURSOR = re.compile(r"^k1:(-?[0-9]{1,40})$")
 
 _GO_NAMES = ((bool, "bool"), (int, "number"), (float, "number"), (str, "string"), (list, "array"), (dict, "object"))
 
@@ -203,8 +205,8 @@ def decode_cursor(cursor: str) -> int | None:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (binascii.Error, ValueError):
         return None
-    prefix, _, key = text.partition(":")
-    return int(key) if prefix == "k1" and key.removeprefix("-").isdigit() else None
+    found = _CURSOR.match(text)
+    return None if found is None else int(found.group(1))
 
 
 def _go_field(name: str) -> str:

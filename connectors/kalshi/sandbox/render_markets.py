@@ -217,9 +217,7 @@ def trade_message(item: TradePrint, clock: VenueClock) -> dict[str, Any]:
     return shown | {"ts": clock.seconds(item.ns), "ts_ms": clock.ms(item.ns)}
 
 
-def ticker_message(
-    item: Market, book: Book, *, market_uuid: str, clock: VenueClock, engine_ns: int
-) -> dict[str, Any]:
+def ticker_message(item: Market, book: Book, *, market_uuid: str, clock: VenueClock, engine_ns: int) -> dict[str, Any]:
     """The `msg` of a ticker frame as of `engine_ns`."""
     shown = quotes(item, book)
     return {

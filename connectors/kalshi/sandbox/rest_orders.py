@@ -19,6 +19,7 @@ TIMES_IN_FORCE: dict[str, TimeInForce] = {
 }
 SELF_TRADE: dict[str, SelfTrade] = {"taker_at_cross": "taker_at_cross", "maker": "maker"}
 CLIENT_ID_LENGTH_MAX = 64
+EXPIRATION_S_MAX = 253_000_000_000
 CREATE = "CreateOrderV2Request"
 
 
@@ -42,10 +43,8 @@ def cancel_order(call: Call) -> Reply:
     index = query.integer("exchange_index")
     call.charge_write(CANCEL_COST, call.shard_asked(index, query.text("market_ticker")))
     account = call.account_id(query.integer("subaccount"))
-    order_id = call.params["order_id"]
-    return Reply(
-        _cancel(call, account, order_id, index if index is not None else _shard_default(query.text("market_ticker")))
-    )
+    shard = _shard_named(index, query.text("market_ticker"))
+    return Reply(_cancel(call, call.params["order_id"], account=account, exchange_index=shard))
 
 
 def cancel_all(call: Call) -> Reply:
@@ -71,31 +70,20 @@ def amend_order(call: Call) -> Reply:
     """POST /portfolio/events/orders/{order_id}/amend; `count` is the total including what is filled."""
     body = call.body("AmendOrderV2Request")
     call.charge_write(DEFAULT_COST, _shard_of(call, body))
-    ticker = body.required_text("ticker")
-    side = body.choice("side", SIDES)
-    price, size = _price(body), _size(body)
-    call.check_shard(body.integer("exchange_index"), ticker)
-    expiration_ns = _expiration_ns(call, body)
-    request = AmendRequest(
-        account=call.account_id(call.query_of("AmendOrderV2").integer("subaccount")),
-        order_id=call.params["order_id"],
-        market_id=ticker,
-        side=side,
-        price=price,
-        size=size,
-        expiration_ns=expiration_ns,
-        client_order_id=body.text("client_order_id") or None,
-        new_client_order_id=_client_id(body, "updated_client_order_id") or None,
-    )
+    request = _amend_request(call, body)
+    known = call.venue.exchange.ledger.orders.get(request.order_id)
+    remaining_before = 0 if known is None else known.remaining
     answer = call.accepted(call.venue.exchange.amend(request, call.now_ns))
     order = answer.order
+    # Counts are those of this amend, and null when it neither filled nor changed the size (vendor docs).
+    changed = bool(answer.fills) or order.remaining != remaining_before
     shown = {
         "average_fee_paid": None,
         "average_fill_price": None,
         "client_order_id": order.client_order_id,
-        "fill_count": wire.count(order.filled),
+        "fill_count": wire.count(sum(fill.size for fill in answer.fills)) if changed else None,
         "order_id": order.order_id,
-        "remaining_count": wire.count(order.remaining),
+        "remaining_count": wire.count(order.remaining) if changed else None,
         "ts_ms": call.venue.clock.ms(call.now_ns),
     }
     return Reply(shown | render_portfolio.averages(answer.fills))
@@ -109,7 +97,7 @@ def decrease_order(call: Call) -> Reply:
     by, to = body.decimal("reduce_by", COUNT_DECIMALS), body.decimal("reduce_to", COUNT_DECIMALS)
     account = call.account_id(call.query_of("DecreaseOrderV2").integer("subaccount"))
     order_id = call.params["order_id"]
-    _check_order_shard(call, order_id, index if index is not None else _shard_default(body.text("market_ticker")))
+    _check_order_shard(call, order_id, exchange_index=_shard_named(index, body.text("market_ticker")))
     answer = call.accepted(
         call.venue.exchange.decrease(account, order_id, now_ns=call.now_ns, reduce_by=by, reduce_to=to)
     )
@@ -164,12 +152,29 @@ def _order_request(call: Call, body: Body) -> OrderRequest:
     return request
 
 
+def _amend_request(call: Call, body: Body) -> AmendRequest:
+    size, price = _size(body), _price(body)
+    ticker = body.required_text("ticker")
+    call.check_shard(body.integer("exchange_index"), ticker)
+    return AmendRequest(
+        account=call.account_id(call.query_of("AmendOrderV2").integer("subaccount")),
+        order_id=call.params["order_id"],
+        market_id=ticker,
+        side=body.choice("side", SIDES),
+        price=price,
+        size=size,
+        expiration_ns=_expiration_ns(call, body),
+        client_order_id=body.text("client_order_id") or None,
+        new_client_order_id=_client_id(body, "updated_client_order_id") or None,
+    )
+
+
 def _batch_item(call: Call, body: Body) -> dict[str, Any]:
     empty = {"average_fee_paid": None, "average_fill_price": None, "client_order_id": body.text("client_order_id")}
     try:
         return empty | _create(call, body)
     except errors.VenueRefusal as refusal:
-        missing = {"order_id": "", "fill_count": None, "remaining_count": None, "ts_ms": None}
+        missing = {"fill_count": None, "remaining_count": None, "ts_ms": None}
         return empty | missing | {"error": refusal.body.get("error", refusal.body)}
 
 
@@ -177,7 +182,9 @@ def _batch_cancel_item(call: Call, body: Body) -> dict[str, Any]:
     order_id = body.required_text("order_id")
     try:
         account = call.account_id(body.integer("subaccount"))
-        return {"client_order_id": None} | _cancel(call, account, order_id, body.integer("exchange_index"))
+        return {"client_order_id": None} | _cancel(
+            call, order_id, account=account, exchange_index=body.integer("exchange_index")
+        )
     except errors.VenueRefusal as refusal:
         shown = {"client_order_id": None, "order_id": order_id, "reduced_by": wire.count(0), "ts_ms": None}
         return shown | {"error": refusal.body.get("error", refusal.body)}
@@ -202,8 +209,10 @@ def _check_order_shard(call: Call, order_id: str, *, exchange_index: int | None)
         raise errors.nested("not_found")
 
 
-def _shard_default(ticker: str | None) -> int:
-    """Shard 0 when neither shard nor market is named, else the market's own (vendor docs)."""
+def _shard_named(exchange_index: int | None, ticker: str | None) -> int:
+    """Where an order is looked for: the shard named, else the market's own, else shard 0 (vendor docs)."""
+    if exchange_index is not None:
+        return exchange_index
     return AUTO_ROUTED if ticker else 0
 
 
@@ -240,6 +249,8 @@ def _expiration_ns(call: Call, body: Body) -> int | None:
     seconds = body.integer("expiration_time")
     if not seconds:
         return seconds
+    if seconds > EXPIRATION_S_MAX:
+        raise errors.nested("invalid_parameters")
     return max(1, call.venue.clock.to_engine_ns(seconds * NS_PER_S))
 
 

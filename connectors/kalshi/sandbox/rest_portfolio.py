@@ -31,15 +31,16 @@ def list_orders(call: Call) -> Reply:
     limit = query.limit(PAGE, PAGE_MAX)
     keeps = _common_filter(call, query)
     orders = call.venue.reads.orders(call.accounts(query.integer("subaccount")), call.now_ns)
+    # The place in the list only tells orders apart that arrived in one batch.
     chosen = [
-        order
-        for order in reversed(orders)
+        (order.arrival_ns * 10**7 + place, order)
+        for place, order in enumerate(orders)
         if (status is None or order.status == status)
         and (events is None or call.venue.catalog.event_of(order.market_id) in events)
         and keeps(order.market_id, order.arrival_ns)
     ]
-    chosen.sort(key=lambda order: -order.arrival_ns)
-    page, cursor = query.page(_ranked(chosen), lambda one: one[0], limit=limit)
+    chosen.sort(key=lambda one: -one[0])
+    page, cursor = query.page(chosen, lambda one: one[0], limit=limit)
     return Reply({"cursor": cursor, "orders": [_order(call, order) for _, order in page]})
 
 
@@ -147,7 +148,9 @@ def list_settlements(call: Call) -> Reply:
     ]
     numbered.reverse()
     page, cursor = query.page(numbered, lambda one: one[0], limit=limit)
-    shown = [render_portfolio.settlement(one, call.venue.clock, event_ticker=event_of(one.market_id)) for _, one in page]
+    shown = [
+        render_portfolio.settlement(one, call.venue.clock, event_ticker=event_of(one.market_id)) for _, one in page
+    ]
     return Reply({"cursor": cursor, "settlements": shown})
 
 
@@ -223,11 +226,6 @@ def _event_positions(call: Call, markets: Sequence[tuple[str, Position]]) -> lis
 def _worth(market: Market, position: Position) -> int:
     """A position at the market's last price, as money."""
     return position.net * (market.last_price if position.net >= 0 else market.last_price - PRICE_ONE)
-
-
-def _ranked(orders: Sequence[Order]) -> list[tuple[int, Order]]:
-    """Orders with unique falling keys: arrival first, then queue number, so that a cursor names one place."""
-    return [(order.arrival_ns * 10**9 + order.sequence % 10**9, order) for order in orders]
 
 
 def _common_filter(call: Call, query: Query) -> Callable[[str, int], bool]:

@@ -43,8 +43,9 @@ class SandboxOptions:
 
     `close_after_s` makes markets close (and settle soon after) that many seconds after the start; None keeps them
     open for a day. `deposit` is the member's cash in 10^-6 dollars. `removed_members` writes markets with the members
-    that the venue has dropped, for clients that still require them. `heartbeat_s` is the time between the pings of a
-    stream, `queue_frames_max` how many frames a slow stream client may leave unread.
+    that the venue has dropped, for clients that still require them. `read_lag_ms` is how far reads of own orders, fills
+    and positions lag writes. `heartbeat_s` is the time between the pings of a stream, `queue_frames_max` how many
+    frames a slow stream client may leave unread.
     """
 
     directory: Path
@@ -56,6 +57,7 @@ class SandboxOptions:
     close_after_s: int | None = None
     deposit: int = DEPOSIT
     removed_members: bool = False
+    read_lag_ms: int = 0
     heartbeat_s: float = HEARTBEAT_S
     queue_frames_max: int = QUEUE_FRAMES_MAX
     host: str = "127.0.0.1"
@@ -191,7 +193,7 @@ class KalshiSandbox:
         self._venue.markets.removed_members = options.removed_members
         self._venue.open_account(0, {"USD": options.deposit})
         self._venue.listen(self._publish)
-        self._standing = StandingFaults(self._venue)
+        self._standing = StandingFaults(self._venue, read_lag_ms=options.read_lag_ms)
         opening = {listing.spec.market_id: listing.opening_price for listing in listings.markets}
         self._flow = OrderFlow(exchange, seed=options.seed, speed=options.speed, opening_prices=opening)
 

@@ -47,7 +47,7 @@ class Venue:
         self.catalog = catalog
         self.clock = clock
         self.tier = tier
-        self.markets = MarketView(exchange, catalog, clock)
+        self.markets = MarketView(exchange, catalog, clock=clock)
         self.faults = faults
         self.keys = KeyRing()
         self._member_ids: list[str] = []

@@ -12,7 +12,7 @@ from typing import Any
 
 from connectors.kalshi.sandbox import render_markets, render_portfolio, wire
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.kalshi.sandbox.ws_commands import Subscription
+from connectors.kalshi.sandbox.ws_subscriptions import Subscription
 from connectors.sandbox.events import (
     BookChange,
     Event,

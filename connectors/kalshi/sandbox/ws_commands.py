@@ -9,12 +9,11 @@ second subscription; an unknown market is answered with code 11; channels of one
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-Filter = Literal["required", "optional", "none"]
+from connectors.kalshi.sandbox.ws_subscriptions import CHANNELS, Subscription
 
 ERROR_TEXTS = {
     1: "Unable to process message",
@@ -35,59 +34,6 @@ ERROR_TEXTS = {
 }
 
 
-@dataclass(frozen=True)
-class ChannelRule:
-    """Whether a channel's frames carry `seq`, and whether it may, must or cannot be narrowed to markets."""
-
-    sequenced: bool
-    filter: Filter
-
-
-CHANNELS = {
-    "orderbook_delta": ChannelRule(True, "required"),
-    "ticker": ChannelRule(False, "optional"),
-    "trade": ChannelRule(True, "optional"),
-    "fill": ChannelRule(False, "optional"),
-    "user_orders": ChannelRule(False, "optional"),
-    "market_positions": ChannelRule(False, "optional"),
-    "market_lifecycle_v2": ChannelRule(True, "none"),
-    "multivariate_market_lifecycle": ChannelRule(True, "none"),
-    "order_group_updates": ChannelRule(True, "none"),
-    "communications": ChannelRule(True, "none"),
-    "cfbenchmarks_value": ChannelRule(True, "none"),
-    "cfbenchmarks_value_5hz": ChannelRule(True, "none"),
-    "pyth_value": ChannelRule(True, "none"),
-}
-
-
-@dataclass
-class Subscription:
-    """One channel of one connection. `markets` is None when all are wanted; `seq` is the last number used."""
-
-    sid: int
-    channel: str
-    markets: list[str] | None
-    use_yes_price: bool = False
-    skip_ack: bool = False
-    seq: int = 0
-
-    @property
-    def sequenced(self) -> bool:
-        """True when the frames of this channel carry `seq`."""
-        return CHANNELS[self.channel].sequenced
-
-    def wants(self, ticker: str) -> bool:
-        """True when an event of market `ticker` belongs on this subscription."""
-        return self.markets is None or ticker in self.markets
-
-    def numbered(self) -> dict[str, int]:
-        """`sid`, and the next `seq` on a sequenced channel."""
-        if not self.sequenced:
-            return {"sid": self.sid}
-        self.seq += 1
-        return {"sid": self.sid, "seq": self.seq}
-
-
 class MarketSource(Protocol):
     """What the desk needs to know of markets."""
 
@@ -99,7 +45,7 @@ class MarketSource(Protocol):
         """The ticker of a market's UUID, or None."""
         ...
 
-    def snapshot(self, ticker: str, use_yes_price: bool) -> dict[str, Any]:
+    def snapshot(self, ticker: str, *, use_yes_price: bool) -> dict[str, Any]:
         """The `msg` of an orderbook_snapshot."""
         ...
 
@@ -111,7 +57,9 @@ class MarketSource(Protocol):
 class CommandRefused(Exception):
     """A command that is answered with an error frame."""
 
-    def __init__(self, code: int, subscription: Subscription | None = None, markets: list[str] | None = None) -> None:
+    def __init__(
+        self, code: int, subscription: Subscription | None = None, *, markets: list[str] | None = None
+    ) -> None:
         """`code` is one of ERROR_TEXTS; `subscription` when the error belongs to one."""
         super().__init__(ERROR_TEXTS[code])
         self.code = code
@@ -183,13 +131,13 @@ class CommandDesk:
         fresh = []
         for channel in channels:
             try:
-                fresh.append(self._subscribe_channel(number, channel, params))
+                fresh.append(self._subscribe_channel(number, channel, params=params))
             except CommandRefused as refusal:
                 self._refuse(number, refusal)
         for subscription in fresh:
-            self._show(subscription, subscription.markets or [], params, 0)
+            self._show(subscription, subscription.markets or [], params=params)
 
-    def _subscribe_channel(self, number: int, channel: object, params: dict[str, Any]) -> Subscription:
+    def _subscribe_channel(self, number: int, channel: object, *, params: dict[str, Any]) -> Subscription:
         if not isinstance(channel, str) or channel not in CHANNELS:
             raise CommandRefused(8)
         rule = CHANNELS[channel]
@@ -227,6 +175,8 @@ class CommandDesk:
         action = params.get("action")
         if not action:
             raise CommandRefused(15)
+        if not isinstance(action, str):
+            raise CommandRefused(11)
         rule = CHANNELS[subscription.channel]
         allowed = {"add_markets", "delete_markets"} if rule.filter != "none" else set()
         if subscription.channel == "orderbook_delta":
@@ -237,20 +187,20 @@ class CommandDesk:
         if markets is None:
             raise CommandRefused(14, subscription)
         if action == "get_snapshot":
-            self._show(subscription, markets, params, number)
+            self._show(subscription, markets, params=params, number=number)
             return
-        fresh = _change(subscription, str(action), markets)
+        fresh = _change(subscription, action, markets=markets)
         body: dict[str, Any] = {} if subscription.skip_ack else {"market_tickers": list(subscription.markets or [])}
         self._send({"type": "ok"} | _id(number) | subscription.numbered() | {"msg": body}, subscription)
-        self._show(subscription, fresh, params, 0)
+        self._show(subscription, fresh, params=params)
 
-    def _show(self, subscription: Subscription, markets: list[str], params: dict[str, Any], number: int) -> None:
+    def _show(self, subscription: Subscription, markets: list[str], *, params: dict[str, Any], number: int = 0) -> None:
         """Snapshots of `markets` where the channel has them; `number` is set on the replies to get_snapshot."""
         for ticker in markets:
             frame: dict[str, Any]
             if subscription.channel == "orderbook_delta":
                 frame = {"type": "orderbook_snapshot"} | _id(number) | subscription.numbered()
-                frame["msg"] = self._source.snapshot(ticker, subscription.use_yes_price)
+                frame["msg"] = self._source.snapshot(ticker, use_yes_price=subscription.use_yes_price)
             elif subscription.channel == "ticker" and params.get("send_initial_snapshot") is True:
                 frame = {"type": "ticker", "sid": subscription.sid, "msg": self._source.ticker_message(ticker)}
             else:
@@ -285,7 +235,7 @@ class CommandDesk:
         return list(dict.fromkeys(tickers))
 
 
-def _change(subscription: Subscription, action: str, markets: list[str]) -> list[str]:
+def _change(subscription: Subscription, action: str, *, markets: list[str]) -> list[str]:
     """Apply add_markets or delete_markets; returns the markets that are new on the subscription."""
     current = subscription.markets
     if current is None:

@@ -16,7 +16,8 @@ from aiohttp import WSMsgType, web
 
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.ws_channels import Publication
-from connectors.kalshi.sandbox.ws_commands import CommandDesk, Subscription
+from connectors.kalshi.sandbox.ws_commands import CommandDesk
+from connectors.kalshi.sandbox.ws_subscriptions import Subscription
 from connectors.sandbox.faults import Fault
 
 HEARTBEAT = b"heartbeat"

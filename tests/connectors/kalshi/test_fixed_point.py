@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors.kalshi.fixed_point import money_of, price_of, price_text, size_of, size_text, time_of
+from framework.domain.numbers import format_scaled
 
 
 def test_numbers_when_written_as_the_venue_does_then_they_are_exact() -> None:
@@ -15,6 +18,22 @@ def test_numbers_when_written_as_the_venue_does_then_they_are_exact() -> None:
     assert money_of("0.017500") == 17_500
     assert price_text(price_of("0.0100")) == "0.0100"
     assert size_text(size_of("10")) == "10.00"
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(0, 8))
+def test_number_when_written_with_any_number_of_digits_then_it_is_exact_or_refused(scaled: int, decimals: int) -> None:
+    text = format_scaled(scaled, decimals)
+    if decimals > 2 and scaled % 10 ** (decimals - 2):
+        with pytest.raises(ValueError, match="count"):
+            size_of(text)
+    else:
+        assert size_of(text) * 10**decimals == scaled * 100
+
+
+@pytest.mark.parametrize("text", ["1_0.00", "١.00", "1 .00", "--1.00", "1.-1", ".", "-.", "+-1.00"])
+def test_count_when_oddly_written_then_it_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="count"):
+        size_of(text)
 
 
 @pytest.mark.parametrize("text", ["", "abc", "0.56001", "nan", "Infinity", "0x10"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 
 import pytest
 from rich.console import Console
@@ -87,9 +88,17 @@ async def test_live_status_when_there_is_no_terminal_then_draws_nothing() -> Non
 
 async def test_live_status_when_on_a_terminal_then_draws_without_a_thread_and_ends_on_cancel() -> None:
     stream = io.StringIO()
-    status = LiveStatus(lambda: SNAPSHOT, console=Console(file=stream, force_terminal=True, width=140, _environ={}))
+    threads: set[int] = set()
+
+    def snapshot() -> StatusSnapshot:
+        threads.add(threading.active_count())
+        return SNAPSHOT
+
+    before = threading.active_count()
+    status = LiveStatus(snapshot, console=Console(file=stream, force_terminal=True, width=140, _environ={}))
     assert status.is_shown
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.7):
             await status.run()
     assert "fills 12" in stream.getvalue()
+    assert threads == {before}

@@ -54,7 +54,7 @@ async def test_run_when_a_critical_task_fails_then_stops_with_its_reason(supervi
         raise Fatal("journal: no space left")
 
     supervisor.spawn("journal", fail())
-    assert await supervisor.run() == EXIT_FAILED
+    assert await supervisor.run(duration_s=5) == EXIT_FAILED
     assert supervisor.stop_reason == "task journal failed: journal: no space left"
 
 
@@ -63,13 +63,13 @@ async def test_run_when_a_critical_task_returns_then_stops(supervisor: Superviso
         return
 
     supervisor.spawn("stream", leave())
-    assert await supervisor.run() == EXIT_FAILED
+    assert await supervisor.run(duration_s=5) == EXIT_FAILED
     assert supervisor.stop_reason == "task stream ended by itself"
 
 
 async def test_run_when_a_critical_task_is_cancelled_from_outside_then_stops(supervisor: Supervisor) -> None:
     supervisor.spawn("stream", _forever()).cancel()
-    assert await supervisor.run() == EXIT_FAILED
+    assert await supervisor.run(duration_s=5) == EXIT_FAILED
 
 
 async def test_run_when_an_uncritical_task_fails_then_lives_on(supervisor: Supervisor) -> None:
@@ -94,7 +94,8 @@ async def test_run_when_a_hook_fails_or_hangs_then_the_next_ones_still_run(super
     supervisor.on_stop("hangs", _forever, timeout_ms=10)
     supervisor.on_stop("flush", flush, timeout_ms=1_000)
     supervisor.request_stop("operator")
-    assert await supervisor.run() == EXIT_FAILED
+    async with asyncio.timeout(5):
+        assert await supervisor.run() == EXIT_FAILED
     assert seen == ["flush"]
 
 

@@ -118,15 +118,11 @@ def test_delta_when_it_leads_below_zero_then_is_stale(book: Book) -> None:
 @pytest.mark.parametrize("price", [51, 52], ids=["locks", "crosses by one tick"])
 def test_delta_when_it_crosses_then_is_stale_until_a_snapshot(book: Book, price: int) -> None:
     book.apply_delta(delta(Side.BUY, price, 1), 2_000)
-    assert not book.is_fresh
-    assert not book.is_two_sided
-    assert book.mid_twice is None
-    assert book.microprice is None
+    assert (book.is_fresh, book.is_two_sided, book.mid_twice, book.microprice) == (False, False, None, None)
     assert not book.apply_delta(delta(Side.BUY, price, -1), 2_001)
-    assert not book.is_fresh
+    assert (book.is_fresh, book.is_two_sided) == (False, False)
     book.apply_snapshot(snapshot(((49, 1),), ((51, 1),)), 2_002)
-    assert book.is_fresh
-    assert book.is_two_sided
+    assert (book.is_fresh, book.is_two_sided) == (True, True)
 
 
 def test_delta_when_ask_crosses_then_is_stale(book: Book) -> None:
@@ -165,6 +161,11 @@ def test_stale_when_marked_twice_then_keeps_the_first_reason(book: Book) -> None
 
 def test_age_when_message_was_late_then_adds_the_lateness(book: Book) -> None:
     assert book.age_ns(1_500) == 500 + 10
+
+
+def test_age_when_a_change_was_late_then_its_own_lateness_counts(book: Book) -> None:
+    book.apply_delta(BookDelta(MARKET, 200, 277, Side.BUY, Price(49), Size(1)), 2_000)
+    assert book.age_ns(2_005) == 5 + 77
 
 
 def test_age_when_venue_clock_is_ahead_then_lateness_is_measured_in_venue_time() -> None:

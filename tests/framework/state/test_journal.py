@@ -238,6 +238,26 @@ async def test_journal_when_a_snapshot_is_taken_then_recovery_begins_after_it(tm
     assert [entry.record.body for entry in recovered.entries()] == [taken]
 
 
+async def test_journal_when_a_record_never_becomes_durable_then_no_snapshot_counts_on_it(tmp_path: Path) -> None:
+    journal, _ = open_journal(tmp_path, start_writer=NeverDurable)
+    journal.append(record(1))
+
+    with pytest.raises(JournalError, match="not durable"):
+        await journal.snapshot(b"state 1", at_number=1)
+    assert list(tmp_path.glob("*.state")) == []
+
+
+class NeverDurable(InlineWriter):
+    """Takes records and says that none of them is durable."""
+
+    @property
+    def durable_count(self) -> int:
+        return 0
+
+    async def wait_durable(self, number: int, /) -> None:
+        raise JournalError("not durable")
+
+
 async def test_journal_when_the_newest_snapshot_is_damaged_then_the_one_before_it_is_used(tmp_path: Path) -> None:
     journal, _ = open_journal(tmp_path, SMALL)
     for number in (10, 20, 30):

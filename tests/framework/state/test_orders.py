@@ -12,8 +12,6 @@ from framework.domain.orders import Order, OrderStatus, Side, TimeInForce
 from framework.domain.tickets import Approved
 from framework.state.accounts import Accounts, Record
 from framework.state.change import Change
-from framework.state.exposure import Exposures
-from framework.state.order_fold import OrderFold
 from framework.state.orders import Orders
 from tests.support.state_records import MARKET, VENUE, amend, cancel, cancel_all, fill, listed, new, report
 
@@ -117,7 +115,6 @@ def test_cancel_when_not_found_then_order_is_unknown_and_its_exposure_stays(acco
     apply(accounts, new(), report(K.ACCEPTED), cancel(), report(K.CANCEL_REFUSED, code="not_found", at=50))
     assert the_order(accounts).status is S.UNKNOWN
     assert accounts.exposure(MARKET).open_buy == 10
-    assert accounts.orders.needing_lookup() == (the_order(accounts),)
     apply(accounts, report(K.ACCEPTED, at=60))
     assert the_order(accounts).status is S.UNKNOWN, "an acknowledgement says nothing about what came after it"
     apply(accounts, listed(at=70))
@@ -337,10 +334,3 @@ def test_ended_orders_when_too_many_then_the_oldest_go_but_not_those_that_await_
     assert kept == [True, False, False, True]
     assert accounts.orders.by_venue_id(VENUE, "v1") is None
     assert accounts.orders.by_venue_id(VENUE, "v3") is not None
-
-
-def test_link_when_the_venue_gives_no_id_then_nothing_is_learnt() -> None:
-    orders = Orders(Exposures())
-    fold = OrderFold(orders)
-    assert fold is not None
-    assert orders.by_venue_id(VENUE, "") is None

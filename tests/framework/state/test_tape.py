@@ -60,6 +60,16 @@ def test_tape_when_torn_then_what_is_whole_is_read_and_later_segments_too(tmp_pa
     assert steps(tmp_path) == [1, 2, 10, 11]
 
 
+def test_tape_when_an_event_was_changed_on_the_disk_then_the_segment_ends_before_it(tmp_path: Path) -> None:
+    write(tmp_path, range(1, 4))
+    (segment,) = tmp_path.iterdir()
+    data = segment.read_bytes()
+    segment.write_bytes(data[:-1] + b"q")
+    assert data.endswith(b"gap")
+
+    assert steps(tmp_path) == [1, 2]
+
+
 def test_tape_when_the_last_segment_holds_nothing_then_its_name_can_be_taken_again(tmp_path: Path) -> None:
     write(tmp_path, range(1, 2))
     (first,) = tmp_path.iterdir()

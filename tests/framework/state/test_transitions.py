@@ -106,7 +106,8 @@ def test_table_when_unknown_then_only_evidence_ends_it() -> None:
 def test_table_when_a_cancel_is_refused_then_nothing_ends() -> None:
     for row in TABLE.values():
         for fact in (F.CANCEL_REFUSED, F.AMEND_REFUSED, F.NOT_FOUND):
-            assert row[fact].status is None or not row[fact].status.is_final
+            status = row[fact].status
+            assert status is None or not status.is_final
 
 
 def test_inferred_row_when_existence_is_proved_then_alarms() -> None:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
+from connectors.kalshi.sandbox.admin import Admin, is_local
 from tests.connectors.kalshi.sandbox.signed_client import Client, StartClient, Stream, TurnedClock
 
 ORDERS_PATH = {"match": {"path": "*/portfolio/events/orders*"}}
+
+
+class PeerTransport(asyncio.Transport):
+    """A connection from another machine."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("10.0.0.7", 4000) if name == "peername" else default
 
 
 async def book_stream(client: Client, *channels: str) -> Stream:
@@ -125,12 +136,14 @@ async def test_silence_when_it_strikes_then_socket_stays_and_nothing_comes_not_e
     await plan(client, kind="silent_stream")
     params = {"channels": ["ticker"], "market_tickers": [client.ticker], "send_initial_snapshot": True}
     # Pings sent before the fault may still be read; after a pause nothing more may come.
-    while True:
+    for _ in range(50):
         try:
             message = await stream.socket.receive(timeout=0.2)
         except TimeoutError:
             break
         assert message.type is aiohttp.WSMsgType.PING
+    else:
+        pytest.fail("the stream still pings")
     await stream.send({"id": 1, "cmd": "subscribe", "params": params})
     with pytest.raises(TimeoutError):
         await stream.socket.receive(timeout=0.2)
@@ -147,6 +160,14 @@ async def test_pause_of_a_market_when_it_ends_then_resting_orders_were_canceled(
     await client.admin("DELETE", f"/faults/{fault}")
     order = (await client.call("GET", f"/portfolio/orders/{placed.body['order_id']}")).body["order"]
     assert order["status"] == "canceled"
+
+
+async def test_pause_when_its_time_is_over_then_trading_resumes_by_itself(client: Client) -> None:
+    await plan(client, kind="pause", duration_ms=100)
+    assert (await client.place()).status == 409
+    deadline = time.monotonic() + 5
+    while (await client.place()).status == 409:
+        assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize(
@@ -173,6 +194,30 @@ async def test_fault_when_removed_twice_then_404_the_second_time(client: Client)
     fault = await plan(client, kind="rate_limit_storm", count=-1)
     assert (await client.admin("DELETE", f"/faults/{fault}")).status == 200
     assert (await client.admin("DELETE", f"/faults/{fault}")).status == 404
+
+
+def test_admin_when_asked_from_elsewhere_then_refused() -> None:
+    assert [is_local(remote) for remote in ("127.0.0.1", "127.9.9.9", "::1", "10.0.0.7", "::2", None)] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+async def test_admin_when_the_peer_is_not_local_then_403_on_every_endpoint(client: Client) -> None:
+    app = web.Application()
+    Admin(lambda: client.sandbox.venue, client.sandbox).add_routes(app)
+    routes = [route for route in app.router.routes() if route.resource is not None]
+    assert len(routes) >= 6
+    for route in routes:
+        assert route.resource is not None
+        request = make_mocked_request(route.method, route.resource.canonical, transport=PeerTransport())
+        answer = await route.handler(request)
+        assert isinstance(answer, web.Response)
+        assert answer.status == 403
 
 
 async def test_reset_when_called_then_streams_are_cut_and_nothing_is_left_but_the_keys(client: Client) -> None:

@@ -69,24 +69,24 @@ def test_tier_when_asked_for_then_its_write_capacity_is_exact(name: str) -> None
     tier = TIERS[name]
     buckets = Buckets(tier, 0)
     taken = 0
-    while buckets.take_write(10, 0, 0):
+    while buckets.take_write(10, 0):
         taken += 10
     assert taken == tier.write_capacity
 
 
 def test_shards_when_a_write_is_pinned_then_only_its_bucket_pays() -> None:
     buckets = Buckets(TIERS["basic"], 0)
-    assert all(buckets.take_write(10, 2, 0) for _ in range(10))
-    assert not buckets.take_write(10, 2, 0)
-    assert buckets.take_write(10, 0, 0)
+    assert all(buckets.take_write(10, 0, shard=2) for _ in range(10))
+    assert not buckets.take_write(10, 0, shard=2)
+    assert buckets.take_write(10, 0)
 
 
 def test_shards_when_a_write_is_routed_by_the_venue_then_all_pay_or_none() -> None:
     buckets = Buckets(TIERS["basic"], 0)
-    assert buckets.take_write(10, AUTO_ROUTED, 0)
-    assert all(buckets.take_write(10, 3, 0) for _ in range(9))
-    assert not buckets.take_write(10, AUTO_ROUTED, 0)
-    assert all(buckets.take_write(10, 0, 0) for _ in range(9))
+    assert buckets.take_write(10, 0, shard=AUTO_ROUTED)
+    assert all(buckets.take_write(10, 0, shard=3) for _ in range(9))
+    assert not buckets.take_write(10, 0, shard=AUTO_ROUTED)
+    assert all(buckets.take_write(10, 0) for _ in range(9))
 
 
 async def test_signature_when_refused_then_no_budget_is_spent(start: StartClient) -> None:

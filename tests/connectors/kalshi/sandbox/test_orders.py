@@ -74,6 +74,7 @@ async def test_self_trade_when_maker_mode_then_own_resting_order_goes_and_the_ta
     [
         ({"reduce_only": True}, 400, refused("invalid_order", "reduce only orders must be immediate or cancel")),
         ({"expiration_time": 1_000}, 400, refused("invalid_parameters", "Expiration timestamp must be in the future")),
+        ({"expiration_time": 10**30}, 400, refused("invalid_parameters")),
         ({"ticker": "NO-SUCH"}, 404, refused("market_not_found")),
         ({"exchange_index": 2}, 404, refused("market_not_found")),
         ({"price": "1.0000"}, 400, refused("invalid_price")),
@@ -160,7 +161,9 @@ async def test_amend_when_price_moves_then_queue_place_is_lost_and_kept_when_it_
     path = f"/portfolio/orders/{placed.body['order_id']}/queue_position"
     amend = f"{ORDERS}/{placed.body['order_id']}/amend"
     body = {"ticker": client.ticker, "side": "bid", "price": "0.3000", "count": "2.00"}
-    await client.call("POST", amend, body)
+    assert (await client.call("POST", amend, body)).body["remaining_count"] == "2.00"
+    unchanged = (await client.call("POST", amend, body | {"expiration_time": int(time.time()) + 100})).body
+    assert (unchanged["remaining_count"], unchanged["fill_count"]) == (None, None)
     assert (await client.call("GET", path)).body == {"queue_position_fp": "0.00"}
     await client.call("POST", amend, body | {"count": "4.00"})
     assert (await client.call("GET", path)).body == {"queue_position_fp": "5.00"}

@@ -87,6 +87,14 @@ async def test_reads_when_they_lag_then_a_cancel_is_seen_late_and_writes_are_not
     assert Decimal(answer.body["balance_dollars"]) < Decimal(before)
 
 
+async def test_reads_when_lag_is_an_option_then_it_outlives_the_end_of_all_faults(start: StartClient) -> None:
+    client = await start(tier="prestige", read_lag_ms=60_000)
+    await client.admin("DELETE", "/faults")
+    assert (await client.place()).status == 201
+    assert (await client.call("GET", "/portfolio/orders")).body["orders"] == []
+    assert len((await client.truth())["orders"]) == 1
+
+
 @pytest.mark.parametrize("key_type", ["rsa", "ed25519"])
 async def test_generated_key_when_it_signs_then_accepted_until_deleted(client: Client, key_type: str) -> None:
     made = await client.call("POST", "/api_keys/generate", {"name": "mine", "key_type": key_type})

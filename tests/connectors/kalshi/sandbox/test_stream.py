@@ -152,6 +152,8 @@ UPDATE = {"id": 6, "cmd": "update_subscription"}
         (UPDATE | {"params": {"sid": 99, "action": "add_markets"}}, 7),
         (UPDATE | {"params": {"sid": 1}}, 15),
         (UPDATE | {"params": {"sid": 1, "action": "paint"}}, 13),
+        (UPDATE | {"params": {"sid": 1, "action": ["add_markets"]}}, 11),
+        (UPDATE | {"params": {"sid": [1], "action": "add_markets"}}, 7),
         (UPDATE | {"params": {"sid": 1, "action": "get_snapshot", "market_tickers": ["any"]}}, 13),
         (UPDATE | {"params": {"sid": 1, "action": "add_markets"}}, 14),
     ],
@@ -201,7 +203,7 @@ async def test_filters_when_another_market_moves_then_nothing_comes(client: Clie
 
 
 async def test_ticker_when_snapshot_is_asked_by_uuid_then_it_comes_at_once(client: Client) -> None:
-    uuid = client.sandbox.venue.market_uuid(client.ticker)
+    uuid = client.sandbox.venue.markets.uuid(client.ticker)
     stream = await subscribed(client, "ticker", market_ids=[uuid], send_initial_snapshot=True)
     frame = await stream.next()
     assert (frame["type"], frame["msg"]["market_id"], "seq" in frame) == ("ticker", uuid, False)

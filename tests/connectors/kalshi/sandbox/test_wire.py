@@ -61,7 +61,19 @@ def test_skew_when_set_then_shown_times_move_and_engine_times_do_not() -> None:
     assert clock.to_engine_ns(105 * NS) == 100 * NS
 
 
-@pytest.mark.parametrize("cursor", ["", "garbage-cursor-fixture", "é", "azE6", "azE6eA", "=" * 9])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "garbage-cursor-fixture",
+        "é",
+        "azE6",
+        "azE6eA",
+        "=" * 9,
+        "azE6wrI",
+        base64.b64encode(b"k1:" + b"9" * 5000).decode(),
+    ],
+)
 def test_cursor_when_it_is_not_ours_then_none(cursor: str) -> None:
     assert parse.decode_cursor(cursor) is None
 
@@ -83,13 +95,13 @@ def test_signature_when_salt_has_another_length_then_refused() -> None:
     scheme = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=20)
     signature = key.sign(b"text", scheme, hashes.SHA256())
     encoded = base64.b64encode(signature).decode()
-    assert not auth.signature_is_valid(key.public_key(), encoded, "text")
+    assert not auth.signature_is_valid(key.public_key(), encoded, text="text")
 
 
 @pytest.mark.parametrize("signature", ["", "not base64!", "é", "AAAA"])
 def test_signature_when_it_is_garbage_then_refused(signature: str) -> None:
     key = auth.generate_private_key("ed25519").public_key()
-    assert not auth.signature_is_valid(key, signature, "text")
+    assert not auth.signature_is_valid(key, signature, text="text")
 
 
 @pytest.mark.parametrize(("skew_ms", "accepted"), [(10_000, True), (-10_000, True), (10_001, False), (-10_001, False)])
@@ -106,8 +118,8 @@ def test_timestamp_when_at_the_edge_of_the_window_then_exact(skew_ms: int, accep
         auth.SIGNATURE_HEADER: base64.b64encode(signature).decode(),
     }
     if accepted:
-        assert ring.authenticate(headers, "GET", "/x", 1_000_000_000_000).key_id == "id"
+        assert ring.authenticate(headers, method="GET", path="/x", now_ms=1_000_000_000_000).key_id == "id"
     else:
         with pytest.raises(errors.VenueRefusal, match="header_timestamp_expired"):
-            ring.authenticate(headers, "GET", "/x", 1_000_000_000_000)
+            ring.authenticate(headers, method="GET", path="/x", now_ms=1_000_000_000_000)
     assert ring.refused_signatures == (0 if accepted else 1)

@@ -1,0 +1,91 @@
+"""The two faces of a venue account: its connector and its gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from framework.domain.events import Event, Fill, OrderSnapshot, PositionReport
+from framework.domain.orders import Order
+from framework.domain.tickets import Approved, Signed
+
+
+class Gateway(Protocol):
+    """A venue's way out and its look-ups, for one account.
+
+    `sign` is pure but for the clock; `send` does the I/O. Errors follow `framework.domain.errors`.
+    """
+
+    def sign(self, approved: Approved, order: Order | None, /) -> Signed:
+        """Build and sign the request, freshly. `order` is what is known of the order that is changed or ended."""
+        ...
+
+    async def send(self, signed: Signed, /) -> tuple[Event, ...]:
+        """Send and translate the answer into events. A refusal by the venue is an event, not an error.
+
+        Raises `Retryable` when it proved to have had no effect (nothing left, or 429), `OutcomeUnknown` when
+        it may have had one, `Fatal` when the account can't be used (key refused).
+        """
+        ...
+
+    async def find_order(self, order: Order, /) -> OrderSnapshot | None:
+        """Look an order up by its client id, its venue id, or, where a venue keeps no client id, by content and
+        time. None: the venue shows no such order. Raises like `send`."""
+        ...
+
+    async def open_orders(self) -> tuple[OrderSnapshot, ...]:
+        """Every order of the account that is open at the venue."""
+        ...
+
+    async def fills(self, since_ns: int, /) -> tuple[Fill, ...]:
+        """Every fill of the account since a venue time, oldest first."""
+        ...
+
+    async def positions(self) -> tuple[PositionReport, ...]:
+        """Every position of the account that is not flat."""
+        ...
+
+    @property
+    def read_lag_ms(self) -> int:
+        """How long the venue's reads may lag behind its writes."""
+        ...
+
+
+class Connector(Protocol):
+    """One venue account: its streams in, its gateway out.
+
+    Call order: `start` once (loads instruments and limits, publishes them), `run` until cancelled (streams,
+    reconnects by itself), `close`.
+    """
+
+    @property
+    def venue(self) -> str:
+        """Its name in the configuration."""
+        ...
+
+    @property
+    def gateway(self) -> Gateway:
+        """The way out."""
+        ...
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether every address it talks to is on this machine."""
+        ...
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What is assumed of the venue without proof: listed before live use."""
+        ...
+
+    async def start(self, publish: Callable[[Event], None], /) -> None:
+        """Load what is needed to trade and publish it as events."""
+        ...
+
+    async def run(self) -> None:
+        """Stream until cancelled. Never returns by itself but by `Fatal`."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...

@@ -1,0 +1,53 @@
+"""The README is true: its tables are generated, its example runs, its commands exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from framework.domain.refusals import refusal_table
+from framework.runtime.metrics import metrics_table
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def between(name: str) -> str:
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", README, re.DOTALL)
+    assert found, f"README.md has no section {name}"
+    return found[1].strip()
+
+
+@pytest.mark.parametrize(("name", "table"), [("refusals", refusal_table()), ("metrics", metrics_table())])
+def test_readme_when_a_table_is_generated_then_it_shows_it(name: str, table: str) -> None:
+    assert between(name) == table.strip()
+
+
+def test_readme_when_its_example_is_copied_then_the_configuration_loads(tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    config = re.search(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert code
+    assert config
+    lines = [line for line in code[1].splitlines() if line.strip()]
+    assert len(lines) <= 25
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "joiner.py").write_text(code[1])
+    (tmp_path / "joiner.toml").write_text(config[1])
+    command = [sys.executable, "-m", "framework", "check-config", "-c", "sandbox", "-c", "joiner.toml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_readme_when_it_names_files_then_they_exist() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("target", ["run", "test", "check", "bench", "lock"])
+def test_readme_when_it_names_a_make_target_then_make_has_it(target: str) -> None:
+    assert f"make {target}" in README
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)

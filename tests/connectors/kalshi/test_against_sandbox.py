@@ -1,0 +1,316 @@
+"""The connector against the venue's sandbox, over real HTTP and WebSocket on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import pytest
+
+from connectors.kalshi.plugin import Settings, create
+from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
+from framework.domain.errors import Fatal, OutcomeUnknown
+from framework.domain.events import (
+    BookDelta,
+    BookSnapshot,
+    BookStale,
+    ConnectorStatus,
+    Event,
+    Fill,
+    InstrumentDefined,
+    InstrumentSettled,
+    InstrumentStatusChanged,
+    LimitsDeclared,
+    OrderReport,
+    OrderSnapshot,
+    PositionReport,
+    ReportKind,
+    TradePrint,
+)
+from framework.domain.instruments import Instrument, InstrumentStatus
+from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Order, Side, TimeInForce
+from framework.domain.venue import Connector
+from framework.runtime.clock import SystemClock
+from tests.connectors.kalshi.support import approved
+
+E = TypeVar("E")
+WAIT_S = 8.0
+
+
+class Live:
+    """A running sandbox with a running connector."""
+
+    def __init__(self, sandbox: KalshiSandbox, info: KalshiSandboxInfo, connector: Connector) -> None:
+        self.sandbox = sandbox
+        self.info = info
+        self.connector = connector
+        self.events: list[Event] = []
+        self.news = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+    def publish(self, event: Event) -> None:
+        self.events.append(event)
+        self.news.set()
+
+    async def start(self) -> None:
+        await self.connector.start(self.publish)
+        self.task = asyncio.create_task(self.connector.run())
+        await self.until(ConnectorStatus, lambda status: status.is_up)
+
+    async def stop(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.wait({self.task})
+        await self.connector.close()
+        await self.sandbox.stop()
+
+    async def until(self, kind: type[E], is_right: Callable[[E], bool] = lambda _event: True, *, after: int = 0) -> E:
+        """The first such event from number `after` on; waits for it."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                for event in self.events[after:]:
+                    if isinstance(event, kind) and is_right(event):
+                        return event
+                self.news.clear()
+                await self.news.wait()
+
+    @property
+    def instrument(self) -> Instrument:
+        return next(event.instrument for event in self.events if isinstance(event, InstrumentDefined))
+
+    async def admin(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"{self.info.admin_url}/{path}", json=body) as answer,
+        ):
+            assert answer.status < 300, await answer.text()
+            return await answer.json() if answer.content_type == "application/json" else None
+
+    async def place(self, intent: NewOrder, client_order_id: str) -> tuple[Event, ...]:
+        gateway = self.connector.gateway
+        return await gateway.send(gateway.sign(approved(intent, client_order_id), None))
+
+    def bid(self, **changes: Any) -> NewOrder:
+        """A bid far below the market, unless told otherwise."""
+        values: dict[str, Any] = {
+            "strategy": "mm",
+            "instrument": self.instrument.id,
+            "side": Side.BUY,
+            "price": Price(100),
+            "size": Size(200),
+        }
+        return NewOrder(**(values | changes))
+
+
+async def live_on(tmp_path: Path, *, key: str = "rsa", **options: Any) -> Live:
+    values: dict[str, Any] = {"markets": 2, "seed": 3, "speed": 4.0, "tier": "prestige"}
+    sandbox = KalshiSandbox(SandboxOptions(directory=tmp_path, **(values | options)))
+    info = await sandbox.start()
+    is_rsa = key == "rsa"
+    settings = Settings(
+        rest_url=info.rest_url,
+        ws_url=info.ws_url,
+        key_id=info.key_id if is_rsa else info.ed25519_key_id,
+        private_key_path=Path(info.private_key_path if is_rsa else info.ed25519_private_key_path),
+        markets=("KX*",),
+        snapshot_timeout_ms=1_000,
+        tier=options.get("tier", "prestige"),
+    )
+    connector = create("kalshi", settings, clock=SystemClock(), rng=random.Random(1))
+    live = Live(sandbox, info, connector)
+    try:
+        await live.start()
+    except BaseException:
+        await live.stop()
+        raise
+    return live
+
+
+@pytest.fixture
+async def live(tmp_path: Path) -> AsyncIterator[Live]:
+    made = await live_on(tmp_path)
+    yield made
+    await made.stop()
+
+
+def order_of(live: Live, accepted: OrderReport, intent: NewOrder) -> Order:
+    return Order(
+        client_order_id=accepted.client_order_id,
+        venue="kalshi",
+        strategy="mm",
+        instrument=live.instrument.id,
+        side=intent.side,
+        price=intent.price,
+        size=intent.size,
+        venue_order_id=accepted.venue_order_id,
+        created_ns=accepted.ts_recv,
+    )
+
+
+@pytest.mark.parametrize("key", ["rsa", "ed25519"])
+async def test_connector_when_started_then_markets_limits_books_and_trades_come(tmp_path: Path, key: str) -> None:
+    live = await live_on(tmp_path, key=key)
+    try:
+        assert live.connector.is_loopback
+        assert len(live.connector.assumptions) > 5
+        await live.until(LimitsDeclared)
+        await live.until(BookSnapshot)
+        await live.until(BookDelta)
+        await live.until(TradePrint)
+    finally:
+        await live.stop()
+
+
+async def test_order_when_placed_amended_and_cancelled_then_answers_stream_and_reads_agree(live: Live) -> None:
+    intent = live.bid()
+    (accepted,) = await live.place(intent, "tg-life-1")
+    assert isinstance(accepted, OrderReport)
+    assert accepted.kind is ReportKind.ACCEPTED
+    streamed = await live.until(OrderSnapshot, lambda one: one.client_order_id == "tg-life-1")
+    assert (streamed.venue_order_id, streamed.is_open, streamed.size) == (accepted.venue_order_id, True, 200)
+    order = order_of(live, accepted, intent)
+    gateway = live.connector.gateway
+    assert [one.client_order_id for one in await gateway.open_orders()] == ["tg-life-1"]
+
+    amend = AmendOrder(strategy="mm", client_order_id="tg-life-1", price=Price(200), size=Size(300))
+    (amended,) = await gateway.send(gateway.sign(approved(amend, "tg-life-1"), order))
+    assert isinstance(amended, OrderReport)
+    assert amended.kind is ReportKind.AMENDED
+    found = await gateway.find_order(order)
+    assert found is not None
+    assert (found.price, found.size, found.is_open) == (200, 300, True)
+
+    cancel = CancelOrder(strategy="mm", client_order_id="tg-life-1")
+    (cancelled,) = await gateway.send(gateway.sign(approved(cancel, "tg-life-1"), order))
+    assert isinstance(cancelled, OrderReport)
+    assert cancelled.kind is ReportKind.CANCELLED
+    (again,) = await gateway.send(gateway.sign(approved(cancel, "tg-life-1"), order))
+    assert isinstance(again, OrderReport)
+    assert (again.kind, again.code) == (ReportKind.CANCEL_REFUSED, "not_found")
+    order.venue_order_id = ""
+    ended = await gateway.find_order(order)
+    assert ended is not None
+    assert not ended.is_open
+
+
+async def test_order_when_it_trades_then_stream_and_reads_show_the_same_fills(live: Live) -> None:
+    intent = live.bid(price=Price(9900), time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL)
+    await live.until(BookSnapshot, lambda book: book.instrument == live.instrument.id and bool(book.asks))
+    accepted, *_ = await live.place(intent, "tg-taker-1")
+    assert isinstance(accepted, OrderReport)
+    assert accepted.filled == 200
+    mine = [await live.until(Fill, lambda fill: fill.client_order_id == "tg-taker-1")]
+    await live.until(PositionReport, lambda one: one.size == 200)
+    mine = [event for event in live.events if isinstance(event, Fill)]
+    read = await live.connector.gateway.fills(accepted.ts_venue)
+    assert [(one.fill_id, one.price, one.size, one.fee, one.side, one.is_maker) for one in read] == [
+        (one.fill_id, one.price, one.size, one.fee, one.side, one.is_maker) for one in mine
+    ]
+    assert sum(one.size for one in mine) == 200
+    (position,) = await live.connector.gateway.positions()
+    assert (position.instrument, position.size) == (live.instrument.id, 200)
+
+
+async def test_order_when_sent_twice_under_one_id_then_the_second_answer_shows_the_first_order(live: Live) -> None:
+    (accepted,) = await live.place(live.bid(), "tg-twice")
+    assert isinstance(accepted, OrderReport)
+    (evidence,) = await live.place(live.bid(), "tg-twice")
+    assert isinstance(evidence, OrderSnapshot)
+    assert evidence.venue_order_id == accepted.venue_order_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"price": Price(150)}, "invalid_price"),
+        ({"price": Price(9900), "post_only": True}, "invalid_order"),
+        ({"price": Price(9900), "size": Size(1_000_000_000)}, "insufficient_balance"),
+    ],
+)
+async def test_order_when_the_venue_refuses_then_it_is_rejected_with_its_code(
+    live: Live, changes: dict[str, Any], code: str
+) -> None:
+    await live.until(BookSnapshot, lambda book: book.instrument == live.instrument.id and bool(book.asks))
+    (report,) = await live.place(live.bid(**changes), "tg-bad")
+    assert isinstance(report, OrderReport)
+    assert (report.kind, report.code) == (ReportKind.REJECTED, code)
+
+
+async def test_answer_when_lost_after_the_order_was_accepted_then_the_look_up_finds_it(live: Live) -> None:
+    await live.admin("POST", "faults", {"kind": "lost_response", "count": 1, "match": {"method": "POST"}})
+    intent = live.bid()
+    with pytest.raises(OutcomeUnknown):
+        await live.place(intent, "tg-lost")
+    unknown = order_of(
+        live, OrderReport(venue="kalshi", client_order_id="tg-lost", kind=ReportKind.UNKNOWN, ts_recv=0), intent
+    )
+    found = await live.connector.gateway.find_order(unknown)
+    assert found is not None
+    assert found.is_open
+
+
+async def test_book_when_a_frame_is_lost_then_it_is_stale_and_proved_again(live: Live) -> None:
+    await live.until(BookDelta)
+    await live.admin("POST", "faults", {"kind": "sequence_gap", "count": 1})
+    stale = await live.until(BookStale)
+    index = live.events.index(stale)
+    proved = await live.until(BookSnapshot, lambda book: book.instrument == stale.instrument, after=index)
+    between = live.events[index : live.events.index(proved)]
+    assert not any(isinstance(event, BookDelta) and event.instrument == stale.instrument for event in between)
+
+
+async def test_connection_when_dropped_then_it_is_down_and_up_again_by_itself(live: Live) -> None:
+    seen = len(live.events)
+    await live.admin("POST", "faults", {"kind": "drop_connection", "count": 1})
+    await live.until(ConnectorStatus, lambda status: not status.is_up, after=seen)
+    await live.until(ConnectorStatus, lambda status: status.is_up, after=seen)
+    await live.until(BookSnapshot, after=seen)
+
+
+async def test_requests_when_many_are_read_then_none_is_limited_and_no_signature_is_refused(tmp_path: Path) -> None:
+    live = await live_on(tmp_path, tier="basic")
+    try:
+        await asyncio.gather(*(live.connector.gateway.open_orders() for _ in range(40)))
+        truth = await live.admin("GET", "truth")
+        assert (truth["rate_limited"], truth["refused_signatures"]) == (0, 0)
+    finally:
+        await live.stop()
+
+
+async def test_market_when_it_is_settled_then_its_end_and_its_value_are_told(tmp_path: Path) -> None:
+    live = await live_on(tmp_path)
+    try:
+        await live.admin("POST", "faults", {"kind": "settle", "count": 1, "value": "yes"})
+        settled = await live.until(InstrumentSettled)
+        assert settled.value == live.instrument.unit
+        await live.until(
+            InstrumentStatusChanged,
+            lambda one: one.instrument == settled.instrument and one.status is InstrumentStatus.CLOSED,
+        )
+    finally:
+        await live.stop()
+
+
+async def test_start_when_the_key_is_not_the_venues_then_it_is_fatal(tmp_path: Path) -> None:
+    sandbox = KalshiSandbox(SandboxOptions(directory=tmp_path))
+    info = await sandbox.start()
+    settings = Settings(
+        rest_url=info.rest_url,
+        ws_url=info.ws_url,
+        key_id=info.ed25519_key_id,
+        private_key_path=Path(info.private_key_path),
+        markets=("KX*",),
+    )
+    connector = create("kalshi", settings, clock=SystemClock(), rng=random.Random(1))
+    try:
+        with pytest.raises(Fatal, match="INCORRECT_API_KEY_SIGNATURE"):
+            await connector.start(lambda _event: None)
+    finally:
+        await connector.close()
+        await sandbox.stop()

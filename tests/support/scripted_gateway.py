@@ -1,0 +1,119 @@
+"""A venue's gateway that does as it is told and keeps what it was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import count
+
+from framework.domain.events import Event, Fill, OrderReport, OrderSnapshot, PositionReport, ReportKind
+from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Order
+from framework.domain.ports import Clock
+from framework.domain.tickets import Approved, Signed
+
+Answer = Exception | Sequence[Event] | Callable[[Approved], Sequence[Event]]
+"""What a request is answered with: an error, events, or events that follow from it."""
+
+
+class ScriptedGateway:
+    """Implements `Gateway`. `answers` are used up first; without one, every request is granted."""
+
+    def __init__(self, venue: str, clock: Clock) -> None:
+        self._venue = venue
+        self._clock = clock
+        self._numbers = count(1)
+        self.read_lag_ms = 100
+        self.answers: deque[Answer] = deque()
+        self.sign_errors: deque[Exception] = deque()
+        self.signed: list[Signed] = []
+        self.sent: list[Approved] = []
+        self.looked_up: list[str] = []
+        self.fills_asked_since: list[int] = []
+        self.orders_there: dict[str, OrderSnapshot] = {}
+        self.fills_there: list[Fill] = []
+        self.positions_there: list[PositionReport] = []
+        self.lookup_errors: deque[Exception] = deque()
+        self._may_answer = asyncio.Event()
+        self._may_answer.set()
+
+    @property
+    def sent_names(self) -> list[tuple[str, str]]:
+        """Kind of intent and client order id of each request, in the order in which they left."""
+        return [(type(approved.intent).__name__, approved.client_order_id) for approved in self.sent]
+
+    def hold(self) -> None:
+        """Keep every answer back from now on."""
+        self._may_answer.clear()
+
+    def release(self) -> None:
+        """Answer what was held."""
+        self._may_answer.set()
+
+    def sign(self, approved: Approved, _order: Order | None, /) -> Signed:
+        if self.sign_errors:
+            raise self.sign_errors.popleft()
+        signed = Signed(approved, f"stamp-{self._clock.now_ns()}-{next(self._numbers)}", "0" * 64)
+        self.signed.append(signed)
+        return signed
+
+    async def send(self, signed: Signed, /) -> tuple[Event, ...]:
+        self.sent.append(signed.approved)
+        answer = self.answers.popleft() if self.answers else self.grant
+        await self._may_answer.wait()
+        if isinstance(answer, Exception):
+            raise answer
+        return tuple(answer(signed.approved) if callable(answer) else answer)
+
+    async def find_order(self, order: Order, /) -> OrderSnapshot | None:
+        self.looked_up.append(order.client_order_id)
+        if self.lookup_errors:
+            raise self.lookup_errors.popleft()
+        return self.orders_there.get(order.client_order_id)
+
+    async def open_orders(self) -> tuple[OrderSnapshot, ...]:
+        if self.lookup_errors:
+            raise self.lookup_errors.popleft()
+        return tuple(one for one in self.orders_there.values() if one.is_open)
+
+    async def fills(self, since_ns: int, /) -> tuple[Fill, ...]:
+        self.fills_asked_since.append(since_ns)
+        return tuple(self.fills_there)
+
+    async def positions(self) -> tuple[PositionReport, ...]:
+        return tuple(self.positions_there)
+
+    def grant(self, approved: Approved) -> tuple[OrderReport, ...]:
+        """What a kind venue answers."""
+        intent = approved.intent
+        if isinstance(intent, CancelAll):
+            return ()
+        if isinstance(intent, CancelOrder):
+            return (self.report(approved, ReportKind.CANCELLED),)
+        if isinstance(intent, AmendOrder):
+            return (self.report(approved, ReportKind.AMENDED, price=intent.price, size=intent.size),)
+        assert isinstance(intent, NewOrder)
+        return (self.report(approved, ReportKind.ACCEPTED),)
+
+    def report(
+        self,
+        approved: Approved,
+        kind: ReportKind,
+        *,
+        code: str = "",
+        price: Price | None = None,
+        size: Size | None = None,
+    ) -> OrderReport:
+        """One fact about the order that a request is about."""
+        return OrderReport(
+            venue=self._venue,
+            client_order_id=approved.client_order_id,
+            kind=kind,
+            ts_recv=self._clock.now_ns(),
+            venue_order_id=f"v-{approved.client_order_id}",
+            code=code,
+            price=price,
+            size=size,
+        )
