@@ -34,6 +34,7 @@ class LimitTable:
 
     A limit finer than the instrument's digits is cut down, towards less risk. Patterns are shell-like and match the
     whole `venue:symbol`, upper and lower case told apart. Results are kept until an instrument is defined anew.
+    Checks keep their table: changed limits are a new, validated model, never a `model_copy` of the old one.
     """
 
     __slots__ = ("_decimals_of", "_general", "_kept", "_overrides")

@@ -29,6 +29,11 @@ class BookRecovery:
         """How often the deadline has passed since all books were last proved."""
         return self._attempts
 
+    @property
+    def is_any_proved(self) -> bool:
+        """Whether at least one book is proved."""
+        return bool(self._proved)
+
     def is_proved(self, ticker: str) -> bool:
         """Whether changes of this book may be used."""
         return ticker in self._proved

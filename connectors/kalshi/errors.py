@@ -15,7 +15,8 @@ ORDER_ALREADY_EXISTS = "order_already_exists"
 TIMESTAMP_EXPIRED = "header_timestamp_expired"
 TOO_MANY_REQUESTS = "too_many_requests"
 
-# Pauses end by themselves; nothing of a refused write is kept meanwhile.
+# Pauses end by themselves; nothing of a refused write is kept meanwhile. A cancel is worth repeating; an order or an
+# amend is not: its price is of before the pause, and each try costs tokens.
 _PAUSED = frozenset({"trading_is_paused", "exchange_is_paused"})
 _PAUSE_RETRY_MS = 1_000
 _DETAIL_CHARS_MAX = 300
@@ -76,17 +77,17 @@ def parse_answer(status: int, body: bytes) -> VenueAnswer:
     return VenueAnswer(status, TOO_MANY_REQUESTS if status == 429 else "")
 
 
-def failure_of_write(answer: VenueAnswer) -> TidegateError:
+def failure_of_write(answer: VenueAnswer, *, is_cancel: bool = False) -> TidegateError:
     """What a refused write means.
 
-    `RefusedByVenue`: certainly not done. `Retryable`: certainly not done, and may be tried again (429, a pause, an
-    expired timestamp). `Fatal`: the key is refused. `OutcomeUnknown`: anything that proves nothing, which is
-    every 5xx, every redirect and every body that is not the venue's own.
+    `RefusedByVenue`: certainly not done. `Retryable`: certainly not done, and may be tried again (429, an expired
+    timestamp, a cancel in a pause). `Fatal`: the key is refused. `OutcomeUnknown`: anything that proves
+    nothing, which is every 5xx, every redirect and every body that is not the venue's own.
     """
     common = _common(answer)
     if common is not None:
         return common
-    if any(answer.is_code(code) for code in _PAUSED):
+    if is_cancel and any(answer.is_code(code) for code in _PAUSED):
         return Retryable(answer.text, after_ms=_PAUSE_RETRY_MS)
     if 400 <= answer.status < 500 and answer.code:
         return RefusedByVenue(answer.code, answer.text, status=answer.status)

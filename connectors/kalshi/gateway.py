@@ -85,10 +85,11 @@ class KalshiGateway:
         response = await self._rest.send(request)
         if response.status in (200, 201, 204):
             return self._done(signed.approved, response)
-        failure = failure_of_write(parse_answer(response.status, response.body))
+        intent = signed.approved.intent
+        answer = parse_answer(response.status, response.body)
+        failure = failure_of_write(answer, is_cancel=isinstance(intent, (CancelOrder, CancelAll)))
         if not isinstance(failure, RefusedByVenue):
             raise failure
-        intent = signed.approved.intent
         if isinstance(intent, NewOrder) and failure.code.startswith(ORDER_ALREADY_EXISTS):
             return await self._landed_before(signed.approved, intent)
         return refused(signed.approved, failure, ts_recv=self._clock.now_ns())
@@ -166,10 +167,12 @@ class KalshiGateway:
         return (found,)
 
     async def _find(self, client_order_id: str, instrument: InstrumentId, *, since_ns: int) -> OrderSnapshot | None:
+        # `since_ns` is our wall time; the venue's list goes by its own clock.
+        ahead_ns = self._rest.time.now_ns() - self._clock.now_ns()
         listed = await queries.orders(
             self._rest,
             ticker=self._instrument(instrument).symbol,
-            since_s=max(0, since_ns // NS_PER_S - _LOOK_BACK_S) if since_ns else None,
+            since_s=max(0, (since_ns + ahead_ns) // NS_PER_S - _LOOK_BACK_S) if since_ns else None,
             subaccount=self._settings.subaccount,
         )
         for one in listed:

@@ -18,7 +18,7 @@ from connectors.kalshi.fixed_point import NS_PER_MS
 from connectors.kalshi.frame_events import FrameEvents
 from connectors.kalshi.registry import MarketRegistry
 from connectors.kalshi.sequence import SequenceTracker, Step
-from connectors.kalshi.subscriptions import ACCOUNT_CHANNELS, BOOK, GROUPS, LIFECYCLE, TICKER, Subscriptions
+from connectors.kalshi.subscriptions import ACCOUNT_CHANNELS, BOOK, GROUPS, LIFECYCLE, POSITIONS, TICKER, Subscriptions
 from connectors.kalshi.venue_time import VenueTime
 from framework.domain.events import BookStale, ConnectorStatus, Event, Fill, Heartbeat, OrderSnapshot, PositionReport
 
@@ -26,11 +26,9 @@ from framework.domain.events import BookStale, ConnectorStatus, Event, Fill, Hea
 _TERMINAL_CODES = frozenset({10, 25})
 _ACCOUNT_FRAMES = frozenset({"fill", "user_order", "market_position"})
 _BOOK_FRAMES = frozenset({"orderbook_snapshot", "orderbook_delta"})
-_OPTIONAL_CHANNELS = frozenset({TICKER, GROUPS})
+_OPTIONAL_CHANNELS = frozenset({TICKER, GROUPS, POSITIONS})
 _HEARTBEAT_NS = 1_000_000_000
 _PROBE_NS = 10_000_000_000
-# The second time that books do not come, the connection itself is at fault.
-_BOOK_ATTEMPTS_MAX = 2
 
 
 class StreamBroken(Exception):
@@ -133,9 +131,7 @@ class StreamSession:
         if oldest_ns is not None and now_ns - oldest_ns >= self._terms.ack_ns_max:
             raise StreamBroken("the venue did not answer a command in time")
         if self._books.is_overdue(now_ns):
-            if self._books.attempts >= _BOOK_ATTEMPTS_MAX:
-                raise StreamBroken(f"no book came for {', '.join(self._books.missing[:3])}")
-            self._end(BOOK, "no snapshot came in time", is_dropped=True)
+            self._press_for_books()
         if now_ns >= self._probe_ns:
             self._probe_ns = now_ns + _PROBE_NS
             self._subscriptions.probe(now_ns=now_ns)
@@ -159,9 +155,8 @@ class StreamSession:
             self._counts.unreadable += 1
             self._unreadable(str(frame.__struct_config__.tag), f"a value can't be read: {e}")
             return
-        if event is None:
-            return
-        self._publish(event)
+        if event is not None:
+            self._publish(event)
         if isinstance(event, (Fill, OrderSnapshot, PositionReport)) and self._registry.find(event.instrument) is None:
             # Something of ours happened in a market that is not known: have it read.
             self._desk.fetch(event.instrument.partition(":")[2])
@@ -191,8 +186,6 @@ class StreamSession:
             self._is_in_order(frame.sid, frame.seq)
         if frame.type in s.FRAME_TYPES:
             self._unreadable(frame.type, f"a {frame.type} frame has a shape that can't be read")
-
-    # Control frames.
 
     def _on_subscribed(self, frame: s.SubscribedFrame) -> None:
         channel = frame.msg.channel
@@ -262,6 +255,16 @@ class StreamSession:
             raise StreamBroken(f"{kind}: {reason}")
         if kind in _BOOK_FRAMES:
             self._lose_books(reason)
+
+    def _press_for_books(self) -> None:
+        """Snapshots are late: subscribe anew once. Then either the connection is at fault, or these few markets are."""
+        if self._books.attempts == 1:
+            self._end(BOOK, "no snapshot came in time", is_dropped=True)
+        elif self._books.is_any_proved:
+            # The venue may have no book for a closed market; it stays stale without taking the others down.
+            self._subscriptions.get_snapshot(self._books.missing)
+        else:
+            raise StreamBroken(f"no book came for {', '.join(self._books.missing[:3])}")
 
     def _lose_books(self, reason: str) -> None:
         self._mark_stale(reason)

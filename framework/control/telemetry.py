@@ -94,14 +94,18 @@ class Telemetry:
         _log.error("strategy fault", strategy=strategy, reason=reason, faults=faults)
 
     def _on_refusal(self, refused: Refused) -> None:
-        self._metrics.refusals.inc((refused.intent.strategy, refused.code.name))
-        if refused.code not in QUIET_CODES:
+        labels = (refused.intent.strategy, refused.code.name)
+        self._metrics.refusals.inc(labels)
+        count = self._metrics.refusals.values.get(labels, 0)
+        # The first, the second, the fourth, …: a strategy that is refused at every tick does not drown the log.
+        if refused.code not in QUIET_CODES and count & (count - 1) == 0:
             _log.info(
                 "refused",
                 strategy=refused.intent.strategy,
                 code=refused.code.name,
                 detail=refused.detail,
                 check=refused.check,
+                count=count,
             )
 
     def _on_connector(self, status: ConnectorStatus) -> None:

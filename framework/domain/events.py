@@ -14,6 +14,7 @@ import msgspec
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.limits import RateLimits, RequestKind
 from framework.domain.numbers import Money, Price, Size
+from framework.domain.operator_events import CancelRequested, OrphanIgnored
 from framework.domain.orders import Side, TimeInForce
 
 Level = tuple[Price, Size]
@@ -378,6 +379,8 @@ AccountEvent = (
     | StrategyQuarantined
     | ShutdownRequested
     | OrderAdopted
+    | OrphanIgnored
+    | CancelRequested
 )
 """Inputs that the journal records, durably."""
 

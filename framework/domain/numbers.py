@@ -31,6 +31,8 @@ def parse_scaled(value: str | int | Decimal, decimals: int, *, field: str = "val
         raise ValueError(f"decimals: {decimals} is outside 0..{_DECIMALS_MAX}")
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise ValueError(f"{field}: {value!r} is not an exact decimal; give text, int or Decimal, never a float")
+    if isinstance(value, str) and (not value.isascii() or "_" in value):
+        raise ValueError(f"{field}: {value!r} is not a decimal number in plain digits")
     try:
         number = Decimal(value)
     except InvalidOperation:

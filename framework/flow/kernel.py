@@ -35,6 +35,7 @@ from framework.domain.events import (
 )
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import CancelAll, CancelOrder, Intent
+from framework.domain.operator_events import CancelRequested
 from framework.domain.orders import Order
 from framework.domain.refusals import RefusalCode
 from framework.domain.tickets import Approved, Refused, Verdict
@@ -205,6 +206,10 @@ class Kernel:
             self._quarantine(event)
         elif isinstance(event, TradingStateChanged):
             self._pardon(event)
+        elif isinstance(event, CancelRequested):
+            order = self._parts.accounts.orders.get(event.client_order_id)
+            if order is not None and order.is_open:
+                self._cancel(order)
         elif isinstance(event, ShutdownRequested):
             for host in self._hosts.values():
                 host.call(host.strategy.on_stop)

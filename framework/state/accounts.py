@@ -31,6 +31,7 @@ from framework.domain.events import (
 )
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.numbers import Price
+from framework.domain.operator_events import OrphanIgnored
 from framework.domain.tickets import Approved, Refused
 from framework.state.accounts_image import AccountsImage, Queues, Snapshot, decode_snapshot, encode_snapshot
 from framework.state.booking import Booking
@@ -90,9 +91,9 @@ class Accounts:
         """One strategy's exposure in an instrument."""
         return self.exposures.of_strategy(strategy, instrument)
 
-    def strangers(self, venue: str) -> tuple[OrderSnapshot, ...]:
-        """Orders open at the venue, as far as listed, that are not ours: orphans."""
-        return self.parking.strangers(venue)
+    def strangers(self, venue: str, *, ignored: bool = False) -> tuple[OrderSnapshot, ...]:
+        """Orders open at the venue, as far as listed, that are not ours: orphans; or those of them to be ignored."""
+        return self.parking.strangers(venue, ignored=ignored)
 
     def digest(self) -> str:
         """SHA-256 over the whole folded state, whatever the order in which it was built up.
@@ -151,6 +152,7 @@ class Accounts:
             TradingStateChanged: self._set_trading,
             StrategyQuarantined: self._set_trading,
             ShutdownRequested: self._set_trading,
+            OrphanIgnored: self._ignore,
         }
 
     def _define(self, event: InstrumentDefined, now_ns: int, draft: Draft) -> None:
@@ -184,6 +186,9 @@ class Accounts:
         self, event: TradingStateChanged | StrategyQuarantined | ShutdownRequested, now_ns: int, draft: Draft
     ) -> None:
         self.trading.apply(event)
+
+    def _ignore(self, event: OrphanIgnored, now_ns: int, draft: Draft) -> None:
+        self.parking.ignore(event)
 
     def _image(self) -> AccountsImage:
         return AccountsImage(

@@ -6,7 +6,7 @@ import msgspec
 
 from framework.domain.events import Fill, FillVoided
 
-FILLS_KEPT_MAX = 50_000
+FILLS_KEPT_MAX = 10_000
 """So many newest fills are remembered. An older one can't be told from a duplicate any more, so it is refused."""
 
 FillKey = tuple[str, str]

@@ -12,7 +12,7 @@ from framework.domain.orders import Order
 from framework.state.evidence import Evidence, exposed, status_of
 from framework.state.exposure import Exposures
 
-ENDED_KEPT_MAX = 100_000
+ENDED_KEPT_MAX = 10_000
 """So many ended orders are remembered, the newest."""
 
 _ROTATIONS_MAX = 8

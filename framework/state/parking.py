@@ -11,6 +11,7 @@ from bisect import insort
 import msgspec
 
 from framework.domain.events import Fill, OrderReport, OrderSnapshot
+from framework.domain.operator_events import OrphanIgnored
 
 PARKED_MAX = 10_000
 """Orders of which facts are kept aside; beyond that the oldest one is let go."""
@@ -20,12 +21,14 @@ VenueKey = tuple[str, str]
 
 
 class Parked(msgspec.Struct, array_like=True):
-    """What is known of one order that is not ours (yet). Of reports the newest of each kind is kept."""
+    """What is known of one order that is not ours (yet). Of reports the newest of each kind is kept. `ignored_for` is
+    the operator's reason not to hear of it, empty when there is none."""
 
     fills: list[Fill] = []
     reports: dict[str, OrderReport] = {}
     open_snapshot: OrderSnapshot | None = None
     ended_snapshot: OrderSnapshot | None = None
+    ignored_for: str = ""
 
     def facts(self) -> list[OrderReport | OrderSnapshot]:
         """Everything but the fills."""
@@ -58,16 +61,23 @@ class Parking:
         else:
             parked.ended_snapshot = snapshot
 
+    def ignore(self, event: OrphanIgnored) -> None:
+        """Leave an order out of the strangers from now on."""
+        self._own((event.venue, event.venue_order_id)).ignored_for = event.reason or "no reason given"
+
     def claim(self, venue: str, venue_order_id: str) -> Parked | None:
         """Take everything that was kept aside for an order which is known now."""
         return self._parked.pop((venue, venue_order_id), None)
 
-    def strangers(self, venue: str) -> tuple[OrderSnapshot, ...]:
-        """Orders open at the venue, as far as listed, that are not ours."""
+    def strangers(self, venue: str, *, ignored: bool = False) -> tuple[OrderSnapshot, ...]:
+        """Orders open at the venue, as far as listed, that are not ours; or, of those, the `ignored` ones."""
         return tuple(
             parked.open_snapshot
             for (at, _), parked in self._parked.items()
-            if at == venue and parked.open_snapshot is not None and parked.ended_snapshot is None
+            if at == venue
+            and parked.open_snapshot is not None
+            and parked.ended_snapshot is None
+            and bool(parked.ignored_for) is ignored
         )
 
     def image(self) -> list[tuple[VenueKey, Parked]]:

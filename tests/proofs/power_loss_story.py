@@ -1,41 +1,343 @@
-"""What happens to one state directory through several runs, and what was promised meanwhile.
+"""What happens to one state directory in several runs of a daemon, written down as promises on the way.
 
-Each run does what a daemon does: recover, take the epoch, record orders and their answers in groups, keep snapshots,
-close or lose its power. `Promises` is written down before and after each step, so that at any operation of the disk it
-says what a restart must find.
+A run recovers, takes the epoch, records orders and their answers in groups, keeps snapshots, and is closed or loses
+its power. Sizes, groups, writer and worker follow from the seed.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Coroutine, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from hashlib import sha256
+from typing import Any, TypeVar
 
 from framework.domain.errors import JournalError
-from framework.domain.events import AccountEvent, ReportKind, Scope, TradingState, TradingStateChanged
-from framework.domain.orders import Side
+from framework.domain.events import ReportKind, Scope, TradingState, TradingStateChanged
+from framework.domain.intents import Intent
 from framework.domain.refusals import RefusalCode
-from framework.domain.tickets import Approved, Refused
-from framework.runtime.background import InlineWorker, Job, Worker
+from framework.domain.tickets import Refused
+from framework.runtime.background import InlineWorker, Job
 from framework.runtime.disk_writer import Sink, Writer, failed
 from framework.runtime.inline_writer import InlineWriter
-from framework.runtime.single_writer import take_epoch
 from framework.state.accounts import Accounts
 from framework.state.journal import Journal, JournalSettings
-from framework.state.records import Checkpoint, EpochTaken, Record, SnapshotTaken, StrategySaved, encode_record
-from tests.proofs.power_loss_recovery import Found, fold_record, highest_epoch, read_back
+from framework.state.records import Body, Checkpoint, EpochTaken, Record, SnapshotTaken, StrategySaved, encode_record
+from tests.proofs.power_loss_promises import Promises, fold_record, restart
 from tests.support import state_records as facts
 from tests.support.crash_files import CrashFiles, Fate
 
-STATE = Path("/state")
-JOURNAL = STATE / "journal"
 T = TypeVar("T")
+GROUP_MAX = 6
 
 
-class BrokenPromise(Exception):
-    """A restart did not find what was promised; `kind` is lost, wrong or refused."""
+class GroupWriter:
+    """A `Writer` that commits as the writer thread does, one write and one sync for everything queued, but when it is
+    waited for: so that the same seed gives the same operations."""
 
-    def __init__(self, kind: str, what: str) -> None:
-        super().__init__(f"{kind}: {what}")
-        self.kind = kind
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._queue: list[bytes] = []
+        self._durable = sink.last_number
+        self._failure: JournalError | None = None
+
+    def append(self, payload: bytes, /) -> int:
+        """See `Writer`."""
+        if self._failure is not None:
+            raise JournalError(*self._failure.args)
+        self._queue.append(payload)
+        return self.appended_count
+
+    @property
+    def appended_count(self) -> int:
+        """See `Writer`."""
+        return self._durable + len(self._queue)
+
+    @property
+    def durable_count(self) -> int:
+        """See `Writer`."""
+        return self._durable
+
+    @property
+    def failure(self) -> JournalError | None:
+        """See `Writer`."""
+        return self._failure
+
+    async def wait_durable(self, number: int, /) -> None:
+        """See `Writer`."""
+        if number > self._durable:
+            self._commit()
+
+    def close(self) -> None:
+        """See `Writer`."""
+        self._commit()
+        self._sink.close(self._durable)
+
+    def _commit(self) -> None:
+        if self._failure is not None:
+            raise JournalError(*self._failure.args)
+        if not self._queue:
+            return
+        try:
+            self._sink.write(self._queue, self._durable)
+            self._sink.sync()
+        except OSError as e:
+            self._failure = failed(self._durable + 1, str(e))
+            raise self._failure from e
+        self._durable += len(self._queue)
+        self._queue.clear()
+
+
+class _PowerLoss(Exception):
+    """The machine stopped here."""
+
+
+class _Pause:
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+class LateWorker:
+    """A `Worker` that does its job in the middle of somebody else's work, some operations of the disk later."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._job: Job | None = None
+        self._operations_left = 0
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Always None."""
+        return None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job waits."""
+        return self._job is not None
+
+    def submit(self, job: Job, /) -> bool:
+        """Take a job."""
+        self._job, self._operations_left = job, self._rng.randrange(1, 12)
+        return True
+
+    async def run(self, job: Callable[[], T], /) -> T:
+        """See `Worker`."""
+        results: list[T] = []
+        errors: list[OSError] = []
+
+        def carry_out() -> None:
+            try:
+                results.append(job())
+            except OSError as e:
+                errors.append(e)
+
+        self.submit(carry_out)
+        await _Pause()
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    def before_operation(self) -> None:
+        """Time passes: do the job if it is due."""
+        self._operations_left -= 1
+        if self._operations_left <= 0:
+            self.close()
+
+    def close(self) -> None:
+        """Do the job that waits."""
+        job, self._job = self._job, None
+        if job is not None:
+            job()
+
+
+def order_life(rng: random.Random, prefix: str) -> Iterator[list[Body]]:
+    """Endless groups of facts as a kernel records them: what is in a group is waited for together."""
+    count = 0
+    while True:
+        names = [f"{prefix}-{count + n}" for n in range(rng.randrange(1, GROUP_MAX))]
+        count += len(names)
+        approved = [facts.new(name, price=rng.randrange(1, 99), size=10) for name in names]
+        yield [*approved]
+        yield [_sent(name) for name in names]
+        yield [facts.report(ReportKind.ACCEPTED, name, venue_order_id=f"v-{name}") for name in names]
+        yield [
+            facts.fill(f"f-{name}", name=name, venue_order_id=f"v-{name}", size=rng.randrange(1, 11), fee=rng.randrange(9))
+            for name in names
+            if rng.random() < 0.7
+        ] or [_refused(approved[0].intent)]
+        yield [facts.cancel(names[0]), _sent(names[0])]
+        yield [facts.report(ReportKind.CANCELLED, names[0]), StrategySaved("maker", rng.randbytes(rng.randrange(700)))]
+        if rng.random() < 0.3:
+            state = rng.choice(list(TradingState))
+            yield [TradingStateChanged(scope=Scope.STRATEGY, target="maker", state=state, reason="test", ts_recv=1)]
+
+
+def _sent(name: str) -> Body:
+    report = facts.report(ReportKind.SENT, name)
+    return type(report)(
+        venue=report.venue,
+        client_order_id=name,
+        kind=report.kind,
+        ts_recv=report.ts_recv,
+        detail=sha256(name.encode()).hexdigest(),
+    )
+
+
+def _refused(intent: Intent) -> Body:
+    return Refused(
+        intent=intent, code=RefusalCode.POSITION_MAX, detail="position=100 limit=90", check="max_position", ts_ns=5
+    )
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that waits for nothing outside."""
+    try:
+        work.send(None)
+    except StopIteration as e:
+        result: T = e.value
+        return result
+    raise AssertionError("the work waits for somebody else")
+
+
+class Story:
+    """One state directory. `watch` is called before every operation of the disk, when `files` is the disk and
+    `promises` is what it owes."""
+
+    def __init__(
+        self, files: CrashFiles, seed: int, *, watch: Callable[[Story], None], promises: Promises | None = None
+    ) -> None:
+        self.files = files
+        self.promises = promises or Promises()
+        self.snapshots_refused = 0
+        self._rng = random.Random(seed)
+        self._watch = watch
+        self._settings = JournalSettings(self._rng.randrange(600, 3_000), self._rng.randrange(1, 4))
+        self._start_writer: Callable[[Sink], Writer] = InlineWriter if seed % 4 == 0 else GroupWriter
+        self._worker = LateWorker(self._rng) if seed % 2 else InlineWorker()
+        self._journal: Journal | None = None
+        self._accounts = Accounts()
+        self._snapshot: Coroutine[Any, Any, SnapshotTaken] | None = None
+        self._groups: Iterator[list[Body]] = iter(())
+        self._operations_left = -1
+        files.watch = self._before_operation
+
+    def tell(self) -> None:
+        """Three runs: one is closed, one loses its power in the middle of a group, one goes on after that."""
+        self.start()
+        self.trade(groups=9)
+        self.close()
+        self.start()
+        self.trade_until_power_loss(groups=8)
+        self.start()
+        self.trade(groups=9)
+        self.close()
+
+    def start(self) -> None:
+        """Recover and take the epoch, as a start does."""
+        opened = restart(self.files, start_writer=self._start_writer, worker=self._worker, settings=self._settings)
+        self.promises.accept(opened.found)
+        self._journal, self._accounts = opened.journal, opened.accounts
+        epoch = self.promises.take_epoch(self.files, opened.found)
+        self._groups = order_life(self._rng, f"tg7f3a91-{epoch}")
+        self.commit([EpochTaken(epoch, "tg7f3a91", "c0ffee", "0.1.0", 7)])
+
+    def trade(self, *, groups: int) -> None:
+        """Record groups and wait for each, with two snapshots between."""
+        snapshots_at = {groups // 3, groups - 2}
+        for n in range(groups):
+            self.commit(next(self._groups))
+            if n in snapshots_at:
+                self.keep_snapshot()
+            self.finish_snapshot()
+
+    def append(self, bodies: list[Body]) -> None:
+        """Hand records to the journal."""
+        for body in bodies:
+            record = Record(len(self.promises.payloads), 1_000, 2_000, body)
+            fold_record(self._accounts, record)
+            self.promises.record(encode_record(record), self._accounts.digest())
+            self.journal.append(record)
+
+    def commit(self, bodies: list[Body]) -> None:
+        """Hand records to the journal and wait for them."""
+        self.append(bodies)
+        finish(self.journal.wait_durable(self.journal.appended_count))
+        self._acknowledge()
+
+    def keep_snapshot(self) -> None:
+        """Have a snapshot of the state written; `finish_snapshot` takes the result."""
+        self.finish_snapshot(at_once=True)
+        number = self.journal.appended_count
+        keep_from = self._rng.choice([None, self._rng.randrange(number + 1)])
+        work = self.journal.snapshot(self._accounts.to_snapshot(), at_number=number, keep_from=keep_from)
+        try:
+            work.send(None)
+        except StopIteration as e:
+            self._keep(e.value)
+        except OSError:
+            self.snapshots_refused += 1
+        else:
+            self._snapshot = work
+
+    def finish_snapshot(self, *, at_once: bool = False) -> None:
+        """Take the result of a snapshot if there is one, or have it done at once."""
+        if self._snapshot is None or not isinstance(self._worker, LateWorker):
+            return
+        if at_once:
+            self._worker.close()
+        if not self._worker.is_busy:
+            work, self._snapshot = self._snapshot, None
+            try:
+                taken = finish(work)
+            except OSError:
+                self.snapshots_refused += 1
+            else:
+                self._keep(taken)
+
+    def close(self) -> None:
+        """End a run in good order."""
+        self.finish_snapshot(at_once=True)
+        self.commit([Checkpoint(self._accounts.digest())])
+        self.journal.close()
+        self._acknowledge()
+
+    def trade_until_power_loss(self, *, groups: int) -> None:
+        """Trade, and lose the power at some operation; the disk is another one then."""
+        self._operations_left = self._rng.randrange(groups, 4 * groups)
+        try:
+            self.trade(groups=groups)
+        except _PowerLoss:
+            pass
+        self._operations_left = -1
+        self._snapshot = None
+        if isinstance(self._worker, LateWorker):
+            self._worker = LateWorker(self._rng)
+        self._journal = None
+        operations = self.files.operations
+        self.files = self.files.after_power_loss(self._rng.choice(list(Fate)), self._rng)
+        self.files.operations = operations
+        self.files.watch = self._before_operation
+
+    @property
+    def journal(self) -> Journal:
+        """The open journal."""
+        if self._journal is None:
+            raise AssertionError("start() first")
+        return self._journal
+
+    def _keep(self, taken: SnapshotTaken) -> None:
+        self.promises.snapshot = taken.number
+        self.commit([taken])
+
+    def _acknowledge(self) -> None:
+        if self._journal is not None:
+            self.promises.acknowledged = max(self.promises.acknowledged, self._journal.durable_count)
+
+    def _before_operation(self) -> None:
+        if isinstance(self._worker, LateWorker):
+            self._worker.before_operation()
+        self._acknowledge()
+        self._watch(self)
+        self._operations_left -= 1
+        if self._operations_left == 0:
+            raise _PowerLoss

@@ -62,6 +62,7 @@ def test_price_when_the_mid_lies_between_two_integers_then_nothing_is_rounded(
         book(is_fresh=False),
         book(5_100, 4_900),
         book(5_000, 5_000),
+        book(-100, 100),
         book(age=1_000_000_001),
         book(age=-1),
         QuotedBook(BINARY.id, [(4_900, 1)], []),

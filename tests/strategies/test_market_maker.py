@@ -242,6 +242,27 @@ def test_quotes_when_the_book_is_stale_old_one_sided_crossed_or_ours_alone_then_
     assert [i.client_order_id for i in desk.take_intents() if isinstance(i, CancelOrder)] == ["c1", "c2"]
 
 
+def test_pull_when_the_venue_refuses_it_then_it_is_repeated_after_the_interval_only() -> None:
+    maker, desk = started(interval_ms_min=250)
+    desk.books[BINARY.id].is_fresh = False
+    maker.on_timer("check")
+    assert len(desk.take_intents()) == 2
+    for order in desk.orders():
+        order.status, order.cancel_wanted = WORKING, False
+        maker.on_order(order)
+    assert desk.take_intents() == []
+    desk.pass_time(ms=250)
+    maker.on_timer("check")
+    assert len(desk.take_intents()) == 2
+
+
+def test_quote_when_it_is_larger_than_the_room_that_is_left_then_it_shrinks_at_the_same_price() -> None:
+    maker, desk = started(skew_ticks=0)
+    desk.positions[BINARY.id] = HeldPosition(Size(2_500))
+    maker.on_timer("check")
+    assert [(i.price, i.size) for i in desk.take_intents() if isinstance(i, AmendOrder)] == [(4_800, 500)]
+
+
 def test_quotes_when_a_book_ages_without_an_event_then_the_timer_pulls_them_and_is_set_again() -> None:
     maker, desk = started()
     desk.timers.clear()

@@ -48,6 +48,7 @@ class Node:
         self.durable = durable
         self.changes: list[Change] = []
         self.content = bytearray(durable)
+        self.errors = 0
 
     def change(self, change: Change) -> None:
         """Change what a reader sees."""
@@ -64,7 +65,9 @@ class Node:
         self.changes = [change for change in self.changes if change.is_doomed]
 
     def doom(self) -> None:
-        """A sync was refused: what was to be written now counts as clean, and is not."""
+        """A sync was refused: what was to be written now counts as clean, and is not. Whoever has the file open is
+        told once, at his next sync, as Linux does since 4.13."""
+        self.errors += 1
         self.changes = [change._replace(is_doomed=True) for change in self.changes]
 
     def survive(self, fate: Fate, rng: random.Random) -> bytes:
@@ -271,6 +274,7 @@ class CrashFile:
         self._files = files
         self._path = path
         self._node = node
+        self._errors_seen = node.errors
 
     def write(self, data: bytes, /) -> None:
         """See `FileHandle`."""
@@ -284,6 +288,8 @@ class CrashFile:
         """See `FileHandle`."""
         if self._files.step("sync", self._path):
             self._node.doom()
+        if self._node.errors != self._errors_seen:
+            self._errors_seen = self._node.errors
             raise self._files.error("sync")
         if self._files.syncs:
             self._node.sync()

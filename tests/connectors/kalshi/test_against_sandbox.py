@@ -13,7 +13,7 @@ import pytest
 
 from connectors.kalshi.plugin import Settings, create
 from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
-from framework.domain.errors import Fatal, OutcomeUnknown
+from framework.domain.errors import Fatal, OutcomeUnknown, Retryable
 from framework.domain.events import (
     BookDelta,
     BookSnapshot,
@@ -30,6 +30,7 @@ from framework.domain.events import (
     PositionReport,
     ReportKind,
     TradePrint,
+    VenueClock,
 )
 from framework.domain.instruments import Instrument, InstrumentStatus
 from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
@@ -253,6 +254,26 @@ async def test_answer_when_lost_after_the_order_was_accepted_then_the_look_up_fi
     found = await live.connector.gateway.find_order(unknown)
     assert found is not None
     assert found.is_open
+
+
+async def test_clock_when_the_venues_steps_by_an_hour_then_the_next_attempt_is_signed_with_its_time(live: Live) -> None:
+    await live.admin("POST", "faults", {"kind": "clock_skew", "skew_ms": 3_600_000, "duration_ms": 60_000})
+    with pytest.raises(Retryable, match="header_timestamp_expired"):
+        await live.place(live.bid(), "tg-skew")
+    (accepted,) = await live.place(live.bid(), "tg-skew")
+    assert isinstance(accepted, OrderReport)
+    assert accepted.kind is ReportKind.ACCEPTED
+    await live.until(VenueClock, lambda clock: clock.offset_ns > 3_590_000_000_000)
+
+
+async def test_frame_when_sent_twice_then_the_book_stays_fresh(live: Live) -> None:
+    await live.until(BookDelta)
+    seen = len(live.events)
+    await live.admin("POST", "faults", {"kind": "duplicate_frame", "count": 3})
+    for _ in range(20):
+        await live.until(BookDelta, after=len(live.events))
+    assert not any(isinstance(event, BookStale) for event in live.events[seen:])
+    assert (await live.admin("GET", "truth"))["faults_struck"]["duplicate_frame"] == 3
 
 
 async def test_book_when_a_frame_is_lost_then_it_is_stale_and_proved_again(live: Live) -> None:

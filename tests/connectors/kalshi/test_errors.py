@@ -54,7 +54,7 @@ def test_code_when_it_carries_an_id_then_it_is_compared_by_its_beginning() -> No
         (429, b"", Retryable),
         (401, EXPIRED, Retryable),
         (401, BAD_KEY, Fatal),
-        (409, PAUSED, Retryable),
+        (409, PAUSED, RefusedByVenue),
         (500, b"", OutcomeUnknown),
         (503, NESTED, OutcomeUnknown),
         (504, b"<html>", OutcomeUnknown),
@@ -67,6 +67,12 @@ def test_write_when_refused_then_only_the_venues_own_word_proves_that_nothing_ha
     status: int, body: bytes, kind: type[TidegateError]
 ) -> None:
     assert type(failure_of_write(parse_answer(status, body))) is kind
+
+
+def test_cancel_when_the_venue_pauses_then_it_is_tried_again_later() -> None:
+    failure = failure_of_write(parse_answer(409, PAUSED), is_cancel=True)
+    assert isinstance(failure, Retryable)
+    assert failure.after_ms >= 1_000
 
 
 def test_write_when_limited_then_it_says_so() -> None:

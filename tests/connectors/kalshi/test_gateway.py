@@ -145,7 +145,9 @@ def test_create_when_nothing_is_left_and_not_all_filled_then_it_has_ended(tmp_pa
     assert kinds(events) == [ReportKind.ACCEPTED, ReportKind.CANCELLED]
 
 
-@pytest.mark.parametrize(("answer", "code"), [(POST_ONLY, "invalid_order"), (BROKE, "insufficient_balance")])
+@pytest.mark.parametrize(
+    ("answer", "code"), [(POST_ONLY, "invalid_order"), (BROKE, "insufficient_balance"), (PAUSED, "trading_is_paused")]
+)
 def test_create_when_refused_then_it_is_rejected_with_the_venues_code(
     tmp_path: Path, answer: tuple[int, bytes], code: str
 ) -> None:
@@ -157,7 +159,6 @@ def test_create_when_refused_then_it_is_rejected_with_the_venues_code(
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (PAUSED, Retryable),
         (LIMITED, Retryable),
         (EXPIRED, Retryable),
         (NotSent("refused"), Retryable),
@@ -211,6 +212,11 @@ def test_cancel_when_not_found_then_it_is_refused_and_no_end_is_claimed(tmp_path
     (report,) = send(tmp_path, answering("DELETE", f"{ORDERS}/{ORDER_ID}", NOT_FOUND), CANCEL, order())
     assert isinstance(report, OrderReport)
     assert (report.kind, report.code) == (ReportKind.CANCEL_REFUSED, "not_found")
+
+
+def test_cancel_when_the_venue_pauses_then_it_may_be_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(Retryable, match="paused"):
+        send(tmp_path, answering("DELETE", f"{ORDERS}/{ORDER_ID}", PAUSED), CANCEL, order())
 
 
 def test_amend_when_done_then_price_and_total_are_the_new_ones(tmp_path: Path) -> None:
@@ -281,6 +287,15 @@ def test_look_up_when_by_client_id_then_only_the_markets_orders_since_then_are_r
     assert found is not None
     assert found.venue_order_id == "it"
     assert http.targets() == [f"/trade-api/v2/portfolio/orders?ticker={TICKER}&min_ts=1781159240&limit=1000"]
+
+
+def test_look_up_when_our_wall_clock_is_an_hour_ahead_then_the_venues_time_is_asked_for(tmp_path: Path) -> None:
+    http = answering("GET", "/portfolio/orders", page(listed("tg-1")))
+    http.on("GET", f"/portfolio/orders/{ORDER_ID}", NOT_FOUND)
+    http.headers["date"] = "Thu, 11 Jun 2026 05:29:20 GMT"
+    assert find(tmp_path, http, order()) is not None
+    min_ts = int(http.targets()[-1].partition("min_ts=")[2].partition("&")[0])
+    assert abs(min_ts - (1_781_159_240 - 3_600)) <= 2
 
 
 def test_look_up_when_the_venue_shows_no_such_order_then_there_is_none(tmp_path: Path) -> None:

@@ -209,6 +209,30 @@ def test_books_when_no_snapshot_comes_then_the_channel_is_subscribed_anew_and_th
         running.pass_time(5)
 
 
+def test_books_when_one_market_has_none_then_it_stays_stale_and_the_others_go_on() -> None:
+    rig = Rig(TICKER, OTHER)
+    rig.acknowledge_all()
+    rig.snapshot(TICKER)
+    rig.commands.clear()
+    rig.pass_time(5)
+    rig.pass_time(1)
+    command = next(one for one in rig.commands if one["cmd"] == "subscribe")
+    rig.receive({"type": "subscribed", "id": command["id"], "msg": {"channel": BOOK, "sid": SIDS[BOOK]}})
+    rig.seq[SIDS[BOOK]] = 0
+    rig.snapshot(TICKER)
+    rig.events.clear()
+    rig.commands.clear()
+    for _ in range(3):
+        rig.pass_time(5)
+        rig.receive({"type": "ok", "id": rig.commands[-1]["id"], "msg": []})
+        rig.receive({"type": "ok", "id": rig.commands[0]["id"], "msg": []})
+    rig.delta(TICKER)
+    rig.delta(OTHER)
+    assert [type(event) for event in rig.events if not isinstance(event, Heartbeat)] == [BookDelta]
+    asked = [one["params"]["market_tickers"] for one in rig.commands if one["cmd"] == "update_subscription"]
+    assert asked == [[OTHER]] * 3
+
+
 def test_channel_when_ended_by_the_venue_then_it_is_asked_for_again_politely(running: Rig) -> None:
     for code in (10, 25):
         running.numbered("error", BOOK, {"code": code, "msg": "ended"})

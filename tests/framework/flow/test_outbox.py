@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from framework.domain.intents import CancelOrder
 from framework.domain.limits import RequestKind
 from framework.flow.outbox import Outbox, Parcel
@@ -11,9 +13,7 @@ from tests.support.world import settle
 
 def parcel(name: str, kind: RequestKind) -> Parcel:
     approved = cancel(name) if kind is RequestKind.CANCEL else new(name)
-    return Parcel(
-        type(approved)(**{**{f: getattr(approved, f) for f in approved.__struct_fields__}, "request_kind": kind})
-    )
+    return Parcel(msgspec.structs.replace(approved, request_kind=kind))
 
 
 def test_outbox_when_several_wait_then_cancels_go_first_and_new_orders_last() -> None:

@@ -1,0 +1,178 @@
+"""Unix-domain sockets between a daemon and the people on its machine: one line asks, one line answers.
+
+The socket is made for its owner alone, and the kernel of the machine says who is at the other end: a peer of another
+user is answered with a refusal and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from framework.domain.errors import Fatal, TidegateError
+
+LINE_BYTES_MAX = 65_536
+"""Longest request, its line end included."""
+
+ANSWER_BYTES_MAX = 16 * 1024 * 1024
+CONNECTIONS_MAX = 16
+IDLE_S_MAX = 10.0
+"""A connection that asks nothing for so long is closed."""
+
+_PATH_BYTES_MAX = 100
+"""A socket's path has room for 104 to 108 bytes, depending on the system."""
+
+_PEER_UIDS_SHOWN = "this daemon's user and root"
+
+
+class NoServer(TidegateError):
+    """Nobody answers at the socket; the message names it."""
+
+
+class UnixServer:
+    """A socket that answers lines. Call order: `start`, `close`.
+
+    `answer` gets a line without its end and returns one; it must not raise. `refuse` makes the line that says why
+    nothing was done. `uids` are the users that may ask.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        answer: Callable[[bytes], Awaitable[bytes]],
+        *,
+        refuse: Callable[[str], bytes],
+        uids: frozenset[int],
+        idle_s_max: float = IDLE_S_MAX,
+    ) -> None:
+        self._path = path
+        self._answer = answer
+        self._refuse = refuse
+        self._uids = uids
+        self._idle_s_max = idle_s_max
+        self._server: asyncio.Server | None = None
+        self._conversations: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen, in the place of a socket that a dead daemon left. Raises `Fatal` when that can't be done; hold the
+        directory's lock."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._path.unlink(missing_ok=True)
+            with _address(self._path) as address:
+                _bind_for_owner(listener, address)
+            self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LINE_BYTES_MAX)
+        except OSError as e:
+            listener.close()
+            raise Fatal(f"operator socket: {self._path} can't be made ({e.strerror or e}); see to its directory") from e
+
+    async def close(self) -> None:
+        """Stop listening, end every conversation, take the socket away. Harmless when not started."""
+        if self._server is None:
+            return
+        self._server.close()
+        for conversation in self._conversations:
+            conversation.cancel()
+        await asyncio.gather(*self._conversations, return_exceptions=True)
+        self._path.unlink(missing_ok=True)
+        self._server = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversation = asyncio.current_task()
+        assert conversation is not None  # noqa: S101 - the server runs this as a task
+        self._conversations.add(conversation)
+        try:
+            await self._converse(reader, writer)
+        except (ConnectionError, TimeoutError, asyncio.CancelledError):
+            pass  # the peer went away, fell silent, or the daemon stops: in each case nobody is left to tell
+        finally:
+            self._conversations.discard(conversation)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        uid = _peer_uid(writer)
+        if uid not in self._uids:
+            await _say(writer, self._refuse(f"user {uid} may not give orders here; only {_PEER_UIDS_SHOWN} may"))
+            return
+        if len(self._conversations) > CONNECTIONS_MAX:
+            await _say(writer, self._refuse(f"{CONNECTIONS_MAX} connections are open already; try again"))
+            return
+        while True:
+            try:
+                async with asyncio.timeout(self._idle_s_max):
+                    line = await reader.readuntil(b"\n")
+            except asyncio.LimitOverrunError:
+                await _say(writer, self._refuse(f"the request is longer than {LINE_BYTES_MAX} bytes; ask for less"))
+                return
+            except asyncio.IncompleteReadError as e:
+                if e.partial:
+                    await _say(writer, self._refuse("the request has no line end; end it with a newline"))
+                return
+            await _say(writer, await self._answer(line[:-1]))
+
+
+def ask(path: Path, line: bytes, *, timeout_s: float) -> bytes:
+    """Send one line to a server and return its answer, waiting for it. For programs without an event loop.
+
+    Raises `NoServer` when nobody listens or answers within `timeout_s`.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(timeout_s)
+        try:
+            with _address(path) as address:
+                peer.connect(address)
+            peer.sendall(line + b"\n")
+            with peer.makefile("rb") as answers:
+                answer = answers.readline(ANSWER_BYTES_MAX)
+        except TimeoutError:
+            raise NoServer(f"{path}: no answer within {timeout_s:g} s; the daemon may be busy or stuck") from None
+        except OSError as e:
+            raise NoServer(f"{path}: {e.strerror or e}") from e
+    if not answer.endswith(b"\n"):
+        raise NoServer(f"{path}: the connection ended before the answer did; the daemon may have stopped")
+    return answer[:-1]
+
+
+async def _say(writer: asyncio.StreamWriter, line: bytes) -> None:
+    writer.write(line + b"\n")
+    await writer.drain()
+
+
+def _bind_for_owner(listener: socket.socket, address: str) -> None:
+    """The mask makes the socket private from its first moment: a mode set afterwards would leave a gap."""
+    mask = os.umask(0o177)
+    try:
+        listener.bind(address)
+    finally:
+        os.umask(mask)
+
+
+@contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """A name for the socket that fits: where the path is too long, one through its directory's descriptor."""
+    if len(os.fsencode(path)) <= _PATH_BYTES_MAX:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
+
+
+def _peer_uid(writer: asyncio.StreamWriter) -> int:
+    """The user at the other end, as the kernel saw it connect; -1 where it does not say."""
+    transport_socket = writer.get_extra_info("socket")
+    # The event loop's own stand-in for a socket can't be asked: a second descriptor of the same socket can.
+    with socket.socket(fileno=os.dup(transport_socket.fileno())) as peer:
+        if sys.platform == "darwin":
+            # LOCAL_PEERCRED of SOL_LOCAL: struct xucred begins with its version and the user.
+            return int(struct.unpack_from("=Ii", peer.getsockopt(0, 1, 76))[1])
+        credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])

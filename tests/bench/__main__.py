@@ -1,0 +1,17 @@
+"""Every figure, one JSON row each: `make bench`, or `python -m tests.bench hot_path records network`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from tests.bench import hot_path, network, records
+
+BENCHES = {"hot_path": hot_path.run, "records": records.run, "network": network.run}
+
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+for name in sys.argv[1:] or BENCHES:
+    BENCHES[name]()

@@ -1,0 +1,203 @@
+"""The way of a tick and of an order through the core, in this process, with everything on but the network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+
+from connectors.kalshi.decode_ws import DecodeCounts, FrameDecoder
+from framework.config_layers import load
+from framework.control.telemetry import Telemetry
+from framework.domain.events import (
+    BookDelta,
+    BookSnapshot,
+    ConnectorStatus,
+    InstrumentDefined,
+    LimitsDeclared,
+    OrderReport,
+    ReportKind,
+)
+from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
+from framework.domain.limits import Cost, Pool, RateLimits, RequestKind
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Side
+from framework.domain.ports import BookView
+from framework.domain.strategy import Strategy
+from framework.flow.desk import StrategyDesk
+from framework.flow.host import StrategyHost
+from framework.flow.kernel import Kernel
+from framework.flow.outbox import Outbox
+from framework.flow.parts import Budget, KernelParts
+from framework.flow.recovery import ClientOrderIds
+from framework.resolution import resolve
+from framework.runtime.background import InlineWorker
+from framework.runtime.clock import SystemClock
+from framework.runtime.disk_writer import DiskWriter, Durability
+from framework.runtime.files import RealFiles
+from framework.runtime.metrics import Metrics
+from framework.state.accounts import Accounts
+from framework.state.book import Book
+from framework.state.books import Books
+from framework.state.journal import Journal
+from framework.state.recorder import Recorder
+from framework.state.view import View
+from risk.budgets import VenueBudget
+from risk.gate import Gate
+from tests.bench.figures import compare
+
+MARKET = InstrumentId("kalshi:T")
+INSTRUMENT = Instrument(
+    id=MARKET,
+    venue="kalshi",
+    symbol="T",
+    kind=InstrumentKind.BINARY,
+    price_decimals=4,
+    size_decimals=2,
+    tick_bands=(TickBand(Price(0), Price(10_000), Price(100)),),
+)
+LIMITS = RateLimits(
+    pools=(Pool("write", 10**9, 10**9),),
+    costs=tuple(Cost(kind, "write", 1) for kind in RequestKind),
+)
+FRAME = (
+    b'{"type":"orderbook_delta","sid":1,"seq":2,"sending_ts_ms":1781159489958,"msg":{"market_ticker":"T","market_id":'
+    b'"f5ed38e2-0991-4c8f-817e-08c4fd9cbfdb","clock":4182061,"price_dollars":"0.4700","delta_fp":"-3.00","side":"yes",'
+    b'"ts":"2026-06-11T06:31:29.957081Z","ts_ms":1781159489957}}'
+)
+
+
+class Quoter(Strategy[None]):
+    """Places one bid at each change of the book while `is_on`."""
+
+    is_on = False
+
+    def on_book(self, book: BookView) -> None:
+        """Bid at the best bid."""
+        if self.is_on and book.bid is not None:
+            self.buy(MARKET, book.bid, Size(100), post_only=True)
+
+
+class Core:
+    """Kernel, state, the default configuration's checks, a real journal and metrics; nothing carries the outbox."""
+
+    def __init__(self, directory: Path, durability: Durability) -> None:
+        clock, metrics = SystemClock(), Metrics()
+        self.outbox = Outbox()
+        self._journal, _ = Journal.open(
+            RealFiles(),
+            directory / "journal",
+            start_writer=lambda sink: DiskWriter(sink, clock=clock, durability=durability),
+            worker=InlineWorker(),
+        )
+        accounts, books = Accounts(), Books()
+        budgets: dict[str, Budget] = {}
+        self.kernel = Kernel(
+            KernelParts(
+                clock=clock,
+                books=books,
+                accounts=accounts,
+                view=View(books=books, accounts=accounts, budgets=budgets),
+                gate=Gate(
+                    resolve(load((), environ={}, overrides=())).checks, next_client_order_id=ClientOrderIds("b", 1).next
+                ),
+                recorder=Recorder(self._journal),
+                watcher=Telemetry(metrics, accounts, books, clock),
+                budgets=budgets,
+                make_budget=lambda _, limits, now_ns: VenueBudget(limits, monotonic_ns=now_ns),
+                outboxes={"kalshi": self.outbox},
+                on_journal_failure=lambda e: None,
+            )
+        )
+        desk = StrategyDesk("quoter", (MARKET,), self.kernel, timers=None, log=lambda *_, **__: None)  # type: ignore[arg-type]
+        self.quoter = Quoter("quoter", None, desk)
+        host = StrategyHost("quoter", self.quoter, clock=clock, call_ns_max=10**9, on_fault=self.kernel.on_fault)
+        self.kernel.add_host(host, (MARKET,))
+        now_ns = clock.now_ns()
+        levels = tuple((Price(4_700 - 100 * n), Size(10_000)) for n in range(10))
+        asks = tuple((Price(4_900 + 100 * n), Size(10_000)) for n in range(10))
+        for event in (
+            InstrumentDefined(INSTRUMENT, now_ns),
+            LimitsDeclared("kalshi", LIMITS, now_ns),
+            ConnectorStatus("kalshi", True, "bench", now_ns),
+            BookSnapshot(MARKET, now_ns, now_ns, levels, asks),
+        ):
+            self.kernel.publish(event)
+        self.deltas: Iterator[BookDelta] = cycle(
+            BookDelta(MARKET, 0, 0, Side.BUY, Price(4_600), Size(change)) for change in (100, -100)
+        )
+
+    def tick(self) -> None:
+        """One delta that no strategy trades on."""
+        self.kernel.publish(next(self.deltas))
+
+    def order(self) -> None:
+        """One delta, the order that it causes, and the venue's rejection, so that the limits stay open."""
+        self.quoter.is_on = True
+        self.tick()
+        self.quoter.is_on = False
+        parcel = self.outbox.pop()
+        assert parcel is not None, "the gate refused: nothing was measured"
+        self.kernel.publish(
+            OrderReport(
+                venue="kalshi", client_order_id=parcel.approved.client_order_id, kind=ReportKind.REJECTED, ts_recv=1
+            )
+        )
+
+    def close(self) -> None:
+        """Flush and close the journal."""
+        self._journal.close()
+
+
+def run() -> None:
+    """Print the figures."""
+    decoder = FrameDecoder(DecodeCounts())
+    compare(
+        "decode a book delta",
+        lambda: decoder.decode(FRAME),
+        lambda: json.loads(FRAME),
+        calls=5_000,
+        against="json.loads",
+    )
+    book = Book(MARKET)
+    book.apply_snapshot(BookSnapshot(MARKET, 1, 1, ((Price(4_600), Size(500)),), ((Price(4_900), Size(500)),)), 1)
+    deltas = cycle(BookDelta(MARKET, 1, 1, Side.BUY, Price(4_600), Size(change)) for change in (100, -100))
+    levels: dict[int, int] = {4_600: 500}
+
+    def plain_update() -> None:
+        levels[4_600] = levels.get(4_600, 0) + 1
+
+    compare(
+        "update a book", lambda: book.apply_delta(next(deltas), 2), plain_update, calls=20_000, against="a dict update"
+    )
+    budget = VenueBudget(LIMITS, monotonic_ns=0)
+    budget.advance(10**12)
+    compare(
+        "ask the rate budget",
+        lambda: budget.wait_ns(RequestKind.NEW, "quoter"),
+        lambda: hashlib.sha256(b"x").digest(),
+        calls=20_000,
+        against="one SHA-256",
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        core = Core(Path(folder), Durability.PROCESS_CRASH)
+        try:
+            compare(
+                "tick through the kernel to a strategy",
+                core.tick,
+                lambda: json.loads(FRAME),
+                calls=5_000,
+                against="json.loads of the frame",
+            )
+            compare(
+                "tick to an approved, recorded, queued order, and its rejection",
+                core.order,
+                lambda: json.loads(FRAME),
+                calls=2_000,
+                against="json.loads of the frame",
+            )
+        finally:
+            core.close()

@@ -1,0 +1,302 @@
+"""A trading session with a toy venue, recorded like the daemon records, and its replay.
+
+`python -m tests.support.toy_session DIRECTORY` replays what is recorded there and prints the digests.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from framework.domain.events import (
+    BookDelta,
+    BookSnapshot,
+    BookStale,
+    ConnectorStatus,
+    Event,
+    Fill,
+    InstrumentDefined,
+    LimitsDeclared,
+    OrderReport,
+    ReportKind,
+    RequestOutcome,
+    RequestSettled,
+    StrategyStarted,
+    TimerFired,
+    TradePrint,
+)
+from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
+from framework.domain.limits import Cost, Pool, RateLimits, RequestKind
+from framework.domain.numbers import Money, Price, Size
+from framework.domain.orders import OrderStatus, Side
+from framework.domain.ports import BookView, Check, Clock
+from framework.domain.strategy import Strategy
+from framework.domain.tickets import Approved
+from framework.flow.desk import StrategyDesk
+from framework.flow.host import StrategyHost
+from framework.flow.kernel import Kernel
+from framework.flow.outbox import Outbox
+from framework.flow.parts import Budget, KernelParts, Recorder
+from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, open_records
+from framework.flow.replay import DecisionRecorder, Replayed, SteppedClock, read_session, replay_session
+from framework.runtime.clock import ManualClock
+from framework.runtime.disk_writer import Durability
+from framework.runtime.files import RealFiles
+from framework.state.accounts import Accounts
+from framework.state.books import Books
+from framework.state.tape import TapeSettings
+from framework.state.view import View
+from risk.budgets import VenueBudget
+from risk.gate import Gate
+from risk.max_open_orders import MaxOpenOrders
+from risk.max_position import MaxPosition
+from risk.rate_budget import RateBudget
+from strategies.market_maker import MarketMaker, MarketMakerSettings
+from tests.support.world import INSTRUMENT, MARKET, MS, START_NS, VENUE, HandTimers, Witness
+
+LIMITS = RateLimits(
+    pools=(Pool("write", 200, 100),),
+    costs=tuple(Cost(kind, "write", 10) for kind in (RequestKind.NEW, RequestKind.AMEND, RequestKind.REDUCE))
+    + (Cost(RequestKind.CANCEL, "write", 2),),
+)
+
+
+class Shaky(Strategy[None]):
+    """Raises at every seventh trade, blocks at the fortieth, and asks for things that make no sense."""
+
+    def __init__(self, name: str, settings: None, desk: StrategyDesk) -> None:
+        super().__init__(name, settings, desk)
+        self.trades = 0
+        self.block: Callable[[], object] = lambda: None
+
+    def on_trade(self, trade: TradePrint) -> None:
+        self.trades += 1
+        if self.trades == 40:
+            self.block()
+        if self.trades % 7 == 0:
+            raise ValueError(f"trade {self.trades}")
+        self.buy(trade.instrument, Price(trade.price), Size(1))
+
+    def on_book(self, book: BookView) -> None:
+        if self.trades >= 40:
+            self.buy(book.instrument, Price(1), Size(1))
+
+
+class Core(NamedTuple):
+    """A kernel with its surroundings; `start` lets a strategy in."""
+
+    kernel: Kernel
+    outbox: Outbox
+    timers: HandTimers
+    start: Callable[[str], None]
+    strategies: dict[str, Strategy[MarketMakerSettings] | Strategy[None]]
+
+
+def make_core(clock: Clock, accounts: Accounts, recorder: Recorder, ids: ClientOrderIds, *, decides: bool) -> Core:
+    """The same core for the session and for its replay."""
+    books, outbox, timers = Books(), Outbox(), HandTimers()
+    budgets: dict[str, Budget] = {}
+    checks: list[tuple[str, Check]] = [
+        ("MaxPosition", MaxPosition.model_validate({"max_position": "30", "max_strategy_position": "30"})),
+        ("MaxOpenOrders", MaxOpenOrders.model_validate({"max_total": 8})),
+        ("RateBudget", RateBudget()),
+    ]
+    kernel = Kernel(
+        KernelParts(
+            clock=clock,
+            books=books,
+            accounts=accounts,
+            view=View(books=books, accounts=accounts, budgets=budgets),
+            gate=Gate(checks, next_client_order_id=ids.next),
+            recorder=recorder,
+            watcher=Witness(),
+            budgets=budgets,
+            make_budget=lambda _, limits, at_ns: VenueBudget(limits, monotonic_ns=at_ns, shares={"mm": 1, "shaky": 1}),
+            outboxes={VENUE: outbox},
+            on_journal_failure=lambda _: None,
+            decides=decides,
+            strategy_faults_max=50,
+        )
+    )
+    strategies: dict[str, Strategy[MarketMakerSettings] | Strategy[None]] = {}
+
+    def start(name: str) -> None:
+        desk = StrategyDesk(name, (MARKET,), kernel, timers=timers, log=lambda *_, **__: None)
+        settings = {"size": "5", "position_max": "15", "interval_ms_min": 20}
+        strategy: Strategy[MarketMakerSettings] | Strategy[None] = (
+            MarketMaker(name, MarketMakerSettings.model_validate(settings), desk)
+            if name == "mm"
+            else Shaky(name, None, desk)
+        )
+        strategies[name] = strategy
+        host = StrategyHost(name, strategy, clock=clock, call_ns_max=100 * MS, on_fault=kernel.on_fault)
+        kernel.add_host(host, (MARKET,))
+
+    return Core(kernel, outbox, timers, start, strategies)
+
+
+class ToyVenue:
+    """Answers what leaves the outbox, and trades against it, as its seed says."""
+
+    def __init__(self, core: Core, accounts: Accounts, clock: ManualClock, rng: Random) -> None:
+        self._core = core
+        self._accounts = accounts
+        self._clock = clock
+        self._rng = rng
+        self._numbers = count(1)
+
+    def serve(self) -> None:
+        """Carry everything that waits."""
+        while (parcel := self._core.outbox.pop()) is not None:
+            approved = parcel.approved
+            self._clock.advance(self._rng.randrange(3 * MS))
+            outcome = self._carry(approved)
+            self._core.kernel.publish(
+                RequestSettled(VENUE, approved.intent.strategy, approved.request_kind, outcome, self._clock.now_ns())
+            )
+
+    def trade(self) -> None:
+        """Somebody takes one of our orders."""
+        resting = [one for one in self._accounts.orders.open() if one.status.is_at_venue]
+        if resting:
+            order = self._rng.choice(resting)
+            self._core.kernel.publish(
+                Fill(
+                    venue=VENUE,
+                    instrument=MARKET,
+                    fill_id=f"f{next(self._numbers)}",
+                    venue_order_id=order.venue_order_id,
+                    client_order_id="",
+                    side=order.side,
+                    price=order.price,
+                    size=Size(self._rng.randint(1, order.remaining)) if order.remaining else Size(1),
+                    fee=Money(1),
+                    is_maker=True,
+                    ts_venue=self._clock.now_ns(),
+                    ts_recv=self._clock.now_ns(),
+                )
+            )
+
+    def _carry(self, approved: Approved) -> RequestOutcome:
+        order = self._accounts.orders.get(approved.client_order_id)
+        assert order is not None
+        if order.status.is_final or (isinstance(approved.intent, NewOrder) and order.cancel_wanted):
+            kind = ReportKind.NOT_SENT if isinstance(approved.intent, NewOrder) else ReportKind.CANCEL_REFUSED
+            self._report(approved, kind, code="not_sent")
+            return RequestOutcome.UNSPENT
+        self._report(approved, ReportKind.SENT)
+        if self._rng.random() < 0.05 and order.status is OrderStatus.SENT:
+            self._report(approved, ReportKind.REJECTED, code="post_only")
+        elif isinstance(approved.intent, NewOrder):
+            self._report(approved, ReportKind.ACCEPTED)
+        elif isinstance(approved.intent, CancelOrder):
+            self._report(approved, ReportKind.CANCELLED)
+        else:
+            assert isinstance(approved.intent, AmendOrder)
+            terms = {"price": approved.intent.price, "size": approved.intent.size}
+            self._report(approved, ReportKind.AMENDED, **terms)
+        return RequestOutcome.SPENT
+
+    def _report(self, approved: Approved, kind: ReportKind, code: str = "", **terms: Price | Size) -> None:
+        self._core.kernel.publish(
+            OrderReport(
+                venue=VENUE,
+                client_order_id=approved.client_order_id,
+                kind=kind,
+                ts_recv=self._clock.now_ns(),
+                venue_order_id="" if kind is ReportKind.SENT else f"v-{approved.client_order_id}",
+                code=code,
+                price=Price(terms["price"]) if "price" in terms else None,
+                size=Size(terms["size"]) if "size" in terms else None,
+            )
+        )
+
+
+def record(directory: Path, *, seed: int = 7, rounds: int = 600) -> str:
+    """Trade `rounds` turns of the market with journal and tape under `directory`; the digest of the state."""
+    clock, rng = ManualClock(wall_ns=START_NS, monotonic_ns=MS), Random(seed)
+    records = open_records(
+        RealFiles(), _settings(directory), clock=clock, rng=Random(seed), observe_sync_ns=lambda _: None
+    )
+    try:
+        _trade(records, clock, rng, rounds)
+        return records.accounts.digest()
+    finally:
+        records.close()
+
+
+def replayed(directory: Path, *, epoch: int = 0) -> Replayed:
+    """Replay what is recorded under `directory` into a fresh kernel."""
+    session = read_session(RealFiles(), directory, epoch=epoch)
+    clock, recorder = SteppedClock(), DecisionRecorder()
+    core = make_core(clock, session.accounts, recorder, session.client_order_ids(), decides=False)
+    return replay_session(session, core.kernel, clock, recorder, start=core.start)
+
+
+def _settings(directory: Path) -> RecordSettings:
+    return RecordSettings(
+        directory=directory,
+        durability=Durability.PROCESS_CRASH,
+        tape=TapeSettings(),
+        version="test",
+        config_hash="test",
+    )
+
+
+def _trade(records: Records, clock: ManualClock, rng: Random, rounds: int) -> None:
+    ids = ClientOrderIds(records.instance, records.epoch)
+    core = make_core(clock, records.accounts, records.recorder, ids, decides=True)
+    core.kernel.resume(records.last_step)
+    venue = ToyVenue(core, records.accounts, clock, rng)
+    publish: Callable[[Event], None] = core.kernel.publish
+    now_ns = clock.now_ns()
+    publish(InstrumentDefined(INSTRUMENT, now_ns))
+    publish(LimitsDeclared(VENUE, LIMITS, now_ns))
+    publish(ConnectorStatus(VENUE, True, "subscribed", now_ns))
+    clock.advance(2_000 * MS)
+    for name in ("mm", "shaky"):
+        core.start(name)
+        publish(StrategyStarted(name, clock.now_ns()))
+    shaky = core.strategies["shaky"]
+    assert isinstance(shaky, Shaky)
+    shaky.block = lambda: clock.advance(150 * MS)
+    bid = 45
+    for _ in range(rounds):
+        clock.advance(rng.randrange(40 * MS))
+        bid = _market_event(publish, clock, rng, bid)
+        for (strategy, name), after_ms in list(core.timers.due.items()):
+            if rng.random() < 0.1:
+                del core.timers.due[strategy, name]
+                publish(TimerFired(strategy, name, clock.now_ns() + after_ms))
+        venue.serve()
+        if rng.random() < 0.2:
+            venue.trade()
+
+
+def _market_event(publish: Callable[[Event], None], clock: ManualClock, rng: Random, bid: int) -> int:
+    now_ns = clock.now_ns()
+    kind = rng.random()
+    if kind < 0.5:
+        bid = min(max(bid + rng.choice((-1, 0, 1)), 5), 90)
+        levels = tuple((Price(bid - n), Size(rng.randint(5, 50))) for n in range(3))
+        asks = tuple((Price(bid + 3 + n), Size(rng.randint(5, 50))) for n in range(3))
+        publish(BookSnapshot(MARKET, now_ns, now_ns, levels, asks))
+    elif kind < 0.75:
+        publish(BookDelta(MARKET, now_ns, now_ns, Side.BUY, Price(bid), Size(rng.choice((1, 2, 3)))))
+    elif kind < 0.97:
+        publish(TradePrint(MARKET, now_ns, now_ns, f"t{now_ns}", Price(bid), Size(2), Side.SELL))
+    elif kind < 0.99:
+        publish(BookStale(MARKET, now_ns, "gap"))
+    else:
+        publish(ConnectorStatus(VENUE, False, "reset", now_ns))
+        publish(ConnectorStatus(VENUE, True, "subscribed", now_ns))
+    return bid
+
+
+if __name__ == "__main__":
+    result = replayed(Path(sys.argv[1]))
+    print(result.fed, result.missing, result.is_same, result.digest, result.accounts_digest)
