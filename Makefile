@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test check lint types imports bench lock clean
+.PHONY: run test check lint types imports bench lock clean proofs
 
 run: $(VENV)/run.stamp
 	$(BIN)/tidegate run $(ARGS)
@@ -25,6 +25,12 @@ imports: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# Long proofs, each by itself; every one prints its figures as JSON and fails when a promise is broken.
+proof-%: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.proofs.$(subst -,_,$*) $(ARGS)
+
+proofs: proof-power-loss proof-sigkill proof-ambiguity proof-event-order proof-network proof-clock proof-session
 
 # Re-resolve both lock files; hashes in, addresses out.
 lock: $(VENV)/dev.stamp

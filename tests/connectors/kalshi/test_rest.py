@@ -104,7 +104,13 @@ def test_timestamp_when_refused_then_the_venues_date_is_used_for_the_next_try(tm
     http = ScriptedHttp()
     http.headers["date"] = "Thu, 11 Jun 2026 07:29:20 GMT"
     http.on("GET", PATH, (401, EXPIRED), (200, STATUS))
-    assert read_status(http, tmp_path)[0]
+
+    async def main(clock: LoopClock) -> None:
+        rest = rest_of(http, clock, tmp_path)
+        rest.time.sample_ms(START_NS // 1_000_000, sent_ns=0, received_ns=1)
+        await queries.exchange_status(rest)
+
+    run_jumping(main)
     stamps = [int(dict(request.headers)["KALSHI-ACCESS-TIMESTAMP"]) for request in http.requests]
     assert abs(stamps[0] - 1_781_159_360_000) < 2_000
     assert abs(stamps[1] - 1_781_162_960_000) < 2_000
