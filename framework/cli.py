@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from framework import cli_verbs
 from framework.domain.errors import ConfigurationError, TidegateError
 
 EXIT_FAILED = 1
@@ -28,6 +29,7 @@ COMMANDS = {
     "list": "framework.cli_list:list_plugins",
     "new-strategy": "framework.scaffold:new_strategy",
     "sandbox": "framework.cli_run:run_sandbox",
+    **cli_verbs.COMMANDS,
 }
 """Verb -> the function that does it: takes the parsed options, returns the exit code."""
 
@@ -76,6 +78,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(verbs)
     _add_config_verbs(verbs)
     _add_tools(verbs)
+    cli_verbs.add_record_verbs(verbs, _add_config_options)
+    cli_verbs.add_operator_verbs(verbs, _add_config_options)
     return parser
 
 

@@ -17,6 +17,7 @@ import uvloop
 from framework.config import Configuration
 from framework.control.exposition import render
 from framework.control.http import ControlServer
+from framework.control.oversight import Oversight
 from framework.control.picture import Picture
 from framework.control.status import LiveStatus
 from framework.control.telemetry import Telemetry
@@ -32,15 +33,17 @@ from framework.flow.host import StrategyHost
 from framework.flow.kernel import Kernel
 from framework.flow.outbox import Outbox
 from framework.flow.parts import Budget, KernelParts
-from framework.flow.reconcile import Difference, ReconcileParts, Reconciler
+from framework.flow.reconcile import ReconcileParts, Reconciler
 from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, doubts_left, open_records
 from framework.flow.timers import LoopTimers
 from framework.resolution import Resolved, ResolvedVenue
 from framework.runtime.clock import SystemClock
 from framework.runtime.disk_writer import Durability
+from framework.runtime.failpoints import reach
 from framework.runtime.files import RealFiles
 from framework.runtime.logging import configure_logging
 from framework.runtime.metrics import Metrics
+from framework.runtime.past_state import set_aside
 from framework.runtime.rng import system_rng
 from framework.runtime.sandbox_process import SandboxProcess
 from framework.runtime.secrets import SecretRegistry
@@ -52,7 +55,6 @@ from framework.state.view import View
 from risk.budgets import VenueBudget
 from risk.gate import Gate
 
-CHECKPOINT_NS = 60_000_000_000
 FLUSH_S = 0.1
 EXIT_ORDERS_LEFT = 3
 
@@ -76,6 +78,8 @@ async def _serve(resolved: Resolved, *, duration_s: float | None, live: bool, sh
     async with AsyncExitStack() as stack:
         state_lock = lock_state(config.state_dir)
         stack.callback(state_lock.close)
+        if all(venue.row.embedded_sandbox for venue in resolved.venues):
+            set_aside(config.state_dir)
         status = LiveStatus(lambda: picture.snapshot()) if show_status else None
         log_stream = stack.enter_context((config.state_dir / "log.jsonl").open("a")) if _owns_screen(status) else None
         configure_logging(config.log.level, config.log.format, clock=clock, secrets=secrets, stream=log_stream)
@@ -132,9 +136,18 @@ class Daemon:
         self._venues: dict[str, VenueParts] = {}
         self._sandboxes: list[SandboxProcess] = []
         self._has_started = False
+        self._is_closing = False
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
         self.kernel = self._make_kernel()
         self._timers = LoopTimers(self.kernel.publish, clock)
+        self._oversight = Oversight(
+            self.kernel,
+            metrics,
+            files=RealFiles(),
+            directory=resolved.config.state_dir,
+            strategies=[row.name for row in resolved.strategies],
+            wait_durable=records.recorder.wait_durable,
+        )
         self._control = ControlServer(
             resolved.config.http,
             render_metrics=lambda: render(metrics, version=version("tidegate")),
@@ -147,11 +160,7 @@ class Daemon:
         reasons = [] if self._has_started else ["starting: strategies have not begun"]
         view = self.kernel.parts.view
         reasons += [f"venue {name} is not connected" for name in self._outboxes if not view.is_connected(name)]
-        reasons += [
-            f"position of {difference.instrument} differs: venue {difference.venue_size}, own {difference.own_size}"
-            for parts in self._venues.values()
-            for difference in parts.reconciler.differences
-        ]
+        reasons += self._oversight.not_ready()
         reasons += [
             f"strategy {host.name} is quarantined" for host in self.kernel.hosts.values() if host.is_quarantined
         ]
@@ -164,6 +173,7 @@ class Daemon:
         for venue in self._resolved.venues:
             self._venues[venue.name] = self._make_venue(await self._make_connector(venue, live=live))
         port = await self._control.start()
+        await self._oversight.start()
         _log.info("listening", http=f"http://{self._resolved.config.http.host}:{port}", epoch=self._records.epoch)
         self.supervisor.install_signals()
         self.supervisor.on_stop("cancel orders", self._stop_trading, timeout_ms=self._shutdown_ms)
@@ -171,8 +181,10 @@ class Daemon:
 
     async def close(self) -> None:
         """Close every connection and sandbox. Records are closed by their owner afterwards."""
+        self._is_closing = True
         self._timers.close()
         await self._control.close()
+        await self._oversight.close()
         for parts in self._venues.values():
             await parts.connector.close()
         for sandbox in self._sandboxes:
@@ -200,15 +212,13 @@ class Daemon:
         await self._keep_records()
 
     async def _keep_records(self) -> None:
-        """Have tape and ledger written in bulk, and the state's digest now and then."""
-        checkpoint_ns = self._clock.monotonic_ns()
+        """Have tape and ledger written in bulk, and the state's digest and a snapshot now and then."""
         while True:
             await asyncio.sleep(FLUSH_S)
-            self._records.recorder.flush()
-            if self._clock.monotonic_ns() - checkpoint_ns >= CHECKPOINT_NS:
-                checkpoint_ns = self._clock.monotonic_ns()
-                self._records.last_step = self.kernel.step_number
-                self._records.checkpoint(self._clock.now_ns(), checkpoint_ns)
+            try:
+                await self._records.tend(self.kernel.step_number, self._clock)
+            except OSError as e:
+                _log.warning("the snapshot could not be written; the next start takes longer", reason=str(e))
 
     async def _until_it_works(self, venue: str, attempt: Callable[[], Awaitable[object]]) -> None:
         delay_s = 0.5
@@ -262,10 +272,13 @@ class Daemon:
 
     async def _stop_trading(self) -> None:
         """Stop entry, cancel everything that is ours, and prove it."""
+        reach("shutdown-before-cancel")
         self.kernel.publish(ShutdownRequested(self.supervisor.stop_reason, self._clock.now_ns()))
+        reach("shutdown-after-cancel")
         deadline_ns = self._clock.monotonic_ns() + self._shutdown_ms * 800_000
         while self._open_orders() and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # what is waited for is a fold of many answers: there is no one event
+        await self._hear_the_last_fills()
         for order in self._open_orders():
             _log.error("order may be left", order=order.client_order_id, status=order.status.value, venue=order.venue)
         left = len(self._open_orders())
@@ -274,6 +287,14 @@ class Daemon:
         _log.info("trading stopped", orders_left=left)
         self._records.last_step = self.kernel.step_number
         self._records.checkpoint(self._clock.now_ns(), self._clock.monotonic_ns())
+
+    async def _hear_the_last_fills(self) -> None:
+        """A cancel's answer does not say what traded before it, and the stream may be behind it."""
+        for name, parts in self._venues.items():
+            try:
+                await parts.reconciler.once()
+            except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
+                _log.warning("fills of the last moment come with the next start", venue=name, reason=str(e))
 
     def _open_orders(self) -> tuple[Order, ...]:
         return self._records.accounts.orders.open()
@@ -328,8 +349,15 @@ class Daemon:
         module, arguments = venue.sandbox_command(directory)
         sandbox = await SandboxProcess.start(module, arguments, directory / "sandbox.log")
         self._sandboxes.append(sandbox)
-        self.supervisor.spawn(f"{venue.name} sandbox", sandbox.wait())
+        self.supervisor.spawn(f"{venue.name} sandbox", self._watch(venue.name, sandbox))
         return sandbox
+
+    async def _watch(self, venue: str, sandbox: SandboxProcess) -> None:
+        """Stop the daemon when a sandbox ends by itself."""
+        code = await sandbox.wait()
+        if not self._is_closing:
+            raise Fatal(f"venues.{venue}: its sandbox ended with code {code}; see sandbox.log in its folder")
+        await asyncio.Event().wait()
 
     def _make_venue(self, connector: Connector) -> VenueParts:
         name, gateway = connector.venue, connector.gateway
@@ -356,21 +384,13 @@ class Daemon:
                 publish=self.kernel.publish,
                 clock=self._clock,
                 is_ending=self.kernel.is_ending,
-                on_pass=lambda differences: self._on_reconciled(name, differences),
-                on_trouble=lambda venue, reason: _log.warning("reconcile", venue=venue, reason=reason),
+                on_pass=lambda differences: self._oversight.on_pass(name, differences),
+                on_trouble=self._oversight.on_trouble,
+                grace_ms=self._resolved.config.kernel.reconcile_grace_ms,
             )
         )
+        self._oversight.watch(name, reconciler)
         return VenueParts(connector, dispatcher, reconciler)
-
-    def _on_reconciled(self, venue: str, differences: tuple[Difference, ...]) -> None:
-        for difference in differences:
-            _log.warning(
-                "position differs",
-                venue=venue,
-                instrument=difference.instrument,
-                venue_size=str(difference.venue_size),
-                own_size=str(difference.own_size),
-            )
 
     def _on_fatal(self, error: Fatal) -> None:
         self.supervisor.request_stop(str(error), exit_code=1)

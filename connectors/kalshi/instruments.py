@@ -52,11 +52,6 @@ class UnusableMarket(ValueError):
     """A market that can't be traded safely as an instrument. The message names the market and the field."""
 
 
-def status_of(text: str) -> InstrumentStatus | None:
-    """Our status of the venue's; None for a value that is not documented."""
-    return _STATUS.get(text)
-
-
 def series_of(event_ticker: str) -> str:
     """The series an event belongs to, from its ticker: markets do not name it."""
     return event_ticker.partition("-")[0]
@@ -121,11 +116,6 @@ def fees_of(series: Series | None, event: Event | None) -> FeeSchedule:
         taker_rate=_rate_text(_TAKER_RATE * factor),
         maker_rate=_rate_text(maker * factor),
     )
-
-
-def is_known_fee_type(kind: str) -> bool:
-    """Whether the fee formula of this type is published."""
-    return kind in _MAKER_RATES
 
 
 def settlement_value_of(market: Market) -> Price | None:

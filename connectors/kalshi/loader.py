@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from connectors.kalshi import queries
 from connectors.kalshi.errors import NOT_FOUND
-from connectors.kalshi.instruments import UnusableMarket, fees_of, is_known_fee_type, series_of
+from connectors.kalshi.instruments import UnusableMarket, fees_of, series_of
 from connectors.kalshi.limits import CostTable, documented_costs, rate_limits, tier_limits
 from connectors.kalshi.market_messages import Event as EventMessage
 from connectors.kalshi.market_messages import Market, Series
@@ -168,11 +168,6 @@ class MarketLoader:
             if not e.code.startswith(NOT_FOUND):
                 raise
             return None
-
-    def unpublished_fee_types(self) -> tuple[str, ...]:
-        """Fee types met whose formula is not published: fees are then only known from fills."""
-        met = {one.fee_type for one in self._series.values() if one is not None}
-        return tuple(sorted(kind for kind in met if not is_known_fee_type(kind)))
 
     def _is_exactly_wanted(self, ticker: str) -> bool:
         return ticker in self._settings.markets

@@ -68,6 +68,9 @@ class Reconcile(
     is_dry_run: bool = False
 
 
+SOCKET_NAME = "operator.sock"
+"""Where a daemon listens, in its state directory."""
+
 Request = SetTradingState | CancelOrders | AdoptOrphan | CancelOrphan | IgnoreOrphan | Reconcile
 """What can be asked."""
 

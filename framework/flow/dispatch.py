@@ -28,6 +28,7 @@ from framework.domain.ports import Clock
 from framework.domain.tickets import Approved, Signed
 from framework.domain.venue import Gateway
 from framework.flow.outbox import Outbox, Parcel
+from framework.runtime.failpoints import reach, reach_soon
 
 SLOTS_FOR_CANCELS = 2
 """Connections that only cancels may use, so that slow new orders never hold them up."""
@@ -53,6 +54,14 @@ UNKNOWN_AS: Mapping[type, ReportKind] = {
 """What an ambiguous answer means: a cancel is repeated once a look-up shows the order still open."""
 
 CANCELS = (CancelOrder, CancelAll)
+
+SENDING: Mapping[type, tuple[str, str]] = {
+    NewOrder: ("after-durable-before-write", "after-write-before-answer"),
+    AmendOrder: ("amend-before-send", "amend-after-send"),
+    CancelOrder: ("cancel-before-send", "cancel-after-send"),
+    CancelAll: ("cancel-before-send", "cancel-after-send"),
+}
+"""Fail points before and after a request is handed over."""
 
 
 class DispatchBudget(Protocol):
@@ -182,6 +191,7 @@ class Dispatcher:
         """Sign, record, wait until the record is durable, send. None: it will be tried again."""
         parts, approved = self._parts, parcel.approved
         started_ns = parts.clock.monotonic_ns()
+        reach("before-sign")
         try:
             signed = parts.gateway.sign(approved, parts.find(approved.client_order_id))
         except Retryable as e:
@@ -192,7 +202,9 @@ class Dispatcher:
             raise
         except Exception as e:  # noqa: BLE001 - whatever breaks in a signer: nothing leaves
             return self._give_back(approved, "sign_failed", f"{type(e).__name__}: {e}")
+        reach("after-sign")
         self._report(approved, ReportKind.SENT, "", signed.digest)
+        reach("after-sent-record")
         signed_ns = parts.clock.monotonic_ns()
         parts.observe("sign", signed_ns - started_ns)
         await self._wait_durable(approved)
@@ -212,6 +224,9 @@ class Dispatcher:
     async def _send(self, parcel: Parcel, signed: Signed) -> RequestOutcome | None:
         parts, approved = self._parts, parcel.approved
         sent_ns = parts.clock.monotonic_ns()
+        before, after = SENDING[type(approved.intent)]
+        reach(before)
+        reach_soon(after)
         try:
             events = await parts.gateway.send(signed)
         except Retryable as e:
@@ -223,8 +238,10 @@ class Dispatcher:
             self._report(approved, UNKNOWN_AS[type(approved.intent)], "outcome_unknown", detail)
             return RequestOutcome.SPENT
         parts.observe("venue", parts.clock.monotonic_ns() - sent_ns)
+        reach("after-answer-before-record")
         for event in events:
             parts.publish(event)
+        reach("after-answer-recorded")
         return RequestOutcome.SPENT
 
     async def _retry(self, parcel: Parcel, error: Retryable) -> RequestOutcome | None:

@@ -8,6 +8,7 @@ import heapq
 import msgspec
 
 from framework.domain.tickets import Approved
+from framework.runtime.failpoints import reach
 
 
 class Parcel(msgspec.Struct, gc=False):
@@ -33,6 +34,7 @@ class Outbox:
         self._pushed += 1
         heapq.heappush(self._heap, (parcel.approved.request_kind.priority, self._pushed, parcel))
         self._arrived.set()
+        reach("after-outbox-push")
 
     def pop(self) -> Parcel | None:
         """The most urgent parcel, or None."""

@@ -8,18 +8,36 @@ look-ups, each later than the venue's read lag, did not find it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import msgspec
 
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
-from framework.domain.events import Event, OrderReport, OrderSnapshot, ReportKind
+from framework.domain.events import (
+    Event,
+    OrderReport,
+    OrderSnapshot,
+    ReportKind,
+    Scope,
+    TradingState,
+    TradingStateChanged,
+)
 from framework.domain.instruments import InstrumentId
-from framework.domain.numbers import to_decimal
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.domain.venue import Gateway
+from framework.flow.differences import (
+    Difference,
+    DifferenceKind,
+    Moment,
+    ask,
+    fills_apart,
+    orders_apart,
+    positions_apart,
+)
+from framework.flow.strangers import Strangers
+from framework.runtime.failpoints import reach
 from framework.state.accounts import Accounts
 
 LOOKUP_FIRST_NS = 250_000_000
@@ -34,21 +52,6 @@ UNANSWERED = (OrderStatus.SENT, OrderStatus.CANCEL_REQUESTED, OrderStatus.AMEND_
 RESTING = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
 
 
-class Difference(msgspec.Struct, frozen=True):
-    """A position that the venue and we do not agree on: sizes as exact decimals, and since when (monotonic) the
-    one is off the other by so much."""
-
-    instrument: InstrumentId
-    venue_size: Decimal
-    own_size: Decimal
-    since_ns: int
-
-    @property
-    def gap(self) -> Decimal:
-        """How much more the venue has than we."""
-        return self.venue_size - self.own_size
-
-
 class Doubt(msgspec.Struct):
     """An order that needs evidence: when to look next, how long to wait after that, and what was not found."""
 
@@ -59,8 +62,8 @@ class Doubt(msgspec.Struct):
 
 class ReconcileParts(msgspec.Struct, frozen=True, kw_only=True):
     """What a reconciler needs. `interval_ms`: the schedule; `answer_ms_max`: later than
-    this an answer is not coming any more; `is_ending` tells whether an order is to end whatever happens; `on_pass` is
-    told the differences after each pass."""
+    this an answer is not coming any more; `grace_ms`: a position that differs for longer halts its instrument (C21);
+    `is_ending` tells whether an order is to end whatever happens; `on_pass` is told the differences after each pass."""
 
     venue: str
     gateway: Gateway
@@ -72,6 +75,7 @@ class ReconcileParts(msgspec.Struct, frozen=True, kw_only=True):
     on_trouble: Callable[[str, str], None]
     interval_ms: int = 15_000
     answer_ms_max: int = 10_000
+    grace_ms: int = 10_000
 
 
 class Reconciler:
@@ -81,16 +85,29 @@ class Reconciler:
         self._parts = parts
         self._doubts: dict[str, Doubt] = {}
         self._unlisted: set[str] = set()
-        self._differences: dict[InstrumentId, Difference] = {}
+        self._differences: dict[tuple[str, ...], Difference] = {}
+        self._halted_for: set[tuple[str, ...]] = set()
+        self._strangers = Strangers(parts.venue, parts.gateway, parts.accounts)
+        self._one_pass = asyncio.Lock()
         self._next_pass_ns = 0
         self._wake = asyncio.Event()
         self._fills_since_ns = 0
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """What does not agree, and has not for longer than a fill or a read may be under way."""
+        """What did not agree at the last pass; a position only when it has not for longer than a fill or a read may
+        be under way."""
         before_ns = self._parts.clock.monotonic_ns() - self._parts.gateway.read_lag_ms * 1_000_000
-        return tuple(one for one in self._differences.values() if one.since_ns < before_ns)
+        return tuple(
+            one
+            for one in self._differences.values()
+            if one.kind is not DifferenceKind.POSITION or one.since_ns < before_ns
+        )
+
+    @property
+    def drift(self) -> dict[InstrumentId, Decimal]:
+        """Venue's position minus ours in contracts, at the last pass, where it is not 0."""
+        return {one.instrument: one.gap for one in self._positions_apart()}
 
     @property
     def orphans(self) -> tuple[OrderSnapshot, ...]:
@@ -119,24 +136,52 @@ class Reconciler:
             except TimeoutError:
                 continue
 
+    async def dry_run(self) -> tuple[Difference, ...]:
+        """Ask the venue and compare, but publish nothing and change nothing. A position counts only when it differs
+        by the same after the read lag. Raises what the gateway raises."""
+        found = await self._ask()
+        if any(one.kind is DifferenceKind.POSITION for one in found):
+            before = {one.key for one in found}
+            await asyncio.sleep(self._parts.gateway.read_lag_ms / 1000)
+            found = [one for one in await self._ask() if one.kind is not DifferenceKind.POSITION or one.key in before]
+        return tuple(self._aged(found))
+
+    async def settled(self) -> tuple[Difference, ...]:
+        """A pass, and a second one after the read lag when a position differed that may only be under way."""
+        found = await self.once()
+        if len(self._differences) > len(found):
+            await asyncio.sleep(self._parts.gateway.read_lag_ms / 1000)
+            found = await self.once()
+        return found
+
     async def once(self) -> tuple[Difference, ...]:
         """One pass: open orders, the ends of those that are gone, fills, positions. Raises what the gateway raises."""
+        async with self._one_pass:
+            return await self._pass()
+
+    async def _pass(self) -> tuple[Difference, ...]:
         parts = self._parts
         self._next_pass_ns = parts.clock.monotonic_ns() + parts.interval_ms * 1_000_000
         started_ns = parts.clock.now_ns()
         listed = await parts.gateway.open_orders()
+        found = orders_apart(parts.venue, parts.accounts, listed, self._moment())
         for snapshot in listed:
             parts.publish(snapshot)
+        reach("reconcile-mid-pass")
         seen = {snapshot.venue_order_id for snapshot in listed}
         for order in parts.accounts.orders.open(venue=parts.venue):
             is_settled = started_ns - order.updated_ns > parts.gateway.read_lag_ms * 1_000_000
             if order.status.is_at_venue and is_settled and order.venue_order_id not in seen:
                 if await self._look_up(order) is None:
                     self._unlisted.add(order.client_order_id)
-        await self._fetch_fills()
-        await self._compare_positions()
-        if self._differences:
+        for news in await self._strangers.look_up(seen, self._moment()):
+            parts.publish(news)
+        found += await self._fetch_fills()
+        found += await self._compare_positions()
+        self._differences = {one.key: one for one in self._aged(found)}
+        if self._positions_apart():
             self._next_pass_ns = parts.clock.monotonic_ns() + RECHECK_NS
+        self._halt_overdue()
         parts.on_pass(self.differences)
         return self.differences
 
@@ -221,34 +266,63 @@ class Reconciler:
             )
         )
 
-    async def _fetch_fills(self) -> None:
-        asked_ns = self._parts.clock.now_ns()
-        for fill in await self._parts.gateway.fills(max(self._fills_since_ns - FILLS_OVERLAP_NS, 0)):
-            self._parts.publish(fill)
-        self._fills_since_ns = asked_ns
-
-    async def _compare_positions(self) -> None:
-        """Publish the venue's positions and remember where they differ from ours, and since when."""
+    async def _fetch_fills(self) -> list[Difference]:
+        """Publish the venue's fills; say which of them were not booked."""
         parts = self._parts
-        reports = {report.instrument: report for report in await parts.gateway.positions()}
-        for report in reports.values():
+        asked_ns = parts.clock.now_ns()
+        fills = await parts.gateway.fills(max(self._fills_since_ns - FILLS_OVERLAP_NS, 0))
+        missing = [fill for fill in fills if parts.accounts.fills.get(fill.venue, fill.fill_id) is None]
+        found = fills_apart(parts.venue, parts.accounts, missing, self._moment())
+        for fill in fills:
+            parts.publish(fill)
+        self._fills_since_ns = asked_ns
+        return found
+
+    async def _compare_positions(self) -> list[Difference]:
+        """Publish the venue's positions; say where they are not ours."""
+        parts = self._parts
+        reports = await parts.gateway.positions()
+        for report in reports:
             parts.publish(report)
-        now_ns = parts.clock.monotonic_ns()
-        differences: dict[InstrumentId, Difference] = {}
-        for instrument in parts.accounts.instruments.values():
-            if instrument.venue != parts.venue:
+        return positions_apart(parts.venue, parts.accounts, reports, self._moment(), grace_ms=parts.grace_ms)
+
+    async def _ask(self) -> list[Difference]:
+        parts = self._parts
+        return await ask(parts.venue, parts.gateway, parts.accounts, self._moment(), grace_ms=parts.grace_ms)
+
+    def _moment(self) -> Moment:
+        clock = self._parts.clock
+        return Moment(clock.now_ns(), clock.monotonic_ns(), self._parts.gateway.read_lag_ms * 1_000_000)
+
+    def _aged(self, found: Sequence[Difference]) -> list[Difference]:
+        """The differences found, with the age of those that the last pass found too."""
+        return [
+            msgspec.structs.replace(one, since_ns=self._differences[one.key].since_ns)
+            if one.key in self._differences
+            else one
+            for one in found
+        ]
+
+    def _positions_apart(self) -> list[Difference]:
+        return [one for one in self._differences.values() if one.kind is DifferenceKind.POSITION]
+
+    def _halt_overdue(self) -> None:
+        """Halt instruments whose position has differed for longer than the grace: once per difference, so that an
+        operator who knows better can resume."""
+        parts = self._parts
+        self._halted_for &= self._differences.keys()
+        for one in self._positions_apart():
+            is_overdue = parts.clock.monotonic_ns() - one.since_ns >= parts.grace_ms * 1_000_000
+            if not is_overdue or one.key in self._halted_for:
                 continue
-            own = parts.accounts.positions.account(instrument.id).size
-            theirs = reports[instrument.id].size if instrument.id in reports else 0
-            if own != theirs:
-                before = self._differences.get(instrument.id)
-                found = Difference(
-                    instrument=instrument.id,
-                    venue_size=to_decimal(theirs, instrument.size_decimals),
-                    own_size=to_decimal(own, instrument.size_decimals),
-                    since_ns=now_ns,
+            self._halted_for.add(one.key)
+            if not parts.accounts.trading.is_set(Scope.INSTRUMENT, one.instrument, TradingState.HALTED):
+                parts.publish(
+                    TradingStateChanged(
+                        scope=Scope.INSTRUMENT,
+                        target=one.instrument,
+                        state=TradingState.HALTED,
+                        reason=f"reconcile: venue {one.venue_word}, here {one.own_word}; {one.why}",
+                        ts_recv=parts.clock.now_ns(),
+                    )
                 )
-                if before is not None and before.gap == found.gap:
-                    found = msgspec.structs.replace(found, since_ns=before.since_ns)
-                differences[instrument.id] = found
-        self._differences = differences

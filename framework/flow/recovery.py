@@ -17,6 +17,7 @@ from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock, Rng
 from framework.runtime.background import BackgroundWorker
 from framework.runtime.disk_writer import Durability
+from framework.runtime.failpoints import reach
 from framework.runtime.files import FileSystem
 from framework.runtime.inline_writer import start_writer
 from framework.runtime.single_writer import take_epoch
@@ -36,6 +37,11 @@ RESTART_REPORTS = {
 }
 
 
+CHECKPOINT_NS = 60_000_000_000
+SNAPSHOT_RECORDS = 20_000
+"""So many records are followed by a snapshot: a start folds hardly more."""
+
+
 class RecordSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where and how a run is recorded. `version` and `config_hash` stand in the journal beside the epoch."""
 
@@ -49,14 +55,20 @@ class RecordSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Records:
     """The open records of this run: journal, tape, ledger, and the state that they fold to."""
 
-    def __init__(self, *, journal: Journal, recorder: Recorder, accounts: Accounts, opened: ExitStack) -> None:
+    def __init__(
+        self, *, journal: Journal, recorder: Recorder, ledger: Ledger, accounts: Accounts, opened: ExitStack
+    ) -> None:
         self.journal = journal
         self.recorder = recorder
+        self.ledger = ledger
         self.accounts = accounts
         self.epoch = 0
         self.instance = ""
         self.last_step = 0
+        self.snapshot_number = 0
+        self.checkpoint_ns = 0
         self.notes: tuple[str, ...] = ()
+        self._taken: EpochTaken | None = None
         self._opened = opened
 
     def fold(self, entry: Entry) -> tuple[Order, ...]:
@@ -80,6 +92,42 @@ class Records:
     def checkpoint(self, now_ns: int, monotonic_ns: int) -> None:
         """Record the digest of the state, so that a later fold can be compared with it."""
         self.recorder.journal(self.last_step, now_ns, monotonic_ns, Checkpoint(self.accounts.digest()))
+
+    def begin(self, taken: EpochTaken, monotonic_ns: int) -> None:
+        """Begin a run: its epoch is taken, and is written down first of all."""
+        self.epoch, self.instance = taken.epoch, taken.instance
+        self._taken = taken
+        self.checkpoint_ns = monotonic_ns
+        self.accounts.begin_epoch()
+        self.recorder.journal(self.last_step, taken.ts_ns, monotonic_ns, taken)
+
+    async def tend(self, step: int, clock: Clock) -> None:
+        """Call ten times a second after `begin`: has tape and ledger written in bulk, and keeps checkpoints and
+        snapshots. Raises what `checkpoint` and `keep_snapshot` raise."""
+        self.recorder.flush()
+        now_ns, monotonic_ns = clock.now_ns(), clock.monotonic_ns()
+        self.last_step = step
+        if monotonic_ns - self.checkpoint_ns >= CHECKPOINT_NS:
+            self.checkpoint_ns = monotonic_ns
+            self.checkpoint(now_ns, monotonic_ns)
+        is_due = self.journal.appended_count - self.snapshot_number >= SNAPSHOT_RECORDS
+        if is_due and not self.accounts.trading.is_shutting_down:
+            await self.keep_snapshot(now_ns, monotonic_ns)
+
+    async def keep_snapshot(self, now_ns: int, monotonic_ns: int) -> None:
+        """Keep the state as it is now, so that the next start folds only what comes after. Not while stopping.
+
+        The epoch is said again behind it: a start that reads no earlier record learns there who it is. Raises
+        `JournalError` when the journal has failed, `OSError` when the snapshot can't be written: trading goes on then.
+        """
+        if self._taken is None:
+            raise RuntimeError("keep_snapshot: call begin first")
+        number, state = self.journal.appended_count, self.accounts.to_snapshot()
+        self.snapshot_number = number
+        said = self.recorder.journal(self.last_step, now_ns, monotonic_ns, self._taken)
+        await self.journal.wait_durable(said)
+        kept = await self.journal.snapshot(state, at_number=number, keep_from=self.ledger.applied_number)
+        self.recorder.journal(self.last_step, now_ns, monotonic_ns, kept)
 
     def close(self) -> None:
         """Flush and close everything, whatever of it fails. Raises what failed, the journal's error first."""
@@ -109,6 +157,7 @@ def open_records(
         opened.callback(journal.close)
         ledger = Ledger.open(directory / "ledger.sqlite3", writing, last_number=recovered.last_number)
         opened.callback(ledger.close)
+        shown_number = ledger.applied_number
         ledger.catch_up(dump(files, directory / "journal", first=ledger.applied_number + 1))
         tape = Tape.open(files, directory / "tape", BackgroundWorker("tape"), settings.tape) if settings.tape else None
         if tape is not None:
@@ -116,21 +165,30 @@ def open_records(
         records = Records(
             journal=journal,
             recorder=Recorder(journal, tape, ledger),
+            ledger=ledger,
             accounts=Accounts.from_snapshot(recovered.snapshot.state) if recovered.snapshot else Accounts(),
             opened=opened.pop_all(),
         )
     try:
-        _recover(records, recovered, last_step=tape.last_step if tape else 0)
+        _recover(records, recovered, last_step=tape.last_step if tape else 0, shown_number=shown_number)
+        reach("recovery-after-fold")
         _begin(records, files, settings, clock=clock, rng=rng)
+        reach("recovery-after-epoch")
     except BaseException:
         records.close()
         raise
     return records
 
 
-def _recover(records: Records, recovered: Recovered, *, last_step: int) -> None:
-    """Fold the past, and show in the ledger what became of its orders."""
+def _recover(records: Records, recovered: Recovered, *, last_step: int, shown_number: int) -> None:
+    """Fold the past, and show in the ledger what became of its orders. Up to record `shown_number` it shows that."""
     changed: dict[str, Order] = {}
+    if recovered.snapshot is not None:
+        records.snapshot_number = recovered.snapshot.number
+        if shown_number <= recovered.snapshot.number:
+            changed.update(
+                (known.order.client_order_id, known.order) for known in records.accounts.orders.image().known
+            )
     for entry in recovered.entries():
         changed.update((order.client_order_id, order) for order in records.fold(entry))
     records.recorder.orders(tuple(changed.values()))
@@ -141,11 +199,10 @@ def _recover(records: Records, recovered: Recovered, *, last_step: int) -> None:
 
 def _begin(records: Records, files: FileSystem, settings: RecordSettings, *, clock: Clock, rng: Rng) -> None:
     """Take the next epoch, durably, and write it down."""
-    records.instance = records.instance or f"tg{rng.randbytes(3).hex()}"
-    records.epoch = take_epoch(files, settings.directory, at_least=records.epoch)
-    taken = EpochTaken(records.epoch, records.instance, settings.config_hash, settings.version, clock.now_ns())
-    records.accounts.begin_epoch()
-    records.recorder.journal(records.last_step, clock.now_ns(), clock.monotonic_ns(), taken)
+    instance = records.instance or f"tg{rng.randbytes(3).hex()}"
+    epoch = take_epoch(files, settings.directory, at_least=records.epoch)
+    taken = EpochTaken(epoch, instance, settings.config_hash, settings.version, clock.now_ns())
+    records.begin(taken, clock.monotonic_ns())
 
 
 def doubts_left(accounts: Accounts, now_ns: int) -> list[OrderReport]:

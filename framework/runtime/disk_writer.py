@@ -17,6 +17,7 @@ from typing import Protocol
 
 from framework.domain.errors import JournalError
 from framework.domain.ports import Clock
+from framework.runtime.failpoints import reach
 
 BATCH_MAX = 4096
 """Most payloads of one commit."""
@@ -204,10 +205,13 @@ class DiskWriter:
                 break
             item = queue.get()
         if batch:
+            reach("before-durable")
             self._sink.write(batch, self._durable)
+            reach("after-write-before-sync")
             if self._syncs:
                 self._sync()
             self._durable += len(batch)
+            reach("after-sync-before-acknowledge")
             self._notify()
         return item is not None
 

@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from framework.runtime.failpoints import reach
+
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
 
@@ -153,10 +155,10 @@ class RealFiles:
             os.close(descriptor)
 
 
-def write_atomically(files: FileSystem, path: Path, data: bytes) -> None:
+def write_atomically(files: FileSystem, path: Path, data: bytes, *, points: tuple[str, str] = ("", "")) -> None:
     """Put `data` in the place of `path`, durably: a crash leaves either the old file or the new one, whole.
 
-    Raises `OSError`.
+    `points`: the fail points before and after it has its name. Raises `OSError`.
     """
     draft = path.with_name(path.name + ".tmp")
     if files.exists(draft):
@@ -167,5 +169,7 @@ def write_atomically(files: FileSystem, path: Path, data: bytes) -> None:
         handle.sync()
     finally:
         handle.close()
+    reach(points[0])
     files.rename(draft, path)
+    reach(points[1])
     files.sync_directory(path.parent)

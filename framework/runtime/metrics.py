@@ -147,6 +147,9 @@ class Metrics:
         self.refusals = counter("tidegate_refusals_total", ("strategy", "code"), "Intents refused, by refusal code.")
         self.reconnects = counter("tidegate_reconnects_total", ("venue",), "Stream connections after the first.")
         self.rate_limited = counter("tidegate_rate_limited_total", ("venue",), "Answers of 429; should stay 0.")
+        self.reconciliations = counter(
+            "tidegate_reconciliations_total", ("venue", "result"), "Comparisons; result is agreed, differs or failed."
+        )
         self.strategy_faults = counter(
             "tidegate_strategy_faults_total",
             ("strategy", "kind"),
@@ -162,6 +165,7 @@ class Metrics:
         self.connector_up = gauge("tidegate_connector_up", ("venue",), "1 while the venue's streams are up, else 0.")
         self.budget_tokens = gauge("tidegate_budget_tokens", ("venue", "pool"), "Rate-limit tokens certainly left.")
         self.position = gauge("tidegate_position", book, "The account's net position in contracts, long > 0.")
+        self.drift = gauge("tidegate_drift", book, "Venue's position minus ours in contracts, when last compared.")
         self.pnl = gauge(
             "tidegate_pnl",
             ("venue", "strategy", "kind"),

@@ -26,13 +26,19 @@ class SandboxProcess:
 
     @classmethod
     async def start(cls, module: str, arguments: Sequence[str], log: Path) -> SandboxProcess:
-        """Run `python -m module arguments…` and wait for its ready line. Its own log goes to `log`.
+        """Run `python -m module arguments… --with-parent` and wait for its ready line. Its own log goes to `log`.
 
-        Raises `Fatal` when it ends or stays silent instead.
+        It gets a session of its own: Ctrl-C at the terminal stops the daemon, which still needs the venue to cancel
+        at, and the daemon stops the sandbox; `--with-parent` makes it end with a daemon that dies. Raises `Fatal`
+        when it ends or stays silent instead.
         """
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, *arguments, stdout=asyncio.subprocess.PIPE, stderr=errors
+                *(sys.executable, "-m", module, *arguments, "--with-parent"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
             )
         assert process.stdout is not None  # noqa: S101 - asked for with PIPE
         try:
@@ -44,6 +50,11 @@ class SandboxProcess:
                 process.kill()
             await process.wait()
             raise Fatal(f"{module}: the sandbox did not become ready; its log is {log}") from None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     async def wait(self) -> int:
         """Return its exit code when it ends."""

@@ -41,10 +41,16 @@ class StateLock:
 def lock_state(directory: Path) -> StateLock:
     """Take the state directory, creating it for the owner alone.
 
-    Raises `StateInUse` when a live process holds it, `OSError` when it can't be created.
+    Raises `StateInUse` when a live process holds it, `Fatal` when it can't be created or written to.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise Fatal(
+            f"state_dir: {directory} can't be used ({e.strerror}); "
+            "give a folder that this user may write: --state-dir DIR"
+        ) from e
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -62,7 +68,7 @@ def take_epoch(files: FileSystem, directory: Path, *, at_least: int = 0) -> Epoc
     """The next epoch, durable before it is returned: one more than the file's and than `at_least`, the highest that
     the journal knows. Hold the lock. Raises `Fatal` for a damaged file and `OSError`."""
     epoch = Epoch(max(read_epoch(files, directory), at_least) + 1)
-    write_atomically(files, directory / _EPOCH, _encode(epoch))
+    write_atomically(files, directory / _EPOCH, _encode(epoch), points=("epoch-before-rename", "epoch-after-rename"))
     return epoch
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from framework.domain.orders import Order
 from framework.runtime.background import Worker
+from framework.runtime.failpoints import reach
 from framework.state.ledger_rows import LedgerRows, OrderRow, order_row
 from framework.state.ledger_schema import LedgerError, connect
 from framework.state.records import Entry
@@ -148,7 +149,9 @@ def _transaction(connection: sqlite3.Connection, number: int) -> Iterator[None]:
     try:
         yield
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('applied', ?)", (str(number),))
+        reach("before-ledger-commit")
         connection.execute("COMMIT")
+        reach("after-ledger-commit")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -76,6 +76,23 @@ class RefusalLine(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
+class OrphanLine(msgspec.Struct, frozen=True, gc=False):
+    """An open order at a venue that is not ours, as listed last. `ignored_for` is the operator's reason not to be told
+    of it, empty when there is none; `record` is the journal record that it was first seen in."""
+
+    venue: str
+    venue_order_id: str
+    client_order_id: str
+    instrument: str
+    side: str
+    price: str
+    size: str
+    filled: str
+    ignored_for: str
+    seen_ns: int
+    record: int
+
+
 class StrategyLine(msgspec.Struct, frozen=True, gc=False):
     """What a strategy saved last, and why it is quarantined (empty = it is not)."""
 
@@ -145,6 +162,13 @@ class LedgerReader:
         where = "(? = '' OR strategy = ?) AND (? = '' OR code = ?)"
         query = f"SELECT * FROM refusals WHERE {where} ORDER BY record DESC LIMIT ?"  # noqa: S608
         return _lines(RefusalLine, self._rows(query, (strategy, strategy, code, code, limit)))
+
+    def orphans(self, *, ignored: bool = False, limit: int = 100) -> list[OrphanLine]:
+        """The newest open orders that are not ours, newest first; with `ignored` also those that are to be ignored."""
+        columns = "venue, venue_order_id, client_order_id, instrument, side, price, size, filled, ignored_for, seen_ns"
+        where = "is_open AND (? OR ignored_for = '')"
+        query = f"SELECT {columns}, record FROM orphans WHERE {where} ORDER BY record DESC LIMIT ?"  # noqa: S608
+        return _lines(OrphanLine, self._rows(query, (ignored, limit)))
 
     def strategies(self) -> list[StrategyLine]:
         """Every strategy that saved something or is quarantined."""

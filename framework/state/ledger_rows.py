@@ -11,13 +11,16 @@ from framework.domain.events import (
     FillVoided,
     InstrumentDefined,
     InstrumentSettled,
+    OrderSnapshot,
     StrategyQuarantined,
 )
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import NewOrder
 from framework.domain.numbers import format_scaled, parse_scaled
+from framework.domain.operator_events import OrphanIgnored
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.tickets import Approved, Refused
+from framework.state import ledger_orphans
 from framework.state.ledger_schema import UNPLACED
 from framework.state.records import Entry, StrategySaved
 
@@ -121,6 +124,10 @@ class LedgerRows:
                 self._settle(settled, number)
             case FillVoided() as voided:
                 self._void(voided, number)
+            case OrderSnapshot() as snapshot:
+                self._show_orphan(snapshot, number)
+            case OrphanIgnored() as ignored:
+                ledger_orphans.ignore(self._db, ignored)
             case StrategySaved(strategy, state):
                 self._db.execute(_STRATEGY, (strategy, state, "", number))
             case StrategyQuarantined(strategy, reason):
@@ -133,6 +140,8 @@ class LedgerRows:
         scale = self._scales.get(row.instrument, UNKNOWN_SCALE)
         amounts = (text(row.price, scale.price), text(row.size, scale.size), text(row.filled, scale.size))
         self._db.execute(_ORDER, (*row[:6], *amounts, *row[9:], number))
+        if row.venue_order_id:
+            ledger_orphans.forget(self._db, row.venue, row.venue_order_id)
         if row.venue_order_id and row.strategy:
             key = (row.client_order_id, row.strategy, row.venue_order_id, row.venue)
             if self._db.execute(_CLAIM, key).rowcount:
@@ -140,7 +149,7 @@ class LedgerRows:
 
     def rewind(self, last: int) -> None:
         """Forget everything that came after record `last`: the journal lost it and numbers anew from there."""
-        for table in ("orders", "fills", "voids", "refusals", "strategies"):
+        for table in ("orders", "fills", "voids", "refusals", "strategies", "orphans"):
             self._db.execute(f"DELETE FROM {table} WHERE record > ?", (last,))  # noqa: S608
         self._db.execute(
             "UPDATE fills SET is_voided = EXISTS "
@@ -185,6 +194,12 @@ class LedgerRows:
         )
         if self._db.execute(_FILL, row).rowcount == 1 and not is_voided:
             self._move(fill.instrument, strategy, fill.side.sign, size, fee)
+
+    def _show_orphan(self, snapshot: OrderSnapshot, number: int) -> None:
+        if not ledger_orphans.is_ours(self._db, snapshot):
+            price, size = self._scales.get(snapshot.instrument, UNKNOWN_SCALE)
+            amounts = (text(snapshot.price, price), text(snapshot.size, size), text(snapshot.filled, size))
+            ledger_orphans.show(self._db, snapshot, amounts, number)
 
     def _owner(self, fill: Fill) -> tuple[str, str]:
         """Client order id and strategy of a fill, as far as the orders known by now say; '' where they don't."""
@@ -248,7 +263,8 @@ class LedgerRows:
     def _place(self, instrument: str, scale: Scale) -> None:
         """Put amounts that came before the instrument's definition on their scale."""
         columns = {"price": scale.price, "size": scale.size, "fee": scale.money, "filled": scale.size}
-        for table, names in (("fills", ("price", "size", "fee")), ("orders", ("price", "size", "filled"))):
+        order = ("price", "size", "filled")
+        for table, names in (("fills", ("price", "size", "fee")), ("orders", order), ("orphans", order)):
             for name in names:
                 found = self._db.execute(
                     f"SELECT DISTINCT {name} FROM {table} WHERE instrument = ? AND {name} LIKE ?",  # noqa: S608

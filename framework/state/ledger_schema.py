@@ -11,11 +11,18 @@ from pathlib import Path
 
 from framework.domain.errors import TidegateError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 UNPLACED = "scaled:"
 """How the text of an amount begins whose decimals are not known."""
 
-_TABLES = """
+_ORPHANS = """
+CREATE TABLE orphans (
+    venue TEXT NOT NULL, venue_order_id TEXT NOT NULL, client_order_id TEXT NOT NULL, instrument TEXT NOT NULL,
+    side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, filled TEXT NOT NULL, is_open INTEGER NOT NULL,
+    ignored_for TEXT NOT NULL, seen_ns INTEGER NOT NULL, record INTEGER NOT NULL,
+    PRIMARY KEY (venue, venue_order_id)) WITHOUT ROWID;
+"""
+_TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE instruments (
     instrument TEXT PRIMARY KEY, venue TEXT NOT NULL, price_decimals INTEGER NOT NULL, size_decimals INTEGER NOT NULL,
@@ -46,7 +53,9 @@ CREATE TABLE refusals (
     code TEXT NOT NULL, check_name TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE TABLE strategies (
     strategy TEXT PRIMARY KEY, state BLOB NOT NULL, quarantined TEXT NOT NULL, record INTEGER NOT NULL) WITHOUT ROWID;
-"""
+{_ORPHANS}"""
+_UPGRADES = {1: _ORPHANS}
+"""Schema -> what makes the next one of it, where nothing that is there changes."""
 
 
 class LedgerError(TidegateError):
@@ -74,11 +83,23 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """Open the ledger for reading, while a daemon writes it or not. Raises `LedgerError` when there is none."""
+    """Open the ledger for reading, while a daemon writes it or not. Raises `LedgerError` when there is none, or one of
+    another version."""
     if not path.exists():
         raise LedgerError(f"ledger: there is no {path}; start the daemon once or run `tidegate journal rebuild-ledger`")
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     connection.row_factory = sqlite3.Row
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error as e:
+        connection.close()
+        raise LedgerError(f"ledger: {path}: {e}; run `tidegate journal rebuild-ledger`") from e
+    if version != SCHEMA_VERSION:
+        connection.close()
+        raise LedgerError(
+            f"ledger: {path} has schema {version}, this program reads {SCHEMA_VERSION}; start the daemon once "
+            "with this program, or run `tidegate journal rebuild-ledger`"
+        )
     return connection
 
 
@@ -86,6 +107,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    elif version in _UPGRADES:
+        connection.executescript(f"BEGIN; {_UPGRADES[version]} PRAGMA user_version = {version + 1}; COMMIT;")
     elif version != SCHEMA_VERSION:
         raise LedgerError(
             f"ledger: {path} has schema {version}, this program writes {SCHEMA_VERSION}; "

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from framework.domain.events import MarketEvent
+from framework.domain.events import Fill, MarketEvent
 from framework.domain.orders import Order
+from framework.domain.tickets import Approved
+from framework.runtime.failpoints import reach
 from framework.state.journal import Journal
 from framework.state.ledger import Ledger
 from framework.state.records import Body, Entry, Record
@@ -22,8 +24,14 @@ class Recorder:
 
     def journal(self, step: int, now_ns: int, monotonic_ns: int, body: Body, /) -> int:
         """Record a fact of a step; returns its number. Raises `JournalError` once the journal has failed."""
+        if type(body) is Fill:
+            reach("on-fill-before-record")
         record = Record(step, now_ns, monotonic_ns, body)
         number = self._journal.append(record)
+        if type(body) is Fill:
+            reach("after-fill-recorded")
+        elif type(body) is Approved:
+            reach("after-approve")
         if self._ledger is not None:
             self._ledger.apply(Entry(number, record))
         return number

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from framework.runtime.failpoints import reach
 from framework.runtime.files import FileHandle, FileSystem
 from framework.state.segments import HEADER_SIZE, Header, encode_frame, encode_header
 
@@ -93,6 +94,7 @@ class SegmentSink:
             self._handle.sync()
             self._handle.close()
         self._handle = self._files.open_append(self._directory / segment_name(self._number + 1))
+        reach("segment-rotation")
         self._handle.write(encode_header(Header(self._number + 1, self._chain)))
         self._handle.sync()
         self._files.sync_directory(self._directory)

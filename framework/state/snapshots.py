@@ -47,7 +47,8 @@ def write_snapshot(files: FileSystem, directory: Path, snapshot: Snapshot) -> st
     """Make a snapshot durable and return its digest. Raises `OSError`; the older snapshots are untouched then."""
     digest = _digest(snapshot)
     header = _HEADER.pack(_MAGIC, FORMAT_VERSION, 0, 0, snapshot.number, len(snapshot.state), digest)
-    write_atomically(files, directory / snapshot_name(snapshot.number), header + snapshot.state)
+    path, points = directory / snapshot_name(snapshot.number), ("snapshot-before-rename", "snapshot-after-rename")
+    write_atomically(files, path, header + snapshot.state, points=points)
     return digest.hex()
 
 

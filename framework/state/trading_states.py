@@ -61,6 +61,11 @@ class TradingStates:
         found = [self._states[scope].state for scope in scopes if scope in self._states]
         return max(found, key=lambda state: state.strictness, default=TradingState.ACTIVE)
 
+    def is_set(self, scope: Scope, target: str, state: TradingState) -> bool:
+        """Whether exactly this state is set for exactly this scope."""
+        row = self._states.get((scope, target))
+        return row is not None and row.state is state
+
     def is_quarantined(self, strategy: str) -> bool:
         """Whether the strategy failed too often and was not set ACTIVE since."""
         return strategy in self._quarantined

@@ -37,6 +37,7 @@ from framework.domain.ports import BookView, Check, Clock
 from framework.domain.strategy import Strategy
 from framework.domain.tickets import Approved
 from framework.flow.desk import StrategyDesk
+from framework.flow.dispatch import NOT_SENT_AS
 from framework.flow.host import StrategyHost
 from framework.flow.kernel import Kernel
 from framework.flow.outbox import Outbox
@@ -60,8 +61,7 @@ from tests.support.world import INSTRUMENT, MARKET, MS, START_NS, VENUE, HandTim
 
 LIMITS = RateLimits(
     pools=(Pool("write", 200, 100),),
-    costs=tuple(Cost(kind, "write", 10) for kind in (RequestKind.NEW, RequestKind.AMEND, RequestKind.REDUCE))
-    + (Cost(RequestKind.CANCEL, "write", 2),),
+    costs=tuple(Cost(kind, "write", 2 if kind is RequestKind.CANCEL else 10) for kind in RequestKind),
 )
 
 
@@ -185,8 +185,7 @@ class ToyVenue:
         order = self._accounts.orders.get(approved.client_order_id)
         assert order is not None
         if order.status.is_final or (isinstance(approved.intent, NewOrder) and order.cancel_wanted):
-            kind = ReportKind.NOT_SENT if isinstance(approved.intent, NewOrder) else ReportKind.CANCEL_REFUSED
-            self._report(approved, kind, code="not_sent")
+            self._report(approved, NOT_SENT_AS[type(approved.intent)], code="not_sent")
             return RequestOutcome.UNSPENT
         self._report(approved, ReportKind.SENT)
         if self._rng.random() < 0.05 and order.status is OrderStatus.SENT:

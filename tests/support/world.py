@@ -30,12 +30,13 @@ from framework.domain.ports import BookView, Check
 from framework.domain.strategy import OrderHandle, Strategy
 from framework.domain.tickets import Refused, Verdict
 from framework.flow.desk import StrategyDesk
+from framework.flow.differences import Difference
 from framework.flow.dispatch import Dispatcher, DispatchParts
 from framework.flow.host import StrategyHost
 from framework.flow.kernel import Kernel
 from framework.flow.outbox import Outbox
 from framework.flow.parts import Budget, KernelParts
-from framework.flow.reconcile import Difference, ReconcileParts, Reconciler
+from framework.flow.reconcile import ReconcileParts, Reconciler
 from framework.flow.recovery import ClientOrderIds
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import ManualClock

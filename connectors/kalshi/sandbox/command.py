@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from connectors.kalshi.sandbox.buckets import TIERS
 from connectors.kalshi.sandbox.server import KalshiSandbox, SandboxOptions
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+PARENT_CHECK_S = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write markets with the members that the venue has dropped, for clients that still require them",
     )
+    parser.add_argument(
+        "--with-parent", action="store_true", help="end when the process that started it ends, however that ends"
+    )
 
 
 def options_from(arguments: argparse.Namespace) -> SandboxOptions:
@@ -53,10 +58,13 @@ def options_from(arguments: argparse.Namespace) -> SandboxOptions:
     )
 
 
-def run(options: SandboxOptions) -> int:
-    """Serve until SIGTERM or SIGINT; the process's exit status. 2 when the options or the port cannot be used."""
+def run(options: SandboxOptions, *, with_parent: bool = False) -> int:
+    """Serve until SIGTERM or SIGINT; the process's exit status. 2 when the options or the port cannot be used.
+
+    With `with_parent` it also ends when the process that started it is gone.
+    """
     try:
-        asyncio.run(_serve(options))
+        asyncio.run(_serve(options, parent=os.getppid() if with_parent else None))
     except (ValueError, OSError) as error:
         print(f"sandbox kalshi: {error}", file=sys.stderr)
         return 2
@@ -67,10 +75,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse and run; the exit status."""
     parser = argparse.ArgumentParser(prog="tidegate sandbox kalshi", description=__doc__)
     add_arguments(parser)
-    return run(options_from(parser.parse_args(arguments)))
+    parsed = parser.parse_args(arguments)
+    return run(options_from(parsed), with_parent=parsed.with_parent)
 
 
-async def _serve(options: SandboxOptions) -> None:
+async def _parent_gone(parent: int | None) -> None:
+    """Return when this process has been left to another parent; never without one to watch."""
+    while parent is None or os.getppid() == parent:  # noqa: ASYNC110 - the system tells nobody of it
+        await asyncio.sleep(PARENT_CHECK_S)
+
+
+async def _serve(options: SandboxOptions, *, parent: int | None) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
@@ -79,7 +94,7 @@ async def _serve(options: SandboxOptions) -> None:
     info = await sandbox.start()
     try:
         print(info.as_json(), flush=True)
-        waits = [asyncio.create_task(stopped.wait()), asyncio.create_task(sandbox.failed())]
+        waits = [asyncio.create_task(wait) for wait in (stopped.wait(), sandbox.failed(), _parent_gone(parent))]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()

@@ -25,6 +25,8 @@ CONTRACT = {
     "tidegate_journal_sync_seconds": (),
     "tidegate_build_info": ("version", "python"),
     "tidegate_strategy_faults_total": ("strategy", "kind"),
+    "tidegate_drift": ("venue", "instrument"),
+    "tidegate_reconciliations_total": ("venue", "result"),
 }
 
 

@@ -1,0 +1,176 @@
+"""`tidegate journal verify|dump|cut|rebuild-ledger`: looking at the truth, and the ways out when it is damaged."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from framework.cli_ledger import LEDGER_NAME, state_directory
+from framework.cli_tables import print_json, print_lines, time_text
+from framework.config_messages import suggestion
+from framework.domain.errors import ConfigurationError, JournalError
+from framework.runtime.files import RealFiles
+from framework.runtime.single_writer import lock_state
+from framework.state.audit import cut_after, dump, verify
+from framework.state.ledger_rebuild import rebuild_ledger
+from framework.state.records import Entry
+
+EXIT_DAMAGED = 1
+JOURNAL_NAME = "journal"
+
+
+def journal(options: argparse.Namespace) -> int:
+    """Run one of the journal's verbs."""
+    action = ACTIONS.get(options.action)
+    if action is None:
+        raise ConfigurationError(
+            f'journal: there is no action "{options.action}"; {suggestion(options.action, ACTIONS)}'
+        )
+    directory = state_directory(options)
+    if not (directory / JOURNAL_NAME).is_dir():
+        raise JournalError(
+            f"journal: there is no {directory / JOURNAL_NAME}; name the daemon's state directory: --state-dir DIR"
+        )
+    try:
+        return action(options, directory)
+    except OSError as e:
+        raise JournalError(f"journal: {directory} can't be read or written ({e}); check the disk and rights") from e
+
+
+def _verify(options: argparse.Namespace, directory: Path) -> int:
+    """Check every byte. 0: sound, 1: damaged."""
+    report = verify(RealFiles(), directory / JOURNAL_NAME)
+    if options.json:
+        print_json([{"is_sound": report.is_sound, "last_number": report.last_number, "lines": report.lines()}])
+    else:
+        print_lines(report.lines())
+    if report.is_sound:
+        return 0
+    if not options.json:
+        print_lines(_ways_out(directory, min((one.number for one in report.damages), default=0)))
+    return EXIT_DAMAGED
+
+
+def _ways_out(directory: Path, damaged: int) -> Iterator[str]:
+    """What a person can do about damage, the least harm first."""
+    yield ""
+    yield "What to do, with the daemon stopped:"
+    yield f"  1. Keep a copy: cp -a {directory} {directory}.damaged"
+    yield "  2. Restore the damaged files from a backup, if there is one, and verify again."
+    if damaged > 1:
+        yield f"  3. Or give up record {damaged} and all after it: tidegate journal cut --after {damaged - 1}"
+    else:
+        yield "  3. A damaged snapshot is not used, and its file may be removed while the segments begin with record 1."
+    yield "  4. Then: tidegate journal rebuild-ledger; tidegate reconcile --dry-run; and only then start the daemon,"
+    yield "     which asks the venue for every order and fill, and halts what still differs."
+
+
+def _dump(options: argparse.Namespace, directory: Path) -> int:
+    """Print every record from the first one asked for."""
+    for entry in dump(RealFiles(), directory / JOURNAL_NAME, first=options.first):
+        if options.json:
+            print_json([described(entry)])
+        else:
+            print_lines([_line(entry)])
+    return 0
+
+
+def described(entry: Entry) -> dict[str, Any]:
+    """A record with the names of its fields."""
+    record = entry.record
+    fields = plain(record.body)
+    return {"number": entry.number, "step": record.step, "now_ns": record.now_ns, "kind": _kind(record.body), **fields}
+
+
+def plain(value: Any) -> Any:
+    """A value in words that JSON has, structs with the names of their fields."""
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(field) for name, field in msgspec.structs.asdict(value).items()}
+    if isinstance(value, Enum):
+        return value.name.lower()
+    if isinstance(value, (tuple, list)):
+        return [plain(one) for one in value]
+    return value
+
+
+def _line(entry: Entry) -> str:
+    record = entry.record
+    fields = plain(record.body)
+    words = " ".join(f"{name}={_word(value)}" for name, value in fields.items() if value not in ("", None))
+    return f"{entry.number}  {time_text(record.now_ns)}  step {record.step}  {_kind(record.body)}  {words}"
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + " ".join(f"{name}={_word(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    text = str(value)
+    return repr(text) if " " in text and isinstance(value, str) else text
+
+
+def _kind(body: object) -> str:
+    return type(body).__name__
+
+
+def _cut(options: argparse.Namespace, directory: Path) -> int:
+    """Give up every record after the one named, once a person has said yes."""
+    if options.after is None:
+        raise ConfigurationError("journal cut: name the last record to keep, as in --after 120; `verify` says which")
+    with _stopped(directory):
+        given_up = sum(1 for _ in dump(RealFiles(), directory / JOURNAL_NAME, first=options.after + 1))
+        question = (
+            f"give up every record after {options.after} in {directory / JOURNAL_NAME} ({given_up} of them readable)"
+        )
+        if not options.yes and not _is_confirmed(question):
+            print_lines(["nothing was changed"])
+            return EXIT_DAMAGED
+        kept = cut_after(RealFiles(), directory / JOURNAL_NAME, options.after)
+    print_lines(
+        [
+            f"the journal ends with record {options.after}; kept aside: {', '.join(path.name for path in kept)}",
+            "next: tidegate journal rebuild-ledger, then tidegate reconcile --dry-run",
+        ]
+    )
+    return 0
+
+
+def _is_confirmed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"journal cut: this would {question}; say --yes if that is wanted")
+    sys.stdout.write(f"This will {question}. Type yes: ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip() == "yes"
+
+
+def _rebuild_ledger(_options: argparse.Namespace, directory: Path) -> int:
+    """Make the ledger anew from the journal."""
+    with _stopped(directory):
+        last = rebuild_ledger(RealFiles(), directory / JOURNAL_NAME, directory / LEDGER_NAME)
+    print_lines([f"{directory / LEDGER_NAME} shows records up to {last}"])
+    return 0
+
+
+@contextmanager
+def _stopped(directory: Path) -> Iterator[None]:
+    """Hold the state directory, so that no daemon writes meanwhile. Raises `StateInUse` while one runs."""
+    lock = lock_state(directory)
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+ACTIONS: dict[str, Callable[[argparse.Namespace, Path], int]] = {
+    "verify": _verify,
+    "dump": _dump,
+    "cut": _cut,
+    "rebuild-ledger": _rebuild_ledger,
+}

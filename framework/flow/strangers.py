@@ -1,0 +1,62 @@
+"""Orders at the venue that are not ours: when one is no longer listed, its end is looked up as well.
+
+Nobody tells of an order that a person cancelled by hand while the stream was down; without this it would be shown as
+an orphan for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+
+from framework.domain.events import OrderSnapshot
+from framework.domain.orders import Order
+from framework.domain.venue import Gateway
+from framework.flow.differences import Moment
+from framework.state.accounts import Accounts
+
+LOOKUPS_PER_PASS_MAX = 20
+LOOKUPS_MIN = 2
+"""So many look-ups in different passes must not find an order before it counts as gone."""
+
+
+class Strangers:
+    """The orphans of one venue account, ignored ones included."""
+
+    def __init__(self, venue: str, gateway: Gateway, accounts: Accounts) -> None:
+        self._venue = venue
+        self._gateway = gateway
+        self._accounts = accounts
+        self._not_found: dict[str, int] = {}
+
+    async def look_up(self, listed: Collection[str], moment: Moment) -> list[OrderSnapshot]:
+        """What became of orphans that are not among the venue order ids `listed`. Raises what the gateway raises."""
+        known = [*self._accounts.strangers(self._venue), *self._accounts.strangers(self._venue, ignored=True)]
+        gone = [one for one in known if one.venue_order_id not in listed and moment.is_settled(one.ts_recv)]
+        self._not_found = {one.venue_order_id: self._not_found.get(one.venue_order_id, 0) for one in gone}
+        news = []
+        for one in gone[:LOOKUPS_PER_PASS_MAX]:
+            found = await self._gateway.find_order(_order_of(one))
+            if found is None:
+                self._not_found[one.venue_order_id] += 1
+                if self._not_found[one.venue_order_id] < LOOKUPS_MIN:
+                    continue
+                found = msgspec.structs.replace(one, is_open=False, ts_recv=moment.now_ns, reason="not_listed")
+            news.append(found)
+        return news
+
+
+def _order_of(snapshot: OrderSnapshot) -> Order:
+    """The listing in the form in which a gateway looks orders up."""
+    return Order(
+        client_order_id=snapshot.client_order_id,
+        venue=snapshot.venue,
+        strategy="",
+        instrument=snapshot.instrument,
+        side=snapshot.side,
+        price=snapshot.price,
+        size=snapshot.size,
+        venue_order_id=snapshot.venue_order_id,
+        created_ns=snapshot.created_ns,
+    )

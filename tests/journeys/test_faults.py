@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.journeys.conftest import Configure
+from tests.support.daemon import Daemon, Sandbox, running, wait_until
+from tests.support.records import journal_is_sound, positions, promised_at
+
+STRIKES: list[dict[str, Any]] = [
+    {"kind": "drop_connection"},
+    {"kind": "sequence_gap"},
+    {"kind": "duplicate_frame"},
+    {"kind": "delay", "delay_ms": 600},
+    {"kind": "error_after_accept", "match": {"method": "POST"}},
+    {"kind": "lost_response", "match": {"method": "POST"}},
+    {"kind": "lost_request", "match": {"method": "POST"}},
+    {"kind": "rate_limit_storm"},
+    {"kind": "silent_stream", "duration_ms": 1_100},
+]
+"""Faults that strike one answer, one frame or one stream."""
+
+STATES: list[dict[str, Any]] = [
+    {"kind": "clock_skew", "skew_ms": 8_000, "duration_ms": 600},
+    {"kind": "pause", "duration_ms": 400},
+    {"kind": "read_lag", "lag_ms": 300, "duration_ms": 600},
+]
+"""Faults that are states of the venue for a while."""
+
+QUICK = {"silence_ms_max": 1_000, "request_timeout_ms": 400, "snapshot_timeout_ms": 400, "ack_timeout_ms": 400}
+"""Waits short enough for a test."""
+
+
+def test_daemon_when_every_fault_strikes_once_then_it_recovers_by_itself_and_agrees_with_the_venue(
+    tmp_path: Path, sandbox: Sandbox, configure: Configure
+) -> None:
+    arguments = configure(read_lag_ms=200, connects_per_minute_max=60, **QUICK)
+    with running(arguments, tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        for fault in STRIKES:
+            sandbox.fault(**fault)
+            wait_until(lambda kind=fault["kind"]: sandbox.truth()["faults_struck"].get(kind), f"{fault['kind']}")
+            recovered(daemon, sandbox, fault)
+        for fault in STATES:
+            sandbox.fault(**fault)
+            recovered(daemon, sandbox, fault)
+        market = wait_until(lambda: next(iter(sandbox.positions()), ""), "position")
+        sandbox.fault(kind="settle", value="yes", match={"market": market})
+        wait_until(lambda: sandbox.truth()["markets"][market]["status"] == "finalized", "settlement")
+        recovered(daemon, sandbox, {"kind": "settle"})
+        code, seconds = daemon.terminate()
+
+    assert (code, seconds < 5) == (0, True), daemon.tail
+    assert not daemon.logged("alarm")
+    assert not daemon.logged("task ended")
+    truth = sandbox.truth()
+    names = [order["client_order_id"] for order in truth["orders"]]
+    assert len(names) == len(set(names))
+    assert set(names) <= set(promised_at(tmp_path / "state"))
+    assert truth["problems"] == []
+    assert sandbox.open_orders() == []
+    assert positions(tmp_path / "state") == sandbox.positions()
+    assert journal_is_sound(tmp_path / "state")
+
+
+def recovered(daemon: Daemon, sandbox: Sandbox, fault: dict[str, Any]) -> None:
+    """The fault is over, the daemon is ready, and it places orders again."""
+    time.sleep(fault.get("duration_ms", 0) / 1_000)
+    sandbox.heal()
+    placed = len(sandbox.truth()["orders"])
+    wait_until(lambda: not daemon.not_ready(), f"readiness after {fault['kind']}; {daemon.tail}")
+    wait_until(lambda: len(sandbox.truth()["orders"]) > placed, f"order after {fault['kind']}; {daemon.tail}")

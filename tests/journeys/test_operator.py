@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from framework.domain.operator_events import CancelRequested, OrphanIgnored
+from framework.runtime.files import RealFiles
+from framework.state.audit import dump
+from tests.connectors.kalshi.sandbox.signed_client import PREFIX, signed_headers
+from tests.journeys.conftest import Configure
+from tests.support.daemon import ROOT, Sandbox, running, wait_until
+
+
+def tidegate(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """One command of the operator."""
+    return subprocess.run(
+        [sys.executable, "-m", "framework", *words, "--state-dir", str(state)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def done(state: Path, *words: str) -> str:
+    """What a command that must succeed printed."""
+    answer = tidegate(state, *words)
+    assert answer.returncode == 0, (words, answer.stdout, answer.stderr)
+    return answer.stdout
+
+
+def rows(state: Path, *words: str) -> list[dict[str, Any]]:
+    """What a listing printed as JSON lines."""
+    return [json.loads(line) for line in done(state, *words, "--json").splitlines()]
+
+
+def place_by_hand(sandbox: Sandbox, price: str) -> str:
+    """An order that a person places at the venue, beside the daemon; its id there."""
+    ready = sandbox.ready
+    ticker = next(iter(sandbox.truth()["decimals"]))
+    body = {
+        "ticker": ticker,
+        "client_order_id": f"by-hand-{price}",
+        "side": "bid",
+        "count": "1.00",
+        "price": price,
+        "time_in_force": "good_till_canceled",
+        "self_trade_prevention_type": "taker_at_cross",
+    }
+    path = "/portfolio/events/orders"
+    headers = signed_headers(ready["ed25519_private_key_path"], ready["ed25519_key_id"], "POST", PREFIX + path)
+    request = urllib.request.Request(
+        ready["rest_url"] + path, json.dumps(body).encode(), {**headers, "Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return str(json.load(answer)["order_id"])
+
+
+def status(sandbox: Sandbox, venue_order_id: str) -> str:
+    """What became of an order, by the venue."""
+    found = [one for one in sandbox.truth()["orders"] if one["order_id"] == venue_order_id]
+    return str(found[0]["status"])
+
+
+def test_orphans_when_placed_by_hand_then_one_is_adopted_one_cancelled_and_one_ignored(
+    tmp_path: Path, sandbox: Sandbox, configure: Configure
+) -> None:
+    state = tmp_path / "state"
+    with running(configure(read_lag_ms=200), tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        adopted, cancelled, ignored = (place_by_hand(sandbox, price) for price in ("0.0100", "0.0200", "0.0300"))
+        wait_until(lambda: len(rows(state, "orphans")) == 3, "three orphans")
+        assert ignored in done(state, "orphans")
+        report = tidegate(state, "reconcile", "--dry-run", "--json")
+        found = json.loads(report.stdout)["data"]
+        assert report.returncode == 1
+        assert {one["subject"] for one in found if one["kind"] == "orphan"} == {adopted, cancelled, ignored}
+
+        assert "is now by-hand-0.0100 of mm" in done(state, "orphans", "adopt", adopted, "--to", "mm")
+        assert "cancel asked" in done(state, "orphans", "cancel", cancelled)
+        assert "not shown again" in done(state, "orphans", "ignore", ignored[:13], "--reason", "mine")
+
+        wait_until(lambda: status(sandbox, cancelled) not in ("resting", "pending"), "end of the cancelled orphan")
+        wait_until(lambda: rows(state, "orphans") == [], "no orphans to decide about")
+        assert [row["venue_order_id"] for row in rows(state, "orphans", "--ignored")] == [ignored]
+        assert status(sandbox, ignored) == "resting"
+        owners = {row["client_order_id"]: row["strategy"] for row in rows(state, "orders")}
+        assert (owners["by-hand-0.0100"], owners["by-hand-0.0200"]) == ("mm", "operator")
+
+        code, _ = daemon.terminate()
+
+    assert code == 0, daemon.tail
+    assert status(sandbox, ignored) == "resting"
+    assert status(sandbox, adopted) not in ("resting", "pending")
+    kinds = [type(entry.record.body) for entry in dump(RealFiles(), state / "journal")]
+    assert (kinds.count(CancelRequested), kinds.count(OrphanIgnored)) == (1, 1)
+    assert [row["venue_order_id"] for row in rows(state, "orphans", "--ignored")] == [ignored]
+
+
+def test_halt_when_the_daemon_restarts_then_it_still_holds_until_somebody_resumes(
+    tmp_path: Path, sandbox: Sandbox, configure: Configure
+) -> None:
+    state = tmp_path / "state"
+    arguments = configure(read_lag_ms=200)
+    with running(arguments, tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        wait_until(lambda: daemon.total("tidegate_fills_total") >= 1, "a fill")
+        assert "everything is halted" in done(state, "halt", "--reason", "drill")
+        assert "cancel asked" in done(state, "cancel", "--all")
+        wait_until(lambda: not sandbox.open_orders(), "end of all orders")
+        wait_until(lambda: daemon.total("tidegate_refusals_total", code="TRADING_HALTED"), "refused orders")
+        daemon.kill()
+    sent = len(sandbox.truth()["orders"])
+
+    with running(arguments, tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        wait_until(lambda: daemon.total("tidegate_refusals_total", code="TRADING_HALTED"), "refused orders")
+        assert len(sandbox.truth()["orders"]) == sent
+        refused = tidegate(state, "resume")
+        assert refused.returncode == 2
+        assert "say why" in refused.stderr
+        assert "everything is active" in done(state, "resume", "--reason", "drill is over")
+        wait_until(lambda: len(sandbox.truth()["orders"]) > sent, "new orders")
+        code, _ = daemon.terminate()
+
+    assert code == 0, daemon.tail
+    assert {row["code"] for row in rows(state, "refusals")} >= {"TRADING_HALTED"}
+    agreed = tidegate(state, "reconcile", "--dry-run", *arguments[:4])
+    assert agreed.returncode == 0, agreed.stdout + agreed.stderr
+    assert "the venues and the journal agree" in agreed.stdout
+    place_by_hand(sandbox, "0.0100")
+    differs = tidegate(state, "reconcile", "--dry-run", *arguments[:4])
+    assert differs.returncode == 1
+    assert "placed by hand" in differs.stdout
+    asked = tidegate(state, "reconcile")
+    assert asked.returncode == 1
+    assert "no daemon answers" in asked.stderr

@@ -1,0 +1,146 @@
+"""Real daemons, killed by SIGKILL at named points and at random moments, again and again on the same state.
+
+    python -m tests.proofs.sigkill [--cycles N] [--seed S] [--lanes L] [--points a,b] [--mutant wire-before-journal]
+
+A sandbox of its own process trades on while the daemon is dead and says at the end what really happened. After each
+start the ledger is compared with it: every open order known on both sides, every fill booked once and alike,
+positions exact; after each death, every order of the venue has an older record. Prints one JSON object; exits 1 when
+a promise was broken or a point was not reached often enough. A mutant must be found out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from framework.runtime.failpoints import POINTS
+from tests.proofs.sigkill_child import MUTANTS
+from tests.proofs.sigkill_lane import Cycle, Lane, plan
+
+RANDOMS = 100
+PER_POINT = 10
+MUTANT_CYCLES = 20
+MODULES = ("framework.daemon", "connectors.kalshi.plugin", "strategies.market_maker")
+READY_MS_P99_MAX = 2_000
+
+
+def run(lanes: int, plans: Sequence[Sequence[Cycle]], *, seed: int, mutant: str) -> dict[str, Any]:
+    """Every lane in a process of its own; their figures as one."""
+    started = time.monotonic()
+    for module in MODULES:
+        importlib.import_module(module)
+    imported_s = time.monotonic() - started
+    gc.collect()
+    gc.freeze()
+    with tempfile.TemporaryDirectory() as folder:
+        pipes = [
+            _start_lane(Path(folder) / f"lane{number}", plans[number], seed=seed + number, mutant=mutant)
+            for number in range(lanes)
+        ]
+        figures = [_read(pid, pipe) for pid, pipe in pipes]
+    merged = _merge(figures)
+    return {"seconds": round(time.monotonic() - started, 1), "imports_s": round(imported_s, 2), "seed": seed} | merged
+
+
+def _start_lane(directory: Path, cycles: Sequence[Cycle], *, seed: int, mutant: str) -> tuple[int, int]:
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        os.close(writing)
+        return pid, reading
+    code = 1
+    try:
+        os.close(reading)
+        directory.mkdir()
+        figures = Lane(directory, seed=seed, mutant=mutant).run(cycles)
+        with open(writing, "w") as pipe:
+            json.dump(figures, pipe)
+        code = 0
+    except BaseException:  # noqa: BLE001 - a lane that breaks must not go on as a second parent
+        traceback.print_exc()
+    os._exit(code)
+
+
+def _read(pid: int, reading: int) -> dict[str, Any]:
+    with open(reading) as pipe:
+        text = pipe.read()
+    os.waitpid(pid, 0)
+    if not text:
+        raise RuntimeError("a lane broke; its traceback is above")
+    return dict(json.loads(text))
+
+
+def _merge(lanes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def total(name: str) -> dict[str, int]:
+        counted: Counter[str] = Counter()
+        for lane in lanes:
+            counted.update(lane[name])
+        return dict(sorted(counted.items()))
+
+    added = (
+        "kills", "orders", "orders_twice", "fills", "records", "records_unseen", "checkpoints_written",
+        "snapshots_written", "epochs", "rate_limited", "refused_signatures",
+    )  # fmt: skip
+    ready = sorted(ms for lane in lanes for ms in lane["ready_ms"])
+    agree = sorted(ms for lane in lanes for ms in lane["agree_ms"])
+    return {
+        **{name: sum(lane[name] for lane in lanes) for name in added},
+        "reached": total("reached"),
+        "unreached": total("unreached"),
+        "starts_compared": len(ready),
+        **{f"ready_ms_{name}": _at(ready, share) for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))},
+        **{f"agree_ms_{name}": _at(agree, share) for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))},
+        "venue_problems": [problem for lane in lanes for problem in lane["venue_problems"]],
+        "wrong": total("wrong"),
+        "examples": [example for lane in lanes for example in lane["examples"]],
+    }
+
+
+def _at(values: Sequence[float], share: float) -> float | None:
+    return round(values[min(int(len(values) * share), len(values) - 1)], 1) if values else None
+
+
+def is_kept(figures: dict[str, Any], wanted: Counter[str]) -> bool:
+    """Whether every promise held, and every point was reached nine times in ten that it was armed."""
+    is_reached = all(figures["reached"].get(point, 0) >= count * 0.9 for point, count in wanted.items())
+    is_quick = figures["ready_ms_p99"] is not None and figures["ready_ms_p99"] <= READY_MS_P99_MAX
+    counts = ("orders_twice", "rate_limited", "refused_signatures", "records_unseen")
+    is_clean = not figures["wrong"] and not figures["venue_problems"] and not any(figures[name] for name in counts)
+    return is_clean and is_reached and is_quick and figures["fills"] > 0
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cycles", type=int, default=0, help="deaths (default: ten at each point and 100 at random)")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--lanes", type=int, default=2)
+    parser.add_argument("--points", default=",".join(POINTS), help="fail points, comma-separated")
+    parser.add_argument("--mutant", choices=MUTANTS, default="")
+    options = parser.parse_args()
+    points = [point for point in options.points.split(",") if point]
+    full = MUTANT_CYCLES if options.mutant else PER_POINT * len(points) + RANDOMS
+    cycles = options.cycles or full
+    randoms = round(cycles * RANDOMS / (PER_POINT * len(points) + RANDOMS)) if points else cycles
+    planned = plan(points, cycles=cycles, randoms=randoms, rng=random.Random(options.seed))
+    plans = [planned[number :: options.lanes] for number in range(options.lanes)]
+    figures = run(options.lanes, plans, seed=options.seed, mutant=options.mutant)
+    print(json.dumps(figures, indent=1))
+    return 0 if is_kept(figures, Counter(cycle.point for cycle in planned if cycle.point)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

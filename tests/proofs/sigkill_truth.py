@@ -1,0 +1,198 @@
+"""What a daemon has recorded, compared with what really happened at the venue."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from framework.domain.events import OrderReport, ReportKind
+from framework.runtime.files import RealFiles
+from framework.state.audit import dump
+from framework.state.ledger_reader import FillLine, LedgerReader
+from framework.state.records import Checkpoint, EpochTaken, SnapshotTaken
+from tests.support.daemon import Sandbox
+
+AGREE_S_MAX = 5.0
+POLL_S = 0.05
+OPEN_AT_VENUE = frozenset({"resting", "pending"})
+DOUBTFUL = frozenset({"recorded", "sent", "unknown"})
+FINAL = frozenset({"filled", "cancelled", "expired", "rejected"})
+MONEY_DECIMALS = 6
+
+FillFacts = tuple[str, str, Decimal, Decimal, Decimal]
+"""Market, side, price, size, fee."""
+
+
+class Truth:
+    """One look at the venue."""
+
+    def __init__(self, report: dict[str, Any]) -> None:
+        decimals = report["decimals"]
+        self.names = Counter(order["client_order_id"] for order in report["orders"])
+        self.arrivals = {order["client_order_id"]: int(order["arrival_ns"]) for order in report["orders"]}
+        self.open = {order["client_order_id"] for order in report["orders"] if order["status"] in OPEN_AT_VENUE}
+        self.fills: dict[str, FillFacts] = {}
+        for fill in report["fills"]:
+            market = fill["market_id"]
+            self.fills[fill["trade_id"]] = (
+                market,
+                {"bid": "buy", "ask": "sell"}.get(fill["side"], fill["side"]),
+                Decimal(fill["price"]).scaleb(-decimals[market]["price"]),
+                Decimal(fill["size"]).scaleb(-decimals[market]["size"]),
+                Decimal(fill["fee"]).scaleb(-MONEY_DECIMALS),
+            )
+        self.positions = {
+            market: Decimal(position["net"]).scaleb(-decimals[market]["size"])
+            for positions in report["positions"].values()
+            for market, position in positions.items()
+            if position["net"]
+        }
+        self.rate_limited = int(report["rate_limited"])
+        self.refused_signatures = int(report["refused_signatures"])
+        self.problems = list(report["problems"])
+
+
+class Shown:
+    """One look at the ledger, all of it as of one journal record."""
+
+    def __init__(self, state: Path) -> None:
+        reader = LedgerReader(state / "ledger.sqlite3")
+        try:
+            while True:
+                self.number = reader.applied_number
+                rows = reader.fills(limit=1_000_000)
+                held = reader.positions()
+                self.status = {row.client_order_id: row.status for row in reader.orders(limit=1_000_000)}
+                if reader.applied_number == self.number:
+                    break
+            self.gap = reader.gap
+        finally:
+            reader.close()
+        self.fills = {row.fill_id: _facts(row) for row in rows if not row.is_voided}
+        self.unattributed = {row.fill_id for row in rows if not row.strategy}
+        positions = {_market(row.instrument): Decimal(row.size) for row in held if not row.settled_value}
+        self.positions = {market: size for market, size in positions.items() if size}
+
+    @property
+    def sums(self) -> dict[str, Decimal]:
+        """The positions that the fills add up to."""
+        sums: dict[str, Decimal] = {}
+        for market, side, _, size, _ in self.fills.values():
+            sums[market] = sums.get(market, Decimal(0)) + (size if side == "buy" else -size)
+        return {market: size for market, size in sums.items() if size}
+
+
+def _market(instrument: str) -> str:
+    return instrument.partition(":")[2]
+
+
+def _facts(row: FillLine) -> FillFacts:
+    return _market(row.instrument), row.side, Decimal(row.price), Decimal(row.size), Decimal(row.fee)
+
+
+class Comparison:
+    """What must agree soon after a start. `look` until it is `settled`; what is left after the time is wrong.
+
+    An order counts as soon as both sides were once seen to agree on it: the daemon trades on while it is watched.
+    """
+
+    def __init__(self, sandbox: Sandbox, state: Path) -> None:
+        self._sandbox = sandbox
+        self._state = state
+        self.truth, self._shown = Truth(sandbox.truth()), Shown(state)
+        self._orders = self.truth.open | {name for name, status in self._shown.status.items() if status not in FINAL}
+        self._fills = set(self.truth.fills) | set(self._shown.fills)
+        self._positions_agree = False
+        self._settle()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything agreed."""
+        return self._positions_agree and not self._orders and not self._fills
+
+    def wait(self, is_alive: Callable[[], bool]) -> float:
+        """Look until it is settled, for as long as a start may take; the seconds that it took."""
+        started = time.monotonic()
+        while not self.is_settled and time.monotonic() - started < AGREE_S_MAX and is_alive():
+            time.sleep(POLL_S)
+            self.truth, self._shown = Truth(self._sandbox.truth()), Shown(self._state)
+            self._settle()
+        return time.monotonic() - started
+
+    def wrong(self) -> dict[str, list[str]]:
+        """What does not agree, by kind."""
+        truth, shown = self.truth, self._shown
+        sums = [f"{shown.sums} {shown.positions}"] if shown.sums != shown.positions else []
+        return {
+            "zombies": sorted(f"{name} {shown.status.get(name)}" for name in self._orders & truth.open),
+            "ghosts": sorted(f"{name} {shown.status.get(name)}" for name in self._orders - truth.open),
+            "fills_lost": sorted(set(truth.fills) & self._fills - set(shown.fills)),
+            "fills_invented": sorted(set(shown.fills) & self._fills - set(truth.fills)),
+            "fills_altered": sorted(
+                fill for fill in set(shown.fills) & set(truth.fills) if shown.fills[fill] != truth.fills[fill]
+            ),
+            "positions_off": ([] if self._positions_agree else [f"{truth.positions} {shown.positions}"]) + sums,
+            "ledger_gaps": [shown.gap] if shown.gap else [],
+        }
+
+    def _settle(self) -> None:
+        truth, shown = self.truth, self._shown
+        for name in list(self._orders):
+            status = shown.status.get(name, "rejected")
+            agrees = status not in FINAL | DOUBTFUL if name in truth.open else status in FINAL
+            if agrees:
+                self._orders.discard(name)
+        self._fills = {
+            fill for fill in self._fills if shown.fills.get(fill) != truth.fills.get(fill) or fill in shown.unattributed
+        }
+        self._positions_agree = self._positions_agree or truth.positions == shown.positions
+
+
+class JournalWatch:
+    """Reads what the journal has gained, as often as it is asked to, and keeps what the promises are about."""
+
+    def __init__(self, state: Path) -> None:
+        self._directory = state / "journal"
+        self._number = 0
+        self.sent_ns: dict[str, int] = {}
+        self.epochs: list[tuple[int, int]] = []
+        self.checkpoints = self.snapshots = self.missed = 0
+
+    @property
+    def number(self) -> int:
+        """The last record that was read."""
+        return self._number
+
+    def read(self) -> None:
+        """Take in the records since the last call."""
+        if not self._directory.exists():
+            return
+        for entry in dump(RealFiles(), self._directory, first=self._number + 1):
+            self.missed += entry.number - self._number - 1
+            self._number = entry.number
+            body = entry.record.body
+            if isinstance(body, OrderReport) and body.kind is ReportKind.SENT:
+                self.sent_ns.setdefault(body.client_order_id, entry.record.now_ns)
+            elif isinstance(body, EpochTaken):
+                self._hear(body)
+            self.checkpoints += isinstance(body, Checkpoint)
+            self.snapshots += isinstance(body, SnapshotTaken)
+
+    def unrecorded(self, truth: Truth) -> set[str]:
+        """Orders that reached the venue without an older record of being sent."""
+        return {name for name, arrival_ns in truth.arrivals.items() if self.sent_ns.get(name, 1 << 63) >= arrival_ns}
+
+    @property
+    def epochs_repeated(self) -> int:
+        """How often a run's epoch was not higher than the one of the run before."""
+        return sum(later <= earlier for (earlier, _), (later, _) in pairwise(self.epochs))
+
+    def _hear(self, taken: EpochTaken) -> None:
+        run = (taken.epoch, taken.ts_ns)
+        if run not in self.epochs[-1:]:  # a snapshot is followed by the epoch of its own run, said again
+            self.epochs.append(run)

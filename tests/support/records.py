@@ -1,0 +1,37 @@
+"""What a stopped daemon left on the disk."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from framework.domain.intents import NewOrder
+from framework.domain.tickets import Approved
+from framework.runtime.files import RealFiles
+from framework.state.audit import dump, verify
+from framework.state.ledger_reader import LedgerReader
+
+
+def promised_at(state: Path) -> dict[str, list[int]]:
+    """When each new order was approved, by the journal: wall nanoseconds per client order id."""
+    found: dict[str, list[int]] = {}
+    for entry in dump(RealFiles(), state / "journal"):
+        body = entry.record.body
+        if isinstance(body, Approved) and isinstance(body.intent, NewOrder):
+            found.setdefault(body.client_order_id, []).append(entry.record.now_ns)
+    return found
+
+
+def journal_is_sound(state: Path) -> bool:
+    """Whether the journal can be built on."""
+    return verify(RealFiles(), state / "journal").is_sound
+
+
+def positions(state: Path, venue: str = "kalshi") -> dict[str, Decimal]:
+    """The account's positions that are not flat, by the ledger: contracts per symbol."""
+    reader = LedgerReader(state / "ledger.sqlite3")
+    try:
+        held = {row.instrument: Decimal(row.size) for row in reader.positions() if not row.settled_value}
+        return {name.removeprefix(f"{venue}:"): size for name, size in held.items() if size}
+    finally:
+        reader.close()
