@@ -326,6 +326,14 @@ class StrategyQuarantined(msgspec.Struct, frozen=True, gc=False, tag=True, array
     ts_recv: int
 
 
+class StrategySaved(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """What a strategy wants to know again after a restart: its own bytes, the newest replace the older."""
+
+    strategy: str
+    state: bytes
+    ts_recv: int = 0
+
+
 class ShutdownRequested(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
     """No new orders from here on."""
 
@@ -377,6 +385,7 @@ AccountEvent = (
     | BalanceReport
     | TradingStateChanged
     | StrategyQuarantined
+    | StrategySaved
     | ShutdownRequested
     | OrderAdopted
     | OrphanIgnored

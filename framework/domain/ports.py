@@ -330,6 +330,15 @@ class Desk(Protocol):
         """Call `on_timer(name)` once after `after_ms`; a timer of the same name is replaced."""
         ...
 
+    def save(self, state: bytes, /) -> None:
+        """Keep these bytes for the next start: durable with the next order, replaced by the next call."""
+        ...
+
+    @property
+    def saved(self) -> bytes:
+        """What was kept last, by this run or an earlier one; empty at first. Read it in `on_start`."""
+        ...
+
     def log(self, message: str, **fields: object) -> None:
         """A line in the log, with the strategy's name."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from framework.domain.events import StrategySaved
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import CancelAll, Intent
 from framework.domain.orders import Order
@@ -94,6 +95,15 @@ class StrategyDesk:
     def set_timer(self, name: str, *, after_ms: int) -> None:
         """Fire once after `after_ms`."""
         self._timers.set(self._name, name, after_ms)
+
+    def save(self, state: bytes, /) -> None:
+        """Keep these bytes for the next start."""
+        self._kernel.publish(StrategySaved(self._name, state, self.now_ns))
+
+    @property
+    def saved(self) -> bytes:
+        """What was kept last; empty at first."""
+        return self._kernel.parts.accounts.memories.get(self._name, b"")
 
     def log(self, message: str, **fields: object) -> None:
         """A line in the log, with the strategy's name."""

@@ -26,7 +26,7 @@ from framework.state.audit import dump
 from framework.state.journal import Journal, Recovered
 from framework.state.ledger import Ledger
 from framework.state.recorder import Recorder
-from framework.state.records import Checkpoint, Entry, EpochTaken, SnapshotTaken, StrategySaved
+from framework.state.records import Checkpoint, Entry, EpochTaken, SnapshotTaken
 from framework.state.tape import Tape, TapeSettings
 
 RESTART_REPORTS = {
@@ -85,7 +85,7 @@ class Records:
                     f"journal record {entry.number}: the state folded from the journal is not the state that was "
                     "recorded there; do not trade on it. Run `tidegate journal verify` and keep the files."
                 )
-        elif not isinstance(body, (SnapshotTaken, StrategySaved)):
+        elif not isinstance(body, SnapshotTaken):
             return self.accounts.apply(body, record.now_ns).orders
         return ()
 

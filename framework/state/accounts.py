@@ -27,6 +27,7 @@ from framework.domain.events import (
     PositionReport,
     ShutdownRequested,
     StrategyQuarantined,
+    StrategySaved,
     TradingStateChanged,
 )
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
@@ -63,6 +64,7 @@ class Accounts:
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.venue_positions: dict[InstrumentId, PositionReport] = {}
         self.balances: dict[tuple[str, str], BalanceReport] = {}
+        self.memories: dict[str, bytes] = {}
         self._wire()
 
     def apply(self, record: Record, now_ns: int) -> Change:
@@ -125,6 +127,7 @@ class Accounts:
         accounts.instruments = {one.id: one for one in image.instruments}
         accounts.venue_positions = {one.instrument: one for one in image.venue_positions}
         accounts.balances = {(one.venue, one.currency): one for one in image.balances}
+        accounts.memories = dict(image.memories)
         for instrument, position in accounts.positions.accounts():
             accounts.exposures.set_account_position(instrument, position.size)
         for (strategy, instrument), position in accounts.positions.strategies():
@@ -153,6 +156,7 @@ class Accounts:
             StrategyQuarantined: self._set_trading,
             ShutdownRequested: self._set_trading,
             OrphanIgnored: self._ignore,
+            StrategySaved: self._remember,
         }
 
     def _define(self, event: InstrumentDefined, now_ns: int, draft: Draft) -> None:
@@ -187,6 +191,9 @@ class Accounts:
     ) -> None:
         self.trading.apply(event)
 
+    def _remember(self, event: StrategySaved, now_ns: int, draft: Draft) -> None:
+        self.memories[event.strategy] = event.state
+
     def _ignore(self, event: OrphanIgnored, now_ns: int, draft: Draft) -> None:
         self.parking.ignore(event)
 
@@ -200,4 +207,5 @@ class Accounts:
             instruments=[one for _, one in sorted(self.instruments.items())],
             venue_positions=[one for _, one in sorted(self.venue_positions.items(), key=lambda item: item[0])],
             balances=[one for _, one in sorted(self.balances.items(), key=lambda item: item[0])],
+            memories=sorted(self.memories.items()),
         )

@@ -29,6 +29,7 @@ class AccountsImage(msgspec.Struct, array_like=True):
     instruments: list[Instrument]
     venue_positions: list[PositionReport]
     balances: list[BalanceReport]
+    memories: list[tuple[str, bytes]]
 
     def canonical(self) -> bytes:
         """The bytes of what is known, without when and through which source it was heard."""
@@ -37,7 +38,7 @@ class AccountsImage(msgspec.Struct, array_like=True):
             (_undated_fill(one.fill), one.client_order_id, one.strategy, one.is_voided) for one in self.fills.fills
         ]
         rest = (self.fills.voids, self.parked, self.positions, self.trading, self.instruments)
-        venues = (self.venue_positions, self.balances)
+        venues = (self.venue_positions, self.balances, self.memories)
         return _CANONICAL.encode((orders, fills, *rest, *venues))
 
 

@@ -18,9 +18,10 @@ END_OF_FACT = {
     OrderFact.SNAPSHOT_ENDED: 1,
     OrderFact.REJECTED: 2,
     OrderFact.EXPIRED: 3,
+    OrderFact.SNAPSHOT_FILLED: 4,
 }
 """How strong an end is: the strongest stated one gives the final status."""
-_STATUS_OF_END = (S.RECORDED, S.CANCELLED, S.REJECTED, S.EXPIRED)
+_STATUS_OF_END = (S.RECORDED, S.CANCELLED, S.REJECTED, S.EXPIRED, S.FILLED)
 RANK_AMENDED = 1
 """A statement of terms in answer to an amend beats another one of the same moment."""
 
@@ -78,8 +79,11 @@ def status_of(order: Order, proofs: Evidence) -> OrderStatus:
 
 
 def size_worst(order: Order, proofs: Evidence) -> Size:
-    """The largest total that may trade: an unanswered amend counts until the venue stated an end."""
-    return order.size if proofs.end or order.amend_size is None else max(order.size, order.amend_size)
+    """The largest total that may trade: an unanswered amend counts until the venue stated an end, and also after it
+    when more was traded than could be without the amend."""
+    if order.amend_size is None or (proofs.end and max(proofs.traded, proofs.stated) <= order.size):
+        return order.size
+    return max(order.size, order.amend_size)
 
 
 def _live_status(order: Order, proofs: Evidence, known: int) -> OrderStatus:

@@ -12,7 +12,7 @@ from framework.state.accounts import Accounts
 from framework.state.audit import dump
 from framework.state.ledger import Ledger
 from framework.state.ledger_schema import LedgerError
-from framework.state.records import Body, Checkpoint, EpochTaken, SnapshotTaken, StrategySaved
+from framework.state.records import Body, Checkpoint, EpochTaken, SnapshotTaken
 from framework.state.segment_sink import segment_numbers
 from framework.state.snapshots import Snapshot, read_snapshot, snapshot_numbers
 
@@ -51,7 +51,7 @@ def orders_changed(accounts: Accounts, body: Body, now_ns: int) -> Sequence[Orde
     """Fold one record's body into the state; the orders that changed."""
     if isinstance(body, EpochTaken):
         accounts.begin_epoch()
-    if isinstance(body, (EpochTaken, Checkpoint, SnapshotTaken, StrategySaved)):
+    if isinstance(body, (EpochTaken, Checkpoint, SnapshotTaken)):
         return ()
     return accounts.apply(body, now_ns).orders
 

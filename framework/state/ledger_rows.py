@@ -13,6 +13,7 @@ from framework.domain.events import (
     InstrumentSettled,
     OrderSnapshot,
     StrategyQuarantined,
+    StrategySaved,
 )
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import NewOrder
@@ -22,7 +23,7 @@ from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.tickets import Approved, Refused
 from framework.state import ledger_orphans
 from framework.state.ledger_schema import UNPLACED
-from framework.state.records import Entry, StrategySaved
+from framework.state.records import Entry
 
 _ORDER = """
 INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -67,7 +67,7 @@ class OrderFold:
         if report.kind is ReportKind.AMENDED:
             _amended(order, proofs, report)
         elif report.kind is ReportKind.AMEND_REFUSED:
-            order.amend_price = order.amend_size = None
+            _amend_refused(order, proofs, draft)
         elif report.kind is ReportKind.CANCEL_REFUSED:
             order.cancel_wanted = False
         elif report.kind is ReportKind.ACCEPTED:
@@ -82,7 +82,7 @@ class OrderFold:
         """Take in the order as the venue lists it."""
         before = _visible(order)
         proofs = self._orders.proofs(order)
-        fact = OrderFact.SNAPSHOT_OPEN if snapshot.is_open else OrderFact.SNAPSHOT_ENDED
+        fact = _listed_fact(snapshot)
         if (snapshot.instrument, snapshot.side) != (order.instrument, order.side):
             draft.alarm(
                 f"{order.client_order_id}: the venue lists it as {snapshot.side.value} {snapshot.instrument}, "
@@ -241,6 +241,20 @@ def _amended(order: Order, proofs: Evidence, report: OrderReport) -> None:
         size = order.amend_size if size is None else size
         order.amend_price = order.amend_size = None
     learn_terms(order, proofs, price, size, time_ns=time_ns, rank=RANK_AMENDED)
+
+
+def _amend_refused(order: Order, proofs: Evidence, draft: Draft) -> None:
+    """An amend was answered with no: what traded by the terms that it asked for alone is an over-fill now."""
+    if order.amend_size is not None and order.size < proofs.traded <= order.amend_size:
+        text = f"{order.client_order_id}: {OrderFact.FILL_OVER.value}: {proofs.traded} of {order.size} traded"
+        draft.alarm(f"{text}, and the amend to {order.amend_size} was refused", halt=order.instrument)
+    order.amend_price = order.amend_size = None
+
+
+def _listed_fact(snapshot: OrderSnapshot) -> OrderFact:
+    if snapshot.is_open:
+        return OrderFact.SNAPSHOT_OPEN
+    return OrderFact.SNAPSHOT_FILLED if snapshot.filled >= snapshot.size else OrderFact.SNAPSHOT_ENDED
 
 
 def _listed_terms(order: Order, proofs: Evidence, snapshot: OrderSnapshot) -> None:

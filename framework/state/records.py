@@ -34,14 +34,7 @@ class SnapshotTaken(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=
     digest: str
 
 
-class StrategySaved(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """What a strategy wants to be given back after a restart."""
-
-    strategy: str
-    state: bytes
-
-
-Body = Approved | Refused | AccountEvent | EpochTaken | Checkpoint | SnapshotTaken | StrategySaved
+Body = Approved | Refused | AccountEvent | EpochTaken | Checkpoint | SnapshotTaken
 """What a record can say."""
 
 

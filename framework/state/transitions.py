@@ -3,7 +3,8 @@
 The table is read so that the order in which facts arrive can't matter: proofs only add up. A status is what the
 proofs so far amount to, the strongest first (`framework.state.evidence.status_of` computes it):
 
-1. FILLED: the fills, or the venue's statement of them, reach the size (of an unanswered amend the larger size).
+1. FILLED: the fills, or the venue's statement of them, reach the size (of an unanswered amend the larger size), or
+   the venue lists the order as filled.
 2. EXPIRED, REJECTED, CANCELLED: the strongest end that the venue stated. Final: nothing leads back.
 3. live: the venue has shown that it has the order. A cancel or an amend without an answer shows as
    CANCEL_REQUESTED or AMEND_REQUESTED, a request that the venue answered with "not found" as UNKNOWN.
@@ -47,6 +48,8 @@ class OrderFact(Enum):
     """Booked all the same, with an alarm."""
     SNAPSHOT_OPEN = "listed as open"
     SNAPSHOT_ENDED = "listed as ended"
+    SNAPSHOT_FILLED = "listed as filled"
+    """Ended, with all of the size that the venue knows: it may be another one than we know of."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -80,6 +83,7 @@ _ENDS: Row = {
     _F.CANCELLED: Step(S.CANCELLED),
     _F.EXPIRED: Step(S.EXPIRED),
     _F.SNAPSHOT_ENDED: Step(S.CANCELLED),
+    _F.SNAPSHOT_FILLED: _FILLED,
     _F.FILL_FULL: _FILLED,
     _F.FILL_OVER: Step(S.FILLED, is_alarm=True),
 }
@@ -116,6 +120,7 @@ _AT_VENUE: Row = _ENDS | {
     _F.SNAPSHOT_OPEN: IGNORED,
 }
 _FINAL: Row = dict.fromkeys(OrderFact, IGNORED) | {
+    _F.SNAPSHOT_FILLED: _FILLED,
     _F.FILL_FULL: _FILLED,
     _F.FILL_OVER: Step(S.FILLED, is_alarm=True),
     _F.NOT_SENT: ALARM,
@@ -142,7 +147,7 @@ TABLE: dict[S, Row] = {
         _F.AMEND_REQUESTED: ALARM,
         _F.FILL_PARTIAL: IGNORED,
     },
-    S.FILLED: _FINAL | {_F.FILL_FULL: IGNORED, _F.FILL_OVER: ALARM},
+    S.FILLED: _FINAL | {_F.SNAPSHOT_FILLED: IGNORED, _F.FILL_FULL: IGNORED, _F.FILL_OVER: ALARM},
     S.CANCELLED: _FINAL | {_F.REJECTED: Step(S.REJECTED), _F.EXPIRED: Step(S.EXPIRED)},
     S.EXPIRED: _FINAL,
     S.REJECTED: _FINAL
@@ -152,13 +157,14 @@ TABLE: dict[S, Row] = {
         _F.ACCEPTED: ALARM,
         _F.EXPIRED: Step(S.EXPIRED),
         _F.FILL_PARTIAL: ALARM,
+        _F.SNAPSHOT_FILLED: Step(S.FILLED, is_alarm=True),
         _F.FILL_FULL: Step(S.FILLED, is_alarm=True),
         _F.SNAPSHOT_OPEN: ALARM,
     },
 }
 """`TABLE[status][fact]`, for every pair."""
 
-_ALARMING_PROOFS = (_F.CANCELLED, _F.EXPIRED, _F.SNAPSHOT_ENDED, _F.FILL_FULL, _F.FILL_OVER)
+_ALARMING_PROOFS = (_F.CANCELLED, _F.EXPIRED, _F.SNAPSHOT_ENDED, _F.SNAPSHOT_FILLED, _F.FILL_FULL, _F.FILL_OVER)
 INFERRED_ROW: Row = TABLE[S.REJECTED] | {
     _F.REJECTED: IGNORED,
     _F.ACCEPTED: Step(S.WORKING, is_alarm=True),

@@ -36,6 +36,7 @@ class Stage:
         self.act = Act(action) if action != "batch" else self.rng.choice((Act.SUBMIT, Act.CANCEL))
         self.target = ""
         self._old: list[str] = []
+        self._caught: list[Call] = []
         self._price = PRICE_FIRST
 
     async def prepare(self) -> None:
@@ -56,8 +57,13 @@ class Stage:
         self.ask()
         async with asyncio.timeout(WAIT_S):
             call = await caught
-        self.call: Call | None = call
+        self._caught.append(call)
         return call
+
+    def release(self) -> None:
+        """Let go of what was held."""
+        for call in self._caught:
+            call.released.set()
 
     def ask_end(self) -> None:
         """Have the strategy ask for the end of the order, too."""

@@ -1,5 +1,5 @@
-"""A whole daemon for one cell of the ambiguity proof: real connector, kernel, dispatcher, reconciler and journal, against
-a venue that stands behind a front."""
+"""A whole daemon for one cell of the ambiguity proof: real connector, kernel, dispatcher, reconciler and journal,
+against a venue that stands behind a front."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from framework.domain.events import TimerFired
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.strategy import OrderHandle, Strategy
 from framework.domain.venue import Connector
-from framework.flow.recovery import RecordSettings, Records, open_records
+from framework.flow.recovery import Records, RecordSettings, open_records
 from framework.resolution import Resolved, resolve
 from framework.runtime.clock import SystemClock
 from framework.runtime.disk_writer import Durability

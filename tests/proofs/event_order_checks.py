@@ -39,8 +39,11 @@ def check_step(observer: Observer, sight: Sight, change: Change, order: Order | 
         raise Divergence(f"{name} was {sight.status.value} and is {order.status.value} (I7)")
     if order.filled < sight.filled and not isinstance(sight.record, FillVoided):
         raise Divergence(f"{name}: filled went from {sight.filled} to {order.filled} (I6)")
-    if order.filled > order.size and order.filled > sight.filled and order.instrument not in change.halts:
-        raise Divergence(f"{name}: filled {order.filled} of {order.size} without an alarm (I6)")
+    watched = observer.orders.get(name)
+    if watched is not None and watched.traded > watched.size_worst and not watched.is_alarmed:
+        watched.is_alarmed = True
+        if order.instrument not in change.halts:
+            raise Divergence(f"{name}: {watched.traded} of {watched.size_worst} traded without an alarm (I6)")
 
 
 def check_order(accounts: Accounts, observer: Observer, venue: Venue, name: str) -> None:

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-
 from framework.domain.orders import Order, OrderStatus
-from framework.state.accounts import Accounts
-from tests.proofs.event_order_observer import Observer
 from tests.proofs.event_order_venue import MARKETS, VENUE, End, VenueOrder
 from tests.proofs.event_order_world import World
 

@@ -59,7 +59,7 @@ class Watched(msgspec.Struct, kw_only=True):
     requests: list[Request] = []
     not_found_at: int = -1
     listed_at: int = -1
-    over_at: int = -1
+    is_alarmed: bool = False
 
     def pending(self, ask: Ask) -> list[Request]:
         """Requests without an answer."""
@@ -146,7 +146,9 @@ class Observer:
     def status(self, order: Watched) -> OrderStatus:
         """What the order's status is, as far as was told."""
         known = max(order.traded, order.told_filled)
-        if S.FILLED in order.ends or known >= (order.size if order.ends else order.size_worst):
+        # Of an ended order an amend without an answer counts only if the fills would be too many without it.
+        is_amend_out = bool(order.ends) and known <= order.size
+        if S.FILLED in order.ends or known >= (order.size if is_amend_out else order.size_worst):
             return S.FILLED
         for end in ENDS.values():
             if end in order.ends:

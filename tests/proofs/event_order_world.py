@@ -11,6 +11,8 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Callable
+from enum import Enum
+from functools import partial
 
 import msgspec
 
@@ -26,7 +28,7 @@ from framework.state.accounts import Accounts, Record
 from tests.proofs.event_order_checks import Divergence, check_market, check_order, check_step, check_whole, is_report
 from tests.proofs.event_order_observer import Observer
 from tests.proofs.event_order_rare import Sight, see, see_restart
-from tests.proofs.event_order_venue import MARKETS, VENUE, Ask, Request, Telling, Venue, VenueOrder
+from tests.proofs.event_order_venue import MARKETS, VENUE, Ask, End, Request, Telling, Venue, VenueOrder
 
 DROPPED, REPEATED, WINDOW = 0.10, 0.20, 20
 LOST_ON_THE_WAY, ANSWER_STEPS_MAX = 0.08, 12
@@ -34,8 +36,19 @@ REFUSALS = (ReportKind.CANCEL_REFUSED, ReportKind.AMEND_REFUSED)
 STRATEGIES = ("maker", "taker")
 START_NS = 1_000_000_000
 
-Due = tuple[int, int, Callable[[], None], Request | None]
-"""Step, order of entry, what happens then, and the request whose answer it brings, if any."""
+
+
+class Leg(Enum):
+    """Where something under way is, which decides whether it outlives a restart."""
+
+    OWN = "still with us"
+    REQUEST = "on its way to the venue"
+    ANSWER = "an answer on its way back"
+    STREAM = "on its way in the stream"
+
+
+Due = tuple[int, int, Leg, Callable[[], None]]
+"""Step, order of entry, where it is, and what happens then."""
 
 
 class World:
@@ -52,6 +65,7 @@ class World:
         self._due: list[Due] = []
         self._entered = 0
         self._requests = 0
+        self._first_request = 0
 
     # What our own side does.
 
@@ -62,7 +76,8 @@ class World:
         request = self._request(Ask.NEW, name, market=market, side=self.rng.choice(list(Side)))
         self._approve(request)
         if self.rng.random() < 0.2:
-            self._later(self.rng.randrange(1, 4), lambda: self._send(request), request)
+            request.is_lost = True
+            self._later(self.rng.randrange(1, 4), Leg.OWN, lambda: self._send(request))
         else:
             self._send(request)
 
@@ -115,9 +130,9 @@ class World:
             return
         if not at_venue.is_open and order.is_open and order.venue_order_id and self.rng.random() < 0.2:
             # It ended long ago and the venue lists it no more; an expired one is listed for longer.
-            if at_venue.end.value != "expired":
+            if at_venue.end is not End.EXPIRED:
                 self.tell(self.venue.not_listed(at_venue))
-            return
+                return
         self.tell(self.venue.listing(at_venue))
         if at_venue.is_open:
             self._refuse_unheard(order, at_venue)
@@ -132,9 +147,10 @@ class World:
         if not accounts.digest() == restored.digest() == self.accounts.digest():
             raise Divergence("a restart folds to another state")
         is_stream_lost = self.rng.random() < 0.5
-        kept = [due for due in self._due if due[3] is None and not is_stream_lost]
-        self._due = kept
-        heapq.heapify(kept)
+        lost = {Leg.OWN, Leg.ANSWER, Leg.STREAM} if is_stream_lost else {Leg.OWN, Leg.ANSWER}
+        self._due = [due for due in self._due if due[2] not in lost]
+        heapq.heapify(self._due)
+        self._first_request = self._requests + 1
         self.accounts = restored
         for report in doubts_left(restored, self._now_ns()):
             order = self.observer.orders[report.client_order_id]
@@ -146,10 +162,13 @@ class World:
     def say(self, tellings: list[Telling]) -> None:
         """Send what the venue tells over the network."""
         for telling in tellings:
-            if self.rng.random() < DROPPED:
+            request = telling.request
+            is_unheard = request is not None and request.number < self._first_request
+            if is_unheard or self.rng.random() < DROPPED:
                 continue
+            leg = Leg.STREAM if request is None else Leg.ANSWER
             for _ in range(2 if self.rng.random() < REPEATED else 1):
-                self._later(self.rng.randrange(WINDOW), lambda one=telling: self._arrive(one), telling.request)
+                self._later(self.rng.randrange(WINDOW), leg, partial(self._arrive, telling))
 
     def say_old(self, order: VenueOrder) -> None:
         """List an order as it stood some time ago, as reads that lag behind do."""
@@ -171,7 +190,7 @@ class World:
         """Let everything happen that is due now."""
         self.steps += 1
         while self._due and self._due[0][0] <= self.steps:
-            heapq.heappop(self._due)[2]()
+            heapq.heappop(self._due)[3]()
         for market in MARKETS:
             check_market(self.accounts, self.observer, market)
 
@@ -179,7 +198,7 @@ class World:
         """The network is well: what is under way arrives, the rest is told by reconciliation. Check everything."""
         while self._due:
             self.steps = max(self.steps, self._due[0][0])
-            heapq.heappop(self._due)[2]()
+            heapq.heappop(self._due)[3]()
         self.reconcile()
         check_whole(self.accounts, self.observer, self.venue)
         restored = Accounts.from_snapshot(self.accounts.to_snapshot())
@@ -207,6 +226,7 @@ class World:
         if request.ask is Ask.NEW and self.rng.random() < 0.05:
             self._conclude_of(request, ReportKind.NOT_SENT, "not_sent")
             return
+        request.is_lost = False
         self._conclude_of(request, ReportKind.SENT, "")
         if self.rng.random() < LOST_ON_THE_WAY:
             request.is_lost = True
@@ -214,8 +234,8 @@ class World:
             self._take_up(request)
         else:
             steps = self.rng.randrange(1, 6 if self.rng.random() < 0.6 else WINDOW)
-            self._later(steps, lambda: self._take_up(request))
-        self._later(self.rng.randrange(1, ANSWER_STEPS_MAX), lambda: self._give_up(request), request)
+            self._later(steps, Leg.REQUEST, lambda: self._take_up(request))
+        self._later(self.rng.randrange(1, ANSWER_STEPS_MAX), Leg.OWN, lambda: self._give_up(request))
 
     def _take_up(self, request: Request) -> None:
         self.say(self.venue.take(request))
@@ -290,9 +310,9 @@ class World:
         check_order(self.accounts, self.observer, self.venue, name)
         see(self.reached, sight, self.accounts.orders.get(name))
 
-    def _later(self, steps: int, act: Callable[[], None], request: Request | None = None) -> None:
+    def _later(self, steps: int, leg: Leg, act: Callable[[], None]) -> None:
         self._entered += 1
-        heapq.heappush(self._due, (self.steps + steps, self._entered, act, request))
+        heapq.heappush(self._due, (self.steps + steps, self._entered, leg, act))
 
     def _now_ns(self) -> int:
         self._entered += 1

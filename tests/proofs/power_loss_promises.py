@@ -15,7 +15,7 @@ from framework.runtime.single_writer import Epoch, take_epoch
 from framework.state.accounts import Accounts
 from framework.state.audit import dump
 from framework.state.journal import Journal, JournalSettings, Recovered
-from framework.state.records import Checkpoint, EpochTaken, Record, SnapshotTaken, StrategySaved, encode_record
+from framework.state.records import Checkpoint, EpochTaken, Record, SnapshotTaken, encode_record
 from tests.support.crash_files import CrashFiles, Fate
 
 STATE = Path("/state")
@@ -138,7 +138,7 @@ def fold_record(accounts: Accounts, record: Record) -> None:
     elif isinstance(body, Checkpoint):
         if body.digest != accounts.digest():
             raise JournalError(f"checkpoint: {body.digest} was recorded, the fold gives {accounts.digest()}")
-    elif not isinstance(body, (SnapshotTaken, StrategySaved)):
+    elif not isinstance(body, SnapshotTaken):
         accounts.apply(body, record.now_ns)
 
 

@@ -7,13 +7,12 @@ its power. Sizes, groups, writer and worker follow from the seed.
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from hashlib import sha256
 from typing import Any, TypeVar
 
 from framework.domain.errors import JournalError
-from framework.domain.events import ReportKind, Scope, TradingState, TradingStateChanged
+from framework.domain.events import ReportKind, Scope, StrategySaved, TradingState, TradingStateChanged
 from framework.domain.intents import Intent
 from framework.domain.refusals import RefusalCode
 from framework.domain.tickets import Refused
@@ -22,7 +21,7 @@ from framework.runtime.disk_writer import Sink, Writer, failed
 from framework.runtime.inline_writer import InlineWriter
 from framework.state.accounts import Accounts
 from framework.state.journal import Journal, JournalSettings
-from framework.state.records import Body, Checkpoint, EpochTaken, Record, SnapshotTaken, StrategySaved, encode_record
+from framework.state.records import Body, Checkpoint, EpochTaken, Record, SnapshotTaken, encode_record
 from tests.proofs.power_loss_promises import Promises, fold_record, restart
 from tests.support import state_records as facts
 from tests.support.crash_files import CrashFiles, Fate
@@ -161,7 +160,9 @@ def order_life(rng: random.Random, prefix: str) -> Iterator[list[Body]]:
         yield [_sent(name) for name in names]
         yield [facts.report(ReportKind.ACCEPTED, name, venue_order_id=f"v-{name}") for name in names]
         yield [
-            facts.fill(f"f-{name}", name=name, venue_order_id=f"v-{name}", size=rng.randrange(1, 11), fee=rng.randrange(9))
+            facts.fill(
+                f"f-{name}", name=name, venue_order_id=f"v-{name}", size=rng.randrange(1, 11), fee=rng.randrange(9)
+            )
             for name in names
             if rng.random() < 0.7
         ] or [_refused(approved[0].intent)]

@@ -111,7 +111,7 @@ class Lane:
                 return False
         self._ready_ms.append((time.monotonic() - started) * 1000)
         comparison = Comparison(self._sandbox, self._state)
-        self._agree_ms.append(comparison.wait(lambda: not _has_ended(child.pid, 0)) * 1000)
+        self._agree_ms.append(comparison.wait(lambda: not _has_ended(child.pid, 0), self._watch) * 1000)
         for kind, names in comparison.wrong().items():
             self._blame(kind, [f"{where}: {name}" for name in names])
         self._watch.read()

@@ -115,11 +115,12 @@ class Comparison:
         """Whether everything agreed."""
         return self._positions_agree and not self._orders and not self._fills
 
-    def wait(self, is_alive: Callable[[], bool]) -> float:
+    def wait(self, is_alive: Callable[[], bool], watch: JournalWatch) -> float:
         """Look until it is settled, for as long as a start may take; the seconds that it took."""
         started = time.monotonic()
         while not self.is_settled and time.monotonic() - started < AGREE_S_MAX and is_alive():
             time.sleep(POLL_S)
+            watch.read()
             self.truth, self._shown = Truth(self._sandbox.truth()), Shown(self._state)
             self._settle()
         return time.monotonic() - started

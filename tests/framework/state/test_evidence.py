@@ -56,6 +56,12 @@ def test_status_when_a_larger_amend_is_open_then_filled_waits_for_it_unless_the_
     assert status_of(order, Evidence(is_proved=True, traded=10, end=1)) is S.FILLED
 
 
+def test_status_when_more_traded_than_the_old_size_then_the_open_amend_counts_after_the_end_too(order: Order) -> None:
+    order.amend_size = Size(12)
+    assert status_of(order, Evidence(is_proved=True, traded=11, end=1)) is S.CANCELLED
+    assert status_of(order, Evidence(is_proved=True, traded=12, end=1)) is S.FILLED
+
+
 def test_flags_when_learnt_in_any_order_then_the_strongest_end_stays() -> None:
     proofs = Evidence()
     for fact in (OrderFact.EXPIRED, OrderFact.CANCELLED, OrderFact.REJECTED, OrderFact.SNAPSHOT_ENDED):

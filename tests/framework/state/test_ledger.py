@@ -12,6 +12,7 @@ from framework.domain.events import (
     InstrumentDefined,
     InstrumentSettled,
     StrategyQuarantined,
+    StrategySaved,
 )
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.intents import NewOrder
@@ -24,7 +25,7 @@ from framework.runtime.background import BackgroundWorker, InlineWorker
 from framework.state.ledger import Ledger
 from framework.state.ledger_reader import LedgerReader
 from framework.state.ledger_schema import LedgerError
-from framework.state.records import Body, Entry, Record, StrategySaved
+from framework.state.records import Body, Entry, Record
 
 MARKET = InstrumentId("kalshi:KXTIDE-A")
 TERMS = Instrument(

@@ -38,6 +38,7 @@ def record_of(fact: OrderFact, booked: int) -> Record:
         F.AMEND_REQUESTED: amend(price=52),
         F.SNAPSHOT_OPEN: listed(),
         F.SNAPSHOT_ENDED: listed(is_open=False),
+        F.SNAPSHOT_FILLED: listed(is_open=False, filled=10),
         F.NOT_FOUND: report(K.CANCEL_REFUSED, code="not_found", at=20),
     }
     if fact in sizes:
@@ -100,6 +101,7 @@ def test_table_when_unknown_then_only_evidence_ends_it() -> None:
         F.FILL_OVER,
         F.SNAPSHOT_OPEN,
         F.SNAPSHOT_ENDED,
+        F.SNAPSHOT_FILLED,
     }
 
 

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from framework.domain.events import ReportKind, ShutdownRequested
+from framework.domain.orders import OrderStatus
+from framework.flow import recovery
+from framework.flow.recovery import Records, RecordSettings, open_records
+from framework.runtime.clock import ManualClock
+from framework.runtime.disk_writer import Durability
+from framework.runtime.files import RealFiles
+from framework.state.ledger_reader import LedgerReader
+from framework.state.records import Body, EpochTaken, SnapshotTaken
+from tests.support.state_records import new, report
+
+Run = Callable[[], Records]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Open the records of one more run in the same directory."""
+    settings = RecordSettings(
+        directory=tmp_path, durability=Durability.POWER_LOSS, tape=None, version="1", config_hash="x"
+    )
+
+    def start() -> Records:
+        clock = ManualClock(wall_ns=10**18)
+        return open_records(RealFiles(), settings, clock=clock, rng=Random(1), observe_sync_ns=lambda _: None)
+
+    return start
+
+
+def write(records: Records, *bodies: Body) -> None:
+    """Record and fold, as the kernel does."""
+    for body in bodies:
+        records.last_step += 1
+        records.recorder.journal(records.last_step, 5, 5, body)
+        records.recorder.orders(records.accounts.apply(body, 5).orders)  # type: ignore[arg-type]
+
+
+async def test_start_when_there_is_a_snapshot_then_it_folds_only_what_came_after_and_knows_who_it_is(run: Run) -> None:
+    first = run()
+    write(first, new("c1"), report(ReportKind.SENT, "c1"))
+    await first.keep_snapshot(5, 5)
+    write(first, report(ReportKind.ACCEPTED, "c1", venue_order_id="v1"))
+    first.checkpoint(5, 5)
+    digest, step = first.accounts.digest(), first.last_step
+    first.close()
+
+    second = run()
+
+    assert second.accounts.digest() == digest
+    assert second.snapshot_number == 3
+    assert (second.instance, first.epoch, second.epoch) == (first.instance, 1, 2)
+    assert second.last_step == step
+    second.close()
+
+
+async def test_snapshot_when_it_is_kept_then_the_epoch_stands_between_it_and_its_record(
+    run: Run, tmp_path: Path
+) -> None:
+    first = run()
+    write(first, new("c1"))
+    await first.keep_snapshot(5, 5)
+    first.close()
+
+    bodies = [type(entry.record.body) for entry in recovery.dump(RealFiles(), tmp_path / "journal")]
+    assert bodies[2:] == [EpochTaken, SnapshotTaken]
+
+
+async def test_ledger_when_it_was_behind_the_snapshot_then_it_shows_the_orders_that_are_in_it(
+    run: Run, tmp_path: Path
+) -> None:
+    first = run()
+    records = (new("c1"), report(ReportKind.SENT, "c1"), report(ReportKind.ACCEPTED, "c1", venue_order_id="v1"))
+    for body in records:
+        # Written and folded, but what the order has become never got to the ledger: so it is after a kill.
+        first.recorder.journal(1, 5, 5, body)
+        first.accounts.apply(body, 5)
+    await first.keep_snapshot(5, 5)
+    first.journal.close()
+
+    second = run()
+    second.close()
+
+    reader = LedgerReader(tmp_path / "ledger.sqlite3")
+    assert [(row.client_order_id, row.status) for row in reader.orders()] == [("c1", OrderStatus.WORKING.value)]
+    reader.close()
+    first.close()
+
+
+async def test_tending_when_a_minute_or_enough_records_have_passed_then_checkpoints_and_snapshots_are_kept(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "SNAPSHOT_RECORDS", 5)
+    clock = ManualClock(wall_ns=10**18)
+    first = run()
+    await first.tend(1, clock)
+    assert (first.journal.appended_count, first.snapshot_number) == (1, 0)
+    clock.advance(60_000_000_000)
+    await first.tend(2, clock)
+    assert (first.journal.appended_count, first.snapshot_number) == (2, 0)
+    write(first, new("c1"), report(ReportKind.SENT, "c1"), report(ReportKind.ACCEPTED, "c1", venue_order_id="v1"))
+
+    await first.tend(9, clock)
+
+    assert (first.journal.appended_count, first.snapshot_number) == (7, 5)
+    first.close()
+
+
+async def test_tending_when_the_daemon_is_stopping_then_no_snapshot_says_the_epoch_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "SNAPSHOT_RECORDS", 2)
+    first = run()
+    write(first, new("c1"), ShutdownRequested("SIGTERM received", 5))
+
+    await first.tend(3, ManualClock(wall_ns=10**18))
+    first.checkpoint(5, 5)
+    first.close()
+
+    assert first.snapshot_number == 0
+    second = run()
+    assert second.snapshot_number == 0
+    second.close()

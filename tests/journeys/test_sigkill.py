@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+def proof(*arguments: str) -> tuple[int, dict[str, Any]]:
+    """A small run of the proof: its exit code and its figures."""
+    command = [sys.executable, "-m", "tests.proofs.sigkill", "--lanes", "1", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_daemon_when_it_is_killed_again_and_again_then_no_order_is_doubled_and_no_fill_is_lost() -> None:
+    points = "after-answer-before-record,epoch-after-rename,on-fill-before-record"
+    code, figures = proof("--cycles", "4", "--points", points)
+    assert (code, figures["wrong"]) == (0, {}), figures["examples"]
+    assert sum(figures["reached"].values()) >= 2
+    assert figures["starts_compared"] >= 2
+    assert figures["fills"] > 0
+
+
+def test_proof_when_orders_leave_before_their_records_then_it_fails() -> None:
+    points = "after-write-before-answer,after-answer-before-record"
+    code, figures = proof("--cycles", "2", "--points", points, "--mutant", "wire-before-journal")
+    assert code == 1
+    assert figures["wrong"]["unrecorded"] > 0
