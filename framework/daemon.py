@@ -27,6 +27,7 @@ from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.limits import RateLimits
 from framework.domain.orders import Order
 from framework.domain.venue import Connector
+from framework.flow.book_watch import BookWatch
 from framework.flow.desk import StrategyDesk
 from framework.flow.dispatch import Dispatcher, DispatchParts
 from framework.flow.host import StrategyHost
@@ -203,6 +204,8 @@ class Daemon:
             await self._until_it_works(name, partial(parts.connector.start, self._publish_of(parts)))
             self.supervisor.spawn(f"{name} dispatch", parts.dispatcher.run())
             self.supervisor.spawn(f"{name} streams", parts.connector.run())
+            watch = BookWatch(name, self._books, parts.connector.resync, clock=self._clock)
+            self.supervisor.spawn(f"{name} books", watch.run())
             await self._until_it_works(name, parts.reconciler.once)
             self.supervisor.spawn(f"{name} reconcile", parts.reconciler.run())
         while not all(self._books.is_connected(name) for name in self._venues):  # noqa: ASYNC110
@@ -374,6 +377,7 @@ class Daemon:
                 observe=lambda stage, duration_ns: latency.at((name, stage)).observe_ns(duration_ns),
                 on_fatal=self._on_fatal,
                 clock=self._clock,
+                is_fenced=self._records.is_fenced,
             )
         )
         reconciler = Reconciler(

@@ -16,7 +16,8 @@ from connectors.kalshi.keeper import MarketKeeper
 from connectors.kalshi.loader import MarketLoader
 from connectors.kalshi.registry import MarketRegistry, Selection
 from connectors.kalshi.rest import KalshiRest
-from connectors.kalshi.session import SessionDesk, SessionTerms, StreamSession
+from connectors.kalshi.session import StreamSession
+from connectors.kalshi.session_terms import SessionDesk, SessionTerms
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.sign import Signer, load_private_key
 from connectors.kalshi.stream import KalshiStream
@@ -29,6 +30,7 @@ from connectors.transport.reconnect import Backoff
 from connectors.transport.websocket import PicowsTransport
 from framework.domain.errors import Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
+from framework.domain.instruments import InstrumentId
 from framework.domain.ports import Clock, Rng
 
 # The account first: what happens to own orders must never be missed for a book's sake.
@@ -121,6 +123,12 @@ class KalshiConnector:
                 tasks.create_task(self._watch_balance(), name=f"{self._name}.balance")
         except BaseExceptionGroup as group:
             raise _first(group) from group
+
+    def resync(self, instrument: InstrumentId, /) -> None:
+        """Have the stream send the market's whole book, at most once a second."""
+        known = self._registry.find(instrument)
+        if known is not None:
+            self._stream.resync(known.symbol)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -18,7 +18,6 @@ TOO_MANY_REQUESTS = "too_many_requests"
 # Pauses end by themselves; nothing of a refused write is kept meanwhile. A cancel is worth repeating; an order or an
 # amend is not: its price is of before the pause, and each try costs tokens.
 _PAUSED = frozenset({"trading_is_paused", "exchange_is_paused"})
-_PAUSE_RETRY_MS = 1_000
 _DETAIL_CHARS_MAX = 300
 
 
@@ -81,14 +80,15 @@ def failure_of_write(answer: VenueAnswer, *, is_cancel: bool = False) -> Tidegat
     """What a refused write means.
 
     `RefusedByVenue`: certainly not done. `Retryable`: certainly not done, and may be tried again (429, an expired
-    timestamp, a cancel in a pause). `Fatal`: the key is refused. `OutcomeUnknown`: anything that proves
-    nothing, which is every 5xx, every redirect and every body that is not the venue's own.
+    timestamp, a cancel in a pause); whether these cost tokens is not documented, so all are `was_answered`.
+    `Fatal`: the key is refused. `OutcomeUnknown`: anything that proves nothing, which is every 5xx, every redirect
+    and every body that is not the venue's own.
     """
     common = _common(answer)
     if common is not None:
         return common
     if is_cancel and any(answer.is_code(code) for code in _PAUSED):
-        return Retryable(answer.text, after_ms=_PAUSE_RETRY_MS)
+        return Retryable(answer.text, was_answered=True, code=answer.code)
     if 400 <= answer.status < 500 and answer.code:
         return RefusedByVenue(answer.code, answer.text, status=answer.status)
     return OutcomeUnknown(f"{answer.text}: this proves nothing; look the order up")
@@ -106,9 +106,10 @@ def failure_of_read(answer: VenueAnswer) -> TidegateError:
 
 def _common(answer: VenueAnswer) -> TidegateError | None:
     if answer.status == 429:
-        return Retryable(answer.text, is_rate_limit=True)
+        return Retryable(answer.text, is_rate_limit=True, was_answered=True, code=TOO_MANY_REQUESTS)
     if answer.is_code(TIMESTAMP_EXPIRED):
-        return Retryable(f"{answer.text}: the clock is measured anew before the next try")
+        text = f"{answer.text}: the clock is measured anew before the next try"
+        return Retryable(text, was_answered=True, code=TIMESTAMP_EXPIRED)
     if answer.status == 401:
         return Fatal(f"{answer.text}: the key is refused; check key_id, private_key_path and that both fit rest_url")
     return None

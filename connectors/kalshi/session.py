@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from connectors.kalshi import decode_ws as decode
 from connectors.kalshi import stream_messages as s
 from connectors.kalshi.book_recovery import BookRecovery
@@ -18,9 +16,10 @@ from connectors.kalshi.fixed_point import NS_PER_MS
 from connectors.kalshi.frame_events import FrameEvents
 from connectors.kalshi.registry import MarketRegistry
 from connectors.kalshi.sequence import SequenceTracker, Step
+from connectors.kalshi.session_terms import SessionDesk, SessionTerms, StreamBroken
 from connectors.kalshi.subscriptions import ACCOUNT_CHANNELS, BOOK, GROUPS, LIFECYCLE, POSITIONS, TICKER, Subscriptions
 from connectors.kalshi.venue_time import VenueTime
-from framework.domain.events import BookStale, ConnectorStatus, Event, Fill, Heartbeat, OrderSnapshot, PositionReport
+from framework.domain.events import BookStale, ConnectorStatus, Fill, Heartbeat, OrderSnapshot, PositionReport
 
 # Vendor docs: these end the subscription and leave the socket open.
 _TERMINAL_CODES = frozenset({10, 25})
@@ -29,28 +28,6 @@ _BOOK_FRAMES = frozenset({"orderbook_snapshot", "orderbook_delta"})
 _OPTIONAL_CHANNELS = frozenset({TICKER, GROUPS, POSITIONS})
 _HEARTBEAT_NS = 1_000_000_000
 _PROBE_NS = 10_000_000_000
-
-
-class StreamBroken(Exception):
-    """The connection is of no use any more; connect again. The text is the reason that is shown."""
-
-
-class SessionDesk(msgspec.Struct, frozen=True):
-    """Where a session's results go. `fetch` asks for a market to be read, `refresh` for all of them."""
-
-    publish: Callable[[Event], None]
-    send: Callable[[bytes], None]
-    fetch: Callable[[str], None]
-    refresh: Callable[[], None]
-
-
-class SessionTerms(msgspec.Struct, frozen=True):
-    """What to subscribe, and the longest waits in nanoseconds."""
-
-    channels: tuple[str, ...]
-    ack_ns_max: int
-    snapshot_ns_max: int
-    subaccount: int | None = None
 
 
 class StreamSession:
@@ -140,6 +117,18 @@ class StreamSession:
     def follow_new(self) -> None:
         """The registry follows more markets than before: stream them too."""
         self._sync()
+
+    def resync(self, ticker: str, *, ts_recv: int, now_ns: int) -> None:
+        """The book came to contradict itself: distrust it and ask for the whole of it, once a second at most.
+
+        Nothing happens while a snapshot of it is under way or due anyway, or when it is not streamed.
+        """
+        instrument = self._registry.followed.get(ticker)
+        if instrument is None or not self._subscriptions.is_live((BOOK,)) or not self._books.take_turn(ticker, now_ns):
+            return
+        self._publish(BookStale(instrument, ts_recv, "its changes did not add up"))
+        self._books.expect((ticker,), now_ns=now_ns)
+        self._subscriptions.get_snapshot((ticker,))
 
     def close(self, reason: str, *, ts_recv: int) -> None:
         """The connection is over: nothing that came by it is proved any longer."""

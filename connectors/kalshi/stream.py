@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from connectors.kalshi.fixed_point import NS_PER_MS
-from connectors.kalshi.session import StreamBroken, StreamSession
+from connectors.kalshi.session import StreamSession
+from connectors.kalshi.session_terms import StreamBroken
 from connectors.transport.errors import TransportError
 from connectors.transport.ports import CloseCause, CloseReason, WebSocketConnection
 from connectors.transport.reconnect import Backoff
@@ -55,6 +56,11 @@ class KalshiStream:
         """More markets are followed than before. Without a connection the next one will ask for them."""
         if self._session is not None:
             self._session.follow_new()
+
+    def resync(self, ticker: str) -> None:
+        """Ask for a market's whole book again. Without a connection the next one brings it anyway."""
+        if self._session is not None:
+            self._session.resync(ticker, ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
 
     async def _one_connection(self) -> None:
         link = _Link(self._clock)

@@ -10,6 +10,7 @@ import asyncio
 import difflib
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ ANSWER_S_MAX = 60.0
 
 _ROOT = 0
 _log = structlog.get_logger("operator")
-_decode: Callable[[bytes], Request] = msgspec.json.Decoder(Request).decode
+_convert: Callable[[Any], Request] = partial(msgspec.convert, type=Request)
 _encode = msgspec.json.encode
 
 
@@ -78,15 +79,16 @@ class OperatorSocket:
 def _read(line: bytes) -> Request | str:
     """The request, or why it is none."""
     try:
-        return _decode(line)
-    except msgspec.ValidationError as e:
-        return _unknown_command(line) or f"the request is not one: {e}"
+        raw = msgspec.json.decode(line)
     except (msgspec.DecodeError, RecursionError) as e:
         return f"the request is not JSON: {e}"
+    try:
+        return _convert(raw)
+    except msgspec.ValidationError as e:
+        return _unknown_command(raw) or f"the request is not one: {e}"
 
 
-def _unknown_command(line: bytes) -> str:
-    raw: Any = msgspec.json.decode(line)
+def _unknown_command(raw: Any) -> str:
     command = raw.get("command") if isinstance(raw, dict) else None
     if not isinstance(command, str):
         return f'a request is an object with a "command": one of {", ".join(COMMANDS)}'

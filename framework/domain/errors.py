@@ -10,13 +10,25 @@ class TidegateError(Exception):
 class Retryable(TidegateError):
     """Proved not to have taken effect: may be tried again with a fresh signature, within its deadline.
 
-    `after_ms` is how long the venue asks to wait (0 = it did not say).
+    `after_ms` is how long the venue asks to wait (0 = it did not say). `was_answered` is False when nothing reached
+    the venue, and True when its own answer is the proof: then it may have charged for the request, and `code` is its
+    word (empty when it gave none). A rate limit is always an answer.
     """
 
-    def __init__(self, message: str, *, after_ms: int = 0, is_rate_limit: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        after_ms: int = 0,
+        is_rate_limit: bool = False,
+        was_answered: bool = False,
+        code: str = "",
+    ) -> None:
         super().__init__(message)
         self.after_ms = after_ms
         self.is_rate_limit = is_rate_limit
+        self.was_answered = was_answered or is_rate_limit
+        self.code = code
 
 
 class RefusedByVenue(TidegateError):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from framework.domain.events import Event, Fill, OrderSnapshot, PositionReport
+from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order
 from framework.domain.tickets import Approved, Signed
 
@@ -23,8 +24,8 @@ class Gateway(Protocol):
     async def send(self, signed: Signed, /) -> tuple[Event, ...]:
         """Send and translate the answer into events. A refusal by the venue is an event, not an error.
 
-        Raises `Retryable` when it proved to have had no effect (nothing left, or 429), `OutcomeUnknown` when
-        it may have had one, `Fatal` when the account can't be used (key refused).
+        Raises `Retryable` when it proved to have had no effect (nothing left; or, with `was_answered`, the venue
+        said so), `OutcomeUnknown` when it may have had one, `Fatal` when the account can't be used (key refused).
         """
         ...
 
@@ -84,6 +85,14 @@ class Connector(Protocol):
 
     async def run(self) -> None:
         """Stream until cancelled. Never returns by itself but by `Fatal`."""
+        ...
+
+    def resync(self, instrument: InstrumentId, /) -> None:
+        """Get the instrument's whole book anew: it came to contradict itself, and only a snapshot proves it again.
+
+        Returns at once; the snapshot comes as an event. Does nothing while one is under way, while the stream is
+        down, or when asked again within a second.
+        """
         ...
 
     async def close(self) -> None:

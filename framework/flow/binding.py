@@ -1,11 +1,21 @@
-"""Which hook of which strategy hears of what."""
+"""What follows from an event: which hook of which strategy hears of it, and which instrument is halted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
 
-from framework.domain.events import BookDelta, BookLevel, BookSnapshot, BookStale, ConnectorStatus, TradePrint
+from framework.domain.events import (
+    BookDelta,
+    BookLevel,
+    BookSnapshot,
+    BookStale,
+    ConnectorStatus,
+    Scope,
+    TradePrint,
+    TradingState,
+    TradingStateChanged,
+)
 from framework.domain.instruments import InstrumentId
 from framework.flow.bus import Bus
 from framework.flow.host import StrategyHost
@@ -36,6 +46,17 @@ def notify(hosts: Mapping[str, StrategyHost], change: Change, orders: Orders) ->
     for order in change.orders:
         if host := hosts.get(order.strategy):
             host.call(host.strategy.on_order, order)
+
+
+def halt(instrument: InstrumentId, change: Change, now_ns: int) -> TradingStateChanged:
+    """The input that stops trading in an instrument after an alarm."""
+    return TradingStateChanged(
+        scope=Scope.INSTRUMENT,
+        target=instrument,
+        state=TradingState.HALTED,
+        reason="; ".join(change.alarms),
+        ts_recv=now_ns,
+    )
 
 
 def _call_on_book(host: StrategyHost, book: Book, _: object) -> None:

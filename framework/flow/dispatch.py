@@ -72,11 +72,17 @@ class DispatchBudget(Protocol):
     def take_back(self, kind: RequestKind, /) -> None: ...
 
 
+def never() -> bool:
+    """Nobody takes over: for a core without a state directory."""
+    return False
+
+
 class DispatchParts(msgspec.Struct, frozen=True, kw_only=True):
     """What a dispatcher needs.
 
     `publish` is the kernel's; `wait_durable` returns once everything recorded so far is durable; `observe` takes
-    the latency of a stage in nanoseconds; `on_fatal` is told when the account can't be used any more.
+    the latency of a stage in nanoseconds; `on_fatal` is told when the account can't be used any more;
+    `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel.
     """
 
     venue: str
@@ -89,6 +95,7 @@ class DispatchParts(msgspec.Struct, frozen=True, kw_only=True):
     observe: Callable[[str, int], None]
     on_fatal: Callable[[Fatal], None]
     clock: Clock
+    is_fenced: Callable[[], bool] = never
     requests_max: int = 8
 
 
@@ -223,6 +230,8 @@ class Dispatcher:
 
     async def _send(self, parcel: Parcel, signed: Signed) -> RequestOutcome | None:
         parts, approved = self._parts, parcel.approved
+        if parts.is_fenced():
+            raise Fatal("state_dir: a newer run has taken it over; this one sends nothing more. Stop this process.")
         sent_ns = parts.clock.monotonic_ns()
         before, after = SENDING[type(approved.intent)]
         reach(before)
@@ -245,12 +254,14 @@ class Dispatcher:
         return RequestOutcome.SPENT
 
     async def _retry(self, parcel: Parcel, error: Retryable) -> RequestOutcome | None:
-        """Proved to have had no effect: try again soon with a fresh signature, or give it up. Cancels never give up,
-        except to a rate limit: there the reconciler asks again, with tokens that the budget has really got."""
+        """Proved to have had no effect. What never reached the venue is tried again soon with a fresh signature, or
+        given up; cancels never are. What the venue answered may have cost tokens, so it is not sent again from here:
+        the reconciler asks for cancels again, with tokens that the budget has really got."""
         approved = parcel.approved
-        if error.is_rate_limit:
-            self._report(approved, NOT_SENT_AS[type(approved.intent)], "rate_limited", str(error))
-            return RequestOutcome.LIMITED
+        if error.was_answered:
+            code = "rate_limited" if error.is_rate_limit else error.code or "not_done"
+            self._report(approved, NOT_SENT_AS[type(approved.intent)], code, str(error))
+            return RequestOutcome.LIMITED if error.is_rate_limit else RequestOutcome.SPENT
         parcel.attempts += 1
         if parcel.attempts >= ATTEMPTS_MAX and not isinstance(approved.intent, CANCELS):
             return self._give_back(approved, "not_sent", str(error))

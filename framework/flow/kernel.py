@@ -39,7 +39,7 @@ from framework.domain.operator_events import CancelRequested
 from framework.domain.orders import Order
 from framework.domain.refusals import RefusalCode
 from framework.domain.tickets import Approved, Refused, Verdict
-from framework.flow.binding import bind, notify
+from framework.flow.binding import bind, halt, notify
 from framework.flow.bus import Bus
 from framework.flow.endings import Endings
 from framework.flow.host import StrategyHost
@@ -200,7 +200,7 @@ class Kernel:
         self._parts.watcher.on_change(change)
         notify(self._hosts, change, self._parts.accounts.orders)
         for instrument in change.halts:
-            self.publish(self._halt(instrument, change))
+            self.publish(halt(instrument, change, now_ns))
         self._end_due(event, change)
         if isinstance(event, StrategyQuarantined):
             self._quarantine(event)
@@ -235,18 +235,19 @@ class Kernel:
             self._budgets[event.venue] = self._parts.make_budget(event.venue, event.limits, monotonic_ns)
 
     def _judge(self, intent: Intent, asking: str) -> Verdict:
-        is_cancel = isinstance(intent, CANCELS)
-        if self._journal_error is not None and not is_cancel:
-            return self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(self._journal_error))
-        if self._is_shutting_down and not is_cancel:
-            return self._refuse(intent, RefusalCode.SHUTTING_DOWN, "the daemon is stopping")
-        host = self._hosts.get(getattr(intent, "strategy", ""))
-        if host is not None and host.is_quarantined and not is_cancel:
-            return self._refuse(intent, RefusalCode.QUARANTINED, host.quarantine)
+        """The gate first: only what it has found to be an intent can be written into the journal and read again."""
         verdict = self._parts.gate.judge(intent, self._view)
         if isinstance(verdict, Refused) and verdict.code is RefusalCode.NONSENSE:
             stand_in = CancelOrder(strategy=asking, client_order_id="")
             return msgspec.structs.replace(verdict, intent=stand_in)
+        if isinstance(intent, CANCELS):
+            return verdict
+        if self._journal_error is not None:
+            return self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(self._journal_error))
+        if self._is_shutting_down:
+            return self._refuse(intent, RefusalCode.SHUTTING_DOWN, "the daemon is stopping")
+        if (host := self._hosts.get(intent.strategy)) and host.is_quarantined:
+            return self._refuse(intent, RefusalCode.QUARANTINED, host.quarantine)
         return verdict
 
     def _refuse(self, intent: Intent, code: RefusalCode, detail: str) -> Refused:
@@ -286,15 +287,6 @@ class Kernel:
         for order in self._parts.accounts.orders.open(strategy=strategy):
             if order.client_order_id not in self._endings:
                 self._cancel(order)
-
-    def _halt(self, instrument: InstrumentId, change: Change) -> TradingStateChanged:
-        return TradingStateChanged(
-            scope=Scope.INSTRUMENT,
-            target=instrument,
-            state=TradingState.HALTED,
-            reason="; ".join(change.alarms),
-            ts_recv=self._view.now_ns,
-        )
 
     def _record(self, record: Verdict | AccountEvent) -> None:
         view = self._view

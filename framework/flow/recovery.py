@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from framework.runtime.disk_writer import Durability
 from framework.runtime.failpoints import reach
 from framework.runtime.files import FileSystem
 from framework.runtime.inline_writer import start_writer
-from framework.runtime.single_writer import take_epoch
+from framework.runtime.single_writer import read_epoch, take_epoch
 from framework.state.accounts import Accounts
 from framework.state.audit import dump
 from framework.state.journal import Journal, Recovered
@@ -56,7 +57,14 @@ class Records:
     """The open records of this run: journal, tape, ledger, and the state that they fold to."""
 
     def __init__(
-        self, *, journal: Journal, recorder: Recorder, ledger: Ledger, accounts: Accounts, opened: ExitStack
+        self,
+        *,
+        journal: Journal,
+        recorder: Recorder,
+        ledger: Ledger,
+        accounts: Accounts,
+        epoch_on_disk: Callable[[], int],
+        opened: ExitStack,
     ) -> None:
         self.journal = journal
         self.recorder = recorder
@@ -69,6 +77,7 @@ class Records:
         self.checkpoint_ns = 0
         self.notes: tuple[str, ...] = ()
         self._taken: EpochTaken | None = None
+        self._epoch_on_disk = epoch_on_disk
         self._opened = opened
 
     def fold(self, entry: Entry) -> tuple[Order, ...]:
@@ -88,6 +97,10 @@ class Records:
         elif not isinstance(body, SnapshotTaken):
             return self.accounts.apply(body, record.now_ns).orders
         return ()
+
+    def is_fenced(self) -> bool:
+        """Whether a newer run has taken an epoch on this state: then this one is the older and must not send."""
+        return self._epoch_on_disk() > self.epoch
 
     def checkpoint(self, now_ns: int, monotonic_ns: int) -> None:
         """Record the digest of the state, so that a later fold can be compared with it."""
@@ -167,6 +180,7 @@ def open_records(
             recorder=Recorder(journal, tape, ledger),
             ledger=ledger,
             accounts=Accounts.from_snapshot(recovered.snapshot.state) if recovered.snapshot else Accounts(),
+            epoch_on_disk=partial(read_epoch, files, directory),
             opened=opened.pop_all(),
         )
     try:

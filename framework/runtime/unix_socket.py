@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from framework.domain.errors import Fatal, TidegateError
@@ -127,7 +127,9 @@ def ask(path: Path, line: bytes, *, timeout_s: float) -> bytes:
         try:
             with _address(path) as address:
                 peer.connect(address)
-            peer.sendall(line + b"\n")
+            # A server that refuses without listening hangs up at once; what it said is still there to be read.
+            with suppress(BrokenPipeError):
+                peer.sendall(line + b"\n")
             with peer.makefile("rb") as answers:
                 answer = answers.readline(ANSWER_BYTES_MAX)
         except TimeoutError:

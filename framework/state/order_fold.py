@@ -61,13 +61,14 @@ class OrderFold:
         """Take in a fact that an answer, a stream or a look-up states."""
         before = _visible(order)
         proofs, fact = self._orders.proofs(order), fact_of(report.kind, report.code)
+        was_over = _is_over(order, proofs)
         self._learn(order, fact, report.ts_recv, draft)
         if report.filled is not None:
             proofs.stated = max(proofs.stated, report.filled)
         if report.kind is ReportKind.AMENDED:
             _amended(order, proofs, report)
         elif report.kind is ReportKind.AMEND_REFUSED:
-            _amend_refused(order, proofs, draft)
+            order.amend_price = order.amend_size = None
         elif report.kind is ReportKind.CANCEL_REFUSED:
             order.cancel_wanted = False
         elif report.kind is ReportKind.ACCEPTED:
@@ -76,13 +77,14 @@ class OrderFold:
         if fact in _WITH_REASON:
             text = ": ".join(part for part in (report.code, report.detail) if part) or fact.value
             learn_reason(order, proofs, text, fact=fact, ts_recv=report.ts_recv)
+        self._tell_over_fill(order, was_over, draft)
         self._finish(order, before, now_ns, draft)
 
     def snapshot(self, order: Order, snapshot: OrderSnapshot, now_ns: int, draft: Draft) -> None:
         """Take in the order as the venue lists it."""
         before = _visible(order)
-        proofs = self._orders.proofs(order)
-        fact = _listed_fact(snapshot)
+        proofs, fact = self._orders.proofs(order), _listed_fact(snapshot)
+        was_over = _is_over(order, proofs)
         if (snapshot.instrument, snapshot.side) != (order.instrument, order.side):
             draft.alarm(
                 f"{order.client_order_id}: the venue lists it as {snapshot.side.value} {snapshot.instrument}, "
@@ -95,6 +97,7 @@ class OrderFold:
             _listed_terms(order, proofs, snapshot)
         else:
             learn_reason(order, proofs, snapshot.reason, fact=fact, ts_recv=snapshot.ts_recv)
+        self._tell_over_fill(order, was_over, draft)
         self._finish(order, before, now_ns, draft)
 
     def adopt(self, event: OrderAdopted, now_ns: int, draft: Draft) -> Order:
@@ -212,6 +215,13 @@ class OrderFold:
             halt: InstrumentId | None = order.instrument if is_grave else None
             draft.alarm(f"{order.client_order_id}: {fact.value}, while it is {order.status.value}", halt=halt)
 
+    def _tell_over_fill(self, order: Order, was_over: bool, draft: Draft) -> None:
+        """Fills that were within bounds can turn out to be too many when the terms become known."""
+        proofs = self._orders.proofs(order)
+        if not was_over and _is_over(order, proofs):
+            text = f"{order.client_order_id}: {OrderFact.FILL_OVER.value}: {proofs.traded} of {order.size} traded"
+            draft.alarm(text, halt=order.instrument)
+
     def _finish(self, order: Order, before: tuple[object, ...] | None, now_ns: int, draft: Draft) -> None:
         self._orders.refresh(order, now_ns)
         if before is None or before != _visible(order):
@@ -243,12 +253,9 @@ def _amended(order: Order, proofs: Evidence, report: OrderReport) -> None:
     learn_terms(order, proofs, price, size, time_ns=time_ns, rank=RANK_AMENDED)
 
 
-def _amend_refused(order: Order, proofs: Evidence, draft: Draft) -> None:
-    """An amend was answered with no: what traded by the terms that it asked for alone is an over-fill now."""
-    if order.amend_size is not None and order.size < proofs.traded <= order.amend_size:
-        text = f"{order.client_order_id}: {OrderFact.FILL_OVER.value}: {proofs.traded} of {order.size} traded"
-        draft.alarm(f"{text}, and the amend to {order.amend_size} was refused", halt=order.instrument)
-    order.amend_price = order.amend_size = None
+def _is_over(order: Order, proofs: Evidence) -> bool:
+    """Whether more traded than may."""
+    return proofs.traded > size_worst(order, proofs)
 
 
 def _listed_fact(snapshot: OrderSnapshot) -> OrderFact:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,15 @@ def test_daemon_when_every_fault_strikes_once_then_it_recovers_by_itself_and_agr
         daemon.wait_ready()
         for fault in STRIKES:
             sandbox.fault(**fault)
-            wait_until(lambda kind=fault["kind"]: sandbox.truth()["faults_struck"].get(kind), f"{fault['kind']}")
-            recovered(daemon, sandbox, fault)
+            wait_until(partial(_has_struck, sandbox, fault["kind"]), fault["kind"])
+            _recover(daemon, sandbox, fault)
         for fault in STATES:
             sandbox.fault(**fault)
-            recovered(daemon, sandbox, fault)
+            _recover(daemon, sandbox, fault)
         market = wait_until(lambda: next(iter(sandbox.positions()), ""), "position")
         sandbox.fault(kind="settle", value="yes", match={"market": market})
         wait_until(lambda: sandbox.truth()["markets"][market]["status"] == "finalized", "settlement")
-        recovered(daemon, sandbox, {"kind": "settle"})
+        _recover(daemon, sandbox, {"kind": "settle"})
         code, seconds = daemon.terminate()
 
     assert (code, seconds < 5) == (0, True), daemon.tail
@@ -64,8 +65,12 @@ def test_daemon_when_every_fault_strikes_once_then_it_recovers_by_itself_and_agr
     assert journal_is_sound(tmp_path / "state")
 
 
-def recovered(daemon: Daemon, sandbox: Sandbox, fault: dict[str, Any]) -> None:
-    """The fault is over, the daemon is ready, and it places orders again."""
+def _has_struck(sandbox: Sandbox, kind: str) -> bool:
+    return kind in sandbox.truth()["faults_struck"]
+
+
+def _recover(daemon: Daemon, sandbox: Sandbox, fault: dict[str, Any]) -> None:
+    """The fault ends; the daemon is ready, and places orders, again."""
     time.sleep(fault.get("duration_ms", 0) / 1_000)
     sandbox.heal()
     placed = len(sandbox.truth()["orders"])

@@ -81,7 +81,8 @@ class Judge:
             faults += [text for ending in endings if (text := self._doubt(ending, told))]
             if order.status.is_final and order.status is not OrderStatus.FILLED and not endings:
                 faults.append(f"{name} is {order.status.value}, and nothing in the journal says why")
-            traded = sum(record.body.size for record in told if isinstance(record.body, Fill))
+            fills = {record.body.fill_id: record.body.size for record in told if isinstance(record.body, Fill)}
+            traded = sum(fills.values())
             if order.status is OrderStatus.FILLED and traded != order.size:
                 faults.append(f"{name} is filled, and the journal has fills of {traded}")
         return faults

@@ -9,6 +9,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 
 from framework.domain.numbers import Price, Size
+from framework.domain.tickets import Approved
 from tests.proofs.ambiguity_front import Answer, Call
 from tests.proofs.ambiguity_venues import Act, Pace
 from tests.proofs.ambiguity_world import LOOK_S, Wish, World
@@ -16,7 +17,7 @@ from tests.proofs.ambiguity_world import LOOK_S, Wish, World
 SIZE = Size(1000)
 SIZE_AMENDED = Size(1500)
 SIZE_TRADED = 400
-PRICE_FIRST = 3000
+PRICE_NEW, PRICE_OLD = 3000, 5000
 PRICE_STEP = 100
 BATCH_NEW = 3
 BATCH_CANCELS = 2
@@ -36,13 +37,15 @@ class Stage:
         self.act = Act(action) if action != "batch" else self.rng.choice((Act.SUBMIT, Act.CANCEL))
         self.target = ""
         self._old: list[str] = []
+        self._count = {"batch": BATCH_CANCELS if self.act is Act.CANCEL else BATCH_NEW}.get(action, 1)
+        self._favourite = self.rng.randrange(self._count)
         self._caught: list[Call] = []
-        self._price = PRICE_FIRST
 
     async def prepare(self) -> None:
         """Have the venue hold the orders that the act is about."""
         count = {"submit": 0, "batch": BATCH_CANCELS}.get(self.action, 1)
-        self.world.do(lambda: self._old.extend(self._place() for _ in range(count)))
+        favourite = -1 if self.act is Act.SUBMIT else self._favourite
+        self.world.do(lambda: self._old.extend(self._place_some(PRICE_OLD, count, favourite)))
         await self._until(lambda: not self.world.disagreement())
         if self.is_muted:
             self.world.front.mute()
@@ -71,6 +74,7 @@ class Stage:
 
     async def trade(self, size: int) -> None:
         """Somebody takes `size` of the order. While the stream is heard, return when the daemon has the fill."""
+        await self._until(self._is_best)
         real = self.world.truth_of(self.target)
         assert real is not None
         self.world.venue.trade(real.venue_order_id, size)
@@ -92,39 +96,50 @@ class Stage:
 
     def _ask(self) -> None:
         if self.action == "batch":
-            placed = [self._place() for _ in range(BATCH_NEW)]
+            favourite = self._favourite if self.act is Act.SUBMIT else -1
+            placed = self._place_some(PRICE_NEW, BATCH_NEW, favourite)
             for name in self._old:
                 self._cancel(name)
-            self.target = self.rng.choice(placed if self.act is Act.SUBMIT else self._old)
+            self.target = (placed if self.act is Act.SUBMIT else self._old)[self._favourite]
         elif self.act is Act.SUBMIT:
-            self.target = self._place()
+            (self.target,) = self._place_some(PRICE_NEW, 1, 0)
         else:
-            self.target = self._old[0]
+            (self.target,) = self._old
             (self._cancel if self.act is Act.CANCEL else self._amend)(self.target)
 
-    def _place(self) -> str:
+    def _place_some(self, price: int, count: int, favourite: int) -> list[str]:
+        """Place orders at prices of their own; the favourite's is the best, so that it trades before the others."""
+        return [self._place(price + PRICE_STEP * (count if i == favourite else i)) for i in range(count)]
+
+    def _place(self, price: int) -> str:
         puppet = self.world.puppet
-        handle = puppet.buy(puppet.desk.instruments[0], Price(self._price), SIZE)
+        handle = puppet.buy(puppet.desk.instruments[0], Price(price), SIZE)
         assert handle.is_approved, handle.verdict
-        self._price += PRICE_STEP
-        self.world.wishes[handle.client_order_id] = Wish(handle, SIZE)
+        self.world.wishes[handle.client_order_id] = Wish(handle, SIZE, SIZE)
         return handle.client_order_id
 
     def _cancel(self, name: str) -> None:
         wish = self.world.wishes[name]
-        wish.handle.cancel()
+        verdict = wish.handle.cancel()
+        assert isinstance(verdict, Approved), verdict
         self.world.wishes[name] = wish._replace(is_ending=True)
 
     def _amend(self, name: str) -> None:
         wish = self.world.wishes[name]
         order = self.world.order(name)
-        wish.handle.amend(Price(order.price + PRICE_STEP), SIZE_AMENDED)
+        verdict = wish.handle.amend(Price(order.price + PRICE_STEP), SIZE_AMENDED)
+        assert isinstance(verdict, Approved), verdict
         self.world.wishes[name] = wish._replace(size_max=SIZE_AMENDED)
 
     def _is_target(self, call: Call) -> bool:
         asked = self.world.venue.asked(call)
         order = self.world.order(self.target)
         return asked is not None and asked.act is self.act and asked.order_id in (self.target, order.venue_order_id)
+
+    def _is_best(self) -> bool:
+        """Whether nothing of ours rests at a better price than the order, so that it trades first."""
+        live = [order for order in self.world.venue.orders() if order.state == "open"]
+        return max(live, key=lambda order: order.price).client_order_id == self.target
 
     async def _until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(WAIT_S):

@@ -89,9 +89,10 @@ class Puppet(Strategy[None]):
 
 
 class Wish(NamedTuple):
-    """An order that was asked for: its largest size so far, and whether it is to end."""
+    """An order that was asked for: its size at first and at most, and whether it is to end."""
 
     handle: OrderHandle
+    size: int
     size_max: int
     is_ending: bool = False
 
@@ -178,11 +179,15 @@ class World:
         )
         in_doubt = {name: self.order(name) for name in self.wishes if self.order(name).status in IN_DOUBT}
         self.doubts_sampled += bool(in_doubt)
-        reserved = sum(self.wishes[name].size_max - order.filled for name, order in in_doubt.items())
+        reserved = sum(self._size_worst(order) - order.filled for order in in_doubt.values())
         if ours < real:
             self.under_reserved.append(f"at most {ours} is counted with, {real} may really come")
         if exposure.open_buy < reserved:
             self.under_reserved.append(f"{exposure.open_buy} is reserved for {reserved} in doubt: {list(in_doubt)}")
+
+    def _size_worst(self, order: Order) -> int:
+        wish = self.wishes[order.client_order_id]
+        return wish.size_max if order.status is OrderStatus.AMEND_REQUESTED else wish.size
 
 
 def _difference(order: Order, real: Truth | None, *, is_ending: bool) -> str:

@@ -32,18 +32,20 @@ def check_step(observer: Observer, sight: Sight, change: Change, order: Order | 
         if fill.fill_id in observer.published:
             raise Divergence(f"fill {fill.fill_id} is published twice (I4)")
         observer.published.add(fill.fill_id)
-    if order is None or sight.status is None:
+    if order is None:
         return
     name = order.client_order_id
-    if sight.status.is_final and not order.status.is_final and not (sight.is_inferred and change.halts):
-        raise Divergence(f"{name} was {sight.status.value} and is {order.status.value} (I7)")
-    if order.filled < sight.filled and not isinstance(sight.record, FillVoided):
-        raise Divergence(f"{name}: filled went from {sight.filled} to {order.filled} (I6)")
     watched = observer.orders.get(name)
     if watched is not None and watched.traded > watched.size_worst and not watched.is_alarmed:
         watched.is_alarmed = True
         if order.instrument not in change.halts:
             raise Divergence(f"{name}: {watched.traded} of {watched.size_worst} traded without an alarm (I6)")
+    if sight.status is None:
+        return
+    if sight.status.is_final and not order.status.is_final and not (sight.is_inferred and change.halts):
+        raise Divergence(f"{name} was {sight.status.value} and is {order.status.value} (I7)")
+    if order.filled < sight.filled and not isinstance(sight.record, FillVoided):
+        raise Divergence(f"{name}: filled went from {sight.filled} to {order.filled} (I6)")
 
 
 def check_order(accounts: Accounts, observer: Observer, venue: Venue, name: str) -> None:
@@ -131,6 +133,9 @@ def _check_truth(accounts: Accounts, venue: Venue, name: str, watched: Watched) 
     wanted = {STATUS_OF_END[at_venue.end]}
     if at_venue.end is End.EXPIRED and S.EXPIRED not in watched.ends:
         wanted = {S.CANCELLED}
+    elif S.FILLED not in watched.ends and watched.pending(Ask.AMEND):
+        # Nobody told its last terms, so that nobody can tell whether the fills are all there were to be.
+        wanted = {S.FILLED, S.CANCELLED}
     if not watched.is_shown and not watched.ends:
         wanted = {S.REJECTED}
     if order.status not in wanted:

@@ -221,6 +221,10 @@ class World:
             self.tell(self.venue.settlement(market))
         for order in self.accounts.orders.open():
             self.look_up(order)
+        for order in list(self.venue.orders.values()):
+            # Fills that no order claims: their order is looked up by the venue's id.
+            if order.strategy and order.trades and not self.observer.orders[order.name].is_linked:
+                self.tell(self.venue.listing(order))
 
     def _send(self, request: Request) -> None:
         if request.ask is Ask.NEW and self.rng.random() < 0.05:

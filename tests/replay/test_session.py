@@ -79,10 +79,10 @@ def test_replay_when_one_input_was_another_one_then_the_digest_differs(
 def test_replay_when_a_record_is_missing_then_it_is_counted(recorded: tuple[Path, str]) -> None:
     directory, _ = recorded
     session = read_session(RealFiles(), directory)
-    inputs = [one for one in session.inputs() if not isinstance(one.event, TradePrint)]
-    total = sum(1 for _ in session.inputs())
+    everything = _inputs(session)
+    inputs = [one for one in everything if not isinstance(one.event, TradePrint)]
 
-    assert _feed(session, inputs).missing == total - len(inputs)
+    assert _feed(session, inputs).missing == len(everything) - len(inputs)
 
 
 def test_replay_when_the_state_saw_several_runs_then_each_comes_out_again(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_session_when_there_is_no_such_run_then_reading_says_which_there_are(tmp
 
 def _replayed_with_one_forged(directory: Path, kind: type) -> Replayed:
     session = read_session(RealFiles(), directory)
-    inputs = [Input(one.step, one.now_ns, one.monotonic_ns, one.event) for one in session.inputs()]
+    inputs = _inputs(session)
     victim = [n for n, one in enumerate(inputs) if type(one.event) is kind][5]
     event = inputs[victim].event
     if isinstance(event, BookDelta):
@@ -120,6 +120,10 @@ def _replayed_with_one_forged(directory: Path, kind: type) -> Replayed:
         event = msgspec.structs.replace(event, size=event.size + 1)
     inputs[victim] = inputs[victim]._replace(event=event)
     return _feed(session, inputs)
+
+
+def _inputs(session: Session) -> list[Input]:
+    return [Input(one.step, one.now_ns, one.monotonic_ns, one.event) for one in session.inputs()]
 
 
 def _feed(session: Session, inputs: list[Input]) -> Replayed:

@@ -196,11 +196,18 @@ class ToyVenue:
             self._report(approved, ReportKind.CANCELLED)
         else:
             assert isinstance(approved.intent, AmendOrder)
-            terms = {"price": approved.intent.price, "size": approved.intent.size}
-            self._report(approved, ReportKind.AMENDED, **terms)
+            self._report(approved, ReportKind.AMENDED, price=approved.intent.price, size=approved.intent.size)
         return RequestOutcome.SPENT
 
-    def _report(self, approved: Approved, kind: ReportKind, code: str = "", **terms: Price | Size) -> None:
+    def _report(
+        self,
+        approved: Approved,
+        kind: ReportKind,
+        *,
+        code: str = "",
+        price: Price | None = None,
+        size: Size | None = None,
+    ) -> None:
         self._core.kernel.publish(
             OrderReport(
                 venue=VENUE,
@@ -209,8 +216,8 @@ class ToyVenue:
                 ts_recv=self._clock.now_ns(),
                 venue_order_id="" if kind is ReportKind.SENT else f"v-{approved.client_order_id}",
                 code=code,
-                price=Price(terms["price"]) if "price" in terms else None,
-                size=Size(terms["size"]) if "size" in terms else None,
+                price=price,
+                size=size,
             )
         )
 

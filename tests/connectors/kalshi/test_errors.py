@@ -72,13 +72,13 @@ def test_write_when_refused_then_only_the_venues_own_word_proves_that_nothing_ha
 def test_cancel_when_the_venue_pauses_then_it_is_tried_again_later() -> None:
     failure = failure_of_write(parse_answer(409, PAUSED), is_cancel=True)
     assert isinstance(failure, Retryable)
-    assert failure.after_ms >= 1_000
+    assert (failure.was_answered, failure.code) == (True, "trading_is_paused")
 
 
 def test_write_when_limited_then_it_says_so() -> None:
     failure = failure_of_write(parse_answer(429, LIMITED))
     assert isinstance(failure, Retryable)
-    assert failure.is_rate_limit
+    assert (failure.is_rate_limit, failure.was_answered) == (True, True)
 
 
 @pytest.mark.parametrize(

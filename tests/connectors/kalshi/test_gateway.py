@@ -214,9 +214,22 @@ def test_cancel_when_not_found_then_it_is_refused_and_no_end_is_claimed(tmp_path
     assert (report.kind, report.code) == (ReportKind.CANCEL_REFUSED, "not_found")
 
 
-def test_cancel_when_the_venue_pauses_then_it_may_be_tried_again(tmp_path: Path) -> None:
-    with pytest.raises(Retryable, match="paused"):
-        send(tmp_path, answering("DELETE", f"{ORDERS}/{ORDER_ID}", PAUSED), CANCEL, order())
+@pytest.mark.parametrize(
+    ("answer", "was_answered", "code"),
+    [
+        (PAUSED, True, "trading_is_paused"),
+        ((409, PAUSED[1].replace(b"trading", b"exchange")), True, "exchange_is_paused"),
+        (EXPIRED, True, "header_timestamp_expired"),
+        (LIMITED, True, "too_many_requests"),
+        (NotSent("refused"), False, ""),
+    ],
+)
+def test_cancel_when_it_may_be_tried_again_then_it_says_whether_the_venue_may_have_charged_for_it(
+    tmp_path: Path, answer: tuple[int, bytes] | Exception, was_answered: bool, code: str
+) -> None:
+    with pytest.raises(Retryable) as caught:
+        send(tmp_path, answering("DELETE", f"{ORDERS}/{ORDER_ID}", answer), CANCEL, order())
+    assert (caught.value.was_answered, caught.value.code) == (was_answered, code)
 
 
 def test_amend_when_done_then_price_and_total_are_the_new_ones(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from connectors.kalshi.decode_ws import DecodeCounts
 from connectors.kalshi.registry import MarketRegistry, Selection
-from connectors.kalshi.session import SessionDesk, SessionTerms, StreamBroken, StreamSession
+from connectors.kalshi.session import StreamSession
+from connectors.kalshi.session_terms import SessionDesk, SessionTerms, StreamBroken
 from connectors.kalshi.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, TRADE
 from connectors.kalshi.venue_time import VenueTime
 from framework.domain.events import (

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 from framework.domain.events import BookStale, TradePrint
 from framework.domain.instruments import InstrumentId
 from framework.flow.bus import ANY, Bus
@@ -31,11 +33,15 @@ def test_event_when_a_handler_takes_every_instrument_then_it_is_called_too() -> 
 def test_handlers_when_several_take_a_topic_then_they_are_called_in_the_order_of_subscription() -> None:
     bus, heard = Bus(), list[int]()
     for number in range(5):
-        bus.subscribe(BookStale, lambda _, number=number: heard.append(number), HERE if number % 2 else ANY)
+        bus.subscribe(BookStale, partial(_note, heard, number), HERE if number % 2 else ANY)
 
     bus.publish(BookStale(HERE, 1, "gap"), HERE)
 
     assert heard == [0, 1, 2, 3, 4]
+
+
+def _note(heard: list[int], number: int, _: object) -> None:
+    heard.append(number)
 
 
 def test_handler_when_it_subscribes_after_the_topic_was_used_then_it_hears_the_next_event() -> None:

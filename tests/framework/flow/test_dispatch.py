@@ -385,3 +385,33 @@ async def test_limits_when_nothing_is_limited_then_nothing_waits(dispatching: Wo
     assert UNLIMITED.pools == ()
     for _ in range(5):
         await dispatching.working(scribe)
+
+
+@pytest.mark.parametrize("is_cancel", [False, True])
+async def test_request_when_the_venue_answered_not_now_then_its_tokens_are_spent_and_it_is_not_sent_again(
+    world: World, scribe: Scribe, is_cancel: bool
+) -> None:
+    world.start(LIMITS)
+    world.clock.advance(20_000 * MS)
+    world.quote(40, 60)
+    paused = Retryable("paused", was_answered=True, code="trading_is_paused")
+    async with Dispatching(world):
+        if is_cancel:
+            handle = await world.working(scribe)
+            world.gateway.answers.append(paused)
+            world.do(scribe, handle.cancel)
+        else:
+            world.gateway.answers.append(paused)
+            handle = world.buy(scribe)
+        await until(lambda: len(outcomes(world)) == 1 + is_cancel)
+        sent, left = len(world.gateway.sent), world.budgets["tide"].available(RequestKind.CANCEL, "scribe")
+        await settle(200)
+
+    assert outcomes(world)[-1] is RequestOutcome.SPENT
+    assert reports(world)[-1] == (ReportKind.CANCEL_REFUSED if is_cancel else ReportKind.NOT_SENT, "trading_is_paused")
+    assert (world.order(handle).status.is_final, world.kernel.is_ending(world.order(handle))) == (
+        not is_cancel,
+        is_cancel,
+    )
+    assert len(world.gateway.sent) == sent == 1 + is_cancel
+    assert left == (88 if is_cancel else 90) // 2

@@ -28,7 +28,7 @@ from framework.domain.intents import CancelOrder, NewOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side
 from framework.domain.refusals import RefusalCode
-from framework.domain.tickets import Approved
+from framework.domain.tickets import Approved, Refused
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
 NEGATIVE = NewOrder(strategy="scribe", instrument=MARKET, side=Side.BUY, price=Price(-1), size=Size(1))
@@ -366,6 +366,20 @@ def test_strategy_when_it_blocks_once_then_it_is_quarantined_at_once(world: Worl
     assert "blocked the daemon for 101 ms" in world.witness.events_of(StrategyQuarantined)[0].reason
 
 
+def test_strategy_when_it_blocks_then_its_quarantine_begins_after_the_step_as_a_replay_will_see_it(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe)
+    accept(world, handle.client_order_id)
+    scribe.chores["fill"] = lambda: world.clock.advance(101 * MS)
+    scribe.heard.clear()
+
+    world.kernel.publish(world.fill(handle, 4))
+    world.quote(41, 59)
+
+    assert scribe.heard == [("fill", "f1"), ("order", "partially_filled")]
+
+
 @pytest.mark.parametrize("intent", [NEGATIVE, msgspec.structs.replace(NEGATIVE, price=0.5), None, "buy", 7])
 def test_strategy_when_it_asks_for_nonsense_then_it_is_refused_counted_and_quarantined(
     world: World, scribe: Scribe, intent: Any
@@ -376,6 +390,19 @@ def test_strategy_when_it_asks_for_nonsense_then_it_is_refused_counted_and_quara
     assert {refused.code for refused in world.witness.refusals} == {RefusalCode.NONSENSE}
     assert [strategy for strategy, _, _ in world.witness.faults] == ["scribe"] * 3
     assert world.kernel.hosts["scribe"].is_quarantined
+
+
+@pytest.mark.parametrize("intent", [None, object(), msgspec.structs.replace(NEGATIVE, price=0.5)])
+def test_nonsense_when_the_daemon_is_stopping_then_the_journal_can_still_be_read(
+    world: World, scribe: Scribe, intent: Any
+) -> None:
+    world.kernel.publish(ShutdownRequested("SIGTERM", 1))
+
+    world.do(scribe, lambda: scribe.desk.submit(intent))
+
+    refused = world.entries()[-1].record.body
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.intent.strategy) == (RefusalCode.NONSENSE, "scribe")
 
 
 def test_quarantine_when_it_began_then_intents_are_refused_with_its_reason(world: World, scribe: Scribe) -> None:
