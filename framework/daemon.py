@@ -48,7 +48,7 @@ from framework.runtime.past_state import set_aside
 from framework.runtime.rng import system_rng
 from framework.runtime.sandbox_process import SandboxProcess
 from framework.runtime.secrets import SecretRegistry
-from framework.runtime.single_writer import lock_state
+from framework.runtime.single_writer import StateInUse, StateLock, lock_account, lock_state
 from framework.runtime.supervisor import Supervisor
 from framework.state.books import Books
 from framework.state.tape import TapeSettings
@@ -136,6 +136,7 @@ class Daemon:
         self._budgets: dict[str, Budget] = {}
         self._venues: dict[str, VenueParts] = {}
         self._sandboxes: list[SandboxProcess] = []
+        self._account_locks: list[StateLock] = []
         self._has_started = False
         self._is_closing = False
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
@@ -190,6 +191,8 @@ class Daemon:
             await parts.connector.close()
         for sandbox in self._sandboxes:
             await sandbox.stop()
+        for lock in self._account_locks:
+            lock.close()
 
     @property
     def _shutdown_ms(self) -> int:
@@ -336,6 +339,7 @@ class Daemon:
         if venue.row.embedded_sandbox:
             ready = (await self._start_sandbox(venue)).ready
         connector = venue.connector(clock=self._clock, rng=system_rng(), sandbox_ready=ready)
+        self._lock_account(connector)
         if not connector.is_loopback and not (live and self._resolved.config.live):
             raise ConfigurationError(
                 f"venues.{venue.name}: its addresses are not on this machine; real trading needs both `live = true` in "
@@ -345,6 +349,15 @@ class Daemon:
             for assumption in connector.assumptions:
                 _log.warning("assumed of the venue without proof", venue=venue.name, assumption=assumption)
         return connector
+
+    def _lock_account(self, connector: Connector) -> None:
+        """Keep a second daemon of this machine off the account. Raises `Fatal` naming the first."""
+        try:
+            self._account_locks.append(lock_account(connector.account))
+        except StateInUse:
+            raise
+        except Fatal as e:
+            _log.warning("account not locked: a second daemon on it would not be noticed here", reason=str(e))
 
     async def _start_sandbox(self, venue: ResolvedVenue) -> SandboxProcess:
         directory = self._resolved.config.state_dir / f"sandbox-{venue.name}"

@@ -95,6 +95,11 @@ class KalshiConnector:
         return self._gateway
 
     @property
+    def account(self) -> str:
+        """The host and the key's id: Kalshi's keys belong to one member each."""
+        return f"{self._settings.rest_url.split('//')[-1].partition('/')[0]} {self._settings.key_id}"
+
+    @property
     def is_loopback(self) -> bool:
         """Whether both addresses are on this machine."""
         return self._settings.is_loopback

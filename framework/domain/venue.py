@@ -70,6 +70,11 @@ class Connector(Protocol):
         ...
 
     @property
+    def account(self) -> str:
+        """Which account of which venue this is, whatever its name here: two daemons must not share one. No secret."""
+        ...
+
+    @property
     def is_loopback(self) -> bool:
         """Whether every address it talks to is on this machine."""
         ...

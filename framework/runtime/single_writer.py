@@ -7,7 +7,9 @@ that two daemons that somehow both run can be told apart, and the older one sees
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import tempfile
 from pathlib import Path
 from typing import NewType
 from zlib import crc32
@@ -43,25 +45,18 @@ def lock_state(directory: Path) -> StateLock:
 
     Raises `StateInUse` when a live process holds it, `Fatal` when it can't be created or written to.
     """
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as e:
-        raise Fatal(
-            f"state_dir: {directory} can't be used ({e.strerror}); "
-            "give a folder that this user may write: --state-dir DIR"
-        ) from e
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(descriptor)
-        raise StateInUse(
-            f"state_dir: {directory} is in use by process {holder}; stop it, or give this daemon a directory of its own"
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-    return StateLock(descriptor)
+    return _lock(directory, _LOCK, f"state_dir: {directory}")
+
+
+def lock_account(account: str, directory: Path | None = None) -> StateLock:
+    """Take a venue account on this machine: two daemons with states of their own must not trade on one account.
+
+    The lock lies in a folder of this user's beside other temporary files (`directory` for tests). Raises `StateInUse`
+    when a live process holds it, `Fatal` when no lock can be made there. Daemons on other machines are not seen.
+    """
+    folder = directory or Path(tempfile.gettempdir()) / f"tidegate-accounts-{os.getuid()}"
+    name = hashlib.sha256(account.encode()).hexdigest()[:32]
+    return _lock(folder, f"{name}.lock", f"account {account}")
 
 
 def take_epoch(files: FileSystem, directory: Path, *, at_least: int = 0) -> Epoch:
@@ -93,3 +88,22 @@ def read_epoch(files: FileSystem, directory: Path) -> Epoch:
 def _encode(epoch: Epoch) -> bytes:
     digits = b"%d" % epoch
     return b"%s %08x\n" % (digits, crc32(digits))
+
+
+def _lock(directory: Path, name: str, what: str) -> StateLock:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise Fatal(f"{what} can't be used: {directory} ({e.strerror}); give a folder that this user may write") from e
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StateInUse(
+            f"{what} is in use by process {holder}; stop it, or give this daemon a state and an account of its own"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    return StateLock(descriptor)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from framework.cli import main
-from framework.domain.events import InstrumentDefined
+from framework.domain.events import InstrumentDefined, StrategySaved
 from framework.domain.operator_events import CancelRequested
 from framework.runtime.background import InlineWorker
 from framework.runtime.files import RealFiles
 from framework.runtime.inline_writer import InlineWriter
 from framework.runtime.single_writer import lock_state
 from framework.state.journal import Journal
-from framework.state.records import EpochTaken, Record, StrategySaved
+from framework.state.records import EpochTaken, Record
 from tests.framework.test_cli_ledger import TERMS
 from tests.support.state_records import VENUE, fill, new
 
@@ -25,7 +25,7 @@ BODIES = (
     new("c1"),
     fill(name="c1"),
     CancelRequested(venue=VENUE, client_order_id="c1", reason="by the operator", ts_recv=1),
-    StrategySaved("maker", b"\x00\x01"),
+    StrategySaved("maker", b"\x00\x01", 1),
 )
 
 
@@ -103,7 +103,7 @@ def test_dump_when_asked_then_each_record_is_a_line_with_names(state: Path, caps
         "3  1970-01-01T01:00:00.000Z  step 3  Approved  intent={strategy=maker instrument=tide:A"
     )
     assert lines[4].endswith("CancelRequested  venue=tide client_order_id=c1 reason='by the operator' ts_recv=1")
-    assert lines[5].endswith("StrategySaved  strategy=maker state=<2 bytes>")
+    assert lines[5].endswith("StrategySaved  strategy=maker state=<2 bytes> ts_recv=1")
 
 
 def test_dump_when_asked_as_json_then_fields_have_names(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

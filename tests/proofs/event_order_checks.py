@@ -133,9 +133,9 @@ def _check_truth(accounts: Accounts, venue: Venue, name: str, watched: Watched) 
     wanted = {STATUS_OF_END[at_venue.end]}
     if at_venue.end is End.EXPIRED and S.EXPIRED not in watched.ends:
         wanted = {S.CANCELLED}
-    elif S.FILLED not in watched.ends and watched.pending(Ask.AMEND):
+    if S.FILLED not in watched.ends and watched.pending(Ask.AMEND):
         # Nobody told its last terms, so that nobody can tell whether the fills are all there were to be.
-        wanted = {S.FILLED, S.CANCELLED}
+        wanted |= {S.FILLED, S.CANCELLED}
     if not watched.is_shown and not watched.ends:
         wanted = {S.REJECTED}
     if order.status not in wanted:

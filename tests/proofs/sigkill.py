@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.runtime.failpoints import POINTS
-from tests.proofs.sigkill_child import MUTANTS
+from tests.proofs.sigkill_child import MUTANTS, end_with_parent
 from tests.proofs.sigkill_lane import Cycle, Lane, plan
 
 RANDOMS = 100
@@ -64,6 +65,8 @@ def _start_lane(directory: Path, cycles: Sequence[Cycle], *, seed: int, mutant: 
     code = 1
     try:
         os.close(reading)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        end_with_parent(signal.SIGTERM)
         directory.mkdir()
         figures = Lane(directory, seed=seed, mutant=mutant).run(cycles)
         with open(writing, "w") as pipe:

@@ -8,6 +8,7 @@ segments); what the daemon does is not touched, except by the mutant, which is t
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import socket
@@ -30,6 +31,7 @@ from framework.runtime.inline_writer import start_writer
 from framework.state import journal
 
 MUTANTS = ("wire-before-journal",)
+PR_SET_PDEATHSIG = 1
 LATE_S = 0.05
 CHECKPOINT_NS = 200_000_000
 SNAPSHOT_RECORDS = 400
@@ -73,6 +75,7 @@ def start(arguments: Sequence[str], log: Path, *, point: str, mutant: str) -> Ch
 
 def _become_a_daemon(log: Path) -> None:
     os.setsid()
+    end_with_parent(signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -80,6 +83,11 @@ def _become_a_daemon(log: Path) -> None:
         opened = os.open(path, flags | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
+
+
+def end_with_parent(number: int) -> None:
+    """Have this process get a signal when the one that forked it ends: nothing is left behind, whatever happens."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def _listen(wire: socket.socket) -> None:

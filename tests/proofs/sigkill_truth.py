@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 from framework.domain.events import OrderReport, ReportKind
 from framework.runtime.files import RealFiles
 from framework.state.audit import dump
-from framework.state.ledger_reader import FillLine, LedgerReader
+from framework.state.ledger_schema import connect_for_reading
 from framework.state.records import Checkpoint, EpochTaken, SnapshotTaken
 from tests.support.daemon import Sandbox
 
@@ -58,24 +60,20 @@ class Truth:
 
 
 class Shown:
-    """One look at the ledger, all of it as of one journal record."""
+    """One look at the ledger, all of it at one moment."""
 
     def __init__(self, state: Path) -> None:
-        reader = LedgerReader(state / "ledger.sqlite3")
-        try:
-            while True:
-                self.number = reader.applied_number
-                rows = reader.fills(limit=1_000_000)
-                held = reader.positions()
-                self.status = {row.client_order_id: row.status for row in reader.orders(limit=1_000_000)}
-                if reader.applied_number == self.number:
-                    break
-            self.gap = reader.gap
-        finally:
-            reader.close()
-        self.fills = {row.fill_id: _facts(row) for row in rows if not row.is_voided}
-        self.unattributed = {row.fill_id for row in rows if not row.strategy}
-        positions = {_market(row.instrument): Decimal(row.size) for row in held if not row.settled_value}
+        with closing(connect_for_reading(state / "ledger.sqlite3")) as ledger:
+            ledger.execute("BEGIN")
+            fills = ledger.execute("SELECT * FROM fills WHERE NOT is_voided").fetchall()
+            held = ledger.execute("SELECT instrument, size FROM positions WHERE strategy = ''").fetchall()
+            orders = ledger.execute("SELECT client_order_id, status FROM orders").fetchall()
+            gaps = ledger.execute("SELECT value FROM meta WHERE key = 'gap'").fetchall()
+        self.status: dict[str, str] = {row["client_order_id"]: row["status"] for row in orders}
+        self.fills: dict[str, FillFacts] = {row["fill_id"]: _facts(row) for row in fills}
+        self.unattributed: set[str] = {row["fill_id"] for row in fills if not row["strategy"]}
+        self.gaps: list[str] = [row["value"] for row in gaps]
+        positions = {_market(row["instrument"]): Decimal(row["size"]) for row in held}
         self.positions = {market: size for market, size in positions.items() if size}
 
     @property
@@ -91,8 +89,8 @@ def _market(instrument: str) -> str:
     return instrument.partition(":")[2]
 
 
-def _facts(row: FillLine) -> FillFacts:
-    return _market(row.instrument), row.side, Decimal(row.price), Decimal(row.size), Decimal(row.fee)
+def _facts(row: sqlite3.Row) -> FillFacts:
+    return _market(row["instrument"]), row["side"], Decimal(row["price"]), Decimal(row["size"]), Decimal(row["fee"])
 
 
 class Comparison:
@@ -138,7 +136,7 @@ class Comparison:
                 fill for fill in set(shown.fills) & set(truth.fills) if shown.fills[fill] != truth.fills[fill]
             ),
             "positions_off": ([] if self._positions_agree else [f"{truth.positions} {shown.positions}"]) + sums,
-            "ledger_gaps": [shown.gap] if shown.gap else [],
+            "ledger_gaps": shown.gaps,
         }
 
     def _settle(self) -> None:

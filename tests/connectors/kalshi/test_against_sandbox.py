@@ -109,7 +109,7 @@ class Live:
         return NewOrder(**(values | changes))
 
 
-async def live_on(tmp_path: Path, *, key: str = "rsa", **options: Any) -> Live:
+async def live_on(tmp_path: Path, *, key: str = "rsa", changes: dict[str, Any] | None = None, **options: Any) -> Live:
     values: dict[str, Any] = {"markets": 2, "seed": 3, "speed": 4.0, "tier": "prestige"}
     sandbox = KalshiSandbox(SandboxOptions(directory=tmp_path, **(values | options)))
     info = await sandbox.start()
@@ -122,6 +122,7 @@ async def live_on(tmp_path: Path, *, key: str = "rsa", **options: Any) -> Live:
         markets=("KX*",),
         snapshot_timeout_ms=1_000,
         tier=options.get("tier", "prestige"),
+        **(changes or {}),
     )
     connector = create("kalshi", settings, clock=SystemClock(), rng=random.Random(1))
     live = Live(sandbox, info, connector)
@@ -292,6 +293,25 @@ async def test_connection_when_dropped_then_it_is_down_and_up_again_by_itself(li
     await live.until(ConnectorStatus, lambda status: not status.is_up, after=seen)
     await live.until(ConnectorStatus, lambda status: status.is_up, after=seen)
     await live.until(BookSnapshot, after=seen)
+
+
+async def test_stream_when_it_falls_silent_then_it_is_noticed_and_replaced_by_itself(tmp_path: Path) -> None:
+    live = await live_on(tmp_path, changes={"silence_ms_max": 1_500})
+    try:
+        await live.until(BookDelta)
+        seen = len(live.events)
+        await live.admin("POST", "faults", {"kind": "silent_stream", "count": 1})
+        async with asyncio.timeout(5):
+            down = await live.until(ConnectorStatus, lambda status: not status.is_up, after=seen)
+            lost = live.events.index(down)
+            await live.until(ConnectorStatus, lambda status: status.is_up, after=lost)
+            book = await live.until(BookSnapshot, after=lost)
+            await live.until(BookDelta, lambda delta: delta.instrument == book.instrument, after=lost)
+        assert down.reason == "nothing was heard for 1500 ms"
+        assert any(isinstance(event, BookStale) for event in live.events[seen:lost])
+        assert (await live.admin("GET", "truth"))["faults_struck"]["silent_stream"] == 1
+    finally:
+        await live.stop()
 
 
 async def test_requests_when_many_are_read_then_none_is_limited_and_no_signature_is_refused(tmp_path: Path) -> None:

@@ -429,3 +429,45 @@ def test_session_when_closed_then_books_are_stale_and_the_venue_is_down(running:
     assert isinstance(stale, BookStale)
     assert stale.reason == "the connection was lost"
     assert down == ConnectorStatus("kalshi", False, "the connection was lost", 7)
+
+
+def test_resync_when_a_book_contradicts_itself_then_its_snapshot_is_asked_for_and_nothing_is_used_until_then(
+    running: Rig,
+) -> None:
+    now_ns = running.clock.monotonic_ns()
+    running.session.resync(TICKER, ts_recv=7, now_ns=now_ns)
+    assert running.last_commands() == [
+        ("update_subscription", {"sids": [SIDS[BOOK]], "action": "get_snapshot", "market_tickers": [TICKER]})
+    ]
+    running.delta()
+    (stale,) = running.take(BookStale, BookDelta)
+    assert isinstance(stale, BookStale)
+    running.snapshot()
+    running.delta()
+    assert [type(event) for event in running.take(BookSnapshot, BookDelta)] == [BookSnapshot, BookDelta]
+
+
+def test_resync_when_asked_again_then_once_a_second_is_enough_and_none_while_one_is_under_way(running: Rig) -> None:
+    asked = []
+    for seconds in (0, 0.9, 0.1, 1):
+        running.pass_time(seconds)
+        if seconds < 1:
+            running.snapshot()
+        running.session.resync(TICKER, ts_recv=7, now_ns=running.clock.monotonic_ns())
+        asked.append(len(running.last_commands()))
+    assert asked == [1, 0, 1, 0]
+
+
+def test_resync_when_its_snapshot_does_not_come_then_the_channel_is_subscribed_anew(running: Rig) -> None:
+    running.session.resync(TICKER, ts_recv=7, now_ns=running.clock.monotonic_ns())
+    running.commands.clear()
+    running.pass_time(5)
+    assert [name for name, _ in running.last_commands()][:2] == ["unsubscribe", "subscribe"]
+
+
+def test_resync_when_the_market_is_not_streamed_then_nothing_happens() -> None:
+    rig = Rig(TICKER)
+    rig.commands.clear()
+    for ticker in (TICKER, OTHER):
+        rig.session.resync(ticker, ts_recv=7, now_ns=rig.clock.monotonic_ns())
+    assert (rig.last_commands(), rig.take(BookStale)) == ([], [])

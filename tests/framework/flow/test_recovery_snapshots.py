@@ -27,9 +27,11 @@ def run(tmp_path: Path) -> Run:
         directory=tmp_path, durability=Durability.POWER_LOSS, tape=None, version="1", config_hash="x"
     )
 
+    rng = Random(1)
+
     def start() -> Records:
         clock = ManualClock(wall_ns=10**18)
-        return open_records(RealFiles(), settings, clock=clock, rng=Random(1), observe_sync_ns=lambda _: None)
+        return open_records(RealFiles(), settings, clock=clock, rng=rng, observe_sync_ns=lambda _: None)
 
     return start
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from framework.domain.errors import Fatal
 from framework.runtime.files import RealFiles
-from framework.runtime.single_writer import StateInUse, lock_state, read_epoch, take_epoch
+from framework.runtime.single_writer import StateInUse, lock_account, lock_state, read_epoch, take_epoch
 
 FILES = RealFiles()
 HOLDER = """
@@ -85,3 +86,18 @@ def test_epoch_when_returned_then_its_name_is_durable(tmp_path: Path) -> None:
     take_epoch(files, tmp_path)
 
     assert files.log == ["rename", "sync_directory"]
+
+
+def test_account_when_a_live_process_trades_on_it_then_a_second_daemon_is_refused(tmp_path: Path) -> None:
+    first = lock_account("exchange.example key-1", tmp_path)
+    with pytest.raises(StateInUse, match=rf"account exchange.example key-1 is in use by process {os.getpid()};"):
+        lock_account("exchange.example key-1", tmp_path)
+    lock_account("exchange.example key-2", tmp_path).close()
+    first.close()
+    lock_account("exchange.example key-1", tmp_path).close()
+
+
+def test_account_when_no_lock_can_be_made_then_the_error_says_where(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Fatal, match="account a can't be used"):
+        lock_account("a", tmp_path / "file" / "locks")
