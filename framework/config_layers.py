@@ -6,7 +6,6 @@ and for `tidegate show-config`. Decimal numbers stay exact: TOML's floats are re
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from framework.config import Configuration
-from framework.config_messages import Origins, Tree, is_secret_key, origin_of, parse_settings, suggestion
+from framework.config_messages import Origins, Tree, is_secret_key, origin_of, parse_settings
+from framework.config_sources import PREFIX, Variable, from_environment, from_secrets
 from framework.domain.errors import ConfigurationError
 
-ENVIRONMENT_PREFIX = "TIDEGATE_"
 DEFAULT_FILE = Path(__file__).with_name("sandbox.toml")
 """What runs when no file is named: the embedded sandbox. The same text stands in `config/sandbox.toml`."""
 
@@ -120,10 +119,8 @@ def load(
     for file in chosen:
         layers.merge(_read(file), str(file))
     if secrets_dir is not None:
-        for name, text in _secret_files(secrets_dir):
-            _put_environment(layers, name, text, f"secret {secrets_dir / name}")
-    for name, text in sorted(environ.items()):
-        _put_environment(layers, name, text, f"environment {name}")
+        _put_variables(layers, from_secrets(secrets_dir))
+    _put_variables(layers, from_environment(environ))
     for override in overrides:
         _put_override(layers, override)
     config = parse_settings(Configuration, layers.tree, key="", origins=layers.origins)
@@ -142,28 +139,9 @@ def _read(file: Path) -> Tree:
         raise ConfigurationError(f"{file}: is not valid TOML: {e}; correct that line") from e
 
 
-def _secret_files(directory: Path) -> Iterator[tuple[str, str]]:
-    if not directory.is_dir():
-        return
-    for file in sorted(directory.iterdir()):
-        if file.name.upper().startswith(ENVIRONMENT_PREFIX) and file.is_file():
-            yield file.name, file.read_text(encoding="utf-8").rstrip("\r\n")
-
-
-def _put_environment(layers: Layers, name: str, text: str, origin: str) -> None:
-    if not name.upper().startswith(ENVIRONMENT_PREFIX):
-        return
-    parts = name[len(ENVIRONMENT_PREFIX) :].lower().split("__")
-    if len(parts) == 1 and parts[0] not in Configuration.model_fields:
-        # Container engines invent names such as TIDEGATE_SERVICE_HOST: only what looks like a slip is refused.
-        if difflib.get_close_matches(parts[0], Configuration.model_fields, n=1, cutoff=0.75):
-            raise ConfigurationError(
-                f'{origin}: unknown key "{parts[0]}"; {suggestion(parts[0], Configuration.model_fields)}'
-            )
-        return
-    if not all(parts):
-        raise ConfigurationError(f"{origin}: is not a key; write it like TIDEGATE_HTTP__PORT")
-    layers.put(parts, _value(text, origin), origin)
+def _put_variables(layers: Layers, variables: Iterable[Variable]) -> None:
+    for one in variables:
+        layers.put(one.path, _value(one.text, one.origin), one.origin)
 
 
 def _put_override(layers: Layers, override: str) -> None:
@@ -206,7 +184,7 @@ def _refuse_misplaced(layers: Layers) -> None:
         if key == "live" and (is_elsewhere or origin == SET_ORIGIN):
             problems.append(f"{origin}: live: only a configuration file may say this; write live = true into yours")
         if not is_elsewhere and is_secret_key(key.rpartition(".")[2]):
-            variable = ENVIRONMENT_PREFIX + key.replace(".", "__").upper()
+            variable = PREFIX + key.replace(".", "__").upper()
             problems.append(
                 f"{origin}: {key}: looks like a secret, and those don't belong here; "
                 f"set {variable}, or mount a file of that name under {SECRETS_DIR}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from fnmatch import fnmatchcase
 from functools import partial
 from importlib.metadata import version
 
@@ -21,23 +21,24 @@ from framework.control.oversight import Oversight
 from framework.control.picture import Picture
 from framework.control.status import LiveStatus
 from framework.control.telemetry import Telemetry
-from framework.domain.errors import ConfigurationError, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import ConnectorStatus, Event, ShutdownRequested, StrategyStarted
-from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.limits import RateLimits
 from framework.domain.orders import Order
+from framework.domain.ports import Check
 from framework.domain.venue import Connector
 from framework.flow.book_watch import BookWatch
 from framework.flow.desk import StrategyDesk
 from framework.flow.dispatch import Dispatcher, DispatchParts
 from framework.flow.host import StrategyHost
 from framework.flow.kernel import Kernel
+from framework.flow.lineup import choose_instruments
 from framework.flow.outbox import Outbox
 from framework.flow.parts import Budget, KernelParts
 from framework.flow.reconcile import ReconcileParts, Reconciler
 from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, doubts_left, open_records
 from framework.flow.timers import LoopTimers
-from framework.resolution import Resolved, ResolvedVenue
+from framework.resolution import Resolved
 from framework.runtime.clock import SystemClock
 from framework.runtime.disk_writer import Durability
 from framework.runtime.failpoints import reach
@@ -46,15 +47,16 @@ from framework.runtime.logging import configure_logging
 from framework.runtime.metrics import Metrics
 from framework.runtime.past_state import set_aside
 from framework.runtime.rng import system_rng
-from framework.runtime.sandbox_process import SandboxProcess
 from framework.runtime.secrets import SecretRegistry
-from framework.runtime.single_writer import StateInUse, StateLock, lock_account, lock_state
+from framework.runtime.single_writer import lock_state
 from framework.runtime.supervisor import Supervisor
 from framework.state.books import Books
 from framework.state.tape import TapeSettings
 from framework.state.view import View
+from framework.venue_access import VenueAccess
 from risk.budgets import VenueBudget
 from risk.gate import Gate
+from risk.trading_state import TradingStateCheck
 
 FLUSH_S = 0.1
 EXIT_ORDERS_LEFT = 3
@@ -98,7 +100,10 @@ async def _serve(resolved: Resolved, *, duration_s: float | None, live: bool, sh
         await daemon.connect(live=live)
         if status is not None and status.is_shown:
             daemon.supervisor.spawn("status", status.run())
-        return await daemon.supervisor.run(duration_s=duration_s)
+        code = await daemon.supervisor.run(duration_s=duration_s)
+        if status is not None and status.is_shown:
+            sys.stdout.write(picture.farewell(daemon.supervisor.stop_reason, config.state_dir))
+        return code
 
 
 def _owns_screen(status: LiveStatus | None) -> bool:
@@ -113,6 +118,13 @@ def _record_settings(config: Configuration) -> RecordSettings:
         version=version("tidegate"),
         config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16],
     )
+
+
+def all_checks(configured: Sequence[tuple[str, Check]]) -> Sequence[tuple[str, Check]]:
+    """The configured checks, with the trading states first where the configuration forgot them: a halt must hold."""
+    if any(isinstance(check, TradingStateCheck) for _, check in configured):
+        return configured
+    return [("TradingStateCheck", TradingStateCheck()), *configured]
 
 
 class VenueParts(msgspec.Struct, frozen=True):
@@ -135,11 +147,9 @@ class Daemon:
         self._outboxes = {venue.name: Outbox() for venue in resolved.venues}
         self._budgets: dict[str, Budget] = {}
         self._venues: dict[str, VenueParts] = {}
-        self._sandboxes: list[SandboxProcess] = []
-        self._account_locks: list[StateLock] = []
         self._has_started = False
-        self._is_closing = False
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
+        self._access = VenueAccess(resolved.config, clock=clock, supervisor=self.supervisor)
         self.kernel = self._make_kernel()
         self._timers = LoopTimers(self.kernel.publish, clock)
         self._oversight = Oversight(
@@ -173,7 +183,7 @@ class Daemon:
         for note in self._records.notes:
             _log.warning("journal", note=note)
         for venue in self._resolved.venues:
-            self._venues[venue.name] = self._make_venue(await self._make_connector(venue, live=live))
+            self._venues[venue.name] = self._make_venue(await self._access.connector(venue, live=live))
         port = await self._control.start()
         await self._oversight.start()
         _log.info("listening", http=f"http://{self._resolved.config.http.host}:{port}", epoch=self._records.epoch)
@@ -183,16 +193,12 @@ class Daemon:
 
     async def close(self) -> None:
         """Close every connection and sandbox. Records are closed by their owner afterwards."""
-        self._is_closing = True
         self._timers.close()
         await self._control.close()
         await self._oversight.close()
         for parts in self._venues.values():
             await parts.connector.close()
-        for sandbox in self._sandboxes:
-            await sandbox.stop()
-        for lock in self._account_locks:
-            lock.close()
+        await self._access.close()
 
     @property
     def _shutdown_ms(self) -> int:
@@ -249,7 +255,8 @@ class Daemon:
     def _start_strategies(self) -> None:
         config = self._resolved.config.kernel
         for row in self._resolved.strategies:
-            instruments = self._instruments_for(row.row.instruments, row.row.instruments_max)
+            known = [one for one in self._records.accounts.instruments.values() if one.venue in self._outboxes]
+            instruments = choose_instruments(known, row.row.instruments, count_max=row.row.instruments_max)
             desk = StrategyDesk(row.name, instruments, self.kernel, timers=self._timers, log=_log.info)
             host = StrategyHost(
                 row.name,
@@ -261,20 +268,6 @@ class Daemon:
             self.kernel.add_host(host, instruments)
             _log.info("strategy starts", strategy=row.name, instruments=list(instruments))
             self.kernel.publish(StrategyStarted(row.name, self._clock.now_ns()))
-
-    def _instruments_for(self, patterns: tuple[str, ...], count_max: int) -> tuple[InstrumentId, ...]:
-        """The active instruments that match, in the order of their names."""
-        active = sorted(
-            instrument.id
-            for instrument in self._records.accounts.instruments.values()
-            if instrument.venue in self._outboxes and instrument.status is InstrumentStatus.ACTIVE
-        )
-        chosen = tuple(i for i in active if any(fnmatchcase(i, pattern) for pattern in patterns))[:count_max]
-        if not chosen:
-            raise ConfigurationError(
-                f"strategies: no active instrument matches {list(patterns)}; the venues offer {active[:5]}…"
-            )
-        return chosen
 
     async def _stop_trading(self) -> None:
         """Stop entry, cancel everything that is ours, and prove it."""
@@ -314,7 +307,7 @@ class Daemon:
                 books=self._books,
                 accounts=accounts,
                 view=View(books=self._books, accounts=accounts, budgets=self._budgets),
-                gate=Gate(self._resolved.checks, next_client_order_id=ids.next),
+                gate=Gate(all_checks(self._resolved.checks), next_client_order_id=ids.next),
                 recorder=self._records.recorder,
                 watcher=Telemetry(self._metrics, accounts, self._books, self._clock),
                 budgets=self._budgets,
@@ -333,47 +326,6 @@ class Daemon:
         )
         self._metrics.budget_tokens.pull(lambda: [((venue, pool), left) for pool, left in budget.tokens().items()])
         return budget
-
-    async def _make_connector(self, venue: ResolvedVenue, *, live: bool) -> Connector:
-        ready = None
-        if venue.row.embedded_sandbox:
-            ready = (await self._start_sandbox(venue)).ready
-        connector = venue.connector(clock=self._clock, rng=system_rng(), sandbox_ready=ready)
-        self._lock_account(connector)
-        if not connector.is_loopback and not (live and self._resolved.config.live):
-            raise ConfigurationError(
-                f"venues.{venue.name}: its addresses are not on this machine; real trading needs both `live = true` in "
-                "the configuration and `--live` on the command line"
-            )
-        if not connector.is_loopback:
-            for assumption in connector.assumptions:
-                _log.warning("assumed of the venue without proof", venue=venue.name, assumption=assumption)
-        return connector
-
-    def _lock_account(self, connector: Connector) -> None:
-        """Keep a second daemon of this machine off the account. Raises `Fatal` naming the first."""
-        try:
-            self._account_locks.append(lock_account(connector.account))
-        except StateInUse:
-            raise
-        except Fatal as e:
-            _log.warning("account not locked: a second daemon on it would not be noticed here", reason=str(e))
-
-    async def _start_sandbox(self, venue: ResolvedVenue) -> SandboxProcess:
-        directory = self._resolved.config.state_dir / f"sandbox-{venue.name}"
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        module, arguments = venue.sandbox_command(directory)
-        sandbox = await SandboxProcess.start(module, arguments, directory / "sandbox.log")
-        self._sandboxes.append(sandbox)
-        self.supervisor.spawn(f"{venue.name} sandbox", self._watch(venue.name, sandbox))
-        return sandbox
-
-    async def _watch(self, venue: str, sandbox: SandboxProcess) -> None:
-        """Stop the daemon when a sandbox ends by itself."""
-        code = await sandbox.wait()
-        if not self._is_closing:
-            raise Fatal(f"venues.{venue}: its sandbox ended with code {code}; see sandbox.log in its folder")
-        await asyncio.Event().wait()
 
     def _make_venue(self, connector: Connector) -> VenueParts:
         name, gateway = connector.venue, connector.gateway
@@ -403,6 +355,7 @@ class Daemon:
                 is_ending=self.kernel.is_ending,
                 on_pass=lambda differences: self._oversight.on_pass(name, differences),
                 on_trouble=self._oversight.on_trouble,
+                is_under_way=dispatcher.carries,
                 grace_ms=self._resolved.config.kernel.reconcile_grace_ms,
             )
         )

@@ -114,6 +114,8 @@ class BatchItem(msgspec.Struct, frozen=True, kw_only=True):
     client_order_id: str | None = None
     fill_count: str | None = None
     remaining_count: str | None = None
+    average_fill_price: str | None = None
+    average_fee_paid: str | None = None
     reduced_by: str | None = None
     ts_ms: int | None = None
     error: ItemError | None = None
@@ -186,6 +188,23 @@ class OrderGroupsAnswer(msgspec.Struct, frozen=True):
     """The account's order groups; null when it has none."""
 
     order_groups: tuple[OrderGroup, ...] | None = None
+
+
+class OrderGroupAnswer(msgspec.Struct, frozen=True):
+    """One order group with the ids of its orders."""
+
+    contracts_limit_fp: str = ""
+    is_auto_cancel_enabled: bool = False
+    orders: tuple[str, ...] | None = None
+    exchange_index: int = 0
+
+
+class OrderGroupCreated(msgspec.Struct, frozen=True):
+    """Answer to the creation of a group."""
+
+    order_group_id: str
+    subaccount: int = 0
+    exchange_index: int = 0
 
 
 class Bucket(msgspec.Struct, frozen=True):

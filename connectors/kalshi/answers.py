@@ -14,6 +14,7 @@ from connectors.kalshi.fixed_point import NS_PER_MS, size_of
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue
 from framework.domain.events import OrderReport, ReportKind
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
+from framework.domain.numbers import Size
 from framework.domain.tickets import Approved
 
 _ACK = msgspec.json.Decoder(OrderAck)
@@ -57,8 +58,21 @@ def accepted(approved: Approved, intent: NewOrder, ack: OrderAck, *, ts_recv: in
     return (report, msgspec.structs.replace(report, kind=ReportKind.CANCELLED, detail="nothing left after the answer"))
 
 
-def cancelled(approved: Approved, ack: OrderAck, *, ts_recv: int) -> tuple[OrderReport, ...]:
-    """A cancelled order. What it had filled is not stated by this answer."""
+def cancelled(
+    approved: Approved, ack: OrderAck, *, ts_recv: int, remaining: Size | None = None
+) -> tuple[OrderReport, ...]:
+    """A cancelled order. What it had filled is not stated by this answer, only what was taken off.
+
+    `remaining` is what we believe was left of it. When another number was taken off, some of it traded and we have not
+    heard of it: then nothing is reported, and the order keeps its exposure until the stream or a look-up shows its end
+    together with what was filled.
+    """
+    try:
+        taken_off = None if ack.reduced_by is None else size_of(ack.reduced_by)
+    except ValueError as e:
+        raise OutcomeUnknown(f"the acknowledgement of {ack.order_id} can't be read: {e}") from e
+    if None not in (taken_off, remaining) and taken_off != remaining:
+        return ()
     return (
         OrderReport(
             venue=approved.venue,

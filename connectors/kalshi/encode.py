@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -14,12 +13,12 @@ import msgspec
 from connectors.kalshi.fixed_point import NS_PER_S, price_text, size_text
 from framework.domain.instruments import Instrument
 from framework.domain.intents import AmendOrder, NewOrder
-from framework.domain.numbers import Price, Size
+from framework.domain.numbers import Price
 from framework.domain.orders import Order, Side, TimeInForce
 
 _ORDERS = "/portfolio/events/orders"
-_SIDE = {Side.BUY: "bid", Side.SELL: "ask"}
-_TIME_IN_FORCE = {
+SIDES = {Side.BUY: "bid", Side.SELL: "ask"}
+TIMES_IN_FORCE = {
     TimeInForce.GOOD_TILL_CANCELLED: "good_till_canceled",
     TimeInForce.IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
     TimeInForce.FILL_OR_KILL: "fill_or_kill",
@@ -44,12 +43,19 @@ class AccountScope(msgspec.Struct, frozen=True, gc=False):
 
     def fields(self, instrument: Instrument) -> dict[str, object]:
         """The fields that route a request for `instrument`."""
-        routed: dict[str, object] = {}
+        routed = self.shard_field(instrument)
         if self.subaccount is not None:
             routed["subaccount"] = self.subaccount
-        if self.use_shards:
-            routed["exchange_index"] = instrument.shard
         return routed
+
+    def shard_field(self, instrument: Instrument) -> dict[str, object]:
+        """The field that names the shard, if one is to be named."""
+        return {"exchange_index": instrument.shard} if self.use_shards else {}
+
+    @property
+    def query(self) -> str:
+        """The subaccount as a query, for requests that take it there."""
+        return "" if self.subaccount is None else f"?subaccount={self.subaccount}"
 
 
 def create(client_order_id: str, intent: NewOrder, instrument: Instrument, scope: AccountScope) -> Call:
@@ -57,31 +63,20 @@ def create(client_order_id: str, intent: NewOrder, instrument: Instrument, scope
     return Call("POST", _ORDERS, _ENCODER.encode(_create_fields(client_order_id, intent, instrument, scope)))
 
 
-def batch_create(orders: Sequence[tuple[str, NewOrder, Instrument]], scope: AccountScope) -> Call:
-    """Several new orders, each a (client order id, intent, instrument); each costs what a single one costs."""
-    items = [_create_fields(client_id, intent, instrument, scope) for client_id, intent, instrument in orders]
-    return Call("POST", f"{_ORDERS}/batched", _ENCODER.encode({"orders": items}))
-
-
 def amend(intent: AmendOrder, order: Order, instrument: Instrument, scope: AccountScope) -> Call:
     """A change of price and size in place. The venue's `count` is the total, filled part included, as ours is.
 
-    The expiry is left out, which keeps it. Queue priority survives only when nothing but the size shrinks.
+    The expiry is left out, which keeps it. Queue priority survives only when nothing but the size shrinks. The
+    subaccount goes into the query, unlike a new order's (vendor docs).
     """
-    fields = scope.fields(instrument) | {
+    fields = scope.shard_field(instrument) | {
         "ticker": instrument.symbol,
-        "side": _SIDE[order.side],
+        "side": SIDES[order.side],
         "price": price_text(intent.price),
         "count": size_text(intent.size),
         "client_order_id": order.client_order_id,
     }
-    return Call("POST", f"{_path(order)}/amend", _ENCODER.encode(fields))
-
-
-def decrease(order: Order, instrument: Instrument, scope: AccountScope, *, reduce_to: Size) -> Call:
-    """Shrink what rests to `reduce_to` (filled part not included); the place in the queue is kept."""
-    fields = scope.fields(instrument) | {"market_ticker": instrument.symbol, "reduce_to": size_text(reduce_to)}
-    return Call("POST", f"{_path(order)}/decrease", _ENCODER.encode(fields))
+    return Call("POST", f"{_path(order)}/amend{scope.query}", _ENCODER.encode(fields))
 
 
 def cancel(order: Order, instrument: Instrument, scope: AccountScope) -> Call:
@@ -91,19 +86,9 @@ def cancel(order: Order, instrument: Instrument, scope: AccountScope) -> Call:
     )
 
 
-def batch_cancel(orders: Sequence[tuple[Order, Instrument]], scope: AccountScope) -> Call:
-    """End several orders."""
-    items = [
-        scope.fields(instrument) | {"order_id": _venue_id(order), "market_ticker": instrument.symbol}
-        for order, instrument in orders
-    ]
-    return Call("DELETE", f"{_ORDERS}/batched", _ENCODER.encode({"orders": items}))
-
-
 def cancel_all(scope: AccountScope) -> Call:
     """End every order of the account, on all shards."""
-    query = "" if scope.subaccount is None else f"?subaccount={scope.subaccount}"
-    return Call("DELETE", f"{_ORDERS}{query}")
+    return Call("DELETE", f"{_ORDERS}{scope.query}")
 
 
 def _create_fields(
@@ -112,10 +97,10 @@ def _create_fields(
     fields = scope.fields(instrument) | {
         "ticker": instrument.symbol,
         "client_order_id": client_order_id,
-        "side": _SIDE[intent.side],
+        "side": SIDES[intent.side],
         "count": size_text(intent.size),
         "price": price_text(Price(intent.price)),
-        "time_in_force": _TIME_IN_FORCE[intent.time_in_force],
+        "time_in_force": TIMES_IN_FORCE[intent.time_in_force],
         "self_trade_prevention_type": scope.self_trade_prevention,
         "post_only": intent.post_only,
         "reduce_only": intent.reduce_only,

@@ -68,9 +68,9 @@ def parse_answer(status: int, body: bytes) -> VenueAnswer:
         return VenueAnswer(status, parsed.error.replace(" ", "_"), parsed.error)
     if isinstance(parsed.error, _Inner):
         inner = parsed.error
-        return VenueAnswer(status, str(inner.code), inner.message, _detail_text(inner.details))
+        return VenueAnswer(status, str(inner.code), inner.message, detail_text(inner.details))
     if parsed.code:
-        return VenueAnswer(status, str(parsed.code), parsed.message, _detail_text(parsed.details))
+        return VenueAnswer(status, str(parsed.code), parsed.message, detail_text(parsed.details))
     if parsed.msg:
         return VenueAnswer(status, "invalid_parameters", parsed.msg)
     return VenueAnswer(status, TOO_MANY_REQUESTS if status == 429 else "")
@@ -115,7 +115,8 @@ def _common(answer: VenueAnswer) -> TidegateError | None:
     return None
 
 
-def _detail_text(details: object) -> str:
+def detail_text(details: object) -> str:
+    """The venue's details as text, whatever shape they have."""
     if details is None:
         return ""
     return details if isinstance(details, str) else msgspec.json.encode(details).decode()

@@ -38,6 +38,7 @@ class Decode(Protocol[M, E]):
 
 # Lists are asked from a little before the time wanted: `min_ts` has whole seconds, and clocks differ.
 _LOOK_BACK_S = 120
+_ENDING_MAX = 1_000
 
 
 class KalshiGateway:
@@ -58,6 +59,8 @@ class KalshiGateway:
         self._clock = clock
         self._find_instrument = find_instrument
         self._scope = AccountScope(settings.subaccount, settings.use_shards, settings.self_trade_prevention)
+        # The orders whose cancels were signed, as the daemon knows them when the answer comes.
+        self._ending: dict[str, Order] = {}
 
     def __repr__(self) -> str:
         return f"<KalshiGateway {self._venue} {self._rest!r}>"
@@ -73,6 +76,8 @@ class KalshiGateway:
         Raises `Retryable` when the venue's id of the order to change is not known yet: look the order up first.
         """
         call = self._call(approved, order)
+        if order is not None and isinstance(approved.intent, CancelOrder):
+            self._remember(order)
         request = self._rest.signed(call)
         digest = hashlib.sha256(request.target.encode() + b"\n" + request.body).hexdigest()
         return Signed(approved, request, digest)
@@ -143,6 +148,11 @@ class KalshiGateway:
             return encode.amend(intent, order, instrument, self._scope)
         return encode.cancel(order, instrument, self._scope)
 
+    def _remember(self, order: Order) -> None:
+        self._ending[order.client_order_id] = order
+        if len(self._ending) > _ENDING_MAX:
+            del self._ending[next(iter(self._ending))]
+
     def _done(self, approved: Approved, response: HttpResponse) -> tuple[Event, ...]:
         intent = approved.intent
         if isinstance(intent, CancelAll):
@@ -153,7 +163,8 @@ class KalshiGateway:
         if isinstance(intent, NewOrder):
             return accepted(approved, intent, ack, ts_recv=now_ns)
         if isinstance(intent, CancelOrder):
-            return cancelled(approved, ack, ts_recv=now_ns)
+            order = self._ending.pop(approved.client_order_id, None)
+            return cancelled(approved, ack, ts_recv=now_ns, remaining=None if order is None else order.remaining)
         return amended(approved, intent, ack, ts_recv=now_ns)
 
     async def _landed_before(self, approved: Approved, intent: NewOrder) -> tuple[Event, ...]:

@@ -6,6 +6,7 @@ Lists come whole: all their pages, in the venue's order (newest first, recorded 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 
 from connectors.kalshi import account_messages as a
 from connectors.kalshi import market_messages as m
@@ -148,9 +149,17 @@ async def settlements(rest: KalshiRest, *, since_s: int, subaccount: int | None 
     return [one for page in pages for one in page.settlements]
 
 
-async def order_groups(rest: KalshiRest) -> tuple[a.OrderGroup, ...]:
+async def order_groups(rest: KalshiRest, *, subaccount: int | None = None) -> tuple[a.OrderGroup, ...]:
     """The account's order groups."""
-    return (await rest.get("/portfolio/order_groups", a.OrderGroupsAnswer)).order_groups or ()
+    answer = await rest.get("/portfolio/order_groups", a.OrderGroupsAnswer, [("subaccount", subaccount)])
+    return answer.order_groups or ()
+
+
+async def order_group(rest: KalshiRest, group_id: str, *, subaccount: int | None = None) -> a.OrderGroupAnswer:
+    """One order group and the ids of its orders."""
+    path = f"/portfolio/order_groups/{quote(group_id, safe='')}"
+    params: Params = [("subaccount", subaccount)]
+    return await rest.get(path, a.OrderGroupAnswer, params, cost_path="/portfolio/order_groups/*")
 
 
 async def queue_positions(rest: KalshiRest, tickers: Sequence[str]) -> list[a.QueuePosition]:

@@ -13,7 +13,7 @@ import msgspec
 from connectors.kalshi.encode import Call
 from connectors.kalshi.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_answer
 from connectors.kalshi.limits import BALANCE, READ, CostTable, documented_costs, tier_limits
-from connectors.kalshi.read_budget import ReadBudget
+from connectors.kalshi.pacer import Pacer
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.sign import Signer
 from connectors.kalshi.venue_time import VenueTime
@@ -57,8 +57,8 @@ class KalshiRest:
         self._time = time
         self._costs = documented_costs()
         assumed = tier_limits(settings.tier).read
-        self._read = ReadBudget(capacity=assumed.bucket_capacity, refill_per_s=assumed.refill_rate, clock=clock)
-        self._balance = ReadBudget(capacity=1, refill_per_s=1, clock=clock)
+        self._read = Pacer(capacity=assumed.bucket_capacity, refill_per_s=assumed.refill_rate, clock=clock)
+        self._balance = Pacer(capacity=1, refill_per_s=1, clock=clock)
 
     def __repr__(self) -> str:
         return f"<KalshiRest {self._settings.rest_origin} key_id={self._settings.key_id} read={self._read!r}>"

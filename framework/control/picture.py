@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from framework.control.status import QuoteStatus, StatusSnapshot, VenueStatus
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import Price, to_decimal
@@ -39,6 +41,22 @@ class Picture:
             open_orders=parts.accounts.orders.open_count(),
             note=f"quarantined: {', '.join(quarantined)}" if quarantined else "",
         )
+
+    def farewell(self, reason: str, state_dir: Path) -> str:
+        """What a stopped daemon leaves, in a few lines for the terminal: orders that may be open, and positions."""
+        accounts = self._kernel.parts.accounts
+        left = [
+            f"order may be left: {order.client_order_id} {order.status.value} on {order.instrument}"
+            for order in accounts.orders.open()
+        ]
+        lines = [f"stopped: {reason}", *(left or ["no order left"])]
+        for instrument_id, position in accounts.positions.accounts():
+            instrument = accounts.instruments.get(instrument_id)
+            if position.size and instrument is not None:
+                size = to_decimal(position.size, instrument.size_decimals).normalize()
+                lines.append(f"position: {size:f} {instrument_id}")
+        lines.append(f"records: {state_dir}  (tidegate orders | fills | positions --state-dir {state_dir})")
+        return "\n".join(lines) + "\n"
 
     def _venue(self, name: str) -> VenueStatus:
         books = self._kernel.parts.books

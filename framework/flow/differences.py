@@ -81,15 +81,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     def fields(self, *, now_ns: int, monotonic_ns: int) -> dict[str, Any]:
         """All of it for a program; `since_ns` as wall time."""
+        words = ("venue", "instrument", "subject", "venue_word", "own_word", "why", "action")
         return {
             "kind": self.kind.value,
-            "venue": self.venue,
-            "instrument": self.instrument,
-            "subject": self.subject,
-            "venue_word": self.venue_word,
-            "own_word": self.own_word,
-            "why": self.why,
-            "action": self.action,
+            **{word: getattr(self, word) for word in words},
             "since_ns": now_ns - (monotonic_ns - self.since_ns),
             "text": self.text,
         }

@@ -108,13 +108,19 @@ class Dispatcher:
                 f"requests_max: {parts.requests_max} leaves no room beside {SLOTS_FOR_CANCELS} for cancels"
             )
         self._parts = parts
-        self._under_way = 0
+        self._under_way: list[str] = []
         self._finished = asyncio.Event()
 
     @property
     def under_way(self) -> int:
         """Requests that have been taken from the outbox and not been answered yet."""
-        return self._under_way
+        return len(self._under_way)
+
+    def carries(self, client_order_id: str) -> bool:
+        """Whether a request about this order, or about all orders, is queued or not answered yet. When not, no answer
+        is coming any more: what is not known of the order must be looked up."""
+        names = (client_order_id, "")
+        return any(name in self._under_way or self._parts.outbox.holds(name) for name in names)
 
     async def run(self) -> None:
         """Carry parcels until cancelled. One that can't be paid or carried yet keeps its place in the queue."""
@@ -138,7 +144,7 @@ class Dispatcher:
             await self._pause(wait_s)
             return None
         self._parts.outbox.pop()
-        self._under_way += 1
+        self._under_way.append(parcel.approved.client_order_id)
         if (budget := self._parts.budget()) is not None:
             budget.start(parcel.approved.request_kind)
         return parcel
@@ -151,7 +157,7 @@ class Dispatcher:
     def _wait_s(self, kind: RequestKind) -> float:
         """Seconds until this request may go: a free slot is waited for in short steps, tokens exactly."""
         slots = self._parts.requests_max - (0 if kind is RequestKind.CANCEL else SLOTS_FOR_CANCELS)
-        if self._under_way >= slots:
+        if len(self._under_way) >= slots:
             return 0.05
         budget = self._parts.budget()
         return budget.dispatch_wait_ns(kind, self._parts.clock.monotonic_ns()) / 1e9 if budget else 0.0
@@ -189,7 +195,7 @@ class Dispatcher:
             self._report(approved, NOT_SENT_AS[type(approved.intent)], "fatal", str(e))
             self._parts.on_fatal(e)
         finally:
-            self._under_way -= 1
+            self._under_way.remove(approved.client_order_id)
             if outcome is not None:
                 self._settle(approved, outcome)
             self._finished.set()

@@ -29,6 +29,10 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._heap)
 
+    def holds(self, client_order_id: str) -> bool:
+        """Whether a parcel about this order is queued."""
+        return any(parcel.approved.client_order_id == client_order_id for _, _, parcel in self._heap)
+
     def push(self, parcel: Parcel) -> None:
         """Queue a parcel."""
         self._pushed += 1

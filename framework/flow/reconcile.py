@@ -14,15 +14,7 @@ from decimal import Decimal
 import msgspec
 
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
-from framework.domain.events import (
-    Event,
-    OrderReport,
-    OrderSnapshot,
-    ReportKind,
-    Scope,
-    TradingState,
-    TradingStateChanged,
-)
+from framework.domain.events import Event, OrderReport, OrderSnapshot, ReportKind
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
@@ -36,11 +28,14 @@ from framework.flow.differences import (
     orders_apart,
     positions_apart,
 )
+from framework.flow.grace import Grace
 from framework.flow.strangers import Strangers
 from framework.runtime.failpoints import reach
 from framework.state.accounts import Accounts
 
 LOOKUP_FIRST_NS = 250_000_000
+LOOKUP_AGAIN_NS = 1_000_000_000
+"""The longest time between a look-up that found nothing after the read lag and the one that confirms it."""
 LOOKUP_LATEST_NS = 5_000_000_000
 RECHECK_NS = 1_000_000_000
 """The next pass after one that found a difference: most of them are fills under way."""
@@ -53,17 +48,26 @@ RESTING = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
 
 
 class Doubt(msgspec.Struct):
-    """An order that needs evidence: when to look next, how long to wait after that, and what was not found."""
+    """An order that needs evidence: about what, since when (wall time), when to look next (monotonic), how long to wait
+    after that, and how often it was not found. A look-up's own answer does not make the doubt any younger."""
 
+    about: tuple[object, ...]
+    since_ns: int
     due_ns: int
     wait_ns: int = LOOKUP_FIRST_NS
     not_found: int = 0
 
 
+def always(_client_order_id: str) -> bool:
+    """Nobody knows what is under way: an answer may come until it is too late for one."""
+    return True
+
+
 class ReconcileParts(msgspec.Struct, frozen=True, kw_only=True):
     """What a reconciler needs. `interval_ms`: the schedule; `answer_ms_max`: later than
     this an answer is not coming any more; `grace_ms`: a position that differs for longer halts its instrument (C21);
-    `is_ending` tells whether an order is to end whatever happens; `on_pass` is told the differences after each pass."""
+    `is_ending` tells whether an order is to end whatever happens; `is_under_way` whether a request about an order may
+    still be answered; `on_pass` is told the differences after each pass."""
 
     venue: str
     gateway: Gateway
@@ -73,6 +77,7 @@ class ReconcileParts(msgspec.Struct, frozen=True, kw_only=True):
     is_ending: Callable[[Order], bool]
     on_pass: Callable[[tuple[Difference, ...]], None]
     on_trouble: Callable[[str, str], None]
+    is_under_way: Callable[[str], bool] = always
     interval_ms: int = 15_000
     answer_ms_max: int = 10_000
     grace_ms: int = 10_000
@@ -86,7 +91,7 @@ class Reconciler:
         self._doubts: dict[str, Doubt] = {}
         self._unlisted: set[str] = set()
         self._differences: dict[tuple[str, ...], Difference] = {}
-        self._halted_for: set[tuple[str, ...]] = set()
+        self._grace = Grace(parts.accounts.trading, parts.publish, parts.clock, grace_ms=parts.grace_ms)
         self._strangers = Strangers(parts.venue, parts.gateway, parts.accounts)
         self._one_pass = asyncio.Lock()
         self._next_pass_ns = 0
@@ -181,7 +186,7 @@ class Reconciler:
         self._differences = {one.key: one for one in self._aged(found)}
         if self._positions_apart():
             self._next_pass_ns = parts.clock.monotonic_ns() + RECHECK_NS
-        self._halt_overdue()
+        self._grace.judge(self._differences.values())
         parts.on_pass(self.differences)
         return self.differences
 
@@ -192,7 +197,11 @@ class Reconciler:
         for client_order_id in [known for known in self._doubts if known not in needing]:
             del self._doubts[client_order_id]
         for client_order_id, order in needing.items():
-            doubt = self._doubts.setdefault(client_order_id, Doubt(due_ns=now_ns + LOOKUP_FIRST_NS))
+            about = (order.status, order.cancel_wanted, order.amend_price, order.amend_size)
+            doubt = self._doubts.get(client_order_id)
+            if doubt is None or doubt.about != about:
+                doubt = Doubt(about=about, since_ns=order.updated_ns, due_ns=now_ns + LOOKUP_FIRST_NS)
+                self._doubts[client_order_id] = doubt
             if now_ns >= doubt.due_ns:
                 await self._resolve(order, doubt)
 
@@ -205,14 +214,15 @@ class Reconciler:
             order
             for order in orders.open(venue=parts.venue)
             if order.status is OrderStatus.UNKNOWN
-            or (order.status in UNANSWERED and order.updated_ns < late_ns)
+            or (order.status in UNANSWERED and (order.updated_ns < late_ns or not self._may_be_answered(order)))
             or (order.status in RESTING and parts.is_ending(order))
             or order.client_order_id in self._unlisted
         ] + [order for order in orders.awaiting_fills() if order.venue == parts.venue]
 
     async def _resolve(self, order: Order, doubt: Doubt) -> None:
         lag_ns = self._parts.gateway.read_lag_ms * 1_000_000
-        is_past_lag = self._parts.clock.now_ns() - order.updated_ns > lag_ns
+        age_ns = self._parts.clock.now_ns() - doubt.since_ns
+        is_past_lag = age_ns > lag_ns
         found = await self._look_up(order)
         if found is not None:
             doubt.not_found = 0
@@ -223,11 +233,15 @@ class Reconciler:
                 self._refuse_change(order, found)
         elif is_past_lag:
             doubt.not_found += 1
-            doubt.wait_ns = max(doubt.wait_ns, lag_ns)
+            doubt.wait_ns = min(max(doubt.wait_ns, lag_ns), LOOKUP_AGAIN_NS)
             if doubt.not_found >= LOOKUPS_MIN:
                 self._give_up(order)
-        doubt.due_ns = self._parts.clock.monotonic_ns() + doubt.wait_ns
+        wait_ns = doubt.wait_ns if is_past_lag else min(doubt.wait_ns, lag_ns - age_ns + 1)
+        doubt.due_ns = self._parts.clock.monotonic_ns() + wait_ns
         doubt.wait_ns = min(doubt.wait_ns * 2, LOOKUP_LATEST_NS)
+
+    def _may_be_answered(self, order: Order) -> bool:
+        return self._parts.is_under_way(order.client_order_id)
 
     def _refuse_change(self, order: Order, found: OrderSnapshot) -> None:
         """A change that was asked for longer ago than reads lag, and that the venue does not show, did not happen."""
@@ -305,24 +319,3 @@ class Reconciler:
 
     def _positions_apart(self) -> list[Difference]:
         return [one for one in self._differences.values() if one.kind is DifferenceKind.POSITION]
-
-    def _halt_overdue(self) -> None:
-        """Halt instruments whose position has differed for longer than the grace: once per difference, so that an
-        operator who knows better can resume."""
-        parts = self._parts
-        self._halted_for &= self._differences.keys()
-        for one in self._positions_apart():
-            is_overdue = parts.clock.monotonic_ns() - one.since_ns >= parts.grace_ms * 1_000_000
-            if not is_overdue or one.key in self._halted_for:
-                continue
-            self._halted_for.add(one.key)
-            if not parts.accounts.trading.is_set(Scope.INSTRUMENT, one.instrument, TradingState.HALTED):
-                parts.publish(
-                    TradingStateChanged(
-                        scope=Scope.INSTRUMENT,
-                        target=one.instrument,
-                        state=TradingState.HALTED,
-                        reason=f"reconcile: venue {one.venue_word}, here {one.own_word}; {one.why}",
-                        ts_recv=parts.clock.now_ns(),
-                    )
-                )

@@ -51,11 +51,12 @@ class Parking:
         self._own((report.venue, report.venue_order_id)).reports[report.kind.value] = report
 
     def park_snapshot(self, snapshot: OrderSnapshot) -> None:
-        """Keep a listing aside; of listings as open, and as ended, the newest."""
+        """Keep a listing aside; of listings as open, and as ended, the newest, with the last time it was heard."""
         parked = self._own((snapshot.venue, snapshot.venue_order_id))
         before = parked.open_snapshot if snapshot.is_open else parked.ended_snapshot
-        if before is not None and _age_key(before) > _age_key(snapshot):
-            return
+        if before is not None:
+            heard_ns = max(before.ts_recv, snapshot.ts_recv)
+            snapshot = msgspec.structs.replace(max(before, snapshot, key=_age_key), ts_recv=heard_ns)
         if snapshot.is_open:
             parked.open_snapshot = snapshot
         else:

@@ -15,11 +15,11 @@ from framework.runtime.files import RealFiles
 from framework.runtime.inline_writer import InlineWriter
 from framework.runtime.single_writer import lock_state
 from framework.state.journal import Journal
-from framework.state.records import EpochTaken, Record
+from framework.state.records import Body, EpochTaken, Record
 from tests.framework.test_cli_ledger import TERMS
 from tests.support.state_records import VENUE, fill, new
 
-BODIES = (
+BODIES: tuple[Body, ...] = (
     EpochTaken(1, "tg7f3a91", "", "0.1.0", 1),
     InstrumentDefined(TERMS, 1),
     new("c1"),

@@ -19,7 +19,7 @@ from framework.runtime.background import InlineWorker
 from framework.state.accounts import Accounts
 from framework.state.ledger import Ledger
 from framework.state.ledger_rebuild import orders_changed
-from framework.state.records import Entry, Record
+from framework.state.records import Body, Entry, Record
 from tests.support.state_records import MARKET, VENUE, fill, listed, new
 
 HOUR_NS = 3_600_000_000_000
@@ -32,7 +32,7 @@ TERMS = Instrument(
     size_decimals=0,
     tick_bands=(TickBand(Price(0), Price(100), Price(1)),),
 )
-SESSION = (
+SESSION: tuple[Body, ...] = (
     InstrumentDefined(TERMS, 1),
     new("c1"),
     new("c2", strategy="other"),

@@ -10,6 +10,7 @@ import msgspec
 from framework.domain.errors import OutcomeUnknown
 from framework.domain.events import Event, Fill, OrderReport, OrderSnapshot, PositionReport, ReportKind
 from framework.domain.intents import NewOrder
+from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.tickets import Approved, Signed
 from framework.domain.venue import Connector, Gateway
@@ -83,6 +84,10 @@ class ResendingConnector:
     async def run(self) -> None:
         """As it should be."""
         await self._connector.run()
+
+    def resync(self, instrument: InstrumentId, /) -> None:
+        """As it should be."""
+        self._connector.resync(instrument)
 
     async def close(self) -> None:
         """As it should be."""

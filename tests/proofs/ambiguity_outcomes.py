@@ -46,7 +46,7 @@ class Stage:
         count = {"submit": 0, "batch": BATCH_CANCELS}.get(self.action, 1)
         favourite = -1 if self.act is Act.SUBMIT else self._favourite
         self.world.do(lambda: self._old.extend(self._place_some(PRICE_OLD, count, favourite)))
-        await self._until(lambda: not self.world.disagreement())
+        await self._until(lambda: not self.world.disagreement(), "the orders did not come to rest")
         if self.is_muted:
             self.world.front.mute()
 
@@ -58,8 +58,8 @@ class Stage:
         """Have the strategy ask, and hold its request before the venue has it."""
         caught = self.world.front.trap(self._is_target)
         self.ask()
-        async with asyncio.timeout(WAIT_S):
-            call = await caught
+        await self._until(caught.done, "the request did not leave")
+        call = caught.result()
         self._caught.append(call)
         return call
 
@@ -74,13 +74,15 @@ class Stage:
 
     async def trade(self, size: int) -> None:
         """Somebody takes `size` of the order. While the stream is heard, return when the daemon has the fill."""
-        await self._until(self._is_best)
+        await self._until(self._is_best, f"{self.target} is not the best of {self.world.venue.orders()}")
         real = self.world.truth_of(self.target)
         assert real is not None
         self.world.venue.trade(real.venue_order_id, size)
         if not self.is_muted:
             filled = real.filled + size
-            await self._until(lambda: self.world.order(self.target).filled == filled)
+            await self._until(
+                lambda: self.world.order(self.target).filled == filled, "the stream did not tell the fill"
+            )
 
     def offer(self, size: int) -> None:
         """Somebody rests an ask that the order will meet."""
@@ -141,10 +143,13 @@ class Stage:
         live = [order for order in self.world.venue.orders() if order.state == "open"]
         return max(live, key=lambda order: order.price).client_order_id == self.target
 
-    async def _until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(WAIT_S):
-            while not condition():  # noqa: ASYNC110 - what is waited for has no event
-                await asyncio.sleep(LOOK_S)
+    async def _until(self, condition: Callable[[], object], what: str) -> None:
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while not condition():  # noqa: ASYNC110 - what is waited for has no event
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            raise AssertionError(f"within {WAIT_S:g} s: {what}: {self.world.disagreement()}") from None
 
 
 Script = Callable[[Stage], Awaitable[None]]
@@ -232,7 +237,7 @@ async def duplicate_ack(stage: Stage) -> None:
 
 async def fill_before_ack(stage: Stage) -> None:
     """Part of the order trades, and the daemon hears of it, before the answer comes. Without a stream it is the
-    answer or a look-up that tells."""
+    answer that tells, or that makes the daemon look; of an amended order only the stream can tell, afterwards."""
     call = await stage.caught()
     if stage.act is Act.CANCEL:
         await stage.trade(SIZE_TRADED)
@@ -244,6 +249,8 @@ async def fill_before_ack(stage: Stage) -> None:
         answer = await call.forward()
         await stage.trade(SIZE_TRADED)
     call.tell(answer)
+    if stage.act is Act.AMEND:
+        stage.world.front.unmute()
 
 
 async def cancel_versus_fill(stage: Stage) -> None:

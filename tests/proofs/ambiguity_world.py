@@ -30,7 +30,7 @@ from framework.state.survey import read_entries
 from tests.proofs.ambiguity_front import Front
 from tests.proofs.ambiguity_venues import Pace, Truth, VenueUnderTest
 
-READY_S = 20.0
+READY_S = 60.0
 LOOK_S = 0.01
 IN_DOUBT = frozenset(
     {
@@ -238,10 +238,17 @@ async def open_world(
         await daemon.connect(live=False)
         running = asyncio.create_task(daemon.supervisor.run())
         stack.push_async_callback(_stop, daemon, running)
+        await _until_ready(daemon)
+        yield World(venue, front, daemon, records, directory / "state")
+
+
+async def _until_ready(daemon: Daemon) -> None:
+    try:
         async with asyncio.timeout(READY_S):
             while daemon.not_ready():  # noqa: ASYNC110 - readiness is a conclusion from many parts
                 await asyncio.sleep(LOOK_S)
-        yield World(venue, front, daemon, records, directory / "state")
+    except TimeoutError:
+        raise AssertionError(f"the daemon is not ready after {READY_S:g} s: {daemon.not_ready()}") from None
 
 
 async def _stop(daemon: Daemon, running: asyncio.Task[int]) -> None:

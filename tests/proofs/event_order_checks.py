@@ -10,7 +10,8 @@ from framework.state.change import Change
 from framework.state.positions import Position
 from tests.proofs.event_order_observer import Money, Observer, Watched
 from tests.proofs.event_order_rare import Sight
-from tests.proofs.event_order_venue import MARKETS, VENUE, Ask, End, Venue, VenueOrder
+from tests.proofs.event_order_venue import Venue
+from tests.proofs.event_order_words import MARKETS, VENUE, Ask, End, VenueOrder
 
 S = OrderStatus
 STATUS_OF_END = {End.FILLED: S.FILLED, End.CANCELLED: S.CANCELLED, End.EXPIRED: S.EXPIRED}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test, initialize, precondition, rule
 
 from framework.domain.orders import Order, OrderStatus
-from tests.proofs.event_order_venue import MARKETS, VENUE, End, VenueOrder
+from tests.proofs.event_order_words import MARKETS, VENUE, End, VenueOrder
 from tests.proofs.event_order_world import World
 
 S = OrderStatus
@@ -53,7 +54,7 @@ def _adoptable(world: World) -> list[VenueOrder]:
 def _doubtful(world: World) -> list[Order]:
     """Orders that a reconciliation looks up; one of which nothing was heard yet is given some time as a rule."""
     doubtful = _own(world, IN_DOUBT)
-    return [one for one in doubtful if world.venue.find(one.client_order_id) or world.steps % 3 == 0]
+    return [one for one in doubtful if world.venue.find(one.client_order_id) or world.network.step % 2 == 0]
 
 
 def _trade(world: World, order: VenueOrder) -> None:
@@ -107,9 +108,7 @@ DOING: dict[str, Callable[[World, Any], None]] = {
     "end": lambda world, order: world.say(world.venue.end(order, End.CANCELLED)),
     "expire": lambda world, order: world.say(world.venue.end(order, End.EXPIRED)),
     "bust": _bust,
-    "place_by_hand": lambda world, _: world.say(
-        world.venue.place_by_hand(has_client_id=world.rng.random() < 0.5)
-    ),
+    "place_by_hand": lambda world, _: world.say(world.venue.place_by_hand(has_client_id=world.rng.random() < 0.5)),
     "list": _say_now,
     "list_as_it_was": lambda world, order: world.say_old(order),
     "settle": lambda world, market: world.say(world.venue.settle(market, world.rng.choice([0, 40, 100]))),
@@ -125,99 +124,99 @@ class Tally:
         self.reached: Counter[str] = Counter()
 
 
-def machine_class(tally: Tally, seed_of_run: int) -> type[RuleBasedStateMachine]:
-    """A state machine that counts into `tally`. Hypothesis chooses the acts, the dice of the world the rest."""
+class EventOrder(RuleBasedStateMachine):
+    """Both sides act, messages come as they come; every step is checked, and the end after healing.
 
-    class EventOrder(RuleBasedStateMachine):
-        """Both sides act, messages come as they come; every step is checked, and the end after healing."""
+    Hypothesis chooses the acts, the dice of the world the rest.
+    """
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.world = World(random.Random(0), tally.reached)
+    def __init__(self, tally: Tally, seed_of_run: int) -> None:
+        super().__init__()
+        self.tally = tally
+        self.seed_of_run = seed_of_run
+        self.world = World(random.Random(0), tally.reached)
 
-        @initialize(dice=st.integers(0, 2**32 - 1))
-        def begin(self, dice: int) -> None:
-            self.world = World(random.Random(f"{seed_of_run}/{dice}"), tally.reached)
-            tally.runs += 1
+    @initialize(dice=st.integers(0, 2**32 - 1))
+    def begin(self, dice: int) -> None:
+        self.world = World(random.Random(f"{self.seed_of_run}/{dice}"), self.tally.reached)
+        self.tally.runs += 1
 
-        def can(self, *acts: str) -> list[str]:
-            return [act for act in acts if CANDIDATES[act](self.world)]
+    def can(self, *acts: str) -> list[str]:
+        return [act for act in acts if CANDIDATES[act](self.world)]
 
-        def do(self, *acts: str) -> None:
-            world = self.world
-            act = world.rng.choice(self.can(*acts))
-            DOING[act](world, world.rng.choice(CANDIDATES[act](world)))
-            world.advance()
-            tally.steps += 1
+    def do(self, *acts: str) -> None:
+        world = self.world
+        act = world.rng.choice(self.can(*acts))
+        DOING[act](world, world.rng.choice(CANDIDATES[act](world)))
+        world.advance()
+        self.tally.steps += 1
 
-        @precondition(lambda self: self.can("submit"))
-        @rule()
-        def submit(self) -> None:
-            self.do("submit")
+    @precondition(lambda self: self.can("submit"))
+    @rule()
+    def submit(self) -> None:
+        self.do("submit")
 
-        @precondition(lambda self: self.can("submit"))
-        @rule()
-        def submit_and_trade(self) -> None:
-            self.do("submit")
-            if self.can("trade"):
-                self.do("trade")
-
-        @precondition(lambda self: self.can("trade"))
-        @rule()
-        def trade(self) -> None:
+    @precondition(lambda self: self.can("submit"))
+    @rule()
+    def submit_and_trade(self) -> None:
+        self.do("submit")
+        if self.can("trade"):
             self.do("trade")
 
-        @precondition(lambda self: self.can("cancel"))
-        @rule()
-        def cancel(self) -> None:
-            self.do("cancel")
+    @precondition(lambda self: self.can("trade"))
+    @rule()
+    def trade(self) -> None:
+        self.do("trade")
 
-        @precondition(lambda self: self.can("amend"))
-        @rule()
-        def amend(self) -> None:
-            self.do("amend")
+    @precondition(lambda self: self.can("cancel"))
+    @rule()
+    def cancel(self) -> None:
+        self.do("cancel")
 
-        @precondition(lambda self: self.can("look_up"))
-        @rule()
-        def look_up(self) -> None:
-            self.do("look_up")
+    @precondition(lambda self: self.can("amend"))
+    @rule()
+    def amend(self) -> None:
+        self.do("amend")
 
-        @precondition(lambda self: self.can("list"))
-        @rule()
-        def list_one(self) -> None:
-            self.do("list", "list_as_it_was")
+    @precondition(lambda self: self.can("look_up"))
+    @rule()
+    def look_up(self) -> None:
+        self.do("look_up")
 
-        @precondition(lambda self: self.can("end"))
-        @rule()
-        def end(self) -> None:
-            self.do("end", "expire", "expire")
+    @precondition(lambda self: self.can("list"))
+    @rule()
+    def list_one(self) -> None:
+        self.do("list", "list_as_it_was")
 
-        @precondition(lambda self: self.can("bust", "over_fill", "adopt"))
-        @rule()
-        def surprise(self) -> None:
-            self.do("bust", "over_fill", "adopt")
+    @precondition(lambda self: self.can("end"))
+    @rule()
+    def end(self) -> None:
+        self.do("end", "expire", "expire")
 
-        @rule()
-        def upheaval(self) -> None:
-            self.do("restart", "place_by_hand", "restart", "place_by_hand", *self.can("settle"))
+    @precondition(lambda self: self.can("bust", "over_fill", "adopt"))
+    @rule()
+    def surprise(self) -> None:
+        self.do("bust", "over_fill", "adopt")
 
-        def teardown(self) -> None:
-            self.world.heal()
+    @rule()
+    def upheaval(self) -> None:
+        self.do("restart", "place_by_hand", "restart", "place_by_hand", *self.can("settle"))
 
-    return EventOrder
+    def teardown(self) -> None:
+        self.world.heal()
 
 
-def run_machine(tally: Tally, *, seed_of_run: int, runs: int, steps_max: int = 50) -> None:
-    """So many runs. Raises `Divergence`, after Hypothesis has looked for a shorter story that shows the same."""
+def run_machine(tally: Tally, *, seed_of_run: int, runs: int, steps_max: int = 50, is_shrunk: bool = True) -> None:
+    """So many runs. Raises `Divergence`, after Hypothesis has looked for a shorter story where `is_shrunk`."""
     run = get_state_machine_test(
-        machine_class(tally, seed_of_run),
+        partial(EventOrder, tally, seed_of_run),  # type: ignore[arg-type]  # any factory will do
         settings=settings(
             max_examples=runs,
             stateful_step_count=steps_max,
             deadline=None,
             derandomize=True,
             database=None,
-            phases=(Phase.generate,),
+            phases=(Phase.generate, Phase.shrink) if is_shrunk else (Phase.generate,),
             suppress_health_check=list(HealthCheck),
         ),
     )

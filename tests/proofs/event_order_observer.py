@@ -25,7 +25,7 @@ from framework.domain.instruments import InstrumentId
 from framework.domain.intents import NewOrder
 from framework.domain.orders import OrderStatus, Side
 from framework.domain.tickets import Approved
-from tests.proofs.event_order_venue import Ask, Request, Telling
+from tests.proofs.event_order_words import Ask, Request, Telling
 
 K, S = ReportKind, OrderStatus
 PROVING = frozenset({K.ACCEPTED, K.AMENDED})

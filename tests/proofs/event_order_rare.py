@@ -18,7 +18,7 @@ from framework.domain.orders import Order, OrderStatus
 from framework.domain.tickets import Approved
 from framework.state.accounts import Accounts, Record
 from tests.proofs.event_order_observer import Observer, Watched
-from tests.proofs.event_order_venue import Ask
+from tests.proofs.event_order_words import Ask
 
 K, S = ReportKind, OrderStatus
 LIVE = frozenset({S.WORKING, S.PARTIALLY_FILLED, S.CANCEL_REQUESTED, S.AMEND_REQUESTED})
@@ -41,8 +41,9 @@ class Sight:
         self.is_new = not (isinstance(record, Fill) and record.fill_id in observer.fills)
         self.is_fill_known = isinstance(record, FillVoided) and record.fill_id in observer.fills
         self.is_void_new = isinstance(record, FillVoided) and record.fill_id not in observer.voids
-        is_settling = isinstance(record, InstrumentSettled) and record.instrument not in observer.settled
-        self.position = observer.money(record.instrument).size if is_settling else 0
+        self.position = 0
+        if isinstance(record, InstrumentSettled) and record.instrument not in observer.settled:
+            self.position = observer.money(record.instrument).size
 
     @property
     def watched(self) -> Watched | None:
@@ -123,7 +124,9 @@ BY_FILL: dict[str, Is] = {
     "never arrived, then fills": lambda sight, order: sight.is_inferred,
 }
 BY_REPORT: dict[str, Is] = {
-    "ends: rejected by the venue": lambda sight, order: _is_kind(sight, K.REJECTED) and sight.becomes(order, S.REJECTED),
+    "ends: rejected by the venue": lambda sight, order: (
+        _is_kind(sight, K.REJECTED) and sight.becomes(order, S.REJECTED)
+    ),
     "ends: not sent": lambda sight, order: _is_kind(sight, K.NOT_SENT) and sight.becomes(order, S.REJECTED),
     "ends: never arrived": lambda sight, order: _is_kind(sight, K.NEVER_ARRIVED) and sight.becomes(order, S.REJECTED),
     "unknown, then rejected by the venue": lambda sight, order: (

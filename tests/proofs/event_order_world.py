@@ -7,48 +7,28 @@ knows; once everything dropped has been told by a reconciliation, also what is t
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections import Counter
-from collections.abc import Callable
-from enum import Enum
 from functools import partial
 
 import msgspec
 
 from framework.domain.events import OrderAdopted, OrderReport, ReportKind
 from framework.domain.instruments import InstrumentId
-from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
-from framework.domain.limits import RequestKind
-from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side, TimeInForce
-from framework.domain.tickets import Approved
 from framework.flow.recovery import doubts_left
 from framework.state.accounts import Accounts, Record
 from tests.proofs.event_order_checks import Divergence, check_market, check_order, check_step, check_whole, is_report
+from tests.proofs.event_order_network import WINDOW, Leg, Network
 from tests.proofs.event_order_observer import Observer
 from tests.proofs.event_order_rare import Sight, see, see_restart
-from tests.proofs.event_order_venue import MARKETS, VENUE, Ask, End, Request, Telling, Venue, VenueOrder
+from tests.proofs.event_order_venue import Venue
+from tests.proofs.event_order_words import MARKETS, VENUE, Ask, End, Request, Telling, VenueOrder, approved_of
 
-DROPPED, REPEATED, WINDOW = 0.10, 0.20, 20
 LOST_ON_THE_WAY, ANSWER_STEPS_MAX = 0.08, 12
 REFUSALS = (ReportKind.CANCEL_REFUSED, ReportKind.AMEND_REFUSED)
 STRATEGIES = ("maker", "taker")
 START_NS = 1_000_000_000
-
-
-
-class Leg(Enum):
-    """Where something under way is, which decides whether it outlives a restart."""
-
-    OWN = "still with us"
-    REQUEST = "on its way to the venue"
-    ANSWER = "an answer on its way back"
-    STREAM = "on its way in the stream"
-
-
-Due = tuple[int, int, Leg, Callable[[], None]]
-"""Step, order of entry, where it is, and what happens then."""
 
 
 class World:
@@ -61,8 +41,7 @@ class World:
         self.accounts = Accounts()
         self.journal: list[tuple[Record, int]] = []
         self.reached: Counter[str] = Counter() if reached is None else reached
-        self.steps = 0
-        self._due: list[Due] = []
+        self.network = Network(rng)
         self._entered = 0
         self._requests = 0
         self._first_request = 0
@@ -74,17 +53,17 @@ class World:
         name = f"c{self._requests + 1}"
         market = self.rng.choice([market for market in MARKETS if market not in self.venue.settled])
         request = self._request(Ask.NEW, name, market=market, side=self.rng.choice(list(Side)))
-        self._approve(request)
-        if self.rng.random() < 0.2:
+        self.approve(request, now_ns=self._now_ns())
+        if self.rng.random() < 0.35:
             request.is_lost = True
-            self._later(self.rng.randrange(1, 4), Leg.OWN, lambda: self._send(request))
+            self.network.later(self.rng.randrange(1, 6), Leg.OWN, lambda: self._send(request))
         else:
             self._send(request)
 
     def cancel(self, order: Order) -> None:
         """Ask for an order's end."""
         request = self._request(Ask.CANCEL, order.client_order_id, market=order.instrument, side=order.side)
-        self._approve(request)
+        self.approve(request, now_ns=self._now_ns())
         self._send(request)
 
     def amend(self, order: Order) -> None:
@@ -96,13 +75,12 @@ class World:
             request.price, request.size = terms.price, terms.size
         if request.size <= order.filled or (request.price, request.size) == (order.price, order.size):
             request.price, request.size = order.price + 1, order.filled + self.rng.randrange(1, 8)
-        self._approve(request)
+        self.approve(request, now_ns=self._now_ns())
         self._send(request)
 
     def adopt(self, order: VenueOrder) -> None:
         """Give an order that somebody placed by hand to a strategy, as it was last listed."""
         listed = next(one for one in self.accounts.strangers(VENUE) if one.venue_order_id == order.venue_order_id)
-        self._now_ns()
         event = OrderAdopted(
             venue=VENUE,
             venue_order_id=listed.venue_order_id,
@@ -118,7 +96,7 @@ class World:
         )
         sight = Sight(self.accounts, self.observer, event, order.name)
         self.observer.adopt(event, order.name)
-        self._apply(event, order.name, sight)
+        self._apply(event, order.name, sight, now_ns=event.ts_recv)
 
     def look_up(self, order: Order) -> None:
         """Ask the venue for one order, and conclude as a reconciliation does from what it lists."""
@@ -128,7 +106,7 @@ class World:
             if not order.venue_order_id:
                 self._conclude(order, ReportKind.NEVER_ARRIVED, None)
             return
-        if not at_venue.is_open and order.is_open and order.venue_order_id and self.rng.random() < 0.2:
+        if not at_venue.is_open and order.is_open and order.venue_order_id and self.rng.random() < 0.4:
             # It ended long ago and the venue lists it no more; an expired one is listed for longer.
             if at_venue.end is not End.EXPIRED:
                 self.tell(self.venue.not_listed(at_venue))
@@ -148,8 +126,7 @@ class World:
             raise Divergence("a restart folds to another state")
         is_stream_lost = self.rng.random() < 0.5
         lost = {Leg.OWN, Leg.ANSWER, Leg.STREAM} if is_stream_lost else {Leg.OWN, Leg.ANSWER}
-        self._due = [due for due in self._due if due[2] not in lost]
-        heapq.heapify(self._due)
+        self.network.cut(lost)
         self._first_request = self._requests + 1
         self.accounts = restored
         for report in doubts_left(restored, self._now_ns()):
@@ -164,11 +141,9 @@ class World:
         for telling in tellings:
             request = telling.request
             is_unheard = request is not None and request.number < self._first_request
-            if is_unheard or self.rng.random() < DROPPED:
-                continue
             leg = Leg.STREAM if request is None else Leg.ANSWER
-            for _ in range(2 if self.rng.random() < REPEATED else 1):
-                self._later(self.rng.randrange(WINDOW), leg, partial(self._arrive, telling))
+            if not is_unheard:
+                self.network.carry(leg, partial(self._arrive, telling))
 
     def say_old(self, order: VenueOrder) -> None:
         """List an order as it stood some time ago, as reads that lag behind do."""
@@ -177,28 +152,34 @@ class World:
 
     def tell(self, telling: Telling) -> None:
         """Let the daemon, and the observer, hear something now."""
-        record = telling.record
-        record = msgspec.structs.replace(record, ts_recv=self._now_ns())
-        heard = Telling(record=record, name=telling.name, request=telling.request)
-        sight = Sight(self.accounts, self.observer, record, telling.name)
-        self.observer.hear(heard)
-        self._apply(record, telling.name, sight)
+        now_ns = self._now_ns()
+        record = msgspec.structs.replace(telling.record, ts_recv=now_ns)
+        self.hear(Telling(record=record, name=telling.name, request=telling.request), now_ns=now_ns)
+
+    def hear(self, telling: Telling, *, now_ns: int) -> None:
+        """Take in something that is told, with its receipt time as it is."""
+        sight = Sight(self.accounts, self.observer, telling.record, telling.name)
+        self.observer.hear(telling)
+        self._apply(telling.record, telling.name, sight, now_ns=now_ns)
+
+    def approve(self, request: Request, *, now_ns: int) -> None:
+        """Record the gate's yes to a request."""
+        approved = approved_of(request, now_ns=now_ns)
+        sight = Sight(self.accounts, self.observer, approved, request.name)
+        self.observer.ask(approved, request)
+        self._apply(approved, request.name, sight, now_ns=now_ns)
 
     # Time.
 
     def advance(self) -> None:
         """Let everything happen that is due now."""
-        self.steps += 1
-        while self._due and self._due[0][0] <= self.steps:
-            heapq.heappop(self._due)[3]()
+        self.network.advance()
         for market in MARKETS:
             check_market(self.accounts, self.observer, market)
 
     def heal(self) -> None:
         """The network is well: what is under way arrives, the rest is told by reconciliation. Check everything."""
-        while self._due:
-            self.steps = max(self.steps, self._due[0][0])
-            heapq.heappop(self._due)[3]()
+        self.network.settle()
         self.reconcile()
         check_whole(self.accounts, self.observer, self.venue)
         restored = Accounts.from_snapshot(self.accounts.to_snapshot())
@@ -219,8 +200,8 @@ class World:
                     self.tell(self.venue.void(order, trade))
         for market in self.venue.settled:
             self.tell(self.venue.settlement(market))
-        for order in self.accounts.orders.open():
-            self.look_up(order)
+        for own in self.accounts.orders.open():
+            self.look_up(own)
         for order in list(self.venue.orders.values()):
             # Fills that no order claims: their order is looked up by the venue's id.
             if order.strategy and order.trades and not self.observer.orders[order.name].is_linked:
@@ -234,12 +215,12 @@ class World:
         self._conclude_of(request, ReportKind.SENT, "")
         if self.rng.random() < LOST_ON_THE_WAY:
             request.is_lost = True
-        elif self.rng.random() < 0.6:
+        elif self.rng.random() < 0.5:
             self._take_up(request)
         else:
             steps = self.rng.randrange(1, 6 if self.rng.random() < 0.6 else WINDOW)
-            self._later(steps, Leg.REQUEST, lambda: self._take_up(request))
-        self._later(self.rng.randrange(1, ANSWER_STEPS_MAX), Leg.OWN, lambda: self._give_up(request))
+            self.network.later(steps, Leg.REQUEST, lambda: self._take_up(request))
+        self.network.later(self.rng.randrange(1, ANSWER_STEPS_MAX), Leg.OWN, lambda: self._give_up(request))
 
     def _take_up(self, request: Request) -> None:
         self.say(self.venue.take(request))
@@ -290,12 +271,6 @@ class World:
             size=size,
         )
 
-    def _approve(self, request: Request) -> None:
-        approved = approved_of(request, now_ns=self._now_ns())
-        sight = Sight(self.accounts, self.observer, approved, request.name)
-        self.observer.ask(approved, request)
-        self._apply(approved, request.name, sight)
-
     def _conclude(self, order: Order, kind: ReportKind, request: Request | None) -> None:
         report = OrderReport(venue=VENUE, client_order_id=order.client_order_id, kind=kind, ts_recv=0, code="concluded")
         self.tell(Telling(record=report, name=order.client_order_id, request=request))
@@ -306,34 +281,13 @@ class World:
         report = OrderReport(venue=VENUE, client_order_id=request.name, kind=kind, ts_recv=0, code=code)
         self.tell(Telling(record=report, name=request.name, request=answered))
 
-    def _apply(self, record: Record, name: str, sight: Sight) -> None:
-        now_ns = self._now_ns()
+    def _apply(self, record: Record, name: str, sight: Sight, *, now_ns: int) -> None:
         change = self.accounts.apply(record, now_ns)
         self.journal.append((record, now_ns))
         check_step(self.observer, sight, change, self.accounts.orders.get(name))
         check_order(self.accounts, self.observer, self.venue, name)
         see(self.reached, sight, self.accounts.orders.get(name))
 
-    def _later(self, steps: int, leg: Leg, act: Callable[[], None]) -> None:
-        self._entered += 1
-        heapq.heappush(self._due, (self.steps + steps, self._entered, leg, act))
-
     def _now_ns(self) -> int:
         self._entered += 1
         return START_NS + self._entered
-
-
-def approved_of(request: Request, *, now_ns: int) -> Approved:
-    """The gate's yes to a request."""
-    intent: NewOrder | AmendOrder | CancelOrder
-    price, size = Price(request.price), Size(request.size)
-    if request.ask is Ask.NEW:
-        intent = NewOrder(
-            strategy=request.strategy, instrument=request.market, side=request.side, price=price, size=size
-        )
-    elif request.ask is Ask.AMEND:
-        intent = AmendOrder(strategy=request.strategy, client_order_id=request.name, price=price, size=size)
-    else:
-        intent = CancelOrder(strategy=request.strategy, client_order_id=request.name)
-    kind = RequestKind[request.ask.name]
-    return Approved(intent=intent, venue=VENUE, client_order_id=request.name, request_kind=kind, ts_ns=now_ns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from decimal import Decimal
 from itertools import pairwise
@@ -66,23 +66,27 @@ class Shown:
         with closing(connect_for_reading(state / "ledger.sqlite3")) as ledger:
             ledger.execute("BEGIN")
             fills = ledger.execute("SELECT * FROM fills WHERE NOT is_voided").fetchall()
-            held = ledger.execute("SELECT instrument, size FROM positions WHERE strategy = ''").fetchall()
+            held = ledger.execute("SELECT instrument, size FROM positions").fetchall()
             orders = ledger.execute("SELECT client_order_id, status FROM orders").fetchall()
             gaps = ledger.execute("SELECT value FROM meta WHERE key = 'gap'").fetchall()
         self.status: dict[str, str] = {row["client_order_id"]: row["status"] for row in orders}
         self.fills: dict[str, FillFacts] = {row["fill_id"]: _facts(row) for row in fills}
         self.unattributed: set[str] = {row["fill_id"] for row in fills if not row["strategy"]}
         self.gaps: list[str] = [row["value"] for row in gaps]
-        positions = {_market(row["instrument"]): Decimal(row["size"]) for row in held}
-        self.positions = {market: size for market, size in positions.items() if size}
+        self.positions = _added((_market(row["instrument"]), Decimal(row["size"])) for row in held)
 
     @property
     def sums(self) -> dict[str, Decimal]:
         """The positions that the fills add up to."""
-        sums: dict[str, Decimal] = {}
-        for market, side, _, size, _ in self.fills.values():
-            sums[market] = sums.get(market, Decimal(0)) + (size if side == "buy" else -size)
-        return {market: size for market, size in sums.items() if size}
+        return _added((market, size if side == "buy" else -size) for market, side, _, size, _ in self.fills.values())
+
+
+def _added(sizes: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    """What each market's sizes add up to, flat ones left out."""
+    sums: dict[str, Decimal] = {}
+    for market, size in sizes:
+        sums[market] = sums.get(market, Decimal(0)) + size
+    return {market: size for market, size in sums.items() if size}
 
 
 def _market(instrument: str) -> str:

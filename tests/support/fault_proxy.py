@@ -37,23 +37,23 @@ class FaultProxy:
         """Which WebSocket messages of the venue are swallowed; pings and pongs pass."""
         self.accepted_ns: list[int] = []
         """Monotonic time of each connection that was accepted."""
-        self.port = 0
         self.rng = rng
         self._upstream = (host, port)
-        self._listener = socket.socket()
+        self._listener = _bound(0)
+        self.port: int = self._listener.getsockname()[1]
         self._accepting: asyncio.Task[None] | None = None
         self._links: set[_Link] = set()
         self._stuffing: list[socket.socket] = []
         self._change = asyncio.Event()
 
     async def start(self) -> None:
-        """Listen on a free port."""
-        self._listen()
+        """Listen."""
+        self.heal()
 
     async def close(self) -> None:
         """End everything."""
-        self.heal()
         await self._stop_accepting()
+        self._unstuff()
         self._listener.close()
         await asyncio.gather(*(link.end() for link in list(self._links)))
 
@@ -79,7 +79,7 @@ class FaultProxy:
         await self._stop_accepting()
         port = self.port
         self._listener.close()
-        self._listener = self._bound(port)  # bound but not listening: the port stays ours
+        self._listener = _bound(port)  # bound but not listening: the port stays ours
         await asyncio.gather(*(link.end() for link in list(self._links)))
 
     async def die(self) -> None:
@@ -97,10 +97,8 @@ class FaultProxy:
     def heal(self) -> None:
         """End every fault. Frozen connections stay frozen, as they do when a middlebox has forgotten them."""
         self.toxic, self.muted = None, None
-        for filler in self._stuffing:
-            filler.close()
-        self._stuffing.clear()
-        if self._accepting is None and self.port:
+        self._unstuff()
+        if self._accepting is None:
             self._listener.listen(128)
             self._accepting = asyncio.get_running_loop().create_task(self._accept())
         self._changed()
@@ -118,23 +116,14 @@ class FaultProxy:
         """A connection is over."""
         self._links.discard(link)
 
+    def _unstuff(self) -> None:
+        for filler in self._stuffing:
+            filler.close()
+        self._stuffing.clear()
+
     def _changed(self) -> None:
         self._change.set()
         self._change = asyncio.Event()
-
-    def _listen(self) -> None:
-        self._listener = self._bound(0)
-        self.port = self._listener.getsockname()[1]
-        self._listener.listen(128)
-        self._accepting = asyncio.get_running_loop().create_task(self._accept())
-
-    @staticmethod
-    def _bound(port: int) -> socket.socket:
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
-        listener.setblocking(False)
-        return listener
 
     async def _stop_accepting(self) -> None:
         if self._accepting is not None:
@@ -270,12 +259,21 @@ class _Pipe:
             await loop.sock_sendall(sink, data[:count])
             data = data[count:]
             if toxic is not None and toxic.bytes_max and self._link.bytes_left <= 0:
-                self._link.cut()
+                raise ConnectionAbortedError("the bytes that the toxic allows are through")
             if toxic is not None and toxic.pause_s and data:
                 await self._proxy.changed(toxic.pause_s)
 
     def _is_blocked(self, toxic: Toxic | None) -> bool:
         return self._link.is_frozen or (toxic is not None and self._direction in toxic.blocked)
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket that holds a port of loopback (0: any free one) without listening on it."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.setblocking(False)
+    return listener
 
 
 def _shut(sock: socket.socket, *, is_reset: bool) -> None:

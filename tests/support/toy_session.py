@@ -264,13 +264,16 @@ def _trade(records: Records, clock: ManualClock, rng: Random, rounds: int) -> No
     publish(LimitsDeclared(VENUE, LIMITS, now_ns))
     publish(ConnectorStatus(VENUE, True, "subscribed", now_ns))
     clock.advance(2_000 * MS)
+    bid = 45
+    for _ in range(20):
+        clock.advance(MS)
+        bid = _market_event(publish, clock, rng, bid)
     for name in ("mm", "shaky"):
         core.start(name)
         publish(StrategyStarted(name, clock.now_ns()))
     shaky = core.strategies["shaky"]
     assert isinstance(shaky, Shaky)
     shaky.block = lambda: clock.advance(150 * MS)
-    bid = 45
     for _ in range(rounds):
         clock.advance(rng.randrange(40 * MS))
         bid = _market_event(publish, clock, rng, bid)

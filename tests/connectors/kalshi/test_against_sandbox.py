@@ -187,6 +187,7 @@ async def test_order_when_placed_amended_and_cancelled_then_answers_stream_and_r
     found = await gateway.find_order(order)
     assert found is not None
     assert (found.price, found.size, found.is_open) == (200, 300, True)
+    order.price, order.size = found.price, found.size
 
     cancel = CancelOrder(strategy="mm", client_order_id="tg-life-1")
     (cancelled,) = await gateway.send(gateway.sign(approved(cancel, "tg-life-1"), order))

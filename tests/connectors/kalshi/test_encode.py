@@ -75,27 +75,18 @@ def test_amend_when_partly_filled_then_count_is_the_total() -> None:
     }
 
 
+def test_amend_when_a_subaccount_is_set_then_the_query_names_it_and_the_body_does_not() -> None:
+    intent = AmendOrder(strategy="mm", client_order_id="tg-1", price=Price(5500), size=Size(1500))
+    call = encode.amend(intent, order(), instrument(), AccountScope(subaccount=5))
+    assert call.target == f"/portfolio/events/orders/{ORDER_ID}/amend?subaccount=5"
+    assert "subaccount" not in body(call)
+
+
 def test_cancel_when_encoded_then_it_names_market_and_shard_in_the_query() -> None:
     call = encode.cancel(order(), instrument(shard=3), AccountScope(subaccount=5))
     path, _, query = call.target.partition("?")
     assert (call.method, path, call.body) == ("DELETE", f"/portfolio/events/orders/{ORDER_ID}", b"")
     assert parse_qs(query) == {"market_ticker": [TICKER], "exchange_index": ["3"], "subaccount": ["5"]}
-
-
-def test_decrease_when_encoded_then_it_states_what_is_to_rest() -> None:
-    call = encode.decrease(order(), instrument(), SCOPE, reduce_to=Size(50))
-    assert call.target.endswith(f"{ORDER_ID}/decrease")
-    assert body(call) == {"exchange_index": 0, "market_ticker": TICKER, "reduce_to": "0.50"}
-
-
-def test_batches_when_encoded_then_each_order_looks_like_a_single_one() -> None:
-    single = body(encode.create("tg-1", new_order(), instrument(), SCOPE))
-    made = encode.batch_create([("tg-1", new_order(), instrument()), ("tg-2", new_order(), instrument())], SCOPE)
-    assert made.target == "/portfolio/events/orders/batched"
-    assert body(made)["orders"] == [single, single | {"client_order_id": "tg-2"}]
-    ended = encode.batch_cancel([(order(), instrument())], SCOPE)
-    assert (ended.method, ended.target) == ("DELETE", "/portfolio/events/orders/batched")
-    assert body(ended) == {"orders": [{"exchange_index": 0, "order_id": ORDER_ID, "market_ticker": TICKER}]}
 
 
 def test_cancel_all_when_a_subaccount_is_set_then_only_its_orders_end() -> None:

@@ -202,7 +202,7 @@ def test_create_when_the_id_exists_and_the_order_does_not_show_then_the_outcome_
 
 def test_cancel_when_done_then_the_order_is_cancelled(tmp_path: Path) -> None:
     http = answering("DELETE", f"{ORDERS}/{ORDER_ID}", CANCELLED)
-    (report,) = send(tmp_path, http, CANCEL, order())
+    (report,) = send(tmp_path, http, CANCEL, order(size=Size(100)))
     assert isinstance(report, OrderReport)
     assert (report.kind, report.ts_venue) == (ReportKind.CANCELLED, 1_781_159_364_112_000_000)
     assert http.requests[0].target.endswith(f"?exchange_index=0&market_ticker={TICKER}")

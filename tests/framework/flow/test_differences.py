@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 
@@ -164,7 +166,7 @@ async def test_fills_when_they_are_not_booked_then_they_are_summed_up_and_explai
     assert fills.kind is DifferenceKind.FILLS
     assert fills.venue_word == "5 fills, net 5 (f0, f1, f2 and 2 more)"
     assert held.why == "5 fills of the venue that are not booked here"
-    assert (held.venue_size, held.own_size, held.gap) == (5, 0, 5)
+    assert (held.venue_size, held.own_size, held.gap) == (Decimal(5), Decimal(0), Decimal(5))
 
 
 async def test_fill_when_it_is_younger_than_the_read_lag_then_the_stream_may_still_bring_it(

@@ -103,7 +103,9 @@ async def test_halt_when_ordered_then_the_gate_refuses_until_somebody_resumes(tm
     scribe, operator = world.add(), hand(world)
 
     assert (await operator.answer(HALT)).lines == ("everything is halted",)
-    assert world.buy(scribe).refusal.code is RefusalCode.TRADING_HALTED
+    refusal = world.buy(scribe).refusal
+    assert refusal is not None
+    assert refusal.code is RefusalCode.TRADING_HALTED
     assert (await operator.answer(RESUME)).lines == ("everything is active",)
     assert world.buy(scribe).is_approved
     world.close()
@@ -132,6 +134,7 @@ async def test_trading_state_when_set_then_it_is_an_event_of_the_journal(operato
 
 
 async def test_halt_when_it_is_not_durable_yet_then_the_answer_waits(operator: Operator, world: World) -> None:
+    assert world.log is not None
     world.log.is_automatic = False
     answering = asyncio.create_task(operator.answer(HALT))
     await asyncio.sleep(0.01)
@@ -145,6 +148,7 @@ async def test_halt_when_it_is_not_durable_yet_then_the_answer_waits(operator: O
 async def test_halt_when_the_journal_fails_then_the_answer_says_what_that_means(
     operator: Operator, world: World
 ) -> None:
+    assert world.log is not None
     world.log.is_automatic = False
     answering = asyncio.create_task(operator.answer(HALT))
     await asyncio.sleep(0)

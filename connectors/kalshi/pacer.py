@@ -1,4 +1,4 @@
-"""Keeps reads below the venue's own limit, so that a look-up never causes a refusal.
+"""Keeps requests below the venue's own limit, so that a look-up never causes a refusal.
 
 A bucket like the venue's, with two differences that make it exact from the outside: it starts empty (the venue's
 may have been drained by an earlier run), and tokens of a request without an answer are not refilled, because the
@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 from framework.domain.ports import Clock
 
 _NS_PER_S = 1_000_000_000
-# Two clocks drift apart; a look-up can spare one token in fifty.
+# Two clocks drift apart; what is paced here can spare one token in fifty.
 _REFILL_SHARE_NUM, _REFILL_SHARE_DEN = 49, 50
 
 
-class ReadBudget:
+class Pacer:
     """One token bucket. Levels are kept in billionths of a token, so that whole nanoseconds add up exactly."""
 
     def __init__(self, *, capacity: int, refill_per_s: int, clock: Clock) -> None:
@@ -31,7 +31,12 @@ class ReadBudget:
         self.configure(capacity=capacity, refill_per_s=refill_per_s)
 
     def __repr__(self) -> str:
-        return f"<ReadBudget level={self._level // _NS_PER_S} held={self._held} capacity={self._capacity}>"
+        return f"<Pacer level={self._level // _NS_PER_S} held={self._held} capacity={self._capacity}>"
+
+    @property
+    def capacity(self) -> int:
+        """The most tokens that one request can have."""
+        return self._capacity
 
     def configure(self, *, capacity: int, refill_per_s: int) -> None:
         """Take the limits that the venue declares. Raises `ValueError` for limits below 1."""

@@ -1,0 +1,104 @@
+"""A connector that runs against the sandbox on a machine whose clocks are wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+from connectors.kalshi.connector import KalshiConnector
+from connectors.kalshi.sandbox.server import KalshiSandboxInfo
+from connectors.kalshi.settings import KalshiSettings
+from framework.domain.events import ConnectorStatus, Event, InstrumentDefined, OrderReport, ReportKind
+from framework.domain.instruments import Instrument
+from framework.domain.intents import CancelOrder, Intent, NewOrder
+from framework.domain.limits import RequestKind
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Order, Side
+from framework.domain.tickets import Approved
+from tests.proofs.clock_skewed import SkewedClock
+
+
+class Run:
+    """One run of a connector, from start to close, on a machine whose clocks are wrong."""
+
+    def __init__(self, info: KalshiSandboxInfo, clock: SkewedClock, rng: random.Random) -> None:
+        settings = KalshiSettings(
+            rest_url=info.rest_url,
+            ws_url=info.ws_url,
+            key_id=info.ed25519_key_id,
+            private_key_path=Path(info.ed25519_private_key_path),
+            markets=("series:KXTIDE",),
+            tier="prestige",
+        )
+        self.clock = clock
+        self.connector = KalshiConnector("kalshi", settings, clock=clock, rng=rng)
+        self.events: list[Event] = []
+        self._news = asyncio.Event()
+
+    async def start(self) -> None:
+        """See `KalshiConnector.start`."""
+        await self.connector.start(self._publish)
+
+    async def stream(self, timeout_s: float = 10.0) -> None:
+        """Stream until own orders and fills are followed."""
+        task = asyncio.create_task(self.connector.run())
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not any(isinstance(event, ConnectorStatus) and event.is_up for event in self.events):
+                    self._news.clear()
+                    await self._news.wait()
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def trade(self, name: str) -> None:
+        """Place an order and cancel it. Raises what the gateway raises, and `LookupError` for a refusal."""
+        gateway = self.connector.gateway
+        intent = NewOrder(
+            strategy="maker", instrument=self.instrument.id, side=Side.BUY, price=Price(100), size=Size(100)
+        )
+        placed = await gateway.send(gateway.sign(_approved(intent, name, self.clock), None))
+        order = Order(
+            client_order_id=name,
+            venue="kalshi",
+            strategy="maker",
+            instrument=intent.instrument,
+            side=intent.side,
+            price=intent.price,
+            size=intent.size,
+            venue_order_id=_report(placed, ReportKind.ACCEPTED).venue_order_id,
+        )
+        cancel = _approved(CancelOrder(strategy="maker", client_order_id=name), name, self.clock)
+        _report(await gateway.send(gateway.sign(cancel, order)), ReportKind.CANCELLED)
+
+    async def read(self) -> None:
+        """A signed read."""
+        await self.connector.gateway.positions()
+
+    @property
+    def venue_now_ns(self) -> int:
+        """The venue's time as the connector would sign it now."""
+        return self.connector.time.now_ns()
+
+    @property
+    def instrument(self) -> Instrument:
+        """Some market."""
+        return next(event.instrument for event in self.events if isinstance(event, InstrumentDefined))
+
+    def _publish(self, event: Event) -> None:
+        self.events.append(event)
+        self._news.set()
+
+
+def _approved(intent: Intent, name: str, clock: SkewedClock) -> Approved:
+    kind = RequestKind.NEW if isinstance(intent, NewOrder) else RequestKind.CANCEL
+    return Approved(intent=intent, venue="kalshi", client_order_id=name, request_kind=kind, ts_ns=clock.now_ns())
+
+
+def _report(events: Iterable[Event], kind: ReportKind) -> OrderReport:
+    for event in events:
+        if isinstance(event, OrderReport) and event.kind is kind:
+            return event
+    raise LookupError(f"{kind.value} was expected: {tuple(events)}")
