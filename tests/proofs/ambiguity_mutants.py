@@ -9,8 +9,8 @@ import msgspec
 
 from framework.domain.errors import OutcomeUnknown
 from framework.domain.events import Event, Fill, OrderReport, OrderSnapshot, PositionReport, ReportKind
-from framework.domain.intents import NewOrder
 from framework.domain.instruments import InstrumentId
+from framework.domain.intents import NewOrder
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.tickets import Approved, Signed
 from framework.domain.venue import Connector, Gateway

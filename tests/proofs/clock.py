@@ -61,6 +61,11 @@ class Stand:
         """Signatures refused so far."""
         return self.sandbox.venue.keys.refused_signatures
 
+    def accepted(self) -> list[str]:
+        """Client order ids of every order that was ever accepted of ours."""
+        orders = self.sandbox.venue.exchange.ledger.orders.values()
+        return [order.client_order_id for order in orders if order.client_order_id.startswith(INSTANCE)]
+
     def step(self, by_ns: int) -> None:
         """The venue's own clock is set."""
         self.sandbox.venue.clock.skew_ns += by_ns
@@ -143,7 +148,7 @@ async def restarts(directory: Path, *, count: int, seed: int) -> dict[str, Any]:
             refused[f"{scope}_after_first_sync"] += venue.refused - before
             figures["restarts_" + scope] += 1
             wall_before_ns = clock.now_ns()
-        accepted = [order.client_order_id for order in venue.sandbox.venue.exchange.state.orders.values()]
+        accepted = venue.accepted()
     return {
         "restarts": count,
         **figures,
@@ -168,8 +173,7 @@ async def drift(directory: Path, *, seed: int, hours: int = 6) -> dict[str, Any]
             for _ in range(hours * 6):
                 venue.truth.jump(600 * S)
                 await run.read()
-                error_ns = run.venue_now_ns - venue.truth.wall_ns()
-                error_ms_max = max(error_ms_max, abs(error_ns) // MS)
+                error_ms_max = max(error_ms_max, abs(run.signed_ms - venue.truth.wall_ns() // MS))
             await run.connector.close()
             refused += venue.refused
     return {"hours_each": hours, "ppm": DRIFTS_PPM, "refused": refused, "venue_time_error_ms_max": error_ms_max}

@@ -10,6 +10,7 @@ from pathlib import Path
 from connectors.kalshi.connector import KalshiConnector
 from connectors.kalshi.sandbox.server import KalshiSandboxInfo
 from connectors.kalshi.settings import KalshiSettings
+from connectors.transport.ports import HttpRequest
 from framework.domain.events import ConnectorStatus, Event, InstrumentDefined, OrderReport, ReportKind
 from framework.domain.instruments import Instrument
 from framework.domain.intents import CancelOrder, Intent, NewOrder
@@ -56,9 +57,7 @@ class Run:
     async def trade(self, name: str) -> None:
         """Place an order and cancel it. Raises what the gateway raises, and `LookupError` for a refusal."""
         gateway = self.connector.gateway
-        intent = NewOrder(
-            strategy="maker", instrument=self.instrument.id, side=Side.BUY, price=Price(100), size=Size(100)
-        )
+        intent = self._bid()
         placed = await gateway.send(gateway.sign(_approved(intent, name, self.clock), None))
         order = Order(
             client_order_id=name,
@@ -78,14 +77,21 @@ class Run:
         await self.connector.gateway.positions()
 
     @property
-    def venue_now_ns(self) -> int:
-        """The venue's time as the connector would sign it now."""
-        return self.connector.time.now_ns()
+    def signed_ms(self) -> int:
+        """The timestamp that an order signed now carries."""
+        wire = self.connector.gateway.sign(_approved(self._bid(), "unsent", self.clock), None).wire
+        assert isinstance(wire, HttpRequest)
+        return int(dict(wire.headers)["KALSHI-ACCESS-TIMESTAMP"])
 
     @property
     def instrument(self) -> Instrument:
         """Some market."""
         return next(event.instrument for event in self.events if isinstance(event, InstrumentDefined))
+
+    def _bid(self) -> NewOrder:
+        return NewOrder(
+            strategy="maker", instrument=self.instrument.id, side=Side.BUY, price=Price(100), size=Size(100)
+        )
 
     def _publish(self, event: Event) -> None:
         self.events.append(event)
