@@ -99,8 +99,9 @@ class Moment(msgspec.Struct, frozen=True):
     lag_ns: int
 
     def is_settled(self, changed_ns: int) -> bool:
-        """Whether what changed at this wall time must be visible by now."""
-        return self.now_ns - changed_ns > self.lag_ns
+        """Whether what changed at this wall time must be visible by now. A time that lies ahead was taken before the
+        clock was set back."""
+        return not 0 <= self.now_ns - changed_ns <= self.lag_ns
 
 
 async def ask(venue: str, gateway: Gateway, accounts: Accounts, moment: Moment, *, grace_ms: int) -> list[Difference]:

@@ -48,8 +48,9 @@ RESTING = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
 
 
 class Doubt(msgspec.Struct):
-    """An order that needs evidence: about what, since when (wall time), when to look next (monotonic), how long to wait
-    after that, and how often it was not found. A look-up's own answer does not make the doubt any younger."""
+    """An order that needs evidence: about what, since when and when to look next (both monotonic: the wall clock may be
+    set), how long to wait after that, and how often it was not found. A look-up's own answer does not make the doubt
+    any younger."""
 
     about: tuple[object, ...]
     since_ns: int
@@ -167,7 +168,7 @@ class Reconciler:
     async def _pass(self) -> tuple[Difference, ...]:
         parts = self._parts
         self._next_pass_ns = parts.clock.monotonic_ns() + parts.interval_ms * 1_000_000
-        started_ns = parts.clock.now_ns()
+        started = self._moment()
         listed = await parts.gateway.open_orders()
         found = orders_apart(parts.venue, parts.accounts, listed, self._moment())
         for snapshot in listed:
@@ -175,7 +176,7 @@ class Reconciler:
         reach("reconcile-mid-pass")
         seen = {snapshot.venue_order_id for snapshot in listed}
         for order in parts.accounts.orders.open(venue=parts.venue):
-            is_settled = started_ns - order.updated_ns > parts.gateway.read_lag_ms * 1_000_000
+            is_settled = started.is_settled(order.updated_ns)
             if order.status.is_at_venue and is_settled and order.venue_order_id not in seen:
                 if await self._look_up(order) is None:
                     self._unlisted.add(order.client_order_id)
@@ -200,7 +201,7 @@ class Reconciler:
             about = (order.status, order.cancel_wanted, order.amend_price, order.amend_size)
             doubt = self._doubts.get(client_order_id)
             if doubt is None or doubt.about != about:
-                doubt = Doubt(about=about, since_ns=order.updated_ns, due_ns=now_ns + LOOKUP_FIRST_NS)
+                doubt = Doubt(about=about, since_ns=now_ns, due_ns=now_ns + LOOKUP_FIRST_NS)
                 self._doubts[client_order_id] = doubt
             if now_ns >= doubt.due_ns:
                 await self._resolve(order, doubt)
@@ -221,7 +222,7 @@ class Reconciler:
 
     async def _resolve(self, order: Order, doubt: Doubt) -> None:
         lag_ns = self._parts.gateway.read_lag_ms * 1_000_000
-        age_ns = self._parts.clock.now_ns() - doubt.since_ns
+        age_ns = self._parts.clock.monotonic_ns() - doubt.since_ns
         is_past_lag = age_ns > lag_ns
         found = await self._look_up(order)
         if found is not None:
@@ -281,10 +282,11 @@ class Reconciler:
         )
 
     async def _fetch_fills(self) -> list[Difference]:
-        """Publish the venue's fills; say which of them were not booked."""
+        """Publish those of the venue's fills that are news; say which of them were not booked."""
         parts = self._parts
         asked_ns = parts.clock.now_ns()
-        fills = await parts.gateway.fills(max(self._fills_since_ns - FILLS_OVERLAP_NS, 0))
+        listed = await parts.gateway.fills(max(self._fills_since_ns - FILLS_OVERLAP_NS, 0))
+        fills = [fill for fill in listed if parts.accounts.fills.is_news(fill)]
         missing = [fill for fill in fills if parts.accounts.fills.get(fill.venue, fill.fill_id) is None]
         found = fills_apart(parts.venue, parts.accounts, missing, self._moment())
         for fill in fills:

@@ -55,13 +55,21 @@ class Fills:
 
         A void that came before its fill makes it a voided one from the start.
         """
-        if _time_of(fill) < self._forgotten_before.get(fill.venue, -1):
+        if self._is_forgotten(fill):
             return None
         key = (fill.venue, fill.fill_id)
         booked = self._fills[key] = BookedFill(fill, is_voided=self._voids.pop(key, None) is not None)
         if len(self._fills) > self._kept_max:
             self._forget_oldest()
         return booked
+
+    def is_news(self, fill: Fill) -> bool:
+        """Whether a fill that the venue lists can change anything: not booked yet, its order not known yet, or told
+        otherwise than before. One as old as those that are forgotten can't: nothing tells it from a duplicate."""
+        booked = self._fills.get((fill.venue, fill.fill_id))
+        if booked is None:
+            return not self._is_forgotten(fill)
+        return not booked.client_order_id or not is_same_trade(booked.fill, fill)
 
     def void(self, event: FillVoided) -> BookedFill | None:
         """Mark a fill as taken back; None when there is nothing to reverse (now): already voided or not yet known."""
@@ -98,6 +106,10 @@ class Fills:
         fills._voids = {(void.venue, void.fill_id): void for void in image.voids}
         fills._forgotten_before = dict(image.forgotten_before)
         return fills
+
+    def _is_forgotten(self, fill: Fill) -> bool:
+        # Up to and including: the one that was forgotten last may be told again, and must not be booked again.
+        return _time_of(fill) <= self._forgotten_before.get(fill.venue, -1)
 
     def _forget_oldest(self) -> None:
         booked = self._fills.pop(next(iter(self._fills)))

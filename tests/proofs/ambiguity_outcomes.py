@@ -149,7 +149,10 @@ class Stage:
                 while not condition():  # noqa: ASYNC110 - what is waited for has no event
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
-            raise AssertionError(f"within {WAIT_S:g} s: {what}: {self.world.disagreement()}") from None
+            known = self.world.accounts.orders.get(self.target)
+            state = "" if known is None else f"{known.status.value} ({known.reason})"
+            calls = self.world.front.calls[-4:]
+            raise AssertionError(f"within {WAIT_S:g} s: {what}; {self.target} is {state}; last: {calls}") from None
 
 
 Script = Callable[[Stage], Awaitable[None]]

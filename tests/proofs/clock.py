@@ -25,6 +25,7 @@ from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, S
 from connectors.kalshi.venue_time import VenueTime
 from framework.domain.errors import Retryable
 from framework.domain.events import Heartbeat
+from framework.domain.orders import Order
 from framework.flow.recovery import ClientOrderIds
 from framework.runtime.clock import ManualClock
 from framework.runtime.files import RealFiles
@@ -124,6 +125,7 @@ async def restarts(directory: Path, *, count: int, seed: int) -> dict[str, Any]:
     refused: Counter[str] = Counter()
     figures: Counter[str] = Counter()
     wall_before_ns = 0
+    left: Order | None = None
     async with stand(directory / "sandbox", seed) as venue:
         for number in range(count):
             skew_ns = rng.choice(SKEWS_NS)
@@ -139,10 +141,12 @@ async def restarts(directory: Path, *, count: int, seed: int) -> dict[str, Any]:
                 if number % STREAM_EVERY == 0:
                     await run.stream()
                     figures["streams"] += 1
+                figures["orders_of_the_last_run_not_found"] += left is not None and not await run.finds(left)
                 for _ in range(ORDERS_PER_RUN):
                     venue.truth.jump(rng.randrange(20 * S))
                     clock.step(rng.choice(STEPS_NS))
-                    await run.trade(names.next(ids))
+                    left = run.order(names.next(ids))
+                    await run.trade(left.client_order_id)
             finally:
                 await run.connector.close()
             refused[f"{scope}_after_first_sync"] += venue.refused - before
@@ -270,6 +274,7 @@ def is_kept(figures: dict[str, Any]) -> bool:
         not any(runs["refused"].values())
         and runs["ids_repeated"] == runs["ids_out_of_order"] == 0
         and runs["orders"] == runs["orders_accepted"]
+        and runs["orders_of_the_last_run_not_found"] == 0
         and figures["drift"]["refused"] == 0
         and steps["refused_within_5s"] == 0
         and all(refused <= 1 for refused in steps["refused_each_beyond"])

@@ -59,7 +59,22 @@ class Run:
         gateway = self.connector.gateway
         intent = self._bid()
         placed = await gateway.send(gateway.sign(_approved(intent, name, self.clock), None))
-        order = Order(
+        order = self.order(name, venue_order_id=_report(placed, ReportKind.ACCEPTED).venue_order_id)
+        cancel = _approved(CancelOrder(strategy="maker", client_order_id=name), name, self.clock)
+        _report(await gateway.send(gateway.sign(cancel, order)), ReportKind.CANCELLED)
+
+    async def read(self) -> None:
+        """A signed read."""
+        await self.connector.gateway.positions()
+
+    async def finds(self, order: Order) -> bool:
+        """Whether a look-up finds an order of which only our own id is known."""
+        return await self.connector.gateway.find_order(order) is not None
+
+    def order(self, name: str, *, venue_order_id: str = "") -> Order:
+        """An order as placed here, recorded at what the wall clock shows."""
+        intent = self._bid()
+        return Order(
             client_order_id=name,
             venue="kalshi",
             strategy="maker",
@@ -67,14 +82,9 @@ class Run:
             side=intent.side,
             price=intent.price,
             size=intent.size,
-            venue_order_id=_report(placed, ReportKind.ACCEPTED).venue_order_id,
+            venue_order_id=venue_order_id,
+            created_ns=self.clock.now_ns(),
         )
-        cancel = _approved(CancelOrder(strategy="maker", client_order_id=name), name, self.clock)
-        _report(await gateway.send(gateway.sign(cancel, order)), ReportKind.CANCELLED)
-
-    async def read(self) -> None:
-        """A signed read."""
-        await self.connector.gateway.positions()
 
     @property
     def signed_ms(self) -> int:

@@ -39,6 +39,7 @@ SILENT_CASES = ("frozen", "muted", "fills_muted")
 OUTAGES = ("refused", "dead")
 RECONCILED_S_P99_MAX = 5.0
 NOTICED_S_MAX = 30.0
+CONNECTS = ("stream_connects_per_minute_max", "rest_connects_per_minute_max")
 CONNECTS_MAX = 10
 SLOWEST = 12
 
@@ -137,9 +138,9 @@ def _broken_recoveries(figures: dict[str, Any]) -> Iterator[str]:
             yield f"{name}: reconciled afterwards"
         if name in SILENT_CASES and (case["noticed_s"] is None or case["noticed_s"] > NOTICED_S_MAX):
             yield f"{name}: noticed within {NOTICED_S_MAX:g} s: {case['noticed_s']}"
-    for leg in ("stream", "rest"):
-        if figures[f"{leg}_connects_per_minute_max"] > CONNECTS_MAX:
-            yield f"{leg}: at most {CONNECTS_MAX} connects a minute: {figures[f'{leg}_connects_per_minute_max']}"
+    for name in CONNECTS:
+        if figures[name] > CONNECTS_MAX:
+            yield f"{name}: {figures[name]}, at most {CONNECTS_MAX}"
 
 
 def _broken_truth(figures: dict[str, Any]) -> Iterator[str]:

@@ -36,9 +36,7 @@ from tests.support.toxics import CUTTING, draw
 
 VENUE = "kalshi"
 QUIET_S = 0.5
-TOXIC_S = (1.0, 4.0)
-HEALTHY_S = 31.0
-"""A stream that has been up for so long may be cut again: its reconnect delays have started anew."""
+
 CONNECTS_BEFORE_CUT_MAX = 4
 """Connects within the last minute that leave room for a cut and all that follows, so that the cap on connects is
 measured and not tripped over."""
@@ -62,13 +60,16 @@ instruments_max = 2
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What a lane does. `trials` are (toxic, leg) with the legs "rest", "stream" and "both"; `cases` come after them:
-    "frozen", "muted", "fills_muted", "refused", "dead". `settings` are laid over the venue's."""
+    "frozen", "muted", "fills_muted", "refused", "dead". A stream that has been up for `healthy_s` may be cut again: its
+    reconnect delays have started anew. `settings` are laid over the venue's."""
 
     directory: str
     seed: int
     trials: tuple[tuple[str, str], ...]
     cases: tuple[str, ...] = ()
     outage_s: float = 60.0
+    toxic_s: tuple[float, float] = (1.0, 4.0)
+    healthy_s: float = 31.0
     speed: float = 5.0
     mutant: str = ""
     settings: dict[str, Any] = {}
@@ -140,7 +141,7 @@ class Lane:
     async def _trial(self, kind: str, leg: str, serving: asyncio.Task[int]) -> None:
         proxies = list(self._legs.values()) if leg == "both" else [self._legs[leg]]
         await asyncio.sleep(QUIET_S)
-        toxic, for_s = draw(kind, self._rng), self._rng.uniform(*TOXIC_S)
+        toxic, for_s = draw(kind, self._rng), self._rng.uniform(*self._spec.toxic_s)
         for proxy in proxies:
             proxy.poison(toxic)
         await asyncio.sleep(for_s)
@@ -218,7 +219,7 @@ class Lane:
     def _may_cut(self) -> bool:
         now_ns = time.monotonic_ns()
         recent = sum(now_ns - at < MINUTE_NS for at in self._spy.stream_connects)
-        return recent <= CONNECTS_BEFORE_CUT_MAX and self._spy.up_for_s(now_ns) >= HEALTHY_S
+        return recent <= CONNECTS_BEFORE_CUT_MAX and self._spy.up_for_s(now_ns) >= self._spec.healthy_s
 
     def _figures(self, code: int) -> dict[str, Any]:
         truth, shown = Truth(self._sandbox.truth()), Shown(self._state)

@@ -9,6 +9,7 @@ from typing import Any
 from connectors.kalshi.subscriptions import Subscriptions
 from connectors.transport.http1 import Http1Transport
 from connectors.transport.reconnect import Backoff
+from connectors.transport.silence import SilenceWatch
 from framework.daemon import Daemon
 from framework.domain.events import ConnectorStatus, Event
 from framework.domain.intents import AmendOrder, NewOrder
@@ -34,13 +35,13 @@ def patch(mutant: str) -> None:
         _rest_connects.append(time.monotonic_ns())
         return await connect(self, deadline)
 
-    vars_of: list[tuple[Any, str, Any]] = [
+    changes: list[tuple[type, str, object]] = [
         (Backoff, "record_connect", count_stream),
         (Http1Transport, "_connect", count_rest),
     ]
     if mutant == "no-silence-watch":
-        vars_of += [(stream.SilenceWatch, "is_silent", _never), (Subscriptions, "oldest_pending_ns", _nothing)]
-    for owner, name, function in vars_of:
+        changes += [(SilenceWatch, "is_silent", _never), (Subscriptions, "oldest_pending_ns", _nothing)]
+    for owner, name, function in changes:
         setattr(owner, name, function)
 
 

@@ -49,6 +49,7 @@ def test_register_when_full_then_forgets_the_oldest_and_refuses_what_is_older(fi
     assert fills.get(VENUE, "f10") is None
     assert len(fills) == 3
     assert fills.enter(fill("f9", at=9)) is None
+    assert fills.enter(fill("f10", at=10)) is None
     assert fills.enter(fill("f11", at=11)) is not None
 
 
@@ -59,9 +60,25 @@ def test_register_when_restored_then_forgets_in_the_same_order(fills: Fills) -> 
     again = Fills.from_image(fills.image(), fills.keys(), kept_max=3)
     again.enter(fill("d"))
     assert [name for _, name in again.keys()] == ["a", "c", "d"]
-    voided = again.enter(fill("z"))
+    voided = again.enter(fill("z", at=10**9))
     assert voided is not None
     assert voided.is_voided
+
+
+def test_listed_fill_when_telling_it_again_changes_nothing_then_it_is_no_news(fills: Fills) -> None:
+    assert fills.is_news(fill("f1"))
+    booked = fills.enter(fill("f1"))
+    assert booked is not None
+    assert fills.is_news(fill("f1"))
+    booked.client_order_id = "c1"
+    assert not fills.is_news(fill("f1"))
+    assert fills.is_news(fill("f1", fee=77))
+
+
+def test_listed_fill_when_it_is_as_old_as_the_forgotten_ones_then_it_is_no_news(fills: Fills) -> None:
+    for at in (10, 20, 30, 40):
+        fills.enter(fill(f"f{at}", at=at))
+    assert [fills.is_news(fill(f"g{at}", at=at)) for at in (9, 10, 11)] == [False, False, True]
 
 
 def test_same_trade_when_only_the_telling_differs_then_is_the_same() -> None:

@@ -1,0 +1,83 @@
+"""Reconciliation does not wait for a wall clock that was set back to catch up, nor hurries when it was set ahead."""
+
+from __future__ import annotations
+
+import pytest
+
+from framework.domain.events import OrderReport, ReportKind
+from framework.domain.orders import OrderStatus
+from framework.domain.strategy import OrderHandle
+from framework.flow.differences import Moment
+from tests.support.world import MARKET, MS, VENUE, Scribe, World
+
+HOUR_NS = 3_600_000 * MS
+
+
+def unknown(world: World, scribe: Scribe) -> OrderHandle:
+    """A bid whose answer was ambiguous."""
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    for kind in (ReportKind.SENT, ReportKind.UNKNOWN):
+        now_ns = world.clock.now_ns()
+        world.kernel.publish(
+            OrderReport(venue=VENUE, client_order_id=handle.client_order_id, kind=kind, ts_recv=now_ns)
+        )
+    return handle
+
+
+async def look(world: World, *, after_ns: int) -> None:
+    """Let time pass and the reconciler resolve what is due."""
+    world.clock.advance(after_ns)
+    await world.reconciler.resolve_doubts()
+
+
+async def test_unknown_order_when_the_wall_clock_is_set_back_then_its_doubt_ends_all_the_same(
+    world: World, scribe: Scribe
+) -> None:
+    handle = unknown(world, scribe)
+    world.clock.set_wall(world.clock.now_ns() - HOUR_NS)
+
+    await look(world, after_ns=0)
+    await look(world, after_ns=300 * MS)
+    assert world.order(handle).status is OrderStatus.UNKNOWN
+    await look(world, after_ns=300 * MS)
+
+    assert world.order(handle).status is OrderStatus.REJECTED
+    assert world.accounts.exposure(MARKET).open_buy == 0
+
+
+async def test_unknown_order_when_the_wall_clock_is_set_ahead_then_silence_within_the_read_lag_proves_nothing(
+    world: World, scribe: Scribe
+) -> None:
+    world.gateway.read_lag_ms = 10_000
+    handle = unknown(world, scribe)
+    world.clock.set_wall(world.clock.now_ns() + HOUR_NS)
+
+    await look(world, after_ns=0)
+    for _ in range(4):
+        await look(world, after_ns=2_000 * MS)
+
+    assert len(world.gateway.looked_up) >= 2
+    assert world.order(handle).status is OrderStatus.UNKNOWN
+
+
+async def test_working_order_when_gone_and_the_wall_clock_was_set_back_then_its_end_is_looked_up(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    world.kernel.publish(world.listing(handle))
+    world.gateway.orders_there[handle.client_order_id] = world.listing(handle, is_open=False)
+    world.clock.set_wall(world.clock.now_ns() - HOUR_NS)
+    world.clock.advance(300 * MS)
+
+    await world.reconciler.once()
+
+    assert world.order(handle).status is OrderStatus.CANCELLED
+
+
+@pytest.mark.parametrize(("changed_ns", "is_settled"), [(50, False), (0, False), (-1, True), (101, True)])
+def test_moment_when_a_change_lies_ahead_of_the_clock_then_it_counts_as_settled(
+    changed_ns: int, is_settled: bool
+) -> None:
+    assert Moment(now_ns=100, monotonic_ns=0, lag_ns=100).is_settled(changed_ns) is is_settled
