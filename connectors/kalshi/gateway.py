@@ -38,6 +38,8 @@ class Decode(Protocol[M, E]):
 
 # Lists are asked from a little before the time wanted: `min_ts` has whole seconds, and clocks differ.
 _LOOK_BACK_S = 120
+# An order is recorded at our wall time. If the clock was set back since, that lies in the venue's future.
+_CLOCK_SET_BACK_S_MAX = 86_400
 _ENDING_MAX = 1_000
 
 
@@ -180,15 +182,17 @@ class KalshiGateway:
     async def _find(self, client_order_id: str, instrument: InstrumentId, *, since_ns: int) -> OrderSnapshot | None:
         # `since_ns` is our wall time; the venue's list goes by its own clock.
         ahead_ns = self._rest.time.now_ns() - self._clock.now_ns()
-        listed = await queries.orders(
-            self._rest,
-            ticker=self._instrument(instrument).symbol,
-            since_s=max(0, (since_ns + ahead_ns) // NS_PER_S - _LOOK_BACK_S) if since_ns else None,
-            subaccount=self._settings.subaccount,
-        )
-        for one in listed:
-            if one.client_order_id == client_order_id:
-                return self._snapshot(one)
+        symbol, since_s = self._instrument(instrument).symbol, (since_ns + ahead_ns) // NS_PER_S
+        for look_back_s in (_LOOK_BACK_S, _CLOCK_SET_BACK_S_MAX):
+            listed = await queries.orders(
+                self._rest,
+                ticker=symbol,
+                since_s=max(0, since_s - look_back_s) if since_ns else None,
+                subaccount=self._settings.subaccount,
+            )
+            for one in listed:
+                if one.client_order_id == client_order_id:
+                    return self._snapshot(one)
         return None
 
     def _instrument(self, instrument: InstrumentId) -> Instrument:

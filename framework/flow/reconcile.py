@@ -284,14 +284,13 @@ class Reconciler:
     async def _fetch_fills(self) -> list[Difference]:
         """Publish those of the venue's fills that are news; say which of them were not booked."""
         parts = self._parts
-        asked_ns = parts.clock.now_ns()
         listed = await parts.gateway.fills(max(self._fills_since_ns - FILLS_OVERLAP_NS, 0))
         fills = [fill for fill in listed if parts.accounts.fills.is_news(fill)]
         missing = [fill for fill in fills if parts.accounts.fills.get(fill.venue, fill.fill_id) is None]
         found = fills_apart(parts.venue, parts.accounts, missing, self._moment())
         for fill in fills:
             parts.publish(fill)
-        self._fills_since_ns = asked_ns
+        self._fills_since_ns = max([self._fills_since_ns, *(fill.ts_venue for fill in listed)])
         return found
 
     async def _compare_positions(self) -> list[Difference]:

@@ -17,7 +17,7 @@ def test_daemon_when_its_network_is_spoiled_and_healed_then_it_is_soon_what_the_
         cases=("frozen",),
         speed=20.0,
         toxic_s=(0.5, 1.5),
-        healthy_s=0.0,
+        is_paced=False,
         settings=QUICK,
     )
 

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from framework.domain.venue import Connector
 from tests.proofs.ambiguity_judge import Judge
-from tests.proofs.ambiguity_mutants import ResendingConnector, reject_by_timer
+from tests.proofs.ambiguity_mutants import reject_by_timer, resending
 from tests.proofs.ambiguity_outcomes import OUTCOMES, Stage
 from tests.proofs.ambiguity_venues import VENUES, Pace
 from tests.proofs.ambiguity_world import LOOK_S, World, open_world
@@ -99,7 +99,7 @@ async def play_all(cells: Sequence[Cell], terms: Terms, *, lanes: int) -> list[P
 async def _play(cell: Cell, terms: Terms, folder: Path) -> Played:
     pace = PACES[terms.pace]
     seed = crc32(f"{terms.seed} {cell.label} {cell.repeat}".encode())
-    wrap = ResendingConnector if terms.mutant == "resend-new-id" else _as_it_is
+    wrap = resending if terms.mutant == "resend-new-id" else _as_it_is
     async with open_world(VENUES[cell.venue](), folder / "world", pace=pace, seed=seed, wrap=wrap) as world:
         stage = Stage(world, cell.action, is_muted=cell.ears == "look-ups", pace=pace, dead_s=terms.dead_s, seed=seed)
         await stage.prepare()

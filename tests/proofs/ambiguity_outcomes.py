@@ -135,8 +135,9 @@ class Stage:
 
     def _is_target(self, call: Call) -> bool:
         asked = self.world.venue.asked(call)
-        order = self.world.order(self.target)
-        return asked is not None and asked.act is self.act and asked.order_id in (self.target, order.venue_order_id)
+        if asked is None or asked.act is not self.act:
+            return False
+        return asked.order_id in (self.target, self.world.order(self.target).venue_order_id)
 
     def _is_best(self) -> bool:
         """Whether nothing of ours rests at a better price than the order, so that it trades first."""

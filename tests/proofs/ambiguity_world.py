@@ -83,9 +83,13 @@ class Puppet(Strategy[None]):
     def __init__(self, name: str, settings: None, desk: Any) -> None:
         super().__init__(name, settings, desk)
         self.chore: Callable[[], None] = lambda: None
+        self.failure: AssertionError | None = None
 
     def on_timer(self, name: str) -> None:
-        self.chore()
+        try:
+            self.chore()
+        except AssertionError as e:
+            self.failure = e
 
 
 class Wish(NamedTuple):
@@ -130,6 +134,8 @@ class World:
         self.puppet.chore = chore
         self.daemon.kernel.publish(TimerFired("puppet", "chore", SystemClock().now_ns()))
         self.puppet.chore = lambda: None
+        if self.puppet.failure is not None:
+            raise self.puppet.failure
 
     def order(self, name: str) -> Order:
         """What the daemon knows of an order."""

@@ -37,6 +37,8 @@ from tests.support.toxics import CUTTING, draw
 VENUE = "kalshi"
 QUIET_S = 0.5
 
+HEALTHY_S = 31.0
+"""A stream that has been up for so long has its reconnect delays started anew."""
 CONNECTS_BEFORE_CUT_MAX = 4
 """Connects within the last minute that leave room for a cut and all that follows, so that the cap on connects is
 measured and not tripped over."""
@@ -60,8 +62,8 @@ instruments_max = 2
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What a lane does. `trials` are (toxic, leg) with the legs "rest", "stream" and "both"; `cases` come after them:
-    "frozen", "muted", "fills_muted", "refused", "dead". A stream that has been up for `healthy_s` may be cut again: its
-    reconnect delays have started anew. `settings` are laid over the venue's."""
+    "frozen", "muted", "fills_muted", "refused", "dead". `is_paced`: a stream is cut again only once its reconnect delays have
+    started anew and the cap on connects has room. `settings` are laid over the venue's."""
 
     directory: str
     seed: int
@@ -69,7 +71,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     cases: tuple[str, ...] = ()
     outage_s: float = 60.0
     toxic_s: tuple[float, float] = (1.0, 4.0)
-    healthy_s: float = 31.0
+    is_paced: bool = True
     speed: float = 5.0
     mutant: str = ""
     settings: dict[str, Any] = {}
@@ -219,7 +221,8 @@ class Lane:
     def _may_cut(self) -> bool:
         now_ns = time.monotonic_ns()
         recent = sum(now_ns - at < MINUTE_NS for at in self._spy.stream_connects)
-        return recent <= CONNECTS_BEFORE_CUT_MAX and self._spy.up_for_s(now_ns) >= self._spec.healthy_s
+        is_rested = recent <= CONNECTS_BEFORE_CUT_MAX and self._spy.up_for_s(now_ns) >= HEALTHY_S
+        return is_rested or not self._spec.is_paced
 
     def _figures(self, code: int) -> dict[str, Any]:
         truth, shown = Truth(self._sandbox.truth()), Shown(self._state)

@@ -8,6 +8,7 @@ from framework.domain.events import OrderReport, ReportKind
 from framework.domain.orders import OrderStatus
 from framework.domain.strategy import OrderHandle
 from framework.flow.differences import Moment
+from framework.flow.reconcile import FILLS_OVERLAP_NS
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
 HOUR_NS = 3_600_000 * MS
@@ -81,3 +82,20 @@ def test_moment_when_a_change_lies_ahead_of_the_clock_then_it_counts_as_settled(
     changed_ns: int, is_settled: bool
 ) -> None:
     assert Moment(now_ns=100, monotonic_ns=0, lag_ns=100).is_settled(changed_ns) is is_settled
+
+
+async def test_fills_when_the_wall_clock_is_set_then_they_are_asked_for_from_the_last_one_on_by_the_venues_time(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    world.kernel.publish(world.listing(handle))
+    world.gateway.fills_there.append(world.fill(handle, 3))
+    await world.reconciler.once()
+    world.clock.set_wall(world.clock.now_ns() + HOUR_NS)
+    await world.reconciler.once()
+
+    await world.reconciler.once()
+
+    newest_ns = world.gateway.fills_there[0].ts_venue
+    assert world.gateway.fills_asked_since == [0, *[max(0, newest_ns - FILLS_OVERLAP_NS)] * 2]
