@@ -26,7 +26,7 @@ from connectors.kalshi.venue_time import VenueTime
 from connectors.transport.errors import HandshakeRefused
 from connectors.transport.http1 import Http1Transport
 from connectors.transport.ports import HttpTransport, WebSocketConnection, WebSocketTransport
-from connectors.transport.reconnect import Backoff
+from connectors.transport.reconnect import Backoff, ConnectBreaker
 from connectors.transport.websocket import PicowsTransport
 from framework.domain.errors import Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
@@ -61,7 +61,7 @@ class KalshiConnector:
         self._signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
         self._time = VenueTime(clock)
         self._websocket = websocket or PicowsTransport(settings.ws_origin, clock=clock)
-        transport = http or Http1Transport(settings.rest_origin, clock=clock, connections_max=settings.connections_max)
+        transport = http or _http(settings, clock, rng)
         self._rest = KalshiRest(transport, self._signer, settings, clock=clock, time=self._time)
         self._registry = MarketRegistry(name, Selection(settings.markets), markets_max=settings.markets_max)
         self._selection = Selection(settings.markets)
@@ -202,6 +202,13 @@ class KalshiConnector:
         failure = failure_of_read(answer)
         if isinstance(failure, Fatal):
             raise failure
+
+
+def _http(settings: KalshiSettings, clock: Clock, rng: Rng) -> Http1Transport:
+    """A host that takes no connections is asked no more often than the stream's: cancels would storm it else."""
+    transport = Http1Transport(settings.rest_origin, clock=clock, connections_max=settings.connections_max)
+    transport.breaker = ConnectBreaker(Backoff(rng, connects_per_minute_max=settings.connects_per_minute_max))
+    return transport
 
 
 def _nowhere(_event: Event) -> None:

@@ -180,6 +180,8 @@ class KalshiGateway:
         return (found,)
 
     async def _find(self, client_order_id: str, instrument: InstrumentId, *, since_ns: int) -> OrderSnapshot | None:
+        if not client_order_id:
+            return None
         # `since_ns` is our wall time; the venue's list goes by its own clock.
         ahead_ns = self._rest.time.now_ns() - self._clock.now_ns()
         symbol, since_s = self._instrument(instrument).symbol, (since_ns + ahead_ns) // NS_PER_S

@@ -11,6 +11,7 @@ from connectors.transport.errors import NotSent
 from connectors.transport.http1_connection import Http1Connection
 from connectors.transport.http1_request import encode_request
 from connectors.transport.ports import HttpRequest, HttpResponse
+from connectors.transport.reconnect import ConnectBreaker
 from framework.domain.ports import Clock
 
 _MIB = 1024 * 1024
@@ -54,6 +55,8 @@ class Http1Transport:
         self._open: set[Http1Connection] = set()
         self._waits: set[asyncio.Timeout] = set()
         self._is_closed = False
+        self.breaker: ConnectBreaker | None = None
+        """Paces attempts to connect while they fail: a request that would need one too early is not sent."""
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else "open"
@@ -129,18 +132,7 @@ class Http1Transport:
 
     async def _connect(self, deadline: float) -> Http1Connection:
         end = self._endpoint
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout_at(deadline) as wait:
-                self._waits.add(wait)
-                try:
-                    _, connection = await loop.create_connection(self._make_connection, end.host, end.port, ssl=end.tls)
-                finally:
-                    self._waits.discard(wait)
-        except TimeoutError as e:
-            raise NotSent(f"not connected to {end.url} {self._late()}; nothing was sent") from e
-        except OSError as e:
-            raise NotSent(f"cannot connect to {end.url}: {e}; nothing was sent") from e
+        connection = await self._dial(deadline)
         self._open.add(connection)
         connection.closed.add_done_callback(lambda _: self._open.discard(connection))
         # A fresh TLS connection may hold session tickets; on a plain one anything readable is an early end.
@@ -149,6 +141,39 @@ class Http1Transport:
             connection.abort()
             raise NotSent(f"the connection to {end.url} closed before the request was written; nothing was sent")
         return connection
+
+    async def _dial(self, deadline: float) -> Http1Connection:
+        """Open a connection, if the breaker lets us try. Raises NotSent."""
+        end = self._endpoint
+        is_probe, is_connected = self._begin(), False
+        try:
+            async with asyncio.timeout_at(deadline) as wait:
+                self._waits.add(wait)
+                try:
+                    _, connection = await asyncio.get_running_loop().create_connection(
+                        self._make_connection, end.host, end.port, ssl=end.tls
+                    )
+                    is_connected = True
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError as e:
+            raise NotSent(f"not connected to {end.url} {self._late()}; nothing was sent") from e
+        except OSError as e:
+            raise NotSent(f"cannot connect to {end.url}: {e}; nothing was sent") from e
+        finally:
+            if self.breaker is not None:
+                self.breaker.end(self._clock.monotonic_ns(), is_probe=is_probe, is_connected=is_connected)
+        return connection
+
+    def _begin(self) -> bool:
+        """Whether the attempt to connect that begins now is a probe. Raises NotSent when it is too early for one."""
+        if self.breaker is None:
+            return False
+        now_ns = self._clock.monotonic_ns()
+        if (wait_ns := self.breaker.wait_ns(now_ns)) > 0:
+            wait_ms = wait_ns // 1_000_000
+            raise NotSent(f"{self._endpoint.url} takes no connections; next try in {wait_ms} ms; nothing was sent")
+        return self.breaker.begin(now_ns)
 
     def _make_connection(self) -> Http1Connection:
         return Http1Connection(asyncio.get_running_loop(), body_bytes_max=self._body_bytes_max)

@@ -183,6 +183,8 @@ class Reconciler:
         for news in await self._strangers.look_up(seen, self._moment()):
             parts.publish(news)
         found += await self._fetch_fills()
+        for news in await self._strangers.look_up_fills(self._moment()):
+            parts.publish(news)
         found += await self._compare_positions()
         self._differences = {one.key: one for one in self._aged(found)}
         if self._positions_apart():

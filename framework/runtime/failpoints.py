@@ -25,7 +25,7 @@ POINTS: Mapping[str, str] = {
     "before-sign": "The dispatcher took the request from the outbox and has not signed it.",
     "after-sign": "The request is signed; nobody knows of it.",
     "after-sent-record": "The record that the request goes is queued for the journal.",
-    "before-durable": "The writer thread took records from the queue and has not written them.",
+    "before-durable": "The writer took records from the queue and has not written them.",
     "after-write-before-sync": "Records are in the file and not yet synced.",
     "after-sync-before-acknowledge": "Records are synced; whoever waits for them has not been told.",
     "after-durable-before-write": "The record of a new order is durable; no byte of the order has left.",

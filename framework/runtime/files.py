@@ -12,6 +12,9 @@ from typing import Protocol
 
 from framework.runtime.failpoints import reach
 
+DRAFT_SUFFIX = ".tmp"
+"""What is put after the name of a file that is being written beside its place."""
+
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
 
@@ -160,7 +163,7 @@ def write_atomically(files: FileSystem, path: Path, data: bytes, *, points: tupl
 
     `points`: the fail points before and after it has its name. Raises `OSError`.
     """
-    draft = path.with_name(path.name + ".tmp")
+    draft = path.with_name(path.name + DRAFT_SUFFIX)
     if files.exists(draft):
         files.remove(draft)
     handle = files.open_append(draft)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from framework.domain.errors import JournalError
 from framework.domain.ports import Clock
 from framework.runtime.disk_writer import DiskWriter, Durability, Sink, Writer, failed, ignore
+from framework.runtime.failpoints import reach
 
 
 def start_writer(
@@ -37,12 +38,15 @@ class InlineWriter:
         if self._is_closed:
             raise JournalError("journal: closed; append before close()")
         try:
+            reach("before-durable")
             self._sink.write((payload,), self._durable)
+            reach("after-write-before-sync")
             if self._syncs:
                 self._sink.sync()
         except OSError as e:
             raise self._fail(e) from e
         self._durable += 1
+        reach("after-sync-before-acknowledge")
         return self._durable
 
     @property

@@ -21,7 +21,14 @@ from framework.runtime.files import FileSystem
 from framework.state.records import Entry, Record, SnapshotTaken, encode_record
 from framework.state.segment_sink import SegmentSink, segment_name, segment_numbers
 from framework.state.segments import PAYLOAD_MAX
-from framework.state.snapshots import Snapshot, read_snapshot, snapshot_name, snapshot_numbers, write_snapshot
+from framework.state.snapshots import (
+    Snapshot,
+    read_snapshot,
+    snapshot_drafts,
+    snapshot_name,
+    snapshot_numbers,
+    write_snapshot,
+)
 from framework.state.survey import Cut, Survey, read_entries, survey
 
 
@@ -97,6 +104,8 @@ class Journal:
         settings = settings or JournalSettings()
         try:
             files.make_directory(directory)
+            # A new directory's own name is durable only now; without it no record in it is.
+            files.sync_directory(directory.parent)
             found = survey(files, directory)
             if found.damages:
                 raise found.damages[0].error(directory)
@@ -166,7 +175,10 @@ class Journal:
 
 def prune(files: FileSystem, directory: Path, *, snapshots_kept: int, keep_from: int | None = None) -> None:
     """Delete all but the newest `snapshots_kept` snapshots, and the segments that end before the oldest of those and
-    hold nothing after `keep_from`. Deletes nothing when there are fewer snapshots. Raises `OSError`."""
+    hold nothing after `keep_from`, and drafts of snapshots that were never finished; no snapshot may be under way.
+    Deletes nothing else when there are fewer snapshots. Raises `OSError`."""
+    for draft in snapshot_drafts(files, directory):
+        files.remove(directory / draft)
     snapshots = snapshot_numbers(files, directory)
     if len(snapshots) < snapshots_kept:
         return

@@ -81,6 +81,14 @@ class Parking:
             and bool(parked.ignored_for) is ignored
         )
 
+    def unlisted(self, venue: str) -> tuple[Fill, ...]:
+        """Of each order that traded, that nobody claims and that was never listed, the oldest fill."""
+        return tuple(
+            parked.fills[0]
+            for (at, _), parked in self._parked.items()
+            if at == venue and parked.fills and parked.open_snapshot is None and parked.ended_snapshot is None
+        )
+
     def image(self) -> list[tuple[VenueKey, Parked]]:
         """All of it in canonical order, to be written down."""
         return sorted(self._parked.items(), key=lambda item: item[0])

@@ -16,6 +16,7 @@ was ever acknowledged) from damage (something was). A frame whose number is 0 is
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
@@ -136,18 +137,16 @@ def is_misfit(fault: str) -> bool:
     return fault.startswith("misfit")
 
 
-def committed_after(data: bytes, start: int) -> int:
-    """The most that any whole frame at or after an offset says was acknowledged; -1 when there is no whole frame."""
-    most = -1
+def frames_after(data: bytes, start: int) -> Iterator[Frame]:
+    """Every whole frame at or after an offset, wherever it lies. Says nothing about its place in the chain."""
     position = data.find(FRAME_MAGIC, start)
     while position >= 0:
         frame = frame_at(data, position)
         if isinstance(frame, str):
             position = data.find(FRAME_MAGIC, position + 1)
         else:
-            most = max(most, frame.committed)
+            yield frame
             position = data.find(FRAME_MAGIC, frame.end)
-    return most
 
 
 def _misfit(data: bytes, frame: Frame, number: int, chain: bytes) -> str:

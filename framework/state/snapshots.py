@@ -11,7 +11,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from framework.runtime.files import FileSystem, write_atomically
+from framework.domain.errors import JournalError
+from framework.runtime.files import DRAFT_SUFFIX, FileSystem, write_atomically
 
 FORMAT_VERSION = 1
 _MAGIC = b"TIDESNAP"
@@ -43,6 +44,15 @@ def snapshot_numbers(files: FileSystem, directory: Path) -> list[int]:
     return sorted(number for name in files.list(directory) if (number := snapshot_number(name)) is not None)
 
 
+def snapshot_drafts(files: FileSystem, directory: Path) -> list[str]:
+    """The names of half-written snapshots that a crash left behind."""
+    return [
+        name
+        for name in files.list(directory)
+        if snapshot_number(name.removesuffix(DRAFT_SUFFIX)) is not None and name.endswith(DRAFT_SUFFIX)
+    ]
+
+
 def write_snapshot(files: FileSystem, directory: Path, snapshot: Snapshot) -> str:
     """Make a snapshot durable and return its digest. Raises `OSError`; the older snapshots are untouched then."""
     digest = _digest(snapshot)
@@ -53,8 +63,9 @@ def write_snapshot(files: FileSystem, directory: Path, snapshot: Snapshot) -> st
 
 
 def read_snapshot(files: FileSystem, directory: Path, number: int) -> Snapshot | None:
-    """A snapshot, or None when its file is damaged. Raises `ValueError` for another format version."""
-    data = files.read(directory / snapshot_name(number))
+    """A snapshot, or None when its file is damaged. Raises `JournalError` for another format version."""
+    path = directory / snapshot_name(number)
+    data = files.read(path)
     if len(data) < _HEADER.size:
         return None
     magic, version, _, _, stored, length, digest = _HEADER.unpack_from(data)
@@ -62,7 +73,10 @@ def read_snapshot(files: FileSystem, directory: Path, number: int) -> Snapshot |
     if magic != _MAGIC or stored != number or length != len(snapshot.state) or digest != _digest(snapshot):
         return None
     if version != FORMAT_VERSION:
-        raise ValueError(f"format version {version} is not {FORMAT_VERSION}; read it with the program that wrote it")
+        raise JournalError(
+            f"journal: {path}: format version {version} is not {FORMAT_VERSION}; read it with the program that wrote "
+            "it. If there was none, the file is damaged: keep a copy and move it away, so that the one before it is used"
+        )
     return snapshot
 
 

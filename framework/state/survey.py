@@ -15,9 +15,9 @@ from framework.state.segments import (
     HEADER_SIZE,
     Header,
     Scan,
-    committed_after,
     decode_header,
     frame_at,
+    frames_after,
     is_misfit,
     payload_of,
     scan,
@@ -171,8 +171,12 @@ def _damage(data: bytes, file: str, found: Scan, *, is_last: bool) -> Damage | N
         return Damage(file, found.end, number, found.fault)
     if not is_last:
         return Damage(file, found.end, number, f"{found.fault}, and a later segment exists")
-    committed = committed_after(data, found.end)
+    later = tuple(frames_after(data, found.end))
+    committed = max((frame.committed for frame in later), default=0)
     if committed >= number:
         what = f"{found.fault}, and a later frame says that {committed} records were durable"
         return Damage(file, found.end, number, what)
+    if any(frame.number == number for frame in later):
+        # What is broken held no record, so it was the mark of an orderly end: synced before anything came after it.
+        return Damage(file, found.end, number, f"{found.fault}, and record {number} is whole behind it")
     return None

@@ -1,6 +1,6 @@
 """Every ambiguous outcome of every request, played against a real daemon: does it end at the venue's truth?
 
-    python -m tests.proofs.ambiguity --repeat 5
+    python -m tests.proofs.ambiguity --repeat 5 --dead-s 120
 
 The matrix is {submit, cancel, amend, batch} x outcomes x {stream heard, look-ups alone} x venue. `batch` is three new
 orders and two cancels asked for in one hook: they leave one by one, and the outcome strikes one of them. A cell is
@@ -90,11 +90,11 @@ def chosen(options: argparse.Namespace) -> list[Cell]:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeat", type=int, default=1, help="times that each cell is played, with other dice")
+    parser.add_argument("--repeat", type=int, default=5, help="times that each cell is played, with other dice")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--pace", choices=PACES, default="short", help="product: the connector's default settings")
-    parser.add_argument("--dead-s", type=float, default=2.0, help="how long a dead host is dead")
-    parser.add_argument("--lanes", type=int, default=8, help="cells at a time")
+    parser.add_argument("--pace", choices=PACES, default="product", help="product: default settings")
+    parser.add_argument("--dead-s", type=float, default=10.0, help="how long a dead host is dead")
+    parser.add_argument("--lanes", type=int, default=24, help="cells at a time")
     parser.add_argument("--mutant", choices=MUTANTS, default="")
     parser.add_argument("--venue", nargs="*", choices=VENUES, default=list(VENUES))
     parser.add_argument("--action", nargs="*", choices=ACTIONS, default=ACTIONS)

@@ -22,13 +22,14 @@ ACTIONS = ("submit", "cancel", "amend", "batch")
 EARS = ("stream", "look-ups")
 """What tells the daemon the truth: stream and look-ups, or look-ups alone (the stream is silent from the act on)."""
 HEALED_S_MAX = 5.0
-WATCHED_S = 20.0
 SETTLED_S = 0.25
 PACES = {
     "short": Pace(request_timeout_ms=400, read_lag_ms=300, venue_lag_ms=100),
+    "slow-reads": Pace(request_timeout_ms=400, read_lag_ms=1_500, venue_lag_ms=200),
     "product": Pace(request_timeout_ms=5_000, read_lag_ms=2_000, venue_lag_ms=360),
 }
-"""`product`: the connector's default settings, and the lag that was recorded at the venue."""
+"""`short` keeps a cell brief; with `slow-reads` a doubt outlives a second; `product` has the connector's default
+settings and the lag that was recorded at the venue."""
 
 
 class Cell(NamedTuple):
@@ -47,12 +48,13 @@ class Cell(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """How the cells are played. `dead_s`: how long a dead host is dead."""
+    """How the cells are played. `dead_s`: how long a dead host is dead; `watched_s`: how long healing is waited for."""
 
     pace: str = "short"
     seed: int = 1
     dead_s: float = 2.0
     mutant: str = ""
+    watched_s: float = 20.0
 
 
 class Played(NamedTuple):
@@ -65,12 +67,12 @@ class Played(NamedTuple):
 
 
 def matrix(venues: Sequence[str], outcomes: Sequence[str] = tuple(OUTCOMES), *, repeats: int) -> list[Cell]:
-    """Every cell, repeated."""
+    """Every cell, repeated; those that take longest first."""
     return [
         Cell(venue, action, outcome, ears, repeat)
+        for outcome in sorted(outcomes, key="host_dead".__ne__)
         for repeat in range(repeats)
         for venue in venues
-        for outcome in outcomes
         for action in ACTIONS
         for ears in EARS
     ]
@@ -110,19 +112,21 @@ async def _play(cell: Cell, terms: Terms, folder: Path) -> Played:
             stack.callback(stage.release)
             await OUTCOMES[cell.outcome](stage)
             stage.release()
-            healed_s, last = await _healing(world)
+            healed_s, last = await _healing(world, terms.watched_s)
     faults = list(Judge(world, pace).faults())
     if healed_s is None or healed_s > HEALED_S_MAX:
-        faults.append(f"off the truth for {WATCHED_S if healed_s is None else healed_s:.2f} s after healing: {last}")
+        faults.append(
+            f"off the truth for {terms.watched_s if healed_s is None else healed_s:.2f} s after healing: {last}"
+        )
     return Played(cell, healed_s, world.doubts_sampled, tuple(faults))
 
 
-async def _healing(world: World) -> tuple[float | None, str]:
+async def _healing(world: World, watched_s: float) -> tuple[float | None, str]:
     """Seconds until daemon and venue agree, and stay so for a while; and the last point where they did not."""
     started = time.monotonic()
     agreed: float | None = None
     last = ""
-    while (now := time.monotonic()) - started < WATCHED_S:
+    while (now := time.monotonic()) - started < watched_s:
         if text := world.disagreement():
             agreed, last = None, text
         elif agreed is None:

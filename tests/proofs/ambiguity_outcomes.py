@@ -21,6 +21,7 @@ PRICE_NEW, PRICE_OLD = 3000, 5000
 PRICE_STEP = 100
 BATCH_NEW = 3
 BATCH_CANCELS = 2
+REQUESTS_MAX = BATCH_NEW + 2 * BATCH_CANCELS
 WAIT_S = 5.0
 
 
@@ -42,7 +43,8 @@ class Stage:
         self._caught: list[Call] = []
 
     async def prepare(self) -> None:
-        """Have the venue hold the orders that the act is about."""
+        """Have the venue hold the orders that the act is about. A budget begins empty: wait for what a cell needs."""
+        await self._until(lambda: self.world.room() >= REQUESTS_MAX, "the rate budget leaves no room")
         count = {"submit": 0, "batch": BATCH_CANCELS}.get(self.action, 1)
         favourite = -1 if self.act is Act.SUBMIT else self._favourite
         self.world.do(lambda: self._old.extend(self._place_some(PRICE_OLD, count, favourite)))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from framework.config_layers import load
 from framework.daemon import Daemon
 from framework.domain.events import TimerFired
+from framework.domain.limits import RequestKind
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.strategy import OrderHandle, Strategy
 from framework.domain.venue import Connector
@@ -136,6 +137,18 @@ class World:
         self.puppet.chore = lambda: None
         if self.puppet.failure is not None:
             raise self.puppet.failure
+
+    def room(self) -> int:
+        """How many new orders the rate budget would let pass now."""
+        found: list[int] = []
+        desk = self.puppet.desk
+
+        def look() -> None:
+            budget = desk.budget(self.venue.name)
+            found.append(budget.available(RequestKind.NEW, self.puppet.name) if budget is not None else 0)
+
+        self.do(look)
+        return found[0]
 
     def order(self, name: str) -> Order:
         """What the daemon knows of an order."""

@@ -9,7 +9,8 @@ outages, connections that fall silent, and a stream that only leaves own fills o
 when a promise was broken. A mutant must be found out.
 
 Lanes leave a stream in peace for half a minute before it is cut again: the cap on connects is to be measured here,
-not to be the reason why a recovery is late.
+not to be the reason why a recovery is late. Judged are all connects of the stream, and those of REST that follow a
+failed one: a pool that opens connections as orders need them is bounded by the rate limits of the venue.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ SILENT_CASES = ("frozen", "muted", "fills_muted")
 OUTAGES = ("refused", "dead")
 RECONCILED_S_P99_MAX = 5.0
 NOTICED_S_MAX = 30.0
-CONNECTS = ("stream_connects_per_minute_max", "rest_connects_per_minute_max")
+CONNECTS = ("stream_connects_per_minute_max", "rest_probes_per_minute_max")
 CONNECTS_MAX = 10
 SLOWEST = 12
 
@@ -97,12 +98,7 @@ def merge(lanes: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **{name: [one for lane in lanes for one in lane[name]] for name in listed},
         "positions_agree": all(lane["positions_agree"] for lane in lanes),
         "exit_codes": [lane["exit_code"] for lane in lanes],
-        **{
-            f"{leg}_connects_per_minute_max": max(
-                max(lane[f"{leg}_connects_per_minute_max"].values()) for lane in lanes
-            )
-            for leg in ("stream", "rest")
-        },
+        **{name: max(lane[name] for lane in lanes) for name in (*CONNECTS, "rest_connects_per_minute_max")},
     }
 
 

@@ -62,8 +62,8 @@ instruments_max = 2
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What a lane does. `trials` are (toxic, leg) with the legs "rest", "stream" and "both"; `cases` come after them:
-    "frozen", "muted", "fills_muted", "refused", "dead". `is_paced`: a stream is cut again only once its reconnect delays have
-    started anew and the cap on connects has room. `settings` are laid over the venue's."""
+    "frozen", "muted", "fills_muted", "refused", "dead". `is_paced`: a stream is cut again only once its reconnect
+    delays have started anew and the cap on connects has room. `settings` are laid over the venue's."""
 
     directory: str
     seed: int
@@ -226,6 +226,7 @@ class Lane:
 
     def _figures(self, code: int) -> dict[str, Any]:
         truth, shown = Truth(self._sandbox.truth()), Shown(self._state)
+        rest, stream = self._legs["rest"], self._legs["stream"]
         fills_apart = {fill for fill in {*truth.fills, *shown.fills} if truth.fills.get(fill) != shown.fills.get(fill)}
         return {
             "exit_code": code,
@@ -243,14 +244,9 @@ class Lane:
             "venue_problems": truth.problems,
             "approved": self._spy.orders,
             "approved_on_stale_book": self._spy.stale,
-            "stream_connects_per_minute_max": {
-                "tried": _rolling_max(self._spy.stream_connects),
-                "at_proxy": _rolling_max(self._legs["stream"].accepted_ns),
-            },
-            "rest_connects_per_minute_max": {
-                "tried": _rolling_max(self._spy.rest_connects),
-                "at_proxy": _rolling_max(self._legs["rest"].accepted_ns),
-            },
+            "stream_connects_per_minute_max": max(map(_rolling_max, (self._spy.stream_connects, stream.accepted_ns))),
+            "rest_connects_per_minute_max": max(map(_rolling_max, (self._spy.rest_connects, rest.accepted_ns))),
+            "rest_probes_per_minute_max": _rolling_max(self._spy.rest_probes),
             "downs": dict(Counter(reason for _, reason in self._spy.downs)),
         }
 

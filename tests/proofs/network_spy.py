@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from connectors.kalshi.connector import KalshiConnector
 from connectors.kalshi.subscriptions import Subscriptions
-from connectors.transport.http1 import Http1Transport
-from connectors.transport.reconnect import Backoff
+from connectors.transport.ports import WebSocketConnection
+from connectors.transport.reconnect import ConnectBreaker
 from connectors.transport.silence import SilenceWatch
 from framework.daemon import Daemon
 from framework.domain.events import ConnectorStatus, Event
@@ -21,23 +23,27 @@ BOOK_AGE_NS_MAX = 15_000_000_000
 
 _stream_connects: list[int] = []
 _rest_connects: list[int] = []
+_rest_probes: list[int] = []
 
 
 def patch(mutant: str) -> None:
     """Count every attempt to connect, also where no proxy can see it; and make the mutant, if one is named."""
-    record_connect, connect = Backoff.record_connect, Http1Transport._connect
+    connect, dial = KalshiConnector._dial, ConnectBreaker.begin
 
-    def count_stream(self: Backoff, now_ns: int) -> None:
+    async def count_stream(self: KalshiConnector, on_message: Callable[[bytes], None]) -> WebSocketConnection:
         _stream_connects.append(time.monotonic_ns())
-        record_connect(self, now_ns)
+        return await connect(self, on_message)
 
-    async def count_rest(self: Http1Transport, deadline: float) -> Any:
+    def count_rest(self: ConnectBreaker, now_ns: int) -> bool:
+        is_probe = dial(self, now_ns)
         _rest_connects.append(time.monotonic_ns())
-        return await connect(self, deadline)
+        if is_probe:
+            _rest_probes.append(_rest_connects[-1])
+        return is_probe
 
     changes: list[tuple[type, str, object]] = [
-        (Backoff, "record_connect", count_stream),
-        (Http1Transport, "_connect", count_rest),
+        (KalshiConnector, "_dial", count_stream),
+        (ConnectBreaker, "begin", count_rest),
     ]
     if mutant == "no-silence-watch":
         changes += [(SilenceWatch, "is_silent", _never), (Subscriptions, "oldest_pending_ns", _nothing)]
@@ -85,7 +91,8 @@ def attach(daemon: Daemon, venue: str) -> Spy:
 
 class Spy:
     """`downs`: when (monotonic) the connector went down, and why. `orders`: new orders and amends that were approved,
-    `stale` those of them on a book that was not proved or too old, or without a connection."""
+    `stale` those of them on a book that was not proved or too old, or without a connection. `…_connects`: when it was
+    tried to connect; `rest_probes`: those tries that followed a failed one."""
 
     def __init__(self, kernel: Kernel, venue: str) -> None:
         self.downs: list[tuple[int, str]] = []
@@ -93,6 +100,7 @@ class Spy:
         self.stale = 0
         self.stream_connects = _stream_connects
         self.rest_connects = _rest_connects
+        self.rest_probes = _rest_probes
         self._kernel = kernel
         self._venue = venue
         self._up_since_ns = 0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from framework.domain.errors import JournalError
 from framework.runtime.single_writer import read_epoch
 from framework.state.journal import Journal
+from framework.state.records import Checkpoint, Record
 from framework.state.segment_sink import segment_name, segment_numbers
 from framework.state.segments import HEADER_SIZE, Frame, frame_at
 from framework.state.snapshots import snapshot_name, snapshot_numbers
@@ -31,20 +33,23 @@ class Place(NamedTuple):
     is_vouched_for: bool
 
 
-def places(files: CrashFiles, acknowledged: int) -> Iterator[Place]:
+def places(files: CrashFiles) -> Iterator[Place]:
     """Every part of every segment, in order. The newest frames are vouched for by nothing that is after them."""
     firsts = segment_numbers(files, JOURNAL)
     for first in firsts:
         path = JOURNAL / segment_name(first)
         data = files.read(path)
         frames = list(_frames(data))
-        committed_later = [max((f.committed for f in frames[n:]), default=0) for n in range(1, len(frames) + 1)]
         is_last = first == firsts[-1]
         yield Place(path, 0, HEADER_SIZE, first, not is_last or bool(frames))
         next_number = first
         for n, frame in enumerate(frames):
-            vouched = not is_last or (n + 1 < len(frames) and (frame.number == 0 or committed_later[n] >= frame.number))
-            yield Place(path, frame.start, frame.end, frame.number or next_number, vouched)
+            later = frames[n + 1 :]
+            if frame.number:
+                is_vouched_for = any(one.committed >= frame.number for one in later)
+            else:
+                is_vouched_for = any(one.number for one in later)
+            yield Place(path, frame.start, frame.end, frame.number or next_number, is_vouched_for or not is_last)
             next_number = frame.number + 1 if frame.number else next_number
 
 
@@ -83,7 +88,12 @@ def judge_flip(files: CrashFiles, promises: Promises, place: Place, bit: int) ->
         return "detected" if e.kind == "refused" and explains(str(e), place) else "unexplained"
     owed = promises.copy()
     owed.acknowledged = owed.acknowledged if place.is_vouched_for else place.number - 1
-    owed.verify(found)
+    try:
+        owed.verify(found)
+    except BrokenPromise as e:
+        if e.kind != "lost":
+            raise
+        return "missed"
     return "missed" if place.is_vouched_for else "cut"
 
 
@@ -133,12 +143,15 @@ def insist(journal: Journal) -> None:
     durable = journal.durable_count
     if journal.failure is None:
         raise BrokenPromise("wrong", "the journal raised, but does not say that it failed")
-    for attempt in (lambda: finish(journal.wait_durable(durable + 1)), journal.close):
+    record = Record(0, 0, 0, Checkpoint("never"))
+    for attempt in (lambda: journal.append(record), lambda: finish(journal.wait_durable(durable + 1))):
         try:
             attempt()
         except JournalError:
             continue
         raise BrokenPromise("wrong", "the journal failed, and then took a record")
+    with suppress(JournalError):
+        journal.close()
     if journal.durable_count != durable:
         raise BrokenPromise("wrong", "the journal failed, and then acknowledged a record")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -211,7 +212,7 @@ class Story:
         self.promises = promises or Promises()
         self.snapshots_refused = 0
         self._rng = random.Random(seed)
-        self._watch = watch
+        self.watch = watch
         self._settings = JournalSettings(self._rng.randrange(600, 3_000), self._rng.randrange(1, 4))
         self._start_writer: Callable[[Sink], Writer] = InlineWriter if seed % 4 == 0 else GroupWriter
         self._worker = LateWorker(self._rng) if seed % 2 else InlineWorker()
@@ -220,6 +221,7 @@ class Story:
         self._snapshot: Coroutine[Any, Any, SnapshotTaken] | None = None
         self._groups: Iterator[list[Body]] = iter(())
         self._operations_left = -1
+        self._taken: EpochTaken
         files.watch = self._before_operation
 
     def tell(self) -> None:
@@ -240,7 +242,8 @@ class Story:
         self._journal, self._accounts = opened.journal, opened.accounts
         epoch = self.promises.take_epoch(self.files, opened.found)
         self._groups = order_life(self._rng, f"tg7f3a91-{epoch}")
-        self.commit([EpochTaken(epoch, "tg7f3a91", "c0ffee", "0.1.0", 7)])
+        self._taken = EpochTaken(epoch, "tg7f3a91", "c0ffee", "0.1.0", 7)
+        self.commit([self._taken])
 
     def trade(self, *, groups: int) -> None:
         """Record groups and wait for each, with two snapshots between."""
@@ -269,8 +272,11 @@ class Story:
         """Have a snapshot of the state written; `finish_snapshot` takes the result."""
         self.finish_snapshot(at_once=True)
         number = self.journal.appended_count
+        state = self._accounts.to_snapshot()
+        # As the daemon does: who starts from the snapshot learns the epoch from the record behind it.
+        self.commit([self._taken])
         keep_from = self._rng.choice([None, self._rng.randrange(number + 1)])
-        work = self.journal.snapshot(self._accounts.to_snapshot(), at_number=number, keep_from=keep_from)
+        work = self.journal.snapshot(state, at_number=number, keep_from=keep_from)
         try:
             work.send(None)
         except StopIteration as e:
@@ -305,10 +311,8 @@ class Story:
     def trade_until_power_loss(self, *, groups: int) -> None:
         """Trade, and lose the power at some operation; the disk is another one then."""
         self._operations_left = self._rng.randrange(groups, 4 * groups)
-        try:
+        with suppress(_PowerLoss):
             self.trade(groups=groups)
-        except _PowerLoss:
-            pass
         self._operations_left = -1
         self._snapshot = None
         if isinstance(self._worker, LateWorker):
@@ -338,7 +342,7 @@ class Story:
         if isinstance(self._worker, LateWorker):
             self._worker.before_operation()
         self._acknowledge()
-        self._watch(self)
+        self.watch(self)
         self._operations_left -= 1
         if self._operations_left == 0:
             raise _PowerLoss

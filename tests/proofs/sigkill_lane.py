@@ -9,7 +9,7 @@ import select
 import signal
 import socket
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ START_POINTS = frozenset(
 STOP_POINTS = frozenset({"shutdown-before-cancel", "shutdown-after-cancel"})
 RARE_POINTS = frozenset({"segment-rotation", "snapshot-before-rename", "snapshot-after-rename"})
 PASSAGES_MAX = 6
+AGAIN_MAX = 2
 TIER = "prime"
 SPEED = 20
 READ_LAG_MS = 200
@@ -64,7 +65,8 @@ class Cycle(NamedTuple):
 class Lane:
     """Call `run` once with the plan; the figures are what it returns."""
 
-    def __init__(self, directory: Path, *, seed: int, mutant: str) -> None:
+    def __init__(self, directory: Path, *, seed: int, mutant: str, durability: str) -> None:
+        self._durability = durability
         self._state = directory / "state"
         self._log = directory / "daemon.log"
         self._mutant = mutant
@@ -79,28 +81,38 @@ class Lane:
         self._unreached: Counter[str] = Counter()
         self._ready_ms: list[float] = []
         self._agree_ms: list[float] = []
-        self._records: list[int] = []
-        self._kills = 0
+        self._checkpoints_folded = self._kills = 0
 
     def run(self, plan: Sequence[Cycle]) -> dict[str, Any]:
-        """Every cycle, then one start that is stopped in good order; the figures of all of it."""
+        """Every cycle, then one start that is stopped in good order; the figures of all of it.
+
+        A cycle whose point was not reached in time (no amend was due, say) is made again, twice at most.
+        """
+        waiting = deque((cycle, 0) for cycle in plan)
+        number = 0
         try:
-            for number, cycle in enumerate(plan):
-                self._cycle(number, cycle)
-            self._end()
+            while waiting:
+                cycle, tries = waiting.popleft()
+                number += 1
+                if not self._cycle(number, cycle) and tries < AGAIN_MAX:
+                    waiting.append((cycle._replace(passage=1), tries + 1))
+            if not (self._mutant and self._wrong):
+                self._end()
             truth = Truth(self._sandbox.truth())
         finally:
             self._sandbox.stop()
         return self._figures(truth)
 
-    def _cycle(self, number: int, cycle: Cycle) -> None:
+    def _cycle(self, number: int, cycle: Cycle) -> bool:
+        """One start and one death; whether it died where it should."""
         where = f"cycle {number} {cycle.point or 'random'}"
         early = f"{cycle.point}:{cycle.passage}" if cycle.is_early and cycle.point else ""
         with self._daemon(early) as child:
             if not cycle.is_early and not self._begin(child, where):
-                return
-            self._kill(child, cycle, where)
+                return True
+            is_reached = self._kill(child, cycle, where)
         self._look(where)
+        return is_reached
 
     def _begin(self, child: sigkill_child.Child, where: str) -> bool:
         """Wait until it is ready, and compare; whether it lives."""
@@ -117,12 +129,12 @@ class Lane:
         self._watch.read()
         return True
 
-    def _kill(self, child: sigkill_child.Child, cycle: Cycle, where: str) -> None:
+    def _kill(self, child: sigkill_child.Child, cycle: Cycle, where: str) -> bool:
         self._kills += 1
         if not cycle.point:
             if _has_ended(child.pid, cycle.delay_s):
                 self._blame("ended_by_itself", [f"{where}: {_tail(self._log)}"])
-            return
+            return True
         if not cycle.is_early:
             child.arm(f"{cycle.point}:{cycle.passage}")
         if cycle.point in STOP_POINTS:
@@ -130,14 +142,15 @@ class Lane:
         for _ in range(round(DEATH_S_MAX / 0.5)):
             if _has_ended(child.pid, 0.5):
                 self._reached[cycle.point] += 1
-                return
+                return True
             self._watch.read()
         self._unreached[cycle.point] += 1
+        return False
 
     @contextlib.contextmanager
     def _daemon(self, point: str) -> Iterator[sigkill_child.Child]:
         """A daemon that is dead afterwards, by SIGKILL; any other death is blamed."""
-        self._records.append(self._watch.number)
+        self._checkpoints_folded += self._watch.checkpoints_to_fold
         child = sigkill_child.start(self._arguments, self._log, point=point, mutant=self._mutant)
         try:
             yield child
@@ -159,7 +172,6 @@ class Lane:
 
     def _end(self) -> None:
         """One more start, stopped in good order: nothing is left, everything agrees to the last contract."""
-        self._records.append(self._watch.number)
         child = sigkill_child.start(self._arguments, self._log, point="", mutant=self._mutant)
         try:
             if self._begin(child, "the end"):
@@ -190,6 +202,8 @@ class Lane:
         twice = sum(count - 1 for count in truth.names.values())
         self._blame("duplicate_orders", [name for name, count in truth.names.items() if count > 1])
         self._blame("epochs_repeated", ["journal"] * self._watch.epochs_repeated)
+        self._blame("halts", self._watch.halts)
+        self._blame("alarms", [line for line in self._log.read_text().splitlines() if '"event":"alarm"' in line])
         return {
             "kills": self._kills,
             "reached": dict(self._reached),
@@ -204,6 +218,7 @@ class Lane:
             "records": self._watch.number,
             "records_unseen": self._watch.missed,
             "checkpoints_written": self._watch.checkpoints,
+            "checkpoints_folded": self._checkpoints_folded,
             "snapshots_written": self._watch.snapshots,
             "epochs": len(self._watch.epochs),
             "rate_limited": truth.rate_limited,
@@ -215,8 +230,9 @@ class Lane:
         markets = sorted(f"kalshi:{market}" for market in self._sandbox.truth()["markets"])
         rows = venue_toml(self._sandbox.ready, read_lag_ms=READ_LAG_MS, tier=TIER)
         file.write_text(rows + STRATEGIES.format(first=markets[:2], second=markets[2:]))
-        options = ["--state-dir", str(self._state), "--set", f"http.port={self._port}", "--no-status"]
-        return ["run", "-c", "sandbox", "-c", str(file), *options]
+        settings = (f"http.port={self._port}", f"durability={self._durability}")
+        overrides = [word for setting in settings for word in ("--set", setting)]
+        return ["run", "-c", "sandbox", "-c", str(file), "--state-dir", str(self._state), "--no-status", *overrides]
 
 
 def plan(points: Sequence[str], *, cycles: int, randoms: int, rng: random.Random) -> list[Cycle]:

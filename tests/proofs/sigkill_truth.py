@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from framework.domain.events import OrderReport, ReportKind
+from framework.domain.events import OrderReport, ReportKind, TradingStateChanged
 from framework.runtime.files import RealFiles
 from framework.state.audit import dump
 from framework.state.ledger_schema import connect_for_reading
@@ -164,7 +164,9 @@ class JournalWatch:
         self._number = 0
         self.sent_ns: dict[str, int] = {}
         self.epochs: list[tuple[int, int]] = []
+        self.halts: list[str] = []
         self.checkpoints = self.snapshots = self.missed = 0
+        self.checkpoints_to_fold = 0
 
     @property
     def number(self) -> int:
@@ -183,8 +185,14 @@ class JournalWatch:
                 self.sent_ns.setdefault(body.client_order_id, entry.record.now_ns)
             elif isinstance(body, EpochTaken):
                 self._hear(body)
-            self.checkpoints += isinstance(body, Checkpoint)
-            self.snapshots += isinstance(body, SnapshotTaken)
+            elif isinstance(body, TradingStateChanged):
+                self.halts.append(f"{body.scope.value} {body.target} {body.state.value}: {body.reason}")
+            elif isinstance(body, SnapshotTaken):
+                self.snapshots += 1
+                self.checkpoints_to_fold = 0
+            elif isinstance(body, Checkpoint):
+                self.checkpoints += 1
+                self.checkpoints_to_fold += 1
 
     def unrecorded(self, truth: Truth) -> set[str]:
         """Orders that reached the venue without an older record of being sent."""

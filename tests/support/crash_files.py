@@ -80,9 +80,8 @@ class Node:
             return self._sectors(rng, is_length_kept=fate is Fate.TORN)
         survived = bytearray(self._ages()[-1])
         if fate is Fate.BIT_FLIP:
-            unsynced = [
-                offset for start, data, _ in self.changes for offset in range(start, min(start + len(data or b""), len(survived)))
-            ]
+            spans = [(start, start + len(data or b"")) for start, data, _ in self.changes]
+            unsynced = [offset for start, end in spans for offset in range(start, min(end, len(survived)))]
             if unsynced:
                 survived[rng.choice(unsynced)] ^= 1 << rng.randrange(8)
         return bytes(survived)

@@ -79,7 +79,7 @@ class KalshiSandboxInfo:
 
     def as_json(self) -> str:
         """The one-line ready message."""
-        return msgspec.json.encode(asdict(self)).decode()
+        return msgspec.json.encode({"ready": self.ready, "venue": self.venue, **asdict(self)}).decode()
 
 
 class KalshiSandbox:

@@ -275,13 +275,16 @@ async def test_order_when_the_venue_lists_it_nowhere_any_more_then_two_look_ups_
     assert world.order(handle).reason.startswith("not_listed")
 
 
-async def test_fills_when_asked_for_then_an_overlap_is_asked_for_again(world: World) -> None:
+async def test_fills_when_asked_for_then_an_overlap_before_the_last_one_is_asked_for_again(
+    world: World, scribe: Scribe
+) -> None:
+    handle = working(world, scribe)
+    world.gateway.fills_there.append(world.fill(handle, 3))
     await world.reconciler.once()
-    asked_ns = world.clock.now_ns()
     world.clock.advance(1_000 * MS)
     await world.reconciler.once()
 
-    assert world.gateway.fills_asked_since == [0, asked_ns - 60_000 * MS]
+    assert world.gateway.fills_asked_since == [0, world.gateway.fills_there[0].ts_venue - 60_000 * MS]
 
 
 async def test_position_when_it_differs_for_a_moment_then_that_is_no_difference_yet(
