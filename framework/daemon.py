@@ -286,6 +286,7 @@ class Daemon:
         _log.info("trading stopped", orders_left=left)
         self._records.last_step = self.kernel.step_number
         self._records.checkpoint(self._clock.now_ns(), self._clock.monotonic_ns())
+        await self._records.prove()
 
     async def _hear_the_last_fills(self) -> None:
         """A cancel's answer does not say what traded before it, and the stream may be behind it."""

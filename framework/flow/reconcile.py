@@ -34,7 +34,7 @@ from framework.runtime.failpoints import reach
 from framework.state.accounts import Accounts
 
 LOOKUP_FIRST_NS = 250_000_000
-LOOKUP_AGAIN_NS = 1_000_000_000
+LOOKUP_AGAIN_NS = 500_000_000
 """The longest time between a look-up that found nothing after the read lag and the one that confirms it."""
 LOOKUP_LATEST_NS = 5_000_000_000
 RECHECK_NS = 1_000_000_000

@@ -5,7 +5,7 @@ The records of a run are opened here and nowhere else; a first start is a recove
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from framework.domain.errors import JournalError
 from framework.domain.events import OrderReport, ReportKind
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock, Rng
-from framework.runtime.background import BackgroundWorker
+from framework.runtime.background import BackgroundWorker, Worker
 from framework.runtime.disk_writer import Durability
 from framework.runtime.failpoints import reach
 from framework.runtime.files import FileSystem
@@ -26,6 +26,7 @@ from framework.state.accounts import Accounts
 from framework.state.audit import dump
 from framework.state.journal import Journal, Recovered
 from framework.state.ledger import Ledger
+from framework.state.reading import fold
 from framework.state.recorder import Recorder
 from framework.state.records import Checkpoint, Entry, EpochTaken, SnapshotTaken
 from framework.state.tape import Tape, TapeSettings
@@ -39,6 +40,8 @@ RESTART_REPORTS = {
 
 
 CHECKPOINT_NS = 60_000_000_000
+PROOF_NS = 600_000_000_000
+"""How often the journal on the disk is folded again and compared with the state in memory."""
 SNAPSHOT_RECORDS = 20_000
 """So many records are followed by a snapshot: a start folds hardly more."""
 
@@ -64,6 +67,7 @@ class Records:
         ledger: Ledger,
         accounts: Accounts,
         epoch_on_disk: Callable[[], int],
+        digest_on_disk: Callable[[int], Awaitable[str]],
         opened: ExitStack,
     ) -> None:
         self.journal = journal
@@ -75,9 +79,11 @@ class Records:
         self.last_step = 0
         self.snapshot_number = 0
         self.checkpoint_ns = 0
+        self.proof_ns = 0
         self.notes: tuple[str, ...] = ()
         self._taken: EpochTaken | None = None
         self._epoch_on_disk = epoch_on_disk
+        self._digest_on_disk = digest_on_disk
         self._opened = opened
 
     def fold(self, entry: Entry) -> tuple[Order, ...]:
@@ -110,7 +116,7 @@ class Records:
         """Begin a run: its epoch is taken, and is written down first of all."""
         self.epoch, self.instance = taken.epoch, taken.instance
         self._taken = taken
-        self.checkpoint_ns = monotonic_ns
+        self.checkpoint_ns = self.proof_ns = monotonic_ns
         self.accounts.begin_epoch()
         self.recorder.journal(self.last_step, taken.ts_ns, monotonic_ns, taken)
 
@@ -123,9 +129,25 @@ class Records:
         if monotonic_ns - self.checkpoint_ns >= CHECKPOINT_NS:
             self.checkpoint_ns = monotonic_ns
             self.checkpoint(now_ns, monotonic_ns)
+        if monotonic_ns - self.proof_ns >= PROOF_NS:
+            self.proof_ns = monotonic_ns
+            await self.prove()
         is_due = self.journal.appended_count - self.snapshot_number >= SNAPSHOT_RECORDS
         if is_due and not self.accounts.trading.is_shutting_down:
             await self.keep_snapshot(now_ns, monotonic_ns)
+
+    async def prove(self) -> None:
+        """Fold what is on the disk, beside the loop, and compare it with the state as it is now.
+
+        Raises `JournalError` when they differ: then either is wrong, and nothing may be traded on it.
+        """
+        number, digest = self.journal.appended_count, self.accounts.digest()
+        await self.journal.wait_durable(number)
+        if await self._digest_on_disk(number) != digest:
+            raise JournalError(
+                f"journal: folded up to record {number} it is not the state in memory; stop, keep the state directory, "
+                "and run `tidegate journal verify`"
+            )
 
     async def keep_snapshot(self, now_ns: int, monotonic_ns: int) -> None:
         """Keep the state as it is now, so that the next start folds only what comes after. Not while stopping.
@@ -181,6 +203,7 @@ def open_records(
             ledger=ledger,
             accounts=Accounts.from_snapshot(recovered.snapshot.state) if recovered.snapshot else Accounts(),
             epoch_on_disk=partial(read_epoch, files, directory),
+            digest_on_disk=partial(_digest_on_disk, disk, files, directory / "journal"),
             opened=opened.pop_all(),
         )
     try:
@@ -192,6 +215,10 @@ def open_records(
         records.close()
         raise
     return records
+
+
+async def _digest_on_disk(disk: Worker, files: FileSystem, directory: Path, last: int) -> str:
+    return await disk.run(lambda: fold(files, directory, last=last).digest())
 
 
 def _recover(records: Records, recovered: Recovered, *, last_step: int, shown_number: int) -> None:

@@ -24,6 +24,9 @@ END_OF_FACT = {
 _STATUS_OF_END = (S.RECORDED, S.CANCELLED, S.REJECTED, S.EXPIRED, S.FILLED)
 RANK_AMENDED = 1
 """A statement of terms in answer to an amend beats another one of the same moment."""
+CODE_LISTED = "listed"
+"""The code of an AMENDED that reconciliation concludes from a listing read later than the read lag after all that is
+known of the order: its terms are the newest, whatever their date."""
 
 
 class Evidence(msgspec.Struct, array_like=True):
@@ -32,7 +35,9 @@ class Evidence(msgspec.Struct, array_like=True):
     `traded` is the sum of its distinct fills, voided ones included (a voided fill does not bring the order back);
     `stated` the most that the venue ever said was filled. `doubt_ns` is when the venue last said "not found",
     `seen_ns` when it last listed the order as open. `price_dated` and `size_dated` are the newest statements of
-    price and size: (time, rank, value). `amend_since_ns` is the time of the newest one when an amend was asked for.
+    price and size: (time, rank, value). `amend_since_ns` is the time of the newest one when an amend was asked for, and
+    `amend_from` the price and size it was to change. `stepped_ns` is 0 until the venue's clock is found to have been
+    set back; then it is the newest time that was stated before that.
     """
 
     is_sent: bool = False
@@ -50,11 +55,18 @@ class Evidence(msgspec.Struct, array_like=True):
     amend_since_ns: int = 0
     reason_rank: tuple[int, int] = (0, 0)
     venue_order_ids: list[str] = []
+    amend_from: tuple[int, int] = (0, 0)
+    stepped_ns: int = 0
 
     @property
     def missing(self) -> int:
         """What the venue says was filled and no fill of ours shows yet."""
         return max(0, self.stated - self.traded)
+
+    @property
+    def dated_ns(self) -> int:
+        """The newest time of a statement of price or size, those before a step of the venue's clock included."""
+        return max(self.price_dated[0], self.size_dated[0], self.stepped_ns)
 
     @property
     def is_doubted(self) -> bool:
@@ -149,11 +161,31 @@ _PROVING = frozenset(
 def learn_terms(
     order: Order, proofs: Evidence, price: Price | None, size: Size | None, *, time_ns: int, rank: int = 0
 ) -> None:
-    """Take over price and size as stated at `time_ns` unless a newer statement is known."""
+    """Take over price and size as stated at the venue's time `time_ns`, unless a newer statement is known.
+
+    The newest is the one with the latest date, as long as the venue's clock only goes forward. After it stepped back
+    (`renew_terms`) a date that had been used up before comes a second time, and proves nothing until the clock has
+    passed it.
+    """
+    if time_ns <= proofs.stepped_ns:
+        return
     if price is not None and (time_ns, rank, price) > proofs.price_dated:
         proofs.price_dated, order.price = (time_ns, rank, price), price
     if size is not None and (time_ns, rank, size) > proofs.size_dated:
         proofs.size_dated, order.size = (time_ns, rank, size), size
+
+
+def renew_terms(order: Order, proofs: Evidence, price: Price, size: Size, *, time_ns: int) -> None:
+    """Take over price and size that are known to be newer than all that was stated before, whatever their date.
+
+    Dated earlier, they prove that the venue's clock was set back: `stepped_ns` says up to where dates are used up.
+    With a clock that only goes forward this is `learn_terms` with `RANK_AMENDED`.
+    """
+    known_ns = max(proofs.price_dated[0], proofs.size_dated[0])
+    if time_ns <= known_ns:
+        proofs.stepped_ns = max(proofs.stepped_ns, known_ns)
+    proofs.price_dated, order.price = (time_ns, RANK_AMENDED, price), price
+    proofs.size_dated, order.size = (time_ns, RANK_AMENDED, size), size
 
 
 def learn_reason(order: Order, proofs: Evidence, reason: str, *, fact: OrderFact, ts_recv: int) -> None:

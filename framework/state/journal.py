@@ -7,7 +7,7 @@ Call order: `Journal.open` (reads, cuts a torn tail, refuses damage), fold `Reco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -197,6 +197,7 @@ def prune(files: FileSystem, directory: Path, *, snapshots_kept: int, keep_from:
 def _newest_snapshot(files: FileSystem, directory: Path, found: Survey) -> tuple[Snapshot | None, tuple[str, ...]]:
     """The newest whole snapshot that the kept segments continue. Raises `JournalError` when there is a hole."""
     notes: list[str] = []
+    damaged: list[str] = []
     if found.cut is not None:
         notes.append(
             f"journal: {found.cut.file} was torn at offset {found.cut.offset}: {found.cut.bytes_cut} bytes of record "
@@ -212,19 +213,20 @@ def _newest_snapshot(files: FileSystem, directory: Path, found: Survey) -> tuple
             )
         snapshot = read_snapshot(files, directory, number)
         if snapshot is not None:
-            return _continued(snapshot, directory, found), tuple(notes)
+            return _continued(snapshot, directory, found, damaged), tuple(notes)
+        damaged.append(snapshot_name(number))
         notes.append(f"journal: {snapshot_name(number)} is damaged; the one before it and the records after are used")
-    return _continued(None, directory, found), tuple(notes)
+    return _continued(None, directory, found, damaged), tuple(notes)
 
 
-def _continued(snapshot: Snapshot | None, directory: Path, found: Survey) -> Snapshot | None:
+def _continued(snapshot: Snapshot | None, directory: Path, found: Survey, damaged: Sequence[str]) -> Snapshot | None:
     first = found.segments[0] if found.segments else found.last.first_number + 1
     covered = snapshot.number if snapshot else 0
     if first > covered + 1:
         raise JournalError(
             f"journal: records {covered + 1} to {first - 1} are missing from {directory} and no whole snapshot covers "
-            "them. Restore a snapshot or segment from a backup; or keep a copy and start with an empty state "
-            "directory: open orders and positions come back from the venue as orphans to be adopted"
+            f"them ({', '.join(damaged) or 'none'} damaged). Restore a snapshot or segment from a backup; or keep a "
+            "copy and start with an empty state directory: open orders and positions come back from the venue as orphans to be adopted"
         )
     return snapshot
 

@@ -10,12 +10,14 @@ from framework.domain.orders import Order
 from framework.domain.tickets import Approved
 from framework.state.change import Draft
 from framework.state.evidence import (
+    CODE_LISTED,
     END_OF_FACT,
     RANK_AMENDED,
     Evidence,
     learn_flags,
     learn_reason,
     learn_terms,
+    renew_terms,
     row_of,
     size_worst,
 )
@@ -198,7 +200,7 @@ class OrderFold:
         if isinstance(intent, AmendOrder):
             self._learn(order, OrderFact.AMEND_REQUESTED, 0, draft)
             proofs = self._orders.proofs(order)
-            proofs.amend_since_ns = max(proofs.price_dated[0], proofs.size_dated[0])
+            proofs.amend_since_ns, proofs.amend_from = proofs.dated_ns, (order.price, order.size)
             order.amend_price = intent.price
             order.amend_size = Size(max(intent.size, order.amend_size or 0))
         else:
@@ -242,15 +244,26 @@ def _visible(order: Order) -> tuple[object, ...]:
 
 
 def _amended(order: Order, proofs: Evidence, report: OrderReport) -> None:
-    """An amend was answered with yes: the pending one, unless the statement is an older one's."""
+    """An amend was answered with yes: the pending one, unless the statement is an older one's.
+
+    Of two statements of terms the one with the later venue time is the newer. Two are the newest whatever their date,
+    because the venue's clock may have been set back: the answer to the pending amend that names its very terms, as long
+    as nothing but what the amend was to change is known; and what reconciliation found listed (`CODE_LISTED`).
+    """
     time_ns = report.ts_venue or report.ts_recv
     price, size = report.price, report.size
-    is_match = price in (None, order.amend_price) and size in (None, order.amend_size)
-    if order.amend_size is not None and (is_match or time_ns > proofs.amend_since_ns):
-        price = order.amend_price if price is None else price
-        size = order.amend_size if size is None else size
-        order.amend_price = order.amend_size = None
-    learn_terms(order, proofs, price, size, time_ns=time_ns, rank=RANK_AMENDED)
+    is_newest = report.code == CODE_LISTED
+    if order.amend_price is not None and order.amend_size is not None:
+        is_match = price in (None, order.amend_price) and size in (None, order.amend_size)
+        if is_newest or is_match or time_ns > proofs.amend_since_ns:
+            is_newest = is_newest or (is_match and (order.price, order.size) == proofs.amend_from)
+            price = order.amend_price if price is None else price
+            size = order.amend_size if size is None else size
+            order.amend_price = order.amend_size = None
+    if is_newest and price is not None and size is not None:
+        renew_terms(order, proofs, price, size, time_ns=time_ns)
+    else:
+        learn_terms(order, proofs, price, size, time_ns=time_ns, rank=RANK_AMENDED)
 
 
 def _is_over(order: Order, proofs: Evidence) -> bool:
@@ -265,10 +278,11 @@ def _listed_fact(snapshot: OrderSnapshot) -> OrderFact:
 
 
 def _listed_terms(order: Order, proofs: Evidence, snapshot: OrderSnapshot) -> None:
-    """Price and size as listed: a pending amend is proved by a listing that shows exactly its terms."""
+    """Price and size as listed: a pending amend is proved by a listing that shows exactly its terms, and whose date was
+    not used up before (the order may have had these terms then)."""
     time_ns = snapshot.ts_venue or snapshot.ts_recv
     price: Price = snapshot.price
     is_match = (price, snapshot.size) == (order.amend_price, order.amend_size)
-    if is_match and time_ns >= proofs.amend_since_ns:
+    if is_match and time_ns >= proofs.amend_since_ns and time_ns > proofs.stepped_ns:
         order.amend_price = order.amend_size = None
     learn_terms(order, proofs, price, snapshot.size, time_ns=time_ns)

@@ -12,6 +12,18 @@ from framework.state.snapshots import Snapshot, read_snapshot, snapshot_numbers
 from framework.state.survey import read_entries, survey
 
 
+def fold(files: FileSystem, directory: Path, *, last: int | None = None) -> Accounts:
+    """The state after record `last` (None: after the last whole one), from the newest snapshot before it.
+
+    Raises `JournalError` for a record that can't be read.
+    """
+    snapshot = _newest_snapshot(files, directory, last)
+    accounts = Accounts.from_snapshot(snapshot.state) if snapshot else Accounts()
+    for entry in read_entries(files, directory, first=snapshot.number + 1 if snapshot else 1, last=last):
+        orders_changed(accounts, entry.record.body, entry.record.now_ns)
+    return accounts
+
+
 def read_accounts(files: FileSystem, directory: Path) -> Accounts:
     """The state after the journal's last whole record; no lock is taken and nothing is cut.
 
@@ -22,13 +34,10 @@ def read_accounts(files: FileSystem, directory: Path) -> Accounts:
     found = survey(files, directory)
     if found.damages:
         raise found.damages[0].error(directory)
-    snapshot = _newest_snapshot(files, directory)
-    accounts = Accounts.from_snapshot(snapshot.state) if snapshot else Accounts()
-    for entry in read_entries(files, directory, first=snapshot.number + 1 if snapshot else 1):
-        orders_changed(accounts, entry.record.body, entry.record.now_ns)
-    return accounts
+    return fold(files, directory)
 
 
-def _newest_snapshot(files: FileSystem, directory: Path) -> Snapshot | None:
-    found = (read_snapshot(files, directory, number) for number in reversed(snapshot_numbers(files, directory)))
+def _newest_snapshot(files: FileSystem, directory: Path, last: int | None) -> Snapshot | None:
+    numbers = [number for number in snapshot_numbers(files, directory) if last is None or number <= last]
+    found = (read_snapshot(files, directory, number) for number in reversed(numbers))
     return next((snapshot for snapshot in found if snapshot is not None), None)

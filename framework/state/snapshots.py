@@ -75,7 +75,7 @@ def read_snapshot(files: FileSystem, directory: Path, number: int) -> Snapshot |
     if version != FORMAT_VERSION:
         raise JournalError(
             f"journal: {path}: format version {version} is not {FORMAT_VERSION}; read it with the program that wrote "
-            "it. If there was none, the file is damaged: keep a copy and move it away, so that the one before it is used"
+            "it. If there was none, the file is damaged: move it away (keep it), and the one before it is used"
         )
     return snapshot
 

@@ -42,4 +42,5 @@ async def test_proof_when_a_protection_is_taken_out_then_it_fails(mutant: str, f
     pace = "slow-reads" if mutant == "timer-rejects" else "short"
     terms = TERMS._replace(mutant=mutant, pace=pace, watched_s=1.0)
     played = await play_all(cells, terms, lanes=LANES)
-    assert any(fault in text for one in played for text in one.faults)
+    faults = [text for one in played for text in one.faults]
+    assert [text for text in faults if fault in text], faults

@@ -62,8 +62,7 @@ def test_daemon_when_every_fault_strikes_once_then_it_recovers_by_itself_and_agr
 def test_daemon_when_the_venues_clock_is_wrong_for_a_while_then_no_signature_is_refused_for_long(
     tmp_path: Path, sandbox: Sandbox, configure: Configure, skew_ms: int
 ) -> None:
-    # Replaced, not amended: which of two statements about an order is the newer one is told by the venue's clock.
-    arguments = configure("[strategies.mm.settings]\namend = false\n", read_lag_ms=200, **QUICK)
+    arguments = configure(read_lag_ms=200, **QUICK)
     with running(arguments, tmp_path / "log") as daemon:
         daemon.wait_ready()
         fault = {"kind": "clock_skew", "skew_ms": skew_ms, "duration_ms": 600}

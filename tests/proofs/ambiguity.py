@@ -8,6 +8,9 @@ kept when, within 5 s of healing, status, filled size, price and position equal 
 again or under another id; when every end in the journal has the venue's word behind it; and when, at every moment,
 what was reserved covered what could really happen.
 
+A dead host counts as healed when the daemon reaches it again: how long that takes is the reconnect policy's, and is
+printed apart (`reached_again_s`).
+
 Prints one JSON object. Exits 1 when a promise is broken. `--mutant` takes a protection out: then it must fail.
 """
 
@@ -36,6 +39,7 @@ FAULTS_SHOWN_MAX = 60
 def figures(played: Sequence[Played], terms: Terms, *, elapsed_s: float) -> dict[str, Any]:
     """What is printed."""
     healed = sorted(one.healed_s for one in played if one.healed_s is not None)
+    reached = sorted(one.reached_s for one in played if one.reached_s)
     failed = [one for one in played if one.faults]
     return {
         "cells": len(played),
@@ -47,6 +51,7 @@ def figures(played: Sequence[Played], terms: Terms, *, elapsed_s: float) -> dict
             "max": _quantile(healed, 1.0),
             "limit": HEALED_S_MAX,
         },
+        "reached_again_s": {"p50": _quantile(reached, 0.5), "max": _quantile(reached, 1.0)},
         "never_healed": sum(one.healed_s is None for one in played),
         "looks_during_doubt": sum(one.doubts_sampled for one in played),
         "terms": terms._asdict() | PACES[terms.pace]._asdict(),

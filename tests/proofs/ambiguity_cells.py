@@ -58,10 +58,12 @@ class Terms(NamedTuple):
 
 
 class Played(NamedTuple):
-    """What came of a cell: seconds from healing to agreement (None: never), looks during the doubt, faults."""
+    """What came of a cell: seconds from healing to agreement (None: never), before that the seconds until a host that
+    had been dead was reached, looks during the doubt, faults."""
 
     cell: Cell
     healed_s: float | None
+    reached_s: float
     doubts_sampled: int
     faults: tuple[str, ...]
 
@@ -84,7 +86,7 @@ async def play(cell: Cell, terms: Terms) -> Played:
         try:
             return await _play(cell, terms, Path(folder))
         except (AssertionError, TimeoutError, OSError) as e:
-            return Played(cell, None, 0, (f"{type(e).__name__}: {e}",))
+            return Played(cell, None, 0.0, 0, (f"{type(e).__name__}: {e}",))
 
 
 async def play_all(cells: Sequence[Cell], terms: Terms, *, lanes: int) -> list[Played]:
@@ -118,7 +120,7 @@ async def _play(cell: Cell, terms: Terms, folder: Path) -> Played:
         faults.append(
             f"off the truth for {terms.watched_s if healed_s is None else healed_s:.2f} s after healing: {last}"
         )
-    return Played(cell, healed_s, world.doubts_sampled, tuple(faults))
+    return Played(cell, healed_s, stage.reached_s, world.doubts_sampled, tuple(faults))
 
 
 async def _healing(world: World, watched_s: float) -> tuple[float | None, str]:

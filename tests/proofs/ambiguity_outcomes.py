@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from framework.domain.numbers import Price, Size
@@ -23,6 +24,7 @@ BATCH_NEW = 3
 BATCH_CANCELS = 2
 REQUESTS_MAX = BATCH_NEW + 2 * BATCH_CANCELS
 WAIT_S = 5.0
+REACHED_S_MAX = 60.0
 
 
 class Stage:
@@ -37,6 +39,7 @@ class Stage:
         self.rng = random.Random(seed)
         self.act = Act(action) if action != "batch" else self.rng.choice((Act.SUBMIT, Act.CANCEL))
         self.target = ""
+        self.reached_s = 0.0
         self._old: list[str] = []
         self._count = {"batch": BATCH_CANCELS if self.act is Act.CANCEL else BATCH_NEW}.get(action, 1)
         self._favourite = self.rng.randrange(self._count)
@@ -93,6 +96,14 @@ class Stage:
     async def wait(self, timeouts: float) -> None:
         """Let this many of the daemon's request time-outs pass."""
         await asyncio.sleep(timeouts * self.pace.request_timeout_ms / 1000)
+
+    async def reached(self) -> None:
+        """Return when the daemon has reached the front again, and keep how long that took."""
+        started, count = time.monotonic(), len(self.world.front.calls)
+        async with asyncio.timeout(REACHED_S_MAX):
+            while len(self.world.front.calls) == count:  # noqa: ASYNC110 - the front keeps a list, and rings no bell
+                await asyncio.sleep(LOOK_S)
+        self.reached_s = time.monotonic() - started
 
     def chance(self) -> bool:
         """Heads or tails."""
@@ -288,13 +299,15 @@ async def late_reject(stage: Stage) -> None:
 
 
 async def host_dead(stage: Stage) -> None:
-    """The host dies with the request at the venue, or on its way there, and comes back after a long time."""
+    """The host dies with the request at the venue, or on its way there, and comes back after a long time. Healed it is
+    when the daemon, which paces its attempts to connect, has reached it again."""
     call = await stage.caught()
     if stage.chance():
         await call.forward()
     await stage.world.front.down()
     await asyncio.sleep(stage.dead_s)
     await stage.world.front.start()
+    await stage.reached()
 
 
 OUTCOMES: Mapping[str, Script] = {

@@ -28,6 +28,13 @@ from tests.support.crash_files import CrashFiles, Fate, Refusal
 
 RECOVERIES_EVERY = 40
 """Of so many disks after a power failure, on one the power fails in the recovery too."""
+FLIP_EVERY_BYTES = 2
+GROUPS = 9
+"""Groups of records in one run of a story."""
+SIDE_STRIDE = 20
+"""In longer files beside the segments so many times fewer bits are flipped: a start reads them whole or not at all."""
+FAULTS_STORIES = 4
+"""On so many stories bits are flipped and operations refused."""
 EXAMPLES_MAX = 5
 
 
@@ -116,12 +123,12 @@ class Cuts:
                 self._figures.note(e, f"{where}, again at operation {story.files.operations}, {fate.value}")
 
 
-def cut_power(figures: Figures, seed: int, *, syncs: bool) -> None:
-    """One story with a power failure at every operation."""
+def cut_power(figures: Figures, seed: int, *, syncs: bool, groups: int = GROUPS) -> None:
+    """One story of so many groups a run, with a power failure at every operation."""
     cuts = Cuts(figures, seed)
     story = Story(new_disk(syncs=syncs), seed, watch=cuts.at)
     try:
-        story.tell()
+        story.tell(groups=groups)
     except BrokenPromise as e:
         figures.note(e, f"seed {seed}, the story's own power failure")
     else:
@@ -129,10 +136,11 @@ def cut_power(figures: Figures, seed: int, *, syncs: bool) -> None:
 
 
 def flip_bits(figures: Figures, seed: int, *, every_bytes: int) -> None:
-    """One bit in so many bytes of everything durable: once of a journal that was closed, once of an open one."""
+    """One bit in so many bytes of the segments, fewer in the files beside them: once of a journal that was closed,
+    once of an open one, whose newest group nothing vouches for yet."""
     rng = random.Random(seed)
     story = Story(new_disk(), seed, watch=lambda _: None)
-    story.tell()
+    story.tell(groups=GROUPS)
     for is_open in (False, True):
         if is_open:
             story.start()
@@ -145,19 +153,20 @@ def flip_bits(figures: Figures, seed: int, *, every_bytes: int) -> None:
                 if verdict in ("missed", "unexplained") and len(figures.examples) < EXAMPLES_MAX:
                     figures.examples.append(f"seed {seed}, byte {byte} flipped: {verdict}: {place}")
         for path in side_files(files):
-            for byte in range(rng.randrange(every_bytes), files.size(path), every_bytes):
+            stride = SIDE_STRIDE * every_bytes if files.size(path) > SIDE_STRIDE else 1
+            for byte in range(rng.randrange(stride), files.size(path), stride):
                 verdict = judge_side_file(files, promises, path, byte * 8 + rng.randrange(8))
                 figures.flips[f"{verdict}, beside the segments"] += 1
 
 
-def refuse(figures: Figures, seed: int) -> None:
+def refuse(figures: Figures, seed: int, *, groups: int = GROUPS) -> None:
     """Refuse each operation of a run, once or from there on, for want of room or with an error of the disk."""
     for error in (errno.ENOSPC, errno.EIO):
         for is_lasting in (False, True):
             at, end = 0, ""
             while end != "went on":
                 try:
-                    end = check_refusal(seed, Refusal(at, error, is_lasting))
+                    end = check_refusal(seed, Refusal(at, error, is_lasting), groups=groups)
                 except BrokenPromise as e:
                     figures.note(e, f"seed {seed}, operation {at} refused with {errno.errorcode[error]}")
                     end = "broken"
@@ -173,8 +182,8 @@ def prove(*, points: int, seed: int, syncs: bool = True) -> Figures:
         cut_power(figures, seed + stories, syncs=syncs)
         stories += 1
     if syncs:
-        for n in range(min(stories, 4)):
-            flip_bits(figures, seed + n, every_bytes=max(2, 40_000 // points))
+        for n in range(FAULTS_STORIES):
+            flip_bits(figures, seed + n, every_bytes=FLIP_EVERY_BYTES)
             refuse(figures, seed + n)
     return figures
 

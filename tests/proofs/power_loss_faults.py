@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from framework.domain.errors import JournalError
-from framework.runtime.single_writer import read_epoch
 from framework.state.journal import Journal
 from framework.state.records import Checkpoint, Record
 from framework.state.segment_sink import segment_name, segment_numbers
@@ -116,7 +115,7 @@ def side_files(files: CrashFiles) -> list[Path]:
     return [*snapshots, STATE / "epoch"]
 
 
-def bear(seed: int, refusal: Refusal) -> tuple[str, Story]:
+def bear(seed: int, refusal: Refusal, *, groups: int) -> tuple[str, Story]:
     """A run on a disk that refuses operations: where it ended, and the story. Raises `BrokenPromise` when anything
     is acknowledged after the journal has failed."""
     files = new_disk()
@@ -124,7 +123,7 @@ def bear(seed: int, refusal: Refusal) -> tuple[str, Story]:
     story = Story(files, seed, watch=lambda _: None)
     try:
         story.start()
-        story.trade(groups=7)
+        story.trade(groups=groups)
         story.close()
     except BrokenPromise as e:
         if e.kind != "refused":
@@ -156,14 +155,9 @@ def insist(journal: Journal) -> None:
         raise BrokenPromise("wrong", "the journal failed, and then acknowledged a record")
 
 
-def check_refusal(seed: int, refusal: Refusal) -> str:
+def check_refusal(seed: int, refusal: Refusal, *, groups: int) -> str:
     """A run with refused operations, then a power failure: everything acknowledged is there. Says how it ended."""
-    end, story = bear(seed, refusal)
+    end, story = bear(seed, refusal, groups=groups)
     for fate in SAFE_FATES:
         check(story.files.after_power_loss(fate, random.Random(refusal.at)), story.promises)
     return end
-
-
-def epoch_of(files: CrashFiles) -> int:
-    """The epoch on a disk."""
-    return read_epoch(files, STATE)

@@ -210,11 +210,11 @@ class Story:
     ) -> None:
         self.files = files
         self.promises = promises or Promises()
+        self.watch = watch
         self.snapshots_refused = 0
         self._rng = random.Random(seed)
-        self.watch = watch
         self._settings = JournalSettings(self._rng.randrange(600, 3_000), self._rng.randrange(1, 4))
-        self._start_writer: Callable[[Sink], Writer] = InlineWriter if seed % 4 == 0 else GroupWriter
+        self._start_writer: Callable[[Sink], Writer] = InlineWriter if seed % 3 == 0 else GroupWriter
         self._worker = LateWorker(self._rng) if seed % 2 else InlineWorker()
         self._journal: Journal | None = None
         self._accounts = Accounts()
@@ -224,15 +224,15 @@ class Story:
         self._taken: EpochTaken
         files.watch = self._before_operation
 
-    def tell(self) -> None:
-        """Three runs: one is closed, one loses its power in the middle of a group, one goes on after that."""
+    def tell(self, *, groups: int = 9) -> None:
+        """Three runs: one is closed, one loses its power in the middle, one goes on after that."""
         self.start()
-        self.trade(groups=9)
+        self.trade(groups=groups)
         self.close()
         self.start()
-        self.trade_until_power_loss(groups=8)
+        self.trade_until_power_loss(groups=groups)
         self.start()
-        self.trade(groups=9)
+        self.trade(groups=groups)
         self.close()
 
     def start(self) -> None:
