@@ -28,6 +28,7 @@ from framework.flow.differences import (
     orders_apart,
     positions_apart,
 )
+from framework.flow.fill_reads import FillReads
 from framework.flow.grace import Grace
 from framework.flow.strangers import Strangers
 from framework.runtime.failpoints import reach
@@ -40,8 +41,6 @@ LOOKUP_LATEST_NS = 5_000_000_000
 RECHECK_NS = 1_000_000_000
 """The next pass after one that found a difference: most of them are fills under way."""
 LOOKUPS_MIN = 2
-FILLS_OVERLAP_NS = 60_000_000_000
-"""How far before the last known fill fills are asked for again: late ones are booked once whatever happens."""
 
 UNANSWERED = (OrderStatus.SENT, OrderStatus.CANCEL_REQUESTED, OrderStatus.AMEND_REQUESTED)
 RESTING = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
@@ -97,7 +96,7 @@ class Reconciler:
         self._one_pass = asyncio.Lock()
         self._next_pass_ns = 0
         self._wake = asyncio.Event()
-        self._fills_since_ns = 0
+        self._fill_reads = FillReads(parts.venue, parts.gateway, parts.accounts, parts.clock)
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -231,7 +230,7 @@ class Reconciler:
             doubt.not_found = 0
             self._unlisted.discard(order.client_order_id)
             if found.filled > order.filled:
-                await self._fetch_fills()
+                await self._fetch_fills(from_ns=found.created_ns)
             if is_past_lag:
                 self._refuse_change(order, found)
         elif is_past_lag:
@@ -283,16 +282,15 @@ class Reconciler:
             )
         )
 
-    async def _fetch_fills(self) -> list[Difference]:
+    async def _fetch_fills(self, *, from_ns: int | None = None) -> list[Difference]:
         """Publish those of the venue's fills that are news; say which of them were not booked."""
         parts = self._parts
-        listed = await parts.gateway.fills(max(self._fills_since_ns - FILLS_OVERLAP_NS, 0))
+        listed = await self._fill_reads.read(from_ns=from_ns)
         fills = [fill for fill in listed if parts.accounts.fills.is_news(fill)]
         missing = [fill for fill in fills if parts.accounts.fills.get(fill.venue, fill.fill_id) is None]
         found = fills_apart(parts.venue, parts.accounts, missing, self._moment())
         for fill in fills:
             parts.publish(fill)
-        self._fills_since_ns = max([self._fills_since_ns, *(fill.ts_venue for fill in listed)])
         return found
 
     async def _compare_positions(self) -> list[Difference]:

@@ -85,7 +85,7 @@ def _undated_order(order: Order) -> Order:
 
 
 def _undated_proofs(proofs: Evidence) -> Evidence:
-    return msgspec.structs.replace(proofs, amend_since_ns=0, amend_from=(0, 0))
+    return msgspec.structs.replace(proofs, amend_since_ns=0)
 
 
 def _undated_fill(fill: Fill) -> Fill:

@@ -35,9 +35,9 @@ class Evidence(msgspec.Struct, array_like=True):
     `traded` is the sum of its distinct fills, voided ones included (a voided fill does not bring the order back);
     `stated` the most that the venue ever said was filled. `doubt_ns` is when the venue last said "not found",
     `seen_ns` when it last listed the order as open. `price_dated` and `size_dated` are the newest statements of
-    price and size: (time, rank, value). `amend_since_ns` is the time of the newest one when an amend was asked for, and
-    `amend_from` the price and size it was to change. `stepped_ns` is 0 until the venue's clock is found to have been
-    set back; then it is the newest time that was stated before that.
+    price and size: (time, rank, value). `amend_since_ns` is the time of the newest one when an amend was asked for.
+    `stepped_ns` is 0 until the venue's clock is found to have been set back; then it is the newest time that was stated
+    before that.
     """
 
     is_sent: bool = False
@@ -55,7 +55,6 @@ class Evidence(msgspec.Struct, array_like=True):
     amend_since_ns: int = 0
     reason_rank: tuple[int, int] = (0, 0)
     venue_order_ids: list[str] = []
-    amend_from: tuple[int, int] = (0, 0)
     stepped_ns: int = 0
 
     @property
@@ -64,9 +63,9 @@ class Evidence(msgspec.Struct, array_like=True):
         return max(0, self.stated - self.traded)
 
     @property
-    def dated_ns(self) -> int:
-        """The newest time of a statement of price or size, those before a step of the venue's clock included."""
-        return max(self.price_dated[0], self.size_dated[0], self.stepped_ns)
+    def terms_ns(self) -> int:
+        """The venue's time of the newest statement of price or size."""
+        return max(self.price_dated[0], self.size_dated[0])
 
     @property
     def is_doubted(self) -> bool:
@@ -178,12 +177,13 @@ def learn_terms(
 def renew_terms(order: Order, proofs: Evidence, price: Price, size: Size, *, time_ns: int) -> None:
     """Take over price and size that are known to be newer than all that was stated before, whatever their date.
 
-    Dated earlier, they prove that the venue's clock was set back: `stepped_ns` says up to where dates are used up.
-    With a clock that only goes forward this is `learn_terms` with `RANK_AMENDED`.
+    Other terms with an earlier date prove that the venue's clock was set back: `stepped_ns` says up to where dates are
+    used up. With a clock that only goes forward this is `learn_terms` with `RANK_AMENDED`.
     """
-    known_ns = max(proofs.price_dated[0], proofs.size_dated[0])
-    if time_ns <= known_ns:
-        proofs.stepped_ns = max(proofs.stepped_ns, known_ns)
+    if time_ns > max(proofs.terms_ns, proofs.stepped_ns) or (price, size) == (order.price, order.size):
+        learn_terms(order, proofs, price, size, time_ns=time_ns, rank=RANK_AMENDED)
+        return
+    proofs.stepped_ns = max(proofs.stepped_ns, proofs.terms_ns)
     proofs.price_dated, order.price = (time_ns, RANK_AMENDED, price), price
     proofs.size_dated, order.size = (time_ns, RANK_AMENDED, size), size
 

@@ -50,6 +50,10 @@ class Fills:
         """The remembered fills of an order. Looks at every fill: for rare questions."""
         return [booked for booked in self._fills.values() if booked.client_order_id == client_order_id]
 
+    def newest_ns(self, venue: str) -> int | None:
+        """The venue's time of its newest remembered fill, None without one. Looks at every fill: for rare questions."""
+        return max((_time_of(one.fill) for one in self._fills.values() if one.fill.venue == venue), default=None)
+
     def enter(self, fill: Fill) -> BookedFill | None:
         """Register a fill that is not known yet; None when it is too old to be told from a duplicate.
 

@@ -226,7 +226,8 @@ def _continued(snapshot: Snapshot | None, directory: Path, found: Survey, damage
         raise JournalError(
             f"journal: records {covered + 1} to {first - 1} are missing from {directory} and no whole snapshot covers "
             f"them ({', '.join(damaged) or 'none'} damaged). Restore a snapshot or segment from a backup; or keep a "
-            "copy and start with an empty state directory: open orders and positions come back from the venue as orphans to be adopted"
+            "copy and start with an empty state directory: open orders and positions come back from the venue as "
+            "orphans to be adopted"
         )
     return snapshot
 

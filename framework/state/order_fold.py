@@ -200,7 +200,7 @@ class OrderFold:
         if isinstance(intent, AmendOrder):
             self._learn(order, OrderFact.AMEND_REQUESTED, 0, draft)
             proofs = self._orders.proofs(order)
-            proofs.amend_since_ns, proofs.amend_from = proofs.dated_ns, (order.price, order.size)
+            proofs.amend_since_ns = max(proofs.terms_ns, proofs.stepped_ns)
             order.amend_price = intent.price
             order.amend_size = Size(max(intent.size, order.amend_size or 0))
         else:
@@ -246,9 +246,10 @@ def _visible(order: Order) -> tuple[object, ...]:
 def _amended(order: Order, proofs: Evidence, report: OrderReport) -> None:
     """An amend was answered with yes: the pending one, unless the statement is an older one's.
 
-    Of two statements of terms the one with the later venue time is the newer. Two are the newest whatever their date,
-    because the venue's clock may have been set back: the answer to the pending amend that names its very terms, as long
-    as nothing but what the amend was to change is known; and what reconciliation found listed (`CODE_LISTED`).
+    Of two statements of terms the one with the later venue time is the newer. But the venue's clock may be set back,
+    so what is newer by its cause counts whatever its date: the answer that grants the pending amend's very terms comes
+    after all that was heard before that amend was asked for; what reconciliation found listed (`CODE_LISTED`) after
+    all that was heard before it.
     """
     time_ns = report.ts_venue or report.ts_recv
     price, size = report.price, report.size
@@ -256,7 +257,7 @@ def _amended(order: Order, proofs: Evidence, report: OrderReport) -> None:
     if order.amend_price is not None and order.amend_size is not None:
         is_match = price in (None, order.amend_price) and size in (None, order.amend_size)
         if is_newest or is_match or time_ns > proofs.amend_since_ns:
-            is_newest = is_newest or (is_match and (order.price, order.size) == proofs.amend_from)
+            is_newest = is_newest or (is_match and proofs.terms_ns <= proofs.amend_since_ns)
             price = order.amend_price if price is None else price
             size = order.amend_size if size is None else size
             order.amend_price = order.amend_size = None

@@ -7,9 +7,9 @@ import sys
 
 import structlog
 
-from tests.bench import hot_path, network, records
+from tests.bench import hot_path, network, records, recovery
 
-BENCHES = {"hot_path": hot_path.run, "records": records.run, "network": network.run}
+BENCHES = {"hot_path": hot_path.run, "records": records.run, "network": network.run, "recovery": recovery.run}
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 

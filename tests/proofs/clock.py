@@ -16,12 +16,9 @@ import random
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
 from connectors.kalshi.venue_time import VenueTime
 from framework.domain.errors import Retryable
 from framework.domain.events import Heartbeat
@@ -31,8 +28,8 @@ from framework.runtime.clock import ManualClock
 from framework.runtime.files import RealFiles
 from framework.runtime.single_writer import lock_state, read_epoch, take_epoch
 from framework.state.books import Books
-from tests.proofs.clock_run import Run
-from tests.proofs.clock_skewed import BASE_NS, HOUR, MS, S, SkewedClock, Truth
+from tests.proofs.clock_run import INSTANCE, Run, stand
+from tests.proofs.clock_skewed import BASE_NS, HOUR, MS, S, SkewedClock
 
 SKEWS_NS = tuple(sign * size for size in (MS, 100 * MS, S, 5 * S, 15 * S, 30 * S, 60 * S, HOUR) for sign in (-1, 1))
 SKEW_PROMISED_NS = 60 * S
@@ -44,47 +41,6 @@ VENUE_STEP_ROUNDS = 5
 STREAM_EVERY = 25
 ORDERS_PER_RUN = 2
 TRIES_MAX = 3
-INSTANCE = "tgc10c"
-MARKET_DAYS_NS = 20 * HOUR
-"""A sandbox's markets are open for a day; then another sandbox takes over."""
-
-
-class Stand:
-    """A sandbox on true time."""
-
-    def __init__(self, directory: Path, truth: Truth, seed: int) -> None:
-        options = SandboxOptions(directory=directory, seed=seed, markets=1, speed=0, tier="prestige")
-        self.truth = truth
-        self.sandbox = KalshiSandbox(options, now_ns=truth.wall_ns)
-        self.info: KalshiSandboxInfo
-
-    @property
-    def refused(self) -> int:
-        """Signatures refused so far."""
-        return self.sandbox.venue.keys.refused_signatures
-
-    def accepted(self) -> list[str]:
-        """Client order ids of every order that was ever accepted of ours."""
-        orders = self.sandbox.venue.exchange.ledger.orders.values()
-        return [order.client_order_id for order in orders if order.client_order_id.startswith(INSTANCE)]
-
-    def step(self, by_ns: int) -> None:
-        """The venue's own clock is set, and stays so."""
-        venue = self.sandbox.venue
-        venue.clock.skew_ns += by_ns
-        venue.faults.clear()
-        venue.faults.add({"kind": "clock_skew", "skew_ms": venue.clock.skew_ns // MS, "count": -1})
-
-
-@asynccontextmanager
-async def stand(directory: Path, seed: int) -> AsyncIterator[Stand]:
-    """A running sandbox."""
-    one = Stand(directory, Truth(), seed)
-    one.info = await one.sandbox.start()
-    try:
-        yield one
-    finally:
-        await one.sandbox.stop()
 
 
 class Names:

@@ -1,14 +1,15 @@
-"""A connector that runs against the sandbox on a machine whose clocks are wrong."""
+"""A sandbox on true time, and a connector that runs against it on a machine whose clocks are wrong."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from connectors.kalshi.connector import KalshiConnector
-from connectors.kalshi.sandbox.server import KalshiSandboxInfo
+from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
 from connectors.kalshi.settings import KalshiSettings
 from connectors.transport.ports import HttpRequest
 from framework.domain.events import ConnectorStatus, Event, InstrumentDefined, OrderReport, ReportKind
@@ -18,7 +19,47 @@ from framework.domain.limits import RequestKind
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
 from framework.domain.tickets import Approved
-from tests.proofs.clock_skewed import SkewedClock
+from tests.proofs.clock_skewed import MS, SkewedClock, Truth
+
+INSTANCE = "tgc10c"
+
+
+class Stand:
+    """A sandbox on true time."""
+
+    def __init__(self, directory: Path, truth: Truth, seed: int) -> None:
+        options = SandboxOptions(directory=directory, seed=seed, markets=1, speed=0, tier="prestige")
+        self.truth = truth
+        self.sandbox = KalshiSandbox(options, now_ns=truth.wall_ns)
+        self.info: KalshiSandboxInfo
+
+    @property
+    def refused(self) -> int:
+        """Signatures refused so far."""
+        return self.sandbox.venue.keys.refused_signatures
+
+    def accepted(self) -> list[str]:
+        """Client order ids of every order that was ever accepted of ours."""
+        orders = self.sandbox.venue.exchange.ledger.orders.values()
+        return [order.client_order_id for order in orders if order.client_order_id.startswith(INSTANCE)]
+
+    def step(self, by_ns: int) -> None:
+        """The venue's own clock is set, and stays so."""
+        venue = self.sandbox.venue
+        venue.clock.skew_ns += by_ns
+        venue.faults.clear()
+        venue.faults.add({"kind": "clock_skew", "skew_ms": venue.clock.skew_ns // MS, "count": -1})
+
+
+@asynccontextmanager
+async def stand(directory: Path, seed: int) -> AsyncIterator[Stand]:
+    """A running sandbox."""
+    one = Stand(directory, Truth(), seed)
+    one.info = await one.sandbox.start()
+    try:
+        yield one
+    finally:
+        await one.sandbox.stop()
 
 
 class Run:

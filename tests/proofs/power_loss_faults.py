@@ -15,7 +15,8 @@ from framework.state.segment_sink import segment_name, segment_numbers
 from framework.state.segments import HEADER_SIZE, Frame, frame_at
 from framework.state.snapshots import snapshot_name, snapshot_numbers
 from tests.proofs.power_loss_promises import JOURNAL, STATE, BrokenPromise, Promises, check, new_disk, restart
-from tests.proofs.power_loss_story import Story, finish
+from tests.proofs.power_loss_story import Story
+from tests.proofs.power_loss_writers import finish
 from tests.support.crash_files import CrashFiles, Fate, Refusal
 
 SAFE_FATES = (Fate.LOSE_ALL, Fate.KEEP_ALL, Fate.REORDERED)

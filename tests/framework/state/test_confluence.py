@@ -29,12 +29,12 @@ def lives(draw: st.DrawFn) -> list[Record]:
     if draw(st.booleans()):
         facts.append(report(K.UNKNOWN, at=3))
     facts.append(report(K.ACCEPTED, at=4, venue_order_id="v1"))
-    size, filled, now = 10, 0, 10
+    price, size, filled, now = 50, 10, 0, 10
     if draw(st.booleans()):
         grown = draw(st.integers(8, 14))
         facts.append(amend(price=51, size=grown))
         if draw(st.booleans()):
-            size = grown
+            price, size = 51, grown
             facts.append(report(K.AMENDED, at=now, price=51, size=size))
         else:
             facts.append(report(K.AMEND_REFUSED, at=now, code="too_late"))
@@ -44,10 +44,9 @@ def lives(draw: st.DrawFn) -> list[Record]:
             break
         filled, now = filled + part, now + 10
         name = draw(st.sampled_from(["c1", ""]))
-        price, fee = draw(st.integers(40, 60)), draw(st.integers(0, 3))
-        facts.append(fill(f"f{number}", name=name, side=side, price=price, size=part, fee=fee, at=now))
+        traded_at, fee = draw(st.integers(40, 60)), draw(st.integers(0, 3))
+        facts.append(fill(f"f{number}", name=name, side=side, price=traded_at, size=part, fee=fee, at=now))
         if draw(st.booleans()):
-            price = 51 if size != 10 else 50
             name = draw(st.sampled_from(["c1", ""]))
             facts.append(listed(name, filled=filled, size=size, price=price, at=now + 1, side=side, ts_venue=now + 1))
         if draw(st.integers(0, 5)) == 0:

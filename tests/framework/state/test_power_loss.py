@@ -17,7 +17,8 @@ from framework.state.snapshots import snapshot_name
 from tests.proofs.power_loss import Figures, cut_power, flip_bits, refuse
 from tests.proofs.power_loss_faults import flip
 from tests.proofs.power_loss_promises import JOURNAL, BrokenPromise, Promises, check, new_disk, restart
-from tests.proofs.power_loss_story import Story, finish
+from tests.proofs.power_loss_story import Story
+from tests.proofs.power_loss_writers import finish
 from tests.support.crash_files import CrashFiles, Fate
 
 EMPTY = Accounts().digest()
