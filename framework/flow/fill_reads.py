@@ -13,6 +13,8 @@ from framework.state.accounts import Accounts
 
 FILLS_OVERLAP_NS = 60_000_000_000
 """How far before the last known fill fills are asked for again: late ones are booked once whatever happens."""
+UNTOUCHED_NS = 86_400_000_000_000
+"""An account without a trade for so long has an old history that does not change: longer than clocks are wrong."""
 
 
 class FillReads:
@@ -40,15 +42,21 @@ class FillReads:
         """Where the first read of a run begins: at the newest fill that is known, or where the oldest order began that
         may have traded unheard, when that is earlier.
 
-        Without a known fill nothing is ours but what those orders traded; only when the account holds a position in an
-        instrument that is traded here, its whole history is read, once, because nothing else explains the position.
+        Without a known fill it begins at such an order too, or now, if the account is untouched. Else the whole history
+        is read, this once: no part of it adds up to the position that the account has.
         """
         accounts = self._accounts
         orders = [*accounts.orders.open(venue=self._venue), *accounts.orders.awaiting_fills()]
         created = [order.created_ns for order in orders if order.venue == self._venue]
         newest_ns = accounts.fills.newest_ns(self._venue)
-        if newest_ns is None and any(
-            report.size and report.instrument in accounts.instruments for report in await self._gateway.positions()
-        ):
-            return 0
-        return min([self._clock.now_ns() if newest_ns is None else newest_ns, *created])
+        if newest_ns is not None:
+            return min([newest_ns, *created])
+        quiet_since_ns = min([self._clock.now_ns() - UNTOUCHED_NS, *created])
+        return quiet_since_ns if await self._is_untouched(quiet_since_ns) else 0
+
+    async def _is_untouched(self, since_ns: int) -> bool:
+        """Whether the account has not traded since then, and holds nothing in the instruments that are traded here."""
+        if await self._gateway.fills(max(since_ns, 0)):
+            return False
+        instruments = self._accounts.instruments
+        return not any(report.size and report.instrument in instruments for report in await self._gateway.positions())

@@ -19,6 +19,7 @@ from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.domain.venue import Gateway
+from framework.flow import listed_terms
 from framework.flow.differences import (
     Difference,
     DifferenceKind,
@@ -43,7 +44,6 @@ RECHECK_NS = 1_000_000_000
 LOOKUPS_MIN = 2
 
 UNANSWERED = (OrderStatus.SENT, OrderStatus.CANCEL_REQUESTED, OrderStatus.AMEND_REQUESTED)
-RESTING = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
 
 
 class Doubt(msgspec.Struct):
@@ -168,10 +168,11 @@ class Reconciler:
         parts = self._parts
         self._next_pass_ns = parts.clock.monotonic_ns() + parts.interval_ms * 1_000_000
         started = self._moment()
+        settled = listed_terms.settled(parts.venue, parts.accounts, started)
         listed = await parts.gateway.open_orders()
         found = orders_apart(parts.venue, parts.accounts, listed, self._moment())
         for snapshot in listed:
-            parts.publish(snapshot)
+            self._hear(snapshot, settled)
         reach("reconcile-mid-pass")
         seen = {snapshot.venue_order_id for snapshot in listed}
         for order in parts.accounts.orders.open(venue=parts.venue):
@@ -191,6 +192,15 @@ class Reconciler:
         self._grace.judge(self._differences.values())
         parts.on_pass(self.differences)
         return self.differences
+
+    def _hear(self, snapshot: OrderSnapshot, settled: dict[str, listed_terms.Known]) -> None:
+        """Publish an order as listed, and that these are its terms if its own date does not prove it."""
+        parts = self._parts
+        order = parts.accounts.orders.get(snapshot.client_order_id)
+        is_newest = order is not None and listed_terms.is_settled_still(order, settled)
+        parts.publish(snapshot)
+        if order is not None and is_newest and listed_terms.differ(order, snapshot):
+            parts.publish(listed_terms.as_listed(order, snapshot))
 
     async def resolve_doubts(self) -> None:
         """Look up each order that needs evidence and whose turn has come."""
@@ -217,7 +227,7 @@ class Reconciler:
             for order in orders.open(venue=parts.venue)
             if order.status is OrderStatus.UNKNOWN
             or (order.status in UNANSWERED and (order.updated_ns < late_ns or not self._may_be_answered(order)))
-            or (order.status in RESTING and parts.is_ending(order))
+            or (order.status in listed_terms.RESTING and parts.is_ending(order))
             or order.client_order_id in self._unlisted
         ] + [order for order in orders.awaiting_fills() if order.venue == parts.venue]
 
@@ -230,7 +240,7 @@ class Reconciler:
             doubt.not_found = 0
             self._unlisted.discard(order.client_order_id)
             if found.filled > order.filled:
-                await self._fetch_fills(from_ns=found.created_ns)
+                await self._fetch_fills(from_ns=found.created_ns or order.created_ns)
             if is_past_lag:
                 self._refuse_change(order, found)
         elif is_past_lag:
@@ -246,9 +256,12 @@ class Reconciler:
         return self._parts.is_under_way(order.client_order_id)
 
     def _refuse_change(self, order: Order, found: OrderSnapshot) -> None:
-        """A change that was asked for longer ago than reads lag, and that the venue does not show, did not happen."""
+        """A change that was asked for longer ago than reads lag, and that the venue does not show, did not happen. One
+        that it shows did, also when the date of the listing does not prove it."""
         if order.status is OrderStatus.AMEND_REQUESTED and self._has_old_terms(order, found):
             self._report(order, ReportKind.AMEND_REFUSED, "never_applied", "the venue still shows the old terms")
+        elif order.status is OrderStatus.AMEND_REQUESTED and self._has_asked_terms(order, found):
+            self._parts.publish(listed_terms.as_listed(order, found))
         elif order.status is OrderStatus.CANCEL_REQUESTED and found.is_open:
             self._report(order, ReportKind.CANCEL_REFUSED, "never_applied", "the venue still shows it open")
 
@@ -263,6 +276,10 @@ class Reconciler:
     @staticmethod
     def _has_old_terms(order: Order, found: OrderSnapshot) -> bool:
         return found.is_open and found.price == order.price and found.size == order.size
+
+    @staticmethod
+    def _has_asked_terms(order: Order, found: OrderSnapshot) -> bool:
+        return found.is_open and (found.price, found.size) == (order.amend_price, order.amend_size)
 
     async def _look_up(self, order: Order) -> OrderSnapshot | None:
         found = await self._parts.gateway.find_order(order)

@@ -67,6 +67,6 @@ async def loop_cost(folder: Path) -> None:
 
 def run() -> None:
     """Print the figures."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as folder:
         asyncio.run(durable_ack(Path(folder)))
         asyncio.run(loop_cost(Path(folder)))

@@ -92,7 +92,7 @@ def start_s(directory: Path) -> float:
 def run() -> None:
     """Print the figures, against the limits that a start is held to."""
     for records, limit_s in ((10_000, 2.0), (1_000_000, 15.0)):
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as folder:
             asyncio.run(write(Path(folder), records))
             took = [start_s(Path(folder)) for _ in range(3)]
         row(f"start after {records} records", took, [limit_s], unit="s", against="its limit", n=len(took))
