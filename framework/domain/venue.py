@@ -22,7 +22,8 @@ class Gateway(Protocol):
         ...
 
     async def send(self, signed: Signed, /) -> tuple[Event, ...]:
-        """Send and translate the answer into events. A refusal by the venue is an event, not an error.
+        """Send and translate the answer into events. A refusal by the venue is an event, not an error. An answer that
+        leaves open what traded gives no event: the order keeps its exposure and is looked up.
 
         Raises `Retryable` when it proved to have had no effect (nothing left; or, with `was_answered`, the venue
         said so), `OutcomeUnknown` when it may have had one, `Fatal` when the account can't be used (key refused).
@@ -31,7 +32,13 @@ class Gateway(Protocol):
 
     async def find_order(self, order: Order, /) -> OrderSnapshot | None:
         """Look an order up by its client id, its venue id, or, where a venue keeps no client id, by content and
-        time. None: the venue shows no such order. Raises like `send`."""
+        time. None: the venue shows no such order. Raises like `send`.
+
+        By content and time means: the same instrument, side, price, size and terms, taken by the venue not before
+        `order.created_ns` (give or take what the clocks may differ), and not shown for another order of ours before.
+        The gateway keeps what it has shown for which order, so that two equal orders never match one. When several
+        fit and nothing tells them apart, raise `Retryable`; never guess. The snapshot carries our client id.
+        """
         ...
 
     async def open_orders(self) -> tuple[OrderSnapshot, ...]:

@@ -196,7 +196,8 @@ class Reconciler:
     def _hear(self, snapshot: OrderSnapshot, settled: dict[str, listed_terms.Known]) -> None:
         """Publish an order as listed, and that these are its terms if its own date does not prove it."""
         parts = self._parts
-        order = parts.accounts.orders.get(snapshot.client_order_id)
+        orders = parts.accounts.orders
+        order = orders.get(snapshot.client_order_id) or orders.by_venue_id(parts.venue, snapshot.venue_order_id)
         is_newest = order is not None and listed_terms.is_settled_still(order, settled)
         parts.publish(snapshot)
         if order is not None and is_newest and listed_terms.differ(order, snapshot):
@@ -256,11 +257,11 @@ class Reconciler:
         return self._parts.is_under_way(order.client_order_id)
 
     def _refuse_change(self, order: Order, found: OrderSnapshot) -> None:
-        """A change that was asked for longer ago than reads lag, and that the venue does not show, did not happen. One
-        that it shows did, also when the date of the listing does not prove it."""
+        """A change asked for longer ago than reads lag, and that the venue does not show, did not happen. Other
+        terms than the old ones are the order's now, also where the date of the listing does not prove it."""
         if order.status is OrderStatus.AMEND_REQUESTED and self._has_old_terms(order, found):
             self._report(order, ReportKind.AMEND_REFUSED, "never_applied", "the venue still shows the old terms")
-        elif order.status is OrderStatus.AMEND_REQUESTED and self._has_asked_terms(order, found):
+        elif order.status is OrderStatus.AMEND_REQUESTED and found.is_open:
             self._parts.publish(listed_terms.as_listed(order, found))
         elif order.status is OrderStatus.CANCEL_REQUESTED and found.is_open:
             self._report(order, ReportKind.CANCEL_REFUSED, "never_applied", "the venue still shows it open")
@@ -276,10 +277,6 @@ class Reconciler:
     @staticmethod
     def _has_old_terms(order: Order, found: OrderSnapshot) -> bool:
         return found.is_open and found.price == order.price and found.size == order.size
-
-    @staticmethod
-    def _has_asked_terms(order: Order, found: OrderSnapshot) -> bool:
-        return found.is_open and (found.price, found.size) == (order.amend_price, order.amend_size)
 
     async def _look_up(self, order: Order) -> OrderSnapshot | None:
         found = await self._parts.gateway.find_order(order)

@@ -25,8 +25,8 @@ _STATUS_OF_END = (S.RECORDED, S.CANCELLED, S.REJECTED, S.EXPIRED, S.FILLED)
 RANK_AMENDED = 1
 """A statement of terms in answer to an amend beats another one of the same moment."""
 CODE_LISTED = "listed"
-"""The code of an AMENDED that reconciliation concludes from a listing read later than the read lag after all that is
-known of the order: its terms are the newest, whatever their date."""
+"""The code of an AMENDED that reconciliation concludes from a listing that was read later than the read lag after what
+became known of the order: its terms are the newest, whatever their date."""
 
 
 class Evidence(msgspec.Struct, array_like=True):

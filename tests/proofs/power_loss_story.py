@@ -30,8 +30,8 @@ from tests.support.crash_files import CrashFiles, Fate
 GROUP_MAX = 6
 
 
-class _PowerLoss(Exception):
-    """The machine stopped here."""
+class _Death(Exception):
+    """The process ended here."""
 
 
 def order_life(rng: random.Random, prefix: str) -> Iterator[list[Body]]:
@@ -87,7 +87,7 @@ class Story:
         self.watch = watch
         self.snapshots_refused = 0
         self._rng = random.Random(seed)
-        self._settings = JournalSettings(self._rng.randrange(600, 3_000), self._rng.randrange(1, 4))
+        self._settings = JournalSettings(self._rng.randrange(300, 2_500), self._rng.randrange(1, 4))
         self._start_writer: Callable[[Sink], Writer] = InlineWriter if seed % 3 == 0 else GroupWriter
         self._worker = LateWorker(self._rng) if seed % 2 else InlineWorker()
         self._journal: Journal | None = None
@@ -99,12 +99,15 @@ class Story:
         files.watch = self._before_operation
 
     def tell(self, *, groups: int = 9) -> None:
-        """Three runs: one is closed, one loses its power in the middle, one goes on after that."""
+        """Four runs: one is closed, one dies while the machine goes on, one loses its power, one is closed."""
         self.start()
         self.trade(groups=groups)
         self.close()
         self.start()
-        self.trade_until_power_loss(groups=groups)
+        self.trade_until_death(groups=groups)
+        self.start()
+        self.trade_until_death(groups=groups)
+        self.lose_power()
         self.start()
         self.trade(groups=groups)
         self.close()
@@ -139,8 +142,7 @@ class Story:
     def commit(self, bodies: list[Body]) -> None:
         """Hand records to the journal and wait for them."""
         self.append(bodies)
-        finish(self.journal.wait_durable(self.journal.appended_count))
-        self._acknowledge()
+        self._wait()
 
     def keep_snapshot(self) -> None:
         """Have a snapshot of the state written; `finish_snapshot` takes the result."""
@@ -148,7 +150,9 @@ class Story:
         number = self.journal.appended_count
         state = self._accounts.to_snapshot()
         # As the daemon does: who starts from the snapshot learns the epoch from the record behind it.
-        self.commit([self._taken])
+        self.append([self._taken])
+        if self._rng.random() < 0.5:
+            self._wait()
         keep_from = self._rng.choice([None, self._rng.randrange(number + 1)])
         work = self.journal.snapshot(state, at_number=number, keep_from=keep_from)
         try:
@@ -182,16 +186,19 @@ class Story:
         self.journal.close()
         self._acknowledge()
 
-    def trade_until_power_loss(self, *, groups: int) -> None:
-        """Trade, and lose the power at some operation; the disk is another one then."""
+    def trade_until_death(self, *, groups: int) -> None:
+        """Trade, and have the process die at some operation: what it wrote stays as it is, synced or not."""
         self._operations_left = self._rng.randrange(groups, 4 * groups)
-        with suppress(_PowerLoss):
+        with suppress(_Death):
             self.trade(groups=groups)
         self._operations_left = -1
         self._snapshot = None
         if isinstance(self._worker, LateWorker):
             self._worker = LateWorker(self._rng)
         self._journal = None
+
+    def lose_power(self) -> None:
+        """The machine stops after the process; the disk is another one then."""
         operations = self.files.operations
         self.files = self.files.after_power_loss(self._rng.choice(list(Fate)), self._rng)
         self.files.operations = operations
@@ -208,6 +215,10 @@ class Story:
         self.promises.snapshot = taken.number
         self.commit([taken])
 
+    def _wait(self) -> None:
+        finish(self.journal.wait_durable(self.journal.appended_count))
+        self._acknowledge()
+
     def _acknowledge(self) -> None:
         if self._journal is not None:
             self.promises.acknowledged = max(self.promises.acknowledged, self._journal.durable_count)
@@ -219,4 +230,4 @@ class Story:
         self.watch(self)
         self._operations_left -= 1
         if self._operations_left == 0:
-            raise _PowerLoss
+            raise _Death

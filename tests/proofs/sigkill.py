@@ -70,7 +70,6 @@ def _start_lane(cycles: Sequence[Cycle], make: Callable[[], Lane]) -> tuple[int,
     code = 1
     try:
         os.close(reading)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         end_with_parent(signal.SIGTERM)
         figures = make().run(cycles)
         with open(writing, "w") as pipe:
@@ -140,6 +139,8 @@ def main() -> int:
     parser.add_argument("--durability", choices=[one.value for one in Durability], default=Durability.POWER_LOSS.value)
     parser.add_argument("--mutant", choices=MUTANTS, default="")
     options = parser.parse_args()
+    # Whoever ends this process, now or as a lane, has it clean up: the folder, the sandbox, the daemon.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     points = [point for point in options.points.split(",") if point]
     full = MUTANT_CYCLES if options.mutant else PER_POINT * len(points) + RANDOMS
     cycles = options.cycles or full

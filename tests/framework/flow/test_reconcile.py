@@ -284,7 +284,7 @@ async def test_fills_when_asked_for_then_an_overlap_before_the_last_one_is_asked
     world.clock.advance(1_000 * MS)
     await world.reconciler.once()
 
-    assert world.gateway.fills_asked_since == [0, world.gateway.fills_there[0].ts_venue - 60_000 * MS]
+    assert world.gateway.fills_asked_since[-1] == world.gateway.fills_there[0].ts_venue - 60_000 * MS
 
 
 async def test_position_when_it_differs_for_a_moment_then_that_is_no_difference_yet(
