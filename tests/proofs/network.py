@@ -1,6 +1,6 @@
 """Daemons that trade through a network that is spoiled and healed again, hundreds of times.
 
-    python -m tests.proofs.network [--trials 480] [--seed S] [--lanes 4] [--outage-s 60] [--mutant no-silence-watch]
+    python -m tests.proofs.network [--trials 480] [--seed S] [--lanes 6] [--outage-s 60] [--mutant no-silence-watch]
 
 Each lane has a sandbox, a proxy in front of its REST and of its stream, and a daemon. A trial puts one of eight
 toxics on one leg or on both for one to four seconds, heals it, and measures the time until the connector is up, the
@@ -158,7 +158,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=480)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--lanes", type=int, default=4)
+    parser.add_argument("--lanes", type=int, default=6)
     parser.add_argument("--outage-s", type=float, default=60.0, help="length of each total outage")
     parser.add_argument("--mutant", choices=MUTANTS, default="", help="only the silent connections, without the watch")
     parser.add_argument("--keep", type=Path, help="keep logs and records in this new folder")

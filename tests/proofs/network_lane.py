@@ -149,9 +149,17 @@ class Lane:
         await asyncio.sleep(for_s)
         for proxy in proxies:
             proxy.heal()
+        connects = self._connects_of_minute()
         seconds, why = await self._reconciled(serving)
         self._trials.append(
-            {"toxic": kind, "leg": leg, "on_s": round(for_s, 2), "reconciled_s": seconds, "late_because": why}
+            {
+                "toxic": kind,
+                "leg": leg,
+                "on_s": round(for_s, 2),
+                "stream_connects_of_minute": connects,
+                "reconciled_s": seconds,
+                "late_because": why,
+            }
         )
 
     async def _case(self, case: str, serving: asyncio.Task[int]) -> dict[str, Any]:
@@ -219,10 +227,12 @@ class Lane:
         return None, why
 
     def _may_cut(self) -> bool:
+        has_room = self._connects_of_minute() <= CONNECTS_BEFORE_CUT_MAX
+        return not self._spec.is_paced or (has_room and self._spy.up_for_s(time.monotonic_ns()) >= HEALTHY_S)
+
+    def _connects_of_minute(self) -> int:
         now_ns = time.monotonic_ns()
-        recent = sum(now_ns - at < MINUTE_NS for at in self._spy.stream_connects)
-        is_rested = recent <= CONNECTS_BEFORE_CUT_MAX and self._spy.up_for_s(now_ns) >= HEALTHY_S
-        return is_rested or not self._spec.is_paced
+        return sum(now_ns - at < MINUTE_NS for at in self._spy.stream_connects)
 
     def _figures(self, code: int) -> dict[str, Any]:
         truth, shown = Truth(self._sandbox.truth()), Shown(self._state)

@@ -188,6 +188,8 @@ class Lane:
         comparison = Comparison(self._sandbox, self._state)
         for kind, names in comparison.wrong().items():
             self._blame(kind, [f"the end: {name}" for name in names])
+        if not comparison.is_exact:
+            self._blame("positions_off", ["the end"])
         left = sorted(comparison.truth.open)
         self._blame("left_at_the_end", left)
         if not verify(RealFiles(), self._state / "journal").is_sound:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from decimal import Decimal
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from framework.state.records import Checkpoint, EpochTaken, SnapshotTaken
 from tests.support.daemon import Sandbox
 
 AGREE_S_MAX = 5.0
-POLL_S = 0.05
+POLLS_S = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Pauses between looks. The venue's whole truth is much to ask for: asked too often, it has no time to trade."""
 OPEN_AT_VENUE = frozenset({"resting", "pending"})
 DOUBTFUL = frozenset({"recorded", "sent", "unknown"})
 FINAL = frozenset({"filled", "cancelled", "expired", "rejected"})
@@ -75,10 +76,10 @@ class Shown:
         self.gaps: list[str] = [row["value"] for row in gaps]
         self.positions = _added((_market(row["instrument"]), Decimal(row["size"])) for row in held)
 
-    @property
-    def sums(self) -> dict[str, Decimal]:
-        """The positions that the fills add up to."""
-        return _added((market, size if side == "buy" else -size) for market, side, _, size, _ in self.fills.values())
+
+def added(fills: Mapping[str, FillFacts]) -> dict[str, Decimal]:
+    """The positions that fills add up to."""
+    return _added((market, size if side == "buy" else -size) for market, side, _, size, _ in fills.values())
 
 
 def _added(sizes: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
@@ -100,7 +101,8 @@ def _facts(row: sqlite3.Row) -> FillFacts:
 class Comparison:
     """What must agree soon after a start. `look` until it is `settled`; what is left after the time is wrong.
 
-    An order counts as soon as both sides were once seen to agree on it: the daemon trades on while it is watched.
+    An order counts as soon as both sides were once seen to agree on it, and positions are exact when on both sides they
+    are the sum of the same fills: the daemon trades on while it is watched.
     """
 
     def __init__(self, sandbox: Sandbox, state: Path) -> None:
@@ -109,19 +111,24 @@ class Comparison:
         self.truth, self._shown = Truth(sandbox.truth()), Shown(state)
         self._orders = self.truth.open | {name for name, status in self._shown.status.items() if status not in FINAL}
         self._fills = set(self.truth.fills) | set(self._shown.fills)
-        self._positions_agree = False
+        self._sums_off: set[str] = set()
         self._settle()
 
     @property
     def is_settled(self) -> bool:
         """Whether everything agreed."""
-        return self._positions_agree and not self._orders and not self._fills
+        return not self._orders and not self._fills
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether both have the same positions now: to be asked when nothing trades any more."""
+        return self.truth.positions == self._shown.positions
 
     def wait(self, is_alive: Callable[[], bool], watch: JournalWatch) -> float:
         """Look until it is settled, for as long as a start may take; the seconds that it took."""
-        started = time.monotonic()
+        started, pauses = time.monotonic(), chain(POLLS_S, repeat(POLLS_S[-1]))
         while not self.is_settled and time.monotonic() - started < AGREE_S_MAX and is_alive():
-            time.sleep(POLL_S)
+            time.sleep(next(pauses))
             watch.read()
             self.truth, self._shown = Truth(self._sandbox.truth()), Shown(self._state)
             self._settle()
@@ -130,7 +137,6 @@ class Comparison:
     def wrong(self) -> dict[str, list[str]]:
         """What does not agree, by kind."""
         truth, shown = self.truth, self._shown
-        sums = [f"{shown.sums} {shown.positions}"] if shown.sums != shown.positions else []
         return {
             "zombies": sorted(f"{name} {shown.status.get(name)}" for name in self._orders & truth.open),
             "ghosts": sorted(f"{name} {shown.status.get(name)}" for name in self._orders - truth.open),
@@ -139,7 +145,7 @@ class Comparison:
             "fills_altered": sorted(
                 fill for fill in set(shown.fills) & set(truth.fills) if shown.fills[fill] != truth.fills[fill]
             ),
-            "positions_off": ([] if self._positions_agree else [f"{truth.positions} {shown.positions}"]) + sums,
+            "positions_off": sorted(self._sums_off),
             "ledger_gaps": shown.gaps,
         }
 
@@ -153,7 +159,11 @@ class Comparison:
         self._fills = {
             fill for fill in self._fills if shown.fills.get(fill) != truth.fills.get(fill) or fill in shown.unattributed
         }
-        self._positions_agree = self._positions_agree or truth.positions == shown.positions
+        self._sums_off |= {
+            f"{look.positions} is not the sum {added(look.fills)}"
+            for look in (truth, shown)
+            if look.positions != added(look.fills)
+        }
 
 
 class JournalWatch:

@@ -17,7 +17,9 @@ def test_parse_when_the_text_fits_then_it_is_exact(text: str, decimals: int, sca
     assert parse_scaled(text, decimals) == scaled
 
 
-@pytest.mark.parametrize("value", ["0.56001", "1e-30", "nan", "inf", "", "abc", "1_0", "\u0661.5", "1" + "0" * 3 + "e60"])
+@pytest.mark.parametrize(
+    "value", ["0.56001", "1e-30", "nan", "inf", "", "abc", "1_0", "\u0661.5", "1" + "0" * 3 + "e60"]
+)
 def test_parse_when_nothing_exact_can_be_kept_then_it_refuses_and_names_the_field(value: str) -> None:
     with pytest.raises(ValueError, match="price"):
         parse_scaled(value, 4, field="price")

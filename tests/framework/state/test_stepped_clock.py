@@ -102,6 +102,15 @@ def test_amend_when_a_listing_with_its_terms_has_a_date_from_before_the_step_the
     assert accounts.exposure(MARKET).open_buy == 15
 
 
+def test_amend_when_an_older_answer_of_other_terms_has_a_date_from_before_the_step_then_it_is_not_answered(
+    accounts: Accounts,
+) -> None:
+    apply(accounts, amend(size=15), amended(size=15, at=NOW), amend(size=20), amended(size=12, at=AHEAD - 10))
+
+    assert the_order(accounts).status is S.AMEND_REQUESTED
+    assert accounts.exposure(MARKET).open_buy == 20
+
+
 def test_answer_when_a_newer_statement_was_heard_after_the_request_then_the_date_decides(accounts: Accounts) -> None:
     apply(accounts, amend(size=15), listed(size=7, ts_venue=AHEAD + 20), amended(size=15, at=AHEAD + 10))
 
