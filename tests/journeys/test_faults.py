@@ -33,6 +33,9 @@ STATES: list[dict[str, Any]] = [
 QUICK = {"silence_ms_max": 1_000, "request_timeout_ms": 400, "snapshot_timeout_ms": 400, "ack_timeout_ms": 400}
 """Waits short enough for a test."""
 
+AMENDS = 4
+"""So many amends are awaited at each stage of a clock's fault."""
+
 
 def test_daemon_when_every_fault_strikes_once_then_it_recovers_by_itself_and_agrees_with_the_venue(
     tmp_path: Path, sandbox: Sandbox, configure: Configure
@@ -65,9 +68,12 @@ def test_daemon_when_the_venues_clock_is_wrong_for_a_while_then_no_signature_is_
     arguments = configure(read_lag_ms=200, **QUICK)
     with running(arguments, tmp_path / "log") as daemon:
         daemon.wait_ready()
-        fault = {"kind": "clock_skew", "skew_ms": skew_ms, "duration_ms": 600}
-        sandbox.fault(**fault)
-        _recover(daemon, sandbox, fault)
+        _wait_for_amends(sandbox, "before the clock is wrong")
+        sandbox.fault(kind="clock_skew", skew_ms=skew_ms, duration_ms=60_000)
+        _wait_for_amends(sandbox, "while the clock is wrong")
+        sandbox.heal()
+        _wait_for_amends(sandbox, "after it was set right")
+        _recover(daemon, sandbox, {"kind": "clock_skew"})
         code, _ = daemon.terminate()
 
     assert code == 0, daemon.tail
@@ -89,6 +95,16 @@ def _agree(daemon: Daemon, sandbox: Sandbox, state: Path) -> None:
 
 def _has_struck(sandbox: Sandbox, kind: str) -> bool:
     return kind in sandbox.truth()["faults_struck"]
+
+
+def _wait_for_amends(sandbox: Sandbox, when: str) -> None:
+    """Orders are amended, so that both clocks have dated statements about the same order."""
+    before = _amends(sandbox)
+    wait_until(lambda: _amends(sandbox) >= before + AMENDS, f"amend {when}", timeout_s=30)
+
+
+def _amends(sandbox: Sandbox) -> int:
+    return sum(count for request, count in sandbox.truth()["requests"].items() if request.endswith("/amend"))
 
 
 def _recover(daemon: Daemon, sandbox: Sandbox, fault: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ from typing import Any
 
 import msgspec
 
-from tests.proofs.network_lane import Spec, is_cut
+from tests.proofs.network_spec import Spec, is_cut
 from tests.proofs.network_spy import MUTANTS
 from tests.support.daemon import ROOT
 from tests.support.toxics import TOXICS
@@ -61,7 +62,12 @@ def run(specs: Sequence[Spec]) -> dict[str, Any]:
     started = time.monotonic()
     with ExitStack() as stack:
         lanes = [stack.enter_context(_started(spec)) for spec in specs]
-        codes = [lane.wait() for lane in lanes]
+        try:
+            codes = [lane.wait() for lane in lanes]
+        except BaseException:  # also when this process is told to end: no lane may outlive it
+            for lane in lanes:
+                lane.terminate()
+            raise
     broken = [f"{Path(spec.directory) / 'lane.log'}" for spec, code in zip(specs, codes, strict=True) if code]
     if broken:
         raise RuntimeError("a lane broke:\n" + "\n".join("…" + Path(log).read_text()[-3000:] for log in broken))
@@ -163,6 +169,7 @@ def main() -> int:
     parser.add_argument("--mutant", choices=MUTANTS, default="", help="only the silent connections, without the watch")
     parser.add_argument("--keep", type=Path, help="keep logs and records in this new folder")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     cases = SILENT_CASES[:2] if options.mutant else (*OUTAGES, *SILENT_CASES)
     lanes = len(cases) if options.mutant else options.lanes
     dealt = plan(0 if options.mutant else options.trials, random.Random(options.seed), lanes)

@@ -29,10 +29,11 @@ from framework.config_layers import DEFAULT_FILE, load
 from framework.resolution import resolve
 from tests.proofs import network_spy as spy
 from tests.proofs.network_look import Eyes
-from tests.proofs.sigkill_truth import Shown, Truth
+from tests.proofs.network_spec import Spec, is_cut
+from tests.proofs.sigkill_truth import Shown, Truth, added
 from tests.support.daemon import Sandbox, venue_toml
 from tests.support.fault_proxy import FaultProxy
-from tests.support.toxics import CUTTING, draw
+from tests.support.toxics import draw
 
 VENUE = "kalshi"
 QUIET_S = 0.5
@@ -58,23 +59,6 @@ use = "strategies.market_maker:MarketMaker"
 instruments = ["kalshi:*"]
 instruments_max = 2
 """
-
-
-class Spec(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lane does. `trials` are (toxic, leg) with the legs "rest", "stream" and "both"; `cases` come after them:
-    "frozen", "muted", "fills_muted", "refused", "dead". `is_paced`: a stream is cut again only once its reconnect
-    delays have started anew and the cap on connects has room. `settings` are laid over the venue's."""
-
-    directory: str
-    seed: int
-    trials: tuple[tuple[str, str], ...]
-    cases: tuple[str, ...] = ()
-    outage_s: float = 60.0
-    toxic_s: tuple[float, float] = (1.0, 4.0)
-    is_paced: bool = True
-    speed: float = 5.0
-    mutant: str = ""
-    settings: dict[str, Any] = {}
 
 
 class Lane:
@@ -248,7 +232,7 @@ class Lane:
             "orders_left_open": sorted(truth.open),
             "fills": len(truth.fills),
             "fills_wrong": sorted(fills_apart),
-            "positions_agree": truth.positions == shown.positions == shown.sums,
+            "positions_agree": truth.positions == shown.positions == added(shown.fills),
             "rate_limited": truth.rate_limited,
             "refused_signatures": truth.refused_signatures,
             "venue_problems": truth.problems,
@@ -270,12 +254,6 @@ async def _until(is_so: Callable[[], bool], *, timeout_s: float | None = None) -
     except TimeoutError:
         return False
     return True
-
-
-def is_cut(trial: tuple[str, str]) -> bool:
-    """Whether a trial ends the stream's connection."""
-    toxic, leg = trial
-    return toxic in CUTTING and leg != "rest"
 
 
 def _is_own(message: bytes) -> bool:

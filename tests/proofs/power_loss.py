@@ -22,7 +22,7 @@ from typing import Any
 
 from framework.state.audit import verify
 from tests.proofs.power_loss_faults import check_refusal, judge_flip, judge_side_file, places, side_files
-from tests.proofs.power_loss_promises import JOURNAL, BrokenPromise, Promises, check, new_disk
+from tests.proofs.power_loss_promises import JOURNAL, BrokenPromise, Promises, check, check_going_on, new_disk
 from tests.proofs.power_loss_story import Story
 from tests.support.crash_files import CrashFiles, Fate, Refusal
 
@@ -43,6 +43,7 @@ class Figures:
 
     def __init__(self) -> None:
         self.points: Counter[str] = Counter()
+        self.deaths = 0
         self.recovery_points = 0
         self.recoveries = 0
         self.broken: Counter[str] = Counter()
@@ -66,6 +67,7 @@ class Figures:
         return {
             "points": self.points.total(),
             "points_by_fate": dict(self.points),
+            "points_after_process_death": self.deaths,
             "points_in_recovery": self.recovery_points,
             "recoveries_interrupted": self.recoveries,
             "lost": self.broken["lost"],
@@ -88,19 +90,26 @@ class Cuts:
         self._rng = random.Random(seed)
 
     def at(self, story: Story) -> None:
-        """Start on every disk that a power failure here may leave."""
+        """Start on every disk that a power failure here may leave, and on the one that a dead process leaves."""
+        where = f"seed {self._seed}, operation {story.files.operations}"
         for fate in Fate:
             files = story.files.after_power_loss(fate, self._rng)
-            where = f"seed {self._seed}, operation {story.files.operations}, {fate.value}"
             is_chosen = self._rng.randrange(RECOVERIES_EVERY) == 0
-            copy = files.after_power_loss(Fate.KEEP_ALL, self._rng) if is_chosen else None
+            copy = files.copy() if is_chosen else None
+            look = check_going_on if self._rng.randrange(4) == 0 else check
             self._figures.points[fate.value] += 1
             try:
-                check(files, story.promises)
+                look(files, story.promises)
                 if copy is not None:
-                    self._interrupt(copy, story.promises.copy(), where)
+                    self._interrupt(copy, story.promises.copy(), f"{where}, {fate.value}")
             except BrokenPromise as e:
-                self._figures.note(e, where)
+                self._figures.note(e, f"{where}, {fate.value}")
+        for look in (check, check_going_on):
+            self._figures.deaths += 1
+            try:
+                look(story.files.copy(), story.promises)
+            except BrokenPromise as e:
+                self._figures.note(e, f"{where}, the process dies, the power fails after the next start")
 
     def _interrupt(self, files: CrashFiles, promises: Promises, where: str) -> None:
         """Start on this disk, fail the power at every operation of that, then trade on and look at the result."""

@@ -150,8 +150,25 @@ def check(files: CrashFiles, promises: Promises) -> None:
     again = restart(files).found
     if again != found:
         raise BrokenPromise("wrong", f"a second recovery found {again.last} records, the first {found.last}")
+    _take_epoch(promises.copy(), files, again)
+
+
+def check_going_on(files: CrashFiles, promises: Promises) -> None:
+    """Restart on this disk, take an epoch, and record it; the power fails. Raises `BrokenPromise`."""
+    owed = promises.copy()
+    opened = restart(files)
+    owed.accept(opened.found)
+    epoch = _take_epoch(owed, files, opened.found)
+    record = Record(0, 0, 0, EpochTaken(epoch, "tg7f3a91", "", "", 0))
+    fold_record(opened.accounts, record)
+    owed.record(encode_record(record), opened.accounts.digest())
+    owed.acknowledged = opened.journal.append(record)
+    owed.verify(restart(files.after_power_loss(Fate.LOSE_ALL, random.Random(0))).found)
+
+
+def _take_epoch(promises: Promises, files: CrashFiles, found: Found) -> Epoch:
     try:
-        promises.copy().take_epoch(files, again)
+        return promises.take_epoch(files, found)
     except Fatal as e:
         raise BrokenPromise("refused", str(e)) from e
 

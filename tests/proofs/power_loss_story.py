@@ -87,7 +87,9 @@ class Story:
         self.watch = watch
         self.snapshots_refused = 0
         self._rng = random.Random(seed)
-        self._settings = JournalSettings(self._rng.randrange(300, 2_500), self._rng.randrange(1, 4))
+        # With the shortest segments each group has one of its own.
+        segment_bytes_max = self._rng.choice([1, self._rng.randrange(300, 1_200), self._rng.randrange(300, 3_000)])
+        self._settings = JournalSettings(segment_bytes_max, snapshots_kept=self._rng.randrange(1, 4))
         self._start_writer: Callable[[Sink], Writer] = InlineWriter if seed % 3 == 0 else GroupWriter
         self._worker = LateWorker(self._rng) if seed % 2 else InlineWorker()
         self._journal: Journal | None = None
@@ -147,6 +149,8 @@ class Story:
     def keep_snapshot(self) -> None:
         """Have a snapshot of the state written; `finish_snapshot` takes the result."""
         self.finish_snapshot(at_once=True)
+        if self._rng.random() < 0.5:
+            self.append(next(self._groups))
         number = self.journal.appended_count
         state = self._accounts.to_snapshot()
         # As the daemon does: who starts from the snapshot learns the epoch from the record behind it.

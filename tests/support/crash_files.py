@@ -168,6 +168,23 @@ class CrashFiles:
             syncs=self.syncs,
         )
 
+    def copy(self) -> CrashFiles:
+        """The same disk, unsynced changes included: what a process that dies leaves to the next one."""
+        nodes = {id(node): _twin(node) for node in [*self.names.values(), *self.durable_names.values()]}
+        for changes in self.changes.values():
+            nodes |= {
+                id(one): _twin(one) for change in changes for _, one in change.names if one and id(one) not in nodes
+            }
+        other = CrashFiles({name: nodes[id(node)] for name, node in self.names.items()}, syncs=self.syncs)
+        other.durable_names = {name: nodes[id(node)] for name, node in self.durable_names.items()}
+        other.changes = {
+            directory: [
+                NameChange(tuple((name, nodes[id(to)] if to else None) for name, to in one.names)) for one in changes
+            ]
+            for directory, changes in self.changes.items()
+        }
+        return other
+
     def step(self, operation: str, path: Path) -> bool:
         """Count an operation, let it be watched, and say whether it is refused."""
         self.watch()
@@ -299,6 +316,14 @@ class CrashFile:
 
     def close(self) -> None:
         """See `FileHandle`. Changes nothing on the disk."""
+
+
+def _twin(node: Node | Directory) -> Node | Directory:
+    if isinstance(node, Directory):
+        return node
+    twin = Node(node.durable)
+    twin.content[:], twin.changes = node.content, list(node.changes)
+    return twin
 
 
 def _apply(content: bytearray, change: Change) -> None:

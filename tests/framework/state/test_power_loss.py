@@ -136,6 +136,17 @@ def test_journal_when_snapshots_were_half_written_then_the_next_one_clears_them_
     assert not files.exists(draft)
 
 
+def test_journal_when_segments_are_dropped_then_the_first_record_after_the_snapshot_stays() -> None:
+    files = new_disk()
+    opened = restart(files, settings=JournalSettings(segment_bytes_max=1, snapshots_kept=1))
+    for step in range(1, 7):
+        opened.journal.append(a_record(step))
+
+    finish(opened.journal.snapshot(Accounts().to_snapshot(), at_number=3))
+
+    assert [name for name in files.list(JOURNAL) if name.endswith(".seg")] == [segment_name(n) for n in (4, 5, 6)]
+
+
 def test_journal_when_a_snapshot_says_another_format_version_then_the_error_names_the_file() -> None:
     files = new_disk()
     story = Story(files, 4, watch=lambda _: None)
