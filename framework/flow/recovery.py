@@ -192,8 +192,6 @@ def open_records(
         opened.callback(journal.close)
         ledger = Ledger.open(directory / "ledger.sqlite3", writing, last_number=recovered.last_number)
         opened.callback(ledger.close)
-        shown_number = ledger.applied_number
-        ledger.catch_up(dump(files, directory / "journal", first=ledger.applied_number + 1))
         tape = Tape.open(files, directory / "tape", BackgroundWorker("tape"), settings.tape) if settings.tape else None
         if tape is not None:
             opened.callback(tape.close)
@@ -207,7 +205,7 @@ def open_records(
             opened=opened.pop_all(),
         )
     try:
-        _recover(records, recovered, last_step=tape.last_step if tape else 0, shown_number=shown_number)
+        _recover(records, recovered, last_step=tape.last_step if tape else 0)
         reach("recovery-after-fold")
         _begin(records, files, settings, clock=clock, rng=rng)
         reach("recovery-after-epoch")
@@ -221,18 +219,20 @@ async def _digest_on_disk(disk: Worker, files: FileSystem, directory: Path, last
     return await disk.run(lambda: fold(files, directory, last=last).digest())
 
 
-def _recover(records: Records, recovered: Recovered, *, last_step: int, shown_number: int) -> None:
-    """Fold the past, and show in the ledger what became of its orders. Up to record `shown_number` it shows that."""
+def _recover(records: Records, recovered: Recovered, *, last_step: int) -> None:
+    """Fold the past, and show in the ledger what it has missed of it and what became of the orders."""
+    ledger = records.ledger
     changed: dict[str, Order] = {}
     if recovered.snapshot is not None:
         records.snapshot_number = recovered.snapshot.number
-        if shown_number <= recovered.snapshot.number:
+        if ledger.is_rewound or ledger.applied_number <= recovered.snapshot.number:
             changed.update(
                 (known.order.client_order_id, known.order) for known in records.accounts.orders.image().known
             )
     for entry in recovered.entries():
         changed.update((order.client_order_id, order) for order in records.fold(entry))
-    records.recorder.orders(tuple(changed.values()))
+    missed = dump(recovered.files, recovered.directory, first=ledger.applied_number + 1)
+    ledger.catch_up(missed, tuple(changed.values()))
     records.notes = recovered.notes
     # The tape may have heard of later steps than the journal: no step gets a second input.
     records.last_step = max(records.last_step, last_step)

@@ -11,7 +11,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 
 from framework.domain.orders import Order
@@ -40,6 +40,7 @@ class Ledger:
         self._pending: deque[_Pending] = deque()
         self._is_scheduled = False
         self._is_stalled = False
+        self._is_rewound = False
         self._applied = self._queued = _applied(connection)
 
     def __repr__(self) -> str:
@@ -54,10 +55,14 @@ class Ledger:
         """
         connection = connect(path)
         try:
-            if last_number is not None and _applied(connection) > last_number:
-                with _transaction(connection, last_number):
+            is_ahead = last_number is not None and _applied(connection) > last_number
+            if last_number is not None and is_ahead:
+                with _transaction(connection):
                     LedgerRows(connection).rewind(last_number)
-            return cls(connection, worker, path)
+                    _set_applied(connection, last_number)
+            ledger = cls(connection, worker, path)
+            ledger._is_rewound = is_ahead
+            return ledger
         except sqlite3.Error as e:
             connection.close()
             raise LedgerError(f"ledger: {path}: {e}; run `tidegate journal rebuild-ledger`") from e
@@ -66,6 +71,11 @@ class Ledger:
     def applied_number(self) -> int:
         """The last record that is in the tables, committed."""
         return self._applied
+
+    @property
+    def is_rewound(self) -> bool:
+        """Whether it had to forget records that the journal lost: its orders may still show what those said."""
+        return self._is_rewound
 
     @property
     def pending_count(self) -> int:
@@ -102,11 +112,13 @@ class Ledger:
             if not self._worker.submit(self._write_pending):
                 self._is_scheduled = False
 
-    def catch_up(self, entries: Iterable[Entry]) -> None:
-        """Write entries now, in the caller's thread; before the first `apply`. Raises `LedgerError`."""
+    def catch_up(self, entries: Iterable[Entry], orders: Sequence[Order] = ()) -> None:
+        """Write entries, and what orders have become by them, now and in the caller's thread; before the first `apply`.
+
+        All of it or, after a crash, nothing: else the next start would take the orders for shown. Raises `LedgerError`.
+        """
         new = (entry for entry in entries if entry.number > self._applied)
-        while batch := list(islice(new, _TRANSACTION_MAX)):
-            self._write(batch)
+        self._write(chain(new, [tuple(order_row(order) for order in orders)]))
         self._queued = self._applied
 
     def close(self) -> None:
@@ -123,11 +135,10 @@ class Ledger:
         while self._pending:
             self._write([self._pending.popleft() for _ in range(min(len(self._pending), _TRANSACTION_MAX))])
 
-    def _write(self, batch: Sequence[_Pending]) -> None:
-        last = max((item.number for item in batch if isinstance(item, Entry)), default=self._applied)
+    def _write(self, batch: Iterable[_Pending]) -> None:
         number = self._applied
         try:
-            with _transaction(self._connection, last):
+            with _transaction(self._connection):
                 for item in batch:
                     if isinstance(item, Entry):
                         if item.number != number + 1:
@@ -137,24 +148,29 @@ class Ledger:
                         continue
                     for row in item:
                         self._rows.put_order(row, number)
+                _set_applied(self._connection, number)
         except sqlite3.Error as e:
             raise LedgerError(f"ledger: {self._path}: {e}; run `tidegate journal rebuild-ledger`") from e
-        self._applied = last
+        self._applied = number
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection, number: int) -> Iterator[None]:
-    """One transaction that ends with `number` as the last record applied."""
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of what is written in it, or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
-        connection.execute("INSERT OR REPLACE INTO meta VALUES ('applied', ?)", (str(number),))
         reach("before-ledger-commit")
         connection.execute("COMMIT")
         reach("after-ledger-commit")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _set_applied(connection: sqlite3.Connection, number: int) -> None:
+    """Say that `number` is the last record applied."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('applied', ?)", (str(number),))
 
 
 def _note_gap(connection: sqlite3.Connection, first: int, last: int) -> None:

@@ -45,7 +45,8 @@ class SegmentSink:
         self._directory = directory
         self._number = last.first_number
         self._chain = last.chain
-        self._bytes_max = segment_bytes_max
+        # A segment without a record is never followed by another: both would have the same name.
+        self._bytes_max = max(segment_bytes_max, HEADER_SIZE + 1)
         self._size = 0
         self._handle: FileHandle | None = None
         if segment is not None:

@@ -170,19 +170,18 @@ class CrashFiles:
 
     def copy(self) -> CrashFiles:
         """The same disk, unsynced changes included: what a process that dies leaves to the next one."""
-        nodes = {id(node): _twin(node) for node in [*self.names.values(), *self.durable_names.values()]}
-        for changes in self.changes.values():
-            nodes |= {
-                id(one): _twin(one) for change in changes for _, one in change.names if one and id(one) not in nodes
-            }
-        other = CrashFiles({name: nodes[id(node)] for name, node in self.names.items()}, syncs=self.syncs)
-        other.durable_names = {name: nodes[id(node)] for name, node in self.durable_names.items()}
-        other.changes = {
-            directory: [
-                NameChange(tuple((name, nodes[id(to)] if to else None) for name, to in one.names)) for one in changes
+        pending = [leads_to for changes in self.changes.values() for one in changes for _, leads_to in one.names]
+        twins: dict[int, Node | Directory] = {}
+        for node in [*self.names.values(), *self.durable_names.values(), *pending]:
+            if node is not None and id(node) not in twins:
+                twins[id(node)] = _twin(node)
+        other = CrashFiles({name: twins[id(node)] for name, node in self.names.items()}, syncs=self.syncs)
+        other.durable_names = {name: twins[id(node)] for name, node in self.durable_names.items()}
+        for directory, changes in self.changes.items():
+            other.changes[directory] = [
+                NameChange(tuple((name, twins[id(node)] if node else None) for name, node in one.names))
+                for one in changes
             ]
-            for directory, changes in self.changes.items()
-        }
         return other
 
     def step(self, operation: str, path: Path) -> bool:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -21,19 +23,34 @@ Run = Callable[[], Records]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Open the records of one more run in the same directory."""
-    settings = RecordSettings(
-        directory=tmp_path, durability=Durability.POWER_LOSS, tape=None, version="1", config_hash="x"
-    )
-
+def begin() -> Callable[[Path], Records]:
+    """Open the records of one more run in a directory."""
     rng = Random(1)
 
-    def start() -> Records:
+    def start(directory: Path) -> Records:
+        settings = RecordSettings(
+            directory=directory, durability=Durability.POWER_LOSS, tape=None, version="1", config_hash="x"
+        )
+        directory.mkdir(exist_ok=True)
         clock = ManualClock(wall_ns=10**18)
         return open_records(RealFiles(), settings, clock=clock, rng=rng, observe_sync_ns=lambda _: None)
 
     return start
+
+
+@pytest.fixture
+def run(tmp_path: Path, begin: Callable[[Path], Records]) -> Run:
+    """Open the records of one more run in the same directory."""
+    return partial(begin, tmp_path)
+
+
+def shown(directory: Path) -> list[tuple[str, str]]:
+    """The orders of the ledger: id and status."""
+    reader = LedgerReader(directory / "ledger.sqlite3")
+    try:
+        return [(row.client_order_id, row.status) for row in reader.orders()]
+    finally:
+        reader.close()
 
 
 def write(records: Records, *bodies: Body) -> None:
@@ -89,10 +106,49 @@ async def test_ledger_when_it_was_behind_the_snapshot_then_it_shows_the_orders_t
     second = run()
     second.close()
 
-    reader = LedgerReader(tmp_path / "ledger.sqlite3")
-    assert [(row.client_order_id, row.status) for row in reader.orders()] == [("c1", OrderStatus.WORKING.value)]
-    reader.close()
+    assert shown(tmp_path) == [("c1", OrderStatus.WORKING.value)]
     first.close()
+
+
+async def test_ledger_when_a_start_dies_before_it_showed_what_it_folded_then_the_next_one_shows_it(
+    tmp_path: Path, begin: Callable[[Path], Records]
+) -> None:
+    first = begin(tmp_path / "1")
+    write(first, new("c1"), report(ReportKind.SENT, "c1"), report(ReportKind.ACCEPTED, "c1", venue_order_id="v1"))
+    first.close()
+    second = begin(tmp_path / "1")
+    second.recorder.journal(9, 5, 5, gone := report(ReportKind.CANCELLED, "c1", venue_order_id="v1"))
+    second.accounts.apply(gone, 5)
+    await second.keep_snapshot(5, 5)
+    shutil.copytree(tmp_path / "1", tmp_path / "2")  # it dies here: the ledger has not heard of the end
+    third = begin(tmp_path / "2")
+    shutil.copytree(tmp_path / "2", tmp_path / "3")  # and so does the next one, before its ledger's first flush
+
+    fourth = begin(tmp_path / "3")
+
+    fourth.close()
+    assert shown(tmp_path / "3") == [("c1", OrderStatus.CANCELLED.value)]
+    for records in (second, third):
+        records.close()
+
+
+async def test_ledger_when_it_knew_of_records_that_the_journal_lost_then_it_shows_orders_as_they_were_before(
+    tmp_path: Path, begin: Callable[[Path], Records]
+) -> None:
+    first = begin(tmp_path / "1")
+    write(first, new("c1"), report(ReportKind.SENT, "c1"), report(ReportKind.ACCEPTED, "c1", venue_order_id="v1"))
+    await first.keep_snapshot(5, 5)
+    await first.recorder.wait_durable()
+    kept = {path: path.read_bytes() for path in (tmp_path / "1" / "journal").iterdir()}
+    write(first, report(ReportKind.CANCELLED, "c1", venue_order_id="v1"))
+    first.close()
+    for path, data in kept.items():
+        path.write_bytes(data)
+
+    second = begin(tmp_path / "1")
+
+    second.close()
+    assert shown(tmp_path / "1") == [("c1", OrderStatus.WORKING.value)]
 
 
 async def test_tending_when_a_minute_or_enough_records_have_passed_then_checkpoints_and_snapshots_are_kept(
