@@ -84,13 +84,17 @@ class Lane:
         self._spy = spy.attach(self._daemon, VENUE)
         async with aiohttp.ClientSession() as session:
             self._eyes = Eyes(self._daemon, session, self._sandbox.ready["admin_url"], VENUE)
-            try:
-                await self._work(serving)
-            finally:
-                self._daemon.supervisor.request_stop("the proof is over")
-                code = await serving
-                for proxy in self._legs.values():
-                    await proxy.close()
+            work = asyncio.create_task(self._work())
+            await asyncio.wait({work, serving}, return_when=asyncio.FIRST_COMPLETED)
+            is_cut_short = not work.done()
+            work.cancel()
+            self._daemon.supervisor.request_stop("the proof is over")
+            code = await serving
+            for proxy in self._legs.values():
+                await proxy.close()
+            if is_cut_short:
+                raise RuntimeError(f"the daemon ended by itself with code {code}")
+            await work
         return self._figures(code)
 
     async def _start_daemon(self) -> tuple[asyncio.Task[int], composition.Daemon]:
@@ -110,8 +114,8 @@ class Lane:
             raise RuntimeError(f"the daemon did not start: {serving.result()}")
         return serving, made[0]
 
-    async def _work(self, serving: asyncio.Task[int]) -> None:
-        await self._reconciled(serving)
+    async def _work(self) -> None:
+        await self._reconciled()
         waiting = list(self._spec.trials)
         while waiting:
             chosen = next((one for one in waiting if not is_cut(one) or self._may_cut()), None)
@@ -119,12 +123,12 @@ class Lane:
                 await asyncio.sleep(0.25)
                 continue
             waiting.remove(chosen)
-            await self._trial(*chosen, serving)
+            await self._trial(*chosen)
         for case in self._spec.cases:
             await _until(self._may_cut)
-            self._cases[case] = await self._case(case, serving)
+            self._cases[case] = await self._case(case)
 
-    async def _trial(self, kind: str, leg: str, serving: asyncio.Task[int]) -> None:
+    async def _trial(self, kind: str, leg: str) -> None:
         proxies = list(self._legs.values()) if leg == "both" else [self._legs[leg]]
         await asyncio.sleep(QUIET_S)
         toxic, for_s = draw(kind, self._rng), self._rng.uniform(*self._spec.toxic_s)
@@ -134,7 +138,7 @@ class Lane:
         for proxy in proxies:
             proxy.heal()
         connects = self._connects_of_minute()
-        seconds, why = await self._reconciled(serving)
+        seconds, why = await self._reconciled()
         self._trials.append(
             {
                 "toxic": kind,
@@ -146,10 +150,10 @@ class Lane:
             }
         )
 
-    async def _case(self, case: str, serving: asyncio.Task[int]) -> dict[str, Any]:
+    async def _case(self, case: str) -> dict[str, Any]:
         await asyncio.sleep(QUIET_S)
         if case in {"refused", "dead"}:
-            return await self._outage(case, serving)
+            return await self._outage(case)
         stream, started = self._legs["stream"], time.monotonic()
         orders_before, downs_before = self._spy.orders, len(self._spy.downs)
         if case == "frozen":
@@ -157,21 +161,21 @@ class Lane:
         else:
             stream.mute(_is_own if case == "fills_muted" else _is_any)
         if case == "fills_muted":
-            return await self._miss_fills(serving)
+            return await self._miss_fills()
         is_noticed = await _until(lambda: len(self._spy.downs) > downs_before, timeout_s=NOTICED_S_MAX)
         noticed_s = round(time.monotonic() - started, 2) if is_noticed else None
         orders = self._spy.orders - orders_before
         stream.heal()
-        seconds, why = await self._reconciled(serving) if is_noticed else (None, "not noticed")
+        seconds, why = await self._reconciled() if is_noticed else (None, "not noticed")
         return {"noticed_s": noticed_s, "orders_meanwhile": orders, "reconciled_s": seconds, "late_because": why}
 
-    async def _miss_fills(self, serving: asyncio.Task[int]) -> dict[str, Any]:
+    async def _miss_fills(self) -> dict[str, Any]:
         """Everything flows but news of own orders and fills: how late they are booked all the same."""
         from_ns = time.time_ns()
         await asyncio.sleep(FILLS_MUTED_S)
         self._legs["stream"].heal()
         to_ns = time.time_ns()
-        seconds, why = await self._reconciled(serving)
+        seconds, why = await self._reconciled()
         await asyncio.sleep(0.5)
         late_s = [(got - at) / 1e9 for at, got in self._eyes.fill_times(self._state) if from_ns <= at < to_ns]
         return {
@@ -181,7 +185,7 @@ class Lane:
             "late_because": why,
         }
 
-    async def _outage(self, case: str, serving: asyncio.Task[int]) -> dict[str, Any]:
+    async def _outage(self, case: str) -> dict[str, Any]:
         started_ns = time.monotonic_ns()
         for proxy in self._legs.values():
             await (proxy.refuse() if case == "refused" else proxy.die())
@@ -189,20 +193,16 @@ class Lane:
         for proxy in self._legs.values():
             proxy.heal()
         healed_ns = time.monotonic_ns()
-        seconds, why = await self._reconciled(serving, limit_s=RECONCILED_S_MAX + 30)
+        seconds, why = await self._reconciled(limit_s=RECONCILED_S_MAX + 30)
         figures = {"outage_s": self._spec.outage_s, "reconciled_s": seconds, "late_because": why}
         for leg, attempts in (("stream", self._spy.stream_connects), ("rest", self._spy.rest_connects)):
             figures[f"{leg}_attempts"] = sum(started_ns <= at < healed_ns for at in attempts)
         return figures
 
-    async def _reconciled(
-        self, serving: asyncio.Task[int], *, limit_s: float = RECONCILED_S_MAX
-    ) -> tuple[float | None, str]:
+    async def _reconciled(self, *, limit_s: float = RECONCILED_S_MAX) -> tuple[float | None, str]:
         """Seconds until two looks in a row agreed, None when they never did, and what was last not right."""
         started, why, agreed = time.monotonic(), "", 0
         while time.monotonic() - started < limit_s:
-            if serving.done():
-                raise RuntimeError(f"the daemon ended by itself: {serving.result()}")
             reason = await self._eyes.look()
             why, agreed = (reason, 0) if reason else (why, agreed + 1)
             if agreed == 2:
