@@ -40,7 +40,7 @@ async def test_request_when_its_outcome_is_ambiguous_then_it_ends_at_the_venues_
 async def test_proof_when_a_protection_is_taken_out_then_it_fails(mutant: str, fault: str) -> None:
     cells = [Cell("kalshi", *cell) for cell in MUTATED]
     pace = "slow-reads" if mutant == "timer-rejects" else "short"
-    terms = TERMS._replace(mutant=mutant, pace=pace, watched_s=1.0)
+    terms = TERMS._replace(mutant=mutant, pace=pace, watched_s=5.0)
     played = await play_all(cells, terms, lanes=LANES)
     faults = [text for one in played for text in one.faults]
     assert [text for text in faults if fault in text], faults

@@ -18,10 +18,18 @@ import random
 import sys
 import time
 from collections import Counter
+from itertools import product
 from typing import Any
 
 from framework.state.audit import verify
-from tests.proofs.power_loss_faults import check_refusal, judge_flip, judge_side_file, places, side_files
+from tests.proofs.power_loss_faults import (
+    check_refusal,
+    count_operations,
+    judge_flip,
+    judge_side_file,
+    places,
+    side_files,
+)
 from tests.proofs.power_loss_promises import JOURNAL, BrokenPromise, Promises, check, check_going_on, new_disk
 from tests.proofs.power_loss_story import Story
 from tests.support.crash_files import CrashFiles, Fate, Refusal
@@ -170,17 +178,14 @@ def flip_bits(figures: Figures, seed: int, *, every_bytes: int) -> None:
 
 def refuse(figures: Figures, seed: int, *, groups: int = GROUPS) -> None:
     """Refuse each operation of a run, once or from there on, for want of room or with an error of the disk."""
-    for error in (errno.ENOSPC, errno.EIO):
-        for is_lasting in (False, True):
-            at, end = 0, ""
-            while end != "went on":
-                try:
-                    end = check_refusal(seed, Refusal(at, error, is_lasting), groups=groups)
-                except BrokenPromise as e:
-                    figures.note(e, f"seed {seed}, operation {at} refused with {errno.errorcode[error]}")
-                    end = "broken"
-                figures.refusals[end] += 1
-                at += 1
+    operations = count_operations(seed, groups=groups)
+    for error, is_lasting, at in product((errno.ENOSPC, errno.EIO), (False, True), range(operations)):
+        try:
+            end = check_refusal(seed, Refusal(at, error, is_lasting), groups=groups)
+        except BrokenPromise as e:
+            figures.note(e, f"seed {seed}, operation {at} refused with {errno.errorcode[error]}")
+            end = "broken"
+        figures.refusals[end] += 1
 
 
 def prove(*, points: int, seed: int, syncs: bool = True) -> Figures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -114,6 +115,11 @@ def side_files(files: CrashFiles) -> list[Path]:
     """The files beside the segments."""
     snapshots = [JOURNAL / snapshot_name(number) for number in snapshot_numbers(files, JOURNAL)]
     return [*snapshots, STATE / "epoch"]
+
+
+def count_operations(seed: int, *, groups: int) -> int:
+    """How many operations of the disk the run of `bear` takes when none is refused."""
+    return bear(seed, Refusal(sys.maxsize, 0, is_lasting=False), groups=groups)[1].files.operations
 
 
 def bear(seed: int, refusal: Refusal, *, groups: int) -> tuple[str, Story]:
