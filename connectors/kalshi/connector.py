@@ -15,7 +15,7 @@ from connectors.kalshi.gateway import KalshiGateway
 from connectors.kalshi.keeper import MarketKeeper
 from connectors.kalshi.loader import MarketLoader
 from connectors.kalshi.registry import MarketRegistry, Selection
-from connectors.kalshi.rest import KalshiRest
+from connectors.kalshi.rest import KalshiRest, make_breaker, open_transport
 from connectors.kalshi.session import StreamSession
 from connectors.kalshi.session_terms import SessionDesk, SessionTerms
 from connectors.kalshi.settings import KalshiSettings
@@ -24,9 +24,8 @@ from connectors.kalshi.stream import KalshiStream
 from connectors.kalshi.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, POSITIONS, TICKER, TRADE
 from connectors.kalshi.venue_time import VenueTime
 from connectors.transport.errors import HandshakeRefused
-from connectors.transport.http1 import Http1Transport
 from connectors.transport.ports import HttpTransport, WebSocketConnection, WebSocketTransport
-from connectors.transport.reconnect import Backoff, ConnectBreaker
+from connectors.transport.reconnect import Backoff
 from connectors.transport.websocket import PicowsTransport
 from framework.domain.errors import Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
@@ -61,7 +60,8 @@ class KalshiConnector:
         self._signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
         self._time = VenueTime(clock)
         self._websocket = websocket or PicowsTransport(settings.ws_origin, clock=clock)
-        transport = http or _http(settings, clock, rng)
+        self._breaker = make_breaker(settings, rng)
+        transport = http or open_transport(settings, clock=clock, breaker=self._breaker)
         self._rest = KalshiRest(transport, self._signer, settings, clock=clock, time=self._time)
         self._registry = MarketRegistry(name, Selection(settings.markets), markets_max=settings.markets_max)
         self._selection = Selection(settings.markets)
@@ -183,12 +183,14 @@ class KalshiConnector:
         target = self._settings.ws_target
         headers = self._signer.headers(self._time.now_ms(), "GET", target)
         try:
-            return await self._websocket.connect(
+            connection = await self._websocket.connect(
                 target, headers, on_message=on_message, timeout_ms=self._settings.connect_timeout_ms
             )
         except HandshakeRefused as e:
             await self._judge_refusal(e)
             raise
+        self._breaker.hurry()
+        return connection
 
     async def _judge_refusal(self, refusal: HandshakeRefused) -> None:
         """A refused key is `Fatal`. After a refused timestamp the venue's clock is read again, for the next try."""
@@ -202,13 +204,6 @@ class KalshiConnector:
         failure = failure_of_read(answer)
         if isinstance(failure, Fatal):
             raise failure
-
-
-def _http(settings: KalshiSettings, clock: Clock, rng: Rng) -> Http1Transport:
-    """A host that takes no connections is asked no more often than the stream's: cancels would storm it else."""
-    transport = Http1Transport(settings.rest_origin, clock=clock, connections_max=settings.connections_max)
-    transport.breaker = ConnectBreaker(Backoff(rng, connects_per_minute_max=settings.connects_per_minute_max))
-    return transport
 
 
 def _nowhere(_event: Event) -> None:

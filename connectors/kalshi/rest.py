@@ -19,10 +19,12 @@ from connectors.kalshi.sign import Signer
 from connectors.kalshi.venue_time import VenueTime
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
+from connectors.transport.http1 import Http1Transport
 from connectors.transport.ports import HttpRequest, HttpResponse, HttpTransport
+from connectors.transport.reconnect import Backoff, ConnectBreaker
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.limits import RateLimits
-from framework.domain.ports import Clock
+from framework.domain.ports import Clock, Rng
 
 Params = Iterable[tuple[str, str | int | None]]
 
@@ -42,6 +44,18 @@ class Page(Protocol):
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Page)
+
+
+def open_transport(settings: KalshiSettings, *, clock: Clock, breaker: ConnectBreaker) -> Http1Transport:
+    """The network to the REST address; nothing is opened yet."""
+    transport = Http1Transport(settings.rest_origin, clock=clock, connections_max=settings.connections_max)
+    transport.breaker = breaker
+    return transport
+
+
+def make_breaker(settings: KalshiSettings, rng: Rng) -> ConnectBreaker:
+    """What keeps the connects of `open_transport` under the cap of the settings."""
+    return ConnectBreaker(Backoff(rng, connects_per_minute_max=settings.connects_per_minute_max))
 
 
 class KalshiRest:

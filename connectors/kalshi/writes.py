@@ -19,15 +19,14 @@ from connectors.kalshi.encode import Call
 from connectors.kalshi.errors import detail_text, failure_of_write, parse_answer
 from connectors.kalshi.limits import CostTable, documented_costs, tier_limits
 from connectors.kalshi.pacer import Pacer
-from connectors.kalshi.rest import KalshiRest
+from connectors.kalshi.rest import KalshiRest, make_breaker, open_transport
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.sign import Signer, load_private_key
 from connectors.kalshi.venue_time import VenueTime
 from connectors.kalshi.write_requests import OrderRef, OrderTerms
-from connectors.transport.http1 import Http1Transport
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
 from framework.domain.numbers import Size
-from framework.domain.ports import Clock
+from framework.domain.ports import Clock, Rng
 
 T = TypeVar("T")
 
@@ -139,13 +138,13 @@ class AccountWrites:
         raise failure
 
 
-def connect(settings: KalshiSettings, *, clock: Clock) -> AccountWrites:
+def connect(settings: KalshiSettings, *, clock: Clock, rng: Rng) -> AccountWrites:
     """A client of the account of these settings; nothing is opened yet. Raises `ConfigurationError` for a bad key.
 
     Call order: `connect`, `learn_limits`, the writes, `close`.
     """
     signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
-    transport = Http1Transport(settings.rest_origin, clock=clock, connections_max=settings.connections_max)
+    transport = open_transport(settings, clock=clock, breaker=make_breaker(settings, rng))
     rest = KalshiRest(transport, signer, settings, clock=clock, time=VenueTime(clock))
     return AccountWrites(rest, settings, clock=clock)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Awaitable
 
 from connectors.transport.dial import deadline_after
 from connectors.transport.endpoint import parse_endpoint
@@ -11,7 +12,7 @@ from connectors.transport.errors import NotSent
 from connectors.transport.http1_connection import Http1Connection
 from connectors.transport.http1_request import encode_request
 from connectors.transport.ports import HttpRequest, HttpResponse
-from connectors.transport.reconnect import ConnectBreaker
+from connectors.transport.reconnect import Attempt, ConnectBreaker
 from framework.domain.ports import Clock
 
 _MIB = 1024 * 1024
@@ -32,7 +33,7 @@ class Http1Transport:
         connections_max: int = 8,
         tls: ssl.SSLContext | None = None,
         body_bytes_max: int = 8 * _MIB,
-        idle_ms_max: int = 15_000,
+        idle_ms_max: int = 45_000,
     ) -> None:
         """Connect to `base_url` ("https://host[:port]") as needed; nothing is opened yet.
 
@@ -53,10 +54,13 @@ class Http1Transport:
         self._slots = asyncio.Semaphore(connections_max)
         self._idle: list[Http1Connection] = []
         self._open: set[Http1Connection] = set()
+        self._out = 0
+        self._returned = asyncio.Event()
         self._waits: set[asyncio.Timeout] = set()
         self._is_closed = False
         self.breaker: ConnectBreaker | None = None
-        """Paces attempts to connect while they fail: a request that would need one too early is not sent."""
+        """Paces attempts to connect: a request that would need one too early waits for a connection in use, or is not
+        sent when there is none."""
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else "open"
@@ -67,9 +71,12 @@ class Http1Transport:
         payload = encode_request(request, authority=self._endpoint.authority)
         deadline = deadline_after(timeout_ms)
         connection = await self._check_out(deadline)
+        answer = None
         try:
-            return await connection.exchange(payload, deadline=deadline)
+            answer = await connection.exchange(payload, deadline=deadline)
+            return answer
         finally:
+            self._judge(connection, answer)
             self._check_in(connection)
 
     async def close(self) -> None:
@@ -91,16 +98,35 @@ class Http1Transport:
         if self._is_closed:
             raise NotSent("the transport is closed; nothing was sent")
         if self._slots.locked():
-            await self._wait_for_slot(deadline)
+            await self._wait(self._slots.acquire(), deadline)
         else:
             await self._slots.acquire()
         try:
-            if self._is_closed:
-                raise NotSent("the transport was closed; nothing was sent")
-            return self._warmest() or await self._connect(deadline)
+            return await self._take(deadline)
         except BaseException:
             self._slots.release()
             raise
+
+    async def _take(self, deadline: float) -> Http1Connection:
+        """An idle connection, a new one, or the first that comes back. Raises NotSent."""
+        while True:
+            if self._is_closed:
+                raise NotSent("the transport was closed; nothing was sent")
+            connection = self._warmest()
+            if connection is not None or not self._out or self._may_grow():
+                break
+            await self._wait(self._returned.wait(), deadline)
+        self._out += 1
+        try:
+            return connection or await self._connect(deadline)
+        except BaseException:
+            self._give_up_place()
+            raise
+
+    def _give_up_place(self) -> None:
+        self._out -= 1
+        self._returned.set()
+        self._returned.clear()
 
     def _check_in(self, connection: Http1Connection) -> None:
         if connection.is_idle() and connection.is_drained() and not self._is_closed:
@@ -109,6 +135,7 @@ class Http1Transport:
         else:
             connection.abort()
         self._slots.release()
+        self._give_up_place()
 
     def _warmest(self) -> Http1Connection | None:
         idle_since_ns_min = self._clock.monotonic_ns() - self._idle_ns_max
@@ -119,12 +146,12 @@ class Http1Transport:
             connection.abort()
         return None
 
-    async def _wait_for_slot(self, deadline: float) -> None:
+    async def _wait(self, free: Awaitable[object], deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline) as wait:
                 self._waits.add(wait)
                 try:
-                    await self._slots.acquire()
+                    await free
                 finally:
                     self._waits.discard(wait)
         except TimeoutError as e:
@@ -138,6 +165,7 @@ class Http1Transport:
         # A fresh TLS connection may hold session tickets; on a plain one anything readable is an early end.
         is_fit = connection.is_idle() and (end.tls is not None or connection.is_quiet())
         if self._is_closed or not is_fit:
+            self._judge(connection, None)
             connection.abort()
             raise NotSent(f"the connection to {end.url} closed before the request was written; nothing was sent")
         return connection
@@ -145,7 +173,7 @@ class Http1Transport:
     async def _dial(self, deadline: float) -> Http1Connection:
         """Open a connection, if the breaker lets us try. Raises NotSent."""
         end = self._endpoint
-        is_probe, is_connected = self._begin(), False
+        attempt, connection = self._begin(), None
         try:
             async with asyncio.timeout_at(deadline) as wait:
                 self._waits.add(wait)
@@ -153,7 +181,6 @@ class Http1Transport:
                     _, connection = await asyncio.get_running_loop().create_connection(
                         self._make_connection, end.host, end.port, ssl=end.tls
                     )
-                    is_connected = True
                 finally:
                     self._waits.discard(wait)
         except TimeoutError as e:
@@ -161,19 +188,36 @@ class Http1Transport:
         except OSError as e:
             raise NotSent(f"cannot connect to {end.url}: {e}; nothing was sent") from e
         finally:
-            if self.breaker is not None:
-                self.breaker.end(self._clock.monotonic_ns(), is_probe=is_probe, is_connected=is_connected)
+            if connection is not None:
+                connection.attempt = attempt
+            elif attempt is not None and self.breaker is not None:
+                self.breaker.end(attempt, self._clock.monotonic_ns(), is_answered=False)
         return connection
 
-    def _begin(self) -> bool:
-        """Whether the attempt to connect that begins now is a probe. Raises NotSent when it is too early for one."""
+    def _begin(self) -> Attempt | None:
+        """The attempt to connect that begins now. Raises NotSent when it is too early for one."""
         if self.breaker is None:
-            return False
+            return None
         now_ns = self._clock.monotonic_ns()
         if (wait_ns := self.breaker.wait_ns(now_ns)) > 0:
             wait_ms = wait_ns // 1_000_000
-            raise NotSent(f"{self._endpoint.url} takes no connections; next try in {wait_ms} ms; nothing was sent")
+            raise NotSent(
+                f"too many or failing connects to {self._endpoint.url}; next try in {wait_ms} ms; nothing was sent"
+            )
         return self.breaker.begin(now_ns)
+
+    def _judge(self, connection: Http1Connection, answer: HttpResponse | None) -> None:
+        """Tell the breaker what became of an attempt: after its first exchange, and when the host says goodbye."""
+        if self.breaker is None or connection.attempt is None:
+            return
+        if not connection.is_proved:
+            connection.is_proved = answer is not None
+            self.breaker.end(connection.attempt, self._clock.monotonic_ns(), is_answered=connection.is_proved)
+        if answer is not None and answer.headers.get("connection", "").lower() == "close":
+            self.breaker.give_back(connection.attempt)
+
+    def _may_grow(self) -> bool:
+        return self.breaker is None or self.breaker.may_grow(self._clock.monotonic_ns())
 
     def _make_connection(self) -> Http1Connection:
         return Http1Connection(asyncio.get_running_loop(), body_bytes_max=self._body_bytes_max)

@@ -10,6 +10,7 @@ from typing import cast
 from connectors.transport.errors import OutcomeUnknown
 from connectors.transport.http1_answer import AnswerReader, GarbledAnswer
 from connectors.transport.ports import HttpResponse
+from connectors.transport.reconnect import Attempt
 
 
 class Http1Connection(asyncio.Protocol):
@@ -18,6 +19,10 @@ class Http1Connection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, *, body_bytes_max: int) -> None:
         """Bound the body of each answer by `body_bytes_max`."""
         self.idle_since_ns = 0
+        self.attempt: Attempt | None = None
+        """The attempt that made it, if a breaker counts them."""
+        self.is_proved = False
+        """Whether it has carried a whole answer."""
         self.closed: asyncio.Future[None] = loop.create_future()
         self._loop = loop
         self._reader = AnswerReader(body_bytes_max=body_bytes_max)

@@ -1,8 +1,9 @@
-"""When to connect again: full-jitter exponential delays under a hard cap on connects per minute. Pure."""
+"""When to connect again: jittered exponential delays under a hard cap on connects per minute. Pure."""
 
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 from framework.domain.ports import Rng
 
@@ -20,12 +21,12 @@ class Backoff:
     """
 
     def __init__(
-        self, rng: Rng, *, initial_ms: int = 500, max_ms: int = 30_000, connects_per_minute_max: int = 10
+        self, rng: Rng, *, initial_ms: int = 500, max_ms: int = 12_000, connects_per_minute_max: int = 10
     ) -> None:
-        """The n-th delay is drawn evenly from 0 to min(`max_ms`, `initial_ms` · 1.5ⁿ). Raises ValueError.
+        """The n-th delay is drawn evenly from the upper half of min(`max_ms`, `initial_ms` · 1.7ⁿ). Raises ValueError.
 
-        Doubling would make one in twelve recoveries from an outage of a few seconds later than 5 s; growing by half,
-        fewer than one in a hundred.
+        Once less than a third of the cap is left, it is spread evenly over what is left of the minute. So, with the
+        defaults, an outage of up to 5 s is followed by an attempt within 4.2 s, and any other within 13 s.
         """
         if not 1 <= initial_ms <= max_ms:
             raise ValueError(f"initial_ms={initial_ms} max_ms={max_ms}: need 1 <= initial_ms <= max_ms")
@@ -42,10 +43,17 @@ class Backoff:
 
     def next_delay_ms(self, now_ns: int) -> int:
         """Draw the delay before the next connect, long enough for the cap; each call raises the next ceiling."""
-        delay_ms = int(self._rng.random() * self._ceiling_ms)
-        self._ceiling_ms = min(self._max_ms, self._ceiling_ms * 3 // 2 + 1)
-        wait_ns = self._earliest_ns(_MINUTE_NS + _MARGIN_NS) - now_ns
-        return max(delay_ms, -(-wait_ns // _MS))
+        delay_ms = int((1 + self._rng.random()) / 2 * self._ceiling_ms)
+        self._ceiling_ms = min(self._max_ms, self._ceiling_ms * 17 // 10 + 1)
+        return max(delay_ms, -(-self._even_ns(now_ns) // _MS))
+
+    def wait_ns(self, now_ns: int) -> int:
+        """How long the cap alone forbids the next connect; 0 or less when it may start now."""
+        return self._earliest_ns(_MINUTE_NS + _MARGIN_NS) - now_ns
+
+    def has_half_left(self, now_ns: int) -> bool:
+        """Whether less than half of the connects that a minute may have has been used."""
+        return 2 * len(self._recent_ns(now_ns)) < (self._connects_ns.maxlen or 0)
 
     def record_connect(self, now_ns: int) -> None:
         """Count a connect attempt that starts now. Raises ValueError when it would break the cap."""
@@ -57,9 +65,25 @@ class Backoff:
             )
         self._connects_ns.append(now_ns)
 
+    def forget_connect(self, at_ns: int) -> None:
+        """The connect that was recorded at this time counts no more."""
+        if at_ns in self._connects_ns:
+            self._connects_ns.remove(at_ns)
+
     def reset(self) -> None:
         """Start again from `initial_ms`. The cap on connects per minute remembers."""
         self._ceiling_ms = self._initial_ms
+
+    def _even_ns(self, now_ns: int) -> int:
+        """The wait that spreads the connects left to this minute, when they are few; with none left, the whole one."""
+        recent = self._recent_ns(now_ns)
+        left = (self._connects_ns.maxlen or 0) - len(recent)
+        if not recent or 3 * left >= len(recent) + left:
+            return 0
+        return (recent[0] + _MINUTE_NS + _MARGIN_NS + 1 - now_ns) // (left + 1)
+
+    def _recent_ns(self, now_ns: int) -> list[int]:
+        return [at_ns for at_ns in self._connects_ns if now_ns - at_ns <= _MINUTE_NS + _MARGIN_NS]
 
     def _earliest_ns(self, window_ns: int) -> int:
         """When the next connect may start so that no closed window of `window_ns` holds too many."""
@@ -69,11 +93,21 @@ class Backoff:
         return times[0] + window_ns + 1
 
 
-class ConnectBreaker:
-    """Keeps a client from storming a host that takes no connections. All times are monotonic nanoseconds.
+class Attempt(NamedTuple):
+    """One attempt to connect. `is_probe`: it followed a failed one, and all others wait for what it tells."""
 
-    Closed, it lets every attempt through. A failed attempt opens it: then one attempt at a time may start, each after
-    a delay of the backoff, until one succeeds. Call order: `wait_ns` until it is 0, `begin`, connect, `end`.
+    begun_ns: int
+    is_probe: bool
+
+
+class ConnectBreaker:
+    """Keeps a pool of connections from storming a host. All times are monotonic nanoseconds.
+
+    Every attempt counts against the cap of the backoff. An attempt has succeeded once its connection has carried a
+    whole answer: a middlebox that accepts and then cuts is as good as no host. A failed attempt opens the breaker:
+    then one attempt at a time may start, each after a delay of the backoff, until one succeeds.
+
+    Call order: `wait_ns` until it is 0, `begin`, connect, the first exchange, `end`.
     """
 
     def __init__(self, backoff: Backoff) -> None:
@@ -87,22 +121,37 @@ class ConnectBreaker:
 
     def wait_ns(self, now_ns: int) -> int:
         """How long no attempt may start; 1 at least while another one is under way that will tell."""
-        if not self._is_open:
-            return 0
-        return max(self._not_before_ns - now_ns, int(self._is_probing))
-
-    def begin(self, now_ns: int) -> bool:
-        """An attempt starts; give the answer to `end`."""
+        wait_ns = max(self._backoff.wait_ns(now_ns), 0)
         if self._is_open:
-            self._is_probing = True
-            self._backoff.record_connect(now_ns)
-        return self._is_open
+            wait_ns = max(wait_ns, self._not_before_ns - now_ns, int(self._is_probing))
+        return wait_ns
 
-    def end(self, now_ns: int, *, is_probe: bool, is_connected: bool) -> None:
-        """The attempt succeeded or failed. The failure of one that started before the breaker opened says no more."""
-        if is_connected:
+    def may_grow(self, now_ns: int) -> bool:
+        """Whether one more connection may be tried beside others that are in use.
+
+        Half of the cap is kept for the case that none is left. While connects fail, whoever has none is told at once.
+        """
+        return self._is_open or self._backoff.has_half_left(now_ns)
+
+    def begin(self, now_ns: int) -> Attempt:
+        """An attempt starts; give it to `end` once its outcome is known."""
+        self._backoff.record_connect(now_ns)
+        self._is_probing = self._is_open
+        return Attempt(now_ns, self._is_open)
+
+    def end(self, attempt: Attempt, now_ns: int, *, is_answered: bool) -> None:
+        """It succeeded or failed. The failure of one that started before the breaker opened says no more."""
+        if is_answered:
             self._is_open = self._is_probing = False
             self._backoff.reset()
-        elif is_probe or not self._is_open:
+        elif attempt.is_probe or not self._is_open:
             self._is_open, self._is_probing = True, False
             self._not_before_ns = now_ns + self._backoff.next_delay_ms(now_ns) * _MS
+
+    def give_back(self, attempt: Attempt) -> None:
+        """The host ended this connection in good order, as it had announced: it does not count against the cap."""
+        self._backoff.forget_connect(attempt.begun_ns)
+
+    def hurry(self) -> None:
+        """There is news that the host can be reached: the next attempt needs no delay. The cap holds."""
+        self._not_before_ns = 0

@@ -29,7 +29,7 @@ from framework.config_layers import DEFAULT_FILE, load
 from framework.resolution import resolve
 from tests.proofs import network_spy as spy
 from tests.proofs.network_look import Eyes
-from tests.proofs.network_spec import Spec, is_cut
+from tests.proofs.network_spec import Spec, legs_cut
 from tests.proofs.sigkill_truth import Shown, Truth, added
 from tests.support.daemon import Sandbox, venue_toml
 from tests.support.fault_proxy import FaultProxy
@@ -40,7 +40,7 @@ QUIET_S = 0.5
 
 HEALTHY_S = 31.0
 """A stream that has been up for so long has its reconnect delays started anew."""
-CONNECTS_BEFORE_CUT_MAX = 4
+CONNECTS_BEFORE_CUT_MAX = {"stream": 1, "rest": 3}
 """Connects within the last minute that leave room for a cut and all that follows, so that the cap on connects is
 measured and not tripped over."""
 RECONCILED_S_MAX = 40.0
@@ -118,14 +118,14 @@ class Lane:
         await self._reconciled()
         waiting = list(self._spec.trials)
         while waiting:
-            chosen = next((one for one in waiting if not is_cut(one) or self._may_cut()), None)
+            chosen = next((one for one in waiting if self._may_cut(*legs_cut(one))), None)
             if chosen is None:
                 await asyncio.sleep(0.25)
                 continue
             waiting.remove(chosen)
             await self._trial(*chosen)
         for case in self._spec.cases:
-            await _until(self._may_cut)
+            await _until(lambda: self._may_cut("rest", "stream"))
             self._cases[case] = await self._case(case)
 
     async def _trial(self, kind: str, leg: str) -> None:
@@ -144,7 +144,7 @@ class Lane:
                 "toxic": kind,
                 "leg": leg,
                 "on_s": round(for_s, 2),
-                "stream_connects_of_minute": connects,
+                "connects_of_minute": connects,
                 "reconciled_s": seconds,
                 "late_because": why,
             }
@@ -210,13 +210,17 @@ class Lane:
             await asyncio.sleep(0.1)
         return None, why
 
-    def _may_cut(self) -> bool:
-        has_room = self._connects_of_minute() <= CONNECTS_BEFORE_CUT_MAX
-        return not self._spec.is_paced or (has_room and self._spy.up_for_s(time.monotonic_ns()) >= HEALTHY_S)
+    def _may_cut(self, *legs: str) -> bool:
+        if not self._spec.is_paced:
+            return True
+        recent = self._connects_of_minute()
+        has_room = all(recent[leg] <= CONNECTS_BEFORE_CUT_MAX[leg] for leg in legs)
+        return has_room and ("stream" not in legs or self._spy.up_for_s(time.monotonic_ns()) >= HEALTHY_S)
 
-    def _connects_of_minute(self) -> int:
-        now_ns = time.monotonic_ns()
-        return sum(now_ns - at < MINUTE_NS for at in self._spy.stream_connects)
+    def _connects_of_minute(self) -> dict[str, int]:
+        since_ns = time.monotonic_ns() - MINUTE_NS
+        attempts = {"stream": self._spy.stream_connects, "rest": self._spy.rest_connects}
+        return {leg: sum(at > since_ns for at in times) for leg, times in attempts.items()}
 
     def _figures(self, code: int) -> dict[str, Any]:
         truth, shown = Truth(self._sandbox.truth()), Shown(self._state)
@@ -240,7 +244,6 @@ class Lane:
             "approved_on_stale_book": self._spy.stale,
             "stream_connects_per_minute_max": max(map(_rolling_max, (self._spy.stream_connects, stream.accepted_ns))),
             "rest_connects_per_minute_max": max(map(_rolling_max, (self._spy.rest_connects, rest.accepted_ns))),
-            "rest_probes_per_minute_max": _rolling_max(self._spy.rest_probes),
             "downs": dict(Counter(reason for _, reason in self._spy.downs)),
         }
 

@@ -11,8 +11,9 @@ from tests.support.toxics import CUTTING
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What a lane does. `trials` are (toxic, leg) with the legs "rest", "stream" and "both"; `cases` come after them:
-    "frozen", "muted", "fills_muted", "refused", "dead". `is_paced`: a stream is cut again only once its reconnect
-    delays have started anew and the cap on connects has room. `settings` are laid over the venue's."""
+    "frozen", "muted", "fills_muted", "refused", "dead". `is_paced`: a leg is cut again only once the cap on its
+    connects has room, and a stream only once its reconnect delays have started anew. `settings` are laid over the
+    venue's."""
 
     directory: str
     seed: int
@@ -26,7 +27,9 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = {}
 
 
-def is_cut(trial: tuple[str, str]) -> bool:
-    """Whether a trial ends the stream's connection."""
+def legs_cut(trial: tuple[str, str]) -> tuple[str, ...]:
+    """The legs whose connections a trial ends."""
     toxic, leg = trial
-    return toxic in CUTTING and leg != "rest"
+    if toxic not in CUTTING:
+        return ()
+    return ("rest", "stream") if leg == "both" else (leg,)

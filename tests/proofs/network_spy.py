@@ -10,7 +10,7 @@ from typing import Any
 from connectors.kalshi.connector import KalshiConnector
 from connectors.kalshi.subscriptions import Subscriptions
 from connectors.transport.ports import WebSocketConnection
-from connectors.transport.reconnect import ConnectBreaker
+from connectors.transport.reconnect import Attempt, ConnectBreaker
 from connectors.transport.silence import SilenceWatch
 from framework.daemon import Daemon
 from framework.domain.events import ConnectorStatus, Event
@@ -19,11 +19,10 @@ from framework.domain.tickets import Approved, Verdict
 from framework.flow.kernel import Kernel
 
 MUTANTS = ("no-silence-watch",)
-BOOK_AGE_NS_MAX = 15_000_000_000
+BOOK_AGE_NS_MAX = 5_000_000_000
 
 _stream_connects: list[int] = []
 _rest_connects: list[int] = []
-_rest_probes: list[int] = []
 
 
 def patch(mutant: str) -> None:
@@ -34,12 +33,9 @@ def patch(mutant: str) -> None:
         _stream_connects.append(time.monotonic_ns())
         return await connect(self, on_message)
 
-    def count_rest(self: ConnectBreaker, now_ns: int) -> bool:
-        is_probe = dial(self, now_ns)
+    def count_rest(self: ConnectBreaker, now_ns: int) -> Attempt:
         _rest_connects.append(time.monotonic_ns())
-        if is_probe:
-            _rest_probes.append(_rest_connects[-1])
-        return is_probe
+        return dial(self, now_ns)
 
     changes: list[tuple[type, str, object]] = [
         (KalshiConnector, "_dial", count_stream),
@@ -92,7 +88,7 @@ def attach(daemon: Daemon, venue: str) -> Spy:
 class Spy:
     """`downs`: when (monotonic) the connector went down, and why. `orders`: new orders and amends that were approved,
     `stale` those of them on a book that was not proved or too old, or without a connection. `…_connects`: when it was
-    tried to connect; `rest_probes`: those tries that followed a failed one."""
+    tried to connect."""
 
     def __init__(self, kernel: Kernel, venue: str) -> None:
         self.downs: list[tuple[int, str]] = []
@@ -100,7 +96,6 @@ class Spy:
         self.stale = 0
         self.stream_connects = _stream_connects
         self.rest_connects = _rest_connects
-        self.rest_probes = _rest_probes
         self._kernel = kernel
         self._venue = venue
         self._up_since_ns = 0

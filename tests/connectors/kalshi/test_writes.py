@@ -25,6 +25,7 @@ from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retry
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.runtime.clock import SystemClock
+from framework.runtime.rng import seeded_rng
 from tests.connectors.kalshi.support import TICKER, LoopClock, ScriptedHttp, run_jumping, settings_for
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ async def account_on(directory: Path, *, key: str = "rsa", tier: str = "prestige
         markets=("KX*",),
         tier="prestige",
     )
-    made = Account(sandbox, info, connect(settings, clock=SystemClock()))
+    made = Account(sandbox, info, connect(settings, clock=SystemClock(), rng=seeded_rng(1)))
     await made.client.learn_limits()
     made.ticker = (await queries.markets(made.client.rest, status="open"))[0].ticker
     return made

@@ -7,8 +7,12 @@ import contextlib
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Protocol
+
+from connectors.transport.http1 import Http1Transport
+from connectors.transport.ports import HttpRequest
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -106,3 +110,45 @@ class Serve(Protocol):
     """Start a server that the fixture stops."""
 
     async def __call__(self, handler: Handler, tls: ssl.SSLContext | None = None) -> Loopback: ...
+
+
+GET = HttpRequest(method="GET", target="/a?b=1", headers=(("X-Key", "k"),))
+POST = HttpRequest(method="POST", target="/orders", body=b'{"n":1}')
+
+
+@asynccontextmanager
+async def client(
+    server: Loopback,
+    clock: ManualClock,
+    *,
+    connections_max: int = 8,
+    body_bytes_max: int = 1_000_000,
+    idle_ms_max: int = 15_000,
+) -> AsyncIterator[Http1Transport]:
+    transport = Http1Transport(
+        f"http://127.0.0.1:{server.port}",
+        clock=clock,
+        connections_max=connections_max,
+        body_bytes_max=body_bytes_max,
+        idle_ms_max=idle_ms_max,
+    )
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+async def always_ok(wire: Wire) -> None:
+    while True:
+        await wire.request()
+        await wire.write(OK)
+
+
+def answering(*pieces: bytes, stays: bool = False) -> Handler:
+    async def handle(wire: Wire) -> None:
+        await wire.request()
+        await wire.write(*pieces)
+        if stays:
+            await wire.reader.read()
+
+    return handle

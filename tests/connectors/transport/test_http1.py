@@ -1,59 +1,24 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from connectors.transport.errors import NotSent, OutcomeUnknown, TransportError
 from connectors.transport.http1 import Http1Transport
 from connectors.transport.ports import HttpRequest
-from connectors.transport.reconnect import Backoff, ConnectBreaker
-from tests.connectors.transport.loopback import OK, Handler, Loopback, ManualClock, Serve, Wire
-
-GET = HttpRequest(method="GET", target="/a?b=1", headers=(("X-Key", "k"),))
-POST = HttpRequest(method="POST", target="/orders", body=b'{"n":1}')
-
-
-@asynccontextmanager
-async def client(
-    server: Loopback,
-    clock: ManualClock,
-    *,
-    connections_max: int = 8,
-    body_bytes_max: int = 1_000_000,
-    idle_ms_max: int = 15_000,
-) -> AsyncIterator[Http1Transport]:
-    transport = Http1Transport(
-        f"http://127.0.0.1:{server.port}",
-        clock=clock,
-        connections_max=connections_max,
-        body_bytes_max=body_bytes_max,
-        idle_ms_max=idle_ms_max,
-    )
-    try:
-        yield transport
-    finally:
-        await transport.close()
-
-
-async def always_ok(wire: Wire) -> None:
-    while True:
-        await wire.request()
-        await wire.write(OK)
-
-
-def answering(*pieces: bytes, stays: bool = False) -> Handler:
-    async def handle(wire: Wire) -> None:
-        await wire.request()
-        await wire.write(*pieces)
-        if stays:
-            await wire.reader.read()
-
-    return handle
+from tests.connectors.transport.loopback import (
+    GET,
+    OK,
+    POST,
+    ManualClock,
+    Serve,
+    Wire,
+    always_ok,
+    answering,
+    client,
+)
 
 
 async def test_send_when_get_then_head_carries_host_and_own_headers(serve: Serve, clock: ManualClock) -> None:
@@ -208,24 +173,6 @@ async def test_send_when_refused_then_not_sent(clock: ManualClock) -> None:
         with pytest.raises(NotSent):
             await transport.send(POST, timeout_ms=1000)
     await transport.close()
-
-
-async def test_send_when_the_host_takes_no_connections_then_it_is_tried_no_faster_than_the_breaker_says(
-    clock: ManualClock,
-) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        transport = Http1Transport(f"http://127.0.0.1:{unused.getsockname()[1]}", clock=clock)
-        transport.breaker = ConnectBreaker(Backoff(random.Random(1), initial_ms=100))
-        with pytest.raises(NotSent, match="cannot connect"):
-            await transport.send(GET, timeout_ms=1000)
-        for _ in range(20):
-            with pytest.raises(NotSent, match="takes no connections"):
-                await transport.send(GET, timeout_ms=1000)
-        clock.advance_ms(100)
-        with pytest.raises(NotSent, match="cannot connect"):
-            await transport.send(GET, timeout_ms=1000)
-        await transport.close()
 
 
 async def test_send_when_host_does_not_exist_then_not_sent(clock: ManualClock) -> None:
