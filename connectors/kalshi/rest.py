@@ -29,6 +29,8 @@ from framework.domain.ports import Clock, Rng
 Params = Iterable[tuple[str, str | int | None]]
 
 _JSON = ("Content-Type", "application/json")
+_UNSIGNED = frozenset({"/exchange/status"})
+"""What is asked before the venue's clock is known. Exchange endpoints are public (vendor docs)."""
 _READ_TRIES_MAX = 3
 _RETRY_MS = 300
 
@@ -166,7 +168,7 @@ class KalshiRest:
     async def _get_once(self, call: Call, budget: AbstractAsyncContextManager[None]) -> bytes:
         async with budget:
             try:
-                response = await self.send(self.signed(call))
+                response = await self.send(self._unsigned(call) if call.target in _UNSIGNED else self.signed(call))
             except OutcomeUnknown as e:
                 raise Retryable(str(e)) from e
         if response.status == 200:
@@ -175,6 +177,9 @@ class KalshiRest:
         if isinstance(failure, Retryable) and failure.is_rate_limit:
             self._read.drain()
         raise failure
+
+    def _unsigned(self, call: Call) -> HttpRequest:
+        return HttpRequest(call.method, f"{self._settings.rest_prefix}{call.target}")
 
     @staticmethod
     def _decode(body: bytes, answer: type[T], path: str) -> T:

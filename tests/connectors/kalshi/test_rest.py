@@ -23,6 +23,7 @@ EXPIRED = b'{"error":{"code":"header_timestamp_expired","message":"header timest
 BAD_KEY = b'{"error":{"code":"authentication_error","message":"authentication_error","details":"NOT_FOUND"}}'
 LIMITED = b'{"error":"too many requests"}'
 STATUS = b'{"exchange_active":true,"trading_active":true}'
+SCHEDULE = b'{"schedule":{"standard_hours":[],"maintenance_windows":[]}}'
 PATH = "/exchange/status"
 
 
@@ -56,15 +57,30 @@ def orders_page(ids: list[str], cursor: str) -> tuple[int, bytes]:
     return 200, msgspec.json.encode({"orders": orders, "cursor": cursor})
 
 
+def read_schedule(http: ScriptedHttp, tmp_path: Path) -> None:
+    async def main(clock: LoopClock) -> None:
+        await queries.schedule(rest_of(http, clock, tmp_path))
+
+    run_jumping(main)
+
+
 def test_read_when_signed_then_key_time_and_prefix_are_there(tmp_path: Path) -> None:
+    http = ScriptedHttp()
+    http.on("GET", "/exchange/schedule", (200, SCHEDULE))
+    read_schedule(http, tmp_path)
+    (request,) = http.requests
+    headers = dict(request.headers)
+    assert request.target == "/trade-api/v2/exchange/schedule"
+    assert abs(int(headers["KALSHI-ACCESS-TIMESTAMP"]) - START_NS // 1_000_000) < 2_000
+    assert headers["KALSHI-ACCESS-SIGNATURE"]
+
+
+def test_status_when_asked_then_it_is_unsigned_for_the_venues_clock_may_not_be_known_yet(tmp_path: Path) -> None:
     http = ScriptedHttp()
     http.on("GET", PATH, (200, STATUS))
     assert read_status(http, tmp_path)[0]
     (request,) = http.requests
-    headers = dict(request.headers)
-    assert request.target == "/trade-api/v2/exchange/status"
-    assert abs(int(headers["KALSHI-ACCESS-TIMESTAMP"]) - START_NS // 1_000_000) < 2_000
-    assert headers["KALSHI-ACCESS-SIGNATURE"]
+    assert (request.target, request.headers) == ("/trade-api/v2/exchange/status", ())
 
 
 @pytest.mark.parametrize("failure", [(500, b""), (503, b"<html>"), CutOff("reset"), NotSent("refused"), (200, b"{")])
@@ -103,12 +119,12 @@ def test_read_when_limited_then_the_budget_is_emptied_before_the_next_try(tmp_pa
 def test_timestamp_when_refused_then_the_venues_date_is_used_for_the_next_try(tmp_path: Path) -> None:
     http = ScriptedHttp()
     http.headers["date"] = "Thu, 11 Jun 2026 07:29:20 GMT"
-    http.on("GET", PATH, (401, EXPIRED), (200, STATUS))
+    http.on("GET", "/exchange/schedule", (401, EXPIRED), (200, SCHEDULE))
 
     async def main(clock: LoopClock) -> None:
         rest = rest_of(http, clock, tmp_path)
         rest.time.sample_ms(START_NS // 1_000_000, sent_ns=0, received_ns=1)
-        await queries.exchange_status(rest)
+        await queries.schedule(rest)
 
     run_jumping(main)
     stamps = [int(dict(request.headers)["KALSHI-ACCESS-TIMESTAMP"]) for request in http.requests]
