@@ -97,7 +97,8 @@ class KalshiRest:
         headers = self._signer.headers(self._time.now_ms(), call.method, target)
         if call.body:
             headers = (*headers, _JSON)
-        return HttpRequest(call.method, target, headers, call.body)
+        # Here all that deletes takes orders out of the market.
+        return HttpRequest(call.method, target, headers, call.body, is_urgent=call.method == "DELETE")
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send a write once. Raises `Retryable` when nothing left, `OutcomeUnknown` when something may have."""

@@ -70,7 +70,7 @@ class Http1Transport:
         """Send once and read the whole answer; see `HttpTransport.send`."""
         payload = encode_request(request, authority=self._endpoint.authority)
         deadline = deadline_after(timeout_ms)
-        connection = await self._check_out(deadline)
+        connection = await self._check_out(deadline, is_urgent=request.is_urgent)
         answer = None
         try:
             answer = await connection.exchange(payload, deadline=deadline)
@@ -93,7 +93,7 @@ class Http1Transport:
         for connection in leaving:
             await connection.closed
 
-    async def _check_out(self, deadline: float) -> Http1Connection:
+    async def _check_out(self, deadline: float, *, is_urgent: bool) -> Http1Connection:
         """Return an idle connection and hold its slot. Raises NotSent."""
         if self._is_closed:
             raise NotSent("the transport is closed; nothing was sent")
@@ -102,18 +102,18 @@ class Http1Transport:
         else:
             await self._slots.acquire()
         try:
-            return await self._take(deadline)
+            return await self._take(deadline, is_urgent=is_urgent)
         except BaseException:
             self._slots.release()
             raise
 
-    async def _take(self, deadline: float) -> Http1Connection:
+    async def _take(self, deadline: float, *, is_urgent: bool) -> Http1Connection:
         """An idle connection, a new one, or the first that comes back. Raises NotSent."""
         while True:
             if self._is_closed:
                 raise NotSent("the transport was closed; nothing was sent")
             connection = self._warmest()
-            if connection is not None or not self._out or self._may_grow():
+            if connection is not None or not self._out or is_urgent or self._may_grow():
                 break
             await self._wait(self._returned.wait(), deadline)
         self._out += 1

@@ -16,13 +16,15 @@ class HttpRequest(msgspec.Struct, frozen=True, gc=False):
     """One request, ready to be written.
 
     `target` is path and query ("/trade-api/v2/markets?limit=5"). Host, Content-Length, Connection and
-    Transfer-Encoding belong to the transport and are refused among `headers`.
+    Transfer-Encoding belong to the transport and are refused among `headers`. `is_urgent`: it need not wait for a
+    connection in use while one more may be opened; for what must not be held up by slow answers to others.
     """
 
     method: str
     target: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    is_urgent: bool = False
 
 
 class HttpResponse(msgspec.Struct, frozen=True, gc=False):

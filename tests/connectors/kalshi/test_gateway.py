@@ -206,6 +206,7 @@ def test_cancel_when_done_then_the_order_is_cancelled(tmp_path: Path) -> None:
     assert isinstance(report, OrderReport)
     assert (report.kind, report.ts_venue) == (ReportKind.CANCELLED, 1_781_159_364_112_000_000)
     assert http.requests[0].target.endswith(f"?exchange_index=0&market_ticker={TICKER}")
+    assert http.requests[0].is_urgent
 
 
 def test_cancel_when_not_found_then_it_is_refused_and_no_end_is_claimed(tmp_path: Path) -> None:

@@ -91,10 +91,9 @@ class Rig:
         msg = {"market_ticker": ticker, "price_dollars": "0.4700", "delta_fp": "1.00", "side": "yes", "ts_ms": 5}
         self.numbered("orderbook_delta", BOOK, msg | changes, skip=skip)
 
-    def pass_time(self, seconds: float, *, is_alive: bool = True) -> None:
+    def pass_time(self, seconds: float) -> None:
         self.clock.advance(round(seconds * SECOND))
-        now_ns = self.clock.monotonic_ns()
-        self.session.tick(ts_recv=self.clock.now_ns(), now_ns=now_ns, last_received_ns=now_ns if is_alive else 0)
+        self.session.tick(ts_recv=self.clock.now_ns(), now_ns=self.clock.monotonic_ns())
 
     def take(self, *kinds: type) -> list[Event]:
         taken = [event for event in self.events if isinstance(event, kinds)]
@@ -223,10 +222,11 @@ def test_books_when_one_market_has_none_then_it_stays_stale_and_the_others_go_on
     rig.snapshot(TICKER)
     rig.events.clear()
     rig.commands.clear()
-    for _ in range(3):
-        rig.pass_time(5)
-        rig.receive({"type": "ok", "id": rig.commands[-1]["id"], "msg": []})
-        rig.receive({"type": "ok", "id": rig.commands[0]["id"], "msg": []})
+    for _ in range(30):
+        rig.pass_time(0.5)
+        for probe in [one for one in rig.commands if one["cmd"] == "list_subscriptions"]:
+            rig.receive({"type": "ok", "id": probe["id"], "msg": []})
+        rig.delta("another")
     rig.delta(TICKER)
     rig.delta(OTHER)
     assert [type(event) for event in rig.events if not isinstance(event, Heartbeat)] == [BookDelta]
@@ -282,11 +282,32 @@ def test_command_when_not_answered_in_time_then_the_connection_ends() -> None:
         rig.pass_time(1)
 
 
-def test_stream_when_quiet_then_it_is_probed_and_an_unanswered_probe_ends_it(running: Rig) -> None:
-    running.pass_time(10)
-    assert running.last_commands() == [("list_subscriptions", {})]
+def asked_for(ticker: str) -> tuple[str, dict[str, Any]]:
+    """The command that asks for a book."""
+    return ("update_subscription", {"sids": [SIDS[BOOK]], "action": "get_snapshot", "market_tickers": [ticker]})
+
+
+PROBE: tuple[str, dict[str, Any]] = ("list_subscriptions", {})
+
+
+def test_stream_when_its_books_are_quiet_then_one_is_asked_for_and_an_unanswered_probe_ends_it(running: Rig) -> None:
+    running.pass_time(1.9)
+    assert running.last_commands() == []
+    running.pass_time(0.1)
+    assert running.last_commands() == [asked_for(TICKER), PROBE]
+    running.pass_time(9.9)
+    assert PROBE not in running.last_commands()
     with pytest.raises(StreamBroken, match="did not answer"):
-        running.pass_time(10)
+        running.pass_time(0.1)
+
+
+def test_stream_when_its_books_are_busy_then_it_is_probed_now_and_then(running: Rig) -> None:
+    for _ in range(19):
+        running.pass_time(0.5)
+        running.delta()
+    assert running.last_commands() == []
+    running.pass_time(0.5)
+    assert running.last_commands() == [PROBE]
 
 
 @pytest.mark.parametrize("data", [b"not json", b"[]"])
@@ -412,15 +433,66 @@ def test_market_when_newly_followed_then_it_is_added_and_unproved(running: Rig) 
     assert len(running.take(BookSnapshot, BookDelta)) == 2
 
 
-def test_heartbeat_when_frames_or_pings_come_then_it_is_told_at_most_once_a_second(running: Rig) -> None:
+def test_heartbeat_when_frames_of_books_come_then_it_is_told_at_most_once_a_second(running: Rig) -> None:
     for _ in range(3):
         running.delta(delta_fp="1.00")
     assert running.take(Heartbeat) == []
     running.pass_time(1)
+    running.delta(sending_ts_ms=5)
+    running.delta()
+    assert [event.ts_recv for event in running.take(Heartbeat) if isinstance(event, Heartbeat)] == [
+        running.clock.now_ns()
+    ]
+
+
+def test_heartbeat_when_only_other_channels_and_answers_come_then_the_books_grow_older(running: Rig) -> None:
+    running.pass_time(2)
+    probe = running.commands[-1]["id"]
+    running.receive({"type": "ok", "id": probe, "msg": []})
+    trade = {"market_ticker": TICKER, "trade_id": "t1", "yes_price_dollars": "0.4700", "no_price_dollars": "0.5300"}
+    running.numbered("trade", TRADE, trade | {"count_fp": "1.00", "taker_side": "yes", "ts_ms": 5})
+    running.numbered("market_lifecycle_v2", LIFECYCLE, {"market_ticker": TICKER, "event_type": "a_new_word"})
+    assert [type(event) for event in running.take(TradePrint, Heartbeat)] == [TradePrint]
     running.delta()
     assert len(running.take(Heartbeat)) == 1
-    running.pass_time(1, is_alive=False)
-    assert running.take(Heartbeat) == []
+
+
+def test_heartbeat_when_a_quiet_book_is_asked_for_then_its_answer_is_one(running: Rig) -> None:
+    for _ in range(30):
+        running.pass_time(2)
+        asked = running.last_commands()
+        assert asked[0] == asked_for(TICKER)
+        running.snapshot()
+        assert len(running.take(Heartbeat)) == 1
+        if asked[1:] == [PROBE]:
+            running.receive({"type": "ok", "id": running.session._subscriptions._next_id - 1, "msg": []})
+
+
+def test_quiet_books_when_one_does_not_answer_then_the_next_is_asked_for_and_stays_so() -> None:
+    rig = Rig(TICKER, OTHER)
+    rig.acknowledge_all()
+    rig.snapshot()
+    rig.snapshot(OTHER)
+    asked = []
+    for is_answered in (False, True, True, False, True):
+        rig.commands.clear()
+        rig.pass_time(2)
+        (ticker,) = rig.commands[0]["params"]["market_tickers"]
+        asked.append(ticker)
+        for probe in rig.commands[1:]:
+            rig.receive({"type": "ok", "id": probe["id"], "msg": []})
+        if is_answered:
+            rig.snapshot(ticker)
+    assert asked == [TICKER, OTHER, OTHER, OTHER, TICKER]
+
+
+def test_quiet_books_when_changes_were_swallowed_then_the_answer_shows_the_gap(running: Rig) -> None:
+    running.seq[SIDS[BOOK]] += 3
+    running.pass_time(2)
+    running.last_commands()
+    running.snapshot()
+    assert len(running.take(BookStale)) == 1
+    assert running.last_commands() == [asked_for(TICKER)]
 
 
 def test_session_when_closed_then_books_are_stale_and_the_venue_is_down(running: Rig) -> None:

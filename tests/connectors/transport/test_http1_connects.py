@@ -14,6 +14,7 @@ import pytest
 
 from connectors.transport.errors import NotSent, OutcomeUnknown, TransportError
 from connectors.transport.http1 import Http1Transport
+from connectors.transport.ports import HttpRequest
 from connectors.transport.reconnect import Backoff, ConnectBreaker
 from tests.connectors.transport.loopback import GET, OK, POST, ManualClock, Serve, Wire, always_ok, answering, client
 
@@ -163,6 +164,24 @@ async def test_send_when_half_of_the_connects_is_used_then_requests_share_the_co
         transport.breaker = breaker(cap=4)
         answers = await asyncio.gather(*(transport.send(POST, timeout_ms=1000) for _ in range(30)))
     assert [answer.status for answer in answers] == [200] * 30
+    assert server.connections == 2
+
+
+async def test_send_when_urgent_then_it_does_not_wait_for_connections_in_use(serve: Serve, clock: ManualClock) -> None:
+    async def slow_but_for_deletes(wire: Wire) -> None:
+        head, _ = await wire.request()
+        if head.startswith("DELETE"):
+            await wire.write(OK)
+        await wire.reader.read()
+
+    server = await serve(slow_but_for_deletes)
+    async with client(server, clock) as transport:
+        transport.breaker = breaker(cap=2)
+        stuck = asyncio.get_running_loop().create_task(transport.send(POST, timeout_ms=5_000))
+        await asyncio.sleep(0)
+        cancel = HttpRequest(method="DELETE", target="/orders/1", is_urgent=True)
+        assert (await transport.send(cancel, timeout_ms=1_000)).status == 200
+        stuck.cancel()
     assert server.connections == 2
 
 
