@@ -12,18 +12,19 @@ from typing import Any
 
 import msgspec
 
-from framework.cli_ledger import LEDGER_NAME, state_directory
+from framework.cli_ledger import JOURNAL_NAME, LEDGER_NAME, state_directory
 from framework.cli_tables import print_json, print_lines, time_text
 from framework.config_messages import suggestion
 from framework.domain.errors import ConfigurationError, JournalError
 from framework.runtime.files import RealFiles
 from framework.runtime.single_writer import lock_state
-from framework.state.audit import cut_after, dump, verify
+from framework.state.audit import JournalReport, cut_after, cut_point, dump, verify
+from framework.state.ledger_reader import LedgerReader
 from framework.state.ledger_rebuild import rebuild_ledger
+from framework.state.ledger_schema import LedgerError
 from framework.state.records import Entry
 
 EXIT_DAMAGED = 1
-JOURNAL_NAME = "journal"
 
 
 def journal(options: argparse.Namespace) -> int:
@@ -45,8 +46,10 @@ def journal(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace, directory: Path) -> int:
-    """Check every byte. 0: sound, 1: damaged."""
-    report = verify(RealFiles(), directory / JOURNAL_NAME)
+    """Check every byte, and that the journal did not end later. 0: sound, 1: damaged."""
+    # The ledger first: a daemon that writes meanwhile is never ahead of its journal then.
+    witnessed = _witnessed(directory / LEDGER_NAME)
+    report = verify(RealFiles(), directory / JOURNAL_NAME, witnessed=witnessed)
     if options.json:
         print_json([{"is_sound": report.is_sound, "last_number": report.last_number, "lines": report.lines()}])
     else:
@@ -54,18 +57,40 @@ def _verify(options: argparse.Namespace, directory: Path) -> int:
     if report.is_sound:
         return 0
     if not options.json:
-        print_lines(_ways_out(directory, min((one.number for one in report.damages), default=0)))
+        print_lines(_ways_out(directory, report))
     return EXIT_DAMAGED
 
 
-def _ways_out(directory: Path, damaged: int) -> Iterator[str]:
+def _witnessed(path: Path) -> int:
+    """The last record that the ledger saw durable; 0 where it does not say."""
+    try:
+        ledger = LedgerReader(path)
+        try:
+            return ledger.witnessed_number
+        finally:
+            ledger.close()
+    except LedgerError:
+        return 0
+
+
+def _ways_out(directory: Path, report: JournalReport) -> Iterator[str]:
     """What a person can do about damage, the least harm first."""
+    damaged = min((one.number for one in report.damages), default=0)
     yield ""
     yield "What to do, with the daemon stopped:"
     yield f"  1. Keep a copy: cp -a {directory} {directory}.damaged"
     yield "  2. Restore the damaged files from a backup, if there is one, and verify again."
-    if damaged > 1:
-        yield f"  3. Or give up record {damaged} and all after it: tidegate journal cut --after {damaged - 1}"
+    if damaged and (kept := cut_point(RealFiles(), directory / JOURNAL_NAME, damaged)):
+        yield f"  3. Or give up record {damaged} and all after it: tidegate journal cut --after {kept}"
+    elif damaged or report.hole:
+        yield "  3. Or give up every record: tidegate journal cut --after 0, and move the ledger away."
+    elif report.lost:
+        yield "  3. Or start the daemon. It begins halted: orders, fills and halts of that time are not known here."
+        yield "     What is open at the venues comes back from there: see tidegate reconcile and tidegate orphans, and"
+        yield "     let it trade again with tidegate resume --reason TEXT."
+        return
+    elif report.undecodable:
+        yield "  3. Or start the version of the program that wrote it."
     else:
         yield "  3. A damaged snapshot is not used, and its file may be removed while the segments begin with record 1."
     yield "  4. Then: tidegate journal rebuild-ledger; tidegate reconcile --dry-run; and only then start the daemon,"
@@ -123,7 +148,9 @@ def _kind(body: object) -> str:
 def _cut(options: argparse.Namespace, directory: Path) -> int:
     """Give up every record after the one named, once a person has said yes."""
     if options.after is None:
-        raise ConfigurationError("journal cut: name the last record to keep, as in --after 120; `verify` says which")
+        raise ConfigurationError(
+            "journal cut: name the last record to keep, as in --after 120, or 0 for none; `verify` says which"
+        )
     with _stopped(directory):
         given_up = sum(1 for _ in dump(RealFiles(), directory / JOURNAL_NAME, first=options.after + 1))
         question = (
@@ -133,10 +160,12 @@ def _cut(options: argparse.Namespace, directory: Path) -> int:
             print_lines(["nothing was changed"])
             return EXIT_DAMAGED
         kept = cut_after(RealFiles(), directory / JOURNAL_NAME, options.after)
+    left = f"the journal ends with record {options.after}" if options.after else "no record is left"
+    ledger = "tidegate journal rebuild-ledger" if options.after else f"move {LEDGER_NAME} away"
     print_lines(
         [
-            f"the journal ends with record {options.after}; kept aside: {', '.join(path.name for path in kept)}",
-            "next: tidegate journal rebuild-ledger, then tidegate reconcile --dry-run",
+            f"{left}; kept aside: {', '.join(path.name for path in kept)}",
+            f"next: {ledger}, then tidegate reconcile --dry-run",
         ]
     )
     return 0

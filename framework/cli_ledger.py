@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,16 @@ import msgspec
 
 from framework.cli_config import load_from
 from framework.cli_tables import print_json, print_lines, table, time_text
-from framework.domain.errors import ConfigurationError
+from framework.domain.errors import ConfigurationError, JournalError
+from framework.runtime.clock import SystemClock
+from framework.runtime.files import RealFiles
 from framework.state.ledger_reader import LedgerReader
+from framework.state.records import Entry
+from framework.state.survey import read_entries
 
-LEDGER_NAME = "ledger.sqlite3"
+LEDGER_NAME, JOURNAL_NAME = "ledger.sqlite3", "journal"
+LAG_NS_MAX = 5_000_000_000
+"""The ledger is written behind the journal: what is younger than this is on its way."""
 NUMBERS = ("price", "size", "filled", "fee", "fees", "record")
 
 
@@ -64,14 +70,15 @@ def _print(
     options: argparse.Namespace, columns: Sequence[str], query: Callable[[LedgerReader], Sequence[msgspec.Struct]]
 ) -> int:
     """Run one query and print it. What the ledger missed is told on standard error, so that no row looks complete."""
-    ledger = LedgerReader(state_directory(options) / LEDGER_NAME)
+    directory = state_directory(options)
+    ledger = LedgerReader(directory / LEDGER_NAME)
     try:
+        remarks = list(_remarks(ledger, directory / JOURNAL_NAME))
         rows = [msgspec.structs.asdict(row) for row in query(ledger)]
-        gap = ledger.gap
     finally:
         ledger.close()
-    if gap:
-        sys.stderr.write(f"tidegate: the ledger has not seen records {gap}; run `tidegate journal rebuild-ledger`\n")
+    for remark in remarks:
+        sys.stderr.write(f"tidegate: {remark}\n")
     if options.json:
         print_json(rows)
     elif rows:
@@ -79,6 +86,30 @@ def _print(
     else:
         print_lines([f"no {options.verb}"])
     return 0
+
+
+def _remarks(ledger: LedgerReader, journal: Path) -> Iterator[str]:
+    """What is not in the ledger."""
+    if ledger.gap:
+        yield f"the ledger has not seen records {ledger.gap}; run `tidegate journal rebuild-ledger`"
+    if ledger.begins_after:
+        yield (
+            f"the ledger was made from a snapshot after record {ledger.begins_after}: older orders and fills may be "
+            "missing, positions are whole"
+        )
+    waits = _first_missing(journal, ledger.applied_number)
+    if waits is not None and SystemClock().now_ns() - waits.record.now_ns > LAG_NS_MAX:
+        yield (
+            f"the ledger is behind the journal: record {waits.number} of {time_text(waits.record.now_ns)} and later "
+            "ones are not shown. Start the daemon again, or with it stopped run `tidegate journal rebuild-ledger`"
+        )
+
+
+def _first_missing(journal: Path, applied: int) -> Entry | None:
+    try:
+        return next(read_entries(RealFiles(), journal, first=applied + 1), None)
+    except (OSError, JournalError):
+        return None  # a listing is of the ledger; of a journal that can't be read `journal verify` tells
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

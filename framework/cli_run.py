@@ -13,6 +13,7 @@ from framework.cli_config import load_from
 from framework.config_messages import suggestion
 from framework.domain.errors import ConfigurationError
 from framework.resolution import resolve
+from framework.runtime.past_state import refuse_sandbox_records
 
 CONNECTORS = "connectors"
 DAEMON = "framework.daemon"
@@ -21,6 +22,8 @@ DAEMON = "framework.daemon"
 def run(options: argparse.Namespace) -> int:
     """Check everything, then run the daemon until it stops; its exit code is ours."""
     resolved = resolve(load_from(options))
+    if not resolved.is_embedded:
+        refuse_sandbox_records(resolved.config.state_dir)
     # Loaded by name and late: a configuration that is wrong is told at once, before the trading parts load.
     run_daemon = cast(Callable[..., int], importlib.import_module(DAEMON).run)
     return run_daemon(resolved, duration_s=options.duration, live=options.live, show_status=not options.no_status)

@@ -48,7 +48,7 @@ def add_record_verbs(verbs: Verbs, add_config_options: AddOptions) -> None:
     journal = _add(verbs, "journal", "Verify, dump, cut the journal; rebuild the ledger from it.", add_config_options)
     journal.add_argument("action", metavar="ACTION", help="verify, dump, cut or rebuild-ledger")
     journal.add_argument("--first", type=_number, default=1, metavar="N", help="dump: begin with this record")
-    journal.add_argument("--after", type=_number, metavar="N", help="cut: the last record to keep")
+    journal.add_argument("--after", type=_number, metavar="N", help="cut: the last record to keep; 0 keeps none")
     journal.add_argument("--yes", action="store_true", help="cut: do not ask")
     _add_json(journal)
 

@@ -29,14 +29,17 @@ from framework.domain.ports import Check
 from framework.domain.venue import Connector
 from framework.flow.book_watch import BookWatch
 from framework.flow.desk import StrategyDesk
-from framework.flow.dispatch import Dispatcher, DispatchParts
+from framework.flow.dispatch import Dispatcher
+from framework.flow.dispatch_parts import DispatchParts
 from framework.flow.host import StrategyHost
 from framework.flow.kernel import Kernel
 from framework.flow.lineup import choose_instruments
 from framework.flow.outbox import Outbox
 from framework.flow.parts import Budget, KernelParts
-from framework.flow.reconcile import ReconcileParts, Reconciler
-from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, doubts_left, open_records
+from framework.flow.reconcile import Reconciler
+from framework.flow.reconcile_parts import ReconcileParts
+from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, open_records
+from framework.flow.restart_doubts import doubts_left
 from framework.flow.timers import LoopTimers
 from framework.resolution import Resolved
 from framework.runtime.clock import SystemClock
@@ -81,7 +84,7 @@ async def _serve(resolved: Resolved, *, duration_s: float | None, live: bool, sh
     async with AsyncExitStack() as stack:
         state_lock = lock_state(config.state_dir)
         stack.callback(state_lock.close)
-        if all(venue.row.embedded_sandbox for venue in resolved.venues):
+        if resolved.is_embedded:
             set_aside(config.state_dir)
         status = LiveStatus(lambda: picture.snapshot()) if show_status else None
         log_stream = stack.enter_context((config.state_dir / "log.jsonl").open("a")) if _owns_screen(status) else None
@@ -159,6 +162,7 @@ class Daemon:
             directory=resolved.config.state_dir,
             strategies=[row.name for row in resolved.strategies],
             wait_durable=records.recorder.wait_durable,
+            ledger_trouble=lambda: records.ledger.trouble,
         )
         self._control = ControlServer(
             resolved.config.http,
@@ -180,8 +184,7 @@ class Daemon:
 
     async def connect(self, *, live: bool) -> None:
         """Start sandboxes, connectors and the control server; the rest comes up under the supervisor."""
-        for note in self._records.notes:
-            _log.warning("journal", note=note)
+        self._tell_of_the_past()
         for venue in self._resolved.venues:
             self._venues[venue.name] = self._make_venue(await self._access.connector(venue, live=live))
         port = await self._control.start()
@@ -190,6 +193,13 @@ class Daemon:
         self.supervisor.install_signals()
         self.supervisor.on_stop("cancel orders", self._stop_trading, timeout_ms=self._shutdown_ms)
         self.supervisor.spawn("trade", self._trade())
+
+    def _tell_of_the_past(self) -> None:
+        for note in self._records.notes:
+            _log.warning("records", note=note)
+        if self._records.lost:
+            text = f"{self._records.lost}: halted until `tidegate resume`; see `tidegate reconcile` and `orphans`"
+            _log.error("alarm", what=text)
 
     async def close(self) -> None:
         """Close every connection and sandbox. Records are closed by their owner afterwards."""
@@ -229,6 +239,7 @@ class Daemon:
             await asyncio.sleep(FLUSH_S)
             try:
                 await self._records.tend(self.kernel.step_number, self._clock)
+                self._oversight.look_at_ledger()
             except OSError as e:
                 _log.warning("the snapshot could not be written; the next start takes longer", reason=str(e))
 
@@ -273,20 +284,30 @@ class Daemon:
         """Stop entry, cancel everything that is ours, and prove it."""
         reach("shutdown-before-cancel")
         self.kernel.publish(ShutdownRequested(self.supervisor.stop_reason, self._clock.now_ns()))
+        self._abandon_queued(is_final=False)
         reach("shutdown-after-cancel")
         deadline_ns = self._clock.monotonic_ns() + self._shutdown_ms * 800_000
         while self._open_orders() and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # what is waited for is a fold of many answers: there is no one event
         await self._hear_the_last_fills()
+        self._abandon_queued(is_final=True)
         for order in self._open_orders():
             _log.error("order may be left", order=order.client_order_id, status=order.status.value, venue=order.venue)
         left = len(self._open_orders())
         if left:
             self.supervisor.request_stop("orders may be left", exit_code=EXIT_ORDERS_LEFT)
         _log.info("trading stopped", orders_left=left)
+        if self._records.journal.failure is not None:
+            return  # told when it failed: nothing can be recorded or compared any more
         self._records.last_step = self.kernel.step_number
         self._records.checkpoint(self._clock.now_ns(), self._clock.monotonic_ns())
         await self._records.prove()
+
+    def _abandon_queued(self, *, is_final: bool) -> None:
+        """What waited in a queue is told apart from what may have reached a venue: it has not left, and does not."""
+        for name, parts in self._venues.items():
+            if dropped := parts.dispatcher.abandon("the daemon is stopping", is_final=is_final):
+                _log.info("requests were not sent", venue=name, orders=list(dropped))
 
     async def _hear_the_last_fills(self) -> None:
         """A cancel's answer does not say what traded before it, and the stream may be behind it."""
@@ -343,6 +364,9 @@ class Daemon:
                 observe=lambda stage, duration_ns: latency.at((name, stage)).observe_ns(duration_ns),
                 on_fatal=self._on_fatal,
                 clock=self._clock,
+                trading_state=lambda order: self._records.accounts.trading.state(
+                    strategy=order.strategy, instrument=order.instrument, venue=name
+                ),
                 is_fenced=self._records.is_fenced,
             )
         )

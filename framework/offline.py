@@ -14,8 +14,11 @@ from framework.domain.errors import ConfigurationError, OutcomeUnknown, RefusedB
 from framework.domain.events import Event, InstrumentDefined
 from framework.domain.operator import Answer
 from framework.domain.venue import Connector
-from framework.flow.differences import Difference, Moment, ask
+from framework.flow.comparison import compare
+from framework.flow.differences import Difference
+from framework.flow.fill_reads import FillReads
 from framework.resolution import Resolved, ResolvedVenue, resolve
+from framework.runtime.account_binding import refuse_other_account
 from framework.runtime.clock import SystemClock
 from framework.runtime.files import RealFiles
 from framework.runtime.rng import system_rng
@@ -28,7 +31,8 @@ VENUE_S_MAX = 60.0
 def dry_run(options: argparse.Namespace) -> Answer:
     """Compare the journal of the configuration's state directory with its venues.
 
-    Raises `ConfigurationError` for a venue that can't be asked without its daemon, `JournalError`.
+    Raises `ConfigurationError` for a venue that can't be asked without its daemon and for an account that is not the
+    journal's, `JournalError`.
     """
     resolved = resolve(load_from(options))
     accounts = read_accounts(RealFiles(), resolved.config.state_dir / "journal")
@@ -42,6 +46,7 @@ async def _compare(resolved: Resolved, accounts: Accounts, *, is_live: bool) -> 
     for venue in resolved.venues:
         connector = _connector(venue, clock, is_live=is_live and resolved.config.live)
         try:
+            refuse_other_account(RealFiles(), resolved.config.state_dir / "journal", venue.name, connector.account)
             async with asyncio.timeout(VENUE_S_MAX):
                 differences += await _ask(
                     connector, accounts, clock, grace_ms=resolved.config.kernel.reconcile_grace_ms
@@ -61,8 +66,9 @@ async def _compare(resolved: Resolved, accounts: Accounts, *, is_live: bool) -> 
 
 async def _ask(connector: Connector, accounts: Accounts, clock: SystemClock, *, grace_ms: int) -> list[Difference]:
     await connector.start(partial(_define, accounts))
-    moment = Moment(clock.now_ns(), clock.monotonic_ns(), connector.gateway.read_lag_ms * 1_000_000)
-    return await ask(connector.venue, connector.gateway, accounts, moment, grace_ms=grace_ms)
+    venue, gateway = connector.venue, connector.gateway
+    reads = FillReads(venue, gateway, accounts, clock)
+    return await compare(venue, gateway, accounts, reads=reads, clock=clock, grace_ms=grace_ms)
 
 
 def _define(accounts: Accounts, event: Event) -> None:

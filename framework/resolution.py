@@ -88,12 +88,17 @@ class Resolved:
     strategies: tuple[ResolvedStrategy, ...]
     checks: tuple[tuple[str, Check], ...]
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether every venue is an embedded sandbox, so that the world begins anew; else none is."""
+        return all(venue.row.embedded_sandbox for venue in self.venues)
+
 
 def resolve(loaded: Loaded) -> Resolved:
     """Load every plugin and check every table of settings. Raises `ConfigurationError` with all problems at once."""
     config, origins = loaded.config, loaded.origins
     plugins = Plugins(config.plugin_paths)
-    problems = _unknown_venues(loaded)
+    problems = [*_mixed_venues(loaded), *_unknown_venues(loaded)]
     resolved = Resolved(
         config=config,
         loaded=loaded,
@@ -155,6 +160,20 @@ def _check(plugins: Plugins, origins: Origins, index: int, row: CheckRow) -> tup
     model = plugins.check(row.use)
     settings = parse_settings(model, row.settings, key=f"checks.{index}.settings", origins=origins)
     return row.use.rpartition(":")[2], cast(Check, settings)
+
+
+def _mixed_venues(loaded: Loaded) -> list[str]:
+    """An embedded sandbox begins anew at each start and an account does not: no journal can be of both."""
+    embedded = [name for name, row in loaded.config.venues.items() if row.embedded_sandbox]
+    if len(embedded) in (0, len(loaded.config.venues)):
+        return []
+    key = f"venues.{embedded[0]}.embedded_sandbox"
+    others = ", ".join(name for name in loaded.config.venues if name not in embedded)
+    return [
+        f"{loaded.origin(key)}: {key}: an embedded sandbox begins anew at each start, the account of {others} does "
+        "not: one journal can't be of both. Run two daemons with a state_dir each, or start the sandbox by itself with "
+        "`tidegate sandbox` and give its address in the settings"
+    ]
 
 
 def _unknown_venues(loaded: Loaded) -> list[str]:

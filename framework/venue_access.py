@@ -11,6 +11,8 @@ from framework.domain.errors import ConfigurationError, Fatal
 from framework.domain.ports import Clock
 from framework.domain.venue import Connector
 from framework.resolution import ResolvedVenue
+from framework.runtime.account_binding import bind_account
+from framework.runtime.files import RealFiles
 from framework.runtime.rng import system_rng
 from framework.runtime.sandbox_process import SandboxProcess
 from framework.runtime.single_writer import StateInUse, StateLock, lock_account
@@ -31,10 +33,11 @@ class VenueAccess:
         self._is_closing = False
 
     async def connector(self, venue: ResolvedVenue, *, live: bool) -> Connector:
-        """The venue's connector, with its sandbox started and its account locked.
+        """The venue's connector, with its sandbox started, its account locked, and the journal bound to it.
 
-        Raises `ConfigurationError` for an address outside this machine without both permissions, `StateInUse` when
-        another daemon trades on the account, `Fatal` when the sandbox does not start.
+        Raises `ConfigurationError` for an address outside this machine without both permissions and for an account that
+        is not the journal's, `StateInUse` when another daemon trades on the account, `Fatal` when the sandbox does not
+        start.
         """
         ready = (await self._start_sandbox(venue)).ready if venue.row.embedded_sandbox else None
         connector = venue.connector(clock=self._clock, rng=system_rng(), sandbox_ready=ready)
@@ -44,6 +47,7 @@ class VenueAccess:
                 "the configuration and `--live` on the command line"
             )
         self._lock_account(connector)
+        self._bind_account(connector)
         if not connector.is_loopback:
             for assumption in connector.assumptions:
                 _log.warning("assumed of the venue without proof", venue=venue.name, assumption=assumption)
@@ -65,6 +69,14 @@ class VenueAccess:
             raise
         except Fatal as e:
             _log.warning("account not locked: a second daemon on it would not be noticed here", reason=str(e))
+
+    def _bind_account(self, connector: Connector) -> None:
+        """Keep the journal to one account per venue. Raises `ConfigurationError` when it is another one's."""
+        journal = self._config.state_dir / "journal"
+        try:
+            bind_account(RealFiles(), journal, connector.venue, connector.account)
+        except OSError as e:
+            raise Fatal(f"state_dir: {journal} can't be read or written ({e}); check the disk and rights") from e
 
     async def _start_sandbox(self, venue: ResolvedVenue) -> SandboxProcess:
         directory = self._config.state_dir / f"sandbox-{venue.name}"

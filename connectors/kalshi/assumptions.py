@@ -18,5 +18,6 @@ ASSUMPTIONS = (
     "The fee table of type flat is not published: the dearest known formula is used to estimate it.",
     "Resting orders of a market end at its close_time; no message announces the close itself.",
     "How many stream connections an account may have is not documented; one is used.",
+    "The answer to get_snapshot takes the next number of its subscription (vendor docs): it proves quiet books.",
     "A stream that neither sends nor pings for 25 s is dead; the venue pings about every 10 s (recorded).",
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from connectors.kalshi import decode_ws as decode
 from connectors.kalshi import stream_messages as s
+from connectors.kalshi.book_pulse import BookPulse
 from connectors.kalshi.book_recovery import BookRecovery
 from connectors.kalshi.fixed_point import NS_PER_MS
 from connectors.kalshi.frame_events import FrameEvents
@@ -25,8 +26,9 @@ from framework.domain.events import BookStale, ConnectorStatus, Fill, Heartbeat,
 _TERMINAL_CODES = frozenset({10, 25})
 _ACCOUNT_FRAMES = frozenset({"fill", "user_order", "market_position"})
 _BOOK_FRAMES = frozenset({"orderbook_snapshot", "orderbook_delta"})
+_BOOK_FRAME_TYPES = frozenset({s.SnapshotFrame, s.DeltaFrame})
 _OPTIONAL_CHANNELS = frozenset({TICKER, GROUPS, POSITIONS})
-_HEARTBEAT_NS = 1_000_000_000
+# Also while books flow: the answer says what time the venue has, and that it still listens.
 _PROBE_NS = 10_000_000_000
 
 
@@ -56,8 +58,8 @@ class StreamSession:
         self._books = BookRecovery(terms.snapshot_ns_max)
         self._events = FrameEvents(venue, registry, self._books, counts=counts, subaccount=terms.subaccount)
         self._is_told_up = False
-        self._beat_ns = 0
-        self._probe_ns = 0
+        self._pulse = BookPulse()
+        self._probed_ns = 0
         self._now_ns = 0
         self._ts_recv = 0
         self._control: dict[type, Callable[[Any], None]] = {
@@ -80,7 +82,8 @@ class StreamSession:
     def open(self, *, ts_recv: int, now_ns: int) -> None:
         """Subscribe. `ts_recv` is wall time, `now_ns` monotonic, here and below."""
         self._ts_recv, self._now_ns = ts_recv, now_ns
-        self._probe_ns = now_ns + _PROBE_NS
+        self._probed_ns = now_ns
+        self._pulse.begin(now_ns)
         self._sync()
 
     def receive(self, data: bytes, *, ts_recv: int, now_ns: int) -> None:
@@ -90,28 +93,22 @@ class StreamSession:
             frame = self._decoder.decode(data)
         except decode.NotAFrame as e:
             raise StreamBroken(f"the venue sent what is no frame: {e}") from e
-        if now_ns - self._beat_ns >= _HEARTBEAT_NS:
-            self._beat_ns = now_ns
-            self._publish(Heartbeat(self._venue, frame.sending_ts_ms * NS_PER_MS, ts_recv))
         if not self._events.is_data(frame):
             self._control[type(frame)](frame)
         elif not frame.seq or self._is_in_order(frame.sid, frame.seq):
             self._take(frame)
+            if type(frame) in _BOOK_FRAME_TYPES and self._pulse.hear(now_ns):
+                self._publish(Heartbeat(self._venue, frame.sending_ts_ms * NS_PER_MS, ts_recv))
 
-    def tick(self, *, ts_recv: int, now_ns: int, last_received_ns: int) -> None:
-        """Do what is due. `last_received_ns` is the monotonic time of the newest frame or ping."""
+    def tick(self, *, ts_recv: int, now_ns: int) -> None:
+        """Do what is due."""
         self._ts_recv, self._now_ns = ts_recv, now_ns
-        if last_received_ns - self._beat_ns >= _HEARTBEAT_NS:
-            self._beat_ns = last_received_ns
-            self._publish(Heartbeat(self._venue, 0, ts_recv - (now_ns - last_received_ns)))
         oldest_ns = self._subscriptions.oldest_pending_ns()
         if oldest_ns is not None and now_ns - oldest_ns >= self._terms.ack_ns_max:
             raise StreamBroken("the venue did not answer a command in time")
         if self._books.is_overdue(now_ns):
             self._press_for_books()
-        if now_ns >= self._probe_ns:
-            self._probe_ns = now_ns + _PROBE_NS
-            self._subscriptions.probe(now_ns=now_ns)
+        self._probe()
         self._sync()
 
     def follow_new(self) -> None:
@@ -136,6 +133,18 @@ class StreamSession:
         self._mark_stale(reason)
         self._is_told_up = False
         self._publish(ConnectorStatus(self._venue, False, reason, ts_recv))
+
+    def _probe(self) -> None:
+        """Ask for a quiet book, whose answer proves all of them, and for a sign that the venue still listens: that
+        must come, or the connection is of no use."""
+        is_quiet = self._pulse.is_quiet(self._now_ns)
+        proved = [ticker for ticker in self._registry.followed if self._books.is_proved(ticker)] if is_quiet else []
+        if proved:
+            self._subscriptions.get_snapshot((self._pulse.choose(proved, self._now_ns),))
+        is_due = bool(proved) or self._now_ns - self._probed_ns >= _PROBE_NS
+        if is_due and self._subscriptions.oldest_pending_ns() is None:
+            self._probed_ns = self._now_ns
+            self._subscriptions.probe(now_ns=self._now_ns)
 
     def _take(self, frame: s.DataFrame) -> None:
         try:

@@ -56,7 +56,9 @@ class KalshiSettings(BaseModel):
     silence_ms_max: int = Field(
         default=25_000, ge=1_000, description="A stream without a frame or ping for this long is dead: reconnect."
     )
-    connects_per_minute_max: int = Field(default=10, ge=1, description="Most connection attempts in any minute.")
+    connects_per_minute_max: int = Field(
+        default=10, ge=1, description="Most connection attempts in any minute, of the stream and of REST each."
+    )
     read_lag_ms: int = Field(
         default=2_000, ge=0, description="How long reads may lag behind writes before their silence proves anything."
     )

@@ -90,12 +90,11 @@ class KalshiStream:
             while not closed.done():
                 await asyncio.wait({closed}, timeout=_TICK_MS / 1000)
                 now_ns = self._clock.monotonic_ns()
-                heard_ns = connection.last_received_ns
-                silence.hear(heard_ns)
+                silence.hear(connection.last_received_ns)
                 if silence.is_silent(now_ns):
                     raise StreamBroken(f"nothing was heard for {self._silence_ns_max // NS_PER_MS} ms")
                 if not closed.done():
-                    session.tick(ts_recv=self._clock.now_ns(), now_ns=now_ns, last_received_ns=heard_ns)
+                    session.tick(ts_recv=self._clock.now_ns(), now_ns=now_ns)
                 if not is_proven and session.is_up and now_ns - started_ns >= _PROVEN_HEALTHY_NS:
                     is_proven = True
                     self._backoff.reset()

@@ -33,6 +33,7 @@ class Oversight:
         directory: Path,
         strategies: Collection[str],
         wait_durable: Callable[[], Awaitable[None]],
+        ledger_trouble: Callable[[], str],
     ) -> None:
         clock = kernel.parts.clock
         self._kernel = kernel
@@ -49,7 +50,10 @@ class Oversight:
             )
         )
         self._socket = OperatorSocket(directory, operator.answer)
+        self._ledger_trouble = ledger_trouble
+        self._trouble_told = ""
         metrics.drift.pull(self._drift_samples)
+        metrics.ledger_up.pull(lambda: [((), int(not ledger_trouble()))])
 
     def watch(self, venue: str, reconciler: Reconciler) -> None:
         """Let the operator reconcile this venue, and show its drift."""
@@ -85,6 +89,17 @@ class Oversight:
         """Count and log a pass that could not be made."""
         self._metrics.reconciliations.inc((venue, "failed"))
         _log.warning("reconcile", venue=venue, reason=reason)
+
+    def look_at_ledger(self) -> None:
+        """Log when the ledger stops showing what happens, when the reason changes, and when it shows it again."""
+        trouble = self._ledger_trouble()
+        if trouble == self._trouble_told:
+            return
+        self._trouble_told = trouble
+        if trouble:
+            _log.warning("the ledger does not show what happens; trading goes on", reason=trouble)
+        else:
+            _log.info("the ledger is written again")
 
     def _drift_samples(self) -> Iterable[Sample]:
         drifts = {venue: reconciler.drift for venue, reconciler in self._reconcilers.items()}

@@ -331,7 +331,10 @@ class Desk(Protocol):
         ...
 
     def save(self, state: bytes, /) -> None:
-        """Keep these bytes for the next start: durable with the next order, replaced by the next call."""
+        """Keep these bytes for the next start: durable with the next order, replaced by the next call.
+
+        Raises `TypeError` for anything but bytes and `ValueError` for more than 1 MiB: every call is a record.
+        """
         ...
 
     @property

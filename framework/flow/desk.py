@@ -13,6 +13,9 @@ from framework.domain.ports import BookView, BudgetView, PositionView
 from framework.domain.tickets import Verdict
 from framework.flow.kernel import Kernel
 
+SAVED_BYTES_MAX = 1024 * 1024
+"""The most that a strategy may save at once: it is a record of the journal and a part of every snapshot."""
+
 
 class Timers(Protocol):
     """Where timers are set."""
@@ -97,7 +100,11 @@ class StrategyDesk:
         self._timers.set(self._name, name, after_ms)
 
     def save(self, state: bytes, /) -> None:
-        """Keep these bytes for the next start."""
+        """Keep these bytes for the next start. Raises `TypeError`, or `ValueError` when they are too many."""
+        if not isinstance(state, bytes):
+            raise TypeError(f"save: {type(state).__name__} is not bytes; encode it first, as with msgspec.json.encode")
+        if len(state) > SAVED_BYTES_MAX:
+            raise ValueError(f"save: {len(state)} bytes are more than {SAVED_BYTES_MAX}; keep less, or in a file")
         self._kernel.publish(StrategySaved(self._name, state, self.now_ns))
 
     @property

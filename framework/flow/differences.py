@@ -1,13 +1,13 @@
 """Differences: where the venue's word and ours do not agree, said so that a person can act on it.
 
-Pure but for `ask`, which only reads. Nothing here draws conclusions: `framework.flow.reconcile` publishes the venue's
-word, and the state machine decides.
+Pure. Nothing here draws conclusions: `framework.flow.reconcile` publishes the venue's word, and the state machine
+decides.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -18,7 +18,7 @@ from framework.domain.events import Fill, OrderSnapshot, PositionReport
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import Price, Size, to_decimal
 from framework.domain.orders import Order, OrderStatus
-from framework.domain.venue import Gateway
+from framework.flow.moment import Moment
 from framework.state.accounts import Accounts
 
 _IDS_SHOWN_MAX = 3
@@ -90,33 +90,6 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-class Moment(msgspec.Struct, frozen=True):
-    """When a comparison is made, and how long the venue's reads may lag behind (nanoseconds). A difference in what
-    changed more recently than that proves nothing."""
-
-    now_ns: int
-    monotonic_ns: int
-    lag_ns: int
-
-    def is_settled(self, changed_ns: int) -> bool:
-        """Whether what changed at this wall time must be visible by now. A time that lies ahead was taken before the
-        clock was set back."""
-        return not 0 <= self.now_ns - changed_ns <= self.lag_ns
-
-
-async def ask(venue: str, gateway: Gateway, accounts: Accounts, moment: Moment, *, grace_ms: int) -> list[Difference]:
-    """Ask the venue for everything and compare: reads only, publishes nothing. Raises what the gateway raises."""
-    listed = await gateway.open_orders()
-    fills = await gateway.fills(0)
-    positions = await gateway.positions()
-    missing = [fill for fill in fills if accounts.fills.get(fill.venue, fill.fill_id) is None]
-    return [
-        *orders_apart(venue, accounts, listed, moment),
-        *fills_apart(venue, accounts, missing, moment),
-        *positions_apart(venue, accounts, positions, moment, grace_ms=grace_ms, missing=missing),
-    ]
-
-
 def orders_apart(venue: str, accounts: Accounts, listed: Sequence[OrderSnapshot], moment: Moment) -> list[Difference]:
     """Orphans, orders on which status or terms differ, and those that only we know. Ignored orphans are left out."""
     ignored = {one.venue_order_id for one in accounts.strangers(venue, ignored=True)}
@@ -129,12 +102,16 @@ def orders_apart(venue: str, accounts: Accounts, listed: Sequence[OrderSnapshot]
         elif snapshot.venue_order_id not in ignored:
             found.append(_orphan(snapshot, accounts.instruments.get(snapshot.instrument), moment))
     seen = {snapshot.venue_order_id for snapshot in listed}
-    found += [
-        _only_here(order, moment)
+    return found + [_only_here(order, moment) for order in unlisted(venue, accounts, seen, moment)]
+
+
+def unlisted(venue: str, accounts: Accounts, seen: Collection[str], moment: Moment) -> list[Order]:
+    """Orders that we hold for open and that are not among the listed venue order ids `seen`."""
+    return [
+        order
         for order in accounts.orders.open(venue=venue)
         if order.status.is_at_venue and moment.is_settled(order.updated_ns) and order.venue_order_id not in seen
     ]
-    return found
 
 
 def fills_apart(venue: str, accounts: Accounts, missing: Iterable[Fill], moment: Moment) -> list[Difference]:
@@ -157,6 +134,13 @@ def fills_apart(venue: str, accounts: Accounts, missing: Iterable[Fill], moment:
         )
         for instrument, fills in groups.items()
     ]
+
+
+def unbooked(accounts: Accounts, listed: Iterable[Fill]) -> list[Fill]:
+    """Those of the listed fills that are missing here. One as old as those that are forgotten counts as booked: nobody
+    can tell any more."""
+    fills = accounts.fills
+    return [fill for fill in listed if fills.get(fill.venue, fill.fill_id) is None and fills.is_news(fill)]
 
 
 def positions_apart(

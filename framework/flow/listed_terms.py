@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from framework.domain.events import OrderReport, OrderSnapshot, ReportKind
 from framework.domain.orders import Order, OrderStatus
-from framework.flow.differences import Moment
+from framework.flow.moment import Moment
 from framework.state.accounts import Accounts
 from framework.state.evidence import CODE_LISTED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Callable
 
 import msgspec
 
@@ -47,6 +48,12 @@ class Outbox:
     def peek(self) -> Parcel | None:
         """The most urgent parcel, left where it is."""
         return self._heap[0][2] if self._heap else None
+
+    def take(self, is_meant: Callable[[Parcel], bool]) -> list[Parcel]:
+        """Take out every parcel that is meant, the most urgent first; the others keep their places."""
+        queued = sorted(self._heap, key=lambda entry: entry[:2])
+        self._heap = [entry for entry in queued if not is_meant(entry[2])]
+        return [parcel for _, _, parcel in queued if is_meant(parcel)]
 
     async def wait(self) -> None:
         """Return once something was pushed after the last call that found the queue empty."""

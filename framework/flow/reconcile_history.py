@@ -1,4 +1,4 @@
-"""The history of reconciliation: the last passes that found something new, in memory and as lines of a file.
+"""The history of reconciliation: the passes that found something new, as lines of a file.
 
 A pass that finds what the pass before it found is not told again: an orphan that is left alone for a week is two
 lines, not forty thousand.
@@ -6,7 +6,6 @@ lines, not forty thousand.
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from framework.domain.ports import Clock
 from framework.flow.differences import Difference
 from framework.runtime.files import FileSystem
 
-KEPT_MAX = 100
 FILE_BYTES_MAX = 4 * 1024 * 1024
 """Beyond this the file is put aside as `….1`, in the place of the one before."""
 
@@ -37,7 +35,6 @@ class ReconcileHistory:
         self._path = path
         self._clock = clock
         self._last: dict[str, frozenset[tuple[str, ...]]] = {}
-        self.passes: deque[PassFound] = deque(maxlen=KEPT_MAX)
 
     def add(self, venue: str, differences: tuple[Difference, ...]) -> tuple[tuple[Difference, ...], str]:
         """Note a pass. Returns the differences that are new, and why the file could not be written ('' = it was)."""
@@ -48,7 +45,6 @@ class ReconcileHistory:
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
         fields = tuple(one.fields(now_ns=now_ns, monotonic_ns=monotonic_ns) for one in differences)
         found = PassFound(ts_ns=now_ns, venue=venue, differences=fields)
-        self.passes.append(found)
         return tuple(one for one in differences if one.key not in before), self._write(found)
 
     def _write(self, found: PassFound) -> str:

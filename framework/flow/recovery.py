@@ -1,20 +1,26 @@
 """Recovery is start: read what was promised, take the epoch, and say what the last run left in doubt.
 
 The records of a run are opened here and nowhere else; a first start is a recovery from nothing.
+
+A journal that has lost its end is whole to look at: what is left of it was true once. The ledger is the witness: it
+remembers which record was durable. A run that begins before that one begins halted, and says so in its first records.
+No order is doubled by going on, since the epoch lies outside the journal and no id comes twice; what was open at the
+venues comes back as orphans and fills. But a halt that a person ordered may be among what was lost, so a person has to
+say that trading goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from framework.domain.errors import JournalError
-from framework.domain.events import OrderReport, ReportKind
-from framework.domain.orders import Order, OrderStatus
+from framework.domain.errors import Fatal, JournalError
+from framework.domain.events import Scope, TradingState, TradingStateChanged
+from framework.domain.orders import Order
 from framework.domain.ports import Clock, Rng
 from framework.runtime.background import BackgroundWorker, Worker
 from framework.runtime.disk_writer import Durability
@@ -23,21 +29,16 @@ from framework.runtime.files import FileSystem
 from framework.runtime.inline_writer import start_writer
 from framework.runtime.single_writer import read_epoch, take_epoch
 from framework.state.accounts import Accounts
-from framework.state.audit import dump
+from framework.state.audit import lost_end
 from framework.state.journal import Journal, Recovered
 from framework.state.ledger import Ledger
+from framework.state.ledger_schema import LedgerError
+from framework.state.ledger_start import open_ledger, show_past
 from framework.state.reading import fold
+from framework.state.record_fold import fold_record
 from framework.state.recorder import Recorder
-from framework.state.records import Checkpoint, Entry, EpochTaken, SnapshotTaken
+from framework.state.records import Checkpoint, Entry, EpochTaken
 from framework.state.tape import Tape, TapeSettings
-
-RESTART_REPORTS = {
-    OrderStatus.RECORDED: ReportKind.UNKNOWN,
-    OrderStatus.SENT: ReportKind.UNKNOWN,
-    OrderStatus.AMEND_REQUESTED: ReportKind.UNKNOWN,
-    OrderStatus.CANCEL_REQUESTED: ReportKind.CANCEL_REFUSED,
-}
-
 
 CHECKPOINT_NS = 60_000_000_000
 PROOF_NS = 600_000_000_000
@@ -81,28 +82,26 @@ class Records:
         self.checkpoint_ns = 0
         self.proof_ns = 0
         self.notes: tuple[str, ...] = ()
+        self.lost = ""
+        self._begun: int | None = None
         self._taken: EpochTaken | None = None
         self._epoch_on_disk = epoch_on_disk
         self._digest_on_disk = digest_on_disk
         self._opened = opened
 
-    def fold(self, entry: Entry) -> tuple[Order, ...]:
+    def fold(self, entry: Entry) -> Sequence[Order]:
         """Apply one record of the past; the orders that it changed. Raises `JournalError` when a checkpoint does not
         agree with the state."""
         record, body = entry.record, entry.record.body
         self.last_step = max(self.last_step, record.step)
         if isinstance(body, EpochTaken):
             self.instance, self.epoch = body.instance, body.epoch
-            self.accounts.begin_epoch()
-        elif isinstance(body, Checkpoint):
-            if body.digest != self.accounts.digest():
-                raise JournalError(
-                    f"journal record {entry.number}: the state folded from the journal is not the state that was "
-                    "recorded there; do not trade on it. Run `tidegate journal verify` and keep the files."
-                )
-        elif not isinstance(body, SnapshotTaken):
-            return self.accounts.apply(body, record.now_ns).orders
-        return ()
+        elif isinstance(body, Checkpoint) and body.digest != self.accounts.digest():
+            raise JournalError(
+                f"journal record {entry.number}: the state folded from the journal is not the state that was "
+                "recorded there; do not trade on it. Run `tidegate journal verify` and keep the files."
+            )
+        return fold_record(self.accounts, body, record.now_ns)
 
     def is_fenced(self) -> bool:
         """Whether a newer run has taken an epoch on this state: then this one is the older and must not send."""
@@ -119,11 +118,22 @@ class Records:
         self.checkpoint_ns = self.proof_ns = monotonic_ns
         self.accounts.begin_epoch()
         self.recorder.journal(self.last_step, taken.ts_ns, monotonic_ns, taken)
+        if self.lost:
+            self.last_step += 1
+            halt = TradingStateChanged(
+                scope=Scope.GLOBAL, target="", state=TradingState.HALTED, reason=self.lost, ts_recv=taken.ts_ns
+            )
+            self.recorder.journal(self.last_step, taken.ts_ns, monotonic_ns, halt)
+            self.accounts.apply(halt, taken.ts_ns)
+        self._begun = self.journal.appended_count
 
     async def tend(self, step: int, clock: Clock) -> None:
         """Call ten times a second after `begin`: has tape and ledger written in bulk, and keeps checkpoints and
-        snapshots. Raises what `checkpoint` and `keep_snapshot` raise."""
+        snapshots, as long as the journal can be written. Raises what `checkpoint` and `keep_snapshot` raise."""
+        self._vouch()
         self.recorder.flush()
+        if self.journal.failure is not None:
+            return
         now_ns, monotonic_ns = clock.now_ns(), clock.monotonic_ns()
         self.last_step = step
         if monotonic_ns - self.checkpoint_ns >= CHECKPOINT_NS:
@@ -166,7 +176,19 @@ class Records:
 
     def close(self) -> None:
         """Flush and close everything, whatever of it fails. Raises what failed, the journal's error first."""
-        self._opened.close()
+        try:
+            with self._opened:
+                self.journal.close()
+                self._vouch()
+        except LedgerError as e:
+            if self.journal.failure is not None:
+                raise self.journal.failure from e
+            raise
+
+    def _vouch(self) -> None:
+        """Let the ledger know what is durable, once it is durable how this run began."""
+        if self._begun is not None and self.journal.durable_count >= self._begun:
+            self.ledger.witness(self.journal.durable_count)
 
 
 def open_records(
@@ -174,23 +196,37 @@ def open_records(
 ) -> Records:
     """Open the records under `settings.directory`, fold the past and take the next epoch durably.
 
-    The caller holds the directory's lock. Raises `JournalError` on damage, naming file and remedy.
+    The caller holds the directory's lock. Raises `JournalError` on damage, naming file and remedy, and `Fatal` when the
+    disk refuses something.
     """
-    directory = settings.directory
+    try:
+        records, recovered = _open(files, settings, clock, observe_sync_ns)
+        try:
+            _recover(records, recovered)
+            reach("recovery-after-fold")
+            _begin(records, files, settings, clock=clock, rng=rng)
+            reach("recovery-after-epoch")
+        except BaseException:
+            records.close()
+            raise
+    except OSError as e:
+        raise Fatal(f"state_dir: {settings.directory} can't be read or written ({e}); check the disk and rights") from e
+    return records
+
+
+def _open(
+    files: FileSystem, settings: RecordSettings, clock: Clock, observe_sync_ns: Callable[[int], None]
+) -> tuple[Records, Recovered]:
+    directory, journal_directory = settings.directory, settings.directory / "journal"
+    start = partial(start_writer, clock=clock, durability=settings.durability, observe_sync_ns=observe_sync_ns)
     with ExitStack() as opened:
         disk, writing = BackgroundWorker("disk"), BackgroundWorker("ledger")
         opened.callback(disk.close)
         opened.callback(writing.close)
-        journal, recovered = Journal.open(
-            files,
-            directory / "journal",
-            start_writer=lambda sink: start_writer(
-                sink, clock=clock, durability=settings.durability, observe_sync_ns=observe_sync_ns
-            ),
-            worker=disk,
-        )
+        journal, recovered = Journal.open(files, journal_directory, start_writer=start, worker=disk)
         opened.callback(journal.close)
-        ledger = Ledger.open(directory / "ledger.sqlite3", writing, last_number=recovered.last_number)
+        last = recovered.last_number
+        ledger, notes = open_ledger(directory / "ledger.sqlite3", writing, last_number=last)
         opened.callback(ledger.close)
         tape = Tape.open(files, directory / "tape", BackgroundWorker("tape"), settings.tape) if settings.tape else None
         if tape is not None:
@@ -201,25 +237,21 @@ def open_records(
             ledger=ledger,
             accounts=Accounts.from_snapshot(recovered.snapshot.state) if recovered.snapshot else Accounts(),
             epoch_on_disk=partial(read_epoch, files, directory),
-            digest_on_disk=partial(_digest_on_disk, disk, files, directory / "journal"),
+            digest_on_disk=partial(_digest_on_disk, disk, files, journal_directory),
             opened=opened.pop_all(),
         )
-    try:
-        _recover(records, recovered, last_step=tape.last_step if tape else 0)
-        reach("recovery-after-fold")
-        _begin(records, files, settings, clock=clock, rng=rng)
-        reach("recovery-after-epoch")
-    except BaseException:
-        records.close()
-        raise
-    return records
+    records.notes = (*recovered.notes, *notes)
+    # The tape may have heard of later steps than the journal: no step gets a second input.
+    records.last_step = tape.last_step if tape else 0
+    records.lost = lost_end(last, ledger.witnessed_number)
+    return records, recovered
 
 
 async def _digest_on_disk(disk: Worker, files: FileSystem, directory: Path, last: int) -> str:
     return await disk.run(lambda: fold(files, directory, last=last).digest())
 
 
-def _recover(records: Records, recovered: Recovered, *, last_step: int) -> None:
+def _recover(records: Records, recovered: Recovered) -> None:
     """Fold the past, and show in the ledger what it has missed of it and what became of the orders."""
     ledger = records.ledger
     changed: dict[str, Order] = {}
@@ -231,11 +263,7 @@ def _recover(records: Records, recovered: Recovered, *, last_step: int) -> None:
             )
     for entry in recovered.entries():
         changed.update((order.client_order_id, order) for order in records.fold(entry))
-    missed = dump(recovered.files, recovered.directory, first=ledger.applied_number + 1)
-    ledger.catch_up(missed, tuple(changed.values()))
-    records.notes = recovered.notes
-    # The tape may have heard of later steps than the journal: no step gets a second input.
-    records.last_step = max(records.last_step, last_step)
+    records.notes += show_past(ledger, recovered, changed, records.accounts)
 
 
 def _begin(records: Records, files: FileSystem, settings: RecordSettings, *, clock: Clock, rng: Rng) -> None:
@@ -244,25 +272,6 @@ def _begin(records: Records, files: FileSystem, settings: RecordSettings, *, clo
     epoch = take_epoch(files, settings.directory, at_least=records.epoch)
     taken = EpochTaken(epoch, instance, settings.config_hash, settings.version, clock.now_ns())
     records.begin(taken, clock.monotonic_ns())
-
-
-def doubts_left(accounts: Accounts, now_ns: int) -> list[OrderReport]:
-    """What a restart must say of orders whose requests were under way: nobody heard the answer.
-
-    New and amended orders become unknown until the venue tells; a cancel may simply be asked for again.
-    """
-    return [
-        OrderReport(
-            venue=order.venue,
-            client_order_id=order.client_order_id,
-            kind=RESTART_REPORTS[order.status],
-            ts_recv=now_ns,
-            code="restart",
-            detail="under way when an earlier run ended",
-        )
-        for order in accounts.orders.open()
-        if order.status in RESTART_REPORTS
-    ]
 
 
 class ClientOrderIds:

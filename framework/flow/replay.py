@@ -26,7 +26,7 @@ from framework.flow.recovery import ClientOrderIds
 from framework.runtime.files import FileSystem
 from framework.state.accounts import Accounts
 from framework.state.audit import dump
-from framework.state.ledger_rebuild import orders_changed
+from framework.state.record_fold import fold_record
 from framework.state.records import Entry, EpochTaken
 from framework.state.tape import merge, read_tape
 
@@ -159,7 +159,7 @@ def read_session(files: FileSystem, directory: Path, *, epoch: int = 0) -> Sessi
         if entry.number != expected:
             raise JournalError(f"journal record {expected} is not in {journal}: a replay needs all of them from 1 on")
         if entry.number <= start.number:
-            orders_changed(accounts, entry.record.body, entry.record.now_ns)
+            fold_record(accounts, entry.record.body, entry.record.now_ns)
         elif following is None or entry.number < following.number:
             entries.append(entry)
     last_step = following.record.step if following else sys.maxsize - 1

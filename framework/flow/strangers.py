@@ -13,7 +13,7 @@ import msgspec
 from framework.domain.events import Fill, OrderSnapshot
 from framework.domain.orders import Order
 from framework.domain.venue import Gateway
-from framework.flow.differences import Moment
+from framework.flow.moment import Moment
 from framework.state.accounts import Accounts
 
 LOOKUPS_PER_PASS_MAX = 20

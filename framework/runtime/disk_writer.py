@@ -1,8 +1,8 @@
 """Durable appends without blocking the loop: one writer thread, group commit.
 
-The loop queues payloads; the thread writes everything queued in one go, syncs once, and wakes whoever waits with
-one call per commit. After the first error nothing is written any more: a failed sync says nothing about what is on
-the disk, and a second one that succeeds says nothing either.
+The loop queues records and no more: the thread encodes and writes everything queued in one go, syncs once, and wakes
+whoever waits with one call per commit. After the first error nothing is written any more: a failed sync says nothing
+about what is on the disk, and a second one that succeeds says nothing either.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from framework.domain.ports import Clock
 from framework.runtime.failpoints import reach
 
 BATCH_MAX = 4096
-"""Most payloads of one commit."""
+"""Most records of one commit."""
 
 
 class Durability(Enum):
@@ -33,15 +33,16 @@ class Durability(Enum):
 
 
 class Sink(Protocol):
-    """Where payloads end up: see `framework.state.segment_sink`. One thread at a time; raises `OSError`."""
+    """Where records end up: see `framework.state.segment_sink`. One thread at a time; raises `OSError`."""
 
     @property
     def last_number(self) -> int:
-        """The number of the last payload written (0 = none)."""
+        """The number of the last record written (0 = none)."""
         ...
 
-    def write(self, payloads: Sequence[bytes], committed: int, /) -> None:
-        """Write payloads in order. `committed`: how many records have been acknowledged as durable so far."""
+    def write(self, records: Sequence[object], committed: int, /) -> None:
+        """Encode and write records in order, all or none. `committed`: how many have been acknowledged as durable so
+        far. Raises `JournalError` for a record that can't be encoded; nothing is written then."""
         ...
 
     def sync(self) -> None:
@@ -56,18 +57,19 @@ class Sink(Protocol):
 class Writer(Protocol):
     """Where journal records become durable, in order; with an end."""
 
-    def append(self, payload: bytes, /) -> int:
-        """Queue a payload and return its number. Raises `JournalError` once the log has failed or is closed."""
+    def append(self, record: object, /) -> int:
+        """Queue a record, which never changes any more, and return its number. Raises `JournalError` once the log has
+        failed or is closed."""
         ...
 
     @property
     def appended_count(self) -> int:
-        """The number of the last payload taken."""
+        """The number of the last record taken."""
         ...
 
     @property
     def durable_count(self) -> int:
-        """The number of the last payload that is durable."""
+        """The number of the last record that is durable."""
         ...
 
     @property
@@ -76,7 +78,7 @@ class Writer(Protocol):
         ...
 
     async def wait_durable(self, number: int, /) -> None:
-        """Return once payload `number` is durable. Raises `JournalError` when it can't become so."""
+        """Return once record `number` is durable. Raises `JournalError` when it can't become so."""
         ...
 
     def close(self) -> None:
@@ -107,7 +109,7 @@ class DiskWriter:
         self._syncs = durability is Durability.POWER_LOSS
         self._observe_sync_ns = observe_sync_ns
         self._appended = self._durable = sink.last_number
-        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._queue: SimpleQueue[object | None] = SimpleQueue()
         self._put = self._queue.put
         self._failure: JournalError | None = None
         self._is_closed = self._is_finished = False
@@ -120,14 +122,14 @@ class DiskWriter:
     def __repr__(self) -> str:
         return f"DiskWriter(appended={self._appended}, durable={self._durable}, failure={self._failure!s})"
 
-    def append(self, payload: bytes, /) -> int:
+    def append(self, record: object, /) -> int:
         """See `Writer`."""
         if self._failure is not None:
             raise JournalError(*self._failure.args)
         if self._is_closed:
             raise JournalError("journal: closed; append before close()")
         self._appended += 1
-        self._put(payload)
+        self._put(record)
         return self._appended
 
     @property
@@ -189,15 +191,17 @@ class DiskWriter:
             self._sink.close(self._durable)
             self._is_finished = True
         except OSError as e:
-            self._fail(f"{type(e).__name__}: {e}")
+            self._fail(failed(self._durable + 1, f"{type(e).__name__}: {e}"))
+        except JournalError as e:
+            self._fail(e)
         finally:
             if not self._is_finished and self._failure is None:
-                self._fail("the writer thread ended on an unexpected error")
+                self._fail(failed(self._durable + 1, "the writer thread ended on an unexpected error"))
 
     def _commit(self) -> bool:
         """Write and sync one batch; False once `close` was asked for."""
         queue = self._queue
-        batch: list[bytes] = []
+        batch: list[object] = []
         item = queue.get()
         while item is not None:
             batch.append(item)
@@ -224,8 +228,8 @@ class DiskWriter:
         if self._waiting and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake)
 
-    def _fail(self, reason: str) -> None:
-        self._failure = failed(self._durable + 1, reason)
+    def _fail(self, error: JournalError) -> None:
+        self._failure = error
         self._notify()
 
 

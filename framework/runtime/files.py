@@ -158,6 +158,15 @@ class RealFiles:
             os.close(descriptor)
 
 
+def aside_name(files: FileSystem, path: Path, suffix: str) -> Path:
+    """A name beside `path` that nothing has yet: with `suffix` at its end, and a number where that is taken."""
+    name, count = path.name + suffix, 1
+    while files.exists(path.with_name(name)):
+        count += 1
+        name = f"{path.name}{suffix}-{count}"
+    return path.with_name(name)
+
+
 def write_atomically(files: FileSystem, path: Path, data: bytes, *, points: tuple[str, str] = ("", "")) -> None:
     """Put `data` in the place of `path`, durably: a crash leaves either the old file or the new one, whole.
 

@@ -31,7 +31,7 @@ class InlineWriter:
         self._failure: JournalError | None = None
         self._is_closed = False
 
-    def append(self, payload: bytes, /) -> int:
+    def append(self, record: object, /) -> int:
         """See `Writer`."""
         if self._failure is not None:
             raise JournalError(*self._failure.args)
@@ -39,12 +39,15 @@ class InlineWriter:
             raise JournalError("journal: closed; append before close()")
         try:
             reach("before-durable")
-            self._sink.write((payload,), self._durable)
+            self._sink.write((record,), self._durable)
             reach("after-write-before-sync")
             if self._syncs:
                 self._sink.sync()
         except OSError as e:
             raise self._fail(e) from e
+        except JournalError as e:
+            self._failure = e
+            raise
         self._durable += 1
         reach("after-sync-before-acknowledge")
         return self._durable

@@ -172,6 +172,9 @@ class Metrics:
             "Profit and loss in the quote currency; kind is realised, unrealised or fees.",
         )
         self.open_orders = gauge("tidegate_open_orders", ("venue", "strategy"), "Orders that have not ended.")
+        self.ledger_up = gauge(
+            "tidegate_ledger_up", (), "1 while the ledger shows what happens, 0 while it can't be written."
+        )
         self.build_info = gauge("tidegate_build_info", ("version", "python"), "Always 1; the labels say what runs.")
 
     def _define_histograms(self) -> None:

@@ -15,7 +15,7 @@ from typing import NewType
 from zlib import crc32
 
 from framework.domain.errors import Fatal
-from framework.runtime.files import FileSystem, write_atomically
+from framework.runtime.files import FileSystem, RealFiles, write_atomically
 
 Epoch = NewType("Epoch", int)
 """1 for the first daemon on a state directory, one more for each later one."""
@@ -40,12 +40,12 @@ class StateLock:
             self._descriptor = -1
 
 
-def lock_state(directory: Path) -> StateLock:
-    """Take the state directory, creating it for the owner alone.
+def lock_state(directory: Path, files: FileSystem | None = None) -> StateLock:
+    """Take the state directory, creating it for the owner alone, durably (`files` for tests).
 
     Raises `StateInUse` when a live process holds it, `Fatal` when it can't be created or written to.
     """
-    return _lock(directory, _LOCK, f"state_dir: {directory}")
+    return _lock(directory, _LOCK, f"state_dir: {directory}", files or RealFiles())
 
 
 def lock_account(account: str, directory: Path | None = None) -> StateLock:
@@ -56,7 +56,7 @@ def lock_account(account: str, directory: Path | None = None) -> StateLock:
     """
     folder = directory or Path(tempfile.gettempdir()) / f"tidegate-accounts-{os.getuid()}"
     name = hashlib.sha256(account.encode()).hexdigest()[:32]
-    return _lock(folder, f"{name}.lock", f"account {account}")
+    return _lock(folder, f"{name}.lock", f"account {account}", RealFiles())
 
 
 def take_epoch(files: FileSystem, directory: Path, *, at_least: int = 0) -> Epoch:
@@ -90,9 +90,9 @@ def _encode(epoch: Epoch) -> bytes:
     return b"%s %08x\n" % (digits, crc32(digits))
 
 
-def _lock(directory: Path, name: str, what: str) -> StateLock:
+def _lock(directory: Path, name: str, what: str, files: FileSystem) -> StateLock:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_durably(files, directory)
         descriptor = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
         raise Fatal(f"{what} can't be used: {directory} ({e.strerror}); give a folder that this user may write") from e
@@ -104,6 +104,20 @@ def _lock(directory: Path, name: str, what: str) -> StateLock:
         raise StateInUse(
             f"{what} is in use by process {holder}; stop it, or give this daemon a state and an account of its own"
         ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    except OSError as e:
+        os.close(descriptor)
+        raise Fatal(f"{what} can't be used: {directory / name} ({e.strerror}); free or repair the disk") from e
     return StateLock(descriptor)
+
+
+def _make_durably(files: FileSystem, directory: Path) -> None:
+    """Make a directory and its missing parents with durable names: what is recorded in a folder whose own name a power
+    failure forgets is lost with it."""
+    if files.exists(directory):
+        return
+    _make_durably(files, directory.parent)
+    files.make_directory(directory)
+    files.sync_directory(directory.parent)

@@ -87,19 +87,9 @@ class Supervisor:
         """Why it stops; empty while it runs."""
         return self._reason
 
-    @property
-    def last_beat_ns(self) -> int:
-        """Monotonic time of the loop's last heartbeat."""
-        return self._last_beat_ns
-
     def beat_age_ns(self) -> int:
         """How long ago the loop's last heartbeat was."""
         return self._clock.monotonic_ns() - self._last_beat_ns
-
-    @property
-    def task_names(self) -> tuple[str, ...]:
-        """The tasks that run now."""
-        return tuple(task.get_name() for task in self._tasks)
 
     def install_signals(self) -> None:
         """The first SIGTERM or SIGINT stops gracefully, the second exits at once. Needs a running loop."""
@@ -112,7 +102,7 @@ class Supervisor:
         beat = asyncio.get_running_loop().create_task(self._beat(), name="heartbeat")
         try:
             await self._wait_for_stop(duration_s)
-            _log.info("stopping", reason=self._reason)
+            (_log.error if self._exit_code else _log.info)("stopping", reason=self._reason)
             for hook in self._hooks:
                 await self._call(hook)
         finally:

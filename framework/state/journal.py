@@ -7,7 +7,7 @@ Call order: `Journal.open` (reads, cuts a torn tail, refuses damage), fold `Reco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -18,18 +18,17 @@ from framework.domain.errors import JournalError
 from framework.runtime.background import Worker
 from framework.runtime.disk_writer import Sink, Writer
 from framework.runtime.files import FileSystem
-from framework.state.records import Entry, Record, SnapshotTaken, encode_record
+from framework.state.records import Entry, Record, SnapshotTaken
 from framework.state.segment_sink import SegmentSink, segment_name, segment_numbers
-from framework.state.segments import PAYLOAD_MAX
 from framework.state.snapshots import (
     Snapshot,
-    read_snapshot,
+    newest_snapshot,
     snapshot_drafts,
     snapshot_name,
     snapshot_numbers,
     write_snapshot,
 )
-from framework.state.survey import Cut, Survey, read_entries, survey
+from framework.state.survey import Cut, Survey, hole_in, read_entries, survey
 
 
 class JournalSettings(msgspec.Struct, frozen=True, gc=False):
@@ -124,11 +123,12 @@ class Journal:
         return cls(files, directory, start_writer(sink), worker, settings), recovered
 
     def append(self, record: Record) -> int:
-        """Queue a record and return its number. Raises `JournalError` once the journal has failed."""
-        payload = encode_record(record)
-        if len(payload) > PAYLOAD_MAX:
-            raise JournalError(f"journal: a record of {len(payload)} bytes is longer than {PAYLOAD_MAX}; keep it apart")
-        return self._writer.append(payload)
+        """Queue a record and return its number. Raises `JournalError` once the journal has failed.
+
+        A writer with a thread encodes it there, later: nothing in a record may ever change. One that can't be encoded
+        makes the journal fail.
+        """
+        return self._writer.append(record)
 
     @property
     def appended_count(self) -> int:
@@ -197,39 +197,27 @@ def prune(files: FileSystem, directory: Path, *, snapshots_kept: int, keep_from:
 def _newest_snapshot(files: FileSystem, directory: Path, found: Survey) -> tuple[Snapshot | None, tuple[str, ...]]:
     """The newest whole snapshot that the kept segments continue. Raises `JournalError` when there is a hole."""
     notes: list[str] = []
-    damaged: list[str] = []
     if found.cut is not None:
         notes.append(
             f"journal: {found.cut.file} was torn at offset {found.cut.offset}: {found.cut.bytes_cut} bytes of record "
             f"{found.cut.first_number} and later, never acknowledged, were cut off"
         )
-    last = found.last.first_number
-    for number in reversed(snapshot_numbers(files, directory)):
-        if number > last:
-            raise JournalError(
-                f"journal: {directory / snapshot_name(number)} is of record {number}, but the journal ends with "
-                f"record {last}: a segment was lost. Restore the state directory from a backup, or keep a copy and "
-                "move that snapshot away: what came after is then missing here and comes back from the venue"
-            )
-        snapshot = read_snapshot(files, directory, number)
-        if snapshot is not None:
-            return _continued(snapshot, directory, found, damaged), tuple(notes)
-        damaged.append(snapshot_name(number))
-        notes.append(f"journal: {snapshot_name(number)} is damaged; the one before it and the records after are used")
-    return _continued(None, directory, found, damaged), tuple(notes)
-
-
-def _continued(snapshot: Snapshot | None, directory: Path, found: Survey, damaged: Sequence[str]) -> Snapshot | None:
-    first = found.segments[0] if found.segments else found.last.first_number + 1
-    covered = snapshot.number if snapshot else 0
-    if first > covered + 1:
+    snapshot, damaged = newest_snapshot(files, directory)
+    newest = max(snapshot_numbers(files, directory), default=0)
+    hole = hole_in(found, newest=newest, whole=snapshot.number if snapshot else 0)
+    if hole and newest > found.last.first_number:
         raise JournalError(
-            f"journal: records {covered + 1} to {first - 1} are missing from {directory} and no whole snapshot covers "
-            f"them ({', '.join(damaged) or 'none'} damaged). Restore a snapshot or segment from a backup; or keep a "
-            "copy and start with an empty state directory: open orders and positions come back from the venue as "
-            "orphans to be adopted"
+            f"journal: {directory}: {hole}. Restore that folder from a backup; or keep a copy and move that snapshot "
+            "away: what came after is then missing here and comes back from the venue"
         )
-    return snapshot
+    if hole:
+        raise JournalError(
+            f"journal: {directory}: {hole} ({', '.join(damaged) or 'none'} damaged). Restore a snapshot or segment "
+            "from a backup; or keep a copy and start with an empty state directory: open orders and positions come "
+            "back from the venue as orphans to be adopted"
+        )
+    notes += [f"journal: {name} is damaged; the one before it and the records after are used" for name in damaged]
+    return snapshot, tuple(notes)
 
 
 def _settle(files: FileSystem, directory: Path, found: Survey) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from framework.domain.numbers import format_scaled, parse_scaled
-from framework.state.ledger_schema import LedgerError, connect_for_reading
+from framework.state.ledger_schema import connect_for_reading, failed
 
 
 class OrderLine(msgspec.Struct, frozen=True, gc=False):
@@ -93,14 +93,6 @@ class OrphanLine(msgspec.Struct, frozen=True, gc=False):
     record: int
 
 
-class StrategyLine(msgspec.Struct, frozen=True, gc=False):
-    """What a strategy saved last, and why it is quarantined (empty = it is not)."""
-
-    strategy: str
-    state: bytes
-    quarantined: str
-
-
 T = TypeVar("T")
 _FINAL = "('filled', 'cancelled', 'expired', 'rejected')"
 
@@ -123,23 +115,36 @@ class LedgerReader:
         return int(rows[0]["value"]) if rows else 0
 
     @property
+    def witnessed_number(self) -> int:
+        """The last record that was seen durable in the journal; one that ends before it has lost something."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'durable'", ())
+        return int(rows[0]["value"]) if rows else 0
+
+    @property
     def gap(self) -> str:
         """Journal records that the ledger never saw, as `first to last` (empty = none): rebuild it then."""
         rows = self._rows("SELECT value FROM meta WHERE key = 'gap'", ())
         return str(rows[0]["value"]) if rows else ""
+
+    @property
+    def begins_after(self) -> int:
+        """The journal's record before which orders and fills may be in no row: the journal had not kept them when the
+        ledger was made. Positions are whole. 0: nothing is left out."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'begins'", ())
+        return int(rows[0]["value"]) if rows else 0
 
     def orders(
         self, *, strategy: str = "", status: str = "", open_only: bool = False, limit: int = 100
     ) -> list[OrderLine]:
         """The newest orders, newest first; `status` is a value of `OrderStatus`."""
         where = f"(? = '' OR strategy = ?) AND (? = '' OR status = ?) AND (NOT ? OR status NOT IN {_FINAL})"
-        query = f"SELECT * FROM orders WHERE {where} ORDER BY record DESC LIMIT ?"  # noqa: S608
+        query = f"SELECT * FROM orders WHERE {where} ORDER BY record DESC, created_ns DESC LIMIT ?"  # noqa: S608
         return _lines(OrderLine, self._rows(query, (strategy, strategy, status, status, open_only, limit)))
 
     def fills(self, *, strategy: str = "", instrument: str = "", limit: int = 100) -> list[FillLine]:
         """The newest fills, newest first, voided ones included."""
         where = "(? = '' OR strategy = ?) AND (? = '' OR instrument = ?)"
-        query = f"SELECT * FROM fills WHERE {where} ORDER BY record DESC LIMIT ?"  # noqa: S608
+        query = f"SELECT * FROM fills WHERE {where} ORDER BY record DESC, ts_venue DESC LIMIT ?"  # noqa: S608
         return _lines(FillLine, self._rows(query, (strategy, strategy, instrument, instrument, limit)))
 
     def positions(self, *, strategy: str = "") -> list[PositionLine]:
@@ -170,15 +175,11 @@ class LedgerReader:
         query = f"SELECT {columns}, record FROM orphans WHERE {where} ORDER BY record DESC LIMIT ?"  # noqa: S608
         return _lines(OrphanLine, self._rows(query, (ignored, limit)))
 
-    def strategies(self) -> list[StrategyLine]:
-        """Every strategy that saved something or is quarantined."""
-        return _lines(StrategyLine, self._rows("SELECT strategy, state, quarantined FROM strategies", ()))
-
     def _rows(self, query: str, arguments: tuple[object, ...]) -> list[sqlite3.Row]:
         try:
             return self._connection.execute(query, arguments).fetchall()
         except sqlite3.Error as e:
-            raise LedgerError(f"ledger: {self._path}: {e}; run `tidegate journal rebuild-ledger`") from e
+            raise failed(self._path, e) from e
 
 
 def _lines(kind: type[T], rows: Iterable[sqlite3.Row]) -> list[T]:

@@ -12,16 +12,19 @@ from framework.domain.events import (
     InstrumentDefined,
     InstrumentSettled,
     OrderSnapshot,
+    Scope,
     StrategyQuarantined,
     StrategySaved,
+    TradingState,
+    TradingStateChanged,
 )
-from framework.domain.instruments import InstrumentId
 from framework.domain.intents import NewOrder
 from framework.domain.numbers import format_scaled, parse_scaled
 from framework.domain.operator_events import OrphanIgnored
-from framework.domain.orders import Order, OrderStatus, Side
+from framework.domain.orders import Side
 from framework.domain.tickets import Approved, Refused
 from framework.state import ledger_orphans
+from framework.state.ledger_orders import OrderRow, recorded_row
 from framework.state.ledger_schema import UNPLACED
 from framework.state.records import Entry
 
@@ -45,6 +48,7 @@ ON CONFLICT (strategy) DO UPDATE SET record = excluded.record,
     state = CASE WHEN excluded.quarantined = '' THEN excluded.state ELSE strategies.state END,
     quarantined = CASE WHEN excluded.quarantined = '' THEN strategies.quarantined ELSE excluded.quarantined END
 """
+_PARDON = "UPDATE strategies SET quarantined = '', record = ? WHERE strategy = ?"
 
 
 class Scale(NamedTuple):
@@ -60,45 +64,6 @@ class Scale(NamedTuple):
 
 
 UNKNOWN_SCALE = Scale(None, None)
-
-
-class OrderRow(NamedTuple):
-    """What an order was when it was handed over: orders go on changing while they wait to be written."""
-
-    client_order_id: str
-    venue: str
-    venue_order_id: str
-    strategy: str
-    instrument: InstrumentId
-    side: str
-    price: int
-    size: int
-    filled: int
-    time_in_force: str
-    status: str
-    reason: str
-    created_ns: int
-    updated_ns: int
-
-
-def order_row(order: Order) -> OrderRow:
-    """The row of an order as it is now."""
-    return OrderRow(
-        order.client_order_id,
-        order.venue,
-        order.venue_order_id,
-        order.strategy,
-        order.instrument,
-        order.side.value,
-        order.price,
-        order.size,
-        order.filled,
-        order.time_in_force.value,
-        order.status.value,
-        order.reason,
-        order.created_ns,
-        order.updated_ns,
-    )
 
 
 class LedgerRows:
@@ -118,7 +83,7 @@ class LedgerRows:
             case Refused() as refused:
                 self._refuse(refused, number)
             case Approved(intent=NewOrder() as intent) as approved:
-                self.put_order(_recorded(approved, intent), number)
+                self.put_order(recorded_row(approved, intent), number)
             case InstrumentDefined() as defined:
                 self._define(defined)
             case InstrumentSettled() as settled:
@@ -133,6 +98,8 @@ class LedgerRows:
                 self._db.execute(_STRATEGY, (strategy, state, "", number))
             case StrategyQuarantined(strategy, reason):
                 self._db.execute(_STRATEGY, (strategy, b"", reason or "quarantined", number))
+            case TradingStateChanged(scope=Scope.STRATEGY, target=strategy, state=TradingState.ACTIVE):
+                self._db.execute(_PARDON, (number, strategy))
             case _:
                 pass
 
@@ -162,12 +129,15 @@ class LedgerRows:
         self.recount(list(self._scales))
 
     def recount(self, instruments: Iterable[str]) -> None:
-        """Make positions again from fills: the signed sum of those that were not voided, nothing once settled."""
+        """Make positions again: what was carried and the signed sum of the fills that were not voided, nothing once
+        settled."""
         for instrument in instruments:
             self._db.execute("DELETE FROM positions WHERE instrument = ?", (instrument,))
             rows = self._db.execute(
                 "SELECT strategy, side, size, fee FROM fills WHERE instrument = ? AND is_voided = 0", (instrument,)
             ).fetchall()
+            carried = "SELECT strategy, 'buy', size, fees FROM carried WHERE instrument = ?"
+            rows += self._db.execute(carried, (instrument,)).fetchall()
             for strategy, side, size, fee in rows:
                 self._move(instrument, strategy, Side(side).sign, size, fee)
 
@@ -281,22 +251,3 @@ class LedgerRows:
 def text(scaled: int, decimals: int | None) -> str:
     """An amount as the ledger shows it."""
     return f"{UNPLACED}{scaled}" if decimals is None else format_scaled(scaled, decimals)
-
-
-def _recorded(approved: Approved, intent: NewOrder) -> OrderRow:
-    return OrderRow(
-        approved.client_order_id,
-        approved.venue,
-        "",
-        intent.strategy,
-        intent.instrument,
-        intent.side.value,
-        intent.price,
-        intent.size,
-        0,
-        intent.time_in_force.value,
-        OrderStatus.RECORDED.value,
-        "",
-        approved.ts_ns,
-        approved.ts_ns,
-    )

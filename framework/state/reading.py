@@ -7,9 +7,9 @@ from pathlib import Path
 from framework.domain.errors import JournalError
 from framework.runtime.files import FileSystem
 from framework.state.accounts import Accounts
-from framework.state.ledger_rebuild import orders_changed
-from framework.state.snapshots import Snapshot, read_snapshot, snapshot_numbers
-from framework.state.survey import read_entries, survey
+from framework.state.record_fold import fold_record
+from framework.state.snapshots import newest_snapshot, snapshot_numbers
+from framework.state.survey import hole_in, read_entries, survey
 
 
 def fold(files: FileSystem, directory: Path, *, last: int | None = None) -> Accounts:
@@ -17,27 +17,26 @@ def fold(files: FileSystem, directory: Path, *, last: int | None = None) -> Acco
 
     Raises `JournalError` for a record that can't be read.
     """
-    snapshot = _newest_snapshot(files, directory, last)
+    snapshot, _ = newest_snapshot(files, directory, last=last)
     accounts = Accounts.from_snapshot(snapshot.state) if snapshot else Accounts()
     for entry in read_entries(files, directory, first=snapshot.number + 1 if snapshot else 1, last=last):
-        orders_changed(accounts, entry.record.body, entry.record.now_ns)
+        fold_record(accounts, entry.record.body, entry.record.now_ns)
     return accounts
 
 
 def read_accounts(files: FileSystem, directory: Path) -> Accounts:
     """The state after the journal's last whole record; no lock is taken and nothing is cut.
 
-    Raises `JournalError` when there is no journal, or a damaged one.
+    Raises `JournalError` when there is no journal, or one that is damaged or has lost its beginning or its end.
     """
     if not files.exists(directory):
         raise JournalError(f"journal: there is no {directory}; name the daemon's state directory: --state-dir DIR")
     found = survey(files, directory)
     if found.damages:
         raise found.damages[0].error(directory)
+    newest = max(snapshot_numbers(files, directory), default=0)
+    snapshot, _ = newest_snapshot(files, directory)
+    hole = hole_in(found, newest=newest, whole=snapshot.number if snapshot else 0)
+    if hole:
+        raise JournalError(f"journal: {directory}: {hole}; run `tidegate journal verify`, which says what can be done")
     return fold(files, directory)
-
-
-def _newest_snapshot(files: FileSystem, directory: Path, last: int | None) -> Snapshot | None:
-    numbers = [number for number in snapshot_numbers(files, directory) if last is None or number <= last]
-    found = (read_snapshot(files, directory, number) for number in reversed(numbers))
-    return next((snapshot for snapshot in found if snapshot is not None), None)

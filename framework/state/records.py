@@ -69,6 +69,6 @@ def decode_record(number: int, payload: bytes) -> Entry:
         return Entry(number, _decode(payload))
     except msgspec.DecodeError as e:
         raise JournalError(
-            f"journal: record {number} can't be decoded ({e}); it was written by another version of the program: "
-            "start that one, or read it with `tidegate journal dump`"
+            f"journal: record {number} can't be decoded ({e}); it was written by another version of the program: start "
+            "that one. The last EpochTaken that `tidegate journal dump` prints before this record names it"
         ) from e

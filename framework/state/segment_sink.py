@@ -1,4 +1,4 @@
-"""Where journal payloads become files: framing, rotation, and the order of syncs that recovery relies on.
+"""Where journal records become files: encoding, framing, rotation, and the order of syncs that recovery relies on.
 
 A segment is synced before the next one is created, and a new segment's header and name are durable before a record
 goes into it. So every segment but the last is whole, and a last one that is shorter than its header never held one.
@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
+from framework.domain.errors import JournalError
 from framework.runtime.failpoints import reach
 from framework.runtime.files import FileHandle, FileSystem
-from framework.state.segments import HEADER_SIZE, Header, encode_frame, encode_header
+from framework.state.records import encode_record
+from framework.state.segments import HEADER_SIZE, PAYLOAD_MAX, Header, encode_frame, encode_header
 
 _PREFIX, _SUFFIX = "journal-", ".seg"
 
@@ -58,8 +62,10 @@ class SegmentSink:
         """See `Sink`."""
         return self._number
 
-    def write(self, payloads: Sequence[bytes], committed: int, /) -> None:
+    def write(self, records: Sequence[object], committed: int, /) -> None:
         """See `Sink`. One write per call, so that a group is torn at most once."""
+        # All of them first: a record that can't be encoded leaves file, number and chain as they are.
+        payloads = [self._encode(record, position) for position, record in enumerate(records, 1)]
         frames = []
         if self._handle is None or self._size >= self._bytes_max:
             self._rotate()
@@ -83,6 +89,20 @@ class SegmentSink:
         self._handle.sync()
         self._handle.close()
         self._handle = None
+
+    def _encode(self, record: object, position: int) -> bytes:
+        try:
+            payload = encode_record(record)
+        except (TypeError, ValueError, OverflowError, msgspec.EncodeError) as e:
+            reason = f"can't be encoded ({type(e).__name__}: {e})"
+        else:
+            if len(payload) <= PAYLOAD_MAX:
+                return payload
+            reason = f"of {len(payload)} bytes is longer than {PAYLOAD_MAX}"
+        raise JournalError(
+            f"journal: record {self._number + position} {reason}; nothing leaves any more. Find what sends such an "
+            "event, a strategy that saves its state or a venue, then start again"
+        )
 
     def _write(self, data: bytes) -> None:
         if self._handle is None:

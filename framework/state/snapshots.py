@@ -80,6 +80,22 @@ def read_snapshot(files: FileSystem, directory: Path, number: int) -> Snapshot |
     return snapshot
 
 
+def newest_snapshot(
+    files: FileSystem, directory: Path, *, last: int | None = None
+) -> tuple[Snapshot | None, tuple[str, ...]]:
+    """The newest whole snapshot of a record up to `last` (None: of any), and the names of the damaged ones that are
+    newer. Raises `JournalError` for another format version."""
+    damaged: list[str] = []
+    for number in reversed(snapshot_numbers(files, directory)):
+        if last is not None and number > last:
+            continue
+        snapshot = read_snapshot(files, directory, number)
+        if snapshot is not None:
+            return snapshot, tuple(damaged)
+        damaged.append(snapshot_name(number))
+    return None, tuple(damaged)
+
+
 def _digest(snapshot: Snapshot) -> bytes:
     counts = _COUNTS.pack(snapshot.number, len(snapshot.state))
     return blake2b(counts + snapshot.state, digest_size=32).digest()

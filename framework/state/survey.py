@@ -94,6 +94,20 @@ def survey(files: FileSystem, directory: Path) -> Survey:
     return Survey(tuple(kept), Header(number, chain or FIRST_CHAIN), cut, tuple(damages))
 
 
+def hole_in(found: Survey, *, newest: int, whole: int) -> str:
+    """Which records are missing before the first one or after the last, so that no state can be made of the rest;
+    empty: none, or there is damage, which says more. `newest` is the record of the newest snapshot, `whole` that of the
+    newest one that is whole; 0: there is none."""
+    first, last = found.segments[0] if found.segments else found.last.first_number + 1, found.last.first_number
+    if found.damages:
+        return ""
+    if newest > last:
+        return f"there is a snapshot of record {newest}, but the segments end with {last}: a segment was lost"
+    if first > whole + 1:
+        return f"records {whole + 1} to {first - 1} are missing and no whole snapshot covers them"
+    return ""
+
+
 def read_entries(files: FileSystem, directory: Path, *, first: int = 1, last: int | None = None) -> Iterator[Entry]:
     """The records from `first` to `last` (None: up to where the files end or are torn), in order, one file at a time.
 
@@ -143,7 +157,9 @@ def _look(data: bytes, first: int, before: Header | None, *, is_last: bool) -> _
         return _Found(first - 1, None, damage=Damage(file, 0, first, "the segment's header is damaged"))
     misfit = _misplaced(header, first, before)
     if misfit:
-        return _Found(header.first_number - 1, None, damage=Damage(file, 0, header.first_number, misfit))
+        known = header.first_number - 1 if before is None else before.first_number
+        missing = min(known + 1, header.first_number)
+        return _Found(header.first_number - 1, None, damage=Damage(file, 0, missing, misfit))
     found = scan(data, header)
     if not found.fault:
         return _Found(found.number, found.chain)

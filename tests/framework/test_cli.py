@@ -27,6 +27,7 @@ from framework.config import (
 from framework.config_layers import load
 from framework.domain.errors import ConfigurationError, Fatal
 from framework.resolution import Resolved
+from framework.runtime.past_state import set_aside
 from framework.runtime.secrets import MASK
 from strategies.market_maker import MarketMakerSettings
 
@@ -163,6 +164,16 @@ def test_run_when_the_configuration_is_right_then_starts_the_daemon_with_its_opt
     assert keywords == {"duration_s": 1.5, "live": True, "show_status": False}
     assert resolved.config.http.port == 0
     assert resolved.config.state_dir == Path("/tmp/s")
+
+
+def test_run_when_the_state_is_a_sandbox_s_and_the_venue_is_not_then_refuses_to_start(
+    config: Path, started: list[tuple[Resolved, dict[str, Any]]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    set_aside(tmp_path / "state")
+    (tmp_path / "state" / "journal" / "journal-00000000000000000001.seg").touch()
+    assert main(["run", "-c", str(config), "--state-dir", str(tmp_path / "state")]) == 2
+    assert "holds the records of an embedded sandbox" in capsys.readouterr().err
+    assert started == []
 
 
 def test_run_when_a_plugin_does_not_load_then_refuses_to_start_and_names_it(

@@ -16,9 +16,13 @@ from framework.domain.operator_events import OrphanIgnored
 from framework.domain.refusals import RefusalCode
 from framework.domain.tickets import Refused
 from framework.runtime.background import InlineWorker
+from framework.runtime.clock import SystemClock
+from framework.runtime.files import RealFiles
+from framework.runtime.inline_writer import InlineWriter
 from framework.state.accounts import Accounts
+from framework.state.journal import Journal
 from framework.state.ledger import Ledger
-from framework.state.ledger_rebuild import orders_changed
+from framework.state.record_fold import fold_record
 from framework.state.records import Body, Entry, Record
 from tests.support.state_records import MARKET, VENUE, fill, listed, new
 
@@ -50,7 +54,7 @@ def state(tmp_path: Path) -> str:
     ledger, accounts = Ledger.open(tmp_path / LEDGER_NAME, InlineWorker()), Accounts()
     for number, body in enumerate(SESSION, 1):
         ledger.apply(Entry(number, Record(number, HOUR_NS, number, body)))
-        ledger.put_orders(orders_changed(accounts, body, HOUR_NS))
+        ledger.put_orders(fold_record(accounts, body, HOUR_NS))
     ledger.close()
     return str(tmp_path)
 
@@ -133,6 +137,30 @@ def test_listing_when_the_ledger_missed_records_then_it_warns(
     ledger.close()
     assert main(["orders", "--state-dir", str(tmp_path)]) == 0
     assert "has not seen records 1 to 4" in capsys.readouterr().err
+
+
+def write_journal(state: str, *, now_ns: int) -> None:
+    """The session's journal with one record more than the ledger knows."""
+    journal, _ = Journal.open(RealFiles(), Path(state) / "journal", start_writer=InlineWriter, worker=InlineWorker())
+    for number, body in enumerate((*SESSION, fill(name="c2")), 1):
+        journal.append(Record(number, now_ns, number, body))
+    journal.close()
+
+
+def test_listing_when_the_ledger_stands_still_then_it_says_what_is_not_shown(
+    state: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_journal(state, now_ns=HOUR_NS)
+    assert main(["positions", "--state-dir", state]) == 0
+    assert f"behind the journal: record {len(SESSION) + 1} of 1970-01-01T01:00:00.000Z" in capsys.readouterr().err
+
+
+def test_listing_when_the_ledger_is_written_just_now_then_it_says_nothing(
+    state: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_journal(state, now_ns=SystemClock().now_ns())
+    assert main(["positions", "--state-dir", state]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_listing_when_no_directory_is_named_then_the_configuration_says_where(

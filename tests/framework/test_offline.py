@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from framework.cli import main
+from framework.runtime.account_binding import bind_account
 from framework.runtime.background import InlineWorker
 from framework.runtime.files import RealFiles
 from framework.runtime.inline_writer import InlineWriter
@@ -84,3 +85,13 @@ def test_dry_run_when_there_is_no_journal_then_it_says_so_and_makes_none(
     assert dry_run(tmp_path / "nowhere") == 1
     assert "nowhere/journal" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_dry_run_when_the_journal_is_of_another_account_then_they_are_not_compared(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bind_account(RealFiles(), state / "journal", "kalshi", "venue.invalid k")
+    before = content(state)
+    assert dry_run(state, *away(tmp_path, "http://127.0.0.1:1")) == 2
+    assert 'are of the account "venue.invalid k"' in capsys.readouterr().err
+    assert content(state) == before

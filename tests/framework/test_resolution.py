@@ -130,6 +130,20 @@ def test_venue_when_it_ships_no_sandbox_then_can_not_be_embedded(folder: Path) -
     assert "venues.here.embedded_sandbox: bare.plugin ships no sandbox" in problems(folder, text)[0]
 
 
+def test_venues_when_one_is_embedded_and_one_is_an_account_then_they_are_refused(folder: Path) -> None:
+    text = CONFIG + '[venues.there]\nuse = "venue.plugin"\n[venues.there.settings]\nurl = "u"\nmarkets = ["A"]\n'
+    (found,) = problems(folder, text)
+    assert found.startswith("venues.here.embedded_sandbox: an embedded sandbox begins anew at each start, the account ")
+    assert "of there does not" in found
+    assert "a state_dir each" in found
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_venues_when_all_are_embedded_or_none_then_it_is_known_which(folder: Path, embedded: bool) -> None:
+    text = CONFIG.replace("= true", f"= {str(embedded).lower()}").replace("markets =", 'url = "u"\nmarkets =')
+    assert resolved(folder, text).is_embedded is embedded
+
+
 def test_resolve_when_much_is_wrong_then_tells_all_of_it(folder: Path) -> None:
     text = (
         CONFIG.replace("quoter:Quoter", "quoter:Quotter")

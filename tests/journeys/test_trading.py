@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from tests.journeys.conftest import Configure
-from tests.support.daemon import Sandbox, running, wait_until
+from tests.support.daemon import Sandbox, running, venue_toml, wait_until
 from tests.support.records import journal_is_sound, positions, promised_at
 
 
@@ -72,6 +72,34 @@ def test_daemon_when_a_second_one_wants_the_same_state_then_it_is_refused(tmp_pa
             assert second.wait(10) != 0
             assert "is in use by process" in second.tail
         assert not daemon.not_ready()
+
+
+def test_daemon_when_its_state_is_another_account_s_then_it_is_refused_and_asks_nothing(
+    tmp_path: Path, sandbox: Sandbox, configure: Configure
+) -> None:
+    with running(configure(), tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        daemon.kill()
+    open_names = _open_names(sandbox)
+    other = Sandbox(tmp_path / "other")
+    file = tmp_path / "other.toml"
+    file.write_text(venue_toml(other.ready))
+    arguments = ["-c", "sandbox", "-c", str(file), "--state-dir", str(tmp_path / "state")]
+
+    try:
+        with running(arguments, tmp_path / "log2") as second:
+            code, tail = second.wait(10), second.tail
+        other_orders = other.truth()["orders"]
+    finally:
+        other.stop()
+
+    assert code == 2, tail
+    assert f'names "{other.ready["rest_url"].split("/")[2]}' in tail
+    assert other_orders == []
+    with running(configure(), tmp_path / "log3") as third:
+        third.wait_ready()
+    assert sandbox.open_orders() == []
+    assert open_names <= set(promised_at(tmp_path / "state"))
 
 
 def test_daemon_when_started_again_with_its_own_exchange_then_the_last_one_is_forgotten(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from framework.domain.events import OrderAdopted, OrderReport, ReportKind
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order, Side, TimeInForce
-from framework.flow.recovery import doubts_left
+from framework.flow.restart_doubts import doubts_left
 from framework.state.accounts import Accounts, Record
 from tests.proofs.event_order_checks import Divergence, check_market, check_order, check_step, check_whole, is_report
 from tests.proofs.event_order_network import WINDOW, Leg, Network

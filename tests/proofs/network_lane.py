@@ -30,7 +30,7 @@ from framework.resolution import resolve
 from tests.proofs import network_spy as spy
 from tests.proofs.network_look import Eyes
 from tests.proofs.network_spec import Spec, legs_cut
-from tests.proofs.sigkill_truth import Shown, Truth, added
+from tests.proofs.sigkill_truth import Shown, Truth, added, ask
 from tests.support.daemon import Sandbox, venue_toml
 from tests.support.fault_proxy import FaultProxy
 from tests.support.toxics import draw
@@ -223,7 +223,7 @@ class Lane:
         return {leg: sum(at > since_ns for at in times) for leg, times in attempts.items()}
 
     def _figures(self, code: int) -> dict[str, Any]:
-        truth, shown = Truth(self._sandbox.truth()), Shown(self._state)
+        truth, shown = Truth(ask(self._sandbox)), Shown(self._state)
         rest, stream = self._legs["rest"], self._legs["stream"]
         fills_apart = {fill for fill in {*truth.fills, *shown.fills} if truth.fills.get(fill) != shown.fills.get(fill)}
         return {

@@ -15,7 +15,8 @@ from framework.runtime.single_writer import Epoch, take_epoch
 from framework.state.accounts import Accounts
 from framework.state.audit import dump
 from framework.state.journal import Journal, JournalSettings, Recovered
-from framework.state.records import Checkpoint, EpochTaken, Record, SnapshotTaken, encode_record
+from framework.state.record_fold import fold_record
+from framework.state.records import Checkpoint, EpochTaken, Record, encode_record
 from tests.support.crash_files import CrashFiles, Fate
 
 STATE = Path("/state")
@@ -130,16 +131,12 @@ def restart(
     return Restart(journal, accounts, found)
 
 
-def fold_record(accounts: Accounts, record: Record) -> None:
+def fold(accounts: Accounts, record: Record) -> None:
     """Take in one record of the past. Raises `JournalError` when a checkpoint does not agree."""
     body = record.body
-    if isinstance(body, EpochTaken):
-        accounts.begin_epoch()
-    elif isinstance(body, Checkpoint):
-        if body.digest != accounts.digest():
-            raise JournalError(f"checkpoint: {body.digest} was recorded, the fold gives {accounts.digest()}")
-    elif not isinstance(body, SnapshotTaken):
-        accounts.apply(body, record.now_ns)
+    if isinstance(body, Checkpoint) and body.digest != accounts.digest():
+        raise JournalError(f"checkpoint: {body.digest} was recorded, the fold gives {accounts.digest()}")
+    fold_record(accounts, body, record.now_ns)
 
 
 def check(files: CrashFiles, promises: Promises) -> None:
@@ -160,7 +157,7 @@ def check_going_on(files: CrashFiles, promises: Promises) -> None:
     owed.accept(opened.found)
     epoch = _take_epoch(owed, files, opened.found)
     record = Record(0, 0, 0, EpochTaken(epoch, "tg7f3a91", "", "", 0))
-    fold_record(opened.accounts, record)
+    fold(opened.accounts, record)
     owed.record(encode_record(record), opened.accounts.digest())
     owed.acknowledged = opened.journal.append(record)
     owed.verify(restart(files.after_power_loss(Fate.LOSE_ALL, random.Random(0))).found)
@@ -178,7 +175,7 @@ def _fold(files: CrashFiles, recovered: Recovered) -> tuple[Accounts, Found]:
     accounts = Accounts.from_snapshot(snapshot.state) if snapshot else Accounts()
     epoch = 0
     for entry in recovered.entries():
-        fold_record(accounts, entry.record)
+        fold(accounts, entry.record)
         if isinstance(entry.record.body, EpochTaken):
             epoch = max(epoch, entry.record.body.epoch)
     kept = tuple((entry.number, encode_record(entry.record)) for entry in dump(files, JOURNAL))

@@ -22,7 +22,7 @@ from framework.runtime.inline_writer import InlineWriter
 from framework.state.accounts import Accounts
 from framework.state.journal import Journal, JournalSettings
 from framework.state.records import Body, Checkpoint, EpochTaken, Record, SnapshotTaken, encode_record
-from tests.proofs.power_loss_promises import Promises, fold_record, restart
+from tests.proofs.power_loss_promises import Promises, fold, restart
 from tests.proofs.power_loss_writers import GroupWriter, LateWorker, finish
 from tests.support import state_records as facts
 from tests.support.crash_files import CrashFiles, Fate
@@ -137,7 +137,7 @@ class Story:
         """Hand records to the journal."""
         for body in bodies:
             record = Record(len(self.promises.payloads), 1_000, 2_000, body)
-            fold_record(self._accounts, record)
+            fold(self._accounts, record)
             self.promises.record(encode_record(record), self._accounts.digest())
             self.journal.append(record)
 

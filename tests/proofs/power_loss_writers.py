@@ -19,15 +19,15 @@ class GroupWriter:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._queue: list[bytes] = []
+        self._queue: list[object] = []
         self._durable = sink.last_number
         self._failure: JournalError | None = None
 
-    def append(self, payload: bytes, /) -> int:
+    def append(self, record: object, /) -> int:
         """See `Writer`."""
         if self._failure is not None:
             raise JournalError(*self._failure.args)
-        self._queue.append(payload)
+        self._queue.append(record)
         return self.appended_count
 
     @property

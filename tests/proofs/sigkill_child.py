@@ -118,12 +118,12 @@ class LateWriter:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._count = writer.appended_count
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[object] = deque()
 
-    def append(self, payload: bytes, /) -> int:
+    def append(self, record: object, /) -> int:
         """See `Writer`."""
         self._count += 1
-        self._waiting.append(payload)
+        self._waiting.append(record)
         asyncio.get_running_loop().call_later(LATE_S, self._write_one)
         return self._count
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
 
+from framework.domain.errors import Retryable
 from framework.domain.events import Event, Fill, OrderReport, OrderSnapshot, PositionReport, ReportKind
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.numbers import Price, Size
@@ -36,6 +37,10 @@ class ScriptedGateway:
         self.fills_there: list[Fill] = []
         self.positions_there: list[PositionReport] = []
         self.lookup_errors: deque[Exception] = deque()
+        self.unreadable: set[str] = set()
+        """Client order ids whose look-up is not answered."""
+        self.meanwhile: Callable[[], object] | None = None
+        """Happens once, after the venue has read what it answers and before the answer is there."""
         self._may_answer = asyncio.Event()
         self._may_answer.set()
 
@@ -71,12 +76,18 @@ class ScriptedGateway:
         self.looked_up.append(order.client_order_id)
         if self.lookup_errors:
             raise self.lookup_errors.popleft()
-        return self.orders_there.get(order.client_order_id)
+        if order.client_order_id in self.unreadable:
+            raise Retryable("no answer")
+        found = self.orders_there.get(order.client_order_id)
+        self._let_happen()
+        return found
 
     async def open_orders(self) -> tuple[OrderSnapshot, ...]:
         if self.lookup_errors:
             raise self.lookup_errors.popleft()
-        return tuple(one for one in self.orders_there.values() if one.is_open)
+        listed = tuple(one for one in self.orders_there.values() if one.is_open)
+        self._let_happen()
+        return listed
 
     async def fills(self, since_ns: int, /) -> tuple[Fill, ...]:
         self.fills_asked_since.append(since_ns)
@@ -117,3 +128,8 @@ class ScriptedGateway:
             price=price,
             size=size,
         )
+
+    def _let_happen(self) -> None:
+        event, self.meanwhile = self.meanwhile, None
+        if event is not None:
+            event()

@@ -36,8 +36,8 @@ from framework.domain.orders import OrderStatus, Side
 from framework.domain.ports import BookView, Check, Clock
 from framework.domain.strategy import Strategy
 from framework.domain.tickets import Approved
+from framework.flow.carrier import NOT_SENT_AS
 from framework.flow.desk import StrategyDesk
-from framework.flow.dispatch import NOT_SENT_AS
 from framework.flow.host import StrategyHost
 from framework.flow.kernel import Kernel
 from framework.flow.outbox import Outbox

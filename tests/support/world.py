@@ -31,12 +31,14 @@ from framework.domain.strategy import OrderHandle, Strategy
 from framework.domain.tickets import Refused, Verdict
 from framework.flow.desk import StrategyDesk
 from framework.flow.differences import Difference
-from framework.flow.dispatch import Dispatcher, DispatchParts
+from framework.flow.dispatch import Dispatcher
+from framework.flow.dispatch_parts import DispatchParts
 from framework.flow.host import StrategyHost
 from framework.flow.kernel import Kernel
 from framework.flow.outbox import Outbox
 from framework.flow.parts import Budget, KernelParts
-from framework.flow.reconcile import ReconcileParts, Reconciler
+from framework.flow.reconcile import Reconciler
+from framework.flow.reconcile_parts import ReconcileParts
 from framework.flow.recovery import ClientOrderIds
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import ManualClock
@@ -77,17 +79,17 @@ class HandWriter:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._queued: list[bytes] = []
+        self._queued: list[object] = []
         self.durable_count = sink.last_number
         self.appended_count = sink.last_number
         self.failure: JournalError | None = None
         self.is_automatic = True
         self._changed = asyncio.Event()
 
-    def append(self, payload: bytes, /) -> int:
+    def append(self, record: object, /) -> int:
         if self.failure is not None:
             raise self.failure
-        self._queued.append(payload)
+        self._queued.append(record)
         self.appended_count += 1
         if self.is_automatic:
             self.release()
@@ -357,6 +359,9 @@ class World:
             observe=lambda stage, _: self.stages.append(stage),
             on_fatal=self.failures.append,
             clock=self.clock,
+            trading_state=lambda order: self.accounts.trading.state(
+                strategy=order.strategy, instrument=order.instrument, venue=VENUE
+            ),
         )
 
     def _reconcile_parts(self) -> ReconcileParts:

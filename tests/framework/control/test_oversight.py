@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 
 from framework.control.oversight import HISTORY_NAME, Oversight
 from framework.domain.events import PositionReport
@@ -25,7 +26,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     world.close()
 
 
-def watching(world: World, metrics: Metrics) -> Oversight:
+def watching(world: World, metrics: Metrics, ledger_trouble: Callable[[], str] = str) -> Oversight:
     oversight = Oversight(
         world.kernel,
         metrics,
@@ -33,6 +34,7 @@ def watching(world: World, metrics: Metrics) -> Oversight:
         directory=world.directory,
         strategies=["scribe"],
         wait_durable=world.recorder.wait_durable,
+        ledger_trouble=ledger_trouble,
     )
     oversight.watch(VENUE, world.reconciler)
     return oversight
@@ -79,3 +81,21 @@ async def test_passes_when_made_then_they_are_counted_by_what_they_found(world: 
         (VENUE, "failed"): 1,
     }
     assert len((world.directory / HISTORY_NAME).read_text().splitlines()) == 1
+
+
+async def test_ledger_when_it_can_not_be_written_then_it_is_told_once_per_change_and_is_a_metric(world: World) -> None:
+    metrics, trouble = Metrics(), [""]
+    oversight = watching(world, metrics, lambda: trouble[0])
+    seen = []
+    with structlog.testing.capture_logs() as logged:
+        for reason in ("", "locked", "locked", "disk full", "disk full", "", ""):
+            trouble[0] = reason
+            oversight.look_at_ledger()
+            seen.append(metrics.ledger_up.samples())
+
+    assert [(line["log_level"], line.get("reason", "")) for line in logged] == [
+        ("warning", "locked"),
+        ("warning", "disk full"),
+        ("info", ""),
+    ]
+    assert [value for ((_, value),) in seen] == [1, 0, 0, 0, 0, 1, 1]

@@ -7,8 +7,8 @@ import pytest
 from framework.domain.events import OrderReport, ReportKind
 from framework.domain.orders import OrderStatus
 from framework.domain.strategy import OrderHandle
-from framework.flow.differences import Moment
 from framework.flow.fill_reads import FILLS_OVERLAP_NS
+from framework.flow.moment import Moment
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
 HOUR_NS = 3_600_000 * MS

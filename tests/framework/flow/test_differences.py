@@ -10,7 +10,10 @@ from framework.domain.numbers import Price, Size
 from framework.domain.operator_events import OrphanIgnored
 from framework.domain.orders import Side
 from framework.domain.strategy import OrderHandle
-from framework.flow.differences import Difference, DifferenceKind, Moment, ask, orders_apart
+from framework.flow.comparison import compare
+from framework.flow.differences import Difference, DifferenceKind, orders_apart
+from framework.flow.fill_reads import FILLS_OVERLAP_NS, FillReads
+from framework.flow.moment import Moment
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
 LAG_NS = 100 * MS
@@ -48,7 +51,8 @@ def working(world: World, scribe: Scribe) -> OrderHandle:
 async def found(world: World, *listed: OrderSnapshot) -> list[Difference]:
     """What a dry comparison finds when the venue lists these orders."""
     world.gateway.orders_there = {one.venue_order_id: one for one in listed}
-    return await ask(VENUE, world.gateway, world.accounts, moment(world), grace_ms=10_000)
+    reads = FillReads(VENUE, world.gateway, world.accounts, world.clock)
+    return await compare(VENUE, world.gateway, world.accounts, reads=reads, clock=world.clock, grace_ms=10_000)
 
 
 async def test_order_when_both_say_the_same_then_nothing_differs(world: World, scribe: Scribe) -> None:
@@ -238,7 +242,7 @@ async def test_difference_when_written_down_then_its_age_is_a_wall_time(world: W
     assert (fields["kind"], fields["subject"]) == ("orphan", "v-9")
 
 
-async def test_ask_when_it_finds_differences_then_nothing_was_published(world: World) -> None:
+async def test_comparison_when_it_finds_differences_then_nothing_was_published(world: World) -> None:
     position(world, 3)
     before = len(world.entries())
 
@@ -246,3 +250,41 @@ async def test_ask_when_it_finds_differences_then_nothing_was_published(world: W
 
     assert len(world.entries()) == before
     assert world.accounts.strangers(VENUE) == ()
+
+
+async def test_fills_when_compared_then_only_those_are_asked_for_that_can_be_news(world: World, scribe: Scribe) -> None:
+    handle = world.buy(scribe)
+    world.kernel.publish(world.listing(handle, is_open=False))
+    newest = world.fill(handle, 1)
+    world.kernel.publish(newest)
+
+    await found(world)
+
+    assert world.gateway.fills_asked_since == [newest.ts_venue - FILLS_OVERLAP_NS]
+
+
+async def test_fills_when_they_are_as_old_as_those_that_are_forgotten_then_they_are_not_told(
+    world: World, scribe: Scribe
+) -> None:
+    handle = working(world, scribe)
+    world.accounts.fills._kept_max = 1
+    for n in range(3):
+        world.kernel.publish(trade(world, handle, 1, f"f{n}"))
+        world.clock.advance(LAG_NS + 1)
+    position(world, 3)
+    assert world.accounts.fills.get(VENUE, "f0") is None
+
+    assert await found(world, world.listing(handle)) == []
+
+
+async def test_order_when_it_came_to_be_while_the_list_was_read_then_its_absence_proves_nothing(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe)
+
+    def take_it_late() -> None:
+        world.kernel.publish(world.listing(handle))
+        world.clock.advance(5 * LAG_NS)
+
+    world.gateway.meanwhile = take_it_late
+    assert await found(world) == []

@@ -6,11 +6,20 @@ import msgspec
 import pytest
 
 from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
-from framework.domain.events import OrderReport, ReportKind, RequestOutcome, RequestSettled
+from framework.domain.events import (
+    OrderReport,
+    ReportKind,
+    RequestOutcome,
+    RequestSettled,
+    Scope,
+    TradingState,
+    TradingStateChanged,
+)
 from framework.domain.limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
-from framework.flow.dispatch import ATTEMPTS_MAX, Dispatcher
+from framework.flow.carrier import ATTEMPTS_MAX
+from framework.flow.dispatch import Dispatcher
 from tests.support.world import MS, UNLIMITED, Dispatching, HandWriter, Scribe, World, settle, until
 
 LIMITS = RateLimits(
@@ -103,6 +112,44 @@ async def test_cancel_when_the_order_has_not_left_then_the_order_is_dropped_and_
     assert world.order(handle).reason == "not_sent: cancelled before it left"
     assert world.gateway.signed == []
     assert outcomes(world) == [RequestOutcome.UNSPENT]
+
+
+def halted(scope: Scope = Scope.GLOBAL, target: str = "") -> TradingStateChanged:
+    return TradingStateChanged(scope=scope, target=target, state=TradingState.HALTED, reason="test", ts_recv=1)
+
+
+async def test_requests_when_trading_is_halted_after_their_approval_then_only_cancels_leave(
+    world: World, scribe: Scribe
+) -> None:
+    resting, changed = world.buy(scribe), world.buy(scribe, 43)
+    world.outbox.pop()
+    world.outbox.pop()
+    world.kernel.publish(world.listing(resting))
+    world.kernel.publish(world.listing(changed))
+    world.do(scribe, lambda: changed.amend(Price(42), Size(30)))
+    queued = world.buy(scribe, 44)
+    world.do(scribe, resting.cancel)
+    world.kernel.publish(halted())
+
+    async with Dispatching(world):
+        await until(lambda: world.order(queued).status.is_final and not world.dispatcher.under_way)
+
+    assert world.order(queued).reason == "not_sent: trading was halted before it left"
+    assert (world.order(changed).status, world.order(changed).size) == (OrderStatus.WORKING, 10)
+    assert world.gateway.sent_names == [("CancelOrder", resting.client_order_id)]
+
+
+async def test_order_when_trading_is_halted_while_it_waits_for_the_disk_then_it_does_not_leave(
+    dispatching: World, scribe: Scribe
+) -> None:
+    disk = slow_disk(dispatching)
+    handle = dispatching.buy(scribe)
+    await until(lambda: dispatching.gateway.signed)
+    dispatching.kernel.publish(halted(Scope.STRATEGY, dispatching.order(handle).strategy))
+    await until(lambda: disk.release() or dispatching.order(handle).status.is_final)
+
+    assert dispatching.order(handle).reason == "not_sent: trading was halted before it left"
+    assert dispatching.gateway.sent == []
 
 
 async def test_cancel_when_the_order_waits_for_the_disk_then_the_order_does_not_leave(
@@ -370,8 +417,8 @@ async def test_connections_when_new_orders_fill_theirs_then_cancels_still_leave(
 
     await until(lambda: dispatching.gateway.sent_names[-1] == ("CancelOrder", handle.client_order_id))
     dispatching.gateway.release()
-    await dispatching.dispatcher.drain()
-    assert len(dispatching.gateway.sent) == 12
+    await until(lambda: len(dispatching.gateway.sent) == 12)
+    await until(lambda: dispatching.dispatcher.under_way == 0)
 
 
 def test_dispatcher_when_it_has_no_room_beside_cancels_then_it_says_so(world: World) -> None:
@@ -415,3 +462,63 @@ async def test_request_when_the_venue_answered_not_now_then_its_tokens_are_spent
     )
     assert len(world.gateway.sent) == sent == 1 + is_cancel
     assert left == (88 if is_cancel else 90) // 2
+
+
+async def test_amend_when_its_order_is_to_end_before_it_left_then_it_is_dropped(world: World, scribe: Scribe) -> None:
+    disk = slow_disk(world)
+    async with Dispatching(world):
+        handle = world.buy(scribe)
+        disk.release()
+        await until(lambda: disk.release() or world.order(handle).status is OrderStatus.WORKING)
+        world.gateway.hold()
+        world.do(scribe, lambda: handle.amend(Price(44), Size(20)))
+        await until(lambda: len(world.gateway.signed) == 2)
+        world.do(scribe, handle.cancel)
+        await until(lambda: disk.release() or len(world.gateway.sent) == 2)
+        await settle(50)
+        world.gateway.release()
+        await until(lambda: world.order(handle).status is OrderStatus.CANCELLED)
+
+    assert [kind for kind, _ in world.gateway.sent_names] == ["NewOrder", "CancelOrder"]
+
+
+def test_queued_requests_when_they_are_abandoned_then_they_count_as_not_sent_and_cancels_keep_their_place(
+    world: World, scribe: Scribe
+) -> None:
+    resting = world.buy(scribe)
+    world.outbox.pop()
+    world.kernel.publish(world.listing(resting))
+    changed = world.buy(scribe, 43)
+    world.outbox.pop()
+    world.kernel.publish(world.listing(changed))
+    world.do(scribe, lambda: changed.amend(Price(42), Size(30)))
+    queued = world.buy(scribe, 44)
+    world.do(scribe, resting.cancel)
+
+    dropped = world.dispatcher.abandon("the daemon stops")
+
+    assert dropped == (changed.client_order_id, queued.client_order_id)
+    assert (world.order(queued).status, world.order(queued).reason) == (
+        OrderStatus.REJECTED,
+        "not_sent: the daemon stops",
+    )
+    assert (world.order(changed).status, world.order(changed).size) == (OrderStatus.WORKING, 10)
+    assert world.order(resting).status is OrderStatus.CANCEL_REQUESTED
+    assert len(world.outbox) == 1
+    assert outcomes(world) == [RequestOutcome.UNSPENT] * 2
+    assert world.gateway.sent == []
+
+
+def test_queued_cancel_when_nothing_is_sent_any_more_then_its_order_is_told_as_it_is(
+    world: World, scribe: Scribe
+) -> None:
+    resting = world.buy(scribe)
+    world.outbox.pop()
+    world.kernel.publish(world.listing(resting))
+    world.do(scribe, resting.cancel)
+
+    assert world.dispatcher.abandon("the daemon has stopped", is_final=True) == (resting.client_order_id,)
+
+    assert world.order(resting).status is OrderStatus.WORKING
+    assert reports(world)[-1] == (ReportKind.CANCEL_REFUSED, "not_sent")
+    assert len(world.outbox) == 0

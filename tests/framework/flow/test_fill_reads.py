@@ -164,3 +164,17 @@ async def test_doubt_when_fills_are_missing_then_they_are_asked_for_since_the_ve
     await world.reconciler.resolve_doubts()
 
     assert world.gateway.fills_asked_since == [made_ns - FILLS_OVERLAP_NS]
+
+
+async def test_look_when_it_finds_news_then_the_next_read_begins_where_it_would_have(
+    world: World, scribe: Scribe, reads: FillReads
+) -> None:
+    handle = ended(world, scribe)
+    booked = known(world, handle)
+    world.clock.advance(HOUR_NS)
+    world.gateway.fills_there.append(world.fill(handle, 1, "f2"))
+
+    await reads.look()
+    await reads.read()
+
+    assert world.gateway.fills_asked_since == [booked.ts_venue - FILLS_OVERLAP_NS] * 2

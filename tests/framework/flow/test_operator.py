@@ -33,7 +33,7 @@ from framework.domain.refusals import RefusalCode
 from framework.domain.strategy import OrderHandle
 from framework.flow.operator import OPERATOR, Operator, OperatorParts
 from framework.state.accounts import Accounts
-from framework.state.ledger_rebuild import orders_changed
+from framework.state.record_fold import fold_record
 from risk.trading_state import TradingStateCheck
 from tests.support.world import MARKET, VENUE, Dispatching, Scribe, World, until
 
@@ -400,7 +400,7 @@ async def test_orders_of_an_operator_when_folded_again_then_the_state_is_the_sam
 
     folded = Accounts()
     for entry in world.entries():
-        orders_changed(folded, entry.record.body, entry.record.now_ns)
+        fold_record(folded, entry.record.body, entry.record.now_ns)
 
     assert folded.digest() == world.accounts.digest()
     assert Accounts.from_snapshot(folded.to_snapshot()).digest() == folded.digest()

@@ -56,3 +56,25 @@ async def test_wait_when_something_is_pushed_then_it_returns() -> None:
     outbox.push(parcel("c1", RequestKind.NEW))
 
     await asyncio.wait_for(waiting, 1)
+
+
+def test_outbox_when_some_are_taken_out_then_the_others_keep_their_places() -> None:
+    outbox = Outbox()
+    for name, kind in (
+        ("a", RequestKind.NEW),
+        ("b", RequestKind.CANCEL),
+        ("c", RequestKind.AMEND),
+        ("d", RequestKind.NEW),
+    ):
+        outbox.push(parcel(name, kind))
+
+    taken = outbox.take(lambda one: one.approved.client_order_id in {"a", "c"})
+    outbox.push(parcel("e", RequestKind.CANCEL))
+
+    assert [one.approved.client_order_id for one in taken] == ["c", "a"]
+    assert [one.approved.client_order_id for one in (outbox.pop(), outbox.pop(), outbox.pop()) if one] == [
+        "b",
+        "e",
+        "d",
+    ]
+    assert outbox.pop() is None

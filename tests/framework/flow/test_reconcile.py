@@ -287,6 +287,19 @@ async def test_fills_when_asked_for_then_an_overlap_before_the_last_one_is_asked
     assert world.gateway.fills_asked_since[-1] == world.gateway.fills_there[0].ts_venue - 60_000 * MS
 
 
+async def test_dry_run_when_it_finds_a_fill_then_the_next_pass_asks_for_it_again(world: World, scribe: Scribe) -> None:
+    handle = working(world, scribe)
+    world.kernel.publish(world.fill(handle, 1))
+    booked_ns = world.clock.now_ns()
+    world.clock.advance(3_600_000 * MS)
+    world.gateway.fills_there.append(world.fill(handle, 2, "f2"))
+
+    await world.reconciler.dry_run()
+    await world.reconciler.once()
+
+    assert set(world.gateway.fills_asked_since) == {booked_ns - 60_000 * MS}
+
+
 async def test_position_when_it_differs_for_a_moment_then_that_is_no_difference_yet(
     world: World, scribe: Scribe
 ) -> None:

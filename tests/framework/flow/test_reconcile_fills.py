@@ -59,3 +59,13 @@ async def test_pass_when_a_booked_fill_is_told_otherwise_then_it_is_heard(world:
     await world.reconciler.once()
 
     assert len(recorded(world)) == 2
+
+
+async def test_pass_when_a_fill_is_of_nobodys_order_then_it_is_recorded_once(world: World, scribe: Scribe) -> None:
+    foreign = msgspec.structs.replace(world.fill(working(world, scribe), 4), client_order_id="", venue_order_id="v-9")
+    world.gateway.fills_there.append(foreign)
+
+    for _ in range(5):
+        await world.reconciler.once()
+
+    assert [one.fill_id for one in recorded(world)] == [foreign.fill_id]

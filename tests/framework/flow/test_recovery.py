@@ -10,7 +10,8 @@ import pytest
 from framework.domain.errors import JournalError
 from framework.domain.events import ReportKind, TimerFired
 from framework.domain.orders import OrderStatus
-from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, doubts_left, open_records
+from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, open_records
+from framework.flow.restart_doubts import doubts_left
 from framework.runtime.clock import ManualClock
 from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles

@@ -15,6 +15,7 @@ from framework.flow.recovery import Records, RecordSettings, open_records
 from framework.runtime.clock import ManualClock
 from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
+from framework.state.audit import dump
 from framework.state.ledger_reader import LedgerReader
 from framework.state.records import Body, EpochTaken, SnapshotTaken
 from tests.support.state_records import new, report
@@ -87,7 +88,7 @@ async def test_snapshot_when_it_is_kept_then_the_epoch_stands_between_it_and_its
     await first.keep_snapshot(5, 5)
     first.close()
 
-    bodies = [type(entry.record.body) for entry in recovery.dump(RealFiles(), tmp_path / "journal")]
+    bodies = [type(entry.record.body) for entry in dump(RealFiles(), tmp_path / "journal")]
     assert bodies[2:] == [EpochTaken, SnapshotTaken]
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from framework.domain.events import StrategySaved
 from framework.state.accounts import Accounts
@@ -17,6 +20,29 @@ def test_save_when_called_then_the_strategy_reads_it_back_after_the_step(tmp_pat
     world.do(scribe, lambda: scribe.desk.save(b"one") or True)
     world.do(scribe, lambda: scribe.desk.save(b"two") or True)
     assert scribe.desk.saved == b"two"
+    world.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "why"),
+    [
+        ("text", TypeError, "str is not bytes"),
+        (bytearray(b"may change"), TypeError, "bytearray is not bytes"),
+        (bytes(1024 * 1024 + 1), ValueError, "1048577 bytes are more than 1048576"),
+    ],
+    ids=["text", "bytearray", "too long"],
+)
+def test_save_when_it_could_not_be_read_back_then_refused_and_nothing_is_recorded(
+    tmp_path: Path, state: Any, error: type[Exception], why: str
+) -> None:
+    world = World(tmp_path)
+    world.start()
+    scribe = world.add("scribe")
+    scribe.desk.save(bytes(1024 * 1024))
+    before = len(world.entries())
+    with pytest.raises(error, match=why):
+        scribe.desk.save(state)
+    assert len(world.entries()) == before
     world.close()
 
 

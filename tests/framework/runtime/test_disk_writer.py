@@ -30,17 +30,17 @@ class GatedSink:
         self.sync_gate = threading.Event()
         self.sync_gate.set()
         self.synced = threading.Event()
-        self.batches: list[list[bytes]] = []
+        self.batches: list[list[object]] = []
         self.committed: list[int] = []
         self.steps: list[str] = []
         self.error: OSError | None = None
         self.last_number = 0
 
-    def write(self, payloads: Sequence[bytes], committed: int, /) -> None:
+    def write(self, records: Sequence[object], committed: int, /) -> None:
         self.reached.set()
         assert self.gate.wait(WAIT_S)
         self.steps.append("write")
-        self.batches.append(list(payloads))
+        self.batches.append(list(records))
         self.committed.append(committed)
 
     def sync(self) -> None:

@@ -23,6 +23,7 @@ CONTRACT = {
     "tidegate_open_orders": ("venue", "strategy"),
     "tidegate_loop_lag_seconds": (),
     "tidegate_journal_sync_seconds": (),
+    "tidegate_ledger_up": (),
     "tidegate_build_info": ("version", "python"),
     "tidegate_strategy_faults_total": ("strategy", "kind"),
     "tidegate_drift": ("venue", "instrument"),

@@ -46,6 +46,42 @@ def test_lock_when_closed_then_the_next_one_gets_it(tmp_path: Path) -> None:
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
 
 
+class SyncRecorder(RealFiles):
+    """The machine's file system, with a list of what was made and synced in it."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, Path]] = []
+
+    def make_directory(self, path: Path, /) -> None:
+        super().make_directory(path)
+        self.done.append(("made", path))
+
+    def sync_directory(self, path: Path, /) -> None:
+        super().sync_directory(path)
+        self.done.append(("synced", path))
+
+
+def test_lock_when_the_directory_is_new_then_the_name_of_each_new_folder_is_durable(tmp_path: Path) -> None:
+    files = SyncRecorder()
+
+    lock_state(tmp_path / "a" / "state", files).close()
+    lock_state(tmp_path / "a" / "state", files).close()
+
+    assert files.done == [
+        ("made", tmp_path / "a"),
+        ("synced", tmp_path),
+        ("made", tmp_path / "a" / "state"),
+        ("synced", tmp_path / "a"),
+    ]
+
+
+def test_lock_when_its_place_is_a_file_then_says_what_to_give(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+
+    with pytest.raises(Fatal, match="give a folder that this user may write"):
+        lock_state(tmp_path / "state")
+
+
 def test_epoch_when_taken_then_it_grows_by_one(tmp_path: Path) -> None:
     assert read_epoch(FILES, tmp_path) == 0
     assert [take_epoch(FILES, tmp_path) for _ in range(3)] == [1, 2, 3]

@@ -136,7 +136,7 @@ def test_journal_when_an_unacknowledged_group_has_a_hole_then_all_of_it_is_cut(t
     journal.append(record(1))
     group = journal._writer
     assert isinstance(group, OneGroup)
-    group.write_group([b"a", b"b", b"c"])
+    group.write_group([record(2), record(3), record(4)])
     whole = only_segment(tmp_path).read_bytes()
     only_segment(tmp_path).write_bytes(flipped(whole, 8 * (second_frame(whole) + 8)))
 
@@ -148,10 +148,10 @@ def test_journal_when_an_unacknowledged_group_has_a_hole_then_all_of_it_is_cut(t
 
 
 class OneGroup(InlineWriter):
-    """Writes several payloads as one commit that was never acknowledged."""
+    """Writes several records as one commit that was never acknowledged."""
 
-    def write_group(self, payloads: list[bytes]) -> None:
-        self._sink.write(payloads, self._durable)
+    def write_group(self, records: list[object]) -> None:
+        self._sink.write(records, self._durable)
 
 
 def second_frame(data: bytes) -> int:

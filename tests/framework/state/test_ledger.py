@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from framework.domain.events import (
     FillVoided,
     InstrumentDefined,
     InstrumentSettled,
+    Scope,
     StrategyQuarantined,
     StrategySaved,
+    TradingState,
+    TradingStateChanged,
 )
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.intents import NewOrder
@@ -59,6 +63,11 @@ def fill(fill_id: str, size: int, *, side: Side = Side.BUY, client: str = "tg-1-
     )
 
 
+def strategies(reader: LedgerReader) -> list[tuple[str, bytes, str]]:
+    """What the ledger shows of strategies: name, saved state, why quarantined."""
+    return [tuple(row) for row in reader._rows("SELECT strategy, state, quarantined FROM strategies", ())]  # type: ignore[misc]
+
+
 def entries(*bodies: Body) -> list[Entry]:
     return [Entry(n, Record(n, 1_000 + n, n, body)) for n, body in enumerate(bodies, 1)]
 
@@ -96,6 +105,14 @@ def reader(path: Path, ledger: Ledger) -> Iterator[LedgerReader]:
     reader = LedgerReader(path)
     yield reader
     reader.close()
+
+
+def flushed(ledger: Ledger, worker: BackgroundWorker) -> None:
+    """Return when the worker has had its turn."""
+    ledger.flush()
+    done = threading.Event()
+    assert worker.submit(done.set)
+    assert done.wait(5)
 
 
 def put(ledger: Ledger, *bodies: Body) -> None:
@@ -153,7 +170,7 @@ def test_ledger_when_an_old_record_comes_again_then_the_newer_one_stays(ledger: 
 
     put(ledger, bodies[0])
 
-    assert reader.strategies()[0].state == b"new"
+    assert strategies(reader) == [("mm", b"new", "")]
 
 
 @pytest.mark.parametrize("void_first", [True, False])
@@ -217,8 +234,24 @@ def test_ledger_when_intents_are_refused_and_strategies_speak_then_it_is_there(
     (line,) = reader.refusals(code="POSITION_MAX")
     assert (line.record, line.strategy, line.instrument, line.detail) == (1, "mm", MARKET, "limit=10")
     assert reader.refusals(strategy="other") == []
-    (strategy,) = reader.strategies()
-    assert (strategy.state, strategy.quarantined) == (b"\x00state", "raised 5 times")
+    assert strategies(reader) == [("mm", b"\x00state", "raised 5 times")]
+
+
+@pytest.mark.parametrize(
+    ("scope", "target", "state", "left"),
+    [
+        (Scope.STRATEGY, "mm", TradingState.ACTIVE, ""),
+        (Scope.STRATEGY, "mm", TradingState.REDUCING, "raised 5 times"),
+        (Scope.STRATEGY, "other", TradingState.ACTIVE, "raised 5 times"),
+        (Scope.VENUE, "mm", TradingState.ACTIVE, "raised 5 times"),
+    ],
+)
+def test_ledger_when_a_strategy_is_resumed_then_it_is_not_quarantined_any_more(
+    ledger: Ledger, reader: LedgerReader, scope: Scope, target: str, state: TradingState, left: str
+) -> None:
+    change = TradingStateChanged(scope=scope, target=target, state=state, reason="repaired", ts_recv=2)
+    put(ledger, StrategySaved("mm", b"state"), StrategyQuarantined("mm", "raised 5 times", 1), change)
+    assert strategies(reader) == [("mm", b"state", left)]
 
 
 def test_ledger_when_written_behind_then_it_ends_like_one_that_was_written_at_once(tmp_path: Path) -> None:
@@ -264,6 +297,69 @@ def test_ledger_when_records_are_missing_then_the_reader_says_which(ledger: Ledg
     assert reader.gap == "2 to 4"
 
 
+def test_ledger_when_another_program_holds_the_file_then_nothing_is_skipped(path: Path) -> None:
+    worker = BackgroundWorker("ledger")
+    ledger = Ledger.open(path, worker)
+    ledger._connection.execute("PRAGMA busy_timeout = 10")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    first, *others = entries(DEFINED, APPROVED, fill("a", 700), fill("b", 50))
+
+    ledger.apply(first)
+    flushed(ledger, worker)
+    assert "locked" in ledger.trouble
+    other.execute("COMMIT")
+    other.close()
+    for entry in others:
+        ledger.apply(entry)
+    flushed(ledger, worker)
+
+    assert (ledger.trouble, ledger.applied_number) == ("", 4)
+    ledger.close()
+    reader = LedgerReader(path)
+    assert (reader.gap, reader.positions()[0].size) == ("", "7.50")
+    reader.close()
+
+
+def test_ledger_when_a_transaction_is_undone_then_its_definitions_are_written_again(path: Path) -> None:
+    ledger = Ledger.open(path, InlineWorker())
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("CREATE TRIGGER broken BEFORE INSERT ON fills BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END")
+
+    put(ledger, DEFINED, APPROVED, fill("a", 700))
+    assert "disk I/O error" in ledger.trouble
+    other.execute("DROP TRIGGER broken")
+    other.close()
+    ledger.flush()
+    ledger.close()
+
+    reader = LedgerReader(path)
+    assert reader.positions()[0].size == "7.00"
+    reader.close()
+
+
+def test_ledger_when_the_rest_cannot_be_written_at_the_end_then_the_next_start_goes_on_there(path: Path) -> None:
+    ledger = Ledger.open(path, InlineWorker())
+    ledger._connection.execute("PRAGMA busy_timeout = 10")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    bodies = (DEFINED, APPROVED, fill("a", 700))
+    for entry in entries(*bodies):
+        ledger.apply(entry)
+
+    with pytest.raises(LedgerError, match="locked"):
+        ledger.close()
+    other.execute("COMMIT")
+    other.close()
+    ledger = Ledger.open(path, InlineWorker(), last_number=3)
+    ledger.catch_up(entries(*bodies))
+    ledger.close()
+
+    reader = LedgerReader(path)
+    assert (reader.gap, reader.positions()[0].size) == ("", "7.00")
+    reader.close()
+
+
 def test_ledger_when_the_worker_stands_still_then_it_stalls_instead_of_growing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,8 +369,7 @@ def test_ledger_when_the_worker_stands_still_then_it_stalls_instead_of_growing(
         ledger.apply(entry)
     ledger.put_orders([order()])
 
-    assert ledger.is_stalled
-    assert ledger.pending_count == 10
+    assert "stands still until the next start" in ledger.trouble
     ledger.close()
     assert ledger.applied_number == 10
 

@@ -19,9 +19,10 @@ from framework.state.accounts import Accounts
 from framework.state.journal import Journal
 from framework.state.ledger import Ledger
 from framework.state.ledger_reader import LedgerReader
-from framework.state.ledger_rebuild import orders_changed, rebuild_ledger
+from framework.state.ledger_rebuild import rebuild_ledger
 from framework.state.ledger_schema import SCHEMA_VERSION, LedgerError
 from framework.state.reading import read_accounts
+from framework.state.record_fold import fold_record
 from framework.state.recorder import Recorder
 from framework.state.records import Body
 from tests.support.state_records import MARKET, VENUE, listed, new
@@ -55,7 +56,7 @@ class Book:
     def write(self, *bodies: Body) -> None:
         for body in bodies:
             self._recorder.journal(1, 1, 1, body)
-            self._recorder.orders(orders_changed(self.accounts, body, 1))
+            self._recorder.orders(fold_record(self.accounts, body, 1))
         self._recorder.flush()
 
     def orphans(self, *, ignored: bool = False) -> list[str]:
@@ -167,7 +168,7 @@ def test_ledger_when_it_has_the_schema_before_orphans_then_opening_it_adds_them(
     book.write(DEFINED, new("c1"))
     book.close()
     connection = sqlite3.connect(book.path)
-    connection.executescript("DROP TABLE orphans; PRAGMA user_version = 1;")
+    connection.executescript("DROP TABLE orphans; DROP TABLE carried; PRAGMA user_version = 1;")
     connection.close()
     with pytest.raises(LedgerError, match=f"has schema 1, this program reads {SCHEMA_VERSION}; start the daemon once"):
         LedgerReader(book.path)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from framework.domain.errors import JournalError
 from framework.domain.events import Fill, FillVoided, InstrumentDefined, OrderReport, ReportKind
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.intents import NewOrder
@@ -16,13 +17,17 @@ from framework.runtime.background import BackgroundWorker, InlineWorker
 from framework.runtime.files import RealFiles
 from framework.runtime.inline_writer import InlineWriter
 from framework.state.accounts import Accounts
-from framework.state.journal import Journal, JournalSettings
+from framework.state.fills import FILLS_KEPT_MAX
+from framework.state.journal import Journal, JournalSettings, prune
 from framework.state.ledger import Ledger
 from framework.state.ledger_reader import LedgerReader
-from framework.state.ledger_rebuild import orders_changed, rebuild_ledger
+from framework.state.ledger_rebuild import rebuild_ledger
 from framework.state.ledger_schema import LedgerError
+from framework.state.record_fold import fold_record
 from framework.state.recorder import Recorder
-from framework.state.records import Body, Checkpoint, EpochTaken
+from framework.state.records import Body, Checkpoint, EpochTaken, Record
+from framework.state.segment_sink import segment_numbers
+from framework.state.snapshots import Snapshot, write_snapshot
 
 FILES = RealFiles()
 MARKET = InstrumentId("kalshi:KXTIDE-A")
@@ -79,15 +84,40 @@ def record_session(directory: Path, settings: JournalSettings | None = None) -> 
     accounts = Accounts()
     for step, body in enumerate(session()):
         recorder.journal(step, 1_000 + step, step, body)
-        recorder.orders(orders_changed(accounts, body, 1_000 + step))
+        recorder.orders(fold_record(accounts, body, 1_000 + step))
         recorder.flush()
     ledger.close()
     return journal, accounts
 
 
+def pruned_at(directory: Path, *, number: int, fills_kept: int = FILLS_KEPT_MAX) -> Accounts:
+    """A journal that a snapshot after `number` lets begin later, without a ledger; the whole one's is in `whole`. The
+    state after all of it."""
+    record_session(directory / "live")[0].close()
+    (directory / "live" / "ledger").rename(directory / "whole")
+    journal, _ = Journal.open(
+        FILES,
+        directory / "journal",
+        start_writer=InlineWriter,
+        worker=InlineWorker(),
+        settings=JournalSettings(segment_bytes_max=300, snapshots_kept=1),
+    )
+    accounts = Accounts()
+    accounts.fills._kept_max = fills_kept
+    for step, body in enumerate(session(), 1):
+        journal.append(Record(step, 1_000 + step, step, body))
+        fold_record(accounts, body, 1_000 + step)
+        if step == number:
+            write_snapshot(FILES, directory / "journal", Snapshot(number, accounts.to_snapshot()))
+    journal.close()
+    prune(FILES, directory / "journal", snapshots_kept=1)
+    assert segment_numbers(FILES, directory / "journal")[0] > 1
+    return accounts
+
+
 def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
     connection = sqlite3.connect(path)
-    tables = ("meta", "instruments", "orders", "fills", "voids", "positions", "refusals", "strategies")
+    tables = ("meta", "instruments", "orders", "fills", "voids", "positions", "refusals", "strategies", "carried")
     found = {table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables}  # noqa: S608
     connection.close()
     return found
@@ -126,5 +156,64 @@ async def test_rebuild_when_the_journal_has_dropped_its_beginning_then_it_keeps_
     (tmp_path / "ledger").rename(tmp_path / "old")
     rebuild_ledger(FILES, tmp_path / "journal", tmp_path / "ledger")
     reader = LedgerReader(tmp_path / "ledger")
-    assert reader.gap.startswith("1 to ")
+    assert (reader.gap, reader.begins_after) == ("", journal.appended_count)
     reader.close()
+
+
+async def test_rebuild_when_it_begins_with_a_snapshot_then_orders_and_positions_are_those_of_the_whole_journal(
+    tmp_path: Path,
+) -> None:
+    whole = pruned_at(tmp_path, number=20)
+    rebuild_ledger(FILES, tmp_path / "journal", tmp_path / "ledger")
+
+    reader, live = LedgerReader(tmp_path / "ledger"), LedgerReader(tmp_path / "whole")
+    assert reader.begins_after == 20
+    assert reader.positions() == live.positions()
+    assert reader.positions(strategy="mm") == live.positions(strategy="mm")
+    shown = {line.client_order_id: (line.status, line.price, line.filled) for line in reader.orders()}
+    assert shown == {line.client_order_id: (line.status, line.price, line.filled) for line in live.orders()}
+    assert {line.fill_id for line in reader.fills()} == {line.fill_id for line in live.fills()}
+    assert reader.positions()[0].size == TERMS.size_text(whole.positions.account(MARKET).size)
+    reader.close()
+    live.close()
+
+
+async def test_rebuild_when_the_state_has_forgotten_old_fills_then_they_still_count_in_the_position(
+    tmp_path: Path,
+) -> None:
+    pruned_at(tmp_path, number=32, fills_kept=3)
+    rebuild_ledger(FILES, tmp_path / "journal", tmp_path / "ledger")
+
+    reader, live = LedgerReader(tmp_path / "ledger"), LedgerReader(tmp_path / "whole")
+    assert len(reader.fills()) == 3
+    assert reader.positions() == live.positions()
+    reader.close()
+    live.close()
+
+
+def test_rebuild_when_the_journal_is_damaged_then_the_old_ledger_stays(tmp_path: Path) -> None:
+    journal, _ = record_session(tmp_path)
+    journal.close()
+    live = content(tmp_path / "ledger")
+    (segment,) = (tmp_path / "journal").iterdir()
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+
+    with pytest.raises(JournalError, match="is damaged at offset"):
+        rebuild_ledger(FILES, tmp_path / "journal", tmp_path / "ledger")
+
+    assert content(tmp_path / "ledger") == live
+
+
+def test_rebuild_when_the_journal_is_empty_then_the_old_ledger_stays(tmp_path: Path) -> None:
+    journal, _ = record_session(tmp_path)
+    journal.close()
+    live = content(tmp_path / "ledger")
+    (segment,) = (tmp_path / "journal").iterdir()
+    segment.unlink()
+
+    with pytest.raises(LedgerError, match="move it away first"):
+        rebuild_ledger(FILES, tmp_path / "journal", tmp_path / "ledger")
+
+    assert content(tmp_path / "ledger") == live

@@ -1,0 +1,135 @@
+"""What a shutdown leaves: requests that waited in a queue are told apart from those that may have reached a venue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from framework.config_layers import DEFAULT_FILE, load
+from framework.daemon import EXIT_ORDERS_LEFT, Daemon
+from framework.domain.events import Event, LimitsDeclared, OrderReport, ReportKind
+from framework.domain.instruments import InstrumentId
+from framework.domain.limits import RateLimits
+from framework.domain.orders import Order, OrderStatus
+from framework.flow.outbox import Parcel
+from framework.flow.recovery import Records, RecordSettings, open_records
+from framework.resolution import resolve
+from framework.runtime.clock import SystemClock
+from framework.runtime.disk_writer import Durability
+from framework.runtime.files import RealFiles
+from framework.runtime.metrics import Metrics
+from framework.runtime.rng import seeded_rng
+from framework.runtime.single_writer import lock_state
+from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.state_records import new
+
+VENUE = "kalshi"
+
+
+class ScriptedConnector:
+    """A venue account whose streams say nothing. Implements `Connector`."""
+
+    venue = VENUE
+    account = "scripted"
+    is_loopback = True
+    assumptions = ()
+
+    def __init__(self, gateway: ScriptedGateway) -> None:
+        self.gateway = gateway
+
+    async def start(self, _publish: Callable[[Event], None], /) -> None:
+        """Nothing to load."""
+
+    async def run(self) -> None:
+        """Nothing to stream."""
+
+    def resync(self, _instrument: InstrumentId, /) -> None:
+        """No book to get."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class Rig:
+    """A daemon whose dispatcher does not run: what is queued stays so."""
+
+    def __init__(self, directory: Path, *, shutdown_ms: int) -> None:
+        overrides = [f"state_dir={directory}", f"kernel.shutdown_ms_max={shutdown_ms}"]
+        clock = SystemClock()
+        self.records: Records = open_records(
+            RealFiles(),
+            RecordSettings(
+                directory=directory, durability=Durability.PROCESS_CRASH, tape=None, version="", config_hash=""
+            ),
+            clock=clock,
+            rng=seeded_rng(1),
+            observe_sync_ns=lambda _: None,
+        )
+        resolved = resolve(load([DEFAULT_FILE], environ={}, overrides=overrides))
+        self.daemon = Daemon(resolved, records=self.records, clock=clock, metrics=Metrics())
+        self.gateway = ScriptedGateway(VENUE, clock)
+        self.daemon._venues[VENUE] = self.daemon._make_venue(ScriptedConnector(self.gateway))
+        self.daemon.kernel.publish(LimitsDeclared(VENUE, RateLimits(pools=(), costs=()), clock.now_ns()))
+
+    def queued(self, name: str) -> None:
+        """An order that was approved and has not left."""
+        approved = msgspec.structs.replace(new(name), venue=VENUE)
+        self.records.accounts.apply(approved, 1)
+        self.records.recorder.journal(1, 1, 1, approved)
+        self.daemon._outboxes[VENUE].push(Parcel(approved))
+
+    def resting(self, name: str) -> None:
+        """An order that the venue holds."""
+        self.queued(name)
+        self.daemon._outboxes[VENUE].pop()
+        accepted = ReportKind.ACCEPTED
+        self.daemon.kernel.publish(
+            OrderReport(venue=VENUE, client_order_id=name, kind=accepted, ts_recv=2, venue_order_id=f"v-{name}")
+        )
+
+    def order(self, name: str) -> Order:
+        order = self.records.accounts.orders.get(name)
+        assert order is not None
+        return order
+
+
+@contextmanager
+def rigged(directory: Path, *, shutdown_ms: int) -> Iterator[Rig]:
+    """A daemon and its records."""
+    with closing(lock_state(directory)):
+        rig = Rig(directory, shutdown_ms=shutdown_ms)
+        with closing(rig.records):
+            yield rig
+
+
+async def test_order_when_it_is_queued_at_the_shutdown_then_it_counts_as_not_sent_at_once(tmp_path: Path) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=60_000) as rig:
+        rig.queued("a")
+
+        async with asyncio.timeout(10):
+            await rig.daemon._stop_trading()
+
+        assert (rig.order("a").status, rig.order("a").reason) == (
+            OrderStatus.REJECTED,
+            "not_sent: the daemon is stopping",
+        )
+        assert rig.gateway.sent == []
+        assert not rig.daemon.supervisor.is_stopping
+
+
+async def test_cancel_when_it_never_left_before_the_end_then_its_order_is_left_and_shown_as_it_is(
+    tmp_path: Path,
+) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
+        rig.resting("a")
+
+        await rig.daemon._stop_trading()
+
+        assert rig.order("a").status is OrderStatus.WORKING
+        assert len(rig.daemon._outboxes[VENUE]) == 0
+        assert rig.daemon.supervisor.stop_reason == "orders may be left"
+        assert rig.daemon.supervisor._exit_code == EXIT_ORDERS_LEFT

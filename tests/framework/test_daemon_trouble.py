@@ -1,0 +1,70 @@
+"""What is told of trouble, and how loud: a journal that fails, and one that has lost its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import structlog
+
+from framework.domain.errors import JournalError
+from framework.runtime.clock import SystemClock
+from framework.runtime.inline_writer import InlineWriter
+from framework.runtime.single_writer import lock_state
+from tests.framework.test_daemon_shutdown import Rig, rigged
+
+
+@contextmanager
+def full_disk(directory: Path) -> Iterator[Rig]:
+    """A daemon whose journal has failed."""
+    with closing(lock_state(directory)):
+        rig = Rig(directory, shutdown_ms=1_000)
+        writer = rig.records.journal._writer
+        assert isinstance(writer, InlineWriter)
+        writer._fail(OSError(28, "No space left on device"))
+        yield rig
+        with pytest.raises(JournalError, match="No space left"):
+            rig.records.close()
+
+
+async def test_shutdown_when_the_journal_has_failed_then_its_reason_is_the_only_error(tmp_path: Path) -> None:
+    with full_disk(tmp_path / "state") as rig:
+        supervisor, failure = rig.daemon.supervisor, rig.records.journal.failure
+        supervisor.on_stop("cancel orders", rig.daemon._stop_trading, timeout_ms=5_000)
+        assert failure is not None
+        rig.daemon._on_fatal(failure)
+        with structlog.testing.capture_logs() as logged:
+            assert await supervisor.run() == 1
+
+    errors = [line for line in logged if line["log_level"] == "error"]
+    assert [line["event"] for line in errors] == ["stopping"]
+    assert "No space left on device" in errors[0]["reason"]
+
+
+async def test_records_when_the_journal_has_failed_then_tending_them_does_not_fail_as_well(tmp_path: Path) -> None:
+    with full_disk(tmp_path / "state") as rig:
+        rig.records.checkpoint_ns = rig.records.proof_ns = -(10**18)
+        await rig.records.tend(1, SystemClock())
+
+
+async def test_stop_when_it_was_asked_for_then_it_is_no_error(tmp_path: Path) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
+        rig.daemon.supervisor.request_stop("SIGTERM received")
+        with structlog.testing.capture_logs() as logged:
+            assert await rig.daemon.supervisor.run() == 0
+        assert {line["log_level"] for line in logged} == {"info"}
+
+
+async def test_start_when_the_journal_has_lost_its_end_then_there_is_an_alarm_that_says_what_to_do(
+    tmp_path: Path,
+) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
+        rig.records.lost = "records 7 to 9 were durable and are gone from the journal's end"
+        with structlog.testing.capture_logs() as logged:
+            rig.daemon._tell_of_the_past()
+        (alarm,) = logged
+        assert (alarm["log_level"], alarm["event"]) == ("error", "alarm")
+        assert "records 7 to 9" in alarm["what"]
+        assert "tidegate resume" in alarm["what"]
