@@ -4,32 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from framework.domain.events import OrderReport, ReportKind
 from framework.domain.orders import OrderStatus
-from framework.domain.strategy import OrderHandle
 from framework.flow.fill_reads import FILLS_OVERLAP_NS
 from framework.flow.moment import Moment
-from tests.support.world import MARKET, MS, VENUE, Scribe, World
+from tests.support.doubts import look, unknown
+from tests.support.world import MARKET, MS, Scribe, World
 
 HOUR_NS = 3_600_000 * MS
-
-
-def unknown(world: World, scribe: Scribe) -> OrderHandle:
-    """A bid whose answer was ambiguous."""
-    handle = world.buy(scribe)
-    world.outbox.pop()
-    for kind in (ReportKind.SENT, ReportKind.UNKNOWN):
-        now_ns = world.clock.now_ns()
-        world.kernel.publish(
-            OrderReport(venue=VENUE, client_order_id=handle.client_order_id, kind=kind, ts_recv=now_ns)
-        )
-    return handle
-
-
-async def look(world: World, *, after_ns: int) -> None:
-    """Let time pass and the reconciler resolve what is due."""
-    world.clock.advance(after_ns)
-    await world.reconciler.resolve_doubts()
 
 
 async def test_unknown_order_when_the_wall_clock_is_set_back_then_its_doubt_ends_all_the_same(

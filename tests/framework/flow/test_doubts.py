@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from framework.domain.errors import Retryable
-from framework.domain.events import OrderReport, ReportKind
+from framework.domain.events import ReportKind
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
-from framework.domain.strategy import OrderHandle
 from framework.flow.reconcile import Reconciler
-from tests.support.world import MARKET, MS, VENUE, Scribe, World, until
+from tests.support.doubts import look, report, sent, unknown, working
+from tests.support.world import MARKET, MS, Scribe, World, until
 
 LAG_NS = 100 * MS
 
@@ -25,49 +25,6 @@ def carried(world: World) -> set[str]:
     parts = msgspec.structs.replace(world.reconciler._parts, is_under_way=names.__contains__)
     world.reconciler = Reconciler(parts)
     return names
-
-
-def report(world: World, handle: OrderHandle, kind: ReportKind, *, venue_order_id: str = "") -> None:
-    """Something became known of the order."""
-    world.kernel.publish(
-        OrderReport(
-            venue=VENUE,
-            client_order_id=handle.client_order_id,
-            kind=kind,
-            ts_recv=world.clock.now_ns(),
-            venue_order_id=venue_order_id,
-        )
-    )
-
-
-def sent(world: World, scribe: Scribe) -> OrderHandle:
-    """A bid that has left."""
-    handle = world.buy(scribe)
-    world.outbox.pop()
-    report(world, handle, ReportKind.SENT)
-    return handle
-
-
-def unknown(world: World, scribe: Scribe) -> OrderHandle:
-    """A bid whose answer was ambiguous."""
-    handle = sent(world, scribe)
-    report(world, handle, ReportKind.UNKNOWN)
-    return handle
-
-
-def working(world: World, scribe: Scribe) -> OrderHandle:
-    """A bid that the venue lists."""
-    handle = world.buy(scribe)
-    world.outbox.pop()
-    world.gateway.orders_there[handle.client_order_id] = world.listing(handle)
-    world.kernel.publish(world.listing(handle))
-    return handle
-
-
-async def look(world: World, *, after_ns: int) -> None:
-    """Let time pass and the reconciler resolve what is due."""
-    world.clock.advance(after_ns)
-    await world.reconciler.resolve_doubts()
 
 
 async def test_request_when_nobody_carries_it_any_more_then_its_order_is_looked_up_without_waiting_for_an_answer(

@@ -6,40 +6,18 @@ import sqlite3
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from framework.domain.errors import Fatal
 from framework.domain.events import InstrumentDefined, ReportKind
-from framework.flow.recovery import Records, RecordSettings, open_records
-from framework.runtime.clock import ManualClock
-from framework.runtime.disk_writer import Durability
-from framework.runtime.files import RealFiles
 from framework.state.journal import JournalSettings
 from framework.state.ledger_reader import LedgerReader
 from framework.state.ledger_schema import LedgerError, LedgerUnusable, failed
-from framework.state.records import Body, Checkpoint
+from framework.state.records import Checkpoint
 from tests.framework.test_cli_ledger import TERMS
+from tests.support.runs import Run, write
 from tests.support.state_records import fill, new, report
-
-Run = Callable[[], Records]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Open the records of one more run in the same directory."""
-    settings = RecordSettings(
-        directory=tmp_path, durability=Durability.POWER_LOSS, tape=None, version="1", config_hash="x"
-    )
-    return partial(
-        open_records,
-        RealFiles(),
-        settings,
-        clock=ManualClock(wall_ns=10**18),
-        rng=Random(1),
-        observe_sync_ns=lambda _: None,
-    )
 
 
 @pytest.fixture
@@ -49,14 +27,6 @@ def ledger(tmp_path: Path, run: Run) -> Path:
     write(first, new("c1"), report(ReportKind.SENT, "c1"), report(ReportKind.ACCEPTED, "c1", venue_order_id="v1"))
     first.close()
     return tmp_path / "ledger.sqlite3"
-
-
-def write(records: Records, *bodies: Body) -> None:
-    """Record and fold, as the kernel does."""
-    for body in bodies:
-        records.last_step += 1
-        records.recorder.journal(records.last_step, 5, 5, body)
-        records.recorder.orders(records.accounts.apply(body, 5).orders)  # type: ignore[arg-type]
 
 
 def shown(path: Path) -> list[tuple[str, str]]:

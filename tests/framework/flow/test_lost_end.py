@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from framework.domain.events import ReportKind, Scope, TradingState, TradingStateChanged
-from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, open_records
+from framework.flow.recovery import ClientOrderIds, Records
 from framework.runtime.clock import ManualClock
-from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
 from framework.state.audit import cut_after, dump, verify
 from framework.state.journal import Journal
 from framework.state.ledger_reader import LedgerReader
 from framework.state.records import Body, EpochTaken
+from tests.support.runs import Begin, write
 from tests.support.state_records import MARKET, VENUE, new, report
 
 FILES = RealFiles()
-Begin = Callable[[Path], Records]
-
-
-@pytest.fixture
-def begin() -> Begin:
-    """Open the records of one more run in a directory."""
-    rng = Random(1)
-
-    def start(directory: Path) -> Records:
-        settings = RecordSettings(
-            directory=directory, durability=Durability.POWER_LOSS, tape=None, version="1", config_hash="x"
-        )
-        directory.mkdir(exist_ok=True)
-        clock = ManualClock(wall_ns=10**18)
-        return open_records(FILES, settings, clock=clock, rng=rng, observe_sync_ns=lambda _: None)
-
-    return start
-
-
-def write(records: Records, *bodies: Body) -> None:
-    """Record and fold, as the kernel does."""
-    for body in bodies:
-        records.last_step += 1
-        records.recorder.journal(records.last_step, 5, 5, body)
-        records.recorder.orders(records.accounts.apply(body, 5).orders)  # type: ignore[arg-type]
 
 
 def bodies(directory: Path) -> list[Body]:

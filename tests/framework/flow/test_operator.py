@@ -30,11 +30,11 @@ from framework.domain.operator import (
 from framework.domain.operator_events import CancelRequested, OrphanIgnored
 from framework.domain.orders import OrderStatus, Side
 from framework.domain.refusals import RefusalCode
-from framework.domain.strategy import OrderHandle
 from framework.flow.operator import OPERATOR, Operator, OperatorParts
 from framework.state.accounts import Accounts
 from framework.state.record_fold import fold_record
 from risk.trading_state import TradingStateCheck
+from tests.support.doubts import listed
 from tests.support.world import MARKET, VENUE, Dispatching, Scribe, World, until
 
 HALT = SetTradingState(scope=Scope.GLOBAL, state=TradingState.HALTED, reason="drill")
@@ -80,14 +80,6 @@ def foreign(world: World, name: str = "v-foreign-1", client: str = "theirs") -> 
 def recorded(world: World, kind: type) -> list[object]:
     """The journal's records of a kind."""
     return [entry.record.body for entry in world.entries() if isinstance(entry.record.body, kind)]
-
-
-def working(world: World, scribe: Scribe, price: int = 45) -> OrderHandle:
-    """A bid that the venue has."""
-    handle = world.buy(scribe, price)
-    world.outbox.pop()
-    world.kernel.publish(world.listing(handle))
-    return handle
 
 
 async def refused(operator: Operator, request: Request) -> str:
@@ -194,7 +186,7 @@ async def test_halt_when_its_target_is_not_known_then_nothing_is_set(
 async def test_halt_when_orders_rest_then_it_says_that_they_stay(
     operator: Operator, world: World, scribe: Scribe
 ) -> None:
-    working(world, scribe)
+    listed(world, scribe)
     answer = await operator.answer(HALT)
     assert "1 orders are open and stay so" in answer.lines[-1]
 
@@ -203,7 +195,7 @@ async def test_halt_when_orders_rest_then_it_says_that_they_stay(
 async def test_cancel_when_asked_then_the_order_is_cancelled_in_its_owners_name(
     operator: Operator, world: World, scribe: Scribe, by: str
 ) -> None:
-    handle = working(world, scribe)
+    handle = listed(world, scribe)
     requests = {
         "ours": CancelOrders(order=handle.client_order_id, reason="r"),
         "venue's": CancelOrders(order=f"v-{handle.client_order_id}", reason="r"),
@@ -234,7 +226,7 @@ async def test_cancel_when_the_dispatcher_runs_then_the_order_ends(
 async def test_cancel_when_the_strategy_is_quarantined_or_halted_then_it_goes_out_all_the_same(
     operator: Operator, world: World, scribe: Scribe
 ) -> None:
-    handle = working(world, scribe)
+    handle = listed(world, scribe)
     await operator.answer(HALT)
     await operator.answer(CancelOrders(order=handle.client_order_id, reason="r"))
     assert len(world.outbox) == 1
@@ -262,7 +254,7 @@ async def test_cancel_when_the_order_has_not_left_then_it_never_does(
 async def test_cancel_when_it_can_not_be_done_then_it_says_why(
     operator: Operator, world: World, scribe: Scribe, request_: CancelOrders, message: str
 ) -> None:
-    working(world, scribe)
+    listed(world, scribe)
     assert message in await refused(operator, request_)
     assert len(world.outbox) == 0
 
@@ -270,7 +262,7 @@ async def test_cancel_when_it_can_not_be_done_then_it_says_why(
 async def test_cancel_when_the_order_has_ended_then_it_says_so(
     operator: Operator, world: World, scribe: Scribe
 ) -> None:
-    handle = working(world, scribe)
+    handle = listed(world, scribe)
     world.kernel.publish(world.listing(handle, is_open=False))
     message = await refused(operator, CancelOrders(order=handle.client_order_id, reason="r"))
     assert "has ended: cancelled" in message
@@ -390,7 +382,7 @@ async def test_reconcile_when_the_venue_can_not_be_asked_then_it_says_so(operato
 async def test_orders_of_an_operator_when_folded_again_then_the_state_is_the_same(
     operator: Operator, world: World, scribe: Scribe
 ) -> None:
-    handle = working(world, scribe)
+    handle = listed(world, scribe)
     foreign(world, "v-foreign-1", "a")
     foreign(world, "v-foreign-2", "b")
     await operator.answer(HALT)

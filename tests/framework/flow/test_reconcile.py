@@ -7,47 +7,14 @@ import msgspec
 import pytest
 
 from framework.domain.errors import OutcomeUnknown, Retryable
-from framework.domain.events import OrderReport, PositionReport, ReportKind, ShutdownRequested
+from framework.domain.events import PositionReport, ReportKind, ShutdownRequested
 from framework.domain.intents import CancelOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
-from framework.domain.strategy import OrderHandle
+from tests.support.doubts import look, report, unknown, working
 from tests.support.world import MARKET, MS, VENUE, Scribe, World, until
 
 LAG_NS = 100 * MS
-
-
-def report(world: World, handle: OrderHandle, kind: ReportKind, code: str = "") -> None:
-    """Something became known of the order."""
-    world.kernel.publish(
-        OrderReport(
-            venue=VENUE, client_order_id=handle.client_order_id, kind=kind, ts_recv=world.clock.now_ns(), code=code
-        )
-    )
-
-
-def unknown(world: World, scribe: Scribe) -> OrderHandle:
-    """A bid whose answer was ambiguous."""
-    handle = world.buy(scribe)
-    world.outbox.pop()
-    report(world, handle, ReportKind.SENT)
-    report(world, handle, ReportKind.UNKNOWN, "outcome_unknown")
-    return handle
-
-
-def working(world: World, scribe: Scribe) -> OrderHandle:
-    """A bid that the venue lists."""
-    handle = world.buy(scribe)
-    world.outbox.pop()
-    world.gateway.orders_there[handle.client_order_id] = world.listing(handle)
-    world.kernel.publish(world.listing(handle))
-    return handle
-
-
-async def look(world: World, *, after_ns: int) -> None:
-    """Let time pass and the reconciler resolve what is due."""
-    world.clock.advance(after_ns)
-    await world.reconciler.resolve_doubts()
 
 
 async def test_unknown_order_when_the_venue_lists_it_then_it_works(world: World, scribe: Scribe) -> None:
@@ -180,7 +147,7 @@ async def test_cancel_when_it_had_no_effect_then_it_is_asked_again_at_the_pace_o
     handle = working(world, scribe)
     world.do(scribe, handle.cancel)
     world.outbox.pop()
-    report(world, handle, ReportKind.CANCEL_REFUSED, "outcome_unknown")
+    report(world, handle, ReportKind.CANCEL_REFUSED, code="outcome_unknown")
     await look(world, after_ns=0)
     assert len(world.outbox) == 0
 
@@ -210,7 +177,7 @@ async def test_shutdown_when_a_cancel_got_lost_then_the_order_is_asked_to_end_ag
     handle = working(world, scribe)
     world.kernel.publish(ShutdownRequested("SIGTERM", 1))
     world.outbox.pop()
-    report(world, handle, ReportKind.CANCEL_REFUSED, "rate_limited")
+    report(world, handle, ReportKind.CANCEL_REFUSED, code="rate_limited")
 
     await look(world, after_ns=0)
     await look(world, after_ns=250 * MS)

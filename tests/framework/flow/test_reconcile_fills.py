@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 
 from framework.domain.events import Fill
-from framework.domain.strategy import OrderHandle
+from tests.support.doubts import listed
 from tests.support.world import Scribe, World
 
 
@@ -12,18 +12,10 @@ def recorded(world: World) -> list[Fill]:
     return [entry.record.body for entry in world.entries() if isinstance(entry.record.body, Fill)]
 
 
-def working(world: World, scribe: Scribe) -> OrderHandle:
-    """A bid that the venue lists."""
-    handle = world.buy(scribe)
-    world.outbox.pop()
-    world.kernel.publish(world.listing(handle))
-    return handle
-
-
 async def test_pass_when_the_venue_tells_a_booked_fill_again_then_it_is_not_recorded_again(
     world: World, scribe: Scribe
 ) -> None:
-    handle = working(world, scribe)
+    handle = listed(world, scribe)
     fill = world.fill(handle, 4)
     world.gateway.fills_there.append(fill)
 
@@ -51,7 +43,7 @@ async def test_pass_when_a_fill_was_told_before_its_order_was_known_then_it_is_t
 
 
 async def test_pass_when_a_booked_fill_is_told_otherwise_then_it_is_heard(world: World, scribe: Scribe) -> None:
-    handle = working(world, scribe)
+    handle = listed(world, scribe)
     world.gateway.fills_there.append(world.fill(handle, 4))
     await world.reconciler.once()
     world.gateway.fills_there[:] = [world.fill(handle, 5)]
@@ -62,7 +54,7 @@ async def test_pass_when_a_booked_fill_is_told_otherwise_then_it_is_heard(world:
 
 
 async def test_pass_when_a_fill_is_of_nobodys_order_then_it_is_recorded_once(world: World, scribe: Scribe) -> None:
-    foreign = msgspec.structs.replace(world.fill(working(world, scribe), 4), client_order_id="", venue_order_id="v-9")
+    foreign = msgspec.structs.replace(world.fill(listed(world, scribe), 4), client_order_id="", venue_order_id="v-9")
     world.gateway.fills_there.append(foreign)
 
     for _ in range(5):

@@ -1,48 +1,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from framework.domain.errors import JournalError
 from framework.domain.events import ReportKind, TimerFired
 from framework.domain.orders import OrderStatus
-from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, open_records
+from framework.flow.recovery import ClientOrderIds
 from framework.flow.restart_doubts import doubts_left
-from framework.runtime.clock import ManualClock
-from framework.runtime.disk_writer import Durability
-from framework.runtime.files import RealFiles
 from framework.state.ledger_reader import LedgerReader
-from framework.state.records import Body, Checkpoint
+from framework.state.records import Checkpoint
 from framework.state.tape import TapeSettings
+from tests.support.runs import Run, beginner, write
 from tests.support.state_records import amend, cancel, new, report
-
-Run = Callable[[], Records]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Open the records of one more run in the same directory."""
-    settings = RecordSettings(
-        directory=tmp_path, durability=Durability.POWER_LOSS, tape=TapeSettings(), version="1", config_hash="x"
-    )
-
-    def start() -> Records:
-        clock = ManualClock(wall_ns=10**18)
-        return open_records(RealFiles(), settings, clock=clock, rng=Random(1), observe_sync_ns=lambda _: None)
-
-    return start
-
-
-def write(records: Records, *bodies: Body) -> None:
-    """Record and fold, as the kernel does."""
-    for body in bodies:
-        records.last_step += 1
-        records.recorder.journal(records.last_step, 5, 5, body)
-        records.recorder.orders(records.accounts.apply(body, 5).orders)  # type: ignore[arg-type]
+    """Open the records of one more run in the same directory, with a tape."""
+    return partial(beginner(TapeSettings()), tmp_path)
 
 
 def test_state_when_a_run_ends_then_the_next_one_begins_where_it_stopped(run: Run) -> None:

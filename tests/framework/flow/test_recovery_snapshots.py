@@ -1,48 +1,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from framework.domain.events import ReportKind, ShutdownRequested
 from framework.domain.orders import OrderStatus
 from framework.flow import recovery
-from framework.flow.recovery import Records, RecordSettings, open_records
 from framework.runtime.clock import ManualClock
-from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
 from framework.state.audit import dump
 from framework.state.ledger_reader import LedgerReader
-from framework.state.records import Body, EpochTaken, SnapshotTaken
+from framework.state.records import EpochTaken, SnapshotTaken
+from tests.support.runs import Begin, Run, write
 from tests.support.state_records import new, report
-
-Run = Callable[[], Records]
-
-
-@pytest.fixture
-def begin() -> Callable[[Path], Records]:
-    """Open the records of one more run in a directory."""
-    rng = Random(1)
-
-    def start(directory: Path) -> Records:
-        settings = RecordSettings(
-            directory=directory, durability=Durability.POWER_LOSS, tape=None, version="1", config_hash="x"
-        )
-        directory.mkdir(exist_ok=True)
-        clock = ManualClock(wall_ns=10**18)
-        return open_records(RealFiles(), settings, clock=clock, rng=rng, observe_sync_ns=lambda _: None)
-
-    return start
-
-
-@pytest.fixture
-def run(tmp_path: Path, begin: Callable[[Path], Records]) -> Run:
-    """Open the records of one more run in the same directory."""
-    return partial(begin, tmp_path)
 
 
 def shown(directory: Path) -> list[tuple[str, str]]:
@@ -52,14 +24,6 @@ def shown(directory: Path) -> list[tuple[str, str]]:
         return [(row.client_order_id, row.status) for row in reader.orders()]
     finally:
         reader.close()
-
-
-def write(records: Records, *bodies: Body) -> None:
-    """Record and fold, as the kernel does."""
-    for body in bodies:
-        records.last_step += 1
-        records.recorder.journal(records.last_step, 5, 5, body)
-        records.recorder.orders(records.accounts.apply(body, 5).orders)  # type: ignore[arg-type]
 
 
 async def test_start_when_there_is_a_snapshot_then_it_folds_only_what_came_after_and_knows_who_it_is(run: Run) -> None:
@@ -112,7 +76,7 @@ async def test_ledger_when_it_was_behind_the_snapshot_then_it_shows_the_orders_t
 
 
 async def test_ledger_when_a_start_dies_before_it_showed_what_it_folded_then_the_next_one_shows_it(
-    tmp_path: Path, begin: Callable[[Path], Records]
+    tmp_path: Path, begin: Begin
 ) -> None:
     first = begin(tmp_path / "1")
     write(first, new("c1"), report(ReportKind.SENT, "c1"), report(ReportKind.ACCEPTED, "c1", venue_order_id="v1"))
@@ -134,7 +98,7 @@ async def test_ledger_when_a_start_dies_before_it_showed_what_it_folded_then_the
 
 
 async def test_ledger_when_it_knew_of_records_that_the_journal_lost_then_it_shows_orders_as_they_were_before(
-    tmp_path: Path, begin: Callable[[Path], Records]
+    tmp_path: Path, begin: Begin
 ) -> None:
     first = begin(tmp_path / "1")
     write(first, new("c1"), report(ReportKind.SENT, "c1"), report(ReportKind.ACCEPTED, "c1", venue_order_id="v1"))

@@ -1,0 +1,57 @@
+"""Bids of which the venue has said something, or nothing."""
+
+from __future__ import annotations
+
+from framework.domain.events import OrderReport, ReportKind
+from framework.domain.strategy import OrderHandle
+from tests.support.world import VENUE, Scribe, World
+
+
+def report(world: World, handle: OrderHandle, kind: ReportKind, *, code: str = "", venue_order_id: str = "") -> None:
+    """Something became known of the order."""
+    world.kernel.publish(
+        OrderReport(
+            venue=VENUE,
+            client_order_id=handle.client_order_id,
+            kind=kind,
+            ts_recv=world.clock.now_ns(),
+            code=code,
+            venue_order_id=venue_order_id,
+        )
+    )
+
+
+def sent(world: World, scribe: Scribe) -> OrderHandle:
+    """A bid that has left."""
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    report(world, handle, ReportKind.SENT)
+    return handle
+
+
+def unknown(world: World, scribe: Scribe) -> OrderHandle:
+    """A bid whose answer was ambiguous."""
+    handle = sent(world, scribe)
+    report(world, handle, ReportKind.UNKNOWN, code="outcome_unknown")
+    return handle
+
+
+def listed(world: World, scribe: Scribe, price: int = 45) -> OrderHandle:
+    """A bid that the venue has told of once; what its gateway lists is the test's affair."""
+    handle = world.buy(scribe, price)
+    world.outbox.pop()
+    world.kernel.publish(world.listing(handle))
+    return handle
+
+
+def working(world: World, scribe: Scribe) -> OrderHandle:
+    """A bid that the venue has and lists."""
+    handle = listed(world, scribe)
+    world.gateway.orders_there[handle.client_order_id] = world.listing(handle)
+    return handle
+
+
+async def look(world: World, *, after_ns: int) -> None:
+    """Let time pass and the reconciler resolve what is due."""
+    world.clock.advance(after_ns)
+    await world.reconciler.resolve_doubts()
