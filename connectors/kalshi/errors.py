@@ -18,6 +18,8 @@ TOO_MANY_REQUESTS = "too_many_requests"
 # Pauses end by themselves; nothing of a refused write is kept meanwhile. A cancel is worth repeating; an order or an
 # amend is not: its price is of before the pause, and each try costs tokens.
 _PAUSED = frozenset({"trading_is_paused", "exchange_is_paused"})
+# Somebody on the way waited no longer: what lies behind may have done it.
+_REQUEST_TIMEOUT = 408
 _DETAIL_CHARS_MAX = 300
 
 
@@ -81,15 +83,15 @@ def failure_of_write(answer: VenueAnswer, *, is_cancel: bool = False) -> Tidegat
 
     `RefusedByVenue`: certainly not done. `Retryable`: certainly not done, and may be tried again (429, an expired
     timestamp, a cancel in a pause); whether these cost tokens is not documented, so all are `was_answered`.
-    `Fatal`: the key is refused. `OutcomeUnknown`: anything that proves nothing, which is every 5xx, every redirect
-    and every body that is not the venue's own.
+    `Fatal`: the key is refused. `OutcomeUnknown`: anything that proves nothing, which is every 5xx, every
+    redirect, a time-out (408) and every body that is not the venue's own.
     """
     common = _common(answer)
     if common is not None:
         return common
     if is_cancel and any(answer.is_code(code) for code in _PAUSED):
         return Retryable(answer.text, was_answered=True, code=answer.code)
-    if 400 <= answer.status < 500 and answer.code:
+    if 400 <= answer.status < 500 and answer.status != _REQUEST_TIMEOUT and answer.code:
         return RefusedByVenue(answer.code, answer.text, status=answer.status)
     return OutcomeUnknown(f"{answer.text}: this proves nothing; look the order up")
 

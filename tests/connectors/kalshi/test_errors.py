@@ -61,6 +61,7 @@ def test_code_when_it_carries_an_id_then_it_is_compared_by_its_beginning() -> No
         (302, b"", OutcomeUnknown),
         (400, b"<html>a proxy's own</html>", OutcomeUnknown),
         (408, b"", OutcomeUnknown),
+        (408, NESTED, OutcomeUnknown),
     ],
 )
 def test_write_when_refused_then_only_the_venues_own_word_proves_that_nothing_happened(
