@@ -367,6 +367,7 @@ class Daemon:
                 trading_state=lambda order: self._records.accounts.trading.state(
                     strategy=order.strategy, instrument=order.instrument, venue=name
                 ),
+                on_refused=lambda order: self._venues[name].reconciler.suspect(order),
                 is_fenced=self._records.is_fenced,
             )
         )

@@ -207,12 +207,16 @@ class Http1Transport:
         return self.breaker.begin(now_ns)
 
     def _judge(self, connection: Http1Connection, answer: HttpResponse | None) -> None:
-        """Tell the breaker what became of an attempt: after its first exchange, and when the host says goodbye."""
+        """Tell the breaker what became of an attempt: after its first exchange, when one breaks, and when the host says
+        goodbye."""
         if self.breaker is None or connection.attempt is None:
             return
+        now_ns = self._clock.monotonic_ns()
         if not connection.is_proved:
             connection.is_proved = answer is not None
-            self.breaker.end(connection.attempt, self._clock.monotonic_ns(), is_answered=connection.is_proved)
+            self.breaker.end(connection.attempt, now_ns, is_answered=connection.is_proved)
+        elif answer is None:
+            self.breaker.broke(now_ns)
         if answer is not None and answer.headers.get("connection", "").lower() == "close":
             self.breaker.give_back(connection.attempt)
 

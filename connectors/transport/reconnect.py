@@ -10,6 +10,7 @@ from framework.domain.ports import Rng
 _MINUTE_NS = 60_000_000_000
 # Event loops may wake a millisecond or two early; the plan keeps clear of the edge so that the cap holds anyway.
 _MARGIN_NS = 10_000_000
+_HEALTHY_NS = 30_000_000_000
 _MS = 1_000_000
 
 
@@ -25,8 +26,8 @@ class Backoff:
     ) -> None:
         """The n-th delay is drawn evenly from the upper half of min(`max_ms`, `initial_ms` · 1.7ⁿ). Raises ValueError.
 
-        Once less than a third of the cap is left, it is spread evenly over what is left of the minute. So, with the
-        defaults, an outage of up to 5 s is followed by an attempt within 4.2 s, and any other within 13 s.
+        Once less than a quarter of the cap is left, it is spread evenly over what is left of the minute. So, with the
+        defaults, an outage of up to 5 s is followed by an attempt within 4.2 s, and any other within 14 s.
         """
         if not 1 <= initial_ms <= max_ms:
             raise ValueError(f"initial_ms={initial_ms} max_ms={max_ms}: need 1 <= initial_ms <= max_ms")
@@ -78,7 +79,7 @@ class Backoff:
         """The wait that spreads the connects left to this minute, when they are few; with none left, the whole one."""
         recent = self._recent_ns(now_ns)
         left = (self._connects_ns.maxlen or 0) - len(recent)
-        if not recent or 3 * left >= len(recent) + left:
+        if not recent or 4 * left >= len(recent) + left:
             return 0
         return (recent[0] + _MINUTE_NS + _MARGIN_NS + 1 - now_ns) // (left + 1)
 
@@ -104,8 +105,9 @@ class ConnectBreaker:
     """Keeps a pool of connections from storming a host. All times are monotonic nanoseconds.
 
     Every attempt counts against the cap of the backoff. An attempt has succeeded once its connection has carried a
-    whole answer: a middlebox that accepts and then cuts is as good as no host. A failed attempt opens the breaker:
-    then one attempt at a time may start, each after a delay of the backoff, until one succeeds.
+    whole answer: a middlebox that accepts and then cuts is as good as no host. A failed attempt, or a connection that
+    breaks in an exchange, opens the breaker: then one attempt at a time may start, each after a delay of the backoff,
+    until one succeeds. The delays start small again after half a minute without such a failure.
 
     Call order: `wait_ns` until it is 0, `begin`, connect, the first exchange, `end`.
     """
@@ -115,6 +117,7 @@ class ConnectBreaker:
         self._is_open = False
         self._is_probing = False
         self._not_before_ns = 0
+        self._failed_ns = -_HEALTHY_NS
 
     def __repr__(self) -> str:
         return f"<ConnectBreaker is_open={self._is_open} {self._backoff!r}>"
@@ -143,10 +146,14 @@ class ConnectBreaker:
         """It succeeded or failed. The failure of one that started before the breaker opened says no more."""
         if is_answered:
             self._is_open = self._is_probing = False
-            self._backoff.reset()
         elif attempt.is_probe or not self._is_open:
-            self._is_open, self._is_probing = True, False
-            self._not_before_ns = now_ns + self._backoff.next_delay_ms(now_ns) * _MS
+            self._is_probing = False
+            self._open(now_ns)
+
+    def broke(self, now_ns: int) -> None:
+        """A connection that had carried answers broke in an exchange."""
+        if not self._is_open:
+            self._open(now_ns)
 
     def give_back(self, attempt: Attempt) -> None:
         """The host ended this connection in good order, as it had announced: it does not count against the cap."""
@@ -155,3 +162,9 @@ class ConnectBreaker:
     def hurry(self) -> None:
         """There is news that the host can be reached: the next attempt needs no delay. The cap holds."""
         self._not_before_ns = 0
+
+    def _open(self, now_ns: int) -> None:
+        if now_ns - self._failed_ns >= _HEALTHY_NS:
+            self._backoff.reset()
+        self._is_open, self._failed_ns = True, now_ns
+        self._not_before_ns = now_ns + self._backoff.next_delay_ms(now_ns) * _MS

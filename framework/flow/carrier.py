@@ -8,10 +8,10 @@ had no effect.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from framework.domain.errors import Fatal, JournalError, OutcomeUnknown, RefusedByVenue, Retryable
-from framework.domain.events import OrderReport, ReportKind, RequestOutcome, RequestSettled, TradingState
+from framework.domain.events import Event, OrderReport, ReportKind, RequestOutcome, RequestSettled, TradingState
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.tickets import Approved, Signed
 from framework.flow.dispatch_parts import DispatchParts
@@ -150,8 +150,18 @@ class Carrier:
         reach("after-answer-before-record")
         for event in events:
             parts.publish(event)
+        self._tell_of_refusals(events)
         reach("after-answer-recorded")
         return RequestOutcome.SPENT
+
+    def _tell_of_refusals(self, events: Sequence[Event]) -> None:
+        """An amend that the venue refuses is often one of an order that has just traded or ended. A refused cancel is
+        followed up in any case, because its order is to end."""
+        for event in events:
+            if isinstance(event, OrderReport) and event.kind is ReportKind.AMEND_REFUSED:
+                order = self._parts.find(event.client_order_id)
+                if order is not None and order.is_open:
+                    self._parts.on_refused(order)
 
     async def _retry(self, parcel: Parcel, error: Retryable) -> RequestOutcome | None:
         """Proved to have had no effect. What never reached the venue is tried again soon with a fresh signature, or

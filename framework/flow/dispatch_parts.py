@@ -29,6 +29,10 @@ def always_active(_order: Order) -> TradingState:
     return TradingState.ACTIVE
 
 
+def nobody_asks(_order: Order) -> None:
+    """Nobody looks orders up: for a core without a reconciler."""
+
+
 def never() -> bool:
     """Nobody takes over: for a core without a state directory."""
     return False
@@ -40,6 +44,7 @@ class DispatchParts(msgspec.Struct, frozen=True, kw_only=True):
     `publish` is the kernel's; `wait_durable` returns once everything recorded so far is durable; `observe` takes
     the latency of a stage in nanoseconds; `on_fatal` is told when the account can't be used any more;
     `trading_state` is the strictest state that applies to an order;
+    `on_refused` is told of an order whose change the venue refused: it may have ended unheard;
     `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel.
     """
 
@@ -54,5 +59,6 @@ class DispatchParts(msgspec.Struct, frozen=True, kw_only=True):
     on_fatal: Callable[[Fatal], None]
     clock: Clock
     trading_state: Callable[[Order], TradingState] = always_active
+    on_refused: Callable[[Order], None] = nobody_asks
     is_fenced: Callable[[], bool] = never
     requests_max: int = 8

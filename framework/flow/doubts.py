@@ -49,14 +49,15 @@ class Doubts:
         self._parts = parts
         self._fetch_fills = fetch_fills
         self._doubts: dict[str, Doubt] = {}
-        self._unlisted: set[str] = set()
+        self._suspects: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<Doubts {self._parts.venue} {list(self._doubts)}>"
 
     def suspect(self, order: Order) -> None:
-        """The venue does not list this order as open any more, and did not say what became of it."""
-        self._unlisted.add(order.client_order_id)
+        """The venue does not list this order as open any more, or refused to change it, and did not say what became of
+        it."""
+        self._suspects.add(order.client_order_id)
 
     async def resolve(self) -> None:
         """Look up each order that needs evidence and whose turn has come. Raises what the gateway raises: then the next
@@ -74,8 +75,8 @@ class Doubts:
                 await self._resolve(order, doubt)
 
     def _needing_evidence(self) -> list[Order]:
-        """Orders in doubt: unknown ones, changes without an answer, those that should have ended, those that the
-        venue does not list, missing fills."""
+        """Orders in doubt: unknown ones, changes without an answer, those that should have ended, suspects, missing
+        fills."""
         parts, orders = self._parts, self._parts.accounts.orders
         return [
             order
@@ -83,7 +84,7 @@ class Doubts:
             if order.status is OrderStatus.UNKNOWN
             or self._is_unanswered(order)
             or (order.status in listed_terms.RESTING and parts.is_ending(order))
-            or order.client_order_id in self._unlisted
+            or order.client_order_id in self._suspects
         ] + [order for order in orders.awaiting_fills() if order.venue == parts.venue]
 
     async def _resolve(self, order: Order, doubt: Doubt) -> None:
@@ -107,7 +108,8 @@ class Doubts:
         if found is not None:
             self._parts.publish(found)
             doubt.not_found = 0
-            self._unlisted.discard(order.client_order_id)
+            if is_past_lag or not found.is_open:
+                self._suspects.discard(order.client_order_id)
             if found.filled > order.filled:
                 await self._fetch_fills(found.created_ns or order.created_ns)
             if is_past_lag and is_same and is_unanswered:
@@ -141,7 +143,7 @@ class Doubts:
             self._report(order, ReportKind.CANCEL_REFUSED, "never_applied", "the venue still shows it open")
 
     def _give_up(self, order: Order) -> None:
-        self._unlisted.discard(order.client_order_id)
+        self._suspects.discard(order.client_order_id)
         detail = f"{LOOKUPS_MIN} look-ups after the read lag did not find it"
         if order.venue_order_id:
             self._report(order, ReportKind.CANCELLED, "not_listed", detail)

@@ -95,6 +95,10 @@ class Reconciler:
             except TimeoutError:
                 continue
 
+    def suspect(self, order: Order) -> None:
+        """Have an order looked up soon: the venue refused to change it, so it may have ended unheard."""
+        self._doubts.suspect(order)
+
     async def resolve_doubts(self) -> None:
         """Look up each order that needs evidence and whose turn has come. Raises what the gateway raises."""
         await self._doubts.resolve()

@@ -362,6 +362,7 @@ class World:
             trading_state=lambda order: self.accounts.trading.state(
                 strategy=order.strategy, instrument=order.instrument, venue=VENUE
             ),
+            on_refused=lambda order: self.reconciler.suspect(order),
         )
 
     def _reconcile_parts(self) -> ReconcileParts:

@@ -127,6 +127,29 @@ async def test_send_when_the_host_accepts_and_cuts_then_no_minute_has_more_conne
     assert 5 <= server.connections <= 10
 
 
+async def test_send_when_a_connection_breaks_after_many_answers_then_the_next_connect_is_delayed(
+    serve: Serve, clock: ManualClock
+) -> None:
+    async def three_each(wire: Wire) -> None:
+        for _ in range(3):
+            await wire.request()
+            await wire.write(OK)
+        await wire.request()
+
+    server = await serve(three_each)
+    async with client(server, clock) as transport:
+        transport.breaker = breaker()
+        for _ in range(3):
+            assert (await transport.send(GET, timeout_ms=1000)).status == 200
+        with pytest.raises(OutcomeUnknown):
+            await transport.send(GET, timeout_ms=1000)
+        with pytest.raises(NotSent, match="next try in"):
+            await transport.send(GET, timeout_ms=1000)
+        clock.advance_ms(100)
+        assert (await transport.send(GET, timeout_ms=1000)).status == 200
+    assert server.connections == 2
+
+
 async def test_send_when_every_connection_is_cut_after_one_answer_then_no_minute_has_more_connects_than_the_cap(
     serve: Serve, clock: ManualClock
 ) -> None:

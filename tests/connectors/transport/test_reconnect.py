@@ -65,7 +65,7 @@ def test_delay_when_an_outage_is_long_then_the_cap_never_delays_the_next_attempt
     rng = random.Random(1)
     for _ in range(2_000):
         healed_ns = rng.randrange(300_000) * MS
-        assert attempts_until(healed_ns, Backoff(rng)) - healed_ns <= 13_000 * MS
+        assert attempts_until(healed_ns, Backoff(rng)) - healed_ns <= 14_000 * MS
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -147,6 +147,21 @@ def test_breaker_when_attempts_that_began_before_it_opened_fail_too_then_the_del
     for attempt in attempts:
         breaker.end(attempt, 0, is_answered=False)
     assert breaker.wait_ns(0) == 50 * MS
+
+
+def test_breaker_when_connections_answer_and_break_again_then_the_delays_grow_until_it_is_quiet_for_half_a_minute() -> (
+    None
+):
+    breaker = ConnectBreaker(Backoff(Fixed(0.0), initial_ms=100))
+    delays_ms, now_ns = [], 0
+    for quiet_ms in (0, 1_000, 29_000, 31_000):
+        now_ns += quiet_ms * MS
+        succeed(breaker, now_ns)
+        breaker.broke(now_ns)
+        delays_ms.append(breaker.wait_ns(now_ns) // MS)
+        breaker.broke(now_ns)  # the others break too
+        now_ns += delays_ms[-1] * MS
+    assert delays_ms == [50, 85, 145, 50]
 
 
 def test_breaker_when_half_of_the_cap_is_used_then_the_pool_grows_no_more_until_it_is_free_again() -> None:

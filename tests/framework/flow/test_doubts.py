@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from framework.domain.errors import Retryable
-from framework.domain.events import ReportKind
+from framework.domain.events import OrderReport, ReportKind
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
 from framework.flow.reconcile import Reconciler
 from tests.support.doubts import look, report, sent, unknown, working
-from tests.support.world import MARKET, MS, Scribe, World, until
+from tests.support.world import MARKET, MS, VENUE, Dispatching, Scribe, World, until
 
 LAG_NS = 100 * MS
 
@@ -234,3 +234,46 @@ async def test_run_when_a_pass_is_asked_for_during_one_that_finds_positions_apar
 
     await until(lambda: len(world.passes) == 2)
     task.cancel()
+
+
+async def test_order_when_the_venue_refuses_to_change_it_then_it_is_looked_up_until_reads_can_not_lag_any_more(
+    world: World, scribe: Scribe
+) -> None:
+    handle = working(world, scribe)
+    world.gateway.read_lag_ms = 400
+    world.do(scribe, lambda: handle.amend(Price(44), Size(20)))
+    world.gateway.answers.append(lambda approved: (refusal(world, approved.client_order_id),))
+    async with Dispatching(world):
+        await until(lambda: world.order(handle).status is OrderStatus.WORKING)
+    await look(world, after_ns=0)
+    await look(world, after_ns=250 * MS)
+    assert world.order(handle).status is OrderStatus.WORKING, "the read lags, and shows it as it was"
+
+    world.gateway.orders_there[handle.client_order_id] = world.listing(handle, is_open=False)
+    await look(world, after_ns=250 * MS)
+    assert world.order(handle).status.is_final
+
+    await look(world, after_ns=5_000 * MS)
+    assert len(world.gateway.looked_up) == 2
+
+
+async def test_order_when_the_venue_refuses_to_change_it_and_still_has_it_then_its_doubt_ends_after_the_read_lag(
+    world: World, scribe: Scribe
+) -> None:
+    handle = working(world, scribe)
+    world.reconciler.suspect(world.order(handle))
+    for _ in range(5):
+        await look(world, after_ns=300 * MS)
+    assert world.order(handle).status is OrderStatus.WORKING
+    assert len(world.gateway.looked_up) == 1
+
+
+def refusal(world: World, client_order_id: str) -> OrderReport:
+    """The venue's word that it did not change the order."""
+    return OrderReport(
+        venue=VENUE,
+        client_order_id=client_order_id,
+        kind=ReportKind.AMEND_REFUSED,
+        ts_recv=world.clock.now_ns(),
+        code="not_found",
+    )
