@@ -27,7 +27,7 @@ class Backoff:
         """The n-th delay is drawn evenly from the upper half of min(`max_ms`, `initial_ms` · 1.7ⁿ). Raises ValueError.
 
         Once less than a quarter of the cap is left, it is spread evenly over what is left of the minute. So, with the
-        defaults, an outage of up to 5 s is followed by an attempt within 4.2 s, and any other within 14 s.
+        defaults, an outage of up to 5 s is followed by an attempt within 4.2 s, and any other within 15 s.
         """
         if not 1 <= initial_ms <= max_ms:
             raise ValueError(f"initial_ms={initial_ms} max_ms={max_ms}: need 1 <= initial_ms <= max_ms")
