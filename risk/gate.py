@@ -148,4 +148,8 @@ def _stand_in(intent: object) -> CancelOrder:
 
 
 def _broken(error: Exception) -> Refusal:
-    return Refusal(RefusalCode.CHECK_FAILED, error=f"{type(error).__name__}: {ascii(str(error))[:_ERROR_TEXT_MAX]}")
+    try:
+        text = ascii(str(error))[:_ERROR_TEXT_MAX]
+    except Exception:  # noqa: BLE001 - the message is code of the check; what can't be said is left out
+        text = "(its message can't be read)"
+    return Refusal(RefusalCode.CHECK_FAILED, error=f"{type(error).__name__}: {text}")

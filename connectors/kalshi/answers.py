@@ -14,7 +14,7 @@ from connectors.kalshi.fixed_point import NS_PER_MS, size_of
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue
 from framework.domain.events import OrderReport, ReportKind
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
-from framework.domain.numbers import Size
+from framework.domain.orders import Order
 from framework.domain.tickets import Approved
 
 _ACK = msgspec.json.Decoder(OrderAck)
@@ -59,19 +59,19 @@ def accepted(approved: Approved, intent: NewOrder, ack: OrderAck, *, ts_recv: in
 
 
 def cancelled(
-    approved: Approved, ack: OrderAck, *, ts_recv: int, remaining: Size | None = None
+    approved: Approved, ack: OrderAck, *, ts_recv: int, order: Order | None = None
 ) -> tuple[OrderReport, ...]:
     """A cancelled order. What it had filled is not stated by this answer, only what was taken off.
 
-    `remaining` is what we believe was left of it. When another number was taken off, some of it traded and we have not
-    heard of it: then nothing is reported, and the order keeps its exposure until the stream or a look-up shows its end
-    together with what was filled.
+    `order` is what we know of it. When another number was taken off than we believe was left, some of it traded and we
+    have not heard of it; while an amend is unanswered, nobody can say what was left. Then nothing is reported, and the
+    order keeps its exposure until the stream or a look-up shows its end together with what was filled.
     """
     try:
         taken_off = None if ack.reduced_by is None else size_of(ack.reduced_by)
     except ValueError as e:
         raise OutcomeUnknown(f"the acknowledgement of {ack.order_id} can't be read: {e}") from e
-    if None not in (taken_off, remaining) and taken_off != remaining:
+    if order is not None and taken_off is not None and (order.amend_size is not None or taken_off != order.remaining):
         return ()
     return (
         OrderReport(

@@ -161,7 +161,7 @@ class KalshiConnector:
 
     async def _tell_balance(self) -> None:
         try:
-            balance = await queries.balance(self._rest, subaccount=self._settings.subaccount)
+            balance = await queries.balance(self._rest, subaccount=self._settings.own_subaccount)
             report = balance_of(balance, venue=self._name, ts_recv=self._clock.now_ns())
         except (Retryable, RefusedByVenue, ValueError):
             # Nothing depends on a balance yet; the next one comes with the next interval.
@@ -175,7 +175,7 @@ class KalshiConnector:
             channels=(*_CHANNELS, TICKER) if settings.subscribe_ticker else _CHANNELS,
             ack_ns_max=settings.ack_timeout_ms * NS_PER_MS,
             snapshot_ns_max=settings.snapshot_timeout_ms * NS_PER_MS,
-            subaccount=settings.subaccount,
+            subaccount=settings.own_subaccount,
         )
         return StreamSession(self._name, self._registry, desk, terms=terms, counts=self.counts, time=self._time)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from connectors.kalshi.account_messages import Balance, Order, Position
 from connectors.kalshi.account_messages import Fill as FillMessage
 from connectors.kalshi.fixed_point import (
+    NS_PER_MS,
     NS_PER_S,
     PRICE_ONE,
     SIZE_DECIMALS,
@@ -72,7 +73,7 @@ def order_snapshot(order: Order, *, venue: str, ts_recv: int) -> OrderSnapshot:
         filled=filled,
         is_open=is_open(order.status, remaining),
         ts_recv=ts_recv,
-        ts_venue=time_of(order.last_update_time),
+        ts_venue=_stream_time_of(order.last_update_time),
         created_ns=time_of(order.created_time),
         reason=order.status,
     )
@@ -98,7 +99,7 @@ def fill_of(fill: FillMessage, *, venue: str, ts_recv: int) -> Fill:
         size=size_of(fill.count_fp),
         fee=money_of(fill.fee_cost),
         is_maker=not fill.is_taker,
-        ts_venue=time_of(fill.created_time) or fill.ts * NS_PER_S,
+        ts_venue=_stream_time_of(fill.created_time) or fill.ts * NS_PER_S,
         ts_recv=ts_recv,
     )
 
@@ -145,6 +146,12 @@ def book_snapshot(sides: BookSides, *, instrument: InstrumentId, ts_recv: int) -
         bids=tuple((price_of(price), size_of(size)) for price, size in sides.yes_dollars or ()),
         asks=tuple(_complement(level) for level in sides.no_dollars or ()),
     )
+
+
+def _stream_time_of(text: str | None) -> int:
+    """A time as the stream and the answers to writes tell the same one: cut to milliseconds (recorded answer). So one
+    fact has one date, whoever tells it, and what is ordered by dates does not depend on that."""
+    return time_of(text) // NS_PER_MS * NS_PER_MS
 
 
 def _complement(level: tuple[str, str]) -> Level:

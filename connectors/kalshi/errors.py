@@ -101,7 +101,7 @@ def failure_of_read(answer: VenueAnswer) -> TidegateError:
     common = _common(answer)
     if common is not None:
         return common
-    if 400 <= answer.status < 500:
+    if 400 <= answer.status < 500 and answer.status != _REQUEST_TIMEOUT:
         return RefusedByVenue(answer.code or "unreadable", answer.text, status=answer.status)
     return Retryable(answer.text)
 

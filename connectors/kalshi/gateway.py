@@ -115,20 +115,20 @@ class KalshiGateway:
 
     async def open_orders(self) -> tuple[OrderSnapshot, ...]:
         """Every resting order of the account."""
-        listed = await queries.orders(self._rest, status="resting", subaccount=self._settings.subaccount)
+        listed = await queries.orders(self._rest, status="resting", subaccount=self._settings.own_subaccount)
         return tuple(self._snapshot(one) for one in listed)
 
     async def fills(self, since_ns: int, /) -> tuple[Fill, ...]:
         """Every fill since a venue time, oldest first; a few older ones may come along."""
         since_s = max(0, since_ns // NS_PER_S - _LOOK_BACK_S)
-        listed = await queries.fills(self._rest, since_s=since_s, subaccount=self._settings.subaccount)
+        listed = await queries.fills(self._rest, since_s=since_s, subaccount=self._settings.own_subaccount)
         ts_recv = self._clock.now_ns()
         fills = [self._readable(fill_of, one, ts_recv) for one in reversed(listed)]
         return tuple(sorted(fills, key=lambda fill: fill.ts_venue))
 
     async def positions(self) -> tuple[PositionReport, ...]:
         """Every position that is not flat."""
-        listed = await queries.positions(self._rest, subaccount=self._settings.subaccount)
+        listed = await queries.positions(self._rest, subaccount=self._settings.own_subaccount)
         ts_recv = self._clock.now_ns()
         reports = (self._readable(position_of, one, ts_recv) for one in listed)
         return tuple(report for report in reports if report.size)
@@ -165,8 +165,7 @@ class KalshiGateway:
         if isinstance(intent, NewOrder):
             return accepted(approved, intent, ack, ts_recv=now_ns)
         if isinstance(intent, CancelOrder):
-            order = self._ending.pop(approved.client_order_id, None)
-            return cancelled(approved, ack, ts_recv=now_ns, remaining=None if order is None else order.remaining)
+            return cancelled(approved, ack, ts_recv=now_ns, order=self._ending.pop(approved.client_order_id, None))
         return amended(approved, intent, ack, ts_recv=now_ns)
 
     async def _landed_before(self, approved: Approved, intent: NewOrder) -> tuple[Event, ...]:
@@ -190,7 +189,7 @@ class KalshiGateway:
                 self._rest,
                 ticker=symbol,
                 since_s=max(0, since_s - look_back_s) if since_ns else None,
-                subaccount=self._settings.subaccount,
+                subaccount=self._settings.own_subaccount,
             )
             for one in listed:
                 if one.client_order_id == client_order_id:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from connectors.kalshi.fixed_point import (
     PRICE_DECIMALS,
@@ -60,8 +60,8 @@ def series_of(event_ticker: str) -> str:
 def instrument_of(market: Market, *, venue: str, fees: FeeSchedule) -> Instrument:
     """The instrument of a market.
 
-    An undocumented status is taken as PAUSED: known, and closed to orders. Raises `UnusableMarket` for a grid
-    that can't be read.
+    An undocumented status is taken as PAUSED: known, and closed to orders. Raises `UnusableMarket` for a grid or a
+    time that can't be read.
     """
     return Instrument(
         id=instrument_id(venue, market.ticker),
@@ -77,10 +77,19 @@ def instrument_of(market: Market, *, venue: str, fees: FeeSchedule) -> Instrumen
         quote_currency="USD",
         fees=fees,
         status=_STATUS.get(market.status, InstrumentStatus.PAUSED),
-        close_ns=time_of(market.close_time),
-        settle_ns=time_of(market.settlement_ts) or time_of(market.latest_expiration_time),
+        close_ns=market_time(market.close_time, market.ticker),
+        settle_ns=market_time(market.settlement_ts, market.ticker)
+        or market_time(market.latest_expiration_time, market.ticker),
         shard=market.exchange_index,
     )
+
+
+def market_time(text: str | None, ticker: str) -> int:
+    """A time of a market in wall nanoseconds, 0 for none. Raises `UnusableMarket`."""
+    try:
+        return time_of(text)
+    except ValueError as e:
+        raise UnusableMarket(f"{ticker}: {e}; leave this market out") from e
 
 
 def tick_bands_of(ranges: tuple[PriceRange, ...], ticker: str) -> tuple[TickBand, ...]:
@@ -101,15 +110,22 @@ def tick_bands_of(ranges: tuple[PriceRange, ...], ticker: str) -> tuple[TickBand
 
 
 def fees_of(series: Series | None, event: Event | None) -> FeeSchedule:
-    """The fee rates: the series' type times its multiplier, each overridden by the event's own when it has one."""
+    """The fee rates: the series' type times its multiplier, each overridden by the event's own when it has one.
+
+    Raises `UnusableMarket` for a multiplier that can't be read.
+    """
     kind = (series.fee_type if series else "") or ""
     multiplier: float | str = series.fee_multiplier if series else 1
     if event is not None and event.fee_type_override:
         kind = event.fee_type_override
     if event is not None and event.fee_multiplier_override is not None:
         multiplier = event.fee_multiplier_override
-    # `str` of a JSON number gives back the digits that were sent.
-    factor = Decimal(str(multiplier))
+    try:
+        # `str` of a JSON number gives back the digits that were sent.
+        factor = Decimal(str(multiplier))
+    except InvalidOperation:
+        name = series.ticker if series else "?"
+        raise UnusableMarket(f"{name}: fee_multiplier: {multiplier!r} is not a number; leave this series out") from None
     maker = _MAKER_RATES.get(kind, _UNKNOWN_MAKER_RATE)
     return FeeSchedule(
         model=FeeModel.QUADRATIC,
@@ -119,17 +135,16 @@ def fees_of(series: Series | None, event: Event | None) -> FeeSchedule:
 
 
 def settlement_value_of(market: Market) -> Price | None:
-    """What a settled market pays per YES contract; None when it is not settled or does not say."""
+    """What a settled market pays per YES contract: the value stated, else what the result implies. None when it is not
+    settled, or scalar without a value. Raises `UnusableMarket`."""
     if _STATUS.get(market.status) is not InstrumentStatus.SETTLED:
         return None
-    return settlement_price(market.result, market.settlement_value_dollars)
-
-
-def settlement_price(result: str, value: str | None) -> Price | None:
-    """The value stated, else what the result implies; None for a scalar result without a value."""
-    if value:
-        return price_of(value)
-    return {"yes": PRICE_ONE, "no": Price(0)}.get(result)
+    if not market.settlement_value_dollars:
+        return {"yes": PRICE_ONE, "no": Price(0)}.get(market.result)
+    try:
+        return price_of(market.settlement_value_dollars)
+    except ValueError as e:
+        raise UnusableMarket(f"{market.ticker}: settlement_value_dollars: {e}") from e
 
 
 def _rate_text(rate: Decimal) -> str:

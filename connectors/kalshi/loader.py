@@ -15,7 +15,6 @@ from connectors.kalshi.rest import KalshiRest
 from connectors.kalshi.settings import KalshiSettings
 from framework.domain.errors import ConfigurationError, RefusedByVenue
 from framework.domain.events import Event, LimitsDeclared
-from framework.domain.instruments import FeeSchedule
 from framework.domain.ports import Clock
 
 _WILDCARDS = frozenset("*?[")
@@ -76,7 +75,7 @@ class MarketLoader:
             )
         held = await self._held()
         others = await queries.markets_named(self._rest, [ticker for ticker in held if ticker not in wanted])
-        await self._define([*wanted.values(), *others])
+        await self._define([*wanted.values(), *others], is_start=True)
         self._registry.follow(wanted)
 
     async def refresh(self) -> None:
@@ -84,7 +83,7 @@ class MarketLoader:
         await self._define(await queries.markets_named(self._rest, self._registry.tickers()))
 
     async def fetch(self, ticker: str) -> bool:
-        """Define one market anew; False when the venue does not show it (yet)."""
+        """Define one market anew; False when the venue does not show it (yet), or not yet what it pays."""
         try:
             market = await queries.market(self._rest, ticker)
         except RefusedByVenue as e:
@@ -92,7 +91,7 @@ class MarketLoader:
                 return False
             raise
         await self._define([market])
-        return True
+        return not self._registry.is_paying(ticker)
 
     async def _wanted(self) -> dict[str, Market]:
         found: dict[str, Market] = {}
@@ -123,32 +122,35 @@ class MarketLoader:
         return found
 
     async def _held(self) -> list[str]:
-        subaccount = self._settings.subaccount
+        subaccount = self._settings.own_subaccount
         since_s = max(0, self._rest.time.now_ms() // 1000 - _SETTLEMENTS_LOOK_BACK_S)
         held = [one.ticker for one in await queries.positions(self._rest, subaccount=subaccount)]
         held += [one.ticker for one in await queries.orders(self._rest, status="resting", subaccount=subaccount)]
         held += [one.ticker for one in await queries.settlements(self._rest, since_s=since_s, subaccount=subaccount)]
         return list(dict.fromkeys(held))
 
-    async def _define(self, markets: Iterable[Market]) -> None:
+    async def _define(self, markets: Iterable[Market], *, is_start: bool = False) -> None:
+        """Define what can be. Raises `ConfigurationError` for an exactly wanted market that can't, but later than at
+        the start it is left as it was known, and the others go on."""
         for market in markets:
             fees = await self._fees(market)
             try:
-                events = self._registry.define(market, fees, ts_recv=self._clock.now_ns())
+                events = self._registry.define(market, fees_of(*fees), ts_recv=self._clock.now_ns())
             except UnusableMarket as e:
-                if self._is_exactly_wanted(market.ticker):
+                if is_start and self._is_exactly_wanted(market.ticker):
                     raise ConfigurationError(f"markets: {e}") from e
                 continue
             for event in events:
                 self._publish(event)
 
-    async def _fees(self, market: Market) -> FeeSchedule:
+    async def _fees(self, market: Market) -> tuple[Series | None, EventMessage | None]:
+        """The series and the event, whose fees hold for the market."""
         ticker = series_of(market.event_ticker)
         if ticker not in self._series:
             await self._load_series(ticker)
         if market.event_ticker not in self._events:
             self._events[market.event_ticker] = await self._event(market.event_ticker)
-        return fees_of(self._series[ticker], self._events[market.event_ticker])
+        return self._series[ticker], self._events[market.event_ticker]
 
     async def _load_series(self, ticker: str) -> None:
         """Read a series and, page by page, its live events: far fewer requests than one per event."""

@@ -29,12 +29,12 @@ async def schedule(rest: KalshiRest) -> m.Schedule:
 
 async def series(rest: KalshiRest, ticker: str) -> m.Series:
     """One series."""
-    return (await rest.get(f"/series/{ticker}", m.SeriesAnswer, cost_path="/series/*")).series
+    return (await rest.get(f"/series/{_quoted(ticker)}", m.SeriesAnswer, cost_path="/series/*")).series
 
 
 async def event(rest: KalshiRest, ticker: str) -> m.Event:
     """One event."""
-    return (await rest.get(f"/events/{ticker}", m.EventAnswer, cost_path="/events/*")).event
+    return (await rest.get(f"/events/{_quoted(ticker)}", m.EventAnswer, cost_path="/events/*")).event
 
 
 async def events_of_series(rest: KalshiRest, series_ticker: str) -> list[m.Event]:
@@ -48,7 +48,7 @@ async def events_of_series(rest: KalshiRest, series_ticker: str) -> list[m.Event
 
 async def market(rest: KalshiRest, ticker: str) -> m.Market:
     """One market. May be refused as `not_found` shortly after its creation was announced."""
-    return (await rest.get(f"/markets/{ticker}", m.MarketAnswer, cost_path="/markets/*")).market
+    return (await rest.get(f"/markets/{_quoted(ticker)}", m.MarketAnswer, cost_path="/markets/*")).market
 
 
 async def markets(
@@ -70,7 +70,7 @@ async def markets_named(rest: KalshiRest, tickers: Sequence[str]) -> list[m.Mark
 
 async def orderbook(rest: KalshiRest, ticker: str, *, depth: int = 0) -> m.BookSides:
     """One book, down to `depth` levels (0 = all, at most 100)."""
-    path = f"/markets/{ticker}/orderbook"
+    path = f"/markets/{_quoted(ticker)}/orderbook"
     answer = await rest.get(path, m.OrderbookAnswer, [("depth", depth)], cost_path="/markets/*/orderbook")
     return answer.orderbook_fp
 
@@ -107,7 +107,8 @@ async def balance(rest: KalshiRest, *, subaccount: int | None = None) -> a.Balan
 
 async def order(rest: KalshiRest, order_id: str) -> a.Order:
     """One own order by the venue's id."""
-    return (await rest.get(f"/portfolio/orders/{order_id}", a.OrderAnswer, cost_path="/portfolio/orders/*")).order
+    path = f"/portfolio/orders/{_quoted(order_id)}"
+    return (await rest.get(path, a.OrderAnswer, cost_path="/portfolio/orders/*")).order
 
 
 async def orders(
@@ -157,7 +158,7 @@ async def order_groups(rest: KalshiRest, *, subaccount: int | None = None) -> tu
 
 async def order_group(rest: KalshiRest, group_id: str, *, subaccount: int | None = None) -> a.OrderGroupAnswer:
     """One order group and the ids of its orders."""
-    path = f"/portfolio/order_groups/{quote(group_id, safe='')}"
+    path = f"/portfolio/order_groups/{_quoted(group_id)}"
     params: Params = [("subaccount", subaccount)]
     return await rest.get(path, a.OrderGroupAnswer, params, cost_path="/portfolio/order_groups/*")
 
@@ -170,6 +171,11 @@ async def queue_positions(rest: KalshiRest, tickers: Sequence[str]) -> list[a.Qu
         answer = await rest.get("/portfolio/orders/queue_positions", a.QueuePositionsAnswer, params)
         found += answer.queue_positions or ()
     return found
+
+
+def _quoted(name: str) -> str:
+    """A venue's name as one part of a path, whatever it holds."""
+    return quote(name, safe="")
 
 
 def _chunks(tickers: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from connectors.kalshi.fixed_point import NS_PER_S, time_of
-from connectors.kalshi.instruments import instrument_of, series_of, settlement_price, settlement_value_of
+from connectors.kalshi.fixed_point import NS_PER_S
+from connectors.kalshi.instruments import instrument_of, market_time, series_of, settlement_value_of
 from connectors.kalshi.market_messages import Market
 from connectors.kalshi.stream_messages import LifecycleMsg
 from framework.domain.events import Event, InstrumentDefined, InstrumentSettled, InstrumentStatusChanged
@@ -44,7 +44,7 @@ class MarketRegistry:
         self._markets_max = markets_max
         self._instruments: dict[str, Instrument] = {}
         self._open_ns: dict[str, int] = {}
-        self._results: dict[str, Price] = {}
+        self._paying: set[str] = set()
         self._settled: set[str] = set()
         self._fetch_soon: dict[str, None] = {}
         self._next_due_ns = _NEVER
@@ -71,18 +71,23 @@ class MarketRegistry:
 
         Raises `UnusableMarket`.
         """
-        instrument = instrument_of(market, venue=self._venue, fees=fees)
-        events: list[Event] = []
         ticker = market.ticker
+        instrument = instrument_of(market, venue=self._venue, fees=fees)
+        open_ns, value = market_time(market.open_time, ticker), settlement_value_of(market)
+        events: list[Event] = []
         if self._instruments.get(ticker) != instrument:
             self._instruments[ticker] = instrument
             events.append(InstrumentDefined(instrument, ts_recv))
-        self._open_ns[ticker] = time_of(market.open_time)
+        self._open_ns[ticker] = open_ns
         self._next_due_ns = min(self._next_due_ns, self._due_ns(ticker))
-        value = settlement_value_of(market)
         if value is not None:
-            events += self._settle(ticker, value, ts_venue=time_of(market.settlement_ts), ts_recv=ts_recv)
+            ts_venue = market_time(market.settlement_ts, ticker)
+            events += self._settle(ticker, value, ts_venue=ts_venue, ts_recv=ts_recv)
         return tuple(events)
+
+    def is_paying(self, ticker: str) -> bool:
+        """Whether the venue announced that the market is paid, and what it pays has not been read yet."""
+        return ticker in self._paying
 
     def follow(self, tickers: Iterable[str]) -> tuple[str, ...]:
         """Stream the books of these markets. Gives those that are new and fit under `markets_max`."""
@@ -108,16 +113,15 @@ class MarketRegistry:
         if kind == "close_date_updated":
             close_ns = (msg.close_ts or 0) * NS_PER_S
             status = self._instruments[ticker].status
-            return Outcome((self._change(ticker, status, ts_venue, ts_recv, close_ns=close_ns),))
+            event = self._change(ticker, status, ts_venue, ts_recv, close_ns=close_ns)
+            # The calendar may have closed it a moment before the venue put the close off.
+            return Outcome((event,), is_fetch_needed=status is InstrumentStatus.CLOSED)
         if kind == "determined":
-            value = settlement_price(msg.result, msg.settlement_value)
-            if value is not None:
-                self._results[ticker] = value
             return Outcome((self._change(ticker, InstrumentStatus.CLOSED, ts_venue, ts_recv),))
         if kind == "settled":
-            if ticker not in self._results:
-                return Outcome(is_fetch_needed=True)
-            return Outcome(self._settle(ticker, self._results[ticker], ts_venue=ts_venue, ts_recv=ts_recv))
+            # What is paid is read: a result can be disputed and amended after it was determined.
+            self._paying |= {ticker} - self._settled
+            return Outcome(is_fetch_needed=ticker in self._paying)
         if kind in ("price_level_structure_updated", "metadata_updated"):
             return Outcome(is_fetch_needed=kind != "metadata_updated")
         return None
@@ -160,6 +164,7 @@ class MarketRegistry:
         if ticker in self._settled:
             return ()
         self._settled.add(ticker)
+        self._paying.discard(ticker)
         self.followed.pop(ticker, None)
         old = self._instruments[ticker]
         self._instruments[ticker] = msgspec.structs.replace(old, status=InstrumentStatus.SETTLED)

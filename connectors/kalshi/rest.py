@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
@@ -127,7 +126,7 @@ class KalshiRest:
         cost = self._costs.of("GET", cost_path or path)
         for attempt in range(1, _READ_TRIES_MAX + 1):
             try:
-                body = await self._get_once(call, self._budget(path, cost))
+                body = await self._get_once(call, *self._price(path, cost))
                 return self._decode(body, answer, path)
             except Retryable as e:
                 if attempt == _READ_TRIES_MAX:
@@ -163,11 +162,12 @@ class KalshiRest:
         """Close the connections."""
         await self._transport.close()
 
-    def _budget(self, path: str, cost: int) -> AbstractAsyncContextManager[None]:
-        return self._balance.spend(1) if path == "/portfolio/balance" else self._read.spend(cost)
+    def _price(self, path: str, cost: int) -> tuple[Pacer, int]:
+        """Which bucket a read takes its tokens from, and how many."""
+        return (self._balance, 1) if path == "/portfolio/balance" else (self._read, cost)
 
-    async def _get_once(self, call: Call, budget: AbstractAsyncContextManager[None]) -> bytes:
-        async with budget:
+    async def _get_once(self, call: Call, pacer: Pacer, cost: int) -> bytes:
+        async with pacer.spend(cost):
             try:
                 response = await self.send(self._unsigned(call) if call.target in _UNSIGNED else self.signed(call))
             except OutcomeUnknown as e:
@@ -176,7 +176,7 @@ class KalshiRest:
             return response.body
         failure = failure_of_read(parse_answer(response.status, response.body))
         if isinstance(failure, Retryable) and failure.is_rate_limit:
-            self._read.drain()
+            pacer.drain()
         raise failure
 
     def _unsigned(self, call: Call) -> HttpRequest:

@@ -36,7 +36,12 @@ class KalshiSettings(BaseModel):
     )
     markets_max: int = Field(default=50, ge=1, le=2000, description="The most markets to follow; start fails above.")
     tier: Tier = Field(default="basic", description="Rate limits assumed until the venue has declared the account's.")
-    subaccount: int | None = Field(default=None, ge=0, le=63, description="Subaccount number; none means primary.")
+    subaccount: int | None = Field(
+        default=None,
+        ge=0,
+        le=63,
+        description="Subaccount number; none means primary. A key that is locked to one needs its number here.",
+    )
     use_shards: bool = Field(
         default=True,
         description="Name the market's shard in every write. Without it a write is billed to every shard's limit.",
@@ -91,6 +96,12 @@ class KalshiSettings(BaseModel):
     def is_loopback(self) -> bool:
         """Whether both addresses are on this machine."""
         return all(_is_loopback(urlsplit(url).hostname or "") for url in (self.rest_url, self.ws_url))
+
+    @property
+    def own_subaccount(self) -> int:
+        """Whose orders, fills and positions are ours. Lists that name none are of all subaccounts but positions and
+        balance, which are then of the primary one (vendor docs): so every read names it."""
+        return self.subaccount or 0
 
     @property
     def rest_origin(self) -> str:

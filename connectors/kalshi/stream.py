@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from connectors.kalshi.fixed_point import NS_PER_MS
 from connectors.kalshi.session import StreamSession
 from connectors.kalshi.session_terms import StreamBroken
-from connectors.transport.errors import TransportError
+from connectors.transport.errors import NotSent, TransportError
 from connectors.transport.ports import CloseCause, CloseReason, WebSocketConnection
 from connectors.transport.reconnect import Backoff
 from connectors.transport.silence import SilenceWatch
@@ -55,12 +56,15 @@ class KalshiStream:
     def follow_new(self) -> None:
         """More markets are followed than before. Without a connection the next one will ask for them."""
         if self._session is not None:
-            self._session.follow_new()
+            # A connection that takes nothing any more is noticed by its own watch; whoever calls here can't help it.
+            with contextlib.suppress(NotSent):
+                self._session.follow_new()
 
     def resync(self, ticker: str) -> None:
         """Ask for a market's whole book again. Without a connection the next one brings it anyway."""
         if self._session is not None:
-            self._session.resync(ticker, ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
+            with contextlib.suppress(NotSent):
+                self._session.resync(ticker, ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
 
     async def _one_connection(self) -> None:
         link = _Link(self._clock)

@@ -98,11 +98,6 @@ class LifecycleMsg(msgspec.Struct, frozen=True, gc=False):
     market_ticker: str
     event_type: str
     close_ts: int | None = None
-    open_ts: int | None = None
-    result: str = ""
-    settlement_value: str | None = None
-    determination_ts: int | None = None
-    settled_ts: int | None = None
     is_deactivated: bool | None = None
 
 

@@ -16,6 +16,9 @@ from framework.flow.kernel import Kernel
 SAVED_BYTES_MAX = 1024 * 1024
 """The most that a strategy may save at once: it is a record of the journal and a part of every snapshot."""
 
+TIMER_MS_MAX = 366 * 86_400_000
+"""A year: the longest time until a timer fires."""
+
 
 class Timers(Protocol):
     """Where timers are set."""
@@ -96,7 +99,10 @@ class StrategyDesk:
         return self._kernel.submit(intent, self._name)
 
     def set_timer(self, name: str, *, after_ms: int) -> None:
-        """Fire once after `after_ms`."""
+        """Fire once after `after_ms`. Raises `ValueError` for what is no number of milliseconds: one that compares with
+        nothing (NaN) would put everybody's timers out of order."""
+        if type(after_ms) is not int or not 0 <= after_ms <= TIMER_MS_MAX:
+            raise ValueError(f"after_ms: {after_ms!r} of timer {name!r}; give an int from 0 to {TIMER_MS_MAX}")
         self._timers.set(self._name, name, after_ms)
 
     def save(self, state: bytes, /) -> None:

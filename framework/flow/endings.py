@@ -38,11 +38,15 @@ class Endings:
         due = []
         for order in orders:
             name = order.client_order_id
+            if order.status.is_final:
+                self._is_under_way.pop(name, None)
+                continue
+            if order.cancel_wanted:
+                # It was taken for over, and turns out to live with what was wished before.
+                self._is_under_way.setdefault(name, False)
             if name not in self._is_under_way:
                 continue
-            if order.status.is_final:
-                del self._is_under_way[name]
-            elif is_refusal:
+            if is_refusal:
                 self._is_under_way[name] = False
             elif order.status.is_at_venue and not self._is_under_way[name]:
                 due.append(order)

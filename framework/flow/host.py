@@ -42,19 +42,18 @@ class StrategyHost:
         """Call a hook. Never raises but for what ends the process."""
         if self.is_quarantined:
             return
+        name = getattr(hook, "__name__", type(hook).__name__)
         started = self._clock.monotonic_ns()
         try:
             result = hook(*args)
         except Exception as e:  # noqa: BLE001 - a strategy may raise anything; the others must go on
-            self.fault(f"{hook.__name__} raised {describe(e)}")
-            return
-        if result is not None:
-            self.fault(f"{hook.__name__} returned {result!r:.80}; a hook returns nothing (and is never async)")
+            self.fault(f"{name} raised {describe(e)}")
+        else:
+            if result is not None:
+                self.fault(f"{name} returned a {type(result).__name__}; a hook returns nothing (and is never async)")
         elapsed = self._clock.monotonic_ns() - started
         if elapsed > self._call_ns_max:
-            reason = (
-                f"{hook.__name__} blocked the daemon for {elapsed / 1e6:.0f} ms (limit {self._call_ns_max // 10**6})"
-            )
+            reason = f"{name} blocked the daemon for {elapsed / 1e6:.0f} ms (limit {self._call_ns_max // 10**6})"
             self.fault(reason, is_grave=True)
 
     def fault(self, reason: str, *, is_grave: bool = False) -> None:
@@ -64,7 +63,12 @@ class StrategyHost:
 
 
 def describe(error: BaseException) -> str:
-    """An exception in one line: type, message, and the line of the strategy that raised it."""
+    """An exception in one line: type, message, and the line of the strategy that raised it. Never raises: the message
+    is the strategy's own code."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}: {error}{where}"
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - what can't be said is left out
+        text = "(its message can't be read)"
+    return f"{type(error).__name__}: {text}{where}"

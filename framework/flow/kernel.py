@@ -55,7 +55,6 @@ class Kernel:
 
     def __init__(self, parts: KernelParts) -> None:
         self._parts = parts
-        self._clock = parts.clock
         self._view = parts.view
         self._budgets = parts.budgets
         self._bus = Bus()
@@ -151,7 +150,7 @@ class Kernel:
         return order.is_open and (is_wanted or order.client_order_id in self._endings)
 
     def _step(self, event: Event) -> None:
-        now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
+        now_ns, monotonic_ns = self._parts.clock.now_ns(), self._parts.clock.monotonic_ns()
         self._step_number += 1
         self._view.at(now_ns, monotonic_ns)
         for budget in self._budgets.values():
@@ -197,24 +196,26 @@ class Kernel:
     def _handle_account(self, event: AccountEvent, now_ns: int) -> None:
         change = self._parts.accounts.apply(event, now_ns)
         self._parts.recorder.orders(change.orders)
-        self._parts.watcher.on_change(change)
+        self._tell(change)
         notify(self._hosts, change, self._parts.accounts.orders)
-        for instrument in change.halts:
-            self.publish(halt(instrument, change, now_ns))
         self._end_due(event, change)
         if isinstance(event, StrategyQuarantined):
             self._quarantine(event)
         elif isinstance(event, TradingStateChanged):
             self._pardon(event)
         elif isinstance(event, CancelRequested):
-            order = self._parts.accounts.orders.get(event.client_order_id)
-            if order is not None and order.is_open:
+            if (order := self._parts.accounts.orders.get(event.client_order_id)) is not None and order.is_open:
                 self._cancel(order)
         elif isinstance(event, ShutdownRequested):
             for host in self._hosts.values():
                 host.call(host.strategy.on_stop)
             self._is_shutting_down = True
             self._cancel_orders("")
+
+    def _tell(self, change: Change) -> None:
+        self._parts.watcher.on_change(change)
+        for instrument in change.halts:
+            self.publish(halt(instrument, change, self._view.now_ns))
 
     def _quarantine(self, event: StrategyQuarantined) -> None:
         if host := self._hosts.get(event.strategy):
@@ -238,8 +239,7 @@ class Kernel:
         """The gate first: only what it has found to be an intent can be written into the journal and read again."""
         verdict = self._parts.gate.judge(intent, self._view)
         if isinstance(verdict, Refused) and verdict.code is RefusalCode.NONSENSE:
-            stand_in = CancelOrder(strategy=asking, client_order_id="")
-            return msgspec.structs.replace(verdict, intent=stand_in)
+            return msgspec.structs.replace(verdict, intent=CancelOrder(strategy=asking, client_order_id=""))
         if isinstance(intent, CANCELS):
             return verdict
         if self._journal_error is not None:
@@ -254,15 +254,18 @@ class Kernel:
         return Refused(intent=intent, code=code, detail=detail, check="kernel", ts_ns=self._view.now_ns)
 
     def _promise(self, approved: Approved) -> None:
-        """Fold the approval into the state and queue it. A cancel of an order that the venue has not confirmed
-        waits: the dispatcher drops the order if it has not left, and `_end_due` asks again once it is there.
-        """
+        """Fold the approval into the state and queue it, unless it is a second order under one id. A cancel of an order
+        that the venue has not confirmed waits: the dispatcher drops the order if it has not left, and `_end_due` asks
+        again once it is there."""
         accounts = self._parts.accounts
         leaves = True
         if isinstance(approved.intent, CancelOrder) and (order := accounts.orders.get(approved.client_order_id)):
             leaves = self._endings.ask(order)
-        self._parts.recorder.orders(accounts.apply(approved, self._view.now_ns).orders)
-        if leaves:
+        change = accounts.apply(approved, self._view.now_ns)
+        self._parts.recorder.orders(change.orders)
+        if change.alarms:
+            self._tell(change)
+        if leaves and not change.halts:
             if budget := self._budgets.get(approved.venue):
                 budget.hold(approved.request_kind, approved.intent.strategy)
             self._parts.outboxes[approved.venue].push(Parcel(approved))
@@ -289,8 +292,7 @@ class Kernel:
                 self._cancel(order)
 
     def _record(self, record: Verdict | AccountEvent) -> None:
-        view = self._view
-        self._parts.recorder.journal(self._step_number, view.now_ns, view.monotonic_ns, record)
+        self._parts.recorder.journal(self._step_number, self._view.now_ns, self._view.monotonic_ns, record)
 
     def _fail(self, error: JournalError) -> None:
         if self._journal_error is None:

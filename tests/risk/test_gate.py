@@ -88,6 +88,15 @@ def test_check_when_its_error_has_odd_text_then_the_record_of_it_can_be_written(
     assert len(msgspec.msgpack.encode(verdict)) < 1_000
 
 
+def test_check_when_its_error_has_no_text_then_the_gate_fails_shut_all_the_same(view: StaticView) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    verdict = refused(gate(Answering(Mute())).judge(new_order(), view))
+    assert (verdict.code, verdict.detail) == (RefusalCode.CHECK_FAILED, "error=Mute: (its message can't be read)")
+
+
 def test_view_when_it_breaks_then_the_gate_fails_shut(view: StaticView) -> None:
     view.account = None  # type: ignore[assignment]
     verdict = refused(gate().judge(new_order(), view))

@@ -60,6 +60,11 @@ def test_order_when_resting_then_it_is_open_with_what_is_left() -> None:
     assert snapshot.created_ns == 1_781_159_360_866_753_000
 
 
+def test_times_when_read_then_they_are_cut_to_milliseconds_as_the_answer_to_the_same_order_told_them() -> None:
+    # Recorded answer: this order's acknowledgement said ts_ms 1781159360866.
+    assert order_snapshot(an_order(), venue="kalshi", ts_recv=5).ts_venue == 1_781_159_360_866_000_000
+
+
 @pytest.mark.parametrize(
     ("status", "initial", "filled", "remaining", "size", "is_open"),
     [
@@ -87,7 +92,7 @@ def test_fill_when_read_then_price_and_fee_are_of_this_trade() -> None:
     assert fill.fill_id == "f4a42159-b500-57c6-efa2-c31d94d916c1"
     assert fill.client_order_id == ""
     assert not fill.is_maker
-    assert fill.ts_venue == 1_781_159_370_164_956_000
+    assert fill.ts_venue == 1_781_159_370_164_000_000
 
 
 def test_position_when_short_then_it_is_negative() -> None:

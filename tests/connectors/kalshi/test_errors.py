@@ -92,6 +92,7 @@ def test_write_when_limited_then_it_says_so() -> None:
         (401, BAD_KEY, Fatal),
         (500, b"", Retryable),
         (302, b"", Retryable),
+        (408, b"", Retryable),
     ],
 )
 def test_read_when_refused_then_what_may_pass_is_tried_again(

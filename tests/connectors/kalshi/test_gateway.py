@@ -87,9 +87,9 @@ def page(*orders: dict[str, Any], cursor: str = "") -> tuple[int, bytes]:
     return 200, msgspec.json.encode({"orders": orders, "cursor": cursor})
 
 
-def with_gateway(tmp_path: Path, http: ScriptedHttp, use: Callable[[KalshiGateway], Awaitable[T]]) -> T:
+def with_gateway(tmp_path: Path, http: ScriptedHttp, use: Callable[[KalshiGateway], Awaitable[T]], **changes: Any) -> T:
     async def main(clock: LoopClock) -> T:
-        settings = settings_for(tmp_path)
+        settings = settings_for(tmp_path, **changes)
         signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
         rest = KalshiRest(http, signer, settings, clock=clock, time=VenueTime(clock))
         known = {instrument().id: instrument()}
@@ -300,7 +300,9 @@ def test_look_up_when_by_client_id_then_only_the_markets_orders_since_then_are_r
     found = find(tmp_path, http, order(venue_order_id=""))
     assert found is not None
     assert found.venue_order_id == "it"
-    assert http.targets() == [f"/trade-api/v2/portfolio/orders?ticker={TICKER}&min_ts=1781159240&limit=1000"]
+    assert http.targets() == [
+        f"/trade-api/v2/portfolio/orders?ticker={TICKER}&min_ts=1781159240&subaccount=0&limit=1000"
+    ]
 
 
 def test_look_up_when_our_wall_clock_is_an_hour_ahead_then_the_venues_time_is_asked_for(tmp_path: Path) -> None:
@@ -361,6 +363,25 @@ def test_positions_when_flat_then_they_are_left_out(tmp_path: Path) -> None:
     http.on("GET", "/portfolio/positions", (200, body))
     (report,) = with_gateway(tmp_path, http, lambda gateway: gateway.positions())
     assert (report.instrument, report.size) == (f"kalshi:{TICKER}", -300)
+
+
+@pytest.mark.parametrize(("subaccount", "named"), [(None, "subaccount=0"), (3, "subaccount=3")])
+def test_lists_when_read_then_each_names_the_subaccount_because_some_would_be_of_all_of_them(
+    tmp_path: Path, subaccount: int | None, named: str
+) -> None:
+    http = answering("GET", "/portfolio/orders", page())
+    http.on("GET", "/portfolio/fills", (200, b'{"fills":[],"cursor":""}'))
+    http.on("GET", "/portfolio/positions", (200, b'{"market_positions":[],"cursor":""}'))
+
+    async def use(gateway: KalshiGateway) -> None:
+        await gateway.open_orders()
+        await gateway.find_order(order(venue_order_id=""))
+        await gateway.fills(0)
+        await gateway.positions()
+
+    with_gateway(tmp_path, http, use, subaccount=subaccount)
+    assert len(http.targets()) == 5
+    assert [target for target in http.targets() if named not in target.replace("?", "&").split("&")] == []
 
 
 def test_read_lag_when_asked_then_it_is_the_setting(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from connectors.kalshi.instruments import (
     UnusableMarket,
     fees_of,
     instrument_of,
-    settlement_price,
     settlement_value_of,
 )
 from connectors.kalshi.market_messages import Event, MarketAnswer, MarketsPage, PriceRange, Series
@@ -136,12 +135,12 @@ def test_fees_when_the_event_overrides_then_its_word_counts() -> None:
 def test_settlement_when_a_value_is_stated_then_it_counts_before_the_result(
     result: str, value: str | None, price: int | None
 ) -> None:
-    assert settlement_price(result, value) == price
+    assert settlement_value_of(market(status="finalized", result=result, settlement_value_dollars=value)) == price
 
 
 def test_settlement_when_the_value_is_finer_than_a_price_then_it_is_refused() -> None:
-    with pytest.raises(ValueError, match="more than 4 decimals"):
-        settlement_price("scalar", "0.370001")
+    with pytest.raises(UnusableMarket, match=f"{TICKER}: .*more than 4 decimals"):
+        settlement_value_of(market(status="finalized", result="scalar", settlement_value_dollars="0.370001"))
 
 
 def test_settlement_when_the_market_is_only_determined_then_nothing_is_paid_yet() -> None:
@@ -154,3 +153,14 @@ def test_list_of_markets_when_large_then_every_one_is_read() -> None:
     page = {"cursor": "", "markets": [one | {"ticker": f"KXTIDE-1-T{number}"} for number in range(1000)]}
     decoded = msgspec.json.decode(msgspec.json.encode(page), type=MarketsPage)
     assert len({instrument_of(each, venue="k", fees=FEES).id for each in decoded.markets}) == 1000
+
+
+@pytest.mark.parametrize("field", ["close_time", "settlement_ts", "latest_expiration_time"])
+def test_instrument_when_a_time_cannot_be_read_then_the_market_is_unusable(field: str) -> None:
+    with pytest.raises(UnusableMarket, match=f"{TICKER}: time: 'soon'"):
+        instrument_of(market(**{field: "soon"}), venue="k", fees=FEES)
+
+
+def test_fees_when_the_multiplier_is_no_number_then_the_market_is_unusable() -> None:
+    with pytest.raises(UnusableMarket, match="KXTIDE: fee_multiplier: 'n/a'"):
+        fees_of(Series(ticker="KXTIDE", fee_type="quadratic", fee_multiplier="n/a"), None)

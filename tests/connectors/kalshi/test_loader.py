@@ -14,6 +14,7 @@ from connectors.kalshi.loader import MarketLoader
 from connectors.kalshi.registry import MarketRegistry, Selection
 from connectors.kalshi.rest import KalshiRest
 from connectors.kalshi.sign import Signer, load_private_key
+from connectors.kalshi.stream_messages import LifecycleMsg
 from connectors.kalshi.venue_time import VenueTime
 from framework.domain.errors import ConfigurationError
 from framework.domain.events import Event, InstrumentDefined, InstrumentSettled, LimitsDeclared
@@ -23,6 +24,7 @@ from tests.connectors.kalshi.venue_script import body, listed_market, quiet_venu
 
 T = TypeVar("T")
 OTHER = "KXTIDE-26NOV21-T192"
+ODD_RANGE = {"start": "0", "end": "1", "step": "0"}
 NOT_FOUND = (404, b'{"error":{"code":"not_found","message":"not found"}}')
 FORBIDDEN = (403, b'{"error":{"code":"forbidden","message":"forbidden"}}')
 
@@ -106,11 +108,18 @@ def test_load_when_nothing_matches_yet_then_it_starts_all_the_same(tmp_path: Pat
 
 def test_load_when_the_grid_is_unusable_then_only_an_exactly_wanted_market_stops_the_start(tmp_path: Path) -> None:
     http = quiet_venue(TICKER)
-    bad = listed_market(TICKER, price_ranges=[{"start": "0", "end": "1", "step": "0"}])
+    bad = listed_market(TICKER, price_ranges=[ODD_RANGE])
     http.on("GET", "/markets", body(markets=[bad, listed_market(OTHER)], cursor=""))
     assert load(tmp_path, http).defined == [OTHER]
     with pytest.raises(ConfigurationError, match="price_ranges"):
         load(tmp_path, http, markets=(TICKER,))
+
+
+def test_load_when_a_value_of_one_market_cannot_be_read_then_the_others_are_defined(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER, OTHER)
+    odd, fine = listed_market(TICKER, close_time="soon"), listed_market(OTHER)
+    http.on("GET", "/markets", body(markets=[odd, fine], cursor=""))
+    assert load(tmp_path, http).defined == [OTHER]
 
 
 def test_load_when_the_account_holds_or_was_paid_for_others_then_they_are_known_but_not_followed(
@@ -199,3 +208,38 @@ def test_keeper_when_a_refresh_fails_then_it_is_done_later(tmp_path: Path) -> No
         return desk.defined
 
     assert with_desk(tmp_path, http, use)[1] == [TICKER, TICKER]
+
+
+def test_keeper_when_a_wanted_market_becomes_unreadable_then_the_daemon_goes_on_with_what_it_knows(
+    tmp_path: Path,
+) -> None:
+    http = quiet_venue(TICKER)
+
+    async def use(desk: Desk) -> bool:
+        await desk.loader.load()
+        http.on("GET", f"/markets/{TICKER}", body(market=listed_market(TICKER, price_ranges=[ODD_RANGE])))
+        return await desk.loader.fetch(TICKER)
+
+    desk, is_found = with_desk(tmp_path, http, use, markets=(TICKER,))
+    assert (desk.defined, is_found) == ([TICKER], True)
+
+
+def test_keeper_when_a_market_was_announced_as_paid_then_it_is_read_until_it_says_what_it_pays(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER)
+    paid = body(market=listed_market(TICKER, status="finalized", result="no"))
+    http.on("GET", f"/markets/{TICKER}", body(market=listed_market(TICKER, status="determined", result="yes")), paid)
+
+    async def use(desk: Desk) -> None:
+        await desk.loader.load()
+        keeper = MarketKeeper(desk.loader, lambda _ticker: None)
+        task = asyncio.create_task(keeper.run())
+        outcome = desk.registry.apply(LifecycleMsg(TICKER, "settled"), ts_venue=1, ts_recv=1)
+        assert outcome is not None
+        assert outcome.is_fetch_needed
+        keeper.fetch(TICKER)
+        await asyncio.sleep(5)
+        task.cancel()
+        await asyncio.wait({task})
+
+    desk, _ = with_desk(tmp_path, http, use)
+    assert [event.value for event in desk.events if isinstance(event, InstrumentSettled)] == [0]

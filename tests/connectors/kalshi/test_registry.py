@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from connectors.kalshi.fixed_point import time_of
+from connectors.kalshi.instruments import UnusableMarket
 from connectors.kalshi.registry import MarketRegistry, Outcome, Selection
 from connectors.kalshi.stream_messages import LifecycleMsg
 from framework.domain.events import Event, InstrumentDefined, InstrumentSettled, InstrumentStatusChanged
 from framework.domain.instruments import InstrumentId, InstrumentStatus
+from framework.domain.numbers import Price
 from tests.connectors.kalshi.support import FEES, TICKER, market
 
 OTHER = "KXTIDE-26NOV21-T192"
@@ -89,29 +91,39 @@ def test_lifecycle_when_the_close_moves_then_the_new_time_is_told_and_kept() -> 
     assert made.due(1_781_000_000_000_000_000, ts_recv=1) != ()
 
 
-def test_lifecycle_when_determined_then_settled_then_the_value_is_paid_once() -> None:
+def test_lifecycle_when_the_close_is_put_off_after_the_calendar_closed_the_market_then_it_is_read() -> None:
+    made = registry(close_time="2026-06-25T16:00:00Z")
+    made.due(time_of("2026-06-25T16:00:00Z"), ts_recv=1)
+    outcome = apply(made, "close_date_updated", close_ts=1_782_500_000)
+    assert outcome is not None
+    assert outcome.is_fetch_needed
+
+
+def test_lifecycle_when_determined_then_settled_then_what_is_read_is_paid_once() -> None:
     made = registry()
-    closed = only_event(apply(made, "determined", result="scalar", settlement_value="0.3700"))
+    closed = only_event(apply(made, "determined"))
     assert isinstance(closed, InstrumentStatusChanged)
     assert closed.status is InstrumentStatus.CLOSED
-    assert only_event(apply(made, "settled")) == InstrumentSettled(
-        InstrumentId(f"kalshi:{TICKER}"),
-        3700,  # type: ignore[arg-type]
-        5,
-        6,
-    )
-    assert TICKER not in made.followed
-    again = apply(made, "settled")
-    assert again is not None
-    assert again.events == ()
-    assert not any(
-        isinstance(event, InstrumentSettled)
-        for event in made.define(market(status="finalized", result="yes"), FEES, ts_recv=9)
-    )
+    assert apply(made, "settled") == Outcome(is_fetch_needed=True)
+    assert made.define(market(status="determined", result="yes"), FEES, ts_recv=8) == ()
+    assert made.is_paying(TICKER)
+    paid = market(status="finalized", result="no", settlement_ts="2026-06-25T18:00:00Z")
+    (_, settled) = made.define(paid, FEES, ts_recv=9)
+    paid_ns = time_of("2026-06-25T18:00:00Z")
+    assert settled == InstrumentSettled(InstrumentId(f"kalshi:{TICKER}"), Price(0), paid_ns, 9)
+    assert (TICKER in made.followed, made.is_paying(TICKER)) == (False, False)
+    assert apply(made, "settled") == Outcome()
+    assert made.define(paid, FEES, ts_recv=9) == ()
 
 
-def test_lifecycle_when_settled_without_a_known_result_then_the_market_is_read() -> None:
-    assert apply(registry(), "settled") == Outcome(is_fetch_needed=True)
+@pytest.mark.parametrize("field", ["open_time", "settlement_ts", "settlement_value_dollars"])
+def test_market_when_a_value_cannot_be_read_then_it_stays_as_it_was_known(field: str) -> None:
+    made = registry()
+    known = made.find_ticker(TICKER)
+    with pytest.raises(UnusableMarket, match=TICKER):
+        made.define(market(**{"status": "finalized", "result": "yes", field: "soon"}), FEES, ts_recv=2)
+    assert made.find_ticker(TICKER) == known
+    assert TICKER in made.followed
 
 
 def test_lifecycle_when_the_grid_changes_then_the_market_is_read() -> None:

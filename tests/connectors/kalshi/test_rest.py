@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,37 @@ def test_read_when_answered_as_documented_then_it_is_decoded(
         return await reading
 
     assert is_right(run_jumping(main))
+
+
+def test_balance_when_limited_then_its_own_bucket_is_empty_and_not_that_of_the_other_reads(tmp_path: Path) -> None:
+    http = ScriptedHttp()
+    http.on("GET", "/portfolio/balance", (429, LIMITED))
+    http.on("GET", "/exchange/schedule", (200, SCHEDULE))
+
+    async def main(clock: LoopClock) -> int:
+        rest = rest_of(http, clock, tmp_path, tier="basic")
+        await asyncio.sleep(10)
+        with pytest.raises(Retryable):
+            await queries.balance(rest)
+        before_ns = clock.monotonic_ns()
+        await queries.schedule(rest)
+        return clock.monotonic_ns() - before_ns
+
+    assert run_jumping(main) == 0
+
+
+def test_names_when_they_hold_odd_characters_then_each_is_one_part_of_the_path(tmp_path: Path) -> None:
+    http, odd, quoted = ScriptedHttp(), "KX TIDE/../#1?", "KX%20TIDE%2F..%2F%231%3F"
+    not_found = (404, b'{"error":{"code":"not_found","message":"not found"}}')
+    paths = ("/markets/{}", "/markets/{}/orderbook", "/series/{}", "/events/{}", "/portfolio/orders/{}")
+    for path in paths:
+        http.on("GET", path.format(quoted), not_found)
+
+    async def main(clock: LoopClock) -> None:
+        rest = rest_of(http, clock, tmp_path)
+        for query in (queries.market, queries.orderbook, queries.series, queries.event, queries.order):
+            with pytest.raises(RefusedByVenue, match="not_found"):
+                await query(rest, odd)
+
+    run_jumping(main)
+    assert len(http.requests) == len(paths)

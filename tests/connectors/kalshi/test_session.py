@@ -21,7 +21,6 @@ from framework.domain.events import (
     Event,
     Fill,
     Heartbeat,
-    InstrumentSettled,
     InstrumentStatusChanged,
     OrderSnapshot,
     TradePrint,
@@ -398,14 +397,10 @@ def test_trade_when_of_a_followed_market_then_it_is_published(running: Rig) -> N
     assert (len(running.take(TradePrint)), running.counts.strays) == (1, 1)
 
 
-def test_lifecycle_when_a_market_settles_then_it_is_told_and_its_book_is_no_longer_awaited(running: Rig) -> None:
+def test_lifecycle_when_a_market_settles_then_what_it_pays_is_read(running: Rig) -> None:
     running.numbered("market_lifecycle_v2", LIFECYCLE, {"market_ticker": TICKER, "event_type": "determined"})
     running.numbered("market_lifecycle_v2", LIFECYCLE, {"market_ticker": TICKER, "event_type": "settled"})
     assert running.fetched == [TICKER]
-    done = {"market_ticker": TICKER, "event_type": "determined", "result": "yes", "settlement_value": "1.0000"}
-    running.numbered("market_lifecycle_v2", LIFECYCLE, done)
-    running.numbered("market_lifecycle_v2", LIFECYCLE, {"market_ticker": TICKER, "event_type": "settled"})
-    assert len(running.take(InstrumentSettled)) == 1
 
 
 def test_lifecycle_when_frames_are_missing_or_odd_then_markets_are_read_anew(running: Rig) -> None:
@@ -416,9 +411,6 @@ def test_lifecycle_when_frames_are_missing_or_odd_then_markets_are_read_anew(run
     assert running.refreshes == 2
     running.numbered("market_lifecycle_v2", LIFECYCLE, msg | {"event_type": "a_new_word"})
     assert running.counts.unknown_values == {"market_lifecycle_v2.event_type=a_new_word": 1}
-    odd = {"event_type": "determined", "settlement_value": "some"}
-    running.numbered("market_lifecycle_v2", LIFECYCLE, msg | odd)
-    assert running.fetched == [TICKER]
 
 
 def test_market_when_newly_followed_then_it_is_added_and_unproved(running: Rig) -> None:

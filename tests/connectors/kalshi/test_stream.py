@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from connectors.kalshi.connector import KalshiConnector
+from connectors.kalshi.subscriptions import FILL, LIFECYCLE
 from connectors.transport.errors import HandshakeRefused, NotSent
-from connectors.transport.ports import CloseCause, CloseReason
+from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, HttpResponse
 from framework.domain.errors import Fatal, JournalError
-from framework.domain.events import BookSnapshot, BookStale, ConnectorStatus, Event, Heartbeat
+from framework.domain.events import BookSnapshot, BookStale, ConnectorStatus, Event, Fill, Heartbeat
+from framework.domain.instruments import instrument_id
 from tests.connectors.kalshi.support import (
     TICKER,
     LoopClock,
@@ -25,7 +27,13 @@ from tests.connectors.kalshi.support import (
     run_jumping,
     settings_for,
 )
-from tests.connectors.kalshi.venue_script import answer_snapshots, answer_subscriptions, quiet_venue
+from tests.connectors.kalshi.venue_script import (
+    answer_snapshots,
+    answer_subscriptions,
+    body,
+    listed_market,
+    quiet_venue,
+)
 
 EXPIRED = b'{"error":{"code":"header_timestamp_expired","message":"header timestamp expired"}}'
 BAD_KEY = b'{"error":{"code":"authentication_error","message":"authentication_error","details":"NOT_FOUND"}}'
@@ -34,9 +42,9 @@ BAD_KEY = b'{"error":{"code":"authentication_error","message":"authentication_er
 class Run:
     """A connector between a scripted venue and a list of events."""
 
-    def __init__(self, clock: LoopClock, tmp_path: Path, **changes: Any) -> None:
+    def __init__(self, clock: LoopClock, tmp_path: Path, *, http: ScriptedHttp | None = None, **changes: Any) -> None:
         self.clock = clock
-        self.http: ScriptedHttp = quiet_venue(TICKER)
+        self.http = http or quiet_venue(TICKER)
         self.socket = ScriptedWebSocket(clock)
         self.socket.script = [answer_subscriptions]
         self.events: list[Event] = []
@@ -204,3 +212,75 @@ def test_run_when_stopped_then_no_task_and_no_connection_is_left(tmp_path: Path)
         return len(asyncio.all_tasks()), made.http.is_closed
 
     assert run_jumping(main) == (1, True)
+
+
+def test_stream_when_a_book_is_asked_anew_while_its_connection_ends_then_whoever_asks_is_not_hurt(
+    tmp_path: Path,
+) -> None:
+    async def main(clock: LoopClock) -> Run:
+        made = Run(clock, tmp_path)
+        task = asyncio.create_task(made.for_seconds(60))
+        await asyncio.sleep(5)
+        # The connection is over, and the stream has not been told yet.
+        made.socket.connections[0].end(CloseReason(cause=CloseCause.LOST, code=1006))
+        made.connector.resync(instrument_id("kalshi", TICKER))
+        await task
+        return made
+
+    assert len(run_jumping(main).socket.connections) > 1
+
+
+def test_stream_when_a_market_is_found_while_its_connection_ends_then_the_next_one_follows_it(tmp_path: Path) -> None:
+    found = "KXTIDE-26NOV21-B300"
+
+    class Cutting(ScriptedHttp):
+        """The connection ends while the new market is read."""
+
+        async def send(self, request: HttpRequest, *, timeout_ms: int) -> HttpResponse:
+            if request.target.endswith(found):
+                made.socket.connections[0].end(CloseReason(cause=CloseCause.LOST, code=1006))
+            return await super().send(request, timeout_ms=timeout_ms)
+
+    async def main(clock: LoopClock) -> None:
+        nonlocal made
+        made = Run(clock, tmp_path, http=quiet_venue(TICKER, into=Cutting()))
+        made.http.on("GET", f"/markets/{found}", body(market=listed_market(found)))
+        task = asyncio.create_task(made.for_seconds(60))
+        await asyncio.sleep(5)
+        lifecycle = next(
+            one["id"] for one in made.socket.connections[0].commands if one["params"].get("channels") == [LIFECYCLE]
+        )
+        msg = {"market_ticker": found, "event_type": "created"}
+        made.socket.connections[0].deliver({"type": LIFECYCLE, "sid": lifecycle, "seq": 1, "msg": msg})
+        await task
+
+    made: Run
+    run_jumping(main)
+    books = [
+        one["params"]["market_tickers"]
+        for one in made.socket.connections[1].commands
+        if one["params"].get("channels") == ["orderbook_delta"]
+    ]
+    assert books == [[TICKER, found]]
+
+
+def test_account_frames_when_no_subaccount_is_set_then_only_those_of_the_primary_one_are_ours(tmp_path: Path) -> None:
+    def trading(connection: ScriptedConnection, command: dict[str, Any]) -> None:
+        answer_subscriptions(connection, command)
+        if command["params"].get("channels") == [FILL]:
+            for number in (3, 0):
+                msg = {
+                    "trade_id": f"t{number}",
+                    "order_id": "o",
+                    "market_ticker": TICKER,
+                    "is_taker": True,
+                    "yes_price_dollars": "0.7500",
+                    "count_fp": "1.00",
+                    "fee_cost": "0.010000",
+                    "book_side": "bid",
+                    "subaccount": number,
+                }
+                connection.deliver({"type": "fill", "sid": command["id"], "msg": msg})
+
+    made = run(tmp_path, 5, lambda made: setattr(made.socket, "script", [trading]))
+    assert [event.fill_id for event in made.events if isinstance(event, Fill)] == ["t0"]

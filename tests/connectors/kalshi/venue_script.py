@@ -27,9 +27,9 @@ def body(**fields: Any) -> tuple[int, bytes]:
     return 200, msgspec.json.encode(fields)
 
 
-def quiet_venue(*tickers: str) -> ScriptedHttp:
+def quiet_venue(*tickers: str, into: ScriptedHttp | None = None) -> ScriptedHttp:
     """Lists these markets, of the series KXTIDE; the account is empty."""
-    http = ScriptedHttp()
+    http = ScriptedHttp() if into is None else into
     http.on("GET", "/exchange/status", body(exchange_active=True, trading_active=True))
     http.on("GET", "/account/endpoint_costs", body(default_cost=10, endpoint_costs=[]))
     bucket = {"refill_rate": 12_000, "bucket_capacity": 12_000}

@@ -96,6 +96,16 @@ def test_timer_when_set_then_it_carries_the_strategys_name(world: World, scribe:
     assert world.timers.due == {("scribe", "check"): 20}
 
 
+@pytest.mark.parametrize("after_ms", [float("nan"), 1.5, -1, True, 10**12])
+def test_timer_when_its_time_is_no_number_of_milliseconds_then_it_is_refused(
+    world: World, scribe: Scribe, after_ms: int
+) -> None:
+    with pytest.raises(ValueError, match=r"after_ms: .* of timer 'check'"):
+        scribe.desk.set_timer("check", after_ms=after_ms)
+
+    assert world.timers.due == {}
+
+
 def test_budget_when_limits_are_declared_then_the_desk_shows_what_is_left(world: World, scribe: Scribe) -> None:
     budget = scribe.desk.budget(VENUE)
 

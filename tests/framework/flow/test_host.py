@@ -48,6 +48,34 @@ def test_hook_when_it_blocks_longer_than_allowed_then_the_fault_is_grave() -> No
     assert faults[0][0].startswith("on_timer blocked the daemon")
 
 
+def test_hook_when_it_blocks_and_then_raises_then_the_fault_is_grave_all_the_same() -> None:
+    clock, faults = ManualClock(), Faults()
+    host = host_of(clock, faults)
+
+    def on_timer() -> None:
+        clock.advance(101)
+        raise LookupError("no such level")
+
+    host.call(on_timer)
+
+    assert [is_grave for _, is_grave in faults] == [False, True]
+
+
+def test_hook_when_neither_it_nor_what_it_raises_can_be_named_then_the_fault_is_told_all_the_same() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    class Hook:
+        def __call__(self) -> None:
+            raise Mute
+
+    faults: Faults = []
+    host_of(ManualClock(), faults).call(Hook())
+
+    assert faults[0][0].startswith("Hook raised Mute: (its message can't be read) at ")
+
+
 def test_hook_when_it_takes_just_as_long_as_allowed_then_there_is_no_fault() -> None:
     clock, faults = ManualClock(), Faults()
     host = host_of(clock, faults)
@@ -69,7 +97,7 @@ def test_hook_when_it_returns_something_then_that_is_a_fault() -> None:
 
     host.call(on_trade)
 
-    assert faults == [("on_trade returned 'done'; a hook returns nothing (and is never async)", False)]
+    assert faults == [("on_trade returned a str; a hook returns nothing (and is never async)", False)]
 
 
 def test_hook_when_the_host_is_quarantined_then_it_is_not_called() -> None:

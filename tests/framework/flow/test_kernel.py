@@ -29,6 +29,8 @@ from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side
 from framework.domain.refusals import RefusalCode
 from framework.domain.tickets import Approved, Refused
+from framework.flow.kernel import Kernel
+from risk.gate import Gate
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
 NEGATIVE = NewOrder(strategy="scribe", instrument=MARKET, side=Side.BUY, price=Price(-1), size=Size(1))
@@ -443,3 +445,37 @@ def test_quarantine_when_the_strategy_is_set_active_then_it_is_over(world: World
 
     assert scribe.of("book") == [41]
     assert world.buy(scribe).is_approved
+
+
+def test_approval_when_its_id_names_another_order_then_nothing_leaves_and_the_instrument_is_halted(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    ids = iter([handle.client_order_id])
+    gate = Gate((), next_client_order_id=lambda: next(ids))
+    world.kernel = Kernel(msgspec.structs.replace(world.kernel.parts, gate=gate))
+    other = world.add()
+
+    again = world.buy(other, 44)
+
+    assert again.client_order_id == handle.client_order_id
+    assert (len(world.outbox), world.order(handle).price) == (0, 45)
+    assert "a second order was approved under this id" in world.witness.changes[-2].alarms[0]
+    assert world.accounts.trading.state(strategy="", instrument=MARKET, venue=VENUE) is TradingState.HALTED
+
+
+def test_cancel_when_its_order_was_taken_for_over_and_lives_then_it_leaves(world: World, scribe: Scribe) -> None:
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    world.kernel.publish(report(world, handle.client_order_id, ReportKind.UNKNOWN))
+    world.do(scribe, handle.cancel)
+    world.kernel.publish(report(world, handle.client_order_id, ReportKind.NEVER_ARRIVED))
+    assert world.order(handle).status is OrderStatus.REJECTED
+
+    world.kernel.publish(world.listing(handle))
+
+    parcel = world.outbox.pop()
+    assert parcel is not None
+    assert isinstance(parcel.approved.intent, CancelOrder)
+    assert world.outbox.pop() is None
