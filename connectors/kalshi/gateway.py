@@ -23,6 +23,7 @@ from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrde
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.tickets import Approved, Signed
+from framework.domain.venue import LastWord, nothing_against
 
 M = TypeVar("M", contravariant=True)
 E = TypeVar("E", covariant=True)
@@ -84,12 +85,12 @@ class KalshiGateway:
         digest = hashlib.sha256(request.target.encode() + b"\n" + request.body).hexdigest()
         return Signed(approved, request, digest)
 
-    async def send(self, signed: Signed, /) -> tuple[Event, ...]:
+    async def send(self, signed: Signed, /, *, last_word: LastWord = nothing_against) -> tuple[Event, ...]:
         """Send once. Refusals come back as events; see `framework.domain.ports.Gateway.send` for the errors."""
         request = signed.wire
         if not isinstance(request, HttpRequest):
             raise TypeError(f"wire: {type(request).__name__} was not signed by this gateway")
-        response = await self._rest.send(request)
+        response = await self._rest.send(request, last_word=last_word)
         if response.status in (200, 201, 204):
             return self._done(signed.approved, response)
         intent = signed.approved.intent

@@ -24,6 +24,7 @@ from connectors.transport.reconnect import Backoff, ConnectBreaker
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.limits import RateLimits
 from framework.domain.ports import Clock, Rng
+from framework.domain.venue import LastWord, nothing_against
 
 Params = Iterable[tuple[str, str | int | None]]
 
@@ -99,11 +100,13 @@ class KalshiRest:
         # Here all that deletes takes orders out of the market.
         return HttpRequest(call.method, target, headers, call.body, is_urgent=call.method == "DELETE")
 
-    async def send(self, request: HttpRequest) -> HttpResponse:
+    async def send(self, request: HttpRequest, *, last_word: LastWord = nothing_against) -> HttpResponse:
         """Send a write once. Raises `Retryable` when nothing left, `OutcomeUnknown` when something may have."""
         sent_ns = self._clock.monotonic_ns()
         try:
-            response = await self._transport.send(request, timeout_ms=self._settings.request_timeout_ms)
+            response = await self._transport.send(
+                request, timeout_ms=self._settings.request_timeout_ms, last_word=last_word
+            )
         except NotSent as e:
             raise Retryable(f"{request.method} {request.target}: {e}") from e
         except CutOff as e:

@@ -14,6 +14,7 @@ from connectors.transport.http1_request import encode_request
 from connectors.transport.ports import HttpRequest, HttpResponse
 from connectors.transport.reconnect import Attempt, ConnectBreaker
 from framework.domain.ports import Clock
+from framework.domain.venue import LastWord, nothing_against
 
 _MIB = 1024 * 1024
 
@@ -66,11 +67,16 @@ class Http1Transport:
         state = "closed" if self._is_closed else "open"
         return f"<Http1Transport {self._endpoint.url} {state} connections={len(self._open)} idle={len(self._idle)}>"
 
-    async def send(self, request: HttpRequest, *, timeout_ms: int) -> HttpResponse:
+    async def send(
+        self, request: HttpRequest, *, timeout_ms: int, last_word: LastWord = nothing_against
+    ) -> HttpResponse:
         """Send once and read the whole answer; see `HttpTransport.send`."""
         payload = encode_request(request, authority=self._endpoint.authority)
         deadline = deadline_after(timeout_ms)
         connection = await self._check_out(deadline, is_urgent=request.is_urgent)
+        if (reason := last_word()) is not None:
+            self._put_back(connection)
+            raise NotSent(f"{reason}; nothing was sent")
         answer = None
         try:
             answer = await connection.exchange(payload, deadline=deadline)
@@ -136,6 +142,13 @@ class Http1Transport:
             connection.abort()
         self._slots.release()
         self._give_up_place()
+
+    def _put_back(self, connection: Http1Connection) -> None:
+        """It was not used after all. One that has proved nothing yet is given up, so that the next attempt may."""
+        if not connection.is_proved:
+            self._judge(connection, None)
+            connection.abort()
+        self._check_in(connection)
 
     def _warmest(self) -> Http1Connection | None:
         idle_since_ns_min = self._clock.monotonic_ns() - self._idle_ns_max

@@ -11,6 +11,8 @@ from typing import Protocol
 
 import msgspec
 
+from framework.domain.venue import LastWord, nothing_against
+
 
 class HttpRequest(msgspec.Struct, frozen=True, gc=False):
     """One request, ready to be written.
@@ -38,8 +40,12 @@ class HttpResponse(msgspec.Struct, frozen=True, gc=False):
 class HttpTransport(Protocol):
     """Sends requests to one venue host."""
 
-    async def send(self, request: HttpRequest, *, timeout_ms: int) -> HttpResponse:
+    async def send(
+        self, request: HttpRequest, *, timeout_ms: int, last_word: LastWord = nothing_against
+    ) -> HttpResponse:
         """Send once and read the whole answer, whatever its status.
+
+        `last_word` is asked when there is a connection, immediately before the write: a reason raises NotSent.
 
         `timeout_ms` (> 0) covers everything: waiting for a connection, opening it, writing and reading. Raises
         NotSent or OutcomeUnknown; ValueError for a request that must not be written. Cancelling the caller

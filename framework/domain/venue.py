@@ -10,6 +10,14 @@ from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order
 from framework.domain.tickets import Approved, Signed
 
+LastWord = Callable[[], str | None]
+"""Asked when all waiting is over and the first byte would leave: why it must not after all, or None."""
+
+
+def nothing_against() -> str | None:
+    """Nobody has a last word."""
+    return None
+
 
 class Gateway(Protocol):
     """A venue's way out and its look-ups, for one account.
@@ -21,9 +29,10 @@ class Gateway(Protocol):
         """Build and sign the request, freshly. `order` is what is known of the order that is changed or ended."""
         ...
 
-    async def send(self, signed: Signed, /) -> tuple[Event, ...]:
+    async def send(self, signed: Signed, /, *, last_word: LastWord = nothing_against) -> tuple[Event, ...]:
         """Send and translate the answer into events. A refusal by the venue is an event, not an error. An answer that
-        leaves open what traded gives no event: the order keeps its exposure and is looked up.
+        leaves open what traded gives no event: the order keeps its exposure and is looked up. A request may wait for
+        a connection: `last_word` decides after that whether it leaves; a reason raises `Retryable`.
 
         Raises `Retryable` when it proved to have had no effect (nothing left; or, with `was_answered`, the venue
         said so), `OutcomeUnknown` when it may have had one, `Fatal` when the account can't be used (key refused).

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from framework.domain.errors import Fatal, JournalError, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event, OrderReport, ReportKind, RequestOutcome, RequestSettled, TradingState
@@ -94,6 +95,10 @@ class Carrier:
             return "past its deadline"
         return None
 
+    def _last_word(self, approved: Approved) -> str | None:
+        """While a request waited for a connection, the world went on."""
+        return "a newer run has taken over" if self._parts.is_fenced() else self.unwanted(approved)
+
     async def _attempt(self, parcel: Parcel) -> RequestOutcome | None:
         """Sign, record, wait until the record is durable, send. None: it will be tried again."""
         parts, approved = self._parts, parcel.approved
@@ -137,7 +142,7 @@ class Carrier:
         reach(before)
         reach_soon(after)
         try:
-            events = await parts.gateway.send(signed)
+            events = await parts.gateway.send(signed, last_word=partial(self._last_word, approved))
         except Retryable as e:
             return await self._retry(parcel, e)
         except Fatal:

@@ -13,7 +13,7 @@ from framework.domain.events import Event, OrderReport, OrderSnapshot, ReportKin
 from framework.domain.intents import NewOrder
 from framework.domain.orders import OrderStatus
 from framework.domain.tickets import Signed
-from framework.domain.venue import Connector
+from framework.domain.venue import Connector, LastWord, nothing_against
 from tests.proofs.ambiguity_world import World
 
 GIVE_UP_NS = 1_000_000_000
@@ -34,10 +34,10 @@ def resending(connector: Connector) -> Connector:
     """The connector with a gateway that sends an order once more, under a new id, when its outcome is unknown."""
     gateway = connector.gateway
 
-    async def send(signed: Signed, /) -> tuple[Event, ...]:
+    async def send(signed: Signed, /, *, last_word: LastWord = nothing_against) -> tuple[Event, ...]:
         approved = signed.approved
         try:
-            return await gateway.send(signed)
+            return await gateway.send(signed, last_word=last_word)
         except OutcomeUnknown:
             if not isinstance(approved.intent, NewOrder):
                 raise

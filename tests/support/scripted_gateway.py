@@ -14,6 +14,7 @@ from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.tickets import Approved, Signed
+from framework.domain.venue import LastWord, nothing_against
 
 Answer = Exception | Sequence[Event] | Callable[[Approved], Sequence[Event]]
 """What a request is answered with: an error, events, or events that follow from it."""
@@ -41,6 +42,8 @@ class ScriptedGateway:
         """Client order ids whose look-up is not answered."""
         self.meanwhile: Callable[[], object] | None = None
         """Happens once, after the venue has read what it answers and before the answer is there."""
+        self._may_leave = asyncio.Event()
+        self._may_leave.set()
         self._may_answer = asyncio.Event()
         self._may_answer.set()
 
@@ -48,6 +51,14 @@ class ScriptedGateway:
     def sent_names(self) -> list[tuple[str, str]]:
         """Kind of intent and client order id of each request, in the order in which they left."""
         return [(type(approved.intent).__name__, approved.client_order_id) for approved in self.sent]
+
+    def jam(self) -> None:
+        """No connection is free from now on."""
+        self._may_leave.clear()
+
+    def unjam(self) -> None:
+        """Connections are free again."""
+        self._may_leave.set()
 
     def hold(self) -> None:
         """Keep every answer back from now on."""
@@ -64,7 +75,10 @@ class ScriptedGateway:
         self.signed.append(signed)
         return signed
 
-    async def send(self, signed: Signed, /) -> tuple[Event, ...]:
+    async def send(self, signed: Signed, /, *, last_word: LastWord = nothing_against) -> tuple[Event, ...]:
+        await self._may_leave.wait()
+        if (reason := last_word()) is not None:
+            raise Retryable(reason)
         self.sent.append(signed.approved)
         answer = self.answers.popleft() if self.answers else self.grant
         await self._may_answer.wait()

@@ -23,6 +23,7 @@ from framework.domain.limits import RequestKind
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
 from framework.domain.tickets import Approved
+from framework.domain.venue import LastWord, nothing_against
 
 TICKER = "KXTIDE-26NOV21-B200"
 START_NS = 1_781_159_360_000_000_000
@@ -89,7 +90,11 @@ class ScriptedHttp:
     def targets(self, method: str = "GET") -> list[str]:
         return [request.target for request in self.requests if request.method == method]
 
-    async def send(self, request: HttpRequest, *, timeout_ms: int) -> HttpResponse:
+    async def send(
+        self, request: HttpRequest, *, timeout_ms: int, last_word: LastWord = nothing_against
+    ) -> HttpResponse:
+        if (reason := last_word()) is not None:
+            raise NotSent(reason)
         self.requests.append(request)
         path = request.target.partition("?")[0].removeprefix("/trade-api/v2")
         answers = self._answers.get((request.method, path))

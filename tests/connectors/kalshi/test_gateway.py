@@ -200,6 +200,16 @@ def test_create_when_the_id_exists_and_the_order_does_not_show_then_the_outcome_
         send(tmp_path, http, new_order())
 
 
+def test_create_when_somebody_is_against_it_at_last_then_it_has_not_left(tmp_path: Path) -> None:
+    async def use(gateway: KalshiGateway) -> None:
+        await gateway.send(gateway.sign(approved(new_order()), None), last_word=lambda: "trading was halted")
+
+    http = answering("POST", ORDERS, RESTS)
+    with pytest.raises(Retryable, match="trading was halted"):
+        with_gateway(tmp_path, http, use)
+    assert http.requests == []
+
+
 def test_cancel_when_done_then_the_order_is_cancelled(tmp_path: Path) -> None:
     http = answering("DELETE", f"{ORDERS}/{ORDER_ID}", CANCELLED)
     (report,) = send(tmp_path, http, CANCEL, order(size=Size(100)))

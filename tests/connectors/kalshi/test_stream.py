@@ -18,6 +18,7 @@ from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, Htt
 from framework.domain.errors import Fatal, JournalError
 from framework.domain.events import BookSnapshot, BookStale, ConnectorStatus, Event, Fill, Heartbeat
 from framework.domain.instruments import instrument_id
+from framework.domain.venue import LastWord, nothing_against
 from tests.connectors.kalshi.support import (
     TICKER,
     LoopClock,
@@ -236,7 +237,9 @@ def test_stream_when_a_market_is_found_while_its_connection_ends_then_the_next_o
     class Cutting(ScriptedHttp):
         """The connection ends while the new market is read."""
 
-        async def send(self, request: HttpRequest, *, timeout_ms: int) -> HttpResponse:
+        async def send(
+            self, request: HttpRequest, *, timeout_ms: int, last_word: LastWord = nothing_against
+        ) -> HttpResponse:
             if request.target.endswith(found):
                 made.socket.connections[0].end(CloseReason(cause=CloseCause.LOST, code=1006))
             return await super().send(request, timeout_ms=timeout_ms)

@@ -190,6 +190,24 @@ async def test_send_when_half_of_the_connects_is_used_then_requests_share_the_co
     assert server.connections == 2
 
 
+async def test_send_when_somebody_is_against_it_at_last_then_not_sent_and_the_connection_is_kept_or_tried_anew(
+    serve: Serve, clock: ManualClock
+) -> None:
+    server = await serve(always_ok)
+    async with client(server, clock) as transport:
+        transport.breaker = breaker()
+        transport.breaker.end(transport.breaker.begin(clock.monotonic_ns()), clock.monotonic_ns(), is_answered=False)
+        clock.advance_ms(1_000)
+        with pytest.raises(NotSent, match="halted; nothing was sent"):
+            await transport.send(POST, timeout_ms=1000, last_word=lambda: "halted")
+        clock.advance_ms(1_000)
+        assert (await transport.send(POST, timeout_ms=1000)).status == 200
+        with pytest.raises(NotSent, match="halted"):
+            await transport.send(POST, timeout_ms=1000, last_word=lambda: "halted")
+        assert (await transport.send(POST, timeout_ms=1000)).status == 200
+    assert server.connections == 2
+
+
 async def test_send_when_urgent_then_it_does_not_wait_for_connections_in_use(serve: Serve, clock: ManualClock) -> None:
     async def slow_but_for_deletes(wire: Wire) -> None:
         head, _ = await wire.request()

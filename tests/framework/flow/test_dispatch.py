@@ -152,6 +152,21 @@ async def test_order_when_trading_is_halted_while_it_waits_for_the_disk_then_it_
     assert dispatching.gateway.sent == []
 
 
+async def test_order_when_trading_is_halted_while_it_waits_for_a_connection_then_it_does_not_leave(
+    dispatching: World, scribe: Scribe
+) -> None:
+    dispatching.gateway.jam()
+    handle = dispatching.buy(scribe)
+    await until(lambda: dispatching.gateway.signed and not dispatching.outbox.holds(handle.client_order_id))
+    await settle()
+    dispatching.kernel.publish(halted())
+    dispatching.gateway.unjam()
+    await until(lambda: dispatching.order(handle).status.is_final)
+
+    assert dispatching.order(handle).reason == "not_sent: trading was halted before it left"
+    assert dispatching.gateway.sent == []
+
+
 async def test_cancel_when_the_order_waits_for_the_disk_then_the_order_does_not_leave(
     dispatching: World, scribe: Scribe
 ) -> None:
