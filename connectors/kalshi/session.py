@@ -163,12 +163,7 @@ class StreamSession:
         if not self._is_in_order(frame.sid, frame.seq):
             return
         ts_venue = frame.sending_ts_ms * NS_PER_MS
-        try:
-            outcome = self._registry.apply(frame.msg, ts_venue=ts_venue, ts_recv=self._ts_recv)
-        except ValueError:
-            self._counts.unreadable += 1
-            self._desk.fetch(frame.msg.market_ticker)
-            return
+        outcome = self._registry.apply(frame.msg, ts_venue=ts_venue, ts_recv=self._ts_recv)
         if outcome is None:
             self._counts.count(self._counts.unknown_values, f"market_lifecycle_v2.event_type={frame.msg.event_type}")
             return

@@ -63,6 +63,7 @@ class Doubts:
         """Look up each order that needs evidence and whose turn has come. Raises what the gateway raises: then the next
         call goes on with the others."""
         needing = {order.client_order_id: order for order in self._needing_evidence()}
+        self._suspects.intersection_update(needing)
         now_ns = self._parts.clock.monotonic_ns()
         for client_order_id in [known for known in self._doubts if known not in needing]:
             del self._doubts[client_order_id]
