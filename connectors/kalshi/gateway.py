@@ -19,7 +19,7 @@ from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event, Fill, OrderSnapshot, PositionReport
 from framework.domain.instruments import Instrument, InstrumentId
-from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
+from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.tickets import Approved, Signed
@@ -95,7 +95,7 @@ class KalshiGateway:
             return self._done(signed.approved, response)
         intent = signed.approved.intent
         answer = parse_answer(response.status, response.body)
-        failure = failure_of_write(answer, is_cancel=isinstance(intent, (CancelOrder, CancelAll)))
+        failure = failure_of_write(answer, is_cancel=isinstance(intent, CANCELS))
         if not isinstance(failure, RefusedByVenue):
             raise failure
         if isinstance(intent, NewOrder) and failure.code.startswith(ORDER_ALREADY_EXISTS):

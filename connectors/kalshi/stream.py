@@ -11,7 +11,7 @@ from connectors.kalshi.session import StreamSession
 from connectors.kalshi.session_terms import StreamBroken
 from connectors.transport.errors import NotSent, TransportError
 from connectors.transport.ports import CloseCause, CloseReason, WebSocketConnection
-from connectors.transport.reconnect import Backoff
+from connectors.transport.reconnect import HEALTHY_NS, Backoff
 from connectors.transport.silence import SilenceWatch
 from framework.domain.ports import Clock
 
@@ -22,7 +22,6 @@ MakeSession = Callable[[Callable[[bytes], None]], StreamSession]
 """Makes the session of one connection, which sends its commands through the function given."""
 
 _TICK_MS = 250
-_PROVEN_HEALTHY_NS = 30_000_000_000
 
 
 class KalshiStream:
@@ -99,7 +98,7 @@ class KalshiStream:
                     raise StreamBroken(f"nothing was heard for {self._silence_ns_max // NS_PER_MS} ms")
                 if not closed.done():
                     session.tick(ts_recv=self._clock.now_ns(), now_ns=now_ns)
-                if not is_proven and session.is_up and now_ns - started_ns >= _PROVEN_HEALTHY_NS:
+                if not is_proven and session.is_up and now_ns - started_ns >= HEALTHY_NS:
                     is_proven = True
                     self._backoff.reset()
         finally:

@@ -10,7 +10,8 @@ from framework.domain.ports import Rng
 _MINUTE_NS = 60_000_000_000
 # Event loops may wake a millisecond or two early; the plan keeps clear of the edge so that the cap holds anyway.
 _MARGIN_NS = 10_000_000
-_HEALTHY_NS = 30_000_000_000
+HEALTHY_NS = 30_000_000_000
+"""After so long without a failure, delays start small again."""
 _MS = 1_000_000
 
 
@@ -117,7 +118,7 @@ class ConnectBreaker:
         self._is_open = False
         self._is_probing = False
         self._not_before_ns = 0
-        self._failed_ns = -_HEALTHY_NS
+        self._failed_ns = -HEALTHY_NS
 
     def __repr__(self) -> str:
         return f"<ConnectBreaker is_open={self._is_open} {self._backoff!r}>"
@@ -164,7 +165,7 @@ class ConnectBreaker:
         self._not_before_ns = 0
 
     def _open(self, now_ns: int) -> None:
-        if now_ns - self._failed_ns >= _HEALTHY_NS:
+        if now_ns - self._failed_ns >= HEALTHY_NS:
             self._backoff.reset()
         self._is_open, self._failed_ns = True, now_ns
         self._not_before_ns = now_ns + self._backoff.next_delay_ms(now_ns) * _MS

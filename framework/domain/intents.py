@@ -50,3 +50,6 @@ class CancelAll(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, a
 
 
 Intent = NewOrder | AmendOrder | CancelOrder | CancelAll
+
+CANCELS = (CancelOrder, CancelAll)
+"""What only takes orders out of the market."""

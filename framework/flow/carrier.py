@@ -13,7 +13,7 @@ from functools import partial
 
 from framework.domain.errors import Fatal, JournalError, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event, OrderReport, ReportKind, RequestOutcome, RequestSettled, TradingState
-from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
+from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.tickets import Approved, Signed
 from framework.flow.dispatch_parts import DispatchParts
 from framework.flow.outbox import Parcel
@@ -37,8 +37,6 @@ UNKNOWN_AS: Mapping[type, ReportKind] = {
     CancelAll: ReportKind.CANCEL_REFUSED,
 }
 """What an ambiguous answer means: a cancel is repeated once a look-up shows the order still open."""
-
-CANCELS = (CancelOrder, CancelAll)
 
 SENDING: Mapping[type, tuple[str, str]] = {
     NewOrder: ("after-durable-before-write", "after-write-before-answer"),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
+from framework.domain.intents import CANCELS
 from framework.domain.limits import RequestKind
-from framework.flow.carrier import CANCELS, Carrier
+from framework.flow.carrier import Carrier
 from framework.flow.dispatch_parts import DispatchParts
 from framework.flow.outbox import Parcel
 

@@ -34,7 +34,7 @@ from framework.domain.events import (
     TradingStateChanged,
 )
 from framework.domain.instruments import InstrumentId
-from framework.domain.intents import CancelAll, CancelOrder, Intent
+from framework.domain.intents import CANCELS, CancelOrder, Intent
 from framework.domain.operator_events import CancelRequested
 from framework.domain.orders import Order
 from framework.domain.refusals import RefusalCode
@@ -46,8 +46,6 @@ from framework.flow.host import StrategyHost
 from framework.flow.outbox import Parcel
 from framework.flow.parts import KernelParts
 from framework.state.change import Change
-
-CANCELS = (CancelOrder, CancelAll)
 
 
 class Kernel:

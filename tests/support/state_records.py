@@ -7,8 +7,10 @@ from framework.domain.instruments import InstrumentId
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.limits import RequestKind
 from framework.domain.numbers import Money, Price, Size
-from framework.domain.orders import Side
+from framework.domain.orders import Order, Side
 from framework.domain.tickets import Approved
+from framework.state.accounts import Accounts, Record
+from framework.state.change import Change
 
 VENUE = "tide"
 MARKET = InstrumentId("tide:A")
@@ -122,3 +124,18 @@ def fill(
         ts_venue=at,
         ts_recv=at,
     )
+
+
+def apply(accounts: Accounts, *records: Record) -> Change:
+    """Apply all and return the last change."""
+    change = Change()
+    for now_ns, record in enumerate(records, 1):
+        change = accounts.apply(record, now_ns)
+    return change
+
+
+def the_order(accounts: Accounts) -> Order:
+    """The order c1."""
+    order = accounts.orders.get("c1")
+    assert order is not None
+    return order

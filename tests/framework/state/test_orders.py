@@ -8,12 +8,24 @@ import pytest
 from framework.domain.events import OrderAdopted, ReportKind
 from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Price, Size
-from framework.domain.orders import Order, OrderStatus, Side, TimeInForce
+from framework.domain.orders import OrderStatus, Side, TimeInForce
 from framework.domain.tickets import Approved
-from framework.state.accounts import Accounts, Record
+from framework.state.accounts import Accounts
 from framework.state.change import Change
 from framework.state.orders import Orders
-from tests.support.state_records import MARKET, VENUE, amend, cancel, cancel_all, fill, listed, new, report
+from tests.support.state_records import (
+    MARKET,
+    VENUE,
+    amend,
+    apply,
+    cancel,
+    cancel_all,
+    fill,
+    listed,
+    new,
+    report,
+    the_order,
+)
 
 K, S = ReportKind, OrderStatus
 
@@ -21,20 +33,6 @@ K, S = ReportKind, OrderStatus
 @pytest.fixture
 def accounts() -> Accounts:
     return Accounts()
-
-
-def apply(accounts: Accounts, *records: Record) -> Change:
-    """Apply all and return the last change."""
-    change = Change()
-    for now_ns, record in enumerate(records, 1):
-        change = accounts.apply(record, now_ns)
-    return change
-
-
-def the_order(accounts: Accounts) -> Order:
-    order = accounts.orders.get("c1")
-    assert order is not None
-    return order
 
 
 def adopted(*, strategy: str = "", client_order_id: str = "", filled: int = 0) -> OrderAdopted:

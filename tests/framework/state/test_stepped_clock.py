@@ -7,11 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.domain.events import OrderReport, ReportKind
-from framework.domain.orders import Order, OrderStatus
-from framework.state.accounts import Accounts, Record
-from framework.state.change import Change
+from framework.domain.orders import OrderStatus
+from framework.state.accounts import Accounts
 from framework.state.evidence import CODE_LISTED
-from tests.support.state_records import MARKET, amend, fill, listed, new, report
+from tests.support.state_records import MARKET, amend, apply, fill, listed, new, report, the_order
 
 K, S = ReportKind, OrderStatus
 AHEAD, NOW = 8_000, 1_000
@@ -29,19 +28,6 @@ def accounts() -> Accounts:
     accounts = Accounts()
     apply(accounts, new(), report(K.ACCEPTED, venue_order_id="v1"), listed(ts_venue=AHEAD))
     return accounts
-
-
-def apply(accounts: Accounts, *records: Record) -> Change:
-    change = Change()
-    for now_ns, record in enumerate(records, 1):
-        change = accounts.apply(record, now_ns)
-    return change
-
-
-def the_order(accounts: Accounts) -> Order:
-    order = accounts.orders.get("c1")
-    assert order is not None
-    return order
 
 
 def terms(accounts: Accounts) -> tuple[int, int]:
