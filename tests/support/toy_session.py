@@ -79,6 +79,8 @@ class Shaky(Strategy[None]):
             self.block()
         if self.trades % 7 == 0:
             raise ValueError(f"trade {self.trades}")
+        if self.trades % 5 == 0:
+            self.buy(trade.instrument, trade.price + 0.5, Size(1))  # type: ignore[arg-type]
         self.buy(trade.instrument, Price(trade.price), Size(1))
 
     def on_book(self, book: BookView) -> None:
