@@ -42,7 +42,7 @@ class {title}(Strategy[{title}Settings]):
         instrument = self.desk.instrument(book.instrument)
         self._bid = self.buy(book.instrument, book.bid, instrument.size(self.settings.size), post_only=True)
         if self._bid.refusal is not None:
-            self.desk.log("refused", code=self._bid.refusal.code.name, detail=self._bid.refusal.detail)
+            self.desk.log("refused", code=self._bid.refusal.code.value, detail=self._bid.refusal.detail)
 '''
 
 _TEST = '''"""Run it with: python -m pytest {folder}"""

@@ -39,13 +39,13 @@ class Gate:
     def judge(self, intent: object, view: RiskView, /) -> Approved | Refused:
         """Say yes or no, with the numbers behind a no. Never raises: an exception inside is a no.
 
-        The `Refused` of a NONSENSE intent carries an empty cancel in its place, so that the record of it can always
+        A `Refused` with INVALID_INTENT carries an empty cancel in its place, so that the record of it can always
         be written and read; its detail says what was wrong. The caller sees to it that `intent.strategy` is the
         strategy that asked.
         """
         flaw = find_flaw(intent)
         if flaw or not isinstance(intent, Intent):
-            return _refuse(_stand_in(intent), Refusal(RefusalCode.NONSENSE, why=flaw), _GATE, ts_ns=view.now_ns)
+            return _refuse(_stand_in(intent), Refusal(RefusalCode.INVALID_INTENT, why=flaw), _GATE, ts_ns=view.now_ns)
         try:
             return self._judge(intent, view)
         except Exception as e:  # noqa: BLE001 - the gate fails shut, whatever breaks

@@ -94,7 +94,7 @@ class Telemetry:
         _log.error("strategy fault", strategy=strategy, reason=reason, faults=faults)
 
     def _on_refusal(self, refused: Refused) -> None:
-        labels = (refused.intent.strategy, refused.code.name)
+        labels = (refused.intent.strategy, refused.code.value)
         self._metrics.refusals.inc(labels)
         count = self._metrics.refusals.values.get(labels, 0)
         # The first, the second, the fourth, …: a strategy that is refused at every tick does not drown the log.
@@ -102,7 +102,7 @@ class Telemetry:
             _log.info(
                 "refused",
                 strategy=refused.intent.strategy,
-                code=refused.code.name,
+                code=refused.code.value,
                 detail=refused.detail,
                 check=refused.check,
                 count=count,

@@ -4,38 +4,63 @@ from __future__ import annotations
 
 from enum import Enum
 
+from framework.domain.refusal_spellings import OLD_SPELLINGS
+
 
 class RefusalCode(Enum):
-    """One member per reason; the value is the sentence that the documentation shows."""
+    """One member per reason. The value is written into journals and ledgers; `meaning` is for people."""
 
-    ORDER_SIZE_MAX = "The order is larger than the largest allowed order (C1)."
-    ORDER_NOTIONAL_MAX = "The order's value is above the largest allowed order value (C2)."
-    PRICE_COLLAR = "The price is too far from the reference price of a fresh two-sided book (C3)."
-    NO_REFERENCE_PRICE = "There is no fresh, uncrossed, two-sided book to compare the price with (C3)."
-    BOOK_NOT_FRESH = "The book is missing, stale, gapped or crossed (C4)."
-    POSITION_MAX = "Position plus working and in-flight orders would pass the limit in the worst case (C5)."
-    OPEN_ORDERS_MAX = "Too many orders are open or in flight (C7)."
-    BUDGET_EXHAUSTED = "The venue's rate limit leaves no room now; the refusal says when it does (C8)."
-    BUDGET_SHARE = "The strategy has used its fair share of the venue's rate limit (C8)."
-    LIMITS_UNKNOWN = "The venue has not declared its rate limits yet (C8)."
-    TRADING_REDUCING = "Only orders that reduce the position are allowed now (C14)."
-    TRADING_HALTED = "Trading is halted; only cancels pass (C14)."
-    NOT_ALLOWED = "The instrument, side or time in force is not on the allow-list (C18)."
-    INSTRUMENT_NOT_ACTIVE = "The instrument is not open for trading (C18)."
-    UNKNOWN_INSTRUMENT = "No connector has defined this instrument."
-    OFF_GRID = "The price is not on the instrument's tick grid (C19)."
-    BAD_SIZE = "The size is not positive, below the minimum, or not a multiple of the lot (C19)."
-    NOTIONAL_MIN = "The order's value is below the venue's minimum (C19)."
-    UNKNOWN_ORDER = "There is no such order of this strategy."
-    ORDER_FINAL = "The order has ended; nothing is left to change."
-    ORDER_BUSY = "A change of this order is under way, or the venue has not confirmed it yet."
-    VENUE_DOWN = "The connector of the venue is not up."
-    NONSENSE = "The intent is not one: a wrong type, a float, a negative or a missing value."
-    QUARANTINED = "The strategy failed too often and is quarantined."
-    SHUTTING_DOWN = "The daemon is stopping; only cancels pass."
-    JOURNAL_FAILED = "The journal can't be written; nothing may leave."
-    CHECK_FAILED = "A check raised an exception; the gate fails shut."
-    PLUGIN_CHECK = "A check from outside the package refused; its details say why."
+    _value_: str
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str = "") -> RefusalCode:
+        member = object.__new__(cls)
+        member._value_, member.meaning = code, meaning
+        return member
+
+    ORDER_SIZE_MAX = "ORDER_SIZE_MAX", "The order is larger than the largest allowed order (C1)."
+    ORDER_NOTIONAL_MAX = "ORDER_NOTIONAL_MAX", "The order's value is above the largest allowed order value (C2)."
+    PRICE_COLLAR = "PRICE_COLLAR", "The price is too far from the reference price of a fresh two-sided book (C3)."
+    NO_REFERENCE_PRICE = (
+        "NO_REFERENCE_PRICE",
+        "There is no fresh, uncrossed, two-sided book to compare the price with (C3).",
+    )
+    BOOK_NOT_FRESH = "BOOK_NOT_FRESH", "The book is missing, stale, gapped or crossed (C4)."
+    POSITION_MAX = (
+        "POSITION_MAX",
+        "Position plus working and in-flight orders would pass the limit in the worst case (C5).",
+    )
+    OPEN_ORDERS_MAX = "OPEN_ORDERS_MAX", "Too many orders are open or in flight (C7)."
+    BUDGET_EXHAUSTED = (
+        "BUDGET_EXHAUSTED",
+        "The venue's rate limit leaves no room now; the refusal says when it does (C8).",
+    )
+    BUDGET_SHARE = "BUDGET_SHARE", "The strategy has used its fair share of the venue's rate limit (C8)."
+    LIMITS_UNKNOWN = "LIMITS_UNKNOWN", "The venue has not declared its rate limits yet (C8)."
+    TRADING_REDUCING = "TRADING_REDUCING", "Only orders that reduce the position are allowed now (C14)."
+    TRADING_HALTED = "TRADING_HALTED", "Trading is halted; only cancels pass (C14)."
+    NOT_ALLOWED = "NOT_ALLOWED", "The instrument, side or time in force is not on the allow-list (C18)."
+    INSTRUMENT_NOT_ACTIVE = "INSTRUMENT_NOT_ACTIVE", "The instrument is not open for trading (C18)."
+    UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT", "No connector has defined this instrument."
+    OFF_GRID = "OFF_GRID", "The price is not on the instrument's tick grid (C19)."
+    BAD_SIZE = "BAD_SIZE", "The size is not positive, below the minimum, or not a multiple of the lot (C19)."
+    NOTIONAL_MIN = "NOTIONAL_MIN", "The order's value is below the venue's minimum (C19)."
+    UNKNOWN_ORDER = "UNKNOWN_ORDER", "There is no such order of this strategy."
+    ORDER_FINAL = "ORDER_FINAL", "The order has ended; nothing is left to change."
+    ORDER_BUSY = "ORDER_BUSY", "A change of this order is under way, or the venue has not confirmed it yet."
+    VENUE_DOWN = "VENUE_DOWN", "The connector of the venue is not up."
+    INVALID_INTENT = "INVALID_INTENT", "The intent is not one: a wrong type, a float, a negative or a missing value."
+    QUARANTINED = "QUARANTINED", "The strategy failed too often and is quarantined."
+    SHUTTING_DOWN = "SHUTTING_DOWN", "The daemon is stopping; only cancels pass."
+    JOURNAL_FAILED = "JOURNAL_FAILED", "The journal can't be written; nothing may leave."
+    CHECK_FAILED = "CHECK_FAILED", "A check raised an exception; the gate fails shut."
+    PLUGIN_CHECK = "PLUGIN_CHECK", "A check from outside the package refused; its details say why."
+
+    @classmethod
+    def _missing_(cls, value: object) -> RefusalCode | None:
+        """The member of an old spelling; msgspec asks here too."""
+        code = OLD_SPELLINGS.get(value) if isinstance(value, str) else None
+        return None if code is None else cls(code)
 
 
 class Refusal:
@@ -53,10 +78,10 @@ class Refusal:
         return " ".join(f"{key}={value}" for key, value in self.details.items())
 
     def __repr__(self) -> str:
-        return f"Refusal({self.code.name}: {self.text})"
+        return f"Refusal({self.code.value}: {self.text})"
 
 
 def refusal_table() -> str:
     """The list as a Markdown table."""
-    rows = [f"| `{code.name}` | {code.value} |" for code in RefusalCode]
+    rows = [f"| `{code.value}` | {code.meaning} |" for code in RefusalCode]
     return "\n".join(["| code | meaning |", "|---|---|", *rows])

@@ -124,7 +124,7 @@ class Kernel:
                 verdict = self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(e))
         if isinstance(verdict, Approved):
             self._promise(verdict)
-        elif verdict.code is RefusalCode.NONSENSE and (host := self._hosts.get(asking)):
+        elif verdict.code is RefusalCode.INVALID_INTENT and (host := self._hosts.get(asking)):
             host.fault(f"asked for nonsense: {verdict.detail}")
         self._parts.watcher.on_verdict(verdict)
         return verdict
@@ -236,7 +236,7 @@ class Kernel:
     def _judge(self, intent: Intent, asking: str) -> Verdict:
         """The gate first: only what it has found to be an intent can be written into the journal and read again."""
         verdict = self._parts.gate.judge(intent, self._view)
-        if isinstance(verdict, Refused) and verdict.code is RefusalCode.NONSENSE:
+        if isinstance(verdict, Refused) and verdict.code is RefusalCode.INVALID_INTENT:
             return msgspec.structs.replace(verdict, intent=CancelOrder(strategy=asking, client_order_id=""))
         if isinstance(intent, CANCELS):
             return verdict

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from framework.domain.numbers import format_scaled, parse_scaled
+from framework.domain.refusal_spellings import OLD_SPELLINGS
 from framework.state.ledger_schema import connect_for_reading, failed
 
 
@@ -163,10 +164,14 @@ class LedgerReader:
         return [_position(row, size, fees) for row, size, fees in sums.values()]
 
     def refusals(self, *, strategy: str = "", code: str = "", limit: int = 100) -> list[RefusalLine]:
-        """The newest refusals, newest first; `code` is the name of a `RefusalCode`."""
-        where = "(? = '' OR strategy = ?) AND (? = '' OR code = ?)"
+        """The newest refusals, newest first; `code` is the value of a `RefusalCode`. Rows in an old spelling show the
+        code of today."""
+        spellings = [code, *(old for old, new in OLD_SPELLINGS.items() if new == code)]
+        marks = ", ".join("?" * len(spellings))
+        where = f"(? = '' OR strategy = ?) AND (? = '' OR code IN ({marks}))"
         query = f"SELECT * FROM refusals WHERE {where} ORDER BY record DESC LIMIT ?"  # noqa: S608
-        return _lines(RefusalLine, self._rows(query, (strategy, strategy, code, code, limit)))
+        lines = _lines(RefusalLine, self._rows(query, (strategy, strategy, code, *spellings, limit)))
+        return [msgspec.structs.replace(line, code=OLD_SPELLINGS.get(line.code, line.code)) for line in lines]
 
     def orphans(self, *, ignored: bool = False, limit: int = 100) -> list[OrphanLine]:
         """The newest open orders that are not ours, newest first; with `ignored` also those that are to be ignored."""

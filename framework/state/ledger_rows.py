@@ -217,7 +217,7 @@ class LedgerRows:
     def _refuse(self, refused: Refused, number: int) -> None:
         intent = refused.intent
         instrument = intent.instrument if isinstance(intent, NewOrder) else ""
-        row = (number, refused.ts_ns, intent.strategy, instrument, refused.code.name, refused.check, refused.detail)
+        row = (number, refused.ts_ns, intent.strategy, instrument, refused.code.value, refused.check, refused.detail)
         self._db.execute("INSERT OR IGNORE INTO refusals VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def _define(self, defined: InstrumentDefined) -> None:

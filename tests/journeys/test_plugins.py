@@ -105,7 +105,7 @@ def test_strategies_when_three_misbehave_then_each_is_named_counted_and_stopped_
         assert daemon.total("tidegate_strategy_faults_total", strategy="raises") == 5
         assert daemon.total("tidegate_strategy_faults_total", strategy="blocks") == 1
         assert daemon.total("tidegate_strategy_faults_total", strategy="nonsense") >= 5
-        assert daemon.total("tidegate_refusals_total", strategy="nonsense", code="NONSENSE") >= 2
+        assert daemon.total("tidegate_refusals_total", strategy="nonsense", code="INVALID_INTENT") >= 2
         assert daemon.total("tidegate_strategy_faults_total", strategy="mm") == 0
         reasons = {line["strategy"]: line["reason"] for line in daemon.logged("strategy fault")}
         code, _ = daemon.terminate()

@@ -151,7 +151,7 @@ def test_new_order_when_a_field_makes_no_sense_then_named_and_the_record_can_be_
 ) -> None:
     check = Answering()
     verdict = refused(gate(check).judge(msgspec.structs.replace(new_order(), **{field: value}), view))
-    assert verdict.code is RefusalCode.NONSENSE
+    assert verdict.code is RefusalCode.INVALID_INTENT
     assert verdict.detail.startswith(f"why={field} is ")
     assert check.asked == []
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(verdict), type=Refused) == verdict
@@ -160,7 +160,7 @@ def test_new_order_when_a_field_makes_no_sense_then_named_and_the_record_can_be_
 @pytest.mark.parametrize(("field", "value"), [*BAD_FIELDS, ("client_order_id", ""), ("client_order_id", 7)])
 def test_amend_when_a_field_makes_no_sense_then_named(view: StaticView, field: str, value: Any) -> None:
     verdict = refused(gate().judge(amend(**{field: value}), view))
-    assert verdict.code is RefusalCode.NONSENSE
+    assert verdict.code is RefusalCode.INVALID_INTENT
     assert field in verdict.detail
 
 
@@ -190,7 +190,7 @@ class Hostile:
 )
 def test_thing_when_it_is_no_intent_then_nonsense(view: StaticView, thing: object) -> None:
     verdict = refused(gate().judge(thing, view))
-    assert verdict.code is RefusalCode.NONSENSE
+    assert verdict.code is RefusalCode.INVALID_INTENT
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(verdict), type=Refused) == verdict
 
 

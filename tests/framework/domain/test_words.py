@@ -5,19 +5,58 @@ from __future__ import annotations
 from typing import get_args
 
 import msgspec
+import pytest
 
 from framework.domain.events import AccountEvent, Event, Fill, MarketEvent
 from framework.domain.instruments import InstrumentId
 from framework.domain.limits import RequestKind
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import OrderStatus, Side
+from framework.domain.refusal_spellings import OLD_SPELLINGS
 from framework.domain.refusals import Refusal, RefusalCode, refusal_table
+from framework.domain.tickets import Refused
+from framework.state.records import decode_record, encode_record
+
+OLD_REFUSAL = (
+    b"\x94\x03\x05\x07\x96\xa7Refused\x93\xabCancelOrder\xa2mm\xa0\xd9L"
+    b"The intent is not one: a wrong type, a float, a negative or a missing value.\xa5why=x\xa4gate\x05"
+)
+"""A record as it was written when the value of a code was its sentence."""
 
 
 def test_refusal_table_when_printed_then_it_has_a_row_for_each_code() -> None:
     rows = refusal_table().splitlines()[2:]
-    assert [row.split("`")[1] for row in rows] == [code.name for code in RefusalCode]
-    assert len({code.value for code in RefusalCode}) == len(RefusalCode)
+    assert [row.split("`")[1] for row in rows] == [code.value for code in RefusalCode]
+    assert len({code.meaning for code in RefusalCode if code.meaning}) == len(RefusalCode)
+
+
+def test_refusal_code_when_written_then_it_is_its_own_name() -> None:
+    assert [code.value for code in RefusalCode] == [code.name for code in RefusalCode]
+
+
+@pytest.mark.parametrize(("old", "code"), OLD_SPELLINGS.items())
+def test_refusal_code_when_it_was_written_in_an_old_spelling_then_it_is_read(old: str, code: str) -> None:
+    decoded = msgspec.msgpack.decode(msgspec.msgpack.encode(old), type=RefusalCode)
+    assert decoded.value == code
+
+
+def test_refusal_codes_when_old_spellings_are_counted_then_each_code_of_then_has_its_sentence() -> None:
+    sentences = [old for old in OLD_SPELLINGS if old.endswith(".")]
+    assert len(sentences) == len({OLD_SPELLINGS[old] for old in sentences}) == 28
+
+
+def test_refusal_code_when_the_spelling_is_unknown_then_it_is_not_guessed() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b'"Because."', type=RefusalCode)
+    with pytest.raises(ValueError, match="Because"):
+        RefusalCode("Because.")
+
+
+def test_refusal_when_its_record_holds_a_sentence_then_it_is_read_and_written_again_as_a_code() -> None:
+    entry = decode_record(3, OLD_REFUSAL)
+    assert isinstance(entry.record.body, Refused)
+    assert (entry.record.body.code, entry.record.body.detail) == (RefusalCode.INVALID_INTENT, "why=x")
+    assert b"\xaeINVALID_INTENT\xa5why=x" in encode_record(entry.record)
 
 
 def test_refusal_when_shown_then_code_and_numbers_are_there() -> None:

@@ -389,7 +389,7 @@ def test_strategy_when_it_asks_for_nonsense_then_it_is_refused_counted_and_quara
     for _ in range(3):
         world.do(scribe, lambda: scribe.desk.submit(intent))
 
-    assert {refused.code for refused in world.witness.refusals} == {RefusalCode.NONSENSE}
+    assert {refused.code for refused in world.witness.refusals} == {RefusalCode.INVALID_INTENT}
     assert [strategy for strategy, _, _ in world.witness.faults] == ["scribe"] * 3
     assert world.kernel.hosts["scribe"].is_quarantined
 
@@ -404,7 +404,7 @@ def test_nonsense_when_the_daemon_is_stopping_then_the_journal_can_still_be_read
 
     refused = world.entries()[-1].record.body
     assert isinstance(refused, Refused)
-    assert (refused.code, refused.intent.strategy) == (RefusalCode.NONSENSE, "scribe")
+    assert (refused.code, refused.intent.strategy) == (RefusalCode.INVALID_INTENT, "scribe")
 
 
 def test_quarantine_when_it_began_then_intents_are_refused_with_its_reason(world: World, scribe: Scribe) -> None:

@@ -237,6 +237,19 @@ def test_ledger_when_intents_are_refused_and_strategies_speak_then_it_is_there(
     assert strategies(reader) == [("mm", b"\x00state", "raised 5 times")]
 
 
+def test_refusals_when_a_row_has_an_old_spelling_then_the_code_of_today_is_shown(
+    ledger: Ledger, reader: LedgerReader, path: Path
+) -> None:
+    put(ledger, Refused(intent=INTENT, code=RefusalCode.INVALID_INTENT, detail="", check="gate", ts_ns=9))
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE refusals SET code = 'NONSENSE'")
+    connection.close()
+
+    assert [line.code for line in reader.refusals()] == ["INVALID_INTENT"]
+    assert len(reader.refusals(code="INVALID_INTENT")) == 1
+    assert reader.refusals(code="OFF_GRID") == []
+
+
 @pytest.mark.parametrize(
     ("scope", "target", "state", "left"),
     [
