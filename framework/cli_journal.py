@@ -16,6 +16,7 @@ from framework.cli_ledger import JOURNAL_NAME, LEDGER_NAME, state_directory
 from framework.cli_tables import print_json, print_lines, time_text
 from framework.config_messages import suggestion
 from framework.domain.errors import ConfigurationError, JournalError
+from framework.domain.kinds import kind_of
 from framework.runtime.files import RealFiles
 from framework.runtime.single_writer import lock_state
 from framework.state.audit import JournalReport, cut_after, cut_point, dump, verify
@@ -111,7 +112,8 @@ def described(entry: Entry) -> dict[str, Any]:
     """A record with the names of its fields."""
     record = entry.record
     fields = plain(record.body)
-    return {"number": entry.number, "step": record.step, "now_ns": record.now_ns, "kind": _kind(record.body), **fields}
+    kind = kind_of(record.body)
+    return {"number": entry.number, "step": record.step, "now_ns": record.now_ns, "kind": kind, **fields}
 
 
 def plain(value: Any) -> Any:
@@ -129,7 +131,7 @@ def _line(entry: Entry) -> str:
     record = entry.record
     fields = plain(record.body)
     words = " ".join(f"{name}={_word(value)}" for name, value in fields.items() if value not in ("", None))
-    return f"{entry.number}  {time_text(record.now_ns)}  step {record.step}  {_kind(record.body)}  {words}"
+    return f"{entry.number}  {time_text(record.now_ns)}  step {record.step}  {kind_of(record.body)}  {words}"
 
 
 def _word(value: Any) -> str:
@@ -139,10 +141,6 @@ def _word(value: Any) -> str:
         return f"<{len(value)} bytes>"
     text = str(value)
     return repr(text) if " " in text and isinstance(value, str) else text
-
-
-def _kind(body: object) -> str:
-    return type(body).__name__
 
 
 def _cut(options: argparse.Namespace, directory: Path) -> int:

@@ -19,6 +19,7 @@ from framework.domain.events import (
     RequestSettled,
     TradePrint,
 )
+from framework.domain.kinds import kind_of
 from framework.domain.numbers import to_decimal
 from framework.domain.ports import Clock
 from framework.domain.refusals import RefusalCode
@@ -59,11 +60,11 @@ class Telemetry:
 
     def on_event(self, event: Event) -> None:
         """Count it; log it when it is rare."""
-        name = type(event).__name__
+        kind = kind_of(event)
         if isinstance(event, (BookDelta, BookLevel, BookSnapshot, TradePrint, BookStale)):
-            self._metrics.events.inc((event.instrument.partition(":")[0], name))
+            self._metrics.events.inc((event.instrument.partition(":")[0], kind))
             return
-        self._metrics.events.inc((_venue_of(event), name))
+        self._metrics.events.inc((_venue_of(event), kind))
         if isinstance(event, ConnectorStatus):
             self._on_connector(event)
         elif isinstance(event, OrderReport):

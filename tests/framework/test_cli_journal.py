@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from framework.cli import main
+from framework.cli_journal import described
 from framework.domain.events import InstrumentDefined, StrategySaved
 from framework.domain.operator_events import CancelRequested
 from framework.runtime.background import InlineWorker
@@ -17,7 +20,7 @@ from framework.runtime.single_writer import lock_state
 from framework.state.audit import cut_after
 from framework.state.journal import Journal
 from framework.state.ledger import Ledger
-from framework.state.records import Body, EpochTaken, Record
+from framework.state.records import Body, Entry, EpochTaken, Record
 from framework.state.segments import HEADER_SIZE
 from tests.framework.test_cli_ledger import TERMS
 from tests.support.state_records import VENUE, fill, new
@@ -174,6 +177,14 @@ def test_dump_when_asked_as_json_then_fields_have_names(state: Path, capsys: pyt
     ]
     assert rows[0]["intent"]["side"] == "buy"
     assert (rows[1]["fill_id"], rows[1]["side"]) == ("f1", "buy")
+
+
+def test_dump_when_a_class_has_another_name_than_its_tag_then_the_tag_is_the_kind() -> None:
+    class Renamed(msgspec.Struct, tag="Checkpoint", array_like=True):
+        digest: str
+
+    body: Any = Renamed("d")
+    assert described(Entry(1, Record(1, 2, 3, body)))["kind"] == "Checkpoint"
 
 
 def test_rebuild_when_asked_then_the_ledger_shows_the_journal(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

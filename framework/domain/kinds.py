@@ -1,0 +1,25 @@
+"""Kinds: the word by which records, metrics and listings name what they hold. It is the struct's tag, which is written
+with it, and not the name of its class."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class _Kinds(dict[type, str]):
+    """Class -> tag, filled as classes are met: counting a market event costs one look-up."""
+
+    def __missing__(self, struct: type[msgspec.Struct]) -> str:
+        tag = struct.__struct_config__.tag
+        if not isinstance(tag, str):
+            raise TypeError(f'{struct!r} has no tag of its own; give it one: tag=True, or tag="..." after a renaming')
+        self[struct] = tag
+        return tag
+
+
+_KINDS = _Kinds()
+
+
+def kind_of(struct: msgspec.Struct) -> str:
+    """The tag of a struct's class. Raises `TypeError` when it has none."""
+    return _KINDS[type(struct)]
