@@ -1,0 +1,143 @@
+"""What other programs read of Tidegate: listings as JSON, the operator's and HTTP's answers, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, get_args
+
+import aiohttp
+
+from framework.catalogue import checks, strategies, venues
+from framework.cli import main
+from framework.cli_journal import described, plain
+from framework.cli_ledger import JOURNAL_NAME, LEDGER_NAME
+from framework.config import HttpSettings
+from framework.control.http import ControlServer
+from framework.domain.events import Event, ReportKind
+from framework.domain.kinds import kind_of
+from framework.domain.operator import COMMANDS
+from framework.domain.refusal_spellings import OLD_SPELLINGS
+from framework.domain.refusals import RefusalCode
+from framework.domain.strategy import Strategy
+from framework.flow.differences import Difference
+from framework.plugins import Plugins
+from framework.runtime.background import InlineWorker
+from framework.runtime.files import RealFiles
+from framework.runtime.inline_writer import InlineWriter
+from framework.runtime.metrics import Metrics
+from framework.state.accounts import Accounts
+from framework.state.journal import Journal
+from framework.state.ledger import Ledger
+from framework.state.record_fold import fold_record
+from framework.state.records import Body, Entry, Record
+from tests.architecture.formats_walk import Walk, sample
+from tests.framework.test_cli_ledger import SESSION
+
+LISTINGS = (["orders"], ["fills"], ["positions"], ["refusals"], ["orphans"], ["journal", "verify"])
+
+
+def command_line_formats(directory: Path) -> dict[str, list[str]]:
+    """Keys of each `--json` line, in order; those of `journal dump` by kind."""
+    _write_session(directory)
+    found = {" ".join(words): list(_lines(directory, *words)[0]) for words in LISTINGS}
+    difference = sample(Difference).fields(now_ns=1, monotonic_ns=1)
+    found["reconcile data[]"] = list(difference)
+    for kind in get_args(Body):
+        body = sample(kind)
+        found[f"journal dump {kind_of(body)}"] = list(described(Entry(1, Record(1, 1, 1, body))))
+    dumped = {line["kind"] for line in _lines(directory, "journal", "dump")}
+    assert dumped <= {name.removeprefix("journal dump ") for name in found}
+    return found
+
+
+def words_of_the_dump(walk: Walk) -> list[str]:
+    """How `journal dump` spells the members of enums that it does not spell as they are written."""
+    words = {(str(member.value), plain(member)) for enum in walk.enums for member in enum}
+    return sorted(f"{value} as {word}" for value, word in words if value != word)
+
+
+def http_formats() -> dict[str, list[str]]:
+    """Paths of the control server, with status and the keys of what it answers."""
+    return asyncio.run(_http())
+
+
+def metric_formats() -> dict[str, list[str]]:
+    """Metrics with type and labels, and the values of labels that are closed lists."""
+    metrics = Metrics()
+    kinds: dict[str, list[Any]] = {
+        "counter": [*metrics.counters()],
+        "gauge": [*metrics.gauges()],
+        "histogram": [*metrics.histograms()],
+    }
+    found = {one.name: [kind, *one.labels] for kind, members in kinds.items() for one in members}
+    found["tidegate_events_total kind"] = sorted(kind_of(sample(kind)) for kind in get_args(Event))
+    found["tidegate_orders_total outcome"] = ["approved", *sorted(kind.value for kind in ReportKind)]
+    found["tidegate_refusals_total code"] = sorted(code.value for code in RefusalCode)
+    found["tidegate_strategy_faults_total kind"] = sorted(name for name in dir(Strategy) if name.startswith("on_"))
+    return found
+
+
+def public_names() -> dict[str, list[str]]:
+    """Names that configurations, peers and old records use. The class of a check stands in records of its refusals."""
+    plugins = Plugins()
+    return {
+        "checks": sorted(one.use for one in checks(plugins)),
+        "strategies": sorted(one.use for one in strategies(plugins)),
+        "venues": sorted(one.use for one in venues(plugins)),
+        "operator commands": sorted(COMMANDS),
+        "old refusal codes": sorted(f"{code}: {old}" for old, code in OLD_SPELLINGS.items()),
+    }
+
+
+def _write_session(directory: Path) -> None:
+    journal, _ = Journal.open(RealFiles(), directory / JOURNAL_NAME, start_writer=InlineWriter, worker=InlineWorker())
+    ledger, accounts = Ledger.open(directory / LEDGER_NAME, InlineWorker()), Accounts()
+    for number, body in enumerate(SESSION, 1):
+        record = Record(number, 1, number, body)
+        journal.append(record)
+        ledger.apply(Entry(number, record))
+        ledger.put_orders(fold_record(accounts, body, 1))
+    journal.close()
+    ledger.close()
+
+
+def _lines(directory: Path, *words: str) -> list[dict[str, Any]]:
+    output = io.StringIO()
+    with redirect_stdout(output), redirect_stderr(io.StringIO()):
+        main([*words, "--json", "--state-dir", str(directory)])
+    return [json.loads(line) for line in output.getvalue().splitlines()]
+
+
+async def _http() -> dict[str, list[str]]:
+    reasons: list[str] = []
+    server = ControlServer(
+        HttpSettings(port=0), render_metrics=lambda: b"", beat_age_ns=lambda: 0, not_ready=lambda: reasons
+    )
+    port = await server.start()
+    found: dict[str, list[str]] = {}
+    try:
+        async with aiohttp.ClientSession() as client:
+            for path, host, told in _requests():
+                reasons[:] = told
+                async with client.get(f"http://127.0.0.1:{port}{path}", headers={"Host": host}) as answer:
+                    text = await answer.text()
+                    keys = list(json.loads(text)) if answer.content_type == "application/json" else []
+                    name = f"{path} {answer.status}"
+                    found[name] = [answer.headers["Content-Type"], *keys]
+    finally:
+        await server.close()
+    return found
+
+
+def _requests() -> Iterator[tuple[str, str, list[str]]]:
+    """Path, host and reasons why the daemon is not ready."""
+    yield "/metrics", "localhost", []
+    yield "/healthz", "localhost", []
+    yield "/readyz", "localhost", []
+    yield "/readyz", "localhost", ["why"]
+    yield "/readyz", "elsewhere", []
