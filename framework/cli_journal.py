@@ -109,11 +109,11 @@ def _dump(options: argparse.Namespace, directory: Path) -> int:
 
 
 def described(entry: Entry) -> dict[str, Any]:
-    """A record with the names of its fields."""
+    """A record with the names of its fields. A field that is called like a part of every record, as the `kind` of an
+    `OrderReport`, is `body_kind`."""
     record = entry.record
-    fields = plain(record.body)
-    kind = kind_of(record.body)
-    return {"number": entry.number, "step": record.step, "now_ns": record.now_ns, "kind": kind, **fields}
+    shown = {"number": entry.number, "step": record.step, "now_ns": record.now_ns, "kind": kind_of(record.body)}
+    return shown | {f"body_{name}" if name in shown else name: field for name, field in plain(record.body).items()}
 
 
 def plain(value: Any) -> Any:

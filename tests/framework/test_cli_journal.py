@@ -11,7 +11,7 @@ import pytest
 
 from framework.cli import main
 from framework.cli_journal import described
-from framework.domain.events import InstrumentDefined, StrategySaved
+from framework.domain.events import InstrumentDefined, ReportKind, StrategySaved
 from framework.domain.operator_events import CancelRequested
 from framework.runtime.background import InlineWorker
 from framework.runtime.files import RealFiles
@@ -20,10 +20,10 @@ from framework.runtime.single_writer import lock_state
 from framework.state.audit import cut_after
 from framework.state.journal import Journal
 from framework.state.ledger import Ledger
-from framework.state.records import Body, Entry, EpochTaken, Record
+from framework.state.records import Body, Entry, EpochTaken, Record, SnapshotTaken
 from framework.state.segments import HEADER_SIZE
 from tests.framework.test_cli_ledger import TERMS
-from tests.support.state_records import VENUE, fill, new
+from tests.support.state_records import VENUE, fill, new, report
 
 BODIES: tuple[Body, ...] = (
     EpochTaken(1, "tg7f3a91", "", "0.1.0", 1),
@@ -177,6 +177,20 @@ def test_dump_when_asked_as_json_then_fields_have_names(state: Path, capsys: pyt
     ]
     assert rows[0]["intent"]["side"] == "buy"
     assert (rows[1]["fill_id"], rows[1]["side"]) == ("f1", "buy")
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (report(ReportKind.ACCEPTED), {"number": 1, "kind": "OrderReport", "body_kind": "accepted"}),
+        (SnapshotTaken(7, "d"), {"number": 1, "kind": "SnapshotTaken", "body_number": 7}),
+    ],
+    ids=["report", "snapshot"],
+)
+def test_dump_when_a_field_is_called_like_a_part_of_the_record_then_both_are_shown(
+    body: Body, shown: dict[str, Any]
+) -> None:
+    assert shown.items() <= described(Entry(1, Record(1, 2, 3, body))).items()
 
 
 def test_dump_when_a_class_has_another_name_than_its_tag_then_the_tag_is_the_kind() -> None:
