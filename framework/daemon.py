@@ -14,52 +14,49 @@ import msgspec
 import structlog
 import uvloop
 
-from framework.config import Configuration
-from framework.control.exposition import render
-from framework.control.http import ControlServer
-from framework.control.oversight import Oversight
-from framework.control.picture import Picture
-from framework.control.status import LiveStatus
-from framework.control.telemetry import Telemetry
+from framework.config.model import Configuration
+from framework.config.resolve import Resolved
+from framework.domain.account_events import ShutdownRequested
 from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
-from framework.domain.events import ConnectorStatus, Event, ShutdownRequested, StrategyStarted
-from framework.domain.limits import RateLimits
+from framework.domain.events import Event
+from framework.domain.market_events import ConnectorStatus, StrategyStarted
 from framework.domain.orders import Order
 from framework.domain.ports import Check
+from framework.domain.rate_limits import RateLimits
 from framework.domain.venue import Connector
-from framework.flow.book_watch import BookWatch
-from framework.flow.desk import StrategyDesk
-from framework.flow.dispatch import Dispatcher
-from framework.flow.dispatch_parts import DispatchParts
-from framework.flow.host import StrategyHost
-from framework.flow.kernel import Kernel
-from framework.flow.lineup import choose_instruments
-from framework.flow.outbox import Outbox
-from framework.flow.parts import Budget, KernelParts
-from framework.flow.reconcile import Reconciler
-from framework.flow.reconcile_parts import ReconcileParts
-from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, open_records
-from framework.flow.restart_doubts import doubts_left
-from framework.flow.timers import LoopTimers
-from framework.resolution import Resolved
-from framework.runtime.clock import SystemClock
+from framework.engine.book_watch import BookWatch
+from framework.engine.kernel import Kernel
+from framework.engine.kernel_ports import Budget, KernelParts
+from framework.engine.strategy_context import LoopTimers, StrategyDesk, choose_instruments
+from framework.engine.strategy_host import StrategyHost
+from framework.execution.dispatcher import Dispatcher
+from framework.execution.ports import DispatchParts
+from framework.execution.request_queue import Outbox
+from framework.ops.http import ControlServer
+from framework.ops.operator_service import Oversight
+from framework.ops.prometheus import render
+from framework.ops.status_screen import LiveStatus, Picture
+from framework.ops.telemetry import Telemetry
+from framework.persistence.recovery import ClientOrderIds, Records, RecordSettings, open_records
+from framework.persistence.tape import TapeSettings
+from framework.reconciliation.order_inquiry import doubts_left
+from framework.reconciliation.ports import ReconcileParts
+from framework.reconciliation.reconciler import Reconciler
+from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.disk_writer import Durability
 from framework.runtime.failpoints import reach
 from framework.runtime.files import RealFiles
 from framework.runtime.logging import configure_logging
 from framework.runtime.metrics import Metrics
-from framework.runtime.past_state import set_aside
-from framework.runtime.rng import system_rng
 from framework.runtime.secrets import SecretRegistry
-from framework.runtime.single_writer import lock_state
+from framework.runtime.state_directory import lock_state, set_aside
 from framework.runtime.supervisor import Supervisor
 from framework.state.books import Books
-from framework.state.tape import TapeSettings
-from framework.state.view import View
-from framework.venue_access import VenueAccess
-from risk.budgets import VenueBudget
+from framework.state.risk_view import View
+from framework.venues import VenueAccess
+from risk.budget.venue_budget import VenueBudget
+from risk.checks.trading_state import TradingStateCheck
 from risk.gate import Gate
-from risk.trading_state import TradingStateCheck
 
 FLUSH_S = 0.1
 EXIT_ORDERS_LEFT = 3

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import AmendOrder, CancelOrder, Intent, NewOrder
-from framework.domain.limits import RequestKind
 from framework.domain.orders import Order, OrderStatus
-from framework.domain.ports import Check, RiskView
-from framework.domain.refusals import Refusal, RefusalCode
-from framework.domain.tickets import Approved, Refused
-from risk.proposal import OrderProposal, propose_amend, propose_new, request_kind
-from risk.sense import find_flaw, is_text
+from framework.domain.ports import Check
+from framework.domain.rate_limits import RequestKind
+from framework.domain.verdicts import Approved, Refusal, RefusalCode, Refused
+from framework.domain.views import RiskView
+from risk.intent_validation import find_flaw, is_text
+from risk.order_proposal import OrderProposal, propose_amend, propose_new, request_kind
 
 _ERROR_TEXT_MAX = 256
 _CHANGEABLE = frozenset({OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED})

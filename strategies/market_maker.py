@@ -21,15 +21,16 @@ from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from framework.domain.events import Fill
+from framework.domain.account_events import Fill
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, InstrumentStatus
 from framework.domain.intents import AmendOrder, CancelOrder
-from framework.domain.limits import RequestKind
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
-from framework.domain.ports import BookView, Desk
+from framework.domain.ports import Desk
+from framework.domain.rate_limits import RequestKind
 from framework.domain.strategy import Strategy
-from framework.domain.tickets import Refused, Verdict
+from framework.domain.verdicts import Refused, Verdict
+from framework.domain.views import BookView
 
 _NS_PER_MS = 1_000_000
 _CHECK = "check"

@@ -6,10 +6,12 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from framework.domain.events import Fill, TradePrint
+from framework.domain.account_events import Fill
+from framework.domain.market_events import TradePrint
 from framework.domain.orders import Order
-from framework.domain.ports import BookView, Desk
+from framework.domain.ports import Desk
 from framework.domain.strategy import Strategy
+from framework.domain.views import BookView
 
 
 class NoopSettings(BaseModel):

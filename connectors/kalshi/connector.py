@@ -5,24 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from connectors.kalshi import queries
-from connectors.kalshi.assumptions import ASSUMPTIONS
-from connectors.kalshi.decode_rest import balance_of
-from connectors.kalshi.decode_ws import DecodeCounts
-from connectors.kalshi.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_answer
-from connectors.kalshi.fixed_point import NS_PER_MS
-from connectors.kalshi.gateway import KalshiGateway
-from connectors.kalshi.keeper import MarketKeeper
-from connectors.kalshi.loader import MarketLoader
-from connectors.kalshi.registry import MarketRegistry, Selection
-from connectors.kalshi.rest import KalshiRest, make_breaker, open_transport
-from connectors.kalshi.session import StreamSession
-from connectors.kalshi.session_terms import SessionDesk, SessionTerms
-from connectors.kalshi.settings import KalshiSettings
-from connectors.kalshi.sign import Signer, load_private_key
-from connectors.kalshi.stream import KalshiStream
-from connectors.kalshi.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, POSITIONS, TICKER, TRADE
-from connectors.kalshi.venue_time import VenueTime
+from connectors.kalshi.markets.loader import MarketKeeper, MarketLoader
+from connectors.kalshi.markets.registry import MarketRegistry, Selection
+from connectors.kalshi.rest import queries
+from connectors.kalshi.rest.client import KalshiRest, make_breaker, open_transport
+from connectors.kalshi.rest.clock_sync import VenueTime
+from connectors.kalshi.rest.gateway import KalshiGateway
+from connectors.kalshi.settings import ASSUMPTIONS, KalshiSettings
+from connectors.kalshi.stream.connection import KalshiStream
+from connectors.kalshi.stream.session import StreamSession
+from connectors.kalshi.stream.subscriptions import (
+    BOOK,
+    FILL,
+    GROUPS,
+    LIFECYCLE,
+    ORDERS,
+    POSITIONS,
+    TICKER,
+    TRADE,
+    SessionDesk,
+    SessionTerms,
+)
+from connectors.kalshi.wire.decode_rest import balance_of
+from connectors.kalshi.wire.decode_stream import DecodeCounts
+from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_answer
+from connectors.kalshi.wire.fixed_point import NS_PER_MS
+from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import HandshakeRefused
 from connectors.transport.ports import HttpTransport, WebSocketConnection, WebSocketTransport
 from connectors.transport.reconnect import Backoff

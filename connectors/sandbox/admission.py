@@ -3,9 +3,8 @@
 from connectors.sandbox.accounts import Account
 from connectors.sandbox.collateral import COLLATERAL
 from connectors.sandbox.fees import fee_bound
-from connectors.sandbox.grid import on_grid
 from connectors.sandbox.groups import OrderGroups
-from connectors.sandbox.model import AmendRequest, Market, MarketSpec, Order, OrderRequest, Rejection
+from connectors.sandbox.model import AmendRequest, Market, MarketSpec, Order, OrderRequest, Rejection, on_grid
 from connectors.sandbox.state import ExchangeState
 
 

@@ -4,9 +4,8 @@ import random
 from typing import Protocol
 
 from connectors.sandbox.exchange import Exchange
-from connectors.sandbox.grid import above, at_or_below, stepped
 from connectors.sandbox.matching import opposite
-from connectors.sandbox.model import MarketSpec, Order, OrderRequest, Side, TimeInForce
+from connectors.sandbox.model import MarketSpec, Order, OrderRequest, Side, TimeInForce, above, at_or_below, stepped
 
 SECOND_NS = 1_000_000_000
 SIDES: tuple[Side, Side] = ("bid", "ask")

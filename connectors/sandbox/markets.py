@@ -10,8 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from connectors.sandbox.identity import new_uuid
-from connectors.sandbox.model import FeeModel, MarketSpec, PriceBand
+from connectors.sandbox.model import FeeModel, MarketSpec, PriceBand, new_uuid
 
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3_600 * SECOND_NS

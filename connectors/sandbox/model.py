@@ -3,8 +3,13 @@
 Units: a price counts 10^-price_decimals, a size 10^-size_decimals, money 10^-(price_decimals + size_decimals), so that
 price x size is money without any division. Times are nanoseconds since the epoch. Zero means "not set" for times.
 The engine is written apart from the daemon on purpose: it shares no type with it, so it can contradict it.
+
+Identifiers from the injected generator: the same seed names the same things.
+
+Prices on a banded tick grid.
 """
 
+import random
 from typing import Literal
 
 import msgspec
@@ -268,3 +273,54 @@ REJECTIONS = (
     "user_not_found",
 )
 """Every code a Rejection can carry."""
+
+
+def new_uuid(rng: random.Random) -> str:
+    """A version 4 UUID as text."""
+    text = f"{rng.getrandbits(128):032x}"
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+
+def seeded(seed: int, *names: str) -> random.Random:
+    """A generator of its own for each name under one seed, the same in every process."""
+    return random.Random("/".join((str(seed), *names)))  # noqa: S311 - simulation, nothing secret
+
+
+def on_grid(spec: MarketSpec, price: int) -> bool:
+    """Whether a price is valid: on a band's step, and strictly inside (0, 1) for a binary market."""
+    if price <= 0 or (spec.kind == "binary" and price >= spec.one):
+        return False
+    return any(band.start <= price <= band.end and (price - band.start) % band.step == 0 for band in spec.bands)
+
+
+def at_or_below(spec: MarketSpec, price: int) -> int | None:
+    """The highest valid price not above `price`; None when there is none."""
+    ceiling = min(price, spec.one - 1) if spec.kind == "binary" else price
+    found = [
+        band.start + (min(ceiling, band.end) - band.start) // band.step * band.step
+        for band in spec.bands
+        if band.start <= ceiling
+    ]
+    best = max(found, default=0)
+    return best if best > 0 else None
+
+
+def above(spec: MarketSpec, price: int) -> int | None:
+    """The lowest valid price above `price`; None when there is none."""
+    found = [
+        max(band.start, band.start + ((price - band.start) // band.step + 1) * band.step)
+        for band in spec.bands
+        if price < band.end
+    ]
+    return min((candidate for candidate in found if on_grid(spec, candidate)), default=None)
+
+
+def stepped(spec: MarketSpec, price: int, *, steps: int) -> int | None:
+    """The valid price `steps` grid steps up (or down, when negative) from a valid price; None off the ends."""
+    found: int | None = price
+    for _ in range(abs(steps)):
+        if found is None:
+            return None
+        found = above(spec, found) if steps > 0 else at_or_below(spec, found - 1)
+    return found

@@ -5,10 +5,9 @@ import random
 
 from connectors.sandbox.accounts import Account
 from connectors.sandbox.events import Event, OrderChange, PositionChange
-from connectors.sandbox.identity import new_uuid
 from connectors.sandbox.ledger import Ledger
 from connectors.sandbox.matching import Book
-from connectors.sandbox.model import Market, Order, Phase
+from connectors.sandbox.model import Market, Order, Phase, new_uuid
 
 
 class ExchangeState:

@@ -14,10 +14,9 @@ from websockets.frames import Close, CloseCode
 from websockets.protocol import Event, State
 from websockets.uri import parse_uri
 
-from connectors.transport.dial import cut, deadline_after, dial
-from connectors.transport.endpoint import parse_endpoint
+from connectors.transport.dial import cut, deadline_after, dial, parse_endpoint
 from connectors.transport.errors import HandshakeRefused, NotSent, OutcomeUnknown
-from connectors.transport.http1_request import check_head
+from connectors.transport.http_codec import check_head
 from connectors.transport.ports import CloseCause, CloseReason
 from framework.domain.ports import Clock
 

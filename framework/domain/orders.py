@@ -43,7 +43,7 @@ class TimeInForce(Enum):
 
 
 class OrderStatus(Enum):
-    """What is known of an order. The allowed steps between these are one table: `framework.state.transitions`."""
+    """What is known of an order. The allowed steps between these are one table: `framework.state.order_transitions`."""
 
     RECORDED = "recorded"
     """Approved and in the journal; no byte of it has left."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Generic, TypeVar
 
-from framework.domain.events import ConnectorStatus, Fill, TradePrint
+from framework.domain.account_events import Fill
 from framework.domain.instruments import InstrumentId, InstrumentKind
 from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
+from framework.domain.market_events import ConnectorStatus, TradePrint
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Outcome, Side, TimeInForce
-from framework.domain.ports import BookView, Desk
-from framework.domain.tickets import Refused, Verdict
+from framework.domain.ports import Desk
+from framework.domain.verdicts import Refused, Verdict
+from framework.domain.views import BookView
 
 SettingsT = TypeVar("SettingsT")
 

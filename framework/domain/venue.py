@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from framework.domain.events import Event, Fill, OrderSnapshot, PositionReport
+from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
+from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order
-from framework.domain.tickets import Approved, Signed
+from framework.domain.verdicts import Approved, Signed
 
 LastWord = Callable[[], str | None]
 """Asked when all waiting is over and the first byte would leave: why it must not after all, or None."""

@@ -1,8 +1,14 @@
-"""Clocks: the only place that reads the machine's time, and one that is set by hand."""
+"""Clocks: the only place that reads the machine's time, and one that is set by hand.
+
+Randomness: from the operating system when live, from a seed when a run must be repeatable.
+"""
 
 from __future__ import annotations
 
+import random
 import time
+
+from framework.domain.ports import Rng
 
 
 class SystemClock:
@@ -49,3 +55,13 @@ class ManualClock:
 
     def __repr__(self) -> str:
         return f"ManualClock(wall_ns={self._wall_ns}, monotonic_ns={self._monotonic_ns})"
+
+
+def system_rng() -> Rng:
+    """Randomness of the operating system: can't be predicted, can't be repeated."""
+    return random.SystemRandom()
+
+
+def seeded_rng(seed: int) -> Rng:
+    """The same sequence for the same seed, on every machine. Never for keys or nonces that must be secret."""
+    return random.Random(seed)  # noqa: S311  (repeatable on purpose)

@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from framework.domain.errors import JournalError
-from framework.domain.events import (
+from framework.domain.account_events import (
     AccountEvent,
     BalanceReport,
     Fill,
@@ -24,25 +23,26 @@ from framework.domain.events import (
     OrderAdopted,
     OrderReport,
     OrderSnapshot,
+    OrphanIgnored,
     PositionReport,
     ShutdownRequested,
     StrategyQuarantined,
     StrategySaved,
     TradingStateChanged,
 )
+from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.numbers import Price
-from framework.domain.operator_events import OrphanIgnored
-from framework.domain.tickets import Approved, Refused
-from framework.state.accounts_image import AccountsImage, Queues, Snapshot, decode_snapshot, encode_snapshot
-from framework.state.booking import Booking
+from framework.domain.verdicts import Approved, Refused
+from framework.state.account_snapshot import AccountsImage, Queues, Snapshot, decode_snapshot, encode_snapshot
+from framework.state.account_updates import Booking
 from framework.state.change import NO_CHANGE, Change, Draft
 from framework.state.exposure import Exposure, Exposures
 from framework.state.fills import Fills
 from framework.state.orders import Orders
-from framework.state.parking import Parking
 from framework.state.positions import Positions
 from framework.state.trading_states import TradingStates
+from framework.state.unmatched import Parking
 
 Record = Approved | Refused | AccountEvent
 """What the journal holds of orders, money and operators."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from framework.domain.events import (
+from framework.domain.instruments import InstrumentId
+from framework.domain.market_events import (
     BookDelta,
     BookLevel,
     BookSnapshot,
@@ -15,8 +16,7 @@ from framework.domain.events import (
     MarketEvent,
     VenueClock,
 )
-from framework.domain.instruments import InstrumentId
-from framework.state.book import AGE_NEVER_NS, Book, Pulse
+from framework.state.order_book import AGE_NEVER_NS, Book, Pulse
 
 __all__ = ["AGE_NEVER_NS", "Book", "Books", "venue_of"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from framework.domain.events import Fill
+from framework.domain.account_events import Fill
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order
 

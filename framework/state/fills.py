@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from framework.domain.events import Fill, FillVoided
+from framework.domain.account_events import Fill, FillVoided
 
 FILLS_KEPT_MAX = 10_000
 """So many newest fills are remembered. An older one can't be told from a duplicate any more, so it is refused."""

@@ -1,6 +1,6 @@
 """The orders: what is known of each, who may find them how, and what they expose.
 
-`Orders` stores and indexes. Which fact changes what is decided in `framework.state.order_fold`.
+`Orders` stores and indexes. Which fact changes what is decided in `framework.state.order_machine`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import msgspec
 
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order
-from framework.state.evidence import Evidence, exposed, status_of
 from framework.state.exposure import Exposures
+from framework.state.order_evidence import Evidence, exposed, status_of
 
 ENDED_KEPT_MAX = 10_000
 """So many ended orders are remembered, the newest."""

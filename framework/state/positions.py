@@ -7,6 +7,8 @@ a position in NO is short, with negative size and cost.
 
 What average cost realises depends on the order of the trades. A position is therefore a function of the *set* of its
 fills in order of venue time, whatever the order in which they became known.
+
+Valuation: what positions are worth at the mid of their books. Marks change no state; they are read.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from bisect import insort
 
 import msgspec
 
-from framework.domain.events import Fill
+from framework.domain.account_events import Fill
 from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Money, Price, Size
+from framework.domain.views import BookView
 
 TRADES_KEPT_MAX = 256
 """A trade that comes late takes its place by venue time among at least half as many newest trades."""
@@ -219,3 +222,31 @@ class Positions:
 def trade_of(fill: Fill) -> Trade:
     """What a position keeps of a fill."""
     return fill.ts_venue or fill.ts_recv, fill.fill_id, fill.side.sign * fill.size, fill.price, fill.fee
+
+
+class ProfitAndLoss(msgspec.Struct, frozen=True):
+    """Realised and unrealised profit before fees, and the fees; `net` is what is left.
+
+    `unrealised` is 0 where there is no two-sided book to mark at: then `is_marked` is False.
+    """
+
+    realised: Money
+    unrealised: Money
+    fees: Money
+    is_marked: bool
+
+    @property
+    def net(self) -> Money:
+        """Realised plus unrealised less fees."""
+        return Money(self.realised + self.unrealised - self.fees)
+
+
+def profit_and_loss(position: Position, book: BookView | None) -> ProfitAndLoss:
+    """Value a position at the mid of its book; a half unit of unrealised profit is rounded down."""
+    mark_twice = book.mid_twice if book is not None and book.is_fresh else None
+    return ProfitAndLoss(
+        realised=position.realised,
+        unrealised=Money(position.unrealised_twice(mark_twice) // 2) if mark_twice is not None else Money(0),
+        fees=position.fees,
+        is_marked=mark_twice is not None or position.size == 0,
+    )

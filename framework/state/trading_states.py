@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from framework.domain.events import Scope, ShutdownRequested, StrategyQuarantined, TradingState, TradingStateChanged
+from framework.domain.account_events import (
+    Scope,
+    ShutdownRequested,
+    StrategyQuarantined,
+    TradingState,
+    TradingStateChanged,
+)
 from framework.domain.instruments import InstrumentId
 
 

@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from framework.domain.events import MarketEvent
-from framework.domain.operator import Answer, Request
-from framework.flow.reconcile_history import PassFound
-from framework.state.accounts_image import Snapshot
-from framework.state.records import Record
+from framework.domain.market_events import MarketEvent
+from framework.domain.operator_requests import Answer, Request
+from framework.persistence.journal.records import Record
+from framework.reconciliation.history import PassFound
+from framework.state.account_snapshot import Snapshot
 from tests.architecture.formats_disk import disk_formats, ledger_formats
 from tests.architecture.formats_shown import (
     command_line_formats,

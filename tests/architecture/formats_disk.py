@@ -6,29 +6,27 @@ import json
 import sqlite3
 from pathlib import Path
 
-from framework.cli_ledger import JOURNAL_NAME, LEDGER_NAME
-from framework.control.oversight import HISTORY_NAME
-from framework.domain.events import Heartbeat
-from framework.domain.operator import SOCKET_NAME
-from framework.flow.differences import Difference
-from framework.flow.reconcile_history import ReconcileHistory
-from framework.flow.recovery import ClientOrderIds
-from framework.runtime.account_binding import bind_account
+from framework.cli.ledger import JOURNAL_NAME, LEDGER_NAME
+from framework.domain.market_events import Heartbeat
+from framework.domain.operator_requests import SOCKET_NAME
+from framework.ops.operator_service import HISTORY_NAME
+from framework.persistence.journal.records import Checkpoint, Record, encode_record
+from framework.persistence.journal.restore import fold_record
+from framework.persistence.journal.segments import FIRST_CHAIN, Header, encode_frame, encode_header
+from framework.persistence.journal.snapshots import Snapshot, write_snapshot
+from framework.persistence.journal.verify import REMOVED
+from framework.persistence.ledger.schema import connect, put_aside
+from framework.persistence.recovery import ClientOrderIds
+from framework.persistence.tape import Tape, TapeSettings
+from framework.reconciliation.differences import Difference
+from framework.reconciliation.history import ReconcileHistory
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import ManualClock
 from framework.runtime.files import DRAFT_SUFFIX, RealFiles
-from framework.runtime.past_state import set_aside
-from framework.runtime.single_writer import lock_state
+from framework.runtime.state_directory import bind_account, lock_state, set_aside
 from framework.state.accounts import Accounts
-from framework.state.audit import REMOVED
-from framework.state.ledger_schema import connect, put_aside
-from framework.state.record_fold import fold_record
-from framework.state.records import Checkpoint, Record, encode_record
-from framework.state.segments import FIRST_CHAIN, Header, encode_frame, encode_header
-from framework.state.snapshots import Snapshot, write_snapshot
-from framework.state.tape import Tape, TapeSettings
 from tests.architecture.formats_walk import sample
-from tests.framework.test_cli_ledger import SESSION
+from tests.framework.cli.test_ledger import SESSION
 from tests.support.runs import beginner
 
 FILES = RealFiles()

@@ -12,31 +12,31 @@ from typing import Any, get_args
 
 import aiohttp
 
-from framework.catalogue import checks, strategies, venues
-from framework.cli import main
-from framework.cli_journal import described, plain
-from framework.cli_ledger import JOURNAL_NAME, LEDGER_NAME
-from framework.config import HttpSettings
-from framework.control.http import ControlServer
-from framework.domain.events import Event, ReportKind
+from framework.cli.journal import described, plain
+from framework.cli.ledger import JOURNAL_NAME, LEDGER_NAME
+from framework.cli.list import checks, strategies, venues
+from framework.cli.main import main
+from framework.config.model import HttpSettings
+from framework.config.plugins import Plugins
+from framework.domain.account_events import ReportKind
+from framework.domain.events import Event
 from framework.domain.kinds import kind_of
-from framework.domain.operator import COMMANDS
-from framework.domain.refusal_spellings import OLD_SPELLINGS
-from framework.domain.refusals import RefusalCode
+from framework.domain.operator_requests import COMMANDS
 from framework.domain.strategy import Strategy
-from framework.flow.differences import Difference
-from framework.plugins import Plugins
+from framework.domain.verdicts import OLD_SPELLINGS, RefusalCode
+from framework.ops.http import ControlServer
+from framework.persistence.journal.journal import Journal
+from framework.persistence.journal.records import Body, Entry, Record
+from framework.persistence.journal.restore import fold_record
+from framework.persistence.ledger.ledger import Ledger
+from framework.reconciliation.differences import Difference
 from framework.runtime.background import InlineWorker
+from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
-from framework.runtime.inline_writer import InlineWriter
 from framework.runtime.metrics import Metrics
 from framework.state.accounts import Accounts
-from framework.state.journal import Journal
-from framework.state.ledger import Ledger
-from framework.state.record_fold import fold_record
-from framework.state.records import Body, Entry, Record
 from tests.architecture.formats_walk import Walk, sample
-from tests.framework.test_cli_ledger import SESSION
+from tests.framework.cli.test_ledger import SESSION
 
 LISTINGS = (["orders"], ["fills"], ["positions"], ["refusals"], ["orphans"], ["journal", "verify"])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from framework.domain.refusals import refusal_table
+from framework.domain.verdicts import refusal_table
 from framework.runtime.metrics import metrics_table
 
 ROOT = Path(__file__).parents[2]

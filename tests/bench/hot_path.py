@@ -9,43 +9,36 @@ from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
-from connectors.kalshi.decode_ws import DecodeCounts, FrameDecoder
-from framework.config_layers import load
-from framework.control.telemetry import Telemetry
-from framework.domain.events import (
-    BookDelta,
-    BookSnapshot,
-    ConnectorStatus,
-    InstrumentDefined,
-    LimitsDeclared,
-    OrderReport,
-    ReportKind,
-)
+from connectors.kalshi.wire.decode_stream import DecodeCounts, FrameDecoder
+from framework.config.layers import load
+from framework.config.resolve import resolve
+from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
-from framework.domain.limits import Cost, Pool, RateLimits, RequestKind
+from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus, LimitsDeclared
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
-from framework.domain.ports import BookView
+from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import Strategy
-from framework.flow.desk import StrategyDesk
-from framework.flow.host import StrategyHost
-from framework.flow.kernel import Kernel
-from framework.flow.outbox import Outbox
-from framework.flow.parts import Budget, KernelParts
-from framework.flow.recovery import ClientOrderIds
-from framework.resolution import resolve
+from framework.domain.views import BookView
+from framework.engine.kernel import Kernel
+from framework.engine.kernel_ports import Budget, KernelParts
+from framework.engine.strategy_context import StrategyDesk
+from framework.engine.strategy_host import StrategyHost
+from framework.execution.request_queue import Outbox
+from framework.ops.telemetry import Telemetry
+from framework.persistence.journal.journal import Journal
+from framework.persistence.recorder import Recorder
+from framework.persistence.recovery import ClientOrderIds
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import SystemClock
 from framework.runtime.disk_writer import DiskWriter, Durability
 from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
 from framework.state.accounts import Accounts
-from framework.state.book import Book
 from framework.state.books import Books
-from framework.state.journal import Journal
-from framework.state.recorder import Recorder
-from framework.state.view import View
-from risk.budgets import VenueBudget
+from framework.state.order_book import Book
+from framework.state.risk_view import View
+from risk.budget.venue_budget import VenueBudget
 from risk.gate import Gate
 from tests.bench.figures import compare
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import uvloop
 
-from connectors.transport.http1 import Http1Transport
+from connectors.transport.http_pool import Http1Transport
 from connectors.transport.ports import HttpRequest
 from framework.runtime.clock import SystemClock
 from tests.bench.figures import row

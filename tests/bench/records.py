@@ -21,14 +21,13 @@ from queue import SimpleQueue
 
 import uvloop
 
-from framework.domain.events import OrderReport, ReportKind
+from framework.domain.account_events import OrderReport, ReportKind
+from framework.persistence.journal.journal import Journal
+from framework.persistence.journal.records import Record, encode_record
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import SystemClock
-from framework.runtime.disk_writer import Durability
+from framework.runtime.disk_writer import Durability, start_writer
 from framework.runtime.files import RealFiles
-from framework.runtime.inline_writer import start_writer
-from framework.state.journal import Journal
-from framework.state.records import Record, encode_record
 from tests.bench.figures import ROUNDS, per_call_ns, row
 
 ACKNOWLEDGEMENTS = 300

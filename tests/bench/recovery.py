@@ -8,18 +8,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from framework.domain.events import Fill, OrderReport, ReportKind
+from framework.domain.account_events import Fill, OrderReport, ReportKind
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import NewOrder
-from framework.domain.limits import RequestKind
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Side
-from framework.domain.tickets import Approved
-from framework.flow.recovery import RecordSettings, open_records
-from framework.runtime.clock import SystemClock
+from framework.domain.rate_limits import RequestKind
+from framework.domain.verdicts import Approved
+from framework.persistence.recovery import RecordSettings, open_records
+from framework.runtime.clock import SystemClock, seeded_rng
 from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
-from framework.runtime.rng import seeded_rng
 from framework.state.accounts import Record
 from tests.bench.figures import row
 

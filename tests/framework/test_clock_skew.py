@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.proofs.clock import ages, control, restarts, venue_steps
+from tests.proofs.clock.__main__ import ages, control, restarts, venue_steps
 
 
 async def test_connector_when_clocks_are_wrong_and_set_then_no_signature_is_refused_and_no_id_repeats(

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from framework.daemon import all_checks
-from risk.order_grid import OrderGrid
-from risk.trading_state import TradingStateCheck
+from risk.checks.order_grid import OrderGrid
+from risk.checks.trading_state import TradingStateCheck
 
 
 def test_checks_when_the_configuration_forgot_the_trading_states_then_they_are_asked_first() -> None:

@@ -9,21 +9,22 @@ from pathlib import Path
 
 import msgspec
 
-from framework.config_layers import DEFAULT_FILE, load
+from framework.config.layers import DEFAULT_FILE, load
+from framework.config.resolve import resolve
 from framework.daemon import EXIT_ORDERS_LEFT, Daemon
-from framework.domain.events import Event, LimitsDeclared, OrderReport, ReportKind
+from framework.domain.account_events import OrderReport, ReportKind
+from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.limits import RateLimits
+from framework.domain.market_events import LimitsDeclared
 from framework.domain.orders import Order, OrderStatus
-from framework.flow.outbox import Parcel
-from framework.flow.recovery import Records, RecordSettings, open_records
-from framework.resolution import resolve
-from framework.runtime.clock import SystemClock
+from framework.domain.rate_limits import RateLimits
+from framework.execution.request_queue import Parcel
+from framework.persistence.recovery import Records, RecordSettings, open_records
+from framework.runtime.clock import SystemClock, seeded_rng
 from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
-from framework.runtime.rng import seeded_rng
-from framework.runtime.single_writer import lock_state
+from framework.runtime.state_directory import lock_state
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.state_records import new
 

@@ -11,8 +11,8 @@ import structlog
 
 from framework.domain.errors import JournalError
 from framework.runtime.clock import SystemClock
-from framework.runtime.inline_writer import InlineWriter
-from framework.runtime.single_writer import lock_state
+from framework.runtime.disk_writer import InlineWriter
+from framework.runtime.state_directory import lock_state
 from tests.framework.test_daemon_shutdown import Rig, rigged
 
 

@@ -12,28 +12,27 @@ from typing import Any, TypeGuard
 import msgspec
 import pytest
 
-from framework.cli import main
+from framework.cli.main import main
+from framework.domain.account_events import Fill
 from framework.domain.errors import ConfigurationError, JournalError
-from framework.domain.events import Fill
 from framework.domain.orders import Order
-from framework.domain.refusals import RefusalCode
-from framework.domain.tickets import Approved, Refused
-from framework.flow.recovery import Records
-from framework.flow.replay import read_session
-from framework.flow.restart_doubts import doubts_left
-from framework.runtime.account_binding import refuse_other_account
+from framework.domain.verdicts import Approved, RefusalCode, Refused
+from framework.engine.replay import read_session
+from framework.persistence.journal.journal import Journal
+from framework.persistence.journal.records import Body, Entry
+from framework.persistence.journal.restore import fold, read_accounts
+from framework.persistence.journal.snapshots import snapshot_numbers
+from framework.persistence.journal.verify import dump
+from framework.persistence.ledger.reader import LedgerReader, OrderLine
+from framework.persistence.ledger.rebuild import rebuild_ledger
+from framework.persistence.recovery import Records
+from framework.persistence.tape import TapeSettings, read_tape
+from framework.reconciliation.order_inquiry import doubts_left
 from framework.runtime.background import InlineWorker
+from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
-from framework.runtime.inline_writer import InlineWriter
+from framework.runtime.state_directory import refuse_other_account
 from framework.state.accounts import Accounts
-from framework.state.audit import dump
-from framework.state.journal import Journal
-from framework.state.ledger_reader import LedgerReader, OrderLine
-from framework.state.ledger_rebuild import rebuild_ledger
-from framework.state.reading import fold, read_accounts
-from framework.state.records import Body, Entry
-from framework.state.snapshots import snapshot_numbers
-from framework.state.tape import TapeSettings, read_tape
 from tests.support.runs import beginner
 from tests.support.toy_session import replayed
 

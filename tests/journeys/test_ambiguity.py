@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proofs.ambiguity_cells import Cell, Terms, play_all
-from tests.proofs.ambiguity_venues import VENUES
+from tests.proofs.ambiguity.cells import Cell, Terms, play_all
+from tests.proofs.ambiguity.venues import VENUES
 
 LANES = 6
 TERMS = Terms(pace="short", seed=7, dead_s=1.0)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.proofs.network import broken, run
-from tests.proofs.network_spec import Spec
+from tests.proofs.network.__main__ import broken, run
+from tests.proofs.network.spec import Spec
 
 QUICK = {"silence_ms_max": 1_500, "read_lag_ms": 200, "connects_per_minute_max": 60}
 """Waits short enough for a test."""

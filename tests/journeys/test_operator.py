@@ -7,9 +7,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from framework.domain.operator_events import CancelRequested, OrphanIgnored
+from framework.domain.account_events import CancelRequested, OrphanIgnored
+from framework.persistence.journal.verify import dump
 from framework.runtime.files import RealFiles
-from framework.state.audit import dump
 from tests.connectors.kalshi.sandbox.signed_client import PREFIX, signed_headers
 from tests.journeys.conftest import Configure
 from tests.support.daemon import ROOT, Sandbox, running, wait_until

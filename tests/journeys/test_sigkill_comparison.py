@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from framework.state.ledger_schema import connect
-from tests.proofs.sigkill import is_kept
-from tests.proofs.sigkill_comparison import AGREE_S_MAX, LAST_LOOK_S, Comparison
-from tests.proofs.sigkill_truth import MarketScale, Report, VenueFill, VenueOrder, VenuePosition
-from tests.proofs.sigkill_watch import JournalWatch
+from framework.persistence.ledger.schema import connect
+from tests.proofs.sigkill.__main__ import is_kept
+from tests.proofs.sigkill.comparison import AGREE_S_MAX, LAST_LOOK_S, Comparison
+from tests.proofs.sigkill.truth import MarketScale, Report, VenueFill, VenueOrder, VenuePosition
+from tests.proofs.sigkill.watch import JournalWatch
 
 MARKET = "KXTIDE-A"
 LONG_AGO_NS = 1_000
@@ -53,7 +53,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("tests.proofs.sigkill_comparison.time", clock)
+    monkeypatch.setattr("tests.proofs.sigkill.comparison.time", clock)
     return clock
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from framework.domain.account_events import Fill
 from framework.domain.errors import JournalError
-from framework.domain.events import BookSnapshot, Fill, TradePrint
-from framework.flow.replay import DecisionRecorder, Replayed, Session, SteppedClock, read_session, replay_session
+from framework.domain.market_events import BookSnapshot, TradePrint
+from framework.engine.replay import DecisionRecorder, Replayed, Session, SteppedClock, read_session, replay_session
+from framework.persistence.tape import Input
 from framework.runtime.files import RealFiles
-from framework.state.tape import Input
 from tests.support.toy_session import make_core, record, replayed
 
 ROOT = Path(__file__).parents[2]

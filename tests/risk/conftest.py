@@ -8,8 +8,8 @@ from framework.domain.instruments import Instrument
 from framework.domain.intents import AmendOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
-from framework.domain.ports import Proposal
-from risk.proposal import propose_amend, propose_new
+from framework.domain.views import Proposal
+from risk.order_proposal import propose_amend, propose_new
 from tests.support.risk_view import BINARY, StaticView, new_order
 
 

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
-from framework.domain.limits import RequestKind
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side
-from framework.domain.ports import Check, Proposal, RiskView
-from framework.domain.refusals import Refusal, RefusalCode
-from framework.domain.tickets import Approved, Refused
+from framework.domain.ports import Check
+from framework.domain.rate_limits import RequestKind
+from framework.domain.verdicts import Approved, Refusal, RefusalCode, Refused
+from framework.domain.views import Proposal, RiskView
 from risk.gate import Gate
 from tests.support.risk_view import BINARY, Exposure, StaticView, new_order, working_order
 

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from risk.checks.max_open_orders import MaxOpenOrders
+from risk.checks.max_order_notional import MaxOrderNotional
+from risk.checks.max_order_size import MaxOrderSize
+from risk.checks.max_position import MaxPosition
 from risk.limit_table import LimitTable, parse_limit
-from risk.max_open_orders import MaxOpenOrders
-from risk.max_order_notional import MaxOrderNotional
-from risk.max_order_size import MaxOrderSize
-from risk.max_position import MaxPosition
 from tests.support.risk_view import BINARY, SPOT
 
 

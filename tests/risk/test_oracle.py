@@ -11,14 +11,13 @@ from framework.domain.instruments import Instrument
 from framework.domain.numbers import Size
 from framework.domain.orders import Side
 from framework.domain.ports import Check
-from framework.domain.refusals import RefusalCode
-from framework.domain.tickets import Refused
+from framework.domain.verdicts import RefusalCode, Refused
+from risk.checks.max_order_notional import MaxOrderNotional
+from risk.checks.max_order_size import MaxOrderSize
+from risk.checks.max_position import MaxPosition
+from risk.checks.order_grid import OrderGrid
+from risk.checks.price_collar import PriceCollar
 from risk.gate import Gate
-from risk.max_order_notional import MaxOrderNotional
-from risk.max_order_size import MaxOrderSize
-from risk.max_position import MaxPosition
-from risk.order_grid import OrderGrid
-from risk.price_collar import PriceCollar
 from tests.support.desk import QuotedBook
 from tests.support.risk_view import BINARY, SPOT, Exposure, StaticView, new_order
 

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from pydantic import ValidationError
 
-from framework.domain.events import Fill
+from framework.domain.account_events import Fill
 from framework.domain.instruments import Instrument, InstrumentStatus
 from framework.domain.intents import AmendOrder, CancelOrder, Intent, NewOrder
-from framework.domain.limits import RequestKind
 from framework.domain.numbers import Money, Size
 from framework.domain.orders import Order, OrderStatus, Side
-from framework.domain.refusals import RefusalCode
+from framework.domain.rate_limits import RequestKind
+from framework.domain.verdicts import RefusalCode
 from strategies.market_maker import MarketMaker, MarketMakerSettings
 from tests.support.desk import CountedBudget, HeldPosition, QuotedBook, RecordingDesk
 from tests.support.risk_view import BINARY, SPOT

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from framework.domain.events import TradePrint
+from framework.domain.market_events import TradePrint
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from strategies.noop import Noop, NoopSettings

@@ -8,12 +8,11 @@ import msgspec
 
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import AmendOrder, CancelOrder, Intent, NewOrder
-from framework.domain.limits import RequestKind
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
-from framework.domain.ports import BookView, BudgetView, PositionView
-from framework.domain.refusals import RefusalCode
-from framework.domain.tickets import Approved, Refused, Verdict
+from framework.domain.rate_limits import RequestKind
+from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
+from framework.domain.views import BookView, BudgetView, PositionView
 
 Levels = Sequence[tuple[int, int]]
 

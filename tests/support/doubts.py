@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.domain.events import OrderReport, ReportKind
+from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.strategy import OrderHandle
 from tests.support.world import VENUE, Scribe, World
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from framework.domain.intents import NewOrder
-from framework.domain.tickets import Approved
+from framework.domain.verdicts import Approved
+from framework.persistence.journal.verify import dump, verify
+from framework.persistence.ledger.reader import LedgerReader
 from framework.runtime.files import RealFiles
-from framework.state.audit import dump, verify
-from framework.state.ledger_reader import LedgerReader
 
 
 def promised_at(state: Path) -> dict[str, list[int]]:

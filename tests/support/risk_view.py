@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from framework.domain.events import TradingState
+from framework.domain.account_events import TradingState
 from framework.domain.instruments import FeeModel, FeeSchedule, Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.intents import NewOrder
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus, Side, TimeInForce
-from framework.domain.ports import BookView, BudgetView, ExposureView
+from framework.domain.views import BookView, BudgetView, ExposureView
 from tests.support.desk import QuotedBook
 
 BINARY = Instrument(

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from framework.flow.recovery import Records, RecordSettings, open_records
+from framework.persistence.journal.records import Body
+from framework.persistence.recovery import Records, RecordSettings, open_records
+from framework.persistence.tape import TapeSettings
 from framework.runtime.clock import ManualClock
 from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
-from framework.state.records import Body
-from framework.state.tape import TapeSettings
 
 Begin = Callable[[Path], Records]
 Run = Callable[[], Records]

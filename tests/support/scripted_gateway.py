@@ -7,14 +7,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
 
+from framework.domain.account_events import Fill, OrderReport, OrderSnapshot, PositionReport, ReportKind
 from framework.domain.errors import Retryable
-from framework.domain.events import Event, Fill, OrderReport, OrderSnapshot, PositionReport, ReportKind
+from framework.domain.events import Event
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
-from framework.domain.tickets import Approved, Signed
 from framework.domain.venue import LastWord, nothing_against
+from framework.domain.verdicts import Approved, Signed
 
 Answer = Exception | Sequence[Event] | Callable[[Approved], Sequence[Event]]
 """What a request is answered with: an error, events, or events that follow from it."""

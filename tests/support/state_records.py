@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from framework.domain.events import Fill, OrderReport, OrderSnapshot, ReportKind
+from framework.domain.account_events import Fill, OrderReport, OrderSnapshot, ReportKind
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
-from framework.domain.limits import RequestKind
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, Side
-from framework.domain.tickets import Approved
+from framework.domain.rate_limits import RequestKind
+from framework.domain.verdicts import Approved
 from framework.state.accounts import Accounts, Record
 from framework.state.change import Change
 

@@ -12,50 +12,48 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from framework.domain.events import (
+from framework.domain.account_events import Fill, InstrumentDefined, OrderReport, ReportKind
+from framework.domain.events import Event
+from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
+from framework.domain.market_events import (
     BookDelta,
     BookSnapshot,
     BookStale,
     ConnectorStatus,
-    Event,
-    Fill,
-    InstrumentDefined,
     LimitsDeclared,
-    OrderReport,
-    ReportKind,
     RequestOutcome,
     RequestSettled,
     StrategyStarted,
     TimerFired,
     TradePrint,
 )
-from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
-from framework.domain.limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import OrderStatus, Side
-from framework.domain.ports import BookView, Check, Clock
+from framework.domain.ports import Check, Clock
+from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import Strategy
-from framework.domain.tickets import Approved
-from framework.flow.carrier import NOT_SENT_AS
-from framework.flow.desk import StrategyDesk
-from framework.flow.host import StrategyHost
-from framework.flow.kernel import Kernel
-from framework.flow.outbox import Outbox
-from framework.flow.parts import Budget, KernelParts, Recorder
-from framework.flow.recovery import ClientOrderIds, Records, RecordSettings, open_records
-from framework.flow.replay import DecisionRecorder, Replayed, SteppedClock, read_session, replay_session
+from framework.domain.verdicts import Approved
+from framework.domain.views import BookView
+from framework.engine.kernel import Kernel
+from framework.engine.kernel_ports import Budget, KernelParts, Recorder
+from framework.engine.replay import DecisionRecorder, Replayed, SteppedClock, read_session, replay_session
+from framework.engine.strategy_context import StrategyDesk
+from framework.engine.strategy_host import StrategyHost
+from framework.execution.request_queue import Outbox
+from framework.execution.request_sender import NOT_SENT_AS
+from framework.persistence.recovery import ClientOrderIds, Records, RecordSettings, open_records
+from framework.persistence.tape import TapeSettings
 from framework.runtime.clock import ManualClock
 from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
 from framework.state.accounts import Accounts
 from framework.state.books import Books
-from framework.state.tape import TapeSettings
-from framework.state.view import View
-from risk.budgets import VenueBudget
+from framework.state.risk_view import View
+from risk.budget.venue_budget import VenueBudget
+from risk.checks.max_open_orders import MaxOpenOrders
+from risk.checks.max_position import MaxPosition
+from risk.checks.rate_budget import RateBudget
 from risk.gate import Gate
-from risk.max_open_orders import MaxOpenOrders
-from risk.max_position import MaxPosition
-from risk.rate_budget import RateBudget
 from strategies.market_maker import MarketMaker, MarketMakerSettings
 from tests.support.world import INSTRUMENT, MARKET, MS, START_NS, VENUE, HandTimers, Witness
 

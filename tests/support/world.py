@@ -10,36 +10,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from framework.domain.account_events import Fill, InstrumentDefined, OrderSnapshot
 from framework.domain.errors import Fatal, JournalError
-from framework.domain.events import (
-    BookSnapshot,
-    ConnectorStatus,
-    Event,
-    Fill,
-    InstrumentDefined,
-    LimitsDeclared,
-    OrderSnapshot,
-    TimerFired,
-    TradePrint,
-)
+from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
-from framework.domain.limits import RateLimits
+from framework.domain.market_events import BookSnapshot, ConnectorStatus, LimitsDeclared, TimerFired, TradePrint
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order
-from framework.domain.ports import BookView, Check
+from framework.domain.ports import Check
+from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import OrderHandle, Strategy
-from framework.domain.tickets import Refused, Verdict
-from framework.flow.desk import StrategyDesk
-from framework.flow.differences import Difference
-from framework.flow.dispatch import Dispatcher
-from framework.flow.dispatch_parts import DispatchParts
-from framework.flow.host import StrategyHost
-from framework.flow.kernel import Kernel
-from framework.flow.outbox import Outbox
-from framework.flow.parts import Budget, KernelParts
-from framework.flow.reconcile import Reconciler
-from framework.flow.reconcile_parts import ReconcileParts
-from framework.flow.recovery import ClientOrderIds
+from framework.domain.verdicts import Refused, Verdict
+from framework.domain.views import BookView
+from framework.engine.kernel import Kernel
+from framework.engine.kernel_ports import Budget, KernelParts
+from framework.engine.strategy_context import StrategyDesk
+from framework.engine.strategy_host import StrategyHost
+from framework.execution.dispatcher import Dispatcher
+from framework.execution.ports import DispatchParts
+from framework.execution.request_queue import Outbox
+from framework.persistence.journal.journal import Journal
+from framework.persistence.journal.records import Entry
+from framework.persistence.journal.scan import read_entries
+from framework.persistence.recorder import Recorder
+from framework.persistence.recovery import ClientOrderIds
+from framework.reconciliation.differences import Difference
+from framework.reconciliation.ports import ReconcileParts
+from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import ManualClock
 from framework.runtime.disk_writer import Sink
@@ -47,12 +44,8 @@ from framework.runtime.files import RealFiles
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.change import Change
-from framework.state.journal import Journal
-from framework.state.recorder import Recorder
-from framework.state.records import Entry
-from framework.state.survey import read_entries
-from framework.state.view import View
-from risk.budgets import VenueBudget
+from framework.state.risk_view import View
+from risk.budget.venue_budget import VenueBudget
 from risk.gate import Gate
 from tests.support.scripted_gateway import ScriptedGateway
 
@@ -124,7 +117,7 @@ class HandWriter:
 
 
 class HandTimers:
-    """Keeps timers that are set; the test fires them. Implements `framework.flow.desk.Timers`."""
+    """Keeps timers that are set; the test fires them. Implements `framework.engine.strategy_context.Timers`."""
 
     def __init__(self) -> None:
         self.due: dict[tuple[str, str], int] = {}

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from connectors.kalshi.sandbox import faults
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.sandbox import truth
+from connectors.sandbox import audit_report as truth
 from connectors.sandbox.faults import FAULT_KINDS, FaultRequestError
 
 PREFIX = "/admin"

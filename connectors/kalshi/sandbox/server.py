@@ -16,19 +16,19 @@ from connectors.kalshi.sandbox import auth, errors
 from connectors.kalshi.sandbox.admin import PREFIX as ADMIN_PREFIX
 from connectors.kalshi.sandbox.admin import Admin
 from connectors.kalshi.sandbox.buckets import TIERS
-from connectors.kalshi.sandbox.catalog import Catalog
 from connectors.kalshi.sandbox.faults import StandingFaults
-from connectors.kalshi.sandbox.rest_server import PREFIX, RestServer, signed_call
+from connectors.kalshi.sandbox.render.market_view import Catalog
+from connectors.kalshi.sandbox.rest.server import PREFIX, RestServer, signed_call
+from connectors.kalshi.sandbox.stream.channels import publications
+from connectors.kalshi.sandbox.stream.session import HEARTBEAT_S, QUEUE_FRAMES_MAX, STREAM_PATH, Session
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.wire import MONEY_ONE, VenueClock, stable_uuid
-from connectors.kalshi.sandbox.ws_channels import publications
-from connectors.kalshi.sandbox.ws_session import HEARTBEAT_S, QUEUE_FRAMES_MAX, STREAM_PATH, Session
 from connectors.sandbox.events import Event
 from connectors.sandbox.exchange import Exchange
 from connectors.sandbox.faults import FaultPlan
 from connectors.sandbox.flow import OrderFlow
-from connectors.sandbox.identity import seeded
 from connectors.sandbox.markets import Schedule, generate
+from connectors.sandbox.model import seeded
 
 TICK_S = 0.02
 SHUTDOWN_S = 1.0

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.auth import KeyRing
 from connectors.kalshi.sandbox.buckets import Buckets, Tier
-from connectors.kalshi.sandbox.candles import Candles
-from connectors.kalshi.sandbox.catalog import Catalog
-from connectors.kalshi.sandbox.market_view import MarketView
 from connectors.kalshi.sandbox.reads import Reads
+from connectors.kalshi.sandbox.render.candles import Candles
+from connectors.kalshi.sandbox.render.market_view import Catalog, MarketView
 from connectors.kalshi.sandbox.wire import VenueClock
 from connectors.sandbox.accounts import Account
 from connectors.sandbox.events import Event

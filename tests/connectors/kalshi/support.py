@@ -12,18 +12,18 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from connectors.kalshi.instruments import instrument_of
-from connectors.kalshi.market_messages import Market, PriceRange
+from connectors.kalshi.markets.instruments import instrument_of
 from connectors.kalshi.settings import KalshiSettings
+from connectors.kalshi.wire.market_messages import Market, PriceRange
 from connectors.transport.errors import NotSent
 from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, HttpResponse
 from framework.domain.instruments import FeeModel, FeeSchedule, Instrument
 from framework.domain.intents import Intent, NewOrder
-from framework.domain.limits import RequestKind
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
-from framework.domain.tickets import Approved
+from framework.domain.rate_limits import RequestKind
 from framework.domain.venue import LastWord, nothing_against
+from framework.domain.verdicts import Approved
 
 TICKER = "KXTIDE-26NOV21-B200"
 START_NS = 1_781_159_360_000_000_000

@@ -13,27 +13,29 @@ import pytest
 
 from connectors.kalshi.plugin import Settings, create
 from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
-from framework.domain.errors import Fatal, OutcomeUnknown, Retryable
-from framework.domain.events import (
-    BookDelta,
-    BookSnapshot,
-    BookStale,
-    ConnectorStatus,
-    Event,
+from framework.domain.account_events import (
     Fill,
     InstrumentDefined,
     InstrumentSettled,
     InstrumentStatusChanged,
-    LimitsDeclared,
     OrderReport,
     OrderSnapshot,
     PositionReport,
     ReportKind,
+)
+from framework.domain.errors import Fatal, OutcomeUnknown, Retryable
+from framework.domain.events import Event
+from framework.domain.instruments import Instrument, InstrumentStatus
+from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
+from framework.domain.market_events import (
+    BookDelta,
+    BookSnapshot,
+    BookStale,
+    ConnectorStatus,
+    LimitsDeclared,
     TradePrint,
     VenueClock,
 )
-from framework.domain.instruments import Instrument, InstrumentStatus
-from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side, TimeInForce
 from framework.domain.venue import Connector

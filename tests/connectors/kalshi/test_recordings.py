@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from connectors.kalshi import account_messages as a
-from connectors.kalshi import market_messages as m
-from connectors.kalshi import stream_messages as s
-from connectors.kalshi.decode_rest import balance_of, book_snapshot, fill_of, order_snapshot, position_of, trade_of
-from connectors.kalshi.decode_ws import DecodeCounts, FrameDecoder
-from connectors.kalshi.errors import parse_answer
-from connectors.kalshi.instruments import instrument_of
-from connectors.kalshi.limits import CostTable, rate_limits
+from connectors.kalshi.markets.instruments import instrument_of
+from connectors.kalshi.rest.rate_limits import CostTable, rate_limits
+from connectors.kalshi.wire import account_messages as a
+from connectors.kalshi.wire import market_messages as m
+from connectors.kalshi.wire import stream_messages as s
+from connectors.kalshi.wire.decode_rest import balance_of, book_snapshot, fill_of, order_snapshot, position_of, trade_of
+from connectors.kalshi.wire.decode_stream import DecodeCounts, FrameDecoder
+from connectors.kalshi.wire.errors import parse_answer
 from framework.domain.instruments import instrument_id
 from tests.connectors.kalshi.support import FEES
 

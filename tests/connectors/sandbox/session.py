@@ -10,12 +10,11 @@ import sys
 
 import msgspec
 
-from connectors.sandbox import truth
+from connectors.sandbox import audit_report as truth
 from connectors.sandbox.exchange import Exchange
 from connectors.sandbox.flow import OrderFlow
-from connectors.sandbox.identity import seeded
 from connectors.sandbox.markets import Schedule, generate
-from connectors.sandbox.model import OrderRequest
+from connectors.sandbox.model import OrderRequest, seeded
 
 START_NS = 1_795_219_200 * 1_000_000_000
 

@@ -4,13 +4,12 @@ from collections import Counter
 
 import pytest
 
-from connectors.sandbox import truth
+from connectors.sandbox import audit_report as truth
 from connectors.sandbox.events import BookChange, FillEvent, TradePrint
 from connectors.sandbox.exchange import Exchange
 from connectors.sandbox.flow import OrderFlow
-from connectors.sandbox.identity import seeded
 from connectors.sandbox.markets import Schedule, generate
-from connectors.sandbox.model import FeeModel, MarketSpec, OrderRequest, PriceBand
+from connectors.sandbox.model import FeeModel, MarketSpec, OrderRequest, PriceBand, seeded
 
 START_NS = 1_795_219_200 * 1_000_000_000
 STEP_NS = 50_000_000

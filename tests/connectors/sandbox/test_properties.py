@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.sandbox import truth
+from connectors.sandbox import audit_report as truth
 from connectors.sandbox.events import BookChange
 from connectors.sandbox.markets import TAPERED_DECI_CENT
 from connectors.sandbox.model import FeeModel, MarketSpec, OrderRequest, TimeInForce

@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from connectors.sandbox import truth
+from connectors.sandbox import audit_report as truth
 from connectors.sandbox.events import Event
 from connectors.sandbox.exchange import Exchange
 from connectors.sandbox.model import Accepted, AmendRequest, Fill, MarketSpec, Order, OrderRequest, Rejection

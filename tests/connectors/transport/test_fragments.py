@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.transport.fragments import FragmentError, MessageAssembler
+from connectors.transport.websocket import FragmentError, MessageAssembler
 
 
 def test_message_when_fragmented_then_it_comes_whole_once() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.transport.silence import SilenceWatch
+from connectors.transport.reconnect import SilenceWatch
 
 
 def test_watch_when_nothing_is_heard_for_the_limit_then_silent() -> None:

@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
 from connectors.transport.errors import NotSent
-from connectors.transport.http1 import Http1Transport
+from connectors.transport.http_pool import Http1Transport
 from connectors.transport.ports import HttpRequest
 from connectors.transport.reference_websocket import ReferenceTransport
 from connectors.transport.websocket import PicowsTransport

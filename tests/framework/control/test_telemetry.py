@@ -4,9 +4,9 @@ from typing import Any, cast
 
 import msgspec
 
-from framework.control.telemetry import Telemetry
-from framework.domain.events import BookStale
 from framework.domain.instruments import InstrumentId
+from framework.domain.market_events import BookStale
+from framework.ops.telemetry import Telemetry
 from framework.runtime.clock import SystemClock
 from framework.runtime.metrics import Metrics
 from framework.state.accounts import Accounts

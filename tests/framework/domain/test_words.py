@@ -7,15 +7,15 @@ from typing import get_args
 import msgspec
 import pytest
 
-from framework.domain.events import AccountEvent, Event, Fill, MarketEvent
+from framework.domain.account_events import AccountEvent, Fill
+from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.limits import RequestKind
+from framework.domain.market_events import MarketEvent
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import OrderStatus, Side
-from framework.domain.refusal_spellings import OLD_SPELLINGS
-from framework.domain.refusals import Refusal, RefusalCode, refusal_table
-from framework.domain.tickets import Refused
-from framework.state.records import decode_record, encode_record
+from framework.domain.rate_limits import RequestKind
+from framework.domain.verdicts import OLD_SPELLINGS, Refusal, RefusalCode, Refused, refusal_table
+from framework.persistence.journal.records import decode_record, encode_record
 
 OLD_REFUSAL = (
     b"\x94\x03\x05\x07\x96\xa7Refused\x93\xabCancelOrder\xa2mm\xa0\xd9L"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framework.runtime.clock import ManualClock, SystemClock
-from framework.runtime.rng import seeded_rng, system_rng
+from framework.runtime.clock import ManualClock, SystemClock, seeded_rng, system_rng
 
 
 def test_system_clock_when_read_twice_then_monotonic_time_does_not_run_backwards() -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from framework.domain.errors import JournalError
+from framework.persistence.journal.journal import Journal
+from framework.persistence.journal.records import Checkpoint, Record
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import SystemClock
-from framework.runtime.disk_writer import DiskWriter, Durability
+from framework.runtime.disk_writer import DiskWriter, Durability, InlineWriter
 from framework.runtime.files import RealFiles
-from framework.runtime.inline_writer import InlineWriter
-from framework.state.journal import Journal
-from framework.state.records import Checkpoint, Record
 from tests.support.faulty_files import FaultyFiles
 
 WAIT_S = 10

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.domain.errors import JournalError
-from framework.domain.events import (
+from framework.domain.account_events import (
     BalanceReport,
     FillVoided,
     InstrumentDefined,
@@ -24,11 +23,11 @@ from framework.domain.events import (
     TradingState,
     TradingStateChanged,
 )
+from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, InstrumentStatus, TickBand
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
-from framework.domain.refusals import RefusalCode
-from framework.domain.tickets import Refused
+from framework.domain.verdicts import RefusalCode, Refused
 from framework.state.accounts import Accounts, Record
 from framework.state.change import NO_CHANGE
 from framework.state.exposure import Exposure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from framework.domain.events import (
+from framework.domain.instruments import InstrumentId
+from framework.domain.market_events import (
     BookDelta,
     BookLevel,
     BookSnapshot,
@@ -15,7 +16,6 @@ from framework.domain.events import (
     TradePrint,
     VenueClock,
 )
-from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.state.books import AGE_NEVER_NS, Books, venue_of

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.domain.events import Fill, FillVoided, OrderReport, OrderSnapshot, ReportKind
+from framework.domain.account_events import Fill, FillVoided, OrderReport, OrderSnapshot, ReportKind
 from framework.domain.orders import OrderStatus, Side
-from framework.domain.tickets import Approved
+from framework.domain.verdicts import Approved
 from framework.state.accounts import Accounts
 from tests.support.state_records import MARKET, VENUE, amend, cancel, fill, listed, new, report
 

@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from tests.proofs.event_order import caught
-from tests.proofs.event_order_machine import Tally, run_machine
-from tests.proofs.event_order_mutants import MUTANTS
-from tests.proofs.event_order_permutations import run_permutations
-from tests.proofs.event_order_rare import NAMES
+from tests.proofs.event_order.__main__ import caught
+from tests.proofs.event_order.machine import Tally, run_machine
+from tests.proofs.event_order.mutants import MUTANTS
+from tests.proofs.event_order.permutations import run_permutations
+from tests.proofs.event_order.rare import NAMES
 
 
 def test_memory_when_messages_are_lost_repeated_and_late_then_is_what_an_observer_knows() -> None:

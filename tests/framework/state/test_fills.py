@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framework.domain.events import FillVoided
+from framework.domain.account_events import FillVoided
 from framework.state.fills import Fills, is_same_trade
 from tests.support.state_records import VENUE, fill
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from framework.domain.events import OrderAdopted, ReportKind
+from framework.domain.account_events import OrderAdopted, ReportKind
 from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side, TimeInForce
-from framework.domain.tickets import Approved
+from framework.domain.verdicts import Approved
 from framework.state.accounts import Accounts
 from framework.state.change import Change
 from framework.state.orders import Orders

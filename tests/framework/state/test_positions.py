@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.domain.events import Fill
+from framework.domain.account_events import Fill
 from framework.domain.numbers import Price
 from framework.domain.orders import Side
 from framework.state.positions import TRADES_KEPT_MAX, Position, Positions, trade_of

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from connectors.kalshi.sandbox.ws_commands import ERROR_TEXTS
+from connectors.kalshi.sandbox.stream.commands import ERROR_TEXTS
 from tests.connectors.kalshi.sandbox.signed_client import Client, StartClient, Stream
 
 

@@ -8,7 +8,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
-from connectors.kalshi.sandbox import auth, errors, parse, wire
+from connectors.kalshi.sandbox import auth, errors, wire
+from connectors.kalshi.sandbox.rest import parse
 
 NS = 1_000_000_000
 

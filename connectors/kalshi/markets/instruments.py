@@ -1,0 +1,145 @@
+"""Kalshi markets as instruments: grid, fees, status, times, shard. Pure."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from connectors.kalshi.wire.fixed_point import PRICE_DECIMALS, PRICE_ONE, SIZE_DECIMALS, price_of, time_of
+from connectors.kalshi.wire.market_messages import Event, Market, PriceRange, Series
+from framework.domain.instruments import (
+    FeeModel,
+    FeeSchedule,
+    Instrument,
+    InstrumentKind,
+    InstrumentStatus,
+    TickBand,
+    instrument_id,
+)
+from framework.domain.numbers import Price, Size
+
+# Vendor docs, `market.status`. A disputed or amended result is not paid yet.
+_STATUS = {
+    "initialized": InstrumentStatus.UNOPENED,
+    "active": InstrumentStatus.ACTIVE,
+    "inactive": InstrumentStatus.PAUSED,
+    "closed": InstrumentStatus.CLOSED,
+    "determined": InstrumentStatus.CLOSED,
+    "disputed": InstrumentStatus.CLOSED,
+    "amended": InstrumentStatus.CLOSED,
+    "finalized": InstrumentStatus.SETTLED,
+}
+
+# Vendor docs: taker 0.07 x M, maker 0.0175 x M (combos 0.035 x M). The table of `flat` is not published.
+_TAKER_RATE = Decimal("0.07")
+_MAKER_RATES = {
+    "quadratic": Decimal(0),
+    "quadratic_with_maker_fees": Decimal("0.0175"),
+    "quadratic_with_combo_maker_fees": Decimal("0.035"),
+}
+# For a fee type without a published formula the dearest known one is assumed: costs are never understated.
+_UNKNOWN_MAKER_RATE = Decimal("0.035")
+
+_WHOLE_GRID = TickBand(start=Price(0), end=PRICE_ONE, step=Price(100))
+
+
+class UnusableMarket(ValueError):
+    """A market that can't be traded safely as an instrument. The message names the market and the field."""
+
+
+def series_of(event_ticker: str) -> str:
+    """The series an event belongs to, from its ticker: markets do not name it."""
+    return event_ticker.partition("-")[0]
+
+
+def instrument_of(market: Market, *, venue: str, fees: FeeSchedule) -> Instrument:
+    """The instrument of a market.
+
+    An undocumented status is taken as PAUSED: known, and closed to orders. Raises `UnusableMarket` for a grid or a
+    time that can't be read.
+    """
+    return Instrument(
+        id=instrument_id(venue, market.ticker),
+        venue=venue,
+        symbol=market.ticker,
+        kind=InstrumentKind.BINARY,
+        price_decimals=PRICE_DECIMALS,
+        size_decimals=SIZE_DECIMALS,
+        tick_bands=tick_bands_of(market.price_ranges, market.ticker),
+        lot=Size(1),
+        size_min=Size(1),
+        base_currency="contract",
+        quote_currency="USD",
+        fees=fees,
+        status=_STATUS.get(market.status, InstrumentStatus.PAUSED),
+        close_ns=market_time(market.close_time, market.ticker),
+        settle_ns=market_time(market.settlement_ts, market.ticker)
+        or market_time(market.latest_expiration_time, market.ticker),
+        shard=market.exchange_index,
+    )
+
+
+def market_time(text: str | None, ticker: str) -> int:
+    """A time of a market in wall nanoseconds, 0 for none. Raises `UnusableMarket`."""
+    try:
+        return time_of(text)
+    except ValueError as e:
+        raise UnusableMarket(f"{ticker}: {e}; leave this market out") from e
+
+
+def tick_bands_of(ranges: tuple[PriceRange, ...], ticker: str) -> tuple[TickBand, ...]:
+    """The price grid, ascending. Without ranges: whole cents, the coarsest grid that exists, valid everywhere."""
+    if not ranges:
+        return (_WHOLE_GRID,)
+    try:
+        bands = sorted(
+            (TickBand(start=price_of(one.start), end=price_of(one.end), step=price_of(one.step)) for one in ranges),
+            key=lambda band: band.start,
+        )
+    except ValueError as e:
+        raise UnusableMarket(f"{ticker}: price_ranges: {e}; leave this market out") from e
+    for band in bands:
+        if band.step <= 0 or not 0 <= band.start < band.end <= PRICE_ONE:
+            raise UnusableMarket(f"{ticker}: price_ranges: {band} is no grid inside 0..1; leave this market out")
+    return tuple(bands)
+
+
+def fees_of(series: Series | None, event: Event | None) -> FeeSchedule:
+    """The fee rates: the series' type times its multiplier, each overridden by the event's own when it has one.
+
+    Raises `UnusableMarket` for a multiplier that can't be read.
+    """
+    kind = (series.fee_type if series else "") or ""
+    multiplier: float | str = series.fee_multiplier if series else 1
+    if event is not None and event.fee_type_override:
+        kind = event.fee_type_override
+    if event is not None and event.fee_multiplier_override is not None:
+        multiplier = event.fee_multiplier_override
+    try:
+        # `str` of a JSON number gives back the digits that were sent.
+        factor = Decimal(str(multiplier))
+    except InvalidOperation:
+        name = series.ticker if series else "?"
+        raise UnusableMarket(f"{name}: fee_multiplier: {multiplier!r} is not a number; leave this series out") from None
+    maker = _MAKER_RATES.get(kind, _UNKNOWN_MAKER_RATE)
+    return FeeSchedule(
+        model=FeeModel.QUADRATIC,
+        taker_rate=_rate_text(_TAKER_RATE * factor),
+        maker_rate=_rate_text(maker * factor),
+    )
+
+
+def settlement_value_of(market: Market) -> Price | None:
+    """What a settled market pays per YES contract: the value stated, else what the result implies. None when it is not
+    settled, or scalar without a value. Raises `UnusableMarket`."""
+    if _STATUS.get(market.status) is not InstrumentStatus.SETTLED:
+        return None
+    if not market.settlement_value_dollars:
+        return {"yes": PRICE_ONE, "no": Price(0)}.get(market.result)
+    try:
+        return price_of(market.settlement_value_dollars)
+    except ValueError as e:
+        raise UnusableMarket(f"{market.ticker}: settlement_value_dollars: {e}") from e
+
+
+def _rate_text(rate: Decimal) -> str:
+    return format(rate.normalize(), "f")

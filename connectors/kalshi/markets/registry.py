@@ -1,0 +1,194 @@
+"""The markets that the connector knows, and what the calendar and the lifecycle stream do to them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from connectors.kalshi.markets.instruments import instrument_of, market_time, series_of, settlement_value_of
+from connectors.kalshi.wire.fixed_point import NS_PER_S
+from connectors.kalshi.wire.market_messages import Market
+from connectors.kalshi.wire.stream_messages import LifecycleMsg
+from framework.domain.account_events import InstrumentDefined, InstrumentSettled, InstrumentStatusChanged
+from framework.domain.events import Event
+from framework.domain.instruments import FeeSchedule, Instrument, InstrumentId, InstrumentStatus, instrument_id
+from framework.domain.numbers import Price
+
+_NEVER = 2**63
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which markets are wanted: exact tickers, patterns, and whole series or events."""
+
+    patterns: tuple[str, ...]
+
+    def wants(self, ticker: str) -> bool:
+        """Whether a market belongs to the selection. Events and series are told from the ticker's beginning."""
+        return any(_matches(pattern, ticker) for pattern in self.patterns)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a lifecycle message leads to: events, and whether the market must be read anew."""
+
+    events: tuple[Event, ...] = ()
+    is_fetch_needed: bool = False
+
+
+class MarketRegistry:
+    """Instruments by ticker. `followed` are those whose books are streamed; others are known for their positions."""
+
+    def __init__(self, venue: str, selection: Selection, *, markets_max: int) -> None:
+        self._venue = venue
+        self._selection = selection
+        self._markets_max = markets_max
+        self._instruments: dict[str, Instrument] = {}
+        self._open_ns: dict[str, int] = {}
+        self._paying: set[str] = set()
+        self._settled: set[str] = set()
+        self._fetch_soon: dict[str, None] = {}
+        self._next_due_ns = _NEVER
+        self.followed: dict[str, InstrumentId] = {}
+
+    def __repr__(self) -> str:
+        return f"<MarketRegistry {self._venue} known={len(self._instruments)} followed={len(self.followed)}>"
+
+    def find(self, instrument: InstrumentId, /) -> Instrument | None:
+        """The instrument, or None when its market is not known."""
+        prefix = f"{self._venue}:"
+        return self.find_ticker(instrument[len(prefix) :]) if instrument.startswith(prefix) else None
+
+    def find_ticker(self, ticker: str) -> Instrument | None:
+        """The instrument of a market, or None when it is not known."""
+        return self._instruments.get(ticker)
+
+    def tickers(self) -> tuple[str, ...]:
+        """Every known market that is not settled."""
+        return tuple(ticker for ticker in self._instruments if ticker not in self._settled)
+
+    def define(self, market: Market, fees: FeeSchedule, *, ts_recv: int) -> tuple[Event, ...]:
+        """Take a market as read. Gives its definition when anything of it is new, and its settlement, once.
+
+        Raises `UnusableMarket`.
+        """
+        ticker = market.ticker
+        instrument = instrument_of(market, venue=self._venue, fees=fees)
+        open_ns, value = market_time(market.open_time, ticker), settlement_value_of(market)
+        events: list[Event] = []
+        if self._instruments.get(ticker) != instrument:
+            self._instruments[ticker] = instrument
+            events.append(InstrumentDefined(instrument, ts_recv))
+        self._open_ns[ticker] = open_ns
+        self._next_due_ns = min(self._next_due_ns, self._due_ns(ticker))
+        if value is not None:
+            ts_venue = market_time(market.settlement_ts, ticker)
+            events += self._settle(ticker, value, ts_venue=ts_venue, ts_recv=ts_recv)
+        return tuple(events)
+
+    def is_paying(self, ticker: str) -> bool:
+        """Whether the venue announced that the market is paid, and what it pays has not been read yet."""
+        return ticker in self._paying
+
+    def follow(self, tickers: Iterable[str]) -> tuple[str, ...]:
+        """Stream the books of these markets. Gives those that are new and fit under `markets_max`."""
+        new = []
+        for ticker in tickers:
+            if ticker in self._instruments and ticker not in self.followed and len(self.followed) < self._markets_max:
+                self.followed[ticker] = instrument_id(self._venue, ticker)
+                new.append(ticker)
+        return tuple(new)
+
+    def apply(self, msg: LifecycleMsg, *, ts_venue: int, ts_recv: int) -> Outcome | None:
+        """What a lifecycle message means here; None for an `event_type` that is not documented."""
+        ticker, kind = msg.market_ticker, msg.event_type
+        known = ticker in self._instruments
+        if kind == "created":
+            return Outcome(is_fetch_needed=known or self._has_room_for(ticker))
+        if not known:
+            return Outcome()
+        if kind in ("activated", "deactivated"):
+            is_active = kind == "activated" and not msg.is_deactivated
+            status = InstrumentStatus.ACTIVE if is_active else InstrumentStatus.PAUSED
+            return Outcome((self._change(ticker, status, ts_venue, ts_recv),))
+        if kind == "close_date_updated":
+            close_ns = (msg.close_ts or 0) * NS_PER_S
+            status = self._instruments[ticker].status
+            event = self._change(ticker, status, ts_venue, ts_recv, close_ns=close_ns)
+            # The calendar may have closed it a moment before the venue put the close off.
+            return Outcome((event,), is_fetch_needed=status is InstrumentStatus.CLOSED)
+        if kind == "determined":
+            return Outcome((self._change(ticker, InstrumentStatus.CLOSED, ts_venue, ts_recv),))
+        if kind == "settled":
+            # What is paid is read: a result can be disputed and amended after it was determined.
+            self._paying |= {ticker} - self._settled
+            return Outcome(is_fetch_needed=ticker in self._paying)
+        if kind in ("price_level_structure_updated", "metadata_updated"):
+            return Outcome(is_fetch_needed=kind != "metadata_updated")
+        return None
+
+    def due(self, venue_now_ns: int, *, ts_recv: int) -> tuple[Event, ...]:
+        """Markets whose close has passed: the venue announces neither that nor an opening (vendor docs).
+
+        Markets that should have opened are to be read anew: `take_openings`.
+        """
+        if venue_now_ns < self._next_due_ns:
+            return ()
+        events: list[Event] = []
+        for ticker, instrument in list(self._instruments.items()):
+            if _is_live(instrument.status) and 0 < instrument.close_ns <= venue_now_ns:
+                events.append(self._change(ticker, InstrumentStatus.CLOSED, instrument.close_ns, ts_recv))
+            elif instrument.status is InstrumentStatus.UNOPENED and 0 < self._open_ns[ticker] <= venue_now_ns:
+                self._open_ns[ticker] = 0
+                self._fetch_soon[ticker] = None
+        self._next_due_ns = min(map(self._due_ns, self._instruments), default=_NEVER)
+        return tuple(events)
+
+    def take_openings(self) -> tuple[str, ...]:
+        """Markets whose opening time has passed since the last call."""
+        taken = tuple(self._fetch_soon)
+        self._fetch_soon.clear()
+        return taken
+
+    def _has_room_for(self, ticker: str) -> bool:
+        return len(self.followed) < self._markets_max and self._selection.wants(ticker)
+
+    def _change(
+        self, ticker: str, status: InstrumentStatus, ts_venue: int, ts_recv: int, *, close_ns: int = 0
+    ) -> InstrumentStatusChanged:
+        old = self._instruments[ticker]
+        self._instruments[ticker] = msgspec.structs.replace(old, status=status, close_ns=close_ns or old.close_ns)
+        self._next_due_ns = min(self._next_due_ns, self._due_ns(ticker))
+        return InstrumentStatusChanged(old.id, status, ts_venue, ts_recv, close_ns)
+
+    def _settle(self, ticker: str, value: Price, *, ts_venue: int, ts_recv: int) -> tuple[Event, ...]:
+        if ticker in self._settled:
+            return ()
+        self._settled.add(ticker)
+        self._paying.discard(ticker)
+        self.followed.pop(ticker, None)
+        old = self._instruments[ticker]
+        self._instruments[ticker] = msgspec.structs.replace(old, status=InstrumentStatus.SETTLED)
+        return (InstrumentSettled(old.id, value, ts_venue, ts_recv),)
+
+    def _due_ns(self, ticker: str) -> int:
+        """When the calendar next changes this market; `_NEVER` when it does not."""
+        instrument = self._instruments[ticker]
+        if _is_live(instrument.status):
+            return instrument.close_ns or _NEVER
+        if instrument.status is InstrumentStatus.UNOPENED:
+            return self._open_ns.get(ticker, 0) or _NEVER
+        return _NEVER
+
+
+def _is_live(status: InstrumentStatus) -> bool:
+    return status in (InstrumentStatus.ACTIVE, InstrumentStatus.PAUSED)
+
+
+def _matches(pattern: str, ticker: str) -> bool:
+    kind, colon, name = pattern.partition(":")
+    if not colon:
+        return fnmatchcase(ticker, pattern)
+    if kind == "series":
+        return series_of(ticker) == name
+    return ticker.startswith(f"{name}-")

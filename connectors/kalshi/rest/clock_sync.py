@@ -1,0 +1,80 @@
+"""The venue's clock as we know it: what signatures are stamped with."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+
+from connectors.kalshi.wire.fixed_point import NS_PER_MS, NS_PER_S
+from connectors.transport.clock_offset import ClockOffset
+from framework.domain.market_events import VenueClock
+from framework.domain.ports import Clock
+
+# Smaller changes of the estimate say nothing that a check or a signature could use.
+_NEWS_NS = 2 * NS_PER_MS
+
+
+class VenueTime:
+    """Measures the venue's clock against our monotonic one, so that steps of our wall clock do no harm.
+
+    Millisecond stamps in answers are the best source. The `Date` header is coarse, so it counts only while nothing
+    better is known, or after the venue has refused a timestamp.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = ClockOffset()
+        self._wants_date = True
+        self._told: tuple[int, int] | None = None
+
+    def __repr__(self) -> str:
+        return f"<VenueTime {self._offset!r}>"
+
+    def now_ms(self) -> int:
+        """The venue's time now, in Unix milliseconds; our wall time while nothing has been measured."""
+        return self.now_ns() // NS_PER_MS
+
+    def now_ns(self) -> int:
+        """The venue's time now, in Unix nanoseconds."""
+        if not self._offset.is_known:
+            return self._clock.now_ns()
+        return self._clock.monotonic_ns() + self._offset.offset_ns
+
+    def sample_ms(self, venue_ms: int | None, *, sent_ns: int, received_ns: int) -> None:
+        """Take a millisecond stamp that the venue made between two of our monotonic times; none does nothing."""
+        if venue_ms:
+            self._offset.sample(
+                sent_ns=sent_ns, received_ns=received_ns, venue_ns=venue_ms * NS_PER_MS, resolution_ns=NS_PER_MS
+            )
+            self._wants_date = False
+
+    def sample_date(self, header: str | None, *, sent_ns: int, received_ns: int) -> None:
+        """Take the `Date` header of an answer, if it is wanted and readable."""
+        if header is None or not self._wants_date:
+            return
+        try:
+            venue_s = int(parsedate_to_datetime(header).timestamp())
+        except (ValueError, OverflowError):
+            return
+        self._offset.sample(
+            sent_ns=sent_ns, received_ns=received_ns, venue_ns=venue_s * NS_PER_S, resolution_ns=NS_PER_S
+        )
+
+    def doubt(self) -> None:
+        """The venue refused a timestamp: forget the estimate and take the next answer's `Date`."""
+        self._offset = ClockOffset()
+        self._wants_date = True
+
+    def news(self, venue: str) -> VenueClock | None:
+        """The measured clock as an event when it differs from the last one told, else None."""
+        if not self._offset.is_known:
+            return None
+        now_ns = self._clock.now_ns()
+        offset_ns = self._clock.monotonic_ns() + self._offset.offset_ns - now_ns
+        uncertainty_ns = self._offset.uncertainty_ns
+        if self._told is not None:
+            told_offset_ns, told_uncertainty_ns = self._told
+            is_same = abs(offset_ns - told_offset_ns) < _NEWS_NS and uncertainty_ns * 2 > told_uncertainty_ns
+            if is_same and uncertainty_ns < told_uncertainty_ns * 2 + _NEWS_NS:
+                return None
+        self._told = (offset_ns, uncertainty_ns)
+        return VenueClock(venue, offset_ns, uncertainty_ns, now_ns)

@@ -1,0 +1,181 @@
+"""The exchange's own state, API keys, limits and subaccounts."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+
+from connectors.kalshi.sandbox import auth, buckets, errors, wire
+from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, empty_lists
+from connectors.kalshi.sandbox.rest.parse import Body
+from connectors.kalshi.sandbox.wire import NS_PER_S, stable_uuid
+
+PREFIX = "/trade-api/v2"
+HISTORY_S = 90 * 86_400
+KEY_TYPES = {"rsa": "rsa", "ed25519": "ed25519"}
+OWN_KEY_TIERS = frozenset({"premier", "paragon", "prime", "prestige"})
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+SHARD_NAMES = ("Default", "Combos", "Crypto and commodities", "Sports")
+
+
+def exchange_status(call: Call) -> Reply:
+    """GET /exchange/status: the top level is shard 0."""
+    phase = call.venue.exchange.state.phase
+    flags = {
+        "exchange_active": phase != "exchange_paused",
+        "intra_exchange_transfers_active": phase == "open",
+        "trading_active": phase == "open",
+    }
+    shards = [{"description": name, "exchange_index": number} | flags for number, name in enumerate(SHARD_NAMES)]
+    return Reply(flags | {"exchange_estimated_resume_time": None, "exchange_index_statuses": shards})
+
+
+def exchange_schedule(call: Call) -> Reply:
+    """GET /exchange/schedule: around the clock, with the weekly maintenance of Thursday 03:00-05:00 Eastern time."""
+    now = datetime.fromtimestamp(call.venue.clock.shown_ns() // NS_PER_S, UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    # 03:00 Eastern standard time is 08:00 UTC.
+    start = midnight + timedelta(days=(3 - now.weekday()) % 7, hours=8)
+    always = [{"close_time": "00:00", "open_time": "00:00"}]
+    week: dict[str, Any] = {
+        "end_time": _iso(midnight + timedelta(days=365)),
+        "start_time": _iso(midnight - timedelta(days=365)),
+    }
+    windows = [{"end_datetime": _iso(start + timedelta(hours=2)), "start_datetime": _iso(start)}]
+    hours = week | dict.fromkeys(DAYS, always)
+    return Reply({"schedule": {"maintenance_windows": windows, "standard_hours": [hours]}})
+
+
+def user_data_timestamp(call: Call) -> Reply:
+    """GET /exchange/user_data_timestamp: how fresh reads of own data are."""
+    return Reply({"as_of_time": call.venue.clock.rfc3339(call.now_ns - call.venue.reads.lag_ns)})
+
+
+def historical_cutoff(call: Call) -> Reply:
+    """GET /historical/cutoff: everything of the sandbox is still live."""
+    shown = call.venue.clock.rfc3339(call.now_ns - HISTORY_S * NS_PER_S)
+    names = ("market_positions_last_updated_ts", "market_settled_ts", "orders_updated_ts", "trades_created_ts")
+    return Reply(dict.fromkeys(names, shown))
+
+
+def limits(call: Call) -> Reply:
+    """GET /account/limits."""
+    return Reply(buckets.limits_object(call.venue.tier))
+
+
+def endpoint_costs(_call: Call) -> Reply:
+    """GET /account/endpoint_costs."""
+    return Reply(buckets.costs_object(PREFIX))
+
+
+def upgrade(_call: Call) -> Reply:
+    """POST /account/api_usage_level/upgrade: granted, but the sandbox keeps the tier it was started with."""
+    return Reply({}, 201)
+
+
+def list_keys(call: Call) -> Reply:
+    """GET /api_keys."""
+    return Reply({"api_key_region_expiration_ts": None, "api_keys": [_key(one) for one in call.venue.keys.keys()]})
+
+
+def create_key(call: Call) -> Reply:
+    """POST /api_keys with a public key of one's own: only from the Premier tier up."""
+    if call.venue.tier.name not in OWN_KEY_TIERS:
+        raise errors.nested("forbidden")
+    body = call.body("CreateApiKeyRequest")
+    public = auth.load_public_key(body.required_text("public_key"))
+    if public is None:
+        raise errors.nested("invalid_parameters")
+    return Reply({"api_key_id": _register(call, body, public=public)}, 201)
+
+
+def generate_key(call: Call) -> Reply:
+    """POST /api_keys/generate: the private key is shown once and not kept."""
+    body = call.body("GenerateApiKeyRequest")
+    body.required_text("name")
+    key_type = body.choice("key_type", KEY_TYPES) if body.has("key_type") else "rsa"
+    private = auth.generate_private_key(key_type)
+    key_id = _register(call, body, public=private.public_key())
+    return Reply({"api_key_id": key_id, "key_type": key_type, "private_key": auth.private_pem(private)}, 201)
+
+
+def delete_key(call: Call) -> Reply:
+    """DELETE /api_keys/{api_key}."""
+    if not call.venue.keys.remove(call.params["api_key"]):
+        raise errors.nested("not_found")
+    return Reply(None, 204)
+
+
+def create_subaccount(call: Call) -> Reply:
+    """POST /portfolio/subaccounts: the next number, without cash; from the Advanced tier up."""
+    if call.venue.tier.name == "basic":
+        raise errors.nested("forbidden")
+    number = len(call.venue.member_accounts())
+    call.venue.open_account(number, {"USD": 0})
+    return Reply({"subaccount_number": number}, 201)
+
+
+def subaccount_balances(call: Call) -> Reply:
+    """GET /portfolio/subaccounts/balances, on shard 0."""
+    shown = []
+    for name in call.accounts(None):
+        available = call.venue.reads.balances(name, call.now_ns)["USD"]
+        shown.append(
+            {
+                "balance": wire.money_short(available),
+                "exchange_index": 0,
+                "subaccount_number": call.venue.subaccount_of(name),
+                "updated_ts": call.venue.clock.seconds(call.now_ns),
+            }
+        )
+    return Reply({"subaccount_balances": shown})
+
+
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _key(key: auth.ApiKey) -> dict[str, Any]:
+    shown: dict[str, Any] = {"api_key_id": key.key_id, "name": key.name, "scopes": list(key.scopes)}
+    return shown if key.subaccount is None else shown | {"subaccount": key.subaccount}
+
+
+def _register(call: Call, body: Body, *, public: auth.PublicKey) -> str:
+    name = body.required_text("name")
+    scopes = tuple(body.texts("scopes") or auth.FULL_SCOPES)
+    if not auth.SCOPES.issuperset(scopes) or ("write" in scopes and "read" not in scopes):
+        raise errors.nested("invalid_parameters")
+    subaccount = body.integer("subaccount")
+    if subaccount is not None:
+        call.account_id(subaccount)
+    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    key_id = stable_uuid("key", pem.decode(), uuid.uuid4())
+    call.venue.keys.add(auth.ApiKey(key_id, name, public, scopes, subaccount))
+    return key_id
+
+
+ROUTES = (
+    Route("GET", "/exchange/status", exchange_status, None),
+    Route("GET", "/exchange/schedule", exchange_schedule, None),
+    Route("GET", "/exchange/user_data_timestamp", user_data_timestamp, None),
+    Route("GET", "/historical/cutoff", historical_cutoff, None),
+    Route("GET", "/historical/markets", empty_lists("markets"), None),
+    Route("GET", "/historical/trades", empty_lists("trades"), None),
+    Route("GET", "/historical/fills", empty_lists("fills")),
+    Route("GET", "/historical/orders", empty_lists("orders")),
+    Route("GET", "/historical/positions", empty_lists("market_positions", "event_positions")),
+    Route("GET", "/account/limits", limits),
+    Route("GET", "/account/endpoint_costs", endpoint_costs, None),
+    Route("POST", "/account/api_usage_level/upgrade", upgrade, "write", "write", buckets.UPGRADE_COST),
+    Route("GET", "/api_keys", list_keys),
+    Route("POST", "/api_keys", create_key, "write", "write"),
+    Route("POST", "/api_keys/generate", generate_key, "write", "write"),
+    Route("DELETE", "/api_keys/{api_key}", delete_key, "write", "write"),
+    Route("POST", "/portfolio/subaccounts", create_subaccount, "write", "write"),
+    Route("GET", "/portfolio/subaccounts/balances", subaccount_balances),
+    Route("GET", "/portfolio/subaccounts/transfers", empty_lists("transfers")),
+    Route("GET", "/portfolio/intra_exchange_instance_transfers", empty_lists("transfers")),
+)

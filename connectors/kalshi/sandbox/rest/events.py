@@ -1,0 +1,143 @@
+"""Public market data by event and series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connectors.kalshi.sandbox import errors
+from connectors.kalshi.sandbox.render import candles
+from connectors.kalshi.sandbox.render import markets as render_markets
+from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
+from connectors.kalshi.sandbox.rest.markets import STATUS_FILTER, span
+from connectors.sandbox.model import Market
+
+EVENT_PAGE = 200
+
+
+def event_candlesticks(call: Call) -> Reply:
+    """GET /series/{series}/events/{event}/candlesticks."""
+    window = span(call.query_of("GetEventCandlesticks"))
+    _event(call, call.params["event_ticker"])
+    tickers = [one.spec.market_id for one in call.venue.catalog.of_event(call.params["event_ticker"])]
+    shown = [candles.render(call.venue.candles.between(ticker, **window)) for ticker in tickers]
+    return Reply({"adjusted_end_ts": window["end_s"], "market_candlesticks": shown, "market_tickers": tickers})
+
+
+def list_events(call: Call) -> Reply:
+    """GET /events, newest first; `with_nested_markets` puts the markets into each."""
+    query = call.query_of("GetEvents")
+    limit = query.limit(EVENT_PAGE, EVENT_PAGE)
+    status = query.choice("status", ("unopened", "open", "closed", "settled"))
+    series, tickers = query.text("series_ticker"), query.names("tickers")
+    chosen = [
+        (number, one.event_ticker)
+        for number, one in enumerate(call.venue.catalog.events.values())
+        if (series is None or one.series_ticker == series)
+        and (tickers is None or one.event_ticker in tickers)
+        and (status is None or _has_status(call, one.event_ticker, status=status))
+    ]
+    chosen.reverse()
+    page, cursor = query.page(chosen, lambda one: one[0], limit=limit)
+    nested = query.flag("with_nested_markets")
+    shown: dict[str, Any] = {"cursor": cursor, "events": [_event(call, ticker, nested=nested) for _, ticker in page]}
+    if query.flag("with_milestones"):
+        shown["milestones"] = []
+    return Reply(shown)
+
+
+def no_events(call: Call) -> Reply:
+    """GET /events/multivariate: the sandbox lists none."""
+    call.query_of("GetMultivariateEvents").limit(EVENT_PAGE, EVENT_PAGE)
+    return Reply({"cursor": "", "events": []})
+
+
+def get_event(call: Call) -> Reply:
+    """GET /events/{event_ticker}; the markets also stand beside it, as they still do at the venue."""
+    ticker = call.params["event_ticker"]
+    nested = call.query_of("GetEvent").flag("with_nested_markets")
+    markets = [] if nested else _event_markets(call, ticker)
+    return Reply({"event": _event(call, ticker, nested=nested), "markets": markets})
+
+
+def event_metadata(call: Call) -> Reply:
+    """GET /events/{event_ticker}/metadata."""
+    ticker = call.params["event_ticker"]
+    _event(call, ticker)
+    details = [
+        {"color_code": "#336699", "image_url": "", "market_ticker": one.spec.market_id}
+        for one in call.venue.catalog.of_event(ticker)
+    ]
+    sources = render_markets.SETTLEMENT_SOURCES
+    return Reply({"image_url": "", "market_details": details, "settlement_sources": sources})
+
+
+def list_series(call: Call) -> Reply:
+    """GET /series."""
+    query = call.query_of("GetSeriesList")
+    category, tags = query.text("category"), query.names("tags")
+    shown = [
+        _series(call, one.ticker)
+        for one in call.venue.catalog.series.values()
+        if tags is None and (category is None or one.category == category)
+    ]
+    return Reply({"series": shown})
+
+
+def get_series(call: Call) -> Reply:
+    """GET /series/{series_ticker}."""
+    if call.params["series_ticker"] not in call.venue.catalog.series:
+        raise errors.nested("not_found")
+    return Reply({"series": _series(call, call.params["series_ticker"])})
+
+
+def series_fee_changes(_call: Call) -> Reply:
+    """GET /series/fee_changes: none are scheduled."""
+    return Reply({"series_fee_change_arr": []})
+
+
+def event_fee_changes(_call: Call) -> Reply:
+    """GET /events/fee_changes: none are scheduled."""
+    return Reply({"cursor": "", "event_fee_changes": []})
+
+
+def _markets_of(call: Call, tickers: list[str]) -> list[Market]:
+    return [call.venue.exchange.state.markets[ticker] for ticker in tickers]
+
+
+def _event_markets(call: Call, event_ticker: str) -> list[dict[str, Any]]:
+    return [call.venue.markets.rendered(one.spec.market_id) for one in call.venue.catalog.of_event(event_ticker)]
+
+
+def _event(call: Call, event_ticker: str, *, nested: bool = False) -> dict[str, Any]:
+    catalog = call.venue.catalog
+    listing = catalog.events.get(event_ticker)
+    if listing is None:
+        raise errors.nested("not_found")
+    shard = call.venue.markets.shard(catalog.of_event(event_ticker)[0].spec.market_id)
+    category = catalog.series[listing.series_ticker].category
+    shown = render_markets.event(listing, call.venue.clock, exchange_index=shard, category=category)
+    return shown | {"markets": _event_markets(call, event_ticker)} if nested else shown
+
+
+def _series(call: Call, series_ticker: str) -> dict[str, Any]:
+    catalog = call.venue.catalog
+    markets = _markets_of(call, [one.spec.market_id for one in catalog.of_series(series_ticker)])
+    return render_markets.series(catalog.series[series_ticker], markets, clock=call.venue.clock)
+
+
+def _has_status(call: Call, event_ticker: str, *, status: str) -> bool:
+    tickers = [one.spec.market_id for one in call.venue.catalog.of_event(event_ticker)]
+    return any(market.status in STATUS_FILTER[status] for market in _markets_of(call, tickers))
+
+
+ROUTES = (
+    Route("GET", "/events", list_events, None),
+    Route("GET", "/events/multivariate", no_events, None),
+    Route("GET", "/events/fee_changes", event_fee_changes, None),
+    Route("GET", "/events/{event_ticker}", get_event, None),
+    Route("GET", "/events/{event_ticker}/metadata", event_metadata, None),
+    Route("GET", "/series", list_series, None),
+    Route("GET", "/series/fee_changes", series_fee_changes, None),
+    Route("GET", "/series/{series_ticker}", get_series, None),
+    Route("GET", "/series/{series_ticker}/events/{event_ticker}/candlesticks", event_candlesticks, None),
+)

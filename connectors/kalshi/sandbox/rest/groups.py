@@ -1,0 +1,116 @@
+"""Order groups: orders that are cancelled together when too many contracts match within 15 seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connectors.kalshi.sandbox import errors, wire
+from connectors.kalshi.sandbox.buckets import SHARDS
+from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, refusal
+from connectors.kalshi.sandbox.rest.parse import Body
+from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, COUNT_ONE
+from connectors.sandbox.groups import Group
+from connectors.sandbox.model import Rejection
+
+GROUP_LIMIT_MAX = 1_000_000
+
+
+def create_group(call: Call) -> Reply:
+    """POST /portfolio/order_groups/create."""
+    body = call.body("CreateOrderGroupRequest")
+    limit = _contracts_limit(body)
+    shard = body.integer("exchange_index") or 0
+    subaccount = body.integer("subaccount")
+    account = call.account_id(subaccount)
+    if not 0 <= shard < SHARDS:
+        raise errors.nested("invalid_parameters")
+    group = call.venue.exchange.groups.create(account, limit, now_ns=call.now_ns, exchange_index=shard)
+    call.venue.settle_events()
+    number = call.venue.subaccount_of(account)
+    return Reply({"exchange_index": shard, "order_group_id": group.group_id, "subaccount": number}, 201)
+
+
+def list_groups(call: Call) -> Reply:
+    """GET /portfolio/order_groups."""
+    groups = call.venue.exchange.groups
+    names = call.accounts(call.query_of("GetOrderGroups").integer("subaccount"))
+    return Reply({"order_groups": [_group(one) | {"id": one.group_id} for n in names for one in groups.of_account(n)]})
+
+
+def get_group(call: Call) -> Reply:
+    """GET /portfolio/order_groups/{order_group_id}."""
+    group = _own_group(call)
+    return Reply(_group(group) | {"orders": list(group.orders)})
+
+
+def delete_group(call: Call) -> Reply:
+    """DELETE /portfolio/order_groups/{order_group_id}: its orders are cancelled."""
+    group = _own_group(call)
+    return _done(call, call.venue.exchange.groups.delete(group.account, group.group_id, now_ns=call.now_ns))
+
+
+def reset_group(call: Call) -> Reply:
+    """PUT /portfolio/order_groups/{order_group_id}/reset."""
+    group = _own_group(call)
+    return _done(call, call.venue.exchange.groups.reset(group.account, group.group_id, now_ns=call.now_ns))
+
+
+def trigger_group(call: Call) -> Reply:
+    """PUT /portfolio/order_groups/{order_group_id}/trigger."""
+    group = _own_group(call)
+    return _done(call, call.venue.exchange.groups.trigger(group.account, group.group_id, now_ns=call.now_ns))
+
+
+def limit_group(call: Call) -> Reply:
+    """PUT /portfolio/order_groups/{order_group_id}/limit."""
+    group = _own_group(call)
+    limit = _contracts_limit(call.body("UpdateOrderGroupLimitRequest"))
+    return _done(
+        call, call.venue.exchange.groups.set_limit(group.account, group.group_id, limit=limit, now_ns=call.now_ns)
+    )
+
+
+def _contracts_limit(body: Body) -> int:
+    """The limit in hundredths of contracts, from either spelling."""
+    whole, exact = body.integer("contracts_limit"), body.decimal("contracts_limit_fp", COUNT_DECIMALS)
+    limit = exact if exact is not None else (whole or 0) * COUNT_ONE
+    if not COUNT_ONE <= limit <= GROUP_LIMIT_MAX * COUNT_ONE:
+        raise errors.nested("invalid_parameters")
+    return limit
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "contracts_limit_fp": wire.count(group.limit),
+        "exchange_index": group.exchange_index,
+        "is_auto_cancel_enabled": True,
+    }
+
+
+def _own_group(call: Call) -> Group:
+    groups = call.venue.exchange.groups
+    for name in call.accounts(None):
+        group = groups.get(name, call.params["order_group_id"])
+        if group is not None:
+            return group
+    raise errors.nested("not_found")
+
+
+def _done(call: Call, rejection: Rejection | None) -> Reply:
+    call.venue.settle_events()
+    if rejection is not None:
+        raise refusal(rejection, call.venue.user_id)
+    return Reply({})
+
+
+_GROUP = "/portfolio/order_groups/{order_group_id}"
+_TRADE = "write::trade"
+ROUTES = (
+    Route("GET", "/portfolio/order_groups", list_groups),
+    Route("POST", "/portfolio/order_groups/create", create_group, _TRADE, "write"),
+    Route("GET", _GROUP, get_group),
+    Route("DELETE", _GROUP, delete_group, _TRADE, "write"),
+    Route("PUT", _GROUP + "/reset", reset_group, _TRADE, "write"),
+    Route("PUT", _GROUP + "/trigger", trigger_group, _TRADE, "write"),
+    Route("PUT", _GROUP + "/limit", limit_group, _TRADE, "write"),
+)

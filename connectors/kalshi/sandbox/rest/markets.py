@@ -1,0 +1,193 @@
+"""Public market data: markets, books, trades, candlesticks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from connectors.kalshi.sandbox import errors
+from connectors.kalshi.sandbox.render import candles
+from connectors.kalshi.sandbox.render import markets as render_markets
+from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
+from connectors.kalshi.sandbox.rest.parse import Query
+from connectors.kalshi.sandbox.wire import NS_PER_S
+
+PAGE = 100
+PAGE_MAX = 1000
+BOOKS_MAX = 100
+DEPTH_MAX = 100
+CANDLES_MAX = 10_000
+PERIODS_MIN = (1, 60, 1440)
+
+# The status filter's words -> a market's own statuses (vendor docs).
+STATUS_FILTER = {
+    "unopened": ("initialized",),
+    "open": ("active",),
+    "paused": ("inactive",),
+    "closed": ("closed", "determined"),
+    "settled": ("finalized",),
+}
+
+
+def list_markets(call: Call) -> Reply:
+    """GET /markets, newest first."""
+    query = call.query_of("GetMarkets")
+    limit = query.limit(PAGE, PAGE_MAX)
+    keeps = _market_filter(call, query)
+    tickers = list(call.venue.catalog.markets)
+    chosen = [(number, ticker) for number, ticker in enumerate(tickers) if keeps(ticker)]
+    chosen.reverse()
+    page, cursor = query.page(chosen, lambda one: one[0], limit=limit)
+    return Reply({"cursor": cursor, "markets": [call.venue.markets.rendered(ticker) for _, ticker in page]})
+
+
+def get_market(call: Call) -> Reply:
+    """GET /markets/{ticker}."""
+    return Reply({"market": call.venue.markets.rendered(_ticker(call))})
+
+
+def orderbook(call: Call) -> Reply:
+    """GET /markets/{ticker}/orderbook."""
+    depth = call.query_of("GetMarketOrderbook").integer("depth") or 0
+    if not 0 <= depth <= DEPTH_MAX:
+        raise errors.bad_query("GetMarketOrderbook", "Depth", tag="lte" if depth > 0 else "gte")
+    return Reply({"orderbook_fp": render_markets.orderbook(call.venue.markets.book(_ticker(call)), depth)})
+
+
+def orderbooks(call: Call) -> Reply:
+    """GET /markets/orderbooks?tickers=A&tickers=B."""
+    tickers = [part for value in call.repeated("tickers") for part in value.split(",") if part]
+    if not tickers:
+        raise errors.bad_query("GetMarketOrderbooks", "Tickers", tag="required")
+    if len(tickers) > BOOKS_MAX:
+        raise errors.bad_query("GetMarketOrderbooks", "Tickers", tag="max")
+    return Reply(
+        {
+            "orderbooks": [
+                {"orderbook_fp": render_markets.orderbook(call.venue.markets.book(ticker), 0), "ticker": ticker}
+                for ticker in tickers
+                if call.venue.markets.knows(ticker)
+            ]
+        }
+    )
+
+
+def list_trades(call: Call) -> Reply:
+    """GET /markets/trades, newest first."""
+    query = call.query_of("GetTrades")
+    limit = query.limit(PAGE, PAGE_MAX)
+    ticker = query.text("ticker")
+    clock = call.venue.clock
+    low, high = query.integer("min_ts"), query.integer("max_ts")
+    low_ns = 0 if low is None else clock.to_engine_ns(low * NS_PER_S)
+    high_ns = call.now_ns + 1 if high is None else clock.to_engine_ns((high + 1) * NS_PER_S)
+    tickers = list(call.venue.catalog.markets) if ticker is None else [ticker]
+    tape = [one for name in tickers for one in call.venue.exchange.ledger.trades(name)]
+    if query.text("is_block_trade") in {"true", "1"}:
+        tape = []
+    tape.sort(key=lambda one: (one.ns, one.clock))
+    # Trades of one market share an act's clock; the rank keeps cursors unique and stable as the tape grows.
+    ranked = _ranked([(one.ns, one) for one in tape if low_ns <= one.ns < high_ns])
+    page, cursor = query.page(ranked, lambda one: one[0], limit=limit)
+    return Reply({"cursor": cursor, "trades": [render_markets.trade(one, clock) for _, one in page]})
+
+
+def market_candlesticks(call: Call) -> Reply:
+    """GET /series/{series}/markets/{ticker}/candlesticks."""
+    window = span(call.query_of("GetMarketCandlesticks"))
+    ticker = _ticker(call)
+    found = call.venue.candles.between(ticker, **window)
+    return Reply({"candlesticks": candles.render(found), "ticker": ticker})
+
+
+def batch_candlesticks(call: Call) -> Reply:
+    """GET /markets/candlesticks?market_tickers=A,B."""
+    query = call.query_of("BatchGetMarketCandlesticks")
+    window = span(query)
+    text = query.text("market_tickers")
+    if text is None:
+        raise errors.bad_query("BatchGetMarketCandlesticks", "MarketTickers", tag="required")
+    tickers = [ticker for ticker in text.split(",") if call.venue.markets.knows(ticker)]
+    shown = [candles.render(call.venue.candles.between(ticker, **window)) for ticker in tickers]
+    if candles.count_of(shown) > CANDLES_MAX:
+        raise errors.nested("invalid_parameters")
+    return Reply(
+        {
+            "markets": [
+                {"candlesticks": one, "market_ticker": ticker} for ticker, one in zip(tickers, shown, strict=True)
+            ]
+        }
+    )
+
+
+def _ticker(call: Call) -> str:
+    return call.venue.markets.get(call.params["ticker"]).market_id
+
+
+def _market_filter(call: Call, query: Query) -> Callable[[str], bool]:
+    status = query.choice("status", tuple(STATUS_FILTER))
+    tickers, event, series = query.names("tickers"), query.text("event_ticker"), query.text("series_ticker")
+    only_combos = query.choice("mve_filter", ("only", "exclude")) == "only"
+    bounds = {name: (query.integer(f"min_{name}_ts"), query.integer(f"max_{name}_ts")) for name in _TIMES}
+    used = [name for name, pair in bounds.items() if pair != (None, None)]
+    if len(used) > 1:
+        raise errors.nested("invalid_parameters")
+    clock = call.venue.clock
+
+    def keeps(ticker: str) -> bool:
+        market, listing = call.venue.exchange.state.markets[ticker], call.venue.catalog.markets[ticker]
+        if only_combos or (status is not None and market.status not in STATUS_FILTER[status]):
+            return False
+        if (tickers is not None and ticker not in tickers) or event not in (None, listing.event_ticker):
+            return False
+        if series not in (None, listing.series_ticker):
+            return False
+        for name in used:
+            seconds, (low, high) = clock.seconds(_TIMES[name](call, ticker)), bounds[name]
+            if (low is not None and seconds < low) or (high is not None and seconds > high):
+                return False
+        return True
+
+    return keeps
+
+
+_TIMES: dict[str, Callable[[Call, str], int]] = {
+    "created": lambda call, ticker: call.venue.catalog.markets[ticker].created_ns,
+    "updated": lambda call, ticker: call.venue.exchange.state.markets[ticker].updated_ns,
+    "close": lambda call, ticker: call.venue.exchange.state.markets[ticker].close_ns,
+    "settled": lambda call, ticker: call.venue.exchange.state.markets[ticker].settled_ns,
+}
+
+
+def _ranked(items: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """Items with unique keys that do not depend on how many come later, the newest first."""
+    ranked: list[tuple[int, Any]] = []
+    place, last = 0, -1
+    for ns, item in items:
+        place = place + 1 if ns == last else 0
+        last = ns
+        ranked.append((ns * 10_000 + place, item))
+    ranked.reverse()
+    return ranked
+
+
+def span(query: Query) -> dict[str, int]:
+    """The window of a candlestick query, as the arguments of `Candles.between`. Raises `VenueRefusal`."""
+    start_s, end_s = query.required_integer("start_ts"), query.required_integer("end_ts")
+    period = query.required_integer("period_interval")
+    if period not in PERIODS_MIN:
+        raise errors.bad_query("GetMarketCandlesticks", "PeriodInterval", tag="oneof")
+    if end_s < start_s:
+        raise errors.nested("invalid_parameters")
+    return {"start_s": start_s, "end_s": end_s, "period_min": period}
+
+
+ROUTES = (
+    Route("GET", "/markets", list_markets, None),
+    Route("GET", "/markets/trades", list_trades, None),
+    Route("GET", "/markets/orderbooks", orderbooks, None),
+    Route("GET", "/markets/candlesticks", batch_candlesticks, None),
+    Route("GET", "/markets/{ticker}", get_market, None),
+    Route("GET", "/markets/{ticker}/orderbook", orderbook, None),
+    Route("GET", "/series/{series_ticker}/markets/{ticker}/candlesticks", market_candlesticks, None),
+)

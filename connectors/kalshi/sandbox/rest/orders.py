@@ -1,0 +1,273 @@
+"""Writing orders: the current interface (create, cancel, amend, decrease, batches) and the answer to the former one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connectors.kalshi.sandbox import errors, wire
+from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, CANCEL_COST, DEFAULT_COST, SHARDS
+from connectors.kalshi.sandbox.render import portfolio as render_portfolio
+from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
+from connectors.kalshi.sandbox.rest.parse import Body
+from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, NS_PER_S, PRICE_DECIMALS
+from connectors.sandbox.model import AmendRequest, OrderRequest, SelfTrade, Side, TimeInForce
+
+SIDES: dict[str, Side] = {"bid": "bid", "ask": "ask"}
+TIMES_IN_FORCE: dict[str, TimeInForce] = {
+    "fill_or_kill": "fok",
+    "good_till_canceled": "gtc",
+    "immediate_or_cancel": "ioc",
+}
+SELF_TRADE: dict[str, SelfTrade] = {"taker_at_cross": "taker_at_cross", "maker": "maker"}
+CLIENT_ID_LENGTH_MAX = 64
+EXPIRATION_S_MAX = 253_000_000_000
+CREATE = "CreateOrderV2Request"
+
+
+def create_order(call: Call) -> Reply:
+    """POST /portfolio/events/orders."""
+    body = call.body(CREATE)
+    call.charge_write(DEFAULT_COST, _shard_of(call, body))
+    return Reply(_create(call, body), 201)
+
+
+def batch_create(call: Call) -> Reply:
+    """POST /portfolio/events/orders/batched: the whole batch must fit the bucket, items fail one by one."""
+    items = call.body("BatchCreateOrdersV2Request").objects("orders", CREATE)
+    call.charge_write(DEFAULT_COST * max(1, len(items)))
+    return Reply({"orders": [_batch_item(call, item) for item in items]}, 201)
+
+
+def cancel_order(call: Call) -> Reply:
+    """DELETE /portfolio/events/orders/{order_id}; the recorded answer has no client order id."""
+    query = call.query_of("CancelOrderV2")
+    index = query.integer("exchange_index")
+    call.charge_write(CANCEL_COST, call.shard_asked(index, query.text("market_ticker")))
+    account = call.account_id(query.integer("subaccount"))
+    shard = _shard_named(index, query.text("market_ticker"))
+    return Reply(_cancel(call, call.params["order_id"], account=account, exchange_index=shard))
+
+
+def cancel_all(call: Call) -> Reply:
+    """DELETE /portfolio/events/orders: every open order on all shards, of all subaccounts unless one is named."""
+    accounts = call.accounts(call.query_of("CancelAllOrdersV2").integer("subaccount"))
+    call.charge_write(CANCEL_COST)
+    if call.venue.exchange.state.phase == "exchange_paused":
+        raise errors.nested("exchange_is_paused")
+    for account in accounts:
+        call.venue.exchange.cancel_all(account, call.now_ns)
+    call.venue.settle_events()
+    return Reply(None, 204)
+
+
+def batch_cancel(call: Call) -> Reply:
+    """DELETE /portfolio/events/orders/batched: 2 tokens an order, items fail one by one."""
+    items = call.body("BatchCancelOrdersV2Request").objects("orders", "BatchCancelOrdersRequestOrder")
+    call.charge_write(CANCEL_COST * max(1, len(items)))
+    return Reply({"orders": [_batch_cancel_item(call, item) for item in items]})
+
+
+def amend_order(call: Call) -> Reply:
+    """POST /portfolio/events/orders/{order_id}/amend; `count` is the total including what is filled."""
+    body = call.body("AmendOrderV2Request")
+    call.charge_write(DEFAULT_COST, _shard_of(call, body))
+    request = _amend_request(call, body)
+    known = call.venue.exchange.ledger.orders.get(request.order_id)
+    remaining_before = 0 if known is None else known.remaining
+    answer = call.accepted(call.venue.exchange.amend(request, call.now_ns))
+    order = answer.order
+    # Counts are those of this amend, and null when it neither filled nor changed the size (vendor docs).
+    changed = bool(answer.fills) or order.remaining != remaining_before
+    shown = {
+        "average_fee_paid": None,
+        "average_fill_price": None,
+        "client_order_id": order.client_order_id,
+        "fill_count": wire.count(sum(fill.size for fill in answer.fills)) if changed else None,
+        "order_id": order.order_id,
+        "remaining_count": wire.count(order.remaining) if changed else None,
+        "ts_ms": call.venue.clock.ms(call.now_ns),
+    }
+    return Reply(shown | render_portfolio.averages(answer.fills))
+
+
+def decrease_order(call: Call) -> Reply:
+    """POST /portfolio/events/orders/{order_id}/decrease with exactly one of `reduce_by` and `reduce_to`."""
+    body = call.body("DecreaseOrderV2Request")
+    index = body.integer("exchange_index")
+    call.charge_write(DEFAULT_COST, call.shard_asked(index, body.text("market_ticker")))
+    by, to = body.decimal("reduce_by", COUNT_DECIMALS), body.decimal("reduce_to", COUNT_DECIMALS)
+    account = call.account_id(call.query_of("DecreaseOrderV2").integer("subaccount"))
+    order_id = call.params["order_id"]
+    _check_order_shard(call, order_id, exchange_index=_shard_named(index, body.text("market_ticker")))
+    answer = call.accepted(
+        call.venue.exchange.decrease(account, order_id, now_ns=call.now_ns, reduce_by=by, reduce_to=to)
+    )
+    order = answer.order
+    shown = {
+        "client_order_id": order.client_order_id,
+        "order_id": order.order_id,
+        "remaining_count": wire.count(order.remaining),
+        "ts_ms": call.venue.clock.ms(call.now_ns),
+    }
+    return Reply(shown)
+
+
+def legacy_write(_call: Call) -> Reply:
+    """Every write below /portfolio/orders: gone."""
+    raise errors.legacy_order_write()
+
+
+def _create(call: Call, body: Body) -> dict[str, Any]:
+    answer = call.accepted(call.venue.exchange.submit(_order_request(call, body), call.now_ns))
+    order = answer.order
+    shown: dict[str, Any] = {
+        "fill_count": wire.count(order.filled),
+        "order_id": order.order_id,
+        "remaining_count": wire.count(order.remaining),
+        "ts_ms": call.venue.clock.ms(call.now_ns),
+    }
+    if order.client_order_id:
+        shown["client_order_id"] = order.client_order_id
+    return shown | render_portfolio.averages(answer.fills)
+
+
+def _order_request(call: Call, body: Body) -> OrderRequest:
+    size, price = _size(body), _price(body)
+    ticker = body.required_text("ticker")
+    request = OrderRequest(
+        account=call.account_id(body.integer("subaccount")),
+        market_id=ticker,
+        side=body.choice("side", SIDES),
+        price=price,
+        size=size,
+        tif=body.choice("time_in_force", TIMES_IN_FORCE),
+        self_trade=body.choice("self_trade_prevention_type", SELF_TRADE),
+        client_order_id=_client_id(body, "client_order_id"),
+        post_only=body.flag("post_only"),
+        reduce_only=body.flag("reduce_only"),
+        expiration_ns=_expiration_ns(call, body) or 0,
+        group_id=body.text("order_group_id") or "",
+        cancel_on_pause=body.flag("cancel_order_on_pause"),
+    )
+    call.check_shard(body.integer("exchange_index"), ticker)
+    return request
+
+
+def _amend_request(call: Call, body: Body) -> AmendRequest:
+    size, price = _size(body), _price(body)
+    ticker = body.required_text("ticker")
+    call.check_shard(body.integer("exchange_index"), ticker)
+    return AmendRequest(
+        account=call.account_id(call.query_of("AmendOrderV2").integer("subaccount")),
+        order_id=call.params["order_id"],
+        market_id=ticker,
+        side=body.choice("side", SIDES),
+        price=price,
+        size=size,
+        expiration_ns=_expiration_ns(call, body),
+        client_order_id=body.text("client_order_id") or None,
+        new_client_order_id=_client_id(body, "updated_client_order_id") or None,
+    )
+
+
+def _batch_item(call: Call, body: Body) -> dict[str, Any]:
+    empty = {"average_fee_paid": None, "average_fill_price": None, "client_order_id": body.text("client_order_id")}
+    try:
+        return empty | _create(call, body)
+    except errors.VenueRefusal as refusal:
+        missing = {"fill_count": None, "remaining_count": None, "ts_ms": None}
+        return empty | missing | {"error": refusal.body.get("error", refusal.body)}
+
+
+def _batch_cancel_item(call: Call, body: Body) -> dict[str, Any]:
+    order_id = body.required_text("order_id")
+    try:
+        account = call.account_id(body.integer("subaccount"))
+        return {"client_order_id": None} | _cancel(
+            call, order_id, account=account, exchange_index=body.integer("exchange_index")
+        )
+    except errors.VenueRefusal as refusal:
+        shown = {"client_order_id": None, "order_id": order_id, "reduced_by": wire.count(0), "ts_ms": None}
+        return shown | {"error": refusal.body.get("error", refusal.body)}
+
+
+def _cancel(call: Call, order_id: str, *, account: str, exchange_index: int | None) -> dict[str, Any]:
+    _check_order_shard(call, order_id, exchange_index=exchange_index)
+    answer = call.accepted(call.venue.exchange.cancel(account, order_id, now_ns=call.now_ns))
+    return {
+        "order_id": answer.order.order_id,
+        "reduced_by": wire.count(answer.reduced),
+        "ts_ms": call.venue.clock.ms(call.now_ns),
+    }
+
+
+def _check_order_shard(call: Call, order_id: str, *, exchange_index: int | None) -> None:
+    """An order is found only on the shard that the request names (vendor docs)."""
+    order = call.venue.exchange.ledger.orders.get(order_id)
+    if order is None or exchange_index in (None, AUTO_ROUTED):
+        return
+    if call.venue.markets.shard(order.market_id) != exchange_index:
+        raise errors.nested("not_found")
+
+
+def _shard_named(exchange_index: int | None, ticker: str | None) -> int:
+    """Where an order is looked for: the shard named, else the market's own, else shard 0 (vendor docs)."""
+    if exchange_index is not None:
+        return exchange_index
+    return AUTO_ROUTED if ticker else 0
+
+
+def _shard_of(call: Call, body: Body) -> int:
+    index = body.integer("exchange_index")
+    if index is not None and not AUTO_ROUTED <= index < SHARDS:
+        raise errors.nested("invalid_parameters")
+    return call.shard_asked(index, body.text("ticker"))
+
+
+def _size(body: Body) -> int:
+    size = body.decimal("count", COUNT_DECIMALS)
+    if size is None:
+        raise errors.nested("invalid_parameters")
+    return size
+
+
+def _price(body: Body) -> int:
+    price = body.decimal("price", PRICE_DECIMALS)
+    if price is None:
+        raise errors.nested("invalid_parameters")
+    return price
+
+
+def _client_id(body: Body, name: str) -> str:
+    value = body.text(name) or ""
+    if len(value) > CLIENT_ID_LENGTH_MAX:
+        raise errors.nested("invalid_parameters")
+    return value
+
+
+def _expiration_ns(call: Call, body: Body) -> int | None:
+    """Engine time of `expiration_time` (Unix seconds on the venue's clock): None when absent, 0 to clear."""
+    seconds = body.integer("expiration_time")
+    if not seconds:
+        return seconds
+    if seconds > EXPIRATION_S_MAX:
+        raise errors.nested("invalid_parameters")
+    return max(1, call.venue.clock.to_engine_ns(seconds * NS_PER_S))
+
+
+ORDER_WRITES = "write::trade"
+ROUTES = (
+    Route("POST", "/portfolio/events/orders", create_order, ORDER_WRITES, "order_write"),
+    Route("DELETE", "/portfolio/events/orders", cancel_all, ORDER_WRITES, "order_write"),
+    Route("POST", "/portfolio/events/orders/batched", batch_create, ORDER_WRITES, "order_write"),
+    Route("DELETE", "/portfolio/events/orders/batched", batch_cancel, ORDER_WRITES, "order_write"),
+    Route("DELETE", "/portfolio/events/orders/{order_id}", cancel_order, ORDER_WRITES, "order_write"),
+    Route("POST", "/portfolio/events/orders/{order_id}/amend", amend_order, ORDER_WRITES, "order_write"),
+    Route("POST", "/portfolio/events/orders/{order_id}/decrease", decrease_order, ORDER_WRITES, "order_write"),
+    Route("POST", "/portfolio/orders", legacy_write, ORDER_WRITES, "write"),
+    Route("POST", "/portfolio/orders/batched", legacy_write, ORDER_WRITES, "write"),
+    Route("DELETE", "/portfolio/orders/batched", legacy_write, ORDER_WRITES, "write"),
+    Route("DELETE", "/portfolio/orders/{order_id}", legacy_write, ORDER_WRITES, "write"),
+    Route("POST", "/portfolio/orders/{order_id}/amend", legacy_write, ORDER_WRITES, "write"),
+    Route("POST", "/portfolio/orders/{order_id}/decrease", legacy_write, ORDER_WRITES, "write"),
+)

@@ -1,0 +1,254 @@
+"""What a stream client may ask for, and the subscriptions that come of it. No socket here.
+
+`CommandDesk.handle` takes one text frame and answers through `send`; the socket side and the publisher share the
+same desk, so that acknowledgement, snapshot and deltas of a subscription leave in one order. Error codes and their
+texts are the vendor's. Assumptions, because the venue documents nothing: a second subscribe to a channel makes a
+second subscription; an unknown market is answered with code 11; channels of one command succeed or fail each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from connectors.kalshi.sandbox.stream.subscriptions import CHANNELS, Subscription
+
+ERROR_TEXTS = {
+    1: "Unable to process message",
+    2: "Params required",
+    3: "Channels required",
+    4: "Subscription IDs required",
+    5: "Unknown command",
+    7: "Unknown subscription ID",
+    8: "Unknown channel name",
+    9: "Authentication required",
+    10: "Channel error",
+    11: "Invalid parameter",
+    12: "Exactly one subscription ID is required",
+    13: "Unsupported action",
+    14: "Market Ticker required",
+    15: "Action required",
+    25: "Subscription buffer overflow",
+}
+
+
+class MarketSource(Protocol):
+    """What the desk needs to know of markets."""
+
+    def knows(self, ticker: str) -> bool:
+        """True when the market exists."""
+        ...
+
+    def ticker_of(self, market_id: str) -> str | None:
+        """The ticker of a market's UUID, or None."""
+        ...
+
+    def snapshot(self, ticker: str, *, use_yes_price: bool) -> dict[str, Any]:
+        """The `msg` of an orderbook_snapshot."""
+        ...
+
+    def ticker_message(self, ticker: str) -> dict[str, Any]:
+        """The `msg` of a ticker frame."""
+        ...
+
+
+class CommandRefused(Exception):
+    """A command that is answered with an error frame."""
+
+    def __init__(
+        self, code: int, subscription: Subscription | None = None, *, markets: list[str] | None = None
+    ) -> None:
+        """`code` is one of ERROR_TEXTS; `subscription` when the error belongs to one."""
+        super().__init__(ERROR_TEXTS[code])
+        self.code = code
+        self.subscription = subscription
+        self.markets = markets
+
+
+Send = Callable[[dict[str, Any], Subscription | None], None]
+
+
+class CommandDesk:
+    """The subscriptions of one connection and the commands that change them."""
+
+    def __init__(self, source: MarketSource, send: Send) -> None:
+        """`send(frame, subscription)` queues a frame; `subscription` is None for frames that belong to none."""
+        self._source = source
+        self._send = send
+        self._last_sid = 0
+        self.subscriptions: dict[int, Subscription] = {}
+        self._commands: dict[str, Callable[[int, dict[str, Any]], None]] = {
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+            "update_subscription": self._update,
+            "list_subscriptions": self._list,
+        }
+
+    def handle(self, text: str) -> None:
+        """Answer one command. Never raises on what a client sends."""
+        try:
+            command = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            command = None
+        if not isinstance(command, dict):
+            self._refuse(0, CommandRefused(1))
+            return
+        number = command.get("id")
+        number = number if isinstance(number, int) and not isinstance(number, bool) else 0
+        action = self._commands.get(str(command.get("cmd")))
+        params = command.get("params")
+        try:
+            if action is None:
+                raise CommandRefused(5)
+            if not isinstance(params, dict):
+                if action != self._list:
+                    raise CommandRefused(2)
+                params = {}
+            action(number, params)
+        except CommandRefused as refusal:
+            self._refuse(number, refusal)
+
+    def end(self, subscription: Subscription, code: int) -> None:
+        """Finish a subscription with a terminal error (10 or 25); the connection stays."""
+        if self.subscriptions.pop(subscription.sid, None) is not None:
+            self._refuse(0, CommandRefused(code, subscription))
+
+    def _refuse(self, number: int, refusal: CommandRefused) -> None:
+        frame: dict[str, Any] = {"type": "error"} | _id(number)
+        if refusal.subscription is not None:
+            frame |= refusal.subscription.numbered()
+        frame["msg"] = {"code": refusal.code, "msg": ERROR_TEXTS[refusal.code]}
+        if refusal.markets:
+            frame["msg"]["market_tickers"] = refusal.markets
+        self._send(frame, None)
+
+    def _subscribe(self, number: int, params: dict[str, Any]) -> None:
+        channels = params.get("channels")
+        if not isinstance(channels, list) or not channels:
+            raise CommandRefused(3)
+        fresh = []
+        for channel in channels:
+            try:
+                fresh.append(self._subscribe_channel(number, channel, params=params))
+            except CommandRefused as refusal:
+                self._refuse(number, refusal)
+        for subscription in fresh:
+            self._show(subscription, subscription.markets or [], params=params)
+
+    def _subscribe_channel(self, number: int, channel: object, *, params: dict[str, Any]) -> Subscription:
+        if not isinstance(channel, str) or channel not in CHANNELS:
+            raise CommandRefused(8)
+        rule = CHANNELS[channel]
+        markets = self._markets(channel, params) if rule.filter != "none" else None
+        if markets is None and rule.filter == "required":
+            raise CommandRefused(14)
+        self._last_sid += 1
+        use_yes_price, skip_ack = params.get("use_yes_price") is True, params.get("skip_ticker_ack") is True
+        subscription = Subscription(self._last_sid, channel, markets, use_yes_price, skip_ack)
+        self.subscriptions[subscription.sid] = subscription
+        ack = {"type": "subscribed"} | _id(number) | {"msg": {"channel": channel, "sid": subscription.sid}}
+        self._send(ack, None)
+        return subscription
+
+    def _unsubscribe(self, number: int, params: dict[str, Any]) -> None:
+        sids = params.get("sids")
+        if not isinstance(sids, list) or not sids:
+            raise CommandRefused(4)
+        for sid in sids:
+            subscription = self.subscriptions.pop(sid, None) if isinstance(sid, int) else None
+            if subscription is None:
+                self._refuse(number, CommandRefused(7))
+                continue
+            subscription.seq += 1
+            self._send(
+                {"type": "unsubscribed"} | _id(number) | {"sid": subscription.sid, "seq": subscription.seq}, None
+            )
+
+    def _list(self, number: int, _params: dict[str, Any]) -> None:
+        listed = [{"channel": one.channel, "sid": one.sid} for one in self.subscriptions.values()]
+        self._send({"type": "ok"} | _id(number) | {"msg": listed}, None)
+
+    def _update(self, number: int, params: dict[str, Any]) -> None:
+        subscription = self._one_subscription(params)
+        action = params.get("action")
+        if not action:
+            raise CommandRefused(15)
+        if not isinstance(action, str):
+            raise CommandRefused(11)
+        rule = CHANNELS[subscription.channel]
+        allowed = {"add_markets", "delete_markets"} if rule.filter != "none" else set()
+        if subscription.channel == "orderbook_delta":
+            allowed.add("get_snapshot")
+        if action not in allowed:
+            raise CommandRefused(13, subscription)
+        markets = self._markets(subscription.channel, params)
+        if markets is None:
+            raise CommandRefused(14, subscription)
+        if action == "get_snapshot":
+            self._show(subscription, markets, params=params, number=number)
+            return
+        fresh = _change(subscription, action, markets=markets)
+        body: dict[str, Any] = {} if subscription.skip_ack else {"market_tickers": list(subscription.markets or [])}
+        self._send({"type": "ok"} | _id(number) | subscription.numbered() | {"msg": body}, subscription)
+        self._show(subscription, fresh, params=params)
+
+    def _show(self, subscription: Subscription, markets: list[str], *, params: dict[str, Any], number: int = 0) -> None:
+        """Snapshots of `markets` where the channel has them; `number` is set on the replies to get_snapshot."""
+        for ticker in markets:
+            frame: dict[str, Any]
+            if subscription.channel == "orderbook_delta":
+                frame = {"type": "orderbook_snapshot"} | _id(number) | subscription.numbered()
+                frame["msg"] = self._source.snapshot(ticker, use_yes_price=subscription.use_yes_price)
+            elif subscription.channel == "ticker" and params.get("send_initial_snapshot") is True:
+                frame = {"type": "ticker", "sid": subscription.sid, "msg": self._source.ticker_message(ticker)}
+            else:
+                return
+            self._send(frame, subscription)
+
+    def _one_subscription(self, params: dict[str, Any]) -> Subscription:
+        sids = params.get("sids") if "sids" in params else [params["sid"]] if "sid" in params else []
+        if not isinstance(sids, list) or len(sids) != 1 or ("sid" in params and "sids" in params):
+            raise CommandRefused(12)
+        subscription = self.subscriptions.get(sids[0]) if isinstance(sids[0], int) else None
+        if subscription is None:
+            raise CommandRefused(7)
+        return subscription
+
+    def _markets(self, channel: str, params: dict[str, Any]) -> list[str] | None:
+        """The markets named in `params`, or None when none are."""
+        given = [name for name in ("market_ticker", "market_tickers", "market_id", "market_ids") if params.get(name)]
+        if not given:
+            return None
+        name = given[0]
+        if len(given) > 1 or (name.startswith("market_id") and channel != "ticker"):
+            raise CommandRefused(11)
+        value = params[name]
+        names = value if isinstance(value, list) else [value]
+        if not all(isinstance(one, str) for one in names):
+            raise CommandRefused(11)
+        tickers = [self._source.ticker_of(one) or one for one in names] if name.startswith("market_id") else names
+        unknown = [ticker for ticker in tickers if not self._source.knows(ticker)]
+        if unknown:
+            raise CommandRefused(11, markets=unknown)
+        return list(dict.fromkeys(tickers))
+
+
+def _change(subscription: Subscription, action: str, *, markets: list[str]) -> list[str]:
+    """Apply add_markets or delete_markets; returns the markets that are new on the subscription."""
+    current = subscription.markets
+    if current is None:
+        if action == "delete_markets":
+            raise CommandRefused(11, subscription)
+        return []
+    fresh = [ticker for ticker in markets if ticker not in current]
+    if action == "add_markets":
+        subscription.markets = current + fresh
+        return fresh
+    subscription.markets = [ticker for ticker in current if ticker not in markets]
+    return []
+
+
+def _id(number: int) -> dict[str, int]:
+    return {"id": number} if number else {}

@@ -1,0 +1,133 @@
+"""Keeps one Kalshi WebSocket connection alive: connect, feed the session, notice silence, connect again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from connectors.kalshi.stream.session import StreamSession
+from connectors.kalshi.stream.subscriptions import StreamBroken
+from connectors.kalshi.wire.fixed_point import NS_PER_MS
+from connectors.transport.errors import NotSent, TransportError
+from connectors.transport.ports import CloseCause, CloseReason, WebSocketConnection
+from connectors.transport.reconnect import HEALTHY_NS, Backoff, SilenceWatch
+from framework.domain.ports import Clock
+
+Dial = Callable[[Callable[[bytes], None]], Awaitable[WebSocketConnection]]
+"""Opens a connection, freshly signed, that hands each message to the function given."""
+
+MakeSession = Callable[[Callable[[bytes], None]], StreamSession]
+"""Makes the session of one connection, which sends its commands through the function given."""
+
+_TICK_MS = 250
+
+
+class KalshiStream:
+    """Runs sessions, one after the other, until cancelled."""
+
+    def __init__(
+        self, dial: Dial, make_session: MakeSession, *, clock: Clock, backoff: Backoff, silence_ms_max: int
+    ) -> None:
+        """`silence_ms_max`: without a frame or ping for this long, a connection counts as dead."""
+        self._dial = dial
+        self._make_session = make_session
+        self._clock = clock
+        self._backoff = backoff
+        self._silence_ns_max = silence_ms_max * NS_PER_MS
+        self._session: StreamSession | None = None
+        self.connects = 0
+        """Connection attempts since start."""
+
+    def __repr__(self) -> str:
+        return f"<KalshiStream connects={self.connects} {self._session!r}>"
+
+    async def run(self) -> None:
+        """Stay connected. Ends only by cancellation, or by an error that a new connection would not cure."""
+        while True:
+            if self.connects:
+                await asyncio.sleep(self._backoff.next_delay_ms(self._clock.monotonic_ns()) / 1000)
+            self._backoff.record_connect(self._clock.monotonic_ns())
+            self.connects += 1
+            await self._one_connection()
+
+    def follow_new(self) -> None:
+        """More markets are followed than before. Without a connection the next one will ask for them."""
+        if self._session is not None:
+            # A connection that takes nothing any more is noticed by its own watch; whoever calls here can't help it.
+            with contextlib.suppress(NotSent):
+                self._session.follow_new()
+
+    def resync(self, ticker: str) -> None:
+        """Ask for a market's whole book again. Without a connection the next one brings it anyway."""
+        if self._session is not None:
+            with contextlib.suppress(NotSent):
+                self._session.resync(ticker, ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
+
+    async def _one_connection(self) -> None:
+        link = _Link(self._clock)
+        session = link.session = self._make_session(link.send)
+        reason = "stopped"
+        try:
+            link.connection = await self._dial(link.receive)
+            self._session = session
+            session.open(ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
+            reason = await self._watch(link, session, link.connection)
+        except (StreamBroken, TransportError) as e:
+            reason = str(e)
+        finally:
+            self._session = None
+            session.close(reason, ts_recv=self._clock.now_ns())
+            if link.connection is not None:
+                await link.connection.close()
+                await link.connection.wait_closed()
+
+    async def _watch(self, link: _Link, session: StreamSession, connection: WebSocketConnection) -> str:
+        """Tick until the connection ends, and say why it did. Raises what `on_message` raised."""
+        started_ns = self._clock.monotonic_ns()
+        silence = SilenceWatch(self._silence_ns_max, started_ns=started_ns)
+        closed = asyncio.ensure_future(connection.wait_closed())
+        is_proven = False
+        try:
+            while not closed.done():
+                await asyncio.wait({closed}, timeout=_TICK_MS / 1000)
+                now_ns = self._clock.monotonic_ns()
+                silence.hear(connection.last_received_ns)
+                if silence.is_silent(now_ns):
+                    raise StreamBroken(f"nothing was heard for {self._silence_ns_max // NS_PER_MS} ms")
+                if not closed.done():
+                    session.tick(ts_recv=self._clock.now_ns(), now_ns=now_ns)
+                if not is_proven and session.is_up and now_ns - started_ns >= HEALTHY_NS:
+                    is_proven = True
+                    self._backoff.reset()
+        finally:
+            if not closed.done():
+                closed.cancel()
+                await asyncio.wait({closed})
+        return _told(closed.result())
+
+
+class _Link:
+    """Ties a session to a connection that does not exist yet when the session is made."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.connection: WebSocketConnection | None = None
+        self.session: StreamSession | None = None
+
+    def send(self, data: bytes) -> None:
+        if self.connection is not None:
+            self.connection.send(data)
+
+    def receive(self, data: bytes) -> None:
+        if self.session is not None:
+            self.session.receive(data, ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
+
+
+def _told(end: CloseReason) -> str:
+    """Why the connection ended. What our own side raised is raised again."""
+    if end.error is not None:
+        raise end.error
+    if end.cause is CloseCause.LOST:
+        return "the connection was lost"
+    return f"the connection ended: {end.cause.value} {end.code} {end.text}".rstrip()

@@ -1,0 +1,302 @@
+"""One WebSocket connection from its first command to its end. Pure: bytes and times in, events and commands out.
+
+Call order: `open` once; then `receive` for every message and `tick` a few times a second, until one of them raises
+`StreamBroken`. A session is never used for a second connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from connectors.kalshi.markets.registry import MarketRegistry
+from connectors.kalshi.rest.clock_sync import VenueTime
+from connectors.kalshi.stream.book_sync import BookPulse, BookRecovery, SequenceTracker, Step
+from connectors.kalshi.stream.frame_events import FrameEvents
+from connectors.kalshi.stream.subscriptions import (
+    ACCOUNT_CHANNELS,
+    BOOK,
+    GROUPS,
+    LIFECYCLE,
+    POSITIONS,
+    TICKER,
+    SessionDesk,
+    SessionTerms,
+    StreamBroken,
+    Subscriptions,
+)
+from connectors.kalshi.wire import decode_stream as decode
+from connectors.kalshi.wire import stream_messages as s
+from connectors.kalshi.wire.fixed_point import NS_PER_MS
+from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
+from framework.domain.market_events import BookStale, ConnectorStatus, Heartbeat
+
+# Vendor docs: these end the subscription and leave the socket open.
+_TERMINAL_CODES = frozenset({10, 25})
+_ACCOUNT_FRAMES = frozenset({"fill", "user_order", "market_position"})
+_BOOK_FRAMES = frozenset({"orderbook_snapshot", "orderbook_delta"})
+_BOOK_FRAME_TYPES = frozenset({s.SnapshotFrame, s.DeltaFrame})
+_OPTIONAL_CHANNELS = frozenset({TICKER, GROUPS, POSITIONS})
+# Also while books flow: the answer says what time the venue has, and that it still listens.
+_PROBE_NS = 10_000_000_000
+
+
+class StreamSession:
+    """Follows one connection: subscriptions, sequence, gaps, and what every frame means."""
+
+    def __init__(
+        self,
+        venue: str,
+        registry: MarketRegistry,
+        desk: SessionDesk,
+        *,
+        terms: SessionTerms,
+        counts: decode.DecodeCounts,
+        time: VenueTime,
+    ) -> None:
+        self._venue = venue
+        self._registry = registry
+        self._publish = desk.publish
+        self._desk = desk
+        self._terms = terms
+        self._counts = counts
+        self._time = time
+        self._decoder = decode.FrameDecoder(counts)
+        self._sequence = SequenceTracker()
+        self._subscriptions = Subscriptions(terms.channels, desk.send)
+        self._books = BookRecovery(terms.snapshot_ns_max)
+        self._events = FrameEvents(venue, registry, self._books, counts=counts, subaccount=terms.subaccount)
+        self._is_told_up = False
+        self._pulse = BookPulse()
+        self._probed_ns = 0
+        self._now_ns = 0
+        self._ts_recv = 0
+        self._control: dict[type, Callable[[Any], None]] = {
+            s.LifecycleFrame: self._on_lifecycle,
+            s.SubscribedFrame: self._on_subscribed,
+            s.UnsubscribedFrame: self._on_unsubscribed,
+            s.OkFrame: self._on_ok,
+            s.ErrorFrame: self._on_error,
+            s.OtherFrame: self._on_other,
+        }
+
+    def __repr__(self) -> str:
+        return f"<StreamSession {self._venue} up={self._is_told_up} {self._subscriptions!r} {self._books!r}>"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the venue was told to be up and not told to be down since."""
+        return self._is_told_up
+
+    def open(self, *, ts_recv: int, now_ns: int) -> None:
+        """Subscribe. `ts_recv` is wall time, `now_ns` monotonic, here and below."""
+        self._ts_recv, self._now_ns = ts_recv, now_ns
+        self._probed_ns = now_ns
+        self._pulse.begin(now_ns)
+        self._sync()
+
+    def receive(self, data: bytes, *, ts_recv: int, now_ns: int) -> None:
+        """Take one message. Raises `StreamBroken` when the stream can't be trusted any more."""
+        self._ts_recv, self._now_ns = ts_recv, now_ns
+        try:
+            frame = self._decoder.decode(data)
+        except decode.NotAFrame as e:
+            raise StreamBroken(f"the venue sent what is no frame: {e}") from e
+        if not self._events.is_data(frame):
+            self._control[type(frame)](frame)
+        elif not frame.seq or self._is_in_order(frame.sid, frame.seq):
+            self._take(frame)
+            if type(frame) in _BOOK_FRAME_TYPES and self._pulse.hear(now_ns):
+                self._publish(Heartbeat(self._venue, frame.sending_ts_ms * NS_PER_MS, ts_recv))
+
+    def tick(self, *, ts_recv: int, now_ns: int) -> None:
+        """Do what is due."""
+        self._ts_recv, self._now_ns = ts_recv, now_ns
+        oldest_ns = self._subscriptions.oldest_pending_ns()
+        if oldest_ns is not None and now_ns - oldest_ns >= self._terms.ack_ns_max:
+            raise StreamBroken("the venue did not answer a command in time")
+        if self._books.is_overdue(now_ns):
+            self._press_for_books()
+        self._probe()
+        self._sync()
+
+    def follow_new(self) -> None:
+        """The registry follows more markets than before: stream them too."""
+        self._sync()
+
+    def resync(self, ticker: str, *, ts_recv: int, now_ns: int) -> None:
+        """The book came to contradict itself: distrust it and ask for the whole of it, once a second at most.
+
+        Nothing happens while a snapshot of it is under way or due anyway, or when it is not streamed.
+        """
+        instrument = self._registry.followed.get(ticker)
+        if instrument is None or not self._subscriptions.is_live((BOOK,)) or not self._books.take_turn(ticker, now_ns):
+            return
+        self._publish(BookStale(instrument, ts_recv, "its changes did not add up"))
+        self._books.expect((ticker,), now_ns=now_ns)
+        self._subscriptions.get_snapshot((ticker,))
+
+    def close(self, reason: str, *, ts_recv: int) -> None:
+        """The connection is over: nothing that came by it is proved any longer."""
+        self._ts_recv = ts_recv
+        self._mark_stale(reason)
+        self._is_told_up = False
+        self._publish(ConnectorStatus(self._venue, False, reason, ts_recv))
+
+    def _probe(self) -> None:
+        """Ask for a quiet book, whose answer proves all of them, and for a sign that the venue still listens: that
+        must come, or the connection is of no use."""
+        is_quiet = self._pulse.is_quiet(self._now_ns)
+        proved = [ticker for ticker in self._registry.followed if self._books.is_proved(ticker)] if is_quiet else []
+        if proved:
+            self._subscriptions.get_snapshot((self._pulse.choose(proved, self._now_ns),))
+        is_due = bool(proved) or self._now_ns - self._probed_ns >= _PROBE_NS
+        if is_due and self._subscriptions.oldest_pending_ns() is None:
+            self._probed_ns = self._now_ns
+            self._subscriptions.probe(now_ns=self._now_ns)
+
+    def _take(self, frame: s.DataFrame) -> None:
+        try:
+            event = self._events.event_of(frame, ts_recv=self._ts_recv)
+        except ValueError as e:
+            self._counts.unreadable += 1
+            self._unreadable(str(frame.__struct_config__.tag), f"a value can't be read: {e}")
+            return
+        if event is not None:
+            self._publish(event)
+        if isinstance(event, (Fill, OrderSnapshot, PositionReport)) and self._registry.find(event.instrument) is None:
+            # Something of ours happened in a market that is not known: have it read.
+            self._desk.fetch(event.instrument.partition(":")[2])
+
+    def _on_lifecycle(self, frame: s.LifecycleFrame) -> None:
+        if not self._is_in_order(frame.sid, frame.seq):
+            return
+        ts_venue = frame.sending_ts_ms * NS_PER_MS
+        outcome = self._registry.apply(frame.msg, ts_venue=ts_venue, ts_recv=self._ts_recv)
+        if outcome is None:
+            self._counts.count(self._counts.unknown_values, f"market_lifecycle_v2.event_type={frame.msg.event_type}")
+            return
+        for event in outcome.events:
+            self._publish(event)
+        if outcome.is_fetch_needed:
+            self._desk.fetch(frame.msg.market_ticker)
+        if frame.msg.market_ticker not in self._registry.followed:
+            self._books.forget(frame.msg.market_ticker)
+
+    def _on_other(self, frame: s.OtherFrame) -> None:
+        if frame.seq:
+            self._is_in_order(frame.sid, frame.seq)
+        if frame.type in s.FRAME_TYPES:
+            self._unreadable(frame.type, f"a {frame.type} frame has a shape that can't be read")
+
+    def _on_subscribed(self, frame: s.SubscribedFrame) -> None:
+        channel = frame.msg.channel
+        pending = self._subscriptions.acknowledge(frame.id, channel, frame.msg.sid)
+        if pending is None:
+            self._counts.strays += 1
+            return
+        self._time.sample_ms(frame.sending_ts_ms, sent_ns=pending.sent_ns, received_ns=self._now_ns)
+        if channel == LIFECYCLE:
+            # Whatever changed before this moment was not announced to us.
+            self._desk.refresh()
+        self._sync()
+        self._tell_status("subscribed")
+
+    def _on_unsubscribed(self, frame: s.UnsubscribedFrame) -> None:
+        self._sequence.forget(frame.sid)
+
+    def _on_ok(self, frame: s.OkFrame) -> None:
+        if frame.seq:
+            self._is_in_order(frame.sid, frame.seq)
+        pending = self._subscriptions.settle(frame.id)
+        if pending is not None:
+            self._time.sample_ms(frame.sending_ts_ms, sent_ns=pending.sent_ns, received_ns=self._now_ns)
+        self._tell_status("subscribed")
+
+    def _on_error(self, frame: s.ErrorFrame) -> None:
+        error = f"code {frame.msg.code} {frame.msg.msg}".strip()
+        pending = self._subscriptions.settle(frame.id)
+        channel = self._subscriptions.channel_of(frame.sid)
+        if channel and frame.seq:
+            self._is_in_order(frame.sid, frame.seq)
+        if frame.msg.code in _TERMINAL_CODES and channel:
+            self._end(channel, f"the {channel} channel ended: {error}")
+        elif pending is not None and pending.channel in _OPTIONAL_CHANNELS:
+            self._subscriptions.give_up(pending.channel)
+            self._counts.count(self._counts.unknown_values, f"error.{pending.channel}={frame.msg.code}")
+            self._tell_status("subscribed")
+        elif pending is not None and pending.channel:
+            raise StreamBroken(f"the venue refused the {pending.channel} channel: {error}")
+        elif frame.msg.code in _TERMINAL_CODES and not frame.sid:
+            raise StreamBroken(f"a channel ended, and the venue does not say which: {error}")
+        else:
+            self._counts.count(self._counts.unknown_values, f"error.code={frame.msg.code}")
+
+    def _is_in_order(self, sid: int, seq: int) -> bool:
+        """Whether a numbered frame is to be used. A gap is dealt with here; the frame after it is used."""
+        channel = self._subscriptions.channel_of(sid)
+        if not channel:
+            self._counts.strays += 1
+            return False
+        step = self._sequence.observe(sid, seq)
+        if step is Step.NEXT:
+            return True
+        if step is Step.REPEATED:
+            self._counts.repeated += 1
+            return False
+        self._counts.gaps += 1
+        if channel == BOOK:
+            self._lose_books("a gap in the sequence of book changes")
+        elif channel == LIFECYCLE:
+            self._desk.refresh()
+        return True
+
+    def _unreadable(self, kind: str, reason: str) -> None:
+        """Decide what an unreadable frame puts in doubt: own trades and orders, the books, or nothing."""
+        if kind in _ACCOUNT_FRAMES:
+            raise StreamBroken(f"{kind}: {reason}")
+        if kind in _BOOK_FRAMES:
+            self._lose_books(reason)
+
+    def _press_for_books(self) -> None:
+        """Snapshots are late: subscribe anew once. Then either the connection is at fault, or these few markets are."""
+        if self._books.attempts == 1:
+            self._end(BOOK, "no snapshot came in time", is_dropped=True)
+        elif self._books.is_any_proved:
+            # The venue may have no book for a closed market; it stays stale without taking the others down.
+            self._subscriptions.get_snapshot(self._books.missing)
+        else:
+            raise StreamBroken(f"no book came for {', '.join(self._books.missing[:3])}")
+
+    def _lose_books(self, reason: str) -> None:
+        self._mark_stale(reason)
+        self._books.expect(self._registry.followed, now_ns=self._now_ns)
+        self._subscriptions.get_snapshot(self._registry.followed)
+
+    def _mark_stale(self, reason: str) -> None:
+        for instrument in self._registry.followed.values():
+            self._publish(BookStale(instrument, self._ts_recv, reason))
+
+    def _end(self, channel: str, reason: str, *, is_dropped: bool = False) -> None:
+        """A subscription is over; it is asked for again as soon as that is polite."""
+        sid = self._subscriptions.drop(channel) if is_dropped else self._subscriptions.ended(channel)
+        if sid is not None:
+            self._sequence.forget(sid)
+        if channel == BOOK:
+            self._mark_stale(reason)
+            self._books.expect(self._registry.followed, now_ns=self._now_ns)
+        self._tell_status(reason)
+        self._sync()
+
+    def _sync(self) -> None:
+        asked = self._subscriptions.sync(self._registry.followed, now_ns=self._now_ns)
+        if asked:
+            self._books.expect(asked, now_ns=self._now_ns)
+
+    def _tell_status(self, reason: str) -> None:
+        """Say up once everything wanted has been answered, and down when own fills or orders are not streamed."""
+        is_live = self._subscriptions.is_live(ACCOUNT_CHANNELS)
+        is_up = is_live and (self._is_told_up or self._subscriptions.oldest_pending_ns() is None)
+        if is_up != self._is_told_up:
+            self._is_told_up = is_up
+            self._publish(ConnectorStatus(self._venue, is_up, reason, self._ts_recv))

@@ -1,0 +1,184 @@
+"""The subscriptions of one connection: commands out, acknowledgements in. Pure.
+
+Each channel is subscribed by a command of its own, so that an error names one channel. Vendor docs: one subscription
+id per channel, and the acknowledgement comes before any data. Times are monotonic nanoseconds.
+
+What one connection's session is given, and how it says that it is over. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import msgspec
+
+from framework.domain.events import Event
+
+BOOK = "orderbook_delta"
+TRADE = "trade"
+TICKER = "ticker"
+FILL = "fill"
+ORDERS = "user_orders"
+POSITIONS = "market_positions"
+LIFECYCLE = "market_lifecycle_v2"
+GROUPS = "order_group_updates"
+
+ACCOUNT_CHANNELS = frozenset({FILL, ORDERS})
+"""Without these the account is blind: the venue counts as down until they run."""
+
+_BY_MARKET = frozenset({BOOK, TRADE, TICKER})
+_ENCODER = msgspec.json.Encoder()
+# A subscription that ends at once each time is not asked for more often than this.
+_RESUBSCRIBE_NS = 1_000_000_000
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A command without an answer; `channel` is what it subscribes, empty for other commands."""
+
+    channel: str
+    sent_ns: int
+
+
+class Subscriptions:
+    """Knows which channel has which id, and which commands wait for an answer. `send` queues one text frame."""
+
+    def __init__(self, channels: Sequence[str], send: Callable[[bytes], None]) -> None:
+        self._send = send
+        self._next_id = 1
+        self._wanted = dict.fromkeys(channels)
+        self._pending: dict[int, Pending] = {}
+        self._sids: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+        self._asked: dict[str, set[str]] = {}
+        self._not_before_ns: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<Subscriptions sids={self._sids} pending={len(self._pending)}>"
+
+    def is_live(self, channels: Collection[str]) -> bool:
+        """Whether every one of these channels has been acknowledged and has not ended since."""
+        return all(channel in self._sids for channel in channels)
+
+    def channel_of(self, sid: int) -> str:
+        """The channel of a live subscription; empty for an id that is unknown or has ended."""
+        return self._names.get(sid, "")
+
+    def oldest_pending_ns(self) -> int | None:
+        """When the oldest unanswered command was sent; None when all are answered."""
+        return min((one.sent_ns for one in self._pending.values()), default=None)
+
+    def sync(self, markets: Collection[str], *, now_ns: int) -> tuple[str, ...]:
+        """Ask for every wanted channel that neither runs nor is asked for, and for markets not yet on it.
+
+        A channel that ended is asked for again after a second at the earliest. Gives the markets whose books were
+        newly asked for.
+        """
+        under_way = {one.channel for one in self._pending.values()}
+        new_books: tuple[str, ...] = ()
+        for channel in self._wanted:
+            if channel in under_way:
+                continue
+            is_by_market = channel in _BY_MARKET
+            if channel not in self._sids:
+                if now_ns < self._not_before_ns.get(channel, now_ns) or (is_by_market and not markets):
+                    continue
+                missing = list(markets) if is_by_market else []
+                self._subscribe(channel, missing, now_ns)
+            elif is_by_market:
+                missing = [ticker for ticker in markets if ticker not in self._asked[channel]]
+                if missing:
+                    self._add_markets(channel, missing, now_ns)
+            else:
+                continue
+            if channel == BOOK:
+                new_books = tuple(missing)
+        return new_books
+
+    def get_snapshot(self, markets: Collection[str]) -> None:
+        """Ask for whole books. The answers are snapshots, so the command itself awaits none."""
+        if markets and BOOK in self._sids:
+            params = {"sids": [self._sids[BOOK]], "action": "get_snapshot", "market_tickers": list(markets)}
+            self._send(self._frame("update_subscription", params))
+
+    def probe(self, *, now_ns: int) -> None:
+        """Ask for something small: the answer proves that the venue still listens, and what time it has."""
+        self._command("list_subscriptions", {}, "", now_ns)
+
+    def drop(self, channel: str) -> int | None:
+        """Unsubscribe; what still comes under the old id is stray from now on. Gives the id."""
+        sid = self.ended(channel)
+        if sid is not None:
+            self._send(self._frame("unsubscribe", {"sids": [sid]}))
+        return sid
+
+    def ended(self, channel: str) -> int | None:
+        """The subscription is over. Gives the id it had."""
+        sid = self._sids.pop(channel, None)
+        if sid is not None:
+            self._names.pop(sid, None)
+        return sid
+
+    def give_up(self, channel: str) -> None:
+        """Want this channel no more."""
+        self._wanted.pop(channel, None)
+
+    def acknowledge(self, command_id: int, channel: str, sid: int) -> Pending | None:
+        """A channel is subscribed. None when nobody asked for it."""
+        pending = self._pending.get(command_id)
+        if pending is None or pending.channel != channel:
+            return None
+        del self._pending[command_id]
+        self._sids[channel] = sid
+        self._names[sid] = channel
+        return pending
+
+    def settle(self, command_id: int) -> Pending | None:
+        """A command is answered, well or badly."""
+        return self._pending.pop(command_id, None)
+
+    def _subscribe(self, channel: str, markets: list[str], now_ns: int) -> None:
+        params: dict[str, object] = {"channels": [channel]}
+        if markets:
+            params["market_tickers"] = markets
+            self._asked[channel] = set(markets)
+        if channel == BOOK:
+            # The venue's default is about to change; the choice is always said.
+            params["use_yes_price"] = True
+        self._not_before_ns[channel] = now_ns + _RESUBSCRIBE_NS
+        self._command("subscribe", params, channel, now_ns)
+
+    def _add_markets(self, channel: str, markets: list[str], now_ns: int) -> None:
+        self._asked[channel].update(markets)
+        params = {"sids": [self._sids[channel]], "action": "add_markets", "market_tickers": markets}
+        self._command("update_subscription", params, "", now_ns)
+
+    def _command(self, name: str, params: Mapping[str, object], channel: str, now_ns: int) -> None:
+        self._pending[self._next_id] = Pending(channel, now_ns)
+        self._send(self._frame(name, params))
+
+    def _frame(self, name: str, params: Mapping[str, object]) -> bytes:
+        frame = _ENCODER.encode({"id": self._next_id, "cmd": name, "params": params})
+        self._next_id += 1
+        return frame
+
+
+class StreamBroken(Exception):
+    """The connection is of no use any more; connect again. The text is the reason that is shown."""
+
+
+class SessionDesk(msgspec.Struct, frozen=True):
+    """Where a session's results go. `fetch` asks for a market to be read, `refresh` for all of them."""
+
+    publish: Callable[[Event], None]
+    send: Callable[[bytes], None]
+    fetch: Callable[[str], None]
+    refresh: Callable[[], None]
+
+
+class SessionTerms(msgspec.Struct, frozen=True):
+    """What to subscribe, and the longest waits in nanoseconds."""
+
+    channels: tuple[str, ...]
+    ack_ns_max: int
+    snapshot_ns_max: int
+    subaccount: int | None = None

@@ -1,0 +1,151 @@
+"""REST objects of Kalshi as domain events. Pure. Every function raises `ValueError` for a value it can't read."""
+
+from __future__ import annotations
+
+from connectors.kalshi.wire.account_messages import Balance, Order, Position
+from connectors.kalshi.wire.account_messages import Fill as FillMessage
+from connectors.kalshi.wire.fixed_point import (
+    NS_PER_MS,
+    NS_PER_S,
+    PRICE_ONE,
+    SIZE_DECIMALS,
+    money_of,
+    price_of,
+    size_of,
+    time_of,
+)
+from connectors.kalshi.wire.market_messages import BookSides, Trade
+from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot, PositionReport
+from framework.domain.instruments import InstrumentId, instrument_id
+from framework.domain.market_events import BookSnapshot, Level, TradePrint
+from framework.domain.numbers import Price, Size, parse_scaled
+from framework.domain.orders import Side
+
+_BALANCE_DECIMALS = 6
+
+_SIDES = {"bid": Side.BUY, "ask": Side.SELL, "yes": Side.BUY, "no": Side.SELL}
+
+
+def side_of(*words: str) -> Side:
+    """Our side of the first word given: `bid` and `yes` buy YES, `ask` and `no` sell it."""
+    for word in words:
+        if word:
+            side = _SIDES.get(word)
+            if side is None:
+                raise ValueError(f"side: {word!r} is not one of {', '.join(_SIDES)}")
+            return side
+    raise ValueError("side: neither book_side nor outcome_side is given")
+
+
+def total_size(*, status: str, initial: Size, filled: Size, remaining: Size) -> Size:
+    """The total that an order may trade or could have traded.
+
+    Amends and decreases may leave the initial count behind (assumption), so an order that rests is measured by what
+    is left, and an executed one by what it filled.
+    """
+    if status == "executed":
+        return filled
+    if status == "resting" or remaining:
+        return Size(filled + remaining)
+    return max(initial, filled)
+
+
+def order_snapshot(order: Order, *, venue: str, ts_recv: int) -> OrderSnapshot:
+    """An order as listed. A status that is not documented counts as open while anything remains."""
+    filled, remaining = size_of(order.fill_count_fp), size_of(order.remaining_count_fp)
+    return OrderSnapshot(
+        venue=venue,
+        venue_order_id=order.order_id,
+        client_order_id=order.client_order_id or "",
+        instrument=instrument_id(venue, order.ticker),
+        side=side_of(order.book_side, order.outcome_side),
+        price=price_of(order.yes_price_dollars),
+        size=total_size(
+            status=order.status, initial=size_of(order.initial_count_fp), filled=filled, remaining=remaining
+        ),
+        filled=filled,
+        is_open=is_open(order.status, remaining),
+        ts_recv=ts_recv,
+        ts_venue=_stream_time_of(order.last_update_time),
+        created_ns=time_of(order.created_time),
+        reason=order.status,
+    )
+
+
+def is_open(status: str, remaining: Size) -> bool:
+    """Whether an order may still trade; what is not known to have ended may."""
+    if status in ("canceled", "executed"):
+        return False
+    return status == "resting" or remaining > 0
+
+
+def fill_of(fill: FillMessage, *, venue: str, ts_recv: int) -> Fill:
+    """An own trade, at the price it traded (YES terms)."""
+    return Fill(
+        venue=venue,
+        instrument=instrument_id(venue, fill.ticker),
+        fill_id=fill.trade_id,
+        venue_order_id=fill.order_id,
+        client_order_id="",
+        side=side_of(fill.book_side, fill.outcome_side),
+        price=price_of(fill.yes_price_dollars),
+        size=size_of(fill.count_fp),
+        fee=money_of(fill.fee_cost),
+        is_maker=not fill.is_taker,
+        ts_venue=_stream_time_of(fill.created_time) or fill.ts * NS_PER_S,
+        ts_recv=ts_recv,
+    )
+
+
+def position_of(position: Position, *, venue: str, ts_recv: int) -> PositionReport:
+    """A net position, long YES positive."""
+    return PositionReport(
+        venue=venue,
+        instrument=instrument_id(venue, position.ticker),
+        size=size_of(position.position_fp),
+        ts_recv=ts_recv,
+        ts_venue=time_of(position.last_updated_ts),
+    )
+
+
+def balance_of(balance: Balance, *, venue: str, ts_recv: int) -> BalanceReport:
+    """The account's cash; the truncated cents only where the exact amount is missing."""
+    if balance.balance_dollars:
+        amount = parse_scaled(balance.balance_dollars, _BALANCE_DECIMALS, field="balance_dollars")
+    else:
+        amount = balance.balance * 10 ** (_BALANCE_DECIMALS - SIZE_DECIMALS)
+    return BalanceReport(venue=venue, currency="USD", amount=amount, decimals=_BALANCE_DECIMALS, ts_recv=ts_recv)
+
+
+def trade_of(trade: Trade, *, instrument: InstrumentId, ts_recv: int) -> TradePrint:
+    """A public trade in YES terms."""
+    return TradePrint(
+        instrument=instrument,
+        ts_venue=time_of(trade.created_time),
+        ts_recv=ts_recv,
+        trade_id=trade.trade_id,
+        price=price_of(trade.yes_price_dollars),
+        size=size_of(trade.count_fp),
+        aggressor=side_of(trade.taker_book_side, trade.taker_side),
+    )
+
+
+def book_snapshot(sides: BookSides, *, instrument: InstrumentId, ts_recv: int) -> BookSnapshot:
+    """One YES book: bids for NO at q are asks for YES at 1 - q. The answer carries no time."""
+    return BookSnapshot(
+        instrument=instrument,
+        ts_venue=0,
+        ts_recv=ts_recv,
+        bids=tuple((price_of(price), size_of(size)) for price, size in sides.yes_dollars or ()),
+        asks=tuple(_complement(level) for level in sides.no_dollars or ()),
+    )
+
+
+def _stream_time_of(text: str | None) -> int:
+    """A time as the stream and the answers to writes tell the same one: cut to milliseconds (recorded answer). So one
+    fact has one date, whoever tells it, and what is ordered by dates does not depend on that."""
+    return time_of(text) // NS_PER_MS * NS_PER_MS
+
+
+def _complement(level: tuple[str, str]) -> Level:
+    return Price(PRICE_ONE - price_of(level[0])), size_of(level[1])

@@ -1,0 +1,183 @@
+"""WebSocket frames of Kalshi as domain events. Pure: bytes in, frames and events out.
+
+Books are one YES book: what the venue calls the NO side are asks. With `use_yes_price` (always asked for) their
+prices come as YES prices; without it as NO prices, which are complemented here (both recorded).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from connectors.kalshi.wire.decode_rest import is_open, side_of, total_size
+from connectors.kalshi.wire.fixed_point import NS_PER_MS, PRICE_ONE, money_of, price_of, size_of
+from connectors.kalshi.wire.stream_messages import (
+    FRAME_TYPES,
+    BookDeltaMsg,
+    BookSnapshotMsg,
+    FillMsg,
+    Frame,
+    KnownFrame,
+    OtherFrame,
+    PositionMsg,
+    TradeMsg,
+    UserOrderMsg,
+    unknown_fields,
+)
+from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
+from framework.domain.instruments import InstrumentId, instrument_id
+from framework.domain.market_events import BookDelta, BookSnapshot, Level, TradePrint
+from framework.domain.numbers import Price
+from framework.domain.orders import Side
+
+_KNOWN: msgspec.json.Decoder[KnownFrame] = msgspec.json.Decoder(KnownFrame)
+_OTHER = msgspec.json.Decoder(OtherFrame)
+_NAMES_MAX = 64
+
+
+class DecodeCounts(msgspec.Struct):
+    """What was met and tolerated since start. Names are bounded: the 65th new one counts under "…"."""
+
+    unknown_types: dict[str, int] = {}
+    unknown_fields: dict[str, int] = {}
+    unknown_values: dict[str, int] = {}
+    unreadable: int = 0
+    repeated: int = 0
+    gaps: int = 0
+    strays: int = 0
+    """Frames of subscriptions that have ended, or of markets not followed."""
+
+    def count(self, names: dict[str, int], name: str) -> None:
+        """Count one meeting of `name` in one of the three tables."""
+        if name not in names and len(names) >= _NAMES_MAX:
+            name = "…"
+        names[name] = names.get(name, 0) + 1
+
+
+class NotAFrame(ValueError):
+    """Bytes that are not a JSON object: the stream is broken."""
+
+
+class FrameDecoder:
+    """Turns one connection's messages into frames. The first frame of each type is also checked for new fields."""
+
+    def __init__(self, counts: DecodeCounts) -> None:
+        self._counts = counts
+        self._checked: set[type] = set()
+
+    def decode(self, data: bytes) -> Frame:
+        """Decode one message. Never raises for what is new; `NotAFrame` for what is no message at all."""
+        try:
+            frame = _KNOWN.decode(data)
+        except msgspec.ValidationError:
+            return self._other(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+            raise NotAFrame(f"not JSON: {data[:120]!r}") from e
+        if type(frame) not in self._checked:
+            self._checked.add(type(frame))
+            for name in unknown_fields(data):
+                self._counts.count(self._counts.unknown_fields, name)
+        return frame
+
+    def _other(self, data: bytes) -> OtherFrame:
+        try:
+            frame = _OTHER.decode(data)
+        except msgspec.ValidationError as e:
+            raise NotAFrame(f"not a frame: {data[:120]!r}") from e
+        if frame.type in FRAME_TYPES:
+            self._counts.unreadable += 1
+        else:
+            self._counts.count(self._counts.unknown_types, frame.type)
+        return frame
+
+
+def book_delta(msg: BookDeltaMsg, instrument: InstrumentId, ts_recv: int, *, yes_prices: bool = True) -> BookDelta:
+    """A change of one level."""
+    price = price_of(msg.price_dollars)
+    if msg.side == "yes":
+        side = Side.BUY
+    elif msg.side == "no":
+        side = Side.SELL
+        if not yes_prices:
+            price = Price(PRICE_ONE - price)
+    else:
+        raise ValueError(f"side: {msg.side!r} is neither yes nor no")
+    return BookDelta(instrument, msg.ts_ms * NS_PER_MS, ts_recv, side, price, size_of(msg.delta_fp))
+
+
+def book_snapshot(
+    msg: BookSnapshotMsg, instrument: InstrumentId, ts_recv: int, *, ts_venue: int = 0, yes_prices: bool = True
+) -> BookSnapshot:
+    """A whole book. The message has no time of its own; `ts_venue` is the frame's sending time when it has one."""
+    return BookSnapshot(
+        instrument=instrument,
+        ts_venue=ts_venue,
+        ts_recv=ts_recv,
+        bids=tuple((price_of(price), size_of(size)) for price, size in msg.yes_dollars_fp),
+        asks=tuple(_ask(price, size, yes_prices=yes_prices) for price, size in msg.no_dollars_fp),
+    )
+
+
+def trade_print(msg: TradeMsg, instrument: InstrumentId, ts_recv: int) -> TradePrint:
+    """A public trade in YES terms."""
+    return TradePrint(
+        instrument=instrument,
+        ts_venue=msg.ts_ms * NS_PER_MS,
+        ts_recv=ts_recv,
+        trade_id=msg.trade_id,
+        price=price_of(msg.yes_price_dollars),
+        size=size_of(msg.count_fp),
+        aggressor=side_of(msg.taker_book_side, msg.taker_outcome_side, msg.taker_side),
+    )
+
+
+def fill_of(msg: FillMsg, *, venue: str, ts_recv: int) -> Fill:
+    """An own trade. Its id is the public trade's and the REST fill's."""
+    return Fill(
+        venue=venue,
+        instrument=instrument_id(venue, msg.market_ticker),
+        fill_id=msg.trade_id,
+        venue_order_id=msg.order_id,
+        client_order_id=msg.client_order_id or "",
+        side=side_of(msg.book_side, msg.outcome_side),
+        price=price_of(msg.yes_price_dollars),
+        size=size_of(msg.count_fp),
+        fee=money_of(msg.fee_cost),
+        is_maker=not msg.is_taker,
+        ts_venue=msg.ts_ms * NS_PER_MS,
+        ts_recv=ts_recv,
+    )
+
+
+def order_snapshot(msg: UserOrderMsg, *, venue: str, ts_recv: int) -> OrderSnapshot:
+    """An own order after a change; `reason` is the venue's for its last one, else the status."""
+    filled, remaining = size_of(msg.fill_count_fp), size_of(msg.remaining_count_fp)
+    return OrderSnapshot(
+        venue=venue,
+        venue_order_id=msg.order_id,
+        client_order_id=msg.client_order_id or "",
+        instrument=instrument_id(venue, msg.ticker),
+        side=side_of(msg.book_side, msg.outcome_side),
+        price=price_of(msg.yes_price_dollars),
+        size=total_size(status=msg.status, initial=size_of(msg.initial_count_fp), filled=filled, remaining=remaining),
+        filled=filled,
+        is_open=is_open(msg.status, remaining),
+        ts_recv=ts_recv,
+        ts_venue=msg.last_updated_ts_ms * NS_PER_MS,
+        created_ns=msg.created_ts_ms * NS_PER_MS,
+        reason=msg.last_update_reason or msg.status,
+    )
+
+
+def position_of(msg: PositionMsg, *, venue: str, ts_recv: int) -> PositionReport:
+    """A net position, long YES positive. The message has no time."""
+    return PositionReport(
+        venue=venue,
+        instrument=instrument_id(venue, msg.market_ticker),
+        size=size_of(msg.position_fp),
+        ts_recv=ts_recv,
+    )
+
+
+def _ask(price: str, size: str, *, yes_prices: bool) -> Level:
+    value = price_of(price)
+    return (value if yes_prices else Price(PRICE_ONE - value)), size_of(size)

@@ -1,0 +1,121 @@
+"""Kalshi write requests. Pure: what was approved in, method, target and body out.
+
+`side` and `price` always speak of YES (vendor docs): selling YES at p is what the venue also calls buying NO at
+1 - p. Prices are written with 4 decimals and counts with 2, as text; the venue refuses numbers (recorded answer).
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from connectors.kalshi.wire.fixed_point import NS_PER_S, price_text, size_text
+from framework.domain.instruments import Instrument
+from framework.domain.intents import AmendOrder, NewOrder
+from framework.domain.numbers import Price
+from framework.domain.orders import Order, Side, TimeInForce
+
+_ORDERS = "/portfolio/events/orders"
+SIDES = {Side.BUY: "bid", Side.SELL: "ask"}
+TIMES_IN_FORCE = {
+    TimeInForce.GOOD_TILL_CANCELLED: "good_till_canceled",
+    TimeInForce.IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
+    TimeInForce.FILL_OR_KILL: "fill_or_kill",
+}
+_ENCODER = msgspec.json.Encoder()
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A request without its signature. `target` is path and query below the REST prefix."""
+
+    method: str
+    target: str
+    body: bytes = b""
+
+
+class AccountScope(msgspec.Struct, frozen=True, gc=False):
+    """What every write of an account says: its subaccount, whether shards are named, self-trade prevention."""
+
+    subaccount: int | None = None
+    use_shards: bool = True
+    self_trade_prevention: str = "taker_at_cross"
+
+    def fields(self, instrument: Instrument) -> dict[str, object]:
+        """The fields that route a request for `instrument`."""
+        routed = self.shard_field(instrument)
+        if self.subaccount is not None:
+            routed["subaccount"] = self.subaccount
+        return routed
+
+    def shard_field(self, instrument: Instrument) -> dict[str, object]:
+        """The field that names the shard, if one is to be named."""
+        return {"exchange_index": instrument.shard} if self.use_shards else {}
+
+    @property
+    def query(self) -> str:
+        """The subaccount as a query, for requests that take it there."""
+        return "" if self.subaccount is None else f"?subaccount={self.subaccount}"
+
+
+def create(client_order_id: str, intent: NewOrder, instrument: Instrument, scope: AccountScope) -> Call:
+    """A new limit order."""
+    return Call("POST", _ORDERS, _ENCODER.encode(_create_fields(client_order_id, intent, instrument, scope)))
+
+
+def amend(intent: AmendOrder, order: Order, instrument: Instrument, scope: AccountScope) -> Call:
+    """A change of price and size in place. The venue's `count` is the total, filled part included, as ours is.
+
+    The expiry is left out, which keeps it. Queue priority survives only when nothing but the size shrinks. The
+    subaccount goes into the query, unlike a new order's (vendor docs).
+    """
+    fields = scope.shard_field(instrument) | {
+        "ticker": instrument.symbol,
+        "side": SIDES[order.side],
+        "price": price_text(intent.price),
+        "count": size_text(intent.size),
+        "client_order_id": order.client_order_id,
+    }
+    return Call("POST", f"{_path(order)}/amend{scope.query}", _ENCODER.encode(fields))
+
+
+def cancel(order: Order, instrument: Instrument, scope: AccountScope) -> Call:
+    """End one order. Without ticker or shard the venue would look on its first shard only."""
+    return Call(
+        "DELETE", f"{_path(order)}?{urlencode(scope.fields(instrument) | {'market_ticker': instrument.symbol})}"
+    )
+
+
+def cancel_all(scope: AccountScope) -> Call:
+    """End every order of the account, on all shards."""
+    return Call("DELETE", f"{_ORDERS}{scope.query}")
+
+
+def _create_fields(
+    client_order_id: str, intent: NewOrder, instrument: Instrument, scope: AccountScope
+) -> dict[str, object]:
+    fields = scope.fields(instrument) | {
+        "ticker": instrument.symbol,
+        "client_order_id": client_order_id,
+        "side": SIDES[intent.side],
+        "count": size_text(intent.size),
+        "price": price_text(Price(intent.price)),
+        "time_in_force": TIMES_IN_FORCE[intent.time_in_force],
+        "self_trade_prevention_type": scope.self_trade_prevention,
+        "post_only": intent.post_only,
+        "reduce_only": intent.reduce_only,
+    }
+    if intent.expires_ns and intent.time_in_force is TimeInForce.GOOD_TILL_CANCELLED:
+        # Whole seconds, downwards: an order may end early, never late. Immediate orders may not carry one.
+        fields["expiration_time"] = intent.expires_ns // NS_PER_S
+    return fields
+
+
+def _path(order: Order) -> str:
+    return f"{_ORDERS}/{quote(_venue_id(order), safe='')}"
+
+
+def _venue_id(order: Order) -> str:
+    if not order.venue_order_id:
+        raise ValueError(f"venue_order_id of {order.client_order_id} is empty: look the order up first")
+    return order.venue_order_id

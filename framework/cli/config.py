@@ -1,0 +1,129 @@
+"""`tidegate check-config` and `tidegate show-config`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from framework.config.errors import is_secret_key
+from framework.config.layers import DEFAULT_FILE, SECRETS_DIR, Loaded, load
+from framework.config.resolve import Resolved, resolve
+from framework.runtime.secrets import MASK
+
+DEFAULT_NAME = "sandbox"
+_ORIGIN_COLUMN = 48
+
+
+def load_from(options: argparse.Namespace) -> Loaded:
+    """The configuration that the options of a command line ask for."""
+    files = [DEFAULT_FILE if str(file) == DEFAULT_NAME and not file.exists() else file for file in options.config]
+    overrides = list(options.set)
+    if options.state_dir:
+        overrides.append(f"state_dir={options.state_dir}")
+    return load(files, environ=os.environ, overrides=overrides, secrets_dir=SECRETS_DIR)
+
+
+def check_config(options: argparse.Namespace) -> int:
+    """Load everything, start nothing, say what was found."""
+    resolved = resolve(load_from(options))
+    names = ", ".join(map(shown_path, resolved.loaded.files))
+    parts = [
+        f"{len(resolved.venues)} venues",
+        f"{len(resolved.strategies)} strategies",
+        f"{len(resolved.checks)} checks",
+    ]
+    sys.stdout.write(f"ok: {names}: {', '.join(parts)}\n")
+    return 0
+
+
+def show_config(options: argparse.Namespace) -> int:
+    """Print the configuration as TOML, with the origin of each value beside it."""
+    loaded = load_from(options)
+    for line in render(loaded, merged(resolve(loaded))):
+        sys.stdout.write(line + "\n")
+    return 0
+
+
+def merged(resolved: Resolved) -> dict[str, Any]:
+    """All values, defaults included, those of the plugins' settings too."""
+    tree = resolved.config.model_dump()
+    for venue in resolved.venues:
+        tree["venues"][venue.name]["settings"] |= _dump(venue.settings)
+    for strategy in resolved.strategies:
+        tree["strategies"][strategy.name]["settings"] |= _dump(strategy.settings)
+    tree["checks"] = [
+        {**row, "settings": _dump(check if isinstance(check, BaseModel) else None)}
+        for row, (_name, check) in zip(tree["checks"], resolved.checks, strict=True)
+    ]
+    return tree
+
+
+def render(loaded: Loaded, tree: Mapping[str, Any]) -> Iterator[str]:
+    """TOML lines of `tree`; origins stand in comments, secrets are masked."""
+    yield from _table(tree, "", "", loaded)
+
+
+def _table(table: Mapping[str, Any], name: str, key: str, loaded: Loaded) -> Iterator[str]:
+    """One table: its values first, then the tables inside it. `name` is how TOML calls it, `key` how we do."""
+    inner: list[tuple[str, Any]] = []
+    for field, value in table.items():
+        if isinstance(value, dict) or (isinstance(value, (list, tuple)) and value and isinstance(value[0], dict)):
+            inner.append((field, value))
+        else:
+            yield _line(field, value, loaded.origin(f"{key}{field}"))
+    for field, value in inner:
+        header = f"{name}.{_key(field)}" if name else _key(field)
+        if isinstance(value, dict):
+            yield from ("", f"[{header}]")
+            yield from _table(value, header, f"{key}{field}.", loaded)
+            continue
+        for index, item in enumerate(value):
+            yield from ("", f"[[{header}]]")
+            yield from _table(item, header, f"{key}{field}.{index}.", loaded)
+
+
+def _line(field: str, value: Any, origin: str) -> str:
+    if value is None:
+        return f"# {_key(field)} is not set"
+    shown = json.dumps(MASK) if is_secret_key(field) or isinstance(value, SecretStr) else to_toml(value)
+    return f"{_key(field)} = {shown}".ljust(_ORIGIN_COLUMN) + f"  # {origin}"
+
+
+def to_toml(value: Any) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, Decimal)):
+        return str(value)
+    if isinstance(value, Enum):
+        return to_toml(value.value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return f"[{', '.join(map(to_toml, value))}]"
+    if isinstance(value, dict) and not value:
+        return "{}"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_key(str(name))} = {to_toml(item)}" for name, item in value.items()) + " }"
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if name.replace("-", "").replace("_", "").isalnum() and name.isascii() else json.dumps(name)
+
+
+def _dump(settings: BaseModel | None) -> dict[str, Any]:
+    return {} if settings is None else settings.model_dump()
+
+
+def shown_path(path: Path) -> str:
+    """A path as a person would type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

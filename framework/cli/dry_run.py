@@ -1,0 +1,90 @@
+"""A dry reconciliation without a daemon: its journal is read, the venues are asked, and nothing is changed anywhere.
+
+No lock is held, no epoch taken, no record written, and only reads are signed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from functools import partial
+
+from framework.cli.config import load_from
+from framework.config.resolve import Resolved, ResolvedVenue, resolve
+from framework.domain.account_events import InstrumentDefined
+from framework.domain.errors import ConfigurationError, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.events import Event
+from framework.domain.operator_requests import Answer
+from framework.domain.venue import Connector
+from framework.persistence.journal.restore import read_accounts
+from framework.reconciliation.differences import Difference, compare
+from framework.reconciliation.fill_query import FillReads
+from framework.runtime.clock import SystemClock, system_rng
+from framework.runtime.files import RealFiles
+from framework.runtime.state_directory import refuse_other_account
+from framework.state.accounts import Accounts
+
+VENUE_S_MAX = 60.0
+
+
+def dry_run(options: argparse.Namespace) -> Answer:
+    """Compare the journal of the configuration's state directory with its venues.
+
+    Raises `ConfigurationError` for a venue that can't be asked without its daemon and for an account that is not the
+    journal's, `JournalError`.
+    """
+    resolved = resolve(load_from(options))
+    accounts = read_accounts(RealFiles(), resolved.config.state_dir / "journal")
+    return asyncio.run(_compare(resolved, accounts, is_live=options.live))
+
+
+async def _compare(resolved: Resolved, accounts: Accounts, *, is_live: bool) -> Answer:
+    clock = SystemClock()
+    differences: list[Difference] = []
+    troubles: list[str] = []
+    for venue in resolved.venues:
+        connector = _connector(venue, clock, is_live=is_live and resolved.config.live)
+        try:
+            refuse_other_account(RealFiles(), resolved.config.state_dir / "journal", venue.name, connector.account)
+            async with asyncio.timeout(VENUE_S_MAX):
+                differences += await _ask(
+                    connector, accounts, clock, grace_ms=resolved.config.kernel.reconcile_grace_ms
+                )
+        except (Retryable, OutcomeUnknown, RefusedByVenue, TimeoutError) as e:
+            troubles.append(f"{venue.name} can't be asked now: {e or 'no answer in time'}")
+        finally:
+            await connector.close()
+    now_ns, monotonic_ns = clock.now_ns(), clock.monotonic_ns()
+    lines = [one.text for one in differences] or ([] if troubles else ["the venues and the journal agree"])
+    return Answer(
+        is_ok=not troubles,
+        lines=(*troubles, *lines),
+        data=[one.fields(now_ns=now_ns, monotonic_ns=monotonic_ns) for one in differences],
+    )
+
+
+async def _ask(connector: Connector, accounts: Accounts, clock: SystemClock, *, grace_ms: int) -> list[Difference]:
+    await connector.start(partial(_define, accounts))
+    venue, gateway = connector.venue, connector.gateway
+    reads = FillReads(venue, gateway, accounts, clock)
+    return await compare(venue, gateway, accounts, reads=reads, clock=clock, grace_ms=grace_ms)
+
+
+def _define(accounts: Accounts, event: Event) -> None:
+    """Of what the connector tells at its start only instruments matter here: they give amounts their decimals."""
+    if isinstance(event, InstrumentDefined):
+        accounts.apply(event, event.ts_recv)
+
+
+def _connector(venue: ResolvedVenue, clock: SystemClock, *, is_live: bool) -> Connector:
+    if venue.row.embedded_sandbox:
+        raise ConfigurationError(
+            f"venues.{venue.name}: its embedded sandbox lives only while its daemon does; reconcile while that runs"
+        )
+    connector = venue.connector(clock=clock, rng=system_rng())
+    if not connector.is_loopback and not is_live:
+        raise ConfigurationError(
+            f"venues.{venue.name}: its addresses are not on this machine; asking it needs both `live = true` in the "
+            "configuration and `--live` on the command line"
+        )
+    return connector

@@ -1,0 +1,130 @@
+"""`tidegate orders|fills|positions|refusals|orphans`: the ledger, read while a daemon writes it or not."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from framework.cli.config import load_from
+from framework.cli.tables import print_json, print_lines, table, time_text
+from framework.domain.errors import ConfigurationError, JournalError
+from framework.persistence.journal.records import Entry
+from framework.persistence.journal.scan import read_entries
+from framework.persistence.ledger.reader import LedgerReader
+from framework.runtime.clock import SystemClock
+from framework.runtime.files import RealFiles
+
+LEDGER_NAME, JOURNAL_NAME = "ledger.sqlite3", "journal"
+LAG_NS_MAX = 5_000_000_000
+"""The ledger is written behind the journal: what is younger than this is on its way."""
+NUMBERS = ("price", "size", "filled", "fee", "fees", "record")
+
+
+def state_directory(options: argparse.Namespace) -> Path:
+    """The state directory that the options name, or that their configuration does."""
+    return Path(options.state_dir) if options.state_dir else load_from(options).config.state_dir
+
+
+def orders(options: argparse.Namespace) -> int:
+    """Print the newest orders."""
+    columns = ("created", "client_order_id", "strategy", "instrument", "side", "price", "size", "filled", "status",
+               "reason")  # fmt: skip
+    return _print(
+        options,
+        columns,
+        lambda ledger: ledger.orders(strategy=options.strategy, open_only=options.open, limit=_limit(options)),
+    )
+
+
+def fills(options: argparse.Namespace) -> int:
+    """Print the newest fills."""
+    columns = ("time", "strategy", "instrument", "side", "price", "size", "fee", "client_order_id", "fill_id", "note")
+    return _print(options, columns, lambda ledger: ledger.fills(strategy=options.strategy, limit=_limit(options)))
+
+
+def positions(options: argparse.Namespace) -> int:
+    """Print the account's positions, or a strategy's part of them."""
+    columns = ("venue", "instrument", "size", "fees", "settled_value")
+    return _print(options, columns, lambda ledger: ledger.positions(strategy=options.strategy)[: _limit(options)])
+
+
+def refusals(options: argparse.Namespace) -> int:
+    """Print the newest refusals of the gate."""
+    columns = ("time", "strategy", "instrument", "code", "check_name", "detail")
+    return _print(options, columns, lambda ledger: ledger.refusals(strategy=options.strategy, limit=_limit(options)))
+
+
+def orphans(options: argparse.Namespace) -> int:
+    """Print open orders at the venues that are not ours, as they were listed last."""
+    columns = ("seen", "venue", "venue_order_id", "instrument", "side", "price", "size", "filled", "client_order_id",
+               "ignored_for")  # fmt: skip
+    return _print(options, columns, lambda ledger: ledger.orphans(ignored=options.ignored, limit=_limit(options)))
+
+
+def _print(
+    options: argparse.Namespace, columns: Sequence[str], query: Callable[[LedgerReader], Sequence[msgspec.Struct]]
+) -> int:
+    """Run one query and print it. What the ledger missed is told on standard error, so that no row looks complete."""
+    directory = state_directory(options)
+    ledger = LedgerReader(directory / LEDGER_NAME)
+    try:
+        remarks = list(_remarks(ledger, directory / JOURNAL_NAME))
+        rows = [msgspec.structs.asdict(row) for row in query(ledger)]
+    finally:
+        ledger.close()
+    for remark in remarks:
+        sys.stderr.write(f"tidegate: {remark}\n")
+    if options.json:
+        print_json(rows)
+    elif rows:
+        print_lines(table(columns, [_shown(row) for row in rows], right=NUMBERS))
+    else:
+        print_lines([f"no {options.verb}"])
+    return 0
+
+
+def _remarks(ledger: LedgerReader, journal: Path) -> Iterator[str]:
+    """What is not in the ledger."""
+    if ledger.gap:
+        yield f"the ledger has not seen records {ledger.gap}; run `tidegate journal rebuild-ledger`"
+    if ledger.begins_after:
+        yield (
+            f"the ledger was made from a snapshot after record {ledger.begins_after}: older orders and fills may be "
+            "missing, positions are whole"
+        )
+    waits = _first_missing(journal, ledger.applied_number)
+    if waits is not None and SystemClock().now_ns() - waits.record.now_ns > LAG_NS_MAX:
+        yield (
+            f"the ledger is behind the journal: record {waits.number} of {time_text(waits.record.now_ns)} and later "
+            "ones are not shown. Start the daemon again, or with it stopped run `tidegate journal rebuild-ledger`"
+        )
+
+
+def _first_missing(journal: Path, applied: int) -> Entry | None:
+    try:
+        return next(read_entries(RealFiles(), journal, first=applied + 1), None)
+    except (OSError, JournalError):
+        return None  # a listing is of the ledger; of a journal that can't be read `journal verify` tells
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with what people want to see of it: times as text, remarks in one column."""
+    times = {"created": "created_ns", "seen": "seen_ns"}
+    shown = row | {name: time_text(row[source]) for name, source in times.items() if source in row}
+    if "ts_ns" in row or "ts_venue" in row:
+        shown["time"] = time_text(row.get("ts_ns") or row.get("ts_venue") or row.get("ts_recv") or 0)
+    if "is_voided" in row:
+        notes = ("voided" if row["is_voided"] else "", "maker" if row["is_maker"] else "taker")
+        shown["note"] = ", ".join(note for note in notes if note)
+    return shown
+
+
+def _limit(options: argparse.Namespace) -> int:
+    if options.limit < 1:
+        raise ConfigurationError(f"--limit: {options.limit} is not a number of rows; give 1 or more")
+    return int(options.limit)

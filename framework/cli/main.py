@@ -1,0 +1,263 @@
+"""The `tidegate` command: its verbs and options. What a verb does is imported when it is used, so that help is quick.
+
+Exit codes: 0 done, 1 failed while running, 2 can't start (wrong command line, configuration or plugin),
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TypeAlias, cast
+
+from framework.domain.errors import ConfigurationError, TidegateError
+
+_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+COMMANDS = {
+    "run": "framework.cli.run:run",
+    "check-config": "framework.cli.config:check_config",
+    "show-config": "framework.cli.config:show_config",
+    "list": "framework.cli.list:list_plugins",
+    "new-strategy": "framework.cli.new_strategy:new_strategy",
+    "sandbox": "framework.cli.run:run_sandbox",
+    "orders": "framework.cli.ledger:orders",
+    "fills": "framework.cli.ledger:fills",
+    "positions": "framework.cli.ledger:positions",
+    "refusals": "framework.cli.ledger:refusals",
+    "orphans": "framework.cli.operator:orphans",
+    "cancel": "framework.cli.operator:cancel",
+    "halt": "framework.cli.operator:set_trading_state",
+    "reduce": "framework.cli.operator:set_trading_state",
+    "resume": "framework.cli.operator:set_trading_state",
+    "reconcile": "framework.cli.operator:reconcile",
+    "journal": "framework.cli.journal:journal",
+}
+"""Verb -> the function that does it: takes the parsed options, returns the exit code."""
+
+
+_LISTS = {
+    "orders": "List the newest orders.",
+    "fills": "List the newest fills.",
+    "positions": "List positions.",
+    "refusals": "List the newest refusals of the risk gate.",
+}
+_STATES = {
+    "halt": "Let no order leave but cancels; survives a restart. Without a scope: everything.",
+    "reduce": "Let only orders leave that reduce a position, and cancels; survives a restart.",
+    "resume": "Let orders leave again; needs a reason.",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; return its exit code. Errors are printed, one line per problem."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = build_parser()
+    verb = next((word for word in arguments if not word.startswith("-")), "")
+    if not arguments:
+        parser.print_help()
+        return EXIT_USAGE
+    if verb and verb not in COMMANDS:
+        return _complain([f'unknown command "{verb}"{_closest(verb, COMMANDS)}; see: tidegate --help'])
+    try:
+        options, unknown = parser.parse_known_args(arguments)
+        if unknown:
+            flags = options_of(parser, verb)
+            return _complain(
+                [f'unknown option "{unknown[0]}"{_closest(unknown[0], flags)}; see: tidegate {verb} --help']
+            )
+        return _command(options.verb)(options)
+    except ConfigurationError as e:
+        return _complain(str(e).splitlines())
+    except TidegateError as e:
+        _complain(str(e).splitlines())
+        return EXIT_FAILED
+    except BrokenPipeError:
+        # The reader went away, as `head` does: nothing is wrong, and there is nobody left to tell.
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line, described."""
+    parser = argparse.ArgumentParser(
+        prog="tidegate",
+        description="Algorithmic trading daemon: orders flow out only through the risk gate, and the gate fails shut.",
+        epilog="Without a configuration it trades on a local exchange: no account, no key, no money.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"tidegate {version()}")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    _add_run(verbs)
+    _add_config_verbs(verbs)
+    _add_tools(verbs)
+    _add_record_verbs(verbs)
+    _add_operator_verbs(verbs)
+    return parser
+
+
+def version() -> str:
+    """The installed version, or 0 when it runs from a folder that was never installed."""
+    try:
+        return metadata.version("tidegate")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+def options_of(parser: argparse.ArgumentParser, verb: str) -> list[str]:
+    """The long options that a verb knows."""
+    actions = list(parser._actions)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            actions += action.choices[verb]._actions if verb in action.choices else []
+    return [flag for action in actions for flag in action.option_strings if flag.startswith("--")]
+
+
+def _add_run(verbs: _Verbs) -> None:
+    run = _add_configured(
+        verbs, "run", "Run the daemon. Without -c: the embedded sandbox, and a market maker on two markets."
+    )
+    run.add_argument("--duration", type=_seconds, metavar="S", help="stop by itself after S seconds")
+    run.add_argument("--live", action="store_true", help="allow venues outside this machine; live = true is needed too")
+    run.add_argument("--no-status", action="store_true", help="log lines instead of the live status on a terminal")
+
+
+def _add_config_verbs(verbs: _Verbs) -> None:
+    _add_configured(verbs, "check-config", "Check the configuration and load every plugin, start nothing.")
+    _add_configured(verbs, "show-config", "Print the merged configuration and where each value comes from.")
+
+
+def _add_tools(verbs: _Verbs) -> None:
+    listing = _add_configured(
+        verbs, "list", "List venues, strategies, checks and their settings; refusal codes; metrics."
+    )
+    listing.add_argument("what", nargs="?", default="", help="venues, strategies, checks, refusals or metrics")
+    new = _add(verbs, "new-strategy", "Write a strategy to start from, a test that passes, and its configuration.")
+    new.add_argument("name", metavar="NAME", help="lower case, as in my_strategy")
+    new.add_argument("--dir", type=Path, default=Path("plugins"), help="folder to write to (default: plugins)")
+    sandbox = _add(verbs, "sandbox", "Run a venue's local exchange by itself: tidegate sandbox kalshi --port 9000")
+    sandbox.add_argument("venue", metavar="VENUE", help="kalshi")
+    sandbox.add_argument("arguments", nargs=argparse.REMAINDER, help="options of the sandbox; --help lists them")
+
+
+def _add_record_verbs(verbs: _Verbs) -> None:
+    """_Verbs that read the ledger and the journal."""
+    for verb, text in _LISTS.items():
+        listing = _add_configured(verbs, verb, text)
+        _add_list_options(listing)
+        listing.add_argument("--strategy", default="", metavar="S", help="only this strategy's")
+        if verb == "orders":
+            listing.add_argument("--open", action="store_true", help="only orders that have not ended")
+    journal = _add_configured(verbs, "journal", "Verify, dump, cut the journal; rebuild the ledger from it.")
+    journal.add_argument("action", metavar="ACTION", help="verify, dump, cut or rebuild-ledger")
+    journal.add_argument("--first", type=_number, default=1, metavar="N", help="dump: begin with this record")
+    journal.add_argument("--after", type=_number, metavar="N", help="cut: the last record to keep; 0 keeps none")
+    journal.add_argument("--yes", action="store_true", help="cut: do not ask")
+    _add_json(journal)
+
+
+def _add_operator_verbs(verbs: _Verbs) -> None:
+    """_Verbs that speak to a running daemon."""
+    for verb, text in _STATES.items():
+        state = _add_configured(verbs, verb, text)
+        state.add_argument("--venue", default="", metavar="V", help="only this venue")
+        state.add_argument("--instrument", default="", metavar="I", help="only this instrument")
+        state.add_argument("--strategy", default="", metavar="S", help="only this strategy")
+        _add_reason(state)
+    cancel = _add_configured(verbs, "cancel", "Cancel one order, a strategy's orders, or all that are ours.")
+    cancel.add_argument("order", nargs="?", default="", metavar="ID", help="our id of the order, or the venue's")
+    cancel.add_argument("--strategy", default="", metavar="S", help="every open order of this strategy")
+    cancel.add_argument("--all", action="store_true", help="every open order")
+    _add_reason(cancel)
+    orphans = _add_configured(
+        verbs, "orphans", "List open orders at the venues that are not ours; adopt, cancel or ignore one."
+    )
+    orphans.add_argument("action", nargs="?", default="", metavar="ACTION", help="adopt, cancel or ignore")
+    orphans.add_argument("order", nargs="?", default="", metavar="ID", help="the venue's id, or how it begins")
+    orphans.add_argument("--to", default="", metavar="STRATEGY", help="adopt: who gets the order")
+    orphans.add_argument("--ignored", action="store_true", help="list those that are to be ignored, too")
+    _add_list_options(orphans, has_json=False)
+    _add_reason(orphans)
+    reconcile = _add_configured(verbs, "reconcile", "Compare with the venues now, and say what differs.")
+    reconcile.add_argument("--dry-run", action="store_true", help="only read; works without a running daemon too")
+    reconcile.add_argument(
+        "--live", action="store_true", help="allow venues outside this machine, as `run --live` does"
+    )
+    _add_json(reconcile)
+
+
+def _add_configured(verbs: _Verbs, name: str, text: str) -> argparse.ArgumentParser:
+    parser = _add(verbs, name, text)
+    _add_config_options(parser)
+    return parser
+
+
+def _add_list_options(parser: argparse.ArgumentParser, *, has_json: bool = True) -> None:
+    parser.add_argument("--limit", type=_number, default=100, metavar="N", help="at most so many rows (default 100)")
+    if has_json:
+        _add_json(parser)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="JSON lines instead of text")
+
+
+def _add_reason(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; it is recorded")
+    _add_json(parser)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+def _add(verbs: _Verbs, name: str, text: str) -> argparse.ArgumentParser:
+    return verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+
+
+def _add_config_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c", "--config", action="append", default=[], type=Path, metavar="FILE",
+        help="TOML file; repeat it to lay one over another; `sandbox` is the default that ships with tidegate",
+    )  # fmt: skip
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as in --set http.port=0")
+    parser.add_argument("--state-dir", metavar="DIR", help="folder of journal and ledger (default: state)")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _command(verb: str) -> Callable[[argparse.Namespace], int]:
+    module, _, name = COMMANDS[verb].partition(":")
+    return cast(Callable[[argparse.Namespace], int], getattr(importlib.import_module(module), name))
+
+
+def _closest(word: str, known: Sequence[str] | dict[str, str]) -> str:
+    close = difflib.get_close_matches(word.partition("=")[0], list(known), n=1, cutoff=0.5)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _complain(problems: Sequence[str]) -> int:
+    for problem in problems:
+        sys.stderr.write(f"tidegate: {problem}\n")
+    return EXIT_USAGE

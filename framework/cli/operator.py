@@ -1,0 +1,140 @@
+"""`tidegate halt|reduce|resume|cancel|orphans …|reconcile`: giving orders to a running daemon over its socket."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from framework.cli import ledger as cli_ledger
+from framework.cli.ledger import state_directory
+from framework.cli.tables import print_json, print_lines
+from framework.config.errors import suggestion
+from framework.domain.account_events import Scope, TradingState
+from framework.domain.errors import ConfigurationError
+from framework.domain.operator_requests import (
+    SOCKET_NAME,
+    AdoptOrphan,
+    Answer,
+    CancelOrders,
+    CancelOrphan,
+    IgnoreOrphan,
+    Reconcile,
+    Request,
+    SetTradingState,
+)
+from framework.runtime.unix_socket import NoServer, ask
+
+EXIT_NOT_DONE = 1
+EXIT_DIFFERENCES = 1
+STATES = {"halt": TradingState.HALTED, "reduce": TradingState.REDUCING, "resume": TradingState.ACTIVE}
+OFFLINE = "framework.cli.dry_run"
+BY_THE_OPERATOR = "by the operator"
+
+_ANSWER_S_MAX = 65.0
+
+
+def set_trading_state(options: argparse.Namespace) -> int:
+    """Halt, reduce or resume: everything, or what the options name."""
+    if options.verb == "resume" and not options.reason.strip():
+        raise ConfigurationError('resume: say why, it is recorded: --reason "positions agree again"')
+    scopes = {Scope.VENUE: options.venue, Scope.INSTRUMENT: options.instrument, Scope.STRATEGY: options.strategy}
+    named = [(scope, target) for scope, target in scopes.items() if target]
+    if len(named) > 1:
+        raise ConfigurationError(f"{options.verb}: name one of --venue, --instrument and --strategy, not several")
+    scope, target = named[0] if named else (Scope.GLOBAL, "")
+    return _tell(
+        options, SetTradingState(scope=scope, target=target, state=STATES[options.verb], reason=options.reason)
+    )
+
+
+def cancel(options: argparse.Namespace) -> int:
+    """Cancel one order, a strategy's, or all."""
+    if [bool(options.order), bool(options.strategy), options.all].count(True) != 1:
+        raise ConfigurationError("cancel: name one order, or --strategy S, or --all")
+    reason = options.reason or BY_THE_OPERATOR
+    return _tell(
+        options, CancelOrders(order=options.order, strategy=options.strategy, is_all=options.all, reason=reason)
+    )
+
+
+def orphans(options: argparse.Namespace) -> int:
+    """List orphans, or decide about one."""
+    if not options.action:
+        return cli_ledger.orphans(options)
+    make = ORPHAN_ACTIONS.get(options.action)
+    if make is None:
+        remedy = suggestion(options.action, ORPHAN_ACTIONS)
+        raise ConfigurationError(f'orphans: there is no action "{options.action}"; {remedy}')
+    if not options.order:
+        raise ConfigurationError(
+            f"orphans {options.action}: name the order by the venue's id; `tidegate orphans` lists"
+        )
+    return _tell(options, make(options))
+
+
+def reconcile(options: argparse.Namespace) -> int:
+    """Compare with the venues: through the daemon, or, a dry run, also without one. 1 when something differs."""
+    directory = state_directory(options)
+    try:
+        answer = request(directory, Reconcile(is_dry_run=options.dry_run))
+    except NoServer:
+        if not options.dry_run:
+            raise
+        # Loaded by name: it brings the connectors' loading with it, which nothing else here needs.
+        dry_run = cast(Callable[[argparse.Namespace], Answer], importlib.import_module(OFFLINE).dry_run)
+        answer = dry_run(options)
+    _show(options, answer)
+    if options.dry_run and not options.json:
+        print_lines(["dry run: nothing was done"])
+    return EXIT_DIFFERENCES if answer.data or not answer.is_ok else 0
+
+
+def request(directory: Path, question: Request) -> Answer:
+    """Ask the daemon of a state directory. Raises `NoServer` when none answers there."""
+    try:
+        line = ask(directory / SOCKET_NAME, msgspec.json.encode(question), timeout_s=_ANSWER_S_MAX)
+    except NoServer as e:
+        raise NoServer(
+            f"no daemon answers in {directory} ({e}); start it, or name the state directory of the one that runs: "
+            "--state-dir DIR"
+        ) from e
+    return msgspec.json.decode(line, type=Answer)
+
+
+def _adopt(options: argparse.Namespace) -> Request:
+    if not options.to:
+        raise ConfigurationError("orphans adopt: name the strategy that gets the order: --to STRATEGY")
+    return AdoptOrphan(order=options.order, strategy=options.to)
+
+
+def _cancel_orphan(options: argparse.Namespace) -> Request:
+    return CancelOrphan(order=options.order, reason=options.reason or BY_THE_OPERATOR)
+
+
+def _ignore(options: argparse.Namespace) -> Request:
+    return IgnoreOrphan(order=options.order, reason=options.reason or BY_THE_OPERATOR)
+
+
+ORPHAN_ACTIONS: dict[str, Callable[[argparse.Namespace], Request]] = {
+    "adopt": _adopt,
+    "cancel": _cancel_orphan,
+    "ignore": _ignore,
+}
+
+
+def _tell(options: argparse.Namespace, question: Request) -> int:
+    answer = request(state_directory(options), question)
+    _show(options, answer)
+    return 0 if answer.is_ok else EXIT_NOT_DONE
+
+
+def _show(options: argparse.Namespace, answer: Answer) -> None:
+    if options.json:
+        print_json([answer])
+    else:
+        print_lines(answer.lines if answer.is_ok else [f"tidegate: {line}" for line in answer.lines])

@@ -1,0 +1,130 @@
+"""The configuration as frozen models: every table and key, its type, default and meaning.
+
+`framework.config.layers.load` fills them from files, environment and command line; `tidegate show-config` prints
+them. Settings of venues, strategies and checks stay plain tables here: the plugin's own model checks them.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+"""Names of venues and strategies: they become parts of instrument names, order ids and metric labels."""
+
+
+class HttpSettings(BaseModel):
+    """`[http]`: where metrics and health are served."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address of the interface to listen on; 0.0.0.0 in a container.")
+    port: int = Field(8080, ge=0, le=65_535, description="TCP port; 0 takes any free one.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Names accepted in the Host header besides localhost and the address itself."
+    )
+
+
+class LogSettings(BaseModel):
+    """`[log]`: what is logged, and how it looks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: text on a terminal, JSON lines otherwise."
+    )
+
+
+class KernelSettings(BaseModel):
+    """`[kernel]`: when a strategy has failed too often, and how long a shutdown may take."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strategy_faults_max: int = Field(5, ge=1, description="Faults after which a strategy is quarantined.")
+    strategy_call_ms_max: int = Field(500, ge=1, description="A strategy call that blocks longer counts as a fault.")
+    shutdown_ms_max: int = Field(4_000, ge=100, description="Time to cancel everything and prove it when stopping.")
+    reconcile_grace_ms: int = Field(
+        10_000, ge=1_000, description="A position that differs from the venue's for longer halts its instrument."
+    )
+
+
+class TapeSettings(BaseModel):
+    """`[tape]`: the recording of market data for replay. Orders and fills are always in the journal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(True, description="Whether market data is recorded.")
+    bytes_max: int = Field(268_435_456, ge=1_048_576, description="Size on disk at which the oldest part is dropped.")
+
+
+class SandboxSettings(BaseModel):
+    """`[venues.NAME.sandbox]`: the local exchange that is started when `embedded_sandbox` is true."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(7, ge=0, description="The same seed gives the same order flow.")
+    markets: int = Field(4, ge=1, le=1_000, description="How many markets it lists.")
+    speed: Decimal = Field(
+        Decimal(1), ge=0, le=1_000, description="How fast its traders act: 1 is natural, 0 stops them."
+    )
+
+
+class VenueRow(BaseModel):
+    """`[venues.NAME]`: one account at one venue."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    use: str = Field(min_length=1, description="The connector: a module such as connectors.kalshi.plugin.")
+    embedded_sandbox: bool = Field(False, description="Start the venue's sandbox and trade there, with its own keys.")
+    sandbox: SandboxSettings = Field(default_factory=SandboxSettings, description="Options of the embedded sandbox.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="The connector's settings.")
+
+
+class StrategyRow(BaseModel):
+    """`[strategies.NAME]`: one running strategy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    use: str = Field(min_length=1, description="The strategy: module:Class, or an entry point's name.")
+    instruments: tuple[str, ...] = Field(
+        min_length=1, description="Patterns of the instruments it gets, as in kalshi:KXTIDE-*."
+    )
+    instruments_max: int = Field(
+        10, ge=1, description="At most so many of the instruments that match, in the order of their names."
+    )
+    settings: dict[str, Any] = Field(default_factory=dict, description="The strategy's settings.")
+
+
+class CheckRow(BaseModel):
+    """`[[checks]]`: one question of the risk gate. They are asked in the order of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    use: str = Field(min_length=1, description="The check: module:Class, or an entry point's name.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="The check's limits.")
+
+
+class Configuration(BaseModel):
+    """Everything that can be configured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    live: bool = Field(
+        False, description="Allow venues that are not on this machine; --live on the command line is needed too."
+    )
+    plugin_paths: tuple[Path, ...] = Field((), description="Folders with your own strategies, checks and connectors.")
+    state_dir: Path = Field(Path("state"), description="Journal, ledger and tape live here; one daemon per folder.")
+    durability: Literal["power-loss", "process-crash"] = Field(
+        "power-loss", description="What a recorded order survives. process-crash is faster and trusts the machine."
+    )
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    kernel: KernelSettings = Field(default_factory=KernelSettings)
+    tape: TapeSettings = Field(default_factory=TapeSettings)
+    venues: dict[Name, VenueRow] = Field(min_length=1, description="The venues, by the name used in instruments.")
+    strategies: dict[Name, StrategyRow] = Field(default_factory=dict, description="The strategies, by name.")
+    checks: tuple[CheckRow, ...] = Field(min_length=1, description="The risk gate's checks, in order.")

@@ -1,0 +1,199 @@
+"""Plugins: finds and loads what `use = "…"` names.
+
+`module:Class` is looked for in Tidegate's own packages (a check of ours also without its `checks.`), then in the
+folders of `plugin_paths`, then among the installed packages. A bare name is an entry point of the groups `tidegate.strategies`, `tidegate.checks`,
+`tidegate.connectors`. Code from a folder is imported under a name of its own: it can't shadow any other module,
+and its files reach each other by relative imports (`from . import pricing`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from framework.config.errors import suggestion
+from framework.domain.errors import PluginError
+from framework.domain.strategy import Strategy
+from framework.domain.venue import Connector
+
+OWN_PACKAGES = ("strategies", "risk", "connectors", "framework")
+
+
+@dataclass(frozen=True)
+class ConnectorPlugin:
+    """A connector's module, seen from outside.
+
+    The module has `Settings` (a pydantic model) and `create(name, settings, *, clock, rng)`. One that ships a
+    sandbox also has `SANDBOX`, the module that `python -m` runs and that prints one JSON line when it is ready, and
+    `sandbox_settings(ready)`, which turns that line into settings.
+    """
+
+    use: str
+    settings_model: type[BaseModel]
+    create: Callable[..., Connector]
+    sandbox_module: str = ""
+    sandbox_settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+
+
+class Plugins:
+    """Loads plugins, each file once. Every method raises `PluginError` naming file, line and reason."""
+
+    def __init__(self, paths: Sequence[Path] = ()) -> None:
+        self.paths = tuple(paths)
+
+    def strategy(self, use: str) -> type[Strategy[Any]]:
+        """The strategy class that `use` names."""
+        found = self._load(use, "tidegate.strategies")
+        if not (isinstance(found, type) and issubclass(found, Strategy)):
+            raise PluginError(
+                f"{use}: {_describe(found)} is not a strategy; derive it from framework.domain.strategy.Strategy"
+            )
+        if found.Settings is not None and not _is_model(found.Settings):
+            raise PluginError(f"{use}: Settings is {found.Settings!r}; make it a pydantic BaseModel, or leave it out")
+        return found
+
+    def check(self, use: str) -> type[BaseModel]:
+        """The check that `use` names: a pydantic model with a method `check(proposal, view)`."""
+        found = self._load(use, "tidegate.checks")
+        if not (_is_model(found) and callable(getattr(found, "check", None))):
+            raise PluginError(
+                f"{use}: {_describe(found)} is not a check; "
+                "make it a pydantic BaseModel with check(self, proposal, view)"
+            )
+        return cast("type[BaseModel]", found)
+
+    def connector(self, use: str) -> ConnectorPlugin:
+        """The connector that `use` names: a module, not a class."""
+        module = self._load(use, "tidegate.connectors")
+        settings, create = getattr(module, "Settings", None), getattr(module, "create", None)
+        if not _is_model(settings) or not callable(create):
+            raise PluginError(
+                f"{use}: {_describe(module)} is not a connector; it needs Settings (a pydantic BaseModel) "
+                "and create(name, settings, *, clock, rng)"
+            )
+        return ConnectorPlugin(
+            use=use,
+            settings_model=cast("type[BaseModel]", settings),
+            create=create,
+            sandbox_module=getattr(module, "SANDBOX", ""),
+            sandbox_settings=getattr(module, "sandbox_settings", None),
+        )
+
+    def module(self, name: str) -> types.ModuleType:
+        """The module `name`, of the package, a plugin folder or what is installed."""
+        return self._module(name, name)
+
+    def _load(self, use: str, group: str) -> object:
+        module_name, colon, attribute = use.partition(":")
+        if not colon and "." not in module_name:
+            return _entry_point(use, group, paths=self.paths)
+        module = self._module(_full_name(module_name), use)
+        if not colon:
+            return module
+        found = getattr(module, attribute, None)
+        if found is None:
+            public = [name for name in vars(module) if not name.startswith("_")]
+            raise PluginError(
+                f"{use}: {module.__file__} has no {attribute}; {suggestion(attribute, _classes_of(module) or public)}"
+            )
+        return cast(object, found)
+
+    def _module(self, name: str, use: str) -> types.ModuleType:
+        if name.partition(".")[0] not in OWN_PACKAGES:
+            for folder in self.paths:
+                stem = folder.joinpath(*name.split("."))
+                if stem.with_suffix(".py").is_file() or (stem / "__init__.py").is_file():
+                    return _import(f"{_package_for(folder)}.{name}", use)
+        return _import(name, use, searched=self.paths)
+
+    def __repr__(self) -> str:
+        return f"Plugins(paths={[str(path) for path in self.paths]})"
+
+
+def _full_name(module: str) -> str:
+    """`risk.max_position` is short for `risk.checks.max_position`; every other name is whole."""
+    package, _, name = module.partition(".")
+    is_check = package == "risk" and name and importlib.util.find_spec(f"risk.checks.{name}") is not None
+    return f"risk.checks.{name}" if is_check else module
+
+
+def entry_points(group: str) -> dict[str, str]:
+    """The entry points of a group that are installed: name -> `module:Class`."""
+    return {point.name: point.value for point in metadata.entry_points(group=group)}
+
+
+def _entry_point(name: str, group: str, *, paths: Sequence[Path]) -> object:
+    for point in metadata.entry_points(group=group):
+        if point.name == name:
+            try:
+                return cast(object, point.load())
+            except Exception as e:
+                raise PluginError(_explain(name, e)) from e
+    places = f" and is no file in {', '.join(map(str, paths))}" if paths else ""
+    known = suggestion(name, entry_points(group))
+    raise PluginError(
+        f'{name}: no entry point of {group} has this name{places}; write "module:Class" instead, or {known}'
+    )
+
+
+def _import(name: str, use: str, *, searched: Sequence[Path] = ()) -> types.ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as e:
+        if e.name is not None and (name == e.name or name.startswith(e.name + ".")):
+            folders = ", ".join(map(str, searched)) or "none"
+            raise PluginError(
+                f"{use}: there is no module {name}; check the spelling and plugin_paths (now: {folders})"
+            ) from e
+        raise PluginError(_explain(use, e)) from e
+    except Exception as e:
+        raise PluginError(_explain(use, e)) from e
+
+
+def _package_for(folder: Path) -> str:
+    """A package of our own naming whose modules are the folder's files."""
+    path = str(folder.resolve())
+    name = f"tidegate_plugins_{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+    if name not in sys.modules:
+        package = types.ModuleType(name)
+        package.__path__ = [path]
+        sys.modules[name] = package
+    return name
+
+
+def _explain(use: str, error: BaseException) -> str:
+    """File, line and reason: the place in the plugin where it happened, not in the import machinery."""
+    if isinstance(error, SyntaxError):
+        return f"{use}: {error.filename}:{error.lineno}: syntax error: {error.msg}; correct this line"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
+    place = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
+    return f"{use}: {place}{type(error).__name__}: {error}; the plugin does not load until this is corrected"
+
+
+def _is_machinery(filename: str) -> bool:
+    return filename.startswith("<frozen") or filename in (__file__, importlib.__file__, metadata.__file__)
+
+
+def _is_model(found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, BaseModel)
+
+
+def _classes_of(module: types.ModuleType) -> list[str]:
+    return [
+        name for name, value in vars(module).items() if isinstance(value, type) and value.__module__ == module.__name__
+    ]
+
+
+def _describe(found: object) -> str:
+    return getattr(found, "__name__", None) or repr(found)

@@ -1,0 +1,269 @@
+"""Account events: orders, money, trading states and operators. They go to the journal, durably.
+
+`ts_venue` is the venue's own time (0 = it gave none), `ts_recv` ours at receipt; both wall nanoseconds.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
+from framework.domain.numbers import Money, Price, Size
+from framework.domain.orders import Side, TimeInForce
+
+
+class InstrumentDefined(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """A connector knows this instrument, newly or with changed terms, grid or status."""
+
+    instrument: Instrument
+    ts_recv: int
+
+
+class InstrumentStatusChanged(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """Opened, paused, closed. `close_ns` is the new close time, 0 when it is unchanged."""
+
+    instrument: InstrumentId
+    status: InstrumentStatus
+    ts_venue: int
+    ts_recv: int
+    close_ns: int = 0
+
+
+class InstrumentSettled(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """Positions are paid out at `value` per contract (binary: 0 to 1, YES) and end."""
+
+    instrument: InstrumentId
+    value: Price
+    ts_venue: int
+    ts_recv: int
+
+
+class ReportKind(Enum):
+    """What is reported of an order."""
+
+    SENT = "sent"
+    """The dispatcher hands the bytes to the network next; `detail` is their SHA-256."""
+    NOT_SENT = "not_sent"
+    """Proved that no byte reached the venue; the order is over."""
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    CANCEL_REFUSED = "cancel_refused"
+    """The venue did not cancel. `code` `not_found` proves nothing about the order's end by itself."""
+    AMENDED = "amended"
+    AMEND_REFUSED = "amend_refused"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    """Ambiguous answer: time-out, reset, 5xx, garbled."""
+    NEVER_ARRIVED = "never_arrived"
+    """Evidence, after the venue's read lag, that the venue never accepted it."""
+
+
+class OrderReport(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """One fact about an own order, from an answer, a stream or a look-up.
+
+    `filled`, `size` (total) and `price` are given when the source states them. `cancelled_size` is never needed:
+    an order's fills are the truth about what traded.
+    """
+
+    venue: str
+    client_order_id: str
+    kind: ReportKind
+    ts_recv: int
+    ts_venue: int = 0
+    venue_order_id: str = ""
+    filled: Size | None = None
+    size: Size | None = None
+    price: Price | None = None
+    code: str = ""
+    detail: str = ""
+
+
+class OrderSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """An order as the venue lists it: what reconciliation and streams of whole orders bring.
+
+    `is_open` False with `filled < size` means cancelled or expired; `size` is the initial total.
+    `client_order_id` is empty where the venue gives none.
+    """
+
+    venue: str
+    venue_order_id: str
+    client_order_id: str
+    instrument: InstrumentId
+    side: Side
+    price: Price
+    size: Size
+    filled: Size
+    is_open: bool
+    ts_recv: int
+    ts_venue: int = 0
+    created_ns: int = 0
+    reason: str = ""
+
+
+class Fill(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """A trade of ours. `(venue, fill_id)` is unique: the same fill seen twice is booked once.
+
+    `client_order_id` may be empty when the source does not give it; the order is then found by `venue_order_id`.
+    `side` is ours. `fee` is what we pay (negative = rebate).
+    """
+
+    venue: str
+    instrument: InstrumentId
+    fill_id: str
+    venue_order_id: str
+    client_order_id: str
+    side: Side
+    price: Price
+    size: Size
+    fee: Money
+    is_maker: bool
+    ts_venue: int
+    ts_recv: int
+
+
+class FillVoided(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """The venue took a fill back (bust, failed settlement): it is reversed exactly once."""
+
+    venue: str
+    fill_id: str
+    ts_recv: int
+    ts_venue: int = 0
+    reason: str = ""
+
+
+class PositionReport(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """The venue's view of the account's net position (long > 0): compared with ours, never copied over it."""
+
+    venue: str
+    instrument: InstrumentId
+    size: Size
+    ts_recv: int
+    ts_venue: int = 0
+
+
+class BalanceReport(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """The venue's view of the account's cash: `amount` scaled by `decimals`."""
+
+    venue: str
+    currency: str
+    amount: int
+    decimals: int
+    ts_recv: int
+
+
+class TradingState(Enum):
+    """What may leave: everything, reducing orders and cancels, cancels only."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+    @property
+    def strictness(self) -> int:
+        """0 for ACTIVE to 2 for HALTED."""
+        return _STRICTNESS[self]
+
+
+_STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+
+
+class Scope(Enum):
+    """What a trading state is set for."""
+
+    GLOBAL = "global"
+    VENUE = "venue"
+    INSTRUMENT = "instrument"
+    STRATEGY = "strategy"
+
+
+class TradingStateChanged(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """A trading state is set: by an operator, a check or a supervisor. Durable; the strictest scope wins."""
+
+    scope: Scope
+    target: str
+    state: TradingState
+    reason: str
+    ts_recv: int
+
+
+class StrategyQuarantined(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """A strategy failed too often or too badly: it gets no more events and its orders are cancelled."""
+
+    strategy: str
+    reason: str
+    ts_recv: int
+
+
+class StrategySaved(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """What a strategy wants to know again after a restart: its own bytes, the newest replace the older."""
+
+    strategy: str
+    state: bytes
+    ts_recv: int = 0
+
+
+class ShutdownRequested(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """No new orders from here on."""
+
+    reason: str
+    ts_recv: int
+
+
+class OrderAdopted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """An order found at the venue that we did not know is given to a strategy (empty: nobody's, an orphan)."""
+
+    venue: str
+    venue_order_id: str
+    client_order_id: str
+    strategy: str
+    instrument: InstrumentId
+    side: Side
+    price: Price
+    size: Size
+    filled: Size
+    time_in_force: TimeInForce
+    ts_recv: int
+
+
+class CancelRequested(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """An operator wants one of our orders ended. The kernel cancels it in its owner's name; an order that is not
+    known or has ended is left alone."""
+
+    venue: str
+    client_order_id: str
+    reason: str
+    ts_recv: int
+
+
+class OrphanIgnored(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """An operator knows of an open order at the venue that is not ours, and does not want to be told of it again.
+    Durable; ends when the order is adopted."""
+
+    venue: str
+    venue_order_id: str
+    reason: str
+    ts_recv: int
+
+
+AccountEvent = (
+    InstrumentDefined
+    | InstrumentStatusChanged
+    | InstrumentSettled
+    | OrderReport
+    | OrderSnapshot
+    | Fill
+    | FillVoided
+    | PositionReport
+    | BalanceReport
+    | TradingStateChanged
+    | StrategyQuarantined
+    | StrategySaved
+    | ShutdownRequested
+    | OrderAdopted
+    | OrphanIgnored
+    | CancelRequested
+)
+"""Inputs that the journal records, durably."""

@@ -1,0 +1,162 @@
+"""Market events: prices, clocks, limits and timers. They go to the tape, which replay reads.
+
+`ts_venue` is the venue's own time (0 = it gave none), `ts_recv` ours at receipt; both wall nanoseconds.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import get_args
+
+import msgspec
+
+from framework.domain.instruments import InstrumentId
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Side
+from framework.domain.rate_limits import RateLimits, RequestKind
+
+Level = tuple[Price, Size]
+"""One price level of a book."""
+
+
+class BookSnapshot(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """The whole book: replaces what was known and makes it fresh. Levels come in any order; sizes are totals."""
+
+    instrument: InstrumentId
+    ts_venue: int
+    ts_recv: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
+class BookDelta(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """A signed change of one level's total size."""
+
+    instrument: InstrumentId
+    ts_venue: int
+    ts_recv: int
+    side: Side
+    price: Price
+    change: Size
+
+
+class BookLevel(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """The new total of one level; 0 removes it."""
+
+    instrument: InstrumentId
+    ts_venue: int
+    ts_recv: int
+    side: Side
+    price: Price
+    size: Size
+
+
+class BookStale(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """The book can't be trusted until the next snapshot: a gap, a disconnect, a terminal channel error."""
+
+    instrument: InstrumentId
+    ts_recv: int
+    reason: str
+
+
+class TradePrint(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """A public trade. `aggressor` is the taker's side."""
+
+    instrument: InstrumentId
+    ts_venue: int
+    ts_recv: int
+    trade_id: str
+    price: Price
+    size: Size
+    aggressor: Side
+
+
+class Heartbeat(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """The venue's stream proved alive at `ts_recv`: books of `venue` that are not gapped are as fresh as this."""
+
+    venue: str
+    ts_venue: int
+    ts_recv: int
+
+
+class VenueClock(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """The venue's clock as measured: venue time = our wall time + `offset_ns`, give or take `uncertainty_ns`."""
+
+    venue: str
+    offset_ns: int
+    uncertainty_ns: int
+    ts_recv: int
+
+
+class ConnectorStatus(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """The venue's streams are up (connected, subscribed) or down."""
+
+    venue: str
+    is_up: bool
+    reason: str
+    ts_recv: int
+
+
+class LimitsDeclared(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The venue's rate limits for this account, as it declares them now."""
+
+    venue: str
+    limits: RateLimits
+    ts_recv: int
+
+
+class RequestOutcome(Enum):
+    """What became of a request's tokens."""
+
+    SPENT = "spent"
+    """The venue counted it, or may have."""
+    UNSPENT = "unspent"
+    """Proved that it never arrived."""
+    LIMITED = "limited"
+    """The venue answered 429: its bucket is empty now."""
+
+
+class RequestSettled(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """A request that held tokens is over: answered, timed out for good, or never sent."""
+
+    venue: str
+    strategy: str
+    kind: RequestKind
+    outcome: RequestOutcome
+    ts_recv: int
+
+
+class TimerFired(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """A strategy's timer is due."""
+
+    strategy: str
+    name: str
+    ts_due: int
+
+
+class StrategyStarted(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """A strategy may begin: its instruments are known and its orders and positions are given back to it."""
+
+    strategy: str
+    ts_recv: int
+
+
+MarketEvent = (
+    BookSnapshot
+    | BookDelta
+    | BookLevel
+    | BookStale
+    | TradePrint
+    | Heartbeat
+    | VenueClock
+    | ConnectorStatus
+    | LimitsDeclared
+    | RequestSettled
+    | StrategyStarted
+    | TimerFired
+)
+"""Inputs that only the tape records."""
+
+
+MARKET_EVENTS: frozenset[type] = frozenset(get_args(MarketEvent))
+"""The classes of `MarketEvent`, for dispatch."""

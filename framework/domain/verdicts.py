@@ -1,0 +1,169 @@
+"""Tickets: a type is the right to the next stage. Intent -> Approved | Refused -> Signed -> Sent.
+
+`Approved` is built in `risk/gate.py` and nowhere else; `Signed` by a gateway from an `Approved`.
+
+Why the gate refuses: a closed list. The table in the documentation is generated from it.
+
+Refusal codes as they were written before they had short ones: a whole sentence each. Never changed: journals hold
+them.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from framework.domain.intents import Intent
+from framework.domain.rate_limits import RequestKind
+
+OLD_SPELLINGS: dict[str, str] = {
+    "The order is larger than the largest allowed order (C1).": "ORDER_SIZE_MAX",
+    "The order's value is above the largest allowed order value (C2).": "ORDER_NOTIONAL_MAX",
+    "The price is too far from the reference price of a fresh two-sided book (C3).": "PRICE_COLLAR",
+    "There is no fresh, uncrossed, two-sided book to compare the price with (C3).": "NO_REFERENCE_PRICE",
+    "The book is missing, stale, gapped or crossed (C4).": "BOOK_NOT_FRESH",
+    "Position plus working and in-flight orders would pass the limit in the worst case (C5).": "POSITION_MAX",
+    "Too many orders are open or in flight (C7).": "OPEN_ORDERS_MAX",
+    "The venue's rate limit leaves no room now; the refusal says when it does (C8).": "BUDGET_EXHAUSTED",
+    "The strategy has used its fair share of the venue's rate limit (C8).": "BUDGET_SHARE",
+    "The venue has not declared its rate limits yet (C8).": "LIMITS_UNKNOWN",
+    "Only orders that reduce the position are allowed now (C14).": "TRADING_REDUCING",
+    "Trading is halted; only cancels pass (C14).": "TRADING_HALTED",
+    "The instrument, side or time in force is not on the allow-list (C18).": "NOT_ALLOWED",
+    "The instrument is not open for trading (C18).": "INSTRUMENT_NOT_ACTIVE",
+    "No connector has defined this instrument.": "UNKNOWN_INSTRUMENT",
+    "The price is not on the instrument's tick grid (C19).": "OFF_GRID",
+    "The size is not positive, below the minimum, or not a multiple of the lot (C19).": "BAD_SIZE",
+    "The order's value is below the venue's minimum (C19).": "NOTIONAL_MIN",
+    "There is no such order of this strategy.": "UNKNOWN_ORDER",
+    "The order has ended; nothing is left to change.": "ORDER_FINAL",
+    "A change of this order is under way, or the venue has not confirmed it yet.": "ORDER_BUSY",
+    "The connector of the venue is not up.": "VENUE_DOWN",
+    "The intent is not one: a wrong type, a float, a negative or a missing value.": "INVALID_INTENT",
+    "The strategy failed too often and is quarantined.": "QUARANTINED",
+    "The daemon is stopping; only cancels pass.": "SHUTTING_DOWN",
+    "The journal can't be written; nothing may leave.": "JOURNAL_FAILED",
+    "A check raised an exception; the gate fails shut.": "CHECK_FAILED",
+    "A check from outside the package refused; its details say why.": "PLUGIN_CHECK",
+    # The name of this one, as ledgers hold it.
+    "NONSENSE": "INVALID_INTENT",
+}
+"""Old spelling -> the code of today."""
+
+
+class RefusalCode(Enum):
+    """One member per reason. The value is written into journals and ledgers; `meaning` is for people."""
+
+    _value_: str
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str = "") -> RefusalCode:
+        member = object.__new__(cls)
+        member._value_, member.meaning = code, meaning
+        return member
+
+    ORDER_SIZE_MAX = "ORDER_SIZE_MAX", "The order is larger than the largest allowed order (C1)."
+    ORDER_NOTIONAL_MAX = "ORDER_NOTIONAL_MAX", "The order's value is above the largest allowed order value (C2)."
+    PRICE_COLLAR = "PRICE_COLLAR", "The price is too far from the reference price of a fresh two-sided book (C3)."
+    NO_REFERENCE_PRICE = (
+        "NO_REFERENCE_PRICE",
+        "There is no fresh, uncrossed, two-sided book to compare the price with (C3).",
+    )
+    BOOK_NOT_FRESH = "BOOK_NOT_FRESH", "The book is missing, stale, gapped or crossed (C4)."
+    POSITION_MAX = (
+        "POSITION_MAX",
+        "Position plus working and in-flight orders would pass the limit in the worst case (C5).",
+    )
+    OPEN_ORDERS_MAX = "OPEN_ORDERS_MAX", "Too many orders are open or in flight (C7)."
+    BUDGET_EXHAUSTED = (
+        "BUDGET_EXHAUSTED",
+        "The venue's rate limit leaves no room now; the refusal says when it does (C8).",
+    )
+    BUDGET_SHARE = "BUDGET_SHARE", "The strategy has used its fair share of the venue's rate limit (C8)."
+    LIMITS_UNKNOWN = "LIMITS_UNKNOWN", "The venue has not declared its rate limits yet (C8)."
+    TRADING_REDUCING = "TRADING_REDUCING", "Only orders that reduce the position are allowed now (C14)."
+    TRADING_HALTED = "TRADING_HALTED", "Trading is halted; only cancels pass (C14)."
+    NOT_ALLOWED = "NOT_ALLOWED", "The instrument, side or time in force is not on the allow-list (C18)."
+    INSTRUMENT_NOT_ACTIVE = "INSTRUMENT_NOT_ACTIVE", "The instrument is not open for trading (C18)."
+    UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT", "No connector has defined this instrument."
+    OFF_GRID = "OFF_GRID", "The price is not on the instrument's tick grid (C19)."
+    BAD_SIZE = "BAD_SIZE", "The size is not positive, below the minimum, or not a multiple of the lot (C19)."
+    NOTIONAL_MIN = "NOTIONAL_MIN", "The order's value is below the venue's minimum (C19)."
+    UNKNOWN_ORDER = "UNKNOWN_ORDER", "There is no such order of this strategy."
+    ORDER_FINAL = "ORDER_FINAL", "The order has ended; nothing is left to change."
+    ORDER_BUSY = "ORDER_BUSY", "A change of this order is under way, or the venue has not confirmed it yet."
+    VENUE_DOWN = "VENUE_DOWN", "The connector of the venue is not up."
+    INVALID_INTENT = "INVALID_INTENT", "The intent is not one: a wrong type, a float, a negative or a missing value."
+    QUARANTINED = "QUARANTINED", "The strategy failed too often and is quarantined."
+    SHUTTING_DOWN = "SHUTTING_DOWN", "The daemon is stopping; only cancels pass."
+    JOURNAL_FAILED = "JOURNAL_FAILED", "The journal can't be written; nothing may leave."
+    CHECK_FAILED = "CHECK_FAILED", "A check raised an exception; the gate fails shut."
+    PLUGIN_CHECK = "PLUGIN_CHECK", "A check from outside the package refused; its details say why."
+
+    @classmethod
+    def _missing_(cls, value: object) -> RefusalCode | None:
+        """The member of an old spelling; msgspec asks here too."""
+        code = OLD_SPELLINGS.get(value) if isinstance(value, str) else None
+        return None if code is None else cls(code)
+
+
+class Refusal:
+    """What a check answers when it refuses: the code and the numbers behind it, in the order given."""
+
+    __slots__ = ("code", "details")
+
+    def __init__(self, code: RefusalCode, **details: object) -> None:
+        self.code = code
+        self.details = details
+
+    @property
+    def text(self) -> str:
+        """`key=value` pairs, as logged and shown."""
+        return " ".join(f"{key}={value}" for key, value in self.details.items())
+
+    def __repr__(self) -> str:
+        return f"Refusal({self.code.value}: {self.text})"
+
+
+def refusal_table() -> str:
+    """The list as a Markdown table."""
+    rows = [f"| `{code.value}` | {code.meaning} |" for code in RefusalCode]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
+
+
+class Approved(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True):
+    """The gate's yes. `client_order_id` names the order that the intent makes, changes or ends.
+
+    `request_kind` decides priority and price of the request that will carry it. `ts_ns` is the kernel's time.
+    """
+
+    intent: Intent
+    venue: str
+    client_order_id: str
+    request_kind: RequestKind
+    ts_ns: int
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True):
+    """The gate's no: the code, the numbers behind it, and the check that said it."""
+
+    intent: Intent
+    code: RefusalCode
+    detail: str
+    check: str
+    ts_ns: int
+
+
+Verdict = Approved | Refused
+
+
+class Signed(msgspec.Struct, frozen=True, gc=False):
+    """A request ready for the wire, signed a moment ago. `wire` is the gateway's own form of it.
+
+    `digest` is the SHA-256 of the exact bytes of the request's body and target: it goes to the journal first.
+    """
+
+    approved: Approved
+    wire: object
+    digest: str

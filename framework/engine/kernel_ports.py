@@ -1,0 +1,78 @@
+"""What a kernel is made of: the faces that it sees of the gate, budgets, records and watchers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from framework.domain.account_events import AccountEvent
+from framework.domain.errors import JournalError
+from framework.domain.events import Event
+from framework.domain.market_events import MarketEvent, RequestOutcome
+from framework.domain.orders import Order
+from framework.domain.ports import Clock
+from framework.domain.rate_limits import RateLimits, RequestKind
+from framework.domain.verdicts import Verdict
+from framework.domain.views import BudgetView, RiskView
+from framework.execution.request_queue import Outbox
+from framework.state.accounts import Accounts
+from framework.state.books import Books
+from framework.state.change import Change
+from framework.state.risk_view import View
+
+
+class Budget(BudgetView, Protocol):
+    """What the kernel does with a venue's budget: see `risk.budget.venue_budget.VenueBudget`."""
+
+    def advance(self, monotonic_ns: int, /) -> None: ...
+    def hold(self, kind: RequestKind, strategy: str, /) -> None: ...
+    def settle(self, kind: RequestKind, strategy: str, outcome: RequestOutcome, /) -> None: ...
+    def declare(self, limits: RateLimits, /) -> None: ...
+
+
+class Judge(Protocol):
+    """The gate."""
+
+    def judge(self, intent: object, view: RiskView, /) -> Verdict: ...
+
+
+class Recorder(Protocol):
+    """Where the kernel writes: the journal (what must survive), the tape (what may be replayed), and for people what
+    became of orders."""
+
+    def journal(self, step: int, now_ns: int, monotonic_ns: int, record: Verdict | AccountEvent, /) -> object: ...
+    def tape(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent, /) -> None: ...
+    def orders(self, orders: Sequence[Order], /) -> None: ...
+
+
+class Watcher(Protocol):
+    """Who is told what the kernel did: metrics and the log. It changes nothing."""
+
+    def on_event(self, event: Event, /) -> None: ...
+    def on_verdict(self, verdict: Verdict, /) -> None: ...
+    def on_change(self, change: Change, /) -> None: ...
+    def on_fault(self, strategy: str, reason: str, faults: int, /) -> None: ...
+
+
+class KernelParts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a kernel is made of.
+
+    `decides` is False in a replay, where quarantines come out of the record. `strategy_faults_max` faults
+    quarantine a strategy. `on_journal_failure` is told once when nothing can be recorded any more.
+    """
+
+    clock: Clock
+    books: Books
+    accounts: Accounts
+    view: View
+    gate: Judge
+    recorder: Recorder
+    watcher: Watcher
+    budgets: dict[str, Budget]
+    make_budget: Callable[[str, RateLimits, int], Budget]
+    outboxes: Mapping[str, Outbox]
+    on_journal_failure: Callable[[JournalError], None]
+    decides: bool = True
+    strategy_faults_max: int = 5

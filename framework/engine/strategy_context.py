@@ -1,0 +1,176 @@
+"""The desk of one strategy: its window on the market and its way to the gate.
+
+Strategy timers: one-shot, replaced by name, delivered to the kernel as events.
+
+Which instruments a strategy gets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from framework.domain.account_events import StrategySaved
+from framework.domain.errors import ConfigurationError
+from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
+from framework.domain.intents import CancelAll, Intent
+from framework.domain.market_events import TimerFired
+from framework.domain.orders import Order
+from framework.domain.ports import Clock
+from framework.domain.verdicts import Verdict
+from framework.domain.views import BookView, BudgetView, PositionView
+from framework.engine.kernel import Kernel
+
+SAVED_BYTES_MAX = 1024 * 1024
+"""The most that a strategy may save at once: it is a record of the journal and a part of every snapshot."""
+
+TIMER_MS_MAX = 366 * 86_400_000
+"""A year: the longest time until a timer fires."""
+
+
+class Timers(Protocol):
+    """Where timers are set."""
+
+    def set(self, strategy: str, name: str, after_ms: int) -> None: ...
+
+
+class StrategyDesk:
+    """What one strategy may see and do; implements `framework.domain.ports.Desk`."""
+
+    __slots__ = ("_instruments", "_kernel", "_log", "_name", "_timers")
+
+    def __init__(
+        self,
+        name: str,
+        instruments: tuple[InstrumentId, ...],
+        kernel: Kernel,
+        *,
+        timers: Timers,
+        log: Callable[..., None],
+    ) -> None:
+        self._name = name
+        self._instruments = instruments
+        self._kernel = kernel
+        self._timers = timers
+        self._log = log
+
+    @property
+    def now_ns(self) -> int:
+        """Wall time of the event being handled."""
+        return self._kernel.parts.view.now_ns
+
+    @property
+    def monotonic_ns(self) -> int:
+        """Monotonic time of the event being handled."""
+        return self._kernel.parts.view.monotonic_ns
+
+    @property
+    def instruments(self) -> tuple[InstrumentId, ...]:
+        """The instruments given to this strategy."""
+        return self._instruments
+
+    def instrument(self, instrument: InstrumentId, /) -> Instrument:
+        """The instrument; `KeyError` when no connector defined it."""
+        found = self._kernel.parts.view.instrument(instrument)
+        if found is None:
+            raise KeyError(f"instrument: no connector has defined {instrument}")
+        return found
+
+    def book(self, instrument: InstrumentId, /) -> BookView:
+        """The book, empty and not fresh until a snapshot came."""
+        return self._kernel.parts.books.of(instrument)
+
+    def position(self, instrument: InstrumentId, /) -> PositionView:
+        """This strategy's position."""
+        return self._kernel.parts.accounts.positions.of_strategy(self._name, instrument)
+
+    def order(self, client_order_id: str, /) -> Order | None:
+        """One of this strategy's orders."""
+        order = self._kernel.parts.accounts.orders.get(client_order_id)
+        return order if order is not None and order.strategy == self._name else None
+
+    def orders(self, instrument: InstrumentId | None = None, /) -> tuple[Order, ...]:
+        """This strategy's open orders, oldest first."""
+        return self._kernel.parts.accounts.orders.open(strategy=self._name, instrument=instrument)
+
+    def budget(self, venue: str, /) -> BudgetView | None:
+        """What is left of the venue's rate limits."""
+        return self._kernel.parts.budgets.get(venue)
+
+    def submit(self, intent: Intent, /) -> Verdict:
+        """Have the intent judged, now. Raises `ValueError` when it is not this strategy's to ask for."""
+        if isinstance(intent, CancelAll):
+            raise ValueError("intent: cancel-all is the operator's; a strategy cancels its orders one by one")
+        asking = getattr(intent, "strategy", self._name)
+        if asking != self._name:
+            raise ValueError(f"intent.strategy: {asking!r} is not {self._name!r}, who asks; use self.name")
+        return self._kernel.submit(intent, self._name)
+
+    def set_timer(self, name: str, *, after_ms: int) -> None:
+        """Fire once after `after_ms`. Raises `ValueError` for what is no number of milliseconds: one that compares with
+        nothing (NaN) would put everybody's timers out of order."""
+        if type(after_ms) is not int or not 0 <= after_ms <= TIMER_MS_MAX:
+            raise ValueError(f"after_ms: {after_ms!r} of timer {name!r}; give an int from 0 to {TIMER_MS_MAX}")
+        self._timers.set(self._name, name, after_ms)
+
+    def save(self, state: bytes, /) -> None:
+        """Keep these bytes for the next start. Raises `TypeError`, or `ValueError` when they are too many."""
+        if not isinstance(state, bytes):
+            raise TypeError(f"save: {type(state).__name__} is not bytes; encode it first, as with msgspec.json.encode")
+        if len(state) > SAVED_BYTES_MAX:
+            raise ValueError(f"save: {len(state)} bytes are more than {SAVED_BYTES_MAX}; keep less, or in a file")
+        self._kernel.publish(StrategySaved(self._name, state, self.now_ns))
+
+    @property
+    def saved(self) -> bytes:
+        """What was kept last; empty at first."""
+        return self._kernel.parts.accounts.memories.get(self._name, b"")
+
+    def log(self, message: str, **fields: object) -> None:
+        """A line in the log, with the strategy's name."""
+        self._log(message, strategy=self._name, **fields)
+
+
+class LoopTimers:
+    """Timers of the running event loop."""
+
+    def __init__(self, publish: Callable[[TimerFired], None], clock: Clock) -> None:
+        self._publish = publish
+        self._clock = clock
+        self._handles: dict[tuple[str, str], asyncio.TimerHandle] = {}
+
+    def set(self, strategy: str, name: str, after_ms: int) -> None:
+        """Fire once after `after_ms`; replaces the strategy's timer of that name."""
+        key = (strategy, name)
+        if (old := self._handles.pop(key, None)) is not None:
+            old.cancel()
+        self._handles[key] = asyncio.get_running_loop().call_later(after_ms / 1000, self._fire, key)
+
+    def close(self) -> None:
+        """Cancel all."""
+        for handle in self._handles.values():
+            handle.cancel()
+        self._handles.clear()
+
+    def _fire(self, key: tuple[str, str]) -> None:
+        self._handles.pop(key, None)
+        self._publish(TimerFired(key[0], key[1], self._clock.now_ns()))
+
+
+def choose_instruments(
+    known: Iterable[Instrument], patterns: Sequence[str], *, count_max: int
+) -> tuple[InstrumentId, ...]:
+    """The active instruments that match a pattern, at most `count_max`, in the order of their names.
+
+    Raises `ConfigurationError` when none does.
+    """
+    active = sorted(instrument.id for instrument in known if instrument.status is InstrumentStatus.ACTIVE)
+    chosen = tuple(one for one in active if any(fnmatchcase(one, pattern) for pattern in patterns))[:count_max]
+    if not chosen:
+        raise ConfigurationError(
+            f"strategies: no active instrument matches {list(patterns)}; the venues offer {active[:5]}"
+            f"{' and more' if len(active) > 5 else ''}"
+        )
+    return chosen

@@ -1,0 +1,65 @@
+"""What a dispatcher is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from framework.domain.account_events import TradingState
+from framework.domain.errors import Fatal
+from framework.domain.events import Event
+from framework.domain.orders import Order
+from framework.domain.ports import Clock
+from framework.domain.rate_limits import RequestKind
+from framework.domain.venue import Gateway
+from framework.execution.request_queue import Outbox
+
+
+class DispatchBudget(Protocol):
+    """The dispatcher's side of a venue's budget: see `risk.budget.venue_budget.VenueBudget`."""
+
+    def dispatch_wait_ns(self, kind: RequestKind, monotonic_ns: int, /) -> int: ...
+    def start(self, kind: RequestKind, /) -> None: ...
+    def take_back(self, kind: RequestKind, /) -> None: ...
+
+
+def always_active(_order: Order) -> TradingState:
+    """Nobody halts: for a core without operators."""
+    return TradingState.ACTIVE
+
+
+def nobody_asks(_order: Order) -> None:
+    """Nobody looks orders up: for a core without a reconciler."""
+
+
+def never() -> bool:
+    """Nobody takes over: for a core without a state directory."""
+    return False
+
+
+class DispatchParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dispatcher needs.
+
+    `publish` is the kernel's; `wait_durable` returns once everything recorded so far is durable; `observe` takes
+    the latency of a stage in nanoseconds; `on_fatal` is told when the account can't be used any more;
+    `trading_state` is the strictest state that applies to an order;
+    `on_refused` is told of an order whose change the venue refused: it may have ended unheard;
+    `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel.
+    """
+
+    venue: str
+    gateway: Gateway
+    outbox: Outbox
+    publish: Callable[[Event], None]
+    find: Callable[[str], Order | None]
+    budget: Callable[[], DispatchBudget | None]
+    wait_durable: Callable[[], Awaitable[None]]
+    observe: Callable[[str, int], None]
+    on_fatal: Callable[[Fatal], None]
+    clock: Clock
+    trading_state: Callable[[Order], TradingState] = always_active
+    on_refused: Callable[[Order], None] = nobody_asks
+    is_fenced: Callable[[], bool] = never
+    requests_max: int = 8

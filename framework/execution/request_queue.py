@@ -1,0 +1,62 @@
+"""The outbox: approved intents on their way to the dispatcher, the most urgent first."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+
+import msgspec
+
+from framework.domain.verdicts import Approved
+from framework.runtime.failpoints import reach
+
+
+class Parcel(msgspec.Struct, gc=False):
+    """One approved intent to carry. `attempts` counts how often it was tried."""
+
+    approved: Approved
+    attempts: int = 0
+
+
+class Outbox:
+    """A priority queue for one venue account: cancels, then reducing orders, amends, new orders; oldest first."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Parcel]] = []
+        self._pushed = 0
+        self._arrived = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def holds(self, client_order_id: str) -> bool:
+        """Whether a parcel about this order is queued."""
+        return any(parcel.approved.client_order_id == client_order_id for _, _, parcel in self._heap)
+
+    def push(self, parcel: Parcel) -> None:
+        """Queue a parcel."""
+        self._pushed += 1
+        heapq.heappush(self._heap, (parcel.approved.request_kind.priority, self._pushed, parcel))
+        self._arrived.set()
+        reach("after-outbox-push")
+
+    def pop(self) -> Parcel | None:
+        """The most urgent parcel, or None."""
+        return heapq.heappop(self._heap)[2] if self._heap else None
+
+    def peek(self) -> Parcel | None:
+        """The most urgent parcel, left where it is."""
+        return self._heap[0][2] if self._heap else None
+
+    def take(self, is_meant: Callable[[Parcel], bool]) -> list[Parcel]:
+        """Take out every parcel that is meant, the most urgent first; the others keep their places."""
+        queued = sorted(self._heap, key=lambda entry: entry[:2])
+        self._heap = [entry for entry in queued if not is_meant(entry[2])]
+        return [parcel for _, _, parcel in queued if is_meant(parcel)]
+
+    async def wait(self) -> None:
+        """Return once something was pushed after the last call that found the queue empty."""
+        if not self._heap:
+            self._arrived.clear()
+            await self._arrived.wait()

@@ -1,0 +1,129 @@
+"""The control server: how Prometheus, a container engine and a person look in over HTTP.
+
+`GET /metrics`, `GET /healthz` (200 while the event loop's heart beats), `GET /readyz` (200 when everything needed
+for trading is there, else 503 with the reasons). Reads only. A request whose Host header is not on the list is
+refused, so that a web page in somebody's browser can't reach a loopback server through its own name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+from aiohttp import hdrs, web
+
+from framework.domain.errors import ConfigurationError
+from framework.ops.prometheus import CONTENT_TYPE
+
+BEAT_AGE_MS_MAX = 2_000
+"""`/healthz` fails when the last heartbeat is older."""
+
+_SHUTDOWN_TIMEOUT_S = 1.0
+_encode = msgspec.json.encode
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Address(Protocol):
+    """Where to listen and under which names: the `[http]` table of the configuration."""
+
+    @property
+    def host(self) -> str:
+        """Address of the interface to listen on."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """TCP port; 0 takes any free one."""
+        ...
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """Names accepted in the Host header besides the address itself and localhost."""
+        ...
+
+
+class ControlServer:
+    """The HTTP server of one daemon. Call order: `start`, `close`."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        render_metrics: Callable[[], bytes],
+        beat_age_ns: Callable[[], int],
+        not_ready: Callable[[], Sequence[str]],
+    ) -> None:
+        self._address = address
+        self._render_metrics = render_metrics
+        self._beat_age_ns = beat_age_ns
+        self._not_ready = not_ready
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> int:
+        """Listen, and return the port. Raises `ConfigurationError` when the address can't be used."""
+        app = web.Application(middlewares=[self._check_host])
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._address.host, self._address.port).start()
+        except OSError as e:
+            await runner.cleanup()
+            raise ConfigurationError(
+                f"http.port: can't listen on {self._address.host}:{self._address.port} ({e.strerror or e}); "
+                "stop what uses it, or give another one: --set http.port=0 takes any free port"
+            ) from e
+        self._runner = runner
+        return int(runner.addresses[0][1])
+
+    async def close(self) -> None:
+        """Stop listening and end every connection. Harmless when not started."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    @web.middleware
+    async def _check_host(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        host = _host_name(request.headers.get(hdrs.HOST, ""))
+        allowed = {"localhost", self._address.host.lower(), *(name.lower() for name in self._address.allowed_hosts)}
+        if host not in allowed and not _is_own_address(host, request):
+            return _json(
+                421, {"error": "host_not_allowed", "host": host, "remedy": "add the name to http.allowed_hosts"}
+            )
+        return await handler(request)
+
+    async def _metrics(self, _request: web.Request) -> web.StreamResponse:
+        return web.Response(body=self._render_metrics(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+
+    async def _healthz(self, _request: web.Request) -> web.StreamResponse:
+        age_ms = self._beat_age_ns() // 1_000_000
+        return _json(200 if age_ms <= BEAT_AGE_MS_MAX else 503, {"beat_age_ms": age_ms})
+
+    async def _readyz(self, _request: web.Request) -> web.StreamResponse:
+        reasons = list(self._not_ready())
+        return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
+
+
+def _json(status: int, content: dict[str, object]) -> web.Response:
+    return web.Response(status=status, body=_encode(content), content_type="application/json")
+
+
+def _host_name(header: str) -> str:
+    """The name of a Host header, lower case, without port and without the brackets of an IPv6 address."""
+    name = header.strip().lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0]
+
+
+def _is_own_address(host: str, request: web.Request) -> bool:
+    """Whether `host` is the literal address at which this connection arrived: no name, so nobody can rebind it."""
+    local = request.transport.get_extra_info("sockname") if request.transport else None
+    try:
+        return local is not None and ipaddress.ip_address(host) == ipaddress.ip_address(local[0])
+    except ValueError:
+        return False

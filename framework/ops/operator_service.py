@@ -1,0 +1,110 @@
+"""Oversight: where a person meets the daemon. The operator's socket, what reconciliation finds, and its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from pathlib import Path
+
+import structlog
+
+from framework.engine.kernel import Kernel
+from framework.ops.operator_commands import Operator, OperatorParts
+from framework.ops.operator_socket import OperatorSocket
+from framework.reconciliation.differences import Difference, DifferenceKind
+from framework.reconciliation.history import ReconcileHistory
+from framework.reconciliation.reconciler import Reconciler
+from framework.runtime.files import FileSystem
+from framework.runtime.metrics import Metrics, Sample
+
+HISTORY_NAME = "reconcile.jsonl"
+
+_log = structlog.get_logger("oversight")
+
+
+class Oversight:
+    """One per daemon. Call order: `watch` for each venue, `start`, `close`."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        metrics: Metrics,
+        *,
+        files: FileSystem,
+        directory: Path,
+        strategies: Collection[str],
+        wait_durable: Callable[[], Awaitable[None]],
+        ledger_trouble: Callable[[], str],
+    ) -> None:
+        clock = kernel.parts.clock
+        self._kernel = kernel
+        self._metrics = metrics
+        self._reconcilers: dict[str, Reconciler] = {}
+        self.history = ReconcileHistory(files, directory / HISTORY_NAME, clock)
+        operator = Operator(
+            OperatorParts(
+                kernel=kernel,
+                clock=clock,
+                reconcilers=lambda: self._reconcilers,
+                strategies=strategies,
+                wait_durable=wait_durable,
+            )
+        )
+        self._socket = OperatorSocket(directory, operator.answer)
+        self._ledger_trouble = ledger_trouble
+        self._trouble_told = ""
+        metrics.drift.pull(self._drift_samples)
+        metrics.ledger_up.pull(lambda: [((), int(not ledger_trouble()))])
+
+    def watch(self, venue: str, reconciler: Reconciler) -> None:
+        """Let the operator reconcile this venue, and show its drift."""
+        self._reconcilers[venue] = reconciler
+
+    async def start(self) -> None:
+        """Listen to the operator. Raises `Fatal`; hold the state directory's lock."""
+        await self._socket.start()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._socket.close()
+
+    def not_ready(self) -> list[str]:
+        """Positions on which the venues and we do not agree, as reasons why the daemon is not ready to trade."""
+        return [
+            f"position of {one.instrument} differs: venue {one.venue_size}, own {one.own_size}"
+            for reconciler in self._reconcilers.values()
+            for one in reconciler.differences
+            if one.kind is DifferenceKind.POSITION
+        ]
+
+    def on_pass(self, venue: str, differences: tuple[Difference, ...]) -> None:
+        """Count a pass; what it found newly goes to the log and to the history."""
+        self._metrics.reconciliations.inc((venue, "differs" if differences else "agreed"))
+        new, trouble = self.history.add(venue, differences)
+        for difference in new:
+            _log.warning("the venue and we differ", kind=difference.kind.value, what=difference.text)
+        if trouble:
+            _log.warning("history of reconciliation", reason=trouble)
+
+    def on_trouble(self, venue: str, reason: str) -> None:
+        """Count and log a pass that could not be made."""
+        self._metrics.reconciliations.inc((venue, "failed"))
+        _log.warning("reconcile", venue=venue, reason=reason)
+
+    def look_at_ledger(self) -> None:
+        """Log when the ledger stops showing what happens, when the reason changes, and when it shows it again."""
+        trouble = self._ledger_trouble()
+        if trouble == self._trouble_told:
+            return
+        self._trouble_told = trouble
+        if trouble:
+            _log.warning("the ledger does not show what happens; trading goes on", reason=trouble)
+        else:
+            _log.info("the ledger is written again")
+
+    def _drift_samples(self) -> Iterable[Sample]:
+        drifts = {venue: reconciler.drift for venue, reconciler in self._reconcilers.items()}
+        return [
+            ((one.venue, one.id), float(drifts[one.venue].get(one.id, 0)))
+            for one in self._kernel.parts.accounts.instruments.values()
+            if one.venue in drifts
+        ]

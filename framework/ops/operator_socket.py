@@ -1,0 +1,103 @@
+"""The operator's socket: requests as lines of JSON, checked before anything else sees them.
+
+Whatever a peer sends, the answer is one line and the daemon goes on: what is no JSON, no known command, or has
+members of the wrong name or type is refused with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import os
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from framework.domain.operator_requests import COMMANDS, SOCKET_NAME, Answer, Request
+from framework.runtime.unix_socket import UnixServer
+
+ANSWER_S_MAX = 60.0
+"""A reconciliation may have to wait for the venue's rate limit."""
+
+_ROOT = 0
+_log = structlog.get_logger("operator")
+_convert: Callable[[Any], Request] = partial(msgspec.convert, type=Request)
+_encode = msgspec.json.encode
+
+
+class OperatorSocket:
+    """The socket of one daemon. Call order: `start`, `close`. `answer` is asked one request at a time."""
+
+    def __init__(
+        self,
+        directory: Path,
+        answer: Callable[[Request], Awaitable[Answer]],
+        *,
+        uids: frozenset[int] | None = None,
+        answer_s_max: float = ANSWER_S_MAX,
+    ) -> None:
+        """`uids`: the users that may ask; without it, the daemon's own and root."""
+        self._answer_request = answer
+        self._answer_s_max = answer_s_max
+        self._one_at_a_time = asyncio.Lock()
+        self._server = UnixServer(
+            directory / SOCKET_NAME,
+            self._answer,
+            refuse=_refusal,
+            uids=frozenset({os.geteuid(), _ROOT}) if uids is None else uids,
+        )
+
+    async def start(self) -> None:
+        """Listen. Raises `Fatal`; hold the state directory's lock."""
+        await self._server.start()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._server.close()
+
+    async def _answer(self, line: bytes) -> bytes:
+        request = _read(line)
+        if isinstance(request, str):
+            _log.warning("operator's request refused", reason=request)
+            return _refusal(request)
+        try:
+            async with asyncio.timeout(self._answer_s_max), self._one_at_a_time:
+                answer = await self._answer_request(request)
+        except TimeoutError:
+            return _refusal(f"not finished within {self._answer_s_max:g} s; it may still take effect, so look first")
+        except Exception as e:  # noqa: BLE001 - a defect in a command must not end the daemon's only way to be stopped
+            _log.error("operator's request failed", request=repr(request), error=repr(e), exc_info=e)
+            return _refusal(f"it failed: {type(e).__name__}: {e}; see the daemon's log")
+        _log.info("operator", request=repr(request), done=answer.is_ok, answer=list(answer.lines))
+        return _encode(answer)
+
+
+def _read(line: bytes) -> Request | str:
+    """The request, or why it is none."""
+    try:
+        raw = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError) as e:
+        return f"the request is not JSON: {e}"
+    try:
+        return _convert(raw)
+    except msgspec.ValidationError as e:
+        return _unknown_command(raw) or f"the request is not one: {e}"
+
+
+def _unknown_command(raw: Any) -> str:
+    command = raw.get("command") if isinstance(raw, dict) else None
+    if not isinstance(command, str):
+        return f'a request is an object with a "command": one of {", ".join(COMMANDS)}'
+    if command in COMMANDS:
+        return ""
+    close = difflib.get_close_matches(command, COMMANDS, n=1, cutoff=0.5)
+    meant = f'; did you mean "{close[0]}"?' if close else f"; there are: {', '.join(COMMANDS)}"
+    return f'unknown command "{command}"{meant}'
+
+
+def _refusal(reason: str) -> bytes:
+    return _encode(Answer(is_ok=False, lines=(reason,)))

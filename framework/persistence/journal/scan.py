@@ -1,0 +1,199 @@
+"""What is on the disk: reading every segment, telling a torn tail from damage. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from framework.domain.errors import JournalError
+from framework.persistence.journal.records import Entry, decode_record
+from framework.persistence.journal.segments import (
+    FIRST_CHAIN,
+    HEADER_SIZE,
+    Header,
+    Scan,
+    decode_header,
+    frame_at,
+    frames_after,
+    is_misfit,
+    payload_of,
+    scan,
+    segment_name,
+    segment_numbers,
+)
+from framework.runtime.files import FileSystem
+
+
+class Cut(NamedTuple):
+    """The torn tail of the last segment: everything from `offset` on, which held record `first_number` if any.
+
+    `offset` 0: the whole file, whose header was never finished.
+    """
+
+    file: str
+    offset: int
+    bytes_cut: int
+    first_number: int
+
+
+class Damage(NamedTuple):
+    """A place where something that was durable can't be read: record `number` and maybe later ones."""
+
+    file: str
+    offset: int
+    number: int
+    what: str
+
+    def error(self, directory: Path) -> JournalError:
+        """The error that stops the start, with the way out."""
+        return JournalError(
+            f"journal: {directory / self.file} is damaged at offset {self.offset}, record {self.number}: {self.what}. "
+            "Nothing is sent on a state that can't be proved. Run `tidegate journal verify` to see what is whole; then "
+            "restore the file from a backup, or keep a copy and give up this record and all later ones with "
+            f"`tidegate journal cut --after {self.number - 1}`: orders and fills after it come back from the venue as "
+            "orphans to be adopted"
+        )
+
+
+class Survey(NamedTuple):
+    """Everything found. `last` names the last good record and the chain after it; `segments` the first numbers of
+    the segments that stay, ascending."""
+
+    segments: tuple[int, ...]
+    last: Header
+    cut: Cut | None
+    damages: tuple[Damage, ...]
+
+
+class _Found(NamedTuple):
+    """One segment: what comes after it, or what is wrong with it. `chain` None: nothing is known after it."""
+
+    number: int
+    chain: bytes | None
+    cut: Cut | None = None
+    damage: Damage | None = None
+
+
+def survey(files: FileSystem, directory: Path) -> Survey:
+    """Read and check the whole journal. Raises `JournalError` for another format version and `OSError`."""
+    firsts = segment_numbers(files, directory)
+    kept: list[int] = []
+    damages: list[Damage] = []
+    number = firsts[0] - 1 if firsts else 0
+    chain: bytes | None = FIRST_CHAIN if number == 0 else None
+    cut: Cut | None = None
+    for first in firsts:
+        data = files.read(directory / segment_name(first))
+        found = _look(data, first, Header(number, chain) if chain is not None else None, is_last=first == firsts[-1])
+        number, chain = found.number, found.chain
+        cut = found.cut
+        if found.damage is not None:
+            damages.append(found.damage)
+        if cut is None or cut.offset:
+            kept.append(first)
+    return Survey(tuple(kept), Header(number, chain or FIRST_CHAIN), cut, tuple(damages))
+
+
+def hole_in(found: Survey, *, newest: int, whole: int) -> str:
+    """Which records are missing before the first one or after the last, so that no state can be made of the rest;
+    empty: none, or there is damage, which says more. `newest` is the record of the newest snapshot, `whole` that of the
+    newest one that is whole; 0: there is none."""
+    first, last = found.segments[0] if found.segments else found.last.first_number + 1, found.last.first_number
+    if found.damages:
+        return ""
+    if newest > last:
+        return f"there is a snapshot of record {newest}, but the segments end with {last}: a segment was lost"
+    if first > whole + 1:
+        return f"records {whole + 1} to {first - 1} are missing and no whole snapshot covers them"
+    return ""
+
+
+def read_entries(files: FileSystem, directory: Path, *, first: int = 1, last: int | None = None) -> Iterator[Entry]:
+    """The records from `first` to `last` (None: up to where the files end or are torn), in order, one file at a time.
+
+    Raises `JournalError` for a record that can't be read and `OSError`.
+    """
+    firsts = segment_numbers(files, directory)
+    for begin, following in zip(firsts, [*firsts[1:], None], strict=False):
+        if (following is not None and following <= first) or (last is not None and begin > last):
+            continue
+        yield from _entries_of(files.read(directory / segment_name(begin)), first, last)
+
+
+def end_of(data: bytes, number: int) -> int | None:
+    """The offset after a record in a segment, or None when it is not there."""
+    position = HEADER_SIZE
+    while position < len(data):
+        frame = frame_at(data, position)
+        if isinstance(frame, str):
+            return None
+        if frame.number == number:
+            return frame.end
+        position = frame.end
+    return None
+
+
+def _entries_of(data: bytes, first: int, last: int | None) -> Iterator[Entry]:
+    position = HEADER_SIZE
+    while position < len(data):
+        frame = frame_at(data, position)
+        if isinstance(frame, str) or (last is not None and frame.number > last):
+            return
+        if frame.number >= first:
+            yield decode_record(frame.number, payload_of(data, frame))
+        position = frame.end
+
+
+def _look(data: bytes, first: int, before: Header | None, *, is_last: bool) -> _Found:
+    """Check one segment. `before` names the record before it and its chain, None when neither is known."""
+    file = segment_name(first)
+    try:
+        header = decode_header(data)
+    except ValueError as e:
+        raise JournalError(f"journal: {file}: {e}") from e
+    if header is None and is_last and len(data) <= HEADER_SIZE:
+        return _Found(first - 1, before.chain if before else None, cut=Cut(file, 0, len(data), first))
+    if header is None:
+        return _Found(first - 1, None, damage=Damage(file, 0, first, "the segment's header is damaged"))
+    misfit = _misplaced(header, first, before)
+    if misfit:
+        known = header.first_number - 1 if before is None else before.first_number
+        missing = min(known + 1, header.first_number)
+        return _Found(header.first_number - 1, None, damage=Damage(file, 0, missing, misfit))
+    found = scan(data, header)
+    if not found.fault:
+        return _Found(found.number, found.chain)
+    damage = _damage(data, file, found, is_last=is_last)
+    if damage is not None:
+        return _Found(found.number, None, damage=damage)
+    cut = Cut(file, found.end, len(data) - found.end, found.number + 1)
+    return _Found(found.number, found.chain, cut=cut)
+
+
+def _misplaced(header: Header, first: int, before: Header | None) -> str:
+    if header.first_number != first:
+        return f"its header says that it begins with record {header.first_number}, its name says {first}"
+    if before is not None and before.first_number + 1 != first:
+        return f"records {before.first_number + 1} to {first - 1} are missing: a segment was removed"
+    if before is not None and before.chain != header.chain:
+        return "it is not chained to the segment before it"
+    return ""
+
+
+def _damage(data: bytes, file: str, found: Scan, *, is_last: bool) -> Damage | None:
+    """Damage if anything from the fault on was acknowledged, else None: the tail was torn."""
+    number = found.number + 1
+    if is_misfit(found.fault):
+        return Damage(file, found.end, number, found.fault)
+    if not is_last:
+        return Damage(file, found.end, number, f"{found.fault}, and a later segment exists")
+    later = tuple(frames_after(data, found.end))
+    committed = max((frame.committed for frame in later), default=0)
+    if committed >= number:
+        what = f"{found.fault}, and a later frame says that {committed} records were durable"
+        return Damage(file, found.end, number, what)
+    if any(frame.number == number for frame in later):
+        # What is broken held no record, so it was the mark of an orderly end: synced before anything came after it.
+        return Damage(file, found.end, number, f"{found.fault}, and record {number} is whole behind it")
+    return None

@@ -1,0 +1,201 @@
+"""Reading the ledger, while a daemon writes it or not. Amounts are exact decimals as text."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from framework.domain.numbers import format_scaled, parse_scaled
+from framework.domain.verdicts import OLD_SPELLINGS
+from framework.persistence.ledger.schema import connect_for_reading, failed
+
+
+class OrderLine(msgspec.Struct, frozen=True, gc=False):
+    """One order, as last known. `record` is the journal record that it began with."""
+
+    client_order_id: str
+    venue: str
+    venue_order_id: str
+    strategy: str
+    instrument: str
+    side: str
+    price: str
+    size: str
+    filled: str
+    time_in_force: str
+    status: str
+    reason: str
+    created_ns: int
+    updated_ns: int
+    record: int
+
+
+class FillLine(msgspec.Struct, frozen=True, gc=False):
+    """One fill. `strategy` is empty for a fill of an order that is not ours."""
+
+    venue: str
+    fill_id: str
+    client_order_id: str
+    venue_order_id: str
+    strategy: str
+    instrument: str
+    side: str
+    price: str
+    size: str
+    fee: str
+    is_maker: bool
+    is_voided: bool
+    ts_venue: int
+    ts_recv: int
+    record: int
+
+
+class PositionLine(msgspec.Struct, frozen=True, gc=False):
+    """A net position (long > 0), and the fees paid for it: the sum of its fills. `settled_value` is what a contract
+    was paid out at, empty as long as it was not."""
+
+    venue: str
+    instrument: str
+    size: str
+    fees: str
+    settled_value: str
+
+
+class RefusalLine(msgspec.Struct, frozen=True, gc=False):
+    """One intent that the gate refused."""
+
+    record: int
+    ts_ns: int
+    strategy: str
+    instrument: str
+    code: str
+    check_name: str
+    detail: str
+
+
+class OrphanLine(msgspec.Struct, frozen=True, gc=False):
+    """An open order at a venue that is not ours, as listed last. `ignored_for` is the operator's reason not to be told
+    of it, empty when there is none; `record` is the journal record that it was first seen in."""
+
+    venue: str
+    venue_order_id: str
+    client_order_id: str
+    instrument: str
+    side: str
+    price: str
+    size: str
+    filled: str
+    ignored_for: str
+    seen_ns: int
+    record: int
+
+
+T = TypeVar("T")
+_FINAL = "('filled', 'cancelled', 'expired', 'rejected')"
+
+
+class LedgerReader:
+    """A read-only connection of its own. Every query raises `LedgerError` when the file can't be read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = connect_for_reading(path)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+    @property
+    def applied_number(self) -> int:
+        """The journal's record up to which the ledger is complete."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'applied'", ())
+        return int(rows[0]["value"]) if rows else 0
+
+    @property
+    def witnessed_number(self) -> int:
+        """The last record that was seen durable in the journal; one that ends before it has lost something."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'durable'", ())
+        return int(rows[0]["value"]) if rows else 0
+
+    @property
+    def gap(self) -> str:
+        """Journal records that the ledger never saw, as `first to last` (empty = none): rebuild it then."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'gap'", ())
+        return str(rows[0]["value"]) if rows else ""
+
+    @property
+    def begins_after(self) -> int:
+        """The journal's record before which orders and fills may be in no row: the journal had not kept them when the
+        ledger was made. Positions are whole. 0: nothing is left out."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'begins'", ())
+        return int(rows[0]["value"]) if rows else 0
+
+    def orders(
+        self, *, strategy: str = "", status: str = "", open_only: bool = False, limit: int = 100
+    ) -> list[OrderLine]:
+        """The newest orders, newest first; `status` is a value of `OrderStatus`."""
+        where = f"(? = '' OR strategy = ?) AND (? = '' OR status = ?) AND (NOT ? OR status NOT IN {_FINAL})"
+        query = f"SELECT * FROM orders WHERE {where} ORDER BY record DESC, created_ns DESC LIMIT ?"  # noqa: S608
+        return _lines(OrderLine, self._rows(query, (strategy, strategy, status, status, open_only, limit)))
+
+    def fills(self, *, strategy: str = "", instrument: str = "", limit: int = 100) -> list[FillLine]:
+        """The newest fills, newest first, voided ones included."""
+        where = "(? = '' OR strategy = ?) AND (? = '' OR instrument = ?)"
+        query = f"SELECT * FROM fills WHERE {where} ORDER BY record DESC, ts_venue DESC LIMIT ?"  # noqa: S608
+        return _lines(FillLine, self._rows(query, (strategy, strategy, instrument, instrument, limit)))
+
+    def positions(self, *, strategy: str = "") -> list[PositionLine]:
+        """The account's net positions, or one strategy's part of them; flat ones that once were not included."""
+        query = (
+            "SELECT i.venue, i.instrument, i.settled_value, i.price_decimals, i.size_decimals, p.size, p.fees "
+            "FROM positions p JOIN instruments i USING (instrument) WHERE ? = '' OR p.strategy = ? "
+            "ORDER BY i.instrument, p.strategy"
+        )
+        sums: dict[str, tuple[sqlite3.Row, int, int]] = {}
+        for row in self._rows(query, (strategy, strategy)):
+            _, size, fees = sums.get(row["instrument"], (row, 0, 0))
+            size += parse_scaled(row["size"], row["size_decimals"])
+            fees += parse_scaled(row["fees"], row["price_decimals"] + row["size_decimals"])
+            sums[row["instrument"]] = (row, size, fees)
+        return [_position(row, size, fees) for row, size, fees in sums.values()]
+
+    def refusals(self, *, strategy: str = "", code: str = "", limit: int = 100) -> list[RefusalLine]:
+        """The newest refusals, newest first; `code` is the value of a `RefusalCode`. Rows in an old spelling show the
+        code of today."""
+        spellings = [code, *(old for old, new in OLD_SPELLINGS.items() if new == code)]
+        marks = ", ".join("?" * len(spellings))
+        where = f"(? = '' OR strategy = ?) AND (? = '' OR code IN ({marks}))"
+        query = f"SELECT * FROM refusals WHERE {where} ORDER BY record DESC LIMIT ?"  # noqa: S608
+        lines = _lines(RefusalLine, self._rows(query, (strategy, strategy, code, *spellings, limit)))
+        return [msgspec.structs.replace(line, code=OLD_SPELLINGS.get(line.code, line.code)) for line in lines]
+
+    def orphans(self, *, ignored: bool = False, limit: int = 100) -> list[OrphanLine]:
+        """The newest open orders that are not ours, newest first; with `ignored` also those that are to be ignored."""
+        columns = "venue, venue_order_id, client_order_id, instrument, side, price, size, filled, ignored_for, seen_ns"
+        where = "is_open AND (? OR ignored_for = '')"
+        query = f"SELECT {columns}, record FROM orphans WHERE {where} ORDER BY record DESC LIMIT ?"  # noqa: S608
+        return _lines(OrphanLine, self._rows(query, (ignored, limit)))
+
+    def _rows(self, query: str, arguments: tuple[object, ...]) -> list[sqlite3.Row]:
+        try:
+            return self._connection.execute(query, arguments).fetchall()
+        except sqlite3.Error as e:
+            raise failed(self._path, e) from e
+
+
+def _lines(kind: type[T], rows: Iterable[sqlite3.Row]) -> list[T]:
+    return [msgspec.convert(dict(row), kind, strict=False) for row in rows]
+
+
+def _position(row: sqlite3.Row, size: int, fees: int) -> PositionLine:
+    return PositionLine(
+        venue=row["venue"],
+        instrument=row["instrument"],
+        size=format_scaled(size, row["size_decimals"]),
+        fees=format_scaled(fees, row["price_decimals"] + row["size_decimals"]),
+        settled_value=row["settled_value"],
+    )

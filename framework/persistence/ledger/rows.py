@@ -1,0 +1,353 @@
+"""From journal records to rows. Idempotent: a fill or a void that is there already changes nothing.
+
+Orders as the ledger's rows hold them.
+
+Orphans in the ledger: orders that a venue lists and that are not ours, from the journal's records alone, so that
+they are shown while a daemon runs or not, and made again with the rest of the ledger.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from framework.domain.account_events import (
+    Fill,
+    FillVoided,
+    InstrumentDefined,
+    InstrumentSettled,
+    OrderSnapshot,
+    OrphanIgnored,
+    Scope,
+    StrategyQuarantined,
+    StrategySaved,
+    TradingState,
+    TradingStateChanged,
+)
+from framework.domain.instruments import InstrumentId
+from framework.domain.intents import NewOrder
+from framework.domain.numbers import format_scaled, parse_scaled
+from framework.domain.orders import Order, OrderStatus, Side
+from framework.domain.verdicts import Approved, Refused
+from framework.persistence.journal.records import Entry
+from framework.persistence.ledger.schema import UNPLACED
+
+
+class OrderRow(NamedTuple):
+    """What an order was when it was handed over: orders go on changing while they wait to be written."""
+
+    client_order_id: str
+    venue: str
+    venue_order_id: str
+    strategy: str
+    instrument: InstrumentId
+    side: str
+    price: int
+    size: int
+    filled: int
+    time_in_force: str
+    status: str
+    reason: str
+    created_ns: int
+    updated_ns: int
+
+
+def order_row(order: Order) -> OrderRow:
+    """The row of an order as it is now."""
+    return OrderRow(
+        order.client_order_id,
+        order.venue,
+        order.venue_order_id,
+        order.strategy,
+        order.instrument,
+        order.side.value,
+        order.price,
+        order.size,
+        order.filled,
+        order.time_in_force.value,
+        order.status.value,
+        order.reason,
+        order.created_ns,
+        order.updated_ns,
+    )
+
+
+def recorded_row(approved: Approved, intent: NewOrder) -> OrderRow:
+    """The row of an order that was approved and nothing more."""
+    return OrderRow(
+        approved.client_order_id,
+        approved.venue,
+        "",
+        intent.strategy,
+        intent.instrument,
+        intent.side.value,
+        intent.price,
+        intent.size,
+        0,
+        intent.time_in_force.value,
+        OrderStatus.RECORDED.value,
+        "",
+        approved.ts_ns,
+        approved.ts_ns,
+    )
+
+
+_ORDER = """
+INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (client_order_id) DO UPDATE SET venue_order_id = excluded.venue_order_id, strategy = excluded.strategy,
+    price = excluded.price, size = excluded.size, filled = excluded.filled, status = excluded.status,
+    reason = excluded.reason, updated_ns = excluded.updated_ns
+"""
+_FILL = "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CLAIM = """
+UPDATE fills SET client_order_id = ?, strategy = ? WHERE strategy = '' AND venue_order_id = ? AND venue = ?
+"""
+_POSITION = """
+INSERT INTO positions VALUES (?, ?, ?, ?)
+ON CONFLICT (instrument, strategy) DO UPDATE SET size = excluded.size, fees = excluded.fees
+"""
+_STRATEGY = """
+INSERT INTO strategies VALUES (?, ?, ?, ?)
+ON CONFLICT (strategy) DO UPDATE SET record = excluded.record,
+    state = CASE WHEN excluded.quarantined = '' THEN excluded.state ELSE strategies.state END,
+    quarantined = CASE WHEN excluded.quarantined = '' THEN strategies.quarantined ELSE excluded.quarantined END
+"""
+_PARDON = "UPDATE strategies SET quarantined = '', record = ? WHERE strategy = ?"
+
+
+class Scale(NamedTuple):
+    """Decimals of an instrument's amounts; None where they are not known."""
+
+    price: int | None
+    size: int | None
+
+    @property
+    def money(self) -> int | None:
+        """Decimals of money."""
+        return None if self.price is None or self.size is None else self.price + self.size
+
+
+UNKNOWN_SCALE = Scale(None, None)
+
+
+class LedgerRows:
+    """Writes rows through one connection, inside the caller's transaction. Raises `sqlite3.Error`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        rows = connection.execute("SELECT instrument, price_decimals, size_decimals FROM instruments")
+        self._scales = {instrument: Scale(price, size) for instrument, price, size in rows}
+
+    def apply(self, entry: Entry) -> None:
+        """Write what a record says; most kinds say nothing to the ledger."""
+        number, record = entry
+        match record.body:
+            case Fill() as fill:
+                self._book(fill, number)
+            case Refused() as refused:
+                self._refuse(refused, number)
+            case Approved(intent=NewOrder() as intent) as approved:
+                self.put_order(recorded_row(approved, intent), number)
+            case InstrumentDefined() as defined:
+                self._define(defined)
+            case InstrumentSettled() as settled:
+                self._settle(settled, number)
+            case FillVoided() as voided:
+                self._void(voided, number)
+            case OrderSnapshot() as snapshot:
+                self._show_orphan(snapshot, number)
+            case OrphanIgnored() as ignored:
+                _ignore_orphan(self._db, ignored)
+            case StrategySaved(strategy, state):
+                self._db.execute(_STRATEGY, (strategy, state, "", number))
+            case StrategyQuarantined(strategy, reason):
+                self._db.execute(_STRATEGY, (strategy, b"", reason or "quarantined", number))
+            case TradingStateChanged(scope=Scope.STRATEGY, target=strategy, state=TradingState.ACTIVE):
+                self._db.execute(_PARDON, (number, strategy))
+            case _:
+                pass
+
+    def put_order(self, row: OrderRow, number: int) -> None:
+        """Write an order as it is known after record `number`."""
+        scale = self._scales.get(row.instrument, UNKNOWN_SCALE)
+        amounts = (text(row.price, scale.price), text(row.size, scale.size), text(row.filled, scale.size))
+        self._db.execute(_ORDER, (*row[:6], *amounts, *row[9:], number))
+        if row.venue_order_id:
+            _forget_orphan(self._db, row.venue, row.venue_order_id)
+        if row.venue_order_id and row.strategy:
+            key = (row.client_order_id, row.strategy, row.venue_order_id, row.venue)
+            if self._db.execute(_CLAIM, key).rowcount:
+                self.recount((row.instrument,))
+
+    def rewind(self, last: int) -> None:
+        """Forget everything that came after record `last`: the journal lost it and numbers anew from there."""
+        for table in ("orders", "fills", "voids", "refusals", "strategies", "orphans"):
+            self._db.execute(f"DELETE FROM {table} WHERE record > ?", (last,))  # noqa: S608
+        self._db.execute(
+            "UPDATE fills SET is_voided = EXISTS "
+            "(SELECT 1 FROM voids WHERE voids.venue = fills.venue AND voids.fill_id = fills.fill_id)"
+        )
+        self._db.execute(
+            "UPDATE instruments SET settled_value = '', settled_record = 0 WHERE settled_record > ?", (last,)
+        )
+        self.recount(list(self._scales))
+
+    def recount(self, instruments: Iterable[str]) -> None:
+        """Make positions again: what was carried and the signed sum of the fills that were not voided, nothing once
+        settled."""
+        for instrument in instruments:
+            self._db.execute("DELETE FROM positions WHERE instrument = ?", (instrument,))
+            rows = self._db.execute(
+                "SELECT strategy, side, size, fee FROM fills WHERE instrument = ? AND is_voided = 0", (instrument,)
+            ).fetchall()
+            carried = "SELECT strategy, 'buy', size, fees FROM carried WHERE instrument = ?"
+            rows += self._db.execute(carried, (instrument,)).fetchall()
+            for strategy, side, size, fee in rows:
+                self._move(instrument, strategy, Side(side).sign, size, fee)
+
+    def _book(self, fill: Fill, number: int) -> None:
+        scale = self._scales.get(fill.instrument, UNKNOWN_SCALE)
+        size, fee = text(fill.size, scale.size), text(fill.fee, scale.money)
+        key = (fill.venue, fill.fill_id)
+        is_voided = self._db.execute("SELECT 1 FROM voids WHERE venue = ? AND fill_id = ?", key).fetchone() is not None
+        client_order_id, strategy = self._owner(fill)
+        row = (
+            *key,
+            client_order_id,
+            fill.venue_order_id,
+            strategy,
+            fill.instrument,
+            fill.side.value,
+            text(fill.price, scale.price),
+            size,
+            fee,
+            fill.is_maker,
+            is_voided,
+            fill.ts_venue,
+            fill.ts_recv,
+            number,
+        )
+        if self._db.execute(_FILL, row).rowcount == 1 and not is_voided:
+            self._move(fill.instrument, strategy, fill.side.sign, size, fee)
+
+    def _show_orphan(self, snapshot: OrderSnapshot, number: int) -> None:
+        if not _is_ours(self._db, snapshot):
+            price, size = self._scales.get(snapshot.instrument, UNKNOWN_SCALE)
+            amounts = (text(snapshot.price, price), text(snapshot.size, size), text(snapshot.filled, size))
+            _show_orphan(self._db, snapshot, amounts, number)
+
+    def _owner(self, fill: Fill) -> tuple[str, str]:
+        """Client order id and strategy of a fill, as far as the orders known by now say; '' where they don't."""
+        query = "SELECT client_order_id, strategy FROM orders WHERE "
+        if fill.client_order_id:
+            found = self._db.execute(query + "client_order_id = ?", (fill.client_order_id,)).fetchone()
+        else:
+            key = (fill.venue_order_id, fill.venue)
+            found = self._db.execute(query + "venue_order_id = ? AND venue = ?", key).fetchone()
+        return (found[0], found[1]) if found else (fill.client_order_id, "")
+
+    def _move(self, instrument: str, strategy: str, sign: int, size: str, fee: str) -> None:
+        scale = self._scales.get(instrument, UNKNOWN_SCALE)
+        if scale.size is None or scale.money is None:
+            return
+        key = (instrument, strategy)
+        held = self._db.execute(
+            "SELECT size, fees FROM positions WHERE instrument = ? AND strategy = ?", key
+        ).fetchone()
+        old_size, old_fees = held or ("0", "0")
+        settled = self._db.execute("SELECT settled_record FROM instruments WHERE instrument = ?", (instrument,))
+        moved = 0 if settled.fetchone()[0] else sign * parse_scaled(size, scale.size)
+        new_size = parse_scaled(old_size, scale.size) + moved
+        new_fees = parse_scaled(old_fees, scale.money) + parse_scaled(fee, scale.money)
+        self._db.execute(_POSITION, (*key, text(new_size, scale.size), text(new_fees, scale.money)))
+
+    def _void(self, voided: FillVoided, number: int) -> None:
+        key = (voided.venue, voided.fill_id)
+        self._db.execute("INSERT OR IGNORE INTO voids VALUES (?, ?, ?, ?)", (*key, voided.reason, number))
+        changed = self._db.execute(
+            "UPDATE fills SET is_voided = 1 WHERE venue = ? AND fill_id = ? AND is_voided = 0 RETURNING instrument", key
+        ).fetchone()
+        if changed:
+            self.recount(changed)
+
+    def _settle(self, settled: InstrumentSettled, number: int) -> None:
+        scale = self._scales.get(settled.instrument, UNKNOWN_SCALE)
+        self._db.execute(
+            "UPDATE instruments SET settled_value = ?, settled_record = ? WHERE instrument = ? AND settled_record = 0",
+            (text(settled.value, scale.price), number, settled.instrument),
+        )
+        self.recount((settled.instrument,))
+
+    def _refuse(self, refused: Refused, number: int) -> None:
+        intent = refused.intent
+        instrument = intent.instrument if isinstance(intent, NewOrder) else ""
+        row = (number, refused.ts_ns, intent.strategy, instrument, refused.code.value, refused.check, refused.detail)
+        self._db.execute("INSERT OR IGNORE INTO refusals VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def _define(self, defined: InstrumentDefined) -> None:
+        terms = defined.instrument
+        if terms.id in self._scales:
+            return
+        scale = self._scales[terms.id] = Scale(terms.price_decimals, terms.size_decimals)
+        self._db.execute(
+            "INSERT OR IGNORE INTO instruments (instrument, venue, price_decimals, size_decimals) VALUES (?, ?, ?, ?)",
+            (terms.id, terms.venue, scale.price, scale.size),
+        )
+        self._place(terms.id, scale)
+
+    def _place(self, instrument: str, scale: Scale) -> None:
+        """Put amounts that came before the instrument's definition on their scale."""
+        columns = {"price": scale.price, "size": scale.size, "fee": scale.money, "filled": scale.size}
+        order = ("price", "size", "filled")
+        for table, names in (("fills", ("price", "size", "fee")), ("orders", order), ("orphans", order)):
+            for name in names:
+                found = self._db.execute(
+                    f"SELECT DISTINCT {name} FROM {table} WHERE instrument = ? AND {name} LIKE ?",  # noqa: S608
+                    (instrument, UNPLACED + "%"),
+                ).fetchall()
+                for (old,) in found:
+                    new = text(int(old.removeprefix(UNPLACED)), columns[name])
+                    update = f"UPDATE {table} SET {name} = ? WHERE instrument = ? AND {name} = ?"  # noqa: S608
+                    self._db.execute(update, (new, instrument, old))
+        self.recount((instrument,))
+
+
+def text(scaled: int, decimals: int | None) -> str:
+    """An amount as the ledger shows it."""
+    return f"{UNPLACED}{scaled}" if decimals is None else format_scaled(scaled, decimals)
+
+
+_IS_OURS = "SELECT 1 FROM orders WHERE venue = ? AND (client_order_id = ? OR venue_order_id = ?)"
+_SHOW = """
+INSERT INTO orphans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)
+ON CONFLICT (venue, venue_order_id) DO UPDATE SET price = excluded.price, size = excluded.size,
+    filled = excluded.filled, is_open = min(is_open, excluded.is_open), seen_ns = max(seen_ns, excluded.seen_ns)
+    WHERE excluded.seen_ns >= seen_ns OR NOT excluded.is_open
+"""
+_IGNORE = "UPDATE orphans SET ignored_for = ? WHERE venue = ? AND venue_order_id = ?"
+_FORGET = "DELETE FROM orphans WHERE venue = ? AND venue_order_id = ?"
+
+
+def _is_ours(db: sqlite3.Connection, snapshot: OrderSnapshot) -> bool:
+    """Whether a listed order is one of the ledger's."""
+    key = (snapshot.venue, snapshot.client_order_id, snapshot.venue_order_id)
+    return db.execute(_IS_OURS, key).fetchone() is not None
+
+
+def _show_orphan(db: sqlite3.Connection, snapshot: OrderSnapshot, amounts: tuple[str, str, str], number: int) -> None:
+    """Keep a listed order that is not ours; `amounts` are price, size and filled as text. One that turns out to be
+    ours is forgotten with its first row in orders; an end is final, whatever an older or later listing says."""
+    names = (snapshot.venue, snapshot.venue_order_id, snapshot.client_order_id, snapshot.instrument)
+    row = (*names, snapshot.side.value, *amounts, snapshot.is_open, snapshot.ts_recv, number)
+    db.execute(_SHOW, row)
+
+
+def _ignore_orphan(db: sqlite3.Connection, event: OrphanIgnored) -> None:
+    """Keep the operator's reason not to be told of it."""
+    db.execute(_IGNORE, (event.reason or "no reason given", event.venue, event.venue_order_id))
+
+
+def _forget_orphan(db: sqlite3.Connection, venue: str, venue_order_id: str) -> None:
+    """It is an order of ours now."""
+    db.execute(_FORGET, (venue, venue_order_id))

@@ -1,0 +1,159 @@
+"""The ledger's tables. Money, prices and sizes are exact decimals as text; times are wall nanoseconds.
+
+An amount of an instrument that was never defined can't be placed on a scale: it is kept as `scaled:<integer>` until
+the instrument is. What a position was before the first fill that is in a row is `carried`: nothing, unless the ledger
+was begun in the middle (`framework.persistence.ledger.seed`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from framework.domain.errors import TidegateError
+from framework.runtime.files import RealFiles, aside_name
+
+SCHEMA_VERSION = 3
+UNPLACED = "scaled:"
+"""How the text of an amount begins whose decimals are not known."""
+
+_ORPHANS = """
+CREATE TABLE orphans (
+    venue TEXT NOT NULL, venue_order_id TEXT NOT NULL, client_order_id TEXT NOT NULL, instrument TEXT NOT NULL,
+    side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, filled TEXT NOT NULL, is_open INTEGER NOT NULL,
+    ignored_for TEXT NOT NULL, seen_ns INTEGER NOT NULL, record INTEGER NOT NULL,
+    PRIMARY KEY (venue, venue_order_id)) WITHOUT ROWID;
+"""
+_CARRIED = """
+CREATE TABLE carried (
+    instrument TEXT NOT NULL, strategy TEXT NOT NULL, size TEXT NOT NULL, fees TEXT NOT NULL,
+    PRIMARY KEY (instrument, strategy)) WITHOUT ROWID;
+"""
+_TABLES = f"""
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE instruments (
+    instrument TEXT PRIMARY KEY, venue TEXT NOT NULL, price_decimals INTEGER NOT NULL, size_decimals INTEGER NOT NULL,
+    settled_value TEXT NOT NULL DEFAULT '', settled_record INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE orders (
+    client_order_id TEXT PRIMARY KEY, venue TEXT NOT NULL, venue_order_id TEXT NOT NULL, strategy TEXT NOT NULL,
+    instrument TEXT NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, filled TEXT NOT NULL,
+    time_in_force TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, created_ns INTEGER NOT NULL,
+    updated_ns INTEGER NOT NULL, record INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX orders_venue_order_id ON orders (venue_order_id);
+CREATE INDEX orders_record ON orders (record);
+CREATE TABLE fills (
+    venue TEXT NOT NULL, fill_id TEXT NOT NULL, client_order_id TEXT NOT NULL, venue_order_id TEXT NOT NULL,
+    strategy TEXT NOT NULL, instrument TEXT NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL,
+    fee TEXT NOT NULL, is_maker INTEGER NOT NULL, is_voided INTEGER NOT NULL, ts_venue INTEGER NOT NULL,
+    ts_recv INTEGER NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (venue, fill_id)) WITHOUT ROWID;
+CREATE INDEX fills_record ON fills (record);
+CREATE INDEX fills_unclaimed ON fills (venue_order_id) WHERE strategy = '';
+CREATE INDEX fills_instrument ON fills (instrument);
+CREATE TABLE voids (
+    venue TEXT NOT NULL, fill_id TEXT NOT NULL, reason TEXT NOT NULL, record INTEGER NOT NULL,
+    PRIMARY KEY (venue, fill_id)) WITHOUT ROWID;
+CREATE TABLE positions (
+    instrument TEXT NOT NULL, strategy TEXT NOT NULL, size TEXT NOT NULL, fees TEXT NOT NULL,
+    PRIMARY KEY (instrument, strategy)) WITHOUT ROWID;
+CREATE TABLE refusals (
+    record INTEGER PRIMARY KEY, ts_ns INTEGER NOT NULL, strategy TEXT NOT NULL, instrument TEXT NOT NULL,
+    code TEXT NOT NULL, check_name TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE strategies (
+    strategy TEXT PRIMARY KEY, state BLOB NOT NULL, quarantined TEXT NOT NULL, record INTEGER NOT NULL) WITHOUT ROWID;
+{_ORPHANS}{_CARRIED}"""
+_UPGRADES = {1: _ORPHANS, 2: _CARRIED}
+"""Schema -> what makes the next one of it, where nothing that is there changes."""
+
+
+_UNUSABLE_CODES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""What SQLite answers when tables are missing, when pages are damaged, and when the file is something else."""
+
+
+class LedgerError(TidegateError):
+    """The ledger can't be used. `tidegate journal rebuild-ledger` makes a new one; what runs trades on without it."""
+
+
+class LedgerUnusable(LedgerError):
+    """What the file holds is no ledger that this program can go on with: it is damaged, or of another version. A start
+    puts it aside and begins a new one."""
+
+
+def failed(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
+    """What an error of SQLite or of the disk means."""
+    is_unusable = getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNUSABLE_CODES
+    kind = LedgerUnusable if is_unusable else LedgerError
+    return kind(f"ledger: {path}: {error}; run `tidegate journal rebuild-ledger`")
+
+
+def put_aside(path: Path) -> Path:
+    """Move a ledger, with what SQLite keeps beside it, to a name beside it that is returned; nobody has it open.
+
+    Raises `LedgerError`.
+    """
+    aside = aside_name(RealFiles(), path, ".damaged")
+    try:
+        for suffix in ("-wal", "-shm", ""):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+    except OSError as e:
+        raise failed(path, e) from e
+    return aside
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the ledger for writing, made for the owner alone when it is missing. Used by one thread at a time.
+
+    Raises `LedgerUnusable` when the file is not a ledger of this version, `LedgerError`.
+    """
+    try:
+        path.touch(mode=0o600, exist_ok=True)
+        connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    except (OSError, sqlite3.Error) as e:
+        raise failed(path, e) from e
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        _prepare(connection, path)
+    except sqlite3.Error as e:
+        connection.close()
+        raise failed(path, e) from e
+    except LedgerError:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the ledger for reading, while a daemon writes it or not. Raises `LedgerError` when there is none, or one of
+    another version."""
+    if not path.exists():
+        raise LedgerError(f"ledger: there is no {path}; start the daemon once or run `tidegate journal rebuild-ledger`")
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error as e:
+        connection.close()
+        raise failed(path, e) from e
+    if version != SCHEMA_VERSION:
+        connection.close()
+        raise LedgerError(
+            f"ledger: {path} has schema {version}, this program reads {SCHEMA_VERSION}; start the daemon once "
+            "with this program, or run `tidegate journal rebuild-ledger`"
+        )
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    elif version in _UPGRADES:
+        steps = " ".join(_UPGRADES[step] for step in range(version, SCHEMA_VERSION))
+        connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    elif version != SCHEMA_VERSION:
+        raise LedgerUnusable(
+            f"ledger: {path} has schema {version}, this program writes {SCHEMA_VERSION}; "
+            "run `tidegate journal rebuild-ledger`"
+        )

@@ -1,0 +1,285 @@
+"""Recovery is start: read what was promised, take the epoch, and say what the last run left in doubt.
+
+The records of a run are opened here and nowhere else; a first start is a recovery from nothing.
+
+A journal that has lost its end is whole to look at: what is left of it was true once. The ledger is the witness: it
+remembers which record was durable. A run that begins before that one begins halted, and says so in its first records.
+No order is doubled by going on, since the epoch lies outside the journal and no id comes twice; what was open at the
+venues comes back as orphans and fills. But a halt that a person ordered may be among what was lost, so a person has to
+say that trading goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from framework.domain.account_events import Scope, TradingState, TradingStateChanged
+from framework.domain.errors import Fatal, JournalError
+from framework.domain.orders import Order
+from framework.domain.ports import Clock, Rng
+from framework.persistence.journal.journal import Journal, Recovered
+from framework.persistence.journal.records import Checkpoint, Entry, EpochTaken
+from framework.persistence.journal.restore import fold, fold_record
+from framework.persistence.journal.verify import lost_end
+from framework.persistence.ledger.ledger import Ledger
+from framework.persistence.ledger.rebuild import open_ledger, show_past
+from framework.persistence.ledger.schema import LedgerError
+from framework.persistence.recorder import Recorder
+from framework.persistence.tape import Tape, TapeSettings
+from framework.runtime.background import BackgroundWorker, Worker
+from framework.runtime.disk_writer import Durability, start_writer
+from framework.runtime.failpoints import reach
+from framework.runtime.files import FileSystem
+from framework.runtime.state_directory import read_epoch, take_epoch
+from framework.state.accounts import Accounts
+
+CHECKPOINT_NS = 60_000_000_000
+PROOF_NS = 600_000_000_000
+"""How often the journal on the disk is folded again and compared with the state in memory."""
+SNAPSHOT_RECORDS = 20_000
+"""So many records are followed by a snapshot: a start folds hardly more."""
+
+
+class RecordSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and how a run is recorded. `version` and `config_hash` stand in the journal beside the epoch."""
+
+    directory: Path
+    durability: Durability
+    tape: TapeSettings | None
+    version: str
+    config_hash: str
+
+
+class Records:
+    """The open records of this run: journal, tape, ledger, and the state that they fold to."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        recorder: Recorder,
+        ledger: Ledger,
+        accounts: Accounts,
+        epoch_on_disk: Callable[[], int],
+        digest_on_disk: Callable[[int], Awaitable[str]],
+        opened: ExitStack,
+    ) -> None:
+        self.journal = journal
+        self.recorder = recorder
+        self.ledger = ledger
+        self.accounts = accounts
+        self.epoch = 0
+        self.instance = ""
+        self.last_step = 0
+        self.snapshot_number = 0
+        self.checkpoint_ns = 0
+        self.proof_ns = 0
+        self.notes: tuple[str, ...] = ()
+        self.lost = ""
+        self._begun: int | None = None
+        self._taken: EpochTaken | None = None
+        self._epoch_on_disk = epoch_on_disk
+        self._digest_on_disk = digest_on_disk
+        self._opened = opened
+
+    def fold(self, entry: Entry) -> Sequence[Order]:
+        """Apply one record of the past; the orders that it changed. Raises `JournalError` when a checkpoint does not
+        agree with the state."""
+        record, body = entry.record, entry.record.body
+        self.last_step = max(self.last_step, record.step)
+        if isinstance(body, EpochTaken):
+            self.instance, self.epoch = body.instance, body.epoch
+        elif isinstance(body, Checkpoint) and body.digest != self.accounts.digest():
+            raise JournalError(
+                f"journal record {entry.number}: the state folded from the journal is not the state that was "
+                "recorded there; do not trade on it. Run `tidegate journal verify` and keep the files."
+            )
+        return fold_record(self.accounts, body, record.now_ns)
+
+    def is_fenced(self) -> bool:
+        """Whether a newer run has taken an epoch on this state: then this one is the older and must not send."""
+        return self._epoch_on_disk() > self.epoch
+
+    def checkpoint(self, now_ns: int, monotonic_ns: int) -> None:
+        """Record the digest of the state, so that a later fold can be compared with it."""
+        self.recorder.journal(self.last_step, now_ns, monotonic_ns, Checkpoint(self.accounts.digest()))
+
+    def begin(self, taken: EpochTaken, monotonic_ns: int) -> None:
+        """Begin a run: its epoch is taken, and is written down first of all."""
+        self.epoch, self.instance = taken.epoch, taken.instance
+        self._taken = taken
+        self.checkpoint_ns = self.proof_ns = monotonic_ns
+        self.accounts.begin_epoch()
+        self.recorder.journal(self.last_step, taken.ts_ns, monotonic_ns, taken)
+        if self.lost:
+            self.last_step += 1
+            halt = TradingStateChanged(
+                scope=Scope.GLOBAL, target="", state=TradingState.HALTED, reason=self.lost, ts_recv=taken.ts_ns
+            )
+            self.recorder.journal(self.last_step, taken.ts_ns, monotonic_ns, halt)
+            self.accounts.apply(halt, taken.ts_ns)
+        self._begun = self.journal.appended_count
+
+    async def tend(self, step: int, clock: Clock) -> None:
+        """Call ten times a second after `begin`: has tape and ledger written in bulk, and keeps checkpoints and
+        snapshots, as long as the journal can be written. Raises what `checkpoint` and `keep_snapshot` raise."""
+        self._vouch()
+        self.recorder.flush()
+        if self.journal.failure is not None:
+            return
+        now_ns, monotonic_ns = clock.now_ns(), clock.monotonic_ns()
+        self.last_step = step
+        if monotonic_ns - self.checkpoint_ns >= CHECKPOINT_NS:
+            self.checkpoint_ns = monotonic_ns
+            self.checkpoint(now_ns, monotonic_ns)
+        if monotonic_ns - self.proof_ns >= PROOF_NS:
+            self.proof_ns = monotonic_ns
+            await self.prove()
+        is_due = self.journal.appended_count - self.snapshot_number >= SNAPSHOT_RECORDS
+        if is_due and not self.accounts.trading.is_shutting_down:
+            await self.keep_snapshot(now_ns, monotonic_ns)
+
+    async def prove(self) -> None:
+        """Fold what is on the disk, beside the loop, and compare it with the state as it is now.
+
+        Raises `JournalError` when they differ: then either is wrong, and nothing may be traded on it.
+        """
+        number, digest = self.journal.appended_count, self.accounts.digest()
+        await self.journal.wait_durable(number)
+        if await self._digest_on_disk(number) != digest:
+            raise JournalError(
+                f"journal: folded up to record {number} it is not the state in memory; stop, keep the state directory, "
+                "and run `tidegate journal verify`"
+            )
+
+    async def keep_snapshot(self, now_ns: int, monotonic_ns: int) -> None:
+        """Keep the state as it is now, so that the next start folds only what comes after. Not while stopping.
+
+        The epoch is said again behind it: a start that reads no earlier record learns there who it is. Raises
+        `JournalError` when the journal has failed, `OSError` when the snapshot can't be written: trading goes on then.
+        """
+        if self._taken is None:
+            raise RuntimeError("keep_snapshot: call begin first")
+        number, state = self.journal.appended_count, self.accounts.to_snapshot()
+        self.snapshot_number = number
+        said = self.recorder.journal(self.last_step, now_ns, monotonic_ns, self._taken)
+        await self.journal.wait_durable(said)
+        kept = await self.journal.snapshot(state, at_number=number, keep_from=self.ledger.applied_number)
+        self.recorder.journal(self.last_step, now_ns, monotonic_ns, kept)
+
+    def close(self) -> None:
+        """Flush and close everything, whatever of it fails. Raises what failed, the journal's error first."""
+        try:
+            with self._opened:
+                self.journal.close()
+                self._vouch()
+        except LedgerError as e:
+            if self.journal.failure is not None:
+                raise self.journal.failure from e
+            raise
+
+    def _vouch(self) -> None:
+        """Let the ledger know what is durable, once it is durable how this run began."""
+        if self._begun is not None and self.journal.durable_count >= self._begun:
+            self.ledger.witness(self.journal.durable_count)
+
+
+def open_records(
+    files: FileSystem, settings: RecordSettings, *, clock: Clock, rng: Rng, observe_sync_ns: Callable[[int], None]
+) -> Records:
+    """Open the records under `settings.directory`, fold the past and take the next epoch durably.
+
+    The caller holds the directory's lock. Raises `JournalError` on damage, naming file and remedy, and `Fatal` when the
+    disk refuses something.
+    """
+    try:
+        records, recovered = _open(files, settings, clock, observe_sync_ns)
+        try:
+            _recover(records, recovered)
+            reach("recovery-after-fold")
+            _begin(records, files, settings, clock=clock, rng=rng)
+            reach("recovery-after-epoch")
+        except BaseException:
+            records.close()
+            raise
+    except OSError as e:
+        raise Fatal(f"state_dir: {settings.directory} can't be read or written ({e}); check the disk and rights") from e
+    return records
+
+
+def _open(
+    files: FileSystem, settings: RecordSettings, clock: Clock, observe_sync_ns: Callable[[int], None]
+) -> tuple[Records, Recovered]:
+    directory, journal_directory = settings.directory, settings.directory / "journal"
+    start = partial(start_writer, clock=clock, durability=settings.durability, observe_sync_ns=observe_sync_ns)
+    with ExitStack() as opened:
+        disk, writing = BackgroundWorker("disk"), BackgroundWorker("ledger")
+        opened.callback(disk.close)
+        opened.callback(writing.close)
+        journal, recovered = Journal.open(files, journal_directory, start_writer=start, worker=disk)
+        opened.callback(journal.close)
+        last = recovered.last_number
+        ledger, notes = open_ledger(directory / "ledger.sqlite3", writing, last_number=last)
+        opened.callback(ledger.close)
+        tape = Tape.open(files, directory / "tape", BackgroundWorker("tape"), settings.tape) if settings.tape else None
+        if tape is not None:
+            opened.callback(tape.close)
+        records = Records(
+            journal=journal,
+            recorder=Recorder(journal, tape, ledger),
+            ledger=ledger,
+            accounts=Accounts.from_snapshot(recovered.snapshot.state) if recovered.snapshot else Accounts(),
+            epoch_on_disk=partial(read_epoch, files, directory),
+            digest_on_disk=partial(_digest_on_disk, disk, files, journal_directory),
+            opened=opened.pop_all(),
+        )
+    records.notes = (*recovered.notes, *notes)
+    # The tape may have heard of later steps than the journal: no step gets a second input.
+    records.last_step = tape.last_step if tape else 0
+    records.lost = lost_end(last, ledger.witnessed_number)
+    return records, recovered
+
+
+async def _digest_on_disk(disk: Worker, files: FileSystem, directory: Path, last: int) -> str:
+    return await disk.run(lambda: fold(files, directory, last=last).digest())
+
+
+def _recover(records: Records, recovered: Recovered) -> None:
+    """Fold the past, and show in the ledger what it has missed of it and what became of the orders."""
+    ledger = records.ledger
+    changed: dict[str, Order] = {}
+    if recovered.snapshot is not None:
+        records.snapshot_number = recovered.snapshot.number
+        if ledger.is_rewound or ledger.applied_number <= recovered.snapshot.number:
+            changed.update(
+                (known.order.client_order_id, known.order) for known in records.accounts.orders.image().known
+            )
+    for entry in recovered.entries():
+        changed.update((order.client_order_id, order) for order in records.fold(entry))
+    records.notes += show_past(ledger, recovered, changed, records.accounts)
+
+
+def _begin(records: Records, files: FileSystem, settings: RecordSettings, *, clock: Clock, rng: Rng) -> None:
+    """Take the next epoch, durably, and write it down."""
+    instance = records.instance or f"tg{rng.randbytes(3).hex()}"
+    epoch = take_epoch(files, settings.directory, at_least=records.epoch)
+    taken = EpochTaken(epoch, instance, settings.config_hash, settings.version, clock.now_ns())
+    records.begin(taken, clock.monotonic_ns())
+
+
+class ClientOrderIds:
+    """Deterministic client order ids: instance, epoch, counter. An epoch is never used twice, so no id is."""
+
+    def __init__(self, instance: str, epoch: int) -> None:
+        self._prefix = f"{instance}-{epoch}-"
+        self._count = 0
+
+    def next(self) -> str:
+        """The next id, for example `tg7f3a91-12-45`."""
+        self._count += 1
+        return f"{self._prefix}{self._count}"

@@ -1,0 +1,220 @@
+"""The tape: every kernel input that the journal does not hold, for replay. Asynchronous, bounded, sheddable.
+
+Losing a piece of tape costs a replay, never money: so nothing waits for it, nothing is synced, and when the disk is
+too slow events are shed and counted. Frames are: length u32 | crc u32 | MessagePack array, little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Iterable, Iterator
+from heapq import merge as merge_sorted
+from pathlib import Path
+from typing import NamedTuple, get_args
+from zlib import crc32
+
+import msgspec
+
+from framework.domain.account_events import AccountEvent
+from framework.domain.errors import TidegateError
+from framework.domain.events import Event
+from framework.domain.market_events import MarketEvent
+from framework.persistence.journal.records import Entry
+from framework.runtime.background import Worker
+from framework.runtime.files import FileHandle, FileSystem
+
+_FRAME = struct.Struct("<II")
+_MAGIC = b"TIDETAPE\x01\x00\x00\x00\x00\x00\x00\x00"
+_PREFIX, _SUFFIX = "tape-", ".seg"
+_FLUSH_AT = 512
+_WRITE_MAX = 2_000
+_ACCOUNT_EVENTS = get_args(AccountEvent)
+
+
+class TapeSettings(msgspec.Struct, frozen=True, gc=False):
+    """`bytes_max`: the oldest segments are deleted beyond it; `segment_bytes_max`: when a new one is begun;
+    `pending_max`: how many events may wait to be written before new ones are shed."""
+
+    bytes_max: int = 1024 * 1024 * 1024
+    segment_bytes_max: int = 16 * 1024 * 1024
+    pending_max: int = 100_000
+
+
+class Input(NamedTuple):
+    """One input of the kernel: its step and the times that the step saw, nanoseconds."""
+
+    step: int
+    now_ns: int
+    monotonic_ns: int
+    event: Event
+
+
+class _TapeRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    step: int
+    now_ns: int
+    monotonic_ns: int
+    event: MarketEvent
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_TapeRecord).decode
+
+
+class Tape:
+    """The writing side. `record` and `flush` are the loop's; `close` closes the worker too."""
+
+    def __init__(self, files: FileSystem, directory: Path, worker: Worker, settings: TapeSettings) -> None:
+        self._files = files
+        self._directory = directory
+        self._worker = worker
+        self._settings = settings
+        self._pending: deque[tuple[int, int, int, MarketEvent]] = deque()
+        self._is_scheduled = False
+        self._shed = 0
+        self._handle: FileHandle | None = None
+        self._size = 0
+        self._sizes: dict[int, int] = {}
+        self._last_step = 0
+
+    def __repr__(self) -> str:
+        return f"Tape(directory={str(self._directory)!r}, pending={len(self._pending)}, shed={self._shed})"
+
+    @classmethod
+    def open(cls, files: FileSystem, directory: Path, worker: Worker, settings: TapeSettings | None = None) -> Tape:
+        """Go on after what is there, in a new segment. Raises `OSError`."""
+        tape = cls(files, directory, worker, settings or TapeSettings())
+        files.make_directory(directory)
+        firsts = _firsts(files, directory)
+        while firsts and tape._last_step == 0:
+            first = firsts.pop()
+            data = files.read(directory / _name(first))
+            tape._last_step = max((found.step for found in _records(data)), default=0)
+            if tape._last_step:
+                tape._sizes[first] = len(data)
+            else:
+                files.remove(directory / _name(first))
+        for first in firsts:
+            tape._sizes[first] = files.size(directory / _name(first))
+        return tape
+
+    @property
+    def last_step(self) -> int:
+        """The last step that was on the tape when it was opened: go on counting after it and the journal's."""
+        return self._last_step
+
+    @property
+    def shed_count(self) -> int:
+        """How many events were not recorded because the disk was too slow or had failed."""
+        return self._shed
+
+    def record(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent) -> None:
+        """Queue an event, or shed it."""
+        pending = self._pending
+        if len(pending) >= self._settings.pending_max:
+            self._shed += 1
+            return
+        pending.append((step, now_ns, monotonic_ns, event))
+        if len(pending) >= _FLUSH_AT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Have what is queued written soon."""
+        if self._pending and not self._is_scheduled:
+            # Set before the worker may clear it: the job can be over when `submit` returns.
+            self._is_scheduled = True
+            if not self._worker.submit(self._write_pending):
+                self._is_scheduled = False
+
+    def close(self) -> None:
+        """Close the worker, write the rest and give the file back. Raises `OSError`."""
+        self._worker.close()
+        try:
+            self._write_pending()
+        finally:
+            if self._handle is not None:
+                self._handle.close()
+                self._handle = None
+
+    def _write_pending(self) -> None:
+        # Cleared first: what is queued from here on either is seen below or asks for another turn.
+        self._is_scheduled = False
+        while self._pending:
+            batch = [self._pending.popleft() for _ in range(min(len(self._pending), _WRITE_MAX))]
+            payloads = [_encode(item) for item in batch]
+            data = b"".join(_FRAME.pack(len(payload), crc32(payload)) + payload for payload in payloads)
+            handle = self._segment(batch[0][0])
+            handle.write(data)
+            self._size += len(data)
+
+    def _segment(self, step: int) -> FileHandle:
+        if self._handle is not None and self._size < self._settings.segment_bytes_max:
+            return self._handle
+        if self._handle is not None:
+            self._handle.close()
+            self._sizes[max(self._sizes)] = self._size
+        self._prune()
+        self._handle = self._files.open_append(self._directory / _name(step))
+        self._size = len(_MAGIC)
+        self._sizes[step] = self._size
+        self._handle.write(_MAGIC)
+        return self._handle
+
+    def _prune(self) -> None:
+        """Make room for one more segment."""
+        room = self._settings.bytes_max - self._settings.segment_bytes_max
+        while self._sizes and sum(self._sizes.values()) > room:
+            oldest = min(self._sizes)
+            self._files.remove(self._directory / _name(oldest))
+            del self._sizes[oldest]
+
+
+class TapeError(TidegateError):
+    """A piece of tape can't be read by this program."""
+
+
+def read_tape(files: FileSystem, directory: Path) -> Iterator[Input]:
+    """Everything on the tape, by step. A segment that is torn ends early; the next one goes on.
+
+    Raises `TapeError` for an event that this program does not know and `OSError`.
+    """
+    for first in _firsts(files, directory):
+        for found in _records(files.read(directory / _name(first))):
+            yield Input(found.step, found.now_ns, found.monotonic_ns, found.event)
+
+
+def inputs_of(entries: Iterable[Entry]) -> Iterator[Input]:
+    """The inputs among journal entries: verdicts, epochs, checkpoints and the like are left out."""
+    for entry in entries:
+        record = entry.record
+        if isinstance(record.body, _ACCOUNT_EVENTS):
+            yield Input(record.step, record.now_ns, record.monotonic_ns, record.body)
+
+
+def merge(entries: Iterable[Entry], tape: Iterable[Input]) -> Iterator[Input]:
+    """Every input of the kernel in the order of its steps. A step that is missing was shed or never written."""
+    return merge_sorted(inputs_of(entries), tape, key=lambda found: found.step)
+
+
+def _name(first_step: int) -> str:
+    return f"{_PREFIX}{first_step:020d}{_SUFFIX}"
+
+
+def _firsts(files: FileSystem, directory: Path) -> list[int]:
+    names = files.list(directory) if files.exists(directory) else []
+    stems = (name[len(_PREFIX) : -len(_SUFFIX)] for name in names if name.startswith(_PREFIX))
+    return sorted(int(stem) for stem in stems if stem.isdigit())
+
+
+def _records(data: bytes) -> Iterator[_TapeRecord]:
+    position = len(_MAGIC)
+    while data.startswith(_MAGIC) and position + _FRAME.size <= len(data):
+        length, crc = _FRAME.unpack_from(data, position)
+        payload = data[position + _FRAME.size : position + _FRAME.size + length]
+        if len(payload) < length or crc32(payload) != crc:
+            return
+        try:
+            yield _decode(payload)
+        except msgspec.DecodeError as e:
+            raise TapeError(f"tape: an event at offset {position} can't be decoded: {e}") from e
+        position += _FRAME.size + length

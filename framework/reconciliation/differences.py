@@ -1,0 +1,306 @@
+"""Differences: where the venue's word and ours do not agree, said so that a person can act on it.
+
+Pure. Nothing here draws conclusions: `framework.reconciliation.reconciler` publishes the venue's word, and the state
+machine decides.
+
+A dry comparison: the venue is asked for everything, and nothing is published or changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
+from framework.domain.instruments import Instrument, InstrumentId
+from framework.domain.numbers import Price, Size, to_decimal
+from framework.domain.orders import Order, OrderStatus
+from framework.domain.ports import Clock
+from framework.domain.venue import Gateway
+from framework.reconciliation.fill_query import FillReads
+from framework.reconciliation.order_terms import Moment
+from framework.state.accounts import Accounts
+
+_IDS_SHOWN_MAX = 3
+_OWN_ID = re.compile(r"tg[0-9a-f]{6}-\d+-\d+")
+_UNHEARD = frozenset({OrderStatus.RECORDED, OrderStatus.SENT, OrderStatus.UNKNOWN})
+
+
+class DifferenceKind(Enum):
+    """What does not agree."""
+
+    POSITION = "position"
+    ORPHAN = "orphan"
+    """An open order at the venue that is not ours."""
+    ONLY_HERE = "only_here"
+    """An order that we hold for open and the venue does not list."""
+    FILLS = "fills"
+    """Trades of the account that are not booked here."""
+    STATUS = "status"
+    """An order that both know, in different states or on different terms."""
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing on which the venue and we do not agree.
+
+    `subject` is the order's id (empty for positions and fills). `why` is the best explanation, not a proof; `action`
+    is what a pass does about it. `since_ns` is the monotonic time since when it is so. `venue_size` and `own_size` are
+    exact contracts, of positions only.
+    """
+
+    kind: DifferenceKind
+    venue: str
+    instrument: InstrumentId
+    venue_word: str
+    own_word: str
+    why: str
+    action: str
+    since_ns: int
+    subject: str = ""
+    venue_size: Decimal = Decimal(0)
+    own_size: Decimal = Decimal(0)
+
+    @property
+    def gap(self) -> Decimal:
+        """How much more the venue has than we."""
+        return self.venue_size - self.own_size
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Two passes that find the same key found the same difference."""
+        return (self.kind.value, self.venue, self.instrument, self.subject, str(self.gap))
+
+    @property
+    def text(self) -> str:
+        """One line for a person."""
+        what = f"{self.kind.value} {self.subject}".rstrip()
+        return (
+            f"{self.instrument}: {what}: venue {self.venue_word}; here {self.own_word}. "
+            f"Why: {self.why}. What is done: {self.action}."
+        )
+
+    def fields(self, *, now_ns: int, monotonic_ns: int) -> dict[str, Any]:
+        """All of it for a program; `since_ns` as wall time."""
+        words = ("venue", "instrument", "subject", "venue_word", "own_word", "why", "action")
+        return {
+            "kind": self.kind.value,
+            **{word: getattr(self, word) for word in words},
+            "since_ns": now_ns - (monotonic_ns - self.since_ns),
+            "text": self.text,
+        }
+
+
+def orders_apart(venue: str, accounts: Accounts, listed: Sequence[OrderSnapshot], moment: Moment) -> list[Difference]:
+    """Orphans, orders on which status or terms differ, and those that only we know. Ignored orphans are left out."""
+    ignored = {one.venue_order_id for one in accounts.strangers(venue, ignored=True)}
+    found: list[Difference] = []
+    for snapshot in listed:
+        order = accounts.orders.get(snapshot.client_order_id)
+        order = order or accounts.orders.by_venue_id(venue, snapshot.venue_order_id)
+        if order is not None:
+            found += _apart(order, snapshot, accounts, moment)
+        elif snapshot.venue_order_id not in ignored:
+            found.append(_orphan(snapshot, accounts.instruments.get(snapshot.instrument), moment))
+    seen = {snapshot.venue_order_id for snapshot in listed}
+    return found + [_only_here(order, moment) for order in unlisted(venue, accounts, seen, moment)]
+
+
+def unlisted(venue: str, accounts: Accounts, seen: Collection[str], moment: Moment) -> list[Order]:
+    """Orders that we hold for open and that are not among the listed venue order ids `seen`."""
+    return [
+        order
+        for order in accounts.orders.open(venue=venue)
+        if order.status.is_at_venue and moment.is_settled(order.updated_ns) and order.venue_order_id not in seen
+    ]
+
+
+def fills_apart(venue: str, accounts: Accounts, missing: Iterable[Fill], moment: Moment) -> list[Difference]:
+    """Trades that are not booked, by instrument; those so fresh that the stream may still bring them are left out."""
+    groups: dict[InstrumentId, list[Fill]] = {}
+    for fill in missing:
+        if moment.is_settled(fill.ts_venue):
+            groups.setdefault(fill.instrument, []).append(fill)
+    return [
+        Difference(
+            kind=DifferenceKind.FILLS,
+            venue=venue,
+            instrument=instrument,
+            venue_word=f"{_count(len(fills), 'fill')}, net {_size(_net(fills), accounts.instruments.get(instrument))}"
+            f" ({_some([fill.fill_id for fill in fills])})",
+            own_word="not booked",
+            why="traded while nobody listened here: before a start, or while the stream was down",
+            action="book them, each once",
+            since_ns=moment.monotonic_ns,
+        )
+        for instrument, fills in groups.items()
+    ]
+
+
+def unbooked(accounts: Accounts, listed: Iterable[Fill]) -> list[Fill]:
+    """Those of the listed fills that are missing here. One as old as those that are forgotten counts as booked: nobody
+    can tell any more."""
+    fills = accounts.fills
+    return [fill for fill in listed if fills.get(fill.venue, fill.fill_id) is None and fills.is_news(fill)]
+
+
+def positions_apart(
+    venue: str,
+    accounts: Accounts,
+    reports: Iterable[PositionReport],
+    moment: Moment,
+    *,
+    grace_ms: int,
+    missing: Sequence[Fill] = (),
+) -> list[Difference]:
+    """Instruments in which the position is not the venue's. `missing` are fills that are known not to be booked."""
+    sizes = {report.instrument: report.size for report in reports}
+    found = []
+    for instrument in accounts.instruments.values():
+        own, theirs = accounts.positions.account(instrument.id).size, sizes.get(instrument.id, 0)
+        if instrument.venue != venue or own == theirs:
+            continue
+        gap = Size(theirs - own)
+        found.append(
+            Difference(
+                kind=DifferenceKind.POSITION,
+                venue=venue,
+                instrument=instrument.id,
+                venue_word=instrument.size_text(Size(theirs)),
+                own_word=instrument.size_text(own),
+                why=_why_apart(accounts, instrument, gap, missing),
+                action=f"halt the instrument once it has been so for {grace_ms} ms",
+                since_ns=moment.monotonic_ns,
+                venue_size=to_decimal(theirs, instrument.size_decimals),
+                own_size=to_decimal(own, instrument.size_decimals),
+            )
+        )
+    return found
+
+
+def _why_apart(accounts: Accounts, instrument: Instrument, gap: Size, missing: Sequence[Fill]) -> str:
+    """The likeliest reason why positions differ by `gap`."""
+    unbooked = [fill for fill in missing if fill.instrument == instrument.id]
+    if unbooked and _net(unbooked) == gap:
+        return f"{_count(len(unbooked), 'fill')} of the venue that are not booked here"
+    if instrument.id in accounts.settlements:
+        return "it was settled, and the venue still shows a position"
+    awaited = [one.client_order_id for one in accounts.orders.awaiting_fills() if one.instrument == instrument.id]
+    if awaited:
+        return f"the venue states more filled than there are fills for {_some(awaited)}"
+    doubtful = [
+        one.client_order_id
+        for one in accounts.orders.open(venue=instrument.venue, instrument=instrument.id)
+        if one.status is OrderStatus.UNKNOWN
+    ]
+    if doubtful:
+        return f"orders of unknown outcome may have traded: {_some(doubtful)}"
+    return "no fill explains it: a transfer, a trade from before this journal, or a fill that the venue does not list"
+
+
+def _apart(order: Order, snapshot: OrderSnapshot, accounts: Accounts, moment: Moment) -> list[Difference]:
+    """An order that both know: no difference, or one."""
+    instrument = accounts.instruments.get(order.instrument)
+    if not moment.is_settled(order.updated_ns) or order.status is OrderStatus.AMEND_REQUESTED:
+        return []
+    own_word = order.status.value
+    if order.status.is_final:
+        why = f"an end was heard that the venue does not show ({order.reason or 'no reason given'})"
+        action = "an end that was only inferred is undone and the instrument halted; a proved one stands"
+    elif order.status in _UNHEARD:
+        why, action = "the answer to its request was lost", "it counts as working"
+    elif (order.price, order.size) != (snapshot.price, snapshot.size):
+        own_word = f"{own_word}, {_terms(order.price, order.size, instrument)}"
+        why, action = "changed by hand, or the answer to an amend was lost", "take the venue's terms"
+    else:
+        return []
+    return [
+        Difference(
+            kind=DifferenceKind.STATUS,
+            venue=order.venue,
+            instrument=order.instrument,
+            subject=order.client_order_id,
+            venue_word=f"open, {_terms(snapshot.price, snapshot.size, instrument)}",
+            own_word=own_word,
+            why=why,
+            action=action,
+            since_ns=moment.monotonic_ns,
+        )
+    ]
+
+
+def _orphan(snapshot: OrderSnapshot, instrument: Instrument | None, moment: Moment) -> Difference:
+    is_made_here = _OWN_ID.fullmatch(snapshot.client_order_id) is not None
+    return Difference(
+        kind=DifferenceKind.ORPHAN,
+        venue=snapshot.venue,
+        instrument=snapshot.instrument,
+        subject=snapshot.venue_order_id,
+        venue_word=f"open, {snapshot.side.value} {_terms(snapshot.price, snapshot.size, instrument)}"
+        f", filled {_size(snapshot.filled, instrument)}",
+        own_word="unknown",
+        why="a Tidegate daemon placed it, and this is not its journal: another one, or cut short"
+        if is_made_here
+        else "placed by hand or by another program",
+        action="nothing by itself; `tidegate orphans adopt|cancel|ignore ID` decides",
+        since_ns=moment.monotonic_ns,
+    )
+
+
+def _only_here(order: Order, moment: Moment) -> Difference:
+    return Difference(
+        kind=DifferenceKind.ONLY_HERE,
+        venue=order.venue,
+        instrument=order.instrument,
+        subject=order.client_order_id,
+        venue_word="not listed as open",
+        own_word=order.status.value,
+        why="it ended at the venue, and the news of it was not heard",
+        action="look it up; what the venue says of its end is taken over",
+        since_ns=moment.monotonic_ns,
+    )
+
+
+def _net(fills: Iterable[Fill]) -> Size:
+    return Size(sum(fill.side.sign * fill.size for fill in fills))
+
+
+def _terms(price: Price, size: Size, instrument: Instrument | None) -> str:
+    if instrument is None:
+        return f"scaled {size} at {price}"
+    return f"{instrument.size_text(size)} at {instrument.price_text(price)}"
+
+
+def _size(size: Size, instrument: Instrument | None) -> str:
+    return f"scaled {size}" if instrument is None else instrument.size_text(size)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _some(ids: Sequence[str]) -> str:
+    rest = len(ids) - _IDS_SHOWN_MAX
+    return ", ".join(ids[:_IDS_SHOWN_MAX]) + (f" and {rest} more" if rest > 0 else "")
+
+
+async def compare(
+    venue: str, gateway: Gateway, accounts: Accounts, *, reads: FillReads, clock: Clock, grace_ms: int
+) -> list[Difference]:
+    """What does not agree now. Of fills only those are asked for that a pass would ask for. Raises what the gateway
+    raises."""
+    asked = Moment.of(clock, lag_ms=gateway.read_lag_ms)
+    listed = await gateway.open_orders()
+    found = orders_apart(venue, accounts, listed, Moment.of(clock, lag_ms=gateway.read_lag_ms).after(asked))
+    missing = unbooked(accounts, await reads.look())
+    positions = await gateway.positions()
+    moment = Moment.of(clock, lag_ms=gateway.read_lag_ms)
+    return [
+        *found,
+        *fills_apart(venue, accounts, missing, moment),
+        *positions_apart(venue, accounts, positions, moment, grace_ms=grace_ms, missing=missing),
+    ]

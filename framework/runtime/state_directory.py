@@ -1,0 +1,233 @@
+"""One daemon per state directory (C24): a lock that dies with its process, and a fencing epoch that only grows.
+
+The lock keeps a second daemon on the same machine away. The epoch is in every client order id and in the journal, so
+that two daemons that somehow both run can be told apart, and the older one sees that it is the older one.
+
+To which account each venue name of a journal belongs. A journal is never continued with another account: its open
+orders would be looked for where they never were, found absent and taken for ended.
+
+The file lies in the journal's folder, so that it goes wherever the journal goes.
+
+The records of a world that is gone: an embedded sandbox begins anew with each daemon.
+
+Orders, positions and fills of the last one exist nowhere any more, and the new one uses their names again. A mark
+beside the journal's segments tells such records from those of a venue's account, which are never moved away nor
+continued with a sandbox's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import NewType
+from zlib import crc32
+
+import msgspec
+
+from framework.domain.errors import ConfigurationError, Fatal
+from framework.runtime.files import FileSystem, RealFiles, write_atomically
+
+Epoch = NewType("Epoch", int)
+"""1 for the first daemon on a state directory, one more for each later one."""
+
+_LOCK, _EPOCH = "lock", "epoch"
+
+
+class StateInUse(Fatal):
+    """Another daemon holds the state directory; the message names its process."""
+
+
+class StateLock:
+    """The right to write to a state directory. Held until `close` or the end of the process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        """Give the directory free. The second call does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def lock_state(directory: Path, files: FileSystem | None = None) -> StateLock:
+    """Take the state directory, creating it for the owner alone, durably (`files` for tests).
+
+    Raises `StateInUse` when a live process holds it, `Fatal` when it can't be created or written to.
+    """
+    return _lock(directory, _LOCK, f"state_dir: {directory}", files or RealFiles())
+
+
+def lock_account(account: str, directory: Path | None = None) -> StateLock:
+    """Take a venue account on this machine: two daemons with states of their own must not trade on one account.
+
+    The lock lies in a folder of this user's beside other temporary files (`directory` for tests). Raises `StateInUse`
+    when a live process holds it, `Fatal` when no lock can be made there. Daemons on other machines are not seen.
+    """
+    folder = directory or Path(tempfile.gettempdir()) / f"tidegate-accounts-{os.getuid()}"
+    name = hashlib.sha256(account.encode()).hexdigest()[:32]
+    return _lock(folder, f"{name}.lock", f"account {account}", RealFiles())
+
+
+def take_epoch(files: FileSystem, directory: Path, *, at_least: int = 0) -> Epoch:
+    """The next epoch, durable before it is returned: one more than the file's and than `at_least`, the highest that
+    the journal knows. Hold the lock. Raises `Fatal` for a damaged file and `OSError`."""
+    epoch = Epoch(max(read_epoch(files, directory), at_least) + 1)
+    write_atomically(files, directory / _EPOCH, _encode(epoch), points=("epoch-before-rename", "epoch-after-rename"))
+    return epoch
+
+
+def read_epoch(files: FileSystem, directory: Path) -> Epoch:
+    """The epoch last taken (0 = none yet). A daemon whose own epoch is lower must stop sending.
+
+    Raises `Fatal` for a damaged file and `OSError`.
+    """
+    path = directory / _EPOCH
+    if not files.exists(path):
+        return Epoch(0)
+    data = files.read(path)
+    digits = data.split(b" ")[0]
+    if not digits.isdigit() or data != _encode(Epoch(int(digits))):
+        raise Fatal(
+            f"epoch: {path} is damaged ({data[:32]!r}); run `tidegate journal dump` to find the highest epoch that was "
+            "taken, then remove the file: the next start goes on from the journal"
+        )
+    return Epoch(int(digits))
+
+
+def _encode(epoch: Epoch) -> bytes:
+    digits = b"%d" % epoch
+    return b"%s %08x\n" % (digits, crc32(digits))
+
+
+def _lock(directory: Path, name: str, what: str, files: FileSystem) -> StateLock:
+    try:
+        _make_durably(files, directory)
+        descriptor = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise Fatal(f"{what} can't be used: {directory} ({e.strerror}); give a folder that this user may write") from e
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StateInUse(
+            f"{what} is in use by process {holder}; stop it, or give this daemon a state and an account of its own"
+        ) from None
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    except OSError as e:
+        os.close(descriptor)
+        raise Fatal(f"{what} can't be used: {directory / name} ({e.strerror}); free or repair the disk") from e
+    return StateLock(descriptor)
+
+
+def _make_durably(files: FileSystem, directory: Path) -> None:
+    """Make a directory and its missing parents with durable names: what is recorded in a folder whose own name a power
+    failure forgets is lost with it."""
+    if files.exists(directory):
+        return
+    _make_durably(files, directory.parent)
+    files.make_directory(directory)
+    files.sync_directory(directory.parent)
+
+
+ACCOUNTS = "accounts"
+
+
+def bind_account(files: FileSystem, journal: Path, venue: str, account: str) -> None:
+    """Let the journal's records of `venue` be those of `account` from now on, durably: the first use decides.
+
+    Call it before anything is asked of the account; hold the state directory's lock. Raises `ConfigurationError`, with
+    nothing changed, when they are another account's, and `OSError`.
+    """
+    bound = refuse_other_account(files, journal, venue, account)
+    if venue not in bound:
+        rows = msgspec.json.format(msgspec.json.encode({**bound, venue: account}, order="sorted"), indent=2)
+        write_atomically(files, journal / ACCOUNTS, rows + b"\n")
+
+
+def refuse_other_account(files: FileSystem, journal: Path, venue: str, account: str) -> dict[str, str]:
+    """Raise `ConfigurationError` when the journal's records of `venue` are another account's, or when the file that
+    says so can't be read. Returns whose they are, by venue. Raises `OSError`."""
+    path = journal / ACCOUNTS
+    try:
+        bound = msgspec.json.decode(files.read(path), type=dict[str, str]) if files.exists(path) else {}
+    except msgspec.DecodeError as e:
+        raise ConfigurationError(
+            f"state_dir: {path} is damaged ({e}): it says to which account each venue's records belong. Make sure that "
+            "the configuration names those accounts, then remove the file: the next start writes it again"
+        ) from e
+    known = bound.get(venue, account)
+    if known != account:
+        raise ConfigurationError(
+            f'venues.{venue}: the records in {journal} are of the account "{known}", the configuration names '
+            f'"{account}": the one never had the orders and positions of the other. Give each account a folder of its '
+            "own: --state-dir DIR, or state_dir in the configuration. If it is the same account under a new key or "
+            f"address, write that into {path}"
+        )
+    return bound
+
+
+PAST = "past"
+RECORDS = ("journal", "tape", "ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm")
+_JOURNAL = RECORDS[0]
+_MARK = "of-an-embedded-sandbox"
+_REMEDY = "give each a folder of its own: --state-dir DIR, or state_dir in the configuration"
+
+
+def set_aside(directory: Path) -> Path | None:
+    """Move the records of the last sandbox to `directory/past`, over those of the one before, and begin a journal that
+    is marked as a sandbox's; where they are now, or None when there were none. The epoch stays: no client order id
+    comes twice.
+
+    Hold the directory's lock. May be interrupted and repeated. Raises `ConfigurationError`, with nothing touched, when
+    the records are a venue account's, and `Fatal` when the disk refuses something.
+    """
+    try:
+        return _set_aside(directory)
+    except OSError as e:
+        raise Fatal(f"state_dir: {directory} can't be read or written ({e}); check the disk and rights") from e
+
+
+def _set_aside(directory: Path) -> Path | None:
+    journal, past = directory / _JOURNAL, directory / PAST
+    if _holds_records(journal) and not _is_marked(journal):
+        raise ConfigurationError(
+            f"state_dir: {directory} holds the records of a venue's account, and every venue here is an embedded "
+            f"sandbox, which begins anew; {_REMEDY}"
+        )
+    found = [directory / name for name in RECORDS if (directory / name).exists()]
+    if journal.exists():
+        # Not there: it was moved already when the last call was interrupted, and lies in the past.
+        shutil.rmtree(past, ignore_errors=True)
+    for path in found:
+        past.mkdir(mode=0o700, exist_ok=True)
+        path.rename(past / path.name)
+    files = RealFiles()
+    files.make_directory(journal)
+    write_atomically(files, journal / _MARK, b"")
+    return past if found else None
+
+
+def refuse_sandbox_records(directory: Path) -> None:
+    """Raise `ConfigurationError` when the records are an embedded sandbox's: a venue's account does not go on from
+    orders and positions that it never had."""
+    if _holds_records(directory / _JOURNAL) and _is_marked(directory / _JOURNAL):
+        raise ConfigurationError(
+            f"state_dir: {directory} holds the records of an embedded sandbox, whose orders and positions exist at no "
+            f"venue; {_REMEDY}"
+        )
+
+
+def _holds_records(journal: Path) -> bool:
+    return journal.is_dir() and any(path.name != _MARK and path.suffix != ".tmp" for path in journal.iterdir())
+
+
+def _is_marked(journal: Path) -> bool:
+    return (journal / _MARK).exists()

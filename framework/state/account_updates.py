@@ -1,0 +1,184 @@
+"""Joining orders, fills and positions: which order a fact belongs to, and what a fill moves.
+
+A fill counts in the account's position at once, in its order and its strategy's position as soon as its order is
+known. Facts that name an order only by a venue id that nobody claims yet are parked, and replayed when one does.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from framework.domain.account_events import (
+    Fill,
+    FillVoided,
+    InstrumentSettled,
+    OrderAdopted,
+    OrderReport,
+    OrderSnapshot,
+    ReportKind,
+)
+from framework.domain.instruments import InstrumentId
+from framework.domain.orders import Order
+from framework.domain.verdicts import Approved
+from framework.state.change import Draft
+from framework.state.exposure import Exposures
+from framework.state.fills import BookedFill, Fills, is_same_trade
+from framework.state.order_machine import OrderFold
+from framework.state.orders import Orders
+from framework.state.positions import Positions
+from framework.state.unmatched import Parking
+
+
+class Booking:
+    """Applies every record about orders, fills and settlements to the parts of the state that it concerns."""
+
+    def __init__(
+        self, orders: Orders, fills: Fills, *, parking: Parking, positions: Positions, exposures: Exposures
+    ) -> None:
+        self._orders = orders
+        self._fills = fills
+        self._parking = parking
+        self._positions = positions
+        self._exposures = exposures
+        self._fold = OrderFold(orders)
+
+    def approve(self, approved: Approved, now_ns: int, draft: Draft) -> None:
+        """Record a new order, or mark the orders that an amend or a cancel is about."""
+        self._fold.approve(approved, now_ns, draft)
+
+    def report(self, report: OrderReport, now_ns: int, draft: Draft) -> None:
+        """Take in a fact about an order, or park it until the order is known."""
+        order = self._order_of(report.venue, report.client_order_id, report.venue_order_id)
+        if order is not None:
+            is_amended = report.kind is ReportKind.AMENDED
+            self._fold.report(order, report, now_ns, draft)
+            self._link(order, report.venue_order_id, now_ns, draft, is_amended=is_amended)
+        elif report.venue_order_id:
+            self._parking.park_report(report)
+        else:
+            draft.alarm(f"{report.venue} reports {report.kind.value} of an unknown order {report.client_order_id!r}")
+
+    def snapshot(self, snapshot: OrderSnapshot, now_ns: int, draft: Draft) -> None:
+        """Take in an order as the venue lists it, or park it until the order is known."""
+        order = self._order_of(snapshot.venue, snapshot.client_order_id, snapshot.venue_order_id)
+        if order is None:
+            self._parking.park_snapshot(snapshot)
+            return
+        self._fold.snapshot(order, snapshot, now_ns, draft)
+        self._link(order, snapshot.venue_order_id, now_ns, draft)
+
+    def adopt(self, event: OrderAdopted, now_ns: int, draft: Draft) -> None:
+        """Make an order of the venue ours; one that is ours already goes to the strategy that is named."""
+        order = self._order_of(event.venue, event.client_order_id, event.venue_order_id)
+        if order is None:
+            order = self._fold.adopt(event, now_ns, draft)
+        elif order.strategy != event.strategy:
+            self._give(order, event.strategy, now_ns, draft)
+        self._link(order, event.venue_order_id, now_ns, draft)
+
+    def fill(self, fill: Fill, now_ns: int, draft: Draft) -> None:
+        """Book a fill once: told again, it can only bring the news whose order it is."""
+        order = self._order_of(fill.venue, fill.client_order_id, fill.venue_order_id)
+        booked = self._fills.get(fill.venue, fill.fill_id)
+        if booked is None:
+            booked = self._enter(fill, draft, is_parked=order is None)
+        elif not is_same_trade(booked.fill, fill):
+            draft.alarm(f"fill {fill.fill_id} is told in two ways: {booked.fill} and {fill}", halt=fill.instrument)
+        if order is None or booked is None:
+            return
+        self._attribute(booked, order, now_ns, draft)
+        self._link(order, fill.venue_order_id, now_ns, draft)
+
+    def void(self, event: FillVoided, now_ns: int, draft: Draft) -> None:
+        """Reverse a fill once; a void that comes before its fill is kept for it."""
+        booked = self._fills.void(event)
+        if booked is None:
+            return
+        fill = booked.fill
+        self._positions.void(fill, booked.strategy)
+        self._show(fill.instrument, booked.strategy)
+        draft.alarm(f"{event.venue} took fill {fill.fill_id} back: {event.reason or 'no reason given'}")
+        order = self._orders.get(booked.client_order_id)
+        if order is not None:
+            self._fold.void(order, fill, now_ns, draft)
+
+    def settle(self, event: InstrumentSettled, draft: Draft) -> None:
+        """Pay out all positions in an instrument once; another value later is an alarm and changes nothing."""
+        value = self._positions.settled.get(event.instrument)
+        if value is not None:
+            if value != event.value:
+                draft.alarm(f"{event.instrument} was settled at {value} and is now reported settled at {event.value}")
+            return
+        self._positions.settle(event.instrument, event.value)
+        self._show(event.instrument, None)
+        for (strategy, instrument), _ in self._positions.strategies():
+            if instrument == event.instrument:
+                self._show(instrument, strategy)
+
+    def _order_of(self, venue: str, client_order_id: str, venue_order_id: str) -> Order | None:
+        order = self._orders.get(client_order_id) if client_order_id else None
+        if order is not None and order.venue == venue:
+            return order
+        return self._orders.by_venue_id(venue, venue_order_id) if venue_order_id else None
+
+    def _enter(self, fill: Fill, draft: Draft, *, is_parked: bool) -> BookedFill | None:
+        booked = self._fills.enter(fill)
+        if booked is None:
+            draft.alarm(
+                f"fill {fill.fill_id} is older than every fill that is remembered and may be booked already, so it is "
+                f"not booked: compare the position in {fill.instrument} with the venue's",
+                halt=fill.instrument,
+            )
+            return None
+        if not booked.is_voided:
+            self._positions.book(fill)
+            self._show(fill.instrument, None)
+        if is_parked:
+            self._parking.park_fill(fill)
+            draft.unattributed_fill(fill)
+        return booked
+
+    def _attribute(self, booked: BookedFill, order: Order, now_ns: int, draft: Draft) -> None:
+        if booked.client_order_id:
+            return
+        fill = booked.fill
+        booked.client_order_id, booked.strategy = order.client_order_id, order.strategy
+        if not booked.is_voided:
+            self._positions.attribute(fill, order.strategy)
+            self._show(fill.instrument, order.strategy)
+            draft.fill(msgspec.structs.replace(fill, client_order_id=order.client_order_id))
+        self._fold.fill(order, fill, now_ns, draft, is_voided=booked.is_voided)
+
+    def _link(self, order: Order, venue_order_id: str, now_ns: int, draft: Draft, *, is_amended: bool = False) -> None:
+        if not self._fold.link(order, venue_order_id, draft, is_amended=is_amended):
+            return
+        parked = self._parking.claim(order.venue, venue_order_id)
+        if parked is None:
+            return
+        for fill in parked.fills:
+            booked = self._fills.get(fill.venue, fill.fill_id)
+            if booked is not None:
+                self._attribute(booked, order, now_ns, draft)
+        for fact in parked.facts():
+            if isinstance(fact, OrderReport):
+                self._fold.report(order, fact, now_ns, draft)
+            else:
+                self._fold.snapshot(order, fact, now_ns, draft)
+
+    def _give(self, order: Order, strategy: str, now_ns: int, draft: Draft) -> None:
+        former = order.strategy
+        self._fold.give(order, strategy, now_ns, draft)
+        for booked in self._fills.of_order(order.client_order_id):
+            booked.strategy = strategy
+            if not booked.is_voided:
+                self._positions.withdraw(booked.fill, former)
+                self._positions.attribute(booked.fill, strategy)
+        self._show(order.instrument, former)
+        self._show(order.instrument, strategy)
+
+    def _show(self, instrument: InstrumentId, strategy: str | None) -> None:
+        """Bring the exposure's position up to date: the account's and, where given, the strategy's."""
+        self._exposures.set_account_position(instrument, self._positions.account(instrument).size)
+        if strategy is not None:
+            size = self._positions.of_strategy(strategy, instrument).size
+            self._exposures.set_strategy_position(strategy, instrument, size)

@@ -1,0 +1,215 @@
+"""One order book: it is proved complete or it says why it is not.
+
+A book is fresh from a snapshot until something is missed, impossible (a size below zero, crossed sides) or reported
+stale. Changes to a book that is not fresh are dropped: only a snapshot makes it fresh again. Times are the kernel's
+monotonic nanoseconds; how late a message came by the venue's own clock is added to its age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import nlargest, nsmallest
+
+from framework.domain.instruments import InstrumentId
+from framework.domain.market_events import BookDelta, BookLevel, BookSnapshot
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Side
+
+AGE_NEVER_NS = 2**63 - 1
+"""The age of what was never heard of."""
+
+_NO_SIZE = Size(0)
+
+
+class Pulse:
+    """One venue's proof of life: when it was last heard, how late its messages are, how its clock is off."""
+
+    __slots__ = ("heard_ns", "is_connected", "is_late_known", "late_ns", "offset_ns")
+
+    def __init__(self) -> None:
+        self.heard_ns = -1
+        self.late_ns = 0
+        self.is_late_known = False
+        self.offset_ns = 0
+        self.is_connected = False
+
+    def lateness_ns(self, ts_venue: int, ts_recv: int) -> int:
+        """How late a message came by the venue's clock: never negative, 0 when the venue gave no time."""
+        return max(0, ts_recv + self.offset_ns - ts_venue) if ts_venue else 0
+
+
+class Book:
+    """One instrument's book: price to total size per side, with cached best prices. Implements `BookView`.
+
+    Written by `Books` only. The best prices `bid` and `ask` (None: nobody) are kept, and searched again only after
+    they were removed.
+    """
+
+    __slots__ = (
+        "_asks",
+        "_bids",
+        "_heard_ns",
+        "_late_ns",
+        "_pulse",
+        "ask",
+        "bid",
+        "instrument",
+        "is_fresh",
+        "stale_reason",
+        "ts_venue",
+    )
+
+    def __init__(self, instrument: InstrumentId, pulse: Pulse | None = None) -> None:
+        self.instrument = instrument
+        self.is_fresh = False
+        self.stale_reason = "no snapshot yet"
+        self.ts_venue = 0
+        self._bids: dict[Price, Size] = {}
+        self._asks: dict[Price, Size] = {}
+        self.bid: Price | None = None
+        self.ask: Price | None = None
+        self._heard_ns = -1
+        self._late_ns = 0
+        self._pulse = Pulse() if pulse is None else pulse
+
+    @property
+    def bid_size(self) -> Size:
+        """Size at the best bid (0 = none)."""
+        return _NO_SIZE if self.bid is None else self._bids[self.bid]
+
+    @property
+    def ask_size(self) -> Size:
+        """Size at the best ask (0 = none)."""
+        return _NO_SIZE if self.ask is None else self._asks[self.ask]
+
+    @property
+    def is_two_sided(self) -> bool:
+        """Both sides are there and not crossed."""
+        return self.bid is not None and self.ask is not None and self.bid < self.ask
+
+    @property
+    def mid_twice(self) -> int | None:
+        """Bid plus ask; None unless two-sided."""
+        bid, ask = self.bid, self.ask
+        return None if bid is None or ask is None or bid >= ask else bid + ask
+
+    @property
+    def microprice(self) -> Price | None:
+        """Each best price weighted by the other side's size, rounded half up; None unless two-sided."""
+        bid, ask = self.bid, self.ask
+        if bid is None or ask is None or bid >= ask:
+            return None
+        bid_size, ask_size = self._bids[bid], self._asks[ask]
+        total = bid_size + ask_size
+        return Price((2 * (bid * ask_size + ask * bid_size) + total) // (2 * total))
+
+    def age_ns(self, monotonic_ns: int) -> int:
+        """Time since the newest proof (own message or the venue's heartbeat) plus how late that proof was.
+
+        `AGE_NEVER_NS` when nothing of this book was ever received.
+        """
+        heard, late, pulse = self._heard_ns, self._late_ns, self._pulse
+        if heard < 0:
+            return AGE_NEVER_NS
+        if pulse.heard_ns > heard:
+            heard = pulse.heard_ns
+            late = pulse.late_ns if pulse.is_late_known else late
+        return max(0, monotonic_ns - heard) + late
+
+    def depth(self, side: Side, levels: int) -> Sequence[tuple[Price, Size]]:
+        """The best `levels` levels of a side, best first."""
+        if side is Side.BUY:
+            return [(price, self._bids[price]) for price in nlargest(levels, self._bids)]
+        return [(price, self._asks[price]) for price in nsmallest(levels, self._asks)]
+
+    def apply_snapshot(self, event: BookSnapshot, monotonic_ns: int) -> bool:
+        """Replace everything and become fresh, unless the snapshot itself is impossible. Always a change."""
+        self._heard(event.ts_venue, event.ts_recv, monotonic_ns)
+        self._bids = {price: size for price, size in event.bids if size}
+        self._asks = {price: size for price, size in event.asks if size}
+        self.bid = max(self._bids, default=None)
+        self.ask = min(self._asks, default=None)
+        self.is_fresh, self.stale_reason = True, ""
+        wrong = [price for side in (self._bids, self._asks) for price, size in side.items() if size < 0 or price <= 0]
+        if wrong:
+            self.mark_stale(f"snapshot with an impossible level at price {wrong[0]}")
+        elif self.bid is not None and self.ask is not None and self.bid >= self.ask:
+            self.mark_stale(f"snapshot is crossed: bid {self.bid}, ask {self.ask}")
+        return True
+
+    def apply_delta(self, event: BookDelta, monotonic_ns: int) -> bool:
+        """Change one level's total. False when nothing changed because the book is not fresh."""
+        if not self.is_fresh:
+            return self._drop(event)
+        side = self._bids if event.side is Side.BUY else self._asks
+        size = side.get(event.price, 0) + event.change
+        return self._set(event, Size(size), monotonic_ns)
+
+    def apply_level(self, event: BookLevel, monotonic_ns: int) -> bool:
+        """Set one level's total. False when nothing changed because the book is not fresh."""
+        if not self.is_fresh:
+            return self._drop(event)
+        return self._set(event, event.size, monotonic_ns)
+
+    def mark_stale(self, reason: str) -> bool:
+        """Distrust the book until the next snapshot. False when it already was stale: the first reason stays."""
+        if not self.is_fresh:
+            return False
+        self.is_fresh, self.stale_reason = False, reason
+        return True
+
+    def __repr__(self) -> str:
+        state = "fresh" if self.is_fresh else f"stale: {self.stale_reason}"
+        return f"Book({self.instrument}: {self.bid_size}@{self.bid} / {self.ask_size}@{self.ask}, {state})"
+
+    def _set(self, event: BookDelta | BookLevel, size: Size, monotonic_ns: int) -> bool:
+        price = event.price
+        if size < 0 or price <= 0:
+            return self.mark_stale(f"{event.side.value} level {price} would hold {size}")
+        self._heard_ns, self.ts_venue = monotonic_ns, event.ts_venue
+        late = event.ts_recv + self._pulse.offset_ns - event.ts_venue
+        self._late_ns = late if late > 0 and event.ts_venue else 0
+        if event.side is Side.BUY:
+            self._set_bid(price, size)
+        else:
+            self._set_ask(price, size)
+        return True
+
+    def _set_bid(self, price: Price, size: Size) -> None:
+        bids, best = self._bids, self.bid
+        if size:
+            bids[price] = size
+            if best is None or price > best:
+                self.bid = price
+                self._refuse_crossing()
+        else:
+            bids.pop(price, None)
+            if price == best:
+                self.bid = max(bids, default=None)
+
+    def _set_ask(self, price: Price, size: Size) -> None:
+        asks, best = self._asks, self.ask
+        if size:
+            asks[price] = size
+            if best is None or price < best:
+                self.ask = price
+                self._refuse_crossing()
+        else:
+            asks.pop(price, None)
+            if price == best:
+                self.ask = min(asks, default=None)
+
+    def _refuse_crossing(self) -> None:
+        # The only place where a change can cross the book: a new best price.
+        if self.bid is not None and self.ask is not None and self.bid >= self.ask:
+            self.mark_stale(f"crossed: bid {self.bid}, ask {self.ask}")
+
+    def _heard(self, ts_venue: int, ts_recv: int, monotonic_ns: int) -> None:
+        self._heard_ns = monotonic_ns
+        self._late_ns = self._pulse.lateness_ns(ts_venue, ts_recv)
+        self.ts_venue = ts_venue
+
+    def _drop(self, event: BookDelta | BookLevel) -> bool:
+        if self._heard_ns < 0:
+            self.stale_reason = f"a change of level {event.price} came before any snapshot"
+        return False

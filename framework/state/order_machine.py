@@ -1,0 +1,289 @@
+"""Folding facts into orders: approvals, the venue's reports and listings, fills and adoptions."""
+
+from __future__ import annotations
+
+from framework.domain.account_events import Fill, OrderAdopted, OrderReport, OrderSnapshot, ReportKind
+from framework.domain.instruments import InstrumentId
+from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
+from framework.domain.numbers import Money, Price, Size
+from framework.domain.orders import Order
+from framework.domain.verdicts import Approved
+from framework.state.change import Draft
+from framework.state.order_evidence import (
+    CODE_LISTED,
+    END_OF_FACT,
+    RANK_AMENDED,
+    Evidence,
+    learn_flags,
+    learn_reason,
+    learn_terms,
+    renew_terms,
+    row_of,
+    size_worst,
+)
+from framework.state.order_transitions import INFERRED_ROW, OrderFact, fact_of
+from framework.state.orders import Orders
+
+_FILLS = frozenset({OrderFact.FILL_PARTIAL, OrderFact.FILL_FULL, OrderFact.FILL_OVER})
+_WITH_REASON = frozenset(
+    {
+        OrderFact.NOT_SENT,
+        OrderFact.NEVER_ARRIVED,
+        OrderFact.CANCEL_REFUSED,
+        OrderFact.AMEND_REFUSED,
+        OrderFact.NOT_FOUND,
+        *END_OF_FACT,
+    }
+)
+
+
+class OrderFold:
+    """Applies facts to `Orders`. Knows nothing of positions: `framework.state.accounts` joins the two."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+
+    def approve(self, approved: Approved, now_ns: int, draft: Draft) -> Order | None:
+        """Take in an approval: a new order is recorded, an amend or a cancel marks its order. Returns a new order."""
+        intent = approved.intent
+        if isinstance(intent, NewOrder):
+            return self._record(approved, intent, now_ns, draft)
+        if isinstance(intent, CancelAll):
+            for one in self._orders.open(venue=intent.venue):
+                self._request(one, intent, now_ns, draft)
+            return None
+        order = self._orders.get(approved.client_order_id)
+        if order is None:
+            draft.alarm(f"approval for an order that is not known: {approved.client_order_id}")
+        else:
+            self._request(order, intent, now_ns, draft)
+        return None
+
+    def report(self, order: Order, report: OrderReport, now_ns: int, draft: Draft) -> None:
+        """Take in a fact that an answer, a stream or a look-up states."""
+        before = _visible(order)
+        proofs, fact = self._orders.proofs(order), fact_of(report.kind, report.code)
+        was_over = _is_over(order, proofs)
+        self._learn(order, fact, report.ts_recv, draft)
+        if report.filled is not None:
+            proofs.stated = max(proofs.stated, report.filled)
+        if report.kind is ReportKind.AMENDED:
+            _amended(order, proofs, report)
+        elif report.kind is ReportKind.AMEND_REFUSED:
+            order.amend_price = order.amend_size = None
+        elif report.kind is ReportKind.CANCEL_REFUSED:
+            order.cancel_wanted = False
+        elif report.kind is ReportKind.ACCEPTED:
+            time_ns = report.ts_venue or report.ts_recv
+            learn_terms(order, proofs, report.price, report.size, time_ns=time_ns)
+        if fact in _WITH_REASON:
+            text = ": ".join(part for part in (report.code, report.detail) if part) or fact.value
+            learn_reason(order, proofs, text, fact=fact, ts_recv=report.ts_recv)
+        self._tell_over_fill(order, was_over, draft)
+        self._finish(order, before, now_ns, draft)
+
+    def snapshot(self, order: Order, snapshot: OrderSnapshot, now_ns: int, draft: Draft) -> None:
+        """Take in the order as the venue lists it."""
+        before = _visible(order)
+        proofs, fact = self._orders.proofs(order), _listed_fact(snapshot)
+        was_over = _is_over(order, proofs)
+        if (snapshot.instrument, snapshot.side) != (order.instrument, order.side):
+            draft.alarm(
+                f"{order.client_order_id}: the venue lists it as {snapshot.side.value} {snapshot.instrument}, "
+                f"it is {order.side.value} {order.instrument}",
+                halt=order.instrument,
+            )
+        self._learn(order, fact, snapshot.ts_recv, draft)
+        proofs.stated = max(proofs.stated, snapshot.filled)
+        if snapshot.is_open:
+            _listed_terms(order, proofs, snapshot)
+        else:
+            learn_reason(order, proofs, snapshot.reason, fact=fact, ts_recv=snapshot.ts_recv)
+        self._tell_over_fill(order, was_over, draft)
+        self._finish(order, before, now_ns, draft)
+
+    def adopt(self, event: OrderAdopted, now_ns: int, draft: Draft) -> Order:
+        """Take in an order of the venue that was not known: as one that the venue has shown to hold."""
+        name = event.client_order_id or f"{event.venue}/{event.venue_order_id}"
+        order = Order(
+            client_order_id=name,
+            venue=event.venue,
+            strategy=event.strategy,
+            instrument=event.instrument,
+            side=event.side,
+            price=event.price,
+            size=event.size,
+            time_in_force=event.time_in_force,
+            created_ns=now_ns,
+        )
+        self._orders.add(order, Evidence(is_proved=True, stated=event.filled, seen_ns=event.ts_recv))
+        self._finish(order, None, now_ns, draft)
+        return order
+
+    def link(self, order: Order, venue_order_id: str, draft: Draft, *, is_amended: bool = False) -> bool:
+        """Learn the venue's name of the order. True when it is news. A second name is an alarm but for an amend."""
+        if not venue_order_id:
+            return False
+        is_news = self._orders.link(order, venue_order_id)
+        proofs = self._orders.proofs(order)
+        is_excused = is_amended or proofs.is_amended or order.amend_size is not None
+        if is_news and order.venue_order_id and not is_excused:
+            draft.alarm(
+                f"{order.client_order_id}: the venue knows two orders of this id: "
+                f"{order.venue_order_id} and {venue_order_id}",
+                halt=order.instrument,
+            )
+        if (is_amended or not order.venue_order_id) and order.venue_order_id != venue_order_id:
+            order.venue_order_id = venue_order_id
+            draft.order(order)
+        return is_news
+
+    def fill(self, order: Order, fill: Fill, now_ns: int, draft: Draft, *, is_voided: bool) -> None:
+        """Count a fill that is new to the order; a voided one counts as traded only."""
+        proofs = self._orders.proofs(order)
+        traded, size = proofs.traded + fill.size, size_worst(order, proofs)
+        if traded > size:
+            fact = OrderFact.FILL_OVER
+        else:
+            fact = OrderFact.FILL_FULL if max(traded, proofs.stated) >= size else OrderFact.FILL_PARTIAL
+        if (fill.instrument, fill.side) != (order.instrument, order.side):
+            draft.alarm(
+                f"{order.client_order_id}: fill {fill.fill_id} is {fill.side.value} {fill.instrument}, "
+                f"the order is {order.side.value} {order.instrument}",
+                halt=order.instrument,
+            )
+        self._learn(order, fact, fill.ts_recv, draft)
+        proofs.traded = traded
+        if not is_voided:
+            order.filled = Size(order.filled + fill.size)
+            order.fees = Money(order.fees + fill.fee)
+        self._finish(order, None, now_ns, draft)
+
+    def void(self, order: Order, fill: Fill, now_ns: int, draft: Draft) -> None:
+        """Take a counted fill back. What may still trade grows by it: the venue may let it trade again."""
+        order.filled = Size(order.filled - fill.size)
+        order.fees = Money(order.fees - fill.fee)
+        self._finish(order, None, now_ns, draft)
+
+    def give(self, order: Order, strategy: str, now_ns: int, draft: Draft) -> None:
+        """Hand an order over to another strategy."""
+        self._orders.give(order, strategy)
+        self._finish(order, None, now_ns, draft)
+
+    def _record(self, approved: Approved, intent: NewOrder, now_ns: int, draft: Draft) -> Order | None:
+        if self._orders.get(approved.client_order_id) is not None:
+            draft.alarm(
+                f"{approved.client_order_id}: a second order was approved under this id; it is not recorded",
+                halt=intent.instrument,
+            )
+            return None
+        order = Order(
+            client_order_id=approved.client_order_id,
+            venue=approved.venue,
+            strategy=intent.strategy,
+            instrument=intent.instrument,
+            side=intent.side,
+            price=intent.price,
+            size=intent.size,
+            time_in_force=intent.time_in_force,
+            post_only=intent.post_only,
+            reduce_only=intent.reduce_only,
+            expires_ns=intent.expires_ns,
+            created_ns=now_ns,
+        )
+        self._orders.add(order, Evidence())
+        self._finish(order, None, now_ns, draft)
+        return order
+
+    def _request(self, order: Order, intent: AmendOrder | CancelOrder | CancelAll, now_ns: int, draft: Draft) -> None:
+        before = _visible(order)
+        if isinstance(intent, AmendOrder):
+            self._learn(order, OrderFact.AMEND_REQUESTED, 0, draft)
+            proofs = self._orders.proofs(order)
+            proofs.amend_since_ns = max(proofs.terms_ns, proofs.stepped_ns)
+            order.amend_price = intent.price
+            order.amend_size = Size(max(intent.size, order.amend_size or 0))
+        else:
+            self._learn(order, OrderFact.CANCEL_REQUESTED, 0, draft)
+            order.cancel_wanted = True
+        self._finish(order, before, now_ns, draft)
+
+    def _learn(self, order: Order, fact: OrderFact, ts_recv: int, draft: Draft) -> None:
+        proofs = self._orders.proofs(order)
+        row = row_of(order, proofs)
+        learn_flags(proofs, fact, ts_recv)
+        if row[fact].is_alarm:
+            is_grave = fact in _FILLS or row is INFERRED_ROW
+            halt: InstrumentId | None = order.instrument if is_grave else None
+            draft.alarm(f"{order.client_order_id}: {fact.value}, while it is {order.status.value}", halt=halt)
+
+    def _tell_over_fill(self, order: Order, was_over: bool, draft: Draft) -> None:
+        """Fills that were within bounds can turn out to be too many when the terms become known."""
+        proofs = self._orders.proofs(order)
+        if not was_over and _is_over(order, proofs):
+            text = f"{order.client_order_id}: {OrderFact.FILL_OVER.value}: {proofs.traded} of {order.size} traded"
+            draft.alarm(text, halt=order.instrument)
+
+    def _finish(self, order: Order, before: tuple[object, ...] | None, now_ns: int, draft: Draft) -> None:
+        self._orders.refresh(order, now_ns)
+        if before is None or before != _visible(order):
+            draft.order(order)
+
+
+def _visible(order: Order) -> tuple[object, ...]:
+    """What others see of an order and a fact can change."""
+    return (
+        order.status,
+        order.price,
+        order.size,
+        order.reason,
+        order.cancel_wanted,
+        order.amend_price,
+        order.amend_size,
+    )
+
+
+def _amended(order: Order, proofs: Evidence, report: OrderReport) -> None:
+    """An amend was answered with yes: the pending one, unless the statement is an older one's.
+
+    Of two statements of terms the one with the later venue time is the newer. But the venue's clock may be set back,
+    so what is newer by its cause counts whatever its date: the answer that grants the pending amend's very terms comes
+    after all that was heard before that amend was asked for; what reconciliation found listed (`CODE_LISTED`) after
+    all that was heard before it.
+    """
+    time_ns = report.ts_venue or report.ts_recv
+    price, size = report.price, report.size
+    is_newest = report.code == CODE_LISTED
+    if order.amend_price is not None and order.amend_size is not None:
+        is_match = price in (None, order.amend_price) and size in (None, order.amend_size)
+        if is_newest or is_match or time_ns > proofs.amend_since_ns:
+            is_newest = is_newest or (is_match and proofs.terms_ns <= proofs.amend_since_ns)
+            price = order.amend_price if price is None else price
+            size = order.amend_size if size is None else size
+            order.amend_price = order.amend_size = None
+    if is_newest and price is not None and size is not None:
+        renew_terms(order, proofs, price, size, time_ns=time_ns)
+    else:
+        learn_terms(order, proofs, price, size, time_ns=time_ns, rank=RANK_AMENDED)
+
+
+def _is_over(order: Order, proofs: Evidence) -> bool:
+    """Whether more traded than may."""
+    return proofs.traded > size_worst(order, proofs)
+
+
+def _listed_fact(snapshot: OrderSnapshot) -> OrderFact:
+    if snapshot.is_open:
+        return OrderFact.SNAPSHOT_OPEN
+    return OrderFact.SNAPSHOT_FILLED if snapshot.filled >= snapshot.size else OrderFact.SNAPSHOT_ENDED
+
+
+def _listed_terms(order: Order, proofs: Evidence, snapshot: OrderSnapshot) -> None:
+    """Price and size as listed: a pending amend is proved by a listing that shows exactly its terms, and whose date was
+    not used up before (the order may have had these terms then)."""
+    time_ns = snapshot.ts_venue or snapshot.ts_recv
+    price: Price = snapshot.price
+    is_match = (price, snapshot.size) == (order.amend_price, order.amend_size)
+    if is_match and time_ns >= proofs.amend_since_ns and time_ns > proofs.stepped_ns:
+        order.amend_price = order.amend_size = None
+    learn_terms(order, proofs, price, snapshot.size, time_ns=time_ns)

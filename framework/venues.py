@@ -1,0 +1,94 @@
+"""The way to each venue: its sandbox if it has one, its connector, and the right to use its account."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from framework.config.model import Configuration
+from framework.config.resolve import ResolvedVenue
+from framework.domain.errors import ConfigurationError, Fatal
+from framework.domain.ports import Clock
+from framework.domain.venue import Connector
+from framework.runtime.clock import system_rng
+from framework.runtime.files import RealFiles
+from framework.runtime.sandbox_process import SandboxProcess
+from framework.runtime.state_directory import StateInUse, StateLock, bind_account, lock_account
+from framework.runtime.supervisor import Supervisor
+
+_log = structlog.get_logger("daemon")
+
+
+class VenueAccess:
+    """Makes connectors and owns what they need beside them. `connector` once per venue, `close` at the end."""
+
+    def __init__(self, config: Configuration, *, clock: Clock, supervisor: Supervisor) -> None:
+        self._config = config
+        self._clock = clock
+        self._supervisor = supervisor
+        self._sandboxes: list[SandboxProcess] = []
+        self._locks: list[StateLock] = []
+        self._is_closing = False
+
+    async def connector(self, venue: ResolvedVenue, *, live: bool) -> Connector:
+        """The venue's connector, with its sandbox started, its account locked, and the journal bound to it.
+
+        Raises `ConfigurationError` for an address outside this machine without both permissions and for an account that
+        is not the journal's, `StateInUse` when another daemon trades on the account, `Fatal` when the sandbox does not
+        start.
+        """
+        ready = (await self._start_sandbox(venue)).ready if venue.row.embedded_sandbox else None
+        connector = venue.connector(clock=self._clock, rng=system_rng(), sandbox_ready=ready)
+        if not connector.is_loopback and not (live and self._config.live):
+            raise ConfigurationError(
+                f"venues.{venue.name}: its addresses are not on this machine; real trading needs both `live = true` in "
+                "the configuration and `--live` on the command line"
+            )
+        self._lock_account(connector)
+        self._bind_account(connector)
+        if not connector.is_loopback:
+            for assumption in connector.assumptions:
+                _log.warning("assumed of the venue without proof", venue=venue.name, assumption=assumption)
+        return connector
+
+    async def close(self) -> None:
+        """Stop the sandboxes and give the accounts free."""
+        self._is_closing = True
+        for sandbox in self._sandboxes:
+            await sandbox.stop()
+        for lock in self._locks:
+            lock.close()
+
+    def _lock_account(self, connector: Connector) -> None:
+        """Keep a second daemon of this machine off the account. Raises `StateInUse` naming the first."""
+        try:
+            self._locks.append(lock_account(connector.account))
+        except StateInUse:
+            raise
+        except Fatal as e:
+            _log.warning("account not locked: a second daemon on it would not be noticed here", reason=str(e))
+
+    def _bind_account(self, connector: Connector) -> None:
+        """Keep the journal to one account per venue. Raises `ConfigurationError` when it is another one's."""
+        journal = self._config.state_dir / "journal"
+        try:
+            bind_account(RealFiles(), journal, connector.venue, connector.account)
+        except OSError as e:
+            raise Fatal(f"state_dir: {journal} can't be read or written ({e}); check the disk and rights") from e
+
+    async def _start_sandbox(self, venue: ResolvedVenue) -> SandboxProcess:
+        directory = self._config.state_dir / f"sandbox-{venue.name}"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        module, arguments = venue.sandbox_command(directory)
+        sandbox = await SandboxProcess.start(module, arguments, directory / "sandbox.log")
+        self._sandboxes.append(sandbox)
+        self._supervisor.spawn(f"{venue.name} sandbox", self._watch(venue.name, sandbox))
+        return sandbox
+
+    async def _watch(self, venue: str, sandbox: SandboxProcess) -> None:
+        """Stop the daemon when a sandbox ends by itself."""
+        code = await sandbox.wait()
+        if not self._is_closing:
+            raise Fatal(f"venues.{venue}: its sandbox ended with code {code}; see sandbox.log in its folder")
+        await asyncio.Event().wait()

@@ -1,0 +1,37 @@
+"""How many orders may be open at once (C7)."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from framework.domain.verdicts import Refusal, RefusalCode
+from framework.domain.views import Proposal, RiskView
+
+
+class MaxOpenOrders(BaseModel):
+    """C7: a new order passes while fewer than the limit are open, in flight and unknown ones included. An amend
+    adds none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_total: int = Field(gt=0, description="All orders of the daemon.")
+    max_per_strategy: int | None = Field(None, gt=0, description="Orders of one strategy; none: not counted.")
+    max_per_venue: int | None = Field(None, gt=0, description="Orders at one venue; none: not counted.")
+    max_per_instrument: int | None = Field(None, gt=0, description="Orders on one instrument; none: not counted.")
+
+    def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
+        """Refuse with OPEN_ORDERS_MAX."""
+        if proposal.order is not None:
+            return None
+        return (
+            _compare("total", view.open_orders(), self.max_total)
+            or _compare("strategy", view.open_orders(strategy=proposal.strategy), self.max_per_strategy)
+            or _compare("venue", view.open_orders(venue=proposal.instrument.venue), self.max_per_venue)
+            or _compare("instrument", view.exposure(proposal.instrument.id).open_orders, self.max_per_instrument)
+        )
+
+
+def _compare(scope: str, count: int, limit: int | None) -> Refusal | None:
+    if limit is None or 0 <= count < limit:
+        return None
+    return Refusal(RefusalCode.OPEN_ORDERS_MAX, scope=scope, open_orders=count, limit=limit)

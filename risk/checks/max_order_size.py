@@ -1,0 +1,35 @@
+"""The largest order (C1)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from framework.domain.verdicts import Refusal, RefusalCode
+from framework.domain.views import Proposal, RiskView
+from risk.limit_table import Limit, LimitTable
+
+
+class MaxOrderSize(BaseModel):
+    """C1: what could trade by one order is at most `max_size`. For an amend that is its unfilled part."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+
+    max_size: Limit = Field(description='Largest order in contracts or coins, for example "100".')
+    overrides: dict[str, Limit] = Field(
+        default_factory=dict,
+        description='Exceptions: instrument pattern = size, first match wins, for example {"kalshi:KXBTC*" = "20"}.',
+    )
+
+    @cached_property
+    def _table(self) -> LimitTable:
+        return LimitTable(self.max_size, self.overrides, decimals_of=lambda each: each.size_decimals)
+
+    def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
+        """Refuse with ORDER_SIZE_MAX."""
+        instrument = proposal.instrument
+        max_size = self._table.scaled(instrument)
+        if 0 <= proposal.open_size <= max_size:
+            return None
+        return Refusal(RefusalCode.ORDER_SIZE_MAX, size=proposal.open_size, max_size=max_size)

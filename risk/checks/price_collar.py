@@ -1,0 +1,97 @@
+"""No price far from the market (C3)."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from framework.domain.instruments import Instrument, InstrumentId
+from framework.domain.numbers import to_decimal
+from framework.domain.verdicts import Refusal, RefusalCode
+from framework.domain.views import BookView, Proposal, RiskView
+
+_BPS = 10_000
+
+
+class CollarBand(BaseModel):
+    """How far beyond the mid an order may reach. Each width that is given must hold, and at least one is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bps: int | None = Field(
+        None, gt=0, le=_BPS, description="Width in basis points of the mid: 100 is one percent. For spot markets."
+    )
+    ticks: int | None = Field(
+        None, gt=0, description="Width in ticks: the finer tick of bid and ask. For binary markets."
+    )
+
+    @model_validator(mode="after")
+    def _has_width(self) -> Self:
+        if self.bps is None and self.ticks is None:
+            raise ValueError("neither bps nor ticks is given; give at least one of them")
+        return self
+
+
+class PriceCollar(BaseModel):
+    """C3: a bid is at most the mid plus the band, an ask at least the mid minus the band. The mid is that of a
+    fresh, uncrossed, two-sided book that is not older than `age_ms_max`; without one nothing passes.
+
+    An order that waits far away from the market on its own side harms nobody and passes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+
+    band: CollarBand = Field(description="How far beyond the mid an order may reach, for example {ticks = 10}.")
+    age_ms_max: int = Field(gt=0, description="Oldest book that serves as reference, in milliseconds.")
+    overrides: dict[str, CollarBand] = Field(
+        default_factory=dict, description="Exceptions: instrument pattern = band, first match wins."
+    )
+
+    @cached_property
+    def _bands(self) -> dict[InstrumentId, CollarBand]:
+        return {}
+
+    def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
+        """Refuse with NO_REFERENCE_PRICE or PRICE_COLLAR."""
+        book = view.book(proposal.instrument.id)
+        mid_twice = book.mid_twice if book is not None and book.is_fresh else None
+        if book is None or mid_twice is None or mid_twice <= 0:
+            return Refusal(RefusalCode.NO_REFERENCE_PRICE, instrument=proposal.instrument.id)
+        age_ns = book.age_ns(view.monotonic_ns)
+        if not 0 <= age_ns <= self.age_ms_max * 1_000_000:
+            return Refusal(RefusalCode.NO_REFERENCE_PRICE, age_ms=age_ns // 1_000_000, age_ms_max=self.age_ms_max)
+        return self._compare(proposal, book, mid_twice)
+
+    def _compare(self, proposal: Proposal, book: BookView, mid_twice: int) -> Refusal | None:
+        # How far the price lies beyond the mid, doubled like the mid; negative when it lies on the safe side.
+        beyond_twice = (2 * proposal.price - mid_twice) * proposal.side.sign
+        band = self._band(proposal.instrument)
+        if band.bps is not None and beyond_twice * _BPS > mid_twice * band.bps:
+            return _refusal(proposal, mid_twice, band_bps=band.bps)
+        if band.ticks is not None and beyond_twice > 2 * band.ticks * _tick(proposal.instrument, book):
+            return _refusal(proposal, mid_twice, band_ticks=band.ticks)
+        return None
+
+    def _band(self, instrument: Instrument) -> CollarBand:
+        band = self._bands.get(instrument.id)
+        if band is None:
+            matches = (each for pattern, each in self.overrides.items() if fnmatchcase(instrument.id, pattern))
+            band = self._bands[instrument.id] = next(matches, self.band)
+        return band
+
+
+def _tick(instrument: Instrument, book: BookView) -> int:
+    return min(instrument.tick_at(best) for best in (book.bid, book.ask) if best is not None)
+
+
+def _refusal(proposal: Proposal, mid_twice: int, **band: Any) -> Refusal:
+    return Refusal(
+        RefusalCode.PRICE_COLLAR,
+        side=proposal.side.value,
+        price=proposal.instrument.price_text(proposal.price),
+        mid=to_decimal(mid_twice * 5, proposal.instrument.price_decimals + 1),
+        **band,
+    )

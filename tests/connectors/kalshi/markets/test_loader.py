@@ -1,0 +1,246 @@
+"""Reading markets, fees and limits at the start and later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from connectors.kalshi.markets.loader import MarketKeeper, MarketLoader
+from connectors.kalshi.markets.registry import MarketRegistry, Selection
+from connectors.kalshi.rest.client import KalshiRest
+from connectors.kalshi.rest.clock_sync import VenueTime
+from connectors.kalshi.wire.sign import Signer, load_private_key
+from connectors.kalshi.wire.stream_messages import LifecycleMsg
+from framework.domain.account_events import InstrumentDefined, InstrumentSettled
+from framework.domain.errors import ConfigurationError
+from framework.domain.events import Event
+from framework.domain.market_events import LimitsDeclared
+from framework.domain.rate_limits import Pool
+from tests.connectors.kalshi.support import TICKER, LoopClock, ScriptedHttp, run_jumping, settings_for
+from tests.connectors.kalshi.venue_script import body, listed_market, quiet_venue
+
+T = TypeVar("T")
+OTHER = "KXTIDE-26NOV21-T192"
+ODD_RANGE = {"start": "0", "end": "1", "step": "0"}
+NOT_FOUND = (404, b'{"error":{"code":"not_found","message":"not found"}}')
+FORBIDDEN = (403, b'{"error":{"code":"forbidden","message":"forbidden"}}')
+
+
+class Desk:
+    """A loader with its registry and what it published."""
+
+    def __init__(self, clock: LoopClock, http: ScriptedHttp, tmp_path: Path, **changes: Any) -> None:
+        settings = settings_for(tmp_path, **changes)
+        signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
+        rest = KalshiRest(http, signer, settings, clock=clock, time=VenueTime(clock))
+        self.events: list[Event] = []
+        self.registry = MarketRegistry("kalshi", Selection(settings.markets), markets_max=settings.markets_max)
+        self.loader = MarketLoader("kalshi", rest, settings, self.registry, clock=clock, publish=self.events.append)
+
+    @property
+    def defined(self) -> list[str]:
+        return [event.instrument.symbol for event in self.events if isinstance(event, InstrumentDefined)]
+
+
+def with_desk(
+    tmp_path: Path, http: ScriptedHttp, use: Callable[[Desk], Awaitable[T]], **changes: Any
+) -> tuple[Desk, T]:
+    async def main(clock: LoopClock) -> tuple[Desk, T]:
+        desk = Desk(clock, http, tmp_path, **changes)
+        return desk, await use(desk)
+
+    return run_jumping(main)
+
+
+def load(tmp_path: Path, http: ScriptedHttp, **changes: Any) -> Desk:
+    return with_desk(tmp_path, http, lambda desk: desk.loader.load(), **changes)[0]
+
+
+def test_load_when_a_series_is_wanted_then_its_live_markets_are_defined_and_followed(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER, OTHER)
+    desk = load(tmp_path, http)
+    assert desk.defined == [TICKER, OTHER]
+    assert list(desk.registry.followed) == [TICKER, OTHER]
+    asked = [target for target in http.targets() if target.startswith("/trade-api/v2/markets?")]
+    assert asked == [
+        f"/trade-api/v2/markets?series_ticker=KXTIDE&status={status}&limit=1000"
+        for status in ("open", "unopened", "paused")
+    ]
+    instrument = desk.registry.find_ticker(TICKER)
+    assert instrument is not None
+    assert (instrument.fees.taker_rate, instrument.fees.maker_rate) == ("0.07", "0.0175")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "query", "defined"),
+    [
+        (TICKER, f"tickers={TICKER}&limit=1000", [TICKER, OTHER]),
+        ("KXTIDE-*-B200", "series_ticker=KXTIDE&status=open&limit=1000", [TICKER]),
+        ("*-B200", "status=open&limit=1000", [TICKER]),
+        ("event:KXTIDE-26NOV21", "event_ticker=KXTIDE-26NOV21&status=open&limit=1000", [TICKER, OTHER]),
+    ],
+)
+def test_load_when_patterns_differ_then_as_little_as_possible_is_read(
+    tmp_path: Path, pattern: str, query: str, defined: list[str]
+) -> None:
+    http = quiet_venue(TICKER, OTHER)
+    desk = load(tmp_path, http, markets=(pattern,))
+    assert f"/trade-api/v2/markets?{query}" in http.targets()
+    assert desk.defined == defined
+
+
+def test_load_when_an_exact_ticker_does_not_exist_then_it_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="KXTIDE-26NOV21-B999"):
+        load(tmp_path, quiet_venue(TICKER), markets=("KXTIDE-26NOV21-B999",))
+
+
+def test_load_when_too_many_match_then_the_limit_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="markets_max=1"):
+        load(tmp_path, quiet_venue(TICKER, OTHER), markets_max=1)
+
+
+def test_load_when_nothing_matches_yet_then_it_starts_all_the_same(tmp_path: Path) -> None:
+    assert load(tmp_path, quiet_venue()).defined == []
+
+
+def test_load_when_the_grid_is_unusable_then_only_an_exactly_wanted_market_stops_the_start(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER)
+    bad = listed_market(TICKER, price_ranges=[ODD_RANGE])
+    http.on("GET", "/markets", body(markets=[bad, listed_market(OTHER)], cursor=""))
+    assert load(tmp_path, http).defined == [OTHER]
+    with pytest.raises(ConfigurationError, match="price_ranges"):
+        load(tmp_path, http, markets=(TICKER,))
+
+
+def test_load_when_a_value_of_one_market_cannot_be_read_then_the_others_are_defined(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER, OTHER)
+    odd, fine = listed_market(TICKER, close_time="soon"), listed_market(OTHER)
+    http.on("GET", "/markets", body(markets=[odd, fine], cursor=""))
+    assert load(tmp_path, http).defined == [OTHER]
+
+
+def test_load_when_the_account_holds_or_was_paid_for_others_then_they_are_known_but_not_followed(
+    tmp_path: Path,
+) -> None:
+    http = quiet_venue(TICKER)
+    held, paid = "KXHELD-1-A", "KXPAID-1-B"
+    http.on("GET", "/portfolio/positions", body(market_positions=[{"ticker": held, "position_fp": "1.00"}], cursor=""))
+    row = {"ticker": paid, "market_result": "yes", "value": 100}
+    http.on("GET", "/portfolio/settlements", body(settlements=[row], cursor=""))
+    others = [listed_market(held), listed_market(paid, status="finalized", result="yes")]
+    wanted = body(markets=[listed_market(TICKER)], cursor="")
+    http.on("GET", "/markets", wanted, wanted, wanted, body(markets=others, cursor=""))
+    for series in ("KXHELD", "KXPAID"):
+        http.on("GET", f"/series/{series}", NOT_FOUND)
+        http.on("GET", f"/events/{series}-1", NOT_FOUND)
+    desk = load(tmp_path, http)
+    assert desk.defined == [TICKER, held, paid]
+    assert list(desk.registry.followed) == [TICKER]
+    settled = [event for event in desk.events if isinstance(event, InstrumentSettled)]
+    assert [(event.instrument, event.value) for event in settled] == [(f"kalshi:{paid}", 10_000)]
+
+
+def test_limits_when_declared_then_they_are_published(tmp_path: Path) -> None:
+    desk, _ = with_desk(tmp_path, quiet_venue(TICKER), lambda desk: desk.loader.declare_limits())
+    (event,) = desk.events
+    assert isinstance(event, LimitsDeclared)
+    assert Pool("write", 12_000, 12_000) in event.limits.pools
+
+
+def test_limits_when_the_key_may_not_read_them_then_the_tier_of_the_settings_is_declared(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER)
+    http.on("GET", "/account/limits", FORBIDDEN)
+    http.on("GET", "/account/endpoint_costs", FORBIDDEN)
+    desk, _ = with_desk(tmp_path, http, lambda desk: desk.loader.declare_limits(), tier="advanced")
+    (event,) = desk.events
+    assert isinstance(event, LimitsDeclared)
+    assert Pool("write", 300, 300) in event.limits.pools
+
+
+def run_keeper(
+    tmp_path: Path, http: ScriptedHttp, ask: Callable[[MarketKeeper], None], seconds: float
+) -> tuple[Desk, list[str]]:
+    fetched: list[str] = []
+
+    async def use(desk: Desk) -> None:
+        keeper = MarketKeeper(desk.loader, fetched.append)
+        task = asyncio.create_task(keeper.run())
+        ask(keeper)
+        await asyncio.sleep(seconds)
+        task.cancel()
+        await asyncio.wait({task})
+
+    return with_desk(tmp_path, http, use)[0], fetched
+
+
+def test_keeper_when_a_created_market_is_not_readable_yet_then_it_is_tried_until_it_is(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER)
+    http.on("GET", f"/markets/{TICKER}", NOT_FOUND, NOT_FOUND, body(market=listed_market(TICKER)))
+    desk, fetched = run_keeper(tmp_path, http, lambda keeper: keeper.fetch(TICKER), 10)
+    assert (desk.defined, fetched) == ([TICKER], [TICKER])
+    assert http.targets().count(f"/trade-api/v2/markets/{TICKER}") == 3
+
+
+def test_keeper_when_a_market_never_shows_then_it_is_given_up(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER)
+    http.on("GET", f"/markets/{TICKER}", NOT_FOUND)
+    _, fetched = run_keeper(tmp_path, http, lambda keeper: keeper.fetch(TICKER), 100)
+    assert fetched == []
+    assert http.targets().count(f"/trade-api/v2/markets/{TICKER}") == 30
+
+
+def test_keeper_when_a_refresh_fails_then_it_is_done_later(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER)
+
+    async def use(desk: Desk) -> list[str]:
+        await desk.loader.load()
+        paused = body(markets=[listed_market(TICKER, status="inactive")], cursor="")
+        http.on("GET", "/markets", *[(500, b"")] * 4, paused)
+        keeper = MarketKeeper(desk.loader, lambda _ticker: None)
+        task = asyncio.create_task(keeper.run())
+        keeper.refresh()
+        await asyncio.sleep(30)
+        task.cancel()
+        await asyncio.wait({task})
+        return desk.defined
+
+    assert with_desk(tmp_path, http, use)[1] == [TICKER, TICKER]
+
+
+def test_keeper_when_a_wanted_market_becomes_unreadable_then_the_daemon_goes_on_with_what_it_knows(
+    tmp_path: Path,
+) -> None:
+    http = quiet_venue(TICKER)
+
+    async def use(desk: Desk) -> bool:
+        await desk.loader.load()
+        http.on("GET", f"/markets/{TICKER}", body(market=listed_market(TICKER, price_ranges=[ODD_RANGE])))
+        return await desk.loader.fetch(TICKER)
+
+    desk, is_found = with_desk(tmp_path, http, use, markets=(TICKER,))
+    assert (desk.defined, is_found) == ([TICKER], True)
+
+
+def test_keeper_when_a_market_was_announced_as_paid_then_it_is_read_until_it_says_what_it_pays(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER)
+    paid = body(market=listed_market(TICKER, status="finalized", result="no"))
+    http.on("GET", f"/markets/{TICKER}", body(market=listed_market(TICKER, status="determined", result="yes")), paid)
+
+    async def use(desk: Desk) -> None:
+        await desk.loader.load()
+        keeper = MarketKeeper(desk.loader, lambda _ticker: None)
+        task = asyncio.create_task(keeper.run())
+        outcome = desk.registry.apply(LifecycleMsg(TICKER, "settled"), ts_venue=1, ts_recv=1)
+        assert outcome is not None
+        assert outcome.is_fetch_needed
+        keeper.fetch(TICKER)
+        await asyncio.sleep(5)
+        task.cancel()
+        await asyncio.wait({task})
+
+    desk, _ = with_desk(tmp_path, http, use)
+    assert [event.value for event in desk.events if isinstance(event, InstrumentSettled)] == [0]

@@ -1,0 +1,163 @@
+"""What is known of markets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectors.kalshi.markets.instruments import UnusableMarket
+from connectors.kalshi.markets.registry import MarketRegistry, Outcome, Selection
+from connectors.kalshi.wire.fixed_point import time_of
+from connectors.kalshi.wire.stream_messages import LifecycleMsg
+from framework.domain.account_events import InstrumentDefined, InstrumentSettled, InstrumentStatusChanged
+from framework.domain.events import Event
+from framework.domain.instruments import InstrumentId, InstrumentStatus
+from framework.domain.numbers import Price
+from tests.connectors.kalshi.support import FEES, TICKER, market
+
+OTHER = "KXTIDE-26NOV21-T192"
+
+
+def registry(*tickers: str, markets_max: int = 10, **changes: Any) -> MarketRegistry:
+    made = MarketRegistry("kalshi", Selection(("series:KXTIDE",)), markets_max=markets_max)
+    for ticker in tickers or (TICKER,):
+        made.define(market(ticker, **changes), FEES, ts_recv=1)
+        made.follow([ticker])
+    return made
+
+
+def apply(made: MarketRegistry, event_type: str, ticker: str = TICKER, **fields: Any) -> Outcome | None:
+    return made.apply(LifecycleMsg(market_ticker=ticker, event_type=event_type, **fields), ts_venue=5, ts_recv=6)
+
+
+def only_event(outcome: Outcome | None) -> Event:
+    assert outcome is not None
+    (event,) = outcome.events
+    return event
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ticker", "wanted"),
+    [
+        ("KXTIDE-26NOV21-B200", "KXTIDE-26NOV21-B200", True),
+        ("KXTIDE-*", "KXTIDE-26NOV21-B200", True),
+        ("KXTIDE-*", "KXTIDES-26NOV21-B200", False),
+        ("series:KXTIDE", "KXTIDE-26NOV21-B200", True),
+        ("series:KXTIDE", "KXTIDES-26NOV21-B200", False),
+        ("event:KXTIDE-26NOV21", "KXTIDE-26NOV21-B200", True),
+        ("event:KXTIDE-26NOV21", "KXTIDE-26NOV22-B200", False),
+        ("*", "ANYTHING", True),
+    ],
+)
+def test_selection_when_asked_then_patterns_series_and_events_match(pattern: str, ticker: str, wanted: bool) -> None:
+    assert Selection((pattern,)).wants(ticker) is wanted
+
+
+def test_market_when_read_again_unchanged_then_it_is_not_published_again() -> None:
+    made = registry()
+    assert made.define(market(), FEES, ts_recv=2) == ()
+    (event,) = made.define(market(status="inactive"), FEES, ts_recv=2)
+    assert isinstance(event, InstrumentDefined)
+    assert event.instrument.status is InstrumentStatus.PAUSED
+
+
+def test_instrument_when_asked_by_another_venues_id_then_it_is_not_found() -> None:
+    made = registry()
+    assert made.find(InstrumentId(f"kalshi:{TICKER}")) is not None
+    assert made.find(InstrumentId(f"other:{TICKER}")) is None
+
+
+def test_follow_when_full_or_unknown_then_only_what_fits_is_followed() -> None:
+    made = registry(TICKER, OTHER, markets_max=1)
+    assert list(made.followed) == [TICKER]
+    assert made.follow(["NOBODY-KNOWS-IT"]) == ()
+
+
+def test_lifecycle_when_paused_and_resumed_then_the_status_follows() -> None:
+    made = registry()
+    paused = only_event(apply(made, "deactivated"))
+    assert isinstance(paused, InstrumentStatusChanged)
+    assert paused.status is InstrumentStatus.PAUSED
+    resumed = only_event(apply(made, "activated"))
+    assert isinstance(resumed, InstrumentStatusChanged)
+    assert resumed.status is InstrumentStatus.ACTIVE
+
+
+def test_lifecycle_when_the_close_moves_then_the_new_time_is_told_and_kept() -> None:
+    made = registry()
+    changed = only_event(apply(made, "close_date_updated", close_ts=1_781_000_000))
+    assert isinstance(changed, InstrumentStatusChanged)
+    assert (changed.status, changed.close_ns) == (InstrumentStatus.ACTIVE, 1_781_000_000_000_000_000)
+    assert made.due(1_781_000_000_000_000_000, ts_recv=1) != ()
+
+
+def test_lifecycle_when_the_close_is_put_off_after_the_calendar_closed_the_market_then_it_is_read() -> None:
+    made = registry(close_time="2026-06-25T16:00:00Z")
+    made.due(time_of("2026-06-25T16:00:00Z"), ts_recv=1)
+    outcome = apply(made, "close_date_updated", close_ts=1_782_500_000)
+    assert outcome is not None
+    assert outcome.is_fetch_needed
+
+
+def test_lifecycle_when_determined_then_settled_then_what_is_read_is_paid_once() -> None:
+    made = registry()
+    closed = only_event(apply(made, "determined"))
+    assert isinstance(closed, InstrumentStatusChanged)
+    assert closed.status is InstrumentStatus.CLOSED
+    assert apply(made, "settled") == Outcome(is_fetch_needed=True)
+    assert made.define(market(status="determined", result="yes"), FEES, ts_recv=8) == ()
+    assert made.is_paying(TICKER)
+    paid = market(status="finalized", result="no", settlement_ts="2026-06-25T18:00:00Z")
+    (_, settled) = made.define(paid, FEES, ts_recv=9)
+    paid_ns = time_of("2026-06-25T18:00:00Z")
+    assert settled == InstrumentSettled(InstrumentId(f"kalshi:{TICKER}"), Price(0), paid_ns, 9)
+    assert (TICKER in made.followed, made.is_paying(TICKER)) == (False, False)
+    assert apply(made, "settled") == Outcome()
+    assert made.define(paid, FEES, ts_recv=9) == ()
+
+
+@pytest.mark.parametrize("field", ["open_time", "settlement_ts", "settlement_value_dollars"])
+def test_market_when_a_value_cannot_be_read_then_it_stays_as_it_was_known(field: str) -> None:
+    made = registry()
+    known = made.find_ticker(TICKER)
+    with pytest.raises(UnusableMarket, match=TICKER):
+        made.define(market(**{"status": "finalized", "result": "yes", field: "soon"}), FEES, ts_recv=2)
+    assert made.find_ticker(TICKER) == known
+    assert TICKER in made.followed
+
+
+def test_lifecycle_when_the_grid_changes_then_the_market_is_read() -> None:
+    assert apply(registry(), "price_level_structure_updated") == Outcome(is_fetch_needed=True)
+    assert apply(registry(), "metadata_updated") == Outcome()
+
+
+def test_lifecycle_when_a_wanted_market_is_created_then_it_is_read_while_there_is_room() -> None:
+    assert apply(registry(), "created", OTHER) == Outcome(is_fetch_needed=True)
+    assert apply(registry(), "created", "KXELSE-1-A") == Outcome()
+    assert apply(registry(markets_max=1), "created", OTHER) == Outcome()
+
+
+def test_lifecycle_when_of_a_market_not_known_or_a_kind_not_known_then_nothing_changes() -> None:
+    assert apply(registry(), "deactivated", OTHER) == Outcome()
+    assert apply(registry(), "a_new_word") is None
+
+
+def test_calendar_when_the_close_passes_then_the_market_closes_by_itself_once() -> None:
+    made = registry(close_time="2026-06-25T16:00:00Z")
+    close_ns = time_of("2026-06-25T16:00:00Z")
+    assert made.due(close_ns - 1, ts_recv=1) == ()
+    (event,) = made.due(close_ns, ts_recv=1)
+    assert isinstance(event, InstrumentStatusChanged)
+    assert (event.status, event.ts_venue) == (InstrumentStatus.CLOSED, close_ns)
+    assert made.due(close_ns + 1, ts_recv=1) == ()
+
+
+def test_calendar_when_the_opening_passes_then_the_market_is_read_once() -> None:
+    made = registry(status="initialized", open_time="2026-06-20T16:00:00Z")
+    made.due(time_of("2026-06-20T15:59:59Z"), ts_recv=1)
+    assert made.take_openings() == ()
+    made.due(time_of("2026-06-20T16:00:00Z"), ts_recv=1)
+    assert made.take_openings() == (TICKER,)
+    made.due(time_of("2026-06-20T16:00:01Z"), ts_recv=1)
+    assert made.take_openings() == ()

@@ -1,0 +1,172 @@
+"""The operator's verbs: what each sends to the daemon, what comes back, and what happens when no daemon is there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from framework.cli.main import main
+from framework.domain.account_events import Scope, TradingState
+from framework.domain.operator_requests import (
+    SOCKET_NAME,
+    AdoptOrphan,
+    Answer,
+    CancelOrders,
+    CancelOrphan,
+    IgnoreOrphan,
+    Reconcile,
+    Request,
+    SetTradingState,
+)
+from framework.runtime.unix_socket import UnixServer
+
+HALTED, ACTIVE, REDUCING = TradingState.HALTED, TradingState.ACTIVE, TradingState.REDUCING
+
+
+class StandIn:
+    """A daemon's socket in a thread of its own; it notes what it hears and answers as the test says."""
+
+    def __init__(self, directory: Path) -> None:
+        self.heard: list[Request] = []
+        self.answer = Answer(is_ok=True, lines=("done",), data=[])
+        self._directory = directory
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._is_up = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    def __enter__(self) -> StandIn:
+        self._thread.start()
+        assert self._is_up.wait(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        path, uids = self._directory / SOCKET_NAME, frozenset({os.geteuid()})
+        server = UnixServer(path, self._note, refuse=str.encode, uids=uids)
+        await server.start()
+        self._is_up.set()
+        await self._stop.wait()
+        await server.close()
+
+    async def _note(self, line: bytes) -> bytes:
+        self.heard.append(msgspec.json.decode(line, type=Request))
+        return msgspec.json.encode(self.answer)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[StandIn]:
+    with StandIn(tmp_path) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., int]:
+    return lambda *words: main([*words, "--state-dir", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("words", "request_"),
+    [
+        (["halt"], SetTradingState(scope=Scope.GLOBAL, state=HALTED, reason="")),
+        (
+            ["halt", "--venue", "k", "--reason", "r"],
+            SetTradingState(scope=Scope.VENUE, target="k", state=HALTED, reason="r"),
+        ),
+        (
+            ["reduce", "--instrument", "k:A"],
+            SetTradingState(scope=Scope.INSTRUMENT, target="k:A", state=REDUCING, reason=""),
+        ),
+        (
+            ["resume", "--strategy", "mm", "--reason", "fixed"],
+            SetTradingState(scope=Scope.STRATEGY, target="mm", state=ACTIVE, reason="fixed"),
+        ),
+        (["cancel", "c-1"], CancelOrders(order="c-1", reason="by the operator")),
+        (["cancel", "--strategy", "mm", "--reason", "r"], CancelOrders(strategy="mm", reason="r")),
+        (["cancel", "--all"], CancelOrders(is_all=True, reason="by the operator")),
+        (["orphans", "adopt", "v9", "--to", "mm"], AdoptOrphan(order="v9", strategy="mm")),
+        (["orphans", "cancel", "v9"], CancelOrphan(order="v9", reason="by the operator")),
+        (["orphans", "ignore", "v9", "--reason", "mine"], IgnoreOrphan(order="v9", reason="mine")),
+        (["reconcile"], Reconcile(is_dry_run=False)),
+        (["reconcile", "--dry-run"], Reconcile(is_dry_run=True)),
+    ],
+)
+def test_command_when_given_then_the_daemon_hears_it_and_its_answer_is_shown(
+    daemon: StandIn,
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    request_: Request,
+) -> None:
+    assert run(*words) == 0
+    assert daemon.heard == [request_]
+    assert capsys.readouterr().out.splitlines()[0] == "done"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["resume"], "resume: say why"),
+        (["resume", "--reason", " "], "resume: say why"),
+        (["halt", "--venue", "k", "--strategy", "mm"], "name one of --venue, --instrument and --strategy"),
+        (["cancel"], "cancel: name one order"),
+        (["cancel", "c-1", "--all"], "cancel: name one order"),
+        (["orphans", "adpt", "v9"], 'there is no action "adpt"; did you mean "adopt"?'),
+        (["orphans", "adopt", "v9"], "--to STRATEGY"),
+        (["orphans", "ignore"], "name the order by the venue's id"),
+    ],
+)
+def test_command_when_it_makes_no_sense_then_it_is_refused_before_the_daemon_hears_it(
+    daemon: StandIn, run: Callable[..., int], capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert run(*words) == 2
+    assert message in capsys.readouterr().err
+    assert daemon.heard == []
+
+
+def test_command_when_the_daemon_refuses_then_it_fails_with_the_reason(
+    daemon: StandIn, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.answer = Answer(is_ok=False, lines=('there is no venue "k"',))
+    assert run("halt", "--venue", "k") == 1
+    assert 'tidegate: there is no venue "k"' in capsys.readouterr().out
+
+
+def test_command_when_json_is_asked_for_then_the_whole_answer_is_one_line(
+    daemon: StandIn, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.answer = Answer(is_ok=True, lines=("done",), data=["c-1"])
+    assert run("cancel", "--all", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"is_ok": True, "lines": ["done"], "data": ["c-1"]}
+
+
+@pytest.mark.parametrize("words", [["reconcile"], ["reconcile", "--dry-run"]])
+def test_reconcile_when_something_differs_then_the_exit_code_says_so(
+    daemon: StandIn, run: Callable[..., int], capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    difference: dict[str, Any] = {"kind": "orphan"}
+    daemon.answer = Answer(is_ok=True, lines=("an orphan",), data=[difference])
+    assert run(*words) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "an orphan"
+    assert ("dry run: nothing was done" in lines) is ("--dry-run" in words)
+
+
+@pytest.mark.parametrize("words", [["halt"], ["cancel", "--all"], ["orphans", "ignore", "v9"], ["reconcile"]])
+def test_command_when_no_daemon_runs_then_it_says_where_it_looked(
+    tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert run(*words) == 1
+    assert f"no daemon answers in {tmp_path}" in capsys.readouterr().err

@@ -1,0 +1,131 @@
+"""Messages of wrong plugin settings."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from framework.config.errors import is_secret_key, known_keys, nearest_origin, origin_of, parse_settings, suggestion
+from framework.domain.errors import ConfigurationError
+
+
+class Band(BaseModel):
+    """A part of the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ticks: int | None = Field(None, gt=0, description="Width in ticks.")
+
+    @model_validator(mode="after")
+    def _has_width(self) -> Band:
+        if self.ticks is None:
+            raise ValueError("no width is given")
+        return self
+
+
+class Settings(BaseModel):
+    """Settings of a plugin."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: Decimal = Field(gt=0, description="Size of each quote.")
+    api_secret: str = Field("unset-secret", min_length=8, description="The key.")
+    band: Band | None = Field(None, description="How far.")
+    overrides: dict[str, Band] = Field(default_factory=dict, description="Exceptions.")
+    bands: tuple[Band, ...] = Field((), description="Several.")
+
+
+class Explosive(BaseModel):
+    """Its validator has a bug."""
+
+    size: int = 1
+
+    @field_validator("size")
+    @classmethod
+    def _explode(cls, value: int) -> int:
+        raise KeyError(value)
+
+
+def problem(raw: dict[str, object], model: type[BaseModel] | None = Settings) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_settings(model, raw, key="strategies.mm.settings", origins={"strategies.mm.settings.size": "my.toml"})
+    return str(caught.value)
+
+
+def test_parse_settings_when_right_then_is_the_model() -> None:
+    found = parse_settings(Settings, {"size": "1.5"}, key="k", origins={})
+    assert isinstance(found, Settings)
+    assert found.size == Decimal("1.5")
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"size": 1, "bnad": {}}, 'my.toml: strategies.mm.settings.bnad: unknown key "bnad"; did you mean "band"?'),
+        (
+            {"size": 1, "band": {"tick": 1}},
+            'strategies.mm.settings.band.tick: unknown key "tick"; did you mean "ticks"?',
+        ),
+        ({"size": 1, "overrides": {"a": {"tick": 1}}}, 'overrides.a.tick: unknown key "tick"; did you mean "ticks"?'),
+        ({"size": 1, "bands": [{"tick": 1}]}, 'bands.0.tick: unknown key "tick"; did you mean "ticks"?'),
+        ({}, "strategies.mm.settings.size: is missing; give: Size of each quote."),
+        ({"size": -1}, "my.toml: strategies.mm.settings.size: -1: input should be greater than 0; give: Size of each"),
+        ({"size": 1, "band": {}}, "strategies.mm.settings.band: no width is given; give: How far."),
+    ],
+)
+def test_parse_settings_when_wrong_then_names_place_value_and_remedy(raw: dict[str, object], message: str) -> None:
+    assert message in problem(raw)
+
+
+def test_parse_settings_when_a_secret_is_wrong_then_does_not_show_it() -> None:
+    assert "hunter2" not in problem({"size": 1, "api_secret": "hunter2"})
+    assert "(its value is not shown)" in problem({"size": 1, "api_secret": "hunter2"})
+
+
+def test_parse_settings_when_a_value_is_long_then_is_cut() -> None:
+    assert len(problem({"size": "x" * 5_000})) < 400
+
+
+def test_parse_settings_when_the_plugin_has_no_settings_then_takes_none() -> None:
+    assert parse_settings(None, {}, key="k", origins={}) is None
+    assert "strategies.mm.settings.size: this plugin has no settings; remove it" in problem({"size": 1}, model=None)
+
+
+def test_parse_settings_when_partial_then_missing_is_fine_and_wrong_is_not() -> None:
+    assert parse_settings(Settings, {}, key="k", origins={}, is_partial=True) is None
+    with pytest.raises(ConfigurationError, match="unknown key"):
+        parse_settings(Settings, {"sise": 1}, key="k", origins={}, is_partial=True)
+
+
+def test_parse_settings_when_the_plugins_validator_breaks_then_is_a_configuration_error() -> None:
+    assert "KeyError: 3" in problem({"size": 3}, model=Explosive)
+
+
+@pytest.mark.parametrize("name", ["api_secret", "secret", "password", "api_key", "token", "wallet_private_key"])
+def test_is_secret_key_when_it_holds_a_secret_then_yes(name: str) -> None:
+    assert is_secret_key(name)
+
+
+@pytest.mark.parametrize("name", ["private_key_path", "secret_file", "api_key_id", "tokens", "size", "key_id"])
+def test_is_secret_key_when_it_only_points_to_one_then_no(name: str) -> None:
+    assert not is_secret_key(name)
+
+
+def test_origins_when_a_key_was_not_set_then_default_and_the_nearest_is_its_neighbours() -> None:
+    origins = {"http.port": "a.toml", "http.allowed_hosts": "b.toml"}
+    assert origin_of("http.port", origins) == "a.toml"
+    assert origin_of("http.allowed_hosts.0", origins) == "b.toml"
+    assert origin_of("http.host", origins) == "default"
+    assert nearest_origin("http.host", origins) == "a.toml"
+    assert nearest_origin("log.level", origins) == "default"
+
+
+def test_known_keys_when_the_place_does_not_exist_then_none() -> None:
+    assert known_keys(Settings, ["nowhere", "at", "all"]) == []
+    assert known_keys(Settings, ["size", "deeper"]) == []
+
+
+def test_suggestion_when_nothing_is_known_then_says_so() -> None:
+    assert suggestion("x", []) == "none is known here"

@@ -1,0 +1,175 @@
+"""Resolution: every plugin loaded, every table of settings checked, every problem told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from framework.config.layers import load
+from framework.config.resolve import Resolved, resolve
+from framework.domain.errors import ConfigurationError
+from framework.runtime.clock import ManualClock, seeded_rng
+
+PLUGINS = {
+    "venue/__init__.py": "",
+    "venue/plugin.py": """
+from pydantic import BaseModel, ConfigDict
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    url: str
+    markets: tuple[str, ...] = ()
+def create(name, settings, *, clock, rng):
+    return (name, settings.url, settings.markets, clock.now_ns())
+SANDBOX = "venue.sandbox"
+def sandbox_settings(ready):
+    return {"url": ready["rest_url"]}
+""",
+    "bare/__init__.py": "",
+    "bare/plugin.py": """
+from pydantic import BaseModel
+class Settings(BaseModel): ...
+def create(name, settings, *, clock, rng): ...
+""",
+    "quoter.py": """
+from pydantic import BaseModel, ConfigDict, Field
+from framework.domain.strategy import Strategy
+class QuoterSettings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    size: int = Field(gt=0, description="Contracts.")
+class Quoter(Strategy[QuoterSettings]):
+    Settings = QuoterSettings
+""",
+    "limit.py": """
+from pydantic import BaseModel, ConfigDict
+class Limit(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    most: int
+    def check(self, proposal, view):
+        return None
+""",
+}
+CONFIG = """
+[venues.here]
+use = "venue.plugin"
+embedded_sandbox = true
+[venues.here.settings]
+markets = ["A"]
+[strategies.quoter]
+use = "quoter:Quoter"
+instruments = ["here:*"]
+[strategies.quoter.settings]
+size = 3
+[[checks]]
+use = "limit:Limit"
+[checks.settings]
+most = 4
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in PLUGINS.items():
+        file = tmp_path / "plugins" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path
+
+
+def resolved(folder: Path, text: str = CONFIG) -> Resolved:
+    file = folder / "my.toml"
+    file.write_text(f'plugin_paths = ["{folder}/plugins"]\n{text}')
+    return resolve(load([file], environ={}))
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        resolved(folder, text)
+    return [line.removeprefix(f"{folder}/my.toml: ") for line in str(caught.value).splitlines()]
+
+
+def test_resolve_when_all_is_right_then_has_everything_in_order(folder: Path) -> None:
+    found = resolved(folder)
+    (venue,), (strategy,), ((name, check),) = found.venues, found.strategies, found.checks
+    assert (venue.name, strategy.name, name) == ("here", "quoter", "Limit")
+    assert strategy.settings is not None
+    assert strategy.settings.model_dump() == {"size": 3}
+    assert cast(Any, check).most == 4
+
+
+def test_venue_when_its_sandbox_is_ready_then_the_connector_gets_address_and_own_settings(folder: Path) -> None:
+    (venue,) = resolved(folder).venues
+    assert venue.settings is None
+    connector = venue.connector(clock=ManualClock(wall_ns=9), rng=seeded_rng(1), sandbox_ready={"rest_url": "u"})
+    assert cast(object, connector) == ("here", "u", ("A",), 9)
+    module, arguments = venue.sandbox_command(folder)
+    assert module == "venue.sandbox"
+    assert arguments == ["--port", "0", "--dir", str(folder), "--seed", "7", "--markets", "4", "--speed", "1"]
+
+
+def test_venue_when_its_sandbox_is_not_ready_then_can_not_be_built(folder: Path) -> None:
+    (venue,) = resolved(folder).venues
+    with pytest.raises(ConfigurationError, match="incomplete until the embedded sandbox is ready"):
+        venue.connector(clock=ManualClock(), rng=seeded_rng(1))
+
+
+def test_venue_when_not_embedded_then_its_settings_must_be_complete(folder: Path) -> None:
+    text = CONFIG.replace("embedded_sandbox = true", "")
+    assert problems(folder, text) == ["venues.here.settings.url: is missing; see the example in config/"]
+
+
+def test_venue_when_embedded_then_unknown_settings_are_still_refused(folder: Path) -> None:
+    text = CONFIG.replace("markets =", "marktes =")
+    assert problems(folder, text) == ['venues.here.settings.marktes: unknown key "marktes"; did you mean "markets"?']
+
+
+def test_venue_when_it_ships_no_sandbox_then_can_not_be_embedded(folder: Path) -> None:
+    text = CONFIG.replace("venue.plugin", "bare.plugin")
+    assert "venues.here.embedded_sandbox: bare.plugin ships no sandbox" in problems(folder, text)[0]
+
+
+def test_venues_when_one_is_embedded_and_one_is_an_account_then_they_are_refused(folder: Path) -> None:
+    text = CONFIG + '[venues.there]\nuse = "venue.plugin"\n[venues.there.settings]\nurl = "u"\nmarkets = ["A"]\n'
+    (found,) = problems(folder, text)
+    assert found.startswith("venues.here.embedded_sandbox: an embedded sandbox begins anew at each start, the account ")
+    assert "of there does not" in found
+    assert "a state_dir each" in found
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_venues_when_all_are_embedded_or_none_then_it_is_known_which(folder: Path, embedded: bool) -> None:
+    text = CONFIG.replace("= true", f"= {str(embedded).lower()}").replace("markets =", 'url = "u"\nmarkets =')
+    assert resolved(folder, text).is_embedded is embedded
+
+
+def test_resolve_when_much_is_wrong_then_tells_all_of_it(folder: Path) -> None:
+    text = (
+        CONFIG.replace("quoter:Quoter", "quoter:Quotter")
+        .replace("most = 4", 'most = "many"')
+        .replace("here:*", "there:*")
+    )
+    found = problems(folder, text)
+    assert len(found) == 3
+    assert found[0].startswith(
+        'strategies.quoter.instruments: "there:*": no venue is named there; did you mean "here"?'
+    )
+    assert found[1].startswith("strategies.quoter.use: quoter:Quotter: ")
+    assert found[2].startswith("checks.0.settings.most: 'many': input should be a valid integer")
+
+
+def test_strategy_when_its_settings_are_wrong_then_names_key_value_and_remedy(folder: Path) -> None:
+    assert problems(folder, CONFIG.replace("size = 3", "size = 0")) == [
+        "strategies.quoter.settings.size: 0: input should be greater than 0; give: Contracts."
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["*:A", "h*:B?", "here:KX-[1]"])
+def test_instruments_when_the_pattern_fits_a_venue_then_are_taken(folder: Path, pattern: str) -> None:
+    assert resolved(folder, CONFIG.replace("here:*", pattern)).strategies[0].row.instruments == (pattern,)
+
+
+def test_instruments_when_the_pattern_has_no_venue_then_shows_how(folder: Path) -> None:
+    assert problems(folder, CONFIG.replace("here:*", "KXBTC")) == [
+        'strategies.quoter.instruments: "KXBTC" names no venue; write it like "kalshi:*"'
+    ]

@@ -1,0 +1,96 @@
+"""Books that went stale by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from framework.domain.instruments import InstrumentId
+from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Side
+from framework.engine.book_watch import BookWatch
+from framework.runtime.clock import ManualClock
+from framework.state.books import Books
+
+A, B, ELSEWHERE = InstrumentId("tide:A"), InstrumentId("tide:B"), InstrumentId("other:A")
+MS = 1_000_000
+
+
+class Market:
+    """Three fresh books, two of them at the venue that is watched; what was asked for is kept."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(wall_ns=0, monotonic_ns=0)
+        self.books = Books()
+        self.asked: list[InstrumentId] = []
+        self.watch = BookWatch("tide", self.books, self.asked.append, clock=self.clock)
+        for venue in ("tide", "other"):
+            self.books.apply(ConnectorStatus(venue, True, "", 0), 0)
+        for instrument in (A, B, ELSEWHERE):
+            self.prove(instrument)
+
+    def prove(self, instrument: InstrumentId) -> None:
+        self.books.apply(
+            BookSnapshot(instrument, 0, 0, ((Price(40), Size(1)),), ((Price(60), Size(1)),)), self.clock.monotonic_ns()
+        )
+
+    def cross(self, instrument: InstrumentId) -> None:
+        crossing = BookDelta(instrument, 0, 0, Side.BUY, Price(70), Size(1))
+        self.books.apply(crossing, self.clock.monotonic_ns())
+
+    def pass_ms(self, duration_ms: int) -> list[InstrumentId]:
+        """What was asked for at the end of that time."""
+        self.clock.advance(duration_ms * MS)
+        self.asked.clear()
+        self.watch.look()
+        return list(self.asked)
+
+
+@pytest.fixture
+def market() -> Market:
+    return Market()
+
+
+def test_watch_when_books_are_fresh_then_nothing_is_asked_for(market: Market) -> None:
+    assert market.pass_ms(10_000) == []
+
+
+def test_watch_when_a_book_crossed_itself_then_it_is_asked_for_after_a_second_until_it_is_fresh(
+    market: Market,
+) -> None:
+    market.cross(A)
+    market.cross(ELSEWHERE)
+    assert [market.pass_ms(step) for step in (0, 999, 1, 250)] == [[], [], [A], [A]]
+    market.prove(A)
+    assert market.pass_ms(10_000) == []
+
+
+def test_watch_when_stale_again_then_the_second_counts_anew(market: Market) -> None:
+    market.cross(A)
+    market.pass_ms(0)
+    market.prove(A)
+    market.pass_ms(900)
+    market.cross(A)
+    assert [market.pass_ms(step) for step in (100, 900, 100)] == [[], [], [A]]
+
+
+def test_watch_when_the_venue_is_down_then_nothing_is_asked_for_and_patience_starts_when_it_is_back(
+    market: Market,
+) -> None:
+    market.books.apply(ConnectorStatus("tide", False, "lost", 0), 0)
+    assert [market.pass_ms(step) for step in (0, 5_000)] == [[], []]
+    market.books.apply(ConnectorStatus("tide", True, "", 0), 0)
+    assert [market.pass_ms(step) for step in (0, 999, 1)] == [[], [], [A, B]]
+
+
+async def test_watch_when_it_runs_then_it_looks_by_itself_until_cancelled(market: Market) -> None:
+    market.cross(A)
+    market.pass_ms(0)
+    market.clock.advance(1_000 * MS)
+    task = asyncio.create_task(market.watch.run())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert market.asked == [A]

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from functools import partial
+
+from framework.domain.instruments import InstrumentId
+from framework.domain.market_events import BookStale, TradePrint
+from framework.engine.bus import ANY, Bus
+
+HERE, THERE = InstrumentId("tide:A"), InstrumentId("tide:B")
+
+
+def test_event_when_its_instrument_is_subscribed_then_only_its_handlers_are_called() -> None:
+    bus, heard = Bus(), list[str]()
+    bus.subscribe(BookStale, lambda _: heard.append("here"), HERE)
+    bus.subscribe(BookStale, lambda _: heard.append("there"), THERE)
+    bus.subscribe(TradePrint, lambda _: heard.append("trade"), HERE)
+
+    bus.publish(BookStale(HERE, 1, "gap"), HERE)
+
+    assert heard == ["here"]
+
+
+def test_event_when_a_handler_takes_every_instrument_then_it_is_called_too() -> None:
+    bus, heard = Bus(), list[str]()
+    bus.subscribe(BookStale, lambda event: heard.append(event.instrument))
+
+    bus.publish(BookStale(HERE, 1, "gap"), HERE)
+    bus.publish(BookStale(THERE, 1, "gap"), THERE)
+
+    assert heard == [HERE, THERE]
+
+
+def test_handlers_when_several_take_a_topic_then_they_are_called_in_the_order_of_subscription() -> None:
+    bus, heard = Bus(), list[int]()
+    for number in range(5):
+        bus.subscribe(BookStale, partial(_note, heard, number), HERE if number % 2 else ANY)
+
+    bus.publish(BookStale(HERE, 1, "gap"), HERE)
+
+    assert heard == [0, 1, 2, 3, 4]
+
+
+def _note(heard: list[int], number: int, _: object) -> None:
+    heard.append(number)
+
+
+def test_handler_when_it_subscribes_after_the_topic_was_used_then_it_hears_the_next_event() -> None:
+    bus, heard = Bus(), list[str]()
+    bus.publish(BookStale(HERE, 1, "gap"), HERE)
+    bus.subscribe(BookStale, lambda _: heard.append("late"), HERE)
+
+    bus.publish(BookStale(HERE, 2, "gap"), HERE)
+
+    assert heard == ["late"]
+
+
+def test_event_when_nobody_subscribed_then_nothing_happens() -> None:
+    Bus().publish(BookStale(HERE, 1, "gap"), HERE)

@@ -1,0 +1,482 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from framework.domain.account_events import (
+    OrderReport,
+    PositionReport,
+    ReportKind,
+    Scope,
+    ShutdownRequested,
+    StrategyQuarantined,
+    TradingState,
+    TradingStateChanged,
+)
+from framework.domain.instruments import InstrumentId
+from framework.domain.intents import CancelOrder, NewOrder
+from framework.domain.market_events import (
+    BookDelta,
+    BookStale,
+    ConnectorStatus,
+    Heartbeat,
+    StrategyStarted,
+    TimerFired,
+    TradePrint,
+)
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import OrderStatus, Side
+from framework.domain.verdicts import Approved, RefusalCode, Refused
+from framework.engine.kernel import Kernel
+from risk.gate import Gate
+from tests.support.world import MARKET, MS, VENUE, Scribe, World
+
+NEGATIVE = NewOrder(strategy="scribe", instrument=MARKET, side=Side.BUY, price=Price(-1), size=Size(1))
+
+
+def report(world: World, name: str, kind: ReportKind, **facts: Any) -> OrderReport:
+    return OrderReport(venue=VENUE, client_order_id=name, kind=kind, ts_recv=world.clock.now_ns(), **facts)
+
+
+def accept(world: World, name: str) -> None:
+    world.kernel.publish(report(world, name, ReportKind.ACCEPTED, venue_order_id=f"v-{name}"))
+
+
+def test_market_event_when_published_then_the_strategy_sees_the_new_book(world: World, scribe: Scribe) -> None:
+    world.quote(41, 59)
+
+    assert scribe.of("book") == [41]
+
+
+def test_market_event_when_of_another_instrument_then_the_strategy_is_not_called(world: World, scribe: Scribe) -> None:
+    world.kernel.publish(BookStale(InstrumentId("tide:B"), 1, "gap"))
+
+    assert scribe.of("book") == []
+
+
+def test_delta_when_it_changes_the_best_level_then_the_strategy_hears_it_once(world: World, scribe: Scribe) -> None:
+    now_ns = world.clock.now_ns()
+    world.kernel.publish(BookDelta(MARKET, now_ns, now_ns, Side.BUY, Price(42), Size(5)))
+    world.kernel.publish(TradePrint(MARKET, now_ns, now_ns, "t1", Price(42), Size(1), Side.SELL))
+
+    assert scribe.heard == [("book", 42), ("trade", "t1")]
+
+
+def test_venue_when_it_goes_down_then_books_are_stale_before_the_strategy_hears_of_it(
+    world: World, scribe: Scribe
+) -> None:
+    fresh: list[bool] = []
+    scribe.chores["book"] = lambda: fresh.append(scribe.desk.book(MARKET).is_fresh)
+
+    world.kernel.publish(ConnectorStatus(VENUE, False, "reset", 1))
+
+    assert fresh == [False]
+    assert scribe.heard[-1] == ("connector", False)
+
+
+def test_strategy_when_started_and_its_timer_fires_then_its_hooks_are_called(world: World, scribe: Scribe) -> None:
+    world.kernel.publish(StrategyStarted("scribe", 1))
+    world.kernel.publish(TimerFired("scribe", "check", 1))
+    world.kernel.publish(TimerFired("nobody", "check", 1))
+
+    assert scribe.heard == [("start", None), ("timer", "check")]
+
+
+def test_intent_when_submitted_outside_a_step_then_it_is_refused_loudly(world: World, scribe: Scribe) -> None:
+    with pytest.raises(RuntimeError, match="place orders from a hook"):
+        scribe.buy(MARKET, Price(45), Size(1))
+
+    assert world.accounts.orders.open() == ()
+
+
+def test_intent_when_approved_then_it_is_journalled_counted_and_queued_in_one_step(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe, 45, 10)
+
+    bodies = [entry.record.body for entry in world.entries()]
+    assert any(isinstance(body, Approved) and body.client_order_id == handle.client_order_id for body in bodies)
+    assert world.accounts.exposure(MARKET).open_buy == 10
+    parcel = world.outbox.peek()
+    assert parcel is not None
+    assert parcel.approved.client_order_id == handle.client_order_id
+
+
+def test_follow_up_when_a_step_publishes_then_it_is_a_step_of_its_own_after_it(world: World, scribe: Scribe) -> None:
+    steps: list[int] = []
+
+    def publish() -> None:
+        world.kernel.publish(Heartbeat(VENUE, 0, 1))
+        steps.append(world.kernel.step_number)
+
+    scribe.chores["timer"] = publish
+    before = world.kernel.step_number
+
+    world.kernel.publish(TimerFired("scribe", "check", 1))
+
+    assert steps == [before + 1]
+    assert [type(event).__name__ for event in world.witness.events[-2:]] == ["TimerFired", "Heartbeat"]
+    assert world.kernel.step_number == before + 2
+
+
+def test_step_when_the_clock_moves_meanwhile_then_every_record_of_it_has_one_time(world: World, scribe: Scribe) -> None:
+    def place() -> object:
+        world.clock.advance(5 * MS)
+        return scribe.buy(MARKET, Price(45), Size(1))
+
+    started_ns = world.clock.now_ns()
+    world.do(scribe, place)
+
+    approvals = [entry.record for entry in world.entries() if isinstance(entry.record.body, Approved)]
+    assert [record.now_ns for record in approvals] == [started_ns]
+
+
+def test_input_when_it_concerns_money_then_the_journal_has_it_and_its_step(world: World) -> None:
+    event = PositionReport(venue=VENUE, instrument=MARKET, size=Size(3), ts_recv=1)
+    world.kernel.publish(event)
+
+    last = world.entries()[-1].record
+    assert (last.body, last.step) == (event, world.kernel.step_number)
+
+
+def test_state_when_the_journal_is_folded_again_then_it_is_the_same(world: World, scribe: Scribe) -> None:
+    handle = world.buy(scribe)
+    accept(world, handle.client_order_id)
+    world.kernel.publish(world.fill(handle, 4))
+    world.do(scribe, handle.cancel)
+
+    again = type(world.accounts)()
+    for entry in world.entries():
+        body: Any = entry.record.body
+        again.apply(body, entry.record.now_ns)
+
+    assert again.digest() == world.accounts.digest()
+
+
+def test_fill_when_booked_then_strategy_and_position_agree_when_the_hook_is_called(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe)
+    accept(world, handle.client_order_id)
+    seen: list[int] = []
+    scribe.chores["fill"] = lambda: seen.append(scribe.desk.position(MARKET).size)
+
+    world.kernel.publish(world.fill(handle, 4))
+    world.kernel.publish(world.fill(handle, 4))
+
+    assert seen == [4]
+    assert scribe.of("fill") == ["f1"]
+
+
+def test_over_fill_when_booked_then_its_instrument_is_halted_by_an_input_of_its_own(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe, size=10)
+    accept(world, handle.client_order_id)
+
+    world.kernel.publish(world.fill(handle, 12))
+
+    halts = world.witness.events_of(TradingStateChanged)
+    assert [(halt.scope, halt.target, halt.state) for halt in halts] == [
+        (Scope.INSTRUMENT, MARKET, TradingState.HALTED)
+    ]
+    assert world.entries()[-1].record.body == halts[0]
+
+
+def test_cancel_when_the_order_is_at_the_venue_then_it_is_queued_once(world: World, scribe: Scribe) -> None:
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    accept(world, handle.client_order_id)
+
+    world.do(scribe, handle.cancel)
+    world.do(scribe, handle.cancel)
+
+    assert len(world.outbox) == 1
+    assert world.order(handle).status is OrderStatus.CANCEL_REQUESTED
+
+
+def test_cancel_when_the_venue_has_not_confirmed_the_order_then_it_waits_and_leaves_after_the_confirmation(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    world.kernel.publish(report(world, handle.client_order_id, ReportKind.SENT))
+
+    world.do(scribe, handle.cancel)
+    assert len(world.outbox) == 0
+
+    accept(world, handle.client_order_id)
+
+    parcel = world.outbox.pop()
+    assert parcel is not None
+    assert isinstance(parcel.approved.intent, CancelOrder)
+    assert len(world.outbox) == 0
+
+
+def test_cancel_when_the_venue_refused_it_then_it_is_asked_again_only_after_the_venue_shows_the_order(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    accept(world, handle.client_order_id)
+    world.do(scribe, handle.cancel)
+    world.outbox.pop()
+
+    world.kernel.publish(report(world, handle.client_order_id, ReportKind.CANCEL_REFUSED, code="outcome_unknown"))
+    assert len(world.outbox) == 0
+    assert world.kernel.is_ending(world.order(handle))
+
+    world.kernel.publish(world.listing(handle))
+    assert len(world.outbox) == 1
+
+
+def test_cancel_when_the_order_has_ended_then_it_is_refused_and_forgotten(world: World, scribe: Scribe) -> None:
+    handle = world.buy(scribe)
+    accept(world, handle.client_order_id)
+    world.do(scribe, handle.cancel)
+    world.kernel.publish(report(world, handle.client_order_id, ReportKind.CANCELLED))
+
+    world.do(scribe, handle.cancel)
+
+    assert world.witness.refusals[-1].code is RefusalCode.ORDER_FINAL
+    assert not world.kernel.is_ending(world.order(handle))
+
+
+def test_amend_when_a_cancel_is_under_way_then_it_is_refused(world: World, scribe: Scribe) -> None:
+    handle = world.buy(scribe)
+    accept(world, handle.client_order_id)
+    world.do(scribe, handle.cancel)
+
+    world.do(scribe, lambda: handle.amend(Price(44), Size(10)))
+
+    assert world.witness.refusals[-1].code is RefusalCode.ORDER_BUSY
+
+
+def test_amend_when_the_venue_refuses_it_then_the_old_terms_stand_and_the_strategy_hears(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe, 45, 10)
+    accept(world, handle.client_order_id)
+    world.do(scribe, lambda: handle.amend(Price(46), Size(20)))
+    assert world.accounts.exposure(MARKET).open_buy == 20
+
+    world.kernel.publish(report(world, handle.client_order_id, ReportKind.AMEND_REFUSED, code="post_only"))
+
+    assert (world.order(handle).price, world.order(handle).size) == (45, 10)
+    assert world.accounts.exposure(MARKET).open_buy == 10
+    assert scribe.of("order")[-1] == "working"
+
+
+def test_shutdown_when_requested_then_everything_is_cancelled_and_nothing_new_passes(
+    world: World, scribe: Scribe
+) -> None:
+    other = world.add("other")
+    names = []
+    for strategy in (scribe, other):
+        handle = world.buy(strategy)
+        world.outbox.pop()
+        accept(world, handle.client_order_id)
+        names.append(handle.client_order_id)
+
+    world.kernel.publish(ShutdownRequested("SIGTERM", 1))
+
+    parcels = [world.outbox.pop(), world.outbox.pop()]
+    assert [one.approved.client_order_id for one in parcels if one] == names
+    assert scribe.of("stop") == [None]
+    assert not world.buy(scribe).is_approved
+    assert world.witness.refusals[-1].code is RefusalCode.SHUTTING_DOWN
+
+
+def test_shutdown_when_an_order_turns_out_alive_later_then_it_is_cancelled_too(world: World, scribe: Scribe) -> None:
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    world.kernel.publish(report(world, handle.client_order_id, ReportKind.NEVER_ARRIVED))
+    world.kernel.publish(ShutdownRequested("SIGTERM", 1))
+    assert len(world.outbox) == 0
+
+    world.kernel.publish(world.listing(handle))
+
+    parcel = world.outbox.pop()
+    assert parcel is not None
+    assert isinstance(parcel.approved.intent, CancelOrder)
+
+
+def test_journal_when_it_fails_then_nothing_new_is_promised_and_the_daemon_is_told_once(
+    world: World, scribe: Scribe
+) -> None:
+    assert world.log is not None
+    world.log.fail()
+
+    assert not world.buy(scribe).is_approved
+    assert not world.buy(scribe).is_approved
+
+    assert len(world.outbox) == 0
+    assert [refused.code for refused in world.witness.refusals] == [RefusalCode.JOURNAL_FAILED] * 2
+    assert len(world.failures) == 1
+
+
+def test_journal_when_it_fails_then_cancels_still_pass(world: World, scribe: Scribe) -> None:
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    accept(world, handle.client_order_id)
+    assert world.log is not None
+    world.log.fail()
+
+    world.do(scribe, handle.cancel)
+
+    assert len(world.outbox) == 1
+
+
+def raising() -> None:
+    raise ZeroDivisionError("one over nothing")
+
+
+def test_strategy_when_it_raises_too_often_then_it_is_quarantined_and_others_go_on(
+    world: World, scribe: Scribe
+) -> None:
+    other = world.add("other")
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    accept(world, handle.client_order_id)
+    scribe.chores["book"] = raising
+    scribe.heard.clear()
+
+    for _ in range(5):
+        world.quote(40, 60)
+
+    assert scribe.of("book") == [40] * 3
+    assert other.of("book") == [40] * 5
+    (event,) = world.witness.events_of(StrategyQuarantined)
+    assert event.strategy == "scribe"
+    assert "ZeroDivisionError: one over nothing" in event.reason
+    parcel = world.outbox.pop()
+    assert parcel is not None
+    assert isinstance(parcel.approved.intent, CancelOrder)
+
+
+def test_strategy_when_it_blocks_once_then_it_is_quarantined_at_once(world: World) -> None:
+    slow, other = world.add("slow", call_ms_max=100), world.add("other")
+    slow.chores["book"] = lambda: world.clock.advance(101 * MS)
+
+    world.quote(40, 60)
+    world.quote(40, 60)
+
+    assert slow.of("book") == [40]
+    assert other.of("book") == [40, 40]
+    assert "blocked the daemon for 101 ms" in world.witness.events_of(StrategyQuarantined)[0].reason
+
+
+def test_strategy_when_it_blocks_then_its_quarantine_begins_after_the_step_as_a_replay_will_see_it(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe)
+    accept(world, handle.client_order_id)
+    scribe.chores["fill"] = lambda: world.clock.advance(101 * MS)
+    scribe.heard.clear()
+
+    world.kernel.publish(world.fill(handle, 4))
+    world.quote(41, 59)
+
+    assert scribe.heard == [("fill", "f1"), ("order", "partially_filled")]
+
+
+@pytest.mark.parametrize("intent", [NEGATIVE, msgspec.structs.replace(NEGATIVE, price=0.5), None, "buy", 7])
+def test_strategy_when_it_asks_for_nonsense_then_it_is_refused_counted_and_quarantined(
+    world: World, scribe: Scribe, intent: Any
+) -> None:
+    for _ in range(3):
+        world.do(scribe, lambda: scribe.desk.submit(intent))
+
+    assert {refused.code for refused in world.witness.refusals} == {RefusalCode.INVALID_INTENT}
+    assert [strategy for strategy, _, _ in world.witness.faults] == ["scribe"] * 3
+    assert world.kernel.hosts["scribe"].is_quarantined
+
+
+@pytest.mark.parametrize("intent", [None, object(), msgspec.structs.replace(NEGATIVE, price=0.5)])
+def test_nonsense_when_the_daemon_is_stopping_then_the_journal_can_still_be_read(
+    world: World, scribe: Scribe, intent: Any
+) -> None:
+    world.kernel.publish(ShutdownRequested("SIGTERM", 1))
+
+    world.do(scribe, lambda: scribe.desk.submit(intent))
+
+    refused = world.entries()[-1].record.body
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.intent.strategy) == (RefusalCode.INVALID_INTENT, "scribe")
+
+
+def test_quarantine_when_it_began_then_intents_are_refused_with_its_reason(world: World, scribe: Scribe) -> None:
+    def ask_in_a_stopped_hook() -> None:
+        intent = NewOrder(strategy="scribe", instrument=MARKET, side=Side.BUY, price=Price(45), size=Size(1))
+        scribe.desk.submit(intent)
+
+    other = world.add("other")
+    world.kernel.publish(StrategyQuarantined("scribe", "raised", 1))
+    other.chores["timer"] = ask_in_a_stopped_hook
+    world.kernel.publish(TimerFired("other", "chore", 1))
+
+    assert (world.witness.refusals[-1].code, world.witness.refusals[-1].detail) == (RefusalCode.QUARANTINED, "raised")
+
+
+def test_quarantine_when_it_stands_since_an_earlier_run_then_the_strategy_is_not_called(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.start()
+    world.kernel.publish(StrategyQuarantined("scribe", "raised", 1))
+
+    scribe = world.add("scribe")
+    world.quote(41, 59)
+
+    assert world.kernel.hosts["scribe"].is_quarantined
+    assert scribe.heard == []
+    world.close()
+
+
+def test_quarantine_when_the_strategy_is_set_active_then_it_is_over(world: World, scribe: Scribe) -> None:
+    world.kernel.publish(StrategyQuarantined("scribe", "raised", 1))
+
+    world.kernel.publish(
+        TradingStateChanged(
+            scope=Scope.STRATEGY, target="scribe", state=TradingState.ACTIVE, reason="repaired", ts_recv=1
+        )
+    )
+    world.quote(41, 59)
+
+    assert scribe.of("book") == [41]
+    assert world.buy(scribe).is_approved
+
+
+def test_approval_when_its_id_names_another_order_then_nothing_leaves_and_the_instrument_is_halted(
+    world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    ids = iter([handle.client_order_id])
+    gate = Gate((), next_client_order_id=lambda: next(ids))
+    world.kernel = Kernel(msgspec.structs.replace(world.kernel.parts, gate=gate))
+    other = world.add()
+
+    again = world.buy(other, 44)
+
+    assert again.client_order_id == handle.client_order_id
+    assert (len(world.outbox), world.order(handle).price) == (0, 45)
+    assert "a second order was approved under this id" in world.witness.changes[-2].alarms[0]
+    assert world.accounts.trading.state(strategy="", instrument=MARKET, venue=VENUE) is TradingState.HALTED
+
+
+def test_cancel_when_its_order_was_taken_for_over_and_lives_then_it_leaves(world: World, scribe: Scribe) -> None:
+    handle = world.buy(scribe)
+    world.outbox.pop()
+    world.kernel.publish(report(world, handle.client_order_id, ReportKind.UNKNOWN))
+    world.do(scribe, handle.cancel)
+    world.kernel.publish(report(world, handle.client_order_id, ReportKind.NEVER_ARRIVED))
+    assert world.order(handle).status is OrderStatus.REJECTED
+
+    world.kernel.publish(world.listing(handle))
+
+    parcel = world.outbox.pop()
+    assert parcel is not None
+    assert isinstance(parcel.approved.intent, CancelOrder)
+    assert world.outbox.pop() is None

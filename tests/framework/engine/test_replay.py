@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from framework.domain.account_events import StrategyQuarantined
+from framework.domain.market_events import TimerFired
+from framework.domain.verdicts import Approved
+from framework.engine.replay import DecisionRecorder, SteppedClock, replay
+from framework.persistence.tape import Input
+from tests.support.toy_session import record, replayed
+from tests.support.world import Scribe, World
+
+
+def test_clock_when_set_then_it_stands_still_until_set_again() -> None:
+    clock = SteppedClock()
+    clock.set(7, 3)
+
+    assert (clock.now_ns(), clock.monotonic_ns()) == (7, 3)
+    assert (clock.now_ns(), clock.monotonic_ns()) == (7, 3)
+
+
+def test_recorder_when_told_of_inputs_then_it_keeps_verdicts_only(world: World, scribe: Scribe) -> None:
+    world.buy(scribe)
+    kept = DecisionRecorder()
+    for entry in world.entries():
+        kept.journal(1, 2, 3, entry.record.body)  # type: ignore[arg-type]
+
+    assert len(kept.decisions) == sum(isinstance(entry.record.body, Approved) for entry in world.entries()) == 1
+    assert len(kept.digest()) == 64
+
+
+def test_replay_when_fed_then_each_step_has_its_recorded_number(world: World, scribe: Scribe) -> None:
+    inputs = [Input(50, 1, 1, TimerFired("scribe", "a", 1)), Input(70, 2, 2, TimerFired("scribe", "b", 2))]
+
+    assert replay(inputs, world.kernel, SteppedClock()) == 2
+
+    assert world.kernel.step_number == 70
+    assert scribe.of("timer") == ["a", "b"]
+
+
+def test_quarantine_when_replayed_then_it_comes_from_the_record_and_not_from_the_clock(tmp_path: Path) -> None:
+    record(tmp_path, rounds=600)
+
+    result = replayed(tmp_path)
+
+    assert any(b"blocked the daemon" in line for line in _journal_bytes(tmp_path))
+    assert result.is_same
+
+
+def _journal_bytes(directory: Path) -> list[bytes]:
+    assert StrategyQuarantined.__struct_config__.array_like
+    return [path.read_bytes() for path in sorted((directory / "journal").iterdir())]

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from framework.domain.strategy import Strategy
+from framework.engine.strategy_host import StrategyHost, describe
+from framework.runtime.clock import ManualClock
+
+Faults = list[tuple[str, bool]]
+
+
+def host_of(clock: ManualClock, faults: Faults) -> StrategyHost:
+    def on_fault(_: StrategyHost, reason: str, is_grave: bool) -> None:
+        faults.append((reason, is_grave))
+
+    strategy: Strategy[Any] = Strategy("quiet", None, None)  # type: ignore[arg-type]
+    return StrategyHost("quiet", strategy, clock=clock, call_ns_max=100, on_fault=on_fault)
+
+
+def test_hook_when_it_raises_then_the_fault_names_hook_error_and_line() -> None:
+    faults: Faults = []
+    host = host_of(ManualClock(), faults)
+
+    def on_book(_: object) -> None:
+        raise LookupError("no such level")
+
+    host.call(on_book, None)
+
+    (reason, is_grave) = faults[0]
+    assert reason.startswith("on_book raised LookupError: no such level at ")
+    assert f"{__file__}:" in reason
+    assert not is_grave
+    assert host.faults == 1
+
+
+def test_hook_when_it_blocks_longer_than_allowed_then_the_fault_is_grave() -> None:
+    clock, faults = ManualClock(), Faults()
+    host = host_of(clock, faults)
+
+    def on_timer() -> None:
+        clock.advance(101)
+
+    host.call(on_timer)
+
+    assert faults[0][1]
+    assert faults[0][0].startswith("on_timer blocked the daemon")
+
+
+def test_hook_when_it_blocks_and_then_raises_then_the_fault_is_grave_all_the_same() -> None:
+    clock, faults = ManualClock(), Faults()
+    host = host_of(clock, faults)
+
+    def on_timer() -> None:
+        clock.advance(101)
+        raise LookupError("no such level")
+
+    host.call(on_timer)
+
+    assert [is_grave for _, is_grave in faults] == [False, True]
+
+
+def test_hook_when_neither_it_nor_what_it_raises_can_be_named_then_the_fault_is_told_all_the_same() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    class Hook:
+        def __call__(self) -> None:
+            raise Mute
+
+    faults: Faults = []
+    host_of(ManualClock(), faults).call(Hook())
+
+    assert faults[0][0].startswith("Hook raised Mute: (its message can't be read) at ")
+
+
+def test_hook_when_it_takes_just_as_long_as_allowed_then_there_is_no_fault() -> None:
+    clock, faults = ManualClock(), Faults()
+    host = host_of(clock, faults)
+
+    def on_timer() -> None:
+        clock.advance(100)
+
+    host.call(on_timer)
+
+    assert faults == []
+
+
+def test_hook_when_it_returns_something_then_that_is_a_fault() -> None:
+    faults: Faults = []
+    host = host_of(ManualClock(), faults)
+
+    def on_trade() -> str:
+        return "done"
+
+    host.call(on_trade)
+
+    assert faults == [("on_trade returned a str; a hook returns nothing (and is never async)", False)]
+
+
+def test_hook_when_the_host_is_quarantined_then_it_is_not_called() -> None:
+    called: list[int] = []
+    host = host_of(ManualClock(), [])
+    host.quarantine = "raised too often"
+
+    host.call(lambda: called.append(1))
+
+    assert host.is_quarantined
+    assert called == []
+
+
+def test_hook_when_it_asks_the_process_to_end_then_that_is_not_held_up() -> None:
+    def on_stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        host_of(ManualClock(), []).call(on_stop)
+
+
+def test_error_when_it_was_never_raised_then_it_is_described_without_a_place() -> None:
+    assert describe(ValueError("odd")) == "ValueError: odd"

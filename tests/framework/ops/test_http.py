@@ -1,0 +1,135 @@
+"""The control server, over real connections on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from framework.config.model import HttpSettings
+from framework.domain.errors import ConfigurationError
+from framework.ops.http import BEAT_AGE_MS_MAX, ControlServer
+
+
+@dataclass
+class Daemon:
+    """What the server looks at, set by the test."""
+
+    beat_age_ms: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Answer:
+    """A parsed HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@pytest.fixture
+def daemon() -> Daemon:
+    return Daemon()
+
+
+@pytest.fixture
+async def port(daemon: Daemon) -> AsyncIterator[int]:
+    server = make_server(daemon, HttpSettings(port=0, allowed_hosts=("tidegate",)))
+    yield await server.start()
+    await server.close()
+
+
+def make_server(daemon: Daemon, settings: HttpSettings) -> ControlServer:
+    return ControlServer(
+        settings,
+        render_metrics=lambda: b"tidegate_build_info 1\n",
+        beat_age_ns=lambda: daemon.beat_age_ms * 1_000_000,
+        not_ready=lambda: daemon.reasons,
+    )
+
+
+async def get(port: int, path: str, *, host: str = "127.0.0.1:8080", method: str = "GET") -> Answer:
+    """One request, written by hand so that the Host header is ours."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    raw = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    head, _, body = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    return Answer(int(first.split()[1]), headers, body)
+
+
+async def test_metrics_when_scraped_then_are_prometheus_text(port: int) -> None:
+    answer = await get(port, "/metrics")
+    assert answer.status == 200
+    assert answer.body == b"tidegate_build_info 1\n"
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+@pytest.mark.parametrize(("age_ms", "status"), [(0, 200), (BEAT_AGE_MS_MAX, 200), (BEAT_AGE_MS_MAX + 1, 503)])
+async def test_healthz_when_the_heart_beat_some_time_ago_then_says_whether_that_is_healthy(
+    port: int, daemon: Daemon, age_ms: int, status: int
+) -> None:
+    daemon.beat_age_ms = age_ms
+    answer = await get(port, "/healthz")
+    assert answer.status == status
+    assert json.loads(answer.body) == {"beat_age_ms": age_ms}
+
+
+async def test_readyz_when_something_is_missing_then_503_with_the_reasons(port: int, daemon: Daemon) -> None:
+    daemon.reasons = ["venue kalshi is not connected"]
+    answer = await get(port, "/readyz")
+    assert answer.status == 503
+    assert json.loads(answer.body) == {"ready": False, "reasons": ["venue kalshi is not connected"]}
+    daemon.reasons = []
+    assert (await get(port, "/readyz")).status == 200
+
+
+@pytest.mark.parametrize("host", ["localhost:9", "127.0.0.1", "TIDEGATE:8080", "tidegate"])
+async def test_request_when_the_host_is_on_the_list_then_is_answered(port: int, host: str) -> None:
+    assert (await get(port, "/healthz", host=host)).status == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "10.0.0.1", "[::1]:8080", ""])
+async def test_request_when_the_host_is_not_on_the_list_then_is_refused(port: int, host: str) -> None:
+    answer = await get(port, "/metrics", host=host)
+    assert answer.status == 421
+    assert b"tidegate_build_info" not in answer.body
+    assert json.loads(answer.body)["remedy"] == "add the name to http.allowed_hosts"
+
+
+async def test_request_when_bound_to_every_interface_then_the_address_it_came_to_is_allowed(daemon: Daemon) -> None:
+    server = make_server(daemon, HttpSettings(host="0.0.0.0", port=0))  # noqa: S104
+    port = await server.start()
+    try:
+        assert (await get(port, "/healthz", host=f"127.0.0.1:{port}")).status == 200
+        assert (await get(port, "/healthz", host="192.0.2.1")).status == 421
+    finally:
+        await server.close()
+
+
+async def test_request_when_it_would_change_something_then_is_refused(port: int) -> None:
+    assert (await get(port, "/metrics", method="POST")).status == 405
+    assert (await get(port, "/orders")).status == 404
+
+
+async def test_start_when_the_port_is_taken_then_names_the_key_and_the_remedy(port: int, daemon: Daemon) -> None:
+    server = make_server(daemon, HttpSettings(port=port))
+    with pytest.raises(
+        ConfigurationError, match=rf"http\.port: can't listen on 127\.0\.0\.1:{port} .*--set http\.port=0"
+    ):
+        await server.start()
+    await server.close()
+
+
+async def test_close_when_called_twice_then_is_harmless(daemon: Daemon) -> None:
+    server = make_server(daemon, HttpSettings(port=0))
+    await server.start()
+    await server.close()
+    await server.close()

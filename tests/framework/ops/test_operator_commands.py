@@ -1,0 +1,399 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from framework.domain.account_events import (
+    CancelRequested,
+    OrderAdopted,
+    OrderSnapshot,
+    OrphanIgnored,
+    PositionReport,
+    Scope,
+    TradingState,
+    TradingStateChanged,
+)
+from framework.domain.errors import Retryable
+from framework.domain.intents import CancelOrder
+from framework.domain.numbers import Size
+from framework.domain.operator_requests import (
+    AdoptOrphan,
+    Answer,
+    CancelOrders,
+    CancelOrphan,
+    IgnoreOrphan,
+    Reconcile,
+    Request,
+    SetTradingState,
+)
+from framework.domain.orders import OrderStatus, Side
+from framework.domain.verdicts import RefusalCode
+from framework.ops.operator_commands import OPERATOR, Operator, OperatorParts
+from framework.persistence.journal.restore import fold_record
+from framework.state.accounts import Accounts
+from risk.checks.trading_state import TradingStateCheck
+from tests.support.doubts import listed
+from tests.support.world import MARKET, VENUE, Dispatching, Scribe, World, until
+
+HALT = SetTradingState(scope=Scope.GLOBAL, state=TradingState.HALTED, reason="drill")
+RESUME = SetTradingState(scope=Scope.GLOBAL, state=TradingState.ACTIVE, reason="over")
+
+
+@pytest.fixture
+def operator(world: World) -> Operator:
+    """The hand of a person on that core."""
+    return hand(world)
+
+
+def hand(world: World) -> Operator:
+    return Operator(
+        OperatorParts(
+            kernel=world.kernel,
+            clock=world.clock,
+            reconcilers=lambda: {VENUE: world.reconciler},
+            strategies=["scribe"],
+            wait_durable=world.recorder.wait_durable,
+        )
+    )
+
+
+def foreign(world: World, name: str = "v-foreign-1", client: str = "theirs") -> OrderSnapshot:
+    """The venue lists an order that is not ours."""
+    snapshot = OrderSnapshot(
+        venue=VENUE,
+        venue_order_id=name,
+        client_order_id=client,
+        instrument=MARKET,
+        side=Side.BUY,
+        price=world.accounts.instruments[MARKET].price("0.30"),
+        size=Size(5),
+        filled=Size(0),
+        is_open=True,
+        ts_recv=world.clock.now_ns(),
+    )
+    world.kernel.publish(snapshot)
+    return snapshot
+
+
+def recorded(world: World, kind: type) -> list[object]:
+    """The journal's records of a kind."""
+    return [entry.record.body for entry in world.entries() if isinstance(entry.record.body, kind)]
+
+
+async def refused(operator: Operator, request: Request) -> str:
+    """Why nothing was done."""
+    answer = await operator.answer(request)
+    assert not answer.is_ok
+    return answer.lines[0]
+
+
+async def test_halt_when_ordered_then_the_gate_refuses_until_somebody_resumes(tmp_path: Path) -> None:
+    world = World(tmp_path, checks=[("TradingStateCheck", TradingStateCheck())])
+    world.start()
+    scribe, operator = world.add(), hand(world)
+
+    assert (await operator.answer(HALT)).lines == ("everything is halted",)
+    refusal = world.buy(scribe).refusal
+    assert refusal is not None
+    assert refusal.code is RefusalCode.TRADING_HALTED
+    assert (await operator.answer(RESUME)).lines == ("everything is active",)
+    assert world.buy(scribe).is_approved
+    world.close()
+
+
+@pytest.mark.parametrize(
+    ("scope", "target"), [(Scope.VENUE, VENUE), (Scope.INSTRUMENT, MARKET), (Scope.STRATEGY, "scribe")]
+)
+async def test_reduce_when_a_scope_is_named_then_it_is_set_there_alone(
+    operator: Operator, world: World, scope: Scope, target: str
+) -> None:
+    request = SetTradingState(scope=scope, target=target, state=TradingState.REDUCING, reason="careful")
+
+    answer = await operator.answer(request)
+
+    assert answer.lines == (f"{scope.value} {target} is reducing",)
+    (row,) = world.accounts.trading.rows()
+    assert (row.scope, row.target, row.state, row.reason) == (scope, target, TradingState.REDUCING, "careful")
+
+
+async def test_trading_state_when_set_then_it_is_an_event_of_the_journal(operator: Operator, world: World) -> None:
+    await operator.answer(HALT)
+    (event,) = recorded(world, TradingStateChanged)
+    assert isinstance(event, TradingStateChanged)
+    assert (event.state, event.reason) == (TradingState.HALTED, "drill")
+
+
+async def test_halt_when_it_is_not_durable_yet_then_the_answer_waits(operator: Operator, world: World) -> None:
+    assert world.log is not None
+    world.log.is_automatic = False
+    answering = asyncio.create_task(operator.answer(HALT))
+    await asyncio.sleep(0.01)
+    assert not answering.done()
+
+    world.log.release()
+
+    assert (await answering).is_ok
+
+
+async def test_halt_when_the_journal_fails_then_the_answer_says_what_that_means(
+    operator: Operator, world: World
+) -> None:
+    assert world.log is not None
+    world.log.is_automatic = False
+    answering = asyncio.create_task(operator.answer(HALT))
+    await asyncio.sleep(0)
+    world.log.fail()
+    answer = await answering
+    assert not answer.is_ok
+    assert answer.lines[0].startswith("it holds now but not after a restart: journal: disk full")
+
+
+async def test_resume_when_no_reason_is_given_then_it_is_refused(operator: Operator, world: World) -> None:
+    await operator.answer(HALT)
+    assert "needs a reason" in await refused(operator, msgspec.structs.replace(RESUME, reason=" "))
+    assert len(world.accounts.trading.rows()) == 1
+
+
+async def test_resume_when_other_scopes_are_still_halted_then_they_are_named(operator: Operator, world: World) -> None:
+    await operator.answer(HALT)
+    halt = SetTradingState(scope=Scope.INSTRUMENT, target=MARKET, state=TradingState.HALTED, reason="odd")
+    await operator.answer(halt)
+
+    answer = await operator.answer(RESUME)
+
+    assert answer.lines == ("everything is active", f"instrument {MARKET} is halted (odd)")
+
+
+@pytest.mark.parametrize(
+    ("scope", "target", "message"),
+    [
+        (Scope.VENUE, "tied", 'there is no venue "tied"; did you mean "tide"?; there are: tide'),
+        (Scope.INSTRUMENT, "tide:B", 'there is no instrument "tide:B"; did you mean "tide:A"?'),
+        (Scope.STRATEGY, "nobody", 'there is no strategy "nobody"; there are: scribe'),
+        (Scope.GLOBAL, "tide", "the global scope has no target"),
+    ],
+)
+async def test_halt_when_its_target_is_not_known_then_nothing_is_set(
+    operator: Operator, world: World, scope: Scope, target: str, message: str
+) -> None:
+    request = SetTradingState(scope=scope, target=target, state=TradingState.HALTED, reason="x")
+    assert message in await refused(operator, request)
+    assert world.accounts.trading.rows() == ()
+
+
+async def test_halt_when_orders_rest_then_it_says_that_they_stay(
+    operator: Operator, world: World, scribe: Scribe
+) -> None:
+    listed(world, scribe)
+    answer = await operator.answer(HALT)
+    assert "1 orders are open and stay so" in answer.lines[-1]
+
+
+@pytest.mark.parametrize("by", ["ours", "venue's", "strategy", "all"])
+async def test_cancel_when_asked_then_the_order_is_cancelled_in_its_owners_name(
+    operator: Operator, world: World, scribe: Scribe, by: str
+) -> None:
+    handle = listed(world, scribe)
+    requests = {
+        "ours": CancelOrders(order=handle.client_order_id, reason="r"),
+        "venue's": CancelOrders(order=f"v-{handle.client_order_id}", reason="r"),
+        "strategy": CancelOrders(strategy="scribe", reason="r"),
+        "all": CancelOrders(is_all=True, reason="r"),
+    }
+
+    answer = await operator.answer(requests[by])
+
+    assert answer.data == [handle.client_order_id]
+    parcel = world.outbox.pop()
+    assert parcel is not None
+    assert parcel.approved.intent == CancelOrder(strategy="scribe", client_order_id=handle.client_order_id)
+    (event,) = recorded(world, CancelRequested)
+    assert isinstance(event, CancelRequested)
+    assert event.reason == "r"
+
+
+async def test_cancel_when_the_dispatcher_runs_then_the_order_ends(
+    operator: Operator, world: World, scribe: Scribe
+) -> None:
+    async with Dispatching(world):
+        handle = await world.working(scribe)
+        await operator.answer(CancelOrders(is_all=True, reason="r"))
+        await until(lambda: world.order(handle).status is OrderStatus.CANCELLED)
+
+
+async def test_cancel_when_the_strategy_is_quarantined_or_halted_then_it_goes_out_all_the_same(
+    operator: Operator, world: World, scribe: Scribe
+) -> None:
+    handle = listed(world, scribe)
+    await operator.answer(HALT)
+    await operator.answer(CancelOrders(order=handle.client_order_id, reason="r"))
+    assert len(world.outbox) == 1
+
+
+async def test_cancel_when_the_order_has_not_left_then_it_never_does(
+    operator: Operator, world: World, scribe: Scribe
+) -> None:
+    handle = world.buy(scribe)
+    await operator.answer(CancelOrders(order=handle.client_order_id, reason="r"))
+    async with Dispatching(world):
+        await until(lambda: world.order(handle).status is OrderStatus.REJECTED)
+    assert world.gateway.sent == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (CancelOrders(reason="r"), "name one order"),
+        (CancelOrders(reason="r", order="x", is_all=True), "name one order"),
+        (CancelOrders(reason="r", order="t-1-9"), 'there is no order "t-1-9" of ours; did you mean "t-1-1"?'),
+        (CancelOrders(reason="r", strategy="scrib"), 'there is no strategy "scrib"; did you mean "scribe"?'),
+    ],
+)
+async def test_cancel_when_it_can_not_be_done_then_it_says_why(
+    operator: Operator, world: World, scribe: Scribe, request_: CancelOrders, message: str
+) -> None:
+    listed(world, scribe)
+    assert message in await refused(operator, request_)
+    assert len(world.outbox) == 0
+
+
+async def test_cancel_when_the_order_has_ended_then_it_says_so(
+    operator: Operator, world: World, scribe: Scribe
+) -> None:
+    handle = listed(world, scribe)
+    world.kernel.publish(world.listing(handle, is_open=False))
+    message = await refused(operator, CancelOrders(order=handle.client_order_id, reason="r"))
+    assert "has ended: cancelled" in message
+
+
+def test_cancel_event_when_its_order_is_not_known_then_nothing_happens(world: World) -> None:
+    world.kernel.publish(CancelRequested(venue=VENUE, client_order_id="nobody's", reason="r", ts_recv=1))
+    assert len(world.outbox) == 0
+
+
+async def test_adopt_when_an_orphan_is_given_to_a_strategy_then_it_is_its_own(
+    operator: Operator, world: World, scribe: Scribe
+) -> None:
+    foreign(world)
+
+    answer = await operator.answer(AdoptOrphan(order="v-foreign-1", strategy="scribe"))
+
+    assert answer.lines == ("v-foreign-1 is now theirs of scribe: working",)
+    assert [order.client_order_id for order in world.accounts.orders.open(strategy="scribe")] == ["theirs"]
+    assert world.accounts.strangers(VENUE) == ()
+    assert world.accounts.exposure(MARKET).open_buy == 5
+    assert scribe.of("order") == ["working"]
+    (event,) = recorded(world, OrderAdopted)
+    assert isinstance(event, OrderAdopted)
+
+
+async def test_adopt_when_the_orphan_has_no_client_id_then_it_is_named_by_the_venues(
+    operator: Operator, world: World
+) -> None:
+    foreign(world, client="")
+    answer = await operator.answer(AdoptOrphan(order="v-foreign-1", strategy="scribe"))
+    assert answer.data == "tide/v-foreign-1"
+
+
+async def test_cancel_orphan_when_asked_then_it_is_adopted_by_the_operator_and_cancelled(
+    operator: Operator, world: World
+) -> None:
+    foreign(world)
+
+    await operator.answer(CancelOrphan(order="v-foreign-1", reason="r"))
+
+    parcel = world.outbox.pop()
+    assert parcel is not None
+    assert parcel.approved.intent == CancelOrder(strategy=OPERATOR, client_order_id="theirs")
+
+
+async def test_ignore_when_asked_then_the_orphan_is_not_shown_and_can_still_be_adopted(
+    operator: Operator, world: World
+) -> None:
+    foreign(world)
+
+    await operator.answer(IgnoreOrphan(order="v-foreign-1", reason="mine"))
+
+    assert world.accounts.strangers(VENUE) == ()
+    assert len(world.accounts.strangers(VENUE, ignored=True)) == 1
+    assert len(recorded(world, OrphanIgnored)) == 1
+    assert (await operator.answer(AdoptOrphan(order="v-foreign-1", strategy="scribe"))).is_ok
+
+
+async def test_orphan_when_named_by_its_beginning_then_it_is_found_unless_others_begin_so(
+    operator: Operator, world: World
+) -> None:
+    foreign(world, "v-foreign-1")
+    foreign(world, "v-foreign-2", "others")
+    assert "begins the ids of 2 orphans" in await refused(operator, IgnoreOrphan(order="v-foreign", reason="r"))
+    assert 'there is no orphan "v-"' in await refused(operator, IgnoreOrphan(order="v-", reason="r"))
+    foreign(world, "w-foreign-3", "third")
+    assert (await operator.answer(IgnoreOrphan(order="w-fo", reason="r"))).is_ok
+
+
+@pytest.mark.parametrize("name", ["v-forein-1", "x"])
+async def test_orphan_when_it_is_not_known_then_the_closest_is_named(
+    operator: Operator, world: World, name: str
+) -> None:
+    foreign(world)
+    message = await refused(operator, CancelOrphan(order=name, reason="r"))
+    assert f'there is no orphan "{name}"' in message
+    assert ('did you mean "v-foreign-1"' in message) is (name != "x")
+
+
+async def test_adopt_when_the_strategy_is_not_known_then_the_orphan_stays_one(operator: Operator, world: World) -> None:
+    foreign(world)
+    assert 'no strategy "scrub"' in await refused(operator, AdoptOrphan(order="v-foreign-1", strategy="scrub"))
+    assert len(world.accounts.strangers(VENUE)) == 1
+
+
+async def test_reconcile_when_all_agrees_then_it_says_so(operator: Operator) -> None:
+    answer = await operator.answer(Reconcile())
+    assert answer == Answer(is_ok=True, lines=("the venues and we agree",), data=[])
+
+
+async def test_reconcile_when_something_differs_then_each_difference_is_told(operator: Operator, world: World) -> None:
+    world.gateway.orders_there["theirs"] = foreign(world)
+    answer = await operator.answer(Reconcile())
+    assert [one["kind"] for one in answer.data] == ["orphan"]
+    assert answer.lines[0] == answer.data[0]["text"]
+
+
+async def test_reconcile_when_it_is_a_dry_run_then_nothing_is_recorded(operator: Operator, world: World) -> None:
+    world.gateway.read_lag_ms = 1
+    world.gateway.positions_there.append(PositionReport(venue=VENUE, instrument=MARKET, size=Size(2), ts_recv=1))
+    before = len(world.entries())
+
+    answer = await operator.answer(Reconcile(is_dry_run=True))
+
+    assert [one["kind"] for one in answer.data] == ["position"]
+    assert len(world.entries()) == before
+
+
+async def test_reconcile_when_the_venue_can_not_be_asked_then_it_says_so(operator: Operator, world: World) -> None:
+    world.gateway.lookup_errors.append(Retryable("refused"))
+    answer = await operator.answer(Reconcile())
+    assert not answer.is_ok
+    assert answer.lines == ("tide can't be asked now: refused",)
+
+
+async def test_orders_of_an_operator_when_folded_again_then_the_state_is_the_same(
+    operator: Operator, world: World, scribe: Scribe
+) -> None:
+    handle = listed(world, scribe)
+    foreign(world, "v-foreign-1", "a")
+    foreign(world, "v-foreign-2", "b")
+    await operator.answer(HALT)
+    await operator.answer(CancelOrders(order=handle.client_order_id, reason="r"))
+    await operator.answer(IgnoreOrphan(order="v-foreign-1", reason="r"))
+    await operator.answer(CancelOrphan(order="v-foreign-2", reason="r"))
+
+    folded = Accounts()
+    for entry in world.entries():
+        fold_record(folded, entry.record.body, entry.record.now_ns)
+
+    assert folded.digest() == world.accounts.digest()
+    assert Accounts.from_snapshot(folded.to_snapshot()).digest() == folded.digest()

@@ -1,0 +1,92 @@
+"""What the proofs about an order amount to."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Order, OrderStatus, Side
+from framework.state.order_evidence import Evidence, learn_flags, learn_reason, learn_terms, status_of
+from framework.state.order_transitions import OrderFact
+from tests.support.state_records import MARKET, VENUE
+
+S = OrderStatus
+
+
+@pytest.fixture
+def order() -> Order:
+    return Order(
+        client_order_id="c1",
+        venue=VENUE,
+        strategy="maker",
+        instrument=MARKET,
+        side=Side.BUY,
+        price=Price(50),
+        size=Size(10),
+    )
+
+
+LADDER: list[tuple[dict[str, object], OrderStatus]] = [
+    ({}, S.RECORDED),
+    ({"is_sent": True}, S.SENT),
+    ({"is_ambiguous": True}, S.UNKNOWN),
+    ({"is_denied": True}, S.REJECTED),
+    ({"is_proved": True}, S.WORKING),
+    ({"traded": 3}, S.PARTIALLY_FILLED),
+    ({"doubt_ns": 5}, S.UNKNOWN),
+    ({"seen_ns": 5}, S.PARTIALLY_FILLED),
+    ({"end": 1}, S.CANCELLED),
+    ({"end": 2}, S.REJECTED),
+    ({"end": 3}, S.EXPIRED),
+    ({"stated": 10}, S.FILLED),
+]
+
+
+def test_status_when_proofs_add_up_then_the_strongest_decides(order: Order) -> None:
+    proofs = Evidence()
+    for news, status in LADDER:
+        proofs = msgspec.structs.replace(proofs, **news)
+        assert status_of(order, proofs) is status, news
+
+
+def test_status_when_a_larger_amend_is_open_then_filled_waits_for_it_unless_the_order_ended(order: Order) -> None:
+    order.amend_size = Size(12)
+    assert status_of(order, Evidence(is_proved=True, traded=10)) is S.AMEND_REQUESTED
+    assert status_of(order, Evidence(is_proved=True, traded=10, end=1)) is S.FILLED
+
+
+def test_status_when_more_traded_than_the_old_size_then_the_open_amend_counts_after_the_end_too(order: Order) -> None:
+    order.amend_size = Size(12)
+    assert status_of(order, Evidence(is_proved=True, traded=11, end=1)) is S.CANCELLED
+    assert status_of(order, Evidence(is_proved=True, traded=12, end=1)) is S.FILLED
+
+
+def test_flags_when_learnt_in_any_order_then_the_strongest_end_stays() -> None:
+    proofs = Evidence()
+    for fact in (OrderFact.EXPIRED, OrderFact.CANCELLED, OrderFact.REJECTED, OrderFact.SNAPSHOT_ENDED):
+        learn_flags(proofs, fact, 1)
+    assert proofs.end == 3
+
+
+def test_terms_when_price_and_size_are_stated_apart_then_each_follows_its_newest(order: Order) -> None:
+    proofs = Evidence()
+    learn_terms(order, proofs, Price(51), None, time_ns=20)
+    learn_terms(order, proofs, Price(49), Size(8), time_ns=10)
+    assert (order.price, order.size) == (51, 8)
+
+
+def test_terms_when_stated_at_one_time_then_the_answer_to_an_amend_wins(order: Order) -> None:
+    proofs = Evidence()
+    learn_terms(order, proofs, None, Size(5), time_ns=10, rank=1)
+    learn_terms(order, proofs, None, Size(10), time_ns=10)
+    assert order.size == 5
+
+
+def test_reason_when_an_end_is_known_then_refusals_do_not_replace_it(order: Order) -> None:
+    proofs = Evidence()
+    learn_reason(order, proofs, "too_late", fact=OrderFact.CANCEL_REFUSED, ts_recv=5)
+    learn_reason(order, proofs, "expired", fact=OrderFact.EXPIRED, ts_recv=6)
+    learn_reason(order, proofs, "too_late", fact=OrderFact.CANCEL_REFUSED, ts_recv=7)
+    learn_reason(order, proofs, "", fact=OrderFact.EXPIRED, ts_recv=8)
+    assert order.reason == "expired"

@@ -1,0 +1,44 @@
+"""The way to a venue is given to the account that the journal belongs to, and to no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from framework.config.layers import DEFAULT_FILE, load
+from framework.config.resolve import resolve
+from framework.domain.errors import ConfigurationError, Fatal
+from framework.domain.venue import Connector
+from framework.runtime.clock import SystemClock
+from framework.runtime.state_directory import ACCOUNTS
+from framework.runtime.supervisor import Supervisor
+from framework.venues import VenueAccess
+from tests.framework.cli.test_dry_run import away
+
+
+async def connector_at(folder: Path, port: int) -> Connector:
+    """The connector of an account at this address, as a daemon with the state directory `folder/state` gets it."""
+    options = away(folder, f"http://127.0.0.1:{port}")
+    resolved = resolve(load([DEFAULT_FILE, Path(options[-1])], environ={}, overrides=[f"state_dir={folder / 'state'}"]))
+    clock = SystemClock()
+    access = VenueAccess(resolved.config, clock=clock, supervisor=Supervisor(clock=clock))
+    try:
+        return await access.connector(resolved.venues[0], live=False)
+    finally:
+        await access.close()
+
+
+async def test_venue_when_its_account_is_another_than_the_journal_s_then_there_is_no_way_to_it(tmp_path: Path) -> None:
+    (tmp_path / "state" / "journal").mkdir(parents=True)
+    for _ in range(2):
+        assert (await connector_at(tmp_path, 1)).account == "127.0.0.1:1 k"
+
+    with pytest.raises(ConfigurationError, match=r'venues\.kalshi: the records in .* account "127\.0\.0\.1:1 k"'):
+        await connector_at(tmp_path, 2)
+
+
+async def test_venue_when_it_can_not_be_written_down_whose_it_is_then_there_is_no_way_to_it(tmp_path: Path) -> None:
+    (tmp_path / "state" / "journal" / ACCOUNTS).mkdir(parents=True)
+    with pytest.raises(Fatal, match=r"state_dir: .* can't be read or written"):
+        await connector_at(tmp_path, 1)

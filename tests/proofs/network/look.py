@@ -1,0 +1,100 @@
+"""One look at a daemon and at its venue: do they agree? Allows for what is under way, and for nothing else."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from framework.daemon import Daemon
+from framework.domain.numbers import to_decimal
+from framework.domain.orders import OrderStatus
+from framework.persistence.ledger.reader import LedgerReader
+
+UNDER_WAY_NS_MAX = 2_000_000_000
+RESTING = frozenset({OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED})
+OPEN_AT_VENUE = frozenset({"resting", "pending"})
+
+
+class Own:
+    """What the daemon holds true at this moment: open orders by id, and positions per market that are not 0."""
+
+    def __init__(self, daemon: Daemon, venue: str) -> None:
+        accounts = daemon.kernel.parts.accounts
+        self.orders = {order.client_order_id: order.status for order in accounts.orders.open(venue=venue)}
+        self.updated_ns = {order.client_order_id: order.updated_ns for order in accounts.orders.open(venue=venue)}
+        sizes = {
+            name.partition(":")[2]: to_decimal(held.size, accounts.instruments[name].size_decimals)
+            for name, held in accounts.positions.accounts()
+            if name in accounts.instruments
+        }
+        self.positions = {market: size for market, size in sizes.items() if size}
+
+    def doubts(self, now_ns: int) -> list[str]:
+        """Orders of which it is not known what became of them, or whose answer is long in coming."""
+        return [
+            f"{name} {status.value}"
+            for name, status in self.orders.items()
+            if status is OrderStatus.UNKNOWN
+            or (status not in RESTING and now_ns - self.updated_ns[name] > UNDER_WAY_NS_MAX)
+        ]
+
+
+class Eyes:
+    """Looks at both sides. The venue's answer comes straight from its administrator's side, past every fault."""
+
+    def __init__(self, daemon: Daemon, session: aiohttp.ClientSession, admin_url: str, venue: str) -> None:
+        self._daemon = daemon
+        self._session = session
+        self._admin_url = admin_url
+        self._venue = venue
+
+    async def look(self) -> str:
+        """Why they do not agree; empty when they do."""
+        parts = self._daemon.kernel.parts
+        if not parts.books.is_connected(self._venue):
+            return "not connected"
+        if reasons := self._daemon.not_ready():
+            return f"not ready: {reasons}"
+        before = Own(self._daemon, self._venue)
+        async with self._session.get(f"{self._admin_url}/truth") as answer:
+            truth: dict[str, Any] = msgspec.json.decode(await answer.read())
+        after = Own(self._daemon, self._venue)
+        return _difference(truth, before, after, parts.clock.now_ns())
+
+    @staticmethod
+    def fill_times(state: Path) -> list[tuple[int, int]]:
+        """Venue time and time of receipt of every fill, by the ledger."""
+        reader = LedgerReader(state / "ledger.sqlite3")
+        try:
+            return [(row.ts_venue, row.ts_recv) for row in reader.fills(limit=1_000_000)]
+        finally:
+            reader.close()
+
+
+def _difference(truth: dict[str, Any], before: Own, after: Own, now_ns: int) -> str:
+    """What was not so at any moment of the look. What changed during it may be on either side of the change."""
+    if doubts := after.doubts(now_ns):
+        return f"in doubt: {doubts}"
+    venue = {order["client_order_id"] for order in truth["orders"] if order["status"] in OPEN_AT_VENUE}
+    if zombies := venue - set(before.orders) - set(after.orders):
+        return f"open at the venue only: {sorted(zombies)}"
+    resting = {name for name, status in before.orders.items() if status in RESTING and after.orders.get(name) is status}
+    if ghosts := resting - venue:
+        return f"open here only: {sorted(ghosts)}"
+    positions = _positions(truth)
+    if positions not in (before.positions, after.positions):
+        return f"positions: venue {positions}, own {after.positions}"
+    return ""
+
+
+def _positions(truth: dict[str, Any]) -> dict[str, Decimal]:
+    return {
+        market: Decimal(position["net"]).scaleb(-truth["decimals"][market]["size"])
+        for positions in truth["positions"].values()
+        for market, position in positions.items()
+        if position["net"]
+    }

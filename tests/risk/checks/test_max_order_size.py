@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from framework.domain.numbers import Size
+from framework.domain.verdicts import RefusalCode
+from framework.domain.views import Proposal
+from risk.checks.max_order_size import MaxOrderSize
+from tests.support.risk_view import BINARY, SPOT, StaticView, working_order
+
+CHECK = MaxOrderSize.model_validate({"max_size": "10", "overrides": {"coin:*": "0.5"}})
+
+
+@pytest.mark.parametrize(
+    ("instrument", "size", "passes"),
+    [
+        (BINARY, 999, True),
+        (BINARY, 1_000, True),
+        (BINARY, 1_001, False),
+        (SPOT, 50_000_000, True),
+        (SPOT, 50_000_001, False),
+    ],
+)
+def test_size_when_under_at_and_over_the_limit_then_only_over_is_refused(
+    view: StaticView, propose: Callable[..., Proposal], instrument: object, size: int, passes: bool
+) -> None:
+    refusal = CHECK.check(propose(instrument, size=size), view)
+    assert (refusal is None) is passes
+    if refusal is not None:
+        assert refusal.code is RefusalCode.ORDER_SIZE_MAX
+        assert f"size={size}" in refusal.text
+
+
+def test_amend_when_part_has_filled_then_the_open_part_counts(
+    view: StaticView, propose_change: Callable[..., Proposal]
+) -> None:
+    order = working_order(filled=Size(500))
+    assert CHECK.check(propose_change(order, size=1_500), view) is None
+    assert CHECK.check(propose_change(order, size=1_501), view) is not None

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from framework.domain.instruments import Instrument, TickBand
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Side
+from framework.domain.verdicts import RefusalCode
+from framework.domain.views import Proposal
+from risk.checks.order_grid import OrderGrid
+from tests.support.risk_view import BINARY, SPOT, StaticView, working_order
+
+TAPERED = msgspec.structs.replace(
+    BINARY,
+    tick_bands=(
+        TickBand(Price(0), Price(1_000), Price(10)),
+        TickBand(Price(1_000), Price(9_000), Price(100)),
+        TickBand(Price(9_000), Price(10_000), Price(10)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("instrument", "price", "size", "code"),
+    [
+        (BINARY, 5_000, 1, None),
+        (BINARY, 5_001, 1, RefusalCode.OFF_GRID),
+        (BINARY, 100, 1, None),
+        (BINARY, 9_900, 1, None),
+        (BINARY, 0, 1, RefusalCode.OFF_GRID),
+        (BINARY, 10_000, 1, RefusalCode.OFF_GRID),
+        (BINARY, -100, 1, RefusalCode.OFF_GRID),
+        (BINARY, 5_000, 0, RefusalCode.BAD_SIZE),
+        (BINARY, 5_000, -1, RefusalCode.BAD_SIZE),
+        (TAPERED, 990, 1, None),
+        (TAPERED, 1_010, 1, RefusalCode.OFF_GRID),
+        (TAPERED, 9_010, 1, None),
+        (SPOT, 50_000_00, 10_000, None),
+        (SPOT, 50_000_00, 9_000, RefusalCode.BAD_SIZE),
+        (SPOT, 50_000_00, 10_001, RefusalCode.BAD_SIZE),
+        (SPOT, 50_000_00, 11_000, None),
+        (SPOT, 10_000_00, 10_000, None),
+        (SPOT, 9_999_99, 10_000, RefusalCode.NOTIONAL_MIN),
+        (SPOT, 100_000_000_01, 10_000, RefusalCode.OFF_GRID),
+    ],
+)
+@pytest.mark.parametrize("side", Side)
+def test_order_when_on_and_off_the_grid_then_only_exact_ones_pass(
+    view: StaticView,
+    propose: Callable[..., Proposal],
+    side: Side,
+    instrument: Instrument,
+    price: int,
+    size: int,
+    code: RefusalCode | None,
+) -> None:
+    refusal = OrderGrid().check(propose(instrument, side, price, size), view)
+    assert (refusal and refusal.code) is code
+
+
+def test_amend_when_the_total_is_off_the_lot_or_nothing_is_left_then_refused(
+    view: StaticView, propose_change: Callable[..., Proposal]
+) -> None:
+    order = working_order(SPOT, price=Price(50_000_00), size=Size(50_000), filled=Size(20_000))
+
+    def judged(size: int) -> RefusalCode | None:
+        refusal = OrderGrid().check(propose_change(order, price=50_000_00, size=size, instrument=SPOT), view)
+        return None if refusal is None else refusal.code
+
+    assert [judged(size) for size in (50_000, 50_001, 20_000)] == [None, RefusalCode.BAD_SIZE, RefusalCode.BAD_SIZE]
+    assert judged(21_000) is RefusalCode.NOTIONAL_MIN, "the part that is left is worth 0.50"

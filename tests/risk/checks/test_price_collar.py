@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pydantic import ValidationError
+
+from framework.domain.orders import Side
+from framework.domain.verdicts import RefusalCode
+from framework.domain.views import Proposal
+from risk.checks.price_collar import PriceCollar
+from tests.support.desk import QuotedBook
+from tests.support.risk_view import BINARY, SPOT, StaticView, book
+
+TICKS = PriceCollar.model_validate({"band": {"ticks": 3}, "age_ms_max": 1_000})
+BPS = PriceCollar.model_validate({"band": {"bps": 100}, "age_ms_max": 1_000})
+BOTH = PriceCollar.model_validate({"band": {"bps": 100, "ticks": 3}, "age_ms_max": 1_000})
+
+
+@pytest.mark.parametrize(
+    ("collar", "side", "price", "passes"),
+    [
+        (TICKS, Side.BUY, 5_300, True),
+        (TICKS, Side.BUY, 5_301, False),
+        (TICKS, Side.BUY, 100, True),
+        (TICKS, Side.SELL, 4_700, True),
+        (TICKS, Side.SELL, 4_699, False),
+        (TICKS, Side.SELL, 9_900, True),
+        (BPS, Side.BUY, 5_050, True),
+        (BPS, Side.BUY, 5_051, False),
+        (BPS, Side.SELL, 4_950, True),
+        (BPS, Side.SELL, 4_949, False),
+        (BOTH, Side.BUY, 5_051, False),
+        (BOTH, Side.SELL, 4_950, True),
+    ],
+)
+def test_price_when_inside_at_and_beyond_the_band_then_only_beyond_is_refused(
+    view: StaticView, propose: Callable[..., Proposal], collar: PriceCollar, side: Side, price: int, passes: bool
+) -> None:
+    view.books = {BINARY.id: book(4_900, 5_100)}
+    refusal = collar.check(propose(BINARY, side, price), view)
+    assert (refusal is None) is passes
+    if refusal is not None:
+        assert refusal.code is RefusalCode.PRICE_COLLAR
+        assert "mid=0.50000" in refusal.text
+
+
+def test_price_when_the_mid_lies_between_two_integers_then_nothing_is_rounded(
+    view: StaticView, propose: Callable[..., Proposal]
+) -> None:
+    view.books = {SPOT.id: QuotedBook(SPOT.id, [(10_000, 1)], [(10_001, 1)])}
+    assert BPS.check(propose(SPOT, Side.BUY, 10_100, 10_000), view) is None
+    assert BPS.check(propose(SPOT, Side.BUY, 10_101, 10_000), view) is not None
+    assert BPS.check(propose(SPOT, Side.SELL, 9_901, 10_000), view) is None
+    assert BPS.check(propose(SPOT, Side.SELL, 9_900, 10_000), view) is not None
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        None,
+        book(is_fresh=False),
+        book(5_100, 4_900),
+        book(5_000, 5_000),
+        book(-100, 100),
+        book(age=1_000_000_001),
+        book(age=-1),
+        QuotedBook(BINARY.id, [(4_900, 1)], []),
+        QuotedBook(BINARY.id, [], [(5_100, 1)]),
+    ],
+)
+@pytest.mark.parametrize("side", Side)
+def test_price_when_there_is_no_good_reference_then_nothing_passes(
+    view: StaticView, propose: Callable[..., Proposal], side: Side, reference: QuotedBook | None
+) -> None:
+    view.books = {} if reference is None else {BINARY.id: reference}
+    refusal = TICKS.check(propose(BINARY, side, 5_000), view)
+    assert refusal is not None
+    assert refusal.code is RefusalCode.NO_REFERENCE_PRICE
+
+
+def test_reference_when_exactly_as_old_as_allowed_then_it_serves(
+    view: StaticView, propose: Callable[..., Proposal]
+) -> None:
+    view.books = {BINARY.id: book(age=1_000_000_000)}
+    assert TICKS.check(propose(), view) is None
+
+
+def test_band_when_an_instrument_has_its_own_then_that_replaces_the_general_one(
+    view: StaticView, propose: Callable[..., Proposal]
+) -> None:
+    collar = PriceCollar.model_validate(
+        {"band": {"bps": 1}, "age_ms_max": 1_000, "overrides": {"kalshi:*": {"ticks": 3}}}
+    )
+    view.books = {BINARY.id: book(), SPOT.id: QuotedBook(SPOT.id, [(9_999, 1)], [(10_001, 1)])}
+    assert collar.check(propose(BINARY, Side.BUY, 5_300), view) is None
+    assert collar.check(propose(SPOT, Side.BUY, 10_002, 10_000), view) is not None
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {},
+        {"band": {}, "age_ms_max": 1},
+        {"band": {"ticks": 0}, "age_ms_max": 1},
+        {"band": {"bps": -1}, "age_ms_max": 1},
+        {"band": {"bps": "NaN"}, "age_ms_max": 1},
+        {"band": {"ticks": 1}},
+        {"band": {"ticks": 1}, "age_ms_max": 0},
+        {"band": {"tick": 1}, "age_ms_max": 1},
+    ],
+)
+def test_settings_when_a_width_or_age_is_missing_or_no_limit_then_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        PriceCollar.model_validate(bad)
