@@ -100,7 +100,9 @@ def _change(old: Sequence[str], new: Sequence[str], *, is_ordered: bool) -> str:
         return f"grew at the end by {_shown(come)}: write the list anew"
     if not gone and not come:
         return f"the order changed, from {_shown(old)} to {_shown(new)}; {RULE}"
-    return f"{_shown(gone) or 'nothing'} became {_shown(come) or 'nothing'}; {RULE}"
+    if not gone:
+        return f"{_shown(come)} came before the end; {RULE}"
+    return f"{_shown(gone)} {f'became {_shown(come)}' if come else 'is gone'}; {RULE}"
 
 
 def _shown(lines: Sequence[str]) -> str:

@@ -71,7 +71,8 @@ def test_struct_when_its_class_is_renamed_then_nothing_changed() -> None:
     ("changed", "said"),
     [
         (door(WORD, ROOM, SINCE), ["structs: Door: the order changed, from `array, its tag first`, `room: str`"]),
-        (door(ROOM, WORD), ["structs: Door: `since_ns: int (default)` became nothing; a written format may only grow"]),
+        (door(ROOM, WORD), ["structs: Door: `since_ns: int (default)` is gone; a written format may only grow"]),
+        (door(ROOM, ("lock", str), WORD, SINCE), ["structs: Door: `lock: str` came before the end; a written format"]),
         (door(("hall", str), WORD, SINCE), ["structs: Door: `room: str` became `hall: str`; a written format"]),
         (door(("room", int), WORD, SINCE), ["structs: Door: `room: str` became `room: int`; a written format"]),
         (door(ROOM, WORD, ("since_ns", int)), ["structs: Door: `since_ns: int (default)` became `since_ns: int`;"]),
@@ -90,7 +91,7 @@ def test_struct_when_its_class_is_renamed_then_nothing_changed() -> None:
             ["structs: Door: grew at the end by `lock: str (default)`"],
         ),
     ],
-    ids=["order", "field gone", "renamed", "type", "default gone", "tag gone", "grown"],
+    ids=["order", "field gone", "field between", "renamed", "type", "default gone", "tag gone", "grown"],
 )
 def test_struct_when_its_layout_changes_then_it_is_said(changed: type[msgspec.Struct], said: list[str]) -> None:
     lines = changes(changed)
