@@ -26,21 +26,21 @@ from framework.domain.rate_limits import RateLimits
 from framework.domain.venue import Connector
 from framework.engine.book_watch import BookWatch
 from framework.engine.kernel import Kernel
-from framework.engine.kernel_ports import Budget, KernelParts
-from framework.engine.strategy_context import LoopTimers, StrategyDesk, choose_instruments
+from framework.engine.kernel_ports import Budget, KernelDependencies
+from framework.engine.strategy_context import LoopTimers, StrategyContext, choose_instruments
 from framework.engine.strategy_host import StrategyHost
 from framework.execution.dispatcher import Dispatcher
-from framework.execution.ports import DispatchParts
-from framework.execution.request_queue import Outbox
+from framework.execution.ports import DispatchDependencies
+from framework.execution.request_queue import RequestQueue
 from framework.ops.http import ControlServer
-from framework.ops.operator_service import Oversight
-from framework.ops.prometheus import render
-from framework.ops.status_screen import LiveStatus, Picture
+from framework.ops.operator_service import OperatorService
+from framework.ops.prometheus import render_metrics
+from framework.ops.status_screen import LiveStatus, StatusReader
 from framework.ops.telemetry import Telemetry
 from framework.persistence.recovery import ClientOrderIds, Records, RecordSettings, open_records
 from framework.persistence.tape import TapeSettings
-from framework.reconciliation.order_inquiry import doubts_left
-from framework.reconciliation.ports import ReconcileParts
+from framework.reconciliation.order_inquiry import unanswered_at_restart
+from framework.reconciliation.ports import ReconcileDependencies
 from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.disk_writer import Durability
@@ -83,7 +83,7 @@ async def _serve(resolved: Resolved, *, duration_s: float | None, live: bool, sh
         stack.callback(state_lock.close)
         if resolved.is_embedded:
             set_aside(config.state_dir)
-        status = LiveStatus(lambda: picture.snapshot()) if show_status else None
+        status = LiveStatus(lambda: status_reader.snapshot()) if show_status else None
         log_stream = stack.enter_context((config.state_dir / "log.jsonl").open("a")) if _owns_screen(status) else None
         configure_logging(config.log.level, config.log.format, clock=clock, secrets=secrets, stream=log_stream)
         records = open_records(
@@ -95,14 +95,14 @@ async def _serve(resolved: Resolved, *, duration_s: float | None, live: bool, sh
         )
         stack.callback(records.close)
         daemon = Daemon(resolved, records=records, clock=clock, metrics=metrics)
-        picture = Picture(daemon.kernel, metrics, clock)
+        status_reader = StatusReader(daemon.kernel, metrics, clock)
         stack.push_async_callback(daemon.close)
         await daemon.connect(live=live)
         if status is not None and status.is_shown:
             daemon.supervisor.spawn("status", status.run())
         code = await daemon.supervisor.run(duration_s=duration_s)
         if status is not None and status.is_shown:
-            sys.stdout.write(picture.farewell(daemon.supervisor.stop_reason, config.state_dir))
+            sys.stdout.write(status_reader.exit_summary(daemon.supervisor.stop_reason, config.state_dir))
         return code
 
 
@@ -127,7 +127,7 @@ def all_checks(configured: Sequence[tuple[str, Check]]) -> Sequence[tuple[str, C
     return [("TradingStateCheck", TradingStateCheck()), *configured]
 
 
-class VenueParts(msgspec.Struct, frozen=True):
+class VenueConnection(msgspec.Struct, frozen=True):
     """One venue's parts."""
 
     connector: Connector
@@ -144,15 +144,15 @@ class Daemon:
         self._clock = clock
         self._metrics = metrics
         self._books = Books()
-        self._outboxes = {venue.name: Outbox() for venue in resolved.venues}
+        self._queues = {venue.name: RequestQueue() for venue in resolved.venues}
         self._budgets: dict[str, Budget] = {}
-        self._venues: dict[str, VenueParts] = {}
+        self._venues: dict[str, VenueConnection] = {}
         self._has_started = False
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
         self._access = VenueAccess(resolved.config, clock=clock, supervisor=self.supervisor)
         self.kernel = self._make_kernel()
         self._timers = LoopTimers(self.kernel.publish, clock)
-        self._oversight = Oversight(
+        self._operator_service = OperatorService(
             self.kernel,
             metrics,
             files=RealFiles(),
@@ -163,7 +163,7 @@ class Daemon:
         )
         self._control = ControlServer(
             resolved.config.http,
-            render_metrics=lambda: render(metrics, version=version("tidegate")),
+            render_metrics=lambda: render_metrics(metrics, version=version("tidegate")),
             beat_age_ns=self.supervisor.beat_age_ns,
             not_ready=self.not_ready,
         )
@@ -171,9 +171,9 @@ class Daemon:
     def not_ready(self) -> list[str]:
         """Why the daemon is not ready to trade; empty when it is."""
         reasons = [] if self._has_started else ["starting: strategies have not begun"]
-        view = self.kernel.parts.view
-        reasons += [f"venue {name} is not connected" for name in self._outboxes if not view.is_connected(name)]
-        reasons += self._oversight.not_ready()
+        view = self.kernel.dependencies.view
+        reasons += [f"venue {name} is not connected" for name in self._queues if not view.is_connected(name)]
+        reasons += self._operator_service.not_ready()
         reasons += [
             f"strategy {host.name} is quarantined" for host in self.kernel.hosts.values() if host.is_quarantined
         ]
@@ -181,17 +181,17 @@ class Daemon:
 
     async def connect(self, *, live: bool) -> None:
         """Start sandboxes, connectors and the control server; the rest comes up under the supervisor."""
-        self._tell_of_the_past()
+        self._log_recovery()
         for venue in self._resolved.venues:
             self._venues[venue.name] = self._make_venue(await self._access.connector(venue, live=live))
         port = await self._control.start()
-        await self._oversight.start()
+        await self._operator_service.start()
         _log.info("listening", http=f"http://{self._resolved.config.http.host}:{port}", epoch=self._records.epoch)
         self.supervisor.install_signals()
         self.supervisor.on_stop("cancel orders", self._stop_trading, timeout_ms=self._shutdown_ms)
         self.supervisor.spawn("trade", self._trade())
 
-    def _tell_of_the_past(self) -> None:
+    def _log_recovery(self) -> None:
         for note in self._records.notes:
             _log.warning("records", note=note)
         if self._records.lost:
@@ -202,9 +202,9 @@ class Daemon:
         """Close every connection and sandbox. Records are closed by their owner afterwards."""
         self._timers.close()
         await self._control.close()
-        await self._oversight.close()
-        for parts in self._venues.values():
-            await parts.connector.close()
+        await self._operator_service.close()
+        for connection in self._venues.values():
+            await connection.connector.close()
         await self._access.close()
 
     @property
@@ -214,16 +214,16 @@ class Daemon:
     async def _trade(self) -> None:
         """Bring the venues up, reconcile, start the strategies, then keep the records in order."""
         publish = self.kernel.publish
-        for report in doubts_left(self._records.accounts, self._clock.now_ns()):
+        for report in unanswered_at_restart(self._records.accounts, self._clock.now_ns()):
             publish(report)
-        for name, parts in self._venues.items():
-            await self._until_it_works(name, partial(parts.connector.start, self._publish_of(parts)))
-            self.supervisor.spawn(f"{name} dispatch", parts.dispatcher.run())
-            self.supervisor.spawn(f"{name} streams", parts.connector.run())
-            watch = BookWatch(name, self._books, parts.connector.resync, clock=self._clock)
+        for name, connection in self._venues.items():
+            await self._until_it_works(name, partial(connection.connector.start, self._publish_of(connection)))
+            self.supervisor.spawn(f"{name} dispatch", connection.dispatcher.run())
+            self.supervisor.spawn(f"{name} streams", connection.connector.run())
+            watch = BookWatch(name, self._books, connection.connector.resync, clock=self._clock)
             self.supervisor.spawn(f"{name} books", watch.run())
-            await self._until_it_works(name, parts.reconciler.once)
-            self.supervisor.spawn(f"{name} reconcile", parts.reconciler.run())
+            await self._until_it_works(name, connection.reconciler.once)
+            self.supervisor.spawn(f"{name} reconcile", connection.reconciler.run())
         while not all(self._books.is_connected(name) for name in self._venues):  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # strategies begin on a market that they can see
         self._start_strategies()
@@ -235,8 +235,8 @@ class Daemon:
         while True:
             await asyncio.sleep(FLUSH_S)
             try:
-                await self._records.tend(self.kernel.step_number, self._clock)
-                self._oversight.look_at_ledger()
+                await self._records.run_maintenance(self.kernel.step_number, self._clock)
+                self._operator_service.look_at_ledger()
             except OSError as e:
                 _log.warning("the snapshot could not be written; the next start takes longer", reason=str(e))
 
@@ -252,20 +252,20 @@ class Daemon:
             else:
                 return
 
-    def _publish_of(self, parts: VenueParts) -> Callable[[Event], None]:
+    def _publish_of(self, connection: VenueConnection) -> Callable[[Event], None]:
         def publish(event: Event) -> None:
             self.kernel.publish(event)
             if isinstance(event, ConnectorStatus) and event.is_up:
-                parts.reconciler.request()
+                connection.reconciler.request()
 
         return publish
 
     def _start_strategies(self) -> None:
         config = self._resolved.config.kernel
         for row in self._resolved.strategies:
-            known = [one for one in self._records.accounts.instruments.values() if one.venue in self._outboxes]
+            known = [one for one in self._records.accounts.instruments.values() if one.venue in self._queues]
             instruments = choose_instruments(known, row.row.instruments, count_max=row.row.instruments_max)
-            desk = StrategyDesk(row.name, instruments, self.kernel, timers=self._timers, log=_log.info)
+            desk = StrategyContext(row.name, instruments, self.kernel, timers=self._timers, log=_log.info)
             host = StrategyHost(
                 row.name,
                 row.factory(row.name, row.settings, desk),
@@ -286,7 +286,7 @@ class Daemon:
         deadline_ns = self._clock.monotonic_ns() + self._shutdown_ms * 800_000
         while self._open_orders() and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # what is waited for is a fold of many answers: there is no one event
-        await self._hear_the_last_fills()
+        await self._fetch_last_fills()
         self._abandon_queued(is_final=True)
         for order in self._open_orders():
             _log.error("order may be left", order=order.client_order_id, status=order.status.value, venue=order.venue)
@@ -302,15 +302,15 @@ class Daemon:
 
     def _abandon_queued(self, *, is_final: bool) -> None:
         """What waited in a queue is told apart from what may have reached a venue: it has not left, and does not."""
-        for name, parts in self._venues.items():
-            if dropped := parts.dispatcher.abandon("the daemon is stopping", is_final=is_final):
+        for name, connection in self._venues.items():
+            if dropped := connection.dispatcher.abandon("the daemon is stopping", is_final=is_final):
                 _log.info("requests were not sent", venue=name, orders=list(dropped))
 
-    async def _hear_the_last_fills(self) -> None:
+    async def _fetch_last_fills(self) -> None:
         """A cancel's answer does not say what traded before it, and the stream may be behind it."""
-        for name, parts in self._venues.items():
+        for name, connection in self._venues.items():
             try:
-                await parts.reconciler.once()
+                await connection.reconciler.once()
             except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
                 _log.warning("fills of the last moment come with the next start", venue=name, reason=str(e))
 
@@ -321,7 +321,7 @@ class Daemon:
         accounts, config = self._records.accounts, self._resolved.config.kernel
         ids = ClientOrderIds(self._records.instance, self._records.epoch)
         kernel = Kernel(
-            KernelParts(
+            KernelDependencies(
                 clock=self._clock,
                 books=self._books,
                 accounts=accounts,
@@ -331,7 +331,7 @@ class Daemon:
                 watcher=Telemetry(self._metrics, accounts, self._books, self._clock),
                 budgets=self._budgets,
                 make_budget=self._make_budget,
-                outboxes=self._outboxes,
+                queues=self._queues,
                 on_journal_failure=self._on_fatal,
                 strategy_faults_max=config.strategy_faults_max,
             )
@@ -346,14 +346,14 @@ class Daemon:
         self._metrics.budget_tokens.pull(lambda: [((venue, pool), left) for pool, left in budget.tokens().items()])
         return budget
 
-    def _make_venue(self, connector: Connector) -> VenueParts:
+    def _make_venue(self, connector: Connector) -> VenueConnection:
         name, gateway = connector.venue, connector.gateway
         latency = self._metrics.order_latency
         dispatcher = Dispatcher(
-            DispatchParts(
+            DispatchDependencies(
                 venue=name,
                 gateway=gateway,
-                outbox=self._outboxes[name],
+                queue=self._queues[name],
                 publish=self.kernel.publish,
                 find=self._records.accounts.orders.get,
                 budget=lambda: self._budgets.get(name),  # type: ignore[arg-type,return-value]
@@ -364,26 +364,26 @@ class Daemon:
                 trading_state=lambda order: self._records.accounts.trading.state(
                     strategy=order.strategy, instrument=order.instrument, venue=name
                 ),
-                on_refused=lambda order: self._venues[name].reconciler.suspect(order),
+                on_refused=lambda order: self._venues[name].reconciler.flag(order),
                 is_fenced=self._records.is_fenced,
             )
         )
         reconciler = Reconciler(
-            ReconcileParts(
+            ReconcileDependencies(
                 venue=name,
                 gateway=gateway,
                 accounts=self._records.accounts,
                 publish=self.kernel.publish,
                 clock=self._clock,
                 is_ending=self.kernel.is_ending,
-                on_pass=lambda differences: self._oversight.on_pass(name, differences),
-                on_trouble=self._oversight.on_trouble,
-                is_under_way=dispatcher.carries,
-                grace_ms=self._resolved.config.kernel.reconcile_grace_ms,
+                on_pass=lambda differences: self._operator_service.on_pass(name, differences),
+                on_trouble=self._operator_service.on_trouble,
+                is_under_way=dispatcher.has_request_for,
+                drift_ms_max=self._resolved.config.kernel.reconcile_grace_ms,
             )
         )
-        self._oversight.watch(name, reconciler)
-        return VenueParts(connector, dispatcher, reconciler)
+        self._operator_service.watch(name, reconciler)
+        return VenueConnection(connector, dispatcher, reconciler)
 
     def _on_fatal(self, error: Fatal) -> None:
         self.supervisor.request_stop(str(error), exit_code=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from connectors.kalshi.markets.loader import MarketKeeper, MarketLoader
+from connectors.kalshi.markets.loader import MarketLoader, MarketRefresher
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest, make_breaker, open_transport
@@ -77,7 +77,7 @@ class KalshiConnector:
         self._loader = MarketLoader(
             name, self._rest, settings, self._registry, clock=clock, publish=lambda event: self._publish(event)
         )
-        self._keeper = MarketKeeper(self._loader, self._on_fetched)
+        self._refresher = MarketRefresher(self._loader, self._on_fetched)
         self._gateway = KalshiGateway(name, self._rest, settings, clock=clock, find_instrument=self._registry.find)
         self.counts = DecodeCounts()
         """What the stream met and tolerated."""
@@ -124,14 +124,14 @@ class KalshiConnector:
         await queries.exchange_status(self._rest)
         await self._loader.declare_limits()
         await self._loader.load()
-        await self._tell_balance()
+        await self._publish_balance()
 
     async def run(self) -> None:
         """Stream until cancelled; ends by itself only by an error that nothing here can cure."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._stream.run(), name=f"{self._name}.stream")
-                tasks.create_task(self._keeper.run(), name=f"{self._name}.markets")
+                tasks.create_task(self._refresher.run(), name=f"{self._name}.markets")
                 tasks.create_task(self._watch_calendar(), name=f"{self._name}.calendar")
                 tasks.create_task(self._watch_balance(), name=f"{self._name}.balance")
         except BaseExceptionGroup as group:
@@ -156,7 +156,7 @@ class KalshiConnector:
             for event in self._registry.due(self._time.now_ns(), ts_recv=self._clock.now_ns()):
                 self._publish(event)
             for ticker in self._registry.take_openings():
-                self._keeper.fetch(ticker)
+                self._refresher.fetch(ticker)
             news = self._time.news(self._name)
             if news is not None:
                 self._publish(news)
@@ -165,9 +165,9 @@ class KalshiConnector:
     async def _watch_balance(self) -> None:
         while True:
             await asyncio.sleep(self._settings.balance_interval_ms / 1000)
-            await self._tell_balance()
+            await self._publish_balance()
 
-    async def _tell_balance(self) -> None:
+    async def _publish_balance(self) -> None:
         try:
             balance = await queries.balance(self._rest, subaccount=self._settings.own_subaccount)
             report = balance_of(balance, venue=self._name, ts_recv=self._clock.now_ns())
@@ -178,7 +178,9 @@ class KalshiConnector:
 
     def _make_session(self, send: Callable[[bytes], None]) -> StreamSession:
         settings = self._settings
-        desk = SessionDesk(publish=self._publish, send=send, fetch=self._keeper.fetch, refresh=self._keeper.refresh)
+        desk = SessionDesk(
+            publish=self._publish, send=send, fetch=self._refresher.fetch, refresh=self._refresher.refresh
+        )
         terms = SessionTerms(
             channels=(*_CHANNELS, TICKER) if settings.subscribe_ticker else _CHANNELS,
             ack_ns_max=settings.ack_timeout_ms * NS_PER_MS,

@@ -25,14 +25,14 @@ class Account:
         self.updated_ns = 0
         self._reserved_by_market: dict[str, Flows] = {}
 
-    def available(self, purse: str) -> int:
+    def available(self, cash_account: str) -> int:
         """What new orders may draw on."""
-        return self.cash.get(purse, 0) - self.reserved.get(purse, 0)
+        return self.cash.get(cash_account, 0) - self.reserved.get(cash_account, 0)
 
-    def deposit(self, purse: str, amount: int) -> None:
+    def deposit(self, cash_account: str, amount: int) -> None:
         """Add (or with a negative amount withdraw) balance from outside."""
-        self.cash[purse] = self.cash.get(purse, 0) + amount
-        self.deposits[purse] = self.deposits.get(purse, 0) + amount
+        self.cash[cash_account] = self.cash.get(cash_account, 0) + amount
+        self.deposits[cash_account] = self.deposits.get(cash_account, 0) + amount
 
     def transfer(self, source: str, target: str, *, amount: int) -> None:
         """Move balance between two purses of this account, as between the shards of one venue."""
@@ -48,8 +48,8 @@ class Account:
 
     def apply(self, flows: Flows) -> None:
         """Book signed balance changes."""
-        for purse, change in flows.items():
-            self.cash[purse] = self.cash.get(purse, 0) + change
+        for cash_account, change in flows.items():
+            self.cash[cash_account] = self.cash.get(cash_account, 0) + change
 
     def shortfall(self, spec: MarketSpec, order: Order, *, fee: int) -> int:
         """By how much the balance misses what `order` would reserve on top of the present reserves, plus `fee`.
@@ -61,11 +61,11 @@ class Account:
         others = [o for o in self.working.get(spec.market_id, {}).values() if o.order_id != order.order_id]
         needed = COLLATERAL[spec.kind].reserve(spec, [*others, order], net=self._net(spec))
         worst = 0
-        for purse, amount in needed.items():
-            charge = fee if purse == spec.cash else 0
-            extra = amount - held.get(purse, 0) + charge
+        for cash_account, amount in needed.items():
+            charge = fee if cash_account == spec.cash else 0
+            extra = amount - held.get(cash_account, 0) + charge
             if extra > 0:
-                worst = max(worst, extra - self.available(purse))
+                worst = max(worst, extra - self.available(cash_account))
         return worst
 
     def hold(self, spec: MarketSpec) -> None:
@@ -73,10 +73,10 @@ class Account:
         market_id = spec.market_id
         working = self.working.get(market_id)
         needed = COLLATERAL[spec.kind].reserve(spec, working.values(), net=self._net(spec)) if working else {}
-        for purse, amount in self._reserved_by_market.get(market_id, {}).items():
-            self.reserved[purse] -= amount
-        for purse, amount in needed.items():
-            self.reserved[purse] = self.reserved.get(purse, 0) + amount
+        for cash_account, amount in self._reserved_by_market.get(market_id, {}).items():
+            self.reserved[cash_account] -= amount
+        for cash_account, amount in needed.items():
+            self.reserved[cash_account] = self.reserved.get(cash_account, 0) + amount
         self._reserved_by_market[market_id] = needed
 
     def _net(self, spec: MarketSpec) -> int:
@@ -99,8 +99,8 @@ def account_problems(account: Account, markets: Mapping[str, Market]) -> list[st
         if spec.base:
             expected[spec.base] = expected.get(spec.base, 0) + position.net
         orders = account.working.get(market_id, {}).values()
-        for purse, amount in COLLATERAL[spec.kind].reserve(spec, orders, net=position.net).items():
-            fresh[purse] = fresh.get(purse, 0) + amount
+        for cash_account, amount in COLLATERAL[spec.kind].reserve(spec, orders, net=position.net).items():
+            fresh[cash_account] = fresh.get(cash_account, 0) + amount
     problems += _differences(f"{account.account_id} cash", account.cash, expected=expected)
     problems += _differences(f"{account.account_id} reserved", account.reserved, expected=fresh)
     return problems
@@ -108,7 +108,7 @@ def account_problems(account: Account, markets: Mapping[str, Market]) -> list[st
 
 def _differences(name: str, actual: Flows, *, expected: Flows) -> list[str]:
     return [
-        f"{name} {purse}: is {actual.get(purse, 0)}, should be {expected.get(purse, 0)}"
-        for purse in sorted(expected.keys() | actual.keys())
-        if actual.get(purse, 0) != expected.get(purse, 0)
+        f"{name} {cash_account}: is {actual.get(cash_account, 0)}, should be {expected.get(cash_account, 0)}"
+        for cash_account in sorted(expected.keys() | actual.keys())
+        if actual.get(cash_account, 0) != expected.get(cash_account, 0)
     ]

@@ -19,7 +19,7 @@ class Agent(Protocol):
         ...
 
 
-class Seat:
+class AgentAccount:
     """An agent's place at the exchange: its account, its market and its own generator."""
 
     def __init__(self, exchange: Exchange, spec: MarketSpec, *, account: str, rng: random.Random) -> None:
@@ -73,27 +73,27 @@ class MarketMaker:
     Orders that still fit the ladder stay, so its queue places and the book's flicker are those of a patient maker.
     """
 
-    def __init__(self, seat: Seat, *, width: int, depth: int) -> None:
-        self._seat = seat
+    def __init__(self, agent: AgentAccount, *, width: int, depth: int) -> None:
+        self._agent = agent
         self._width = width
         self._depth = depth
         self._extra = 0
 
     def act(self, fair: int, now_ns: int) -> None:
         """Bring the ladder to the fair value: cancel what does not fit, then post what is missing."""
-        seat = self._seat
-        if seat.rng.randrange(8) == 0:
-            self._extra = seat.rng.randrange(2)
+        agent = self._agent
+        if agent.rng.randrange(8) == 0:
+            self._extra = agent.rng.randrange(2)
         wanted = {(side, price): level for side in SIDES for level, price in self._ladder(side, fair)}
-        for order in seat.working():
+        for order in agent.working():
             if wanted.pop((order.side, order.price), None) is None:
-                seat.cancel(order, now_ns)
+                agent.cancel(order, now_ns)
         for (side, price), level in wanted.items():
-            size = seat.lot * seat.rng.randint(2 + 6 * level, 8 + 14 * level)
-            seat.place(side, price, size=size, now_ns=now_ns)
+            size = agent.lot * agent.rng.randint(2 + 6 * level, 8 + 14 * level)
+            agent.place(side, price, size=size, now_ns=now_ns)
 
     def _ladder(self, side: Side, fair: int) -> list[tuple[int, int]]:
-        spec = self._seat.spec
+        spec = self._agent.spec
         below = at_or_below(spec, fair)
         inner = below if side == "bid" else above(spec, fair if below is None else below)
         if inner is None:
@@ -112,52 +112,52 @@ class MarketMaker:
 class NoiseTrader:
     """Trades for reasons of its own: mostly takes from the touch, sometimes rests near it for a while."""
 
-    def __init__(self, seat: Seat) -> None:
-        self._seat = seat
+    def __init__(self, agent: AgentAccount) -> None:
+        self._agent = agent
 
     def act(self, fair: int, now_ns: int) -> None:
         """Seven times in ten take, else rest for some seconds."""
-        rng = self._seat.rng
+        rng = self._agent.rng
         side = rng.choice(SIDES)
-        size = self._seat.lot * rng.choice((1, 2, 3, 5, 5, 8, 10, 10, 15, 25))
+        size = self._agent.lot * rng.choice((1, 2, 3, 5, 5, 8, 10, 10, 15, 25))
         if rng.randrange(8) == 0:
-            size = max(self._seat.spec.size_step, size * rng.randint(10, 90) // 100)
-            size -= size % self._seat.spec.size_step
+            size = max(self._agent.spec.size_step, size * rng.randint(10, 90) // 100)
+            size -= size % self._agent.spec.size_step
         if rng.randrange(10) < 7:
             self._take(side, size=size, now_ns=now_ns)
         else:
             self._rest(side, size=size, now_ns=now_ns)
 
     def _take(self, side: Side, *, size: int, now_ns: int) -> None:
-        touch = self._seat.best(opposite(side))
+        touch = self._agent.best(opposite(side))
         if touch is None:
             return
-        slack = self._seat.rng.randrange(2)
-        limit = stepped(self._seat.spec, touch, steps=slack if side == "bid" else -slack)
-        self._seat.take(side, touch if limit is None else limit, size=size, now_ns=now_ns)
+        slack = self._agent.rng.randrange(2)
+        limit = stepped(self._agent.spec, touch, steps=slack if side == "bid" else -slack)
+        self._agent.take(side, touch if limit is None else limit, size=size, now_ns=now_ns)
 
     def _rest(self, side: Side, *, size: int, now_ns: int) -> None:
-        touch = self._seat.best(side)
+        touch = self._agent.best(side)
         if touch is None:
             return
-        away = self._seat.rng.choice((-1, 0, 0, 1, 2))
-        price = stepped(self._seat.spec, touch, steps=-away if side == "bid" else away)
+        away = self._agent.rng.choice((-1, 0, 0, 1, 2))
+        price = stepped(self._agent.spec, touch, steps=-away if side == "bid" else away)
         if price is not None:
-            self._seat.place(side, price, size=size, now_ns=now_ns, life_ns=self._seat.rng.randint(3, 12) * SECOND_NS)
+            self._agent.place(side, price, size=size, now_ns=now_ns, life_ns=self._agent.rng.randint(3, 12) * SECOND_NS)
 
 
 class InformedTrader:
     """Knows the fair value: takes whatever is offered on the wrong side of it."""
 
-    def __init__(self, seat: Seat) -> None:
-        self._seat = seat
+    def __init__(self, agent: AgentAccount) -> None:
+        self._agent = agent
 
     def act(self, fair: int, now_ns: int) -> None:
         """Buy below the fair value or sell above it, up to it."""
-        seat = self._seat
-        size = seat.lot * seat.rng.randint(5, 30)
-        ask, bid = seat.best("ask"), seat.best("bid")
+        agent = self._agent
+        size = agent.lot * agent.rng.randint(5, 30)
+        ask, bid = agent.best("ask"), agent.best("bid")
         if ask is not None and ask < fair:
-            seat.take("bid", at_or_below(seat.spec, fair) or ask, size=size, now_ns=now_ns)
+            agent.take("bid", at_or_below(agent.spec, fair) or ask, size=size, now_ns=now_ns)
         elif bid is not None and bid > fair:
-            seat.take("ask", above(seat.spec, fair - 1) or bid, size=size, now_ns=now_ns)
+            agent.take("ask", above(agent.spec, fair - 1) or bid, size=size, now_ns=now_ns)

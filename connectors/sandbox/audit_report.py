@@ -77,13 +77,13 @@ def problems(exchange: Exchange) -> list[str]:
         if market.status != "finalized" and sum(net for net in nets if net > 0) != market.open_interest:
             found.append(f"{market_id}: open interest {market.open_interest} differs from the positions")
         if market.spec.kind == "binary":
-            purse = market.spec.cash
-            locked[purse] = locked.get(purse, 0) + market.open_interest * market.spec.one
-    purses = {purse for account in state.accounts.values() for purse in account.cash}
-    for purse in sorted(purses):
-        deposits = sum(account.deposits.get(purse, 0) for account in state.accounts.values())
-        cash = sum(account.cash.get(purse, 0) for account in state.accounts.values())
-        accounted = cash + state.fees_collected.get(purse, 0) + locked.get(purse, 0)
+            cash_account = market.spec.cash
+            locked[cash_account] = locked.get(cash_account, 0) + market.open_interest * market.spec.one
+    purses = {cash_account for account in state.accounts.values() for cash_account in account.cash}
+    for cash_account in sorted(purses):
+        deposits = sum(account.deposits.get(cash_account, 0) for account in state.accounts.values())
+        cash = sum(account.cash.get(cash_account, 0) for account in state.accounts.values())
+        accounted = cash + state.fees_collected.get(cash_account, 0) + locked.get(cash_account, 0)
         if accounted != deposits:
-            found.append(f"purse {purse}: {accounted} accounted for, {deposits} deposited")
+            found.append(f"purse {cash_account}: {accounted} accounted for, {deposits} deposited")
     return found

@@ -60,7 +60,7 @@ class Execution:
         trade_id = state.new_id()
         taker.remaining -= size
         total = book.reduce(maker, size)
-        self._tell_book(maker, market, delta=-size, total=total)
+        self._publish_book(maker, market, delta=-size, total=total)
         before = max(0, state.accounts[taker.account].position(market.market_id).net)
         before += max(0, state.accounts[maker.account].position(market.market_id).net)
         maker_fill = self._book_fill(maker, trade_id, price=price, size=size, is_taker=False)
@@ -110,9 +110,9 @@ class Execution:
             order.maker_cost += price * size
             order.maker_fees += fee.total
         account.hold(spec)
-        return self._tell_fill(order, trade_id, price=price, size=size, is_taker=is_taker, fee=fee.total)
+        return self._publish_fill(order, trade_id, price=price, size=size, is_taker=is_taker, fee=fee.total)
 
-    def _tell_fill(self, order: Order, trade_id: str, *, price: int, size: int, is_taker: bool, fee: int) -> Fill:
+    def _publish_fill(self, order: Order, trade_id: str, *, price: int, size: int, is_taker: bool, fee: int) -> Fill:
         state = self._state
         account = state.accounts[order.account]
         fill = Fill(
@@ -146,7 +146,7 @@ class Execution:
         total = state.books[order.market_id].add(order)
         account.working.setdefault(order.market_id, {})[order.order_id] = order
         account.hold(market.spec)
-        self._tell_book(order, market, delta=order.remaining, total=total)
+        self._publish_book(order, market, delta=order.remaining, total=total)
         state.order_changed(order)
 
     def lift(self, order: Order) -> None:
@@ -155,7 +155,7 @@ class Execution:
         market.clock = self._state.next_operation()
         total = self._state.books[order.market_id].remove(order)
         del self._state.accounts[order.account].working[order.market_id][order.order_id]
-        self._tell_book(order, market, delta=-order.remaining, total=total)
+        self._publish_book(order, market, delta=-order.remaining, total=total)
 
     def cancel(self, order: Order, reason: UpdateReason) -> int:
         """End a resting order; return the contracts taken off."""
@@ -163,7 +163,7 @@ class Execution:
         market.clock = self._state.next_operation()
         total = self._state.books[order.market_id].remove(order)
         taken = order.remaining
-        self._tell_book(order, market, delta=-taken, total=total)
+        self._publish_book(order, market, delta=-taken, total=total)
         self._end(order, "canceled", reason=reason)
         return taken
 
@@ -176,7 +176,7 @@ class Execution:
         order.reason = reason
         order.updated_ns = state.now_ns
         state.accounts[order.account].hold(market.spec)
-        self._tell_book(order, market, delta=-size, total=total)
+        self._publish_book(order, market, delta=-size, total=total)
         state.order_changed(order)
 
     def end_unfilled(self, order: Order, reason: UpdateReason) -> None:
@@ -208,13 +208,13 @@ class Execution:
 
     def _enforce_margin(self, account: Account, market: Market) -> None:
         """Fees beyond their bound can leave a reserve uncovered: cancel the newest orders until it is covered."""
-        purse = market.spec.cash
-        while account.available(purse) < 0 < account.reserved.get(purse, 0):
+        cash_account = market.spec.cash
+        while account.available(cash_account) < 0 < account.reserved.get(cash_account, 0):
             resting = [order for orders in account.working.values() for order in orders.values()]
-            drawing = [o for o in resting if self._state.markets[o.market_id].spec.cash == purse]
+            drawing = [o for o in resting if self._state.markets[o.market_id].spec.cash == cash_account]
             self.cancel(max(drawing, key=lambda order: order.sequence), "MarginCancel")
 
-    def _tell_book(self, order: Order, market: Market, *, delta: int, total: int) -> None:
+    def _publish_book(self, order: Order, market: Market, *, delta: int, total: int) -> None:
         state = self._state
         market.updated_ns = state.now_ns
         if order.side == "bid":

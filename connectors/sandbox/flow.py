@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from connectors.sandbox.agents import Agent, InformedTrader, MarketMaker, NoiseTrader, Seat
+from connectors.sandbox.agents import Agent, AgentAccount, InformedTrader, MarketMaker, NoiseTrader
 from connectors.sandbox.exchange import Exchange
 from connectors.sandbox.model import Market, MarketSpec, above, at_or_below, seeded
 
@@ -73,7 +73,7 @@ class _Desk:
         for role in ("tight", "wide", "noise", "informed"):
             name = f"flow:{spec.market_id}:{role}"
             exchange.add_account(name, {spec.cash: CASH} | ({spec.base: BASE} if spec.base else {}), internal=True)
-            seats[role] = Seat(exchange, spec, account=name, rng=seeded(seed, role, spec.market_id))
+            seats[role] = AgentAccount(exchange, spec, account=name, rng=seeded(seed, role, spec.market_id))
         agents: list[tuple[Agent, int]] = [
             (MarketMaker(seats["tight"], width=0, depth=4), rates.maker_ms),
             (MarketMaker(seats["wide"], width=1, depth=8), rates.maker_ms * 2),

@@ -50,7 +50,7 @@ class OrderGroups:
         self._state.now_ns = max(self._state.now_ns, now_ns)
         group = Group(self._state.new_id(), account, limit=limit, exchange_index=exchange_index)
         self._groups[group.group_id] = group
-        self._tell(group, "created")
+        self._publish(group, "created")
         return group
 
     def get(self, account: str, group_id: str) -> Group | None:
@@ -70,7 +70,7 @@ class OrderGroups:
         group.window.clear()
         group.matched = 0
         group.triggered = False
-        self._tell(group, "reset")
+        self._publish(group, "reset")
         return None
 
     def trigger(self, account: str, group_id: str, *, now_ns: int) -> Rejection | None:
@@ -89,7 +89,7 @@ class OrderGroups:
         if limit <= 0:
             return Rejection("invalid_parameters", f"contracts_limit {limit} must be above zero")
         group.limit = limit
-        self._tell(group, "limit_updated")
+        self._publish(group, "limit_updated")
         if group.matched >= limit and not group.triggered:
             self._trip(group)
         return None
@@ -101,7 +101,7 @@ class OrderGroups:
             return group
         self._cancel_orders(group)
         del self._groups[group_id]
-        self._tell(group, "deleted")
+        self._publish(group, "deleted")
         return None
 
     def matched(self, order: Order, size: int) -> None:
@@ -125,12 +125,12 @@ class OrderGroups:
 
     def _trip(self, group: Group) -> None:
         group.triggered = True
-        self._tell(group, "triggered")
+        self._publish(group, "triggered")
         self._cancel_orders(group)
 
     def _cancel_orders(self, group: Group) -> None:
         for order in list(group.orders.values()):
             self._cancel(order)
 
-    def _tell(self, group: Group, kind: GroupKind) -> None:
+    def _publish(self, group: Group, kind: GroupKind) -> None:
         self._state.events.append(GroupChange(group.group_id, group.account, kind, group.limit, self._state.now_ns))

@@ -37,7 +37,7 @@ class Lifecycle:
     def list_market(self, market: Market) -> None:
         """Start the timetable of a new market."""
         spec = market.spec
-        self._tell(market, "created")
+        self._publish(market, "created")
         self._at(spec.open_ns, self._open, target=spec.market_id)
         if spec.close_ns:
             self._at(spec.close_ns, self._close_on_time, target=spec.market_id)
@@ -90,7 +90,7 @@ class Lifecycle:
         self._timers += 1
         heappush(self._heap, (due_ns, self._timers, act, target))
 
-    def _tell(self, market: Market, kind: LifecycleKind) -> None:
+    def _publish(self, market: Market, kind: LifecycleKind) -> None:
         market.updated_ns = self._state.now_ns
         self._state.events.append(MarketLifecycle(market.market_id, kind, self._state.now_ns))
 
@@ -98,18 +98,18 @@ class Lifecycle:
         market = self._state.markets[market_id]
         if market.status == "initialized":
             market.status = "active"
-            self._tell(market, "opened")
+            self._publish(market, "opened")
 
     def _pause(self, market: Market) -> None:
         market.status = "inactive"
-        self._tell(market, "deactivated")
+        self._publish(market, "deactivated")
         self._cancel_resting(market.market_id, "HaltCancel", only_on_pause=True)
 
     def _resume(self, market: Market) -> None:
         """Vendor docs: going back from inactive to active cancels everything that rested."""
         self._cancel_resting(market.market_id, "HaltCancel")
         market.status = "active"
-        self._tell(market, "activated")
+        self._publish(market, "activated")
 
     def _close_on_time(self, market_id: str) -> None:
         market = self._state.markets[market_id]
@@ -122,9 +122,9 @@ class Lifecycle:
         now_ns = self._state.now_ns
         if market.close_ns == 0 or market.close_ns > now_ns:
             market.close_ns = now_ns
-            self._tell(market, "close_date_updated")
+            self._publish(market, "close_date_updated")
         market.status = "closed"
-        self._tell(market, "closed")
+        self._publish(market, "closed")
         spec = market.spec
         self._at(now_ns + spec.cancel_delay_ns, self._cancel_closed, target=spec.market_id)
         self._at(now_ns + spec.determine_delay_ns, self._determine_on_time, target=spec.market_id)
@@ -144,7 +144,7 @@ class Lifecycle:
         market.settle_value = self._outcome(market) if value is None else value
         market.determined_ns = self._state.now_ns
         market.status = "determined"
-        self._tell(market, "determined")
+        self._publish(market, "determined")
         self._at(self._state.now_ns + market.spec.settle_delay_ns, self._pay_on_time, target=market.market_id)
 
     def _outcome(self, market: Market) -> int:
@@ -188,7 +188,7 @@ class Lifecycle:
         market.open_interest = 0
         market.settled_ns = state.now_ns
         market.status = "finalized"
-        self._tell(market, "settled")
+        self._publish(market, "settled")
 
     def _expire(self, order_id: str) -> None:
         order = self._state.ledger.orders.get(order_id)

@@ -182,18 +182,18 @@ class SilenceWatch:
         if limit_ns <= 0:
             raise ValueError(f"limit_ns={limit_ns}: must be positive")
         self._limit_ns = limit_ns
-        self._last_heard_ns = started_ns
+        self._last_received_ns = started_ns
 
     def __repr__(self) -> str:
-        return f"<SilenceWatch limit_ns={self._limit_ns} last_heard_ns={self._last_heard_ns}>"
+        return f"<SilenceWatch limit_ns={self._limit_ns} last_heard_ns={self._last_received_ns}>"
 
-    def hear(self, at_ns: int) -> None:
+    def on_receive(self, at_ns: int) -> None:
         """Note a sign of life; an older one than already known changes nothing."""
-        self._last_heard_ns = max(self._last_heard_ns, at_ns)
+        self._last_received_ns = max(self._last_received_ns, at_ns)
 
     def remaining_ns(self, now_ns: int) -> int:
         """How long until the silence is too long; 0 when it is."""
-        return max(0, self._last_heard_ns + self._limit_ns - now_ns)
+        return max(0, self._last_received_ns + self._limit_ns - now_ns)
 
     def is_silent(self, now_ns: int) -> bool:
         """Nothing was heard for `limit_ns` or longer."""

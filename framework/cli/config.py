@@ -48,7 +48,7 @@ def check_config(options: argparse.Namespace) -> int:
 def show_config(options: argparse.Namespace) -> int:
     """Print the configuration as TOML, with the origin of each value beside it."""
     loaded = load_from(options)
-    for line in render(loaded, merged(resolve(loaded))):
+    for line in render_config(loaded, merged(resolve(loaded))):
         sys.stdout.write(line + "\n")
     return 0
 
@@ -67,7 +67,7 @@ def merged(resolved: Resolved) -> dict[str, Any]:
     return tree
 
 
-def render(loaded: Loaded, tree: Mapping[str, Any]) -> Iterator[str]:
+def render_config(loaded: Loaded, tree: Mapping[str, Any]) -> Iterator[str]:
     """TOML lines of `tree`; origins stand in comments, secrets are masked."""
     yield from _table(tree, "", "", loaded)
 

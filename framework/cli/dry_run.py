@@ -48,7 +48,7 @@ async def _compare(resolved: Resolved, accounts: Accounts, *, is_live: bool) -> 
             refuse_other_account(RealFiles(), resolved.config.state_dir / "journal", venue.name, connector.account)
             async with asyncio.timeout(VENUE_S_MAX):
                 differences += await _ask(
-                    connector, accounts, clock, grace_ms=resolved.config.kernel.reconcile_grace_ms
+                    connector, accounts, clock, drift_ms_max=resolved.config.kernel.reconcile_grace_ms
                 )
         except (Retryable, OutcomeUnknown, RefusedByVenue, TimeoutError) as e:
             troubles.append(f"{venue.name} can't be asked now: {e or 'no answer in time'}")
@@ -63,11 +63,11 @@ async def _compare(resolved: Resolved, accounts: Accounts, *, is_live: bool) -> 
     )
 
 
-async def _ask(connector: Connector, accounts: Accounts, clock: SystemClock, *, grace_ms: int) -> list[Difference]:
+async def _ask(connector: Connector, accounts: Accounts, clock: SystemClock, *, drift_ms_max: int) -> list[Difference]:
     await connector.start(partial(_define, accounts))
     venue, gateway = connector.venue, connector.gateway
     reads = FillReads(venue, gateway, accounts, clock)
-    return await compare(venue, gateway, accounts, reads=reads, clock=clock, grace_ms=grace_ms)
+    return await compare(venue, gateway, accounts, reads=reads, clock=clock, drift_ms_max=drift_ms_max)
 
 
 def _define(accounts: Accounts, event: Event) -> None:

@@ -49,8 +49,8 @@ def journal(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace, directory: Path) -> int:
     """Check every byte, and that the journal did not end later. 0: sound, 1: damaged."""
     # The ledger first: a daemon that writes meanwhile is never ahead of its journal then.
-    witnessed = _witnessed(directory / LEDGER_NAME)
-    report = verify(RealFiles(), directory / JOURNAL_NAME, witnessed=witnessed)
+    durable_mark = _durable_mark(directory / LEDGER_NAME)
+    report = verify(RealFiles(), directory / JOURNAL_NAME, durable_mark=durable_mark)
     if options.json:
         print_json([{"is_sound": report.is_sound, "last_number": report.last_number, "lines": report.lines()}])
     else:
@@ -62,12 +62,12 @@ def _verify(options: argparse.Namespace, directory: Path) -> int:
     return EXIT_DAMAGED
 
 
-def _witnessed(path: Path) -> int:
+def _durable_mark(path: Path) -> int:
     """The last record that the ledger saw durable; 0 where it does not say."""
     try:
         ledger = LedgerReader(path)
         try:
-            return ledger.witnessed_number
+            return ledger.durable_mark
         finally:
             ledger.close()
     except LedgerError:

@@ -59,11 +59,13 @@ def refusals(options: argparse.Namespace) -> int:
     return _print(options, columns, lambda ledger: ledger.refusals(strategy=options.strategy, limit=_limit(options)))
 
 
-def orphans(options: argparse.Namespace) -> int:
+def list_external_orders(options: argparse.Namespace) -> int:
     """Print open orders at the venues that are not ours, as they were listed last."""
     columns = ("seen", "venue", "venue_order_id", "instrument", "side", "price", "size", "filled", "client_order_id",
                "ignored_for")  # fmt: skip
-    return _print(options, columns, lambda ledger: ledger.orphans(ignored=options.ignored, limit=_limit(options)))
+    return _print(
+        options, columns, lambda ledger: ledger.external_orders(ignored=options.ignored, limit=_limit(options))
+    )
 
 
 def _print(

@@ -135,11 +135,11 @@ def list_plugins(options: argparse.Namespace) -> int:
     for name in [options.what] if options.what else CATALOGUES:
         sys.stdout.write(f"{name}\n")
         for listed in CATALOGUES[name](plugins):
-            sys.stdout.writelines(f"{line}\n" for line in render(listed))
+            sys.stdout.writelines(f"{line}\n" for line in render_listed(listed))
     return 0
 
 
-def render(listed: Listed) -> Iterator[str]:
+def render_listed(listed: Listed) -> Iterator[str]:
     """What to write after `use =`, what it is for, and a line per setting."""
     yield f'  use = "{listed.use}"'
     if listed.problem:

@@ -18,11 +18,11 @@ from framework.domain.account_events import Scope, TradingState
 from framework.domain.errors import ConfigurationError
 from framework.domain.operator_requests import (
     SOCKET_NAME,
-    AdoptOrphan,
+    AdoptExternalOrder,
     Answer,
+    CancelExternalOrder,
     CancelOrders,
-    CancelOrphan,
-    IgnoreOrphan,
+    IgnoreExternalOrder,
     Reconcile,
     Request,
     SetTradingState,
@@ -47,7 +47,7 @@ def set_trading_state(options: argparse.Namespace) -> int:
     if len(named) > 1:
         raise ConfigurationError(f"{options.verb}: name one of --venue, --instrument and --strategy, not several")
     scope, target = named[0] if named else (Scope.GLOBAL, "")
-    return _tell(
+    return _ask_daemon(
         options, SetTradingState(scope=scope, target=target, state=STATES[options.verb], reason=options.reason)
     )
 
@@ -57,24 +57,24 @@ def cancel(options: argparse.Namespace) -> int:
     if [bool(options.order), bool(options.strategy), options.all].count(True) != 1:
         raise ConfigurationError("cancel: name one order, or --strategy S, or --all")
     reason = options.reason or BY_THE_OPERATOR
-    return _tell(
+    return _ask_daemon(
         options, CancelOrders(order=options.order, strategy=options.strategy, is_all=options.all, reason=reason)
     )
 
 
-def orphans(options: argparse.Namespace) -> int:
+def external_orders(options: argparse.Namespace) -> int:
     """List orphans, or decide about one."""
     if not options.action:
-        return cli_ledger.orphans(options)
-    make = ORPHAN_ACTIONS.get(options.action)
+        return cli_ledger.list_external_orders(options)
+    make = EXTERNAL_ORDER_ACTIONS.get(options.action)
     if make is None:
-        remedy = suggestion(options.action, ORPHAN_ACTIONS)
+        remedy = suggestion(options.action, EXTERNAL_ORDER_ACTIONS)
         raise ConfigurationError(f'orphans: there is no action "{options.action}"; {remedy}')
     if not options.order:
         raise ConfigurationError(
             f"orphans {options.action}: name the order by the venue's id; `tidegate orphans` lists"
         )
-    return _tell(options, make(options))
+    return _ask_daemon(options, make(options))
 
 
 def reconcile(options: argparse.Namespace) -> int:
@@ -109,25 +109,25 @@ def request(directory: Path, question: Request) -> Answer:
 def _adopt(options: argparse.Namespace) -> Request:
     if not options.to:
         raise ConfigurationError("orphans adopt: name the strategy that gets the order: --to STRATEGY")
-    return AdoptOrphan(order=options.order, strategy=options.to)
+    return AdoptExternalOrder(order=options.order, strategy=options.to)
 
 
-def _cancel_orphan(options: argparse.Namespace) -> Request:
-    return CancelOrphan(order=options.order, reason=options.reason or BY_THE_OPERATOR)
+def _cancel_external_order(options: argparse.Namespace) -> Request:
+    return CancelExternalOrder(order=options.order, reason=options.reason or BY_THE_OPERATOR)
 
 
 def _ignore(options: argparse.Namespace) -> Request:
-    return IgnoreOrphan(order=options.order, reason=options.reason or BY_THE_OPERATOR)
+    return IgnoreExternalOrder(order=options.order, reason=options.reason or BY_THE_OPERATOR)
 
 
-ORPHAN_ACTIONS: dict[str, Callable[[argparse.Namespace], Request]] = {
+EXTERNAL_ORDER_ACTIONS: dict[str, Callable[[argparse.Namespace], Request]] = {
     "adopt": _adopt,
-    "cancel": _cancel_orphan,
+    "cancel": _cancel_external_order,
     "ignore": _ignore,
 }
 
 
-def _tell(options: argparse.Namespace, question: Request) -> int:
+def _ask_daemon(options: argparse.Namespace, question: Request) -> int:
     answer = request(state_directory(options), question)
     _show(options, answer)
     return 0 if answer.is_ok else EXIT_NOT_DONE

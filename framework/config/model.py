@@ -52,7 +52,7 @@ class KernelSettings(BaseModel):
     )
 
 
-class TapeSettings(BaseModel):
+class TapeTable(BaseModel):
     """`[tape]`: the recording of market data for replay. Orders and fills are always in the journal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -124,7 +124,7 @@ class Configuration(BaseModel):
     http: HttpSettings = Field(default_factory=HttpSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     kernel: KernelSettings = Field(default_factory=KernelSettings)
-    tape: TapeSettings = Field(default_factory=TapeSettings)
+    tape: TapeTable = Field(default_factory=TapeTable)
     venues: dict[Name, VenueRow] = Field(min_length=1, description="The venues, by the name used in instruments.")
     strategies: dict[Name, StrategyRow] = Field(default_factory=dict, description="The strategies, by name.")
     checks: tuple[CheckRow, ...] = Field(min_length=1, description="The risk gate's checks, in order.")

@@ -1,9 +1,9 @@
 """Plugins: finds and loads what `use = "…"` names.
 
 `module:Class` is looked for in Tidegate's own packages (a check of ours also without its `checks.`), then in the
-folders of `plugin_paths`, then among the installed packages. A bare name is an entry point of the groups `tidegate.strategies`, `tidegate.checks`,
-`tidegate.connectors`. Code from a folder is imported under a name of its own: it can't shadow any other module,
-and its files reach each other by relative imports (`from . import pricing`).
+folders of `plugin_paths`, then among the installed packages. A bare name is an entry point of the groups
+`tidegate.strategies`, `tidegate.checks`, `tidegate.connectors`. Code from a folder is imported under a name of its own:
+it can't shadow any other module, and its files reach each other by relative imports (`from . import pricing`).
 """
 
 from __future__ import annotations

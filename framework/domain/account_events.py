@@ -238,7 +238,7 @@ class CancelRequested(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=T
     ts_recv: int
 
 
-class OrphanIgnored(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+class ExternalOrderIgnored(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="OrphanIgnored", array_like=True):
     """An operator knows of an open order at the venue that is not ours, and does not want to be told of it again.
     Durable; ends when the order is adopted."""
 
@@ -263,7 +263,7 @@ AccountEvent = (
     | StrategySaved
     | ShutdownRequested
     | OrderAdopted
-    | OrphanIgnored
+    | ExternalOrderIgnored
     | CancelRequested
 )
 """Inputs that the journal records, durably."""

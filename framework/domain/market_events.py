@@ -110,13 +110,13 @@ class RequestOutcome(Enum):
 
     SPENT = "spent"
     """The venue counted it, or may have."""
-    UNSPENT = "unspent"
+    NOT_CHARGED = "unspent"
     """Proved that it never arrived."""
     LIMITED = "limited"
     """The venue answered 429: its bucket is empty now."""
 
 
-class RequestSettled(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+class RequestCompleted(msgspec.Struct, frozen=True, gc=False, tag="RequestSettled", array_like=True):
     """A request that held tokens is over: answered, timed out for good, or never sent."""
 
     venue: str
@@ -151,7 +151,7 @@ MarketEvent = (
     | VenueClock
     | ConnectorStatus
     | LimitsDeclared
-    | RequestSettled
+    | RequestCompleted
     | StrategyStarted
     | TimerFired
 )

@@ -33,7 +33,7 @@ class CancelOrders(
     is_all: bool = False
 
 
-class AdoptOrphan(
+class AdoptExternalOrder(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="adopt_orphan", forbid_unknown_fields=True
 ):
     """Give an order at the venue that is not ours to a strategy. `order` is the venue's id, or how it begins."""
@@ -42,7 +42,7 @@ class AdoptOrphan(
     strategy: str
 
 
-class CancelOrphan(
+class CancelExternalOrder(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="cancel_orphan", forbid_unknown_fields=True
 ):
     """Adopt an orphan in the operator's name, and cancel it."""
@@ -51,7 +51,7 @@ class CancelOrphan(
     reason: str
 
 
-class IgnoreOrphan(
+class IgnoreExternalOrder(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="ignore_orphan", forbid_unknown_fields=True
 ):
     """Leave an orphan where it is, and stop showing it."""
@@ -71,10 +71,10 @@ class Reconcile(
 SOCKET_NAME = "operator.sock"
 """Where a daemon listens, in its state directory."""
 
-Request = SetTradingState | CancelOrders | AdoptOrphan | CancelOrphan | IgnoreOrphan | Reconcile
+Request = SetTradingState | CancelOrders | AdoptExternalOrder | CancelExternalOrder | IgnoreExternalOrder | Reconcile
 """What can be asked."""
 
-COMMANDS: tuple[str, ...] = (
+OPERATOR_COMMANDS: tuple[str, ...] = (
     "set_trading_state", "cancel_orders", "adopt_orphan", "cancel_orphan", "ignore_orphan", "reconcile",
 )  # fmt: skip
 """The commands' names on the wire."""

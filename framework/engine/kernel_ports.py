@@ -16,7 +16,7 @@ from framework.domain.ports import Clock
 from framework.domain.rate_limits import RateLimits, RequestKind
 from framework.domain.verdicts import Verdict
 from framework.domain.views import BudgetView, RiskView
-from framework.execution.request_queue import Outbox
+from framework.execution.request_queue import RequestQueue
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.change import Change
@@ -28,17 +28,17 @@ class Budget(BudgetView, Protocol):
 
     def advance(self, monotonic_ns: int, /) -> None: ...
     def hold(self, kind: RequestKind, strategy: str, /) -> None: ...
-    def settle(self, kind: RequestKind, strategy: str, outcome: RequestOutcome, /) -> None: ...
+    def complete(self, kind: RequestKind, strategy: str, outcome: RequestOutcome, /) -> None: ...
     def declare(self, limits: RateLimits, /) -> None: ...
 
 
-class Judge(Protocol):
+class IntentJudge(Protocol):
     """The gate."""
 
     def judge(self, intent: object, view: RiskView, /) -> Verdict: ...
 
 
-class Recorder(Protocol):
+class KernelRecorder(Protocol):
     """Where the kernel writes: the journal (what must survive), the tape (what may be replayed), and for people what
     became of orders."""
 
@@ -56,7 +56,7 @@ class Watcher(Protocol):
     def on_fault(self, strategy: str, reason: str, faults: int, /) -> None: ...
 
 
-class KernelParts(msgspec.Struct, frozen=True, kw_only=True):
+class KernelDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a kernel is made of.
 
     `decides` is False in a replay, where quarantines come out of the record. `strategy_faults_max` faults
@@ -67,12 +67,12 @@ class KernelParts(msgspec.Struct, frozen=True, kw_only=True):
     books: Books
     accounts: Accounts
     view: View
-    gate: Judge
-    recorder: Recorder
+    gate: IntentJudge
+    recorder: KernelRecorder
     watcher: Watcher
     budgets: dict[str, Budget]
     make_budget: Callable[[str, RateLimits, int], Budget]
-    outboxes: Mapping[str, Outbox]
+    queues: Mapping[str, RequestQueue]
     on_journal_failure: Callable[[JournalError], None]
     decides: bool = True
     strategy_faults_max: int = 5

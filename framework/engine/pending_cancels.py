@@ -12,7 +12,7 @@ from framework.domain.account_events import AccountEvent, OrderReport, ReportKin
 from framework.domain.orders import Order
 
 
-class Endings:
+class PendingCancels:
     """The wishes of one kernel, in the order in which they were made."""
 
     __slots__ = ("_is_under_way",)

@@ -36,7 +36,7 @@ class Timers(Protocol):
     def set(self, strategy: str, name: str, after_ms: int) -> None: ...
 
 
-class StrategyDesk:
+class StrategyContext:
     """What one strategy may see and do; implements `framework.domain.ports.Desk`."""
 
     __slots__ = ("_instruments", "_kernel", "_log", "_name", "_timers")
@@ -59,12 +59,12 @@ class StrategyDesk:
     @property
     def now_ns(self) -> int:
         """Wall time of the event being handled."""
-        return self._kernel.parts.view.now_ns
+        return self._kernel.dependencies.view.now_ns
 
     @property
     def monotonic_ns(self) -> int:
         """Monotonic time of the event being handled."""
-        return self._kernel.parts.view.monotonic_ns
+        return self._kernel.dependencies.view.monotonic_ns
 
     @property
     def instruments(self) -> tuple[InstrumentId, ...]:
@@ -73,31 +73,31 @@ class StrategyDesk:
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument:
         """The instrument; `KeyError` when no connector defined it."""
-        found = self._kernel.parts.view.instrument(instrument)
+        found = self._kernel.dependencies.view.instrument(instrument)
         if found is None:
             raise KeyError(f"instrument: no connector has defined {instrument}")
         return found
 
     def book(self, instrument: InstrumentId, /) -> BookView:
         """The book, empty and not fresh until a snapshot came."""
-        return self._kernel.parts.books.of(instrument)
+        return self._kernel.dependencies.books.of(instrument)
 
     def position(self, instrument: InstrumentId, /) -> PositionView:
         """This strategy's position."""
-        return self._kernel.parts.accounts.positions.of_strategy(self._name, instrument)
+        return self._kernel.dependencies.accounts.positions.of_strategy(self._name, instrument)
 
     def order(self, client_order_id: str, /) -> Order | None:
         """One of this strategy's orders."""
-        order = self._kernel.parts.accounts.orders.get(client_order_id)
+        order = self._kernel.dependencies.accounts.orders.get(client_order_id)
         return order if order is not None and order.strategy == self._name else None
 
     def orders(self, instrument: InstrumentId | None = None, /) -> tuple[Order, ...]:
         """This strategy's open orders, oldest first."""
-        return self._kernel.parts.accounts.orders.open(strategy=self._name, instrument=instrument)
+        return self._kernel.dependencies.accounts.orders.open(strategy=self._name, instrument=instrument)
 
     def budget(self, venue: str, /) -> BudgetView | None:
         """What is left of the venue's rate limits."""
-        return self._kernel.parts.budgets.get(venue)
+        return self._kernel.dependencies.budgets.get(venue)
 
     def submit(self, intent: Intent, /) -> Verdict:
         """Have the intent judged, now. Raises `ValueError` when it is not this strategy's to ask for."""
@@ -126,7 +126,7 @@ class StrategyDesk:
     @property
     def saved(self) -> bytes:
         """What was kept last; empty at first."""
-        return self._kernel.parts.accounts.memories.get(self._name, b"")
+        return self._kernel.dependencies.accounts.saved_states.get(self._name, b"")
 
     def log(self, message: str, **fields: object) -> None:
         """A line in the log, with the strategy's name."""

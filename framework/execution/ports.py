@@ -14,7 +14,7 @@ from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RequestKind
 from framework.domain.venue import Gateway
-from framework.execution.request_queue import Outbox
+from framework.execution.request_queue import RequestQueue
 
 
 class DispatchBudget(Protocol):
@@ -39,7 +39,7 @@ def never() -> bool:
     return False
 
 
-class DispatchParts(msgspec.Struct, frozen=True, kw_only=True):
+class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What a dispatcher needs.
 
     `publish` is the kernel's; `wait_durable` returns once everything recorded so far is durable; `observe` takes
@@ -51,7 +51,7 @@ class DispatchParts(msgspec.Struct, frozen=True, kw_only=True):
 
     venue: str
     gateway: Gateway
-    outbox: Outbox
+    queue: RequestQueue
     publish: Callable[[Event], None]
     find: Callable[[str], Order | None]
     budget: Callable[[], DispatchBudget | None]

@@ -12,18 +12,18 @@ from framework.domain.verdicts import Approved
 from framework.runtime.failpoints import reach
 
 
-class Parcel(msgspec.Struct, gc=False):
+class QueuedRequest(msgspec.Struct, gc=False):
     """One approved intent to carry. `attempts` counts how often it was tried."""
 
     approved: Approved
     attempts: int = 0
 
 
-class Outbox:
+class RequestQueue:
     """A priority queue for one venue account: cancels, then reducing orders, amends, new orders; oldest first."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Parcel]] = []
+        self._heap: list[tuple[int, int, QueuedRequest]] = []
         self._pushed = 0
         self._arrived = asyncio.Event()
 
@@ -32,28 +32,28 @@ class Outbox:
 
     def holds(self, client_order_id: str) -> bool:
         """Whether a parcel about this order is queued."""
-        return any(parcel.approved.client_order_id == client_order_id for _, _, parcel in self._heap)
+        return any(request.approved.client_order_id == client_order_id for _, _, request in self._heap)
 
-    def push(self, parcel: Parcel) -> None:
+    def push(self, request: QueuedRequest) -> None:
         """Queue a parcel."""
         self._pushed += 1
-        heapq.heappush(self._heap, (parcel.approved.request_kind.priority, self._pushed, parcel))
+        heapq.heappush(self._heap, (request.approved.request_kind.priority, self._pushed, request))
         self._arrived.set()
         reach("after-outbox-push")
 
-    def pop(self) -> Parcel | None:
+    def pop(self) -> QueuedRequest | None:
         """The most urgent parcel, or None."""
         return heapq.heappop(self._heap)[2] if self._heap else None
 
-    def peek(self) -> Parcel | None:
+    def peek(self) -> QueuedRequest | None:
         """The most urgent parcel, left where it is."""
         return self._heap[0][2] if self._heap else None
 
-    def take(self, is_meant: Callable[[Parcel], bool]) -> list[Parcel]:
+    def take(self, is_meant: Callable[[QueuedRequest], bool]) -> list[QueuedRequest]:
         """Take out every parcel that is meant, the most urgent first; the others keep their places."""
         queued = sorted(self._heap, key=lambda entry: entry[:2])
         self._heap = [entry for entry in queued if not is_meant(entry[2])]
-        return [parcel for _, _, parcel in queued if is_meant(parcel)]
+        return [request for _, _, request in queued if is_meant(request)]
 
     async def wait(self) -> None:
         """Return once something was pushed after the last call that found the queue empty."""

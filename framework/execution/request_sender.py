@@ -15,10 +15,10 @@ from framework.domain.account_events import OrderReport, ReportKind, TradingStat
 from framework.domain.errors import Fatal, JournalError, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, NewOrder
-from framework.domain.market_events import RequestOutcome, RequestSettled
+from framework.domain.market_events import RequestCompleted, RequestOutcome
 from framework.domain.verdicts import Approved, Signed
-from framework.execution.ports import DispatchParts
-from framework.execution.request_queue import Parcel
+from framework.execution.ports import DispatchDependencies
+from framework.execution.request_queue import QueuedRequest
 from framework.runtime.failpoints import reach, reach_soon
 
 ATTEMPTS_MAX = 4
@@ -49,32 +49,32 @@ SENDING: Mapping[type, tuple[str, str]] = {
 """Fail points before and after a request is handed over."""
 
 
-class Carrier:
+class RequestSender:
     """Carries parcels of one venue account, and settles those that do not go."""
 
-    def __init__(self, parts: DispatchParts) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: DispatchDependencies) -> None:
+        self._dependencies = dependencies
 
     def __repr__(self) -> str:
-        return f"<Carrier {self._parts.venue}>"
+        return f"<Carrier {self._dependencies.venue}>"
 
-    async def carry(self, parcel: Parcel) -> None:
+    async def send(self, request: QueuedRequest) -> None:
         """One try. Whatever happens, the request's tokens are accounted for once."""
-        approved = parcel.approved
+        approved = request.approved
         outcome: RequestOutcome | None = RequestOutcome.SPENT
         try:
-            outcome = await self._attempt(parcel)
+            outcome = await self._attempt(request)
         except Fatal as e:
             self._report(approved, NOT_SENT_AS[type(approved.intent)], "fatal", str(e))
-            self._parts.on_fatal(e)
+            self._dependencies.on_fatal(e)
         finally:
             if outcome is not None:
-                self._settle(approved, outcome)
+                self._complete(approved, outcome)
 
     def drop(self, approved: Approved, reason: str) -> None:
         """Give up a parcel that was never tried, or is not tried again."""
         self._report(approved, NOT_SENT_AS[type(approved.intent)], "not_sent", reason)
-        self._settle(approved, RequestOutcome.UNSPENT)
+        self._complete(approved, RequestOutcome.NOT_CHARGED)
 
     def unwanted(self, approved: Approved) -> str | None:
         """Why a request must not leave any more; None when it may. A halt holds for what was approved before it (C15);
@@ -82,32 +82,32 @@ class Carrier:
         intent = approved.intent
         if isinstance(intent, CancelAll):
             return None
-        order = self._parts.find(approved.client_order_id)
+        order = self._dependencies.find(approved.client_order_id)
         if order is None or order.status.is_final:
             return "the order has ended"
         if not isinstance(intent, CancelOrder) and order.cancel_wanted:
             return "cancelled before it left"
         if isinstance(intent, CancelOrder):
             return None
-        if self._parts.trading_state(order) is TradingState.HALTED:
+        if self._dependencies.trading_state(order) is TradingState.HALTED:
             return "trading was halted before it left"
-        if intent.deadline_ns and self._parts.clock.now_ns() > intent.deadline_ns:
+        if intent.deadline_ns and self._dependencies.clock.now_ns() > intent.deadline_ns:
             return "past its deadline"
         return None
 
     def _last_word(self, approved: Approved) -> str | None:
         """While a request waited for a connection, the world went on."""
-        return "a newer run has taken over" if self._parts.is_fenced() else self.unwanted(approved)
+        return "a newer run has taken over" if self._dependencies.is_fenced() else self.unwanted(approved)
 
-    async def _attempt(self, parcel: Parcel) -> RequestOutcome | None:
+    async def _attempt(self, request: QueuedRequest) -> RequestOutcome | None:
         """Sign, record, wait until the record is durable, send. None: it will be tried again."""
-        parts, approved = self._parts, parcel.approved
-        started_ns = parts.clock.monotonic_ns()
+        dependencies, approved = self._dependencies, request.approved
+        started_ns = dependencies.clock.monotonic_ns()
         reach("before-sign")
         try:
-            signed = parts.gateway.sign(approved, parts.find(approved.client_order_id))
+            signed = dependencies.gateway.sign(approved, dependencies.find(approved.client_order_id))
         except Retryable as e:
-            return await self._retry(parcel, e)
+            return await self._retry(request, e)
         except RefusedByVenue as e:
             return self._give_back(approved, e.code, str(e))
         except Fatal:
@@ -117,103 +117,103 @@ class Carrier:
         reach("after-sign")
         self._report(approved, ReportKind.SENT, "", signed.digest)
         reach("after-sent-record")
-        signed_ns = parts.clock.monotonic_ns()
-        parts.observe("sign", signed_ns - started_ns)
+        signed_ns = dependencies.clock.monotonic_ns()
+        dependencies.observe("sign", signed_ns - started_ns)
         await self._wait_durable(approved)
-        parts.observe("durable", parts.clock.monotonic_ns() - signed_ns)
+        dependencies.observe("durable", dependencies.clock.monotonic_ns() - signed_ns)
         if (reason := self.unwanted(approved)) is not None:
             return self._give_back(approved, "not_sent", reason)
-        return await self._send(parcel, signed)
+        return await self._send(request, signed)
 
     async def _wait_durable(self, approved: Approved) -> None:
         """Return once everything recorded is durable. A cancel leaves also when nothing can be recorded any more."""
         try:
-            await self._parts.wait_durable()
+            await self._dependencies.wait_durable()
         except JournalError:
             if not isinstance(approved.intent, CANCELS):
                 raise
 
-    async def _send(self, parcel: Parcel, signed: Signed) -> RequestOutcome | None:
-        parts, approved = self._parts, parcel.approved
-        if parts.is_fenced():
+    async def _send(self, request: QueuedRequest, signed: Signed) -> RequestOutcome | None:
+        dependencies, approved = self._dependencies, request.approved
+        if dependencies.is_fenced():
             raise Fatal("state_dir: a newer run has taken it over; this one sends nothing more. Stop this process.")
-        sent_ns = parts.clock.monotonic_ns()
+        sent_ns = dependencies.clock.monotonic_ns()
         before, after = SENDING[type(approved.intent)]
         reach(before)
         reach_soon(after)
         try:
-            events = await parts.gateway.send(signed, last_word=partial(self._last_word, approved))
+            events = await dependencies.gateway.send(signed, last_word=partial(self._last_word, approved))
         except Retryable as e:
-            return await self._retry(parcel, e)
+            return await self._retry(request, e)
         except Fatal:
             raise
         except Exception as e:  # noqa: BLE001 - a gateway that breaks has proved nothing, like an ambiguous answer
             detail = str(e) if isinstance(e, OutcomeUnknown) else f"{type(e).__name__}: {e}"
             self._report(approved, UNKNOWN_AS[type(approved.intent)], "outcome_unknown", detail)
             return RequestOutcome.SPENT
-        parts.observe("venue", parts.clock.monotonic_ns() - sent_ns)
+        dependencies.observe("venue", dependencies.clock.monotonic_ns() - sent_ns)
         reach("after-answer-before-record")
         for event in events:
-            parts.publish(event)
-        self._tell_of_refusals(events)
+            dependencies.publish(event)
+        self._flag_refused_amends(events)
         reach("after-answer-recorded")
         return RequestOutcome.SPENT
 
-    def _tell_of_refusals(self, events: Sequence[Event]) -> None:
+    def _flag_refused_amends(self, events: Sequence[Event]) -> None:
         """An amend that the venue refuses is often one of an order that has just traded or ended. A refused cancel is
         followed up in any case, because its order is to end."""
         for event in events:
             if isinstance(event, OrderReport) and event.kind is ReportKind.AMEND_REFUSED:
-                order = self._parts.find(event.client_order_id)
+                order = self._dependencies.find(event.client_order_id)
                 if order is not None and order.is_open:
-                    self._parts.on_refused(order)
+                    self._dependencies.on_refused(order)
 
-    async def _retry(self, parcel: Parcel, error: Retryable) -> RequestOutcome | None:
+    async def _retry(self, request: QueuedRequest, error: Retryable) -> RequestOutcome | None:
         """Proved to have had no effect. What never reached the venue is tried again soon with a fresh signature, or
         given up; cancels never are. What the venue answered may have cost tokens, so it is not sent again from here:
         the reconciler asks for cancels again, with tokens that the budget has really got."""
-        approved = parcel.approved
+        approved = request.approved
         if error.was_answered:
             code = "rate_limited" if error.is_rate_limit else error.code or "not_done"
             self._report(approved, NOT_SENT_AS[type(approved.intent)], code, str(error))
             return RequestOutcome.LIMITED if error.is_rate_limit else RequestOutcome.SPENT
-        parcel.attempts += 1
-        if parcel.attempts >= ATTEMPTS_MAX and not isinstance(approved.intent, CANCELS):
+        request.attempts += 1
+        if request.attempts >= ATTEMPTS_MAX and not isinstance(approved.intent, CANCELS):
             return self._give_back(approved, "not_sent", str(error))
-        if (budget := self._parts.budget()) is not None:
+        if (budget := self._dependencies.budget()) is not None:
             budget.take_back(approved.request_kind)
-        await asyncio.sleep(max(error.after_ms, RETRY_MS * 2 ** min(parcel.attempts - 1, 6)) / 1000)
-        self._parts.outbox.push(parcel)
+        await asyncio.sleep(max(error.after_ms, RETRY_MS * 2 ** min(request.attempts - 1, 6)) / 1000)
+        self._dependencies.queue.push(request)
         return None
 
     def _give_back(self, approved: Approved, code: str, reason: str) -> RequestOutcome:
         """Give up a request that had its tokens and did not leave."""
-        if (budget := self._parts.budget()) is not None:
+        if (budget := self._dependencies.budget()) is not None:
             budget.take_back(approved.request_kind)
         self._report(approved, NOT_SENT_AS[type(approved.intent)], code, reason)
-        return RequestOutcome.UNSPENT
+        return RequestOutcome.NOT_CHARGED
 
     def _report(self, approved: Approved, kind: ReportKind, code: str, detail: str) -> None:
         if isinstance(approved.intent, CancelAll):
             return
-        self._parts.publish(
+        self._dependencies.publish(
             OrderReport(
-                venue=self._parts.venue,
+                venue=self._dependencies.venue,
                 client_order_id=approved.client_order_id,
                 kind=kind,
-                ts_recv=self._parts.clock.now_ns(),
+                ts_recv=self._dependencies.clock.now_ns(),
                 code=code,
                 detail=detail,
             )
         )
 
-    def _settle(self, approved: Approved, outcome: RequestOutcome) -> None:
-        self._parts.publish(
-            RequestSettled(
-                self._parts.venue,
+    def _complete(self, approved: Approved, outcome: RequestOutcome) -> None:
+        self._dependencies.publish(
+            RequestCompleted(
+                self._dependencies.venue,
                 approved.intent.strategy,
                 approved.request_kind,
                 outcome,
-                self._parts.clock.now_ns(),
+                self._dependencies.clock.now_ns(),
             )
         )

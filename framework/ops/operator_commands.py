@@ -15,20 +15,20 @@ import msgspec
 
 from framework.domain.account_events import (
     CancelRequested,
+    ExternalOrderIgnored,
     OrderAdopted,
     OrderSnapshot,
-    OrphanIgnored,
     Scope,
     TradingState,
     TradingStateChanged,
 )
 from framework.domain.errors import JournalError, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
 from framework.domain.operator_requests import (
-    AdoptOrphan,
+    AdoptExternalOrder,
     Answer,
+    CancelExternalOrder,
     CancelOrders,
-    CancelOrphan,
-    IgnoreOrphan,
+    IgnoreExternalOrder,
     Reconcile,
     Request,
     SetTradingState,
@@ -49,7 +49,7 @@ class NotDone(TidegateError):
     """What was asked can't be done; the message says why and what to do instead."""
 
 
-class OperatorParts(msgspec.Struct, frozen=True, kw_only=True):
+class OperatorDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator's hand needs. `reconcilers` by venue, as far as they are made; `strategies` are the configured
     ones; `wait_durable` returns once everything recorded so far is durable."""
 
@@ -63,15 +63,15 @@ class OperatorParts(msgspec.Struct, frozen=True, kw_only=True):
 class Operator:
     """Answers requests, one at a time. `answer` never raises for what a person asked."""
 
-    def __init__(self, parts: OperatorParts) -> None:
-        self._parts = parts
-        self._accounts = parts.kernel.parts.accounts
+    def __init__(self, dependencies: OperatorDependencies) -> None:
+        self._dependencies = dependencies
+        self._accounts = dependencies.kernel.dependencies.accounts
         self._handlers: dict[type, Callable[[Any], Awaitable[Answer]]] = {
             SetTradingState: self._set_trading_state,
             CancelOrders: self._cancel_orders,
-            AdoptOrphan: self._adopt_orphan,
-            CancelOrphan: self._cancel_orphan,
-            IgnoreOrphan: self._ignore_orphan,
+            AdoptExternalOrder: self._adopt_external_order,
+            CancelExternalOrder: self._cancel_external_order,
+            IgnoreExternalOrder: self._ignore_external_order,
             Reconcile: self._reconcile,
         }
 
@@ -94,7 +94,7 @@ class Operator:
                 target=request.target,
                 state=request.state,
                 reason=request.reason or "by the operator",
-                ts_recv=self._parts.clock.now_ns(),
+                ts_recv=self._dependencies.clock.now_ns(),
             )
         )
         lines = [f"{_scope_text(request.scope, request.target)} is {request.state.value}"]
@@ -112,7 +112,7 @@ class Operator:
         if [bool(request.order), bool(request.strategy), request.is_all].count(True) != 1:
             raise NotDone("cancel: name one order, or --strategy S, or --all")
         orders = self._orders_to_cancel(request)
-        now_ns = self._parts.clock.now_ns()
+        now_ns = self._dependencies.clock.now_ns()
         await self._publish(
             *(
                 CancelRequested(
@@ -128,49 +128,55 @@ class Operator:
             data=[order.client_order_id for order in orders],
         )
 
-    async def _adopt_orphan(self, request: AdoptOrphan) -> Answer:
+    async def _adopt_external_order(self, request: AdoptExternalOrder) -> Answer:
         self._check_known("strategy", request.strategy, self._strategies())
-        orphan = self._orphan(request.order)
-        order = await self._adopt(orphan, request.strategy)
-        line = f"{orphan.venue_order_id} is now {order.client_order_id} of {request.strategy}: {order.status.value}"
+        external_order = self._external_order(request.order)
+        order = await self._adopt(external_order, request.strategy)
+        name, owner = order.client_order_id, request.strategy
+        line = f"{external_order.venue_order_id} is now {name} of {owner}: {order.status.value}"
         return Answer(is_ok=True, lines=(line,), data=order.client_order_id)
 
-    async def _cancel_orphan(self, request: CancelOrphan) -> Answer:
-        orphan = self._orphan(request.order)
-        order = await self._adopt(orphan, OPERATOR)
+    async def _cancel_external_order(self, request: CancelExternalOrder) -> Answer:
+        external_order = self._external_order(request.order)
+        order = await self._adopt(external_order, OPERATOR)
         await self._publish(
             CancelRequested(
                 venue=order.venue,
                 client_order_id=order.client_order_id,
                 reason=request.reason,
-                ts_recv=self._parts.clock.now_ns(),
+                ts_recv=self._dependencies.clock.now_ns(),
             )
         )
-        line = f"cancel asked for {orphan.venue_order_id}, now {order.client_order_id} of {OPERATOR}"
+        line = f"cancel asked for {external_order.venue_order_id}, now {order.client_order_id} of {OPERATOR}"
         return Answer(is_ok=True, lines=(line,), data=order.client_order_id)
 
-    async def _ignore_orphan(self, request: IgnoreOrphan) -> Answer:
-        orphan = self._orphan(request.order)
+    async def _ignore_external_order(self, request: IgnoreExternalOrder) -> Answer:
+        external_order = self._external_order(request.order)
         await self._publish(
-            OrphanIgnored(
-                venue=orphan.venue,
-                venue_order_id=orphan.venue_order_id,
+            ExternalOrderIgnored(
+                venue=external_order.venue,
+                venue_order_id=external_order.venue_order_id,
                 reason=request.reason,
-                ts_recv=self._parts.clock.now_ns(),
+                ts_recv=self._dependencies.clock.now_ns(),
             )
         )
-        return Answer(is_ok=True, lines=(f"{orphan.venue_order_id} stays at {orphan.venue} and is not shown again",))
+        return Answer(
+            is_ok=True,
+            lines=(f"{external_order.venue_order_id} stays at {external_order.venue} and is not shown again",),
+        )
 
     async def _reconcile(self, request: Reconcile) -> Answer:
         """Compare now. Not done when a venue can't be asked; what the others said is told all the same."""
         differences: list[Difference] = []
         troubles: list[str] = []
-        for venue, reconciler in self._parts.reconcilers().items():
+        for venue, reconciler in self._dependencies.reconcilers().items():
             try:
-                differences += await (reconciler.dry_run() if request.is_dry_run else reconciler.settled())
+                differences += await (
+                    reconciler.dry_run() if request.is_dry_run else reconciler.confirmed_differences()
+                )
             except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
                 troubles.append(f"{venue} can't be asked now: {e}")
-        now_ns, monotonic_ns = self._parts.clock.now_ns(), self._parts.clock.monotonic_ns()
+        now_ns, monotonic_ns = self._dependencies.clock.now_ns(), self._dependencies.clock.monotonic_ns()
         lines = [one.text for one in differences] or ([] if troubles else ["the venues and we agree"])
         return Answer(
             is_ok=not troubles,
@@ -178,47 +184,53 @@ class Operator:
             data=[one.fields(now_ns=now_ns, monotonic_ns=monotonic_ns) for one in differences],
         )
 
-    async def _adopt(self, orphan: OrderSnapshot, strategy: str) -> Order:
+    async def _adopt(self, external_order: OrderSnapshot, strategy: str) -> Order:
         await self._publish(
             OrderAdopted(
-                venue=orphan.venue,
-                venue_order_id=orphan.venue_order_id,
-                client_order_id=orphan.client_order_id,
+                venue=external_order.venue,
+                venue_order_id=external_order.venue_order_id,
+                client_order_id=external_order.client_order_id,
                 strategy=strategy,
-                instrument=orphan.instrument,
-                side=orphan.side,
-                price=orphan.price,
-                size=orphan.size,
-                filled=orphan.filled,
+                instrument=external_order.instrument,
+                side=external_order.side,
+                price=external_order.price,
+                size=external_order.size,
+                filled=external_order.filled,
                 time_in_force=TimeInForce.GOOD_TILL_CANCELLED,
-                ts_recv=self._parts.clock.now_ns(),
+                ts_recv=self._dependencies.clock.now_ns(),
             )
         )
-        order = self._accounts.orders.by_venue_id(orphan.venue, orphan.venue_order_id)
+        order = self._accounts.orders.by_venue_id(external_order.venue, external_order.venue_order_id)
         if order is None:
-            raise NotDone(f"{orphan.venue_order_id} is adopted and still unknown: see `tidegate journal verify`")
+            raise NotDone(
+                f"{external_order.venue_order_id} is adopted and still unknown: see `tidegate journal verify`"
+            )
         return order
 
-    async def _publish(self, *events: TradingStateChanged | OrderAdopted | OrphanIgnored | CancelRequested) -> None:
+    async def _publish(
+        self, *events: TradingStateChanged | OrderAdopted | ExternalOrderIgnored | CancelRequested
+    ) -> None:
         """Have the kernel take the events in, and return when they are durable. Raises `JournalError`."""
         for event in events:
-            self._parts.kernel.publish(event)
-        await self._parts.wait_durable()
+            self._dependencies.kernel.publish(event)
+        await self._dependencies.wait_durable()
 
-    def _orphan(self, name: str) -> OrderSnapshot:
+    def _external_order(self, name: str) -> OrderSnapshot:
         """The orphan whose venue id is `name` or begins with it, ignored ones included."""
-        venues = self._parts.kernel.parts.outboxes
-        orphans = [
+        venues = self._dependencies.kernel.dependencies.queues
+        external_orders = [
             one for venue in venues for is_ignored in (False, True)
-            for one in self._accounts.strangers(venue, ignored=is_ignored)
+            for one in self._accounts.external_orders(venue, ignored=is_ignored)
         ]  # fmt: skip
-        exact = [one for one in orphans if one.venue_order_id == name]
-        found = exact or [one for one in orphans if len(name) >= _PREFIX_MIN and one.venue_order_id.startswith(name)]
+        exact = [one for one in external_orders if one.venue_order_id == name]
+        found = exact or [
+            one for one in external_orders if len(name) >= _PREFIX_MIN and one.venue_order_id.startswith(name)
+        ]
         if len(found) == 1:
             return found[0]
         if found:
             raise NotDone(f'"{name}" begins the ids of {len(found)} orphans; give more of it')
-        ids = [one.venue_order_id for one in orphans]
+        ids = [one.venue_order_id for one in external_orders]
         raise NotDone(f'there is no orphan "{name}"{_closest(name, ids)}; `tidegate orphans` lists them')
 
     def _orders_to_cancel(self, request: CancelOrders) -> tuple[Order, ...]:
@@ -229,7 +241,7 @@ class Operator:
             self._check_known("strategy", request.strategy, self._strategies())
             return orders.open(strategy=request.strategy)
         found = orders.get(request.order)
-        for venue in self._parts.kernel.parts.outboxes:
+        for venue in self._dependencies.kernel.dependencies.queues:
             found = found or orders.by_venue_id(venue, request.order)
         if found is None:
             close = _closest(request.order, [order.client_order_id for order in orders.open()])
@@ -243,7 +255,7 @@ class Operator:
             if target:
                 raise NotDone(f'the global scope has no target, and "{target}" was given; name a scope')
         elif scope is Scope.VENUE:
-            self._check_known("venue", target, self._parts.kernel.parts.outboxes)
+            self._check_known("venue", target, self._dependencies.kernel.dependencies.queues)
         elif scope is Scope.INSTRUMENT:
             self._check_known("instrument", target, self._accounts.instruments)
         else:
@@ -253,7 +265,7 @@ class Operator:
         """The configured ones, and those of earlier configurations that still have open orders or a state."""
         rows = self._accounts.trading.rows()
         return {
-            *self._parts.strategies,
+            *self._dependencies.strategies,
             *(order.strategy for order in self._accounts.orders.open()),
             *(row.target for row in rows if row.scope is Scope.STRATEGY),
         }

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from framework.engine.kernel import Kernel
-from framework.ops.operator_commands import Operator, OperatorParts
+from framework.ops.operator_commands import Operator, OperatorDependencies
 from framework.ops.operator_socket import OperatorSocket
 from framework.reconciliation.differences import Difference, DifferenceKind
 from framework.reconciliation.history import ReconcileHistory
@@ -21,7 +21,7 @@ HISTORY_NAME = "reconcile.jsonl"
 _log = structlog.get_logger("oversight")
 
 
-class Oversight:
+class OperatorService:
     """One per daemon. Call order: `watch` for each venue, `start`, `close`."""
 
     def __init__(
@@ -35,13 +35,13 @@ class Oversight:
         wait_durable: Callable[[], Awaitable[None]],
         ledger_trouble: Callable[[], str],
     ) -> None:
-        clock = kernel.parts.clock
+        clock = kernel.dependencies.clock
         self._kernel = kernel
         self._metrics = metrics
         self._reconcilers: dict[str, Reconciler] = {}
         self.history = ReconcileHistory(files, directory / HISTORY_NAME, clock)
         operator = Operator(
-            OperatorParts(
+            OperatorDependencies(
                 kernel=kernel,
                 clock=clock,
                 reconcilers=lambda: self._reconcilers,
@@ -51,7 +51,7 @@ class Oversight:
         )
         self._socket = OperatorSocket(directory, operator.answer)
         self._ledger_trouble = ledger_trouble
-        self._trouble_told = ""
+        self._trouble_reported = ""
         metrics.drift.pull(self._drift_samples)
         metrics.ledger_up.pull(lambda: [((), int(not ledger_trouble()))])
 
@@ -93,9 +93,9 @@ class Oversight:
     def look_at_ledger(self) -> None:
         """Log when the ledger stops showing what happens, when the reason changes, and when it shows it again."""
         trouble = self._ledger_trouble()
-        if trouble == self._trouble_told:
+        if trouble == self._trouble_reported:
             return
-        self._trouble_told = trouble
+        self._trouble_reported = trouble
         if trouble:
             _log.warning("the ledger does not show what happens; trading goes on", reason=trouble)
         else:
@@ -105,6 +105,6 @@ class Oversight:
         drifts = {venue: reconciler.drift for venue, reconciler in self._reconcilers.items()}
         return [
             ((one.venue, one.id), float(drifts[one.venue].get(one.id, 0)))
-            for one in self._kernel.parts.accounts.instruments.values()
+            for one in self._kernel.dependencies.accounts.instruments.values()
             if one.venue in drifts
         ]

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from framework.domain.operator_requests import COMMANDS, SOCKET_NAME, Answer, Request
+from framework.domain.operator_requests import OPERATOR_COMMANDS, SOCKET_NAME, Answer, Request
 from framework.runtime.unix_socket import UnixServer
 
 ANSWER_S_MAX = 60.0
@@ -91,11 +91,11 @@ def _read(line: bytes) -> Request | str:
 def _unknown_command(raw: Any) -> str:
     command = raw.get("command") if isinstance(raw, dict) else None
     if not isinstance(command, str):
-        return f'a request is an object with a "command": one of {", ".join(COMMANDS)}'
-    if command in COMMANDS:
+        return f'a request is an object with a "command": one of {", ".join(OPERATOR_COMMANDS)}'
+    if command in OPERATOR_COMMANDS:
         return ""
-    close = difflib.get_close_matches(command, COMMANDS, n=1, cutoff=0.5)
-    meant = f'; did you mean "{close[0]}"?' if close else f"; there are: {', '.join(COMMANDS)}"
+    close = difflib.get_close_matches(command, OPERATOR_COMMANDS, n=1, cutoff=0.5)
+    meant = f'; did you mean "{close[0]}"?' if close else f"; there are: {', '.join(OPERATOR_COMMANDS)}"
     return f'unknown command "{command}"{meant}'
 
 

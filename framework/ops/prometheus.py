@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from framework.runtime.metrics import Metrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""Media type of what `render` returns."""
+"""Media type of what `render_metrics` returns."""
 
 
 class MetricsCollector(Collector):
@@ -45,7 +45,7 @@ class MetricsCollector(Collector):
             yield histograms
 
 
-def render(metrics: Metrics, *, version: str) -> bytes:
+def render_metrics(metrics: Metrics, *, version: str) -> bytes:
     """The text that Prometheus scrapes: the daemon's metrics, and its process's memory, processor time and files.
 
     Its media type is `CONTENT_TYPE`.

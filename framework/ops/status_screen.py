@@ -82,18 +82,18 @@ class LiveStatus:
         if not self.is_shown:
             await asyncio.Event().wait()
         # No refresh thread: the loop that trades also draws, so what is drawn is one consistent moment.
-        with Live(render(self._snapshot()), console=self._console, auto_refresh=False) as live:
+        with Live(render_status(self._snapshot()), console=self._console, auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(REDRAW_INTERVAL_MS / 1000)
-                live.update(render(self._snapshot()), refresh=True)
+                live.update(render_status(self._snapshot()), refresh=True)
 
 
-def render(status: StatusSnapshot) -> Group:
+def render_status(status: StatusSnapshot) -> Group:
     """The picture of one moment."""
-    parts: list[Table | Text] = [_venues(status), _quotes(status), _totals(status)]
+    dependencies: list[Table | Text] = [_venues(status), _quotes(status), _totals(status)]
     if status.note:
-        parts.append(Text(status.note, style="yellow"))
-    return Group(*parts)
+        dependencies.append(Text(status.note, style="yellow"))
+    return Group(*dependencies)
 
 
 def _venues(status: StatusSnapshot) -> Table:
@@ -135,7 +135,7 @@ def _age(age_ms: int | None) -> Text:
     return Text(f"{age_ms / 1000:.1f} s", style="red" if age_ms > 5_000 else "")
 
 
-class Picture:
+class StatusReader:
     """Makes the snapshots."""
 
     def __init__(self, kernel: Kernel, metrics: Metrics, clock: Clock) -> None:
@@ -146,11 +146,11 @@ class Picture:
 
     def snapshot(self) -> StatusSnapshot:
         """What is true now."""
-        parts = self._kernel.parts
+        dependencies = self._kernel.dependencies
         quarantined = [host.name for host in self._kernel.hosts.values() if host.is_quarantined]
         return StatusSnapshot(
             uptime_s=(self._clock.monotonic_ns() - self._started_ns) // 1_000_000_000,
-            venues=tuple(self._venue(name) for name in parts.outboxes),
+            venues=tuple(self._venue(name) for name in dependencies.queues),
             quotes=tuple(
                 self._quote(host, instrument)
                 for host in self._kernel.hosts.values()
@@ -158,13 +158,13 @@ class Picture:
             ),
             fills=sum(self._metrics.fills.values.values()),
             refusals=sum(self._metrics.refusals.values.values()),
-            open_orders=parts.accounts.orders.open_count(),
+            open_orders=dependencies.accounts.orders.open_count(),
             note=f"quarantined: {', '.join(quarantined)}" if quarantined else "",
         )
 
-    def farewell(self, reason: str, state_dir: Path) -> str:
+    def exit_summary(self, reason: str, state_dir: Path) -> str:
         """What a stopped daemon leaves, in a few lines for the terminal: orders that may be open, and positions."""
-        accounts = self._kernel.parts.accounts
+        accounts = self._kernel.dependencies.accounts
         left = [
             f"order may be left: {order.client_order_id} {order.status.value} on {order.instrument}"
             for order in accounts.orders.open()
@@ -179,7 +179,7 @@ class Picture:
         return "\n".join(lines) + "\n"
 
     def _venue(self, name: str) -> VenueStatus:
-        books = self._kernel.parts.books
+        books = self._kernel.dependencies.books
         age_ns = books.age_ns(name, self._clock.monotonic_ns())
         tokens = dict(self._metrics.budget_tokens.samples())
         return VenueStatus(
@@ -190,11 +190,11 @@ class Picture:
         )
 
     def _quote(self, host: StrategyHost, instrument_id: InstrumentId) -> QuoteStatus:
-        parts = self._kernel.parts
-        instrument = parts.accounts.instruments[instrument_id]
-        book = parts.books.of(instrument_id)
-        orders = parts.accounts.orders.open(strategy=host.name, instrument=instrument_id)
-        position = parts.accounts.positions.of_strategy(host.name, instrument_id)
+        dependencies = self._kernel.dependencies
+        instrument = dependencies.accounts.instruments[instrument_id]
+        book = dependencies.books.of(instrument_id)
+        orders = dependencies.accounts.orders.open(strategy=host.name, instrument=instrument_id)
+        position = dependencies.accounts.positions.of_strategy(host.name, instrument_id)
         profit = profit_and_loss(position, book)
         return QuoteStatus(
             strategy=host.name,

@@ -15,8 +15,8 @@ from framework.domain.market_events import (
     BookSnapshot,
     BookStale,
     ConnectorStatus,
+    RequestCompleted,
     RequestOutcome,
-    RequestSettled,
     TradePrint,
 )
 from framework.domain.numbers import to_decimal
@@ -68,7 +68,7 @@ class Telemetry:
         elif isinstance(event, OrderReport):
             order = self._accounts.orders.get(event.client_order_id)
             self._metrics.orders.inc((event.venue, order.strategy if order else "", event.kind.value))
-        elif isinstance(event, RequestSettled) and event.outcome is RequestOutcome.LIMITED:
+        elif isinstance(event, RequestCompleted) and event.outcome is RequestOutcome.LIMITED:
             self._metrics.rate_limited.inc((event.venue,))
             _log.warning("rate limited by the venue", venue=event.venue, request=event.kind.value)
 

@@ -39,7 +39,7 @@ from framework.runtime.state_directory import read_epoch, take_epoch
 from framework.state.accounts import Accounts
 
 CHECKPOINT_NS = 60_000_000_000
-PROOF_NS = 600_000_000_000
+COMPARE_INTERVAL_NS = 600_000_000_000
 """How often the journal on the disk is folded again and compared with the state in memory."""
 SNAPSHOT_RECORDS = 20_000
 """So many records are followed by a snapshot: a start folds hardly more."""
@@ -78,7 +78,7 @@ class Records:
         self.last_step = 0
         self.snapshot_number = 0
         self.checkpoint_ns = 0
-        self.proof_ns = 0
+        self.compared_ns = 0
         self.notes: tuple[str, ...] = ()
         self.lost = ""
         self._begun: int | None = None
@@ -113,7 +113,7 @@ class Records:
         """Begin a run: its epoch is taken, and is written down first of all."""
         self.epoch, self.instance = taken.epoch, taken.instance
         self._taken = taken
-        self.checkpoint_ns = self.proof_ns = monotonic_ns
+        self.checkpoint_ns = self.compared_ns = monotonic_ns
         self.accounts.begin_epoch()
         self.recorder.journal(self.last_step, taken.ts_ns, monotonic_ns, taken)
         if self.lost:
@@ -125,10 +125,10 @@ class Records:
             self.accounts.apply(halt, taken.ts_ns)
         self._begun = self.journal.appended_count
 
-    async def tend(self, step: int, clock: Clock) -> None:
+    async def run_maintenance(self, step: int, clock: Clock) -> None:
         """Call ten times a second after `begin`: has tape and ledger written in bulk, and keeps checkpoints and
         snapshots, as long as the journal can be written. Raises what `checkpoint` and `keep_snapshot` raise."""
-        self._vouch()
+        self._report_durable()
         self.recorder.flush()
         if self.journal.failure is not None:
             return
@@ -137,8 +137,8 @@ class Records:
         if monotonic_ns - self.checkpoint_ns >= CHECKPOINT_NS:
             self.checkpoint_ns = monotonic_ns
             self.checkpoint(now_ns, monotonic_ns)
-        if monotonic_ns - self.proof_ns >= PROOF_NS:
-            self.proof_ns = monotonic_ns
+        if monotonic_ns - self.compared_ns >= COMPARE_INTERVAL_NS:
+            self.compared_ns = monotonic_ns
             await self.prove()
         is_due = self.journal.appended_count - self.snapshot_number >= SNAPSHOT_RECORDS
         if is_due and not self.accounts.trading.is_shutting_down:
@@ -177,16 +177,16 @@ class Records:
         try:
             with self._opened:
                 self.journal.close()
-                self._vouch()
+                self._report_durable()
         except LedgerError as e:
             if self.journal.failure is not None:
                 raise self.journal.failure from e
             raise
 
-    def _vouch(self) -> None:
+    def _report_durable(self) -> None:
         """Let the ledger know what is durable, once it is durable how this run began."""
         if self._begun is not None and self.journal.durable_count >= self._begun:
-            self.ledger.witness(self.journal.durable_count)
+            self.ledger.mark_durable(self.journal.durable_count)
 
 
 def open_records(
@@ -241,7 +241,7 @@ def _open(
     records.notes = (*recovered.notes, *notes)
     # The tape may have heard of later steps than the journal: no step gets a second input.
     records.last_step = tape.last_step if tape else 0
-    records.lost = lost_end(last, ledger.witnessed_number)
+    records.lost = lost_end(last, ledger.durable_mark)
     return records, recovered
 
 
@@ -257,7 +257,7 @@ def _recover(records: Records, recovered: Recovered) -> None:
         records.snapshot_number = recovered.snapshot.number
         if ledger.is_rewound or ledger.applied_number <= recovered.snapshot.number:
             changed.update(
-                (known.order.client_order_id, known.order) for known in records.accounts.orders.image().known
+                (known.order.client_order_id, known.order) for known in records.accounts.orders.snapshot().known
             )
     for entry in recovered.entries():
         changed.update((order.client_order_id, order) for order in records.fold(entry))

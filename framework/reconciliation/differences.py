@@ -23,7 +23,7 @@ from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.domain.venue import Gateway
 from framework.reconciliation.fill_query import FillReads
-from framework.reconciliation.order_terms import Moment
+from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
 
 _IDS_SHOWN_MAX = 3
@@ -35,7 +35,7 @@ class DifferenceKind(Enum):
     """What does not agree."""
 
     POSITION = "position"
-    ORPHAN = "orphan"
+    EXTERNAL_ORDER = "orphan"
     """An open order at the venue that is not ours."""
     ONLY_HERE = "only_here"
     """An order that we hold for open and the venue does not list."""
@@ -95,35 +95,35 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def orders_apart(venue: str, accounts: Accounts, listed: Sequence[OrderSnapshot], moment: Moment) -> list[Difference]:
+def orders_apart(venue: str, accounts: Accounts, listed: Sequence[OrderSnapshot], as_of: AsOf) -> list[Difference]:
     """Orphans, orders on which status or terms differ, and those that only we know. Ignored orphans are left out."""
-    ignored = {one.venue_order_id for one in accounts.strangers(venue, ignored=True)}
+    ignored = {one.venue_order_id for one in accounts.external_orders(venue, ignored=True)}
     found: list[Difference] = []
     for snapshot in listed:
         order = accounts.orders.get(snapshot.client_order_id)
         order = order or accounts.orders.by_venue_id(venue, snapshot.venue_order_id)
         if order is not None:
-            found += _apart(order, snapshot, accounts, moment)
+            found += _apart(order, snapshot, accounts, as_of)
         elif snapshot.venue_order_id not in ignored:
-            found.append(_orphan(snapshot, accounts.instruments.get(snapshot.instrument), moment))
+            found.append(_external_order(snapshot, accounts.instruments.get(snapshot.instrument), as_of))
     seen = {snapshot.venue_order_id for snapshot in listed}
-    return found + [_only_here(order, moment) for order in unlisted(venue, accounts, seen, moment)]
+    return found + [_only_here(order, as_of) for order in unlisted(venue, accounts, seen, as_of)]
 
 
-def unlisted(venue: str, accounts: Accounts, seen: Collection[str], moment: Moment) -> list[Order]:
+def unlisted(venue: str, accounts: Accounts, seen: Collection[str], as_of: AsOf) -> list[Order]:
     """Orders that we hold for open and that are not among the listed venue order ids `seen`."""
     return [
         order
         for order in accounts.orders.open(venue=venue)
-        if order.status.is_at_venue and moment.is_settled(order.updated_ns) and order.venue_order_id not in seen
+        if order.status.is_at_venue and as_of.must_show(order.updated_ns) and order.venue_order_id not in seen
     ]
 
 
-def fills_apart(venue: str, accounts: Accounts, missing: Iterable[Fill], moment: Moment) -> list[Difference]:
+def fills_apart(venue: str, accounts: Accounts, missing: Iterable[Fill], as_of: AsOf) -> list[Difference]:
     """Trades that are not booked, by instrument; those so fresh that the stream may still bring them are left out."""
     groups: dict[InstrumentId, list[Fill]] = {}
     for fill in missing:
-        if moment.is_settled(fill.ts_venue):
+        if as_of.must_show(fill.ts_venue):
             groups.setdefault(fill.instrument, []).append(fill)
     return [
         Difference(
@@ -135,7 +135,7 @@ def fills_apart(venue: str, accounts: Accounts, missing: Iterable[Fill], moment:
             own_word="not booked",
             why="traded while nobody listened here: before a start, or while the stream was down",
             action="book them, each once",
-            since_ns=moment.monotonic_ns,
+            since_ns=as_of.monotonic_ns,
         )
         for instrument, fills in groups.items()
     ]
@@ -152,9 +152,9 @@ def positions_apart(
     venue: str,
     accounts: Accounts,
     reports: Iterable[PositionReport],
-    moment: Moment,
+    as_of: AsOf,
     *,
-    grace_ms: int,
+    drift_ms_max: int,
     missing: Sequence[Fill] = (),
 ) -> list[Difference]:
     """Instruments in which the position is not the venue's. `missing` are fills that are known not to be booked."""
@@ -173,8 +173,8 @@ def positions_apart(
                 venue_word=instrument.size_text(Size(theirs)),
                 own_word=instrument.size_text(own),
                 why=_why_apart(accounts, instrument, gap, missing),
-                action=f"halt the instrument once it has been so for {grace_ms} ms",
-                since_ns=moment.monotonic_ns,
+                action=f"halt the instrument once it has been so for {drift_ms_max} ms",
+                since_ns=as_of.monotonic_ns,
                 venue_size=to_decimal(theirs, instrument.size_decimals),
                 own_size=to_decimal(own, instrument.size_decimals),
             )
@@ -202,10 +202,10 @@ def _why_apart(accounts: Accounts, instrument: Instrument, gap: Size, missing: S
     return "no fill explains it: a transfer, a trade from before this journal, or a fill that the venue does not list"
 
 
-def _apart(order: Order, snapshot: OrderSnapshot, accounts: Accounts, moment: Moment) -> list[Difference]:
+def _apart(order: Order, snapshot: OrderSnapshot, accounts: Accounts, as_of: AsOf) -> list[Difference]:
     """An order that both know: no difference, or one."""
     instrument = accounts.instruments.get(order.instrument)
-    if not moment.is_settled(order.updated_ns) or order.status is OrderStatus.AMEND_REQUESTED:
+    if not as_of.must_show(order.updated_ns) or order.status is OrderStatus.AMEND_REQUESTED:
         return []
     own_word = order.status.value
     if order.status.is_final:
@@ -228,15 +228,15 @@ def _apart(order: Order, snapshot: OrderSnapshot, accounts: Accounts, moment: Mo
             own_word=own_word,
             why=why,
             action=action,
-            since_ns=moment.monotonic_ns,
+            since_ns=as_of.monotonic_ns,
         )
     ]
 
 
-def _orphan(snapshot: OrderSnapshot, instrument: Instrument | None, moment: Moment) -> Difference:
+def _external_order(snapshot: OrderSnapshot, instrument: Instrument | None, as_of: AsOf) -> Difference:
     is_made_here = _OWN_ID.fullmatch(snapshot.client_order_id) is not None
     return Difference(
-        kind=DifferenceKind.ORPHAN,
+        kind=DifferenceKind.EXTERNAL_ORDER,
         venue=snapshot.venue,
         instrument=snapshot.instrument,
         subject=snapshot.venue_order_id,
@@ -247,11 +247,11 @@ def _orphan(snapshot: OrderSnapshot, instrument: Instrument | None, moment: Mome
         if is_made_here
         else "placed by hand or by another program",
         action="nothing by itself; `tidegate orphans adopt|cancel|ignore ID` decides",
-        since_ns=moment.monotonic_ns,
+        since_ns=as_of.monotonic_ns,
     )
 
 
-def _only_here(order: Order, moment: Moment) -> Difference:
+def _only_here(order: Order, as_of: AsOf) -> Difference:
     return Difference(
         kind=DifferenceKind.ONLY_HERE,
         venue=order.venue,
@@ -261,7 +261,7 @@ def _only_here(order: Order, moment: Moment) -> Difference:
         own_word=order.status.value,
         why="it ended at the venue, and the news of it was not heard",
         action="look it up; what the venue says of its end is taken over",
-        since_ns=moment.monotonic_ns,
+        since_ns=as_of.monotonic_ns,
     )
 
 
@@ -289,18 +289,18 @@ def _some(ids: Sequence[str]) -> str:
 
 
 async def compare(
-    venue: str, gateway: Gateway, accounts: Accounts, *, reads: FillReads, clock: Clock, grace_ms: int
+    venue: str, gateway: Gateway, accounts: Accounts, *, reads: FillReads, clock: Clock, drift_ms_max: int
 ) -> list[Difference]:
     """What does not agree now. Of fills only those are asked for that a pass would ask for. Raises what the gateway
     raises."""
-    asked = Moment.of(clock, lag_ms=gateway.read_lag_ms)
+    asked = AsOf.of(clock, lag_ms=gateway.read_lag_ms)
     listed = await gateway.open_orders()
-    found = orders_apart(venue, accounts, listed, Moment.of(clock, lag_ms=gateway.read_lag_ms).after(asked))
+    found = orders_apart(venue, accounts, listed, AsOf.of(clock, lag_ms=gateway.read_lag_ms).after(asked))
     missing = unbooked(accounts, await reads.look())
     positions = await gateway.positions()
-    moment = Moment.of(clock, lag_ms=gateway.read_lag_ms)
+    as_of = AsOf.of(clock, lag_ms=gateway.read_lag_ms)
     return [
         *found,
-        *fills_apart(venue, accounts, missing, moment),
-        *positions_apart(venue, accounts, positions, moment, grace_ms=grace_ms, missing=missing),
+        *fills_apart(venue, accounts, missing, as_of),
+        *positions_apart(venue, accounts, positions, as_of, drift_ms_max=drift_ms_max, missing=missing),
     ]

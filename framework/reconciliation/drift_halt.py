@@ -11,16 +11,16 @@ from framework.reconciliation.differences import Difference, DifferenceKind
 from framework.state.trading_states import TradingStates
 
 
-class Grace:
+class PositionDriftHalt:
     """Halts once per difference: an operator who knows better can resume, until the difference itself changes."""
 
     def __init__(
-        self, trading: TradingStates, publish: Callable[[Event], None], clock: Clock, *, grace_ms: int
+        self, trading: TradingStates, publish: Callable[[Event], None], clock: Clock, *, drift_ms_max: int
     ) -> None:
         self._trading = trading
         self._publish = publish
         self._clock = clock
-        self._grace_ns = grace_ms * 1_000_000
+        self._drift_ns_max = drift_ms_max * 1_000_000
         self._halted_for: set[tuple[str, ...]] = set()
 
     def judge(self, differences: Iterable[Difference]) -> None:
@@ -28,7 +28,7 @@ class Grace:
         positions = {one.key: one for one in differences if one.kind is DifferenceKind.POSITION}
         self._halted_for &= positions.keys()
         for key, one in positions.items():
-            if key in self._halted_for or self._clock.monotonic_ns() - one.since_ns < self._grace_ns:
+            if key in self._halted_for or self._clock.monotonic_ns() - one.since_ns < self._drift_ns_max:
                 continue
             self._halted_for.add(key)
             if not self._trading.is_set(Scope.INSTRUMENT, one.instrument, TradingState.HALTED):

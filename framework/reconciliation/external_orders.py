@@ -13,15 +13,15 @@ import msgspec
 from framework.domain.account_events import Fill, OrderSnapshot
 from framework.domain.orders import Order
 from framework.domain.venue import Gateway
-from framework.reconciliation.order_terms import Moment
+from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
 
 LOOKUPS_PER_PASS_MAX = 20
-LOOKUPS_MIN = 2
+EXTERNAL_LOOKUPS_MIN = 2
 """So many look-ups in different passes must not find an order before it counts as gone."""
 
 
-class Strangers:
+class ExternalOrders:
     """The orphans of one venue account, ignored ones included."""
 
     def __init__(self, venue: str, gateway: Gateway, accounts: Accounts) -> None:
@@ -31,28 +31,33 @@ class Strangers:
         self._not_found: dict[str, int] = {}
         self._unclaimed: dict[str, int] = {}
 
-    async def look_up(self, listed: Collection[str], moment: Moment) -> list[OrderSnapshot]:
+    async def look_up(self, listed: Collection[str], as_of: AsOf) -> list[OrderSnapshot]:
         """What became of orphans that are not among the venue order ids `listed`. Raises what the gateway raises."""
-        known = [*self._accounts.strangers(self._venue), *self._accounts.strangers(self._venue, ignored=True)]
-        gone = [one for one in known if one.venue_order_id not in listed and moment.is_settled(one.ts_recv)]
+        known = [
+            *self._accounts.external_orders(self._venue),
+            *self._accounts.external_orders(self._venue, ignored=True),
+        ]
+        gone = [one for one in known if one.venue_order_id not in listed and as_of.must_show(one.ts_recv)]
         self._not_found = {one.venue_order_id: self._not_found.get(one.venue_order_id, 0) for one in gone}
         news = []
         for one in gone[:LOOKUPS_PER_PASS_MAX]:
             found = await self._gateway.find_order(_order_of(one))
             if found is None:
                 self._not_found[one.venue_order_id] += 1
-                if self._not_found[one.venue_order_id] < LOOKUPS_MIN:
+                if self._not_found[one.venue_order_id] < EXTERNAL_LOOKUPS_MIN:
                     continue
-                found = msgspec.structs.replace(one, is_open=False, ts_recv=moment.now_ns, reason="not_listed")
+                found = msgspec.structs.replace(one, is_open=False, ts_recv=as_of.now_ns, reason="not_listed")
             news.append(found)
         return news
 
-    async def look_up_fills(self, moment: Moment) -> list[OrderSnapshot]:
+    async def look_up_fills(self, as_of: AsOf) -> list[OrderSnapshot]:
         """The orders of fills that no order claims, each asked for a few times. Raises what the gateway raises."""
-        fills = [fill for fill in self._accounts.parking.unlisted(self._venue) if moment.is_settled(fill.ts_recv)]
+        fills = [fill for fill in self._accounts.unmatched.unlisted(self._venue) if as_of.must_show(fill.ts_recv)]
         self._unclaimed = {fill.venue_order_id: self._unclaimed.get(fill.venue_order_id, 0) for fill in fills}
         news = []
-        for fill in [one for one in fills if self._unclaimed[one.venue_order_id] < LOOKUPS_MIN][:LOOKUPS_PER_PASS_MAX]:
+        for fill in [one for one in fills if self._unclaimed[one.venue_order_id] < EXTERNAL_LOOKUPS_MIN][
+            :LOOKUPS_PER_PASS_MAX
+        ]:
             found = await self._gateway.find_order(_order_behind(fill))
             self._unclaimed[fill.venue_order_id] += 1
             if found is not None:

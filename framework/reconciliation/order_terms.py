@@ -18,7 +18,7 @@ from framework.state.accounts import Accounts
 from framework.state.order_evidence import CODE_LISTED
 
 
-class Moment(msgspec.Struct, frozen=True):
+class AsOf(msgspec.Struct, frozen=True):
     """When a comparison is made, and how long the venue's reads may lag behind (nanoseconds). A difference in what
     changed more recently than that proves nothing."""
 
@@ -27,15 +27,15 @@ class Moment(msgspec.Struct, frozen=True):
     lag_ns: int
 
     @classmethod
-    def of(cls, clock: Clock, *, lag_ms: int) -> Moment:
+    def of(cls, clock: Clock, *, lag_ms: int) -> AsOf:
         """Now."""
         return cls(clock.now_ns(), clock.monotonic_ns(), lag_ms * 1_000_000)
 
-    def after(self, asked: Moment) -> Moment:
+    def after(self, asked: AsOf) -> AsOf:
         """This moment, to judge an answer that was asked for at `asked`: what changed since need not be in it."""
         return msgspec.structs.replace(self, lag_ns=self.lag_ns + self.monotonic_ns - asked.monotonic_ns)
 
-    def is_settled(self, changed_ns: int) -> bool:
+    def must_show(self, changed_ns: int) -> bool:
         """Whether what changed at this wall time must be visible by now. A time that lies ahead was taken before the
         clock was set back."""
         return not 0 <= self.now_ns - changed_ns <= self.lag_ns
@@ -47,18 +47,18 @@ Known = tuple[int, int, int]
 """When something last became known of an order, and its price and size."""
 
 
-def settled(venue: str, accounts: Accounts, moment: Moment) -> dict[str, Known]:
+def resting_terms(venue: str, accounts: Accounts, as_of: AsOf) -> dict[str, Known]:
     """What is known of the resting orders of which nothing became known within the read lag. Call it before asking for
     the list."""
     return {
         order.client_order_id: _known(order)
         for order in accounts.orders.open(venue=venue)
-        if order.status in RESTING and moment.is_settled(order.updated_ns)
+        if order.status in RESTING and as_of.must_show(order.updated_ns)
     }
 
 
-def is_settled_still(order: Order, before: dict[str, Known]) -> bool:
-    """Whether nothing became known of the order since `settled`. Call it before the listing is heard."""
+def is_unchanged(order: Order, before: dict[str, Known]) -> bool:
+    """Whether nothing became known of the order since `resting_terms`. Call it before the listing is heard."""
     return before.get(order.client_order_id) == _known(order)
 
 

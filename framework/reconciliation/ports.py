@@ -11,7 +11,7 @@ from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.venue import Gateway
 from framework.reconciliation.differences import Difference
-from framework.reconciliation.order_terms import Moment
+from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
 
 
@@ -20,11 +20,14 @@ def always(_client_order_id: str) -> bool:
     return True
 
 
-class ReconcileParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reconciler needs. `interval_ms`: the schedule; `answer_ms_max`: later than
-    this an answer is not coming any more; `grace_ms`: a position that differs for longer halts its instrument (C21);
-    `is_ending` tells whether an order is to end whatever happens; `is_under_way` whether a request about an order may
-    still be answered; `on_pass` is told the differences after each pass."""
+class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reconciler needs.
+
+    `interval_ms` is the schedule; later than `answer_ms_max` no answer comes any more; a position that differs for
+    longer than `drift_ms_max` halts its instrument (C21). `is_ending` says whether an order is to end in any case,
+    `is_under_way` whether a request about an order may still be answered. `on_pass` gets the differences after each
+    pass.
+    """
 
     venue: str
     gateway: Gateway
@@ -37,13 +40,13 @@ class ReconcileParts(msgspec.Struct, frozen=True, kw_only=True):
     is_under_way: Callable[[str], bool] = always
     interval_ms: int = 15_000
     answer_ms_max: int = 10_000
-    grace_ms: int = 10_000
+    drift_ms_max: int = 10_000
 
     @property
     def lag_ns(self) -> int:
         """How long the venue's reads may lag behind its writes."""
         return self.gateway.read_lag_ms * 1_000_000
 
-    def moment(self) -> Moment:
+    def as_of(self) -> AsOf:
         """Now, with the venue's read lag."""
-        return Moment.of(self.clock, lag_ms=self.gateway.read_lag_ms)
+        return AsOf.of(self.clock, lag_ms=self.gateway.read_lag_ms)

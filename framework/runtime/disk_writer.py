@@ -193,12 +193,12 @@ class DiskWriter:
             self._sink.close(self._durable)
             self._is_finished = True
         except OSError as e:
-            self._fail(failed(self._durable + 1, f"{type(e).__name__}: {e}"))
+            self._fail(journal_error(self._durable + 1, f"{type(e).__name__}: {e}"))
         except JournalError as e:
             self._fail(e)
         finally:
             if not self._is_finished and self._failure is None:
-                self._fail(failed(self._durable + 1, "the writer thread ended on an unexpected error"))
+                self._fail(journal_error(self._durable + 1, "the writer thread ended on an unexpected error"))
 
     def _commit(self) -> bool:
         """Write and sync one batch; False once `close` was asked for."""
@@ -235,7 +235,7 @@ class DiskWriter:
         self._notify()
 
 
-def failed(number: int, reason: str) -> JournalError:
+def journal_error(number: int, reason: str) -> JournalError:
     """The error of a log that can't be written from record `number` on."""
     return JournalError(
         f"journal: record {number} and later ones could not be made durable ({reason}); nothing leaves any more. "
@@ -320,5 +320,5 @@ class InlineWriter:
             raise self._fail(e) from e
 
     def _fail(self, error: OSError) -> JournalError:
-        self._failure = failed(self._durable + 1, f"{type(error).__name__}: {error}")
+        self._failure = journal_error(self._durable + 1, f"{type(error).__name__}: {error}")
         return self._failure

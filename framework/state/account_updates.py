@@ -23,38 +23,38 @@ from framework.domain.verdicts import Approved
 from framework.state.change import Draft
 from framework.state.exposure import Exposures
 from framework.state.fills import BookedFill, Fills, is_same_trade
-from framework.state.order_machine import OrderFold
+from framework.state.order_machine import OrderMachine
 from framework.state.orders import Orders
 from framework.state.positions import Positions
-from framework.state.unmatched import Parking
+from framework.state.unmatched import UnmatchedReports
 
 
-class Booking:
+class AccountUpdates:
     """Applies every record about orders, fills and settlements to the parts of the state that it concerns."""
 
     def __init__(
-        self, orders: Orders, fills: Fills, *, parking: Parking, positions: Positions, exposures: Exposures
+        self, orders: Orders, fills: Fills, *, unmatched: UnmatchedReports, positions: Positions, exposures: Exposures
     ) -> None:
         self._orders = orders
         self._fills = fills
-        self._parking = parking
+        self._unmatched = unmatched
         self._positions = positions
         self._exposures = exposures
-        self._fold = OrderFold(orders)
+        self._machine = OrderMachine(orders)
 
     def approve(self, approved: Approved, now_ns: int, draft: Draft) -> None:
         """Record a new order, or mark the orders that an amend or a cancel is about."""
-        self._fold.approve(approved, now_ns, draft)
+        self._machine.approve(approved, now_ns, draft)
 
     def report(self, report: OrderReport, now_ns: int, draft: Draft) -> None:
         """Take in a fact about an order, or park it until the order is known."""
         order = self._order_of(report.venue, report.client_order_id, report.venue_order_id)
         if order is not None:
             is_amended = report.kind is ReportKind.AMENDED
-            self._fold.report(order, report, now_ns, draft)
+            self._machine.report(order, report, now_ns, draft)
             self._link(order, report.venue_order_id, now_ns, draft, is_amended=is_amended)
         elif report.venue_order_id:
-            self._parking.park_report(report)
+            self._unmatched.add_report(report)
         else:
             draft.alarm(f"{report.venue} reports {report.kind.value} of an unknown order {report.client_order_id!r}")
 
@@ -62,16 +62,16 @@ class Booking:
         """Take in an order as the venue lists it, or park it until the order is known."""
         order = self._order_of(snapshot.venue, snapshot.client_order_id, snapshot.venue_order_id)
         if order is None:
-            self._parking.park_snapshot(snapshot)
+            self._unmatched.add_snapshot(snapshot)
             return
-        self._fold.snapshot(order, snapshot, now_ns, draft)
+        self._machine.snapshot(order, snapshot, now_ns, draft)
         self._link(order, snapshot.venue_order_id, now_ns, draft)
 
     def adopt(self, event: OrderAdopted, now_ns: int, draft: Draft) -> None:
         """Make an order of the venue ours; one that is ours already goes to the strategy that is named."""
         order = self._order_of(event.venue, event.client_order_id, event.venue_order_id)
         if order is None:
-            order = self._fold.adopt(event, now_ns, draft)
+            order = self._machine.adopt(event, now_ns, draft)
         elif order.strategy != event.strategy:
             self._give(order, event.strategy, now_ns, draft)
         self._link(order, event.venue_order_id, now_ns, draft)
@@ -81,7 +81,7 @@ class Booking:
         order = self._order_of(fill.venue, fill.client_order_id, fill.venue_order_id)
         booked = self._fills.get(fill.venue, fill.fill_id)
         if booked is None:
-            booked = self._enter(fill, draft, is_parked=order is None)
+            booked = self._enter(fill, draft, is_unmatched=order is None)
         elif not is_same_trade(booked.fill, fill):
             draft.alarm(f"fill {fill.fill_id} is told in two ways: {booked.fill} and {fill}", halt=fill.instrument)
         if order is None or booked is None:
@@ -100,7 +100,7 @@ class Booking:
         draft.alarm(f"{event.venue} took fill {fill.fill_id} back: {event.reason or 'no reason given'}")
         order = self._orders.get(booked.client_order_id)
         if order is not None:
-            self._fold.void(order, fill, now_ns, draft)
+            self._machine.void(order, fill, now_ns, draft)
 
     def settle(self, event: InstrumentSettled, draft: Draft) -> None:
         """Pay out all positions in an instrument once; another value later is an alarm and changes nothing."""
@@ -121,7 +121,7 @@ class Booking:
             return order
         return self._orders.by_venue_id(venue, venue_order_id) if venue_order_id else None
 
-    def _enter(self, fill: Fill, draft: Draft, *, is_parked: bool) -> BookedFill | None:
+    def _enter(self, fill: Fill, draft: Draft, *, is_unmatched: bool) -> BookedFill | None:
         booked = self._fills.enter(fill)
         if booked is None:
             draft.alarm(
@@ -133,8 +133,8 @@ class Booking:
         if not booked.is_voided:
             self._positions.book(fill)
             self._show(fill.instrument, None)
-        if is_parked:
-            self._parking.park_fill(fill)
+        if is_unmatched:
+            self._unmatched.add_fill(fill)
             draft.unattributed_fill(fill)
         return booked
 
@@ -147,27 +147,27 @@ class Booking:
             self._positions.attribute(fill, order.strategy)
             self._show(fill.instrument, order.strategy)
             draft.fill(msgspec.structs.replace(fill, client_order_id=order.client_order_id))
-        self._fold.fill(order, fill, now_ns, draft, is_voided=booked.is_voided)
+        self._machine.fill(order, fill, now_ns, draft, is_voided=booked.is_voided)
 
     def _link(self, order: Order, venue_order_id: str, now_ns: int, draft: Draft, *, is_amended: bool = False) -> None:
-        if not self._fold.link(order, venue_order_id, draft, is_amended=is_amended):
+        if not self._machine.link(order, venue_order_id, draft, is_amended=is_amended):
             return
-        parked = self._parking.claim(order.venue, venue_order_id)
-        if parked is None:
+        unmatched = self._unmatched.claim(order.venue, venue_order_id)
+        if unmatched is None:
             return
-        for fill in parked.fills:
+        for fill in unmatched.fills:
             booked = self._fills.get(fill.venue, fill.fill_id)
             if booked is not None:
                 self._attribute(booked, order, now_ns, draft)
-        for fact in parked.facts():
+        for fact in unmatched.facts():
             if isinstance(fact, OrderReport):
-                self._fold.report(order, fact, now_ns, draft)
+                self._machine.report(order, fact, now_ns, draft)
             else:
-                self._fold.snapshot(order, fact, now_ns, draft)
+                self._machine.snapshot(order, fact, now_ns, draft)
 
     def _give(self, order: Order, strategy: str, now_ns: int, draft: Draft) -> None:
         former = order.strategy
-        self._fold.give(order, strategy, now_ns, draft)
+        self._machine.give(order, strategy, now_ns, draft)
         for booked in self._fills.of_order(order.client_order_id):
             booked.strategy = strategy
             if not booked.is_voided:

@@ -15,6 +15,7 @@ import msgspec
 from framework.domain.account_events import (
     AccountEvent,
     BalanceReport,
+    ExternalOrderIgnored,
     Fill,
     FillVoided,
     InstrumentDefined,
@@ -23,7 +24,6 @@ from framework.domain.account_events import (
     OrderAdopted,
     OrderReport,
     OrderSnapshot,
-    OrphanIgnored,
     PositionReport,
     ShutdownRequested,
     StrategyQuarantined,
@@ -34,17 +34,17 @@ from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.numbers import Price
 from framework.domain.verdicts import Approved, Refused
-from framework.state.account_snapshot import AccountsImage, Queues, Snapshot, decode_snapshot, encode_snapshot
-from framework.state.account_updates import Booking
+from framework.state.account_snapshot import AccountsSnapshot, Queues, StateSnapshot, decode_snapshot, encode_snapshot
+from framework.state.account_updates import AccountUpdates
 from framework.state.change import NO_CHANGE, Change, Draft
 from framework.state.exposure import Exposure, Exposures
 from framework.state.fills import Fills
 from framework.state.orders import Orders
 from framework.state.positions import Positions
 from framework.state.trading_states import TradingStates
-from framework.state.unmatched import Parking
+from framework.state.unmatched import UnmatchedReports
 
-Record = Approved | Refused | AccountEvent
+AccountRecord = Approved | Refused | AccountEvent
 """What the journal holds of orders, money and operators."""
 
 
@@ -58,16 +58,16 @@ class Accounts:
         self.exposures = Exposures()
         self.orders = Orders(self.exposures)
         self.fills = Fills()
-        self.parking = Parking()
+        self.unmatched = UnmatchedReports()
         self.positions = Positions()
         self.trading = TradingStates()
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.venue_positions: dict[InstrumentId, PositionReport] = {}
         self.balances: dict[tuple[str, str], BalanceReport] = {}
-        self.memories: dict[str, bytes] = {}
+        self.saved_states: dict[str, bytes] = {}
         self._wire()
 
-    def apply(self, record: Record, now_ns: int) -> Change:
+    def apply(self, record: AccountRecord, now_ns: int) -> Change:
         """Take in one record at the kernel's wall time `now_ns`. Refusals change nothing here."""
         handler = self._handlers.get(type(record))
         if handler is None:
@@ -93,9 +93,9 @@ class Accounts:
         """One strategy's exposure in an instrument."""
         return self.exposures.of_strategy(strategy, instrument)
 
-    def strangers(self, venue: str, *, ignored: bool = False) -> tuple[OrderSnapshot, ...]:
+    def external_orders(self, venue: str, *, ignored: bool = False) -> tuple[OrderSnapshot, ...]:
         """Orders open at the venue, as far as listed, that are not ours: orphans; or those of them to be ignored."""
-        return self.parking.strangers(venue, ignored=ignored)
+        return self.unmatched.external_orders(venue, ignored=ignored)
 
     def digest(self) -> str:
         """SHA-256 over the whole folded state, whatever the order in which it was built up.
@@ -103,31 +103,31 @@ class Accounts:
         Left out is only when something was heard (`updated_ns`, receipt times of fills): it differs between two
         tellings of the same fact.
         """
-        return hashlib.sha256(self._image().canonical()).hexdigest()
+        return hashlib.sha256(self._snapshot().canonical()).hexdigest()
 
     def to_snapshot(self) -> bytes:
         """All of it as bytes: `from_snapshot` gives an `Accounts` that goes on exactly like this one."""
-        queues = Queues(fills=self.fills.keys(), parked=self.parking.keys())
-        return encode_snapshot(Snapshot(image=self._image(), queues=queues))
+        queues = Queues(fills=self.fills.keys(), unmatched=self.unmatched.keys())
+        return encode_snapshot(StateSnapshot(accounts=self._snapshot(), queues=queues))
 
     @classmethod
     def from_snapshot(cls, payload: bytes) -> Accounts:
         """The state that `payload` was taken of. Raises `JournalError` when it can't be read."""
-        snapshot = decode_snapshot(payload)
-        image, queues = snapshot.image, snapshot.queues
+        decoded = decode_snapshot(payload)
+        snapshot, queues = decoded.accounts, decoded.queues
         accounts = cls()
         try:
-            accounts.fills = Fills.from_image(image.fills, queues.fills)
-            accounts.parking = Parking.from_image(image.parked, queues.parked)
-            accounts.positions = Positions.from_image(image.positions)
-            accounts.orders.restore(image.orders)
+            accounts.fills = Fills.from_snapshot(snapshot.fills, queues.fills)
+            accounts.unmatched = UnmatchedReports.from_snapshot(snapshot.unmatched, queues.unmatched)
+            accounts.positions = Positions.from_snapshot(snapshot.positions)
+            accounts.orders.restore(snapshot.orders)
         except KeyError as e:
             raise JournalError(f"snapshot: its queues name {e}, which it does not hold; start from the journal") from e
-        accounts.trading = TradingStates.from_image(image.trading)
-        accounts.instruments = {one.id: one for one in image.instruments}
-        accounts.venue_positions = {one.instrument: one for one in image.venue_positions}
-        accounts.balances = {(one.venue, one.currency): one for one in image.balances}
-        accounts.memories = dict(image.memories)
+        accounts.trading = TradingStates.from_snapshot(snapshot.trading)
+        accounts.instruments = {one.id: one for one in snapshot.instruments}
+        accounts.venue_positions = {one.instrument: one for one in snapshot.venue_positions}
+        accounts.balances = {(one.venue, one.currency): one for one in snapshot.balances}
+        accounts.saved_states = dict(snapshot.saved_states)
         for instrument, position in accounts.positions.accounts():
             accounts.exposures.set_account_position(instrument, position.size)
         for (strategy, instrument), position in accounts.positions.strategies():
@@ -136,17 +136,17 @@ class Accounts:
         return accounts
 
     def _wire(self) -> None:
-        booking = Booking(
-            self.orders, self.fills, parking=self.parking, positions=self.positions, exposures=self.exposures
+        updates = AccountUpdates(
+            self.orders, self.fills, unmatched=self.unmatched, positions=self.positions, exposures=self.exposures
         )
-        self._booking = booking
+        self._updates = updates
         self._handlers: dict[type, Callable[[Any, int, Draft], None]] = {
-            Approved: booking.approve,
-            OrderReport: booking.report,
-            OrderSnapshot: booking.snapshot,
-            OrderAdopted: booking.adopt,
-            Fill: booking.fill,
-            FillVoided: booking.void,
+            Approved: updates.approve,
+            OrderReport: updates.report,
+            OrderSnapshot: updates.snapshot,
+            OrderAdopted: updates.adopt,
+            Fill: updates.fill,
+            FillVoided: updates.void,
             InstrumentDefined: self._define,
             InstrumentStatusChanged: self._set_status,
             InstrumentSettled: self._settle,
@@ -155,8 +155,8 @@ class Accounts:
             TradingStateChanged: self._set_trading,
             StrategyQuarantined: self._set_trading,
             ShutdownRequested: self._set_trading,
-            OrphanIgnored: self._ignore,
-            StrategySaved: self._remember,
+            ExternalOrderIgnored: self._ignore,
+            StrategySaved: self._save_state,
         }
 
     def _define(self, event: InstrumentDefined, now_ns: int, draft: Draft) -> None:
@@ -174,7 +174,7 @@ class Accounts:
         if instrument is not None:
             settled = msgspec.structs.replace(instrument, status=InstrumentStatus.SETTLED)
             self.instruments[event.instrument] = settled
-        self._booking.settle(event, draft)
+        self._updates.settle(event, draft)
 
     def _set_venue_position(self, event: PositionReport, now_ns: int, draft: Draft) -> None:
         before = self.venue_positions.get(event.instrument)
@@ -191,21 +191,21 @@ class Accounts:
     ) -> None:
         self.trading.apply(event)
 
-    def _remember(self, event: StrategySaved, now_ns: int, draft: Draft) -> None:
-        self.memories[event.strategy] = event.state
+    def _save_state(self, event: StrategySaved, now_ns: int, draft: Draft) -> None:
+        self.saved_states[event.strategy] = event.state
 
-    def _ignore(self, event: OrphanIgnored, now_ns: int, draft: Draft) -> None:
-        self.parking.ignore(event)
+    def _ignore(self, event: ExternalOrderIgnored, now_ns: int, draft: Draft) -> None:
+        self.unmatched.ignore(event)
 
-    def _image(self) -> AccountsImage:
-        return AccountsImage(
-            orders=self.orders.image(),
-            fills=self.fills.image(),
-            parked=self.parking.image(),
-            positions=self.positions.image(),
-            trading=self.trading.image(),
+    def _snapshot(self) -> AccountsSnapshot:
+        return AccountsSnapshot(
+            orders=self.orders.snapshot(),
+            fills=self.fills.snapshot(),
+            unmatched=self.unmatched.snapshot(),
+            positions=self.positions.snapshot(),
+            trading=self.trading.snapshot(),
             instruments=[one for _, one in sorted(self.instruments.items())],
             venue_positions=[one for _, one in sorted(self.venue_positions.items(), key=lambda item: item[0])],
             balances=[one for _, one in sorted(self.balances.items(), key=lambda item: item[0])],
-            memories=sorted(self.memories.items()),
+            saved_states=sorted(self.saved_states.items()),
         )

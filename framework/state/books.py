@@ -16,7 +16,7 @@ from framework.domain.market_events import (
     MarketEvent,
     VenueClock,
 )
-from framework.state.order_book import AGE_NEVER_NS, Book, Pulse
+from framework.state.order_book import AGE_NEVER_NS, Book, FeedClock
 
 __all__ = ["AGE_NEVER_NS", "Book", "Books", "venue_of"]
 
@@ -26,7 +26,7 @@ class Books:
 
     def __init__(self) -> None:
         self._books: dict[InstrumentId, Book] = {}
-        self._pulses: dict[str, Pulse] = {}
+        self._feed_clocks: dict[str, FeedClock] = {}
         self._apply: dict[type, Callable[[Any, int], Book | None]] = {
             BookDelta: self._apply_delta,
             BookLevel: self._apply_level,
@@ -53,7 +53,7 @@ class Books:
         """The book; an empty one that is not fresh when nothing was received yet."""
         book = self._books.get(instrument)
         if book is None:
-            book = self._books[instrument] = Book(instrument, self._pulse(venue_of(instrument)))
+            book = self._books[instrument] = Book(instrument, self._feed_clock(venue_of(instrument)))
         return book
 
     def of_venue(self, venue: str) -> tuple[Book, ...]:
@@ -62,27 +62,27 @@ class Books:
 
     def is_connected(self, venue: str) -> bool:
         """Whether the venue's connector said that it is up and has not said otherwise since."""
-        pulse = self._pulses.get(venue)
-        return pulse is not None and pulse.is_connected
+        feed_clock = self._feed_clocks.get(venue)
+        return feed_clock is not None and feed_clock.is_connected
 
     @property
     def venues(self) -> tuple[str, ...]:
         """Venues that were heard of."""
-        return tuple(self._pulses)
+        return tuple(self._feed_clocks)
 
     def age_ns(self, venue: str, monotonic_ns: int) -> int:
         """Age of the venue's newest proof of life of any kind; `AGE_NEVER_NS` when there was none."""
-        pulse = self._pulses.get(venue)
+        feed_clock = self._feed_clocks.get(venue)
         ages = [book.age_ns(monotonic_ns) for book in self.of_venue(venue)]
-        if pulse is not None and pulse.heard_ns >= 0:
-            ages.append(max(0, monotonic_ns - pulse.heard_ns) + pulse.late_ns)
+        if feed_clock is not None and feed_clock.received_ns >= 0:
+            ages.append(max(0, monotonic_ns - feed_clock.received_ns) + feed_clock.late_ns)
         return min(ages, default=AGE_NEVER_NS)
 
-    def _pulse(self, venue: str) -> Pulse:
-        pulse = self._pulses.get(venue)
-        if pulse is None:
-            pulse = self._pulses[venue] = Pulse()
-        return pulse
+    def _feed_clock(self, venue: str) -> FeedClock:
+        feed_clock = self._feed_clocks.get(venue)
+        if feed_clock is None:
+            feed_clock = self._feed_clocks[venue] = FeedClock()
+        return feed_clock
 
     def _apply_delta(self, event: BookDelta, monotonic_ns: int) -> Book | None:
         book = self._books.get(event.instrument) or self.of(event.instrument)
@@ -101,16 +101,16 @@ class Books:
         return book if book.mark_stale(event.reason) else None
 
     def _apply_heartbeat(self, event: Heartbeat, monotonic_ns: int) -> None:
-        pulse = self._pulse(event.venue)
-        pulse.heard_ns = monotonic_ns
+        feed_clock = self._feed_clock(event.venue)
+        feed_clock.received_ns = monotonic_ns
         if event.ts_venue:
-            pulse.late_ns, pulse.is_late_known = pulse.lateness_ns(event.ts_venue, event.ts_recv), True
+            feed_clock.late_ns, feed_clock.is_late_known = feed_clock.lateness_ns(event.ts_venue, event.ts_recv), True
 
     def _apply_clock(self, event: VenueClock, monotonic_ns: int) -> None:
-        self._pulse(event.venue).offset_ns = event.offset_ns
+        self._feed_clock(event.venue).offset_ns = event.offset_ns
 
     def _apply_status(self, event: ConnectorStatus, monotonic_ns: int) -> None:
-        self._pulse(event.venue).is_connected = event.is_up
+        self._feed_clock(event.venue).is_connected = event.is_up
         if not event.is_up:
             for book in self.of_venue(event.venue):
                 book.mark_stale(f"{event.venue} is down: {event.reason}")

@@ -22,7 +22,7 @@ class BookedFill(msgspec.Struct, array_like=True):
     is_voided: bool = False
 
 
-class FillsImage(msgspec.Struct, array_like=True):
+class FillsSnapshot(msgspec.Struct, array_like=True):
     """Known fills as they are written down, in canonical order."""
 
     fills: list[BookedFill]
@@ -89,9 +89,9 @@ class Fills:
         booked.is_voided = True
         return booked
 
-    def image(self) -> FillsImage:
+    def snapshot(self) -> FillsSnapshot:
         """All of it in canonical order, to be written down."""
-        return FillsImage(
+        return FillsSnapshot(
             fills=[booked for _, booked in sorted(self._fills.items(), key=lambda item: item[0])],
             voids=[void for _, void in sorted(self._voids.items(), key=lambda item: item[0])],
             forgotten_before=sorted(self._forgotten_before.items()),
@@ -102,13 +102,13 @@ class Fills:
         return list(self._fills)
 
     @classmethod
-    def from_image(cls, image: FillsImage, keys: list[FillKey], kept_max: int = FILLS_KEPT_MAX) -> Fills:
-        """The register that `image` and `keys` were taken of."""
+    def from_snapshot(cls, snapshot: FillsSnapshot, keys: list[FillKey], kept_max: int = FILLS_KEPT_MAX) -> Fills:
+        """The register that `snapshot` and `keys` were taken of."""
         fills = cls(kept_max)
-        by_key = {(booked.fill.venue, booked.fill.fill_id): booked for booked in image.fills}
+        by_key = {(booked.fill.venue, booked.fill.fill_id): booked for booked in snapshot.fills}
         fills._fills = {key: by_key[key] for key in keys}
-        fills._voids = {(void.venue, void.fill_id): void for void in image.voids}
-        fills._forgotten_before = dict(image.forgotten_before)
+        fills._voids = {(void.venue, void.fill_id): void for void in snapshot.voids}
+        fills._forgotten_before = dict(snapshot.forgotten_before)
         return fills
 
     def _is_forgotten(self, fill: Fill) -> bool:

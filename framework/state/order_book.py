@@ -21,13 +21,13 @@ AGE_NEVER_NS = 2**63 - 1
 _NO_SIZE = Size(0)
 
 
-class Pulse:
+class FeedClock:
     """One venue's proof of life: when it was last heard, how late its messages are, how its clock is off."""
 
-    __slots__ = ("heard_ns", "is_connected", "is_late_known", "late_ns", "offset_ns")
+    __slots__ = ("is_connected", "is_late_known", "late_ns", "offset_ns", "received_ns")
 
     def __init__(self) -> None:
-        self.heard_ns = -1
+        self.received_ns = -1
         self.late_ns = 0
         self.is_late_known = False
         self.offset_ns = 0
@@ -48,9 +48,9 @@ class Book:
     __slots__ = (
         "_asks",
         "_bids",
-        "_heard_ns",
+        "_feed_clock",
         "_late_ns",
-        "_pulse",
+        "_received_ns",
         "ask",
         "bid",
         "instrument",
@@ -59,7 +59,7 @@ class Book:
         "ts_venue",
     )
 
-    def __init__(self, instrument: InstrumentId, pulse: Pulse | None = None) -> None:
+    def __init__(self, instrument: InstrumentId, feed_clock: FeedClock | None = None) -> None:
         self.instrument = instrument
         self.is_fresh = False
         self.stale_reason = "no snapshot yet"
@@ -68,9 +68,9 @@ class Book:
         self._asks: dict[Price, Size] = {}
         self.bid: Price | None = None
         self.ask: Price | None = None
-        self._heard_ns = -1
+        self._received_ns = -1
         self._late_ns = 0
-        self._pulse = Pulse() if pulse is None else pulse
+        self._feed_clock = FeedClock() if feed_clock is None else feed_clock
 
     @property
     def bid_size(self) -> Size:
@@ -108,13 +108,13 @@ class Book:
 
         `AGE_NEVER_NS` when nothing of this book was ever received.
         """
-        heard, late, pulse = self._heard_ns, self._late_ns, self._pulse
-        if heard < 0:
+        received, late, feed_clock = self._received_ns, self._late_ns, self._feed_clock
+        if received < 0:
             return AGE_NEVER_NS
-        if pulse.heard_ns > heard:
-            heard = pulse.heard_ns
-            late = pulse.late_ns if pulse.is_late_known else late
-        return max(0, monotonic_ns - heard) + late
+        if feed_clock.received_ns > received:
+            received = feed_clock.received_ns
+            late = feed_clock.late_ns if feed_clock.is_late_known else late
+        return max(0, monotonic_ns - received) + late
 
     def depth(self, side: Side, levels: int) -> Sequence[tuple[Price, Size]]:
         """The best `levels` levels of a side, best first."""
@@ -124,7 +124,7 @@ class Book:
 
     def apply_snapshot(self, event: BookSnapshot, monotonic_ns: int) -> bool:
         """Replace everything and become fresh, unless the snapshot itself is impossible. Always a change."""
-        self._heard(event.ts_venue, event.ts_recv, monotonic_ns)
+        self._mark_received(event.ts_venue, event.ts_recv, monotonic_ns)
         self._bids = {price: size for price, size in event.bids if size}
         self._asks = {price: size for price, size in event.asks if size}
         self.bid = max(self._bids, default=None)
@@ -166,8 +166,8 @@ class Book:
         price = event.price
         if size < 0 or price <= 0:
             return self.mark_stale(f"{event.side.value} level {price} would hold {size}")
-        self._heard_ns, self.ts_venue = monotonic_ns, event.ts_venue
-        late = event.ts_recv + self._pulse.offset_ns - event.ts_venue
+        self._received_ns, self.ts_venue = monotonic_ns, event.ts_venue
+        late = event.ts_recv + self._feed_clock.offset_ns - event.ts_venue
         self._late_ns = late if late > 0 and event.ts_venue else 0
         if event.side is Side.BUY:
             self._set_bid(price, size)
@@ -204,12 +204,12 @@ class Book:
         if self.bid is not None and self.ask is not None and self.bid >= self.ask:
             self.mark_stale(f"crossed: bid {self.bid}, ask {self.ask}")
 
-    def _heard(self, ts_venue: int, ts_recv: int, monotonic_ns: int) -> None:
-        self._heard_ns = monotonic_ns
-        self._late_ns = self._pulse.lateness_ns(ts_venue, ts_recv)
+    def _mark_received(self, ts_venue: int, ts_recv: int, monotonic_ns: int) -> None:
+        self._received_ns = monotonic_ns
+        self._late_ns = self._feed_clock.lateness_ns(ts_venue, ts_recv)
         self.ts_venue = ts_venue
 
     def _drop(self, event: BookDelta | BookLevel) -> bool:
-        if self._heard_ns < 0:
+        if self._received_ns < 0:
             self.stale_reason = f"a change of level {event.price} came before any snapshot"
         return False

@@ -29,11 +29,11 @@ CODE_LISTED = "listed"
 became known of the order: its terms are the newest, whatever their date."""
 
 
-class Evidence(msgspec.Struct, array_like=True):
+class OrderEvidence(msgspec.Struct, array_like=True):
     """The proofs about one order.
 
     `traded` is the sum of its distinct fills, voided ones included (a voided fill does not bring the order back);
-    `stated` the most that the venue ever said was filled. `doubt_ns` is when the venue last said "not found",
+    `stated` the most that the venue ever said was filled. `not_found_ns` is when the venue last said "not found",
     `seen_ns` when it last listed the order as open. `price_dated` and `size_dated` are the newest statements of
     price and size: (time, rank, value). `amend_since_ns` is the time of the newest one when an amend was asked for.
     `stepped_ns` is 0 until the venue's clock is found to have been set back; then it is the newest time that was stated
@@ -48,7 +48,7 @@ class Evidence(msgspec.Struct, array_like=True):
     end: int = 0
     traded: int = 0
     stated: int = 0
-    doubt_ns: int = -1
+    not_found_ns: int = -1
     seen_ns: int = -1
     price_dated: tuple[int, int, int] = (0, 0, 0)
     size_dated: tuple[int, int, int] = (0, 0, 0)
@@ -68,37 +68,37 @@ class Evidence(msgspec.Struct, array_like=True):
         return max(self.price_dated[0], self.size_dated[0])
 
     @property
-    def is_doubted(self) -> bool:
+    def is_not_found(self) -> bool:
         """Whether the venue said "not found" after it last listed the order."""
-        return self.doubt_ns > self.seen_ns
+        return self.not_found_ns > self.seen_ns
 
 
-def status_of(order: Order, proofs: Evidence) -> OrderStatus:
+def status_of(order: Order, evidence: OrderEvidence) -> OrderStatus:
     """The status that the proofs amount to."""
-    known = proofs.traded if proofs.traded >= proofs.stated else proofs.stated
-    if known >= size_worst(order, proofs):
+    known = evidence.traded if evidence.traded >= evidence.stated else evidence.stated
+    if known >= size_worst(order, evidence):
         return S.FILLED
-    if proofs.end:
-        return _STATUS_OF_END[proofs.end]
-    if proofs.is_proved:
-        return _live_status(order, proofs, known)
-    if proofs.is_denied:
+    if evidence.end:
+        return _STATUS_OF_END[evidence.end]
+    if evidence.is_proved:
+        return _live_status(order, evidence, known)
+    if evidence.is_denied:
         return S.REJECTED
-    if proofs.is_ambiguous or proofs.is_doubted:
+    if evidence.is_ambiguous or evidence.is_not_found:
         return S.UNKNOWN
-    return S.SENT if proofs.is_sent else S.RECORDED
+    return S.SENT if evidence.is_sent else S.RECORDED
 
 
-def size_worst(order: Order, proofs: Evidence) -> Size:
+def size_worst(order: Order, evidence: OrderEvidence) -> Size:
     """The largest total that may trade: an unanswered amend counts until the venue stated an end, and also after it
     when more was traded than could be without the amend."""
-    if order.amend_size is None or (proofs.end and max(proofs.traded, proofs.stated) <= order.size):
+    if order.amend_size is None or (evidence.end and max(evidence.traded, evidence.stated) <= order.size):
         return order.size
     return max(order.size, order.amend_size)
 
 
-def _live_status(order: Order, proofs: Evidence, known: int) -> OrderStatus:
-    if proofs.is_doubted:
+def _live_status(order: Order, evidence: OrderEvidence, known: int) -> OrderStatus:
+    if evidence.is_not_found:
         return S.UNKNOWN
     if order.cancel_wanted:
         return S.CANCEL_REQUESTED
@@ -107,42 +107,42 @@ def _live_status(order: Order, proofs: Evidence, known: int) -> OrderStatus:
     return S.PARTIALLY_FILLED if known else S.WORKING
 
 
-def row_of(order: Order, proofs: Evidence) -> Row:
+def row_of(order: Order, evidence: OrderEvidence) -> Row:
     """The row of the table that applies to the order as it stands."""
-    if order.status is S.REJECTED and not proofs.end:
+    if order.status is S.REJECTED and not evidence.end:
         return INFERRED_ROW
-    if order.status is S.UNKNOWN and proofs.is_proved:
+    if order.status is S.UNKNOWN and evidence.is_proved:
         return TABLE[S.WORKING]
     return TABLE[order.status]
 
 
-def exposed(order: Order, proofs: Evidence, *, is_final: bool) -> Size:
+def exposed(order: Order, evidence: OrderEvidence, *, is_final: bool) -> Size:
     """The most that may still change the position: what may trade, and what traded but is not booked yet."""
-    missing = max(0, proofs.stated - proofs.traded)
+    missing = max(0, evidence.stated - evidence.traded)
     if is_final:
         return Size(missing)
     size = order.size if order.amend_size is None else max(order.size, order.amend_size)
     return Size(max(size - order.filled, missing))
 
 
-def learn_flags(proofs: Evidence, fact: OrderFact, ts_recv: int) -> None:
+def learn_flags(evidence: OrderEvidence, fact: OrderFact, ts_recv: int) -> None:
     """Add what a fact proves by being there; terms, fills and requests are added by their own functions."""
     if fact is OrderFact.SENT:
-        proofs.is_sent = True
+        evidence.is_sent = True
     elif fact is OrderFact.UNKNOWN:
-        proofs.is_ambiguous = True
-    elif fact is OrderFact.NEVER_ARRIVED or (fact is OrderFact.NOT_SENT and not proofs.is_ambiguous):
-        proofs.is_denied = True
+        evidence.is_ambiguous = True
+    elif fact is OrderFact.NEVER_ARRIVED or (fact is OrderFact.NOT_SENT and not evidence.is_ambiguous):
+        evidence.is_denied = True
     elif fact is OrderFact.NOT_FOUND:
-        proofs.doubt_ns = max(proofs.doubt_ns, ts_recv)
+        evidence.not_found_ns = max(evidence.not_found_ns, ts_recv)
     elif fact in END_OF_FACT:
-        proofs.end = max(proofs.end, END_OF_FACT[fact])
+        evidence.end = max(evidence.end, END_OF_FACT[fact])
     elif fact in _PROVING:
-        proofs.is_proved = True
+        evidence.is_proved = True
     if fact is OrderFact.AMENDED:
-        proofs.is_amended = True
+        evidence.is_amended = True
     elif fact is OrderFact.SNAPSHOT_OPEN:
-        proofs.seen_ns = max(proofs.seen_ns, ts_recv)
+        evidence.seen_ns = max(evidence.seen_ns, ts_recv)
 
 
 _PROVING = frozenset(
@@ -158,7 +158,7 @@ _PROVING = frozenset(
 
 
 def learn_terms(
-    order: Order, proofs: Evidence, price: Price | None, size: Size | None, *, time_ns: int, rank: int = 0
+    order: Order, evidence: OrderEvidence, price: Price | None, size: Size | None, *, time_ns: int, rank: int = 0
 ) -> None:
     """Take over price and size as stated at the venue's time `time_ns`, unless a newer statement is known.
 
@@ -166,30 +166,30 @@ def learn_terms(
     (`renew_terms`) a date that had been used up before comes a second time, and proves nothing until the clock has
     passed it.
     """
-    if time_ns <= proofs.stepped_ns:
+    if time_ns <= evidence.stepped_ns:
         return
-    if price is not None and (time_ns, rank, price) > proofs.price_dated:
-        proofs.price_dated, order.price = (time_ns, rank, price), price
-    if size is not None and (time_ns, rank, size) > proofs.size_dated:
-        proofs.size_dated, order.size = (time_ns, rank, size), size
+    if price is not None and (time_ns, rank, price) > evidence.price_dated:
+        evidence.price_dated, order.price = (time_ns, rank, price), price
+    if size is not None and (time_ns, rank, size) > evidence.size_dated:
+        evidence.size_dated, order.size = (time_ns, rank, size), size
 
 
-def renew_terms(order: Order, proofs: Evidence, price: Price, size: Size, *, time_ns: int) -> None:
+def renew_terms(order: Order, evidence: OrderEvidence, price: Price, size: Size, *, time_ns: int) -> None:
     """Take over price and size that are known to be newer than all that was stated before, whatever their date.
 
     Other terms with an earlier date prove that the venue's clock was set back: `stepped_ns` says up to where dates are
     used up. With a clock that only goes forward this is `learn_terms` with `RANK_AMENDED`.
     """
-    if time_ns > max(proofs.terms_ns, proofs.stepped_ns) or (price, size) == (order.price, order.size):
-        learn_terms(order, proofs, price, size, time_ns=time_ns, rank=RANK_AMENDED)
+    if time_ns > max(evidence.terms_ns, evidence.stepped_ns) or (price, size) == (order.price, order.size):
+        learn_terms(order, evidence, price, size, time_ns=time_ns, rank=RANK_AMENDED)
         return
-    proofs.stepped_ns = max(proofs.stepped_ns, proofs.terms_ns)
-    proofs.price_dated, order.price = (time_ns, RANK_AMENDED, price), price
-    proofs.size_dated, order.size = (time_ns, RANK_AMENDED, size), size
+    evidence.stepped_ns = max(evidence.stepped_ns, evidence.terms_ns)
+    evidence.price_dated, order.price = (time_ns, RANK_AMENDED, price), price
+    evidence.size_dated, order.size = (time_ns, RANK_AMENDED, size), size
 
 
-def learn_reason(order: Order, proofs: Evidence, reason: str, *, fact: OrderFact, ts_recv: int) -> None:
+def learn_reason(order: Order, evidence: OrderEvidence, reason: str, *, fact: OrderFact, ts_recv: int) -> None:
     """Keep the reason of the strongest end, or of the newest refusal while there is none."""
     rank = (END_OF_FACT.get(fact, 0), ts_recv)
-    if reason and (rank, reason) > (proofs.reason_rank, order.reason):
-        proofs.reason_rank, order.reason = rank, reason
+    if reason and (rank, reason) > (evidence.reason_rank, order.reason):
+        evidence.reason_rank, order.reason = rank, reason

@@ -13,7 +13,7 @@ from framework.state.order_evidence import (
     CODE_LISTED,
     END_OF_FACT,
     RANK_AMENDED,
-    Evidence,
+    OrderEvidence,
     learn_flags,
     learn_reason,
     learn_terms,
@@ -37,7 +37,7 @@ _WITH_REASON = frozenset(
 )
 
 
-class OrderFold:
+class OrderMachine:
     """Applies facts to `Orders`. Knows nothing of positions: `framework.state.accounts` joins the two."""
 
     def __init__(self, orders: Orders) -> None:
@@ -62,31 +62,31 @@ class OrderFold:
     def report(self, order: Order, report: OrderReport, now_ns: int, draft: Draft) -> None:
         """Take in a fact that an answer, a stream or a look-up states."""
         before = _visible(order)
-        proofs, fact = self._orders.proofs(order), fact_of(report.kind, report.code)
-        was_over = _is_over(order, proofs)
+        evidence, fact = self._orders.evidence(order), fact_of(report.kind, report.code)
+        was_over = _is_over(order, evidence)
         self._learn(order, fact, report.ts_recv, draft)
         if report.filled is not None:
-            proofs.stated = max(proofs.stated, report.filled)
+            evidence.stated = max(evidence.stated, report.filled)
         if report.kind is ReportKind.AMENDED:
-            _amended(order, proofs, report)
+            _amended(order, evidence, report)
         elif report.kind is ReportKind.AMEND_REFUSED:
             order.amend_price = order.amend_size = None
         elif report.kind is ReportKind.CANCEL_REFUSED:
             order.cancel_wanted = False
         elif report.kind is ReportKind.ACCEPTED:
             time_ns = report.ts_venue or report.ts_recv
-            learn_terms(order, proofs, report.price, report.size, time_ns=time_ns)
+            learn_terms(order, evidence, report.price, report.size, time_ns=time_ns)
         if fact in _WITH_REASON:
             text = ": ".join(part for part in (report.code, report.detail) if part) or fact.value
-            learn_reason(order, proofs, text, fact=fact, ts_recv=report.ts_recv)
-        self._tell_over_fill(order, was_over, draft)
+            learn_reason(order, evidence, text, fact=fact, ts_recv=report.ts_recv)
+        self._report_over_fill(order, was_over, draft)
         self._finish(order, before, now_ns, draft)
 
     def snapshot(self, order: Order, snapshot: OrderSnapshot, now_ns: int, draft: Draft) -> None:
         """Take in the order as the venue lists it."""
         before = _visible(order)
-        proofs, fact = self._orders.proofs(order), _listed_fact(snapshot)
-        was_over = _is_over(order, proofs)
+        evidence, fact = self._orders.evidence(order), _listed_fact(snapshot)
+        was_over = _is_over(order, evidence)
         if (snapshot.instrument, snapshot.side) != (order.instrument, order.side):
             draft.alarm(
                 f"{order.client_order_id}: the venue lists it as {snapshot.side.value} {snapshot.instrument}, "
@@ -94,12 +94,12 @@ class OrderFold:
                 halt=order.instrument,
             )
         self._learn(order, fact, snapshot.ts_recv, draft)
-        proofs.stated = max(proofs.stated, snapshot.filled)
+        evidence.stated = max(evidence.stated, snapshot.filled)
         if snapshot.is_open:
-            _listed_terms(order, proofs, snapshot)
+            _order_terms(order, evidence, snapshot)
         else:
-            learn_reason(order, proofs, snapshot.reason, fact=fact, ts_recv=snapshot.ts_recv)
-        self._tell_over_fill(order, was_over, draft)
+            learn_reason(order, evidence, snapshot.reason, fact=fact, ts_recv=snapshot.ts_recv)
+        self._report_over_fill(order, was_over, draft)
         self._finish(order, before, now_ns, draft)
 
     def adopt(self, event: OrderAdopted, now_ns: int, draft: Draft) -> Order:
@@ -116,7 +116,7 @@ class OrderFold:
             time_in_force=event.time_in_force,
             created_ns=now_ns,
         )
-        self._orders.add(order, Evidence(is_proved=True, stated=event.filled, seen_ns=event.ts_recv))
+        self._orders.add(order, OrderEvidence(is_proved=True, stated=event.filled, seen_ns=event.ts_recv))
         self._finish(order, None, now_ns, draft)
         return order
 
@@ -125,8 +125,8 @@ class OrderFold:
         if not venue_order_id:
             return False
         is_news = self._orders.link(order, venue_order_id)
-        proofs = self._orders.proofs(order)
-        is_excused = is_amended or proofs.is_amended or order.amend_size is not None
+        evidence = self._orders.evidence(order)
+        is_excused = is_amended or evidence.is_amended or order.amend_size is not None
         if is_news and order.venue_order_id and not is_excused:
             draft.alarm(
                 f"{order.client_order_id}: the venue knows two orders of this id: "
@@ -140,12 +140,12 @@ class OrderFold:
 
     def fill(self, order: Order, fill: Fill, now_ns: int, draft: Draft, *, is_voided: bool) -> None:
         """Count a fill that is new to the order; a voided one counts as traded only."""
-        proofs = self._orders.proofs(order)
-        traded, size = proofs.traded + fill.size, size_worst(order, proofs)
+        evidence = self._orders.evidence(order)
+        traded, size = evidence.traded + fill.size, size_worst(order, evidence)
         if traded > size:
             fact = OrderFact.FILL_OVER
         else:
-            fact = OrderFact.FILL_FULL if max(traded, proofs.stated) >= size else OrderFact.FILL_PARTIAL
+            fact = OrderFact.FILL_FULL if max(traded, evidence.stated) >= size else OrderFact.FILL_PARTIAL
         if (fill.instrument, fill.side) != (order.instrument, order.side):
             draft.alarm(
                 f"{order.client_order_id}: fill {fill.fill_id} is {fill.side.value} {fill.instrument}, "
@@ -153,7 +153,7 @@ class OrderFold:
                 halt=order.instrument,
             )
         self._learn(order, fact, fill.ts_recv, draft)
-        proofs.traded = traded
+        evidence.traded = traded
         if not is_voided:
             order.filled = Size(order.filled + fill.size)
             order.fees = Money(order.fees + fill.fee)
@@ -191,7 +191,7 @@ class OrderFold:
             expires_ns=intent.expires_ns,
             created_ns=now_ns,
         )
-        self._orders.add(order, Evidence())
+        self._orders.add(order, OrderEvidence())
         self._finish(order, None, now_ns, draft)
         return order
 
@@ -199,8 +199,8 @@ class OrderFold:
         before = _visible(order)
         if isinstance(intent, AmendOrder):
             self._learn(order, OrderFact.AMEND_REQUESTED, 0, draft)
-            proofs = self._orders.proofs(order)
-            proofs.amend_since_ns = max(proofs.terms_ns, proofs.stepped_ns)
+            evidence = self._orders.evidence(order)
+            evidence.amend_since_ns = max(evidence.terms_ns, evidence.stepped_ns)
             order.amend_price = intent.price
             order.amend_size = Size(max(intent.size, order.amend_size or 0))
         else:
@@ -209,19 +209,19 @@ class OrderFold:
         self._finish(order, before, now_ns, draft)
 
     def _learn(self, order: Order, fact: OrderFact, ts_recv: int, draft: Draft) -> None:
-        proofs = self._orders.proofs(order)
-        row = row_of(order, proofs)
-        learn_flags(proofs, fact, ts_recv)
+        evidence = self._orders.evidence(order)
+        row = row_of(order, evidence)
+        learn_flags(evidence, fact, ts_recv)
         if row[fact].is_alarm:
             is_grave = fact in _FILLS or row is INFERRED_ROW
             halt: InstrumentId | None = order.instrument if is_grave else None
             draft.alarm(f"{order.client_order_id}: {fact.value}, while it is {order.status.value}", halt=halt)
 
-    def _tell_over_fill(self, order: Order, was_over: bool, draft: Draft) -> None:
+    def _report_over_fill(self, order: Order, was_over: bool, draft: Draft) -> None:
         """Fills that were within bounds can turn out to be too many when the terms become known."""
-        proofs = self._orders.proofs(order)
-        if not was_over and _is_over(order, proofs):
-            text = f"{order.client_order_id}: {OrderFact.FILL_OVER.value}: {proofs.traded} of {order.size} traded"
+        evidence = self._orders.evidence(order)
+        if not was_over and _is_over(order, evidence):
+            text = f"{order.client_order_id}: {OrderFact.FILL_OVER.value}: {evidence.traded} of {order.size} traded"
             draft.alarm(text, halt=order.instrument)
 
     def _finish(self, order: Order, before: tuple[object, ...] | None, now_ns: int, draft: Draft) -> None:
@@ -243,7 +243,7 @@ def _visible(order: Order) -> tuple[object, ...]:
     )
 
 
-def _amended(order: Order, proofs: Evidence, report: OrderReport) -> None:
+def _amended(order: Order, evidence: OrderEvidence, report: OrderReport) -> None:
     """An amend was answered with yes: the pending one, unless the statement is an older one's.
 
     Of two statements of terms the one with the later venue time is the newer. But the venue's clock may be set back,
@@ -256,20 +256,20 @@ def _amended(order: Order, proofs: Evidence, report: OrderReport) -> None:
     is_newest = report.code == CODE_LISTED
     if order.amend_price is not None and order.amend_size is not None:
         is_match = price in (None, order.amend_price) and size in (None, order.amend_size)
-        if is_newest or is_match or time_ns > proofs.amend_since_ns:
-            is_newest = is_newest or (is_match and proofs.terms_ns <= proofs.amend_since_ns)
+        if is_newest or is_match or time_ns > evidence.amend_since_ns:
+            is_newest = is_newest or (is_match and evidence.terms_ns <= evidence.amend_since_ns)
             price = order.amend_price if price is None else price
             size = order.amend_size if size is None else size
             order.amend_price = order.amend_size = None
     if is_newest and price is not None and size is not None:
-        renew_terms(order, proofs, price, size, time_ns=time_ns)
+        renew_terms(order, evidence, price, size, time_ns=time_ns)
     else:
-        learn_terms(order, proofs, price, size, time_ns=time_ns, rank=RANK_AMENDED)
+        learn_terms(order, evidence, price, size, time_ns=time_ns, rank=RANK_AMENDED)
 
 
-def _is_over(order: Order, proofs: Evidence) -> bool:
+def _is_over(order: Order, evidence: OrderEvidence) -> bool:
     """Whether more traded than may."""
-    return proofs.traded > size_worst(order, proofs)
+    return evidence.traded > size_worst(order, evidence)
 
 
 def _listed_fact(snapshot: OrderSnapshot) -> OrderFact:
@@ -278,12 +278,12 @@ def _listed_fact(snapshot: OrderSnapshot) -> OrderFact:
     return OrderFact.SNAPSHOT_FILLED if snapshot.filled >= snapshot.size else OrderFact.SNAPSHOT_ENDED
 
 
-def _listed_terms(order: Order, proofs: Evidence, snapshot: OrderSnapshot) -> None:
+def _order_terms(order: Order, evidence: OrderEvidence, snapshot: OrderSnapshot) -> None:
     """Price and size as listed: a pending amend is proved by a listing that shows exactly its terms, and whose date was
     not used up before (the order may have had these terms then)."""
     time_ns = snapshot.ts_venue or snapshot.ts_recv
     price: Price = snapshot.price
     is_match = (price, snapshot.size) == (order.amend_price, order.amend_size)
-    if is_match and time_ns >= proofs.amend_since_ns and time_ns > proofs.stepped_ns:
+    if is_match and time_ns >= evidence.amend_since_ns and time_ns > evidence.stepped_ns:
         order.amend_price = order.amend_size = None
-    learn_terms(order, proofs, price, snapshot.size, time_ns=time_ns)
+    learn_terms(order, evidence, price, snapshot.size, time_ns=time_ns)

@@ -164,14 +164,14 @@ TABLE: dict[S, Row] = {
 }
 """`TABLE[status][fact]`, for every pair."""
 
-_ALARMING_PROOFS = (_F.CANCELLED, _F.EXPIRED, _F.SNAPSHOT_ENDED, _F.SNAPSHOT_FILLED, _F.FILL_FULL, _F.FILL_OVER)
+_ALARMING_EVIDENCE = (_F.CANCELLED, _F.EXPIRED, _F.SNAPSHOT_ENDED, _F.SNAPSHOT_FILLED, _F.FILL_FULL, _F.FILL_OVER)
 INFERRED_ROW: Row = TABLE[S.REJECTED] | {
     _F.REJECTED: IGNORED,
     _F.ACCEPTED: Step(S.WORKING, is_alarm=True),
     _F.AMENDED: Step(S.WORKING, is_alarm=True),
     _F.SNAPSHOT_OPEN: Step(S.WORKING, is_alarm=True),
     _F.FILL_PARTIAL: Step(S.PARTIALLY_FILLED, is_alarm=True),
-    **{fact: Step(_ENDS[fact].status, is_alarm=True) for fact in _ALARMING_PROOFS},
+    **{fact: Step(_ENDS[fact].status, is_alarm=True) for fact in _ALARMING_EVIDENCE},
 }
 """The row of an order that is REJECTED by inference only (never sent, never arrived): existence beats it."""
 

@@ -10,7 +10,7 @@ import msgspec
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order
 from framework.state.exposure import Exposures
-from framework.state.order_evidence import Evidence, exposed, status_of
+from framework.state.order_evidence import OrderEvidence, exposed, status_of
 
 ENDED_KEPT_MAX = 10_000
 """So many ended orders are remembered, the newest."""
@@ -22,10 +22,10 @@ class KnownOrder(msgspec.Struct, array_like=True):
     """An order with its proofs, as it is written down."""
 
     order: Order
-    proofs: Evidence
+    evidence: OrderEvidence
 
 
-class OrdersImage(msgspec.Struct, array_like=True):
+class OrdersSnapshot(msgspec.Struct, array_like=True):
     """All orders as they are written down: in canonical order, and the names of the open ones, oldest first, and of
     the ended ones in the order in which they are forgotten."""
 
@@ -75,19 +75,19 @@ class Orders:
         """Orders, ended ones too, of which the venue states more filled than there are fills: fetch the fills."""
         return tuple(self._awaiting.values())
 
-    def proofs(self, order: Order) -> Evidence:
+    def evidence(self, order: Order) -> OrderEvidence:
         """What proves the order's status."""
-        return self._known[order.client_order_id].proofs
+        return self._known[order.client_order_id].evidence
 
-    def add(self, order: Order, proofs: Evidence) -> None:
+    def add(self, order: Order, evidence: OrderEvidence) -> None:
         """Take in a new order. `refresh` must follow."""
-        self._known[order.client_order_id] = KnownOrder(order, proofs)
-        for venue_order_id in proofs.venue_order_ids:
+        self._known[order.client_order_id] = KnownOrder(order, evidence)
+        for venue_order_id in evidence.venue_order_ids:
             self._by_venue_id[order.venue, venue_order_id] = order
 
     def link(self, order: Order, venue_order_id: str) -> bool:
         """Let the venue's name lead to the order too. False when it did already."""
-        ids = self.proofs(order).venue_order_ids
+        ids = self.evidence(order).venue_order_ids
         if venue_order_id in ids:
             return False
         ids.append(venue_order_id)
@@ -98,10 +98,10 @@ class Orders:
     def refresh(self, order: Order, now_ns: int) -> None:
         """Draw the conclusions from what was learnt: status, indexes, exposure. Call after every change."""
         name = order.client_order_id
-        proofs = self._known[name].proofs
+        evidence = self._known[name].evidence
         if now_ns > order.updated_ns:
             order.updated_ns = now_ns
-        order.status = status = status_of(order, proofs)
+        order.status = status = status_of(order, evidence)
         is_final = status.is_final
         if not is_final:
             self._ended.pop(name, None)
@@ -110,11 +110,11 @@ class Orders:
         elif name not in self._ended:
             self._open_remove(order)
             self._ended[name] = None
-        if proofs.stated > proofs.traded:
+        if evidence.stated > evidence.traded:
             self._awaiting[name] = order
         else:
             self._awaiting.pop(name, None)
-        self._exposures.count(order, exposed(order, proofs, is_final=is_final), is_open=not is_final)
+        self._exposures.count(order, exposed(order, evidence, is_final=is_final), is_open=not is_final)
         if len(self._ended) > self._ended_kept_max:
             self._forget_oldest()
 
@@ -124,16 +124,18 @@ class Orders:
         self._open_remove(order)
         order.strategy = strategy
 
-    def image(self) -> OrdersImage:
+    def snapshot(self) -> OrdersSnapshot:
         """All of it, to be written down."""
-        return OrdersImage([known for _, known in sorted(self._known.items())], list(self._open), list(self._ended))
+        return OrdersSnapshot([known for _, known in sorted(self._known.items())], list(self._open), list(self._ended))
 
-    def restore(self, image: OrdersImage) -> None:
-        """Become what `image` was taken of. Call on a new object only. Raises `KeyError` when it contradicts itself."""
-        by_name = {known.order.client_order_id: known for known in image.known}
-        for name in (*image.ended_names, *image.open_names):
+    def restore(self, snapshot: OrdersSnapshot) -> None:
+        """Become what `snapshot` was taken of. Call on a new object only.
+
+        Raises `KeyError` when the snapshot contradicts itself."""
+        by_name = {known.order.client_order_id: known for known in snapshot.known}
+        for name in (*snapshot.ended_names, *snapshot.open_names):
             known = by_name[name]
-            self.add(known.order, known.proofs)
+            self.add(known.order, known.evidence)
             self.refresh(known.order, known.order.updated_ns)
 
     def _open_where(self, strategy: str, venue: str) -> dict[str, Order]:
@@ -162,6 +164,6 @@ class Orders:
                 self._ended[name] = None
                 continue
             known = self._known.pop(name)
-            for venue_order_id in known.proofs.venue_order_ids:
+            for venue_order_id in known.evidence.venue_order_ids:
                 self._by_venue_id.pop((known.order.venue, venue_order_id), None)
             return

@@ -30,15 +30,15 @@ Trade = tuple[int, str, int, int, int]
 Amounts = tuple[int, int, int, int]
 """Signed size, cost, realised, fees."""
 
-PositionImage = tuple[Amounts, list[Trade], int | None]
+PositionSnapshot = tuple[Amounts, list[Trade], int | None]
 """A position as it is written down: amounts before the kept trades, the kept trades, the settlement's price."""
 
 
-class PositionsImage(msgspec.Struct, array_like=True):
+class PositionsSnapshot(msgspec.Struct, array_like=True):
     """Every position as it is written down, in canonical order."""
 
-    account: list[tuple[InstrumentId, PositionImage]]
-    strategies: list[tuple[str, InstrumentId, PositionImage]]
+    account: list[tuple[InstrumentId, PositionSnapshot]]
+    strategies: list[tuple[str, InstrumentId, PositionSnapshot]]
     settled: list[tuple[InstrumentId, Price]]
 
 
@@ -97,7 +97,7 @@ class Position:
         self._settled_at = value
         self._refold()
 
-    def image(self) -> PositionImage:
+    def snapshot(self) -> PositionSnapshot:
         """All of it, to be written down."""
         return self._before, self._trades, self._settled_at
 
@@ -107,10 +107,10 @@ class Position:
         return not self._trades and self._before == (0, 0, 0, 0)
 
     @classmethod
-    def from_image(cls, image: PositionImage) -> Position:
-        """The position that `image` was taken of."""
+    def from_snapshot(cls, snapshot: PositionSnapshot) -> Position:
+        """The position that `snapshot` was taken of."""
         position = cls()
-        before, trades, settled_at = image
+        before, trades, settled_at = snapshot
         position._before, position._trades = before, list(trades)
         position._settled_at = None if settled_at is None else Price(settled_at)
         position._refold()
@@ -189,21 +189,21 @@ class Positions:
             if of == instrument:
                 position.settle(value)
 
-    def image(self) -> PositionsImage:
+    def snapshot(self) -> PositionsSnapshot:
         """All of it in canonical order, to be written down."""
-        return PositionsImage(
-            account=[(instrument, one.image()) for instrument, one in self.accounts() if not one.is_blank],
-            strategies=[(*key, one.image()) for key, one in self.strategies() if not one.is_blank],
+        return PositionsSnapshot(
+            account=[(instrument, one.snapshot()) for instrument, one in self.accounts() if not one.is_blank],
+            strategies=[(*key, one.snapshot()) for key, one in self.strategies() if not one.is_blank],
             settled=sorted(self.settled.items()),
         )
 
     @classmethod
-    def from_image(cls, image: PositionsImage) -> Positions:
-        """The positions that `image` was taken of."""
+    def from_snapshot(cls, snapshot: PositionsSnapshot) -> Positions:
+        """The positions that `snapshot` was taken of."""
         positions = cls()
-        positions._account = {instrument: Position.from_image(one) for instrument, one in image.account}
-        positions._strategies = {(name, of): Position.from_image(one) for name, of, one in image.strategies}
-        positions.settled = dict(image.settled)
+        positions._account = {instrument: Position.from_snapshot(one) for instrument, one in snapshot.account}
+        positions._strategies = {(name, of): Position.from_snapshot(one) for name, of, one in snapshot.strategies}
+        positions.settled = dict(snapshot.settled)
         return positions
 
     def _own_account(self, instrument: InstrumentId) -> Position:

@@ -23,7 +23,7 @@ class ScopedState(msgspec.Struct, frozen=True, array_like=True):
     reason: str
 
 
-class TradingStatesImage(msgspec.Struct, array_like=True):
+class TradingStatesSnapshot(msgspec.Struct, array_like=True):
     """Trading states as they are written down, in canonical order."""
 
     states: list[ScopedState]
@@ -92,18 +92,18 @@ class TradingStates:
             rows.append(ScopedState(Scope.GLOBAL, "", TradingState.HALTED, f"shutdown: {self._shutdown_reason}"))
         return tuple(rows)
 
-    def image(self) -> TradingStatesImage:
+    def snapshot(self) -> TradingStatesSnapshot:
         """All of it in canonical order, to be written down."""
         states = [row for _, row in self._sorted_states()]
-        return TradingStatesImage(states, sorted(self._quarantined.items()), self._shutdown_reason)
+        return TradingStatesSnapshot(states, sorted(self._quarantined.items()), self._shutdown_reason)
 
     @classmethod
-    def from_image(cls, image: TradingStatesImage) -> TradingStates:
-        """The trading states that `image` was taken of."""
+    def from_snapshot(cls, snapshot: TradingStatesSnapshot) -> TradingStates:
+        """The trading states that `snapshot` was taken of."""
         states = cls()
-        states._states = {(row.scope, row.target): row for row in image.states}
-        states._quarantined = dict(image.quarantined)
-        states._shutdown_reason = image.shutdown_reason
+        states._states = {(row.scope, row.target): row for row in snapshot.states}
+        states._quarantined = dict(snapshot.quarantined)
+        states._shutdown_reason = snapshot.shutdown_reason
         return states
 
     def _set(self, event: TradingStateChanged) -> None:

@@ -10,16 +10,16 @@ from bisect import insort
 
 import msgspec
 
-from framework.domain.account_events import Fill, OrderReport, OrderSnapshot, OrphanIgnored
+from framework.domain.account_events import ExternalOrderIgnored, Fill, OrderReport, OrderSnapshot
 
-PARKED_MAX = 10_000
+UNMATCHED_MAX = 10_000
 """Orders of which facts are kept aside; beyond that the oldest one is let go."""
 
 VenueKey = tuple[str, str]
 """Venue and venue order id."""
 
 
-class Parked(msgspec.Struct, array_like=True):
+class UnmatchedOrder(msgspec.Struct, array_like=True):
     """What is known of one order that is not ours (yet). Of reports the newest of each kind is kept. `ignored_for` is
     the operator's reason not to hear of it, empty when there is none."""
 
@@ -35,82 +35,82 @@ class Parked(msgspec.Struct, array_like=True):
         return [*self.reports.values(), *snapshots]
 
 
-class Parking:
+class UnmatchedReports:
     """The facts kept aside, by venue and venue order id."""
 
     def __init__(self) -> None:
-        self._parked: dict[VenueKey, Parked] = {}
+        self._by_order: dict[VenueKey, UnmatchedOrder] = {}
 
-    def park_fill(self, fill: Fill) -> None:
+    def add_fill(self, fill: Fill) -> None:
         """Keep a fill aside: it is in the account's position already, only its order is not known."""
         insort(self._own((fill.venue, fill.venue_order_id)).fills, fill, key=lambda one: (one.ts_venue, one.fill_id))
 
-    def park_report(self, report: OrderReport) -> None:
+    def add_report(self, report: OrderReport) -> None:
         """Keep a report aside."""
         self._own((report.venue, report.venue_order_id)).reports[report.kind.value] = report
 
-    def park_snapshot(self, snapshot: OrderSnapshot) -> None:
+    def add_snapshot(self, snapshot: OrderSnapshot) -> None:
         """Keep a listing aside; of listings as open, and as ended, the newest, with the last time it was heard."""
-        parked = self._own((snapshot.venue, snapshot.venue_order_id))
-        before = parked.open_snapshot if snapshot.is_open else parked.ended_snapshot
+        kept = self._own((snapshot.venue, snapshot.venue_order_id))
+        before = kept.open_snapshot if snapshot.is_open else kept.ended_snapshot
         if before is not None:
-            heard_ns = max(before.ts_recv, snapshot.ts_recv)
-            snapshot = msgspec.structs.replace(max(before, snapshot, key=_age_key), ts_recv=heard_ns)
+            received_ns = max(before.ts_recv, snapshot.ts_recv)
+            snapshot = msgspec.structs.replace(max(before, snapshot, key=_age_key), ts_recv=received_ns)
         if snapshot.is_open:
-            parked.open_snapshot = snapshot
+            kept.open_snapshot = snapshot
         else:
-            parked.ended_snapshot = snapshot
+            kept.ended_snapshot = snapshot
 
-    def ignore(self, event: OrphanIgnored) -> None:
+    def ignore(self, event: ExternalOrderIgnored) -> None:
         """Leave an order out of the strangers from now on."""
         self._own((event.venue, event.venue_order_id)).ignored_for = event.reason or "no reason given"
 
-    def claim(self, venue: str, venue_order_id: str) -> Parked | None:
+    def claim(self, venue: str, venue_order_id: str) -> UnmatchedOrder | None:
         """Take everything that was kept aside for an order which is known now."""
-        return self._parked.pop((venue, venue_order_id), None)
+        return self._by_order.pop((venue, venue_order_id), None)
 
-    def strangers(self, venue: str, *, ignored: bool = False) -> tuple[OrderSnapshot, ...]:
+    def external_orders(self, venue: str, *, ignored: bool = False) -> tuple[OrderSnapshot, ...]:
         """Orders open at the venue, as far as listed, that are not ours; or, of those, the `ignored` ones."""
         return tuple(
-            parked.open_snapshot
-            for (at, _), parked in self._parked.items()
+            kept.open_snapshot
+            for (at, _), kept in self._by_order.items()
             if at == venue
-            and parked.open_snapshot is not None
-            and parked.ended_snapshot is None
-            and bool(parked.ignored_for) is ignored
+            and kept.open_snapshot is not None
+            and kept.ended_snapshot is None
+            and bool(kept.ignored_for) is ignored
         )
 
     def unlisted(self, venue: str) -> tuple[Fill, ...]:
         """Of each order that traded, that nobody claims and that was never listed, the oldest fill."""
         return tuple(
-            parked.fills[0]
-            for (at, _), parked in self._parked.items()
-            if at == venue and parked.fills and parked.open_snapshot is None and parked.ended_snapshot is None
+            kept.fills[0]
+            for (at, _), kept in self._by_order.items()
+            if at == venue and kept.fills and kept.open_snapshot is None and kept.ended_snapshot is None
         )
 
-    def image(self) -> list[tuple[VenueKey, Parked]]:
+    def snapshot(self) -> list[tuple[VenueKey, UnmatchedOrder]]:
         """All of it in canonical order, to be written down."""
-        return sorted(self._parked.items(), key=lambda item: item[0])
+        return sorted(self._by_order.items(), key=lambda item: item[0])
 
     def keys(self) -> list[VenueKey]:
         """In the order in which they came: the oldest is let go first."""
-        return list(self._parked)
+        return list(self._by_order)
 
     @classmethod
-    def from_image(cls, image: list[tuple[VenueKey, Parked]], keys: list[VenueKey]) -> Parking:
-        """The parking that `image` and `keys` were taken of."""
-        parking = cls()
-        by_key = dict(image)
-        parking._parked = {key: by_key[key] for key in keys}
-        return parking
+    def from_snapshot(cls, snapshot: list[tuple[VenueKey, UnmatchedOrder]], keys: list[VenueKey]) -> UnmatchedReports:
+        """The parking that `snapshot` and `keys` were taken of."""
+        unmatched = cls()
+        by_key = dict(snapshot)
+        unmatched._by_order = {key: by_key[key] for key in keys}
+        return unmatched
 
-    def _own(self, key: VenueKey) -> Parked:
-        parked = self._parked.get(key)
-        if parked is None:
-            parked = self._parked[key] = Parked()
-            if len(self._parked) > PARKED_MAX:
-                del self._parked[next(iter(self._parked))]
-        return parked
+    def _own(self, key: VenueKey) -> UnmatchedOrder:
+        kept = self._by_order.get(key)
+        if kept is None:
+            kept = self._by_order[key] = UnmatchedOrder()
+            if len(self._by_order) > UNMATCHED_MAX:
+                del self._by_order[next(iter(self._by_order))]
+        return kept
 
 
 def _age_key(snapshot: OrderSnapshot) -> tuple[int, int, int]:

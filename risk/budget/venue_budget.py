@@ -79,7 +79,7 @@ class _Requests:
 class VenueBudget:
     """The budget of one venue account; implements `framework.domain.ports.BudgetView`.
 
-    The kernel calls `advance` at the start of each step, `hold` for each approval and `settle` for each settled
+    The kernel calls `advance` at the start of each step, `hold` for each approval and `complete` for each settled
     request, exactly once per hold. The dispatcher asks `dispatch_wait_ns`, calls `start` when it is 0, and
     `take_back` when a started request is proved never to have reached the venue.
 
@@ -114,7 +114,7 @@ class VenueBudget:
         """Take over limits that the venue declares now. Levels (at most the new capacity) and holds are kept, what
         strategies have saved of their shares begins anew. Raises `ValueError` and changes nothing when a limit
         is not positive or a cost names no pool."""
-        _require_sense(limits)
+        _require_valid(limits)
         if limits == self._limits:
             return
         per_weight = PPM - self._settings.clock_drift_ppm
@@ -181,12 +181,12 @@ class VenueBudget:
                 use = share.take if requests.is_shared else share.owe
                 use(strategy, units, now_ns)
 
-    def settle(self, kind: RequestKind, strategy: str, outcome: RequestOutcome) -> None:
+    def complete(self, kind: RequestKind, strategy: str, outcome: RequestOutcome) -> None:
         """Book the end of a held request. One that was never held (its hold belongs to a former run) is booked
         all the same: what was spent is spent."""
         requests = self._requests[kind]
         was_held = requests.held > 0
-        was_started = requests.started > 0 and outcome is not RequestOutcome.UNSPENT
+        was_started = requests.started > 0 and outcome is not RequestOutcome.NOT_CHARGED
         requests.held -= was_held
         requests.started -= was_started
         for pool, share, units, _ in requests.charges:
@@ -264,7 +264,7 @@ class VenueBudget:
         return reserve // 2 if kind is RequestKind.REDUCE else reserve
 
 
-def _require_sense(limits: RateLimits) -> None:
+def _require_valid(limits: RateLimits) -> None:
     names = {pool.name for pool in limits.pools}
     for pool in limits.pools:
         if pool.capacity <= 0 or pool.refill_per_s <= 0:

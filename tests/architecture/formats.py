@@ -16,7 +16,7 @@ from framework.domain.market_events import MarketEvent
 from framework.domain.operator_requests import Answer, Request
 from framework.persistence.journal.records import Record
 from framework.reconciliation.history import PassFound
-from framework.state.account_snapshot import Snapshot
+from framework.state.account_snapshot import StateSnapshot
 from tests.architecture.formats_disk import disk_formats, ledger_formats
 from tests.architecture.formats_shown import (
     command_line_formats,
@@ -37,7 +37,7 @@ SETS = ("words", "names")
 ROOTS = {
     "record": Record,
     "tape": MarketEvent,
-    "snapshot": Snapshot,
+    "snapshot": StateSnapshot,
     "operator.request": Request,
     "operator.answer": Answer,
     "history": PassFound,

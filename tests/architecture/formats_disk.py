@@ -13,7 +13,7 @@ from framework.ops.operator_service import HISTORY_NAME
 from framework.persistence.journal.records import Checkpoint, Record, encode_record
 from framework.persistence.journal.restore import fold_record
 from framework.persistence.journal.segments import FIRST_CHAIN, Header, encode_frame, encode_header
-from framework.persistence.journal.snapshots import Snapshot, write_snapshot
+from framework.persistence.journal.snapshots import SnapshotFile, write_snapshot
 from framework.persistence.journal.verify import REMOVED
 from framework.persistence.ledger.schema import connect, put_aside
 from framework.persistence.recovery import ClientOrderIds
@@ -39,7 +39,7 @@ def disk_formats(directory: Path) -> dict[str, list[str]]:
     lock = lock_state(state)
     beginner(TapeSettings())(state).close()
     bind_account(FILES, state / JOURNAL_NAME, "tide", "host key")
-    write_snapshot(FILES, state / JOURNAL_NAME, Snapshot(7, b"state"))
+    write_snapshot(FILES, state / JOURNAL_NAME, SnapshotFile(7, b"state"))
     tape = Tape.open(FILES, state / "tape", InlineWorker())
     tape.record(1, 2, 3, HEARTBEAT)
     tape.close()

@@ -21,7 +21,7 @@ from framework.config.plugins import Plugins
 from framework.domain.account_events import ReportKind
 from framework.domain.events import Event
 from framework.domain.kinds import kind_of
-from framework.domain.operator_requests import COMMANDS
+from framework.domain.operator_requests import OPERATOR_COMMANDS
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import OLD_SPELLINGS, RefusalCode
 from framework.ops.http import ControlServer
@@ -89,7 +89,7 @@ def public_names() -> dict[str, list[str]]:
         "checks": sorted(one.use for one in checks(plugins)),
         "strategies": sorted(one.use for one in strategies(plugins)),
         "venues": sorted(one.use for one in venues(plugins)),
-        "operator commands": sorted(COMMANDS),
+        "operator commands": sorted(OPERATOR_COMMANDS),
         "old refusal codes": sorted(f"{code}: {old}" for old, code in OLD_SPELLINGS.items()),
     }
 

@@ -1,7 +1,7 @@
 """What structs are written: their tags, fields in order, types, and the words of their enums.
 
 Nothing here is keyed by the name of a class. A struct with a tag is keyed by it, one without by its place, for example
-`snapshot.image.fills`. So a class may be called something else, and nothing changes; a changed layout is seen.
+`snapshot.snapshot.fills`. So a class may be called something else, and nothing changes; a changed layout is seen.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import Strategy
 from framework.domain.views import BookView
 from framework.engine.kernel import Kernel
-from framework.engine.kernel_ports import Budget, KernelParts
-from framework.engine.strategy_context import StrategyDesk
+from framework.engine.kernel_ports import Budget, KernelDependencies
+from framework.engine.strategy_context import StrategyContext
 from framework.engine.strategy_host import StrategyHost
-from framework.execution.request_queue import Outbox
+from framework.execution.request_queue import RequestQueue
 from framework.ops.telemetry import Telemetry
 from framework.persistence.journal.journal import Journal
 from framework.persistence.recorder import Recorder
@@ -79,7 +79,7 @@ class Core:
 
     def __init__(self, directory: Path, durability: Durability) -> None:
         clock, metrics = SystemClock(), Metrics()
-        self.outbox = Outbox()
+        self.queue = RequestQueue()
         self._journal, _ = Journal.open(
             RealFiles(),
             directory / "journal",
@@ -89,7 +89,7 @@ class Core:
         accounts, books = Accounts(), Books()
         budgets: dict[str, Budget] = {}
         self.kernel = Kernel(
-            KernelParts(
+            KernelDependencies(
                 clock=clock,
                 books=books,
                 accounts=accounts,
@@ -101,11 +101,11 @@ class Core:
                 watcher=Telemetry(metrics, accounts, books, clock),
                 budgets=budgets,
                 make_budget=lambda _, limits, now_ns: VenueBudget(limits, monotonic_ns=now_ns),
-                outboxes={"kalshi": self.outbox},
+                queues={"kalshi": self.queue},
                 on_journal_failure=lambda e: None,
             )
         )
-        desk = StrategyDesk("quoter", (MARKET,), self.kernel, timers=None, log=lambda *_, **__: None)  # type: ignore[arg-type]
+        desk = StrategyContext("quoter", (MARKET,), self.kernel, timers=None, log=lambda *_, **__: None)  # type: ignore[arg-type]
         self.quoter = Quoter("quoter", None, desk)
         host = StrategyHost("quoter", self.quoter, clock=clock, call_ns_max=10**9, on_fault=self.kernel.on_fault)
         self.kernel.add_host(host, (MARKET,))
@@ -132,11 +132,11 @@ class Core:
         self.quoter.is_on = True
         self.tick()
         self.quoter.is_on = False
-        parcel = self.outbox.pop()
-        assert parcel is not None, "the gate refused: nothing was measured"
+        request = self.queue.pop()
+        assert request is not None, "the gate refused: nothing was measured"
         self.kernel.publish(
             OrderReport(
-                venue="kalshi", client_order_id=parcel.approved.client_order_id, kind=ReportKind.REJECTED, ts_recv=1
+                venue="kalshi", client_order_id=request.approved.client_order_id, kind=ReportKind.REJECTED, ts_recv=1
             )
         )
 

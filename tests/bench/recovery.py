@@ -19,13 +19,13 @@ from framework.persistence.recovery import RecordSettings, open_records
 from framework.runtime.clock import SystemClock, seeded_rng
 from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
-from framework.state.accounts import Record
+from framework.state.accounts import AccountRecord
 from tests.bench.figures import row
 
 MARKET = InstrumentId("kalshi:T")
 
 
-def life_of(number: int) -> Iterator[Record]:
+def life_of(number: int) -> Iterator[AccountRecord]:
     """Approved, sent, accepted, filled: four records."""
     name = f"b-1-{number}"
     intent = NewOrder(strategy="mm", instrument=MARKET, side=Side.BUY, price=Price(4_700), size=Size(100))
@@ -70,7 +70,7 @@ async def write(directory: Path, count: int) -> None:
             records.recorder.journal(step, step, step, body)
             records.accounts.apply(body, step)
         if number % 100 == 0:
-            await records.tend(step, clock)
+            await records.run_maintenance(step, clock)
     records.close()
 
 

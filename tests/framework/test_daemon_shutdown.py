@@ -18,7 +18,7 @@ from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import LimitsDeclared
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.rate_limits import RateLimits
-from framework.execution.request_queue import Parcel
+from framework.execution.request_queue import QueuedRequest
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.runtime.clock import SystemClock, seeded_rng
 from framework.runtime.disk_writer import Durability
@@ -81,12 +81,12 @@ class Rig:
         approved = msgspec.structs.replace(new(name), venue=VENUE)
         self.records.accounts.apply(approved, 1)
         self.records.recorder.journal(1, 1, 1, approved)
-        self.daemon._outboxes[VENUE].push(Parcel(approved))
+        self.daemon._queues[VENUE].push(QueuedRequest(approved))
 
     def resting(self, name: str) -> None:
         """An order that the venue holds."""
         self.queued(name)
-        self.daemon._outboxes[VENUE].pop()
+        self.daemon._queues[VENUE].pop()
         accepted = ReportKind.ACCEPTED
         self.daemon.kernel.publish(
             OrderReport(venue=VENUE, client_order_id=name, kind=accepted, ts_recv=2, venue_order_id=f"v-{name}")
@@ -131,6 +131,6 @@ async def test_cancel_when_it_never_left_before_the_end_then_its_order_is_left_a
         await rig.daemon._stop_trading()
 
         assert rig.order("a").status is OrderStatus.WORKING
-        assert len(rig.daemon._outboxes[VENUE]) == 0
+        assert len(rig.daemon._queues[VENUE]) == 0
         assert rig.daemon.supervisor.stop_reason == "orders may be left"
         assert rig.daemon.supervisor._exit_code == EXIT_ORDERS_LEFT

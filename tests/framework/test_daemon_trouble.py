@@ -45,8 +45,8 @@ async def test_shutdown_when_the_journal_has_failed_then_its_reason_is_the_only_
 
 async def test_records_when_the_journal_has_failed_then_tending_them_does_not_fail_as_well(tmp_path: Path) -> None:
     with full_disk(tmp_path / "state") as rig:
-        rig.records.checkpoint_ns = rig.records.proof_ns = -(10**18)
-        await rig.records.tend(1, SystemClock())
+        rig.records.checkpoint_ns = rig.records.compared_ns = -(10**18)
+        await rig.records.run_maintenance(1, SystemClock())
 
 
 async def test_stop_when_it_was_asked_for_then_it_is_no_error(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ async def test_start_when_the_journal_has_lost_its_end_then_there_is_an_alarm_th
     with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
         rig.records.lost = "records 7 to 9 were durable and are gone from the journal's end"
         with structlog.testing.capture_logs() as logged:
-            rig.daemon._tell_of_the_past()
+            rig.daemon._log_recovery()
         (alarm,) = logged
         assert (alarm["log_level"], alarm["event"]) == ("error", "alarm")
         assert "records 7 to 9" in alarm["what"]

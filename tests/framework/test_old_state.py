@@ -27,7 +27,7 @@ from framework.persistence.ledger.reader import LedgerReader, OrderLine
 from framework.persistence.ledger.rebuild import rebuild_ledger
 from framework.persistence.recovery import Records
 from framework.persistence.tape import TapeSettings, read_tape
-from framework.reconciliation.order_inquiry import doubts_left
+from framework.reconciliation.order_inquiry import unanswered_at_restart
 from framework.runtime.background import InlineWorker
 from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
@@ -104,14 +104,14 @@ def states_at(journal: Path, entries: list[Entry]) -> dict[str, list[object]]:
 
 def doubts_of(accounts: Accounts) -> list[list[str]]:
     """What a start would say of requests that were under way."""
-    return [[one.client_order_id, one.kind.name] for one in doubts_left(accounts, 1)]
+    return [[one.client_order_id, one.kind.name] for one in unanswered_at_restart(accounts, 1)]
 
 
 def state_of(accounts: Accounts) -> dict[str, Any]:
     """Orders, positions, money and the rest of one folded state."""
     return {
         "digest": accounts.digest(),
-        "orders": [order_of(known.order) for known in accounts.orders.image().known],
+        "orders": [order_of(known.order) for known in accounts.orders.snapshot().known],
         "doubts": doubts_of(accounts),
         "positions": {
             name: [position.size, position.cost, position.realised, position.fees]
@@ -124,16 +124,16 @@ def state_of(accounts: Accounts) -> dict[str, Any]:
         "profit": sum(position.realised - position.fees for _, position in accounts.positions.accounts()),
         "fills": sorted(
             [one.fill.fill_id, one.client_order_id, one.strategy, one.fill.side.name, one.fill.price, one.fill.size]
-            for one in accounts.fills.image().fills
+            for one in accounts.fills.snapshot().fills
         ),
         "settled": dict(accounts.settlements),
         "balances": {f"{venue} {currency}": one.amount for (venue, currency), one in accounts.balances.items()},
         "venue_positions": {name: one.size for name, one in accounts.venue_positions.items()},
         "instruments": {name: one.status.name for name, one in accounts.instruments.items()},
         "trading": trading_of(accounts),
-        "saved": {name: data.hex() for name, data in accounts.memories.items()},
-        "orphans": [one.venue_order_id for one in accounts.strangers("kalshi")],
-        "ignored": [one.venue_order_id for one in accounts.strangers("kalshi", ignored=True)],
+        "saved": {name: data.hex() for name, data in accounts.saved_states.items()},
+        "orphans": [one.venue_order_id for one in accounts.external_orders("kalshi")],
+        "ignored": [one.venue_order_id for one in accounts.external_orders("kalshi", ignored=True)],
     }
 
 
@@ -169,7 +169,7 @@ def ledger_of(directory: Path) -> dict[str, list[list[object]]]:
             "fills": reader.fills(limit=ALL),
             "positions": reader.positions(),
             "refusals": [msgspec.structs.replace(row, code=code_of(row.code)) for row in reader.refusals(limit=ALL)],
-            "orphans": reader.orphans(ignored=True, limit=ALL),
+            "orphans": reader.external_orders(ignored=True, limit=ALL),
         }
     finally:
         reader.close()

@@ -1,4 +1,4 @@
-"""A daemon whose requests end ambiguously ends at the venue's truth: a small part of `tests.proofs.ambiguity`."""
+"""A daemon whose requests end ambiguously ends at the venue's truth: a small part of `tests.evidence.ambiguity`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from framework.domain.account_events import CancelRequested, OrphanIgnored
+from framework.domain.account_events import CancelRequested, ExternalOrderIgnored
 from framework.persistence.journal.verify import dump
 from framework.runtime.files import RealFiles
 from tests.connectors.kalshi.sandbox.signed_client import PREFIX, signed_headers
@@ -98,7 +98,7 @@ def test_orphans_when_placed_by_hand_then_one_is_adopted_one_cancelled_and_one_i
     assert status(sandbox, ignored) == "resting"
     assert status(sandbox, adopted) not in ("resting", "pending")
     kinds = [type(entry.record.body) for entry in dump(RealFiles(), state / "journal")]
-    assert (kinds.count(CancelRequested), kinds.count(OrphanIgnored)) == (1, 1)
+    assert (kinds.count(CancelRequested), kinds.count(ExternalOrderIgnored)) == (1, 1)
     assert [row["venue_order_id"] for row in rows(state, "orphans", "--ignored")] == [ignored]
 
 

@@ -9,7 +9,7 @@ from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved
-from framework.state.accounts import Accounts, Record
+from framework.state.accounts import AccountRecord, Accounts
 from framework.state.change import Change
 
 VENUE = "tide"
@@ -126,7 +126,7 @@ def fill(
     )
 
 
-def apply(accounts: Accounts, *records: Record) -> Change:
+def apply(accounts: Accounts, *records: AccountRecord) -> Change:
     """Apply all and return the last change."""
     change = Change()
     for now_ns, record in enumerate(records, 1):

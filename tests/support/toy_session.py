@@ -21,8 +21,8 @@ from framework.domain.market_events import (
     BookStale,
     ConnectorStatus,
     LimitsDeclared,
+    RequestCompleted,
     RequestOutcome,
-    RequestSettled,
     StrategyStarted,
     TimerFired,
     TradePrint,
@@ -35,11 +35,11 @@ from framework.domain.strategy import Strategy
 from framework.domain.verdicts import Approved
 from framework.domain.views import BookView
 from framework.engine.kernel import Kernel
-from framework.engine.kernel_ports import Budget, KernelParts, Recorder
+from framework.engine.kernel_ports import Budget, KernelDependencies, KernelRecorder
 from framework.engine.replay import DecisionRecorder, Replayed, SteppedClock, read_session, replay_session
-from framework.engine.strategy_context import StrategyDesk
+from framework.engine.strategy_context import StrategyContext
 from framework.engine.strategy_host import StrategyHost
-from framework.execution.request_queue import Outbox
+from framework.execution.request_queue import RequestQueue
 from framework.execution.request_sender import NOT_SENT_AS
 from framework.persistence.recovery import ClientOrderIds, Records, RecordSettings, open_records
 from framework.persistence.tape import TapeSettings
@@ -66,7 +66,7 @@ LIMITS = RateLimits(
 class Shaky(Strategy[None]):
     """Raises at every seventh trade, blocks at the fortieth, and asks for things that make no sense."""
 
-    def __init__(self, name: str, settings: None, desk: StrategyDesk) -> None:
+    def __init__(self, name: str, settings: None, desk: StrategyContext) -> None:
         super().__init__(name, settings, desk)
         self.trades = 0
         self.block: Callable[[], object] = lambda: None
@@ -90,15 +90,17 @@ class Core(NamedTuple):
     """A kernel with its surroundings; `start` lets a strategy in."""
 
     kernel: Kernel
-    outbox: Outbox
+    queue: RequestQueue
     timers: HandTimers
     start: Callable[[str], None]
     strategies: dict[str, Strategy[MarketMakerSettings] | Strategy[None]]
 
 
-def make_core(clock: Clock, accounts: Accounts, recorder: Recorder, ids: ClientOrderIds, *, decides: bool) -> Core:
+def make_core(
+    clock: Clock, accounts: Accounts, recorder: KernelRecorder, ids: ClientOrderIds, *, decides: bool
+) -> Core:
     """The same core for the session and for its replay."""
-    books, outbox, timers = Books(), Outbox(), HandTimers()
+    books, queue, timers = Books(), RequestQueue(), HandTimers()
     budgets: dict[str, Budget] = {}
     checks: list[tuple[str, Check]] = [
         ("MaxPosition", MaxPosition.model_validate({"max_position": "30", "max_strategy_position": "30"})),
@@ -106,7 +108,7 @@ def make_core(clock: Clock, accounts: Accounts, recorder: Recorder, ids: ClientO
         ("RateBudget", RateBudget()),
     ]
     kernel = Kernel(
-        KernelParts(
+        KernelDependencies(
             clock=clock,
             books=books,
             accounts=accounts,
@@ -116,7 +118,7 @@ def make_core(clock: Clock, accounts: Accounts, recorder: Recorder, ids: ClientO
             watcher=Witness(),
             budgets=budgets,
             make_budget=lambda _, limits, at_ns: VenueBudget(limits, monotonic_ns=at_ns, shares={"mm": 1, "shaky": 1}),
-            outboxes={VENUE: outbox},
+            queues={VENUE: queue},
             on_journal_failure=lambda _: None,
             decides=decides,
             strategy_faults_max=50,
@@ -125,7 +127,7 @@ def make_core(clock: Clock, accounts: Accounts, recorder: Recorder, ids: ClientO
     strategies: dict[str, Strategy[MarketMakerSettings] | Strategy[None]] = {}
 
     def start(name: str) -> None:
-        desk = StrategyDesk(name, (MARKET,), kernel, timers=timers, log=lambda *_, **__: None)
+        desk = StrategyContext(name, (MARKET,), kernel, timers=timers, log=lambda *_, **__: None)
         settings = {"size": "5", "position_max": "15", "interval_ms_min": 20}
         strategy: Strategy[MarketMakerSettings] | Strategy[None] = (
             MarketMaker(name, MarketMakerSettings.model_validate(settings), desk)
@@ -136,7 +138,7 @@ def make_core(clock: Clock, accounts: Accounts, recorder: Recorder, ids: ClientO
         host = StrategyHost(name, strategy, clock=clock, call_ns_max=100 * MS, on_fault=kernel.on_fault)
         kernel.add_host(host, (MARKET,))
 
-    return Core(kernel, outbox, timers, start, strategies)
+    return Core(kernel, queue, timers, start, strategies)
 
 
 class ToyVenue:
@@ -151,12 +153,12 @@ class ToyVenue:
 
     def serve(self) -> None:
         """Carry everything that waits."""
-        while (parcel := self._core.outbox.pop()) is not None:
-            approved = parcel.approved
+        while (request := self._core.queue.pop()) is not None:
+            approved = request.approved
             self._clock.advance(self._rng.randrange(3 * MS))
             outcome = self._carry(approved)
             self._core.kernel.publish(
-                RequestSettled(VENUE, approved.intent.strategy, approved.request_kind, outcome, self._clock.now_ns())
+                RequestCompleted(VENUE, approved.intent.strategy, approved.request_kind, outcome, self._clock.now_ns())
             )
 
     def trade(self) -> None:
@@ -186,7 +188,7 @@ class ToyVenue:
         assert order is not None
         if order.status.is_final or (isinstance(approved.intent, NewOrder) and order.cancel_wanted):
             self._report(approved, NOT_SENT_AS[type(approved.intent)], code="not_sent")
-            return RequestOutcome.UNSPENT
+            return RequestOutcome.NOT_CHARGED
         self._report(approved, ReportKind.SENT)
         if self._rng.random() < 0.05 and order.status is OrderStatus.SENT:
             self._report(approved, ReportKind.REJECTED, code="post_only")

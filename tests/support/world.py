@@ -23,19 +23,19 @@ from framework.domain.strategy import OrderHandle, Strategy
 from framework.domain.verdicts import Refused, Verdict
 from framework.domain.views import BookView
 from framework.engine.kernel import Kernel
-from framework.engine.kernel_ports import Budget, KernelParts
-from framework.engine.strategy_context import StrategyDesk
+from framework.engine.kernel_ports import Budget, KernelDependencies
+from framework.engine.strategy_context import StrategyContext
 from framework.engine.strategy_host import StrategyHost
 from framework.execution.dispatcher import Dispatcher
-from framework.execution.ports import DispatchParts
-from framework.execution.request_queue import Outbox
+from framework.execution.ports import DispatchDependencies
+from framework.execution.request_queue import RequestQueue
 from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.records import Entry
 from framework.persistence.journal.scan import read_entries
 from framework.persistence.recorder import Recorder
 from framework.persistence.recovery import ClientOrderIds
 from framework.reconciliation.differences import Difference
-from framework.reconciliation.ports import ReconcileParts
+from framework.reconciliation.ports import ReconcileDependencies
 from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import ManualClock
@@ -211,8 +211,8 @@ class World:
         )
         self.accounts, self.books = Accounts(), Books()
         self.budgets: dict[str, Budget] = {}
-        self.outbox = Outbox()
-        self.witness = Witness()
+        self.queue = RequestQueue()
+        self.mark_durable = Witness()
         self.failures: list[Fatal] = []
         self.passes: list[tuple[Difference, ...]] = []
         self.troubles: list[str] = []
@@ -243,7 +243,7 @@ class World:
 
     def add(self, name: str = "scribe", kind: type[Strategy[Any]] = Scribe, *, call_ms_max: int = 100) -> Any:
         """Let a strategy in; returns it."""
-        desk = StrategyDesk(name, (MARKET,), self.kernel, timers=self.timers, log=lambda *_, **__: None)
+        desk = StrategyContext(name, (MARKET,), self.kernel, timers=self.timers, log=lambda *_, **__: None)
         strategy = kind(name, None, desk)
         host = StrategyHost(
             name, strategy, clock=self.clock, call_ns_max=call_ms_max * MS, on_fault=self.kernel.on_fault
@@ -324,27 +324,27 @@ class World:
         self.log = HandWriter(sink)
         return self.log
 
-    def _kernel_parts(self, checks: Sequence[tuple[str, Check]], faults_max: int) -> KernelParts:
-        return KernelParts(
+    def _kernel_parts(self, checks: Sequence[tuple[str, Check]], faults_max: int) -> KernelDependencies:
+        return KernelDependencies(
             clock=self.clock,
             books=self.books,
             accounts=self.accounts,
             view=View(books=self.books, accounts=self.accounts, budgets=self.budgets),
             gate=Gate(checks, next_client_order_id=ClientOrderIds("t", 1).next),
             recorder=self.recorder,
-            watcher=self.witness,
+            watcher=self.mark_durable,
             budgets=self.budgets,
             make_budget=lambda _, limits, monotonic_ns: VenueBudget(limits, monotonic_ns=monotonic_ns),
-            outboxes={VENUE: self.outbox},
+            queues={VENUE: self.queue},
             on_journal_failure=self.failures.append,
             strategy_faults_max=faults_max,
         )
 
-    def _dispatch_parts(self) -> DispatchParts:
-        return DispatchParts(
+    def _dispatch_parts(self) -> DispatchDependencies:
+        return DispatchDependencies(
             venue=VENUE,
             gateway=self.gateway,
-            outbox=self.outbox,
+            queue=self.queue,
             publish=self.kernel.publish,
             find=self.accounts.orders.get,
             budget=lambda: self.budgets.get(VENUE),  # type: ignore[arg-type,return-value]
@@ -355,11 +355,11 @@ class World:
             trading_state=lambda order: self.accounts.trading.state(
                 strategy=order.strategy, instrument=order.instrument, venue=VENUE
             ),
-            on_refused=lambda order: self.reconciler.suspect(order),
+            on_refused=lambda order: self.reconciler.flag(order),
         )
 
-    def _reconcile_parts(self) -> ReconcileParts:
-        return ReconcileParts(
+    def _reconcile_parts(self) -> ReconcileDependencies:
+        return ReconcileDependencies(
             venue=VENUE,
             gateway=self.gateway,
             accounts=self.accounts,

@@ -189,7 +189,7 @@ _RETRY_MS = 1_000
 _TRIES_MAX = 30
 
 
-class MarketKeeper:
+class MarketRefresher:
     """A queue of one kind of work, each market at most once in it. `on_fetched` is called after each market."""
 
     def __init__(self, loader: MarketLoader, on_fetched: Callable[[str], None]) -> None:

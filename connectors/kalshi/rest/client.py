@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from connectors.kalshi.rest.clock_sync import VenueTime
-from connectors.kalshi.rest.rate_limiter import Pacer
+from connectors.kalshi.rest.rate_limiter import RateLimiter
 from connectors.kalshi.rest.rate_limits import BALANCE, READ, CostTable, documented_costs, tier_limits
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.encode import Call
@@ -73,8 +73,8 @@ class KalshiRest:
         self._time = time
         self._costs = documented_costs()
         assumed = tier_limits(settings.tier).read
-        self._read = Pacer(capacity=assumed.bucket_capacity, refill_per_s=assumed.refill_rate, clock=clock)
-        self._balance = Pacer(capacity=1, refill_per_s=1, clock=clock)
+        self._read = RateLimiter(capacity=assumed.bucket_capacity, refill_per_s=assumed.refill_rate, clock=clock)
+        self._balance = RateLimiter(capacity=1, refill_per_s=1, clock=clock)
 
     def __repr__(self) -> str:
         return f"<KalshiRest {self._settings.rest_origin} key_id={self._settings.key_id} read={self._read!r}>"
@@ -165,12 +165,12 @@ class KalshiRest:
         """Close the connections."""
         await self._transport.close()
 
-    def _price(self, path: str, cost: int) -> tuple[Pacer, int]:
+    def _price(self, path: str, cost: int) -> tuple[RateLimiter, int]:
         """Which bucket a read takes its tokens from, and how many."""
         return (self._balance, 1) if path == "/portfolio/balance" else (self._read, cost)
 
-    async def _get_once(self, call: Call, pacer: Pacer, cost: int) -> bytes:
-        async with pacer.spend(cost):
+    async def _get_once(self, call: Call, rate_limiter: RateLimiter, cost: int) -> bytes:
+        async with rate_limiter.spend(cost):
             try:
                 response = await self.send(self._unsigned(call) if call.target in _UNSIGNED else self.signed(call))
             except OutcomeUnknown as e:
@@ -179,7 +179,7 @@ class KalshiRest:
             return response.body
         failure = failure_of_read(parse_answer(response.status, response.body))
         if isinstance(failure, Retryable) and failure.is_rate_limit:
-            pacer.drain()
+            rate_limiter.drain()
         raise failure
 
     def _unsigned(self, call: Call) -> HttpRequest:

@@ -24,7 +24,7 @@ class VenueTime:
         self._clock = clock
         self._offset = ClockOffset()
         self._wants_date = True
-        self._told: tuple[int, int] | None = None
+        self._reported: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         return f"<VenueTime {self._offset!r}>"
@@ -71,10 +71,10 @@ class VenueTime:
         now_ns = self._clock.now_ns()
         offset_ns = self._clock.monotonic_ns() + self._offset.offset_ns - now_ns
         uncertainty_ns = self._offset.uncertainty_ns
-        if self._told is not None:
-            told_offset_ns, told_uncertainty_ns = self._told
-            is_same = abs(offset_ns - told_offset_ns) < _NEWS_NS and uncertainty_ns * 2 > told_uncertainty_ns
-            if is_same and uncertainty_ns < told_uncertainty_ns * 2 + _NEWS_NS:
+        if self._reported is not None:
+            reported_offset_ns, reported_uncertainty_ns = self._reported
+            is_same = abs(offset_ns - reported_offset_ns) < _NEWS_NS and uncertainty_ns * 2 > reported_uncertainty_ns
+            if is_same and uncertainty_ns < reported_uncertainty_ns * 2 + _NEWS_NS:
                 return None
-        self._told = (offset_ns, uncertainty_ns)
+        self._reported = (offset_ns, uncertainty_ns)
         return VenueClock(venue, offset_ns, uncertainty_ns, now_ns)

@@ -43,7 +43,7 @@ class Decode(Protocol[M, E]):
 _LOOK_BACK_S = 120
 # An order is recorded at our wall time. If the clock was set back since, that lies in the venue's future.
 _CLOCK_SET_BACK_S_MAX = 86_400
-_ENDING_MAX = 1_000
+_CANCELLING_MAX = 1_000
 
 
 class KalshiGateway:
@@ -65,7 +65,7 @@ class KalshiGateway:
         self._find_instrument = find_instrument
         self._scope = AccountScope(settings.subaccount, settings.use_shards, settings.self_trade_prevention)
         # The orders whose cancels were signed, as the daemon knows them when the answer comes.
-        self._ending: dict[str, Order] = {}
+        self._cancelling: dict[str, Order] = {}
 
     def __repr__(self) -> str:
         return f"<KalshiGateway {self._venue} {self._rest!r}>"
@@ -82,7 +82,7 @@ class KalshiGateway:
         """
         call = self._call(approved, order)
         if order is not None and isinstance(approved.intent, CancelOrder):
-            self._remember(order)
+            self._save_state(order)
         request = self._rest.signed(call)
         digest = hashlib.sha256(request.target.encode() + b"\n" + request.body).hexdigest()
         return Signed(approved, request, digest)
@@ -153,10 +153,10 @@ class KalshiGateway:
             return encode.amend(intent, order, instrument, self._scope)
         return encode.cancel(order, instrument, self._scope)
 
-    def _remember(self, order: Order) -> None:
-        self._ending[order.client_order_id] = order
-        if len(self._ending) > _ENDING_MAX:
-            del self._ending[next(iter(self._ending))]
+    def _save_state(self, order: Order) -> None:
+        self._cancelling[order.client_order_id] = order
+        if len(self._cancelling) > _CANCELLING_MAX:
+            del self._cancelling[next(iter(self._cancelling))]
 
     def _done(self, approved: Approved, response: HttpResponse) -> tuple[Event, ...]:
         intent = approved.intent
@@ -168,7 +168,7 @@ class KalshiGateway:
         if isinstance(intent, NewOrder):
             return accepted(approved, intent, ack, ts_recv=now_ns)
         if isinstance(intent, CancelOrder):
-            return cancelled(approved, ack, ts_recv=now_ns, order=self._ending.pop(approved.client_order_id, None))
+            return cancelled(approved, ack, ts_recv=now_ns, order=self._cancelling.pop(approved.client_order_id, None))
         return amended(approved, intent, ack, ts_recv=now_ns)
 
     async def _landed_before(self, approved: Approved, intent: NewOrder) -> tuple[Event, ...]:

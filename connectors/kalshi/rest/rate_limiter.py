@@ -18,7 +18,7 @@ _NS_PER_S = 1_000_000_000
 _REFILL_SHARE_NUM, _REFILL_SHARE_DEN = 49, 50
 
 
-class Pacer:
+class RateLimiter:
     """One token bucket. Levels are kept in billionths of a token, so that whole nanoseconds add up exactly."""
 
     def __init__(self, *, capacity: int, refill_per_s: int, clock: Clock) -> None:

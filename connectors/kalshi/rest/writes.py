@@ -16,7 +16,7 @@ import msgspec
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest, make_breaker, open_transport
 from connectors.kalshi.rest.clock_sync import VenueTime
-from connectors.kalshi.rest.rate_limiter import Pacer
+from connectors.kalshi.rest.rate_limiter import RateLimiter
 from connectors.kalshi.rest.rate_limits import CostTable, documented_costs, tier_limits
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire import write_requests
@@ -49,10 +49,12 @@ class AccountWrites:
         self._subaccount = settings.subaccount
         self._costs: CostTable = documented_costs()
         assumed = tier_limits(settings.tier).write
-        self._pacer = Pacer(capacity=assumed.bucket_capacity, refill_per_s=assumed.refill_rate, clock=clock)
+        self._rate_limiter = RateLimiter(
+            capacity=assumed.bucket_capacity, refill_per_s=assumed.refill_rate, clock=clock
+        )
 
     def __repr__(self) -> str:
-        return f"<AccountWrites {self._rest!r} write={self._pacer!r}>"
+        return f"<AccountWrites {self._rest!r} write={self._rate_limiter!r}>"
 
     @property
     def rest(self) -> KalshiRest:
@@ -63,7 +65,7 @@ class AccountWrites:
         """Pace by what the venue declares from now on. Raises like `KalshiRest.get`."""
         self._costs = CostTable(await queries.endpoint_costs(self._rest))
         bucket = (await queries.account_limits(self._rest)).write
-        self._pacer.configure(capacity=bucket.bucket_capacity, refill_per_s=bucket.refill_rate)
+        self._rate_limiter.configure(capacity=bucket.bucket_capacity, refill_per_s=bucket.refill_rate)
 
     async def batch_create(self, orders: Sequence[OrderTerms]) -> tuple[BatchItem, ...]:
         """Place several orders; the items are in the same order, each with an id or with its own `error`.
@@ -124,18 +126,18 @@ class AccountWrites:
     async def _send(self, call: Call, cost_path: str, *, count: int = 1, is_cancel: bool = False) -> bytes:
         """Wait for the tokens, sign, send once. `cost_path` has `*` for its variable parts."""
         cost = self._costs.of(call.method, cost_path) * count
-        if cost > self._pacer.capacity:
+        if cost > self._rate_limiter.capacity:
             raise ValueError(
-                f"orders: {count} of them cost {cost} tokens, and the write bucket holds {self._pacer.capacity}; "
-                "send them in smaller batches"
+                f"orders: {count} of them cost {cost} tokens, and the write bucket holds "
+                f"{self._rate_limiter.capacity}; send them in smaller batches"
             )
-        async with self._pacer.spend(cost):
+        async with self._rate_limiter.spend(cost):
             response = await self._rest.send(self._rest.signed(call))
         if response.status in (200, 201, 204):
             return response.body
         failure = failure_of_write(parse_answer(response.status, response.body), is_cancel=is_cancel)
         if isinstance(failure, Retryable) and failure.is_rate_limit:
-            self._pacer.drain()
+            self._rate_limiter.drain()
         raise failure
 
 

@@ -19,7 +19,7 @@ from connectors.sandbox.model import Fill, Order, Settlement
 
 
 @dataclass
-class _Picture:
+class _VenueView:
     """Copies of what is visible."""
 
     orders: dict[str, Order] = field(default_factory=dict)
@@ -37,67 +37,67 @@ class Reads:
         self._exchange = exchange
         self._accounts = accounts
         self.lag_ns = 0
-        self._picture: _Picture | None = None
-        self._pending: deque[tuple[int, _Picture]] = deque()
+        self._view: _VenueView | None = None
+        self._pending: deque[tuple[int, _VenueView]] = deque()
 
     def set_lag(self, lag_ns: int) -> None:
         """Show the state of `lag_ns` ago from now on; 0 shows the present again."""
         self.lag_ns = lag_ns
         self._pending.clear()
-        self._picture = self._full_picture() if lag_ns else None
+        self._view = self._full_view() if lag_ns else None
 
     def note(self, events: list[Event]) -> None:
         """Remember what these events changed, to be shown when the lag has passed."""
-        if self._picture is None:
+        if self._view is None:
             return
         change = self._change_of(events)
         self._pending.append((self._exchange.state.now_ns, change))
 
     def orders(self, accounts: Collection[str], now_ns: int) -> list[Order]:
         """The orders of `accounts`, oldest first."""
-        picture = self._at(now_ns)
-        if picture is None:
+        view = self._at(now_ns)
+        if view is None:
             return [order for name in accounts for order in self._exchange.ledger.orders_of(name)]
-        return [order for order in picture.orders.values() if order.account in accounts]
+        return [order for order in view.orders.values() if order.account in accounts]
 
     def order(self, order_id: str, now_ns: int) -> Order | None:
         """One order in whatever state, or None."""
-        picture = self._at(now_ns)
-        return (self._exchange.ledger.orders if picture is None else picture.orders).get(order_id)
+        view = self._at(now_ns)
+        return (self._exchange.ledger.orders if view is None else view.orders).get(order_id)
 
     def fills(self, accounts: Collection[str], now_ns: int) -> list[Fill]:
         """The fills of `accounts`, oldest first."""
-        picture = self._at(now_ns)
+        view = self._at(now_ns)
         known = self._exchange.ledger.fills
-        shown = known if picture is None else known[: picture.fills]
+        shown = known if view is None else known[: view.fills]
         return [fill for fill in shown if fill.account in accounts]
 
     def settlements(self, accounts: Collection[str], now_ns: int) -> list[Settlement]:
         """The settlements of `accounts`, oldest first."""
-        picture = self._at(now_ns)
+        view = self._at(now_ns)
         known = self._exchange.ledger.settlements
-        shown = known if picture is None else known[: picture.settlements]
+        shown = known if view is None else known[: view.settlements]
         return [one for one in shown if one.account in accounts]
 
     def positions(self, account: str, now_ns: int) -> dict[str, Position]:
         """Market -> position of one account, in order of first trade."""
-        picture = self._at(now_ns)
-        if picture is None:
+        view = self._at(now_ns)
+        if view is None:
             return self._exchange.state.accounts[account].positions
-        return {market: position for (owner, market), position in picture.positions.items() if owner == account}
+        return {market: position for (owner, market), position in view.positions.items() if owner == account}
 
     def balances(self, account: str, now_ns: int) -> dict[str, int]:
         """Purse -> money that new orders of one account may draw on."""
-        picture = self._at(now_ns)
-        return self._available(account) if picture is None else picture.balances.get(account, {})
+        view = self._at(now_ns)
+        return self._available(account) if view is None else view.balances.get(account, {})
 
     def _available(self, account: str) -> dict[str, int]:
         state = self._exchange.state.accounts[account]
-        return {purse: state.available(purse) for purse in state.cash}
+        return {cash_account: state.available(cash_account) for cash_account in state.cash}
 
-    def _full_picture(self) -> _Picture:
+    def _full_view(self) -> _VenueView:
         ledger, state = self._exchange.ledger, self._exchange.state
-        return _Picture(
+        return _VenueView(
             {order.order_id: copy.copy(order) for name in self._accounts for order in ledger.orders_of(name)},
             {(name, key): copy.copy(p) for name in self._accounts for key, p in state.accounts[name].positions.items()},
             {name: self._available(name) for name in self._accounts},
@@ -105,8 +105,8 @@ class Reads:
             len(ledger.settlements),
         )
 
-    def _change_of(self, events: list[Event]) -> _Picture:
-        change = _Picture(balances={name: self._available(name) for name in self._accounts})
+    def _change_of(self, events: list[Event]) -> _VenueView:
+        change = _VenueView(balances={name: self._available(name) for name in self._accounts})
         for event in events:
             if isinstance(event, OrderChange):
                 change.orders[event.order.order_id] = event.order
@@ -119,15 +119,15 @@ class Reads:
                 change.settlements += 1
         return change
 
-    def _at(self, now_ns: int) -> _Picture | None:
-        picture = self._picture
-        if picture is None:
+    def _at(self, now_ns: int) -> _VenueView | None:
+        view = self._view
+        if view is None:
             return None
         while self._pending and self._pending[0][0] <= now_ns - self.lag_ns:
             change = self._pending.popleft()[1]
-            picture.orders |= change.orders
-            picture.positions |= change.positions
-            picture.balances |= change.balances
-            picture.fills += change.fills
-            picture.settlements += change.settlements
-        return picture
+            view.orders |= change.orders
+            view.positions |= change.positions
+            view.balances |= change.balances
+            view.fills += change.fills
+            view.settlements += change.settlements
+        return view

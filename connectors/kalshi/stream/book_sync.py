@@ -89,18 +89,18 @@ class BookRecovery:
         return True
 
 
-TOLD_NS = 1_000_000_000
+REPORT_INTERVAL_NS = 1_000_000_000
 """A proof is told of at most this often."""
 QUIET_NS = 2_000_000_000
 """Without a proof for so long, one book is asked for: the answer is a frame like any other. One command of the 10,000
 that the venue takes in a second (vendor docs)."""
 
 
-class BookPulse:
+class BookLiveness:
     """Times are monotonic nanoseconds. Call `begin` when the connection opens."""
 
     def __init__(self) -> None:
-        self._told_ns = 0
+        self._reported_ns = 0
         self._proved_ns = 0
         self._asked_ns = 0
         self._turn = 0
@@ -112,12 +112,12 @@ class BookPulse:
         """Nothing is proved yet, and the first books are under way."""
         self._proved_ns = self._asked_ns = now_ns
 
-    def hear(self, now_ns: int) -> bool:
+    def on_frame(self, now_ns: int) -> bool:
         """A frame of the books came, in order. Whether to tell of it."""
         self._proved_ns = now_ns
-        if now_ns - self._told_ns < TOLD_NS:
+        if now_ns - self._reported_ns < REPORT_INTERVAL_NS:
             return False
-        self._told_ns = now_ns
+        self._reported_ns = now_ns
         return True
 
     def is_quiet(self, now_ns: int) -> bool:

@@ -92,7 +92,7 @@ class KalshiStream:
             while not closed.done():
                 await asyncio.wait({closed}, timeout=_TICK_MS / 1000)
                 now_ns = self._clock.monotonic_ns()
-                silence.hear(connection.last_received_ns)
+                silence.on_receive(connection.last_received_ns)
                 if silence.is_silent(now_ns):
                     raise StreamBroken(f"nothing was heard for {self._silence_ns_max // NS_PER_MS} ms")
                 if not closed.done():
@@ -104,7 +104,7 @@ class KalshiStream:
             if not closed.done():
                 closed.cancel()
                 await asyncio.wait({closed})
-        return _told(closed.result())
+        return _reason_of(closed.result())
 
 
 class _Link:
@@ -124,7 +124,7 @@ class _Link:
             self.session.receive(data, ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
 
 
-def _told(end: CloseReason) -> str:
+def _reason_of(end: CloseReason) -> str:
     """Why the connection ended. What our own side raised is raised again."""
     if end.error is not None:
         raise end.error

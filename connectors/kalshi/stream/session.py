@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.kalshi.markets.registry import MarketRegistry
 from connectors.kalshi.rest.clock_sync import VenueTime
-from connectors.kalshi.stream.book_sync import BookPulse, BookRecovery, SequenceTracker, Step
+from connectors.kalshi.stream.book_sync import BookLiveness, BookRecovery, SequenceTracker, Step
 from connectors.kalshi.stream.frame_events import FrameEvents
 from connectors.kalshi.stream.subscriptions import (
     ACCOUNT_CHANNELS,
@@ -66,8 +66,8 @@ class StreamSession:
         self._subscriptions = Subscriptions(terms.channels, desk.send)
         self._books = BookRecovery(terms.snapshot_ns_max)
         self._events = FrameEvents(venue, registry, self._books, counts=counts, subaccount=terms.subaccount)
-        self._is_told_up = False
-        self._pulse = BookPulse()
+        self._is_reported_up = False
+        self._liveness = BookLiveness()
         self._probed_ns = 0
         self._now_ns = 0
         self._ts_recv = 0
@@ -81,18 +81,18 @@ class StreamSession:
         }
 
     def __repr__(self) -> str:
-        return f"<StreamSession {self._venue} up={self._is_told_up} {self._subscriptions!r} {self._books!r}>"
+        return f"<StreamSession {self._venue} up={self._is_reported_up} {self._subscriptions!r} {self._books!r}>"
 
     @property
     def is_up(self) -> bool:
         """Whether the venue was told to be up and not told to be down since."""
-        return self._is_told_up
+        return self._is_reported_up
 
     def open(self, *, ts_recv: int, now_ns: int) -> None:
         """Subscribe. `ts_recv` is wall time, `now_ns` monotonic, here and below."""
         self._ts_recv, self._now_ns = ts_recv, now_ns
         self._probed_ns = now_ns
-        self._pulse.begin(now_ns)
+        self._liveness.begin(now_ns)
         self._sync()
 
     def receive(self, data: bytes, *, ts_recv: int, now_ns: int) -> None:
@@ -106,7 +106,7 @@ class StreamSession:
             self._control[type(frame)](frame)
         elif not frame.seq or self._is_in_order(frame.sid, frame.seq):
             self._take(frame)
-            if type(frame) in _BOOK_FRAME_TYPES and self._pulse.hear(now_ns):
+            if type(frame) in _BOOK_FRAME_TYPES and self._liveness.on_frame(now_ns):
                 self._publish(Heartbeat(self._venue, frame.sending_ts_ms * NS_PER_MS, ts_recv))
 
     def tick(self, *, ts_recv: int, now_ns: int) -> None:
@@ -140,16 +140,16 @@ class StreamSession:
         """The connection is over: nothing that came by it is proved any longer."""
         self._ts_recv = ts_recv
         self._mark_stale(reason)
-        self._is_told_up = False
+        self._is_reported_up = False
         self._publish(ConnectorStatus(self._venue, False, reason, ts_recv))
 
     def _probe(self) -> None:
         """Ask for a quiet book, whose answer proves all of them, and for a sign that the venue still listens: that
         must come, or the connection is of no use."""
-        is_quiet = self._pulse.is_quiet(self._now_ns)
+        is_quiet = self._liveness.is_quiet(self._now_ns)
         proved = [ticker for ticker in self._registry.followed if self._books.is_proved(ticker)] if is_quiet else []
         if proved:
-            self._subscriptions.get_snapshot((self._pulse.choose(proved, self._now_ns),))
+            self._subscriptions.get_snapshot((self._liveness.choose(proved, self._now_ns),))
         is_due = bool(proved) or self._now_ns - self._probed_ns >= _PROBE_NS
         if is_due and self._subscriptions.oldest_pending_ns() is None:
             self._probed_ns = self._now_ns
@@ -200,7 +200,7 @@ class StreamSession:
             # Whatever changed before this moment was not announced to us.
             self._desk.refresh()
         self._sync()
-        self._tell_status("subscribed")
+        self._publish_status("subscribed")
 
     def _on_unsubscribed(self, frame: s.UnsubscribedFrame) -> None:
         self._sequence.forget(frame.sid)
@@ -211,7 +211,7 @@ class StreamSession:
         pending = self._subscriptions.settle(frame.id)
         if pending is not None:
             self._time.sample_ms(frame.sending_ts_ms, sent_ns=pending.sent_ns, received_ns=self._now_ns)
-        self._tell_status("subscribed")
+        self._publish_status("subscribed")
 
     def _on_error(self, frame: s.ErrorFrame) -> None:
         error = f"code {frame.msg.code} {frame.msg.msg}".strip()
@@ -224,7 +224,7 @@ class StreamSession:
         elif pending is not None and pending.channel in _OPTIONAL_CHANNELS:
             self._subscriptions.give_up(pending.channel)
             self._counts.count(self._counts.unknown_values, f"error.{pending.channel}={frame.msg.code}")
-            self._tell_status("subscribed")
+            self._publish_status("subscribed")
         elif pending is not None and pending.channel:
             raise StreamBroken(f"the venue refused the {pending.channel} channel: {error}")
         elif frame.msg.code in _TERMINAL_CODES and not frame.sid:
@@ -285,7 +285,7 @@ class StreamSession:
         if channel == BOOK:
             self._mark_stale(reason)
             self._books.expect(self._registry.followed, now_ns=self._now_ns)
-        self._tell_status(reason)
+        self._publish_status(reason)
         self._sync()
 
     def _sync(self) -> None:
@@ -293,10 +293,10 @@ class StreamSession:
         if asked:
             self._books.expect(asked, now_ns=self._now_ns)
 
-    def _tell_status(self, reason: str) -> None:
+    def _publish_status(self, reason: str) -> None:
         """Say up once everything wanted has been answered, and down when own fills or orders are not streamed."""
         is_live = self._subscriptions.is_live(ACCOUNT_CHANNELS)
-        is_up = is_live and (self._is_told_up or self._subscriptions.oldest_pending_ns() is None)
-        if is_up != self._is_told_up:
-            self._is_told_up = is_up
+        is_up = is_live and (self._is_reported_up or self._subscriptions.oldest_pending_ns() is None)
+        if is_up != self._is_reported_up:
+            self._is_reported_up = is_up
             self._publish(ConnectorStatus(self._venue, is_up, reason, self._ts_recv))

@@ -16,10 +16,10 @@ import msgspec
 
 from framework.domain.errors import JournalError
 from framework.persistence.journal.records import Entry, Record, SnapshotTaken
-from framework.persistence.journal.scan import Cut, Survey, hole_in, read_entries, survey
+from framework.persistence.journal.scan import Cut, JournalScan, hole_in, read_entries, scan_journal
 from framework.persistence.journal.segments import SegmentSink, segment_name, segment_numbers
 from framework.persistence.journal.snapshots import (
-    Snapshot,
+    SnapshotFile,
     newest_snapshot,
     snapshot_drafts,
     snapshot_name,
@@ -45,7 +45,7 @@ class Recovered(NamedTuple):
     `cut` is the torn tail that was cut off; `notes` are sentences for the log.
     """
 
-    snapshot: Snapshot | None
+    snapshot: SnapshotFile | None
     last_number: int
     cut: Cut | None
     notes: tuple[str, ...]
@@ -105,7 +105,7 @@ class Journal:
             files.make_directory(directory)
             # A new directory's own name is durable only now; without it no record in it is.
             files.sync_directory(directory.parent)
-            found = survey(files, directory)
+            found = scan_journal(files, directory)
             if found.damages:
                 raise found.damages[0].error(directory)
             snapshot, notes = _newest_snapshot(files, directory, found)
@@ -158,13 +158,13 @@ class Journal:
         journal itself goes on then.
         """
         await self.wait_durable(at_number)
-        return await self._worker.run(lambda: self._keep(Snapshot(at_number, state), keep_from))
+        return await self._worker.run(lambda: self._keep(SnapshotFile(at_number, state), keep_from))
 
     def close(self) -> None:
         """Write and sync what is queued. Raises `JournalError` when that failed."""
         self._writer.close()
 
-    def _keep(self, snapshot: Snapshot, keep_from: int | None) -> SnapshotTaken:
+    def _keep(self, snapshot: SnapshotFile, keep_from: int | None) -> SnapshotTaken:
         # A record that is only process-crash durable must not be outlived by a snapshot that counts on it.
         for first in segment_numbers(self._files, self._directory)[-1:]:
             _sync_file(self._files, self._directory / segment_name(first))
@@ -194,7 +194,9 @@ def prune(files: FileSystem, directory: Path, *, snapshots_kept: int, keep_from:
             files.sync_directory(directory)
 
 
-def _newest_snapshot(files: FileSystem, directory: Path, found: Survey) -> tuple[Snapshot | None, tuple[str, ...]]:
+def _newest_snapshot(
+    files: FileSystem, directory: Path, found: JournalScan
+) -> tuple[SnapshotFile | None, tuple[str, ...]]:
     """The newest whole snapshot that the kept segments continue. Raises `JournalError` when there is a hole."""
     notes: list[str] = []
     if found.cut is not None:
@@ -220,7 +222,7 @@ def _newest_snapshot(files: FileSystem, directory: Path, found: Survey) -> tuple
     return snapshot, tuple(notes)
 
 
-def _settle(files: FileSystem, directory: Path, found: Survey) -> None:
+def _settle(files: FileSystem, directory: Path, found: JournalScan) -> None:
     """Make the disk hold exactly what was found, durably, before anything is built on it."""
     if found.cut is not None:
         path = directory / found.cut.file

@@ -11,7 +11,7 @@ from pathlib import Path
 from framework.domain.errors import JournalError
 from framework.domain.orders import Order
 from framework.persistence.journal.records import Body, Checkpoint, EpochTaken, SnapshotTaken
-from framework.persistence.journal.scan import hole_in, read_entries, survey
+from framework.persistence.journal.scan import hole_in, read_entries, scan_journal
 from framework.persistence.journal.snapshots import newest_snapshot, snapshot_numbers
 from framework.runtime.files import FileSystem
 from framework.state.accounts import Accounts
@@ -46,7 +46,7 @@ def read_accounts(files: FileSystem, directory: Path) -> Accounts:
     """
     if not files.exists(directory):
         raise JournalError(f"journal: there is no {directory}; name the daemon's state directory: --state-dir DIR")
-    found = survey(files, directory)
+    found = scan_journal(files, directory)
     if found.damages:
         raise found.damages[0].error(directory)
     newest = max(snapshot_numbers(files, directory), default=0)

@@ -56,7 +56,7 @@ class Damage(NamedTuple):
         )
 
 
-class Survey(NamedTuple):
+class JournalScan(NamedTuple):
     """Everything found. `last` names the last good record and the chain after it; `segments` the first numbers of
     the segments that stay, ascending."""
 
@@ -75,7 +75,7 @@ class _Found(NamedTuple):
     damage: Damage | None = None
 
 
-def survey(files: FileSystem, directory: Path) -> Survey:
+def scan_journal(files: FileSystem, directory: Path) -> JournalScan:
     """Read and check the whole journal. Raises `JournalError` for another format version and `OSError`."""
     firsts = segment_numbers(files, directory)
     kept: list[int] = []
@@ -92,10 +92,10 @@ def survey(files: FileSystem, directory: Path) -> Survey:
             damages.append(found.damage)
         if cut is None or cut.offset:
             kept.append(first)
-    return Survey(tuple(kept), Header(number, chain or FIRST_CHAIN), cut, tuple(damages))
+    return JournalScan(tuple(kept), Header(number, chain or FIRST_CHAIN), cut, tuple(damages))
 
 
-def hole_in(found: Survey, *, newest: int, whole: int) -> str:
+def hole_in(found: JournalScan, *, newest: int, whole: int) -> str:
     """Which records are missing before the first one or after the last, so that no state can be made of the rest;
     empty: none, or there is damage, which says more. `newest` is the record of the newest snapshot, `whole` that of the
     newest one that is whole; 0: there is none."""

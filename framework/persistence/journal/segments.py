@@ -34,7 +34,7 @@ from framework.persistence.journal.records import encode_record
 from framework.runtime.failpoints import reach
 from framework.runtime.files import FileHandle, FileSystem
 
-FORMAT_VERSION = 1
+SEGMENT_VERSION = 1
 CHAIN_SIZE = 16
 FIRST_CHAIN = bytes(CHAIN_SIZE)
 """What the first record of a journal is chained to."""
@@ -85,7 +85,7 @@ class Scan(NamedTuple):
 
 def encode_header(header: Header) -> bytes:
     """The bytes of a segment's beginning."""
-    body = _HEADER.pack(FORMAT_VERSION, 0, 0, header.first_number, header.chain)
+    body = _HEADER.pack(SEGMENT_VERSION, 0, 0, header.first_number, header.chain)
     return _SEGMENT_MAGIC + body + _CRC.pack(crc32(body))
 
 
@@ -97,8 +97,8 @@ def decode_header(data: bytes) -> Header | None:
     if _CRC.unpack_from(data, HEADER_SIZE - _CRC.size)[0] != crc32(body):
         return None
     version, _, _, first_number, chain = _HEADER.unpack(body)
-    if version != FORMAT_VERSION:
-        raise ValueError(f"format version {version} is not {FORMAT_VERSION}; read it with the program that wrote it")
+    if version != SEGMENT_VERSION:
+        raise ValueError(f"format version {version} is not {SEGMENT_VERSION}; read it with the program that wrote it")
     return Header(first_number, chain)
 
 

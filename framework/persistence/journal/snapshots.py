@@ -14,14 +14,14 @@ from typing import NamedTuple
 from framework.domain.errors import JournalError
 from framework.runtime.files import DRAFT_SUFFIX, FileSystem, write_atomically
 
-FORMAT_VERSION = 1
+SNAPSHOT_FILE_VERSION = 1
 _MAGIC = b"TIDESNAP"
 _HEADER = struct.Struct("<8sHHIQQ32s")
 _COUNTS = struct.Struct("<QQ")
 _PREFIX, _SUFFIX = "snapshot-", ".state"
 
 
-class Snapshot(NamedTuple):
+class SnapshotFile(NamedTuple):
     """The state after record `number`."""
 
     number: int
@@ -53,36 +53,36 @@ def snapshot_drafts(files: FileSystem, directory: Path) -> list[str]:
     ]
 
 
-def write_snapshot(files: FileSystem, directory: Path, snapshot: Snapshot) -> str:
+def write_snapshot(files: FileSystem, directory: Path, snapshot: SnapshotFile) -> str:
     """Make a snapshot durable and return its digest. Raises `OSError`; the older snapshots are untouched then."""
     digest = _digest(snapshot)
-    header = _HEADER.pack(_MAGIC, FORMAT_VERSION, 0, 0, snapshot.number, len(snapshot.state), digest)
+    header = _HEADER.pack(_MAGIC, SNAPSHOT_FILE_VERSION, 0, 0, snapshot.number, len(snapshot.state), digest)
     path, points = directory / snapshot_name(snapshot.number), ("snapshot-before-rename", "snapshot-after-rename")
     write_atomically(files, path, header + snapshot.state, points=points)
     return digest.hex()
 
 
-def read_snapshot(files: FileSystem, directory: Path, number: int) -> Snapshot | None:
+def read_snapshot(files: FileSystem, directory: Path, number: int) -> SnapshotFile | None:
     """A snapshot, or None when its file is damaged. Raises `JournalError` for another format version."""
     path = directory / snapshot_name(number)
     data = files.read(path)
     if len(data) < _HEADER.size:
         return None
     magic, version, _, _, stored, length, digest = _HEADER.unpack_from(data)
-    snapshot = Snapshot(stored, data[_HEADER.size :])
+    snapshot = SnapshotFile(stored, data[_HEADER.size :])
     if magic != _MAGIC or stored != number or length != len(snapshot.state) or digest != _digest(snapshot):
         return None
-    if version != FORMAT_VERSION:
+    if version != SNAPSHOT_FILE_VERSION:
         raise JournalError(
-            f"journal: {path}: format version {version} is not {FORMAT_VERSION}; read it with the program that wrote "
-            "it. If there was none, the file is damaged: move it away (keep it), and the one before it is used"
+            f"journal: {path}: format version {version} is not {SNAPSHOT_FILE_VERSION}; read it with the program that "
+            "wrote it. If there was none, the file is damaged: move it away (keep it), and the one before it is used"
         )
     return snapshot
 
 
 def newest_snapshot(
     files: FileSystem, directory: Path, *, last: int | None = None
-) -> tuple[Snapshot | None, tuple[str, ...]]:
+) -> tuple[SnapshotFile | None, tuple[str, ...]]:
     """The newest whole snapshot of a record up to `last` (None: of any), and the names of the damaged ones that are
     newer. Raises `JournalError` for another format version."""
     damaged: list[str] = []
@@ -96,6 +96,6 @@ def newest_snapshot(
     return None, tuple(damaged)
 
 
-def _digest(snapshot: Snapshot) -> bytes:
+def _digest(snapshot: SnapshotFile) -> bytes:
     counts = _COUNTS.pack(snapshot.number, len(snapshot.state))
     return blake2b(counts + snapshot.state, digest_size=32).digest()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from framework.domain.errors import JournalError
 from framework.persistence.journal.records import Entry
-from framework.persistence.journal.scan import Cut, Damage, end_of, hole_in, read_entries, survey
+from framework.persistence.journal.scan import Cut, Damage, end_of, hole_in, read_entries, scan_journal
 from framework.persistence.journal.segments import segment_name, segment_numbers
 from framework.persistence.journal.snapshots import read_snapshot, snapshot_name, snapshot_numbers
 from framework.runtime.files import FileSystem, aside_name, write_atomically
@@ -60,10 +60,10 @@ class JournalReport(NamedTuple):
         return tuple(lines)
 
 
-def verify(files: FileSystem, directory: Path, *, witnessed: int = 0) -> JournalReport:
-    """Check every byte and decode every record; changes nothing. `witnessed` is the record that the ledger saw durable:
-    ask it first. Raises `JournalError` for another format version and `OSError`."""
-    found = survey(files, directory)
+def verify(files: FileSystem, directory: Path, *, durable_mark: int = 0) -> JournalReport:
+    """Check every byte and decode every record; changes nothing. `durable_mark` is the last record that the
+    ledger saw durable: ask it first. Raises `JournalError` for another format version and `OSError`."""
+    found = scan_journal(files, directory)
     undecodable = ""
     if not found.damages:
         try:
@@ -76,7 +76,7 @@ def verify(files: FileSystem, directory: Path, *, witnessed: int = 0) -> Journal
     last = found.last.first_number if found.last.first_number >= first else 0
     newest = max((one.number for one in snapshots), default=0)
     hole = hole_in(found, newest=newest, whole=max((one.number for one in snapshots if one.is_whole), default=0))
-    lost = "" if found.damages or undecodable or hole else lost_end(found.last.first_number, witnessed)
+    lost = "" if found.damages or undecodable or hole else lost_end(found.last.first_number, durable_mark)
     return JournalReport(len(found.segments), first, last, found.cut, found.damages, snapshots, undecodable, hole, lost)
 
 
@@ -86,11 +86,11 @@ def _snapshots_found(files: FileSystem, directory: Path) -> tuple[SnapshotFound,
     return tuple(SnapshotFound(number, read_snapshot(files, directory, number) is not None) for number in numbers)
 
 
-def lost_end(last: int, witnessed: int) -> str:
+def lost_end(last: int, durable_mark: int) -> str:
     """Which records were durable after the `last` that is left, as far as a witness knows; empty: none."""
-    if witnessed <= last:
+    if durable_mark <= last:
         return ""
-    return f"records {last + 1} to {witnessed} were durable and are gone from the journal's end"
+    return f"records {last + 1} to {durable_mark} were durable and are gone from the journal's end"
 
 
 def cut_point(files: FileSystem, directory: Path, damaged: int) -> int:

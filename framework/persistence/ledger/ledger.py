@@ -1,8 +1,8 @@
 """The ledger: the journal's face for people and tools, in SQLite. Written behind, rebuildable, never waited for.
 
 Call order: `Ledger.open` with the number of the journal's last record, `catch_up` with the entries after
-`applied_number`, then `apply` and `put_orders` as things happen, `witness` of what is durable, and `flush` ten times a
-second; `close` at the end, after the journal's, closes the worker too. `persistence.ledger.rebuild` begins it.
+`applied_number`, then `apply` and `put_orders` as things happen, `mark_durable`, and `flush` ten times a second;
+`close` at the end, after the journal's, closes the worker too. `persistence.ledger.rebuild` begins it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from framework.domain.orders import Order
 from framework.persistence.journal.records import Entry
 from framework.persistence.ledger.rows import LedgerRows, OrderRow, order_row
-from framework.persistence.ledger.schema import LedgerError, connect, failed, put_aside
+from framework.persistence.ledger.schema import LedgerError, connect, ledger_error, put_aside
 from framework.persistence.ledger.seed import seed
 from framework.runtime.background import Worker
 from framework.runtime.failpoints import reach
@@ -45,7 +45,7 @@ class Ledger:
         self._is_rewound = False
         self._trouble = ""
         self._applied = self._queued = _number(connection, "applied")
-        self._witness = self._witnessed = _number(connection, "durable")
+        self._durable_mark = self._durable_mark_stored = _number(connection, "durable")
 
     def __repr__(self) -> str:
         return f"Ledger(path={str(self._path)!r}, applied={self._applied}, pending={len(self._pending)})"
@@ -69,7 +69,7 @@ class Ledger:
             return ledger
         except sqlite3.Error as e:
             connection.close()
-            raise failed(path, e) from e
+            raise ledger_error(path, e) from e
 
     @property
     def applied_number(self) -> int:
@@ -82,10 +82,10 @@ class Ledger:
         return self._is_rewound
 
     @property
-    def witnessed_number(self) -> int:
-        """The last record that an earlier `witness` said was durable in the journal, 0 if none: one that ends before it
-        has lost what was acknowledged."""
-        return self._witnessed
+    def durable_mark(self) -> int:
+        """The last record that an earlier `mark_durable` said was durable in the journal, 0 if none: a journal that
+        ends before it has lost what was acknowledged."""
+        return self._durable_mark_stored
 
     @property
     def trouble(self) -> str:
@@ -113,10 +113,10 @@ class Ledger:
         if orders and not self._is_stalled:
             self._pending.append(tuple(order_row(order) for order in orders))
 
-    def witness(self, number: int) -> None:
+    def mark_durable(self, number: int) -> None:
         """Have it remembered, with the next `flush`, that the journal's record `number` is durable. What an earlier
         run said is forgotten with it: only once this run has written down what it made of it."""
-        self._witness = number
+        self._durable_mark = number
 
     def flush(self) -> None:
         """Have what is queued written soon."""
@@ -145,7 +145,7 @@ class Ledger:
                 _set_number(self._connection, "begins", number)
             self._rows = LedgerRows(self._connection)
         except sqlite3.Error as e:
-            raise failed(self._path, e) from e
+            raise ledger_error(self._path, e) from e
         self._applied = self._queued = number
 
     def begin_anew(self) -> Path:
@@ -168,7 +168,7 @@ class Ledger:
 
     @property
     def _has_news(self) -> bool:
-        return bool(self._pending) or self._witness != self._witnessed
+        return bool(self._pending) or self._durable_mark != self._durable_mark_stored
 
     def _write_behind(self) -> None:
         """The worker's turn: what can't be written now, because another program holds the file, is tried again."""
@@ -194,17 +194,17 @@ class Ledger:
     def _write(self, batch: Iterable[_Pending]) -> None:
         # Taken away until the rows are committed: what is undone must not be remembered by the one who wrote it.
         writer, self._rows = self._rows, None
-        witness = self._witness
+        mark_durable = self._durable_mark
         try:
             rows = writer or LedgerRows(self._connection)
             with _transaction(self._connection):
                 number = self._write_rows(rows, batch)
                 _set_number(self._connection, "applied", number)
-                if witness != self._witnessed:
-                    _set_number(self._connection, "durable", witness)
+                if mark_durable != self._durable_mark_stored:
+                    _set_number(self._connection, "durable", mark_durable)
         except sqlite3.Error as e:
-            raise failed(self._path, e) from e
-        self._applied, self._rows, self._witnessed = number, rows, witness
+            raise ledger_error(self._path, e) from e
+        self._applied, self._rows, self._durable_mark_stored = number, rows, mark_durable
 
     def _write_rows(self, rows: LedgerRows, batch: Iterable[_Pending]) -> int:
         """Write a batch; the number of its last record."""

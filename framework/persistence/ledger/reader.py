@@ -11,7 +11,7 @@ import msgspec
 
 from framework.domain.numbers import format_scaled, parse_scaled
 from framework.domain.verdicts import OLD_SPELLINGS
-from framework.persistence.ledger.schema import connect_for_reading, failed
+from framework.persistence.ledger.schema import connect_for_reading, ledger_error
 
 
 class OrderLine(msgspec.Struct, frozen=True, gc=False):
@@ -77,7 +77,7 @@ class RefusalLine(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
-class OrphanLine(msgspec.Struct, frozen=True, gc=False):
+class ExternalOrderLine(msgspec.Struct, frozen=True, gc=False):
     """An open order at a venue that is not ours, as listed last. `ignored_for` is the operator's reason not to be told
     of it, empty when there is none; `record` is the journal record that it was first seen in."""
 
@@ -116,7 +116,7 @@ class LedgerReader:
         return int(rows[0]["value"]) if rows else 0
 
     @property
-    def witnessed_number(self) -> int:
+    def durable_mark(self) -> int:
         """The last record that was seen durable in the journal; one that ends before it has lost something."""
         rows = self._rows("SELECT value FROM meta WHERE key = 'durable'", ())
         return int(rows[0]["value"]) if rows else 0
@@ -173,18 +173,18 @@ class LedgerReader:
         lines = _lines(RefusalLine, self._rows(query, (strategy, strategy, code, *spellings, limit)))
         return [msgspec.structs.replace(line, code=OLD_SPELLINGS.get(line.code, line.code)) for line in lines]
 
-    def orphans(self, *, ignored: bool = False, limit: int = 100) -> list[OrphanLine]:
+    def external_orders(self, *, ignored: bool = False, limit: int = 100) -> list[ExternalOrderLine]:
         """The newest open orders that are not ours, newest first; with `ignored` also those that are to be ignored."""
         columns = "venue, venue_order_id, client_order_id, instrument, side, price, size, filled, ignored_for, seen_ns"
         where = "is_open AND (? OR ignored_for = '')"
         query = f"SELECT {columns}, record FROM orphans WHERE {where} ORDER BY record DESC LIMIT ?"  # noqa: S608
-        return _lines(OrphanLine, self._rows(query, (ignored, limit)))
+        return _lines(ExternalOrderLine, self._rows(query, (ignored, limit)))
 
     def _rows(self, query: str, arguments: tuple[object, ...]) -> list[sqlite3.Row]:
         try:
             return self._connection.execute(query, arguments).fetchall()
         except sqlite3.Error as e:
-            raise failed(self._path, e) from e
+            raise ledger_error(self._path, e) from e
 
 
 def _lines(kind: type[T], rows: Iterable[sqlite3.Row]) -> list[T]:

@@ -14,9 +14,9 @@ from pathlib import Path
 from framework.domain.orders import Order
 from framework.persistence.journal.journal import Recovered
 from framework.persistence.journal.restore import fold_record
-from framework.persistence.journal.scan import survey
+from framework.persistence.journal.scan import scan_journal
 from framework.persistence.journal.segments import segment_numbers
-from framework.persistence.journal.snapshots import Snapshot, read_snapshot, snapshot_numbers
+from framework.persistence.journal.snapshots import SnapshotFile, read_snapshot, snapshot_numbers
 from framework.persistence.journal.verify import dump
 from framework.persistence.ledger.ledger import Ledger
 from framework.persistence.ledger.schema import LedgerError, LedgerUnusable, put_aside
@@ -33,7 +33,7 @@ def rebuild_ledger(files: FileSystem, journal_directory: Path, path: Path) -> in
     and an existing ledger is the only place with the orders and fills of that time: it is not replaced. Raises
     `LedgerError`, and `JournalError` for damage, with the old ledger in its place.
     """
-    found = survey(files, journal_directory)
+    found = scan_journal(files, journal_directory)
     if found.damages:
         raise found.damages[0].error(journal_directory)
     first = found.segments[0] if found.segments else 1
@@ -66,7 +66,7 @@ def _fill(ledger: Ledger, files: FileSystem, directory: Path, first: int) -> Non
             raise LedgerError(ledger.trouble)
 
 
-def _first_snapshot(files: FileSystem, directory: Path) -> Snapshot | None:
+def _first_snapshot(files: FileSystem, directory: Path) -> SnapshotFile | None:
     found = (read_snapshot(files, directory, number) for number in snapshot_numbers(files, directory))
     return next((snapshot for snapshot in found if snapshot is not None), None)
 
@@ -98,7 +98,7 @@ def show_past(
         _catch_up(ledger, recovered, changed.values())
     except LedgerUnusable as e:
         note = _put_aside_note(e, ledger.begin_anew())
-        known = {one.order.client_order_id: one.order for one in accounts.orders.image().known}
+        known = {one.order.client_order_id: one.order for one in accounts.orders.snapshot().known}
         _catch_up(ledger, recovered, {**known, **changed}.values())
         return (note,)
     return ()

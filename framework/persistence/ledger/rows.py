@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from framework.domain.account_events import (
+    ExternalOrderIgnored,
     Fill,
     FillVoided,
     InstrumentDefined,
     InstrumentSettled,
     OrderSnapshot,
-    OrphanIgnored,
     Scope,
     StrategyQuarantined,
     StrategySaved,
@@ -113,7 +113,7 @@ ON CONFLICT (strategy) DO UPDATE SET record = excluded.record,
     state = CASE WHEN excluded.quarantined = '' THEN excluded.state ELSE strategies.state END,
     quarantined = CASE WHEN excluded.quarantined = '' THEN strategies.quarantined ELSE excluded.quarantined END
 """
-_PARDON = "UPDATE strategies SET quarantined = '', record = ? WHERE strategy = ?"
+_LIFT_QUARANTINE = "UPDATE strategies SET quarantined = '', record = ? WHERE strategy = ?"
 
 
 class Scale(NamedTuple):
@@ -156,15 +156,15 @@ class LedgerRows:
             case FillVoided() as voided:
                 self._void(voided, number)
             case OrderSnapshot() as snapshot:
-                self._show_orphan(snapshot, number)
-            case OrphanIgnored() as ignored:
-                _ignore_orphan(self._db, ignored)
+                self._show_external_order(snapshot, number)
+            case ExternalOrderIgnored() as ignored:
+                _ignore_external_order(self._db, ignored)
             case StrategySaved(strategy, state):
                 self._db.execute(_STRATEGY, (strategy, state, "", number))
             case StrategyQuarantined(strategy, reason):
                 self._db.execute(_STRATEGY, (strategy, b"", reason or "quarantined", number))
             case TradingStateChanged(scope=Scope.STRATEGY, target=strategy, state=TradingState.ACTIVE):
-                self._db.execute(_PARDON, (number, strategy))
+                self._db.execute(_LIFT_QUARANTINE, (number, strategy))
             case _:
                 pass
 
@@ -174,7 +174,7 @@ class LedgerRows:
         amounts = (text(row.price, scale.price), text(row.size, scale.size), text(row.filled, scale.size))
         self._db.execute(_ORDER, (*row[:6], *amounts, *row[9:], number))
         if row.venue_order_id:
-            _forget_orphan(self._db, row.venue, row.venue_order_id)
+            _forget_external_order(self._db, row.venue, row.venue_order_id)
         if row.venue_order_id and row.strategy:
             key = (row.client_order_id, row.strategy, row.venue_order_id, row.venue)
             if self._db.execute(_CLAIM, key).rowcount:
@@ -231,11 +231,11 @@ class LedgerRows:
         if self._db.execute(_FILL, row).rowcount == 1 and not is_voided:
             self._move(fill.instrument, strategy, fill.side.sign, size, fee)
 
-    def _show_orphan(self, snapshot: OrderSnapshot, number: int) -> None:
+    def _show_external_order(self, snapshot: OrderSnapshot, number: int) -> None:
         if not _is_ours(self._db, snapshot):
             price, size = self._scales.get(snapshot.instrument, UNKNOWN_SCALE)
             amounts = (text(snapshot.price, price), text(snapshot.size, size), text(snapshot.filled, size))
-            _show_orphan(self._db, snapshot, amounts, number)
+            _show_external_order(self._db, snapshot, amounts, number)
 
     def _owner(self, fill: Fill) -> tuple[str, str]:
         """Client order id and strategy of a fill, as far as the orders known by now say; '' where they don't."""
@@ -335,7 +335,9 @@ def _is_ours(db: sqlite3.Connection, snapshot: OrderSnapshot) -> bool:
     return db.execute(_IS_OURS, key).fetchone() is not None
 
 
-def _show_orphan(db: sqlite3.Connection, snapshot: OrderSnapshot, amounts: tuple[str, str, str], number: int) -> None:
+def _show_external_order(
+    db: sqlite3.Connection, snapshot: OrderSnapshot, amounts: tuple[str, str, str], number: int
+) -> None:
     """Keep a listed order that is not ours; `amounts` are price, size and filled as text. One that turns out to be
     ours is forgotten with its first row in orders; an end is final, whatever an older or later listing says."""
     names = (snapshot.venue, snapshot.venue_order_id, snapshot.client_order_id, snapshot.instrument)
@@ -343,11 +345,11 @@ def _show_orphan(db: sqlite3.Connection, snapshot: OrderSnapshot, amounts: tuple
     db.execute(_SHOW, row)
 
 
-def _ignore_orphan(db: sqlite3.Connection, event: OrphanIgnored) -> None:
+def _ignore_external_order(db: sqlite3.Connection, event: ExternalOrderIgnored) -> None:
     """Keep the operator's reason not to be told of it."""
     db.execute(_IGNORE, (event.reason or "no reason given", event.venue, event.venue_order_id))
 
 
-def _forget_orphan(db: sqlite3.Connection, venue: str, venue_order_id: str) -> None:
+def _forget_external_order(db: sqlite3.Connection, venue: str, venue_order_id: str) -> None:
     """It is an order of ours now."""
     db.execute(_FORGET, (venue, venue_order_id))

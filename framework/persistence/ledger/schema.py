@@ -17,7 +17,7 @@ SCHEMA_VERSION = 3
 UNPLACED = "scaled:"
 """How the text of an amount begins whose decimals are not known."""
 
-_ORPHANS = """
+_EXTERNAL_ORDERS = """
 CREATE TABLE orphans (
     venue TEXT NOT NULL, venue_order_id TEXT NOT NULL, client_order_id TEXT NOT NULL, instrument TEXT NOT NULL,
     side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, filled TEXT NOT NULL, is_open INTEGER NOT NULL,
@@ -60,8 +60,8 @@ CREATE TABLE refusals (
     code TEXT NOT NULL, check_name TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE TABLE strategies (
     strategy TEXT PRIMARY KEY, state BLOB NOT NULL, quarantined TEXT NOT NULL, record INTEGER NOT NULL) WITHOUT ROWID;
-{_ORPHANS}{_CARRIED}"""
-_UPGRADES = {1: _ORPHANS, 2: _CARRIED}
+{_EXTERNAL_ORDERS}{_CARRIED}"""
+_UPGRADES = {1: _EXTERNAL_ORDERS, 2: _CARRIED}
 """Schema -> what makes the next one of it, where nothing that is there changes."""
 
 
@@ -78,7 +78,7 @@ class LedgerUnusable(LedgerError):
     puts it aside and begins a new one."""
 
 
-def failed(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
+def ledger_error(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
     """What an error of SQLite or of the disk means."""
     is_unusable = getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNUSABLE_CODES
     kind = LedgerUnusable if is_unusable else LedgerError
@@ -97,7 +97,7 @@ def put_aside(path: Path) -> Path:
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))
     except OSError as e:
-        raise failed(path, e) from e
+        raise ledger_error(path, e) from e
     return aside
 
 
@@ -110,14 +110,14 @@ def connect(path: Path) -> sqlite3.Connection:
         path.touch(mode=0o600, exist_ok=True)
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     except (OSError, sqlite3.Error) as e:
-        raise failed(path, e) from e
+        raise ledger_error(path, e) from e
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         _prepare(connection, path)
     except sqlite3.Error as e:
         connection.close()
-        raise failed(path, e) from e
+        raise ledger_error(path, e) from e
     except LedgerError:
         connection.close()
         raise
@@ -135,7 +135,7 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.Error as e:
         connection.close()
-        raise failed(path, e) from e
+        raise ledger_error(path, e) from e
     if version != SCHEMA_VERSION:
         connection.close()
         raise LedgerError(

@@ -8,10 +8,10 @@ import sqlite3
 from collections.abc import Iterator
 
 from framework.domain.account_events import (
+    ExternalOrderIgnored,
     FillVoided,
     InstrumentDefined,
     InstrumentSettled,
-    OrphanIgnored,
     StrategyQuarantined,
     StrategySaved,
 )
@@ -32,7 +32,7 @@ def seed(db: sqlite3.Connection, accounts: Accounts, number: int) -> None:
     rows = LedgerRows(db)
     for instrument in accounts.instruments.values():
         _apply(rows, number, InstrumentDefined(instrument, 0))
-    for known in accounts.orders.image().known:
+    for known in accounts.orders.snapshot().known:
         rows.put_order(order_row(known.order), number)
     _seed_fills(db, rows, accounts, number)
     for body in (*_strategies(accounts), *_orphans(accounts)):
@@ -48,15 +48,15 @@ def _apply(rows: LedgerRows, number: int, body: Body) -> None:
 
 
 def _seed_fills(db: sqlite3.Connection, rows: LedgerRows, accounts: Accounts, number: int) -> None:
-    image = accounts.fills.image()
-    for booked in image.fills:
+    snapshot = accounts.fills.snapshot()
+    for booked in snapshot.fills:
         fill = booked.fill
         _apply(rows, number, fill)
         if booked.strategy is not None:
             db.execute(_ATTRIBUTE, (booked.client_order_id, booked.strategy, fill.venue, fill.fill_id))
         if booked.is_voided:
             _apply(rows, number, FillVoided(venue=fill.venue, fill_id=fill.fill_id, ts_recv=0))
-    for voided in image.voids:
+    for voided in snapshot.voids:
         _apply(rows, number, voided)
 
 
@@ -89,20 +89,22 @@ def _unsettled(accounts: Accounts) -> dict[tuple[InstrumentId, str], tuple[int, 
 
 
 def _traded(position: Position) -> tuple[int, int]:
-    (size, _, _, fees), trades, _ = position.image()
+    (size, _, _, fees), trades, _ = position.snapshot()
     return size + sum(trade[2] for trade in trades), fees + sum(trade[4] for trade in trades)
 
 
 def _strategies(accounts: Accounts) -> Iterator[Body]:
-    for strategy, state in accounts.memories.items():
+    for strategy, state in accounts.saved_states.items():
         yield StrategySaved(strategy, state)
-    for strategy, reason in accounts.trading.image().quarantined:
+    for strategy, reason in accounts.trading.snapshot().quarantined:
         yield StrategyQuarantined(strategy, reason, 0)
 
 
 def _orphans(accounts: Accounts) -> Iterator[Body]:
-    for (venue, venue_order_id), parked in accounts.parking.image():
-        if parked.open_snapshot is not None and parked.ended_snapshot is None:
-            yield parked.open_snapshot
-            if parked.ignored_for:
-                yield OrphanIgnored(venue=venue, venue_order_id=venue_order_id, reason=parked.ignored_for, ts_recv=0)
+    for (venue, venue_order_id), unmatched in accounts.unmatched.snapshot():
+        if unmatched.open_snapshot is not None and unmatched.ended_snapshot is None:
+            yield unmatched.open_snapshot
+            if unmatched.ignored_for:
+                yield ExternalOrderIgnored(
+                    venue=venue, venue_order_id=venue_order_id, reason=unmatched.ignored_for, ts_recv=0
+                )

@@ -12,14 +12,14 @@ def test_watch_when_nothing_is_heard_for_the_limit_then_silent() -> None:
 
 def test_watch_when_something_is_heard_then_the_limit_starts_anew() -> None:
     watch = SilenceWatch(100, started_ns=1000)
-    watch.hear(1090)
+    watch.on_receive(1090)
     assert (watch.remaining_ns(1100), watch.is_silent(1189), watch.is_silent(1190)) == (90, False, True)
 
 
 def test_watch_when_an_older_sign_comes_late_then_it_changes_nothing() -> None:
     watch = SilenceWatch(100, started_ns=1000)
-    watch.hear(1090)
-    watch.hear(1010)
+    watch.on_receive(1090)
+    watch.on_receive(1010)
     assert watch.remaining_ns(1100) == 90
 
 

@@ -121,7 +121,7 @@ def test_verify_when_the_ledger_saw_later_records_durable_then_it_names_them_and
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ledger = Ledger.open(state / "ledger.sqlite3", InlineWorker())
-    ledger.witness(6)
+    ledger.mark_durable(6)
     ledger.close()
     assert shown(capsys, state, "verify")[-1] == "sound"
     cut_after(RealFiles(), state / "journal", 4)

@@ -9,7 +9,7 @@ import pytest
 
 from framework.cli.ledger import LEDGER_NAME
 from framework.cli.main import main
-from framework.domain.account_events import InstrumentDefined, OrphanIgnored
+from framework.domain.account_events import ExternalOrderIgnored, InstrumentDefined
 from framework.domain.instruments import Instrument, InstrumentKind, TickBand
 from framework.domain.numbers import Price
 from framework.domain.verdicts import RefusalCode, Refused
@@ -42,7 +42,7 @@ SESSION: tuple[Body, ...] = (
     Refused(intent=new("c3").intent, code=RefusalCode.OFF_GRID, detail="price=50", check="OrderGrid", ts_ns=HOUR_NS),
     listed("", venue_order_id="v8"),
     listed("theirs", venue_order_id="v9", at=HOUR_NS),
-    OrphanIgnored(venue=VENUE, venue_order_id="v8", reason="mine", ts_recv=1),
+    ExternalOrderIgnored(venue=VENUE, venue_order_id="v8", reason="mine", ts_recv=1),
 )
 
 

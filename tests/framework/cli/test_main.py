@@ -22,7 +22,7 @@ from framework.config.model import (
     LogSettings,
     SandboxSettings,
     StrategyRow,
-    TapeSettings,
+    TapeTable,
     VenueRow,
 )
 from framework.config.resolve import Resolved
@@ -318,7 +318,7 @@ def test_default_configuration_when_compared_with_the_models_then_leaves_no_key_
         (HttpSettings, tree["http"]),
         (LogSettings, tree["log"]),
         (KernelSettings, tree["kernel"]),
-        (TapeSettings, tree["tape"]),
+        (TapeTable, tree["tape"]),
         (VenueRow, tree["venues"]["kalshi"]),
         (SandboxSettings, tree["venues"]["kalshi"]["sandbox"]),
         (StrategyRow, tree["strategies"]["mm"]),

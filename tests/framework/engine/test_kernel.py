@@ -100,9 +100,9 @@ def test_intent_when_approved_then_it_is_journalled_counted_and_queued_in_one_st
     bodies = [entry.record.body for entry in world.entries()]
     assert any(isinstance(body, Approved) and body.client_order_id == handle.client_order_id for body in bodies)
     assert world.accounts.exposure(MARKET).open_buy == 10
-    parcel = world.outbox.peek()
-    assert parcel is not None
-    assert parcel.approved.client_order_id == handle.client_order_id
+    request = world.queue.peek()
+    assert request is not None
+    assert request.approved.client_order_id == handle.client_order_id
 
 
 def test_follow_up_when_a_step_publishes_then_it_is_a_step_of_its_own_after_it(world: World, scribe: Scribe) -> None:
@@ -118,7 +118,7 @@ def test_follow_up_when_a_step_publishes_then_it_is_a_step_of_its_own_after_it(w
     world.kernel.publish(TimerFired("scribe", "check", 1))
 
     assert steps == [before + 1]
-    assert [type(event).__name__ for event in world.witness.events[-2:]] == ["TimerFired", "Heartbeat"]
+    assert [type(event).__name__ for event in world.mark_durable.events[-2:]] == ["TimerFired", "Heartbeat"]
     assert world.kernel.step_number == before + 2
 
 
@@ -179,7 +179,7 @@ def test_over_fill_when_booked_then_its_instrument_is_halted_by_an_input_of_its_
 
     world.kernel.publish(world.fill(handle, 12))
 
-    halts = world.witness.events_of(TradingStateChanged)
+    halts = world.mark_durable.events_of(TradingStateChanged)
     assert [(halt.scope, halt.target, halt.state) for halt in halts] == [
         (Scope.INSTRUMENT, MARKET, TradingState.HALTED)
     ]
@@ -188,13 +188,13 @@ def test_over_fill_when_booked_then_its_instrument_is_halted_by_an_input_of_its_
 
 def test_cancel_when_the_order_is_at_the_venue_then_it_is_queued_once(world: World, scribe: Scribe) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     accept(world, handle.client_order_id)
 
     world.do(scribe, handle.cancel)
     world.do(scribe, handle.cancel)
 
-    assert len(world.outbox) == 1
+    assert len(world.queue) == 1
     assert world.order(handle).status is OrderStatus.CANCEL_REQUESTED
 
 
@@ -202,35 +202,35 @@ def test_cancel_when_the_venue_has_not_confirmed_the_order_then_it_waits_and_lea
     world: World, scribe: Scribe
 ) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     world.kernel.publish(report(world, handle.client_order_id, ReportKind.SENT))
 
     world.do(scribe, handle.cancel)
-    assert len(world.outbox) == 0
+    assert len(world.queue) == 0
 
     accept(world, handle.client_order_id)
 
-    parcel = world.outbox.pop()
-    assert parcel is not None
-    assert isinstance(parcel.approved.intent, CancelOrder)
-    assert len(world.outbox) == 0
+    request = world.queue.pop()
+    assert request is not None
+    assert isinstance(request.approved.intent, CancelOrder)
+    assert len(world.queue) == 0
 
 
 def test_cancel_when_the_venue_refused_it_then_it_is_asked_again_only_after_the_venue_shows_the_order(
     world: World, scribe: Scribe
 ) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     accept(world, handle.client_order_id)
     world.do(scribe, handle.cancel)
-    world.outbox.pop()
+    world.queue.pop()
 
     world.kernel.publish(report(world, handle.client_order_id, ReportKind.CANCEL_REFUSED, code="outcome_unknown"))
-    assert len(world.outbox) == 0
+    assert len(world.queue) == 0
     assert world.kernel.is_ending(world.order(handle))
 
     world.kernel.publish(world.listing(handle))
-    assert len(world.outbox) == 1
+    assert len(world.queue) == 1
 
 
 def test_cancel_when_the_order_has_ended_then_it_is_refused_and_forgotten(world: World, scribe: Scribe) -> None:
@@ -241,7 +241,7 @@ def test_cancel_when_the_order_has_ended_then_it_is_refused_and_forgotten(world:
 
     world.do(scribe, handle.cancel)
 
-    assert world.witness.refusals[-1].code is RefusalCode.ORDER_FINAL
+    assert world.mark_durable.refusals[-1].code is RefusalCode.ORDER_FINAL
     assert not world.kernel.is_ending(world.order(handle))
 
 
@@ -252,7 +252,7 @@ def test_amend_when_a_cancel_is_under_way_then_it_is_refused(world: World, scrib
 
     world.do(scribe, lambda: handle.amend(Price(44), Size(10)))
 
-    assert world.witness.refusals[-1].code is RefusalCode.ORDER_BUSY
+    assert world.mark_durable.refusals[-1].code is RefusalCode.ORDER_BUSY
 
 
 def test_amend_when_the_venue_refuses_it_then_the_old_terms_stand_and_the_strategy_hears(
@@ -277,31 +277,31 @@ def test_shutdown_when_requested_then_everything_is_cancelled_and_nothing_new_pa
     names = []
     for strategy in (scribe, other):
         handle = world.buy(strategy)
-        world.outbox.pop()
+        world.queue.pop()
         accept(world, handle.client_order_id)
         names.append(handle.client_order_id)
 
     world.kernel.publish(ShutdownRequested("SIGTERM", 1))
 
-    parcels = [world.outbox.pop(), world.outbox.pop()]
+    parcels = [world.queue.pop(), world.queue.pop()]
     assert [one.approved.client_order_id for one in parcels if one] == names
     assert scribe.of("stop") == [None]
     assert not world.buy(scribe).is_approved
-    assert world.witness.refusals[-1].code is RefusalCode.SHUTTING_DOWN
+    assert world.mark_durable.refusals[-1].code is RefusalCode.SHUTTING_DOWN
 
 
 def test_shutdown_when_an_order_turns_out_alive_later_then_it_is_cancelled_too(world: World, scribe: Scribe) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     world.kernel.publish(report(world, handle.client_order_id, ReportKind.NEVER_ARRIVED))
     world.kernel.publish(ShutdownRequested("SIGTERM", 1))
-    assert len(world.outbox) == 0
+    assert len(world.queue) == 0
 
     world.kernel.publish(world.listing(handle))
 
-    parcel = world.outbox.pop()
-    assert parcel is not None
-    assert isinstance(parcel.approved.intent, CancelOrder)
+    request = world.queue.pop()
+    assert request is not None
+    assert isinstance(request.approved.intent, CancelOrder)
 
 
 def test_journal_when_it_fails_then_nothing_new_is_promised_and_the_daemon_is_told_once(
@@ -313,21 +313,21 @@ def test_journal_when_it_fails_then_nothing_new_is_promised_and_the_daemon_is_to
     assert not world.buy(scribe).is_approved
     assert not world.buy(scribe).is_approved
 
-    assert len(world.outbox) == 0
-    assert [refused.code for refused in world.witness.refusals] == [RefusalCode.JOURNAL_FAILED] * 2
+    assert len(world.queue) == 0
+    assert [refused.code for refused in world.mark_durable.refusals] == [RefusalCode.JOURNAL_FAILED] * 2
     assert len(world.failures) == 1
 
 
 def test_journal_when_it_fails_then_cancels_still_pass(world: World, scribe: Scribe) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     accept(world, handle.client_order_id)
     assert world.log is not None
     world.log.fail()
 
     world.do(scribe, handle.cancel)
 
-    assert len(world.outbox) == 1
+    assert len(world.queue) == 1
 
 
 def raising() -> None:
@@ -339,7 +339,7 @@ def test_strategy_when_it_raises_too_often_then_it_is_quarantined_and_others_go_
 ) -> None:
     other = world.add("other")
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     accept(world, handle.client_order_id)
     scribe.chores["book"] = raising
     scribe.heard.clear()
@@ -349,12 +349,12 @@ def test_strategy_when_it_raises_too_often_then_it_is_quarantined_and_others_go_
 
     assert scribe.of("book") == [40] * 3
     assert other.of("book") == [40] * 5
-    (event,) = world.witness.events_of(StrategyQuarantined)
+    (event,) = world.mark_durable.events_of(StrategyQuarantined)
     assert event.strategy == "scribe"
     assert "ZeroDivisionError: one over nothing" in event.reason
-    parcel = world.outbox.pop()
-    assert parcel is not None
-    assert isinstance(parcel.approved.intent, CancelOrder)
+    request = world.queue.pop()
+    assert request is not None
+    assert isinstance(request.approved.intent, CancelOrder)
 
 
 def test_strategy_when_it_blocks_once_then_it_is_quarantined_at_once(world: World) -> None:
@@ -366,7 +366,7 @@ def test_strategy_when_it_blocks_once_then_it_is_quarantined_at_once(world: Worl
 
     assert slow.of("book") == [40]
     assert other.of("book") == [40, 40]
-    assert "blocked the daemon for 101 ms" in world.witness.events_of(StrategyQuarantined)[0].reason
+    assert "blocked the daemon for 101 ms" in world.mark_durable.events_of(StrategyQuarantined)[0].reason
 
 
 def test_strategy_when_it_blocks_then_its_quarantine_begins_after_the_step_as_a_replay_will_see_it(
@@ -390,8 +390,8 @@ def test_strategy_when_it_asks_for_nonsense_then_it_is_refused_counted_and_quara
     for _ in range(3):
         world.do(scribe, lambda: scribe.desk.submit(intent))
 
-    assert {refused.code for refused in world.witness.refusals} == {RefusalCode.INVALID_INTENT}
-    assert [strategy for strategy, _, _ in world.witness.faults] == ["scribe"] * 3
+    assert {refused.code for refused in world.mark_durable.refusals} == {RefusalCode.INVALID_INTENT}
+    assert [strategy for strategy, _, _ in world.mark_durable.faults] == ["scribe"] * 3
     assert world.kernel.hosts["scribe"].is_quarantined
 
 
@@ -418,7 +418,10 @@ def test_quarantine_when_it_began_then_intents_are_refused_with_its_reason(world
     other.chores["timer"] = ask_in_a_stopped_hook
     world.kernel.publish(TimerFired("other", "chore", 1))
 
-    assert (world.witness.refusals[-1].code, world.witness.refusals[-1].detail) == (RefusalCode.QUARANTINED, "raised")
+    assert (world.mark_durable.refusals[-1].code, world.mark_durable.refusals[-1].detail) == (
+        RefusalCode.QUARANTINED,
+        "raised",
+    )
 
 
 def test_quarantine_when_it_stands_since_an_earlier_run_then_the_strategy_is_not_called(tmp_path: Path) -> None:
@@ -452,23 +455,23 @@ def test_approval_when_its_id_names_another_order_then_nothing_leaves_and_the_in
     world: World, scribe: Scribe
 ) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     ids = iter([handle.client_order_id])
     gate = Gate((), next_client_order_id=lambda: next(ids))
-    world.kernel = Kernel(msgspec.structs.replace(world.kernel.parts, gate=gate))
+    world.kernel = Kernel(msgspec.structs.replace(world.kernel.dependencies, gate=gate))
     other = world.add()
 
     again = world.buy(other, 44)
 
     assert again.client_order_id == handle.client_order_id
-    assert (len(world.outbox), world.order(handle).price) == (0, 45)
-    assert "a second order was approved under this id" in world.witness.changes[-2].alarms[0]
+    assert (len(world.queue), world.order(handle).price) == (0, 45)
+    assert "a second order was approved under this id" in world.mark_durable.changes[-2].alarms[0]
     assert world.accounts.trading.state(strategy="", instrument=MARKET, venue=VENUE) is TradingState.HALTED
 
 
 def test_cancel_when_its_order_was_taken_for_over_and_lives_then_it_leaves(world: World, scribe: Scribe) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     world.kernel.publish(report(world, handle.client_order_id, ReportKind.UNKNOWN))
     world.do(scribe, handle.cancel)
     world.kernel.publish(report(world, handle.client_order_id, ReportKind.NEVER_ARRIVED))
@@ -476,7 +479,7 @@ def test_cancel_when_its_order_was_taken_for_over_and_lives_then_it_leaves(world
 
     world.kernel.publish(world.listing(handle))
 
-    parcel = world.outbox.pop()
-    assert parcel is not None
-    assert isinstance(parcel.approved.intent, CancelOrder)
-    assert world.outbox.pop() is None
+    request = world.queue.pop()
+    assert request is not None
+    assert isinstance(request.approved.intent, CancelOrder)
+    assert world.queue.pop() is None

@@ -63,7 +63,7 @@ def test_save_when_the_journal_is_folded_again_then_it_is_there(tmp_path: Path) 
     again = Accounts()
     for entry in world.entries():
         again.apply(entry.record.body, entry.record.now_ns)  # type: ignore[arg-type]
-    assert again.memories == {"scribe": b"kept"}
+    assert again.saved_states == {"scribe": b"kept"}
     assert again.digest() == world.accounts.digest()
     world.close()
 
@@ -71,5 +71,5 @@ def test_save_when_the_journal_is_folded_again_then_it_is_there(tmp_path: Path) 
 def test_save_when_a_snapshot_is_taken_then_it_holds_it() -> None:
     accounts = Accounts()
     accounts.apply(StrategySaved("mm", b"state", 1), 1)
-    assert Accounts.from_snapshot(accounts.to_snapshot()).memories == {"mm": b"state"}
+    assert Accounts.from_snapshot(accounts.to_snapshot()).saved_states == {"mm": b"state"}
     assert accounts.digest() != Accounts().digest()

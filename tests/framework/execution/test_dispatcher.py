@@ -7,7 +7,7 @@ import pytest
 
 from framework.domain.account_events import OrderReport, ReportKind, Scope, TradingState, TradingStateChanged
 from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
-from framework.domain.market_events import RequestOutcome, RequestSettled
+from framework.domain.market_events import RequestCompleted, RequestOutcome
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
@@ -29,11 +29,11 @@ def slow_disk(world: World) -> HandWriter:
 
 
 def outcomes(world: World) -> list[RequestOutcome]:
-    return [event.outcome for event in world.witness.events_of(RequestSettled)]
+    return [event.outcome for event in world.mark_durable.events_of(RequestCompleted)]
 
 
 def reports(world: World) -> list[tuple[ReportKind, str]]:
-    return [(event.kind, event.code) for event in world.witness.events_of(OrderReport)]
+    return [(event.kind, event.code) for event in world.mark_durable.events_of(OrderReport)]
 
 
 async def test_order_when_its_records_are_not_durable_then_no_byte_leaves(dispatching: World, scribe: Scribe) -> None:
@@ -79,7 +79,7 @@ async def test_order_when_granted_then_its_tokens_are_spent_and_each_stage_is_ti
 
 async def test_requests_when_several_wait_then_cancels_leave_first(world: World, scribe: Scribe) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     world.kernel.publish(world.listing(handle))
     later = world.buy(scribe, 44)
     world.do(scribe, lambda: handle.amend(Price(43), Size(10)))
@@ -104,7 +104,7 @@ async def test_cancel_when_the_order_has_not_left_then_the_order_is_dropped_and_
     assert world.order(handle).status is OrderStatus.REJECTED
     assert world.order(handle).reason == "not_sent: cancelled before it left"
     assert world.gateway.signed == []
-    assert outcomes(world) == [RequestOutcome.UNSPENT]
+    assert outcomes(world) == [RequestOutcome.NOT_CHARGED]
 
 
 def halted(scope: Scope = Scope.GLOBAL, target: str = "") -> TradingStateChanged:
@@ -115,8 +115,8 @@ async def test_requests_when_trading_is_halted_after_their_approval_then_only_ca
     world: World, scribe: Scribe
 ) -> None:
     resting, changed = world.buy(scribe), world.buy(scribe, 43)
-    world.outbox.pop()
-    world.outbox.pop()
+    world.queue.pop()
+    world.queue.pop()
     world.kernel.publish(world.listing(resting))
     world.kernel.publish(world.listing(changed))
     world.do(scribe, lambda: changed.amend(Price(42), Size(30)))
@@ -150,7 +150,7 @@ async def test_order_when_trading_is_halted_while_it_waits_for_a_connection_then
 ) -> None:
     dispatching.gateway.jam()
     handle = dispatching.buy(scribe)
-    await until(lambda: dispatching.gateway.signed and not dispatching.outbox.holds(handle.client_order_id))
+    await until(lambda: dispatching.gateway.signed and not dispatching.queue.holds(handle.client_order_id))
     await settle()
     dispatching.kernel.publish(halted())
     dispatching.gateway.unjam()
@@ -172,7 +172,7 @@ async def test_cancel_when_the_order_waits_for_the_disk_then_the_order_does_not_
     await until(lambda: dispatching.order(handle).status.is_final)
 
     assert dispatching.gateway.sent == []
-    assert outcomes(dispatching) == [RequestOutcome.UNSPENT]
+    assert outcomes(dispatching) == [RequestOutcome.NOT_CHARGED]
 
 
 async def test_cancel_when_the_answer_is_still_out_then_it_leaves_after_it(dispatching: World, scribe: Scribe) -> None:
@@ -279,7 +279,7 @@ async def test_request_when_proved_without_effect_each_time_then_it_is_given_up(
 
     assert dispatching.order(handle).status is OrderStatus.REJECTED
     assert len(dispatching.gateway.sent) == ATTEMPTS_MAX
-    await until(lambda: outcomes(dispatching) == [RequestOutcome.UNSPENT])
+    await until(lambda: outcomes(dispatching) == [RequestOutcome.NOT_CHARGED])
 
 
 async def test_order_when_the_answer_is_ambiguous_then_it_is_unknown_reserved_and_never_sent_again(
@@ -346,7 +346,7 @@ async def test_request_when_it_can_not_be_signed_then_nothing_leaves_and_the_nex
 
     assert str(error) in dispatching.order(handle).reason
     assert dispatching.gateway.sent_names == [("NewOrder", other.client_order_id)]
-    assert outcomes(dispatching)[0] is RequestOutcome.UNSPENT
+    assert outcomes(dispatching)[0] is RequestOutcome.NOT_CHARGED
 
 
 async def test_cancel_when_it_can_not_be_signed_yet_then_it_is_tried_again(dispatching: World, scribe: Scribe) -> None:
@@ -430,10 +430,10 @@ async def test_connections_when_new_orders_fill_theirs_then_cancels_still_leave(
 
 
 def test_dispatcher_when_it_has_no_room_beside_cancels_then_it_says_so(world: World) -> None:
-    parts = msgspec.structs.replace(world.dispatcher._parts, requests_max=2)
+    dependencies = msgspec.structs.replace(world.dispatcher._dependencies, requests_max=2)
 
     with pytest.raises(ValueError, match="leaves no room beside 2 for cancels"):
-        Dispatcher(parts)
+        Dispatcher(dependencies)
 
 
 async def test_limits_when_nothing_is_limited_then_nothing_waits(dispatching: World, scribe: Scribe) -> None:
@@ -494,10 +494,10 @@ def test_queued_requests_when_they_are_abandoned_then_they_count_as_not_sent_and
     world: World, scribe: Scribe
 ) -> None:
     resting = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     world.kernel.publish(world.listing(resting))
     changed = world.buy(scribe, 43)
-    world.outbox.pop()
+    world.queue.pop()
     world.kernel.publish(world.listing(changed))
     world.do(scribe, lambda: changed.amend(Price(42), Size(30)))
     queued = world.buy(scribe, 44)
@@ -512,8 +512,8 @@ def test_queued_requests_when_they_are_abandoned_then_they_count_as_not_sent_and
     )
     assert (world.order(changed).status, world.order(changed).size) == (OrderStatus.WORKING, 10)
     assert world.order(resting).status is OrderStatus.CANCEL_REQUESTED
-    assert len(world.outbox) == 1
-    assert outcomes(world) == [RequestOutcome.UNSPENT] * 2
+    assert len(world.queue) == 1
+    assert outcomes(world) == [RequestOutcome.NOT_CHARGED] * 2
     assert world.gateway.sent == []
 
 
@@ -521,7 +521,7 @@ def test_queued_cancel_when_nothing_is_sent_any_more_then_its_order_is_told_as_i
     world: World, scribe: Scribe
 ) -> None:
     resting = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     world.kernel.publish(world.listing(resting))
     world.do(scribe, resting.cancel)
 
@@ -529,4 +529,4 @@ def test_queued_cancel_when_nothing_is_sent_any_more_then_its_order_is_told_as_i
 
     assert world.order(resting).status is OrderStatus.WORKING
     assert reports(world)[-1] == (ReportKind.CANCEL_REFUSED, "not_sent")
-    assert len(world.outbox) == 0
+    assert len(world.queue) == 0

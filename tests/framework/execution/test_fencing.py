@@ -18,8 +18,8 @@ from tests.support.world import World, until
 
 async def carried(world: World, *, is_fenced: bool) -> list[str]:
     """Place an order while another run has, or has not, taken over; what reached the venue."""
-    parts = msgspec.structs.replace(world.dispatcher._parts, is_fenced=lambda: is_fenced)
-    dispatcher = Dispatcher(parts)
+    dependencies = msgspec.structs.replace(world.dispatcher._dependencies, is_fenced=lambda: is_fenced)
+    dispatcher = Dispatcher(dependencies)
     scribe = world.add("scribe")
     handle = world.buy(scribe)
     running = asyncio.create_task(dispatcher.run())

@@ -8,9 +8,9 @@ import pytest
 
 from framework.domain.account_events import (
     CancelRequested,
+    ExternalOrderIgnored,
     OrderAdopted,
     OrderSnapshot,
-    OrphanIgnored,
     PositionReport,
     Scope,
     TradingState,
@@ -20,22 +20,22 @@ from framework.domain.errors import Retryable
 from framework.domain.intents import CancelOrder
 from framework.domain.numbers import Size
 from framework.domain.operator_requests import (
-    AdoptOrphan,
+    AdoptExternalOrder,
     Answer,
+    CancelExternalOrder,
     CancelOrders,
-    CancelOrphan,
-    IgnoreOrphan,
+    IgnoreExternalOrder,
     Reconcile,
     Request,
     SetTradingState,
 )
 from framework.domain.orders import OrderStatus, Side
 from framework.domain.verdicts import RefusalCode
-from framework.ops.operator_commands import OPERATOR, Operator, OperatorParts
+from framework.ops.operator_commands import OPERATOR, Operator, OperatorDependencies
 from framework.persistence.journal.restore import fold_record
 from framework.state.accounts import Accounts
 from risk.checks.trading_state import TradingStateCheck
-from tests.support.doubts import listed
+from tests.support.inquiries import listed
 from tests.support.world import MARKET, VENUE, Dispatching, Scribe, World, until
 
 HALT = SetTradingState(scope=Scope.GLOBAL, state=TradingState.HALTED, reason="drill")
@@ -50,7 +50,7 @@ def operator(world: World) -> Operator:
 
 def hand(world: World) -> Operator:
     return Operator(
-        OperatorParts(
+        OperatorDependencies(
             kernel=world.kernel,
             clock=world.clock,
             reconcilers=lambda: {VENUE: world.reconciler},
@@ -207,9 +207,9 @@ async def test_cancel_when_asked_then_the_order_is_cancelled_in_its_owners_name(
     answer = await operator.answer(requests[by])
 
     assert answer.data == [handle.client_order_id]
-    parcel = world.outbox.pop()
-    assert parcel is not None
-    assert parcel.approved.intent == CancelOrder(strategy="scribe", client_order_id=handle.client_order_id)
+    request = world.queue.pop()
+    assert request is not None
+    assert request.approved.intent == CancelOrder(strategy="scribe", client_order_id=handle.client_order_id)
     (event,) = recorded(world, CancelRequested)
     assert isinstance(event, CancelRequested)
     assert event.reason == "r"
@@ -230,7 +230,7 @@ async def test_cancel_when_the_strategy_is_quarantined_or_halted_then_it_goes_ou
     handle = listed(world, scribe)
     await operator.answer(HALT)
     await operator.answer(CancelOrders(order=handle.client_order_id, reason="r"))
-    assert len(world.outbox) == 1
+    assert len(world.queue) == 1
 
 
 async def test_cancel_when_the_order_has_not_left_then_it_never_does(
@@ -257,7 +257,7 @@ async def test_cancel_when_it_can_not_be_done_then_it_says_why(
 ) -> None:
     listed(world, scribe)
     assert message in await refused(operator, request_)
-    assert len(world.outbox) == 0
+    assert len(world.queue) == 0
 
 
 async def test_cancel_when_the_order_has_ended_then_it_says_so(
@@ -271,7 +271,7 @@ async def test_cancel_when_the_order_has_ended_then_it_says_so(
 
 def test_cancel_event_when_its_order_is_not_known_then_nothing_happens(world: World) -> None:
     world.kernel.publish(CancelRequested(venue=VENUE, client_order_id="nobody's", reason="r", ts_recv=1))
-    assert len(world.outbox) == 0
+    assert len(world.queue) == 0
 
 
 async def test_adopt_when_an_orphan_is_given_to_a_strategy_then_it_is_its_own(
@@ -279,11 +279,11 @@ async def test_adopt_when_an_orphan_is_given_to_a_strategy_then_it_is_its_own(
 ) -> None:
     foreign(world)
 
-    answer = await operator.answer(AdoptOrphan(order="v-foreign-1", strategy="scribe"))
+    answer = await operator.answer(AdoptExternalOrder(order="v-foreign-1", strategy="scribe"))
 
     assert answer.lines == ("v-foreign-1 is now theirs of scribe: working",)
     assert [order.client_order_id for order in world.accounts.orders.open(strategy="scribe")] == ["theirs"]
-    assert world.accounts.strangers(VENUE) == ()
+    assert world.accounts.external_orders(VENUE) == ()
     assert world.accounts.exposure(MARKET).open_buy == 5
     assert scribe.of("order") == ["working"]
     (event,) = recorded(world, OrderAdopted)
@@ -294,7 +294,7 @@ async def test_adopt_when_the_orphan_has_no_client_id_then_it_is_named_by_the_ve
     operator: Operator, world: World
 ) -> None:
     foreign(world, client="")
-    answer = await operator.answer(AdoptOrphan(order="v-foreign-1", strategy="scribe"))
+    answer = await operator.answer(AdoptExternalOrder(order="v-foreign-1", strategy="scribe"))
     assert answer.data == "tide/v-foreign-1"
 
 
@@ -303,11 +303,11 @@ async def test_cancel_orphan_when_asked_then_it_is_adopted_by_the_operator_and_c
 ) -> None:
     foreign(world)
 
-    await operator.answer(CancelOrphan(order="v-foreign-1", reason="r"))
+    await operator.answer(CancelExternalOrder(order="v-foreign-1", reason="r"))
 
-    parcel = world.outbox.pop()
-    assert parcel is not None
-    assert parcel.approved.intent == CancelOrder(strategy=OPERATOR, client_order_id="theirs")
+    request = world.queue.pop()
+    assert request is not None
+    assert request.approved.intent == CancelOrder(strategy=OPERATOR, client_order_id="theirs")
 
 
 async def test_ignore_when_asked_then_the_orphan_is_not_shown_and_can_still_be_adopted(
@@ -315,12 +315,12 @@ async def test_ignore_when_asked_then_the_orphan_is_not_shown_and_can_still_be_a
 ) -> None:
     foreign(world)
 
-    await operator.answer(IgnoreOrphan(order="v-foreign-1", reason="mine"))
+    await operator.answer(IgnoreExternalOrder(order="v-foreign-1", reason="mine"))
 
-    assert world.accounts.strangers(VENUE) == ()
-    assert len(world.accounts.strangers(VENUE, ignored=True)) == 1
-    assert len(recorded(world, OrphanIgnored)) == 1
-    assert (await operator.answer(AdoptOrphan(order="v-foreign-1", strategy="scribe"))).is_ok
+    assert world.accounts.external_orders(VENUE) == ()
+    assert len(world.accounts.external_orders(VENUE, ignored=True)) == 1
+    assert len(recorded(world, ExternalOrderIgnored)) == 1
+    assert (await operator.answer(AdoptExternalOrder(order="v-foreign-1", strategy="scribe"))).is_ok
 
 
 async def test_orphan_when_named_by_its_beginning_then_it_is_found_unless_others_begin_so(
@@ -328,10 +328,10 @@ async def test_orphan_when_named_by_its_beginning_then_it_is_found_unless_others
 ) -> None:
     foreign(world, "v-foreign-1")
     foreign(world, "v-foreign-2", "others")
-    assert "begins the ids of 2 orphans" in await refused(operator, IgnoreOrphan(order="v-foreign", reason="r"))
-    assert 'there is no orphan "v-"' in await refused(operator, IgnoreOrphan(order="v-", reason="r"))
+    assert "begins the ids of 2 orphans" in await refused(operator, IgnoreExternalOrder(order="v-foreign", reason="r"))
+    assert 'there is no orphan "v-"' in await refused(operator, IgnoreExternalOrder(order="v-", reason="r"))
     foreign(world, "w-foreign-3", "third")
-    assert (await operator.answer(IgnoreOrphan(order="w-fo", reason="r"))).is_ok
+    assert (await operator.answer(IgnoreExternalOrder(order="w-fo", reason="r"))).is_ok
 
 
 @pytest.mark.parametrize("name", ["v-forein-1", "x"])
@@ -339,15 +339,15 @@ async def test_orphan_when_it_is_not_known_then_the_closest_is_named(
     operator: Operator, world: World, name: str
 ) -> None:
     foreign(world)
-    message = await refused(operator, CancelOrphan(order=name, reason="r"))
+    message = await refused(operator, CancelExternalOrder(order=name, reason="r"))
     assert f'there is no orphan "{name}"' in message
     assert ('did you mean "v-foreign-1"' in message) is (name != "x")
 
 
 async def test_adopt_when_the_strategy_is_not_known_then_the_orphan_stays_one(operator: Operator, world: World) -> None:
     foreign(world)
-    assert 'no strategy "scrub"' in await refused(operator, AdoptOrphan(order="v-foreign-1", strategy="scrub"))
-    assert len(world.accounts.strangers(VENUE)) == 1
+    assert 'no strategy "scrub"' in await refused(operator, AdoptExternalOrder(order="v-foreign-1", strategy="scrub"))
+    assert len(world.accounts.external_orders(VENUE)) == 1
 
 
 async def test_reconcile_when_all_agrees_then_it_says_so(operator: Operator) -> None:
@@ -388,8 +388,8 @@ async def test_orders_of_an_operator_when_folded_again_then_the_state_is_the_sam
     foreign(world, "v-foreign-2", "b")
     await operator.answer(HALT)
     await operator.answer(CancelOrders(order=handle.client_order_id, reason="r"))
-    await operator.answer(IgnoreOrphan(order="v-foreign-1", reason="r"))
-    await operator.answer(CancelOrphan(order="v-foreign-2", reason="r"))
+    await operator.answer(IgnoreExternalOrder(order="v-foreign-1", reason="r"))
+    await operator.answer(CancelExternalOrder(order="v-foreign-2", reason="r"))
 
     folded = Accounts()
     for entry in world.entries():

@@ -11,7 +11,7 @@ import structlog
 from framework.domain.account_events import PositionReport
 from framework.domain.numbers import Size
 from framework.domain.operator_requests import SOCKET_NAME, Answer
-from framework.ops.operator_service import HISTORY_NAME, Oversight
+from framework.ops.operator_service import HISTORY_NAME, OperatorService
 from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
 from framework.runtime.unix_socket import ask
@@ -26,8 +26,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     world.close()
 
 
-def watching(world: World, metrics: Metrics, ledger_trouble: Callable[[], str] = str) -> Oversight:
-    oversight = Oversight(
+def watching(world: World, metrics: Metrics, ledger_trouble: Callable[[], str] = str) -> OperatorService:
+    operator_service = OperatorService(
         world.kernel,
         metrics,
         files=RealFiles(),
@@ -36,15 +36,15 @@ def watching(world: World, metrics: Metrics, ledger_trouble: Callable[[], str] =
         wait_durable=world.recorder.wait_durable,
         ledger_trouble=ledger_trouble,
     )
-    oversight.watch(VENUE, world.reconciler)
-    return oversight
+    operator_service.watch(VENUE, world.reconciler)
+    return operator_service
 
 
 async def test_oversight_when_started_then_the_operator_is_answered_until_it_closes(world: World) -> None:
-    oversight = watching(world, Metrics())
-    await oversight.start()
+    operator_service = watching(world, Metrics())
+    await operator_service.start()
     line = await asyncio.to_thread(ask, world.directory / SOCKET_NAME, b'{"command": "reconcile"}', timeout_s=5)
-    await oversight.close()
+    await operator_service.close()
 
     assert msgspec.json.decode(line, type=Answer).lines == ("the venues and we agree",)
     assert not (world.directory / SOCKET_NAME).exists()
@@ -52,28 +52,28 @@ async def test_oversight_when_started_then_the_operator_is_answered_until_it_clo
 
 async def test_drift_when_a_position_differs_then_it_is_a_metric_and_a_reason_not_to_be_ready(world: World) -> None:
     metrics = Metrics()
-    oversight = watching(world, metrics)
+    operator_service = watching(world, metrics)
     assert metrics.drift.samples() == [((VENUE, MARKET), 0.0)]
     world.gateway.positions_there.append(PositionReport(venue=VENUE, instrument=MARKET, size=Size(-3), ts_recv=1))
     await world.reconciler.once()
     assert metrics.drift.samples() == [((VENUE, MARKET), -3.0)]
-    assert oversight.not_ready() == []
+    assert operator_service.not_ready() == []
 
     world.clock.advance(101 * MS)
     await world.reconciler.once()
 
-    assert oversight.not_ready() == [f"position of {MARKET} differs: venue -3, own 0"]
+    assert operator_service.not_ready() == [f"position of {MARKET} differs: venue -3, own 0"]
 
 
 async def test_passes_when_made_then_they_are_counted_by_what_they_found(world: World) -> None:
     metrics = Metrics()
-    oversight = watching(world, metrics)
-    oversight.on_pass(VENUE, ())
+    operator_service = watching(world, metrics)
+    operator_service.on_pass(VENUE, ())
     world.gateway.positions_there.append(PositionReport(venue=VENUE, instrument=MARKET, size=Size(1), ts_recv=1))
     await world.reconciler.once()
     world.clock.advance(101 * MS)
-    oversight.on_pass(VENUE, await world.reconciler.once())
-    oversight.on_trouble(VENUE, "time-out")
+    operator_service.on_pass(VENUE, await world.reconciler.once())
+    operator_service.on_trouble(VENUE, "time-out")
 
     assert metrics.reconciliations.values == {
         (VENUE, "agreed"): 1,
@@ -85,12 +85,12 @@ async def test_passes_when_made_then_they_are_counted_by_what_they_found(world: 
 
 async def test_ledger_when_it_can_not_be_written_then_it_is_told_once_per_change_and_is_a_metric(world: World) -> None:
     metrics, trouble = Metrics(), [""]
-    oversight = watching(world, metrics, lambda: trouble[0])
+    operator_service = watching(world, metrics, lambda: trouble[0])
     seen = []
     with structlog.testing.capture_logs() as logged:
         for reason in ("", "locked", "locked", "disk full", "disk full", "", ""):
             trouble[0] = reason
-            oversight.look_at_ledger()
+            operator_service.look_at_ledger()
             seen.append(metrics.ledger_up.samples())
 
     assert [(line["log_level"], line.get("reason", "")) for line in logged] == [

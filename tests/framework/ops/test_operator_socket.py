@@ -13,7 +13,14 @@ import msgspec
 import pytest
 
 from framework.domain.account_events import Scope, TradingState
-from framework.domain.operator_requests import COMMANDS, SOCKET_NAME, Answer, Reconcile, Request, SetTradingState
+from framework.domain.operator_requests import (
+    OPERATOR_COMMANDS,
+    SOCKET_NAME,
+    Answer,
+    Reconcile,
+    Request,
+    SetTradingState,
+)
 from framework.ops.operator_socket import OperatorSocket
 from framework.runtime.unix_socket import ask
 
@@ -154,4 +161,4 @@ async def test_socket_when_two_ask_at_once_then_one_is_answered_after_the_other(
 
 def test_commands_when_listed_then_they_are_those_of_the_requests() -> None:
     tags = {kind.__struct_config__.tag for kind in Request.__args__}
-    assert set(COMMANDS) == tags
+    assert set(OPERATOR_COMMANDS) == tags

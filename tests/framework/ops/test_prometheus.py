@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from framework.ops.prometheus import render
+from framework.ops.prometheus import render_metrics
 from framework.runtime.metrics import Metrics
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    families = text_string_to_metric_families(render(metrics, version="1.2.3").decode())
+    families = text_string_to_metric_families(render_metrics(metrics, version="1.2.3").decode())
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in families
@@ -41,8 +41,8 @@ def test_render_when_nothing_happened_then_build_process_and_unlabelled_histogra
 
 def test_render_when_called_twice_then_build_info_is_not_repeated() -> None:
     metrics = Metrics()
-    render(metrics, version="1.2.3")
-    assert render(metrics, version="1.2.3").count(b"tidegate_build_info{") == 1
+    render_metrics(metrics, version="1.2.3")
+    assert render_metrics(metrics, version="1.2.3").count(b"tidegate_build_info{") == 1
 
 
 def test_render_when_a_label_holds_quotes_and_line_breaks_then_is_still_valid() -> None:

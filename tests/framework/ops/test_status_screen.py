@@ -9,7 +9,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from framework.ops.status_screen import LiveStatus, QuoteStatus, StatusSnapshot, VenueStatus, render
+from framework.ops.status_screen import LiveStatus, QuoteStatus, StatusSnapshot, VenueStatus, render_status
 
 SNAPSHOT = StatusSnapshot(
     uptime_s=3_725,
@@ -39,7 +39,7 @@ SNAPSHOT = StatusSnapshot(
 def text_of(snapshot: StatusSnapshot) -> str:
     console = Console(file=io.StringIO(), width=140, force_terminal=False)
     with console.capture() as capture:
-        console.print(render(snapshot))
+        console.print(render_status(snapshot))
     return capture.get()
 
 

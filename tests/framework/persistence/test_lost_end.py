@@ -25,10 +25,10 @@ def bodies(directory: Path) -> list[Body]:
     return [entry.record.body for entry in dump(FILES, directory / "journal")]
 
 
-def witnessed(directory: Path) -> int:
+def durable_mark(directory: Path) -> int:
     reader = LedgerReader(directory / "ledger.sqlite3")
     try:
-        return reader.witnessed_number
+        return reader.durable_mark
     finally:
         reader.close()
 
@@ -50,7 +50,7 @@ def test_end_when_it_is_there_then_nothing_is_halted(tmp_path: Path, begin: Begi
     first = begin(tmp_path)
     write(first, new("c1"))
     first.close()
-    assert witnessed(tmp_path) == 2
+    assert durable_mark(tmp_path) == 2
 
     second = begin(tmp_path)
 
@@ -96,7 +96,7 @@ def test_end_when_a_run_has_begun_halted_then_only_a_person_ends_that(tmp_path: 
     halted_run(tmp_path, begin)
     cut_after(FILES, tmp_path / "journal", 2)
     begin(tmp_path).close()
-    assert witnessed(tmp_path) == 4
+    assert durable_mark(tmp_path) == 4
 
     third = begin(tmp_path)
     assert (third.lost, state_of(third)) == ("", TradingState.HALTED)
@@ -117,7 +117,7 @@ async def test_end_when_a_run_dies_before_its_halt_is_durable_then_the_next_one_
     second = begin(tmp_path / "1")
     with monkeypatch.context() as slow_disk:
         slow_disk.setattr(Journal, "durable_count", property(lambda _: 3))
-        await second.tend(1, ManualClock(wall_ns=10**18))
+        await second.run_maintenance(1, ManualClock(wall_ns=10**18))
         await second.ledger._worker.run(lambda: None)
     shutil.copytree(tmp_path / "1", tmp_path / "2", ignore=lambda *_: ["journal"])
     shutil.copytree(tmp_path / "journal", tmp_path / "2" / "journal")
@@ -139,9 +139,9 @@ async def test_end_when_only_the_ledger_had_heard_of_it_then_it_was_never_durabl
     write(first, new("c1"))
     with monkeypatch.context() as slow_disk:
         slow_disk.setattr(Journal, "durable_count", property(lambda _: 1))
-        await first.tend(1, ManualClock(wall_ns=10**18))
+        await first.run_maintenance(1, ManualClock(wall_ns=10**18))
         await first.ledger._worker.run(lambda: None)
-    assert (first.ledger.applied_number, witnessed(tmp_path / "1")) == (2, 1)
+    assert (first.ledger.applied_number, durable_mark(tmp_path / "1")) == (2, 1)
     shutil.copytree(tmp_path / "1", tmp_path / "2", ignore=lambda *_: ["journal"])
     shutil.copytree(tmp_path / "journal", tmp_path / "2" / "journal")
     first.close()

@@ -14,7 +14,7 @@ from framework.persistence.journal.records import Checkpoint
 from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.recovery import ClientOrderIds
 from framework.persistence.tape import TapeSettings
-from framework.reconciliation.order_inquiry import doubts_left
+from framework.reconciliation.order_inquiry import unanswered_at_restart
 from tests.support.runs import Run, beginner, write
 from tests.support.state_records import amend, cancel, new, report
 
@@ -100,16 +100,16 @@ def test_doubts_when_a_run_died_then_each_open_request_is_named(run: Run) -> Non
     records.close()
 
     again = run()
-    doubts = doubts_left(again.accounts, 7)
+    inquiries = unanswered_at_restart(again.accounts, 7)
 
-    assert {doubt.client_order_id: doubt.kind for doubt in doubts} == {
+    assert {inquiry.client_order_id: inquiry.kind for inquiry in inquiries} == {
         "recorded": ReportKind.UNKNOWN,
         "sent": ReportKind.UNKNOWN,
         "cancelled": ReportKind.CANCEL_REFUSED,
         "amended": ReportKind.UNKNOWN,
     }
-    for doubt in doubts:
-        again.accounts.apply(doubt, 7)
+    for inquiry in inquiries:
+        again.accounts.apply(inquiry, 7)
     statuses = {order.client_order_id: order.status for order in again.accounts.orders.open()}
     assert statuses["recorded"] is statuses["sent"] is OrderStatus.UNKNOWN
     assert statuses["cancelled"] is statuses["working"] is OrderStatus.WORKING

@@ -122,14 +122,14 @@ async def test_tending_when_a_minute_or_enough_records_have_passed_then_checkpoi
     monkeypatch.setattr(recovery, "SNAPSHOT_RECORDS", 5)
     clock = ManualClock(wall_ns=10**18)
     first = run()
-    await first.tend(1, clock)
+    await first.run_maintenance(1, clock)
     assert (first.journal.appended_count, first.snapshot_number) == (1, 0)
     clock.advance(60_000_000_000)
-    await first.tend(2, clock)
+    await first.run_maintenance(2, clock)
     assert (first.journal.appended_count, first.snapshot_number) == (2, 0)
     write(first, new("c1"), report(ReportKind.SENT, "c1"), report(ReportKind.ACCEPTED, "c1", venue_order_id="v1"))
 
-    await first.tend(9, clock)
+    await first.run_maintenance(9, clock)
 
     assert (first.journal.appended_count, first.snapshot_number) == (7, 5)
     first.close()
@@ -142,7 +142,7 @@ async def test_tending_when_the_daemon_is_stopping_then_no_snapshot_says_the_epo
     first = run()
     write(first, new("c1"), ShutdownRequested("SIGTERM received", 5))
 
-    await first.tend(3, ManualClock(wall_ns=10**18))
+    await first.run_maintenance(3, ManualClock(wall_ns=10**18))
     first.checkpoint(5, 5)
     first.close()
 

@@ -8,7 +8,7 @@ import pytest
 
 from framework.domain.account_events import StrategySaved
 from framework.domain.errors import JournalError
-from framework.persistence.recovery import PROOF_NS, Records, RecordSettings, open_records
+from framework.persistence.recovery import COMPARE_INTERVAL_NS, Records, RecordSettings, open_records
 from framework.runtime.clock import ManualClock, seeded_rng
 from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
@@ -49,11 +49,11 @@ async def test_proof_when_the_state_was_changed_past_the_journal_then_it_says_so
 async def test_tending_when_the_time_has_come_then_it_proves(tmp_path: Path) -> None:
     records = records_in(tmp_path)
     clock = ManualClock(wall_ns=1)
-    await records.tend(1, clock)
+    await records.run_maintenance(1, clock)
     records.accounts.apply(StrategySaved("mm", b"forged", 1), 1)
-    clock.advance(PROOF_NS - 1)
-    await records.tend(1, clock)
+    clock.advance(COMPARE_INTERVAL_NS - 1)
+    await records.run_maintenance(1, clock)
     clock.advance(1)
     with pytest.raises(JournalError, match="it is not the state in memory"):
-        await records.tend(1, clock)
+        await records.run_maintenance(1, clock)
     records.close()

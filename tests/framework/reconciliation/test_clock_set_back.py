@@ -6,8 +6,8 @@ import pytest
 
 from framework.domain.orders import OrderStatus
 from framework.reconciliation.fill_query import FILLS_OVERLAP_NS
-from framework.reconciliation.order_terms import Moment
-from tests.support.doubts import look, unknown
+from framework.reconciliation.order_terms import AsOf
+from tests.support.inquiries import look, unknown
 from tests.support.world import MARKET, MS, Scribe, World
 
 HOUR_NS = 3_600_000 * MS
@@ -47,7 +47,7 @@ async def test_working_order_when_gone_and_the_wall_clock_was_set_back_then_its_
     world: World, scribe: Scribe
 ) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     world.kernel.publish(world.listing(handle))
     world.gateway.orders_there[handle.client_order_id] = world.listing(handle, is_open=False)
     world.clock.set_wall(world.clock.now_ns() - HOUR_NS)
@@ -58,18 +58,18 @@ async def test_working_order_when_gone_and_the_wall_clock_was_set_back_then_its_
     assert world.order(handle).status is OrderStatus.CANCELLED
 
 
-@pytest.mark.parametrize(("changed_ns", "is_settled"), [(50, False), (0, False), (-1, True), (101, True)])
-def test_moment_when_a_change_lies_ahead_of_the_clock_then_it_counts_as_settled(
-    changed_ns: int, is_settled: bool
+@pytest.mark.parametrize(("changed_ns", "must_show"), [(50, False), (0, False), (-1, True), (101, True)])
+def test_comparison_when_a_change_lies_ahead_of_the_clock_then_it_need_not_show(
+    changed_ns: int, must_show: bool
 ) -> None:
-    assert Moment(now_ns=100, monotonic_ns=0, lag_ns=100).is_settled(changed_ns) is is_settled
+    assert AsOf(now_ns=100, monotonic_ns=0, lag_ns=100).must_show(changed_ns) is must_show
 
 
 async def test_fills_when_the_wall_clock_is_set_then_they_are_asked_for_from_the_last_one_on_by_the_venues_time(
     world: World, scribe: Scribe
 ) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     world.kernel.publish(world.listing(handle))
     world.gateway.fills_there.append(world.fill(handle, 3))
     await world.reconciler.once()

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from framework.domain.account_events import (
+    ExternalOrderIgnored,
     Fill,
     InstrumentSettled,
     OrderReport,
     OrderSnapshot,
-    OrphanIgnored,
     PositionReport,
     ReportKind,
 )
@@ -19,7 +19,7 @@ from framework.domain.orders import Side
 from framework.domain.strategy import OrderHandle
 from framework.reconciliation.differences import Difference, DifferenceKind, compare, orders_apart
 from framework.reconciliation.fill_query import FILLS_OVERLAP_NS, FillReads
-from framework.reconciliation.order_terms import Moment
+from framework.reconciliation.order_terms import AsOf
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
 LAG_NS = 100 * MS
@@ -42,8 +42,8 @@ def foreign(world: World, name: str = "v-9", client: str = "", **changes: object
     return msgspec.structs.replace(snapshot, **changes)
 
 
-def moment(world: World) -> Moment:
-    return Moment(world.clock.now_ns(), world.clock.monotonic_ns(), LAG_NS)
+def as_of(world: World) -> AsOf:
+    return AsOf(world.clock.now_ns(), world.clock.monotonic_ns(), LAG_NS)
 
 
 def working(world: World, scribe: Scribe) -> OrderHandle:
@@ -58,7 +58,7 @@ async def found(world: World, *listed: OrderSnapshot) -> list[Difference]:
     """What a dry comparison finds when the venue lists these orders."""
     world.gateway.orders_there = {one.venue_order_id: one for one in listed}
     reads = FillReads(VENUE, world.gateway, world.accounts, world.clock)
-    return await compare(VENUE, world.gateway, world.accounts, reads=reads, clock=world.clock, grace_ms=10_000)
+    return await compare(VENUE, world.gateway, world.accounts, reads=reads, clock=world.clock, drift_ms_max=10_000)
 
 
 async def test_order_when_both_say_the_same_then_nothing_differs(world: World, scribe: Scribe) -> None:
@@ -67,29 +67,33 @@ async def test_order_when_both_say_the_same_then_nothing_differs(world: World, s
 
 
 async def test_order_when_only_the_venue_has_it_then_it_is_an_orphan_and_nobody_touches_it(world: World) -> None:
-    (orphan,) = await found(world, foreign(world))
+    (external_order,) = await found(world, foreign(world))
 
-    assert (orphan.kind, orphan.subject, orphan.instrument) == (DifferenceKind.ORPHAN, "v-9", MARKET)
-    assert orphan.venue_word == "open, sell 7 at 0.60, filled 2"
-    assert orphan.own_word == "unknown"
-    assert orphan.why == "placed by hand or by another program"
-    assert orphan.action.startswith("nothing by itself")
-    assert len(world.outbox) == 0
+    assert (external_order.kind, external_order.subject, external_order.instrument) == (
+        DifferenceKind.EXTERNAL_ORDER,
+        "v-9",
+        MARKET,
+    )
+    assert external_order.venue_word == "open, sell 7 at 0.60, filled 2"
+    assert external_order.own_word == "unknown"
+    assert external_order.why == "placed by hand or by another program"
+    assert external_order.action.startswith("nothing by itself")
+    assert len(world.queue) == 0
 
 
 async def test_orphan_when_its_id_is_of_our_making_then_the_journal_is_suspected(world: World) -> None:
-    (orphan,) = await found(world, foreign(world, client="tg7f3a91-12-45"))
-    assert "this is not its journal" in orphan.why
+    (external_order,) = await found(world, foreign(world, client="tg7f3a91-12-45"))
+    assert "this is not its journal" in external_order.why
 
 
 async def test_orphan_when_its_market_is_not_known_then_its_amounts_are_shown_unscaled(world: World) -> None:
-    (orphan,) = await found(world, foreign(world, instrument="tide:B"))
-    assert orphan.venue_word == "open, sell scaled 7 at 60, filled scaled 2"
+    (external_order,) = await found(world, foreign(world, instrument="tide:B"))
+    assert external_order.venue_word == "open, sell scaled 7 at 60, filled scaled 2"
 
 
 async def test_orphan_when_it_is_to_be_ignored_then_it_is_not_told(world: World) -> None:
     world.kernel.publish(foreign(world))
-    world.kernel.publish(OrphanIgnored(venue=VENUE, venue_order_id="v-9", reason="mine", ts_recv=1))
+    world.kernel.publish(ExternalOrderIgnored(venue=VENUE, venue_order_id="v-9", reason="mine", ts_recv=1))
     assert await found(world, foreign(world)) == []
 
 
@@ -108,7 +112,7 @@ def test_order_when_it_changed_within_the_read_lag_then_its_absence_proves_nothi
 ) -> None:
     handle = world.buy(scribe)
     world.kernel.publish(world.listing(handle))
-    assert orders_apart(VENUE, world.accounts, [], moment(world)) == []
+    assert orders_apart(VENUE, world.accounts, [], as_of(world)) == []
 
 
 async def test_order_when_we_do_not_know_its_outcome_and_the_venue_lists_it_then_the_answer_was_lost(
@@ -233,16 +237,16 @@ async def test_position_when_the_market_was_settled_then_the_venue_is_behind(wor
 
 @pytest.mark.parametrize("word", ["orphan v-9", "venue open, sell 7", "here unknown", "Why:", "What is done:"])
 async def test_difference_when_shown_to_a_person_then_it_says_everything(world: World, word: str) -> None:
-    (orphan,) = await found(world, foreign(world))
-    assert word in orphan.text
+    (external_order,) = await found(world, foreign(world))
+    assert word in external_order.text
 
 
 async def test_difference_when_written_down_then_its_age_is_a_wall_time(world: World) -> None:
-    (orphan,) = await found(world, foreign(world))
+    (external_order,) = await found(world, foreign(world))
     then_ns = world.clock.now_ns()
     world.clock.advance(5 * MS)
 
-    fields = orphan.fields(now_ns=world.clock.now_ns(), monotonic_ns=world.clock.monotonic_ns())
+    fields = external_order.fields(now_ns=world.clock.now_ns(), monotonic_ns=world.clock.monotonic_ns())
 
     assert fields["since_ns"] == then_ns
     assert (fields["kind"], fields["subject"]) == ("orphan", "v-9")
@@ -255,7 +259,7 @@ async def test_comparison_when_it_finds_differences_then_nothing_was_published(w
     assert len(await found(world, foreign(world))) == 2
 
     assert len(world.entries()) == before
-    assert world.accounts.strangers(VENUE) == ()
+    assert world.accounts.external_orders(VENUE) == ()
 
 
 async def test_fills_when_compared_then_only_those_are_asked_for_that_can_be_news(world: World, scribe: Scribe) -> None:

@@ -152,16 +152,16 @@ async def test_doubt_when_fills_are_missing_then_they_are_asked_for_since_the_ve
     world: World, scribe: Scribe
 ) -> None:
     short = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     made_ns = world.clock.now_ns() - 2 * HOUR_NS
     listing = msgspec.structs.replace(world.listing(short, is_open=False, filled=10), created_ns=made_ns)
     world.gateway.orders_there[short.client_order_id] = listing
     world.kernel.publish(listing)
     known(world, short)
 
-    await world.reconciler.resolve_doubts()
+    await world.reconciler.resolve_inquiries()
     world.clock.advance(300 * MS)
-    await world.reconciler.resolve_doubts()
+    await world.reconciler.resolve_inquiries()
 
     assert world.gateway.fills_asked_since == [made_ns - FILLS_OVERLAP_NS]
 

@@ -15,9 +15,9 @@ from framework.runtime.files import RealFile, RealFiles
 CLOCK = ManualClock(wall_ns=1_700_000_000_000_000_000, monotonic_ns=1_000)
 
 
-def orphan(name: str) -> Difference:
+def external_order(name: str) -> Difference:
     return Difference(
-        kind=DifferenceKind.ORPHAN,
+        kind=DifferenceKind.EXTERNAL_ORDER,
         venue="tide",
         instrument=InstrumentId("tide:A"),
         subject=name,
@@ -44,7 +44,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def test_pass_when_it_finds_something_then_it_is_a_line(history: ReconcileHistory, path: Path) -> None:
-    assert history.add("tide", (orphan("a"),)) == ((orphan("a"),), "")
+    assert history.add("tide", (external_order("a"),)) == ((external_order("a"),), "")
 
     (line,) = lines(path)
     assert (line["ts_ns"], line["venue"]) == (CLOCK.now_ns(), "tide")
@@ -60,18 +60,18 @@ def test_pass_when_all_agrees_from_the_start_then_there_is_nothing_to_tell(
 
 def test_pass_when_it_finds_the_same_again_then_it_is_not_told_again(history: ReconcileHistory, path: Path) -> None:
     for _ in range(5):
-        history.add("tide", (orphan("a"),))
+        history.add("tide", (external_order("a"),))
     assert len(lines(path)) == 1
 
 
 def test_pass_when_it_finds_more_then_only_the_news_are_new(history: ReconcileHistory, path: Path) -> None:
-    history.add("tide", (orphan("a"),))
-    assert history.add("tide", (orphan("a"), orphan("b"))) == ((orphan("b"),), "")
+    history.add("tide", (external_order("a"),))
+    assert history.add("tide", (external_order("a"), external_order("b"))) == ((external_order("b"),), "")
     assert [len(line["differences"]) for line in lines(path)] == [1, 2]
 
 
 def test_pass_when_what_differed_agrees_then_that_is_told(history: ReconcileHistory, path: Path) -> None:
-    history.add("tide", (orphan("a"),))
+    history.add("tide", (external_order("a"),))
     history.add("tide", ())
     assert [len(line["differences"]) for line in lines(path)] == [1, 0]
 
@@ -80,7 +80,7 @@ def test_file_when_it_is_full_then_it_is_put_aside(
     history: ReconcileHistory, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("framework.reconciliation.history.FILE_BYTES_MAX", 10)
-    history.add("tide", (orphan("a"),))
+    history.add("tide", (external_order("a"),))
     assert not path.exists()
     assert len(lines(path.with_name("reconcile.jsonl.1"))) == 1
 
@@ -92,8 +92,8 @@ def test_file_when_it_can_not_be_written_then_the_pass_counts_all_the_same(tmp_p
 
     history = ReconcileHistory(FullDisk(), tmp_path / "reconcile.jsonl", CLOCK)
 
-    new, trouble = history.add("tide", (orphan("a"),))
+    new, trouble = history.add("tide", (external_order("a"),))
 
-    assert new == (orphan("a"),)
+    assert new == (external_order("a"),)
     assert "No space left" in trouble
-    assert history.add("tide", (orphan("a"),)) == ((), "")
+    assert history.add("tide", (external_order("a"),)) == ((), "")

@@ -12,7 +12,7 @@ from framework.domain.errors import Retryable
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
 from framework.reconciliation.reconciler import Reconciler
-from tests.support.doubts import look, report, sent, unknown, working
+from tests.support.inquiries import look, report, sent, unknown, working
 from tests.support.world import MARKET, MS, VENUE, Dispatching, Scribe, World, until
 
 LAG_NS = 100 * MS
@@ -22,8 +22,8 @@ LAG_NS = 100 * MS
 def carried(world: World) -> set[str]:
     """The orders whose requests may still be answered; the reconciler knows them."""
     names: set[str] = set()
-    parts = msgspec.structs.replace(world.reconciler._parts, is_under_way=names.__contains__)
-    world.reconciler = Reconciler(parts)
+    dependencies = msgspec.structs.replace(world.reconciler._dependencies, is_under_way=names.__contains__)
+    world.reconciler = Reconciler(dependencies)
     return names
 
 
@@ -69,7 +69,7 @@ async def test_amend_when_its_doubt_is_young_then_old_terms_prove_nothing(
     world.gateway.read_lag_ms = 2_000
     handle = working(world, scribe)
     world.do(scribe, lambda: handle.amend(Price(44), Size(20)))
-    world.outbox.pop()
+    world.queue.pop()
     carried.add(handle.client_order_id)
     world.clock.advance(9_000 * MS)
     carried.clear()
@@ -261,7 +261,7 @@ async def test_order_when_the_venue_refuses_to_change_it_and_still_has_it_then_i
     world: World, scribe: Scribe
 ) -> None:
     handle = working(world, scribe)
-    world.reconciler.suspect(world.order(handle))
+    world.reconciler.flag(world.order(handle))
     for _ in range(5):
         await look(world, after_ns=300 * MS)
     assert world.order(handle).status is OrderStatus.WORKING

@@ -18,7 +18,7 @@ AHEAD_NS = 8_000 * MS
 def working(world: World, scribe: Scribe) -> OrderHandle:
     """A bid that was listed while the venue's clock ran ahead."""
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     world.kernel.publish(dated(world, world.listing(handle), ahead_ns=AHEAD_NS))
     return handle
 
@@ -44,7 +44,7 @@ async def test_pass_when_the_listing_is_newer_by_its_cause_and_older_by_its_date
 
     assert world.order(handle).size == 15
     assert world.accounts.exposure(MARKET).open_buy == 15
-    assert not any(change.alarms for change in world.witness.changes)
+    assert not any(change.alarms for change in world.mark_durable.changes)
     assert await world.reconciler.once() == ()
 
 
@@ -90,9 +90,9 @@ async def test_amend_when_its_answer_is_lost_and_the_listing_is_dated_before_the
         dated(world, world.listing(handle), ahead_ns=-10_000 * MS, size=20), price=Price(44)
     )
 
-    await world.reconciler.resolve_doubts()
+    await world.reconciler.resolve_inquiries()
     world.clock.advance(300 * MS)
-    await world.reconciler.resolve_doubts()
+    await world.reconciler.resolve_inquiries()
 
     order = world.order(handle)
     assert (order.status, order.price, order.size) == (OrderStatus.WORKING, 44, 20)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 
 from framework.domain.account_events import Fill
-from tests.support.doubts import listed
+from tests.support.inquiries import listed
 from tests.support.world import Scribe, World
 
 

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from framework.domain.account_events import (
+    ExternalOrderIgnored,
     OrderSnapshot,
-    OrphanIgnored,
     PositionReport,
     Scope,
     TradingState,
@@ -128,7 +128,7 @@ async def test_orphan_when_it_stays_then_it_is_told_at_each_pass_and_never_halts
     await world.reconciler.once()
     await passes(world, over_ns=2 * GRACE_NS)
 
-    assert [[one.kind for one in found] for found in world.passes] == [[DifferenceKind.ORPHAN]] * 5
+    assert [[one.kind for one in found] for found in world.passes] == [[DifferenceKind.EXTERNAL_ORDER]] * 5
     assert len({one.since_ns for found in world.passes for one in found}) == 1
     assert state(world) is TradingState.ACTIVE
 
@@ -141,7 +141,7 @@ async def test_orphan_when_the_venue_lists_it_as_ended_then_it_is_gone(world: Wo
 
     await world.reconciler.once()
 
-    assert world.reconciler.orphans == ()
+    assert world.reconciler.external_orders == ()
 
 
 @pytest.mark.parametrize("is_ignored", [False, True])
@@ -149,15 +149,15 @@ async def test_orphan_when_the_venue_lists_it_nowhere_then_two_look_ups_end_it(w
     foreign(world)
     await world.reconciler.once()
     if is_ignored:
-        world.kernel.publish(OrphanIgnored(venue=VENUE, venue_order_id="v-9", reason="mine", ts_recv=1))
+        world.kernel.publish(ExternalOrderIgnored(venue=VENUE, venue_order_id="v-9", reason="mine", ts_recv=1))
     world.gateway.orders_there.clear()
     world.clock.advance(LAG_NS + 1)
 
     await world.reconciler.once()
-    assert len(world.accounts.strangers(VENUE, ignored=is_ignored)) == 1
+    assert len(world.accounts.external_orders(VENUE, ignored=is_ignored)) == 1
     await world.reconciler.once()
 
-    assert world.accounts.strangers(VENUE, ignored=is_ignored) == ()
+    assert world.accounts.external_orders(VENUE, ignored=is_ignored) == ()
 
 
 async def test_orphan_when_it_was_listed_within_the_read_lag_then_its_absence_is_not_asked_about(world: World) -> None:
@@ -192,7 +192,7 @@ async def test_dry_run_when_things_differ_then_it_tells_and_changes_nothing(worl
 
     found = await world.reconciler.dry_run()
 
-    assert {one.kind for one in found} == {DifferenceKind.ORPHAN, DifferenceKind.POSITION}
+    assert {one.kind for one in found} == {DifferenceKind.EXTERNAL_ORDER, DifferenceKind.POSITION}
     assert (len(world.entries()), world.accounts.digest()) == (before, digest)
     assert (world.passes, world.reconciler.differences) == ([], ())
 
@@ -201,13 +201,13 @@ async def test_settled_when_a_position_only_just_differs_then_a_second_pass_deci
     world.gateway.read_lag_ms = 1
     hold(world, 3)
 
-    assert await world.reconciler.settled() == ()
+    assert await world.reconciler.confirmed_differences() == ()
 
     assert len(world.passes) == 2
 
 
 async def test_settled_when_all_agrees_then_one_pass_is_enough(world: World) -> None:
-    assert await world.reconciler.settled() == ()
+    assert await world.reconciler.confirmed_differences() == ()
     assert len(world.passes) == 1
 
 

@@ -11,7 +11,7 @@ from framework.domain.errors import OutcomeUnknown, Retryable
 from framework.domain.intents import CancelOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
-from tests.support.doubts import look, report, unknown, working
+from tests.support.inquiries import look, report, unknown, working
 from tests.support.world import MARKET, MS, VENUE, Scribe, World, until
 
 LAG_NS = 100 * MS
@@ -146,16 +146,16 @@ async def test_cancel_when_it_had_no_effect_then_it_is_asked_again_at_the_pace_o
 ) -> None:
     handle = working(world, scribe)
     world.do(scribe, handle.cancel)
-    world.outbox.pop()
+    world.queue.pop()
     report(world, handle, ReportKind.CANCEL_REFUSED, code="outcome_unknown")
     await look(world, after_ns=0)
-    assert len(world.outbox) == 0
+    assert len(world.queue) == 0
 
     await look(world, after_ns=250 * MS)
 
-    parcel = world.outbox.pop()
-    assert parcel is not None
-    assert isinstance(parcel.approved.intent, CancelOrder)
+    request = world.queue.pop()
+    assert request is not None
+    assert isinstance(request.approved.intent, CancelOrder)
 
 
 async def test_cancel_when_its_answer_never_comes_then_it_is_taken_as_refused_and_asked_again(
@@ -163,12 +163,12 @@ async def test_cancel_when_its_answer_never_comes_then_it_is_taken_as_refused_an
 ) -> None:
     handle = working(world, scribe)
     world.do(scribe, handle.cancel)
-    world.outbox.pop()
+    world.queue.pop()
 
     for _ in range(4):
         await look(world, after_ns=10_001 * MS)
 
-    assert len(world.outbox) >= 1
+    assert len(world.queue) >= 1
 
 
 async def test_shutdown_when_a_cancel_got_lost_then_the_order_is_asked_to_end_again(
@@ -176,13 +176,13 @@ async def test_shutdown_when_a_cancel_got_lost_then_the_order_is_asked_to_end_ag
 ) -> None:
     handle = working(world, scribe)
     world.kernel.publish(ShutdownRequested("SIGTERM", 1))
-    world.outbox.pop()
+    world.queue.pop()
     report(world, handle, ReportKind.CANCEL_REFUSED, code="rate_limited")
 
     await look(world, after_ns=0)
     await look(world, after_ns=250 * MS)
 
-    assert len(world.outbox) == 1
+    assert len(world.queue) == 1
 
 
 async def test_pass_when_made_then_orders_fills_and_positions_are_heard(world: World, scribe: Scribe) -> None:
@@ -306,8 +306,8 @@ async def test_orphan_when_the_venue_lists_an_order_that_is_not_ours_then_it_is_
 
     await world.reconciler.once()
 
-    assert [orphan.client_order_id for orphan in world.reconciler.orphans] == ["theirs"]
-    assert len(world.outbox) == 0
+    assert [external_order.client_order_id for external_order in world.reconciler.external_orders] == ["theirs"]
+    assert len(world.queue) == 0
 
 
 @pytest.mark.parametrize("error", [Retryable("refused"), OutcomeUnknown("time-out")])

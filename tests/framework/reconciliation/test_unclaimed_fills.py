@@ -20,7 +20,7 @@ async def test_fill_when_no_order_claims_it_then_its_order_is_asked_for_and_turn
     world: World, scribe: Scribe
 ) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     lost = OrderReport(
         venue=VENUE, client_order_id=handle.client_order_id, kind=ReportKind.NEVER_ARRIVED, ts_recv=world.clock.now_ns()
     )
@@ -39,7 +39,7 @@ async def test_fill_when_nobody_knows_its_order_then_it_is_asked_for_a_few_times
     world: World, scribe: Scribe
 ) -> None:
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     strange = msgspec.structs.replace(world.fill(handle, 1), client_order_id="", venue_order_id="v-99")
     world.kernel.publish(strange)
 

@@ -28,7 +28,7 @@ from framework.domain.instruments import Instrument, InstrumentId, InstrumentKin
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.verdicts import RefusalCode, Refused
-from framework.state.accounts import Accounts, Record
+from framework.state.accounts import AccountRecord, Accounts
 from framework.state.change import NO_CHANGE
 from framework.state.exposure import Exposure
 from framework.state.fills import Fills
@@ -46,7 +46,7 @@ TIDE = Instrument(
 )
 
 
-def folded(*records: Record) -> Accounts:
+def folded(*records: AccountRecord) -> Accounts:
     accounts = Accounts()
     for now_ns, record in enumerate(records, 1):
         accounts.apply(record, now_ns)
@@ -163,7 +163,7 @@ def test_records_when_they_change_nothing_then_say_so() -> None:
     assert accounts.digest() == before
 
 
-def everything() -> list[Record]:
+def everything() -> list[AccountRecord]:
     return [
         InstrumentDefined(TIDE, 1),
         new("c1"),
@@ -196,7 +196,11 @@ def test_snapshot_when_restored_then_state_is_equal_and_goes_on_alike() -> None:
     again = Accounts.from_snapshot(accounts.to_snapshot())
     assert again.digest() == accounts.digest()
     assert again.to_snapshot() == accounts.to_snapshot()
-    more: list[Record] = [fill("f4", name="c1", size=8, at=50), settled(100), listed("c2", venue_order_id="v2", at=60)]
+    more: list[AccountRecord] = [
+        fill("f4", name="c1", size=8, at=50),
+        settled(100),
+        listed("c2", venue_order_id="v2", at=60),
+    ]
     for record in more:
         assert again.apply(record, 99) == accounts.apply(record, 99)
     assert again.digest() == accounts.digest()
@@ -206,7 +210,7 @@ def test_snapshot_when_restored_then_state_is_equal_and_goes_on_alike() -> None:
     assert again.trading.rows() == accounts.trading.rows()
 
 
-def digest_at_once(records: Sequence[Record]) -> str:
+def digest_at_once(records: Sequence[AccountRecord]) -> str:
     """The digest after records that all come at the same time."""
     accounts = Accounts()
     for record in records:
@@ -228,12 +232,12 @@ def test_digest_when_only_a_settlement_is_known_then_differs() -> None:
 
 def test_snapshot_when_restored_then_what_came_first_is_still_first() -> None:
     unsorted = (new("c2"), new("c1"), fill("b", name="c2"), fill("a", name="c1", venue_order_id="v2"))
-    strangers = (listed("", venue_order_id="v9"), listed("", venue_order_id="v8"))
-    accounts = folded(*unsorted, *strangers, new("c4"), new("c3"))
+    external_orders = (listed("", venue_order_id="v9"), listed("", venue_order_id="v8"))
+    accounts = folded(*unsorted, *external_orders, new("c4"), new("c3"))
     again = Accounts.from_snapshot(accounts.to_snapshot())
     assert again.fills.keys() == [(VENUE, "b"), (VENUE, "a")]
-    assert (again.orders.image().open_names, again.orders.image().ended_names) == (["c4", "c3"], ["c2", "c1"])
-    assert [one.venue_order_id for one in again.strangers(VENUE)] == ["v9", "v8"]
+    assert (again.orders.snapshot().open_names, again.orders.snapshot().ended_names) == (["c4", "c3"], ["c2", "c1"])
+    assert [one.venue_order_id for one in again.external_orders(VENUE)] == ["v9", "v8"]
 
 
 def test_epoch_when_it_begins_then_only_the_shutdown_is_over() -> None:
@@ -251,16 +255,16 @@ def test_snapshot_when_unreadable_then_says_to_start_from_the_journal(payload: b
 
 
 def test_snapshot_when_of_another_version_then_is_refused() -> None:
-    parts = msgspec.msgpack.decode(Accounts().to_snapshot())
+    dependencies = msgspec.msgpack.decode(Accounts().to_snapshot())
     with pytest.raises(JournalError, match="version 99"):
-        Accounts.from_snapshot(msgspec.msgpack.encode([99, *parts[1:]]))
+        Accounts.from_snapshot(msgspec.msgpack.encode([99, *dependencies[1:]]))
 
 
 def test_snapshot_when_its_queues_name_what_it_does_not_hold_then_is_refused() -> None:
-    parts = msgspec.msgpack.decode(folded(new()).to_snapshot())
-    parts[1][0][1] = ["nobody"]
+    dependencies = msgspec.msgpack.decode(folded(new()).to_snapshot())
+    dependencies[1][0][1] = ["nobody"]
     with pytest.raises(JournalError, match="nobody"):
-        Accounts.from_snapshot(msgspec.msgpack.encode(parts))
+        Accounts.from_snapshot(msgspec.msgpack.encode(dependencies))
 
 
 names = st.sampled_from(["c1", "c2", "c3"])
@@ -283,7 +287,7 @@ def recounted(accounts: Accounts, strategy: str) -> Exposure:
         order = accounts.orders.get(name)
         if order is None or (strategy and order.strategy != strategy):
             continue
-        worst = max(order.remaining_worst, accounts.orders.proofs(order).missing)
+        worst = max(order.remaining_worst, accounts.orders.evidence(order).missing)
         if order.side is Side.BUY:
             exposure.open_buy = Size(exposure.open_buy + worst)
         else:
@@ -310,7 +314,7 @@ def check_indexes(accounts: Accounts) -> None:
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(facts, max_size=40))
-def test_state_when_anything_at_all_is_reported_then_sums_and_indexes_hold(records: Sequence[Record]) -> None:
+def test_state_when_anything_at_all_is_reported_then_sums_and_indexes_hold(records: Sequence[AccountRecord]) -> None:
     accounts = folded(new("c1"), new("c2", side=Side.SELL), new("c3", strategy="taker"))
     for now_ns, record in enumerate(records):
         accounts.apply(record, now_ns)

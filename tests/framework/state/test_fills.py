@@ -57,7 +57,7 @@ def test_register_when_restored_then_forgets_in_the_same_order(fills: Fills) -> 
     for name in ("b", "a", "c"):
         fills.enter(fill(name))
     fills.void(void("z"))
-    again = Fills.from_image(fills.image(), fills.keys(), kept_max=3)
+    again = Fills.from_snapshot(fills.snapshot(), fills.keys(), kept_max=3)
     again.enter(fill("d"))
     assert [name for _, name in again.keys()] == ["a", "c", "d"]
     voided = again.enter(fill("z", at=10**9))

@@ -10,7 +10,7 @@ from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookDelta, BookLevel, BookSnapshot
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
-from framework.state.order_book import AGE_NEVER_NS, Book, Pulse
+from framework.state.order_book import AGE_NEVER_NS, Book, FeedClock
 
 MARKET = InstrumentId("tide:A")
 
@@ -169,7 +169,7 @@ def test_age_when_a_change_was_late_then_its_own_lateness_counts(book: Book) -> 
 
 
 def test_age_when_venue_clock_is_ahead_then_lateness_is_measured_in_venue_time() -> None:
-    pulse = Pulse()
+    pulse = FeedClock()
     pulse.offset_ns = 40
     book = Book(MARKET, pulse)
     book.apply_snapshot(snapshot(((49, 1),), ()), 1_000)
@@ -187,10 +187,10 @@ def test_age_when_venue_gives_no_time_then_counts_from_receipt_alone() -> None:
 
 
 def test_age_when_the_venue_was_heard_later_then_counts_from_there() -> None:
-    pulse = Pulse()
+    pulse = FeedClock()
     book = Book(MARKET, pulse)
     book.apply_snapshot(snapshot(((49, 1),), ()), 1_000)
-    pulse.heard_ns = 5_000
+    pulse.received_ns = 5_000
     assert book.age_ns(5_001) == 1 + 10
     pulse.late_ns, pulse.is_late_known = 3, True
     assert book.age_ns(5_001) == 1 + 3

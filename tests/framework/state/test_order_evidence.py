@@ -7,7 +7,7 @@ import pytest
 
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
-from framework.state.order_evidence import Evidence, learn_flags, learn_reason, learn_terms, status_of
+from framework.state.order_evidence import OrderEvidence, learn_flags, learn_reason, learn_terms, status_of
 from framework.state.order_transitions import OrderFact
 from tests.support.state_records import MARKET, VENUE
 
@@ -44,49 +44,49 @@ LADDER: list[tuple[dict[str, object], OrderStatus]] = [
 
 
 def test_status_when_proofs_add_up_then_the_strongest_decides(order: Order) -> None:
-    proofs = Evidence()
+    evidence = OrderEvidence()
     for news, status in LADDER:
-        proofs = msgspec.structs.replace(proofs, **news)
-        assert status_of(order, proofs) is status, news
+        evidence = msgspec.structs.replace(evidence, **news)
+        assert status_of(order, evidence) is status, news
 
 
 def test_status_when_a_larger_amend_is_open_then_filled_waits_for_it_unless_the_order_ended(order: Order) -> None:
     order.amend_size = Size(12)
-    assert status_of(order, Evidence(is_proved=True, traded=10)) is S.AMEND_REQUESTED
-    assert status_of(order, Evidence(is_proved=True, traded=10, end=1)) is S.FILLED
+    assert status_of(order, OrderEvidence(is_proved=True, traded=10)) is S.AMEND_REQUESTED
+    assert status_of(order, OrderEvidence(is_proved=True, traded=10, end=1)) is S.FILLED
 
 
 def test_status_when_more_traded_than_the_old_size_then_the_open_amend_counts_after_the_end_too(order: Order) -> None:
     order.amend_size = Size(12)
-    assert status_of(order, Evidence(is_proved=True, traded=11, end=1)) is S.CANCELLED
-    assert status_of(order, Evidence(is_proved=True, traded=12, end=1)) is S.FILLED
+    assert status_of(order, OrderEvidence(is_proved=True, traded=11, end=1)) is S.CANCELLED
+    assert status_of(order, OrderEvidence(is_proved=True, traded=12, end=1)) is S.FILLED
 
 
 def test_flags_when_learnt_in_any_order_then_the_strongest_end_stays() -> None:
-    proofs = Evidence()
+    evidence = OrderEvidence()
     for fact in (OrderFact.EXPIRED, OrderFact.CANCELLED, OrderFact.REJECTED, OrderFact.SNAPSHOT_ENDED):
-        learn_flags(proofs, fact, 1)
-    assert proofs.end == 3
+        learn_flags(evidence, fact, 1)
+    assert evidence.end == 3
 
 
 def test_terms_when_price_and_size_are_stated_apart_then_each_follows_its_newest(order: Order) -> None:
-    proofs = Evidence()
-    learn_terms(order, proofs, Price(51), None, time_ns=20)
-    learn_terms(order, proofs, Price(49), Size(8), time_ns=10)
+    evidence = OrderEvidence()
+    learn_terms(order, evidence, Price(51), None, time_ns=20)
+    learn_terms(order, evidence, Price(49), Size(8), time_ns=10)
     assert (order.price, order.size) == (51, 8)
 
 
 def test_terms_when_stated_at_one_time_then_the_answer_to_an_amend_wins(order: Order) -> None:
-    proofs = Evidence()
-    learn_terms(order, proofs, None, Size(5), time_ns=10, rank=1)
-    learn_terms(order, proofs, None, Size(10), time_ns=10)
+    evidence = OrderEvidence()
+    learn_terms(order, evidence, None, Size(5), time_ns=10, rank=1)
+    learn_terms(order, evidence, None, Size(10), time_ns=10)
     assert order.size == 5
 
 
 def test_reason_when_an_end_is_known_then_refusals_do_not_replace_it(order: Order) -> None:
-    proofs = Evidence()
-    learn_reason(order, proofs, "too_late", fact=OrderFact.CANCEL_REFUSED, ts_recv=5)
-    learn_reason(order, proofs, "expired", fact=OrderFact.EXPIRED, ts_recv=6)
-    learn_reason(order, proofs, "too_late", fact=OrderFact.CANCEL_REFUSED, ts_recv=7)
-    learn_reason(order, proofs, "", fact=OrderFact.EXPIRED, ts_recv=8)
+    evidence = OrderEvidence()
+    learn_reason(order, evidence, "too_late", fact=OrderFact.CANCEL_REFUSED, ts_recv=5)
+    learn_reason(order, evidence, "expired", fact=OrderFact.EXPIRED, ts_recv=6)
+    learn_reason(order, evidence, "too_late", fact=OrderFact.CANCEL_REFUSED, ts_recv=7)
+    learn_reason(order, evidence, "", fact=OrderFact.EXPIRED, ts_recv=8)
     assert order.reason == "expired"

@@ -278,9 +278,9 @@ def test_fill_when_parked_and_told_again_then_is_shown_once(accounts: Accounts) 
 
 def test_stranger_when_listed_then_is_shown_until_it_ends_or_is_adopted(accounts: Accounts) -> None:
     apply(accounts, listed("", venue_order_id="v1"), listed("", venue_order_id="v2"))
-    assert [one.venue_order_id for one in accounts.strangers(VENUE)] == ["v1", "v2"]
+    assert [one.venue_order_id for one in accounts.external_orders(VENUE)] == ["v1", "v2"]
     apply(accounts, listed("", venue_order_id="v2", is_open=False), adopted())
-    assert accounts.strangers(VENUE) == ()
+    assert accounts.external_orders(VENUE) == ()
 
 
 def test_adoption_when_unknown_then_order_works_and_takes_its_fills(accounts: Accounts) -> None:

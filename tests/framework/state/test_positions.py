@@ -150,7 +150,7 @@ def test_positions_when_many_trades_were_folded_away_then_amounts_stay_exact() -
         cash -= change * price
         position.add((number, str(number), change, price, 0))
     assert position.realised - position.cost == cash
-    again = Position.from_image(position.image())
+    again = Position.from_snapshot(position.snapshot())
     assert amounts(again) == amounts(position)
 
 

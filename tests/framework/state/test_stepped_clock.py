@@ -120,7 +120,7 @@ def test_listing_when_reconciliation_vouches_for_it_then_its_terms_hold_whatever
 def test_state_when_the_clock_only_goes_forward_then_no_step_is_found(accounts: Accounts) -> None:
     apply(accounts, amend(size=15), listed(size=15, filled=2, ts_venue=AHEAD + 20), amended(size=15, at=AHEAD + 10))
 
-    assert accounts.orders.proofs(the_order(accounts)).stepped_ns == 0
+    assert accounts.orders.evidence(the_order(accounts)).stepped_ns == 0
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)

@@ -109,14 +109,14 @@ class Judge:
 
     def _look_ups(self, told: Sequence[Record], by_ns: int) -> int:
         """Look-ups that were answered before `by_ns` and later than the read lag after the last doubt."""
-        doubts = [
+        inquiries = [
             record.monotonic_ns
             for record in told
             if record.monotonic_ns < by_ns
             and isinstance(record.body, OrderReport)
             and (record.body.kind is ReportKind.UNKNOWN or record.body.code == "not_found")
         ]
-        since_ns = max(doubts, default=by_ns) + self._pace.read_lag_ms * MS
+        since_ns = max(inquiries, default=by_ns) + self._pace.read_lag_ms * MS
         return sum(
             call.seen_ns >= since_ns and call.was_told(200, 200, by_ns=by_ns)
             for call in self._world.front.calls

@@ -23,12 +23,12 @@ GIVE_UP_NS = 1_000_000_000
 class Altered:
     """Something with some of its parts exchanged; all else is as it was."""
 
-    def __init__(self, original: object, **parts: object) -> None:
+    def __init__(self, original: object, **dependencies: object) -> None:
         self._original = original
-        self._parts = parts
+        self._dependencies = dependencies
 
     def __getattr__(self, name: str) -> Any:
-        return self._parts[name] if name in self._parts else getattr(self._original, name)
+        return self._dependencies[name] if name in self._dependencies else getattr(self._original, name)
 
 
 def resending(connector: Connector) -> Connector:
@@ -55,7 +55,7 @@ def resending(connector: Connector) -> Connector:
 
 async def reject_by_timer(world: World) -> None:
     """Call every order rejected that has been unknown for a second, until cancelled."""
-    clock = world.daemon.kernel.parts.clock
+    clock = world.daemon.kernel.dependencies.clock
     while True:
         await asyncio.sleep(0.02)
         for order in world.accounts.orders.open():

@@ -96,10 +96,10 @@ def check_whole(accounts: Accounts, observer: Observer, venue: Venue) -> None:
         check_market(accounts, observer, market)
         expect(f"{market}: money at rest (I5)", _money(accounts.positions.account(market)), _true_money(venue, market))
     open_here = {order.venue_order_id for order in accounts.orders.open()}
-    strangers = {one.venue_order_id for one in accounts.strangers(VENUE)}
-    expect("strangers", strangers, observer.strangers())
+    external_orders = {one.venue_order_id for one in accounts.external_orders(VENUE)}
+    expect("strangers", external_orders, observer.external_orders())
     open_there = {order.venue_order_id for order in venue.orders.values() if order.is_open}
-    expect("open orders at rest (I10)", open_here | (strangers & open_there), open_there)
+    expect("open orders at rest (I10)", open_here | (external_orders & open_there), open_there)
     expect("orders awaiting fills", accounts.orders.awaiting_fills(), ())
 
 

@@ -43,7 +43,7 @@ def _with_trades(world: World) -> list[VenueOrder]:
 
 
 def _adoptable(world: World) -> list[VenueOrder]:
-    known = {one.venue_order_id for one in world.accounts.strangers(VENUE)}
+    known = {one.venue_order_id for one in world.accounts.external_orders(VENUE)}
     return [
         order
         for order in world.venue.orders.values()

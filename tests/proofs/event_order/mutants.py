@@ -14,12 +14,12 @@ from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus
 from framework.state import order_machine as order_fold
 from framework.state import orders
-from framework.state.account_updates import Booking
+from framework.state.account_updates import AccountUpdates
 from framework.state.change import Draft
 from framework.state.fills import BookedFill, Fills
-from framework.state.order_evidence import Evidence, exposed, learn_flags
+from framework.state.order_evidence import OrderEvidence, exposed, learn_flags
 from framework.state.order_transitions import OrderFact
-from framework.state.unmatched import Parking
+from framework.state.unmatched import UnmatchedReports
 
 
 @contextmanager
@@ -32,32 +32,34 @@ def _switched(owner: Any, name: str, value: Any) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-_fill = Booking.fill
+_fill = AccountUpdates.fill
 
 
-def _book_every_telling(self: Booking, fill: Fill, now_ns: int, draft: Draft) -> None:
+def _book_every_telling(self: AccountUpdates, fill: Fill, now_ns: int, draft: Draft) -> None:
     _fill(self, msgspec.structs.replace(fill, fill_id=f"{fill.fill_id}/{now_ns}"), now_ns, draft)
 
 
-def _drop_after_cancel(self: Booking, fill: Fill, now_ns: int, draft: Draft) -> None:
+def _drop_after_cancel(self: AccountUpdates, fill: Fill, now_ns: int, draft: Draft) -> None:
     order = self._order_of(fill.venue, fill.client_order_id, fill.venue_order_id)
     if order is None or order.status is not OrderStatus.CANCELLED:
         _fill(self, fill, now_ns, draft)
 
 
-def _free_at_the_end(order: Order, proofs: Evidence, *, is_final: bool) -> Size:
-    return Size(0) if is_final else exposed(order, proofs, is_final=False)
+def _free_at_the_end(order: Order, evidence: OrderEvidence, *, is_final: bool) -> Size:
+    return Size(0) if is_final else exposed(order, evidence, is_final=False)
 
 
-def _free_while_unknown(order: Order, proofs: Evidence, *, is_final: bool) -> Size:
-    return Size(0) if order.status is OrderStatus.UNKNOWN else exposed(order, proofs, is_final=is_final)
+def _free_while_unknown(order: Order, evidence: OrderEvidence, *, is_final: bool) -> Size:
+    return Size(0) if order.status is OrderStatus.UNKNOWN else exposed(order, evidence, is_final=is_final)
 
 
-def _reject_what_is_unknown(proofs: Evidence, fact: OrderFact, ts_recv: int) -> None:
-    learn_flags(proofs, OrderFact.NEVER_ARRIVED if fact is OrderFact.UNKNOWN else fact, ts_recv)
+def _reject_what_is_unknown(evidence: OrderEvidence, fact: OrderFact, ts_recv: int) -> None:
+    learn_flags(evidence, OrderFact.NEVER_ARRIVED if fact is OrderFact.UNKNOWN else fact, ts_recv)
 
 
-def _believe_the_last(order: Order, proofs: Evidence, price: Price | None, size: Size | None, **_when: int) -> None:
+def _believe_the_last(
+    order: Order, evidence: OrderEvidence, price: Price | None, size: Size | None, **_when: int
+) -> None:
     order.price = order.price if price is None else price
     order.size = order.size if size is None else size
 
@@ -66,18 +68,18 @@ def _void_again(self: Fills, event: FillVoided) -> BookedFill | None:
     return self.get(event.venue, event.fill_id)
 
 
-def _forget_what_is_parked(_image: object, _keys: object) -> Parking:
-    return Parking()
+def _forget_what_is_parked(_snapshot: object, _keys: object) -> UnmatchedReports:
+    return UnmatchedReports()
 
 
 Mutant = Callable[[], AbstractContextManager[None]]
 MUTANTS: dict[str, Mutant] = {
-    "fills-not-told-apart": partial(_switched, Booking, "fill", _book_every_telling),
-    "late-fill-dropped-after-cancel": partial(_switched, Booking, "fill", _drop_after_cancel),
+    "fills-not-told-apart": partial(_switched, AccountUpdates, "fill", _book_every_telling),
+    "late-fill-dropped-after-cancel": partial(_switched, AccountUpdates, "fill", _drop_after_cancel),
     "cancel-frees-exposure-before-fills": partial(_switched, orders, "exposed", _free_at_the_end),
     "unknown-frees-exposure": partial(_switched, orders, "exposed", _free_while_unknown),
     "timer-rejects-unknown": partial(_switched, order_fold, "learn_flags", _reject_what_is_unknown),
     "last-listing-wins": partial(_switched, order_fold, "learn_terms", _believe_the_last),
     "fill-voided-twice": partial(_switched, Fills, "void", _void_again),
-    "restart-forgets-parked-facts": partial(_switched, Parking, "from_image", _forget_what_is_parked),
+    "restart-forgets-parked-facts": partial(_switched, UnmatchedReports, "from_image", _forget_what_is_parked),
 }

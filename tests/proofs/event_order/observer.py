@@ -153,9 +153,9 @@ class Observer:
         for end in ENDS.values():
             if end in order.ends:
                 return end
-        is_doubted = order.not_found_at > order.listed_at
+        is_not_found = order.not_found_at > order.listed_at
         if order.is_shown:
-            if is_doubted:
+            if is_not_found:
                 return S.UNKNOWN
             if order.pending(Ask.CANCEL):
                 return S.CANCEL_REQUESTED
@@ -164,7 +164,7 @@ class Observer:
             return S.PARTIALLY_FILLED if known else S.WORKING
         if order.is_denied:
             return S.REJECTED
-        if order.is_ambiguous or is_doubted:
+        if order.is_ambiguous or is_not_found:
             return S.UNKNOWN
         return S.SENT if order.is_sent else S.RECORDED
 
@@ -192,7 +192,7 @@ class Observer:
             size, cash = 0, cash + size * self.settled[market]
         return Money(size, cash, sum(fill.fee for fill in standing))
 
-    def strangers(self) -> set[str]:
+    def external_orders(self) -> set[str]:
         """Venue ids of orders listed as open, not as ended, that are not ours."""
         return {
             name

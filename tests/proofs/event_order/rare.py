@@ -16,7 +16,7 @@ from framework.domain.account_events import (
 )
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.verdicts import Approved
-from framework.state.accounts import Accounts, Record
+from framework.state.accounts import AccountRecord, Accounts
 from tests.proofs.event_order.observer import Observer, Watched
 from tests.proofs.event_order.words import Ask
 
@@ -27,7 +27,7 @@ LIVE = frozenset({S.WORKING, S.PARTIALLY_FILLED, S.CANCEL_REQUESTED, S.AMEND_REQ
 class Sight:
     """A record, and how things stood before it was taken in; `order` and `watched` are as they stand after it."""
 
-    def __init__(self, accounts: Accounts, observer: Observer, record: Record, name: str) -> None:
+    def __init__(self, accounts: Accounts, observer: Observer, record: AccountRecord, name: str) -> None:
         order, watched = accounts.orders.get(name), observer.orders.get(name)
         self.record = record
         self.name = name

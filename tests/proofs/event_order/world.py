@@ -16,8 +16,8 @@ import msgspec
 from framework.domain.account_events import OrderAdopted, OrderReport, ReportKind
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order, Side, TimeInForce
-from framework.reconciliation.order_inquiry import doubts_left
-from framework.state.accounts import Accounts, Record
+from framework.reconciliation.order_inquiry import unanswered_at_restart
+from framework.state.accounts import AccountRecord, Accounts
 from tests.proofs.event_order.checks import Divergence, check_market, check_order, check_step, check_whole, is_report
 from tests.proofs.event_order.network import WINDOW, Leg, Network
 from tests.proofs.event_order.observer import Observer
@@ -39,7 +39,7 @@ class World:
         self.venue = Venue(rng)
         self.observer = Observer()
         self.accounts = Accounts()
-        self.journal: list[tuple[Record, int]] = []
+        self.journal: list[tuple[AccountRecord, int]] = []
         self.reached: Counter[str] = Counter() if reached is None else reached
         self.network = Network(rng)
         self._entered = 0
@@ -80,7 +80,7 @@ class World:
 
     def adopt(self, order: VenueOrder) -> None:
         """Give an order that somebody placed by hand to a strategy, as it was last listed."""
-        listed = next(one for one in self.accounts.strangers(VENUE) if one.venue_order_id == order.venue_order_id)
+        listed = next(one for one in self.accounts.external_orders(VENUE) if one.venue_order_id == order.venue_order_id)
         event = OrderAdopted(
             venue=VENUE,
             venue_order_id=listed.venue_order_id,
@@ -129,7 +129,7 @@ class World:
         self.network.cut(lost)
         self._first_request = self._requests + 1
         self.accounts = restored
-        for report in doubts_left(restored, self._now_ns()):
+        for report in unanswered_at_restart(restored, self._now_ns()):
             order = self.observer.orders[report.client_order_id]
             request = next(iter(order.pending(Ask.CANCEL)), None) if report.kind is ReportKind.CANCEL_REFUSED else None
             self.tell(Telling(record=report, name=report.client_order_id, request=request))
@@ -281,7 +281,7 @@ class World:
         report = OrderReport(venue=VENUE, client_order_id=request.name, kind=kind, ts_recv=0, code=code)
         self.tell(Telling(record=report, name=request.name, request=answered))
 
-    def _apply(self, record: Record, name: str, sight: Sight, *, now_ns: int) -> None:
+    def _apply(self, record: AccountRecord, name: str, sight: Sight, *, now_ns: int) -> None:
         change = self.accounts.apply(record, now_ns)
         self.journal.append((record, now_ns))
         check_step(self.observer, sight, change, self.accounts.orders.get(name))

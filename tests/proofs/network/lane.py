@@ -1,6 +1,6 @@
 """One lane of the network proof: a sandbox, a proxy on each leg, and a daemon that trades through them.
 
-Run by `tests.proofs.network`, each lane in a process of its own:
+Run by `tests.evidence.network`, each lane in a process of its own:
 
     python -m tests.proofs.network.lane SPEC.json FIGURES.json
 
@@ -100,8 +100,8 @@ class Lane:
     async def _start_daemon(self) -> tuple[asyncio.Task[int], composition.Daemon]:
         ready = dict(self._sandbox.ready)
         for name, leg in (("rest_url", "rest"), ("ws_url", "stream")):
-            parts = urlsplit(ready[name])
-            ready[name] = parts._replace(netloc=f"127.0.0.1:{self._legs[leg].port}").geturl()
+            dependencies = urlsplit(ready[name])
+            ready[name] = dependencies._replace(netloc=f"127.0.0.1:{self._legs[leg].port}").geturl()
         file = Path(self._spec.directory) / "tidegate.toml"
         file.write_text(venue_toml(ready, **self._spec.settings) + EXTRA)
         loaded = load([DEFAULT_FILE, file], environ={}, overrides=[f"state_dir={self._state}"])

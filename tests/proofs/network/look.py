@@ -23,7 +23,7 @@ class Own:
     """What the daemon holds true at this moment: open orders by id, and positions per market that are not 0."""
 
     def __init__(self, daemon: Daemon, venue: str) -> None:
-        accounts = daemon.kernel.parts.accounts
+        accounts = daemon.kernel.dependencies.accounts
         self.orders = {order.client_order_id: order.status for order in accounts.orders.open(venue=venue)}
         self.updated_ns = {order.client_order_id: order.updated_ns for order in accounts.orders.open(venue=venue)}
         sizes = {
@@ -33,7 +33,7 @@ class Own:
         }
         self.positions = {market: size for market, size in sizes.items() if size}
 
-    def doubts(self, now_ns: int) -> list[str]:
+    def inquiries(self, now_ns: int) -> list[str]:
         """Orders of which it is not known what became of them, or whose answer is long in coming."""
         return [
             f"{name} {status.value}"
@@ -54,8 +54,8 @@ class Eyes:
 
     async def look(self) -> str:
         """Why they do not agree; empty when they do."""
-        parts = self._daemon.kernel.parts
-        if not parts.books.is_connected(self._venue):
+        dependencies = self._daemon.kernel.dependencies
+        if not dependencies.books.is_connected(self._venue):
             return "not connected"
         if reasons := self._daemon.not_ready():
             return f"not ready: {reasons}"
@@ -63,7 +63,7 @@ class Eyes:
         async with self._session.get(f"{self._admin_url}/truth") as answer:
             truth: dict[str, Any] = msgspec.json.decode(await answer.read())
         after = Own(self._daemon, self._venue)
-        return _difference(truth, before, after, parts.clock.now_ns())
+        return _difference(truth, before, after, dependencies.clock.now_ns())
 
     @staticmethod
     def fill_times(state: Path) -> list[tuple[int, int]]:
@@ -77,8 +77,8 @@ class Eyes:
 
 def _difference(truth: dict[str, Any], before: Own, after: Own, now_ns: int) -> str:
     """What was not so at any moment of the look. What changed during it may be on either side of the change."""
-    if doubts := after.doubts(now_ns):
-        return f"in doubt: {doubts}"
+    if inquiries := after.inquiries(now_ns):
+        return f"in doubt: {inquiries}"
     venue = {order["client_order_id"] for order in truth["orders"] if order["status"] in OPEN_AT_VENUE}
     if zombies := venue - set(before.orders) - set(after.orders):
         return f"open at the venue only: {sorted(zombies)}"

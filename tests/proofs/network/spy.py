@@ -70,7 +70,7 @@ def keep_made(composition: ModuleType) -> list[Daemon]:
 def attach(daemon: Daemon, venue: str) -> Spy:
     """Begin to watch a daemon."""
     spy = Spy(daemon.kernel, venue)
-    watcher: Any = daemon.kernel.parts.watcher
+    watcher: Any = daemon.kernel.dependencies.watcher
     on_event, on_verdict = watcher.on_event, watcher.on_verdict
 
     def see_event(event: Event) -> None:
@@ -119,14 +119,14 @@ class Spy:
         if not isinstance(verdict, Approved) or not isinstance(intent, (NewOrder, AmendOrder)):
             return
         self.orders += 1
-        parts = self._kernel.parts
-        order = parts.accounts.orders.get(verdict.client_order_id)
+        dependencies = self._kernel.dependencies
+        order = dependencies.accounts.orders.get(verdict.client_order_id)
         instrument = intent.instrument if isinstance(intent, NewOrder) else order.instrument if order else None
-        book = None if instrument is None else parts.view.book(instrument)
+        book = None if instrument is None else dependencies.view.book(instrument)
         is_sound = (
             book is not None
             and book.is_fresh
             and 0 <= book.age_ns(time.monotonic_ns()) <= BOOK_AGE_NS_MAX
-            and parts.view.is_connected(self._venue)
+            and dependencies.view.is_connected(self._venue)
         )
         self.stale += not is_sound

@@ -75,8 +75,13 @@ def flip(files: CrashFiles, path: Path, bit: int) -> CrashFiles:
 
 def explains(error: str, place: Place) -> bool:
     """Whether an error names file, offset, record and a way out."""
-    parts = (str(place.path), f"offset {place.start},", f"record {place.number}:", "`tidegate journal cut --after ")
-    return all(part in error for part in parts)
+    dependencies = (
+        str(place.path),
+        f"offset {place.start},",
+        f"record {place.number}:",
+        "`tidegate journal cut --after ",
+    )
+    return all(part in error for part in dependencies)
 
 
 def judge_flip(files: CrashFiles, promises: Promises, place: Place, bit: int) -> str:

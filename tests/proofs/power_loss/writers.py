@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from framework.domain.errors import JournalError
 from framework.runtime.background import Job
-from framework.runtime.disk_writer import Sink, failed
+from framework.runtime.disk_writer import Sink, journal_error
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class GroupWriter:
             self._sink.write(self._queue, self._durable)
             self._sink.sync()
         except OSError as e:
-            self._failure = failed(self._durable + 1, str(e))
+            self._failure = journal_error(self._durable + 1, str(e))
             raise self._failure from e
         self._durable += len(self._queue)
         self._queue.clear()

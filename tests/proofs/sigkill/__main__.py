@@ -157,8 +157,8 @@ def main() -> int:
     cycles = options.cycles or full
     randoms = cycles // 4 if options.randoms < 0 else options.randoms
     planned = plan(points, cycles=cycles, randoms=randoms, rng=random.Random(options.seed))
-    parts = options.lanes * math.ceil(cycles / (options.lanes * LANE_CYCLES_MAX))
-    plans = [planned[number::parts] for number in range(parts)]
+    dependencies = options.lanes * math.ceil(cycles / (options.lanes * LANE_CYCLES_MAX))
+    plans = [planned[number::dependencies] for number in range(dependencies)]
     figures = run(plans, lanes=options.lanes, seed=options.seed, mutant=options.mutant, durability=options.durability)
     print(json.dumps(figures, indent=1))
     return 0 if is_kept(figures, Counter(cycle.point for cycle in planned if cycle.point)) else 1

@@ -18,7 +18,7 @@ from risk.budget.venue_budget import UNLIMITED, BudgetSettings, VenueBudget
 S = 10**9
 EXACT = BudgetSettings(cancel_reserve_percent=0, clock_drift_ppm=0)
 NEW, AMEND, CANCEL, REDUCE = RequestKind.NEW, RequestKind.AMEND, RequestKind.CANCEL, RequestKind.REDUCE
-SPENT, UNSPENT, LIMITED = RequestOutcome.SPENT, RequestOutcome.UNSPENT, RequestOutcome.LIMITED
+SPENT, NOT_CHARGED, LIMITED = RequestOutcome.SPENT, RequestOutcome.NOT_CHARGED, RequestOutcome.LIMITED
 
 
 def limits(capacity: int = 100, refill: int = 100) -> RateLimits:
@@ -70,10 +70,10 @@ def test_budget_when_approved_then_held_until_settled_and_spent_or_free_again() 
     budget = full()
     budget.hold(NEW, "mm")
     assert budget.tokens() == {"write": 90, "read": 200}
-    budget.settle(NEW, "mm", UNSPENT)
+    budget.complete(NEW, "mm", NOT_CHARGED)
     assert budget.tokens()["write"] == 100
     budget.hold(NEW, "mm")
-    budget.settle(NEW, "mm", SPENT)
+    budget.complete(NEW, "mm", SPENT)
     assert budget.tokens()["write"] == 90
 
 
@@ -88,7 +88,7 @@ def test_budget_when_full_and_a_request_is_open_then_no_refill_is_counted_twice(
 def test_budget_when_the_venue_says_429_then_nothing_is_assumed_to_be_left() -> None:
     budget = full()
     budget.hold(NEW, "mm")
-    budget.settle(NEW, "mm", LIMITED)
+    budget.complete(NEW, "mm", LIMITED)
     assert budget.tokens()["write"] == 0
     assert budget.available(NEW, "mm") == 0
 
@@ -130,7 +130,7 @@ def test_dispatch_when_a_cancel_took_its_tokens_then_an_approved_order_waits() -
     budget.hold(CANCEL, "mm")
     budget.start(CANCEL)
     assert budget.dispatch_wait_ns(NEW, 100 * S) == S // 5
-    budget.settle(CANCEL, "mm", SPENT)
+    budget.complete(CANCEL, "mm", SPENT)
     assert budget.dispatch_wait_ns(NEW, 100 * S + S // 5) == 0
 
 
@@ -140,16 +140,16 @@ def test_dispatch_when_taken_back_then_the_tokens_are_free_for_the_next() -> Non
     budget.start(NEW)
     assert budget.dispatch_wait_ns(NEW, 100 * S) > 0
     budget.take_back(NEW)
-    budget.settle(NEW, "mm", UNSPENT)
+    budget.complete(NEW, "mm", NOT_CHARGED)
     assert budget.dispatch_wait_ns(NEW, 100 * S) == 0
     assert budget.available(NEW, "mm") == 1
 
 
 def test_settle_when_nothing_was_held_then_the_spending_is_booked_and_holds_stay_sound() -> None:
     budget = full()
-    budget.settle(NEW, "mm", SPENT)
+    budget.complete(NEW, "mm", SPENT)
     assert budget.tokens()["write"] == 90
-    budget.settle(NEW, "mm", UNSPENT)
+    budget.complete(NEW, "mm", NOT_CHARGED)
     assert budget.tokens()["write"] == 90
 
 
@@ -161,7 +161,7 @@ def test_declare_when_limits_change_then_level_and_holds_are_kept_at_the_new_pri
     assert budget.tokens()["write"] == 90
     budget.declare(limits(capacity=50, refill=300))
     assert budget.tokens()["write"] == 40
-    budget.settle(NEW, "mm", SPENT)
+    budget.complete(NEW, "mm", SPENT)
     assert budget.tokens()["write"] == 40
     assert budget.dispatch_wait_ns(NEW, 100 * S) == 0
 
@@ -213,7 +213,7 @@ def served(weights: dict[str, int], wants: dict[str, bool], *, seconds: int, bud
             if wants[name] and budget.available(NEW, name):
                 budget.hold(NEW, name)
                 budget.start(NEW)
-                budget.settle(NEW, name, SPENT)
+                budget.complete(NEW, name, SPENT)
                 counts[name] += 1
     return counts
 
@@ -257,7 +257,7 @@ def test_share_when_a_request_was_never_spent_then_the_strategy_has_it_back() ->
     for _ in range(2):
         budget.hold(NEW, "a")
     assert budget.available(NEW, "a") == 0
-    budget.settle(NEW, "a", UNSPENT)
+    budget.complete(NEW, "a", NOT_CHARGED)
     assert [budget.available(NEW, name) for name in "ab"] == [1, 2]
 
 
@@ -278,7 +278,7 @@ def test_share_when_a_strategy_cancels_a_lot_then_its_own_orders_pay_for_it() ->
     for _ in range(200):
         budget.hold(CANCEL, "a")
         budget.start(CANCEL)
-        budget.settle(CANCEL, "a", SPENT)
+        budget.complete(CANCEL, "a", SPENT)
     budget.advance(100 * S + 400_000_000)
     assert budget.available(NEW, "a") == 0
     assert budget.available(NEW, "b") == 4
@@ -329,7 +329,7 @@ def saturate(budget: VenueBudget, venue: VenueBucket, rng: Random, *, seconds: i
                 heappush(arrivals, (at_ns + next(lag), count, outcome, kind))
                 continue
             budget.advance(now_ns)
-            budget.settle(kind, "", RequestOutcome(place))
+            budget.complete(kind, "", RequestOutcome(place))
         budget.advance(now_ns)
         if rng.random() < 0.02:
             queue.insert(0, CANCEL)

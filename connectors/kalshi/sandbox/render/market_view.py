@@ -58,7 +58,7 @@ class MarketView:
         self._exchange = exchange
         self._catalog = catalog
         self._clock = clock
-        self._tickers_told: dict[str, dict[str, Any]] = {}
+        self._tickers_sent: dict[str, dict[str, Any]] = {}
         self.removed_members = False
 
     def get(self, ticker: str) -> Market:
@@ -116,7 +116,7 @@ class MarketView:
         """The `msg` of a ticker frame when one of its figures changed since the last call, else None."""
         message = self.ticker_message(ticker)
         figures = {name: value for name, value in message.items() if name not in {"ts", "ts_ms", "time"}}
-        if self._tickers_told.get(ticker) == figures:
+        if self._tickers_sent.get(ticker) == figures:
             return None
-        self._tickers_told[ticker] = figures
+        self._tickers_sent[ticker] = figures
         return message

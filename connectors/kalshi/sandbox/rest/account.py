@@ -134,8 +134,8 @@ def subaccount_balances(call: Call) -> Reply:
     return Reply({"subaccount_balances": shown})
 
 
-def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _iso(as_of: datetime) -> str:
+    return as_of.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _key(key: auth.ApiKey) -> dict[str, Any]:

@@ -19,7 +19,7 @@ PAGE_MAX = 1000
 TICKERS_MAX = 100
 
 
-def purse(shard: int) -> str:
+def cash_account(shard: int) -> str:
     """The engine's name of the cash on a shard."""
     return "USD" if shard == 0 else f"USD#{shard}"
 
@@ -161,8 +161,8 @@ def balance(call: Call) -> Reply:
     shard = query.integer("exchange_index")
     account = call.account_id(query.integer("subaccount"))
     purses = call.venue.reads.balances(account, call.now_ns)
-    shards = [number for number in range(SHARDS) if purse(number) in purses and shard in (None, number)]
-    total = sum(purses[purse(number)] for number in shards)
+    shards = [number for number in range(SHARDS) if cash_account(number) in purses and shard in (None, number)]
+    total = sum(purses[cash_account(number)] for number in shards)
     held = call.venue.reads.positions(account, call.now_ns)
     shard_of, market_of = call.venue.markets.shard, call.venue.markets.get
     value = sum(_worth(market_of(name), one) for name, one in held.items() if shard in (None, shard_of(name)))
@@ -170,7 +170,8 @@ def balance(call: Call) -> Reply:
         {
             "balance": wire.cents(total),
             "balance_breakdown": [
-                {"balance": wire.money_short(purses[purse(number)]), "exchange_index": number} for number in shards
+                {"balance": wire.money_short(purses[cash_account(number)]), "exchange_index": number}
+                for number in shards
             ],
             "balance_dollars": wire.money_short(total),
             "portfolio_value": wire.cents(value),
@@ -184,7 +185,7 @@ def resting_value(call: Call) -> Reply:
     reserved: dict[int, int] = {}
     for name in call.accounts(call.query_of("GetRestingOrderTotalValue").integer("subaccount")):
         for number in range(SHARDS):
-            held = call.venue.exchange.state.accounts[name].reserved.get(purse(number), 0)
+            held = call.venue.exchange.state.accounts[name].reserved.get(cash_account(number), 0)
             if held:
                 reserved[number] = reserved.get(number, 0) + held
     breakdown = [{"balance": wire.money_short(held), "exchange_index": number} for number, held in reserved.items()]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from connectors.kalshi.markets.loader import MarketKeeper, MarketLoader
+from connectors.kalshi.markets.loader import MarketLoader, MarketRefresher
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
 from connectors.kalshi.rest.client import KalshiRest
 from connectors.kalshi.rest.clock_sync import VenueTime
@@ -162,14 +162,14 @@ def test_limits_when_the_key_may_not_read_them_then_the_tier_of_the_settings_is_
 
 
 def run_keeper(
-    tmp_path: Path, http: ScriptedHttp, ask: Callable[[MarketKeeper], None], seconds: float
+    tmp_path: Path, http: ScriptedHttp, ask: Callable[[MarketRefresher], None], seconds: float
 ) -> tuple[Desk, list[str]]:
     fetched: list[str] = []
 
     async def use(desk: Desk) -> None:
-        keeper = MarketKeeper(desk.loader, fetched.append)
-        task = asyncio.create_task(keeper.run())
-        ask(keeper)
+        refresher = MarketRefresher(desk.loader, fetched.append)
+        task = asyncio.create_task(refresher.run())
+        ask(refresher)
         await asyncio.sleep(seconds)
         task.cancel()
         await asyncio.wait({task})
@@ -180,7 +180,7 @@ def run_keeper(
 def test_keeper_when_a_created_market_is_not_readable_yet_then_it_is_tried_until_it_is(tmp_path: Path) -> None:
     http = quiet_venue(TICKER)
     http.on("GET", f"/markets/{TICKER}", NOT_FOUND, NOT_FOUND, body(market=listed_market(TICKER)))
-    desk, fetched = run_keeper(tmp_path, http, lambda keeper: keeper.fetch(TICKER), 10)
+    desk, fetched = run_keeper(tmp_path, http, lambda refresher: refresher.fetch(TICKER), 10)
     assert (desk.defined, fetched) == ([TICKER], [TICKER])
     assert http.targets().count(f"/trade-api/v2/markets/{TICKER}") == 3
 
@@ -188,7 +188,7 @@ def test_keeper_when_a_created_market_is_not_readable_yet_then_it_is_tried_until
 def test_keeper_when_a_market_never_shows_then_it_is_given_up(tmp_path: Path) -> None:
     http = quiet_venue(TICKER)
     http.on("GET", f"/markets/{TICKER}", NOT_FOUND)
-    _, fetched = run_keeper(tmp_path, http, lambda keeper: keeper.fetch(TICKER), 100)
+    _, fetched = run_keeper(tmp_path, http, lambda refresher: refresher.fetch(TICKER), 100)
     assert fetched == []
     assert http.targets().count(f"/trade-api/v2/markets/{TICKER}") == 30
 
@@ -200,9 +200,9 @@ def test_keeper_when_a_refresh_fails_then_it_is_done_later(tmp_path: Path) -> No
         await desk.loader.load()
         paused = body(markets=[listed_market(TICKER, status="inactive")], cursor="")
         http.on("GET", "/markets", *[(500, b"")] * 4, paused)
-        keeper = MarketKeeper(desk.loader, lambda _ticker: None)
-        task = asyncio.create_task(keeper.run())
-        keeper.refresh()
+        refresher = MarketRefresher(desk.loader, lambda _ticker: None)
+        task = asyncio.create_task(refresher.run())
+        refresher.refresh()
         await asyncio.sleep(30)
         task.cancel()
         await asyncio.wait({task})
@@ -232,12 +232,12 @@ def test_keeper_when_a_market_was_announced_as_paid_then_it_is_read_until_it_say
 
     async def use(desk: Desk) -> None:
         await desk.loader.load()
-        keeper = MarketKeeper(desk.loader, lambda _ticker: None)
-        task = asyncio.create_task(keeper.run())
+        refresher = MarketRefresher(desk.loader, lambda _ticker: None)
+        task = asyncio.create_task(refresher.run())
         outcome = desk.registry.apply(LifecycleMsg(TICKER, "settled"), ts_venue=1, ts_recv=1)
         assert outcome is not None
         assert outcome.is_fetch_needed
-        keeper.fetch(TICKER)
+        refresher.fetch(TICKER)
         await asyncio.sleep(5)
         task.cancel()
         await asyncio.wait({task})

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from connectors.kalshi.rest.rate_limiter import Pacer
+from connectors.kalshi.rest.rate_limiter import RateLimiter
 from tests.connectors.kalshi.support import LoopClock, run_jumping
 
 
@@ -35,7 +35,7 @@ class VenueBucket:
 
 def run_reads(*, count: int, delays_s: list[float], start_level: float) -> tuple[VenueBucket, float]:
     async def main(clock: LoopClock) -> tuple[VenueBucket, float]:
-        budget = Pacer(capacity=200, refill_per_s=200, clock=clock)
+        budget = RateLimiter(capacity=200, refill_per_s=200, clock=clock)
         venue = VenueBucket(clock, level=start_level, capacity=200, refill_per_s=200)
 
         async def read(number: int) -> None:
@@ -64,7 +64,7 @@ def test_reads_when_saturated_then_most_of_the_limit_is_used() -> None:
 
 def test_reads_when_an_answer_is_late_then_its_tokens_come_back_only_after_it() -> None:
     async def main(clock: LoopClock) -> tuple[bool, bool]:
-        budget = Pacer(capacity=20, refill_per_s=200, clock=clock)
+        budget = RateLimiter(capacity=20, refill_per_s=200, clock=clock)
         answered = asyncio.Event()
 
         async def slow() -> None:
@@ -87,7 +87,7 @@ def test_reads_when_an_answer_is_late_then_its_tokens_come_back_only_after_it() 
 
 def test_budget_when_drained_then_the_next_read_waits_for_new_tokens() -> None:
     async def main(clock: LoopClock) -> float:
-        budget = Pacer(capacity=200, refill_per_s=100, clock=clock)
+        budget = RateLimiter(capacity=200, refill_per_s=100, clock=clock)
         await asyncio.sleep(10)
         budget.drain()
         before_s = clock.monotonic_ns() / 1e9
@@ -99,7 +99,7 @@ def test_budget_when_drained_then_the_next_read_waits_for_new_tokens() -> None:
 
 def test_budget_when_a_request_costs_more_than_the_bucket_then_it_waits_for_a_full_one() -> None:
     async def main(clock: LoopClock) -> bool:
-        budget = Pacer(capacity=10, refill_per_s=100, clock=clock)
+        budget = RateLimiter(capacity=10, refill_per_s=100, clock=clock)
         async with budget.spend(150):
             return True
 
@@ -108,7 +108,7 @@ def test_budget_when_a_request_costs_more_than_the_bucket_then_it_waits_for_a_fu
 
 def test_budget_when_a_waiting_read_is_cancelled_then_the_next_one_is_served() -> None:
     async def main(clock: LoopClock) -> bool:
-        budget = Pacer(capacity=10, refill_per_s=1, clock=clock)
+        budget = RateLimiter(capacity=10, refill_per_s=1, clock=clock)
 
         async def read() -> None:
             async with budget.spend(10):
@@ -127,6 +127,6 @@ def test_budget_when_a_waiting_read_is_cancelled_then_the_next_one_is_served() -
 def test_budget_when_limits_are_not_positive_then_they_are_refused(capacity: int, refill_per_s: int) -> None:
     async def main(clock: LoopClock) -> None:
         with pytest.raises(ValueError, match="at least 1"):
-            Pacer(capacity=capacity, refill_per_s=refill_per_s, clock=clock)
+            RateLimiter(capacity=capacity, refill_per_s=refill_per_s, clock=clock)
 
     run_jumping(main)

@@ -12,7 +12,7 @@ from framework.domain.account_events import BalanceReport, StrategySaved
 from framework.domain.errors import JournalError
 from framework.persistence.journal.journal import Journal, Recovered
 from framework.persistence.journal.records import Checkpoint, Record
-from framework.persistence.journal.scan import survey
+from framework.persistence.journal.scan import scan_journal
 from framework.persistence.journal.segments import FIRST_CHAIN, PAYLOAD_MAX, Header, SegmentSink
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import SystemClock
@@ -119,6 +119,6 @@ def test_sink_when_one_record_of_a_group_can_not_be_encoded_then_none_is_written
     sink.write([GOOD, GOOD], 1)
     sink.close(3)
 
-    found = survey(FILES, tmp_path)
+    found = scan_journal(FILES, tmp_path)
     assert found.damages == ()
     assert found.last.first_number == 3

@@ -11,7 +11,7 @@ from framework.persistence.journal.journal import Journal, JournalSettings, Reco
 from framework.persistence.journal.records import Checkpoint, Record, decode_record
 from framework.persistence.journal.restore import read_accounts
 from framework.persistence.journal.segments import HEADER_SIZE
-from framework.persistence.journal.snapshots import Snapshot, write_snapshot
+from framework.persistence.journal.snapshots import SnapshotFile, write_snapshot
 from framework.persistence.journal.verify import cut_after, cut_point, verify
 from framework.runtime.background import InlineWorker
 from framework.runtime.disk_writer import InlineWriter
@@ -32,7 +32,7 @@ def write(directory: Path, count: int, *, snapshot: int = 0, keep_from: int | No
         journal.append(Record(number, number, number, Checkpoint(f"state {number}")))
     journal.close()
     if snapshot:
-        write_snapshot(FILES, directory, Snapshot(snapshot, b"state"))
+        write_snapshot(FILES, directory, SnapshotFile(snapshot, b"state"))
         prune(FILES, directory, snapshots_kept=1, keep_from=keep_from)
     return [int(path.stem.partition("-")[2]) for path in sorted(directory.glob("*.seg"))]
 

@@ -14,7 +14,7 @@ from framework.domain.errors import Fatal
 from framework.persistence.journal.journal import JournalSettings
 from framework.persistence.journal.records import Checkpoint
 from framework.persistence.ledger.reader import LedgerReader
-from framework.persistence.ledger.schema import LedgerError, LedgerUnusable, failed
+from framework.persistence.ledger.schema import LedgerError, LedgerUnusable, ledger_error
 from tests.framework.cli.test_ledger import TERMS
 from tests.support.runs import Run, write
 from tests.support.state_records import fill, new, report
@@ -154,7 +154,7 @@ def test_ledger_when_another_program_holds_it_then_it_is_not_taken_for_damaged(t
     for name, kind in (("SQLITE_BUSY", LedgerError), ("SQLITE_FULL", LedgerError), ("SQLITE_CORRUPT", LedgerUnusable)):
         error = sqlite3.OperationalError("no")
         error.sqlite_errorcode = getattr(sqlite3, name)
-        assert type(failed(tmp_path, error)) is kind
+        assert type(ledger_error(tmp_path, error)) is kind
 
 
 @pytest.mark.parametrize("name", ["ledger.sqlite3", "epoch", "epoch.tmp", "journal"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from framework.domain.account_events import InstrumentDefined, OrderAdopted, OrphanIgnored
+from framework.domain.account_events import ExternalOrderIgnored, InstrumentDefined, OrderAdopted
 from framework.domain.instruments import Instrument, InstrumentKind, TickBand
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side, TimeInForce
@@ -57,9 +57,9 @@ class Book:
             self._recorder.orders(fold_record(self.accounts, body, 1))
         self._recorder.flush()
 
-    def orphans(self, *, ignored: bool = False) -> list[str]:
+    def external_orders(self, *, ignored: bool = False) -> list[str]:
         reader = LedgerReader(self.path)
-        found = [line.venue_order_id for line in reader.orphans(ignored=ignored)]
+        found = [line.venue_order_id for line in reader.external_orders(ignored=ignored)]
         reader.close()
         return found
 
@@ -76,8 +76,8 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.close()
 
 
-def ignored(reason: str = "mine") -> OrphanIgnored:
-    return OrphanIgnored(venue=VENUE, venue_order_id="v9", reason=reason, ts_recv=1)
+def ignored(reason: str = "mine") -> ExternalOrderIgnored:
+    return ExternalOrderIgnored(venue=VENUE, venue_order_id="v9", reason=reason, ts_recv=1)
 
 
 ADOPTED = OrderAdopted(
@@ -98,7 +98,7 @@ ADOPTED = OrderAdopted(
 def test_orphan_when_listed_then_it_is_shown_with_exact_amounts(book: Book) -> None:
     book.write(FOREIGN)
     reader = LedgerReader(book.path)
-    (line,) = reader.orphans()
+    (line,) = reader.external_orders()
     reader.close()
     assert (line.venue_order_id, line.client_order_id, line.side) == ("v9", "theirs", "buy")
     assert (line.price, line.size, line.filled, line.seen_ns) == ("0.50", "10", "0", 10)
@@ -106,13 +106,13 @@ def test_orphan_when_listed_then_it_is_shown_with_exact_amounts(book: Book) -> N
 
 def test_listing_when_it_is_of_an_order_of_ours_then_it_is_no_orphan(book: Book) -> None:
     book.write(new("c1"), listed("c1", venue_order_id="v1"), listed("", venue_order_id="v1"))
-    assert book.orphans() == []
+    assert book.external_orders() == []
 
 
 def test_orphan_when_listed_again_then_the_newest_listing_is_shown_once(book: Book) -> None:
     book.write(FOREIGN, msgspec.structs.replace(FOREIGN, filled=Size(3), ts_recv=20), FOREIGN)
     reader = LedgerReader(book.path)
-    (line,) = reader.orphans()
+    (line,) = reader.external_orders()
     reader.close()
     assert (line.filled, line.seen_ns) == ("3", 20)
 
@@ -120,25 +120,25 @@ def test_orphan_when_listed_again_then_the_newest_listing_is_shown_once(book: Bo
 @pytest.mark.parametrize("ended_at", [5, 20])
 def test_orphan_when_it_has_ended_then_no_listing_brings_it_back(book: Book, ended_at: int) -> None:
     book.write(FOREIGN, msgspec.structs.replace(FOREIGN, is_open=False, ts_recv=ended_at), FOREIGN)
-    assert book.orphans() == []
-    assert book.accounts.strangers(VENUE) == ()
+    assert book.external_orders() == []
+    assert book.accounts.external_orders(VENUE) == ()
 
 
 def test_orphan_when_ignored_then_it_is_only_shown_on_request(book: Book) -> None:
     book.write(FOREIGN, ignored(), msgspec.structs.replace(FOREIGN, ts_recv=20))
-    assert (book.orphans(), book.orphans(ignored=True)) == ([], ["v9"])
+    assert (book.external_orders(), book.external_orders(ignored=True)) == ([], ["v9"])
 
 
 def test_orphan_when_ignored_without_a_reason_then_it_is_ignored_all_the_same(book: Book) -> None:
     book.write(FOREIGN, ignored(""))
-    assert book.orphans() == []
-    assert book.accounts.strangers(VENUE) == ()
+    assert book.external_orders() == []
+    assert book.accounts.external_orders(VENUE) == ()
 
 
 def test_orphan_when_adopted_then_it_is_an_order(book: Book) -> None:
     book.write(FOREIGN, ignored(), ADOPTED, msgspec.structs.replace(FOREIGN, ts_recv=20))
     reader = LedgerReader(book.path)
-    assert (reader.orphans(ignored=True), [line.strategy for line in reader.orders()]) == ([], ["maker"])
+    assert (reader.external_orders(ignored=True), [line.strategy for line in reader.orders()]) == ([], ["maker"])
     reader.close()
 
 
@@ -146,7 +146,7 @@ def test_orphan_when_its_market_is_defined_later_then_its_amounts_find_their_sca
     book = Book(tmp_path)
     book.write(FOREIGN, DEFINED)
     reader = LedgerReader(book.path)
-    assert [line.price for line in reader.orphans()] == ["0.50"]
+    assert [line.price for line in reader.external_orders()] == ["0.50"]
     reader.close()
     book.close()
 
@@ -155,10 +155,10 @@ def test_orphans_when_the_ledger_is_made_anew_then_they_are_the_same(tmp_path: P
     book = Book(tmp_path)
     other = listed("others", venue_order_id="v8")
     book.write(DEFINED, FOREIGN, other, ignored())
-    live = (book.orphans(), book.orphans(ignored=True))
+    live = (book.external_orders(), book.external_orders(ignored=True))
     book.close()
     rebuild_ledger(RealFiles(), book.journal_directory, book.path)
-    assert (book.orphans(), book.orphans(ignored=True)) == live == (["v8"], ["v8", "v9"])
+    assert (book.external_orders(), book.external_orders(ignored=True)) == live == (["v8"], ["v8", "v9"])
 
 
 def test_ledger_when_it_has_the_schema_before_orphans_then_opening_it_adds_them(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_ledger_when_it_has_the_schema_before_orphans_then_opening_it_adds_them(
 
     Ledger.open(book.path, InlineWorker()).close()
 
-    assert book.orphans() == []
+    assert book.external_orders() == []
     reader = LedgerReader(book.path)
     assert [line.client_order_id for line in reader.orders()] == ["c1"]
     reader.close()

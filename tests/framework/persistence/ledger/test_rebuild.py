@@ -17,7 +17,7 @@ from framework.persistence.journal.journal import Journal, JournalSettings, prun
 from framework.persistence.journal.records import Body, Checkpoint, EpochTaken, Record
 from framework.persistence.journal.restore import fold_record
 from framework.persistence.journal.segments import segment_numbers
-from framework.persistence.journal.snapshots import Snapshot, write_snapshot
+from framework.persistence.journal.snapshots import SnapshotFile, write_snapshot
 from framework.persistence.ledger.ledger import Ledger
 from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.ledger.rebuild import rebuild_ledger
@@ -108,7 +108,7 @@ def pruned_at(directory: Path, *, number: int, fills_kept: int = FILLS_KEPT_MAX)
         journal.append(Record(step, 1_000 + step, step, body))
         fold_record(accounts, body, 1_000 + step)
         if step == number:
-            write_snapshot(FILES, directory / "journal", Snapshot(number, accounts.to_snapshot()))
+            write_snapshot(FILES, directory / "journal", SnapshotFile(number, accounts.to_snapshot()))
     journal.close()
     prune(FILES, directory / "journal", snapshots_kept=1)
     assert segment_numbers(FILES, directory / "journal")[0] > 1

@@ -24,7 +24,7 @@ def report(world: World, handle: OrderHandle, kind: ReportKind, *, code: str = "
 def sent(world: World, scribe: Scribe) -> OrderHandle:
     """A bid that has left."""
     handle = world.buy(scribe)
-    world.outbox.pop()
+    world.queue.pop()
     report(world, handle, ReportKind.SENT)
     return handle
 
@@ -39,7 +39,7 @@ def unknown(world: World, scribe: Scribe) -> OrderHandle:
 def listed(world: World, scribe: Scribe, price: int = 45) -> OrderHandle:
     """A bid that the venue has told of once; what its gateway lists is the test's affair."""
     handle = world.buy(scribe, price)
-    world.outbox.pop()
+    world.queue.pop()
     world.kernel.publish(world.listing(handle))
     return handle
 
@@ -54,4 +54,4 @@ def working(world: World, scribe: Scribe) -> OrderHandle:
 async def look(world: World, *, after_ns: int) -> None:
     """Let time pass and the reconciler resolve what is due."""
     world.clock.advance(after_ns)
-    await world.reconciler.resolve_doubts()
+    await world.reconciler.resolve_inquiries()
