@@ -34,7 +34,7 @@ COMMANDS = {
     "fills": "framework.cli.ledger:fills",
     "positions": "framework.cli.ledger:positions",
     "refusals": "framework.cli.ledger:refusals",
-    "orphans": "framework.cli.operator:orphans",
+    "orphans": "framework.cli.operator:external_orders",
     "cancel": "framework.cli.operator:cancel",
     "halt": "framework.cli.operator:set_trading_state",
     "reduce": "framework.cli.operator:set_trading_state",

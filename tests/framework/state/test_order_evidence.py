@@ -34,7 +34,7 @@ LADDER: list[tuple[dict[str, object], OrderStatus]] = [
     ({"is_denied": True}, S.REJECTED),
     ({"is_proved": True}, S.WORKING),
     ({"traded": 3}, S.PARTIALLY_FILLED),
-    ({"doubt_ns": 5}, S.UNKNOWN),
+    ({"not_found_ns": 5}, S.UNKNOWN),
     ({"seen_ns": 5}, S.PARTIALLY_FILLED),
     ({"end": 1}, S.CANCELLED),
     ({"end": 2}, S.REJECTED),

@@ -10,7 +10,7 @@ from framework.state.unmatched import UnmatchedReports
 from tests.support.state_records import VENUE, fill, listed, report
 
 
-def test_parking_when_claimed_then_gives_everything_once() -> None:
+def test_unmatched_reports_when_claimed_then_gives_everything_once() -> None:
     unmatched = UnmatchedReports()
     late, early = fill("f2", at=20), fill("f1", at=10)
     unmatched.add_fill(late)
@@ -25,7 +25,7 @@ def test_parking_when_claimed_then_gives_everything_once() -> None:
     assert unmatched.claim(VENUE, "v1") is None
 
 
-def test_parking_when_an_older_listing_comes_later_then_keeps_the_newest() -> None:
+def test_unmatched_reports_when_an_older_listing_comes_later_then_keeps_the_newest() -> None:
     unmatched = UnmatchedReports()
     for filled, ts_venue in ((2, 20), (1, 10)):
         unmatched.add_snapshot(listed(filled=filled, ts_venue=ts_venue))
@@ -40,15 +40,15 @@ def test_strangers_when_listed_as_ended_first_then_an_open_listing_does_not_revi
     assert unmatched.external_orders(VENUE) == ()
 
 
-def test_parking_when_full_then_lets_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parking_module, "PARKED_MAX", 2)
+def test_unmatched_reports_when_full_then_lets_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parking_module, "UNMATCHED_MAX", 2)
     unmatched = UnmatchedReports()
     for number in range(3):
         unmatched.add_snapshot(listed(venue_order_id=f"v{number}"))
     assert [one.venue_order_id for one in unmatched.external_orders(VENUE)] == ["v1", "v2"]
 
 
-def test_parking_when_restored_then_is_equal_and_in_the_same_order() -> None:
+def test_unmatched_reports_when_restored_then_is_equal_and_in_the_same_order() -> None:
     unmatched = UnmatchedReports()
     for name in ("v2", "v1"):
         unmatched.add_snapshot(listed(venue_order_id=name))
