@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
@@ -14,6 +14,7 @@ import msgspec
 import structlog
 import uvloop
 
+from framework.assembly import Core, assemble, core_settings
 from framework.config.model import Configuration
 from framework.config.resolve import Resolved
 from framework.domain.account_events import ShutdownRequested
@@ -21,17 +22,11 @@ from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retry
 from framework.domain.events import Event
 from framework.domain.market_events import ConnectorStatus, StrategyStarted
 from framework.domain.orders import Order
-from framework.domain.ports import Check
-from framework.domain.rate_limits import RateLimits
 from framework.domain.venue import Connector
 from framework.engine.book_watch import BookWatch
-from framework.engine.kernel import Kernel
-from framework.engine.kernel_ports import Budget, KernelDependencies
-from framework.engine.strategy_context import LoopTimers, StrategyContext, choose_instruments
-from framework.engine.strategy_host import StrategyHost
+from framework.engine.strategy_context import LoopTimers, choose_instruments
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
-from framework.execution.request_queue import RequestQueue
 from framework.ops.http import ControlServer
 from framework.ops.operator_service import OperatorService
 from framework.ops.prometheus import render_metrics
@@ -52,11 +47,7 @@ from framework.runtime.secrets import SecretRegistry
 from framework.runtime.state_directory import lock_state, set_aside
 from framework.runtime.supervisor import Supervisor
 from framework.state.books import Books
-from framework.state.risk_view import View
 from framework.venues import VenueAccess
-from risk.budget.venue_budget import VenueBudget
-from risk.checks.trading_state import TradingStateCheck
-from risk.gate import Gate
 
 FLUSH_S = 0.1
 EXIT_ORDERS_LEFT = 3
@@ -120,13 +111,6 @@ def _record_settings(config: Configuration) -> RecordSettings:
     )
 
 
-def all_checks(configured: Sequence[tuple[str, Check]]) -> Sequence[tuple[str, Check]]:
-    """The configured checks, with the trading states first where the configuration forgot them: a halt must hold."""
-    if any(isinstance(check, TradingStateCheck) for _, check in configured):
-        return configured
-    return [("TradingStateCheck", TradingStateCheck()), *configured]
-
-
 class VenueConnection(msgspec.Struct, frozen=True):
     """One venue's parts."""
 
@@ -143,15 +127,13 @@ class Daemon:
         self._records = records
         self._clock = clock
         self._metrics = metrics
-        self._books = Books()
-        self._queues = {venue.name: RequestQueue() for venue in resolved.venues}
-        self._budgets: dict[str, Budget] = {}
         self._venues: dict[str, VenueConnection] = {}
         self._has_started = False
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
         self._access = VenueAccess(resolved.config, clock=clock, supervisor=self.supervisor)
-        self.kernel = self._make_kernel()
-        self._timers = LoopTimers(self.kernel.publish, clock)
+        self._timers = LoopTimers(lambda event: self.kernel.publish(event), clock)
+        self._core = self._assemble()
+        self.kernel = self._core.kernel
         self._operator_service = OperatorService(
             self.kernel,
             metrics,
@@ -172,7 +154,7 @@ class Daemon:
         """Why the daemon is not ready to trade; empty when it is."""
         reasons = [] if self._has_started else ["starting: strategies have not begun"]
         view = self.kernel.dependencies.view
-        reasons += [f"venue {name} is not connected" for name in self._queues if not view.is_connected(name)]
+        reasons += [f"venue {name} is not connected" for name in self._core.queues if not view.is_connected(name)]
         reasons += self._operator_service.not_ready()
         reasons += [
             f"strategy {host.name} is quarantined" for host in self.kernel.hosts.values() if host.is_quarantined
@@ -220,11 +202,11 @@ class Daemon:
             await self._until_it_works(name, partial(connection.connector.start, self._publish_of(connection)))
             self.supervisor.spawn(f"{name} dispatch", connection.dispatcher.run())
             self.supervisor.spawn(f"{name} streams", connection.connector.run())
-            watch = BookWatch(name, self._books, connection.connector.resync, clock=self._clock)
+            watch = BookWatch(name, self._core.books, connection.connector.resync, clock=self._clock)
             self.supervisor.spawn(f"{name} books", watch.run())
             await self._until_it_works(name, connection.reconciler.once)
             self.supervisor.spawn(f"{name} reconcile", connection.reconciler.run())
-        while not all(self._books.is_connected(name) for name in self._venues):  # noqa: ASYNC110
+        while not all(self._core.books.is_connected(name) for name in self._venues):  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # strategies begin on a market that they can see
         self._start_strategies()
         self._has_started = True
@@ -261,19 +243,10 @@ class Daemon:
         return publish
 
     def _start_strategies(self) -> None:
-        config = self._resolved.config.kernel
         for row in self._resolved.strategies:
-            known = [one for one in self._records.accounts.instruments.values() if one.venue in self._queues]
+            known = [one for one in self._records.accounts.instruments.values() if one.venue in self._core.queues]
             instruments = choose_instruments(known, row.row.instruments, count_max=row.row.instruments_max)
-            desk = StrategyContext(row.name, instruments, self.kernel, timers=self._timers, log=_log.info)
-            host = StrategyHost(
-                row.name,
-                row.factory(row.name, row.settings, desk),
-                clock=self._clock,
-                call_ns_max=config.strategy_call_ms_max * 1_000_000,
-                on_fault=self.kernel.on_fault,
-            )
-            self.kernel.add_host(host, instruments)
+            self._core.add_strategy(row.name, row.factory, row.settings, instruments)
             _log.info("strategy starts", strategy=row.name, instruments=list(instruments))
             self.kernel.publish(StrategyStarted(row.name, self._clock.now_ns()))
 
@@ -317,34 +290,29 @@ class Daemon:
     def _open_orders(self) -> tuple[Order, ...]:
         return self._records.accounts.orders.open()
 
-    def _make_kernel(self) -> Kernel:
-        accounts, config = self._records.accounts, self._resolved.config.kernel
-        ids = ClientOrderIds(self._records.instance, self._records.epoch)
-        kernel = Kernel(
-            KernelDependencies(
-                clock=self._clock,
-                books=self._books,
-                accounts=accounts,
-                view=View(books=self._books, accounts=accounts, budgets=self._budgets),
-                gate=Gate(all_checks(self._resolved.checks), next_client_order_id=ids.next),
-                recorder=self._records.recorder,
-                watcher=Telemetry(self._metrics, accounts, self._books, self._clock),
-                budgets=self._budgets,
-                make_budget=self._make_budget,
-                queues=self._queues,
-                on_journal_failure=self._on_fatal,
-                strategy_faults_max=config.strategy_faults_max,
-            )
+    def _assemble(self) -> Core:
+        accounts, books, metrics = self._records.accounts, Books(), self._metrics
+        core = assemble(
+            core_settings(self._resolved),
+            clock=self._clock,
+            accounts=accounts,
+            books=books,
+            next_client_order_id=ClientOrderIds(self._records.instance, self._records.epoch).next,
+            recorder=self._records.recorder,
+            watcher=Telemetry(metrics, accounts, books, self._clock),
+            timers=self._timers,
+            on_journal_failure=self._on_fatal,
+            log=_log.info,
         )
-        kernel.resume(self._records.last_step)
-        return kernel
-
-    def _make_budget(self, venue: str, limits: RateLimits, monotonic_ns: int) -> Budget:
-        budget = VenueBudget(
-            limits, monotonic_ns=monotonic_ns, shares={row.name: 1 for row in self._resolved.strategies}
+        metrics.budget_tokens.pull(
+            lambda: [
+                ((venue, pool), left)
+                for venue, budget in core.budgets.items()
+                for pool, left in budget.tokens().items()
+            ]
         )
-        self._metrics.budget_tokens.pull(lambda: [((venue, pool), left) for pool, left in budget.tokens().items()])
-        return budget
+        core.kernel.resume(self._records.last_step)
+        return core
 
     def _make_venue(self, connector: Connector) -> VenueConnection:
         name, gateway = connector.venue, connector.gateway
@@ -353,10 +321,10 @@ class Daemon:
             DispatchDependencies(
                 venue=name,
                 gateway=gateway,
-                queue=self._queues[name],
+                queue=self._core.queues[name],
                 publish=self.kernel.publish,
                 find=self._records.accounts.orders.get,
-                budget=lambda: self._budgets.get(name),  # type: ignore[arg-type,return-value]
+                budget=lambda: self._core.budgets.get(name),  # type: ignore[arg-type,return-value]
                 wait_durable=self._records.recorder.wait_durable,
                 observe=lambda stage, duration_ns: latency.at((name, stage)).observe_ns(duration_ns),
                 on_fatal=self._on_fatal,

@@ -10,6 +10,7 @@ from itertools import cycle
 from pathlib import Path
 
 from connectors.kalshi.wire.decode_stream import DecodeCounts, FrameDecoder
+from framework.assembly import CoreSettings, assemble
 from framework.config.layers import load
 from framework.config.resolve import resolve
 from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
@@ -20,11 +21,6 @@ from framework.domain.orders import Side
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import Strategy
 from framework.domain.views import BookView
-from framework.engine.kernel import Kernel
-from framework.engine.kernel_ports import Budget, KernelDependencies
-from framework.engine.strategy_context import StrategyContext
-from framework.engine.strategy_host import StrategyHost
-from framework.execution.request_queue import RequestQueue
 from framework.ops.telemetry import Telemetry
 from framework.persistence.journal.journal import Journal
 from framework.persistence.recorder import Recorder
@@ -37,9 +33,7 @@ from framework.runtime.metrics import Metrics
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.order_book import Book
-from framework.state.risk_view import View
 from risk.budget.venue_budget import VenueBudget
-from risk.gate import Gate
 from tests.bench.figures import compare
 
 MARKET = InstrumentId("kalshi:T")
@@ -79,7 +73,6 @@ class Core:
 
     def __init__(self, directory: Path, durability: Durability) -> None:
         clock, metrics = SystemClock(), Metrics()
-        self.queue = RequestQueue()
         self._journal, _ = Journal.open(
             RealFiles(),
             directory / "journal",
@@ -87,28 +80,24 @@ class Core:
             worker=InlineWorker(),
         )
         accounts, books = Accounts(), Books()
-        budgets: dict[str, Budget] = {}
-        self.kernel = Kernel(
-            KernelDependencies(
-                clock=clock,
-                books=books,
-                accounts=accounts,
-                view=View(books=books, accounts=accounts, budgets=budgets),
-                gate=Gate(
-                    resolve(load((), environ={}, overrides=())).checks, next_client_order_id=ClientOrderIds("b", 1).next
-                ),
-                recorder=Recorder(self._journal),
-                watcher=Telemetry(metrics, accounts, books, clock),
-                budgets=budgets,
-                make_budget=lambda _, limits, now_ns: VenueBudget(limits, monotonic_ns=now_ns),
-                queues={"kalshi": self.queue},
-                on_journal_failure=lambda e: None,
-            )
+        core = assemble(
+            CoreSettings(
+                venues=["kalshi"],
+                checks=resolve(load((), environ={}, overrides=())).checks,
+                strategy_call_ms_max=1_000,
+            ),
+            clock=clock,
+            accounts=accounts,
+            books=books,
+            next_client_order_id=ClientOrderIds("b", 1).next,
+            recorder=Recorder(self._journal),
+            watcher=Telemetry(metrics, accounts, books, clock),
+            timers=None,  # type: ignore[arg-type]
+            on_journal_failure=lambda e: None,
+            log=lambda *_, **__: None,
         )
-        desk = StrategyContext("quoter", (MARKET,), self.kernel, timers=None, log=lambda *_, **__: None)  # type: ignore[arg-type]
-        self.quoter = Quoter("quoter", None, desk)
-        host = StrategyHost("quoter", self.quoter, clock=clock, call_ns_max=10**9, on_fault=self.kernel.on_fault)
-        self.kernel.add_host(host, (MARKET,))
+        self.kernel, self.queue = core.kernel, core.queues["kalshi"]
+        self.quoter: Quoter = core.add_strategy("quoter", Quoter, None, (MARKET,))  # type: ignore[assignment]
         now_ns = clock.now_ns()
         levels = tuple((Price(4_700 - 100 * n), Size(10_000)) for n in range(10))
         asks = tuple((Price(4_900 + 100 * n), Size(10_000)) for n in range(10))

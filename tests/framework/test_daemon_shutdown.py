@@ -81,12 +81,12 @@ class Rig:
         approved = msgspec.structs.replace(new(name), venue=VENUE)
         self.records.accounts.apply(approved, 1)
         self.records.recorder.journal(1, 1, 1, approved)
-        self.daemon._queues[VENUE].push(QueuedRequest(approved))
+        self.daemon._core.queues[VENUE].push(QueuedRequest(approved))
 
     def resting(self, name: str) -> None:
         """An order that the venue holds."""
         self.queued(name)
-        self.daemon._queues[VENUE].pop()
+        self.daemon._core.queues[VENUE].pop()
         accepted = ReportKind.ACCEPTED
         self.daemon.kernel.publish(
             OrderReport(venue=VENUE, client_order_id=name, kind=accepted, ts_recv=2, venue_order_id=f"v-{name}")
@@ -131,6 +131,6 @@ async def test_cancel_when_it_never_left_before_the_end_then_its_order_is_left_a
         await rig.daemon._stop_trading()
 
         assert rig.order("a").status is OrderStatus.WORKING
-        assert len(rig.daemon._queues[VENUE]) == 0
+        assert len(rig.daemon._core.queues[VENUE]) == 0
         assert rig.daemon.supervisor.stop_reason == "orders may be left"
         assert rig.daemon.supervisor._exit_code == EXIT_ORDERS_LEFT

@@ -137,5 +137,5 @@ def _feed(session: Session, inputs: list[Input]) -> Replayed:
 
     forged = Forged(*session)
     clock, recorder = SteppedClock(), DecisionRecorder()
-    core = make_core(clock, forged.accounts, recorder, forged.client_order_ids(), decides=False)
+    core = make_core(clock, forged.accounts, recorder, forged.client_order_ids().next, decides=False)
     return replay_session(forged, core.kernel, clock, recorder, start=core.start)

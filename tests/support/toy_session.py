@@ -10,8 +10,9 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from framework.assembly import Core, CoreSettings, assemble
 from framework.domain.account_events import Fill, InstrumentDefined, OrderReport, ReportKind
 from framework.domain.events import Event
 from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
@@ -35,10 +36,9 @@ from framework.domain.strategy import Strategy
 from framework.domain.verdicts import Approved
 from framework.domain.views import BookView
 from framework.engine.kernel import Kernel
-from framework.engine.kernel_ports import Budget, KernelDependencies, KernelRecorder
+from framework.engine.kernel_ports import KernelRecorder
 from framework.engine.replay import DecisionRecorder, Replayed, SteppedClock, read_session, replay_session
 from framework.engine.strategy_context import StrategyContext
-from framework.engine.strategy_host import StrategyHost
 from framework.execution.request_queue import RequestQueue
 from framework.execution.request_sender import NOT_SENT_AS
 from framework.persistence.recovery import ClientOrderIds, Records, RecordSettings, open_records
@@ -48,14 +48,11 @@ from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
 from framework.state.accounts import Accounts
 from framework.state.books import Books
-from framework.state.risk_view import View
-from risk.budget.venue_budget import VenueBudget
 from risk.checks.max_open_orders import MaxOpenOrders
 from risk.checks.max_position import MaxPosition
 from risk.checks.rate_budget import RateBudget
-from risk.gate import Gate
 from strategies.market_maker import MarketMaker, MarketMakerSettings
-from tests.support.world import INSTRUMENT, MARKET, MS, START_NS, VENUE, HandTimers, Witness
+from tests.support.world import INSTRUMENT, MARKET, MS, START_NS, VENUE, HandTimers, RecordingWatcher
 
 LIMITS = RateLimits(
     pools=(Pool("write", 200, 100),),
@@ -86,65 +83,70 @@ class Shaky(Strategy[None]):
             self.buy(book.instrument, Price(1), Size(1))
 
 
-class Core(NamedTuple):
-    """A kernel with its surroundings; `start` lets a strategy in."""
+class ToyCore(NamedTuple):
+    """A core, its timers, and its strategies by name; `start` lets one in."""
 
-    kernel: Kernel
-    queue: RequestQueue
+    core: Core
     timers: HandTimers
-    start: Callable[[str], None]
-    strategies: dict[str, Strategy[MarketMakerSettings] | Strategy[None]]
+    strategies: dict[str, Strategy[Any]]
+
+    @property
+    def kernel(self) -> Kernel:
+        """The core's kernel."""
+        return self.core.kernel
+
+    @property
+    def queue(self) -> RequestQueue:
+        """The venue's queue."""
+        return self.core.queues[VENUE]
+
+    def start(self, name: str) -> None:
+        """Let the strategy of this name in."""
+        settings = {"size": "5", "position_max": "15", "interval_ms_min": 20}
+        is_maker = name == "mm"
+        self.strategies[name] = self.core.add_strategy(
+            name,
+            MarketMaker if is_maker else Shaky,
+            MarketMakerSettings.model_validate(settings) if is_maker else None,
+            (MARKET,),
+        )
 
 
 def make_core(
-    clock: Clock, accounts: Accounts, recorder: KernelRecorder, ids: ClientOrderIds, *, decides: bool
-) -> Core:
+    clock: Clock,
+    accounts: Accounts,
+    recorder: KernelRecorder,
+    next_client_order_id: Callable[[], str],
+    *,
+    decides: bool,
+) -> ToyCore:
     """The same core for the session and for its replay."""
-    books, queue, timers = Books(), RequestQueue(), HandTimers()
-    budgets: dict[str, Budget] = {}
     checks: list[tuple[str, Check]] = [
         ("MaxPosition", MaxPosition.model_validate({"max_position": "30", "max_strategy_position": "30"})),
         ("MaxOpenOrders", MaxOpenOrders.model_validate({"max_total": 8})),
         ("RateBudget", RateBudget()),
     ]
-    kernel = Kernel(
-        KernelDependencies(
-            clock=clock,
-            books=books,
-            accounts=accounts,
-            view=View(books=books, accounts=accounts, budgets=budgets),
-            gate=Gate(checks, next_client_order_id=ids.next),
-            recorder=recorder,
-            watcher=Witness(),
-            budgets=budgets,
-            make_budget=lambda _, limits, at_ns: VenueBudget(limits, monotonic_ns=at_ns, shares={"mm": 1, "shaky": 1}),
-            queues={VENUE: queue},
-            on_journal_failure=lambda _: None,
-            decides=decides,
-            strategy_faults_max=50,
-        )
+    timers = HandTimers()
+    core = assemble(
+        CoreSettings(venues=[VENUE], checks=checks, shares={"mm": 1, "shaky": 1}, strategy_faults_max=50),
+        clock=clock,
+        accounts=accounts,
+        books=Books(),
+        next_client_order_id=next_client_order_id,
+        recorder=recorder,
+        watcher=RecordingWatcher(),
+        timers=timers,
+        on_journal_failure=lambda _: None,
+        log=lambda *_, **__: None,
+        decides=decides,
     )
-    strategies: dict[str, Strategy[MarketMakerSettings] | Strategy[None]] = {}
-
-    def start(name: str) -> None:
-        desk = StrategyContext(name, (MARKET,), kernel, timers=timers, log=lambda *_, **__: None)
-        settings = {"size": "5", "position_max": "15", "interval_ms_min": 20}
-        strategy: Strategy[MarketMakerSettings] | Strategy[None] = (
-            MarketMaker(name, MarketMakerSettings.model_validate(settings), desk)
-            if name == "mm"
-            else Shaky(name, None, desk)
-        )
-        strategies[name] = strategy
-        host = StrategyHost(name, strategy, clock=clock, call_ns_max=100 * MS, on_fault=kernel.on_fault)
-        kernel.add_host(host, (MARKET,))
-
-    return Core(kernel, queue, timers, start, strategies)
+    return ToyCore(core, timers, {})
 
 
 class ToyVenue:
     """Answers what leaves the outbox, and trades against it, as its seed says."""
 
-    def __init__(self, core: Core, accounts: Accounts, clock: ManualClock, rng: Random) -> None:
+    def __init__(self, core: ToyCore, accounts: Accounts, clock: ManualClock, rng: Random) -> None:
         self._core = core
         self._accounts = accounts
         self._clock = clock
@@ -241,7 +243,7 @@ def replayed(directory: Path, *, epoch: int = 0) -> Replayed:
     """Replay what is recorded under `directory` into a fresh kernel."""
     session = read_session(RealFiles(), directory, epoch=epoch)
     clock, recorder = SteppedClock(), DecisionRecorder()
-    core = make_core(clock, session.accounts, recorder, session.client_order_ids(), decides=False)
+    core = make_core(clock, session.accounts, recorder, session.client_order_ids().next, decides=False)
     return replay_session(session, core.kernel, clock, recorder, start=core.start)
 
 
@@ -257,7 +259,7 @@ def _settings(directory: Path) -> RecordSettings:
 
 def _trade(records: Records, clock: ManualClock, rng: Random, rounds: int) -> None:
     ids = ClientOrderIds(records.instance, records.epoch)
-    core = make_core(clock, records.accounts, records.recorder, ids, decides=True)
+    core = make_core(clock, records.accounts, records.recorder, ids.next, decides=True)
     core.kernel.resume(records.last_step)
     venue = ToyVenue(core, records.accounts, clock, rng)
     publish: Callable[[Event], None] = core.kernel.publish

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from framework.assembly import CoreSettings, assemble
 from framework.domain.account_events import Fill, InstrumentDefined, OrderSnapshot
 from framework.domain.errors import Fatal, JournalError
 from framework.domain.events import Event
@@ -22,13 +23,8 @@ from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import OrderHandle, Strategy
 from framework.domain.verdicts import Refused, Verdict
 from framework.domain.views import BookView
-from framework.engine.kernel import Kernel
-from framework.engine.kernel_ports import Budget, KernelDependencies
-from framework.engine.strategy_context import StrategyContext
-from framework.engine.strategy_host import StrategyHost
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
-from framework.execution.request_queue import RequestQueue
 from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.records import Entry
 from framework.persistence.journal.scan import read_entries
@@ -44,9 +40,6 @@ from framework.runtime.files import RealFiles
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.change import Change
-from framework.state.risk_view import View
-from risk.budget.venue_budget import VenueBudget
-from risk.gate import Gate
 from tests.support.scripted_gateway import ScriptedGateway
 
 VENUE = "tide"
@@ -168,7 +161,7 @@ class Scribe(Strategy[None]):
             chore()
 
 
-class Witness:
+class RecordingWatcher:
     """Keeps what the kernel did. Implements `Watcher`."""
 
     def __init__(self) -> None:
@@ -202,17 +195,21 @@ class Witness:
 class World:
     """Everything between the market and the scripted venue. `start` defines the market and opens the venue."""
 
-    def __init__(self, directory: Path, *, checks: Sequence[tuple[str, Check]] = (), faults_max: int = 3) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        checks: Sequence[tuple[str, Check]] = (),
+        faults_max: int = 3,
+        next_client_order_id: Callable[[], str] | None = None,
+    ) -> None:
         self.clock = ManualClock(wall_ns=START_NS, monotonic_ns=1_000_000_000)
         self.directory = directory
         self.log: HandWriter | None = None
         self.journal, _ = Journal.open(
             RealFiles(), directory / "journal", start_writer=self._start_writer, worker=InlineWorker()
         )
-        self.accounts, self.books = Accounts(), Books()
-        self.budgets: dict[str, Budget] = {}
-        self.queue = RequestQueue()
-        self.mark_durable = Witness()
+        self.watcher = RecordingWatcher()
         self.failures: list[Fatal] = []
         self.passes: list[tuple[Difference, ...]] = []
         self.troubles: list[str] = []
@@ -220,9 +217,22 @@ class World:
         self.recorder = Recorder(self.journal)
         self.timers = HandTimers()
         self.gateway = ScriptedGateway(VENUE, self.clock)
-        self.kernel = Kernel(self._kernel_parts(checks, faults_max))
-        self.dispatcher = Dispatcher(self._dispatch_parts())
-        self.reconciler = Reconciler(self._reconcile_parts())
+        self.core = assemble(
+            CoreSettings(venues=[VENUE], checks=checks, strategy_faults_max=faults_max),
+            clock=self.clock,
+            accounts=Accounts(),
+            books=Books(),
+            next_client_order_id=next_client_order_id or ClientOrderIds("t", 1).next,
+            recorder=self.recorder,
+            watcher=self.watcher,
+            timers=self.timers,
+            on_journal_failure=self.failures.append,
+            log=lambda *_, **__: None,
+        )
+        self.kernel, self.accounts, self.books = self.core.kernel, self.core.accounts, self.core.books
+        self.budgets, self.queue = self.core.budgets, self.core.queues[VENUE]
+        self.dispatcher = Dispatcher(self._dispatch_dependencies())
+        self.reconciler = Reconciler(self._reconcile_dependencies())
 
     def start(self, limits: RateLimits = UNLIMITED) -> None:
         """The venue is up, its market is open and quoted at 40 to 60."""
@@ -241,15 +251,9 @@ class World:
         bids, asks = ((Price(bid), Size(100)),), ((Price(ask), Size(100)),)
         self.kernel.publish(BookSnapshot(MARKET, now_ns, now_ns, bids, asks))
 
-    def add(self, name: str = "scribe", kind: type[Strategy[Any]] = Scribe, *, call_ms_max: int = 100) -> Any:
+    def add(self, name: str = "scribe", kind: type[Strategy[Any]] = Scribe) -> Any:
         """Let a strategy in; returns it."""
-        desk = StrategyContext(name, (MARKET,), self.kernel, timers=self.timers, log=lambda *_, **__: None)
-        strategy = kind(name, None, desk)
-        host = StrategyHost(
-            name, strategy, clock=self.clock, call_ns_max=call_ms_max * MS, on_fault=self.kernel.on_fault
-        )
-        self.kernel.add_host(host, (MARKET,))
-        return strategy
+        return self.core.add_strategy(name, kind, None, (MARKET,))
 
     def do(self, strategy: Scribe, chore: Callable[[], Any]) -> Any:
         """Have the strategy do something in a hook, as it must; returns what it got."""
@@ -324,23 +328,7 @@ class World:
         self.log = HandWriter(sink)
         return self.log
 
-    def _kernel_parts(self, checks: Sequence[tuple[str, Check]], faults_max: int) -> KernelDependencies:
-        return KernelDependencies(
-            clock=self.clock,
-            books=self.books,
-            accounts=self.accounts,
-            view=View(books=self.books, accounts=self.accounts, budgets=self.budgets),
-            gate=Gate(checks, next_client_order_id=ClientOrderIds("t", 1).next),
-            recorder=self.recorder,
-            watcher=self.mark_durable,
-            budgets=self.budgets,
-            make_budget=lambda _, limits, monotonic_ns: VenueBudget(limits, monotonic_ns=monotonic_ns),
-            queues={VENUE: self.queue},
-            on_journal_failure=self.failures.append,
-            strategy_faults_max=faults_max,
-        )
-
-    def _dispatch_parts(self) -> DispatchDependencies:
+    def _dispatch_dependencies(self) -> DispatchDependencies:
         return DispatchDependencies(
             venue=VENUE,
             gateway=self.gateway,
@@ -358,7 +346,7 @@ class World:
             on_refused=lambda order: self.reconciler.flag(order),
         )
 
-    def _reconcile_parts(self) -> ReconcileDependencies:
+    def _reconcile_dependencies(self) -> ReconcileDependencies:
         return ReconcileDependencies(
             venue=VENUE,
             gateway=self.gateway,

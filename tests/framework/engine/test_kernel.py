@@ -30,8 +30,6 @@ from framework.domain.market_events import (
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side
 from framework.domain.verdicts import Approved, RefusalCode, Refused
-from framework.engine.kernel import Kernel
-from risk.gate import Gate
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
 NEGATIVE = NewOrder(strategy="scribe", instrument=MARKET, side=Side.BUY, price=Price(-1), size=Size(1))
@@ -118,7 +116,7 @@ def test_follow_up_when_a_step_publishes_then_it_is_a_step_of_its_own_after_it(w
     world.kernel.publish(TimerFired("scribe", "check", 1))
 
     assert steps == [before + 1]
-    assert [type(event).__name__ for event in world.mark_durable.events[-2:]] == ["TimerFired", "Heartbeat"]
+    assert [type(event).__name__ for event in world.watcher.events[-2:]] == ["TimerFired", "Heartbeat"]
     assert world.kernel.step_number == before + 2
 
 
@@ -179,7 +177,7 @@ def test_over_fill_when_booked_then_its_instrument_is_halted_by_an_input_of_its_
 
     world.kernel.publish(world.fill(handle, 12))
 
-    halts = world.mark_durable.events_of(TradingStateChanged)
+    halts = world.watcher.events_of(TradingStateChanged)
     assert [(halt.scope, halt.target, halt.state) for halt in halts] == [
         (Scope.INSTRUMENT, MARKET, TradingState.HALTED)
     ]
@@ -241,7 +239,7 @@ def test_cancel_when_the_order_has_ended_then_it_is_refused_and_forgotten(world:
 
     world.do(scribe, handle.cancel)
 
-    assert world.mark_durable.refusals[-1].code is RefusalCode.ORDER_FINAL
+    assert world.watcher.refusals[-1].code is RefusalCode.ORDER_FINAL
     assert not world.kernel.is_ending(world.order(handle))
 
 
@@ -252,7 +250,7 @@ def test_amend_when_a_cancel_is_under_way_then_it_is_refused(world: World, scrib
 
     world.do(scribe, lambda: handle.amend(Price(44), Size(10)))
 
-    assert world.mark_durable.refusals[-1].code is RefusalCode.ORDER_BUSY
+    assert world.watcher.refusals[-1].code is RefusalCode.ORDER_BUSY
 
 
 def test_amend_when_the_venue_refuses_it_then_the_old_terms_stand_and_the_strategy_hears(
@@ -287,7 +285,7 @@ def test_shutdown_when_requested_then_everything_is_cancelled_and_nothing_new_pa
     assert [one.approved.client_order_id for one in parcels if one] == names
     assert scribe.of("stop") == [None]
     assert not world.buy(scribe).is_approved
-    assert world.mark_durable.refusals[-1].code is RefusalCode.SHUTTING_DOWN
+    assert world.watcher.refusals[-1].code is RefusalCode.SHUTTING_DOWN
 
 
 def test_shutdown_when_an_order_turns_out_alive_later_then_it_is_cancelled_too(world: World, scribe: Scribe) -> None:
@@ -314,7 +312,7 @@ def test_journal_when_it_fails_then_nothing_new_is_promised_and_the_daemon_is_to
     assert not world.buy(scribe).is_approved
 
     assert len(world.queue) == 0
-    assert [refused.code for refused in world.mark_durable.refusals] == [RefusalCode.JOURNAL_FAILED] * 2
+    assert [refused.code for refused in world.watcher.refusals] == [RefusalCode.JOURNAL_FAILED] * 2
     assert len(world.failures) == 1
 
 
@@ -349,7 +347,7 @@ def test_strategy_when_it_raises_too_often_then_it_is_quarantined_and_others_go_
 
     assert scribe.of("book") == [40] * 3
     assert other.of("book") == [40] * 5
-    (event,) = world.mark_durable.events_of(StrategyQuarantined)
+    (event,) = world.watcher.events_of(StrategyQuarantined)
     assert event.strategy == "scribe"
     assert "ZeroDivisionError: one over nothing" in event.reason
     request = world.queue.pop()
@@ -358,7 +356,7 @@ def test_strategy_when_it_raises_too_often_then_it_is_quarantined_and_others_go_
 
 
 def test_strategy_when_it_blocks_once_then_it_is_quarantined_at_once(world: World) -> None:
-    slow, other = world.add("slow", call_ms_max=100), world.add("other")
+    slow, other = world.add("slow"), world.add("other")
     slow.chores["book"] = lambda: world.clock.advance(101 * MS)
 
     world.quote(40, 60)
@@ -366,7 +364,7 @@ def test_strategy_when_it_blocks_once_then_it_is_quarantined_at_once(world: Worl
 
     assert slow.of("book") == [40]
     assert other.of("book") == [40, 40]
-    assert "blocked the daemon for 101 ms" in world.mark_durable.events_of(StrategyQuarantined)[0].reason
+    assert "blocked the daemon for 101 ms" in world.watcher.events_of(StrategyQuarantined)[0].reason
 
 
 def test_strategy_when_it_blocks_then_its_quarantine_begins_after_the_step_as_a_replay_will_see_it(
@@ -390,8 +388,8 @@ def test_strategy_when_it_asks_for_nonsense_then_it_is_refused_counted_and_quara
     for _ in range(3):
         world.do(scribe, lambda: scribe.desk.submit(intent))
 
-    assert {refused.code for refused in world.mark_durable.refusals} == {RefusalCode.INVALID_INTENT}
-    assert [strategy for strategy, _, _ in world.mark_durable.faults] == ["scribe"] * 3
+    assert {refused.code for refused in world.watcher.refusals} == {RefusalCode.INVALID_INTENT}
+    assert [strategy for strategy, _, _ in world.watcher.faults] == ["scribe"] * 3
     assert world.kernel.hosts["scribe"].is_quarantined
 
 
@@ -418,7 +416,7 @@ def test_quarantine_when_it_began_then_intents_are_refused_with_its_reason(world
     other.chores["timer"] = ask_in_a_stopped_hook
     world.kernel.publish(TimerFired("other", "chore", 1))
 
-    assert (world.mark_durable.refusals[-1].code, world.mark_durable.refusals[-1].detail) == (
+    assert (world.watcher.refusals[-1].code, world.watcher.refusals[-1].detail) == (
         RefusalCode.QUARANTINED,
         "raised",
     )
@@ -452,21 +450,21 @@ def test_quarantine_when_the_strategy_is_set_active_then_it_is_over(world: World
 
 
 def test_approval_when_its_id_names_another_order_then_nothing_leaves_and_the_instrument_is_halted(
-    world: World, scribe: Scribe
+    tmp_path: Path,
 ) -> None:
+    world = World(tmp_path, next_client_order_id=iter(["t-1", "t-1"]).__next__)
+    world.start()
+    scribe = world.add()
     handle = world.buy(scribe)
     world.queue.pop()
-    ids = iter([handle.client_order_id])
-    gate = Gate((), next_client_order_id=lambda: next(ids))
-    world.kernel = Kernel(msgspec.structs.replace(world.kernel.dependencies, gate=gate))
-    other = world.add()
 
-    again = world.buy(other, 44)
+    again = world.buy(scribe, 44)
 
     assert again.client_order_id == handle.client_order_id
     assert (len(world.queue), world.order(handle).price) == (0, 45)
-    assert "a second order was approved under this id" in world.mark_durable.changes[-2].alarms[0]
+    assert "a second order was approved under this id" in world.watcher.changes[-2].alarms[0]
     assert world.accounts.trading.state(strategy="", instrument=MARKET, venue=VENUE) is TradingState.HALTED
+    world.close()
 
 
 def test_cancel_when_its_order_was_taken_for_over_and_lives_then_it_leaves(world: World, scribe: Scribe) -> None:

@@ -70,15 +70,15 @@ def test_submit_when_the_intent_names_another_strategy_then_it_is_a_fault_and_no
 ) -> None:
     other = world.add("other")
     theirs = world.buy(other)
-    world.mark_durable.verdicts.clear()
+    world.watcher.verdicts.clear()
     scribe.chores["timer"] = lambda: scribe.desk.submit(
         CancelOrder(strategy="other", client_order_id=theirs.client_order_id)
     )
 
     world.kernel.publish(TimerFired("scribe", "chore", 0))
 
-    assert world.mark_durable.verdicts == []
-    assert "intent.strategy: 'other' is not 'scribe'" in world.mark_durable.faults[0][1]
+    assert world.watcher.verdicts == []
+    assert "intent.strategy: 'other' is not 'scribe'" in world.watcher.faults[0][1]
 
 
 def test_submit_when_a_strategy_asks_to_cancel_all_then_it_is_a_fault(world: World, scribe: Scribe) -> None:
@@ -87,7 +87,7 @@ def test_submit_when_a_strategy_asks_to_cancel_all_then_it_is_a_fault(world: Wor
     world.kernel.publish(TimerFired("scribe", "chore", 0))
 
     assert len(world.queue) == 0
-    assert "cancel-all is the operator's" in world.mark_durable.faults[0][1]
+    assert "cancel-all is the operator's" in world.watcher.faults[0][1]
 
 
 def test_timer_when_set_then_it_carries_the_strategys_name(world: World, scribe: Scribe) -> None:

@@ -29,11 +29,11 @@ def slow_disk(world: World) -> HandWriter:
 
 
 def outcomes(world: World) -> list[RequestOutcome]:
-    return [event.outcome for event in world.mark_durable.events_of(RequestCompleted)]
+    return [event.outcome for event in world.watcher.events_of(RequestCompleted)]
 
 
 def reports(world: World) -> list[tuple[ReportKind, str]]:
-    return [(event.kind, event.code) for event in world.mark_durable.events_of(OrderReport)]
+    return [(event.kind, event.code) for event in world.watcher.events_of(OrderReport)]
 
 
 async def test_order_when_its_records_are_not_durable_then_no_byte_leaves(dispatching: World, scribe: Scribe) -> None:

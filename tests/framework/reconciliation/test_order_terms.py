@@ -44,7 +44,7 @@ async def test_pass_when_the_listing_is_newer_by_its_cause_and_older_by_its_date
 
     assert world.order(handle).size == 15
     assert world.accounts.exposure(MARKET).open_buy == 15
-    assert not any(change.alarms for change in world.mark_durable.changes)
+    assert not any(change.alarms for change in world.watcher.changes)
     assert await world.reconciler.once() == ()
 
 

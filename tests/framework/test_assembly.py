@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from framework.daemon import all_checks
+from framework.assembly import all_checks
 from risk.checks.order_grid import OrderGrid
 from risk.checks.trading_state import TradingStateCheck
 
