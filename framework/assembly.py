@@ -17,7 +17,6 @@ from framework.config.resolve import Resolved
 from framework.domain.errors import JournalError
 from framework.domain.instruments import InstrumentId
 from framework.domain.ports import Check, Clock
-from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import Strategy
 from framework.engine.kernel import Kernel
 from framework.engine.kernel_ports import Budget, KernelDependencies, KernelRecorder, Watcher
@@ -67,22 +66,33 @@ def all_checks(configured: Sequence[tuple[str, Check]]) -> Sequence[tuple[str, C
     return [("TradingStateCheck", TradingStateCheck()), *configured]
 
 
-class Core(msgspec.Struct, frozen=True, kw_only=True):
-    """A kernel and what surrounds it.
+class Core(msgspec.Struct, frozen=True):
+    """A kernel and what surrounds it. `log` takes what strategies log: a message and fields."""
 
-    `queues` hold what is approved and has not left, by venue. `budgets` get an entry when a venue first declares its
-    rate limits. `log` is `StrategyContext.log`'s way out: a message and fields.
-    """
-
+    settings: CoreSettings
     kernel: Kernel
-    accounts: Accounts
-    books: Books
-    budgets: Mapping[str, Budget]
-    queues: Mapping[str, RequestQueue]
-    clock: Clock
     timers: Timers
     log: Callable[..., None]
-    strategy_call_ms_max: int
+
+    @property
+    def accounts(self) -> Accounts:
+        """Orders, fills, positions and trading states."""
+        return self.kernel.dependencies.accounts
+
+    @property
+    def books(self) -> Books:
+        """Every order book."""
+        return self.kernel.dependencies.books
+
+    @property
+    def budgets(self) -> Mapping[str, Budget]:
+        """The rate budget of each venue that has declared its limits."""
+        return self.kernel.dependencies.budgets
+
+    @property
+    def queues(self) -> Mapping[str, RequestQueue]:
+        """What is approved and has not left, by venue."""
+        return self.kernel.dependencies.queues
 
     def add_strategy(
         self, name: str, factory: type[Strategy[Any]], settings: Any, instruments: tuple[InstrumentId, ...]
@@ -92,13 +102,14 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
         Its `on_start` is called by the event `StrategyStarted`, which the caller publishes (in a replay the record
         does). Raises what the strategy's constructor raises.
         """
-        context = StrategyContext(name, instruments, self.kernel, timers=self.timers, log=self.log)
-        strategy = factory(name, settings, context)
+        strategy = factory(
+            name, settings, StrategyContext(name, instruments, self.kernel, timers=self.timers, log=self.log)
+        )
         host = StrategyHost(
             name,
             strategy,
-            clock=self.clock,
-            call_ns_max=self.strategy_call_ms_max * 1_000_000,
+            clock=self.kernel.dependencies.clock,
+            call_ns_max=self.settings.strategy_call_ms_max * 1_000_000,
             on_fault=self.kernel.on_fault,
         )
         self.kernel.add_host(host, instruments)
@@ -119,44 +130,25 @@ def assemble(
     log: Callable[..., None],
     decides: bool = True,
 ) -> Core:
-    """Build a kernel with its gate, its budgets and a queue per venue.
+    """Build a kernel with its gate, its budgets and a queue per venue, to go on from `accounts` and `books`.
 
-    `accounts` and `books` are the state to go on from. `next_client_order_id` is called once per approved new order.
-    `recorder` takes what the kernel writes, `watcher` is told what it did. `on_journal_failure` is called once, when
-    nothing can be recorded any more. With `decides=False` what follows from an input is not decided again: it comes out
-    of a record as an input of its own.
+    `next_client_order_id` is called once per approved new order, `on_journal_failure` once when nothing can be recorded
+    any more. With `decides=False`, as in a replay, what follows from an input is read from the record.
     """
     budgets: dict[str, Budget] = {}
-    queues = {venue: RequestQueue() for venue in settings.venues}
-
-    def make_budget(_venue: str, limits: RateLimits, monotonic_ns: int) -> Budget:
-        return VenueBudget(limits, monotonic_ns=monotonic_ns, shares=settings.shares)
-
-    kernel = Kernel(
-        KernelDependencies(
-            clock=clock,
-            books=books,
-            accounts=accounts,
-            view=View(books=books, accounts=accounts, budgets=budgets),
-            gate=Gate(settings.checks, next_client_order_id=next_client_order_id),
-            recorder=recorder,
-            watcher=watcher,
-            budgets=budgets,
-            make_budget=make_budget,
-            queues=queues,
-            on_journal_failure=on_journal_failure,
-            decides=decides,
-            strategy_faults_max=settings.strategy_faults_max,
-        )
-    )
-    return Core(
-        kernel=kernel,
-        accounts=accounts,
-        books=books,
-        budgets=budgets,
-        queues=queues,
+    dependencies = KernelDependencies(
         clock=clock,
-        timers=timers,
-        log=log,
-        strategy_call_ms_max=settings.strategy_call_ms_max,
+        books=books,
+        accounts=accounts,
+        view=View(books=books, accounts=accounts, budgets=budgets),
+        gate=Gate(settings.checks, next_client_order_id=next_client_order_id),
+        recorder=recorder,
+        watcher=watcher,
+        budgets=budgets,
+        make_budget=lambda _, limits, now_ns: VenueBudget(limits, monotonic_ns=now_ns, shares=settings.shares),
+        queues={venue: RequestQueue() for venue in settings.venues},
+        on_journal_failure=on_journal_failure,
+        decides=decides,
+        strategy_faults_max=settings.strategy_faults_max,
     )
+    return Core(settings, Kernel(dependencies), timers, log)
