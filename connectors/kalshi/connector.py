@@ -199,7 +199,7 @@ class KalshiConnector:
         except HandshakeRefused as e:
             await self._judge_refusal(e)
             raise
-        self._breaker.hurry()
+        self._breaker.skip_delay()
         return connection
 
     async def _judge_refusal(self, refusal: HandshakeRefused) -> None:

@@ -1,7 +1,4 @@
-"""Open a TCP connection and say exactly whether it was opened.
-
-Where a transport connects to: scheme, host and port of a base URL, and verified TLS.
-"""
+"""Where a transport connects to, and opening the TCP connection so that a failure proves that nothing was sent."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ _SECURE = frozenset({"https", "wss"})
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One host. `authority` is what the Host header says; `tls` is None for the unencrypted schemes."""
+    """One host. `authority` is the value of the Host header; `tls` is None for the unencrypted schemes."""
 
     scheme: str
     host: str
@@ -30,12 +27,12 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        """The base URL without a path."""
+        """Scheme and authority without a path, as error texts show it: "https://host" or "https://host:8443"."""
         return f"{self.scheme}://{self.authority}"
 
 
 def parse_endpoint(base_url: str, *, schemes: tuple[str, ...], tls: ssl.SSLContext | None) -> Endpoint:
-    """Read `base_url` ("https://host[:port]") and settle its TLS context.
+    """Read `base_url` ("https://host[:port]") and choose its TLS context: `tls`, or a default one that verifies.
 
     Raises ValueError for another scheme, for user info, a path, query or fragment (targets carry the whole path,
     because signatures cover it), and for a `tls` context that does not verify the peer.
@@ -66,20 +63,20 @@ def _verified(tls: ssl.SSLContext | None) -> ssl.SSLContext:
 
 
 def deadline_after(timeout_ms: int) -> float:
-    """When `timeout_ms` from now ends, in loop time. Raises ValueError for a time-out below 1."""
+    """The loop time, in seconds, at which `timeout_ms` from now ends. Raises ValueError for a time-out below 1."""
     if timeout_ms < 1:
         raise ValueError(f"timeout_ms={timeout_ms}: must be at least 1")
     return asyncio.get_running_loop().time() + timeout_ms / 1000
 
 
 async def dial(endpoint: Endpoint, *, deadline: float) -> socket.socket:
-    """Return a connected, non-blocking socket by `deadline` (loop time); addresses in the resolver's order.
+    """Return a connected, non-blocking socket; addresses are tried one by one in the resolver's order.
 
-    Raises NotSent.
+    Raises NotSent when the name has no address, when no address accepts, and at `deadline` (loop time).
     """
     try:
         async with asyncio.timeout_at(deadline):
-            return await _first_that_answers(endpoint)
+            return await _connect_first_reachable(endpoint)
     except TimeoutError as e:
         raise NotSent(f"not connected to {endpoint.url} within the time-out; nothing was sent") from e
     except OSError as e:
@@ -87,12 +84,12 @@ async def dial(endpoint: Endpoint, *, deadline: float) -> socket.socket:
 
 
 def cut(sock: socket.socket) -> None:
-    """End a connection whatever holds it: its transport sees the end of the stream and closes."""
+    """End a connection whichever object owns it: its transport sees the end of the stream and closes."""
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
 
 
-async def _first_that_answers(endpoint: Endpoint) -> socket.socket:
+async def _connect_first_reachable(endpoint: Endpoint) -> socket.socket:
     loop = asyncio.get_running_loop()
     failure = OSError("the name has no address")
     addresses = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)

@@ -21,8 +21,8 @@ _MIB = 1024 * 1024
 class Http1Transport:
     """An `HttpTransport` over a small pool of connections.
 
-    A request takes the warmest idle connection, else opens one, else waits its turn. A kept-alive connection that
-    is found dead is replaced before anything is written; after the write nothing is ever sent again.
+    A request takes the idle connection that was used last, else opens one, else waits in turn. A kept-alive
+    connection that is found dead is replaced before anything is written; after the write nothing is ever sent again.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Http1Transport:
     ) -> None:
         """Connect to `base_url` ("https://host[:port]") as needed; nothing is opened yet.
 
+        `connections_max` counts idle and busy connections together. `body_bytes_max` limits the body of a response.
         `idle_ms_max`: a connection unused for longer is dropped instead of used, because servers close idle
         connections silently (common limits are 60 s and more). Raises ValueError for a bad URL, an unverifying
         TLS context or a limit below 1.
@@ -54,13 +55,13 @@ class Http1Transport:
         self._slots = asyncio.Semaphore(connections_max)
         self._idle: list[Http1Connection] = []
         self._open: set[Http1Connection] = set()
-        self._out = 0
-        self._returned = asyncio.Event()
+        self._in_use = 0
+        self._came_back = asyncio.Event()
         self._waits: set[asyncio.Timeout] = set()
         self._is_closed = False
         self.breaker: ConnectBreaker | None = None
-        """Paces attempts to connect: a request that would need one too early waits for a connection in use, or is not
-        sent when there is none."""
+        """Limits attempts to connect: a request that would need one too early waits for a connection in use, or fails
+        with NotSent when there is none. None allows every attempt."""
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else "open"
@@ -69,26 +70,30 @@ class Http1Transport:
     async def send(
         self, request: HttpRequest, *, timeout_ms: int, last_word: LastWord = nothing_against
     ) -> HttpResponse:
-        """Send once and read the whole answer; see `HttpTransport.send`."""
+        """Send once and read the whole response, as `HttpTransport.send` describes.
+
+        Raises NotSent, OutcomeUnknown and ValueError under the conditions given there.
+        """
         payload = encode_request(request, authority=self._endpoint.authority)
         deadline = deadline_after(timeout_ms)
         connection = await self._check_out(deadline, is_urgent=request.is_urgent)
         if (reason := last_word()) is not None:
             self._put_back(connection)
             raise NotSent(f"{reason}; nothing was sent")
-        answer = None
+        response = None
         try:
-            answer = await connection.exchange(payload, deadline=deadline)
-            return answer
+            response = await connection.exchange(payload, deadline=deadline)
+            return response
         finally:
-            self._judge(connection, answer)
+            self._judge(connection, response)
             self._check_in(connection)
 
     async def close(self) -> None:
-        """Close every connection and wait until their sockets are gone; see `HttpTransport.close`."""
+        """Close every connection and wait until their sockets are gone. Callers that wait for one get NotSent."""
         self._is_closed = True
         now = asyncio.get_running_loop().time()
         for wait in self._waits:
+            # Ends the wait, so that its caller gets NotSent now. One that has expired cannot be rescheduled.
             if not wait.expired():
                 wait.reschedule(now)
         leaving = list(self._open)
@@ -99,7 +104,7 @@ class Http1Transport:
             await connection.closed
 
     async def _check_out(self, deadline: float, *, is_urgent: bool) -> Http1Connection:
-        """Return an idle connection and hold its slot. Raises NotSent."""
+        """Return an idle connection, with its slot taken. Raises NotSent."""
         if self._is_closed:
             raise NotSent("the transport is closed; nothing was sent")
         if self._slots.locked():
@@ -118,20 +123,20 @@ class Http1Transport:
             if self._is_closed:
                 raise NotSent("the transport was closed; nothing was sent")
             connection = self._warmest()
-            if connection is not None or not self._out or is_urgent or self._may_grow():
+            if connection is not None or not self._in_use or is_urgent or self._may_grow():
                 break
-            await self._wait(self._returned.wait(), deadline)
-        self._out += 1
+            await self._wait(self._came_back.wait(), deadline)
+        self._in_use += 1
         try:
             return connection or await self._connect(deadline)
         except BaseException:
-            self._give_up_place()
+            self._return_place()
             raise
 
-    def _give_up_place(self) -> None:
-        self._out -= 1
-        self._returned.set()
-        self._returned.clear()
+    def _return_place(self) -> None:
+        self._in_use -= 1
+        self._came_back.set()
+        self._came_back.clear()
 
     def _check_in(self, connection: Http1Connection) -> None:
         if connection.is_idle() and connection.is_drained() and not self._is_closed:
@@ -140,10 +145,11 @@ class Http1Transport:
         else:
             connection.abort()
         self._slots.release()
-        self._give_up_place()
+        self._return_place()
 
     def _put_back(self, connection: Http1Connection) -> None:
-        """It was not used after all. One that has proved nothing yet is given up, so that the next attempt may."""
+        """Return a connection that was not used. One that never carried a response is closed as a failed attempt:
+        otherwise a probe without a result would keep the breaker from allowing the next one."""
         if not connection.is_proved:
             self._judge(connection, None)
             connection.abort()
@@ -174,7 +180,7 @@ class Http1Transport:
         connection = await self._dial(deadline)
         self._open.add(connection)
         connection.closed.add_done_callback(lambda _: self._open.discard(connection))
-        # A fresh TLS connection may hold session tickets; on a plain one anything readable is an early end.
+        # A fresh TLS connection may hold unread session data; on a plain one anything readable is an early end.
         is_fit = connection.is_idle() and (end.tls is not None or connection.is_quiet())
         if self._is_closed or not is_fit:
             self._judge(connection, None)
@@ -183,7 +189,7 @@ class Http1Transport:
         return connection
 
     async def _dial(self, deadline: float) -> Http1Connection:
-        """Open a connection, if the breaker lets us try. Raises NotSent."""
+        """Open a connection, if the breaker allows an attempt. Raises NotSent."""
         end = self._endpoint
         attempt, connection = self._begin(), None
         try:
@@ -207,7 +213,7 @@ class Http1Transport:
         return connection
 
     def _begin(self) -> Attempt | None:
-        """The attempt to connect that begins now. Raises NotSent when it is too early for one."""
+        """Begin an attempt to connect; None without a breaker. Raises NotSent when it is too early for one."""
         if self.breaker is None:
             return None
         now_ns = self._clock.monotonic_ns()
@@ -218,18 +224,17 @@ class Http1Transport:
             )
         return self.breaker.begin(now_ns)
 
-    def _judge(self, connection: Http1Connection, answer: HttpResponse | None) -> None:
-        """Tell the breaker what became of an attempt: after its first exchange, when one breaks, and when the host says
-        goodbye."""
+    def _judge(self, connection: Http1Connection, response: HttpResponse | None) -> None:
+        """Report to the breaker: the first exchange of a connection, one that broke, and an announced close."""
         if self.breaker is None or connection.attempt is None:
             return
         now_ns = self._clock.monotonic_ns()
         if not connection.is_proved:
-            connection.is_proved = answer is not None
+            connection.is_proved = response is not None
             self.breaker.end(connection.attempt, now_ns, is_answered=connection.is_proved)
-        elif answer is None:
+        elif response is None:
             self.breaker.broke(now_ns)
-        if answer is not None and answer.headers.get("connection", "").lower() == "close":
+        if response is not None and response.headers.get("connection", "").lower() == "close":
             self.breaker.give_back(connection.attempt)
 
     def _may_grow(self) -> bool:

@@ -1,6 +1,6 @@
-"""The two Protocols that venue connectors speak to, and the messages that pass through them.
+"""The two Protocols through which connectors reach a network, the messages that pass through them, and their limits.
 
-Connectors name these and nothing else of a network, so that a simulation can put in-memory twins in their place.
+Connectors name these and nothing else of a network, so that a test or a replay can put in-memory twins in their place.
 """
 
 from __future__ import annotations
@@ -13,13 +13,19 @@ import msgspec
 
 from framework.domain.venue import LastWord, nothing_against
 
+SEND_BUFFER_BYTES_MAX = 4 * 1024 * 1024
+"""Bytes that a WebSocket connection lets wait for a peer that does not read; above it `send` raises `NotSent`."""
+
+CLOSE_WAIT_MS = 500
+"""Milliseconds that `WebSocketConnection.close` waits for the peer's close frame before it cuts the connection."""
+
 
 class HttpRequest(msgspec.Struct, frozen=True, gc=False):
     """One request, ready to be written.
 
     `target` is path and query ("/trade-api/v2/markets?limit=5"). Host, Content-Length, Connection and
     Transfer-Encoding belong to the transport and are refused among `headers`. `is_urgent`: it need not wait for a
-    connection in use while one more may be opened; for what must not be held up by slow answers to others.
+    connection in use while one more may be opened; for cancels, which slow responses to others must not hold up.
     """
 
     method: str
@@ -30,7 +36,7 @@ class HttpRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class HttpResponse(msgspec.Struct, frozen=True, gc=False):
-    """One complete answer. Header names are lower-case; repeated headers are joined with ", "."""
+    """One complete response. Header names are lower-case; repeated headers are joined with ", "."""
 
     status: int
     headers: dict[str, str]
@@ -38,17 +44,17 @@ class HttpResponse(msgspec.Struct, frozen=True, gc=False):
 
 
 class HttpTransport(Protocol):
-    """Sends requests to one venue host."""
+    """Sends requests to one venue host: each once, without redirects and without retries."""
 
     async def send(
         self, request: HttpRequest, *, timeout_ms: int, last_word: LastWord = nothing_against
     ) -> HttpResponse:
-        """Send once and read the whole answer, whatever its status.
+        """Send once and read the whole response, whatever its status.
 
-        `last_word` is asked when there is a connection, immediately before the write: a reason raises NotSent.
+        `timeout_ms` (> 0) covers everything: waiting for a connection, opening it, writing and reading. `last_word`
+        is called when there is a connection, immediately before the write: a reason that it returns raises NotSent.
 
-        `timeout_ms` (> 0) covers everything: waiting for a connection, opening it, writing and reading. Raises
-        NotSent or OutcomeUnknown; ValueError for a request that must not be written. Cancelling the caller
+        Raises NotSent or OutcomeUnknown; ValueError for a request that must not be written. Cancelling the caller
         after the write leaves the outcome as unknown as a time-out does.
         """
         ...
@@ -95,15 +101,21 @@ class WebSocketConnection(Protocol):
         ...
 
     def send(self, data: bytes) -> None:
-        """Queue one text frame; `data` is UTF-8. Raises NotSent when closed or when too much is queued already."""
+        """Queue one text frame; `data` is UTF-8.
+
+        Raises NotSent when the connection is closed or over `SEND_BUFFER_BYTES_MAX` wait to be written.
+        """
         ...
 
     async def wait_closed(self) -> CloseReason:
-        """Wait for the end, however it comes. Everyone who waits gets the same answer; the owner must wait once."""
+        """Wait for the end, whatever its cause. Every caller gets the same reason; the owner must wait once."""
         ...
 
     async def close(self) -> None:
-        """Say goodbye (1000), wait briefly for the answer, then cut. No message is delivered after this call."""
+        """Send a close frame (1000), wait up to `CLOSE_WAIT_MS` for the peer's, then cut the connection.
+
+        No message is delivered after this call.
+        """
         ...
 
 
@@ -122,7 +134,7 @@ class WebSocketTransport(Protocol):
 
         `on_message` gets every text and binary message whole, as bytes, in order, called from the event loop,
         possibly before this call returns; text is not checked for UTF-8 (decoders do that). If it raises, the
-        connection closes and `wait_closed` tells. Raises NotSent, OutcomeUnknown (time-out, cut or garbled
-        handshake), HandshakeRefused; ValueError for a target or header that must not be written.
+        connection closes with `CloseCause.HANDLER`. Raises NotSent; OutcomeUnknown for a time-out and a cut or
+        malformed handshake; HandshakeRefused; ValueError for a target or header that must not be written.
         """
         ...

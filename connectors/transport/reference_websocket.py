@@ -1,4 +1,4 @@
-"""WebSocket client on the `websockets` library: what the fast path is compared with, and its fallback."""
+"""WebSocket client on the `websockets` library: the reference for the picows transport, and its fallback."""
 
 from __future__ import annotations
 
@@ -17,11 +17,9 @@ from websockets.uri import parse_uri
 from connectors.transport.dial import cut, deadline_after, dial, parse_endpoint
 from connectors.transport.errors import HandshakeRefused, NotSent, OutcomeUnknown
 from connectors.transport.http_codec import check_head
-from connectors.transport.ports import CloseCause, CloseReason
+from connectors.transport.ports import CLOSE_WAIT_MS, SEND_BUFFER_BYTES_MAX, CloseCause, CloseReason
 from framework.domain.ports import Clock
 
-SEND_BUFFER_BYTES_MAX = 4 * 1024 * 1024
-GOODBYE_MS = 500
 _MIB = 1024 * 1024
 _BROKEN = frozenset(
     {CloseCode.PROTOCOL_ERROR, CloseCode.UNSUPPORTED_DATA, CloseCode.INVALID_DATA, CloseCode.MESSAGE_TOO_BIG}
@@ -32,7 +30,7 @@ class _StampedConnection(ClientConnection):
     """The library's connection, noting when each frame came."""
 
     def __init__(self, protocol: ClientProtocol, *, clock: Clock) -> None:
-        super().__init__(protocol, ping_interval=None, close_timeout=GOODBYE_MS / 1000)
+        super().__init__(protocol, ping_interval=None, close_timeout=CLOSE_WAIT_MS / 1000)
         self.clock = clock
         self.last_received_ns = clock.monotonic_ns()
         self.is_ending = False
@@ -46,7 +44,7 @@ class _StampedConnection(ClientConnection):
         if self.protocol.close_expected() and not self.is_ending:
             # The library waits for the server to hang up; a server that does not must not hold us.
             self.is_ending = True
-            self.loop.call_later(GOODBYE_MS / 1000, self.transport.abort)
+            self.loop.call_later(CLOSE_WAIT_MS / 1000, self.transport.abort)
 
 
 class ReferenceConnection:
@@ -61,11 +59,14 @@ class ReferenceConnection:
 
     @property
     def last_received_ns(self) -> int:
-        """Monotonic nanoseconds of the last frame of any kind."""
+        """Monotonic nanoseconds of the last frame of any kind, pings included; of the handshake before that."""
         return self._connection.last_received_ns
 
     def send(self, data: bytes) -> None:
-        """Queue one text frame; see `WebSocketConnection.send`."""
+        """Queue one text frame of UTF-8.
+
+        Raises NotSent when the connection is closed or over `SEND_BUFFER_BYTES_MAX` wait to be written.
+        """
         connection = self._connection
         if self._is_leaving or connection.protocol.state is not State.OPEN:
             raise NotSent("the WebSocket connection is closed; nothing was sent")
@@ -75,7 +76,7 @@ class ReferenceConnection:
         connection.send_data()
 
     async def wait_closed(self) -> CloseReason:
-        """Wait for the end; see `WebSocketConnection.wait_closed`."""
+        """Wait for the end, whatever its cause, and end the reading task. Every caller gets the same reason."""
         [outcome] = await asyncio.gather(asyncio.shield(self._reader), return_exceptions=True)
         await self._connection.wait_closed()
         if isinstance(outcome, ConnectionClosed):
@@ -84,11 +85,11 @@ class ReferenceConnection:
         return CloseReason(cause=CloseCause.HANDLER, code=CloseCode.INTERNAL_ERROR, text=repr(outcome), error=error)
 
     async def close(self) -> None:
-        """Say goodbye; see `WebSocketConnection.close`."""
+        """Send a close frame, wait up to `CLOSE_WAIT_MS` for the peer's, then cut. No message is delivered after."""
         if self._connection.protocol.state is State.OPEN:
             self._is_leaving = True
         try:
-            async with asyncio.timeout(GOODBYE_MS / 1000):
+            async with asyncio.timeout(CLOSE_WAIT_MS / 1000):
                 await self._connection.close()
                 await self.wait_closed()
         except BaseException as e:
@@ -137,7 +138,10 @@ class ReferenceTransport:
         on_message: Callable[[bytes], None],
         timeout_ms: int,
     ) -> ReferenceConnection:
-        """Connect and upgrade; see `WebSocketTransport.connect`."""
+        """Connect and upgrade within `timeout_ms`, as `WebSocketTransport.connect` describes.
+
+        Raises NotSent, OutcomeUnknown, HandshakeRefused and ValueError under the conditions given there.
+        """
         check_head(target, headers)
         deadline = deadline_after(timeout_ms)
         url = self._endpoint.url + target
@@ -152,7 +156,7 @@ class ReferenceTransport:
         except OSError as e:
             raise NotSent(f"TLS failed for {url}: {e}; nothing was sent") from e
         except InvalidMessage as e:
-            raise OutcomeUnknown(f"connection lost or answer garbled while upgrading {url}") from e
+            raise OutcomeUnknown(f"connection lost or response malformed while upgrading {url}") from e
         except InvalidStatus as e:
             raise HandshakeRefused(e.response.status_code, bytes(e.response.body or b"")) from e
         except InvalidHandshake as e:

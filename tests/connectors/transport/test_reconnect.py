@@ -191,10 +191,10 @@ def test_breaker_when_the_host_announced_the_end_then_the_connect_does_not_count
 def test_breaker_when_there_is_news_of_the_host_then_the_delay_ends_and_the_cap_does_not() -> None:
     breaker = ConnectBreaker(Backoff(Fixed(0.5), connects_per_minute_max=2))
     fail(breaker, 0)
-    breaker.hurry()
+    breaker.skip_delay()
     assert breaker.wait_ns(0) == 0
     fail(breaker, 0)
-    breaker.hurry()
+    breaker.skip_delay()
     assert breaker.wait_ns(0) > MINUTE_NS
 
 
@@ -209,5 +209,5 @@ def test_breaker_when_some_connects_fail_then_no_minute_has_more_than_the_cap(se
         attempt = breaker.begin(now_ns)
         breaker.end(attempt, now_ns + rng.randrange(5 * MS), is_answered=rng.random() < 0.5)
         if rng.random() < 0.1:
-            breaker.hurry()
+            breaker.skip_delay()
     assert all(later - earlier > MINUTE_NS for earlier, later in zip(connects, connects[10:], strict=False))
