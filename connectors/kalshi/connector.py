@@ -1,4 +1,4 @@
-"""One Kalshi account: streams in, gateway out."""
+"""One Kalshi account: its stream, its reads and its gateway, put together."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from connectors.kalshi.stream.subscriptions import (
     SessionDesk,
     SessionTerms,
 )
-from connectors.kalshi.wire.decode_rest import balance_of
+from connectors.kalshi.wire.decode_rest import rest_balance
 from connectors.kalshi.wire.decode_stream import DecodeCounts
-from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_answer
+from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error
 from connectors.kalshi.wire.fixed_point import NS_PER_MS
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import HandshakeRefused
@@ -40,13 +40,13 @@ from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.ports import Clock, Rng
 
-# The account first: what happens to own orders must never be missed for a book's sake.
+# The account first: own fills and orders matter more than any book, so theirs are asked for before it.
 _CHANNELS = (FILL, ORDERS, POSITIONS, LIFECYCLE, GROUPS, BOOK, TRADE)
 _CALENDAR_MS = 500
 
 
 class KalshiConnector:
-    """Implements `framework.domain.ports.Connector`. Call order: `start`, `run`, `close`."""
+    """Implements `framework.domain.venue.Connector`. Call order: `start`, `run`, `close`."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class KalshiConnector:
         http: HttpTransport | None = None,
         websocket: WebSocketTransport | None = None,
     ) -> None:
-        """Load the key; nothing is opened yet. `http` and `websocket` stand in for the real network.
+        """Load the private key; no connection is opened yet. `http` and `websocket` replace the real network in tests.
 
-        Raises `ConfigurationError` for a key that can't be used.
+        Raises `ConfigurationError` for a key that cannot be used.
         """
         self._name = name
         self._settings = settings
@@ -73,14 +73,14 @@ class KalshiConnector:
         self._rest = KalshiRest(transport, self._signer, settings, clock=clock, time=self._time)
         self._registry = MarketRegistry(name, Selection(settings.markets), markets_max=settings.markets_max)
         self._selection = Selection(settings.markets)
-        self._publish: Callable[[Event], None] = _nowhere
+        self._publish: Callable[[Event], None] = _drop
         self._loader = MarketLoader(
             name, self._rest, settings, self._registry, clock=clock, publish=lambda event: self._publish(event)
         )
         self._refresher = MarketRefresher(self._loader, self._on_fetched)
         self._gateway = KalshiGateway(name, self._rest, settings, clock=clock, find_instrument=self._registry.find)
         self.counts = DecodeCounts()
-        """What the stream met and tolerated."""
+        """Counts of what the stream received and tolerated since the start."""
         self._stream = KalshiStream(
             self._dial,
             self._make_session,
@@ -94,40 +94,44 @@ class KalshiConnector:
 
     @property
     def venue(self) -> str:
-        """Its name in the configuration."""
+        """The name that the configuration gives to this account; instrument ids begin with it."""
         return self._name
 
     @property
     def gateway(self) -> KalshiGateway:
-        """The way out."""
+        """The gateway that signs and sends this account's orders and reads its state."""
         return self._gateway
 
     @property
     def account(self) -> str:
-        """The host and the key's id: Kalshi's keys belong to one member each."""
+        """REST host and key id, which identify the account: a key belongs to one member."""
         return f"{self._settings.rest_url.split('//')[-1].partition('/')[0]} {self._settings.key_id}"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether both addresses are on this machine."""
+        """Whether REST and WebSocket address are both on this machine."""
         return self._settings.is_loopback
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What is assumed of Kalshi without proof."""
+        """What is assumed of Kalshi without a check against the live service, one sentence each."""
         return ASSUMPTIONS
 
     async def start(self, publish: Callable[[Event], None], /) -> None:
-        """Load limits, markets and balance. Raises `Retryable` when the venue can't be reached, `Fatal`."""
+        """Load limits, markets and balance, and publish them.
+
+        Raises `Retryable` when the venue cannot be reached, `RefusedByVenue` for a refused read, `ConfigurationError`
+        for markets that do not exist or are too many, and `Fatal` for a refused key.
+        """
         self._publish = publish
-        # The first answer also tells the venue's time, which every signature after it uses.
-        await queries.exchange_status(self._rest)
+        # Unsigned, and its Date header gives the venue's time, which every later signature needs.
+        await queries.get_exchange_status(self._rest)
         await self._loader.declare_limits()
         await self._loader.load()
         await self._publish_balance()
 
     async def run(self) -> None:
-        """Stream until cancelled; ends by itself only by an error that nothing here can cure."""
+        """Stream until cancelled. Raises the error of a task that ended, a `Fatal` one before any other."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._stream.run(), name=f"{self._name}.stream")
@@ -135,16 +139,16 @@ class KalshiConnector:
                 tasks.create_task(self._watch_calendar(), name=f"{self._name}.calendar")
                 tasks.create_task(self._watch_balance(), name=f"{self._name}.balance")
         except BaseExceptionGroup as group:
-            raise _first(group) from group
+            raise _root_error(group) from group
 
     def resync(self, instrument: InstrumentId, /) -> None:
-        """Have the stream send the market's whole book, at most once a second."""
+        """Ask the venue for the market's whole book, at most once a second; an unknown instrument does nothing."""
         known = self._registry.find(instrument)
         if known is not None:
             self._stream.resync(known.symbol)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close the HTTP connections; the stream's connection ends with the cancellation of `run`."""
         await self._rest.close()
 
     def _on_fetched(self, ticker: str) -> None:
@@ -157,9 +161,9 @@ class KalshiConnector:
                 self._publish(event)
             for ticker in self._registry.take_openings():
                 self._refresher.fetch(ticker)
-            news = self._time.news(self._name)
-            if news is not None:
-                self._publish(news)
+            change = self._time.take_change(self._name)
+            if change is not None:
+                self._publish(change)
             await asyncio.sleep(_CALENDAR_MS / 1000)
 
     async def _watch_balance(self) -> None:
@@ -169,10 +173,10 @@ class KalshiConnector:
 
     async def _publish_balance(self) -> None:
         try:
-            balance = await queries.balance(self._rest, subaccount=self._settings.own_subaccount)
-            report = balance_of(balance, venue=self._name, ts_recv=self._clock.now_ns())
+            balance = await queries.get_balance(self._rest, subaccount=self._settings.own_subaccount)
+            report = rest_balance(balance, venue=self._name, ts_recv=self._clock.now_ns())
         except (Retryable, RefusedByVenue, ValueError):
-            # Nothing depends on a balance yet; the next one comes with the next interval.
+            # No decision depends on this balance; it is read again after the next interval.
             return
         self._publish(report)
 
@@ -203,25 +207,25 @@ class KalshiConnector:
         return connection
 
     async def _judge_refusal(self, refusal: HandshakeRefused) -> None:
-        """A refused key is `Fatal`. After a refused timestamp the venue's clock is read again, for the next try."""
-        answer = parse_answer(refusal.status, refusal.body)
-        if answer.is_code(TIMESTAMP_EXPIRED):
-            self._time.doubt()
+        """Raise `Fatal` for a refused key. After a refused timestamp read the venue's clock again, for the next try."""
+        error = parse_error(refusal.status, refusal.body)
+        if error.is_code(TIMESTAMP_EXPIRED):
+            self._time.discard()
             try:
-                await queries.exchange_status(self._rest)
+                await queries.get_exchange_status(self._rest)
             except (Retryable, RefusedByVenue):
                 return
-        failure = failure_of_read(answer)
+        failure = failure_of_read(error)
         if isinstance(failure, Fatal):
             raise failure
 
 
-def _nowhere(_event: Event) -> None:
-    """Before `start` there is nobody to tell."""
+def _drop(_event: Event) -> None:
+    """Drop an event: before `start` nobody receives events."""
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that ended the tasks: what nothing can cure before anything else."""
+def _root_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended the tasks: a `Fatal` one before any other."""
     leaves: list[BaseException] = []
     waiting: list[BaseException] = [group]
     while waiting:

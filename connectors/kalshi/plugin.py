@@ -1,4 +1,4 @@
-"""Where the daemon finds this venue: its settings model, its factory and its sandbox."""
+"""What the daemon loads of this venue: its settings model, its factory and its sandbox."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from framework.domain.venue import Connector
 Settings = KalshiSettings
 
 SANDBOX = "connectors.kalshi.sandbox"
-"""Run as `python -m`: the local exchange, which prints one JSON line when it is ready."""
+"""Module of the local exchange, run as `python -m`: it prints one JSON line when it is ready."""
 
 
 def create(name: str, settings: KalshiSettings, *, clock: Clock, rng: Rng) -> Connector:
-    """The connector of one account. Raises `ConfigurationError`."""
+    """Make the connector of one account. Raises `ConfigurationError` when the private key cannot be used."""
     return KalshiConnector(name, settings, clock=clock, rng=rng)
 
 
 def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings that the sandbox's ready line stands for: its addresses and its RSA key."""
+    """Map the sandbox's ready line to settings: its addresses, its key id and its RSA key.
+
+    Raises `KeyError` when the line lacks one of them.
+    """
     return {name: ready[name] for name in ("rest_url", "ws_url", "key_id", "private_key_path")}
 
 

@@ -1,7 +1,4 @@
-"""What a Kalshi account needs to be told. Addresses and file paths only: no secret is ever a setting.
-
-What is assumed of Kalshi without proof. Shown before live use.
-"""
+"""Settings of a Kalshi account, and what is assumed of the venue under them. Secrets are named as files only."""
 
 from __future__ import annotations
 
@@ -97,13 +94,16 @@ class KalshiSettings(BaseModel):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether both addresses are on this machine."""
+        """Whether the hosts of `rest_url` and `ws_url` are both loopback."""
         return all(_is_loopback(urlsplit(url).hostname or "") for url in (self.rest_url, self.ws_url))
 
     @property
     def own_subaccount(self) -> int:
-        """Whose orders, fills and positions are ours. Lists that name none are of all subaccounts but positions and
-        balance, which are then of the primary one (vendor docs): so every read names it."""
+        """Number of the subaccount whose orders, fills and positions are ours; 0 is the primary one.
+
+        Every read names it: without a number, lists of orders and fills are of all subaccounts, positions and balance
+        of the primary one (vendor docs).
+        """
         return self.subaccount or 0
 
     @property
@@ -167,3 +167,4 @@ ASSUMPTIONS = (
     "The answer to get_snapshot takes the next number of its subscription (vendor docs): it proves quiet books.",
     "A stream that neither sends nor pings for 25 s is dead; the venue pings about every 10 s (recorded).",
 )
+"""What this connector assumes or knows only from recordings, shown before live use; each sentence stands alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 
 from connectors.kalshi.wire.fixed_point import PRICE_DECIMALS, PRICE_ONE, SIZE_DECIMALS, price_of, time_of
-from connectors.kalshi.wire.market_messages import Event, Market, PriceRange, Series
+from connectors.kalshi.wire.market_messages import PriceRange, RestEvent, RestMarket, RestSeries
 from framework.domain.instruments import (
     FeeModel,
     FeeSchedule,
@@ -36,26 +36,26 @@ _MAKER_RATES = {
     "quadratic_with_maker_fees": Decimal("0.0175"),
     "quadratic_with_combo_maker_fees": Decimal("0.035"),
 }
-# For a fee type without a published formula the dearest known one is assumed: costs are never understated.
+# For a fee type without a published formula the highest known rate is assumed, so that costs are never understated.
 _UNKNOWN_MAKER_RATE = Decimal("0.035")
 
 _WHOLE_GRID = TickBand(start=Price(0), end=PRICE_ONE, step=Price(100))
 
 
 class UnusableMarket(ValueError):
-    """A market that can't be traded safely as an instrument. The message names the market and the field."""
+    """A market that cannot be traded safely as an instrument. The message names the market and the field."""
 
 
 def series_of(event_ticker: str) -> str:
-    """The series an event belongs to, from its ticker: markets do not name it."""
+    """The ticker of the series that an event belongs to: what is before its first "-". Markets do not name it."""
     return event_ticker.partition("-")[0]
 
 
-def instrument_of(market: Market, *, venue: str, fees: FeeSchedule) -> Instrument:
-    """The instrument of a market.
+def instrument_of(market: RestMarket, *, venue: str, fees: FeeSchedule) -> Instrument:
+    """The instrument of a market: one YES contract, prices in ten-thousandths of a dollar, sizes in hundredths.
 
     An undocumented status is taken as PAUSED: known, and closed to orders. Raises `UnusableMarket` for a grid or a
-    time that can't be read.
+    time that cannot be read.
     """
     return Instrument(
         id=instrument_id(venue, market.ticker),
@@ -79,7 +79,7 @@ def instrument_of(market: Market, *, venue: str, fees: FeeSchedule) -> Instrumen
 
 
 def market_time(text: str | None, ticker: str) -> int:
-    """A time of a market in wall nanoseconds, 0 for none. Raises `UnusableMarket`."""
+    """A time of a market in Unix nanoseconds, 0 for none. Raises `UnusableMarket` when it cannot be read."""
     try:
         return time_of(text)
     except ValueError as e:
@@ -87,7 +87,10 @@ def market_time(text: str | None, ticker: str) -> int:
 
 
 def tick_bands_of(ranges: tuple[PriceRange, ...], ticker: str) -> tuple[TickBand, ...]:
-    """The price grid, ascending. Without ranges: whole cents, the coarsest grid that exists, valid everywhere."""
+    """The price grid, ascending. Without ranges: whole cents, the coarsest documented grid.
+
+    Raises `UnusableMarket` for a range that cannot be read or is no grid inside 0 to 1 dollar.
+    """
     if not ranges:
         return (_WHOLE_GRID,)
     try:
@@ -103,10 +106,10 @@ def tick_bands_of(ranges: tuple[PriceRange, ...], ticker: str) -> tuple[TickBand
     return tuple(bands)
 
 
-def fees_of(series: Series | None, event: Event | None) -> FeeSchedule:
-    """The fee rates: the series' type times its multiplier, each overridden by the event's own when it has one.
+def fees_of(series: RestSeries | None, event: RestEvent | None) -> FeeSchedule:
+    """The fee rates: those of the series' type times its multiplier, each overridden by the event's when it has one.
 
-    Raises `UnusableMarket` for a multiplier that can't be read.
+    Rates are decimal texts, per contract and P * (1 - P). Raises `UnusableMarket` for a multiplier that is no number.
     """
     kind = (series.fee_type if series else "") or ""
     multiplier: float | str = series.fee_multiplier if series else 1
@@ -128,9 +131,11 @@ def fees_of(series: Series | None, event: Event | None) -> FeeSchedule:
     )
 
 
-def settlement_value_of(market: Market) -> Price | None:
-    """What a settled market pays per YES contract: the value stated, else what the result implies. None when it is not
-    settled, or scalar without a value. Raises `UnusableMarket`."""
+def settlement_value_of(market: RestMarket) -> Price | None:
+    """What a settled market pays per YES contract, in ten-thousandths of a dollar: the stated value, else the result's.
+
+    None when it is not settled, or scalar without a value. Raises `UnusableMarket` for a value that cannot be read.
+    """
     if _STATUS.get(market.status) is not InstrumentStatus.SETTLED:
         return None
     if not market.settlement_value_dollars:

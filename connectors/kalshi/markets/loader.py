@@ -1,6 +1,6 @@
-"""Reads the markets that are wanted, with the fees of their series and events.
+"""Reads markets over REST: at the start those that are wanted, later those that the stream announces as changed.
 
-Reads markets again when the stream says that they changed, without holding the stream up.
+`MarketLoader` reads and publishes. `MarketRefresher` calls it from a task of its own, so that the stream never waits.
 """
 
 from __future__ import annotations
@@ -14,21 +14,25 @@ from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest
 from connectors.kalshi.rest.rate_limits import CostTable, documented_costs, rate_limits, tier_limits
 from connectors.kalshi.settings import KalshiSettings
-from connectors.kalshi.wire.errors import NOT_FOUND
-from connectors.kalshi.wire.market_messages import Event as EventMessage
-from connectors.kalshi.wire.market_messages import Market, Series
+from connectors.kalshi.wire.market_messages import RestEvent, RestMarket, RestSeries
 from framework.domain.errors import ConfigurationError, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.market_events import LimitsDeclared
 from framework.domain.ports import Clock
 
 _WILDCARDS = frozenset("*?[")
-# Positions of markets that settled while nobody watched are ended by what the venue paid since then.
+# A position whose market settled while the daemon was down is closed by the payment, if it is no older than this.
 _SETTLEMENTS_LOOK_BACK_S = 14 * 24 * 3600
+# A created market may not be readable at once (vendor docs), so it is tried for half a minute.
+_RETRY_MS = 1_000
+_TRIES_MAX = 30
 
 
 class MarketLoader:
-    """Fills a registry from REST and publishes what it learns."""
+    """Reads markets with the fees of their series and events, defines them in the registry and publishes the events.
+
+    Call order: `declare_limits`, `load` once, then `fetch` and `refresh`. All raise like `KalshiRest.get`.
+    """
 
     def __init__(
         self,
@@ -46,17 +50,20 @@ class MarketLoader:
         self._registry = registry
         self._clock = clock
         self._publish = publish
-        self._series: dict[str, Series | None] = {}
-        self._events: dict[str, EventMessage | None] = {}
+        self._series: dict[str, RestSeries | None] = {}
+        self._events: dict[str, RestEvent | None] = {}
 
     async def declare_limits(self) -> None:
-        """Publish the account's rate limits, and pace reads by them."""
+        """Publish the account's rate limits, and pace reads by them.
+
+        Where the venue refuses to state them, the documented ones of the setting `tier` are used.
+        """
         try:
-            costs = CostTable(await queries.endpoint_costs(self._rest))
+            costs = CostTable(await queries.get_endpoint_costs(self._rest))
         except RefusedByVenue:
             costs = documented_costs()
         try:
-            account = await queries.account_limits(self._rest)
+            account = await queries.get_account_limits(self._rest)
         except RefusedByVenue:
             account = tier_limits(self._settings.tier)
         limits = rate_limits(account, costs)
@@ -64,7 +71,7 @@ class MarketLoader:
         self._publish(LimitsDeclared(self._venue, limits, self._clock.now_ns()))
 
     async def load(self) -> None:
-        """Define every wanted market, and every other one that the account holds or was paid for lately.
+        """Define every wanted market, and every other one in which the account has a position, an order or a payment.
 
         A pattern may match nothing yet: its markets are followed once they are created. Raises
         `ConfigurationError` for an exact ticker that does not exist, and for more markets than `markets_max`.
@@ -79,36 +86,33 @@ class MarketLoader:
                 f" markets_max={self._settings.markets_max}; raise it or narrow the patterns"
             )
         held = await self._held()
-        others = await queries.markets_named(self._rest, [ticker for ticker in held if ticker not in wanted])
+        others = await queries.get_markets_named(self._rest, [ticker for ticker in held if ticker not in wanted])
         await self._define([*wanted.values(), *others], is_start=True)
         self._registry.follow(wanted)
 
     async def refresh(self) -> None:
-        """Read every known market anew: lifecycle messages were missed."""
-        await self._define(await queries.markets_named(self._rest, self._registry.tickers()))
+        """Read every known market again, because lifecycle messages may have been missed."""
+        await self._define(await queries.get_markets_named(self._rest, self._registry.tickers()))
 
     async def fetch(self, ticker: str) -> bool:
-        """Define one market anew; False when the venue does not show it (yet), or not yet what it pays."""
-        try:
-            market = await queries.market(self._rest, ticker)
-        except RefusedByVenue as e:
-            if e.code.startswith(NOT_FOUND):
-                return False
-            raise
+        """Read and define one market. False when the venue does not list it yet, or not yet what it pays."""
+        market = await queries.or_none(queries.get_market(self._rest, ticker))
+        if market is None:
+            return False
         await self._define([market])
         return not self._registry.is_paying(ticker)
 
-    async def _wanted(self) -> dict[str, Market]:
-        found: dict[str, Market] = {}
+    async def _wanted(self) -> dict[str, RestMarket]:
+        found: dict[str, RestMarket] = {}
         exact = [pattern for pattern in self._settings.markets if _is_exact(pattern)]
-        for market in await queries.markets_named(self._rest, exact):
+        for market in await queries.get_markets_named(self._rest, exact):
             found[market.ticker] = market
         for pattern in self._settings.markets:
             if not _is_exact(pattern):
                 found |= {market.ticker: market for market in await self._matching(pattern)}
         return found
 
-    async def _matching(self, pattern: str) -> list[Market]:
+    async def _matching(self, pattern: str) -> list[RestMarket]:
         kind, colon, name = pattern.partition(":")
         series = event = None
         if colon and kind == "event":
@@ -116,81 +120,61 @@ class MarketLoader:
         elif colon:
             series = name
         else:
-            # A pattern whose first part is plain names one series, which spares reading every market there is.
+            # A pattern whose first part has no wildcard names one series; without it every market would be read.
             first = pattern.partition("-")[0]
             series = None if _WILDCARDS & set(first) else first
         selection = Selection((pattern,))
-        found: list[Market] = []
+        found: list[RestMarket] = []
         for status in ("open", "unopened", "paused"):
-            listed = await queries.markets(self._rest, series_ticker=series, event_ticker=event, status=status)
+            listed = await queries.get_markets(self._rest, series_ticker=series, event_ticker=event, status=status)
             found += [market for market in listed if event is not None or selection.wants(market.ticker)]
         return found
 
     async def _held(self) -> list[str]:
-        subaccount = self._settings.own_subaccount
+        own = self._settings.own_subaccount
         since_s = max(0, self._rest.time.now_ms() // 1000 - _SETTLEMENTS_LOOK_BACK_S)
-        held = [one.ticker for one in await queries.positions(self._rest, subaccount=subaccount)]
-        held += [one.ticker for one in await queries.orders(self._rest, status="resting", subaccount=subaccount)]
-        held += [one.ticker for one in await queries.settlements(self._rest, since_s=since_s, subaccount=subaccount)]
+        held = [one.ticker for one in await queries.get_positions(self._rest, subaccount=own)]
+        held += [one.ticker for one in await queries.get_orders(self._rest, status="resting", subaccount=own)]
+        held += [one.ticker for one in await queries.get_settlements(self._rest, since_s=since_s, subaccount=own)]
         return list(dict.fromkeys(held))
 
-    async def _define(self, markets: Iterable[Market], *, is_start: bool = False) -> None:
-        """Define what can be. Raises `ConfigurationError` for an exactly wanted market that can't, but later than at
-        the start it is left as it was known, and the others go on."""
+    async def _define(self, markets: Iterable[RestMarket], *, is_start: bool = False) -> None:
+        """Define the markets that can be. At the start, an unusable one that is wanted by its exact name raises
+        `ConfigurationError`. Later it stays as it was known: one bad market must not stop the others."""
         for market in markets:
             fees = await self._fees(market)
             try:
                 events = self._registry.define(market, fees_of(*fees), ts_recv=self._clock.now_ns())
             except UnusableMarket as e:
-                if is_start and self._is_exactly_wanted(market.ticker):
+                if is_start and market.ticker in self._settings.markets:
                     raise ConfigurationError(f"markets: {e}") from e
                 continue
             for event in events:
                 self._publish(event)
 
-    async def _fees(self, market: Market) -> tuple[Series | None, EventMessage | None]:
+    async def _fees(self, market: RestMarket) -> tuple[RestSeries | None, RestEvent | None]:
         """The series and the event, whose fees hold for the market."""
         ticker = series_of(market.event_ticker)
         if ticker not in self._series:
             await self._load_series(ticker)
         if market.event_ticker not in self._events:
-            self._events[market.event_ticker] = await self._event(market.event_ticker)
+            event = await queries.or_none(queries.get_event(self._rest, market.event_ticker))
+            self._events[market.event_ticker] = event
         return self._series[ticker], self._events[market.event_ticker]
 
     async def _load_series(self, ticker: str) -> None:
         """Read a series and, page by page, its live events: far fewer requests than one per event."""
-        try:
-            self._series[ticker] = await queries.series(self._rest, ticker)
-        except RefusedByVenue as e:
-            if not e.code.startswith(NOT_FOUND):
-                raise
-            self._series[ticker] = None
-        for event in await queries.events_of_series(self._rest, ticker):
+        self._series[ticker] = await queries.or_none(queries.get_series(self._rest, ticker))
+        for event in await queries.get_events_of_series(self._rest, ticker):
             self._events[event.event_ticker] = event
-
-    async def _event(self, ticker: str) -> EventMessage | None:
-        try:
-            return await queries.event(self._rest, ticker)
-        except RefusedByVenue as e:
-            if not e.code.startswith(NOT_FOUND):
-                raise
-            return None
-
-    def _is_exactly_wanted(self, ticker: str) -> bool:
-        return ticker in self._settings.markets
 
 
 def _is_exact(pattern: str) -> bool:
     return ":" not in pattern and not _WILDCARDS & set(pattern)
 
 
-# A created market may take a moment to be readable (vendor docs).
-_RETRY_MS = 1_000
-_TRIES_MAX = 30
-
-
 class MarketRefresher:
-    """A queue of one kind of work, each market at most once in it. `on_fetched` is called after each market."""
+    """Queue of markets to read again, each at most once in it. `on_fetched` is called with each that was read."""
 
     def __init__(self, loader: MarketLoader, on_fetched: Callable[[str], None]) -> None:
         self._loader = loader
@@ -199,23 +183,23 @@ class MarketRefresher:
         self._is_refresh_wanted = False
         self._is_wanted = asyncio.Event()
         self.abandoned = 0
-        """Markets that could not be read after many tries; a refresh may still find them."""
+        """How many markets could not be read in `_TRIES_MAX` tries; a refresh may still find them."""
 
     def __repr__(self) -> str:
-        return f"<MarketKeeper waiting={len(self._tries)} refresh={self._is_refresh_wanted}>"
+        return f"<MarketRefresher waiting={len(self._tries)} refresh={self._is_refresh_wanted}>"
 
     def fetch(self, ticker: str) -> None:
-        """Have one market read soon."""
+        """Queue one market to be read; one that is queued already keeps its tries."""
         self._tries.setdefault(ticker, 0)
         self._is_wanted.set()
 
     def refresh(self) -> None:
-        """Have every known market read soon."""
+        """Have every known market read, before the queued ones."""
         self._is_refresh_wanted = True
         self._is_wanted.set()
 
     async def run(self) -> None:
-        """Work until cancelled. Raises `Fatal` only."""
+        """Read what is queued, until cancelled. Failures are tried again after a second; raises `Fatal` only."""
         while True:
             await self._is_wanted.wait()
             self._is_wanted.clear()

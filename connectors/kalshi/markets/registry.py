@@ -1,4 +1,4 @@
-"""The markets that the connector knows, and what the calendar and the lifecycle stream do to them. Pure."""
+"""The markets that the connector knows, and how the calendar and the lifecycle stream change them. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from connectors.kalshi.markets.instruments import instrument_of, market_time, series_of, settlement_value_of
 from connectors.kalshi.wire.fixed_point import NS_PER_S
-from connectors.kalshi.wire.market_messages import Market
+from connectors.kalshi.wire.market_messages import RestMarket
 from connectors.kalshi.wire.stream_messages import LifecycleMsg
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled, InstrumentStatusChanged
 from framework.domain.events import Event
@@ -20,24 +20,27 @@ _NEVER = 2**63
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """Which markets are wanted: exact tickers, patterns, and whole series or events."""
+    """Which markets are wanted: exact tickers, ticker patterns (`KXTIDE-*`), and whole series or events."""
 
     patterns: tuple[str, ...]
 
     def wants(self, ticker: str) -> bool:
-        """Whether a market belongs to the selection. Events and series are told from the ticker's beginning."""
+        """Whether a market belongs to the selection. Its ticker begins with its series and its event."""
         return any(_matches(pattern, ticker) for pattern in self.patterns)
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What a lifecycle message leads to: events, and whether the market must be read anew."""
+class LifecycleEffect(msgspec.Struct, frozen=True):
+    """What a lifecycle message leads to: events, and whether the market must be read again."""
 
     events: tuple[Event, ...] = ()
     is_fetch_needed: bool = False
 
 
 class MarketRegistry:
-    """Instruments by ticker. `followed` are those whose books are streamed; others are known for their positions."""
+    """Instruments by ticker. `followed` are those whose books are streamed; others are known for their positions.
+
+    All times are Unix nanoseconds; `ts_recv` is ours, `ts_venue` the venue's.
+    """
 
     def __init__(self, venue: str, selection: Selection, *, markets_max: int) -> None:
         self._venue = venue
@@ -55,22 +58,22 @@ class MarketRegistry:
         return f"<MarketRegistry {self._venue} known={len(self._instruments)} followed={len(self.followed)}>"
 
     def find(self, instrument: InstrumentId, /) -> Instrument | None:
-        """The instrument, or None when its market is not known."""
+        """The instrument of this id, or None when its market is not known here or it is another venue's."""
         prefix = f"{self._venue}:"
         return self.find_ticker(instrument[len(prefix) :]) if instrument.startswith(prefix) else None
 
     def find_ticker(self, ticker: str) -> Instrument | None:
-        """The instrument of a market, or None when it is not known."""
+        """The instrument of this market's ticker, or None when the market is not known."""
         return self._instruments.get(ticker)
 
     def tickers(self) -> tuple[str, ...]:
-        """Every known market that is not settled."""
+        """The tickers of every known market that is not settled."""
         return tuple(ticker for ticker in self._instruments if ticker not in self._settled)
 
-    def define(self, market: Market, fees: FeeSchedule, *, ts_recv: int) -> tuple[Event, ...]:
-        """Take a market as read. Gives its definition when anything of it is new, and its settlement, once.
+    def define(self, market: RestMarket, fees: FeeSchedule, *, ts_recv: int) -> tuple[Event, ...]:
+        """Take a market as read. Returns its definition when anything of it is new, and its settlement, once.
 
-        Raises `UnusableMarket`.
+        Raises `UnusableMarket` for a market that cannot be traded safely; what was known of it then stays.
         """
         ticker = market.ticker
         instrument = instrument_of(market, venue=self._venue, fees=fees)
@@ -91,7 +94,7 @@ class MarketRegistry:
         return ticker in self._paying
 
     def follow(self, tickers: Iterable[str]) -> tuple[str, ...]:
-        """Stream the books of these markets. Gives those that are new and fit under `markets_max`."""
+        """Mark known markets as followed, as long as `markets_max` allows. Returns those that are new."""
         new = []
         for ticker in tickers:
             if ticker in self._instruments and ticker not in self.followed and len(self.followed) < self._markets_max:
@@ -99,38 +102,38 @@ class MarketRegistry:
                 new.append(ticker)
         return tuple(new)
 
-    def apply(self, msg: LifecycleMsg, *, ts_venue: int, ts_recv: int) -> Outcome | None:
-        """What a lifecycle message means here; None for an `event_type` that is not documented."""
+    def apply(self, msg: LifecycleMsg, *, ts_venue: int, ts_recv: int) -> LifecycleEffect | None:
+        """Apply a lifecycle message. Returns its effect, or None for an `event_type` that is not documented."""
         ticker, kind = msg.market_ticker, msg.event_type
         known = ticker in self._instruments
         if kind == "created":
-            return Outcome(is_fetch_needed=known or self._has_room_for(ticker))
+            return LifecycleEffect(is_fetch_needed=known or self._has_room_for(ticker))
         if not known:
-            return Outcome()
+            return LifecycleEffect()
         if kind in ("activated", "deactivated"):
             is_active = kind == "activated" and not msg.is_deactivated
             status = InstrumentStatus.ACTIVE if is_active else InstrumentStatus.PAUSED
-            return Outcome((self._change(ticker, status, ts_venue, ts_recv),))
+            return LifecycleEffect((self._change(ticker, status, ts_venue, ts_recv),))
         if kind == "close_date_updated":
             close_ns = (msg.close_ts or 0) * NS_PER_S
             status = self._instruments[ticker].status
             event = self._change(ticker, status, ts_venue, ts_recv, close_ns=close_ns)
-            # The calendar may have closed it a moment before the venue put the close off.
-            return Outcome((event,), is_fetch_needed=status is InstrumentStatus.CLOSED)
+            # The calendar may have closed it just before the venue postponed the close.
+            return LifecycleEffect((event,), is_fetch_needed=status is InstrumentStatus.CLOSED)
         if kind == "determined":
-            return Outcome((self._change(ticker, InstrumentStatus.CLOSED, ts_venue, ts_recv),))
+            return LifecycleEffect((self._change(ticker, InstrumentStatus.CLOSED, ts_venue, ts_recv),))
         if kind == "settled":
-            # What is paid is read: a result can be disputed and amended after it was determined.
+            # What it pays is read, not taken from here: a result can be disputed and amended after it was determined.
             self._paying |= {ticker} - self._settled
-            return Outcome(is_fetch_needed=ticker in self._paying)
+            return LifecycleEffect(is_fetch_needed=ticker in self._paying)
         if kind in ("price_level_structure_updated", "metadata_updated"):
-            return Outcome(is_fetch_needed=kind != "metadata_updated")
+            return LifecycleEffect(is_fetch_needed=kind != "metadata_updated")
         return None
 
     def due(self, venue_now_ns: int, *, ts_recv: int) -> tuple[Event, ...]:
-        """Markets whose close has passed: the venue announces neither that nor an opening (vendor docs).
+        """Close the markets whose close has passed: the venue announces neither that nor an opening (vendor docs).
 
-        Markets that should have opened are to be read anew: `take_openings`.
+        Markets whose opening has passed are to be read again: `take_openings`.
         """
         if venue_now_ns < self._next_due_ns:
             return ()
@@ -145,7 +148,7 @@ class MarketRegistry:
         return tuple(events)
 
     def take_openings(self) -> tuple[str, ...]:
-        """Markets whose opening time has passed since the last call."""
+        """The markets whose opening time has passed since the last call; the caller reads them."""
         taken = tuple(self._fetch_soon)
         self._fetch_soon.clear()
         return taken

@@ -1,4 +1,4 @@
-"""Kalshi's REST: one signed request at a time, paced, measured, and its failures told apart."""
+"""Kalshi's REST: requests signed, paced by the rate limits, and their failures classified."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from connectors.kalshi.rest.rate_limiter import RateLimiter
 from connectors.kalshi.rest.rate_limits import BALANCE, READ, CostTable, documented_costs, tier_limits
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.encode import Call
-from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_answer
+from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error
 from connectors.kalshi.wire.sign import Signer
 from connectors.transport.errors import NotSent
-from connectors.transport.errors import OutcomeUnknown as CutOff
+from connectors.transport.errors import OutcomeUnknown as ResponseLost
 from connectors.transport.http_pool import Http1Transport
 from connectors.transport.ports import HttpRequest, HttpResponse, HttpTransport
 from connectors.transport.reconnect import Backoff, ConnectBreaker
@@ -30,17 +30,17 @@ Params = Iterable[tuple[str, str | int | None]]
 
 _JSON = ("Content-Type", "application/json")
 _UNSIGNED = frozenset({"/exchange/status"})
-"""What is asked before the venue's clock is known. Exchange endpoints are public (vendor docs)."""
+"""What is read before the venue's clock is known. Exchange endpoints are public (vendor docs)."""
 _READ_TRIES_MAX = 3
 _RETRY_MS = 300
 
 
 class Page(Protocol):
-    """A page of a list."""
+    """A page of a list: whatever its items are, it names the next page."""
 
     @property
     def cursor(self) -> str:
-        """Where the next page starts; empty on the last one."""
+        """Where the next page starts; empty on the last one (recorded answer)."""
         ...
 
 
@@ -49,19 +49,22 @@ P = TypeVar("P", bound=Page)
 
 
 def open_transport(settings: KalshiSettings, *, clock: Clock, breaker: ConnectBreaker) -> Http1Transport:
-    """The network to the REST address; nothing is opened yet."""
+    """The HTTP client for the REST address of `settings`; no connection is opened yet."""
     transport = Http1Transport(settings.rest_origin, clock=clock, connections_max=settings.connections_max)
     transport.breaker = breaker
     return transport
 
 
 def make_breaker(settings: KalshiSettings, rng: Rng) -> ConnectBreaker:
-    """What keeps the connects of `open_transport` under the cap of the settings."""
+    """The breaker that keeps the connects of `open_transport` under `connects_per_minute_max`."""
     return ConnectBreaker(Backoff(rng, connects_per_minute_max=settings.connects_per_minute_max))
 
 
 class KalshiRest:
-    """One account's REST. Reads wait for the read budget; writes are paced by whoever approved them."""
+    """One account's REST. Reads wait here for their tokens; writes were paced before they come here.
+
+    Until `adopt_limits`, reads are paced by the documented limits of `settings.tier`.
+    """
 
     def __init__(
         self, transport: HttpTransport, signer: Signer, settings: KalshiSettings, *, clock: Clock, time: VenueTime
@@ -81,27 +84,31 @@ class KalshiRest:
 
     @property
     def time(self) -> VenueTime:
-        """The venue's clock as measured."""
+        """The venue's clock as measured from responses; signatures and calendars use it."""
         return self._time
 
     def adopt_limits(self, limits: RateLimits, costs: CostTable) -> None:
-        """Pace reads by these limits from now on."""
+        """Pace reads by these limits from now on. Raises `KeyError` when `limits` lacks a read or balance pool."""
         pools = {pool.name: pool for pool in limits.pools}
         self._costs = costs
         self._read.configure(capacity=pools[READ].capacity, refill_per_s=pools[READ].refill_per_s)
         self._balance.configure(capacity=pools[BALANCE].capacity, refill_per_s=pools[BALANCE].refill_per_s)
 
     def signed(self, call: Call) -> HttpRequest:
-        """Sign with the venue's time of now. Every attempt needs a new signature."""
+        """Build the request, signed with the venue's time of now. Every attempt needs a new signature."""
         target = f"{self._settings.rest_prefix}{call.target}"
         headers = self._signer.headers(self._time.now_ms(), call.method, target)
         if call.body:
             headers = (*headers, _JSON)
-        # Here all that deletes takes orders out of the market.
+        # Every DELETE that is sent here takes orders out of the market, so it must not wait behind other requests.
         return HttpRequest(call.method, target, headers, call.body, is_urgent=call.method == "DELETE")
 
     async def send(self, request: HttpRequest, *, last_word: LastWord = nothing_against) -> HttpResponse:
-        """Send a write once. Raises `Retryable` when nothing left, `OutcomeUnknown` when something may have."""
+        """Send once and return the response, whatever its status.
+
+        Raises `Retryable` when no byte left, `OutcomeUnknown` when one may have. A `last_word` that returns a reason
+        raises `Retryable`.
+        """
         sent_ns = self._clock.monotonic_ns()
         try:
             response = await self._transport.send(
@@ -109,20 +116,22 @@ class KalshiRest:
             )
         except NotSent as e:
             raise Retryable(f"{request.method} {request.target}: {e}") from e
-        except CutOff as e:
+        except ResponseLost as e:
             raise OutcomeUnknown(f"{request.method} {request.target}: {e}") from e
         received_ns = self._clock.monotonic_ns()
-        if response.status == 401 and parse_answer(response.status, response.body).is_code(TIMESTAMP_EXPIRED):
-            # The refusal's own `Date` is then the newest word on the venue's clock.
-            self._time.doubt()
+        if response.status == 401 and parse_error(response.status, response.body).is_code(TIMESTAMP_EXPIRED):
+            # The estimate was wrong; the refusal's own `Date` is the newest measurement of the venue's clock.
+            self._time.discard()
         self._time.sample_date(response.headers.get("date"), sent_ns=sent_ns, received_ns=received_ns)
         return response
 
-    async def get(self, path: str, answer: type[T], params: Params = (), *, cost_path: str = "") -> T:
-        """Read and decode. `cost_path` is the path with `*` for its variable parts, where it has any.
+    async def get(self, path: str, expected: type[T], params: Params = (), *, cost_path: str = "") -> T:
+        """Read `path` and decode the response as `expected`.
+
+        `cost_path` is the path with `*` for its variable parts, where it has any; parameters of None are left out.
 
         Tries again what passes by itself (a cut connection, 5xx, an expired timestamp), three times in all.
-        Raises `Retryable`, `RefusedByVenue` or `Fatal`.
+        Raises `Retryable` after the last try, `RefusedByVenue` for a 4xx, `Fatal` for a refused key.
         """
         query = urlencode([(name, value) for name, value in params if value is not None])
         call = Call("GET", f"{path}?{query}" if query else path)
@@ -130,7 +139,7 @@ class KalshiRest:
         for attempt in range(1, _READ_TRIES_MAX + 1):
             try:
                 body = await self._get_once(call, *self._price(path, cost))
-                return self._decode(body, answer, path)
+                return self._decode(body, expected, path)
             except Retryable as e:
                 if attempt == _READ_TRIES_MAX:
                     raise
@@ -138,10 +147,10 @@ class KalshiRest:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def pages(self, path: str, page: type[P], params: Params = ()) -> list[P]:
-        """Every page of a list, in the venue's order.
+        """Read every page of a list, in the venue's order.
 
         Raises `RefusedByVenue` when the list is longer than `pages_max` or its cursors run in a circle: the venue
-        answers an unreadable cursor with the first page (recorded answer).
+        returns the first page for an unreadable cursor (recorded answer). Otherwise raises like `get`.
         """
         fixed = list(params)
         pages: list[P] = []
@@ -162,7 +171,7 @@ class KalshiRest:
         )
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; requests in flight end with `OutcomeUnknown`."""
         await self._transport.close()
 
     def _price(self, path: str, cost: int) -> tuple[RateLimiter, int]:
@@ -177,7 +186,7 @@ class KalshiRest:
                 raise Retryable(str(e)) from e
         if response.status == 200:
             return response.body
-        failure = failure_of_read(parse_answer(response.status, response.body))
+        failure = failure_of_read(parse_error(response.status, response.body))
         if isinstance(failure, Retryable) and failure.is_rate_limit:
             rate_limiter.drain()
         raise failure
@@ -186,8 +195,8 @@ class KalshiRest:
         return HttpRequest(call.method, f"{self._settings.rest_prefix}{call.target}")
 
     @staticmethod
-    def _decode(body: bytes, answer: type[T], path: str) -> T:
+    def _decode(body: bytes, expected: type[T], path: str) -> T:
         try:
-            return msgspec.json.decode(body, type=answer)
+            return msgspec.json.decode(body, type=expected)
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
-            raise Retryable(f"GET {path}: the answer can't be read as {answer.__name__}: {e}") from e
+            raise Retryable(f"GET {path}: the response can't be read as {expected.__name__}: {e}") from e

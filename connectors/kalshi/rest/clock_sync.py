@@ -1,4 +1,4 @@
-"""The venue's clock as we know it: what signatures are stamped with."""
+"""The venue's clock as measured: the time that signatures carry."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from connectors.transport.clock_offset import ClockOffset
 from framework.domain.market_events import VenueClock
 from framework.domain.ports import Clock
 
-# Smaller changes of the estimate say nothing that a check or a signature could use.
-_NEWS_NS = 2 * NS_PER_MS
+# Smaller changes of the estimate matter neither to a check nor to a signature.
+_CHANGE_NS = 2 * NS_PER_MS
 
 
 class VenueTime:
     """Measures the venue's clock against our monotonic one, so that steps of our wall clock do no harm.
 
-    Millisecond stamps in answers are the best source. The `Date` header is coarse, so it counts only while nothing
-    better is known, or after the venue has refused a timestamp.
+    Millisecond stamps of the stream's acknowledgements are the best source. The `Date` header is coarse (one second),
+    so it counts only while nothing better is known, or after the venue has refused a timestamp.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -40,7 +40,10 @@ class VenueTime:
         return self._clock.monotonic_ns() + self._offset.offset_ns
 
     def sample_ms(self, venue_ms: int | None, *, sent_ns: int, received_ns: int) -> None:
-        """Take a millisecond stamp that the venue made between two of our monotonic times; none does nothing."""
+        """Take a stamp (Unix milliseconds) that the venue made between two of our monotonic times, in nanoseconds.
+
+        None and 0, for a frame without a stamp, do nothing.
+        """
         if venue_ms:
             self._offset.sample(
                 sent_ns=sent_ns, received_ns=received_ns, venue_ns=venue_ms * NS_PER_MS, resolution_ns=NS_PER_MS
@@ -48,7 +51,7 @@ class VenueTime:
             self._wants_date = False
 
     def sample_date(self, header: str | None, *, sent_ns: int, received_ns: int) -> None:
-        """Take the `Date` header of an answer, if it is wanted and readable."""
+        """Take the `Date` header of a response, if nothing better is known and it can be read."""
         if header is None or not self._wants_date:
             return
         try:
@@ -59,13 +62,16 @@ class VenueTime:
             sent_ns=sent_ns, received_ns=received_ns, venue_ns=venue_s * NS_PER_S, resolution_ns=NS_PER_S
         )
 
-    def doubt(self) -> None:
-        """The venue refused a timestamp: forget the estimate and take the next answer's `Date`."""
+    def discard(self) -> None:
+        """Drop the estimate, because the venue refused a timestamp; the next response's `Date` counts again."""
         self._offset = ClockOffset()
         self._wants_date = True
 
-    def news(self, venue: str) -> VenueClock | None:
-        """The measured clock as an event when it differs from the last one told, else None."""
+    def take_change(self, venue: str) -> VenueClock | None:
+        """The measured clock as an event when it differs from the last one returned, else None.
+
+        The event's offset is against our wall clock, in nanoseconds.
+        """
         if not self._offset.is_known:
             return None
         now_ns = self._clock.now_ns()
@@ -73,8 +79,8 @@ class VenueTime:
         uncertainty_ns = self._offset.uncertainty_ns
         if self._reported is not None:
             reported_offset_ns, reported_uncertainty_ns = self._reported
-            is_same = abs(offset_ns - reported_offset_ns) < _NEWS_NS and uncertainty_ns * 2 > reported_uncertainty_ns
-            if is_same and uncertainty_ns < reported_uncertainty_ns * 2 + _NEWS_NS:
+            is_same = abs(offset_ns - reported_offset_ns) < _CHANGE_NS and uncertainty_ns * 2 > reported_uncertainty_ns
+            if is_same and uncertainty_ns < reported_uncertainty_ns * 2 + _CHANGE_NS:
                 return None
         self._reported = (offset_ns, uncertainty_ns)
         return VenueClock(venue, offset_ns, uncertainty_ns, now_ns)

@@ -1,4 +1,4 @@
-"""The way out to Kalshi: sign what was approved, send it, and say what the answer proves."""
+"""Signs what was approved, sends it to Kalshi once, and reports what the response proves."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire import encode
-from connectors.kalshi.wire.account_messages import Order as OrderMessage
+from connectors.kalshi.wire.account_messages import RestOrder
 from connectors.kalshi.wire.decode_acks import accepted, amended, cancelled, decode_ack, refused
-from connectors.kalshi.wire.decode_rest import fill_of, order_snapshot, position_of
+from connectors.kalshi.wire.decode_rest import rest_fill, rest_order_snapshot, rest_position
 from connectors.kalshi.wire.encode import AccountScope, Call
-from connectors.kalshi.wire.errors import NOT_FOUND, ORDER_ALREADY_EXISTS, failure_of_write, parse_answer
+from connectors.kalshi.wire.errors import ORDER_ALREADY_EXISTS, failure_of_write, parse_error
 from connectors.kalshi.wire.fixed_point import NS_PER_S
 from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
@@ -32,22 +32,28 @@ E = TypeVar("E", covariant=True)
 
 
 class Decode(Protocol[M, E]):
-    """A function of `decode_rest`."""
+    """A function of `decode_rest`: a listed object in, an event out."""
 
     def __call__(self, message: M, /, *, venue: str, ts_recv: int) -> E:
-        """Turn a listed object into an event."""
+        """Turn a listed object into an event. Raises `ValueError` for a value that cannot be read."""
         ...
 
 
 # Lists are asked from a little before the time wanted: `min_ts` has whole seconds, and clocks differ.
 _LOOK_BACK_S = 120
-# An order is recorded at our wall time. If the clock was set back since, that lies in the venue's future.
+# An order is recorded at our wall time. If the clock was set back since, that time is in the venue's future, so a
+# second look-up asks from a day earlier.
 _CLOCK_SET_BACK_S_MAX = 86_400
+# A cancel that was refused or not sent leaves its order here; beyond so many the oldest is dropped.
 _CANCELLING_MAX = 1_000
 
 
 class KalshiGateway:
-    """One account's gateway. `find_instrument` answers for every instrument that the connector has defined."""
+    """One account's gateway: implements `framework.domain.venue.Gateway`.
+
+    `find_instrument` returns every instrument that the connector has defined, None for another one. Call order for a
+    write: `sign`, then `send` at once, because the signature's timestamp ages.
+    """
 
     def __init__(
         self,
@@ -64,7 +70,8 @@ class KalshiGateway:
         self._clock = clock
         self._find_instrument = find_instrument
         self._scope = AccountScope(settings.subaccount, settings.use_shards, settings.self_trade_prevention)
-        # The orders whose cancels were signed, as the daemon knows them when the answer comes.
+        # Orders whose cancel was signed. The same objects that the daemon updates, so that the acknowledgement is
+        # compared with what is known when it comes.
         self._cancelling: dict[str, Order] = {}
 
     def __repr__(self) -> str:
@@ -72,23 +79,28 @@ class KalshiGateway:
 
     @property
     def read_lag_ms(self) -> int:
-        """How long reads may lag behind writes: 360 ms was recorded, the setting leaves room."""
+        """Milliseconds for which reads may lag behind writes: the setting; 360 ms was recorded."""
         return self._settings.read_lag_ms
 
     def sign(self, approved: Approved, order: Order | None, /) -> Signed:
         """Build and sign the request with a timestamp of now.
 
-        Raises `Retryable` when the venue's id of the order to change is not known yet: look the order up first.
+        `order` is the order to change, None for a new one. Raises `Retryable` when the venue's id of the order to
+        change is not known yet (look the order up first), and `RefusedByVenue` for an unknown order or instrument.
         """
         call = self._call(approved, order)
         if order is not None and isinstance(approved.intent, CancelOrder):
-            self._save_state(order)
+            self._note_cancelling(order)
         request = self._rest.signed(call)
         digest = hashlib.sha256(request.target.encode() + b"\n" + request.body).hexdigest()
         return Signed(approved, request, digest)
 
     async def send(self, signed: Signed, /, *, last_word: LastWord = nothing_against) -> tuple[Event, ...]:
-        """Send once. Refusals come back as events; see `framework.domain.ports.Gateway.send` for the errors."""
+        """Send once. Refusals by the venue come back as events.
+
+        Raises `Retryable` when nothing was done and another try may succeed, `OutcomeUnknown` when something may have
+        been done, `Fatal` for a refused key, and `TypeError` for a request that this gateway did not sign.
+        """
         request = signed.wire
         if not isinstance(request, HttpRequest):
             raise TypeError(f"wire: {type(request).__name__} was not signed by this gateway")
@@ -96,52 +108,54 @@ class KalshiGateway:
         if response.status in (200, 201, 204):
             return self._done(signed.approved, response)
         intent = signed.approved.intent
-        answer = parse_answer(response.status, response.body)
-        failure = failure_of_write(answer, is_cancel=isinstance(intent, CANCELS))
+        error = parse_error(response.status, response.body)
+        failure = failure_of_write(error, is_cancel=isinstance(intent, CANCELS))
         if not isinstance(failure, RefusedByVenue):
             raise failure
         if isinstance(intent, NewOrder) and failure.code.startswith(ORDER_ALREADY_EXISTS):
-            return await self._landed_before(signed.approved, intent)
+            return await self._find_existing(signed.approved, intent)
         return refused(signed.approved, failure, ts_recv=self._clock.now_ns())
 
     async def find_order(self, order: Order, /) -> OrderSnapshot | None:
-        """Look an order up: by the venue's id when it is known, else by our id among the market's orders."""
+        """Look an order up: by the venue's id when it is known, then by our id among the market's orders.
+
+        None when the venue lists no such order. Raises `Retryable`, `RefusedByVenue` or `Fatal` like every read.
+        """
         if order.venue_order_id:
-            try:
-                found = await queries.order(self._rest, order.venue_order_id)
-            except RefusedByVenue as e:
-                if not e.code.startswith(NOT_FOUND):
-                    raise
-            else:
+            found = await queries.or_none(queries.get_order(self._rest, order.venue_order_id))
+            if found is not None:
                 return self._snapshot(found)
-        return await self._find(order.client_order_id, order.instrument, since_ns=order.created_ns)
+        return await self._find_listed(order.client_order_id, order.instrument, since_ns=order.created_ns)
 
     async def open_orders(self) -> tuple[OrderSnapshot, ...]:
-        """Every resting order of the account."""
-        listed = await queries.orders(self._rest, status="resting", subaccount=self._settings.own_subaccount)
+        """Every resting order of the account's subaccount, on all shards. Raises like `find_order`."""
+        listed = await queries.get_orders(self._rest, status="resting", subaccount=self._settings.own_subaccount)
         return tuple(self._snapshot(one) for one in listed)
 
     async def fills(self, since_ns: int, /) -> tuple[Fill, ...]:
-        """Every fill since a venue time, oldest first; a few older ones may come along."""
+        """Every fill since a venue time (Unix nanoseconds), oldest first; a few older ones may come along.
+
+        Raises like `find_order`.
+        """
         since_s = max(0, since_ns // NS_PER_S - _LOOK_BACK_S)
-        listed = await queries.fills(self._rest, since_s=since_s, subaccount=self._settings.own_subaccount)
+        listed = await queries.get_fills(self._rest, since_s=since_s, subaccount=self._settings.own_subaccount)
         ts_recv = self._clock.now_ns()
-        fills = [self._readable(fill_of, one, ts_recv) for one in reversed(listed)]
+        fills = [self._readable(rest_fill, one, ts_recv) for one in reversed(listed)]
         return tuple(sorted(fills, key=lambda fill: fill.ts_venue))
 
     async def positions(self) -> tuple[PositionReport, ...]:
-        """Every position that is not flat."""
-        listed = await queries.positions(self._rest, subaccount=self._settings.own_subaccount)
+        """Every position that is not flat, in markets that are not settled, on all shards. Raises like `find_order`."""
+        listed = await queries.get_positions(self._rest, subaccount=self._settings.own_subaccount)
         ts_recv = self._clock.now_ns()
-        reports = (self._readable(position_of, one, ts_recv) for one in listed)
+        reports = (self._readable(rest_position, one, ts_recv) for one in listed)
         return tuple(report for report in reports if report.size)
 
     def _call(self, approved: Approved, order: Order | None) -> Call:
         intent = approved.intent
         if isinstance(intent, CancelAll):
-            return encode.cancel_all(self._scope)
+            return encode.cancel_all_orders(self._scope)
         if isinstance(intent, NewOrder):
-            return encode.create(approved.client_order_id, intent, self._instrument(intent.instrument), self._scope)
+            return encode.new_order(approved.client_order_id, intent, self._instrument(intent.instrument), self._scope)
         if order is None:
             raise RefusedByVenue(
                 "unknown_order", f"{approved.client_order_id}: nothing is known of the order to change"
@@ -150,10 +164,10 @@ class KalshiGateway:
             raise Retryable(f"{order.client_order_id}: the venue's id is not known yet; look the order up first")
         instrument = self._instrument(order.instrument)
         if isinstance(intent, AmendOrder):
-            return encode.amend(intent, order, instrument, self._scope)
-        return encode.cancel(order, instrument, self._scope)
+            return encode.amend_order(intent, order, instrument, self._scope)
+        return encode.cancel_order(order, instrument, self._scope)
 
-    def _save_state(self, order: Order) -> None:
+    def _note_cancelling(self, order: Order) -> None:
         self._cancelling[order.client_order_id] = order
         if len(self._cancelling) > _CANCELLING_MAX:
             del self._cancelling[next(iter(self._cancelling))]
@@ -161,7 +175,7 @@ class KalshiGateway:
     def _done(self, approved: Approved, response: HttpResponse) -> tuple[Event, ...]:
         intent = approved.intent
         if isinstance(intent, CancelAll):
-            # No order is named: the order stream and the look-ups tell which ones ended.
+            # The response names no order: the order stream and the look-ups show which ones ended.
             return ()
         ack = decode_ack(response.body)
         now_ns = self._clock.now_ns()
@@ -171,24 +185,26 @@ class KalshiGateway:
             return cancelled(approved, ack, ts_recv=now_ns, order=self._cancelling.pop(approved.client_order_id, None))
         return amended(approved, intent, ack, ts_recv=now_ns)
 
-    async def _landed_before(self, approved: Approved, intent: NewOrder) -> tuple[Event, ...]:
-        """The venue already has an order of this id: an earlier attempt arrived. Show it as evidence."""
+    async def _find_existing(self, approved: Approved, intent: NewOrder) -> tuple[Event, ...]:
+        """The venue already has an order of this id, so an earlier attempt arrived: return that order's state."""
         try:
-            found = await self._find(approved.client_order_id, intent.instrument, since_ns=approved.ts_ns)
+            found = await self._find_listed(approved.client_order_id, intent.instrument, since_ns=approved.ts_ns)
         except (Retryable, RefusedByVenue) as e:
             raise OutcomeUnknown(f"{approved.client_order_id} exists at the venue, and can't be looked up: {e}") from e
         if found is None:
             raise OutcomeUnknown(f"{approved.client_order_id} exists at the venue, and is not listed yet")
         return (found,)
 
-    async def _find(self, client_order_id: str, instrument: InstrumentId, *, since_ns: int) -> OrderSnapshot | None:
+    async def _find_listed(
+        self, client_order_id: str, instrument: InstrumentId, *, since_ns: int
+    ) -> OrderSnapshot | None:
         if not client_order_id:
             return None
-        # `since_ns` is our wall time; the venue's list goes by its own clock.
+        # `since_ns` is our wall time; the venue compares `min_ts` with its own clock.
         ahead_ns = self._rest.time.now_ns() - self._clock.now_ns()
         symbol, since_s = self._instrument(instrument).symbol, (since_ns + ahead_ns) // NS_PER_S
         for look_back_s in (_LOOK_BACK_S, _CLOCK_SET_BACK_S_MAX):
-            listed = await queries.orders(
+            listed = await queries.get_orders(
                 self._rest,
                 ticker=symbol,
                 since_s=max(0, since_s - look_back_s) if since_ns else None,
@@ -205,11 +221,12 @@ class KalshiGateway:
             raise RefusedByVenue("unknown_instrument", f"{instrument}: not defined by this connector")
         return found
 
-    def _snapshot(self, order: OrderMessage) -> OrderSnapshot:
-        return self._readable(order_snapshot, order, self._clock.now_ns())
+    def _snapshot(self, order: RestOrder) -> OrderSnapshot:
+        return self._readable(rest_order_snapshot, order, self._clock.now_ns())
 
     def _readable(self, decode: Decode[M, E], message: M, ts_recv: int) -> E:
-        """Decode an item of a list. One that can't be read makes the list unproved: `Retryable`, never skipped."""
+        """Decode an item of a list. Raises `Retryable` for one that cannot be read: skipping it would report a list as
+        complete that is not."""
         try:
             return decode(message, venue=self._venue, ts_recv=ts_recv)
         except ValueError as e:

@@ -1,125 +1,138 @@
 """Every read of Kalshi's REST that has a use here, one function each. All raise like `KalshiRest.get`.
 
-Lists come whole: all their pages, in the venue's order (newest first, recorded answer).
+Lists come whole: all their pages, in the venue's order (newest first, recorded answer). Times are Unix seconds, as
+the venue takes them. `subaccount` None leaves the number out: what that means differs between endpoints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
+from typing import TypeVar
 from urllib.parse import quote
 
 from connectors.kalshi.rest.client import KalshiRest, Params
 from connectors.kalshi.wire import account_messages as a
 from connectors.kalshi.wire import market_messages as m
+from connectors.kalshi.wire.errors import NOT_FOUND
+from framework.domain.errors import RefusedByVenue
 
+T = TypeVar("T")
+
+# The largest pages and lists that the venue takes (vendor docs); it refuses more instead of cutting them (recorded).
 _PAGE = 1000
 _EVENTS_PAGE = 200
 _TICKERS_PER_REQUEST = 100
 
 
-async def exchange_status(rest: KalshiRest) -> m.ExchangeStatus:
-    """Whether the exchange runs and trades."""
+async def get_exchange_status(rest: KalshiRest) -> m.ExchangeStatus:
+    """Read whether the exchange runs and trades; the only read that is not signed."""
     return await rest.get("/exchange/status", m.ExchangeStatus)
 
 
-async def schedule(rest: KalshiRest) -> m.Schedule:
-    """Planned maintenance."""
-    return (await rest.get("/exchange/schedule", m.ScheduleAnswer)).schedule
+async def get_schedule(rest: KalshiRest) -> m.Schedule:
+    """Read the planned maintenance windows."""
+    return (await rest.get("/exchange/schedule", m.ScheduleResponse)).schedule
 
 
-async def series(rest: KalshiRest, ticker: str) -> m.Series:
-    """One series."""
-    return (await rest.get(f"/series/{_quoted(ticker)}", m.SeriesAnswer, cost_path="/series/*")).series
+async def get_series(rest: KalshiRest, ticker: str) -> m.RestSeries:
+    """Read one series, for its fees."""
+    return (await rest.get(f"/series/{_quoted(ticker)}", m.SeriesResponse, cost_path="/series/*")).series
 
 
-async def event(rest: KalshiRest, ticker: str) -> m.Event:
-    """One event."""
-    return (await rest.get(f"/events/{_quoted(ticker)}", m.EventAnswer, cost_path="/events/*")).event
+async def get_event(rest: KalshiRest, ticker: str) -> m.RestEvent:
+    """Read one event, for its overrides of the series' fees."""
+    return (await rest.get(f"/events/{_quoted(ticker)}", m.EventResponse, cost_path="/events/*")).event
 
 
-async def events_of_series(rest: KalshiRest, series_ticker: str) -> list[m.Event]:
-    """The events of a series that are not settled."""
-    found: list[m.Event] = []
+async def get_events_of_series(rest: KalshiRest, series_ticker: str) -> list[m.RestEvent]:
+    """Read the events of a series that are open or not yet opened."""
+    found: list[m.RestEvent] = []
     for status in ("open", "unopened"):
         params: Params = [("series_ticker", series_ticker), ("status", status), ("limit", _EVENTS_PAGE)]
         found += [one for page in await rest.pages("/events", m.EventsPage, params) for one in page.events]
     return found
 
 
-async def market(rest: KalshiRest, ticker: str) -> m.Market:
-    """One market. May be refused as `not_found` shortly after its creation was announced."""
-    return (await rest.get(f"/markets/{_quoted(ticker)}", m.MarketAnswer, cost_path="/markets/*")).market
+async def get_market(rest: KalshiRest, ticker: str) -> m.RestMarket:
+    """Read one market. May be refused as `not_found` shortly after its creation was announced (vendor docs)."""
+    return (await rest.get(f"/markets/{_quoted(ticker)}", m.MarketResponse, cost_path="/markets/*")).market
 
 
-async def markets(
+async def get_markets(
     rest: KalshiRest, *, series_ticker: str | None = None, event_ticker: str | None = None, status: str | None = None
-) -> list[m.Market]:
-    """The markets of a series, of an event, or all; of one status, or of all."""
+) -> list[m.RestMarket]:
+    """Read the markets of a series, of an event, or all; of one status, or of all.
+
+    `status` is the filter's word, not the market's: `unopened`, `open`, `paused`, `closed` or `settled` (vendor docs).
+    """
     params = [("series_ticker", series_ticker), ("event_ticker", event_ticker), ("status", status), ("limit", _PAGE)]
     return [one for page in await rest.pages("/markets", m.MarketsPage, params) for one in page.markets]
 
 
-async def markets_named(rest: KalshiRest, tickers: Sequence[str]) -> list[m.Market]:
-    """These markets, whatever their status; unknown ones are left out by the venue."""
-    found: list[m.Market] = []
+async def get_markets_named(rest: KalshiRest, tickers: Sequence[str]) -> list[m.RestMarket]:
+    """Read these markets, whatever their status; the venue leaves unknown ones out."""
+    found: list[m.RestMarket] = []
     for some in _chunks(tickers):
         params: Params = [("tickers", ",".join(some)), ("limit", _PAGE)]
         found += [one for page in await rest.pages("/markets", m.MarketsPage, params) for one in page.markets]
     return found
 
 
-async def orderbook(rest: KalshiRest, ticker: str, *, depth: int = 0) -> m.BookSides:
-    """One book, down to `depth` levels (0 = all, at most 100)."""
+async def get_orderbook(rest: KalshiRest, ticker: str, *, depth: int = 0) -> m.BookSides:
+    """Read one book, down to `depth` levels (0 = all, at most 100)."""
     path = f"/markets/{_quoted(ticker)}/orderbook"
-    answer = await rest.get(path, m.OrderbookAnswer, [("depth", depth)], cost_path="/markets/*/orderbook")
-    return answer.orderbook_fp
+    response = await rest.get(path, m.OrderbookResponse, [("depth", depth)], cost_path="/markets/*/orderbook")
+    return response.orderbook_fp
 
 
-async def orderbooks(rest: KalshiRest, tickers: Sequence[str]) -> list[m.TickerBook]:
-    """Several books, a hundred at a time."""
+async def get_orderbooks(rest: KalshiRest, tickers: Sequence[str]) -> list[m.TickerBook]:
+    """Read several books, a hundred in a request."""
     found: list[m.TickerBook] = []
     for some in _chunks(tickers):
         params = [("tickers", ticker) for ticker in some]
-        found += (await rest.get("/markets/orderbooks", m.OrderbooksAnswer, params)).orderbooks
+        found += (await rest.get("/markets/orderbooks", m.OrderbooksResponse, params)).orderbooks
     return found
 
 
-async def trades(rest: KalshiRest, ticker: str, *, since_s: int) -> list[m.Trade]:
-    """The public trades of a market since a Unix time in seconds."""
+async def get_trades(rest: KalshiRest, ticker: str, *, since_s: int) -> list[m.RestTrade]:
+    """Read the public trades of a market since `since_s`."""
     params: Params = [("ticker", ticker), ("min_ts", since_s), ("limit", _PAGE)]
     return [one for page in await rest.pages("/markets/trades", m.TradesPage, params) for one in page.trades]
 
 
-async def account_limits(rest: KalshiRest) -> a.AccountLimits:
-    """The account's rate limits."""
+async def get_account_limits(rest: KalshiRest) -> a.AccountLimits:
+    """Read the account's tier and its two token buckets."""
     return await rest.get("/account/limits", a.AccountLimits)
 
 
-async def endpoint_costs(rest: KalshiRest) -> a.EndpointCosts:
-    """What requests cost."""
+async def get_endpoint_costs(rest: KalshiRest) -> a.EndpointCosts:
+    """Read the default cost of a request and the endpoints that cost another number of tokens."""
     return await rest.get("/account/endpoint_costs", a.EndpointCosts)
 
 
-async def balance(rest: KalshiRest, *, subaccount: int | None = None) -> a.Balance:
-    """The account's cash; waits for a bucket of its own (once a second)."""
-    return await rest.get("/portfolio/balance", a.Balance, [("subaccount", subaccount)])
+async def get_balance(rest: KalshiRest, *, subaccount: int | None = None) -> a.RestBalance:
+    """Read the account's cash; paced by a bucket of its own (once a second at the lowest tiers, vendor docs)."""
+    return await rest.get("/portfolio/balance", a.RestBalance, [("subaccount", subaccount)])
 
 
-async def order(rest: KalshiRest, order_id: str) -> a.Order:
-    """One own order by the venue's id."""
+async def get_order(rest: KalshiRest, order_id: str) -> a.RestOrder:
+    """Read one own order by the venue's id."""
     path = f"/portfolio/orders/{_quoted(order_id)}"
-    return (await rest.get(path, a.OrderAnswer, cost_path="/portfolio/orders/*")).order
+    return (await rest.get(path, a.OrderResponse, cost_path="/portfolio/orders/*")).order
 
 
-async def orders(
+async def get_orders(
     rest: KalshiRest,
     *,
     status: str | None = None,
     ticker: str | None = None,
     since_s: int | None = None,
     subaccount: int | None = None,
-) -> list[a.Order]:
-    """Own orders on all shards: of one status (`resting`, `canceled`, `executed`) or all, since a Unix second."""
+) -> list[a.RestOrder]:
+    """Read own orders on all shards: of one status (`resting`, `canceled`, `executed`) or all, since `since_s`.
+
+    The time is compared with an order's creation (*assumption*).
+    """
     params = [
         ("status", status),
         ("ticker", ticker),
@@ -130,51 +143,61 @@ async def orders(
     return [one for page in await rest.pages("/portfolio/orders", a.OrdersPage, params) for one in page.orders]
 
 
-async def fills(rest: KalshiRest, *, since_s: int, subaccount: int | None = None) -> list[a.Fill]:
-    """Own trades on all shards since a Unix time in seconds."""
+async def get_fills(rest: KalshiRest, *, since_s: int, subaccount: int | None = None) -> list[a.RestFill]:
+    """Read own trades on all shards since `since_s`."""
     params = [("min_ts", since_s), ("subaccount", subaccount), ("limit", _PAGE)]
     return [one for page in await rest.pages("/portfolio/fills", a.FillsPage, params) for one in page.fills]
 
 
-async def positions(rest: KalshiRest, *, subaccount: int | None = None) -> list[a.Position]:
-    """Own positions in markets that are not settled, on all shards."""
+async def get_positions(rest: KalshiRest, *, subaccount: int | None = None) -> list[a.RestPosition]:
+    """Read own positions in markets that are not settled, on all shards."""
     params = [("subaccount", subaccount), ("limit", _PAGE)]
     pages = await rest.pages("/portfolio/positions", a.PositionsPage, params)
     return [one for page in pages for one in page.market_positions]
 
 
-async def settlements(rest: KalshiRest, *, since_s: int, subaccount: int | None = None) -> list[a.Settlement]:
-    """Markets that paid the account since a Unix time in seconds."""
+async def get_settlements(rest: KalshiRest, *, since_s: int, subaccount: int | None = None) -> list[a.RestSettlement]:
+    """Read the markets that paid the account since `since_s`."""
     params = [("min_ts", since_s), ("subaccount", subaccount), ("limit", _PAGE)]
     pages = await rest.pages("/portfolio/settlements", a.SettlementsPage, params)
     return [one for page in pages for one in page.settlements]
 
 
-async def order_groups(rest: KalshiRest, *, subaccount: int | None = None) -> tuple[a.OrderGroup, ...]:
-    """The account's order groups."""
-    answer = await rest.get("/portfolio/order_groups", a.OrderGroupsAnswer, [("subaccount", subaccount)])
-    return answer.order_groups or ()
+async def get_order_groups(rest: KalshiRest, *, subaccount: int | None = None) -> tuple[a.OrderGroup, ...]:
+    """Read the account's order groups; none are an empty tuple."""
+    response = await rest.get("/portfolio/order_groups", a.OrderGroupsResponse, [("subaccount", subaccount)])
+    return response.order_groups or ()
 
 
-async def order_group(rest: KalshiRest, group_id: str, *, subaccount: int | None = None) -> a.OrderGroupAnswer:
-    """One order group and the ids of its orders."""
+async def get_order_group(rest: KalshiRest, group_id: str, *, subaccount: int | None = None) -> a.OrderGroupResponse:
+    """Read one order group with the ids of its orders."""
     path = f"/portfolio/order_groups/{_quoted(group_id)}"
     params: Params = [("subaccount", subaccount)]
-    return await rest.get(path, a.OrderGroupAnswer, params, cost_path="/portfolio/order_groups/*")
+    return await rest.get(path, a.OrderGroupResponse, params, cost_path="/portfolio/order_groups/*")
 
 
-async def queue_positions(rest: KalshiRest, tickers: Sequence[str]) -> list[a.QueuePosition]:
-    """Contracts ahead of the own resting orders in these markets."""
+async def get_queue_positions(rest: KalshiRest, tickers: Sequence[str]) -> list[a.QueuePosition]:
+    """Read how many contracts are ahead of the own resting orders in these markets."""
     found: list[a.QueuePosition] = []
     for some in _chunks(tickers):
         params = [("market_tickers", ",".join(some))]
-        answer = await rest.get("/portfolio/orders/queue_positions", a.QueuePositionsAnswer, params)
-        found += answer.queue_positions or ()
+        response = await rest.get("/portfolio/orders/queue_positions", a.QueuePositionsResponse, params)
+        found += response.queue_positions or ()
     return found
 
 
+async def or_none(read: Awaitable[T]) -> T | None:
+    """Await a read of one object. None when the venue does not know it (`not_found`); raises like the read itself."""
+    try:
+        return await read
+    except RefusedByVenue as e:
+        if not e.code.startswith(NOT_FOUND):
+            raise
+        return None
+
+
 def _quoted(name: str) -> str:
-    """A venue's name as one part of a path, whatever it holds."""
+    """A ticker or id as one part of a path: a slash or question mark in it must not change the request."""
     return quote(name, safe="")
 
 

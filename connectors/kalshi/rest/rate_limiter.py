@@ -1,7 +1,7 @@
-"""Keeps requests below the venue's own limit, so that a look-up never causes a refusal.
+"""A token bucket that keeps requests below the venue's own limit, so that a read is never refused with 429.
 
 A bucket like the venue's, with two differences that make it exact from the outside: it starts empty (the venue's
-may have been drained by an earlier run), and tokens of a request without an answer are not refilled, because the
+may have been drained by an earlier run), and tokens of a request without a response are not refilled, because the
 venue takes them only when the request arrives.
 """
 
@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from framework.domain.ports import Clock
 
 _NS_PER_S = 1_000_000_000
-# Two clocks drift apart; what is paced here can spare one token in fifty.
+# Our clock and the venue's drift apart, so the bucket refills by 98 % of the declared rate.
 _REFILL_SHARE_NUM, _REFILL_SHARE_DEN = 49, 50
 
 
@@ -22,7 +22,7 @@ class RateLimiter:
     """One token bucket. Levels are kept in billionths of a token, so that whole nanoseconds add up exactly."""
 
     def __init__(self, *, capacity: int, refill_per_s: int, clock: Clock) -> None:
-        """Hold at most `capacity` (>= 1) tokens, refilled by `refill_per_s` (>= 1)."""
+        """Start empty; hold at most `capacity` tokens, refilled by `refill_per_s`. Raises `ValueError` below 1."""
         self._clock = clock
         self._turn = asyncio.Lock()
         self._level = 0
@@ -31,15 +31,15 @@ class RateLimiter:
         self.configure(capacity=capacity, refill_per_s=refill_per_s)
 
     def __repr__(self) -> str:
-        return f"<Pacer level={self._level // _NS_PER_S} held={self._held} capacity={self._capacity}>"
+        return f"<RateLimiter level={self._level // _NS_PER_S} held={self._held} capacity={self._capacity}>"
 
     @property
     def capacity(self) -> int:
-        """The most tokens that one request can have."""
+        """The most tokens that the bucket holds, which is the most that one request can wait for."""
         return self._capacity
 
     def configure(self, *, capacity: int, refill_per_s: int) -> None:
-        """Take the limits that the venue declares. Raises `ValueError` for limits below 1."""
+        """Take over the limits that the venue declares. Raises `ValueError` for limits below 1."""
         if capacity < 1 or refill_per_s < 1:
             raise ValueError(f"capacity={capacity} refill_per_s={refill_per_s}: both must be at least 1")
         self._capacity = capacity
@@ -50,7 +50,7 @@ class RateLimiter:
     async def spend(self, tokens: int) -> AsyncIterator[None]:
         """Wait, first come first served, until `tokens` are there; hold them while the request is under way.
 
-        A request dearer than the whole bucket waits for a full one.
+        A request that costs more than the whole bucket waits for a full one.
         """
         cost = min(tokens, self._capacity)
         async with self._turn:
@@ -67,7 +67,7 @@ class RateLimiter:
             self._held -= cost
 
     def drain(self) -> None:
-        """The venue says that its bucket is empty."""
+        """Set the level to 0, because the venue answered 429: its bucket is empty."""
         self._refill()
         self._level = min(self._level, 0)
 

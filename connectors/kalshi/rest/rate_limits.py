@@ -1,8 +1,8 @@
 """Kalshi's rate limits as data. Pure.
 
 Two token buckets per account, refilled continuously (vendor docs): reads and writes. The balance has a third one of
-its own. Writes that name a shard above 0 have that shard's own bucket; counting them all in one pool never spends
-more than is allowed.
+its own. Writes that name a shard above 0 have that shard's own bucket (vendor docs); counting them all in one pool
+never spends more than is allowed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from connectors.kalshi.wire.account_messages import AccountLimits, Bucket, Endpo
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 
 READ, WRITE, BALANCE = "read", "write", "balance"
+"""Names of the three pools."""
 
 DEFAULT_COST = 10
+"""Tokens of a request that no list names (vendor docs)."""
 
-# Vendor docs: tokens per second of (read, write) and whether the bucket holds more than one second of them is not
-# assumed. Used only until the venue has declared the account's own limits.
+# Vendor docs: tokens per second of (read, write). Some buckets hold three seconds of them; that is not used,
+# because these stand only until the venue has declared the account's own limits.
 _TIERS: dict[str, tuple[int, int]] = {
     "basic": (200, 100),
     "advanced": (300, 300),
@@ -29,7 +31,7 @@ _TIERS: dict[str, tuple[int, int]] = {
 }
 _SLOW_BALANCE_TIERS = frozenset({"basic", "advanced"})
 
-# Vendor docs, for when the list of costs can't be read.
+# Vendor docs, for when the venue refuses the list of costs.
 _DOCUMENTED_COSTS = EndpointCosts(
     default_cost=DEFAULT_COST,
     endpoint_costs=(
@@ -47,27 +49,28 @@ class CostTable:
     """Tokens per endpoint. Paths start below the REST prefix; variable parts are written `*`."""
 
     def __init__(self, costs: EndpointCosts) -> None:
+        """Take the venue's list; `:name` and `{name}` in its paths become `*`."""
         self._default = costs.default_cost
         self._costs = {(one.method, _pattern(one.path)): one.cost for one in costs.endpoint_costs}
 
     def of(self, method: str, path: str) -> int:
-        """The cost of one request; the venue's default when it lists none."""
+        """Tokens of one request; the venue's default when it does not list this endpoint."""
         return self._costs.get((method, path), self._default)
 
 
 def documented_costs() -> CostTable:
-    """The costs of the vendor's documentation."""
+    """The costs as the vendor docs list them, for the endpoints that are used here."""
     return CostTable(_DOCUMENTED_COSTS)
 
 
 def tier_limits(tier: str) -> AccountLimits:
-    """The limits that the documentation gives to a tier, each bucket holding one second of them."""
+    """A tier's limits (vendor docs), each bucket holding one second of them. Raises `KeyError` for another name."""
     read, write = _TIERS[tier]
     return AccountLimits(tier, Bucket(read, read), Bucket(write, write))
 
 
 def rate_limits(limits: AccountLimits, costs: CostTable) -> RateLimits:
-    """What the budgets enforce."""
+    """The account's pools and the cost of each kind of request, as the gate's budgets enforce them."""
     orders = "/portfolio/events/orders"
     create = costs.of("POST", orders)
     balance_per_s = 1 if limits.usage_tier in _SLOW_BALANCE_TIERS else 5
@@ -75,6 +78,7 @@ def rate_limits(limits: AccountLimits, costs: CostTable) -> RateLimits:
         pools=(
             Pool(READ, limits.read.bucket_capacity, limits.read.refill_rate),
             Pool(WRITE, limits.write.bucket_capacity, limits.write.refill_rate),
+            # One read at a time, without a burst (vendor docs).
             Pool(BALANCE, 1, balance_per_s),
         ),
         costs=(

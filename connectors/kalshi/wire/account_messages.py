@@ -1,8 +1,9 @@
-"""Bodies of Kalshi's REST answers about the account and its orders, as far as they are used. Pure.
+"""Bodies of Kalshi's REST responses about the account and its orders, as far as they are used. Pure.
 
 Fields follow the vendor docs; what is not named here is ignored, so new fields do no harm. Enumerations stay text:
 their values are judged where they are used, and an unknown one is counted instead of refused. Texts that carry
-numbers are turned into scaled integers by `fixed_point`.
+numbers are turned into scaled integers by `fixed_point`. `*_dollars` are dollars, `*_fp` contracts. Times are RFC 3339
+where they are texts, else Unix seconds, or milliseconds where the name ends in `_ms`. `exchange_index` is the shard.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import msgspec
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """An own order as listed. Both prices are its limit (YES and NO terms)."""
+class RestOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An own order as listed. Its price is its limit, in YES terms, also after it was filled at another one."""
 
     order_id: str
     ticker: str
@@ -31,8 +32,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     exchange_index: int = 0
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True):
-    """An own trade. It never names the client's order id."""
+class RestFill(msgspec.Struct, frozen=True, kw_only=True):
+    """An own trade. It never names the client's order id; `ts` stands in where `created_time` is missing."""
 
     trade_id: str
     order_id: str
@@ -48,8 +49,8 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     exchange_index: int = 0
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """A net position: long YES is positive."""
+class RestPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """A net position: long YES is positive, long NO negative."""
 
     ticker: str
     position_fp: str
@@ -59,8 +60,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     exchange_index: int = 0
 
 
-class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """A paid-out market. `value` is cents per YES contract."""
+class RestSettlement(msgspec.Struct, frozen=True, kw_only=True):
+    """A paid-out market. `value` is cents per YES contract, `revenue` cents in all."""
 
     ticker: str
     market_result: str
@@ -70,24 +71,27 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     fee_cost: str = "0"
 
 
-class BalanceShare(msgspec.Struct, frozen=True):
-    """Cash on one shard."""
+class ShardBalance(msgspec.Struct, frozen=True):
+    """Cash on one shard, in dollars."""
 
     exchange_index: int
     balance: str
 
 
-class Balance(msgspec.Struct, frozen=True, kw_only=True):
+class RestBalance(msgspec.Struct, frozen=True, kw_only=True):
     """Cash of the account. `balance` is truncated to cents; `balance_dollars` is exact."""
 
     balance: int
     balance_dollars: str = ""
     updated_ts: int = 0
-    balance_breakdown: tuple[BalanceShare, ...] = ()
+    balance_breakdown: tuple[ShardBalance, ...] = ()
 
 
 class OrderAck(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer to create, amend, cancel and decrease: only what the particular request states is there."""
+    """Response to create, amend, cancel and decrease: each states only some of the fields.
+
+    `average_fee_paid` is per contract. `reduced_by` is what a cancel or decrease took off.
+    """
 
     order_id: str
     client_order_id: str | None = None
@@ -121,62 +125,62 @@ class BatchItem(msgspec.Struct, frozen=True, kw_only=True):
     error: ItemError | None = None
 
 
-class BatchAnswer(msgspec.Struct, frozen=True):
-    """Answer to a batch."""
+class BatchResponse(msgspec.Struct, frozen=True):
+    """Response to a batch; its items are in the order of the request."""
 
     orders: tuple[BatchItem, ...]
 
 
 class OrdersPage(msgspec.Struct, frozen=True):
-    """A page, newest first."""
+    """A page of orders, newest first; `cursor` is empty on the last one (recorded answer)."""
 
-    orders: tuple[Order, ...]
+    orders: tuple[RestOrder, ...]
     cursor: str = ""
 
 
 class FillsPage(msgspec.Struct, frozen=True):
-    """A page, newest first."""
+    """A page of fills, newest first (recorded answer)."""
 
-    fills: tuple[Fill, ...]
+    fills: tuple[RestFill, ...]
     cursor: str = ""
 
 
 class PositionsPage(msgspec.Struct, frozen=True):
-    """A page."""
+    """A page of positions; flat ones may be among them."""
 
-    market_positions: tuple[Position, ...]
+    market_positions: tuple[RestPosition, ...]
     cursor: str = ""
 
 
 class SettlementsPage(msgspec.Struct, frozen=True):
-    """A page, newest first."""
+    """A page of settlements, newest first."""
 
-    settlements: tuple[Settlement, ...]
+    settlements: tuple[RestSettlement, ...]
     cursor: str = ""
 
 
-class OrderAnswer(msgspec.Struct, frozen=True):
-    """One order."""
+class OrderResponse(msgspec.Struct, frozen=True):
+    """Response that holds one order."""
 
-    order: Order
+    order: RestOrder
 
 
 class QueuePosition(msgspec.Struct, frozen=True):
-    """Contracts ahead of an own resting order."""
+    """Contracts ahead of an own resting order in price-time order."""
 
     order_id: str
     market_ticker: str
     queue_position_fp: str
 
 
-class QueuePositionsAnswer(msgspec.Struct, frozen=True):
+class QueuePositionsResponse(msgspec.Struct, frozen=True):
     """Queue positions; null when nothing rests."""
 
     queue_positions: tuple[QueuePosition, ...] | None = None
 
 
 class OrderGroup(msgspec.Struct, frozen=True):
-    """A group of orders that ends together once it has matched too much."""
+    """A group of orders that the venue cancels together once more than its limit matched within 15 s."""
 
     id: str
     contracts_limit_fp: str = ""
@@ -184,13 +188,13 @@ class OrderGroup(msgspec.Struct, frozen=True):
     exchange_index: int = 0
 
 
-class OrderGroupsAnswer(msgspec.Struct, frozen=True):
+class OrderGroupsResponse(msgspec.Struct, frozen=True):
     """The account's order groups; null when it has none."""
 
     order_groups: tuple[OrderGroup, ...] | None = None
 
 
-class OrderGroupAnswer(msgspec.Struct, frozen=True):
+class OrderGroupResponse(msgspec.Struct, frozen=True):
     """One order group with the ids of its orders."""
 
     contracts_limit_fp: str = ""
@@ -200,7 +204,7 @@ class OrderGroupAnswer(msgspec.Struct, frozen=True):
 
 
 class OrderGroupCreated(msgspec.Struct, frozen=True):
-    """Answer to the creation of a group."""
+    """Response to the creation of a group."""
 
     order_group_id: str
     subaccount: int = 0
@@ -208,14 +212,14 @@ class OrderGroupCreated(msgspec.Struct, frozen=True):
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """A token bucket: tokens per second and the most it holds."""
+    """A token bucket: `refill_rate` in tokens per second, `bucket_capacity` the most it holds."""
 
     refill_rate: int
     bucket_capacity: int
 
 
 class AccountLimits(msgspec.Struct, frozen=True):
-    """Rate limits of the account."""
+    """Rate limits of the account, as the venue declares them."""
 
     usage_tier: str
     read: Bucket
@@ -231,7 +235,7 @@ class EndpointCost(msgspec.Struct, frozen=True):
 
 
 class EndpointCosts(msgspec.Struct, frozen=True):
-    """Costs of all endpoints."""
+    """Tokens per request: the default, and the endpoints that cost another number."""
 
     default_cost: int
     endpoint_costs: tuple[EndpointCost, ...] = ()

@@ -1,7 +1,7 @@
-"""Answers to write requests as events. Pure.
+"""Responses to write requests as events. Pure.
 
-An answer tells what became of the order, never who traded: fills come from the fill channel and from reads, so that
-each is booked once, with its own price and fee.
+A response states what became of the order, never a fill: fills come from the fill channel and from reads, so that each
+is booked once, with its own price and fee. Times are Unix nanoseconds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from connectors.kalshi.wire.fixed_point import NS_PER_MS, size_of
 from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
+from framework.domain.numbers import Size
 from framework.domain.orders import Order
 from framework.domain.verdicts import Approved
 
@@ -21,7 +22,10 @@ _ACK = msgspec.json.Decoder(OrderAck)
 
 
 def decode_ack(body: bytes) -> OrderAck:
-    """Read an acknowledgement. One without an `order_id` proves nothing, whatever its status: `OutcomeUnknown`."""
+    """Read an acknowledgement.
+
+    Raises `OutcomeUnknown` for one that cannot be read or has no `order_id`: it proves nothing, whatever its status.
+    """
     try:
         ack = _ACK.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
@@ -32,27 +36,16 @@ def decode_ack(body: bytes) -> OrderAck:
 
 
 def accepted(approved: Approved, intent: NewOrder, ack: OrderAck, *, ts_recv: int) -> tuple[OrderReport, ...]:
-    """A created order; with its end when the answer shows that nothing of it is left to trade.
+    """A created order; with its end when the response shows that nothing of it is left to trade.
 
-    Recorded answer: an order that ends at once (immediate-or-cancel, or its own order in the way) is acknowledged
-    with nothing remaining and less than its size filled.
+    Recorded answer: an order that ends at once (immediate-or-cancel, or an own order on the other side) is acknowledged
+    with nothing remaining and less than its size filled. Raises `OutcomeUnknown` for counts that cannot be read and for
+    the acknowledgement of another order.
     """
-    try:
-        filled = None if ack.fill_count is None else size_of(ack.fill_count)
-        remaining = None if ack.remaining_count is None else size_of(ack.remaining_count)
-    except ValueError as e:
-        raise OutcomeUnknown(f"the acknowledgement of {ack.order_id} can't be read: {e}") from e
+    filled, remaining = _count(ack.fill_count, ack), _count(ack.remaining_count, ack)
     if ack.client_order_id and ack.client_order_id != approved.client_order_id:
         raise OutcomeUnknown(f"the acknowledgement is for {ack.client_order_id}, not for {approved.client_order_id}")
-    report = OrderReport(
-        venue=approved.venue,
-        client_order_id=approved.client_order_id,
-        kind=ReportKind.ACCEPTED,
-        ts_recv=ts_recv,
-        ts_venue=(ack.ts_ms or 0) * NS_PER_MS,
-        venue_order_id=ack.order_id,
-        filled=filled,
-    )
+    report = msgspec.structs.replace(_report(approved, ReportKind.ACCEPTED, ack, ts_recv), filled=filled)
     if filled is None or remaining != 0 or filled >= intent.size:
         return (report,)
     return (report, msgspec.structs.replace(report, kind=ReportKind.CANCELLED, detail="nothing left after the answer"))
@@ -61,52 +54,31 @@ def accepted(approved: Approved, intent: NewOrder, ack: OrderAck, *, ts_recv: in
 def cancelled(
     approved: Approved, ack: OrderAck, *, ts_recv: int, order: Order | None = None
 ) -> tuple[OrderReport, ...]:
-    """A cancelled order. What it had filled is not stated by this answer, only what was taken off.
+    """A cancelled order. The response does not state what it had filled, only how much was taken off.
 
-    `order` is what we know of it. When another number was taken off than we believe was left, some of it traded and we
-    have not heard of it; while an amend is unanswered, nobody can say what was left. Then nothing is reported, and the
-    order keeps its exposure until the stream or a look-up shows its end together with what was filled.
+    `order` is what is known of it here. When another number was taken off than was left by what is known, some of it
+    traded and that fill has not arrived; while an amend is unanswered, what was left is not known. Then nothing is
+    reported, and the order keeps its exposure until the stream or a look-up shows its end together with what it filled.
+    Raises `OutcomeUnknown` for a count that cannot be read.
     """
-    try:
-        taken_off = None if ack.reduced_by is None else size_of(ack.reduced_by)
-    except ValueError as e:
-        raise OutcomeUnknown(f"the acknowledgement of {ack.order_id} can't be read: {e}") from e
+    taken_off = _count(ack.reduced_by, ack)
     if order is not None and taken_off is not None and (order.amend_size is not None or taken_off != order.remaining):
         return ()
-    return (
-        OrderReport(
-            venue=approved.venue,
-            client_order_id=approved.client_order_id,
-            kind=ReportKind.CANCELLED,
-            ts_recv=ts_recv,
-            ts_venue=(ack.ts_ms or 0) * NS_PER_MS,
-            venue_order_id=ack.order_id,
-            detail=f"reduced_by={ack.reduced_by}",
-        ),
-    )
+    report = _report(approved, ReportKind.CANCELLED, ack, ts_recv)
+    return (msgspec.structs.replace(report, detail=f"reduced_by={ack.reduced_by}"),)
 
 
 def amended(approved: Approved, intent: AmendOrder, ack: OrderAck, *, ts_recv: int) -> tuple[OrderReport, ...]:
     """An amended order, with the price and total that were asked for.
 
-    Whether the answer's counts speak of the order or of this request is not documented, so they are not used.
+    Whether the response's counts are of the order or of this request is not documented, so they are not used.
     """
-    return (
-        OrderReport(
-            venue=approved.venue,
-            client_order_id=approved.client_order_id,
-            kind=ReportKind.AMENDED,
-            ts_recv=ts_recv,
-            ts_venue=(ack.ts_ms or 0) * NS_PER_MS,
-            venue_order_id=ack.order_id,
-            size=intent.size,
-            price=intent.price,
-        ),
-    )
+    report = _report(approved, ReportKind.AMENDED, ack, ts_recv)
+    return (msgspec.structs.replace(report, size=intent.size, price=intent.price),)
 
 
 def refused(approved: Approved, refusal: RefusedByVenue, *, ts_recv: int) -> tuple[OrderReport, ...]:
-    """A refusal of the venue. `not_found` on a cancel says nothing about how the order ended."""
+    """A refusal of the venue. `not_found` on a cancel does not state how the order ended."""
     kinds = {
         NewOrder: ReportKind.REJECTED,
         AmendOrder: ReportKind.AMEND_REFUSED,
@@ -123,3 +95,21 @@ def refused(approved: Approved, refusal: RefusedByVenue, *, ts_recv: int) -> tup
             detail=str(refusal),
         ),
     )
+
+
+def _report(approved: Approved, kind: ReportKind, ack: OrderAck, ts_recv: int) -> OrderReport:
+    return OrderReport(
+        venue=approved.venue,
+        client_order_id=approved.client_order_id,
+        kind=kind,
+        ts_recv=ts_recv,
+        ts_venue=(ack.ts_ms or 0) * NS_PER_MS,
+        venue_order_id=ack.order_id,
+    )
+
+
+def _count(text: str | None, ack: OrderAck) -> Size | None:
+    try:
+        return None if text is None else size_of(text)
+    except ValueError as e:
+        raise OutcomeUnknown(f"the acknowledgement of {ack.order_id} can't be read: {e}") from e

@@ -1,9 +1,12 @@
-"""REST objects of Kalshi as domain events. Pure. Every function raises `ValueError` for a value it can't read."""
+"""Listed objects of Kalshi's REST as domain events. Pure.
+
+Every function raises `ValueError` for a value that it cannot read. Prices are in YES terms and ten-thousandths of a
+dollar, sizes in hundredths of a contract, times in Unix nanoseconds; `ts_recv` is ours.
+"""
 
 from __future__ import annotations
 
-from connectors.kalshi.wire.account_messages import Balance, Order, Position
-from connectors.kalshi.wire.account_messages import Fill as FillMessage
+from connectors.kalshi.wire.account_messages import RestBalance, RestFill, RestOrder, RestPosition
 from connectors.kalshi.wire.fixed_point import (
     NS_PER_MS,
     NS_PER_S,
@@ -14,7 +17,7 @@ from connectors.kalshi.wire.fixed_point import (
     size_of,
     time_of,
 )
-from connectors.kalshi.wire.market_messages import BookSides, Trade
+from connectors.kalshi.wire.market_messages import BookSides, RestTrade
 from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot, PositionReport
 from framework.domain.instruments import InstrumentId, instrument_id
 from framework.domain.market_events import BookSnapshot, Level, TradePrint
@@ -27,7 +30,10 @@ _SIDES = {"bid": Side.BUY, "ask": Side.SELL, "yes": Side.BUY, "no": Side.SELL}
 
 
 def side_of(*words: str) -> Side:
-    """Our side of the first word given: `bid` and `yes` buy YES, `ask` and `no` sell it."""
+    """Our side of the first word that is not empty: `bid` and `yes` buy YES, `ask` and `no` sell it (vendor docs).
+
+    Raises `ValueError` for any other word and when all are empty.
+    """
     for word in words:
         if word:
             side = _SIDES.get(word)
@@ -40,8 +46,8 @@ def side_of(*words: str) -> Side:
 def total_size(*, status: str, initial: Size, filled: Size, remaining: Size) -> Size:
     """The total that an order may trade or could have traded.
 
-    Amends and decreases may leave the initial count behind (assumption), so an order that rests is measured by what
-    is left, and an executed one by what it filled.
+    Amends and decreases may leave the initial count at its old value (*assumption*), so an order that rests is
+    measured by what it filled and what is left, and an executed one by what it filled.
     """
     if status == "executed":
         return filled
@@ -50,8 +56,8 @@ def total_size(*, status: str, initial: Size, filled: Size, remaining: Size) -> 
     return max(initial, filled)
 
 
-def order_snapshot(order: Order, *, venue: str, ts_recv: int) -> OrderSnapshot:
-    """An order as listed. A status that is not documented counts as open while anything remains."""
+def rest_order_snapshot(order: RestOrder, *, venue: str, ts_recv: int) -> OrderSnapshot:
+    """An own order as listed. A status that is not documented counts as open while anything remains."""
     filled, remaining = size_of(order.fill_count_fp), size_of(order.remaining_count_fp)
     return OrderSnapshot(
         venue=venue,
@@ -73,14 +79,14 @@ def order_snapshot(order: Order, *, venue: str, ts_recv: int) -> OrderSnapshot:
 
 
 def is_open(status: str, remaining: Size) -> bool:
-    """Whether an order may still trade; what is not known to have ended may."""
+    """Whether an order may still trade: one whose status is not documented may while anything remains."""
     if status in ("canceled", "executed"):
         return False
     return status == "resting" or remaining > 0
 
 
-def fill_of(fill: FillMessage, *, venue: str, ts_recv: int) -> Fill:
-    """An own trade, at the price it traded (YES terms)."""
+def rest_fill(fill: RestFill, *, venue: str, ts_recv: int) -> Fill:
+    """An own trade, at the price it traded. Fees are in millionths of a dollar. It names no client order id."""
     return Fill(
         venue=venue,
         instrument=instrument_id(venue, fill.ticker),
@@ -97,8 +103,8 @@ def fill_of(fill: FillMessage, *, venue: str, ts_recv: int) -> Fill:
     )
 
 
-def position_of(position: Position, *, venue: str, ts_recv: int) -> PositionReport:
-    """A net position, long YES positive."""
+def rest_position(position: RestPosition, *, venue: str, ts_recv: int) -> PositionReport:
+    """A net position: long YES positive, long NO negative."""
     return PositionReport(
         venue=venue,
         instrument=instrument_id(venue, position.ticker),
@@ -108,8 +114,8 @@ def position_of(position: Position, *, venue: str, ts_recv: int) -> PositionRepo
     )
 
 
-def balance_of(balance: Balance, *, venue: str, ts_recv: int) -> BalanceReport:
-    """The account's cash; the truncated cents only where the exact amount is missing."""
+def rest_balance(balance: RestBalance, *, venue: str, ts_recv: int) -> BalanceReport:
+    """The account's cash in millionths of a dollar; from the truncated cents only where the exact amount is missing."""
     if balance.balance_dollars:
         amount = parse_scaled(balance.balance_dollars, _BALANCE_DECIMALS, field="balance_dollars")
     else:
@@ -117,8 +123,8 @@ def balance_of(balance: Balance, *, venue: str, ts_recv: int) -> BalanceReport:
     return BalanceReport(venue=venue, currency="USD", amount=amount, decimals=_BALANCE_DECIMALS, ts_recv=ts_recv)
 
 
-def trade_of(trade: Trade, *, instrument: InstrumentId, ts_recv: int) -> TradePrint:
-    """A public trade in YES terms."""
+def rest_trade(trade: RestTrade, *, instrument: InstrumentId, ts_recv: int) -> TradePrint:
+    """A public trade; the aggressor's side is that of the taker."""
     return TradePrint(
         instrument=instrument,
         ts_venue=time_of(trade.created_time),
@@ -130,8 +136,8 @@ def trade_of(trade: Trade, *, instrument: InstrumentId, ts_recv: int) -> TradePr
     )
 
 
-def book_snapshot(sides: BookSides, *, instrument: InstrumentId, ts_recv: int) -> BookSnapshot:
-    """One YES book: bids for NO at q are asks for YES at 1 - q. The answer carries no time."""
+def rest_book_snapshot(sides: BookSides, *, instrument: InstrumentId, ts_recv: int) -> BookSnapshot:
+    """One YES book: bids for NO at q are asks for YES at 1 - q. The response carries no time, so `ts_venue` is 0."""
     return BookSnapshot(
         instrument=instrument,
         ts_venue=0,
@@ -142,8 +148,10 @@ def book_snapshot(sides: BookSides, *, instrument: InstrumentId, ts_recv: int) -
 
 
 def _stream_time_of(text: str | None) -> int:
-    """A time as the stream and the answers to writes tell the same one: cut to milliseconds (recorded answer). So one
-    fact has one date, whoever tells it, and what is ordered by dates does not depend on that."""
+    """A time cut to milliseconds, as the stream and the responses to writes give it (recorded answer).
+
+    So one fact has one time from whichever source, and the order by time does not depend on the source.
+    """
     return time_of(text) // NS_PER_MS * NS_PER_MS
 
 

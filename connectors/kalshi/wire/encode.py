@@ -1,4 +1,4 @@
-"""Kalshi write requests. Pure: what was approved in, method, target and body out.
+"""Kalshi's write requests. Pure: what was approved in, method, target and body out.
 
 `side` and `price` always speak of YES (vendor docs): selling YES at p is what the venue also calls buying NO at
 1 - p. Prices are written with 4 decimals and counts with 2, as text; the venue refuses numbers (recorded answer).
@@ -18,11 +18,13 @@ from framework.domain.orders import Order, Side, TimeInForce
 
 _ORDERS = "/portfolio/events/orders"
 SIDES = {Side.BUY: "bid", Side.SELL: "ask"}
+"""The venue's words for buying and selling YES (vendor docs)."""
 TIMES_IN_FORCE = {
     TimeInForce.GOOD_TILL_CANCELLED: "good_till_canceled",
     TimeInForce.IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
     TimeInForce.FILL_OR_KILL: "fill_or_kill",
 }
+"""The venue's words for how long an order stands (vendor docs)."""
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -35,39 +37,40 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class AccountScope(msgspec.Struct, frozen=True, gc=False):
-    """What every write of an account says: its subaccount, whether shards are named, self-trade prevention."""
+    """What all writes of an account have in common: its subaccount, whether shards are named, self-trade prevention."""
 
     subaccount: int | None = None
     use_shards: bool = True
     self_trade_prevention: str = "taker_at_cross"
 
     def fields(self, instrument: Instrument) -> dict[str, object]:
-        """The fields that route a request for `instrument`."""
+        """The fields that route a request for `instrument`: its shard and the account's subaccount, where given."""
         routed = self.shard_field(instrument)
         if self.subaccount is not None:
             routed["subaccount"] = self.subaccount
         return routed
 
     def shard_field(self, instrument: Instrument) -> dict[str, object]:
-        """The field that names the shard, if one is to be named."""
+        """The field that names the instrument's shard; none when shards are not to be named."""
         return {"exchange_index": instrument.shard} if self.use_shards else {}
 
     @property
     def query(self) -> str:
-        """The subaccount as a query, for requests that take it there."""
+        """The subaccount as a query with its "?", for requests that take it there; empty for the primary one."""
         return "" if self.subaccount is None else f"?subaccount={self.subaccount}"
 
 
-def create(client_order_id: str, intent: NewOrder, instrument: Instrument, scope: AccountScope) -> Call:
-    """A new limit order."""
-    return Call("POST", _ORDERS, _ENCODER.encode(_create_fields(client_order_id, intent, instrument, scope)))
+def new_order(client_order_id: str, intent: NewOrder, instrument: Instrument, scope: AccountScope) -> Call:
+    """A new limit order. `client_order_id` is ours; the venue refuses one that it has seen before (recorded answer)."""
+    return Call("POST", _ORDERS, _ENCODER.encode(_new_order_fields(client_order_id, intent, instrument, scope)))
 
 
-def amend(intent: AmendOrder, order: Order, instrument: Instrument, scope: AccountScope) -> Call:
+def amend_order(intent: AmendOrder, order: Order, instrument: Instrument, scope: AccountScope) -> Call:
     """A change of price and size in place. The venue's `count` is the total, filled part included, as ours is.
 
     The expiry is left out, which keeps it. Queue priority survives only when nothing but the size shrinks. The
-    subaccount goes into the query, unlike a new order's (vendor docs).
+    subaccount goes into the query, unlike a new order's (vendor docs). Raises `ValueError` when the venue's id of the
+    order is not known.
     """
     fields = scope.shard_field(instrument) | {
         "ticker": instrument.symbol,
@@ -79,19 +82,22 @@ def amend(intent: AmendOrder, order: Order, instrument: Instrument, scope: Accou
     return Call("POST", f"{_path(order)}/amend{scope.query}", _ENCODER.encode(fields))
 
 
-def cancel(order: Order, instrument: Instrument, scope: AccountScope) -> Call:
-    """End one order. Without ticker or shard the venue would look on its first shard only."""
+def cancel_order(order: Order, instrument: Instrument, scope: AccountScope) -> Call:
+    """Cancel one order. Without ticker or shard the venue would look on its first shard only (vendor docs).
+
+    Raises `ValueError` when the venue's id of the order is not known.
+    """
     return Call(
         "DELETE", f"{_path(order)}?{urlencode(scope.fields(instrument) | {'market_ticker': instrument.symbol})}"
     )
 
 
-def cancel_all(scope: AccountScope) -> Call:
-    """End every order of the account, on all shards."""
+def cancel_all_orders(scope: AccountScope) -> Call:
+    """Cancel every order of the account on all shards; those of the next minute may be cancelled too (vendor docs)."""
     return Call("DELETE", f"{_ORDERS}{scope.query}")
 
 
-def _create_fields(
+def _new_order_fields(
     client_order_id: str, intent: NewOrder, instrument: Instrument, scope: AccountScope
 ) -> dict[str, object]:
     fields = scope.fields(instrument) | {
@@ -106,7 +112,8 @@ def _create_fields(
         "reduce_only": intent.reduce_only,
     }
     if intent.expires_ns and intent.time_in_force is TimeInForce.GOOD_TILL_CANCELLED:
-        # Whole seconds, downwards: an order may end early, never late. Immediate orders may not carry one.
+        # Whole seconds, rounded down: an order may end early, never late. The venue refuses one on an immediate order
+        # (vendor docs).
         fields["expiration_time"] = intent.expires_ns // NS_PER_S
     return fields
 

@@ -15,44 +15,45 @@ PRICE_DECIMALS = 4
 SIZE_DECIMALS = 2
 MONEY_DECIMALS = PRICE_DECIMALS + SIZE_DECIMALS
 PRICE_ONE = Price(10**PRICE_DECIMALS)
+"""One dollar: what a YES contract pays at most."""
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 
-# A day's stream repeats a few thousand texts; a cached answer costs a tenth of a parsed one.
+# A day's stream repeats a few thousand texts; a cached result costs a tenth of a parsed one.
 _CACHE_ENTRIES = 65_536
 
 
 @lru_cache(maxsize=_CACHE_ENTRIES)
 def price_of(text: str) -> Price:
-    """A price in dollars: "0.5600" -> 5600. Raises `ValueError`."""
+    """A price in dollars, scaled by `PRICE_DECIMALS`: "0.5600" -> 5600. Raises `ValueError` for anything else."""
     return Price(_scaled(text, PRICE_DECIMALS, "price"))
 
 
 @lru_cache(maxsize=_CACHE_ENTRIES)
 def size_of(text: str) -> Size:
-    """A number of contracts, signed: "-3.00" -> -300. Raises `ValueError`."""
+    """Contracts, signed, scaled by `SIZE_DECIMALS`: "-3.00" -> -300. Raises `ValueError` for anything else."""
     return Size(_scaled(text, SIZE_DECIMALS, "count"))
 
 
 def money_of(text: str) -> Money:
-    """An amount in dollars: "0.017500" -> 17500. Raises `ValueError`."""
+    """Dollars, scaled by `MONEY_DECIMALS`: "0.017500" -> 17500. Raises `ValueError` for anything else."""
     return Money(_scaled(text, MONEY_DECIMALS, "amount"))
 
 
 def price_text(price: Price) -> str:
-    """5600 -> "0.5600"."""
+    """A scaled price as requests carry it: 5600 -> "0.5600"."""
     return format_scaled(price, PRICE_DECIMALS)
 
 
 def size_text(size: Size) -> str:
-    """1000 -> "10.00"."""
+    """A scaled size as requests carry it: 1000 -> "10.00"."""
     return format_scaled(size, SIZE_DECIMALS)
 
 
 @lru_cache(maxsize=4096)
 def time_of(text: str | None) -> int:
-    """Wall nanoseconds of an RFC 3339 time with 0 to 9 fractional digits; 0 for None, "" and year 1 (unset).
+    """Unix nanoseconds of an RFC 3339 time with 0 to 9 fractional digits; 0 for None, "" and year 1 (unset).
 
     The venue trims trailing zeros of the fraction (recorded answer). Raises `ValueError` for anything else.
     """
@@ -76,7 +77,8 @@ def time_of(text: str | None) -> int:
 
 
 def _scaled(text: str, decimals: int, field: str) -> int:
-    """Drop the point of a number that has exactly `decimals` digits after it; parse any other form with care."""
+    """Drop the point of a number with exactly `decimals` digits after it: the usual form, and the fastest to read.
+    Any other form is parsed and checked."""
     digits = text[: -decimals - 1] + text[-decimals:]
     if text[-decimals - 1 : -decimals] == "." and digits.isascii() and digits.removeprefix("-").isdigit():
         return int(digits)

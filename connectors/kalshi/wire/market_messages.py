@@ -1,8 +1,9 @@
-"""Bodies of Kalshi's REST answers about markets and the exchange, as far as they are used. Pure.
+"""Bodies of Kalshi's REST responses about markets and the exchange, as far as they are used. Pure.
 
 Fields follow the vendor docs; what is not named here is ignored, so new fields do no harm. Enumerations stay text:
 their values are judged where they are used, and an unknown one is counted instead of refused. Texts that carry
-numbers are turned into scaled integers by `fixed_point`.
+numbers are turned into scaled integers by `fixed_point`. `*_dollars` are dollars, `*_fp` contracts. Times are
+RFC 3339; `exchange_index` is the shard.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import msgspec
 
 
 class PriceRange(msgspec.Struct, frozen=True):
-    """Prices from `start` to `end` lie on multiples of `step`."""
+    """Prices from `start` to `end` lie on multiples of `step`, all in dollars."""
 
     start: str
     end: str
     step: str
 
 
-class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """One market. `exchange_index` is missing in answers from before the venue was sharded."""
+class RestMarket(msgspec.Struct, frozen=True, kw_only=True):
+    """One market. `exchange_index` is missing in responses from before the venue was sharded."""
 
     ticker: str
     event_ticker: str
@@ -39,8 +40,8 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     updated_time: str | None = None
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """An event: what its markets have in common. The overrides beat the series' fees."""
+class RestEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event: what its markets have in common. Its overrides replace the series' fees."""
 
     event_ticker: str
     series_ticker: str
@@ -49,7 +50,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     exchange_index: int = 0
 
 
-class Series(msgspec.Struct, frozen=True, kw_only=True):
+class RestSeries(msgspec.Struct, frozen=True, kw_only=True):
     """A series: its fees hold for all its events."""
 
     ticker: str
@@ -58,8 +59,8 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     exchange_index: int = 0
 
 
-class Trade(msgspec.Struct, frozen=True, kw_only=True):
-    """A public trade."""
+class RestTrade(msgspec.Struct, frozen=True, kw_only=True):
+    """A public trade; its price is in YES terms."""
 
     trade_id: str
     ticker: str
@@ -72,68 +73,68 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BookSides(msgspec.Struct, frozen=True):
-    """Bids for YES and bids for NO, each in its own prices. An empty side may be missing."""
+    """Bids for YES and bids for NO, each in its own prices, as (price, contracts). An empty side may be missing."""
 
     yes_dollars: tuple[tuple[str, str], ...] | None = None
     no_dollars: tuple[tuple[str, str], ...] | None = None
 
 
-class OrderbookAnswer(msgspec.Struct, frozen=True):
-    """One book."""
+class OrderbookResponse(msgspec.Struct, frozen=True):
+    """Response that holds one book."""
 
     orderbook_fp: BookSides
 
 
 class TickerBook(msgspec.Struct, frozen=True):
-    """One book of several."""
+    """One book of several, with the market it is of."""
 
     ticker: str
     orderbook_fp: BookSides
 
 
-class OrderbooksAnswer(msgspec.Struct, frozen=True):
-    """Several books."""
+class OrderbooksResponse(msgspec.Struct, frozen=True):
+    """Response that holds several books."""
 
     orderbooks: tuple[TickerBook, ...]
 
 
 class MarketsPage(msgspec.Struct, frozen=True):
-    """A page; `cursor` is empty on the last one."""
+    """A page of markets; `cursor` is empty on the last one."""
 
-    markets: tuple[Market, ...]
+    markets: tuple[RestMarket, ...]
     cursor: str = ""
 
 
 class EventsPage(msgspec.Struct, frozen=True):
-    """A page; `cursor` is empty on the last one."""
+    """A page of events; `cursor` is empty on the last one."""
 
-    events: tuple[Event, ...]
+    events: tuple[RestEvent, ...]
     cursor: str = ""
 
 
 class TradesPage(msgspec.Struct, frozen=True):
-    """A page, newest first."""
+    """A page of trades, newest first (recorded answer)."""
 
-    trades: tuple[Trade, ...]
+    trades: tuple[RestTrade, ...]
     cursor: str = ""
 
 
-class MarketAnswer(msgspec.Struct, frozen=True):
-    """One market."""
+class MarketResponse(msgspec.Struct, frozen=True):
+    """Response that holds one market."""
 
-    market: Market
-
-
-class EventAnswer(msgspec.Struct, frozen=True):
-    """One event."""
-
-    event: Event
+    market: RestMarket
 
 
-class SeriesAnswer(msgspec.Struct, frozen=True):
-    """One series."""
+class EventResponse(msgspec.Struct, frozen=True):
+    """Response that holds one event."""
 
-    series: Series
+    event: RestEvent
+
+
+class SeriesResponse(msgspec.Struct, frozen=True):
+    """Response that holds one series."""
+
+    series: RestSeries
 
 
 class ExchangeStatus(msgspec.Struct, frozen=True):
@@ -145,7 +146,7 @@ class ExchangeStatus(msgspec.Struct, frozen=True):
 
 
 class MaintenanceWindow(msgspec.Struct, frozen=True):
-    """A planned pause."""
+    """A planned pause of trading, from and to as RFC 3339."""
 
     start_datetime: str
     end_datetime: str
@@ -157,7 +158,7 @@ class Schedule(msgspec.Struct, frozen=True):
     maintenance_windows: tuple[MaintenanceWindow, ...] = ()
 
 
-class ScheduleAnswer(msgspec.Struct, frozen=True):
-    """The schedule."""
+class ScheduleResponse(msgspec.Struct, frozen=True):
+    """Response that holds the schedule."""
 
     schedule: Schedule

@@ -2,7 +2,7 @@
 
 Signed text (vendor docs, recorded answer): Unix milliseconds, method in capitals, and the path from the root
 without its query. The body is not signed. RSA keys sign with PSS (SHA-256, MGF1 with SHA-256, salt of 32 bytes),
-Ed25519 keys sign the text itself. Which one is told from the parsed key, never from the PEM header.
+Ed25519 keys sign the text itself (vendor docs). The parsed key decides which, never the PEM header.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RSA_BITS_MIN = 2048
 
 
 class Signer:
-    """Signs for one API key. Shows the key's id and kind, never the key."""
+    """Signs for one API key. Its repr shows the key's id and kind, never the key."""
 
     __slots__ = ("_key", "key_id")
 
@@ -46,7 +46,7 @@ class Signer:
         raise TypeError("a Signer holds a private key and can't be pickled; load the key where it is needed")
 
     def signature(self, ts_ms: int, method: str, path: str) -> str:
-        """Base64 signature of a request for `path` (a query after "?" is left out) at venue time `ts_ms`."""
+        """Base64 signature of a request for `path` (a query after "?" is left out) at venue time `ts_ms`, Unix ms."""
         text = signed_text(ts_ms, method, path)
         if isinstance(self._key, RSAPrivateKey):
             raw = self._key.sign(text, _PSS, _SHA256)
@@ -55,7 +55,7 @@ class Signer:
         return base64.b64encode(raw).decode("ascii")
 
     def headers(self, ts_ms: int, method: str, path: str) -> tuple[tuple[str, str], ...]:
-        """The three headers that authenticate one attempt: sign anew for the next one."""
+        """The three headers that authenticate one attempt. Sign again for the next one: the venue refuses old times."""
         return (
             ("KALSHI-ACCESS-KEY", self.key_id),
             ("KALSHI-ACCESS-TIMESTAMP", str(ts_ms)),
@@ -64,7 +64,7 @@ class Signer:
 
 
 def signed_text(ts_ms: int, method: str, path: str) -> bytes:
-    """What is signed: `1767225600000GET/trade-api/v2/portfolio/balance`."""
+    """The bytes that are signed, for example `1767225600000GET/trade-api/v2/portfolio/balance`."""
     return f"{ts_ms}{method.upper()}{path.partition('?')[0]}".encode()
 
 
@@ -73,7 +73,7 @@ def load_private_key(path: Path) -> PrivateKey:
 
     Raises `ConfigurationError`, naming the file and the remedy, when it is missing, not a regular file, readable
     by group or others, encrypted, or neither RSA (2048 bits or more) nor Ed25519. A symbolic link is followed
-    (secrets are mounted that way); what it points to is judged. The file's content never appears in a message.
+    (secrets are mounted that way); what it points to is checked. The file's content never appears in a message.
     """
     pem = _read_private(path)
     try:

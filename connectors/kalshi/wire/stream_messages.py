@@ -1,8 +1,8 @@
-"""Frames of Kalshi's WebSocket, as far as they are used. Pure.
+"""Frames of Kalshi's WebSocket: those that are used, and which fields the venue documents for each. Pure.
 
-Fields follow the vendor docs; fields not named here are ignored and counted by `decode_ws`. Enumerations stay text.
-
-Which fields the venue documents for each stream frame, to notice new ones. Pure.
+Fields follow the vendor docs. Those that no struct names are ignored; those that are not documented either are found
+by `unknown_fields` and counted. Enumerations stay text. `*_dollars` are dollars, `*_fp` contracts, `*_ts` Unix seconds,
+`*_ts_ms` Unix milliseconds; `sending_ts_ms` is missing in frames from before October 2026. `seq` 0 means unnumbered.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 
 
 class BookSnapshotMsg(msgspec.Struct, frozen=True, gc=False):
-    """A whole book. The key of an empty side is missing (recorded answer)."""
+    """A whole book as (price, contracts) of each side. The key of an empty side is missing (recorded answer)."""
 
     market_ticker: str
     yes_dollars_fp: tuple[tuple[str, str], ...] = ()
@@ -21,7 +21,7 @@ class BookSnapshotMsg(msgspec.Struct, frozen=True, gc=False):
 
 
 class BookDeltaMsg(msgspec.Struct, frozen=True, gc=False):
-    """A signed change of one level's total."""
+    """A change of one level: `delta_fp` is added to its total; a level whose total becomes 0 is gone."""
 
     market_ticker: str
     price_dollars: str
@@ -31,7 +31,7 @@ class BookDeltaMsg(msgspec.Struct, frozen=True, gc=False):
 
 
 class TradeMsg(msgspec.Struct, frozen=True, gc=False):
-    """A public trade."""
+    """A public trade, with its price in YES terms."""
 
     trade_id: str
     market_ticker: str
@@ -51,7 +51,7 @@ class TickerMsg(msgspec.Struct, frozen=True, gc=False):
 
 
 class FillMsg(msgspec.Struct, frozen=True, gc=False):
-    """An own trade."""
+    """An own trade, at the price it traded in YES terms; `fee_cost` is dollars."""
 
     trade_id: str
     order_id: str
@@ -104,14 +104,14 @@ class LifecycleMsg(msgspec.Struct, frozen=True, gc=False):
 
 
 class OrderGroupMsg(msgspec.Struct, frozen=True, gc=False):
-    """A change of an order group."""
+    """A change of an order group; nothing here is used beyond its number."""
 
     event_type: str
     order_group_id: str
 
 
 class SubscribedMsg(msgspec.Struct, frozen=True, gc=False):
-    """The id that a channel's frames will carry."""
+    """`sid` is the subscription id that the channel's frames will carry."""
 
     channel: str
     sid: int
@@ -125,7 +125,7 @@ class ErrorMsg(msgspec.Struct, frozen=True, gc=False):
 
 
 class SnapshotFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="orderbook_snapshot"):
-    """`id` is set on the answer to a request for a snapshot."""
+    """A whole book: after subscribing, or as the response to `get_snapshot`."""
 
     sid: int
     seq: int
@@ -134,7 +134,7 @@ class SnapshotFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag
 
 
 class DeltaFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="orderbook_delta"):
-    """A book change."""
+    """A change of one level of a book."""
 
     sid: int
     seq: int
@@ -152,7 +152,7 @@ class TradeFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="t
 
 
 class TickerFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ticker"):
-    """Quotes."""
+    """Best quotes and volumes of a market; unnumbered."""
 
     sid: int
     msg: TickerMsg
@@ -179,7 +179,7 @@ class UserOrderFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", ta
 
 
 class PositionFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="market_position"):
-    """A position; unnumbered."""
+    """A net position; unnumbered."""
 
     sid: int
     msg: PositionMsg
@@ -188,7 +188,7 @@ class PositionFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag
 
 
 class LifecycleFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="market_lifecycle_v2"):
-    """A market's life."""
+    """A step in a market's life; numbered."""
 
     sid: int
     seq: int
@@ -197,7 +197,7 @@ class LifecycleFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", ta
 
 
 class OrderGroupFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="order_group_updates"):
-    """An order group."""
+    """A change of an order group; numbered."""
 
     sid: int
     seq: int
@@ -214,7 +214,7 @@ class SubscribedFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", t
 
 
 class UnsubscribedFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="unsubscribed"):
-    """The end of a subscription that was asked for."""
+    """Response to an unsubscribe: the subscription has ended."""
 
     sid: int = 0
     seq: int = 0
@@ -223,7 +223,7 @@ class UnsubscribedFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type",
 
 
 class OkFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ok"):
-    """A command was done. It takes a number of its subscription's count."""
+    """A command was done. It takes the next number of its subscription (vendor docs)."""
 
     id: int = 0
     sid: int = 0
@@ -253,7 +253,7 @@ class OtherFrame(msgspec.Struct, frozen=True, gc=False):
 DataFrame = (
     SnapshotFrame | DeltaFrame | TradeFrame | TickerFrame | FillFrame | UserOrderFrame | PositionFrame | OrderGroupFrame
 )
-"""Frames that speak of markets and of the account."""
+"""Frames about markets and about the account."""
 
 ControlFrame = LifecycleFrame | SubscribedFrame | UnsubscribedFrame | OkFrame | ErrorFrame
 """Frames that change what is known and what is subscribed."""
@@ -281,10 +281,9 @@ FRAME_TYPES = frozenset(
 )
 """The values of `type` that have a frame of their own."""
 
-
 _ENVELOPE = frozenset({"type", "id", "sid", "seq", "sending_ts_ms", "msg"})
 
-_KNOWN: dict[str, frozenset[str]] = {
+_DOCUMENTED: dict[str, frozenset[str]] = {
     name: frozenset(fields.split())
     for name, fields in {
         "orderbook_snapshot": "market_ticker market_id clock yes_dollars_fp no_dollars_fp",
@@ -313,12 +312,15 @@ _KNOWN: dict[str, frozenset[str]] = {
 
 
 def unknown_fields(data: bytes) -> list[str]:
-    """Names of undocumented fields in a frame, as `type.field`, sorted. Slow: meant for one frame per type."""
+    """Names of undocumented fields in a frame, as `type.field` or `type.msg.field`, sorted.
+
+    Slow: it decodes the frame again, so it is meant for one frame per type.
+    """
     frame = msgspec.json.decode(data)
     kind = str(frame.get("type"))
     found = [f"{kind}.{name}" for name in frame.keys() - _ENVELOPE]
     message = frame.get("msg")
-    known = _KNOWN.get(kind)
+    known = _DOCUMENTED.get(kind)
     if known is not None and isinstance(message, dict):
         found += [f"{kind}.msg.{name}" for name in message.keys() - known]
     return sorted(found)

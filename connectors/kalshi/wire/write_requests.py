@@ -1,8 +1,8 @@
-"""Requests of the account's own client: order groups, decrease, batches. Pure: typed terms in, method, target and
-body out.
+"""Write requests of `rest.writes`: order groups, decrease, batches. Pure: terms in, method, target and body out.
 
-None of them knows the daemon's intents or tickets; see `connectors.kalshi.rest.writes`. Prices are those of YES in
-ten-thousandths of a dollar, sizes hundredths of a contract. Shapes follow the vendor docs.
+None of them knows the daemon's intents or verdicts. Prices are those of YES in ten-thousandths of a dollar, sizes
+hundredths of a contract. Shapes follow the vendor docs. `shard` None lets the venue choose it; `subaccount` None is
+the primary one.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ GROUP_LIMIT_MIN, GROUP_LIMIT_MAX = Size(100), Size(100_000_000)
 """A group's limit: 1 to 1,000,000 contracts (vendor docs)."""
 
 CLIENT_ORDER_ID_LENGTH_MAX = 64
+"""Characters of a client order id (vendor docs, of the FIX interface)."""
 
 _ORDERS = "/portfolio/events/orders"
 _GROUPS = "/portfolio/order_groups"
-# How the daemon names its orders. One made here under such a name would look to it like one of its own that it lost.
+# How the daemon names its orders. One made here under such a name would look to it like an own order that it lost.
 _DAEMON_ID = re.compile(r"tg[0-9a-f]{6}-\d+-\d+")
 _EMPTY = b"{}"
 _ENCODER = msgspec.json.Encoder()
@@ -61,13 +62,13 @@ class OrderRef(msgspec.Struct, frozen=True):
 
 
 def batch_create(orders: Sequence[OrderTerms], *, subaccount: int | None) -> Call:
-    """Several new orders. Raises `ValueError` for terms that can't be meant."""
+    """Several new orders. Raises `ValueError` for no orders and for invalid terms of one, naming the field."""
     _check_count(orders)
     return Call("POST", f"{_ORDERS}/batched", _ENCODER.encode({"orders": [_order(one, subaccount) for one in orders]}))
 
 
 def batch_cancel(orders: Sequence[OrderRef], *, subaccount: int | None) -> Call:
-    """End several orders."""
+    """Cancel several orders. Raises `ValueError` for no orders and for one without an id."""
     _check_count(orders)
     items = [
         {"order_id": _id(one.order_id, "order_id"), "market_ticker": one.ticker}
@@ -78,7 +79,10 @@ def batch_cancel(orders: Sequence[OrderRef], *, subaccount: int | None) -> Call:
 
 
 def decrease(order: OrderRef, *, by: Size | None, to: Size | None, subaccount: int | None) -> Call:
-    """Shrink what rests by or to a size; the place in the queue is kept. Exactly one of the two is to be given."""
+    """Shrink what rests by or to a size; its place in the queue is kept (vendor docs).
+
+    Raises `ValueError` unless exactly one of `by` (above 0) and `to` (at least 0) is given.
+    """
     if (by is None) == (to is None):
         raise ValueError(f"by={by} to={to}: give exactly one of them")
     if (by is not None and by <= 0) or (to is not None and to < 0):
@@ -93,24 +97,30 @@ def decrease(order: OrderRef, *, by: Size | None, to: Size | None, subaccount: i
 
 
 def create_group(limit: Size, *, shard: int | None, subaccount: int | None) -> Call:
-    """A new group that ends its orders once more than `limit` has matched within 15 seconds."""
+    """A new group, whose orders are cancelled once more than `limit` matched within 15 seconds (vendor docs).
+
+    Raises `ValueError` for a limit outside `GROUP_LIMIT_MIN` to `GROUP_LIMIT_MAX`.
+    """
     fields = _limit(limit) | _given(exchange_index=shard, subaccount=subaccount)
     return Call("POST", f"{_GROUPS}/create", _ENCODER.encode(fields))
 
 
 def limit_group(group_id: str, limit: Size, *, shard: int | None, subaccount: int | None) -> Call:
-    """Another limit; one below what has matched ends the group's orders at once."""
+    """Another limit; one below what has matched cancels the group's orders at once. Raises as `create_group`."""
     target = f"{_group(group_id)}/limit{_query(subaccount=subaccount, exchange_index=shard)}"
     return Call("PUT", target, _ENCODER.encode(_limit(limit)))
 
 
 def act_on_group(group_id: str, act: str, *, shard: int | None, subaccount: int | None) -> Call:
-    """`reset` or `trigger`. Third-party observation: such a request without a JSON body is refused."""
+    """`act` is `reset` or `trigger`. Raises `ValueError` for an empty id.
+
+    Third-party observation: such a request without a JSON body is refused.
+    """
     return Call("PUT", f"{_group(group_id)}/{act}{_query(subaccount=subaccount, exchange_index=shard)}", _EMPTY)
 
 
 def delete_group(group_id: str, *, shard: int | None, subaccount: int | None) -> Call:
-    """Remove a group and end its orders."""
+    """Remove a group and cancel its orders. Raises `ValueError` for an empty id."""
     return Call("DELETE", f"{_group(group_id)}{_query(subaccount=subaccount, exchange_index=shard)}")
 
 

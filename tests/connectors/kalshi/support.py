@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from connectors.kalshi.markets.instruments import instrument_of
 from connectors.kalshi.settings import KalshiSettings
-from connectors.kalshi.wire.market_messages import Market, PriceRange
+from connectors.kalshi.wire.market_messages import PriceRange, RestMarket
 from connectors.transport.errors import NotSent
 from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, HttpResponse
 from framework.domain.instruments import FeeModel, FeeSchedule, Instrument
@@ -207,7 +207,7 @@ def settings_for(directory: Path, **changes: Any) -> KalshiSettings:
     return KalshiSettings(**(values | changes))
 
 
-def market(ticker: str = TICKER, **changes: Any) -> Market:
+def market(ticker: str = TICKER, **changes: Any) -> RestMarket:
     """A market as REST lists it."""
     values: dict[str, Any] = {
         "ticker": ticker,
@@ -218,7 +218,7 @@ def market(ticker: str = TICKER, **changes: Any) -> Market:
         "latest_expiration_time": "2026-06-26T16:00:00Z",
         "price_ranges": (PriceRange("0.0000", "1.0000", "0.0100"),),
     }
-    return Market(**(values | changes))
+    return RestMarket(**(values | changes))
 
 
 def instrument(shard: int = 0) -> Instrument:

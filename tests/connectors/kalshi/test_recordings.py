@@ -14,9 +14,16 @@ from connectors.kalshi.rest.rate_limits import CostTable, rate_limits
 from connectors.kalshi.wire import account_messages as a
 from connectors.kalshi.wire import market_messages as m
 from connectors.kalshi.wire import stream_messages as s
-from connectors.kalshi.wire.decode_rest import balance_of, book_snapshot, fill_of, order_snapshot, position_of, trade_of
+from connectors.kalshi.wire.decode_rest import (
+    rest_balance,
+    rest_book_snapshot,
+    rest_fill,
+    rest_order_snapshot,
+    rest_position,
+    rest_trade,
+)
 from connectors.kalshi.wire.decode_stream import DecodeCounts, FrameDecoder
-from connectors.kalshi.wire.errors import parse_answer
+from connectors.kalshi.wire.errors import parse_error
 from framework.domain.instruments import instrument_id
 from tests.connectors.kalshi.support import FEES
 
@@ -41,40 +48,40 @@ def read_markets(body: bytes) -> None:
 
 
 def read_market(body: bytes) -> None:
-    instrument_of(msgspec.json.decode(body, type=m.MarketAnswer).market, venue="kalshi", fees=FEES)
+    instrument_of(msgspec.json.decode(body, type=m.MarketResponse).market, venue="kalshi", fees=FEES)
 
 
 def read_orders(body: bytes) -> None:
     for order in msgspec.json.decode(body, type=a.OrdersPage).orders:
-        order_snapshot(order, venue="kalshi", ts_recv=1)
+        rest_order_snapshot(order, venue="kalshi", ts_recv=1)
 
 
 def read_order(body: bytes) -> None:
-    order_snapshot(msgspec.json.decode(body, type=a.OrderAnswer).order, venue="kalshi", ts_recv=1)
+    rest_order_snapshot(msgspec.json.decode(body, type=a.OrderResponse).order, venue="kalshi", ts_recv=1)
 
 
 def read_fills(body: bytes) -> None:
     for fill in msgspec.json.decode(body, type=a.FillsPage).fills:
-        fill_of(fill, venue="kalshi", ts_recv=1)
+        rest_fill(fill, venue="kalshi", ts_recv=1)
 
 
 def read_positions(body: bytes) -> None:
     for position in msgspec.json.decode(body, type=a.PositionsPage).market_positions:
-        position_of(position, venue="kalshi", ts_recv=1)
+        rest_position(position, venue="kalshi", ts_recv=1)
 
 
 def read_trades(body: bytes) -> None:
     for trade in msgspec.json.decode(body, type=m.TradesPage).trades:
-        trade_of(trade, instrument=instrument_id("kalshi", trade.ticker), ts_recv=1)
+        rest_trade(trade, instrument=instrument_id("kalshi", trade.ticker), ts_recv=1)
 
 
 def read_book(body: bytes) -> None:
-    sides = msgspec.json.decode(body, type=m.OrderbookAnswer).orderbook_fp
-    book_snapshot(sides, instrument=instrument_id("kalshi", "X"), ts_recv=1)
+    sides = msgspec.json.decode(body, type=m.OrderbookResponse).orderbook_fp
+    rest_book_snapshot(sides, instrument=instrument_id("kalshi", "X"), ts_recv=1)
 
 
 def read_balance(body: bytes) -> None:
-    balance_of(msgspec.json.decode(body, type=a.Balance), venue="kalshi", ts_recv=1)
+    rest_balance(msgspec.json.decode(body, type=a.RestBalance), venue="kalshi", ts_recv=1)
 
 
 def read_limits(body: bytes) -> None:
@@ -112,7 +119,7 @@ def test_recorded_body_when_decoded_then_everything_in_it_is_understood(path: Pa
         keys = msgspec.json.decode(body).keys()
         READERS[next(key for key in READERS if key in keys)](body)
     else:
-        assert parse_answer(status, body).code
+        assert parse_error(status, body).code
 
 
 @pytest.mark.parametrize("path", [path for path in BODIES if path.suffix == ".jsonl"], ids=lambda path: path.name)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from connectors.kalshi.markets.instruments import UnusableMarket, fees_of, instrument_of, settlement_value_of
-from connectors.kalshi.wire.market_messages import Event, MarketAnswer, MarketsPage, PriceRange, Series
+from connectors.kalshi.wire.market_messages import MarketResponse, MarketsPage, PriceRange, RestEvent, RestSeries
 from framework.domain.instruments import InstrumentKind, InstrumentStatus
 from framework.domain.numbers import Price
 from tests.connectors.kalshi.support import FEES, TICKER, market
@@ -30,7 +30,7 @@ TAPERED = (
 
 
 def test_market_when_recorded_then_it_is_a_binary_instrument_with_its_grid() -> None:
-    instrument = instrument_of(msgspec.json.decode(RECORDED, type=MarketAnswer).market, venue="demo", fees=FEES)
+    instrument = instrument_of(msgspec.json.decode(RECORDED, type=MarketResponse).market, venue="demo", fees=FEES)
     assert instrument.id == "demo:KXWTACHALLENGERMATCH-26JUN11JIMLEP-LEP"
     assert instrument.kind is InstrumentKind.BINARY
     assert (instrument.price_decimals, instrument.size_decimals, instrument.money_decimals) == (4, 2, 6)
@@ -99,13 +99,13 @@ def test_status_when_mapped_then_an_unknown_one_takes_no_orders(text: str, statu
 def test_fees_when_of_a_series_then_rates_are_multiplied_exactly(
     fee_type: str, multiplier: float, taker: str, maker: str
 ) -> None:
-    fees = fees_of(Series(ticker="KXTIDE", fee_type=fee_type, fee_multiplier=multiplier), None)
+    fees = fees_of(RestSeries(ticker="KXTIDE", fee_type=fee_type, fee_multiplier=multiplier), None)
     assert (fees.taker_rate, fees.maker_rate) == (taker, maker)
 
 
 def test_fees_when_the_event_overrides_then_its_word_counts() -> None:
-    series = Series(ticker="KXTIDE", fee_type="quadratic", fee_multiplier=1)
-    event = Event(
+    series = RestSeries(ticker="KXTIDE", fee_type="quadratic", fee_multiplier=1)
+    event = RestEvent(
         event_ticker="KXTIDE-1",
         series_ticker="KXTIDE",
         fee_type_override="quadratic_with_maker_fees",
@@ -158,4 +158,4 @@ def test_instrument_when_a_time_cannot_be_read_then_the_market_is_unusable(field
 
 def test_fees_when_the_multiplier_is_no_number_then_the_market_is_unusable() -> None:
     with pytest.raises(UnusableMarket, match="KXTIDE: fee_multiplier: 'n/a'"):
-        fees_of(Series(ticker="KXTIDE", fee_type="quadratic", fee_multiplier="n/a"), None)
+        fees_of(RestSeries(ticker="KXTIDE", fee_type="quadratic", fee_multiplier="n/a"), None)

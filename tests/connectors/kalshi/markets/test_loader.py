@@ -161,7 +161,7 @@ def test_limits_when_the_key_may_not_read_them_then_the_tier_of_the_settings_is_
     assert Pool("write", 300, 300) in event.limits.pools
 
 
-def run_keeper(
+def run_refresher(
     tmp_path: Path, http: ScriptedHttp, ask: Callable[[MarketRefresher], None], seconds: float
 ) -> tuple[Desk, list[str]]:
     fetched: list[str] = []
@@ -177,23 +177,23 @@ def run_keeper(
     return with_desk(tmp_path, http, use)[0], fetched
 
 
-def test_keeper_when_a_created_market_is_not_readable_yet_then_it_is_tried_until_it_is(tmp_path: Path) -> None:
+def test_refresher_when_a_created_market_is_not_readable_yet_then_it_is_tried_until_it_is(tmp_path: Path) -> None:
     http = quiet_venue(TICKER)
     http.on("GET", f"/markets/{TICKER}", NOT_FOUND, NOT_FOUND, body(market=listed_market(TICKER)))
-    desk, fetched = run_keeper(tmp_path, http, lambda refresher: refresher.fetch(TICKER), 10)
+    desk, fetched = run_refresher(tmp_path, http, lambda refresher: refresher.fetch(TICKER), 10)
     assert (desk.defined, fetched) == ([TICKER], [TICKER])
     assert http.targets().count(f"/trade-api/v2/markets/{TICKER}") == 3
 
 
-def test_keeper_when_a_market_never_shows_then_it_is_given_up(tmp_path: Path) -> None:
+def test_refresher_when_a_market_never_shows_then_it_is_given_up(tmp_path: Path) -> None:
     http = quiet_venue(TICKER)
     http.on("GET", f"/markets/{TICKER}", NOT_FOUND)
-    _, fetched = run_keeper(tmp_path, http, lambda refresher: refresher.fetch(TICKER), 100)
+    _, fetched = run_refresher(tmp_path, http, lambda refresher: refresher.fetch(TICKER), 100)
     assert fetched == []
     assert http.targets().count(f"/trade-api/v2/markets/{TICKER}") == 30
 
 
-def test_keeper_when_a_refresh_fails_then_it_is_done_later(tmp_path: Path) -> None:
+def test_refresher_when_a_refresh_fails_then_it_is_done_later(tmp_path: Path) -> None:
     http = quiet_venue(TICKER)
 
     async def use(desk: Desk) -> list[str]:
@@ -211,7 +211,7 @@ def test_keeper_when_a_refresh_fails_then_it_is_done_later(tmp_path: Path) -> No
     assert with_desk(tmp_path, http, use)[1] == [TICKER, TICKER]
 
 
-def test_keeper_when_a_wanted_market_becomes_unreadable_then_the_daemon_goes_on_with_what_it_knows(
+def test_refresher_when_a_wanted_market_becomes_unreadable_then_the_daemon_goes_on_with_what_it_knows(
     tmp_path: Path,
 ) -> None:
     http = quiet_venue(TICKER)
@@ -225,7 +225,9 @@ def test_keeper_when_a_wanted_market_becomes_unreadable_then_the_daemon_goes_on_
     assert (desk.defined, is_found) == ([TICKER], True)
 
 
-def test_keeper_when_a_market_was_announced_as_paid_then_it_is_read_until_it_says_what_it_pays(tmp_path: Path) -> None:
+def test_refresher_when_a_market_was_announced_as_paid_then_it_is_read_until_it_says_what_it_pays(
+    tmp_path: Path,
+) -> None:
     http = quiet_venue(TICKER)
     paid = body(market=listed_market(TICKER, status="finalized", result="no"))
     http.on("GET", f"/markets/{TICKER}", body(market=listed_market(TICKER, status="determined", result="yes")), paid)

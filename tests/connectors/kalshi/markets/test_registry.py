@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.kalshi.markets.instruments import UnusableMarket
-from connectors.kalshi.markets.registry import MarketRegistry, Outcome, Selection
+from connectors.kalshi.markets.registry import LifecycleEffect, MarketRegistry, Selection
 from connectors.kalshi.wire.fixed_point import time_of
 from connectors.kalshi.wire.stream_messages import LifecycleMsg
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled, InstrumentStatusChanged
@@ -27,11 +27,11 @@ def registry(*tickers: str, markets_max: int = 10, **changes: Any) -> MarketRegi
     return made
 
 
-def apply(made: MarketRegistry, event_type: str, ticker: str = TICKER, **fields: Any) -> Outcome | None:
+def apply(made: MarketRegistry, event_type: str, ticker: str = TICKER, **fields: Any) -> LifecycleEffect | None:
     return made.apply(LifecycleMsg(market_ticker=ticker, event_type=event_type, **fields), ts_venue=5, ts_recv=6)
 
 
-def only_event(outcome: Outcome | None) -> Event:
+def only_event(outcome: LifecycleEffect | None) -> Event:
     assert outcome is not None
     (event,) = outcome.events
     return event
@@ -105,7 +105,7 @@ def test_lifecycle_when_determined_then_settled_then_what_is_read_is_paid_once()
     closed = only_event(apply(made, "determined"))
     assert isinstance(closed, InstrumentStatusChanged)
     assert closed.status is InstrumentStatus.CLOSED
-    assert apply(made, "settled") == Outcome(is_fetch_needed=True)
+    assert apply(made, "settled") == LifecycleEffect(is_fetch_needed=True)
     assert made.define(market(status="determined", result="yes"), FEES, ts_recv=8) == ()
     assert made.is_paying(TICKER)
     paid = market(status="finalized", result="no", settlement_ts="2026-06-25T18:00:00Z")
@@ -113,7 +113,7 @@ def test_lifecycle_when_determined_then_settled_then_what_is_read_is_paid_once()
     paid_ns = time_of("2026-06-25T18:00:00Z")
     assert settled == InstrumentSettled(InstrumentId(f"kalshi:{TICKER}"), Price(0), paid_ns, 9)
     assert (TICKER in made.followed, made.is_paying(TICKER)) == (False, False)
-    assert apply(made, "settled") == Outcome()
+    assert apply(made, "settled") == LifecycleEffect()
     assert made.define(paid, FEES, ts_recv=9) == ()
 
 
@@ -128,18 +128,18 @@ def test_market_when_a_value_cannot_be_read_then_it_stays_as_it_was_known(field:
 
 
 def test_lifecycle_when_the_grid_changes_then_the_market_is_read() -> None:
-    assert apply(registry(), "price_level_structure_updated") == Outcome(is_fetch_needed=True)
-    assert apply(registry(), "metadata_updated") == Outcome()
+    assert apply(registry(), "price_level_structure_updated") == LifecycleEffect(is_fetch_needed=True)
+    assert apply(registry(), "metadata_updated") == LifecycleEffect()
 
 
 def test_lifecycle_when_a_wanted_market_is_created_then_it_is_read_while_there_is_room() -> None:
-    assert apply(registry(), "created", OTHER) == Outcome(is_fetch_needed=True)
-    assert apply(registry(), "created", "KXELSE-1-A") == Outcome()
-    assert apply(registry(markets_max=1), "created", OTHER) == Outcome()
+    assert apply(registry(), "created", OTHER) == LifecycleEffect(is_fetch_needed=True)
+    assert apply(registry(), "created", "KXELSE-1-A") == LifecycleEffect()
+    assert apply(registry(markets_max=1), "created", OTHER) == LifecycleEffect()
 
 
 def test_lifecycle_when_of_a_market_not_known_or_a_kind_not_known_then_nothing_changes() -> None:
-    assert apply(registry(), "deactivated", OTHER) == Outcome()
+    assert apply(registry(), "deactivated", OTHER) == LifecycleEffect()
     assert apply(registry(), "a_new_word") is None
 
 

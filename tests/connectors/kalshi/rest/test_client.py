@@ -36,7 +36,7 @@ def rest_of(http: ScriptedHttp, clock: LoopClock, tmp_path: Path, **changes: Any
 
 def read_status(http: ScriptedHttp, tmp_path: Path, **changes: Any) -> tuple[bool, float]:
     async def main(clock: LoopClock) -> tuple[bool, float]:
-        status = await queries.exchange_status(rest_of(http, clock, tmp_path, **changes))
+        status = await queries.get_exchange_status(rest_of(http, clock, tmp_path, **changes))
         return status.trading_active, clock.monotonic_ns() / 1e9
 
     return run_jumping(main)
@@ -60,7 +60,7 @@ def orders_page(ids: list[str], cursor: str) -> tuple[int, bytes]:
 
 def read_schedule(http: ScriptedHttp, tmp_path: Path) -> None:
     async def main(clock: LoopClock) -> None:
-        await queries.schedule(rest_of(http, clock, tmp_path))
+        await queries.get_schedule(rest_of(http, clock, tmp_path))
 
     run_jumping(main)
 
@@ -125,7 +125,7 @@ def test_timestamp_when_refused_then_the_venues_date_is_used_for_the_next_try(tm
     async def main(clock: LoopClock) -> None:
         rest = rest_of(http, clock, tmp_path)
         rest.time.sample_ms(START_NS // 1_000_000, sent_ns=0, received_ns=1)
-        await queries.schedule(rest)
+        await queries.get_schedule(rest)
 
     run_jumping(main)
     stamps = [int(dict(request.headers)["KALSHI-ACCESS-TIMESTAMP"]) for request in http.requests]
@@ -138,7 +138,7 @@ def test_pages_when_there_are_several_then_all_are_read_and_the_cursor_is_passed
     http.on("GET", "/portfolio/orders", orders_page(["a", "b"], "c1"), orders_page(["c"], ""))
 
     async def main(clock: LoopClock) -> list[str]:
-        listed = await queries.orders(rest_of(http, clock, tmp_path), status="resting")
+        listed = await queries.get_orders(rest_of(http, clock, tmp_path), status="resting")
         return [one.order_id for one in listed]
 
     assert run_jumping(main) == ["a", "b", "c"]
@@ -156,7 +156,7 @@ def test_pages_when_cursors_run_in_a_circle_or_never_end_then_it_is_an_error(tmp
     for http, code in ((circle, "cursor_circle"), (endless, "list_too_long")):
 
         async def main(clock: LoopClock, http: ScriptedHttp = http) -> object:
-            return await queries.orders(rest_of(http, clock, tmp_path, pages_max=4))
+            return await queries.get_orders(rest_of(http, clock, tmp_path, pages_max=4))
 
         with pytest.raises(RefusedByVenue, match=code):
             run_jumping(main)
@@ -169,7 +169,7 @@ def test_balance_when_read_often_then_it_waits_for_its_own_second(tmp_path: Path
     async def main(clock: LoopClock) -> float:
         rest = rest_of(http, clock, tmp_path)
         for _ in range(4):
-            await queries.balance(rest)
+            await queries.get_balance(rest)
         return clock.monotonic_ns() / 1e9
 
     assert run_jumping(main) > 4
@@ -194,49 +194,49 @@ def test_write_when_the_network_fails_then_only_what_never_left_may_be_sent_agai
 ONE_MARKET = {"ticker": "KXTIDE-1-A", "event_ticker": "KXTIDE-1", "status": "active"}
 SOME_READS: list[tuple[Any, str, dict[str, Any], Any]] = [
     (
-        lambda rest: queries.schedule(rest),
+        lambda rest: queries.get_schedule(rest),
         "/exchange/schedule",
         {"schedule": {"maintenance_windows": [{"start_datetime": "a", "end_datetime": "b"}]}},
         lambda answer: answer.maintenance_windows[0].start_datetime == "a",
     ),
     (
-        lambda rest: queries.market(rest, "KXTIDE-1-A"),
+        lambda rest: queries.get_market(rest, "KXTIDE-1-A"),
         "/markets/KXTIDE-1-A",
         {"market": ONE_MARKET},
         lambda answer: answer.ticker == "KXTIDE-1-A",
     ),
     (
-        lambda rest: queries.orderbook(rest, "KXTIDE-1-A"),
+        lambda rest: queries.get_orderbook(rest, "KXTIDE-1-A"),
         "/markets/KXTIDE-1-A/orderbook",
         {"orderbook_fp": {"yes_dollars": [["0.4700", "3.00"]]}},
         lambda answer: answer.yes_dollars == (("0.4700", "3.00"),),
     ),
     (
-        lambda rest: queries.orderbooks(rest, ["A", "B"]),
+        lambda rest: queries.get_orderbooks(rest, ["A", "B"]),
         "/markets/orderbooks",
         {"orderbooks": [{"ticker": "A", "orderbook_fp": {}}]},
         lambda answer: answer[0].ticker == "A",
     ),
     (
-        lambda rest: queries.trades(rest, "A", since_s=5),
+        lambda rest: queries.get_trades(rest, "A", since_s=5),
         "/markets/trades",
         {"trades": [], "cursor": ""},
         lambda answer: answer == [],
     ),
     (
-        lambda rest: queries.settlements(rest, since_s=5),
+        lambda rest: queries.get_settlements(rest, since_s=5),
         "/portfolio/settlements",
         {"settlements": [{"ticker": "A", "market_result": "yes", "value": 100}], "cursor": ""},
         lambda answer: answer[0].value == 100,
     ),
     (
-        lambda rest: queries.order_groups(rest),
+        lambda rest: queries.get_order_groups(rest),
         "/portfolio/order_groups",
         {"order_groups": [{"id": "g", "contracts_limit_fp": "5.00", "is_auto_cancel_enabled": True}]},
         lambda answer: answer[0].id == "g",
     ),
     (
-        lambda rest: queries.queue_positions(rest, ["A"]),
+        lambda rest: queries.get_queue_positions(rest, ["A"]),
         "/portfolio/orders/queue_positions",
         {"queue_positions": [{"order_id": "o", "market_ticker": "A", "queue_position_fp": "7.00"}]},
         lambda answer: answer[0].queue_position_fp == "7.00",
@@ -267,9 +267,9 @@ def test_balance_when_limited_then_its_own_bucket_is_empty_and_not_that_of_the_o
         rest = rest_of(http, clock, tmp_path, tier="basic")
         await asyncio.sleep(10)
         with pytest.raises(Retryable):
-            await queries.balance(rest)
+            await queries.get_balance(rest)
         before_ns = clock.monotonic_ns()
-        await queries.schedule(rest)
+        await queries.get_schedule(rest)
         return clock.monotonic_ns() - before_ns
 
     assert run_jumping(main) == 0
@@ -284,7 +284,13 @@ def test_names_when_they_hold_odd_characters_then_each_is_one_part_of_the_path(t
 
     async def main(clock: LoopClock) -> None:
         rest = rest_of(http, clock, tmp_path)
-        for query in (queries.market, queries.orderbook, queries.series, queries.event, queries.order):
+        for query in (
+            queries.get_market,
+            queries.get_orderbook,
+            queries.get_series,
+            queries.get_event,
+            queries.get_order,
+        ):
             with pytest.raises(RefusedByVenue, match="not_found"):
                 await query(rest, odd)
 

@@ -18,7 +18,7 @@ def clocks() -> tuple[ManualClock, VenueTime]:
 def test_time_when_nothing_was_measured_then_it_is_our_own() -> None:
     _, time = clocks()
     assert time.now_ms() == WALL_NS // MS
-    assert time.news("kalshi") is None
+    assert time.take_change("kalshi") is None
 
 
 def test_time_when_an_answer_was_stamped_then_the_offset_is_applied() -> None:
@@ -42,7 +42,7 @@ def test_date_when_milliseconds_are_known_then_it_is_not_used_until_in_doubt() -
     time.sample_ms(WALL_NS // MS, sent_ns=6_990 * MS, received_ns=7_000 * MS)
     time.sample_date(DATE, sent_ns=6_990 * MS, received_ns=7_000 * MS)
     assert abs(time.now_ms() - WALL_NS // MS) <= 10
-    time.doubt()
+    time.discard()
     time.sample_date(DATE, sent_ns=6_990 * MS, received_ns=7_000 * MS)
     assert abs(time.now_ms() - 1_781_159_390_500) <= 520
 
@@ -58,11 +58,11 @@ def test_date_when_missing_or_garbled_then_nothing_is_learned() -> None:
 def test_news_when_the_clock_did_not_move_then_it_is_told_once() -> None:
     clock, time = clocks()
     time.sample_ms(WALL_NS // MS + 500, sent_ns=6_999 * MS, received_ns=7_000 * MS)
-    news = time.news("kalshi")
-    assert news is not None
-    assert abs(news.offset_ns - 500 * MS) < 3 * MS
-    assert time.news("kalshi") is None
+    change = time.take_change("kalshi")
+    assert change is not None
+    assert abs(change.offset_ns - 500 * MS) < 3 * MS
+    assert time.take_change("kalshi") is None
     clock.set_wall(WALL_NS + 50 * MS)
-    stepped = time.news("kalshi")
+    stepped = time.take_change("kalshi")
     assert stepped is not None
     assert abs(stepped.offset_ns - 450 * MS) < 3 * MS

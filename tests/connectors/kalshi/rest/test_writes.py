@@ -66,7 +66,7 @@ class Account:
         return [self.ref(item) for item in items]
 
     async def open_names(self) -> set[str | None]:
-        return {one.client_order_id for one in await queries.orders(self.client.rest, status="resting")}
+        return {one.client_order_id for one in await queries.get_orders(self.client.rest, status="resting")}
 
     async def admin(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         async with (
@@ -91,7 +91,7 @@ async def account_on(directory: Path, *, key: str = "rsa", tier: str = "prestige
     )
     made = Account(sandbox, info, connect(settings, clock=SystemClock(), rng=seeded_rng(1)))
     await made.client.learn_limits()
-    made.ticker = (await queries.markets(made.client.rest, status="open"))[0].ticker
+    made.ticker = (await queries.get_markets(made.client.rest, status="open"))[0].ticker
     return made
 
 
@@ -124,14 +124,14 @@ async def test_group_when_made_read_changed_and_deleted_then_the_venue_shows_eac
     group = await client.create_group(Size(1050))
     (order,) = await account.place("in-group", order_group_id=group)
 
-    shown = await queries.order_group(client.rest, group)
+    shown = await queries.get_order_group(client.rest, group)
     assert (shown.contracts_limit_fp, shown.orders, shown.is_auto_cancel_enabled) == ("10.50", (order.order_id,), True)
     await client.limit_group(group, Size(2000))
-    (listed,) = await queries.order_groups(client.rest)
+    (listed,) = await queries.get_order_groups(client.rest)
     assert (listed.id, listed.contracts_limit_fp) == (group, "20.00")
 
     await client.delete_group(group)
-    assert await queries.order_groups(client.rest) == ()
+    assert await queries.get_order_groups(client.rest) == ()
     assert await account.open_names() == set()
     with pytest.raises(RefusedByVenue, match="not_found"):
         await client.delete_group(group)
@@ -163,7 +163,7 @@ async def test_decrease_when_by_or_to_then_the_rest_is_smaller_and_the_order_sta
     (order,) = await account.place("a")
     assert (await account.client.decrease(order, by=Size(250))).remaining_count == "7.50"
     assert (await account.client.decrease(order, to=Size(100))).remaining_count == "1.00"
-    shown = await queries.order(account.client.rest, order.order_id)
+    shown = await queries.get_order(account.client.rest, order.order_id)
     assert (shown.status, shown.remaining_count_fp) == ("resting", "1.00")
     with pytest.raises(RefusedByVenue, match="not_found"):
         await account.client.decrease(OrderRef("no-such-order", account.ticker), to=Size(100))

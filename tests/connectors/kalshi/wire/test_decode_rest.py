@@ -8,13 +8,13 @@ import pytest
 from connectors.kalshi.wire import account_messages as a
 from connectors.kalshi.wire import market_messages as m
 from connectors.kalshi.wire.decode_rest import (
-    balance_of,
-    book_snapshot,
-    fill_of,
-    order_snapshot,
-    position_of,
+    rest_balance,
+    rest_book_snapshot,
+    rest_fill,
+    rest_order_snapshot,
+    rest_position,
+    rest_trade,
     side_of,
-    trade_of,
 )
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Side
@@ -47,12 +47,12 @@ TRADES = b"""{"cursor":"x","trades":[{"count_fp":"7.77","created_time":"2026-06-
 "yes_price_dollars":"0.0300"}]}"""
 
 
-def an_order(**changes: str) -> a.Order:
-    return msgspec.structs.replace(msgspec.json.decode(ORDER, type=a.OrderAnswer).order, **changes)
+def an_order(**changes: str) -> a.RestOrder:
+    return msgspec.structs.replace(msgspec.json.decode(ORDER, type=a.OrderResponse).order, **changes)
 
 
 def test_order_when_resting_then_it_is_open_with_what_is_left() -> None:
-    snapshot = order_snapshot(an_order(), venue="kalshi", ts_recv=5)
+    snapshot = rest_order_snapshot(an_order(), venue="kalshi", ts_recv=5)
     assert (snapshot.side, snapshot.price, snapshot.size, snapshot.filled) == (Side.BUY, 100, 100, 0)
     assert snapshot.is_open
     assert snapshot.instrument == ID
@@ -62,7 +62,7 @@ def test_order_when_resting_then_it_is_open_with_what_is_left() -> None:
 
 def test_times_when_read_then_they_are_cut_to_milliseconds_as_the_answer_to_the_same_order_told_them() -> None:
     # Recorded answer: this order's acknowledgement said ts_ms 1781159360866.
-    assert order_snapshot(an_order(), venue="kalshi", ts_recv=5).ts_venue == 1_781_159_360_866_000_000
+    assert rest_order_snapshot(an_order(), venue="kalshi", ts_recv=5).ts_venue == 1_781_159_360_866_000_000
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_order_when_amended_or_ended_then_its_total_is_what_could_trade(
     status: str, initial: str, filled: str, remaining: str, size: int, is_open: bool
 ) -> None:
     listed = an_order(status=status, initial_count_fp=initial, fill_count_fp=filled, remaining_count_fp=remaining)
-    snapshot = order_snapshot(listed, venue="kalshi", ts_recv=5)
+    snapshot = rest_order_snapshot(listed, venue="kalshi", ts_recv=5)
     assert (snapshot.size, snapshot.is_open) == (size, is_open)
 
 
 def test_fill_when_read_then_price_and_fee_are_of_this_trade() -> None:
-    fill = fill_of(msgspec.json.decode(FILLS, type=a.FillsPage).fills[0], venue="kalshi", ts_recv=5)
+    fill = rest_fill(msgspec.json.decode(FILLS, type=a.FillsPage).fills[0], venue="kalshi", ts_recv=5)
     assert (fill.side, fill.price, fill.size, fill.fee) == (Side.BUY, 5200, 100, 17_500)
     assert fill.fill_id == "f4a42159-b500-57c6-efa2-c31d94d916c1"
     assert fill.client_order_id == ""
@@ -96,32 +96,36 @@ def test_fill_when_read_then_price_and_fee_are_of_this_trade() -> None:
 
 
 def test_position_when_short_then_it_is_negative() -> None:
-    report = position_of(
+    report = rest_position(
         msgspec.json.decode(POSITIONS, type=a.PositionsPage).market_positions[0], venue="kalshi", ts_recv=5
     )
     assert (report.instrument, report.size) == (ID, -300)
 
 
 def test_balance_when_exact_dollars_are_given_then_truncated_cents_are_not_used() -> None:
-    assert balance_of(msgspec.json.decode(BALANCE, type=a.Balance), venue="kalshi", ts_recv=5).amount == 98_018_600
-    assert balance_of(a.Balance(balance=9801), venue="kalshi", ts_recv=5).amount == 98_010_000
+    assert (
+        rest_balance(msgspec.json.decode(BALANCE, type=a.RestBalance), venue="kalshi", ts_recv=5).amount == 98_018_600
+    )
+    assert rest_balance(a.RestBalance(balance=9801), venue="kalshi", ts_recv=5).amount == 98_010_000
 
 
 def test_book_when_read_then_bids_for_no_are_asks_for_yes() -> None:
-    sides = msgspec.json.decode(BOOK, type=m.OrderbookAnswer).orderbook_fp
-    snapshot = book_snapshot(sides, instrument=ID, ts_recv=5)
+    sides = msgspec.json.decode(BOOK, type=m.OrderbookResponse).orderbook_fp
+    snapshot = rest_book_snapshot(sides, instrument=ID, ts_recv=5)
     assert (snapshot.bids, snapshot.asks) == (((4700, 300),), ((5200, 300),))
 
 
 @pytest.mark.parametrize("body", [b'{"orderbook_fp":{}}', b'{"orderbook_fp":{"yes_dollars":null,"no_dollars":null}}'])
 def test_book_when_a_side_is_empty_then_its_key_may_be_missing_or_null(body: bytes) -> None:
-    snapshot = book_snapshot(msgspec.json.decode(body, type=m.OrderbookAnswer).orderbook_fp, instrument=ID, ts_recv=5)
+    snapshot = rest_book_snapshot(
+        msgspec.json.decode(body, type=m.OrderbookResponse).orderbook_fp, instrument=ID, ts_recv=5
+    )
     assert (snapshot.bids, snapshot.asks) == ((), ())
 
 
 def test_trade_when_read_then_fractional_counts_are_exact() -> None:
     trade = msgspec.json.decode(TRADES, type=m.TradesPage).trades[0]
-    printed = trade_of(trade, instrument=ID, ts_recv=5)
+    printed = rest_trade(trade, instrument=ID, ts_recv=5)
     assert (printed.price, printed.size, printed.aggressor) == (300, 777, Side.BUY)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.kalshi.wire.errors import VenueAnswer, failure_of_read, failure_of_write, parse_answer
+from connectors.kalshi.wire.errors import ErrorResponse, failure_of_read, failure_of_write, parse_error
 from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
 
 NESTED = b'{"error":{"code":"invalid_order","message":"invalid order","details":"post only cross"}}'
@@ -24,23 +24,23 @@ PAUSED = b'{"error":{"code":"trading_is_paused","message":"trading is paused"}}'
 
 
 def test_answer_when_in_any_known_shape_then_code_and_details_are_read() -> None:
-    assert parse_answer(400, NESTED) == VenueAnswer(400, "invalid_order", "invalid order", "post only cross")
-    assert parse_answer(404, WITH_SERVICE) == VenueAnswer(404, "not_found", "not found")
-    assert parse_answer(400, FLAT).code == "bad_request"
-    assert "Go struct field" in parse_answer(400, FLAT).details
-    assert parse_answer(400, BARE).code == "invalid_parameters"
-    assert parse_answer(429, LIMITED).code == "too_many_requests"
+    assert parse_error(400, NESTED) == ErrorResponse(400, "invalid_order", "invalid order", "post only cross")
+    assert parse_error(404, WITH_SERVICE) == ErrorResponse(404, "not_found", "not found")
+    assert parse_error(400, FLAT).code == "bad_request"
+    assert "Go struct field" in parse_error(400, FLAT).details
+    assert parse_error(400, BARE).code == "invalid_parameters"
+    assert parse_error(429, LIMITED).code == "too_many_requests"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>502</html>", b"[]", b'"x"', b"\xff\xfe", b"{}", b'{"error":7}'])
 def test_answer_when_in_no_known_shape_then_it_has_no_code_and_does_not_raise(body: bytes) -> None:
-    assert parse_answer(502, body).code == ""
+    assert parse_error(502, body).code == ""
 
 
 def test_code_when_it_carries_an_id_then_it_is_compared_by_its_beginning() -> None:
     for code in ("user_not_found: 5f0", "user_not_found:_5f0", "user_not_found"):
-        assert VenueAnswer(400, code).is_code("user_not_found")
-    assert not VenueAnswer(400, "user_not_found_at_all").is_code("user_not_found")
+        assert ErrorResponse(400, code).is_code("user_not_found")
+    assert not ErrorResponse(400, "user_not_found_at_all").is_code("user_not_found")
 
 
 @pytest.mark.parametrize(
@@ -67,17 +67,17 @@ def test_code_when_it_carries_an_id_then_it_is_compared_by_its_beginning() -> No
 def test_write_when_refused_then_only_the_venues_own_word_proves_that_nothing_happened(
     status: int, body: bytes, kind: type[TidegateError]
 ) -> None:
-    assert type(failure_of_write(parse_answer(status, body))) is kind
+    assert type(failure_of_write(parse_error(status, body))) is kind
 
 
 def test_cancel_when_the_venue_pauses_then_it_is_tried_again_later() -> None:
-    failure = failure_of_write(parse_answer(409, PAUSED), is_cancel=True)
+    failure = failure_of_write(parse_error(409, PAUSED), is_cancel=True)
     assert isinstance(failure, Retryable)
     assert (failure.was_answered, failure.code) == (True, "trading_is_paused")
 
 
 def test_write_when_limited_then_it_says_so() -> None:
-    failure = failure_of_write(parse_answer(429, LIMITED))
+    failure = failure_of_write(parse_error(429, LIMITED))
     assert isinstance(failure, Retryable)
     assert (failure.is_rate_limit, failure.was_answered) == (True, True)
 
@@ -98,4 +98,4 @@ def test_write_when_limited_then_it_says_so() -> None:
 def test_read_when_refused_then_what_may_pass_is_tried_again(
     status: int, body: bytes, kind: type[TidegateError]
 ) -> None:
-    assert type(failure_of_read(parse_answer(status, body))) is kind
+    assert type(failure_of_read(parse_error(status, body))) is kind
