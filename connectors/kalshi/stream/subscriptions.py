@@ -2,8 +2,6 @@
 
 Each channel is subscribed by a command of its own, so that an error names one channel. Vendor docs: one subscription
 id per channel, and the acknowledgement comes before any data. Times are monotonic nanoseconds.
-
-What one connection's session is given, and how it says that it is over. Pure.
 """
 
 from __future__ import annotations
@@ -24,23 +22,26 @@ LIFECYCLE = "market_lifecycle_v2"
 GROUPS = "order_group_updates"
 
 ACCOUNT_CHANNELS = frozenset({FILL, ORDERS})
-"""Without these the account is blind: the venue counts as down until they run."""
+"""Without these, own fills and orders are not seen: the venue counts as down until both are subscribed."""
 
 _BY_MARKET = frozenset({BOOK, TRADE, TICKER})
 _ENCODER = msgspec.json.Encoder()
-# A subscription that ends at once each time is not asked for more often than this.
+# A subscription that ends at once every time is not asked for more often than this.
 _RESUBSCRIBE_NS = 1_000_000_000
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A command without an answer; `channel` is what it subscribes, empty for other commands."""
+    """A command without a response yet; `channel` is what it subscribes, empty for other commands."""
 
     channel: str
     sent_ns: int
 
 
 class Subscriptions:
-    """Knows which channel has which id, and which commands wait for an answer. `send` queues one text frame."""
+    """Which channel has which id, and which commands wait for a response. `send` queues one text frame.
+
+    Command ids count up from 1; the venue repeats them in its response.
+    """
 
     def __init__(self, channels: Sequence[str], send: Callable[[bytes], None]) -> None:
         self._send = send
@@ -56,7 +57,7 @@ class Subscriptions:
         return f"<Subscriptions sids={self._sids} pending={len(self._pending)}>"
 
     def is_live(self, channels: Collection[str]) -> bool:
-        """Whether every one of these channels has been acknowledged and has not ended since."""
+        """Whether each of these channels was acknowledged and has not ended since."""
         return all(channel in self._sids for channel in channels)
 
     def channel_of(self, sid: int) -> str:
@@ -64,14 +65,14 @@ class Subscriptions:
         return self._names.get(sid, "")
 
     def oldest_pending_ns(self) -> int | None:
-        """When the oldest unanswered command was sent; None when all are answered."""
+        """When the oldest command without a response was sent; None when there is none."""
         return min((one.sent_ns for one in self._pending.values()), default=None)
 
     def sync(self, markets: Collection[str], *, now_ns: int) -> tuple[str, ...]:
         """Ask for every wanted channel that neither runs nor is asked for, and for markets not yet on it.
 
-        A channel that ended is asked for again after a second at the earliest. Gives the markets whose books were
-        newly asked for.
+        A channel that ended is asked for again after a second at the earliest. Returns the tickers whose books were
+        newly asked for. Raises what `send` raises, as every command does.
         """
         under_way = {one.channel for one in self._pending.values()}
         new_books: tuple[str, ...] = ()
@@ -95,35 +96,35 @@ class Subscriptions:
         return new_books
 
     def get_snapshot(self, markets: Collection[str]) -> None:
-        """Ask for whole books. The answers are snapshots, so the command itself awaits none."""
+        """Ask for whole books. The responses are snapshots, so no acknowledgement of the command is awaited."""
         if markets and BOOK in self._sids:
             params = {"sids": [self._sids[BOOK]], "action": "get_snapshot", "market_tickers": list(markets)}
             self._send(self._frame("update_subscription", params))
 
     def probe(self, *, now_ns: int) -> None:
-        """Ask for something small: the answer proves that the venue still listens, and what time it has."""
+        """Ask for the list of subscriptions: the response proves that the venue still reads, and carries its time."""
         self._command("list_subscriptions", {}, "", now_ns)
 
     def drop(self, channel: str) -> int | None:
-        """Unsubscribe; what still comes under the old id is stray from now on. Gives the id."""
+        """Unsubscribe; what still comes under the old id is counted as stray. Returns the id, None without one."""
         sid = self.ended(channel)
         if sid is not None:
             self._send(self._frame("unsubscribe", {"sids": [sid]}))
         return sid
 
     def ended(self, channel: str) -> int | None:
-        """The subscription is over. Gives the id it had."""
+        """Mark a channel as ended, so that `sync` asks for it again. Returns the id it had, None without one."""
         sid = self._sids.pop(channel, None)
         if sid is not None:
             self._names.pop(sid, None)
         return sid
 
     def give_up(self, channel: str) -> None:
-        """Want this channel no more."""
+        """Stop asking for a channel that the venue refuses; for those that are not needed."""
         self._wanted.pop(channel, None)
 
     def acknowledge(self, command_id: int, channel: str, sid: int) -> Pending | None:
-        """A channel is subscribed. None when nobody asked for it."""
+        """Take the acknowledgement of a channel. Returns its command, None when it was not asked for."""
         pending = self._pending.get(command_id)
         if pending is None or pending.channel != channel:
             return None
@@ -133,7 +134,7 @@ class Subscriptions:
         return pending
 
     def settle(self, command_id: int) -> Pending | None:
-        """A command is answered, well or badly."""
+        """Take the response to a command, a success or an error. Returns the command, None for an unknown id."""
         return self._pending.pop(command_id, None)
 
     def _subscribe(self, channel: str, markets: list[str], now_ns: int) -> None:
@@ -142,7 +143,7 @@ class Subscriptions:
             params["market_tickers"] = markets
             self._asked[channel] = set(markets)
         if channel == BOOK:
-            # The venue's default is about to change; the choice is always said.
+            # The venue's default will change (vendor docs), so the choice is always sent.
             params["use_yes_price"] = True
         self._not_before_ns[channel] = now_ns + _RESUBSCRIBE_NS
         self._command("subscribe", params, channel, now_ns)
@@ -163,7 +164,7 @@ class Subscriptions:
 
 
 class StreamBroken(Exception):
-    """The connection is of no use any more; connect again. The text is the reason that is shown."""
+    """The connection is of no use any more; connect again. The text is the reason that `ConnectorStatus` carries."""
 
 
 class SessionDesk(msgspec.Struct, frozen=True):
