@@ -1,7 +1,4 @@
-"""WebSocket client on picows: the fast path.
-
-Whole messages from fragmented WebSocket frames. Pure.
-"""
+"""WebSocket client on picows: the fast path. Nearly every message is one frame; fragments are joined here, too."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ class FragmentError(Exception):
     """The frames break the protocol (`is_too_big` False) or the size limit (`is_too_big` True)."""
 
     def __init__(self, text: str, *, is_too_big: bool = False) -> None:
-        """Say what was wrong in `text`."""
+        """`text` names the fault; it becomes the text of the close frame."""
         super().__init__(text)
         self.is_too_big = is_too_big
 
@@ -32,18 +29,22 @@ class MessageAssembler:
     """Joins the fragments of one message at a time, up to a size."""
 
     def __init__(self, *, message_bytes_max: int) -> None:
-        """Refuse messages over `message_bytes_max` bytes."""
+        """Refuse messages over `message_bytes_max` bytes, counted over all their fragments."""
         self._message_bytes_max = message_bytes_max
         self._pieces: list[bytes] | None = None
         self._size = 0
 
     @property
     def is_midway(self) -> bool:
-        """A message has begun and not ended."""
+        """Whether a message has begun and not ended."""
         return self._pieces is not None
 
     def take(self, payload: bytes, *, fin: bool, continues: bool) -> bytes | None:
-        """Take one data frame; return the message it completes. Raises FragmentError."""
+        """Take one data frame; return the message that it completes, else None.
+
+        `fin`: it is the last of its message. `continues`: it is a continuation frame. Raises FragmentError for an
+        order of frames that the protocol forbids and for a message over the limit.
+        """
         if continues != (self._pieces is not None):
             raise FragmentError("a continuation without a start" if continues else "a new message inside another")
         self._size += len(payload)
@@ -68,7 +69,7 @@ _TEXT, _BINARY = _KIND.TEXT, _KIND.BINARY
 
 
 class PicowsConnection(picows.WSListener):
-    """A `WebSocketConnection`. Its `on_ws_*`, `pause_writing` and `resume_writing` are for picows alone."""
+    """A `WebSocketConnection`. Its `on_ws_*`, `pause_writing` and `resume_writing` are called by picows only."""
 
     def __init__(self, *, clock: Clock, on_message: Callable[[bytes], None], message_bytes_max: int) -> None:
         """Deliver whole messages of up to `message_bytes_max` bytes to `on_message`."""
@@ -81,7 +82,10 @@ class PicowsConnection(picows.WSListener):
         self._is_leaving = False
 
     def send(self, data: bytes) -> None:
-        """Queue one text frame; see `WebSocketConnection.send`."""
+        """Queue one text frame of UTF-8.
+
+        Raises NotSent when the connection is closed or over `SEND_BUFFER_BYTES_MAX` wait to be written.
+        """
         transport = self._transport
         if transport is None or transport.is_close_frame_sent or transport.is_disconnected:
             raise NotSent("the WebSocket connection is closed; nothing was sent")
@@ -90,7 +94,7 @@ class PicowsConnection(picows.WSListener):
         transport.send(_TEXT, data)
 
     async def wait_closed(self) -> CloseReason:
-        """Wait for the end; see `WebSocketConnection.wait_closed`."""
+        """Wait for the end, whatever its cause. Every caller gets the same reason."""
         transport = self._transport
         if transport is None:
             return CloseReason(cause=CloseCause.LOST, code=NO_CLOSE_FRAME)
@@ -109,7 +113,7 @@ class PicowsConnection(picows.WSListener):
         return CloseReason(cause=CloseCause.PEER, code=code, text=handshake.recv.reason or "")
 
     async def close(self) -> None:
-        """Say goodbye; see `WebSocketConnection.close`."""
+        """Send a close frame, wait briefly for the peer's, then cut. No message is delivered after this call."""
         transport = self._transport
         if transport is None or transport.is_disconnected:
             return
@@ -126,16 +130,16 @@ class PicowsConnection(picows.WSListener):
             await self.wait_closed()
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        """The upgrade is done."""
+        """Called by picows when the upgrade is done, before the first frame."""
         self.last_received_ns = self._monotonic_ns()
         self._transport = transport
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        """A frame of any kind."""
+        """Called by picows with each frame. Raises what `on_message` raises, which closes the connection."""
         self.last_received_ns = self._monotonic_ns()
         kind = frame.msg_type
         if kind == _TEXT or kind == _BINARY or kind == _KIND.CONTINUATION:
-            # After our close frame (goodbye, failed handler, broken protocol) nothing more is delivered.
+            # After our close frame (`close`, failed handler, broken protocol) nothing more is delivered.
             if not transport.is_close_frame_sent:
                 self._take(frame, continues=kind == _KIND.CONTINUATION)
         elif kind == _KIND.PING:
@@ -147,10 +151,10 @@ class PicowsConnection(picows.WSListener):
             transport.disconnect()
 
     def pause_writing(self) -> None:
-        """The write buffer is filling; `send` keeps its own limit."""
+        """Called by picows when the write buffer fills; nothing is done, because `send` keeps its own limit."""
 
     def resume_writing(self) -> None:
-        """The write buffer has drained."""
+        """Called by picows when the write buffer has drained; nothing is done."""
 
     def _take(self, frame: picows.WSFrame, *, continues: bool) -> None:
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
@@ -194,7 +198,11 @@ class PicowsTransport:
         on_message: Callable[[bytes], None],
         timeout_ms: int,
     ) -> PicowsConnection:
-        """Connect and upgrade; see `WebSocketTransport.connect`. A refusal's body is what came with its head."""
+        """Connect and upgrade within `timeout_ms`, as `WebSocketTransport.connect` describes.
+
+        Raises NotSent, OutcomeUnknown, HandshakeRefused and ValueError under the conditions given there. A refusal's
+        body is what came together with its head.
+        """
         check_head(target, headers)
         deadline = deadline_after(timeout_ms)
         url = self._endpoint.url + target
@@ -229,13 +237,13 @@ class PicowsTransport:
             ssl_context=self._endpoint.tls,
             # The caller's time-out covers the handshake; cutting the socket ends what picows keeps after it.
             websocket_handshake_timeout=None,
-            # Pings are answered in on_ws_frame, because they count as a sign of life.
+            # Pongs are sent in on_ws_frame, because a ping counts as a sign of life and must be seen there.
             enable_auto_pong=False,
             max_frame_size=self._message_bytes_max,
             extra_headers=headers,
             max_redirects=0,
             socket_factory=lambda _: sock,
         )
-        # picows reports a connection lost in mid-handshake by handing out no listener.
+        # picows reports a connection lost in mid-handshake by returning no listener.
         if listener is None:
             raise OutcomeUnknown(f"connection lost while upgrading {url}")

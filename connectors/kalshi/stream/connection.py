@@ -15,16 +15,16 @@ from connectors.transport.reconnect import HEALTHY_NS, Backoff, SilenceWatch
 from framework.domain.ports import Clock
 
 Dial = Callable[[Callable[[bytes], None]], Awaitable[WebSocketConnection]]
-"""Opens a connection, freshly signed, that hands each message to the function given."""
+"""Opens a freshly signed connection that passes each message to the function given."""
 
 MakeSession = Callable[[Callable[[bytes], None]], StreamSession]
-"""Makes the session of one connection, which sends its commands through the function given."""
+"""Makes the session of one connection; it sends its commands through the function given."""
 
 _TICK_MS = 250
 
 
 class KalshiStream:
-    """Runs sessions, one after the other, until cancelled."""
+    """Runs sessions, one after the other, until cancelled. One connection at a time."""
 
     def __init__(
         self, dial: Dial, make_session: MakeSession, *, clock: Clock, backoff: Backoff, silence_ms_max: int
@@ -43,7 +43,7 @@ class KalshiStream:
         return f"<KalshiStream connects={self.connects} {self._session!r}>"
 
     async def run(self) -> None:
-        """Stay connected. Ends only by cancellation, or by an error that a new connection would not cure."""
+        """Stay connected until cancelled. Raises what a new connection would not cure, such as a refused key."""
         while True:
             if self.connects:
                 await asyncio.sleep(self._backoff.next_delay_ms(self._clock.monotonic_ns()) / 1000)
@@ -52,9 +52,9 @@ class KalshiStream:
             await self._one_connection()
 
     def follow_new(self) -> None:
-        """More markets are followed than before. Without a connection the next one will ask for them."""
+        """Stream the markets that are followed since the last call. Without a connection the next one asks for them."""
         if self._session is not None:
-            # A connection that takes nothing any more is noticed by its own watch; whoever calls here can't help it.
+            # A connection that takes nothing any more is noticed by `_watch`; the caller could do nothing about it.
             with contextlib.suppress(NotSent):
                 self._session.follow_new()
 

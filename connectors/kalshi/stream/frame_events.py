@@ -48,11 +48,15 @@ class FrameEvents:
         }
 
     def is_data(self, frame: s.Frame) -> TypeGuard[s.DataFrame]:
-        """Whether `event_of` answers for this frame."""
+        """Whether this is a frame about markets or the account, which `event_of` takes."""
         return type(frame) in self._decoders
 
     def event_of(self, frame: s.DataFrame, *, ts_recv: int) -> Event | None:
-        """The event, or None when the frame says nothing that is wanted. Raises `ValueError` for unreadable values."""
+        """The event of a frame, or None for one that is not used here: of another subaccount, of a market that is not
+        followed, or a change of a book that is not proved.
+
+        Raises `ValueError` for a value that cannot be read.
+        """
         self._ts_recv = ts_recv
         return self._decoders[type(frame)](frame)
 

@@ -37,12 +37,12 @@ _ACCOUNT_FRAMES = frozenset({"fill", "user_order", "market_position"})
 _BOOK_FRAMES = frozenset({"orderbook_snapshot", "orderbook_delta"})
 _BOOK_FRAME_TYPES = frozenset({s.SnapshotFrame, s.DeltaFrame})
 _OPTIONAL_CHANNELS = frozenset({TICKER, GROUPS, POSITIONS})
-# Also while books flow: the answer says what time the venue has, and that it still listens.
+# Also while books flow: the response carries the venue's time, and shows that it still reads commands.
 _PROBE_NS = 10_000_000_000
 
 
 class StreamSession:
-    """Follows one connection: subscriptions, sequence, gaps, and what every frame means."""
+    """Follows one connection: subscriptions, sequence numbers, gaps, and what every frame means."""
 
     def __init__(
         self,
@@ -85,18 +85,19 @@ class StreamSession:
 
     @property
     def is_up(self) -> bool:
-        """Whether the venue was told to be up and not told to be down since."""
+        """Whether the venue was last reported as up."""
         return self._is_reported_up
 
     def open(self, *, ts_recv: int, now_ns: int) -> None:
-        """Subscribe. `ts_recv` is wall time, `now_ns` monotonic, here and below."""
+        """Subscribe. `ts_recv` is wall time and `now_ns` monotonic, both nanoseconds, here and below."""
         self._ts_recv, self._now_ns = ts_recv, now_ns
         self._probed_ns = now_ns
         self._liveness.begin(now_ns)
         self._sync()
 
     def receive(self, data: bytes, *, ts_recv: int, now_ns: int) -> None:
-        """Take one message. Raises `StreamBroken` when the stream can't be trusted any more."""
+        """Take one message. Raises `StreamBroken` when the stream cannot be trusted any more: a message that is no
+        frame, an unreadable own fill or order, a refused channel."""
         self._ts_recv, self._now_ns = ts_recv, now_ns
         try:
             frame = self._decoder.decode(data)
@@ -110,7 +111,10 @@ class StreamSession:
                 self._publish(Heartbeat(self._venue, frame.sending_ts_ms * NS_PER_MS, ts_recv))
 
     def tick(self, *, ts_recv: int, now_ns: int) -> None:
-        """Do what is due."""
+        """Do what is due: ask for late books, probe the venue, subscribe what is missing.
+
+        Raises `StreamBroken` when a command has no response in time or no book comes.
+        """
         self._ts_recv, self._now_ns = ts_recv, now_ns
         oldest_ns = self._subscriptions.oldest_pending_ns()
         if oldest_ns is not None and now_ns - oldest_ns >= self._terms.ack_ns_max:
@@ -125,7 +129,7 @@ class StreamSession:
         self._sync()
 
     def resync(self, ticker: str, *, ts_recv: int, now_ns: int) -> None:
-        """The book came to contradict itself: distrust it and ask for the whole of it, once a second at most.
+        """Mark a book that contradicts itself as stale and ask for the whole of it, at most once a second.
 
         Nothing happens while a snapshot of it is under way or due anyway, or when it is not streamed.
         """
@@ -137,15 +141,15 @@ class StreamSession:
         self._subscriptions.get_snapshot((ticker,))
 
     def close(self, reason: str, *, ts_recv: int) -> None:
-        """The connection is over: nothing that came by it is proved any longer."""
+        """End the session with the connection: every book becomes stale, and the venue is reported as down."""
         self._ts_recv = ts_recv
         self._mark_stale(reason)
         self._is_reported_up = False
         self._publish(ConnectorStatus(self._venue, False, reason, ts_recv))
 
     def _probe(self) -> None:
-        """Ask for a quiet book, whose answer proves all of them, and for a sign that the venue still listens: that
-        must come, or the connection is of no use."""
+        """Ask for a quiet book, whose snapshot proves all of them, and for the list of subscriptions: that response
+        must come, or `tick` ends the connection."""
         is_quiet = self._liveness.is_quiet(self._now_ns)
         proved = [ticker for ticker in self._registry.followed if self._books.is_proved(ticker)] if is_quiet else []
         if proved:
@@ -197,7 +201,7 @@ class StreamSession:
             return
         self._time.sample_ms(frame.sending_ts_ms, sent_ns=pending.sent_ns, received_ns=self._now_ns)
         if channel == LIFECYCLE:
-            # Whatever changed before this moment was not announced to us.
+            # Whatever changed before this acknowledgement was not announced to us.
             self._desk.refresh()
         self._sync()
         self._publish_status("subscribed")
@@ -252,14 +256,14 @@ class StreamSession:
         return True
 
     def _unreadable(self, kind: str, reason: str) -> None:
-        """Decide what an unreadable frame puts in doubt: own trades and orders, the books, or nothing."""
+        """Decide what an unreadable frame makes unusable: the connection (own fills and orders), the books or nothing."""
         if kind in _ACCOUNT_FRAMES:
             raise StreamBroken(f"{kind}: {reason}")
         if kind in _BOOK_FRAMES:
             self._lose_books(reason)
 
     def _press_for_books(self) -> None:
-        """Snapshots are late: subscribe anew once. Then either the connection is at fault, or these few markets are."""
+        """Act on late snapshots: subscribe again once. After that the connection is at fault, or these markets are."""
         if self._books.attempts == 1:
             self._end(BOOK, "no snapshot came in time", is_dropped=True)
         elif self._books.is_any_proved:
@@ -278,7 +282,7 @@ class StreamSession:
             self._publish(BookStale(instrument, self._ts_recv, reason))
 
     def _end(self, channel: str, reason: str, *, is_dropped: bool = False) -> None:
-        """A subscription is over; it is asked for again as soon as that is polite."""
+        """Note the end of a subscription; it is asked for again after a second at the earliest."""
         sid = self._subscriptions.drop(channel) if is_dropped else self._subscriptions.ended(channel)
         if sid is not None:
             self._sequence.forget(sid)
@@ -294,7 +298,7 @@ class StreamSession:
             self._books.expect(asked, now_ns=self._now_ns)
 
     def _publish_status(self, reason: str) -> None:
-        """Say up once everything wanted has been answered, and down when own fills or orders are not streamed."""
+        """Report up once every command has its response, and down while own fills or orders are not streamed."""
         is_live = self._subscriptions.is_live(ACCOUNT_CHANNELS)
         is_up = is_live and (self._is_reported_up or self._subscriptions.oldest_pending_ns() is None)
         if is_up != self._is_reported_up:

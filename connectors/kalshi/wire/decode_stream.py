@@ -1,7 +1,9 @@
 """WebSocket frames of Kalshi as domain events. Pure: bytes in, frames and events out.
 
 Books are one YES book: what the venue calls the NO side are asks. With `use_yes_price` (always asked for) their
-prices come as YES prices; without it as NO prices, which are complemented here (both recorded).
+prices come as YES prices; without it as NO prices, which are complemented here (both recorded). Prices are
+ten-thousandths of a dollar, sizes hundredths of a contract, times Unix nanoseconds; `ts_recv` is ours. Every function
+that reads a message raises `ValueError` for a value that it cannot read.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ _NAMES_MAX = 64
 
 
 class DecodeCounts(msgspec.Struct):
-    """What was met and tolerated since start. Names are bounded: the 65th new one counts under "…"."""
+    """What the stream received and tolerated since start, by name. The 65th new name of a table counts under "…"."""
 
     unknown_types: dict[str, int] = {}
     unknown_fields: dict[str, int] = {}
@@ -47,7 +49,7 @@ class DecodeCounts(msgspec.Struct):
     """Frames of subscriptions that have ended, or of markets not followed."""
 
     def count(self, names: dict[str, int], name: str) -> None:
-        """Count one meeting of `name` in one of the three tables."""
+        """Count `name` once in `names`, one of the three tables."""
         if name not in names and len(names) >= _NAMES_MAX:
             name = "…"
         names[name] = names.get(name, 0) + 1
@@ -65,7 +67,10 @@ class FrameDecoder:
         self._checked: set[type] = set()
 
     def decode(self, data: bytes) -> Frame:
-        """Decode one message. Never raises for what is new; `NotAFrame` for what is no message at all."""
+        """Decode one message. New types, fields and shapes are counted and never raise.
+
+        Raises `NotAFrame` for bytes that are not a JSON object.
+        """
         try:
             frame = _KNOWN.decode(data)
         except msgspec.ValidationError:
@@ -91,7 +96,10 @@ class FrameDecoder:
 
 
 def book_delta(msg: BookDeltaMsg, instrument: InstrumentId, ts_recv: int, *, yes_prices: bool = True) -> BookDelta:
-    """A change of one level."""
+    """A change of one level: the size is added to the level's total. `yes_prices`: the NO side has YES prices.
+
+    Raises `ValueError` for a side that is neither `yes` nor `no`, and for numbers that cannot be read.
+    """
     price = price_of(msg.price_dollars)
     if msg.side == "yes":
         side = Side.BUY
@@ -118,7 +126,7 @@ def book_snapshot(
 
 
 def trade_print(msg: TradeMsg, instrument: InstrumentId, ts_recv: int) -> TradePrint:
-    """A public trade in YES terms."""
+    """A public trade in YES terms; the aggressor's side is that of the taker."""
     return TradePrint(
         instrument=instrument,
         ts_venue=msg.ts_ms * NS_PER_MS,
@@ -131,7 +139,10 @@ def trade_print(msg: TradeMsg, instrument: InstrumentId, ts_recv: int) -> TradeP
 
 
 def fill_of(msg: FillMsg, *, venue: str, ts_recv: int) -> Fill:
-    """An own trade. Its id is the public trade's and the REST fill's."""
+    """An own trade. Its id is that of the public trade and of the REST fill (*assumption*: equal on both).
+
+    The fee is in millionths of a dollar.
+    """
     return Fill(
         venue=venue,
         instrument=instrument_id(venue, msg.market_ticker),
