@@ -13,19 +13,8 @@ from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.rest.gateway import KalshiGateway
 from connectors.kalshi.settings import ASSUMPTIONS, KalshiSettings
 from connectors.kalshi.stream.connection import KalshiStream
-from connectors.kalshi.stream.session import StreamSession
-from connectors.kalshi.stream.subscriptions import (
-    BOOK,
-    FILL,
-    GROUPS,
-    LIFECYCLE,
-    ORDERS,
-    POSITIONS,
-    TICKER,
-    TRADE,
-    SessionDesk,
-    SessionTerms,
-)
+from connectors.kalshi.stream.session import SessionCallbacks, SessionTerms, StreamSession
+from connectors.kalshi.stream.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, POSITIONS, TICKER, TRADE
 from connectors.kalshi.wire.decode_rest import rest_balance
 from connectors.kalshi.wire.decode_stream import DecodeCounts
 from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error
@@ -182,7 +171,7 @@ class KalshiConnector:
 
     def _make_session(self, send: Callable[[bytes], None]) -> StreamSession:
         settings = self._settings
-        desk = SessionDesk(
+        callbacks = SessionCallbacks(
             publish=self._publish, send=send, fetch=self._refresher.fetch, refresh=self._refresher.refresh
         )
         terms = SessionTerms(
@@ -191,7 +180,7 @@ class KalshiConnector:
             snapshot_ns_max=settings.snapshot_timeout_ms * NS_PER_MS,
             subaccount=settings.own_subaccount,
         )
-        return StreamSession(self._name, self._registry, desk, terms=terms, counts=self.counts, time=self._time)
+        return StreamSession(self._name, self._registry, callbacks, terms=terms, counts=self.counts, time=self._time)
 
     async def _dial(self, on_message: Callable[[bytes], None]) -> WebSocketConnection:
         target = self._settings.ws_target

@@ -12,8 +12,13 @@ import picows
 from connectors.transport.dial import cut, deadline_after, dial, parse_endpoint
 from connectors.transport.errors import HandshakeRefused, NotSent, OutcomeUnknown
 from connectors.transport.http_codec import check_head
-from connectors.transport.ports import CloseCause, CloseReason
+from connectors.transport.ports import CLOSE_WAIT_MS, SEND_BUFFER_BYTES_MAX, CloseCause, CloseReason
 from framework.domain.ports import Clock
+
+NORMAL, NO_CODE, NO_CLOSE_FRAME, HANDLER_FAILED = 1000, 1005, 1006, 1011
+_MIB = 1024 * 1024
+_KIND, _CODE = picows.WSMsgType, picows.WSCloseCode
+_TEXT, _BINARY = _KIND.TEXT, _KIND.BINARY
 
 
 class FragmentError(Exception):
@@ -58,14 +63,6 @@ class MessageAssembler:
         self._pieces = None
         self._size = 0
         return b"".join(pieces)
-
-
-SEND_BUFFER_BYTES_MAX = 4 * 1024 * 1024
-GOODBYE_MS = 500
-NORMAL, NO_CODE, NO_CLOSE_FRAME, HANDLER_FAILED = 1000, 1005, 1006, 1011
-_MIB = 1024 * 1024
-_KIND, _CODE = picows.WSMsgType, picows.WSCloseCode
-_TEXT, _BINARY = _KIND.TEXT, _KIND.BINARY
 
 
 class PicowsConnection(picows.WSListener):
@@ -121,7 +118,7 @@ class PicowsConnection(picows.WSListener):
             self._is_leaving = True
             transport.send_close(_CODE.OK)
         try:
-            async with asyncio.timeout(GOODBYE_MS / 1000):
+            async with asyncio.timeout(CLOSE_WAIT_MS / 1000):
                 await self.wait_closed()
         except BaseException as e:
             transport.disconnect(graceful=False)

@@ -30,12 +30,12 @@ async def get_exchange_status(rest: KalshiRest) -> m.ExchangeStatus:
 
 
 async def get_schedule(rest: KalshiRest) -> m.Schedule:
-    """Read the planned maintenance windows."""
+    """Read the planned maintenance windows; trading hours are not read."""
     return (await rest.get("/exchange/schedule", m.ScheduleResponse)).schedule
 
 
 async def get_series(rest: KalshiRest, ticker: str) -> m.RestSeries:
-    """Read one series, for its fees."""
+    """Read one series; its fees hold for all its events."""
     return (await rest.get(f"/series/{_quoted(ticker)}", m.SeriesResponse, cost_path="/series/*")).series
 
 

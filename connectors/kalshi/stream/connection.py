@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from connectors.kalshi.stream.session import StreamSession
-from connectors.kalshi.stream.subscriptions import StreamBroken
+from connectors.kalshi.stream.session import StreamBroken, StreamSession
 from connectors.kalshi.wire.fixed_point import NS_PER_MS
 from connectors.transport.errors import NotSent, TransportError
 from connectors.transport.ports import CloseCause, CloseReason, WebSocketConnection

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from connectors.kalshi.markets.registry import MarketRegistry
 from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.stream.book_sync import BookLiveness, BookRecovery, SequenceTracker, Step
@@ -20,15 +22,13 @@ from connectors.kalshi.stream.subscriptions import (
     LIFECYCLE,
     POSITIONS,
     TICKER,
-    SessionDesk,
-    SessionTerms,
-    StreamBroken,
     Subscriptions,
 )
 from connectors.kalshi.wire import decode_stream as decode
 from connectors.kalshi.wire import stream_messages as s
 from connectors.kalshi.wire.fixed_point import NS_PER_MS
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
+from framework.domain.events import Event
 from framework.domain.market_events import BookStale, ConnectorStatus, Heartbeat
 
 # Vendor docs: these end the subscription and leave the socket open.
@@ -41,6 +41,31 @@ _OPTIONAL_CHANNELS = frozenset({TICKER, GROUPS, POSITIONS})
 _PROBE_NS = 10_000_000_000
 
 
+class StreamBroken(Exception):
+    """The connection is of no use any more; connect again. The text is the reason that `ConnectorStatus` carries."""
+
+
+class SessionCallbacks(msgspec.Struct, frozen=True):
+    """Where a session's results go. `fetch` asks for a market to be read again, `refresh` for all known ones."""
+
+    publish: Callable[[Event], None]
+    send: Callable[[bytes], None]
+    fetch: Callable[[str], None]
+    refresh: Callable[[], None]
+
+
+class SessionTerms(msgspec.Struct, frozen=True):
+    """What to subscribe, and the longest waits in nanoseconds: for a command's response and for a book.
+
+    `subaccount`: only its fills, orders and positions are ours; None takes all of the account's.
+    """
+
+    channels: tuple[str, ...]
+    ack_ns_max: int
+    snapshot_ns_max: int
+    subaccount: int | None = None
+
+
 class StreamSession:
     """Follows one connection: subscriptions, sequence numbers, gaps, and what every frame means."""
 
@@ -48,7 +73,7 @@ class StreamSession:
         self,
         venue: str,
         registry: MarketRegistry,
-        desk: SessionDesk,
+        callbacks: SessionCallbacks,
         *,
         terms: SessionTerms,
         counts: decode.DecodeCounts,
@@ -56,14 +81,14 @@ class StreamSession:
     ) -> None:
         self._venue = venue
         self._registry = registry
-        self._publish = desk.publish
-        self._desk = desk
+        self._publish = callbacks.publish
+        self._callbacks = callbacks
         self._terms = terms
         self._counts = counts
         self._time = time
         self._decoder = decode.FrameDecoder(counts)
         self._sequence = SequenceTracker()
-        self._subscriptions = Subscriptions(terms.channels, desk.send)
+        self._subscriptions = Subscriptions(terms.channels, callbacks.send)
         self._books = BookRecovery(terms.snapshot_ns_max)
         self._events = FrameEvents(venue, registry, self._books, counts=counts, subaccount=terms.subaccount)
         self._is_reported_up = False
@@ -170,7 +195,7 @@ class StreamSession:
             self._publish(event)
         if isinstance(event, (Fill, OrderSnapshot, PositionReport)) and self._registry.find(event.instrument) is None:
             # Something of ours happened in a market that is not known: have it read.
-            self._desk.fetch(event.instrument.partition(":")[2])
+            self._callbacks.fetch(event.instrument.partition(":")[2])
 
     def _on_lifecycle(self, frame: s.LifecycleFrame) -> None:
         if not self._is_in_order(frame.sid, frame.seq):
@@ -183,7 +208,7 @@ class StreamSession:
         for event in outcome.events:
             self._publish(event)
         if outcome.is_fetch_needed:
-            self._desk.fetch(frame.msg.market_ticker)
+            self._callbacks.fetch(frame.msg.market_ticker)
         if frame.msg.market_ticker not in self._registry.followed:
             self._books.forget(frame.msg.market_ticker)
 
@@ -202,7 +227,7 @@ class StreamSession:
         self._time.sample_ms(frame.sending_ts_ms, sent_ns=pending.sent_ns, received_ns=self._now_ns)
         if channel == LIFECYCLE:
             # Whatever changed before this acknowledgement was not announced to us.
-            self._desk.refresh()
+            self._callbacks.refresh()
         self._sync()
         self._publish_status("subscribed")
 
@@ -212,21 +237,21 @@ class StreamSession:
     def _on_ok(self, frame: s.OkFrame) -> None:
         if frame.seq:
             self._is_in_order(frame.sid, frame.seq)
-        pending = self._subscriptions.settle(frame.id)
+        pending = self._subscriptions.complete(frame.id)
         if pending is not None:
             self._time.sample_ms(frame.sending_ts_ms, sent_ns=pending.sent_ns, received_ns=self._now_ns)
         self._publish_status("subscribed")
 
     def _on_error(self, frame: s.ErrorFrame) -> None:
         error = f"code {frame.msg.code} {frame.msg.msg}".strip()
-        pending = self._subscriptions.settle(frame.id)
+        pending = self._subscriptions.complete(frame.id)
         channel = self._subscriptions.channel_of(frame.sid)
         if channel and frame.seq:
             self._is_in_order(frame.sid, frame.seq)
         if frame.msg.code in _TERMINAL_CODES and channel:
             self._end(channel, f"the {channel} channel ended: {error}")
         elif pending is not None and pending.channel in _OPTIONAL_CHANNELS:
-            self._subscriptions.give_up(pending.channel)
+            self._subscriptions.stop_asking(pending.channel)
             self._counts.count(self._counts.unknown_values, f"error.{pending.channel}={frame.msg.code}")
             self._publish_status("subscribed")
         elif pending is not None and pending.channel:
@@ -252,11 +277,11 @@ class StreamSession:
         if channel == BOOK:
             self._lose_books("a gap in the sequence of book changes")
         elif channel == LIFECYCLE:
-            self._desk.refresh()
+            self._callbacks.refresh()
         return True
 
     def _unreadable(self, kind: str, reason: str) -> None:
-        """Decide what an unreadable frame makes unusable: the connection (own fills and orders), the books or nothing."""
+        """Decide what an unreadable frame makes unusable: the connection (own fills, orders), the books or nothing."""
         if kind in _ACCOUNT_FRAMES:
             raise StreamBroken(f"{kind}: {reason}")
         if kind in _BOOK_FRAMES:

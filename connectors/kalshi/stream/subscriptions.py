@@ -10,8 +10,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
-from framework.domain.events import Event
-
 BOOK = "orderbook_delta"
 TRADE = "trade"
 TICKER = "ticker"
@@ -119,7 +117,7 @@ class Subscriptions:
             self._names.pop(sid, None)
         return sid
 
-    def give_up(self, channel: str) -> None:
+    def stop_asking(self, channel: str) -> None:
         """Stop asking for a channel that the venue refuses; for those that are not needed."""
         self._wanted.pop(channel, None)
 
@@ -133,7 +131,7 @@ class Subscriptions:
         self._names[sid] = channel
         return pending
 
-    def settle(self, command_id: int) -> Pending | None:
+    def complete(self, command_id: int) -> Pending | None:
         """Take the response to a command, a success or an error. Returns the command, None for an unknown id."""
         return self._pending.pop(command_id, None)
 
@@ -161,25 +159,3 @@ class Subscriptions:
         frame = _ENCODER.encode({"id": self._next_id, "cmd": name, "params": params})
         self._next_id += 1
         return frame
-
-
-class StreamBroken(Exception):
-    """The connection is of no use any more; connect again. The text is the reason that `ConnectorStatus` carries."""
-
-
-class SessionDesk(msgspec.Struct, frozen=True):
-    """Where a session's results go. `fetch` asks for a market to be read, `refresh` for all of them."""
-
-    publish: Callable[[Event], None]
-    send: Callable[[bytes], None]
-    fetch: Callable[[str], None]
-    refresh: Callable[[], None]
-
-
-class SessionTerms(msgspec.Struct, frozen=True):
-    """What to subscribe, and the longest waits in nanoseconds."""
-
-    channels: tuple[str, ...]
-    ack_ns_max: int
-    snapshot_ns_max: int
-    subaccount: int | None = None

@@ -1,4 +1,4 @@
-"""Stand-ins for the network, for time and for the ticket office: scripted answers, recorded requests."""
+"""Stand-ins for the network, for time and for the gate: scripted responses, recorded requests."""
 
 from __future__ import annotations
 
@@ -128,13 +128,13 @@ class ScriptedConnection:
         asyncio.get_running_loop().call_soon(self.reply, self, command)
 
     def deliver(self, frame: dict[str, Any] | bytes) -> None:
-        """Hand a frame to our side, as the network would."""
+        """Deliver a frame to our side, as the network would."""
         if self._end.done():
             return
         self.last_received_ns = self._clock.monotonic_ns()
         try:
             self._on_message(frame if isinstance(frame, bytes) else msgspec.json.encode(frame))
-        except Exception as e:  # noqa: BLE001 - the transport's contract: whatever it is, wait_closed tells
+        except Exception as e:  # noqa: BLE001 - the transport's contract: whatever it is, wait_closed reports it
             self.end(CloseReason(cause=CloseCause.HANDLER, code=1011, error=e))
 
     def ping(self) -> None:

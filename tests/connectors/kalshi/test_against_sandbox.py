@@ -100,7 +100,7 @@ class Live:
         return await gateway.send(gateway.sign(approved(intent, client_order_id), None))
 
     def bid(self, **changes: Any) -> NewOrder:
-        """A bid far below the market, unless told otherwise."""
+        """A bid far below the market, unless the caller changes it."""
         values: dict[str, Any] = {
             "strategy": "mm",
             "instrument": self.instrument.id,
@@ -321,13 +321,13 @@ async def test_requests_when_many_are_read_then_none_is_limited_and_no_signature
     live = await live_on(tmp_path, tier="basic")
     try:
         await asyncio.gather(*(live.connector.gateway.open_orders() for _ in range(40)))
-        truth = await live.admin("GET", "truth")
-        assert (truth["rate_limited"], truth["refused_signatures"]) == (0, 0)
+        report = await live.admin("GET", "truth")
+        assert (report["rate_limited"], report["refused_signatures"]) == (0, 0)
     finally:
         await live.stop()
 
 
-async def test_market_when_it_is_settled_then_its_end_and_its_value_are_told(tmp_path: Path) -> None:
+async def test_market_when_it_is_settled_then_its_end_and_its_value_are_reported(tmp_path: Path) -> None:
     live = await live_on(tmp_path)
     try:
         await live.admin("POST", "faults", {"kind": "settle", "count": 1, "value": "yes"})

@@ -1,4 +1,4 @@
-"""A raw TCP server on loopback whose handlers misbehave on purpose, and a clock that moves when told."""
+"""A raw TCP server on loopback whose handlers misbehave on purpose, and a clock that moves only when it is set."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def test_offset_when_stamps_are_coarse_then_many_exchanges_narrow_it() -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_offset_when_delays_are_uneven_and_clocks_drift_then_truth_stays_within_the_bounds(seed: int) -> None:
+def test_offset_when_delays_are_uneven_and_clocks_drift_then_the_real_offset_stays_within_the_bounds(seed: int) -> None:
     rng = random.Random(seed)
     drift_ppm = rng.randrange(-100, 101)
     clock = ClockOffset(drift_ppm_max=100)
@@ -46,8 +46,8 @@ def test_offset_when_delays_are_uneven_and_clocks_drift_then_truth_stays_within_
         stamp = (read_at + offset_then) // MS * MS
         received = read_at + back
         clock.sample(sent_ns=now, received_ns=received, venue_ns=stamp, resolution_ns=MS)
-        truth = start + received * drift_ppm // 1_000_000
-        assert abs(clock.offset_ns - truth) <= clock.uncertainty_ns + 100 * 160 * MS // 1_000_000 + 2
+        real_ns = start + received * drift_ppm // 1_000_000
+        assert abs(clock.offset_ns - real_ns) <= clock.uncertainty_ns + 100 * 160 * MS // 1_000_000 + 2
         now = received
     assert clock.steps_seen == 0
     assert clock.uncertainty_ns < 60 * MS

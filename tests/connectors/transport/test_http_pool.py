@@ -58,7 +58,7 @@ GOOD = {
     "byte by byte": (tuple(OK[i : i + 1] for i in range(len(OK))), 200, b"ok"),
     "chunk trickle": ((CHUNKED, b"2\r\n", b"ab", b"\r\n1\r\nc\r\n", b"0\r\n\r\n"), 200, b"abc"),
     "chunks with a trailer": ((CHUNKED + b"1\r\nx\r\n0\r\nX-Sum: 9\r\n\r\n",), 200, b"x"),
-    "interim answers first": ((b"HTTP/1.1 100 Continue\r\n\r\n", HINTS, OK), 200, b"ok"),
+    "interim responses first": ((b"HTTP/1.1 100 Continue\r\n\r\n", HINTS, OK), 200, b"ok"),
     "no content": ((b"HTTP/1.1 204 No Content\r\n\r\n",), 204, b""),
     "not modified": ((b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",), 304, b""),
     "empty body": ((b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",), 200, b""),
@@ -102,12 +102,12 @@ BAD = {
     "bad chunk size": (CHUNKED + b"zz\r\n",),
     "huge header": (b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 200_000,),
     "endless header lines": (b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 30_000,),
-    "endless interim answers": (HINTS * 20_000,),
+    "endless interim responses": (HINTS * 20_000,),
     "announced length over the limit": (b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n",),
     "chunks over the limit": (CHUNKED, *(CHUNK,) * 11),
     "endless chunk extension over the limit": (CHUNKED + b"1;x=" + b"y" * 200_000,),
 }
-HEADS = {"huge header", "endless header lines", "endless interim answers"}
+HEADS = {"huge header", "endless header lines", "endless interim responses"}
 STAYING = HEADS | {
     "garbage",
     "another protocol",

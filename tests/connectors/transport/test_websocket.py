@@ -48,7 +48,7 @@ async def echo(connection: ServerConnection) -> None:
 
 
 def upgraded(frames: Handler) -> Handler:
-    """Speak the server's handshake by hand, then hand the raw wire over."""
+    """Speak the server's handshake byte by byte, then pass the raw connection on."""
 
     async def handle(wire: Wire) -> None:
         head, _ = await wire.request()
@@ -149,7 +149,7 @@ async def test_any_frame_when_received_then_last_received_moves(
 
 
 @pytest.mark.parametrize(("code", "text"), [(1000, "bye"), (1001, ""), (1008, "policy"), (4001, "venue's own")])
-async def test_close_when_the_peer_says_goodbye_then_code_and_text_are_told(
+async def test_close_when_the_peer_closes_then_code_and_text_are_reported(
     code: int, text: str, transport_to: Connect
 ) -> None:
     async def leave(connection: ServerConnection) -> None:
@@ -184,7 +184,7 @@ RAW = {
 
 
 @pytest.mark.parametrize("case", RAW)
-async def test_close_when_the_wire_misbehaves_then_the_cause_is_told_and_nothing_delivered(
+async def test_close_when_the_wire_misbehaves_then_the_cause_is_reported_and_nothing_delivered(
     case: str, transport_to: Connect, serve: Serve
 ) -> None:
     frames, cause, code = RAW[case]
@@ -202,7 +202,7 @@ async def test_close_when_the_wire_misbehaves_then_the_cause_is_told_and_nothing
     assert got == []
 
 
-async def test_handler_when_it_raises_then_connection_closes_and_the_error_is_told(transport_to: Connect) -> None:
+async def test_handler_when_it_raises_then_connection_closes_and_the_error_is_reported(transport_to: Connect) -> None:
     got: list[bytes] = []
     failure = LookupError("unknown instrument")
     closed_with: list[int | None] = []
@@ -239,7 +239,7 @@ async def test_close_when_the_peer_never_answers_then_it_is_cut_soon(transport_t
         connection.send(b"late")
 
 
-async def test_wait_closed_when_the_peer_says_goodbye_but_never_hangs_up_then_it_ends_soon(
+async def test_wait_closed_when_the_peer_sends_a_close_frame_but_never_hangs_up_then_it_ends_soon(
     transport_to: Connect, serve: Serve
 ) -> None:
     async def clingy(wire: Wire) -> None:
@@ -284,7 +284,7 @@ def _flood(connection: WebSocketConnection) -> None:
         connection.send(b"x" * 1_000_000)
 
 
-async def test_connect_when_refused_by_the_venue_then_status_and_body_are_told(transport_to: Connect) -> None:
+async def test_connect_when_refused_by_the_venue_then_status_and_body_are_reported(transport_to: Connect) -> None:
     def refuse(connection: ServerConnection, request: Request) -> Response:
         return connection.respond(401, '{"error":{"code":"authentication_error"}}')
 

@@ -185,7 +185,7 @@ def test_refresher_when_a_created_market_is_not_readable_yet_then_it_is_tried_un
     assert http.targets().count(f"/trade-api/v2/markets/{TICKER}") == 3
 
 
-def test_refresher_when_a_market_never_shows_then_it_is_given_up(tmp_path: Path) -> None:
+def test_refresher_when_a_market_never_shows_then_it_is_abandoned(tmp_path: Path) -> None:
     http = quiet_venue(TICKER)
     http.on("GET", f"/markets/{TICKER}", NOT_FOUND)
     _, fetched = run_refresher(tmp_path, http, lambda refresher: refresher.fetch(TICKER), 100)
@@ -225,7 +225,7 @@ def test_refresher_when_a_wanted_market_becomes_unreadable_then_the_daemon_goes_
     assert (desk.defined, is_found) == ([TICKER], True)
 
 
-def test_refresher_when_a_market_was_announced_as_paid_then_it_is_read_until_it_says_what_it_pays(
+def test_refresher_when_a_market_was_announced_as_paid_then_it_is_read_until_its_payment_is_listed(
     tmp_path: Path,
 ) -> None:
     http = quiet_venue(TICKER)

@@ -84,7 +84,7 @@ def test_lifecycle_when_paused_and_resumed_then_the_status_follows() -> None:
     assert resumed.status is InstrumentStatus.ACTIVE
 
 
-def test_lifecycle_when_the_close_moves_then_the_new_time_is_told_and_kept() -> None:
+def test_lifecycle_when_the_close_moves_then_the_new_time_is_reported_and_kept() -> None:
     made = registry()
     changed = only_event(apply(made, "close_date_updated", close_ts=1_781_000_000))
     assert isinstance(changed, InstrumentStatusChanged)

@@ -37,7 +37,7 @@ def test_time_when_our_wall_clock_steps_then_the_venues_does_not() -> None:
     assert time.now_ms() == before_ms
 
 
-def test_date_when_milliseconds_are_known_then_it_is_not_used_until_in_doubt() -> None:
+def test_date_when_milliseconds_are_known_then_it_is_not_used_until_it_is_discarded() -> None:
     _, time = clocks()
     time.sample_ms(WALL_NS // MS, sent_ns=6_990 * MS, received_ns=7_000 * MS)
     time.sample_date(DATE, sent_ns=6_990 * MS, received_ns=7_000 * MS)
@@ -55,7 +55,7 @@ def test_date_when_missing_or_garbled_then_nothing_is_learned() -> None:
     assert time.now_ms() == WALL_NS // MS
 
 
-def test_news_when_the_clock_did_not_move_then_it_is_told_once() -> None:
+def test_change_when_the_clock_did_not_move_then_it_is_reported_once() -> None:
     clock, time = clocks()
     time.sample_ms(WALL_NS // MS + 500, sent_ns=6_999 * MS, received_ns=7_000 * MS)
     change = time.take_change("kalshi")

@@ -196,8 +196,8 @@ async def test_writes_when_many_are_sent_then_they_wait_for_tokens_and_none_is_l
             await account.client.batch_cancel(orders)
         with pytest.raises(ValueError, match="11 of them cost 110 tokens, and the write bucket holds 100"):
             await account.place(*(f"b{place}" for place in range(11)))
-        truth = await account.admin("GET", "truth")
-        assert (truth["rate_limited"], len(truth["orders"])) == (0, 15)
+        report = await account.admin("GET", "truth")
+        assert (report["rate_limited"], len(report["orders"])) == (0, 15)
     finally:
         await close(account)
 
@@ -290,7 +290,7 @@ def test_cancels_when_the_venue_pauses_then_they_may_be_tried_again(tmp_path: Pa
         using(tmp_path, http, lambda writes: writes.batch_cancel([REF]))
 
 
-def test_pacer_when_the_venue_says_too_many_then_the_next_write_waits_for_a_whole_refill(tmp_path: Path) -> None:
+def test_write_when_the_one_before_was_refused_with_429_then_it_waits_for_a_whole_refill(tmp_path: Path) -> None:
     http = answering("DELETE", f"{GROUPS}/g", LIMITED, (200, b"{}"))
 
     async def use(writes: AccountWrites) -> str:

@@ -13,13 +13,13 @@ def begun() -> BookLiveness:
     return liveness
 
 
-def test_proof_when_they_come_fast_then_one_a_second_is_told() -> None:
+def test_proof_when_they_come_fast_then_one_a_second_is_reported() -> None:
     liveness = begun()
-    told = [liveness.on_frame(START_NS + n * REPORT_INTERVAL_NS // 4) for n in range(9)]
-    assert told == [True, False, False, False, True, False, False, False, True]
+    reported = [liveness.on_frame(START_NS + n * REPORT_INTERVAL_NS // 4) for n in range(9)]
+    assert reported == [True, False, False, False, True, False, False, False, True]
 
 
-def test_books_when_nothing_is_heard_then_they_are_quiet_until_one_is_asked_for() -> None:
+def test_books_when_nothing_comes_then_they_are_quiet_until_one_is_asked_for() -> None:
     liveness = begun()
     assert not liveness.is_quiet(START_NS + QUIET_NS - 1)
     assert liveness.is_quiet(START_NS + QUIET_NS)

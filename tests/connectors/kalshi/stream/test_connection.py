@@ -224,7 +224,7 @@ def test_stream_when_a_book_is_asked_anew_while_its_connection_ends_then_whoever
         made = Run(clock, tmp_path)
         task = asyncio.create_task(made.for_seconds(60))
         await asyncio.sleep(5)
-        # The connection is over, and the stream has not been told yet.
+        # The connection is over, and the stream does not know it yet.
         made.socket.connections[0].end(CloseReason(cause=CloseCause.LOST, code=1006))
         made.connector.resync(instrument_id("kalshi", TICKER))
         await task

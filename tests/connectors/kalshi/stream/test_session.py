@@ -9,18 +9,8 @@ import pytest
 
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
 from connectors.kalshi.rest.clock_sync import VenueTime
-from connectors.kalshi.stream.session import StreamSession
-from connectors.kalshi.stream.subscriptions import (
-    BOOK,
-    FILL,
-    GROUPS,
-    LIFECYCLE,
-    ORDERS,
-    TRADE,
-    SessionDesk,
-    SessionTerms,
-    StreamBroken,
-)
+from connectors.kalshi.stream.session import SessionCallbacks, SessionTerms, StreamBroken, StreamSession
+from connectors.kalshi.stream.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, TRADE
 from connectors.kalshi.wire.decode_stream import DecodeCounts
 from framework.domain.account_events import Fill, InstrumentStatusChanged, OrderSnapshot
 from framework.domain.events import Event
@@ -52,7 +42,7 @@ class Rig:
         self.session = StreamSession(
             "kalshi",
             self.registry,
-            SessionDesk(
+            SessionCallbacks(
                 publish=self.events.append, send=self._sent, fetch=self.fetched.append, refresh=self._refreshed
             ),
             terms=SessionTerms(CHANNELS, ack_ns_max=10 * SECOND, snapshot_ns_max=5 * SECOND, subaccount=subaccount),
@@ -425,7 +415,7 @@ def test_market_when_newly_followed_then_it_is_added_and_unproved(running: Rig) 
     assert len(running.take(BookSnapshot, BookDelta)) == 2
 
 
-def test_heartbeat_when_frames_of_books_come_then_it_is_told_at_most_once_a_second(running: Rig) -> None:
+def test_heartbeat_when_frames_of_books_come_then_it_is_reported_at_most_once_a_second(running: Rig) -> None:
     for _ in range(3):
         running.delta(delta_fp="1.00")
     assert running.take(Heartbeat) == []

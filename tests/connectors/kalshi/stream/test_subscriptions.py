@@ -78,9 +78,9 @@ def test_pending_when_answered_then_the_oldest_one_left_counts() -> None:
     subscriptions.sync([], now_ns=5)
     subscriptions.probe(now_ns=9)
     assert subscriptions.oldest_pending_ns() == 5
-    subscriptions.settle(1)
+    subscriptions.complete(1)
     assert subscriptions.oldest_pending_ns() == 9
-    subscriptions.settle(2)
+    subscriptions.complete(2)
     assert subscriptions.oldest_pending_ns() is None
 
 

@@ -60,7 +60,7 @@ def test_order_when_resting_then_it_is_open_with_what_is_left() -> None:
     assert snapshot.created_ns == 1_781_159_360_866_753_000
 
 
-def test_times_when_read_then_they_are_cut_to_milliseconds_as_the_answer_to_the_same_order_told_them() -> None:
+def test_times_when_read_then_they_are_cut_to_milliseconds_as_in_the_response_to_the_same_order() -> None:
     # Recorded answer: this order's acknowledgement said ts_ms 1781159360866.
     assert rest_order_snapshot(an_order(), venue="kalshi", ts_recv=5).ts_venue == 1_781_159_360_866_000_000
 

@@ -68,13 +68,13 @@ def test_headers_when_signed_then_they_carry_id_time_and_signature(rsa_key: rsa.
 
 
 @pytest.mark.parametrize("form", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL])
-def test_key_when_rsa_in_either_pem_form_then_it_is_told_from_the_key(
+def test_key_when_rsa_in_either_pem_form_then_its_kind_comes_from_the_key(
     tmp_path: Path, rsa_key: rsa.RSAPrivateKey, form: serialization.PrivateFormat
 ) -> None:
     assert isinstance(load_private_key(write(tmp_path / "k.pem", pem_of(rsa_key, form))), rsa.RSAPrivateKey)
 
 
-def test_key_when_ed25519_then_it_is_told_from_the_key(tmp_path: Path) -> None:
+def test_key_when_ed25519_then_its_kind_comes_from_the_key(tmp_path: Path) -> None:
     path = write(tmp_path / "k.pem", pem_of(Ed25519PrivateKey.generate(), serialization.PrivateFormat.PKCS8))
     assert isinstance(load_private_key(path), Ed25519PrivateKey)
 
@@ -97,7 +97,7 @@ def test_key_when_a_link_points_to_an_open_file_then_the_file_is_judged(tmp_path
 def test_key_when_missing_or_no_file_or_garbage_then_the_message_names_the_path(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo, 0o600)
-    garbage = write(tmp_path / "garbage.pem", b"-----BEGIN NONSENSE-----")
+    garbage = write(tmp_path / "garbage.pem", b"-----BEGIN GARBAGE-----")
     for path in (tmp_path / "missing.pem", tmp_path, fifo, garbage):
         with pytest.raises(ConfigurationError, match=str(path)):
             load_private_key(path)

@@ -25,7 +25,7 @@ def body(call: Call) -> Any:
 def terms(**changes: Any) -> OrderTerms:
     values: dict[str, Any] = {
         "ticker": TICKER,
-        "client_order_id": "by-hand-1",
+        "client_order_id": "manual-1",
         "side": Side.BUY,
         "price": Price(5600),
         "size": Size(1000),
@@ -34,12 +34,12 @@ def terms(**changes: Any) -> OrderTerms:
 
 
 def test_batch_create_when_encoded_then_each_order_says_what_a_single_one_says() -> None:
-    sale = terms(client_order_id="by-hand-2", side=Side.SELL, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL)
+    sale = terms(client_order_id="manual-2", side=Side.SELL, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL)
     call = write_requests.batch_create([terms(), sale], subaccount=None)
     assert (call.method, call.target) == ("POST", "/portfolio/events/orders/batched")
     plain = {
         "ticker": TICKER,
-        "client_order_id": "by-hand-1",
+        "client_order_id": "manual-1",
         "side": "bid",
         "count": "10.00",
         "price": "0.5600",
@@ -49,7 +49,7 @@ def test_batch_create_when_encoded_then_each_order_says_what_a_single_one_says()
         "reduce_only": False,
         "cancel_order_on_pause": False,
     }
-    other = {"client_order_id": "by-hand-2", "side": "ask", "time_in_force": "immediate_or_cancel"}
+    other = {"client_order_id": "manual-2", "side": "ask", "time_in_force": "immediate_or_cancel"}
     assert body(call) == {"orders": [plain, plain | other]}
 
 
