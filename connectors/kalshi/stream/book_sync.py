@@ -40,7 +40,7 @@ class BookRecovery:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The tickers whose snapshot is awaited, in the order in which they were asked for."""
+        """The tickers whose snapshot is awaited, in the order in which they were first asked for."""
         return tuple(self._due_ns)
 
     @property
