@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 
-from connectors.sandbox.collateral import COLLATERAL, Flows, Position
-from connectors.sandbox.model import Market, MarketSpec, Order
+from connectors.sandbox.collateral import COLLATERAL, Flows
+from connectors.sandbox.model import Market, MarketSpec, Order, Position
 
 
 class Account:
-    """One member's balances by purse ("USD", "USD#2", a base asset), in money or size units of the markets using it.
+    """One member's balances, reserves, positions and resting orders.
 
-    `cash` is what is there without what positions have cost; `reserved` the part of it that resting orders hold back;
-    `working` the resting orders by market. Internal accounts belong to the order flow: they emit no private events
-    and leave no history.
+    Balances are kept by cash account ("USD", "USD#2") as money, and by base asset ("BTC") in sizes. `cash` is what is
+    there without what positions have cost; `reserved` the part of it that resting orders hold back; `deposits` what
+    came from outside; `working` the resting orders by market and order id, oldest first. Internal accounts belong to
+    the order flow: they emit no private events and leave no history.
     """
 
     def __init__(self, account_id: str, cash: Mapping[str, int], *, internal: bool = False) -> None:
@@ -22,54 +23,53 @@ class Account:
         self.reserved: dict[str, int] = {}
         self.positions: dict[str, Position] = {}
         self.working: dict[str, dict[str, Order]] = {}
-        self.updated_ns = 0
         self._reserved_by_market: dict[str, Flows] = {}
 
     def available(self, cash_account: str) -> int:
-        """What new orders may draw on."""
+        """What new orders may draw on: the balance less the reserves. Never negative between two acts."""
         return self.cash.get(cash_account, 0) - self.reserved.get(cash_account, 0)
 
     def deposit(self, cash_account: str, amount: int) -> None:
-        """Add (or with a negative amount withdraw) balance from outside."""
+        """Add balance from outside, or withdraw it with a negative amount; nothing is checked."""
         self.cash[cash_account] = self.cash.get(cash_account, 0) + amount
         self.deposits[cash_account] = self.deposits.get(cash_account, 0) + amount
 
     def transfer(self, source: str, target: str, *, amount: int) -> None:
-        """Move balance between two purses of this account, as between the shards of one venue."""
+        """Move balance between two cash accounts of this member, as between the shards of one venue."""
         self.deposit(source, -amount)
         self.deposit(target, amount)
 
     def position(self, market_id: str) -> Position:
-        """The position in a market, made when first asked for."""
+        """The position in a market, by its id; an empty one is made when first asked for."""
         position = self.positions.get(market_id)
         if position is None:
             position = self.positions[market_id] = Position()
         return position
 
     def apply(self, flows: Flows) -> None:
-        """Book signed balance changes."""
+        """Add signed balance changes to `cash`; they are trading results, so `deposits` stays."""
         for cash_account, change in flows.items():
             self.cash[cash_account] = self.cash.get(cash_account, 0) + change
 
     def shortfall(self, spec: MarketSpec, order: Order, *, fee: int) -> int:
         """By how much the balance misses what `order` would reserve on top of the present reserves, plus `fee`.
 
-        Zero means it is covered, as is an order that needs nothing more. One that already rests is counted once, as it
-        would then be.
+        `fee` is money. Zero means that it is covered, as is an order that needs nothing more. An order that already
+        rests (an amend) is counted once, with its new terms.
         """
         held = self._reserved_by_market.get(spec.market_id, {})
         others = [o for o in self.working.get(spec.market_id, {}).values() if o.order_id != order.order_id]
         needed = COLLATERAL[spec.kind].reserve(spec, [*others, order], net=self._net(spec))
         worst = 0
         for cash_account, amount in needed.items():
-            charge = fee if cash_account == spec.cash else 0
+            charge = fee if cash_account == spec.cash_account else 0
             extra = amount - held.get(cash_account, 0) + charge
             if extra > 0:
                 worst = max(worst, extra - self.available(cash_account))
         return worst
 
     def hold(self, spec: MarketSpec) -> None:
-        """Bring the reserve of one market up to date; call after any change of its orders or of the position."""
+        """Bring the reserve of one market up to date. Call it after any change of its orders or of the position."""
         market_id = spec.market_id
         working = self.working.get(market_id)
         needed = COLLATERAL[spec.kind].reserve(spec, working.values(), net=self._net(spec)) if working else {}
@@ -85,9 +85,10 @@ class Account:
 
 
 def account_problems(account: Account, markets: Mapping[str, Market]) -> list[str]:
-    """What does not add up in one account; empty when all is well.
+    """One line for each thing that does not add up in one account; empty when nothing is wrong.
 
-    Checked per purse: deposits + realized - fees = cash + cost of positions; and reserves equal to a fresh count.
+    Checked per cash account and base asset: deposits + realized - fees = cash + cost of positions, and the reserves are
+    those that a fresh count of the resting orders gives.
     """
     problems: list[str] = []
     expected = dict(account.deposits)
@@ -95,7 +96,8 @@ def account_problems(account: Account, markets: Mapping[str, Market]) -> list[st
     for market_id, market in markets.items():
         spec = market.spec
         position = account.positions.get(market_id, Position())
-        expected[spec.cash] = expected.get(spec.cash, 0) + position.realized - position.fees - position.cost
+        earned = position.realized - position.fees - position.cost
+        expected[spec.cash_account] = expected.get(spec.cash_account, 0) + earned
         if spec.base:
             expected[spec.base] = expected.get(spec.base, 0) + position.net
         orders = account.working.get(market_id, {}).values()

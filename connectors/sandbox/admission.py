@@ -1,15 +1,20 @@
-"""Whether the exchange takes a request at all. Pure questions on the state; each answers None or the Rejection."""
+"""Whether the exchange takes a request at all. Pure questions on the state; each answers None or the Rejection.
+
+The order of the questions decides which code a request with several faults gets. The venue does not document its order:
+ours is an *assumption*, but for what recorded answers show.
+"""
 
 from connectors.sandbox.accounts import Account
 from connectors.sandbox.collateral import COLLATERAL
 from connectors.sandbox.fees import fee_bound
 from connectors.sandbox.groups import OrderGroups
-from connectors.sandbox.model import AmendRequest, Market, MarketSpec, Order, OrderRequest, Rejection, on_grid
+from connectors.sandbox.model import AmendRequest, Market, MarketSpec, Order, OrderRequest, Rejection
+from connectors.sandbox.price_grid import on_grid
 from connectors.sandbox.state import ExchangeState
 
 
 def refuse_entry(state: ExchangeState, market: Market) -> Rejection | None:
-    """Placing and amending: only while exchange, trading and market are open."""
+    """Placing and amending: only while exchange, trading and market are open (vendor docs)."""
     refusal = refuse_cancel(state, market)
     if refusal is not None:
         return refusal
@@ -19,7 +24,10 @@ def refuse_entry(state: ExchangeState, market: Market) -> Rejection | None:
 
 
 def refuse_cancel(state: ExchangeState, market: Market) -> Rejection | None:
-    """Cancelling and decreasing: also in a trading pause, but not in an exchange pause or after the close."""
+    """Cancelling and decreasing: also in a trading pause, not in an exchange pause or after the close (vendor docs).
+
+    The code before a market opens is an *assumption*.
+    """
     if state.phase == "exchange_paused":
         return Rejection("exchange_is_paused")
     if market.status == "initialized":
@@ -30,7 +38,7 @@ def refuse_cancel(state: ExchangeState, market: Market) -> Rejection | None:
 
 
 def refuse_new(state: ExchangeState, request: OrderRequest, *, groups: OrderGroups) -> Rejection | None:
-    """Everything about a new order that needs no look into the book or the balance."""
+    """Everything about a new order that depends neither on the book nor on the balance."""
     market = state.markets.get(request.market_id)
     if state.phase == "exchange_paused":
         return Rejection("exchange_is_paused")
@@ -49,7 +57,7 @@ def refuse_new(state: ExchangeState, request: OrderRequest, *, groups: OrderGrou
 
 
 def refuse_amend(state: ExchangeState, request: AmendRequest, *, order: Order) -> Rejection | None:
-    """Everything about an amend of a found, resting order, but book and balance."""
+    """Everything about an amend of the resting `order` that depends neither on the book nor on the balance."""
     market = state.markets[order.market_id]
     if request.market_id not in (None, order.market_id):
         return Rejection("order_ticker_mismatch", f"order is in {order.market_id}")
@@ -74,7 +82,10 @@ def refuse_amend(state: ExchangeState, request: AmendRequest, *, order: Order) -
 
 
 def refuse_balance(account: Account, spec: MarketSpec, *, order: Order, crosses: bool) -> Rejection | None:
-    """The account must cover the order's worst case: collateral at its limit and the fee of trading at once."""
+    """The account must cover the order's worst case: collateral at its limit and the fee of trading at once.
+
+    `crosses` says whether it would trade at once; only then the taker fee counts (*assumption*).
+    """
     net = account.position(spec.market_id).net
     funded = COLLATERAL[spec.kind].funded(net, order.side, size=order.remaining)
     fee = fee_bound(spec, order.price, size=funded, taker=True) if crosses and funded else 0
@@ -84,6 +95,7 @@ def refuse_balance(account: Account, spec: MarketSpec, *, order: Order, crosses:
 
 
 def _refuse_flags(request: OrderRequest, now_ns: int) -> Rejection | None:
+    # Recorded or documented: that these are refused. Their codes are assumptions.
     if request.reduce_only and request.tif != "ioc":
         return Rejection("invalid_order", "reduce only orders must be immediate or cancel")
     if request.post_only and request.tif != "gtc":

@@ -1,4 +1,4 @@
-"""What really happened, as plain JSON-able data for an administrator to compare with what a client believes."""
+"""The state and history of an exchange as plain data, for an administrator to compare with what a client recorded."""
 
 from typing import Any
 
@@ -13,7 +13,8 @@ Json = dict[str, Any]
 def report(exchange: Exchange) -> Json:
     """Every order ever accepted from outside with its final state, fills, settlements, positions and balances.
 
-    Numbers are the engine's integers; `decimals` says per market how to read them. Internal accounts are left out.
+    Numbers are the engine's integers; `decimals` gives the scale of each market's prices and sizes. Internal accounts
+    are left out. Everything in it can be written as JSON; `problems` is the list that `problems` returns.
     """
     state = exchange.state
     external = [account for account in state.accounts.values() if not account.internal]
@@ -28,7 +29,7 @@ def report(exchange: Exchange) -> Json:
         "orders": [msgspec.to_builtins(order) for order in exchange.ledger.orders.values() if order.account in names],
         "fills": [msgspec.to_builtins(fill) for fill in exchange.ledger.fills],
         "settlements": [msgspec.to_builtins(settlement) for settlement in exchange.ledger.settlements],
-        "positions": {account.account_id: _positions(account.positions) for account in external},
+        "positions": {account.account_id: msgspec.to_builtins(account.positions) for account in external},
         "balances": {
             account.account_id: {
                 "cash": dict(account.cash),
@@ -51,17 +52,10 @@ def report(exchange: Exchange) -> Json:
     }
 
 
-def _positions(positions: dict[str, Any]) -> Json:
-    fields = ("net", "cost", "realized", "fees", "traded", "volume", "updated_ns")
-    return {
-        market_id: {field: getattr(position, field) for field in fields} for market_id, position in positions.items()
-    }
-
-
 def problems(exchange: Exchange) -> list[str]:
-    """Everything that does not add up; empty when all is well.
+    """One line for each thing that does not add up; empty when nothing is wrong.
 
-    Checked: each account (see account_problems), no book crossed, open interest equal on both sides, and per purse
+    Checked: each account (`account_problems`), no book crossed, open interest equal on both sides, and per cash account
     deposits = cash + fees collected + what open binary contracts will pay.
     """
     state = exchange.state
@@ -77,10 +71,9 @@ def problems(exchange: Exchange) -> list[str]:
         if market.status != "finalized" and sum(net for net in nets if net > 0) != market.open_interest:
             found.append(f"{market_id}: open interest {market.open_interest} differs from the positions")
         if market.spec.kind == "binary":
-            cash_account = market.spec.cash
+            cash_account = market.spec.cash_account
             locked[cash_account] = locked.get(cash_account, 0) + market.open_interest * market.spec.one
-    purses = {cash_account for account in state.accounts.values() for cash_account in account.cash}
-    for cash_account in sorted(purses):
+    for cash_account in sorted({name for account in state.accounts.values() for name in account.cash}):
         deposits = sum(account.deposits.get(cash_account, 0) for account in state.accounts.values())
         cash = sum(account.cash.get(cash_account, 0) for account in state.accounts.values())
         accounted = cash + state.fees_collected.get(cash_account, 0) + locked.get(cash_account, 0)

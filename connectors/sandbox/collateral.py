@@ -1,40 +1,23 @@
-"""How a kind of market turns fills into cash and resting orders into reserves. One strategy per market kind."""
+"""How a kind of market turns fills into cash and resting orders into reserves. One set of rules per market kind."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from connectors.sandbox.fees import fee_bound
-from connectors.sandbox.model import MarketKind, MarketSpec, Order, Side
-
-
-class Position:
-    """Net contracts of one account in one market (+YES/-NO; spot: base bought minus sold) and their history.
-
-    `cost` is what the open contracts cost, `realized` profit without fees, `fees` all fees, `traded` the sum of cash
-    flows without sign, all money; `volume` is contracts.
-    """
-
-    __slots__ = ("cost", "fees", "net", "realized", "traded", "updated_ns", "volume")
-
-    def __init__(self) -> None:
-        self.net = 0
-        self.cost = 0
-        self.realized = 0
-        self.fees = 0
-        self.traded = 0
-        self.volume = 0
-        self.updated_ns = 0
-
+from connectors.sandbox.model import MarketKind, MarketSpec, Order, Position, Side
 
 Flows = dict[str, int]
-"""Asset -> signed change, or asset -> amount held back."""
+"""Cash account or base asset -> signed change, or amount held back. Cash is money; a base asset counts in sizes."""
 
 
 class Collateral(Protocol):
-    """What a market kind must answer. A perpetual market adds margin by implementing the same questions."""
+    """What a market kind must answer; `COLLATERAL` names the implementation of each.
+
+    `net` is a signed position in sizes, +YES/-NO (spot: base bought minus sold).
+    """
 
     def fill(self, spec: MarketSpec, position: Position, *, side: Side, price: int, size: int) -> Flows:
-        """Apply a fill to `position` and return the balance changes without fees."""
+        """Apply a fill to `position` and return the signed balance changes without fees."""
         ...
 
     def reserve(self, spec: MarketSpec, orders: Iterable[Order], *, net: int) -> Flows:
@@ -42,7 +25,7 @@ class Collateral(Protocol):
         ...
 
     def reducible(self, net: int, side: Side) -> int:
-        """Contracts that an order of `side` could take off the position."""
+        """Contracts that an order of `side` could take off the position; 0 when it could only add to it."""
         ...
 
     def funded(self, net: int, side: Side, *, size: int) -> int:
@@ -50,7 +33,7 @@ class Collateral(Protocol):
         ...
 
     def settle(self, spec: MarketSpec, position: Position, *, value: int) -> int:
-        """Close `position` at `value` per YES; return the cash paid out."""
+        """Close `position` at `value` per YES (price units); return the money paid out."""
         ...
 
 
@@ -59,7 +42,7 @@ def _opens_at(spec: MarketSpec, side: Side, *, price: int) -> int:
 
 
 class BinaryCollateral:
-    """Fully paid contracts: YES costs P, NO costs 1 - P; opposite fills net and release cash."""
+    """Fully paid contracts: YES costs P, NO costs 1 - P; opposite fills net and release cash (vendor docs)."""
 
     def fill(self, spec: MarketSpec, position: Position, *, side: Side, price: int, size: int) -> Flows:
         """Close the opposite position first, open with the rest."""
@@ -74,12 +57,13 @@ class BinaryCollateral:
         position.net = net + size if side == "bid" else net - size
         position.traded += opening_cost + proceeds
         position.volume += size
-        return {spec.cash: proceeds - opening_cost}
+        return {spec.cash_account: proceeds - opening_cost}
 
     def reserve(self, spec: MarketSpec, orders: Iterable[Order], *, net: int) -> Flows:
         """The opening cost of all bids and of all asks, beyond what merely closes the position.
 
-        Both sides are held in full: the cheaper worst case (either side alone) is not documented by the venue.
+        Both sides are held in full, and a resting order also reserves its maker fee: *assumptions*. That only one side
+        can fill at a time would allow less, but the venue does not document it.
         """
         bids: list[Order] = []
         asks: list[Order] = []
@@ -87,14 +71,14 @@ class BinaryCollateral:
             (bids if order.side == "bid" else asks).append(order)
         needed = _side_reserve(spec, bids, closable=max(0, -net), key=_best_bid_first)
         needed += _side_reserve(spec, asks, closable=max(0, net), key=_best_ask_first)
-        return {spec.cash: needed}
+        return {spec.cash_account: needed}
 
     def reducible(self, net: int, side: Side) -> int:
-        """A bid closes NO, an ask closes YES."""
+        """A bid closes NO, an ask closes YES; nothing is closed beyond the present position."""
         return max(0, -net) if side == "bid" else max(0, net)
 
     def funded(self, net: int, side: Side, *, size: int) -> int:
-        """Closing pays its own fee, opening does not."""
+        """A closing contract pays its fee from its proceeds, an opening one does not."""
         return max(0, size - self.reducible(net, side))
 
     def settle(self, spec: MarketSpec, position: Position, *, value: int) -> int:
@@ -117,6 +101,7 @@ def _best_ask_first(order: Order) -> tuple[int, int]:
 def _side_reserve(
     spec: MarketSpec, orders: list[Order], *, closable: int, key: Callable[[Order], tuple[int, int]]
 ) -> int:
+    # What closes the position needs no cash. The orders that trade first close it, so they are counted first.
     needed = 0
     for order in sorted(orders, key=key) if closable and len(orders) > 1 else orders:
         closing = min(closable, order.remaining)
@@ -129,17 +114,17 @@ def _side_reserve(
 
 
 class SpotCollateral:
-    """Two assets change hands: a bid pays quote, an ask delivers base."""
+    """Base is exchanged for quote: a bid pays quote, an ask delivers base. There is no position to settle."""
 
     def fill(self, spec: MarketSpec, position: Position, *, side: Side, price: int, size: int) -> Flows:
-        """Exchange base for quote. `cost` is the net quote paid so far; nothing is realized."""
+        """Exchange base for quote. `Position.cost` is the net quote paid so far; nothing is realized."""
         quote = -price * size if side == "bid" else price * size
         base = size if side == "bid" else -size
         position.net += base
         position.cost -= quote
         position.traded += price * size
         position.volume += size
-        return {spec.cash: quote, spec.base: base}
+        return {spec.cash_account: quote, spec.base: base}
 
     def reserve(self, spec: MarketSpec, orders: Iterable[Order], *, net: int) -> Flows:
         """Quote for the bids with their fees, base for the asks (their fee is taken from the proceeds)."""
@@ -149,14 +134,14 @@ class SpotCollateral:
                 quote += order.price * order.remaining + fee_bound(spec, order.price, size=order.remaining, taker=False)
             else:
                 base += order.remaining
-        return {spec.cash: quote, spec.base: base}
+        return {spec.cash_account: quote, spec.base: base}
 
     def reducible(self, net: int, side: Side) -> int:
         """What was bought can be sold and the other way round; deposits are no position."""
         return max(0, -net) if side == "bid" else max(0, net)
 
     def funded(self, net: int, side: Side, *, size: int) -> int:
-        """A sale pays its fee from what it brings."""
+        """All of a bid: a sale pays its fee from what it brings."""
         return size if side == "bid" else 0
 
     def settle(self, spec: MarketSpec, position: Position, *, value: int) -> int:

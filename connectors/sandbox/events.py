@@ -1,4 +1,7 @@
-"""What the engine says happened, in order, for a server to publish. Records are snapshots and never change."""
+"""The events of the engine, in order, for a server to publish. Records are snapshots and never change.
+
+Prices, sizes and money are in the units of the market; `ns` is the engine's time in nanoseconds since the epoch.
+"""
 
 from typing import Literal
 
@@ -13,7 +16,10 @@ GroupKind = Literal["created", "triggered", "reset", "deleted", "limit_updated"]
 
 
 class BookChange(msgspec.Struct, frozen=True, gc=False):
-    """A price level changed by `delta` to `total` contracts; `account`, `client_order_id`: whose order did it."""
+    """A price level changed by the signed `delta` to `total` contracts; 0 means that the level is gone.
+
+    `account` and `client_order_id` name the order that changed it; `clock` is the market's after the change.
+    """
 
     market_id: str
     side: Side
@@ -27,7 +33,7 @@ class BookChange(msgspec.Struct, frozen=True, gc=False):
 
 
 class TradePrint(msgspec.Struct, frozen=True, gc=False):
-    """A trade on the public tape."""
+    """A trade on the public tape; `trade_id` is also that of both its fills. `price` is the resting order's."""
 
     trade_id: str
     market_id: str
@@ -39,14 +45,14 @@ class TradePrint(msgspec.Struct, frozen=True, gc=False):
 
 
 class OrderChange(msgspec.Struct, frozen=True, gc=False):
-    """An order after a change; `order` is a copy. Not emitted for internal accounts."""
+    """An order after a change; `order` is a copy, so it stays as it was. Not emitted for internal accounts."""
 
     order: Order
     ns: int
 
 
 class FillEvent(msgspec.Struct, frozen=True, gc=False):
-    """A fill of an external account."""
+    """A fill of an external account; internal accounts' fills emit nothing."""
 
     fill: Fill
 
@@ -65,7 +71,7 @@ class PositionChange(msgspec.Struct, frozen=True, gc=False):
 
 
 class MarketLifecycle(msgspec.Struct, frozen=True, gc=False):
-    """A market changed its status or its times. "opened" and "closed" come from the clock, the rest from acts."""
+    """A market was listed, changed its status or its close. "opened" comes from the clock alone, "closed" from both."""
 
     market_id: str
     kind: LifecycleKind
@@ -73,7 +79,7 @@ class MarketLifecycle(msgspec.Struct, frozen=True, gc=False):
 
 
 class GroupChange(msgspec.Struct, frozen=True, gc=False):
-    """An order group was created, hit its limit, or was changed. `limit` in contracts of 10^-size_decimals."""
+    """An order group was created, reached its limit, or was changed. `limit` in contracts of 10^-size_decimals."""
 
     group_id: str
     account: str

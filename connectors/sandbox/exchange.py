@@ -1,7 +1,8 @@
-"""The exchange: the one door to the engine. Synchronous and deterministic; every act is given its time.
+"""The exchange: the only way into the engine. Synchronous and deterministic; every act is given its time.
 
-Call order: add accounts and markets, then act; after each act `drain` the events and publish them. The engine's time
-never goes back: an act with an older `now_ns` happens at the newest time seen.
+Call order: add accounts and markets, then act; after each act `drain` the events and publish them. Times are
+nanoseconds since the epoch. The engine's time never goes back: an act with an older `now_ns` happens at the newest time
+seen.
 """
 
 import copy
@@ -13,7 +14,6 @@ from connectors.sandbox.accounts import Account
 from connectors.sandbox.collateral import COLLATERAL
 from connectors.sandbox.events import Event
 from connectors.sandbox.execution import Execution
-from connectors.sandbox.ledger import Ledger
 from connectors.sandbox.lifecycle import Lifecycle, MarketAct
 from connectors.sandbox.matching import Book
 from connectors.sandbox.model import (
@@ -26,14 +26,15 @@ from connectors.sandbox.model import (
     Phase,
     Rejection,
 )
-from connectors.sandbox.state import ExchangeState
+from connectors.sandbox.state import ExchangeState, Ledger
 
 
 class Exchange:
     """Markets, accounts and orders of one venue.
 
-    `state` is everything as it stands, `ledger` everything that happened, `groups` the order groups; `outcomes` may be
-    given a fair value per market, by which markets without a fixed settlement value are determined.
+    `state` is everything as it stands, `ledger` everything that happened, `groups` the order groups. `outcomes` may be
+    given a fair value per market (price units), by which markets without a fixed settlement value are determined. `rng`
+    fixes the identifiers and the drawn outcomes.
     """
 
     def __init__(self, rng: random.Random, *, now_ns: int) -> None:
@@ -45,7 +46,10 @@ class Exchange:
         self.outcomes = self._lifecycle.outcomes
 
     def add_market(self, spec: MarketSpec, now_ns: int) -> Market:
-        """List a market; it opens and closes by its own timetable. ValueError when the id is taken."""
+        """List a market; it opens and closes by its own timetable.
+
+        Raises `ValueError` when the market id is taken.
+        """
         if spec.market_id in self.state.markets:
             raise ValueError(f"market_id {spec.market_id} is listed already; choose another")
         self.advance(now_ns)
@@ -56,7 +60,10 @@ class Exchange:
         return market
 
     def add_account(self, account_id: str, cash: Mapping[str, int], *, internal: bool = False) -> Account:
-        """Open an account with balances by purse (see MarketSpec.cash). ValueError when the id is taken."""
+        """Open an account with balances by cash account (`MarketSpec.cash_account`) or base asset.
+
+        `internal` accounts emit no private events and leave no history. Raises `ValueError` when the id is taken.
+        """
         if account_id in self.state.accounts:
             raise ValueError(f"account {account_id} exists already; choose another id")
         account = Account(account_id, cash, internal=internal)
@@ -64,7 +71,7 @@ class Exchange:
         return account
 
     def submit(self, request: OrderRequest, now_ns: int) -> Accepted | Rejection:
-        """Place an order: trade what crosses at the resting prices, then rest, or end as its time in force says."""
+        """Place an order: trade what crosses at the resting prices, then rest, or end as its time in force demands."""
         self.advance(now_ns)
         state = self.state
         refusal = admission.refuse_new(state, request, groups=self.groups)
@@ -73,7 +80,7 @@ class Exchange:
         order = self._new_order(request)
         account = state.accounts[request.account]
         if request.reduce_only:
-            self._cap(order, account)
+            self._cap_reduce_only(order, account)
         refusal = self._refuse_by_book(order, account)
         if refusal is not None:
             return refusal
@@ -107,7 +114,7 @@ class Exchange:
             sequence=state.next_sequence(),
         )
 
-    def _cap(self, order: Order, account: Account) -> None:
+    def _cap_reduce_only(self, order: Order, account: Account) -> None:
         """Cut a reduce-only order down to what the position allows."""
         spec = self.state.markets[order.market_id].spec
         allowed = COLLATERAL[spec.kind].reducible(account.position(order.market_id).net, order.side)
@@ -127,9 +134,9 @@ class Exchange:
         """Change price, total size, expiry or client id of a resting order.
 
         Its place in the queue is kept when the price stays and the size does not grow; else it goes to the back, and
-        trades at once if it then crosses. `Accepted.fills` are the fills of this act.
+        trades at once if it then crosses (vendor docs). `Accepted.fills` are the fills of this act.
         """
-        order = self._own(request.account, request.order_id, now_ns=now_ns)
+        order = self._resting_order(request.account, request.order_id, now_ns=now_ns)
         if isinstance(order, Rejection):
             return order
         refusal = admission.refuse_amend(self.state, request, order=order)
@@ -150,7 +157,7 @@ class Exchange:
             order.initial = request.size
             self._execution.shrink(order, less, reason="Amend")
             return Accepted(order)
-        self._execution.lift(order)
+        self._execution.take_out(order)
         order.price, order.initial, order.remaining = wanted.price, wanted.initial, wanted.remaining
         order.reason = "Amend"
         return Accepted(order, self._execution.run(order))
@@ -160,14 +167,11 @@ class Exchange:
     ) -> Accepted | Rejection:
         """Take contracts off a resting order, which keeps its place; give exactly one of the two sizes.
 
-        Taking all that remains cancels it. `initial` stays (assumption): the order shows what was asked for.
+        Taking all that remains cancels it. `initial` stays what was asked for (*assumption*).
         """
-        order = self._own(account, order_id, now_ns=now_ns)
+        order = self._cancellable_order(account, order_id, now_ns=now_ns)
         if isinstance(order, Rejection):
             return order
-        refusal = admission.refuse_cancel(self.state, self.state.markets[order.market_id])
-        if refusal is not None:
-            return refusal
         if (reduce_by is None) == (reduce_to is None):
             return Rejection("invalid_parameters", "exactly one of reduce_by and reduce_to is required")
         taken = reduce_by if reduce_by is not None else order.remaining - (reduce_to or 0)
@@ -180,17 +184,20 @@ class Exchange:
         return Accepted(order, (), taken)
 
     def cancel(self, account: str, order_id: str, *, now_ns: int) -> Accepted | Rejection:
-        """End a resting order; `Accepted.reduced` is what was taken off. Finished and foreign orders are not found."""
-        order = self._own(account, order_id, now_ns=now_ns)
+        """End a resting order; `Accepted.reduced` is the size taken off.
+
+        An order that has ended or belongs to another account is "not_found" (recorded answers).
+        """
+        order = self._cancellable_order(account, order_id, now_ns=now_ns)
         if isinstance(order, Rejection):
             return order
-        refusal = admission.refuse_cancel(self.state, self.state.markets[order.market_id])
-        if refusal is not None:
-            return refusal
         return Accepted(order, (), self._execution.cancel(order, "Decrease"))
 
     def cancel_all(self, account: str, now_ns: int, *, market_id: str | None = None) -> list[Order]:
-        """End every order of the account that may be cancelled now (in one market, when named); return them."""
+        """End every order of the account that may be cancelled now (in one market, when named); return them.
+
+        Raises `KeyError` for an unknown account or market.
+        """
         self.advance(now_ns)
         working = self.state.accounts[account].working
         ended = []
@@ -201,8 +208,15 @@ class Exchange:
             self._execution.cancel(order, "Decrease")
         return ended
 
-    def _own(self, account: str, order_id: str, *, now_ns: int) -> Order | Rejection:
+    def _cancellable_order(self, account: str, order_id: str, *, now_ns: int) -> Order | Rejection:
+        order = self._resting_order(account, order_id, now_ns=now_ns)
+        if isinstance(order, Rejection):
+            return order
+        return admission.refuse_cancel(self.state, self.state.markets[order.market_id]) or order
+
+    def _resting_order(self, account: str, order_id: str, *, now_ns: int) -> Order | Rejection:
         self.advance(now_ns)
+        # An exchange pause is answered before the look-up, so that it does not show which orders exist (assumption).
         if self.state.phase == "exchange_paused":
             return Rejection("exchange_is_paused")
         order = self.ledger.orders.get(order_id)
@@ -211,12 +225,17 @@ class Exchange:
         return order
 
     def set_phase(self, phase: Phase, now_ns: int) -> None:
-        """Open or pause the exchange. A trading pause lets cancels through, an exchange pause nothing."""
+        """Open or pause the exchange. A trading pause lets cancels through, an exchange pause nothing (vendor docs)."""
         self.advance(now_ns)
         self._lifecycle.set_phase(phase)
 
     def set_market(self, market_id: str, act: MarketAct, *, now_ns: int, value: int | None = None) -> Rejection | None:
-        """Pause, resume, close, determine or settle a market at once; the later acts include the earlier ones."""
+        """Pause, resume, close, determine or settle a market at once; None when done.
+
+        "determine" closes first, "settle" closes and determines first. `value` is the price per YES that they pay; None
+        leaves it to the market's specification or to a draw. A market whose status does not allow the act gives the
+        Rejection "invalid_parameters".
+        """
         self.advance(now_ns)
         market = self.state.markets.get(market_id)
         if market is None:
@@ -228,7 +247,7 @@ class Exchange:
         self._lifecycle.advance(now_ns)
 
     def drain(self) -> list[Event]:
-        """Every event since the last drain, in order."""
+        """Take out every event since the last drain, in the order in which they happened."""
         events = self.state.events[:]
         self.state.events.clear()
         return events

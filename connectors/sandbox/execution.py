@@ -1,4 +1,7 @@
-"""What an order does once it is admitted: it trades, rests, shrinks or ends; books, accounts and events in step."""
+"""What happens to an order once it is admitted: it trades, rests, shrinks or ends.
+
+Books, accounts and events change together.
+"""
 
 from connectors.sandbox.accounts import Account
 from connectors.sandbox.collateral import COLLATERAL
@@ -11,14 +14,14 @@ from connectors.sandbox.state import ExchangeState
 
 
 class Execution:
-    """The acts on admitted orders. Each leaves every invariant true; none checks whether it is allowed."""
+    """The acts on admitted orders. Each leaves every invariant true; whether it is allowed, `admission` has checked."""
 
     def __init__(self, state: ExchangeState) -> None:
         self._state = state
         self.groups = OrderGroups(state, self._cancel_by_group)
 
     def run(self, order: Order) -> tuple[Fill, ...]:
-        """Trade an order that is not in the book as far as it can, then let the rest rest or end; return its fills."""
+        """Trade an order that is not in the book as far as it can; what remains rests or ends. Return its fills."""
         state = self._state
         market = state.markets[order.market_id]
         market.clock = state.next_operation()
@@ -61,12 +64,15 @@ class Execution:
         taker.remaining -= size
         total = book.reduce(maker, size)
         self._publish_book(maker, market, delta=-size, total=total)
+        # Open interest is the sum of the long positions; only these two accounts change.
         before = max(0, state.accounts[taker.account].position(market.market_id).net)
         before += max(0, state.accounts[maker.account].position(market.market_id).net)
+        # The maker first: the venue does not document the order of the two, but it must be fixed for a seed to repeat.
         maker_fill = self._book_fill(maker, trade_id, price=price, size=size, is_taker=False)
         taker_fill = self._book_fill(taker, trade_id, price=price, size=size, is_taker=True)
         market.open_interest += max(0, maker_fill.position) + max(0, taker_fill.position) - before
-        self._print(market, TradePrint(trade_id, market.market_id, price, size, taker.side, market.clock, state.now_ns))
+        trade = TradePrint(trade_id, market.market_id, price, size, taker.side, market.clock, state.now_ns)
+        self._print_trade(market, trade)
         if maker.remaining == 0:
             self._end(maker, "executed", reason="Trade")
         else:
@@ -78,7 +84,7 @@ class Execution:
         self._enforce_margin(state.accounts[maker.account], market)
         return taker_fill
 
-    def _print(self, market: Market, trade: TradePrint) -> None:
+    def _print_trade(self, market: Market, trade: TradePrint) -> None:
         market.previous_price = market.last_price
         market.last_price = trade.price
         market.last_size = trade.size
@@ -95,12 +101,12 @@ class Execution:
         position = account.position(order.market_id)
         flows = COLLATERAL[spec.kind].fill(spec, position, side=order.side, price=price, size=size)
         trade = trade_fee(spec, price, size=size, taker=is_taker)
-        fee = fill_fee(spec.fees, flows[spec.cash], trade=trade, accumulated=order.rounding)
+        fee = fill_fee(spec.fees, flows[spec.cash_account], trade=trade, accumulated=order.rounding)
         order.rounding = fee.accumulated
-        flows[spec.cash] -= fee.total
+        flows[spec.cash_account] -= fee.total
         account.apply(flows)
         position.fees += fee.total
-        state.fees_collected[spec.cash] = state.fees_collected.get(spec.cash, 0) + fee.total
+        state.fees_collected[spec.cash_account] = state.fees_collected.get(spec.cash_account, 0) + fee.total
         order.filled += size
         order.updated_ns = state.now_ns
         if is_taker:
@@ -131,7 +137,7 @@ class Execution:
             exchange_index=state.markets[order.market_id].spec.exchange_index,
         )
         if not account.internal:
-            state.ledger.record_fill(fill)
+            state.ledger.fills.append(fill)
             state.events.append(FillEvent(fill))
         state.position_changed(account, order.market_id)
         return fill
@@ -149,7 +155,7 @@ class Execution:
         self._publish_book(order, market, delta=order.remaining, total=total)
         state.order_changed(order)
 
-    def lift(self, order: Order) -> None:
+    def take_out(self, order: Order) -> None:
         """Take a resting order out of the book so that it can run again; its reserve stays until `run` ends."""
         market = self._state.markets[order.market_id]
         market.clock = self._state.next_operation()
@@ -158,7 +164,7 @@ class Execution:
         self._publish_book(order, market, delta=-order.remaining, total=total)
 
     def cancel(self, order: Order, reason: UpdateReason) -> int:
-        """End a resting order; return the contracts taken off."""
+        """End a resting order; return the contracts taken off it."""
         market = self._state.markets[order.market_id]
         market.clock = self._state.next_operation()
         total = self._state.books[order.market_id].remove(order)
@@ -180,7 +186,7 @@ class Execution:
         state.order_changed(order)
 
     def end_unfilled(self, order: Order, reason: UpdateReason) -> None:
-        """End an order that was accepted but never reached the book."""
+        """End an order that was accepted but never reached the book; nothing of it was filled."""
         self._end(order, "canceled", reason=reason)
 
     def _end(self, order: Order, status: OrderStatus, *, reason: UpdateReason) -> None:
@@ -201,17 +207,21 @@ class Execution:
     def _cancel_by_group(self, order: Order) -> None:
         if order.status != "resting":
             return
+        # An order that is trading right now is in the group but not in the book: it only ends.
         if order.order_id in self._state.accounts[order.account].working.get(order.market_id, {}):
             self.cancel(order, "Decrease")
         else:
             self._end(order, "canceled", reason="Decrease")
 
     def _enforce_margin(self, account: Account, market: Market) -> None:
-        """Fees beyond their bound can leave a reserve uncovered: cancel the newest orders until it is covered."""
-        cash_account = market.spec.cash
+        """Cancel the newest orders that draw on the market's cash account until the reserves are covered.
+
+        Many tiny fills can cost more than `fee_bound` reserved. Which orders the venue cancels is an *assumption*.
+        """
+        cash_account = market.spec.cash_account
         while account.available(cash_account) < 0 < account.reserved.get(cash_account, 0):
             resting = [order for orders in account.working.values() for order in orders.values()]
-            drawing = [o for o in resting if self._state.markets[o.market_id].spec.cash == cash_account]
+            drawing = [o for o in resting if self._state.markets[o.market_id].spec.cash_account == cash_account]
             self.cancel(max(drawing, key=lambda order: order.sequence), "MarginCancel")
 
     def _publish_book(self, order: Order, market: Market, *, delta: int, total: int) -> None:

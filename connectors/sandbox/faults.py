@@ -1,6 +1,7 @@
-"""Faults a sandbox can commit on request: what may go wrong, how often, for how long and to whom. Seeded.
+"""Faults that a sandbox commits on request: what goes wrong, how often, for how long and on which requests.
 
-The plan only decides; the server asks `take` at each place where a fault could strike and then commits it.
+The plan only decides, by its own seeded generator. The server asks `take` at each place where a fault could strike, and
+then commits it.
 """
 
 import random
@@ -9,6 +10,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
+
+from connectors.sandbox.model import NS_PER_MS
 
 FAULT_KINDS = {
     "drop_connection": "cut a stream connection without a closing handshake",
@@ -50,7 +53,10 @@ class FaultRequestError(ValueError):
 
 
 class FaultPlan:
-    """The faults in force, in the order in which they were added; the first that matches strikes."""
+    """The faults in force, in the order in which they were added; the first that matches strikes.
+
+    `now_ns` is the clock that ends faults with a duration. `struck` counts by kind since the start, ended faults too.
+    """
 
     def __init__(self, rng: random.Random, now_ns: Callable[[], int]) -> None:
         self._rng = rng
@@ -60,11 +66,11 @@ class FaultPlan:
         self.struck: dict[str, int] = {}
 
     def add(self, description: Mapping[str, Any]) -> int:
-        """Plan a fault and return its id.
+        """Plan a fault and return its id, counted from 1.
 
         Fields: `kind`; `count` (default 1, or without end when `duration_ms` is given); `probability` (default 1);
         `duration_ms`; `match` (target name -> glob pattern); anything else is a parameter of the kind.
-        FaultRequestError when a field is wrong.
+        Raises `FaultRequestError` when a field is wrong.
         """
         fields = dict(description)
         kind = fields.pop("kind", None)
@@ -85,7 +91,7 @@ class FaultPlan:
                 kind=kind,
                 count=count,
                 probability=float(probability),
-                until_ns=self._now_ns() + duration_ms * 1_000_000 if duration_ms else 0,
+                until_ns=self._now_ns() + duration_ms * NS_PER_MS if duration_ms else 0,
                 match={str(name): pattern for name, pattern in match.items()},
                 params=fields,
             )
@@ -93,7 +99,10 @@ class FaultPlan:
         return self._added
 
     def take(self, kind: str, **target: str) -> Fault | None:
-        """Ask whether a fault of `kind` strikes `target` now; a strike uses up one count."""
+        """The fault of `kind` that strikes `target` now, or None; a strike uses up one count.
+
+        A fault whose `match` names something that `target` lacks does not strike.
+        """
         for fault in self._live():
             if fault.kind != kind or not _matches(fault, target):
                 continue
@@ -111,18 +120,18 @@ class FaultPlan:
         return next((fault for fault in self._live() if fault.kind == kind and _matches(fault, target)), None)
 
     def remove(self, fault_id: int) -> bool:
-        """End one fault; whether it was in force."""
+        """End one fault; False when no fault of this id was in force."""
         kept = [fault for fault in self._faults if fault.fault_id != fault_id]
         found = len(kept) < len(self._faults)
         self._faults = kept
         return found
 
     def clear(self) -> None:
-        """End every fault; what struck stays counted."""
+        """End every fault; `struck` keeps its counts."""
         self._faults.clear()
 
     def listed(self) -> list[dict[str, Any]]:
-        """The faults in force as plain data."""
+        """The faults in force as plain data, one object with the fields of `Fault` each."""
         return [msgspec.to_builtins(fault) for fault in self._live()]
 
     def _live(self) -> list[Fault]:

@@ -1,21 +1,27 @@
 """Order groups: a limit on contracts matched within a rolling window, shared by the orders of a group.
 
 When the matched contracts of the window reach the limit the group triggers: its orders are cancelled and new ones are
-refused until a reset (vendor docs: "when the limit is hit").
+refused until a reset (vendor docs: "when the limit is hit"). That the fill which reaches the limit stands, and that the
+limit triggers when it is reached and not only when it is exceeded, are *assumptions*.
 """
 
 from collections import deque
 from collections.abc import Callable
 
 from connectors.sandbox.events import GroupChange, GroupKind
-from connectors.sandbox.model import Order, Rejection
+from connectors.sandbox.model import NS_PER_S, Order, Rejection
 from connectors.sandbox.state import ExchangeState
 
-WINDOW_NS = 15_000_000_000
+WINDOW_NS = 15 * NS_PER_S
+"""Matched contracts count for 15 seconds (vendor docs)."""
 
 
 class Group:
-    """One order group. `limit` and `matched` in contracts of 10^-size_decimals."""
+    """One order group. `limit` and `matched` in contracts of 10^-size_decimals.
+
+    `window` holds (time in ns, contracts) of the matches that still count; `orders` are those of the group that rest or
+    trade now, by order id.
+    """
 
     __slots__ = ("account", "exchange_index", "group_id", "limit", "matched", "orders", "triggered", "window")
 
@@ -30,13 +36,13 @@ class Group:
         self.orders: dict[str, Order] = {}
 
     def expire(self, now_ns: int) -> None:
-        """Forget matches that left the window."""
+        """Drop the matches that are WINDOW_NS old or older, and take them off `matched`."""
         while self.window and self.window[0][0] <= now_ns - WINDOW_NS:
             self.matched -= self.window.popleft()[1]
 
 
 class OrderGroups:
-    """All groups. Acts answer None when done and a Rejection otherwise."""
+    """All groups. Acts answer None when done, else the Rejection; another account's group is "not_found"."""
 
     def __init__(self, state: ExchangeState, cancel: Callable[[Order], None]) -> None:
         self._state = state
@@ -44,7 +50,10 @@ class OrderGroups:
         self._groups: dict[str, Group] = {}
 
     def create(self, account: str, limit: int, *, now_ns: int, exchange_index: int = 0) -> Group:
-        """Make a group; `limit` must be above zero."""
+        """Make a group with no orders. `limit` is in contracts of 10^-size_decimals.
+
+        Raises `ValueError` when `limit` is not above zero.
+        """
         if limit <= 0:
             raise ValueError(f"group limit {limit} must be above zero contracts")
         self._state.now_ns = max(self._state.now_ns, now_ns)
@@ -54,7 +63,7 @@ class OrderGroups:
         return group
 
     def get(self, account: str, group_id: str) -> Group | None:
-        """An account's own group."""
+        """The group of this id, or None when there is none or it is another account's."""
         group = self._groups.get(group_id)
         return group if group is not None and group.account == account else None
 
@@ -63,7 +72,7 @@ class OrderGroups:
         return [group for group in self._groups.values() if group.account == account]
 
     def reset(self, account: str, group_id: str, *, now_ns: int) -> Rejection | None:
-        """Start the window anew and let orders in again."""
+        """Empty the window and accept orders again; orders that were cancelled stay so."""
         group = self._own(account, group_id, now_ns=now_ns)
         if isinstance(group, Rejection):
             return group
@@ -74,11 +83,11 @@ class OrderGroups:
         return None
 
     def trigger(self, account: str, group_id: str, *, now_ns: int) -> Rejection | None:
-        """Cancel the group's orders and refuse new ones, as if the limit had been hit."""
+        """Cancel the group's orders and refuse new ones until a reset, as if the limit had been reached."""
         group = self._own(account, group_id, now_ns=now_ns)
         if isinstance(group, Rejection):
             return group
-        self._trip(group)
+        self._trigger(group)
         return None
 
     def set_limit(self, account: str, group_id: str, *, limit: int, now_ns: int) -> Rejection | None:
@@ -91,11 +100,11 @@ class OrderGroups:
         group.limit = limit
         self._publish(group, "limit_updated")
         if group.matched >= limit and not group.triggered:
-            self._trip(group)
+            self._trigger(group)
         return None
 
     def delete(self, account: str, group_id: str, *, now_ns: int) -> Rejection | None:
-        """Remove the group and cancel its orders."""
+        """Cancel the group's orders, then remove it; orders can no longer name it."""
         group = self._own(account, group_id, now_ns=now_ns)
         if isinstance(group, Rejection):
             return group
@@ -105,7 +114,7 @@ class OrderGroups:
         return None
 
     def matched(self, order: Order, size: int) -> None:
-        """Count a fill of one of the group's orders; trips the group when its limit is reached."""
+        """Count a fill of one of the group's orders; triggers the group when its limit is reached."""
         group = self._groups.get(order.group_id)
         if group is None:
             return
@@ -113,7 +122,7 @@ class OrderGroups:
         group.window.append((self._state.now_ns, size))
         group.matched += size
         if group.matched >= group.limit and not group.triggered:
-            self._trip(group)
+            self._trigger(group)
 
     def _own(self, account: str, group_id: str, *, now_ns: int) -> Group | Rejection:
         self._state.now_ns = max(self._state.now_ns, now_ns)
@@ -123,7 +132,7 @@ class OrderGroups:
         group.expire(self._state.now_ns)
         return group
 
-    def _trip(self, group: Group) -> None:
+    def _trigger(self, group: Group) -> None:
         group.triggered = True
         self._publish(group, "triggered")
         self._cancel_orders(group)

@@ -1,4 +1,7 @@
-"""The exchange's timetable: markets open, close, are determined and paid; orders expire; operators pause and resume."""
+"""The exchange's timetable: markets open, close, are determined and paid; orders expire; operators pause and resume.
+
+The steps and their order are the venue's (vendor docs); the time between them is the market's own.
+"""
 
 import random
 from collections.abc import Callable
@@ -15,7 +18,10 @@ MarketAct = Literal["pause", "resume", "close", "determine", "settle"]
 
 
 class Lifecycle:
-    """Timers in one heap, handled in order of time and then of registration."""
+    """Timers in one heap, run in order of time and then of registration.
+
+    `outcomes` may hold a fair value per market in price units: the chance by which an open outcome is drawn.
+    """
 
     def __init__(self, state: ExchangeState, execution: Execution, *, rng: random.Random) -> None:
         self.outcomes: dict[str, int] = {}
@@ -26,7 +32,7 @@ class Lifecycle:
         self._timers = 0
 
     def advance(self, now_ns: int) -> None:
-        """Do everything due up to `now_ns`, each at its own time."""
+        """Do everything due up to `now_ns`, each at its own time; then the engine's time is `now_ns`, or later."""
         state = self._state
         while self._heap and self._heap[0][0] <= now_ns:
             due_ns, _, act, target = heappop(self._heap)
@@ -35,7 +41,7 @@ class Lifecycle:
         state.now_ns = max(state.now_ns, now_ns)
 
     def list_market(self, market: Market) -> None:
-        """Start the timetable of a new market."""
+        """Announce a new market and start its timetable; it opens at once when its time has come."""
         spec = market.spec
         self._publish(market, "created")
         self._at(spec.open_ns, self._open, target=spec.market_id)
@@ -44,7 +50,7 @@ class Lifecycle:
         self.advance(self._state.now_ns)
 
     def watch_expiry(self, order: Order) -> None:
-        """Cancel the order when its expiration comes, if it has one."""
+        """Cancel the order when its expiration comes, if it has one; a later amend of the expiry overrides it."""
         if order.expiration_ns:
             self._at(order.expiration_ns, self._expire, target=order.order_id)
 
@@ -58,7 +64,7 @@ class Lifecycle:
                 self._cancel_resting(market_id, "HaltCancel", only_on_pause=True)
 
     def act(self, market: Market, act: MarketAct, *, value: int | None) -> Rejection | None:
-        """Do what an operator asks; `value` is the price paid per YES for "determine" and "settle"."""
+        """Do what an operator asks; None when done. `value` is the price paid per YES for "determine" and "settle"."""
         if value is not None and not 0 <= value <= market.spec.one:
             return Rejection("invalid_parameters", f"settlement value {value} must be from 0 to {market.spec.one}")
         allowed = {
@@ -111,6 +117,8 @@ class Lifecycle:
         market.status = "active"
         self._publish(market, "activated")
 
+    # A timer may find that an operator has done its step already, or moved it: each checks before it acts.
+
     def _close_on_time(self, market_id: str) -> None:
         market = self._state.markets[market_id]
         if market.close_ns <= self._state.now_ns:
@@ -120,6 +128,7 @@ class Lifecycle:
         if market.status not in ("initialized", "active", "inactive"):
             return
         now_ns = self._state.now_ns
+        # Closed early by an operator: only then does the close time change.
         if market.close_ns == 0 or market.close_ns > now_ns:
             market.close_ns = now_ns
             self._publish(market, "close_date_updated")
@@ -169,7 +178,7 @@ class Lifecycle:
                 continue
             net, cost = position.net, position.cost
             paid = COLLATERAL[spec.kind].settle(spec, position, value=market.settle_value)
-            account.apply({spec.cash: paid})
+            account.apply({spec.cash_account: paid})
             state.position_changed(account, spec.market_id)
             if not account.internal:
                 settlement = Settlement(
@@ -183,7 +192,7 @@ class Lifecycle:
                     ns=state.now_ns,
                     exchange_index=spec.exchange_index,
                 )
-                state.ledger.record_settlement(settlement)
+                state.ledger.settlements.append(settlement)
                 state.events.append(SettlementEvent(settlement))
         market.open_interest = 0
         market.settled_ns = state.now_ns
@@ -194,6 +203,7 @@ class Lifecycle:
         order = self._state.ledger.orders.get(order_id)
         if order is None or order.status != "resting":
             return
+        # Timers stay in the heap when an amend moves or clears the expiry; the order's own field decides.
         if 0 < order.expiration_ns <= self._state.now_ns:
             self._execution.cancel(order, "ExpiryCancel")
 

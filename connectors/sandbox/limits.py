@@ -1,38 +1,43 @@
-"""The venue's rate limiter: token buckets with continuous refill, in exact integers."""
+"""Rate limits of a venue: token buckets with continuous refill, in exact integers."""
 
-NS = 1_000_000_000
+from connectors.sandbox.model import NS_PER_S
 
 
 class TokenBucket:
-    """`refill_rate` tokens a second up to `capacity`; starts full. Counts billionths, so nothing is lost."""
+    """`refill_rate` tokens a second, up to `capacity`; full at `now_ns`.
+
+    `accepted` and `refused` count the draws. Times are nanoseconds of any one clock; a time before the newest one seen
+    refills nothing.
+    """
 
     def __init__(self, refill_rate: int, capacity: int, *, now_ns: int) -> None:
         self.refill_rate = refill_rate
         self.capacity = capacity
         self.accepted = 0
         self.refused = 0
-        self._nanotokens = capacity * NS
+        # Billionths of a token: a nanosecond refills `refill_rate` of them, so no fraction is lost between two looks.
+        self._nanotokens = capacity * NS_PER_S
         self._updated_ns = now_ns
 
     def take(self, cost: int, now_ns: int) -> bool:
-        """Pay `cost` tokens if they are there; nothing is paid when they are not."""
+        """Draw `cost` tokens. False, and nothing is drawn, when fewer are there."""
         self._refill(now_ns)
-        if cost * NS > self._nanotokens:
+        if cost * NS_PER_S > self._nanotokens:
             self.refused += 1
             return False
-        self._nanotokens -= cost * NS
+        self._nanotokens -= cost * NS_PER_S
         self.accepted += 1
         return True
 
     def tokens(self, now_ns: int) -> int:
-        """Whole tokens there at `now_ns`."""
+        """Whole tokens there at `now_ns`, from 0 to the capacity."""
         self._refill(now_ns)
-        return self._nanotokens // NS
+        return self._nanotokens // NS_PER_S
 
     def _refill(self, now_ns: int) -> None:
         elapsed_ns = now_ns - self._updated_ns
         if elapsed_ns > 0:
-            self._nanotokens = min(self.capacity * NS, self._nanotokens + elapsed_ns * self.refill_rate)
+            self._nanotokens = min(self.capacity * NS_PER_S, self._nanotokens + elapsed_ns * self.refill_rate)
             self._updated_ns = now_ns
 
 
@@ -44,7 +49,7 @@ class RateLimits:
         self._buckets: dict[tuple[str, str], TokenBucket] = {}
 
     def bucket(self, account: str, pool: str, *, now_ns: int) -> TokenBucket:
-        """The bucket of an account in a pool, made full when first used. KeyError for an unknown pool."""
+        """The bucket of an account in a pool, made full when first used. Raises `KeyError` for an unknown pool."""
         bucket = self._buckets.get((account, pool))
         if bucket is None:
             refill_rate, capacity = self.pools[pool]
@@ -52,11 +57,14 @@ class RateLimits:
         return bucket
 
     def take(self, account: str, pool: str, *, cost: int, now_ns: int) -> bool:
-        """Charge one request; False means the venue answers 429."""
+        """Charge one request of `cost` tokens; False means that the venue answers 429.
+
+        Raises `KeyError` for an unknown pool.
+        """
         return self.bucket(account, pool, now_ns=now_ns).take(cost, now_ns)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Accepted and refused requests by "account/pool"."""
+        """How many requests each bucket accepted and refused so far, by "account/pool"."""
         return {
             f"{account}/{pool}": {"accepted": bucket.accepted, "refused": bucket.refused}
             for (account, pool), bucket in sorted(self._buckets.items())

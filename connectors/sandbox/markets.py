@@ -1,7 +1,7 @@
 """A seeded set of binary markets with the texts a venue shows about them: series, events, strikes, titles.
 
 The invented subject is the water level at a tide gate: each event is one gate on one day, each of its markets a band of
-levels or a threshold.
+levels or a threshold. Prices are 10^-4 dollars.
 """
 
 import random
@@ -10,10 +10,10 @@ from typing import Literal
 
 import msgspec
 
-from connectors.sandbox.model import FeeModel, MarketSpec, PriceBand, new_uuid
+from connectors.sandbox.model import NS_PER_S, FeeModel, MarketSpec, PriceBand
+from connectors.sandbox.seeding import new_uuid
 
-SECOND_NS = 1_000_000_000
-HOUR_NS = 3_600 * SECOND_NS
+HOUR_NS = 3_600 * NS_PER_S
 
 LINEAR_CENT = (PriceBand(0, 10_000, 100),)
 TAPERED_DECI_CENT = (PriceBand(0, 1_000, 10), PriceBand(1_000, 9_000, 100), PriceBand(9_000, 10_000, 10))
@@ -22,7 +22,7 @@ FEES: dict[str, FeeModel] = {
     "quadratic": FeeModel(),
     "quadratic_with_maker_fees": FeeModel(maker_ppm=17_500),
 }
-"""Fee models by the venue's `fee_type` (vendor docs); grid is a direct member's $0.0001."""
+"""Fee models by the venue's `fee_type` (vendor docs); the balance step is a direct member's $0.0001."""
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventListing(msgspec.Struct, frozen=True, kw_only=True):
-    """One occurrence of a series, with one or more markets."""
+    """One occurrence of a series, with one or more markets; `strike_ns` is when its outcome is measured."""
 
     event_ticker: str
     series_ticker: str
@@ -99,7 +99,7 @@ LONG_LIVED = Schedule()
 def generate(rng: random.Random, *, now_ns: int, count: int = 4, schedule: Schedule = LONG_LIVED) -> Listings:
     """Make `count` markets, three to an event. Every third has the tapered grid; every second event pays maker fees.
 
-    Tickers are unique for one start time. ValueError when `count` is below 1 or above 1000.
+    Tickers are unique for one start time. Raises `ValueError` when `count` is below 1 or above 1000.
     """
     if not 1 <= count <= 1_000:
         raise ValueError(f"count is {count}; ask for 1 to 1000 markets")
@@ -114,8 +114,8 @@ def generate(rng: random.Random, *, now_ns: int, count: int = 4, schedule: Sched
 
 def _add_event(listings: Listings, event_index: int, *, now_ns: int) -> None:
     day_index, gate_index = divmod(event_index, len(GATES))
-    word, gate = GATES[gate_index]
-    series_ticker = f"KX{word}"
+    name, gate = GATES[gate_index]
+    series_ticker = f"KX{name}"
     if day_index == 0:
         listings.series.append(
             Series(
@@ -127,7 +127,7 @@ def _add_event(listings: Listings, event_index: int, *, now_ns: int) -> None:
             )
         )
     strike_ns = now_ns + day_index * 24 * HOUR_NS
-    day = datetime.fromtimestamp(strike_ns // SECOND_NS, UTC)
+    day = datetime.fromtimestamp(strike_ns // NS_PER_S, UTC)
     listings.events.append(
         EventListing(
             event_ticker=f"{series_ticker}-{day:%y%b%d}".upper(),
@@ -147,8 +147,8 @@ def _market(rng: random.Random, listings: Listings, *, index: int, now_ns: int, 
     level = 180 + 20 * place + 2 * rng.randrange(8)
     between = place > 0
     tapered = index % 3 == 2
-    open_ns = now_ns + index * schedule.stagger_s * SECOND_NS
-    close_ns = now_ns + (schedule.close_after_s + index * schedule.stagger_s) * SECOND_NS
+    open_ns = now_ns + index * schedule.stagger_s * NS_PER_S
+    close_ns = now_ns + (schedule.close_after_s + index * schedule.stagger_s) * NS_PER_S
     sub_title = f"{level} to {level + 10} cm" if between else f"Above {level} cm"
     ticker = f"{event.event_ticker}-{'B' if between else 'T'}{level}"
     spec = MarketSpec(
@@ -157,8 +157,8 @@ def _market(rng: random.Random, listings: Listings, *, index: int, now_ns: int, 
         fees=FEES[fee_type],
         open_ns=open_ns,
         close_ns=close_ns,
-        determine_delay_ns=schedule.determine_after_s * SECOND_NS,
-        settle_delay_ns=schedule.settle_after_s * SECOND_NS,
+        determine_delay_ns=schedule.determine_after_s * NS_PER_S,
+        settle_delay_ns=schedule.settle_after_s * NS_PER_S,
     )
     return MarketListing(
         spec=spec,

@@ -1,4 +1,7 @@
-"""A price-time priority book of one market: what rests, in which order, and who is hit next. Knows no account."""
+"""A price-time priority book of one market: what rests, in which order, and which order trades next.
+
+Prices and sizes are in the market's units. The book keeps no balances and emits no events.
+"""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ def opposite(side: Side) -> Side:
 
 
 class Level:
-    """One price: its orders in queue order and their summed remaining contracts."""
+    """One price: its orders by id, in queue order, and the sum of their remaining sizes."""
 
     __slots__ = ("orders", "total")
 
@@ -47,7 +50,7 @@ class Book:
         return price >= best if side == "bid" else price <= best
 
     def head(self, side: Side) -> Order | None:
-        """The order of `side` that trades first."""
+        """The order of `side` that trades first; None when the side is empty."""
         best = self.best(side)
         if best is None:
             return None
@@ -88,14 +91,14 @@ class Book:
             del prices[bisect_left(prices, order.price)]
 
     def levels(self, side: Side, depth: int = 0) -> list[tuple[int, int]]:
-        """(price, total) from the best price away; `depth` 0 means all."""
+        """(price, total size) from the best price away, at most `depth` of them; `depth` 0 means all."""
         levels = self._levels[side]
         prices = self._prices[side]
         ordered = prices[::-1] if side == "bid" else prices
         return [(price, levels[price].total) for price in (ordered[:depth] if depth else ordered)]
 
     def total(self, side: Side, price: int) -> int:
-        """Contracts resting at one price."""
+        """Contracts resting at one price of a side; 0 when none do."""
         level = self._levels[side].get(price)
         return 0 if level is None else level.total
 

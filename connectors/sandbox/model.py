@@ -1,22 +1,22 @@
-"""What the exchange engine speaks: markets, orders, fills, requests, answers. Plain records, integers only.
+"""The records of the exchange engine: markets, orders, positions, fills, requests, answers. Integers only.
 
 Units: a price counts 10^-price_decimals, a size 10^-size_decimals, money 10^-(price_decimals + size_decimals), so that
-price x size is money without any division. Times are nanoseconds since the epoch. Zero means "not set" for times.
-The engine is written apart from the daemon on purpose: it shares no type with it, so it can contradict it.
-
-Identifiers from the injected generator: the same seed names the same things.
-
-Prices on a banded tick grid.
+price x size is money without any division. Times are nanoseconds since the epoch; zero means "not set".
+The engine shares no type with the daemon on purpose: a mistake in the daemon's own types cannot pass on both sides.
 """
 
-import random
 from typing import Literal
 
 import msgspec
 
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+PPM = 1_000_000
+
 Side = Literal["bid", "ask"]
 TimeInForce = Literal["gtc", "ioc", "fok"]
 SelfTrade = Literal["taker_at_cross", "maker"]
+"""Who is cancelled when an order meets one of its own account: the incoming order, or the one that rests."""
 OrderStatus = Literal["resting", "canceled", "executed"]
 MarketKind = Literal["binary", "spot"]
 MarketStatus = Literal["initialized", "active", "inactive", "closed", "determined", "finalized"]
@@ -34,24 +34,43 @@ UpdateReason = Literal[
     "PostOnlyCrossCancel",
     "ReduceOnlyCancel",
 ]
-"""Why an order last changed (vendor docs). Cancels by the owner or by an order group are a Decrease."""
-
-PPM = 1_000_000
+"""Why an order last changed (vendor docs). A cancel by the owner or by a group is a Decrease: *assumption*."""
+RejectionCode = Literal[
+    "exchange_is_paused",
+    "fill_or_kill_insufficient_resting_volume",
+    "insufficient_balance",
+    "invalid_order",
+    "invalid_order_size",
+    "invalid_parameters",
+    "invalid_price",
+    "market_closed",
+    "market_inactive",
+    "market_not_found",
+    "not_found",
+    "order_already_exists",
+    "order_id_and_client_order_id_mismatch",
+    "order_side_mismatch",
+    "order_ticker_mismatch",
+    "trading_is_paused",
+    "user_not_found",
+]
+"""Every code of a refusal: the venue's own, as recorded or as its changelog names them."""
 
 
 class FeeModel(msgspec.Struct, frozen=True):
     """How one fill is charged. `formula` "quadratic" is rate x size x P x (1 - P); "notional" is rate x size x P.
 
-    Rates are parts per million of money, `multiplier_ppm` scales both. `unit` is the step (in money units) to which
-    the trade fee is rounded up; `grid` the step to which an account's balance change is rounded down.
+    Rates are parts per million of money, `multiplier_ppm` scales both. `fee_step` is the step (in money units) to which
+    the trade fee is rounded up; `balance_step` the step to which an account's balance change is rounded down.
+    The defaults are Kalshi's: taker 0.07, rounding to $0.000001, balances of $0.0001 (vendor docs, October 2026).
     """
 
     formula: Literal["quadratic", "notional"] = "quadratic"
     taker_ppm: int = 70_000
     maker_ppm: int = 0
     multiplier_ppm: int = PPM
-    unit: int = 1
-    grid: int = 100
+    fee_step: int = 1
+    balance_step: int = 100
 
 
 class PriceBand(msgspec.Struct, frozen=True):
@@ -65,8 +84,11 @@ class PriceBand(msgspec.Struct, frozen=True):
 class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What never changes about a market. `quote` and `base` name assets; a binary market has no base.
 
+    Sizes are multiples of `size_step` up to `size_max`. `exchange_index` is the venue's shard. `settle_value` fixes the
+    outcome beforehand (price per YES, 0 to `one`); -1 leaves it open.
     Times: it opens by itself at `open_ns`, closes at `close_ns`, cancels what rests `cancel_delay_ns` later, is
     determined `determine_delay_ns` after the close and paid out `settle_delay_ns` after that. A close of 0 means never.
+    The delays are *assumptions*: the venue documents the order of these steps, not their times.
     """
 
     market_id: str
@@ -93,9 +115,17 @@ class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
         return int(10**self.price_decimals)
 
     @property
-    def cash(self) -> str:
-        """The cash balance this market draws on: the quote asset, one purse per shard ("USD", "USD#2")."""
-        return self.quote if self.exchange_index == 0 else f"{self.quote}#{self.exchange_index}"
+    def cash_account(self) -> str:
+        """The cash account that this market draws on: its quote asset on its shard ("USD", "USD#2")."""
+        return cash_account_name(self.quote, self.exchange_index)
+
+
+def cash_account_name(asset: str, shard: int) -> str:
+    """The account that holds an asset's cash on a shard: "USD" on shard 0, "USD#2" on shard 2.
+
+    Vendor docs: cash lies on a shard, and an order draws only on that of its market.
+    """
+    return asset if shard == 0 else f"{asset}#{shard}"
 
 
 class Market(msgspec.Struct, kw_only=True):
@@ -103,6 +133,8 @@ class Market(msgspec.Struct, kw_only=True):
 
     `clock` is the exchange's operation number at the last change of this market: non-decreasing, skips values.
     `settle_value` is the price paid per YES once determined, -1 before. `traded_money` is the sum of price x size.
+    Prices of trades are 0 before the first one. `close_ns` moves when the market is closed early; `quoted_bid` and
+    `quoted_ask` stay true once a side had an order.
     """
 
     spec: MarketSpec
@@ -125,7 +157,7 @@ class Market(msgspec.Struct, kw_only=True):
 
     @property
     def market_id(self) -> str:
-        """The market's name at the venue."""
+        """The market's name at the venue, as its specification gives it."""
         return self.spec.market_id
 
     @property
@@ -137,7 +169,11 @@ class Market(msgspec.Struct, kw_only=True):
 
 
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A new order. `size` and `price` in the market's units; `expiration_ns` 0 means none."""
+    """A new order. `size` and `price` in the market's units; `expiration_ns` 0 means none.
+
+    `reduce_only` needs "ioc", `post_only` and an expiration need "gtc". `cancel_on_pause` ends it when trading pauses.
+    An empty `client_order_id` means none; else the account may use it once. `group_id` may be empty, too.
+    """
 
     account: str
     market_id: str
@@ -175,7 +211,8 @@ class AmendRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Order(msgspec.Struct, kw_only=True):
     """An accepted order. `initial` is the total asked for (an amend changes it), `remaining` what still rests.
 
-    `sequence` orders the queue within a price. Fees and costs are money. `arrival_ns` is when the request came.
+    `sequence` orders the queue within a price. Fees and costs are money, by the role of the fills that made them.
+    `rounding` is what the fee rounding has accumulated, in money. `arrival_ns` is when the request came.
     """
 
     order_id: str
@@ -204,6 +241,22 @@ class Order(msgspec.Struct, kw_only=True):
     taker_fees: int = 0
     maker_fees: int = 0
     rounding: int = 0
+
+
+class Position(msgspec.Struct):
+    """Net contracts of one account in one market (+YES/-NO; spot: base bought minus sold) and their history.
+
+    `cost` is what the open contracts cost, `realized` profit without fees, `fees` all fees, `traded` the sum of cash
+    flows without sign, all money; `volume` is contracts traded. `updated_ns` is 0 before the first fill.
+    """
+
+    net: int = 0
+    cost: int = 0
+    realized: int = 0
+    fees: int = 0
+    traded: int = 0
+    volume: int = 0
+    updated_ns: int = 0
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,7 +292,11 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The engine took it. `order` is the live record (read it before the next call), `fills` those of this call."""
+    """The engine took the request. `fills` are those of this call.
+
+    `order` is the engine's own record: read it before the next call, which may change it.
+    `reduced` is the size that a cancel or a decrease took off the order; 0 for other requests.
+    """
 
     order: Order
     fills: tuple[Fill, ...] = ()
@@ -247,80 +304,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """The engine refused it and nothing changed. `code` is one of REJECTIONS; `details` says more, may be empty."""
+    """The engine refused the request and nothing changed. `details` may be empty."""
 
-    code: str
+    code: RejectionCode
     details: str = ""
-
-
-REJECTIONS = (
-    "exchange_is_paused",
-    "fill_or_kill_insufficient_resting_volume",
-    "insufficient_balance",
-    "invalid_order",
-    "invalid_order_size",
-    "invalid_parameters",
-    "invalid_price",
-    "market_closed",
-    "market_inactive",
-    "market_not_found",
-    "not_found",
-    "order_already_exists",
-    "order_id_and_client_order_id_mismatch",
-    "order_side_mismatch",
-    "order_ticker_mismatch",
-    "trading_is_paused",
-    "user_not_found",
-)
-"""Every code a Rejection can carry."""
-
-
-def new_uuid(rng: random.Random) -> str:
-    """A version 4 UUID as text."""
-    text = f"{rng.getrandbits(128):032x}"
-    variant = "89ab"[int(text[16], 16) & 3]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
-
-
-def seeded(seed: int, *names: str) -> random.Random:
-    """A generator of its own for each name under one seed, the same in every process."""
-    return random.Random("/".join((str(seed), *names)))  # noqa: S311 - simulation, nothing secret
-
-
-def on_grid(spec: MarketSpec, price: int) -> bool:
-    """Whether a price is valid: on a band's step, and strictly inside (0, 1) for a binary market."""
-    if price <= 0 or (spec.kind == "binary" and price >= spec.one):
-        return False
-    return any(band.start <= price <= band.end and (price - band.start) % band.step == 0 for band in spec.bands)
-
-
-def at_or_below(spec: MarketSpec, price: int) -> int | None:
-    """The highest valid price not above `price`; None when there is none."""
-    ceiling = min(price, spec.one - 1) if spec.kind == "binary" else price
-    found = [
-        band.start + (min(ceiling, band.end) - band.start) // band.step * band.step
-        for band in spec.bands
-        if band.start <= ceiling
-    ]
-    best = max(found, default=0)
-    return best if best > 0 else None
-
-
-def above(spec: MarketSpec, price: int) -> int | None:
-    """The lowest valid price above `price`; None when there is none."""
-    found = [
-        max(band.start, band.start + ((price - band.start) // band.step + 1) * band.step)
-        for band in spec.bands
-        if price < band.end
-    ]
-    return min((candidate for candidate in found if on_grid(spec, candidate)), default=None)
-
-
-def stepped(spec: MarketSpec, price: int, *, steps: int) -> int | None:
-    """The valid price `steps` grid steps up (or down, when negative) from a valid price; None off the ends."""
-    found: int | None = price
-    for _ in range(abs(steps)):
-        if found is None:
-            return None
-        found = above(spec, found) if steps > 0 else at_or_below(spec, found - 1)
-    return found

@@ -12,10 +12,9 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from connectors.sandbox.collateral import Position
 from connectors.sandbox.events import Event, FillEvent, OrderChange, PositionChange, SettlementEvent
 from connectors.sandbox.exchange import Exchange
-from connectors.sandbox.model import Fill, Order, Settlement
+from connectors.sandbox.model import Fill, Order, Position, Settlement
 
 
 @dataclass

@@ -28,7 +28,7 @@ from connectors.sandbox.exchange import Exchange
 from connectors.sandbox.faults import FaultPlan
 from connectors.sandbox.flow import OrderFlow
 from connectors.sandbox.markets import Schedule, generate
-from connectors.sandbox.model import seeded
+from connectors.sandbox.seeding import seeded
 
 TICK_S = 0.02
 SHUTDOWN_S = 1.0

@@ -10,11 +10,12 @@ import sys
 
 import msgspec
 
-from connectors.sandbox import audit_report as truth
+from connectors.sandbox import audit_report
 from connectors.sandbox.exchange import Exchange
 from connectors.sandbox.flow import OrderFlow
 from connectors.sandbox.markets import Schedule, generate
-from connectors.sandbox.model import OrderRequest, seeded
+from connectors.sandbox.model import OrderRequest
+from connectors.sandbox.seeding import seeded
 
 START_NS = 1_795_219_200 * 1_000_000_000
 
@@ -50,7 +51,7 @@ def digest(seed: int, *, steps: int = 400) -> str:
         if step % 40 == 0:
             exchange.cancel_all("client", now_ns)
         seen.update(msgspec.json.encode(exchange.drain()))
-    seen.update(json.dumps(truth.report(exchange)).encode())
+    seen.update(json.dumps(audit_report.report(exchange)).encode())
     return seen.hexdigest()
 
 

@@ -109,7 +109,7 @@ def test_margin_when_fees_eat_the_reserve_then_the_newest_orders_are_canceled() 
 
 
 def test_margin_when_a_taker_pays_more_small_fees_than_its_bound_then_its_newest_order_is_canceled() -> None:
-    venue = Venue(MarketSpec(market_id="M", fees=FeeModel(grid=1)))
+    venue = Venue(MarketSpec(market_id="M", fees=FeeModel(balance_step=1)))
     venue.exchange.add_account("P", {"USD": 100_000 + 510_000 + 17_495})
     for _ in range(100):
         venue.order("A", "ask", 51, 0.01)
@@ -127,7 +127,7 @@ def test_balance_when_overdrawn_then_a_closing_order_is_still_let_in(venue: Venu
     assert venue.order("B", "ask", 60, 1).status == "resting"
 
 
-def test_purse_when_the_market_is_on_another_shard_then_its_cash_must_sit_there() -> None:
+def test_cash_account_when_the_market_is_on_another_shard_then_its_cash_must_be_there() -> None:
     venue = Venue(MarketSpec(market_id="M", exchange_index=2))
     assert venue.refusal("A", "bid", 50, 1) == "insufficient_balance"
     venue.exchange.state.accounts["A"].transfer("USD", "USD#2", amount=DOLLAR)
@@ -144,7 +144,7 @@ def spot() -> Venue:
         size_decimals=4,
         bands=(PriceBand(0, 10**9, 1),),
         base="BTC",
-        fees=FeeModel("notional", taker_ppm=1_000, grid=1),
+        fees=FeeModel("notional", taker_ppm=1_000, balance_step=1),
     )
     venue = Venue(spec)
     venue.exchange.add_account("S", {"BTC": 20_000, "USD": 0})

@@ -1,8 +1,8 @@
-"""The report of what really happened, and the check that everything adds up."""
+"""The report of the exchange's state and history, and the check that everything adds up."""
 
 import json
 
-from connectors.sandbox import audit_report as truth
+from connectors.sandbox import audit_report
 from connectors.sandbox.events import OrderChange
 from tests.connectors.sandbox.venue import DOLLAR, Venue
 
@@ -12,7 +12,7 @@ def test_report_when_orders_came_and_went_then_all_are_there_with_their_final_st
     taker = venue.order("B", "bid", 52, 1, tif="ioc", client_order_id="t")
     gone = venue.order("B", "bid", 40, 1, client_order_id="g")
     venue.cancel(gone)
-    report = json.loads(json.dumps(truth.report(venue.exchange)))
+    report = json.loads(json.dumps(audit_report.report(venue.exchange)))
     states = {order["client_order_id"]: (order["status"], order["filled"]) for order in report["orders"]}
     assert states == {"m": ("resting", 100), "t": ("executed", 100), "g": ("canceled", 0)}
     assert [order["arrival_ns"] for order in report["orders"]] == [o.arrival_ns for o in (maker, taker, gone)]
@@ -24,7 +24,7 @@ def test_report_when_orders_came_and_went_then_all_are_there_with_their_final_st
 
 def test_report_when_a_request_was_refused_then_it_is_not_there(venue: Venue) -> None:
     venue.refusal("A", "bid", 48.5, 1, client_order_id="x")
-    assert truth.report(venue.exchange)["orders"] == []
+    assert audit_report.report(venue.exchange)["orders"] == []
 
 
 def test_report_when_internal_accounts_trade_then_they_are_left_out_and_forgotten(venue: Venue) -> None:
@@ -32,7 +32,7 @@ def test_report_when_internal_accounts_trade_then_they_are_left_out_and_forgotte
     venue.order("robot", "ask", 52, 1)
     venue.order("robot", "bid", 40, 1)
     venue.order("B", "bid", 52, 1)
-    report = truth.report(venue.exchange)
+    report = audit_report.report(venue.exchange)
     assert {order["account"] for order in report["orders"]} == {"B"}
     assert {fill["account"] for fill in report["fills"]} == {"B"}
     assert "robot" not in report["balances"]
@@ -42,14 +42,14 @@ def test_report_when_internal_accounts_trade_then_they_are_left_out_and_forgotte
     assert venue.exchange.ledger.orders_of("robot") == []
 
 
-def test_problems_when_money_appears_then_the_purse_is_named(venue: Venue) -> None:
+def test_problems_when_money_appears_then_the_cash_account_is_named(venue: Venue) -> None:
     account = venue.exchange.state.accounts["A"]
     account.cash["USD"] += 1
-    assert any(line.startswith("purse USD") for line in truth.problems(venue.exchange))
+    assert any(line.startswith("purse USD") for line in audit_report.problems(venue.exchange))
 
 
 def test_problems_when_open_interest_is_wrong_then_the_market_is_named(venue: Venue) -> None:
     venue.order("A", "ask", 52, 1)
     venue.order("B", "bid", 52, 1)
     venue.exchange.state.markets["M"].open_interest = 0
-    assert any("M: open interest" in line for line in truth.problems(venue.exchange))
+    assert any("M: open interest" in line for line in audit_report.problems(venue.exchange))

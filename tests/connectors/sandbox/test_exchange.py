@@ -190,7 +190,7 @@ def test_decrease_when_to_nothing_then_the_order_is_canceled(venue: Venue) -> No
         ({"reduce_to": 500}, "invalid_order_size"),
     ],
 )
-def test_decrease_when_sizes_make_no_sense_then_it_is_refused(venue: Venue, sizes: dict[str, int], code: str) -> None:
+def test_decrease_when_sizes_are_invalid_then_it_is_refused(venue: Venue, sizes: dict[str, int], code: str) -> None:
     order = venue.order("A", "bid", 48, 5)
     answer = venue.exchange.decrease("A", order.order_id, now_ns=venue.tick(), **sizes)
     assert isinstance(answer, Rejection)

@@ -1,4 +1,4 @@
-"""The fault plan: what strikes when, how often, and what a wrong request is told."""
+"""The fault plan: what strikes when, how often, and how a wrong request is refused."""
 
 import random
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from connectors.sandbox.faults import FAULT_KINDS, FaultPlan, FaultRequestError
 
 
-class Hands:
+class TurnedClock:
     """A clock that a test sets."""
 
     def __init__(self) -> None:
@@ -19,12 +19,12 @@ class Hands:
 
 
 @pytest.fixture
-def clock() -> Hands:
-    return Hands()
+def clock() -> TurnedClock:
+    return TurnedClock()
 
 
 @pytest.fixture
-def plan(clock: Hands) -> FaultPlan:
+def plan(clock: TurnedClock) -> FaultPlan:
     return FaultPlan(random.Random(5), clock)
 
 
@@ -41,7 +41,7 @@ def test_fault_when_planned_n_times_then_it_strikes_n_times(plan: FaultPlan) -> 
     assert [plan.take("lost_response") is not None for _ in range(5)] == [True] * 3 + [False] * 2
 
 
-def test_fault_when_it_has_a_duration_then_it_strikes_until_its_end(plan: FaultPlan, clock: Hands) -> None:
+def test_fault_when_it_has_a_duration_then_it_strikes_until_its_end(plan: FaultPlan, clock: TurnedClock) -> None:
     plan.add({"kind": "rate_limit_storm", "duration_ms": 100})
     clock.now_ns = 99_999_999
     assert plan.take("rate_limit_storm") is not None

@@ -21,14 +21,14 @@ def charged(price: int, size: int, *, taker: bool, model: FeeModel = WITH_MAKER_
     ("price", "contracts", "taker", "micro_dollars"),
     [(5200, 1, True, 17_500), (9900, 1, True, 700), (6700, 2, False, 7_800), (1200, 2, False, 3_700)],
 )
-def test_fee_when_charged_on_the_direct_members_grid_then_it_is_the_recorded_one(
+def test_fee_when_charged_to_a_direct_member_then_it_is_the_recorded_one(
     price: int, contracts: int, taker: bool, micro_dollars: int
 ) -> None:
     assert charged(price, contracts * 100, taker=taker) == micro_dollars
 
 
 def test_fee_when_rounded_to_whole_cents_then_it_is_the_documented_example() -> None:
-    fee = fill_fee(FeeModel(grid=10_000), -55_000, trade=3_639)
+    fee = fill_fee(FeeModel(balance_step=10_000), -55_000, trade=3_639)
     assert (fee.rounding, fee.rebate, fee.total) == (1_361, 0, 5_000)
     assert -55_000 - fee.total == -60_000
 
@@ -49,12 +49,13 @@ def test_trade_fee_when_the_series_has_a_multiplier_then_it_scales() -> None:
 
 
 def test_trade_fee_when_notional_then_it_is_a_share_of_price_times_size() -> None:
-    spec = MarketSpec(market_id="S", kind="spot", base="BTC", fees=FeeModel("notional", taker_ppm=1_000, grid=1))
+    fees = FeeModel("notional", taker_ppm=1_000, balance_step=1)
+    spec = MarketSpec(market_id="S", kind="spot", base="BTC", fees=fees)
     assert trade_fee(spec, 20_000, size=500, taker=True) == 10_000
 
 
-def test_rebate_when_rounding_of_one_order_adds_up_then_whole_grid_steps_come_back() -> None:
-    model = FeeModel(grid=10_000)
+def test_rebate_when_rounding_of_one_order_adds_up_then_whole_balance_steps_come_back() -> None:
+    model = FeeModel(balance_step=10_000)
     accumulated = paid = 0
     for _ in range(10):
         fee = fill_fee(model, -5_500_000, trade=363_825, accumulated=accumulated)
@@ -65,7 +66,7 @@ def test_rebate_when_rounding_of_one_order_adds_up_then_whole_grid_steps_come_ba
 
 
 def test_rebate_when_it_would_make_the_fee_negative_then_it_waits() -> None:
-    fee = fill_fee(FeeModel(grid=10_000), -55_000, trade=3_639, accumulated=9_000)
+    fee = fill_fee(FeeModel(balance_step=10_000), -55_000, trade=3_639, accumulated=9_000)
     assert (fee.rebate, fee.accumulated, fee.total) == (0, 10_361, 5_000)
 
 
@@ -73,15 +74,15 @@ def test_rebate_when_it_would_make_the_fee_negative_then_it_waits() -> None:
     revenue=st.integers(-(10**9), 10**9),
     trade=st.integers(0, 10**6),
     accumulated=st.integers(0, 10**6),
-    grid=st.sampled_from([1, 100, 10_000]),
+    step=st.sampled_from([1, 100, 10_000]),
 )
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_fill_fee_when_anything_is_charged_then_never_negative_and_on_the_grid(
-    revenue: int, trade: int, accumulated: int, grid: int
+def test_fill_fee_when_anything_is_charged_then_never_negative_and_in_whole_balance_steps(
+    revenue: int, trade: int, accumulated: int, step: int
 ) -> None:
-    fee = fill_fee(FeeModel(grid=grid), revenue, trade=trade, accumulated=accumulated)
+    fee = fill_fee(FeeModel(balance_step=step), revenue, trade=trade, accumulated=accumulated)
     assert fee.total >= 0
-    assert (revenue - fee.total) % grid == 0
+    assert (revenue - fee.total) % step == 0
     assert fee.accumulated == accumulated + fee.rounding - fee.rebate
 
 

@@ -4,12 +4,13 @@ from collections import Counter
 
 import pytest
 
-from connectors.sandbox import audit_report as truth
+from connectors.sandbox import audit_report
 from connectors.sandbox.events import BookChange, FillEvent, TradePrint
 from connectors.sandbox.exchange import Exchange
 from connectors.sandbox.flow import OrderFlow
 from connectors.sandbox.markets import Schedule, generate
-from connectors.sandbox.model import FeeModel, MarketSpec, OrderRequest, PriceBand, seeded
+from connectors.sandbox.model import FeeModel, MarketSpec, OrderRequest, PriceBand
+from connectors.sandbox.seeding import seeded
 
 START_NS = 1_795_219_200 * 1_000_000_000
 STEP_NS = 50_000_000
@@ -42,7 +43,7 @@ def test_books_when_the_flow_runs_then_they_are_two_sided_and_tight(seed: int) -
     two_sided = spreads.total()
     assert two_sided >= 0.95 * 2 * looks
     assert sum(spreads[ticks] for ticks in range(1, 5)) >= 0.95 * two_sided
-    assert truth.problems(exchange) == []
+    assert audit_report.problems(exchange) == []
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -59,7 +60,7 @@ def test_maker_when_it_quotes_ten_contracts_at_the_touch_then_each_market_fills_
         fills.update(event.fill.market_id for event in exchange.drain() if isinstance(event, FillEvent))
     assert set(fills) == set(exchange.state.markets)
     assert min(fills.values()) >= seconds / 5
-    assert truth.problems(exchange) == []
+    assert audit_report.problems(exchange) == []
 
 
 def requote(exchange: Exchange, now_ns: int) -> None:
@@ -134,7 +135,7 @@ def test_flow_when_markets_close_then_they_settle_and_everything_adds_up() -> No
     assert {market.result for market in exchange.state.markets.values()} <= {"yes", "no"}
     assert all(market.volume > 0 for market in exchange.state.markets.values())
     assert exchange.ledger.orders == {}
-    assert truth.problems(exchange) == []
+    assert audit_report.problems(exchange) == []
 
 
 def test_flow_when_the_market_is_spot_then_it_trades_there_too() -> None:
@@ -146,7 +147,7 @@ def test_flow_when_the_market_is_spot_then_it_trades_there_too() -> None:
         bands=(PriceBand(0, 10**9, 50),),
         size_step=10,
         base="BTC",
-        fees=FeeModel("notional", taker_ppm=1_000, grid=1),
+        fees=FeeModel("notional", taker_ppm=1_000, balance_step=1),
     )
     exchange = Exchange(seeded(1, "exchange"), now_ns=START_NS)
     exchange.add_market(spec, START_NS)
@@ -155,7 +156,7 @@ def test_flow_when_the_market_is_spot_then_it_trades_there_too() -> None:
         flow.step(START_NS + step * STEP_NS)
     assert exchange.state.markets["BTC-USD"].volume > 0
     assert abs(flow.fair("BTC-USD") - 60_000_00) < 60_000_00 // 10
-    assert truth.problems(exchange) == []
+    assert audit_report.problems(exchange) == []
 
 
 def test_flow_when_a_spot_market_has_no_price_then_it_says_what_is_missing() -> None:
@@ -165,6 +166,6 @@ def test_flow_when_a_spot_market_has_no_price_then_it_says_what_is_missing() -> 
         OrderFlow(exchange, seed=1).step(START_NS)
 
 
-def test_flow_when_the_speed_makes_no_sense_then_it_is_an_error() -> None:
+def test_flow_when_the_speed_is_out_of_range_then_it_is_an_error() -> None:
     with pytest.raises(ValueError, match="speed is -1"):
         OrderFlow(Exchange(seeded(1), now_ns=START_NS), seed=1, speed=-1)

@@ -82,14 +82,14 @@ def test_group_when_it_is_anothers_then_not_found(venue: Venue, group: Group) ->
     assert venue.refusal("B", "bid", 48, 1, group_id=group.group_id) == "not_found"
 
 
-def test_group_when_it_changes_then_each_change_is_told(venue: Venue, group: Group) -> None:
+def test_group_when_it_changes_then_each_change_is_published(venue: Venue, group: Group) -> None:
     groups = venue.exchange.groups
     groups.set_limit("A", group.group_id, limit=300, now_ns=venue.tick())
     groups.trigger("A", group.group_id, now_ns=venue.tick())
     groups.reset("A", group.group_id, now_ns=venue.tick())
     groups.delete("A", group.group_id, now_ns=venue.tick())
-    told = [(event.kind, event.limit) for event in venue.events(GroupChange)]
-    assert told == [("created", 500), ("limit_updated", 300), ("triggered", 300), ("reset", 300), ("deleted", 300)]
+    seen = [(event.kind, event.limit) for event in venue.events(GroupChange)]
+    assert seen == [("created", 500), ("limit_updated", 300), ("triggered", 300), ("reset", 300), ("deleted", 300)]
 
 
 def test_group_when_the_limit_is_not_above_zero_then_it_is_refused(venue: Venue, group: Group) -> None:

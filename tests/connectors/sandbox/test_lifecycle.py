@@ -40,8 +40,8 @@ def test_market_when_its_times_come_then_it_opens_closes_is_determined_and_paid(
 
 def test_market_when_its_times_come_then_each_event_bears_its_own_time(timed: Venue) -> None:
     timed.exchange.advance(START_NS + 60 * SECOND_NS)
-    told = [(event.kind, (event.ns - START_NS) // SECOND_NS) for event in timed.events(MarketLifecycle)]
-    assert told == [("created", 0), ("opened", 10), ("closed", 20), ("determined", 25), ("settled", 35)]
+    seen = [(event.kind, (event.ns - START_NS) // SECOND_NS) for event in timed.events(MarketLifecycle)]
+    assert seen == [("created", 0), ("opened", 10), ("closed", 20), ("determined", 25), ("settled", 35)]
 
 
 def test_market_when_closed_then_even_cancels_are_refused(venue: Venue) -> None:
@@ -135,7 +135,7 @@ def test_market_when_paused_and_resumed_then_everything_that_rested_is_canceled(
     assert kinds == ["created", "opened", "deactivated", "activated"]
 
 
-def test_market_when_closed_early_then_the_new_close_is_told(venue: Venue) -> None:
+def test_market_when_closed_early_then_the_new_close_is_published(venue: Venue) -> None:
     venue.exchange.set_market("M", "close", now_ns=venue.tick())
     kinds = [event.kind for event in venue.events(MarketLifecycle)]
     assert kinds == ["created", "opened", "close_date_updated", "closed"]

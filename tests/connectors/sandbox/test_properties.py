@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.sandbox import audit_report as truth
+from connectors.sandbox import audit_report
 from connectors.sandbox.events import BookChange
 from connectors.sandbox.markets import TAPERED_DECI_CENT
 from connectors.sandbox.model import FeeModel, MarketSpec, OrderRequest, TimeInForce
@@ -15,7 +15,7 @@ from tests.connectors.sandbox.venue import Venue
 MAKER_FEES = FeeModel(maker_ppm=17_500)
 SPECS = (
     MarketSpec(market_id="M", fees=MAKER_FEES),
-    MarketSpec(market_id="N", bands=TAPERED_DECI_CENT, fees=FeeModel(maker_ppm=17_500, grid=10_000)),
+    MarketSpec(market_id="N", bands=TAPERED_DECI_CENT, fees=FeeModel(maker_ppm=17_500, balance_step=10_000)),
 )
 TIFS: tuple[TimeInForce, ...] = ("gtc", "gtc", "gtc", "ioc", "fok")
 ACTS = ("submit",) * 12 + ("amend", "decrease", "cancel", "cancel_all", "wait", "halt")
@@ -98,14 +98,14 @@ def assert_orders_are_sound(venue: Venue) -> None:
 
 
 def walk(seed: int, steps: int) -> Venue:
-    """Ask `steps` random things, checking after each that everything adds up and the told book is the real one."""
+    """Do `steps` random acts; after each, everything adds up and the events describe the engine's book."""
     rng = random.Random(seed)
     venue = Venue(*SPECS)
     group = venue.exchange.groups.create("A", 50_000, now_ns=venue.tick())
     levels: dict[tuple[str, Any, int], int] = {}
     for _ in range(steps):
         act(venue, rng, group.group_id)
-        assert truth.problems(venue.exchange) == []
+        assert audit_report.problems(venue.exchange) == []
         for account in venue.exchange.state.accounts.values():
             assert account.available("USD") >= 0
         for change in venue.events(BookChange):

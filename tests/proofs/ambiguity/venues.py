@@ -96,7 +96,7 @@ class Rival:
     def _place(self, symbol: str, side: Literal["bid", "ask"], price: int, *, size: int) -> None:
         exchange = self._exchange
         if RIVAL not in exchange.state.accounts:
-            cash = exchange.state.markets[symbol].spec.cash
+            cash = exchange.state.markets[symbol].spec.cash_account
             exchange.add_account(RIVAL, {cash: 10**15}, internal=True)
         request = OrderRequest(account=RIVAL, market_id=symbol, side=side, price=price, size=size)
         answer = exchange.submit(request, time.time_ns())

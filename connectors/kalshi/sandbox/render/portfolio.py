@@ -12,8 +12,7 @@ from typing import Any
 
 from connectors.kalshi.sandbox import wire
 from connectors.kalshi.sandbox.wire import VenueClock
-from connectors.sandbox.collateral import Position
-from connectors.sandbox.model import Fill, Order, Settlement, Side
+from connectors.sandbox.model import Fill, Order, Position, Settlement, Side
 
 
 def outcome(side: Side) -> str:

@@ -127,7 +127,8 @@ def empty_lists(*names: str) -> Handler:
 
 def refusal(rejection: Rejection, user_id: str) -> errors.VenueRefusal:
     """The engine's no in the venue's words."""
-    code, details = rejection.code, rejection.details
+    code: str = rejection.code
+    details = rejection.details
     if code == "user_not_found":
         code = f"user_not_found: {user_id}"
     kept = code in errors.DETAILED_CODES or details == errors.EXPIRED_DETAILS

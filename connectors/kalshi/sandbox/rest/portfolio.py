@@ -11,8 +11,7 @@ from connectors.kalshi.sandbox.render import portfolio as render_portfolio
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, empty_lists
 from connectors.kalshi.sandbox.rest.parse import Query
 from connectors.kalshi.sandbox.wire import NS_PER_S, PRICE_ONE
-from connectors.sandbox.collateral import Position
-from connectors.sandbox.model import Market, Order
+from connectors.sandbox.model import Market, Order, Position
 
 PAGE = 100
 PAGE_MAX = 1000

@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 
 from connectors.sandbox.markets import TAPERED_DECI_CENT
-from connectors.sandbox.model import MarketSpec, above, at_or_below, on_grid, stepped
+from connectors.sandbox.model import MarketSpec
+from connectors.sandbox.price_grid import above, at_or_below, on_grid, stepped
 
 TAPERED = MarketSpec(market_id="M", bands=TAPERED_DECI_CENT)
 LINEAR = MarketSpec(market_id="M")

@@ -1,9 +1,9 @@
-"""Identifiers: they look like UUIDs and come from the seed."""
+"""Generators and identifiers: the same seed gives the same, and names keep generators apart."""
 
 import random
 import uuid
 
-from connectors.sandbox.model import new_uuid, seeded
+from connectors.sandbox.seeding import new_uuid, seeded
 
 
 def test_uuid_when_made_then_it_is_a_version_4_uuid_from_the_generator() -> None:
