@@ -84,7 +84,7 @@ def refuse_amend(state: ExchangeState, request: AmendRequest, *, order: Order) -
 def refuse_balance(account: Account, spec: MarketSpec, *, order: Order, crosses: bool) -> Rejection | None:
     """The account must cover the order's worst case: collateral at its limit and the fee of trading at once.
 
-    `crosses` says whether it would trade at once; only then the taker fee counts (*assumption*).
+    `crosses` is whether it would trade at once; only then the taker fee counts (*assumption*).
     """
     net = account.position(spec.market_id).net
     funded = COLLATERAL[spec.kind].funded(net, order.side, size=order.remaining)

@@ -158,7 +158,7 @@ class NoiseTrader:
 
 
 class InformedTrader:
-    """Knows the fair value: takes whatever is offered below it or bid above it."""
+    """Trades on the fair value: takes whatever is offered below it or bid above it."""
 
     def __init__(self, account: AgentAccount) -> None:
         self._account = account

@@ -1,4 +1,4 @@
-"""The administrator's side of the sandbox, which no venue has: the truth, the faults, the reset. Loopback only."""
+"""The administrator's side of the sandbox, which no venue has: audit report, faults, reset. Loopback only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from aiohttp import web
 
 from connectors.kalshi.sandbox import faults
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.sandbox import audit_report as truth
+from connectors.sandbox import audit_report
 from connectors.sandbox.faults import FAULT_KINDS, FaultRequestError
 
-PREFIX = "/admin"
+ADMIN_PREFIX = "/admin"
 BODY_BYTES_MAX = 64 * 1024
 
 
@@ -22,10 +22,10 @@ class Controls(Protocol):
     """What the administrator may do to the running server."""
 
     def faults_changed(self) -> None:
-        """Bring the venue in line with its fault plan now."""
+        """Bring the venue in line with its fault plan now, without waiting for the timer."""
         ...
 
-    def heal(self) -> None:
+    def end_faults(self) -> None:
         """End every fault and every silence that one has begun."""
         ...
 
@@ -35,7 +35,10 @@ class Controls(Protocol):
 
 
 class Admin:
-    """Answers everything under the admin prefix."""
+    """Answers everything under ADMIN_PREFIX, to clients on this machine only: others get 403.
+
+    `venue` gives the current venue: a reset replaces it.
+    """
 
     def __init__(self, venue: Callable[[], Venue], controls: Controls) -> None:
         self._venue = venue
@@ -44,22 +47,21 @@ class Admin:
     def add_routes(self, app: web.Application) -> None:
         """Put the admin endpoints on the application."""
         for method, path, handler in (
-            ("GET", "/truth", self._truth),
+            ("GET", "/truth", self._audit_report),
             ("GET", "/faults", self._list_faults),
             ("POST", "/faults", self._add_faults),
             ("DELETE", "/faults", self._clear_faults),
             ("DELETE", "/faults/{fault_id}", self._remove_fault),
             ("POST", "/reset", self._reset),
         ):
-            app.router.add_route(method, PREFIX + path, _local_only(handler))
+            app.router.add_route(method, ADMIN_PREFIX + path, _local_only(handler))
 
-    async def _truth(self, _request: web.Request) -> web.Response:
+    async def _audit_report(self, _request: web.Request) -> web.Response:
         venue = self._venue()
         observed = venue.observed
-        report = truth.report(venue.exchange) | {
+        report = audit_report.report(venue.exchange) | {
             "connections": observed.connections,
             "faults_struck": dict(venue.faults.struck),
-            "problems": truth.problems(venue.exchange),
             "rate_limited": observed.rate_limited,
             "refused_signatures": venue.keys.refused_signatures,
             "requests": dict(observed.requests),
@@ -78,8 +80,9 @@ class Admin:
             descriptions = wanted if isinstance(wanted, list) else [wanted]
             if not all(isinstance(one, dict) for one in descriptions):
                 raise FaultRequestError("the body must be an object or an array of objects")
+            # Check all before planning one: a wrong one in the middle must not leave half of them in force.
             for one in descriptions:
-                faults.check(one)
+                faults.check_fault(one)
             planned = [plan.add(one) for one in descriptions]
         except (FaultRequestError, msgspec.DecodeError) as error:
             return _json({"error": str(error)}, 400)
@@ -87,13 +90,13 @@ class Admin:
         return _json({"fault_ids": planned}, 201)
 
     async def _clear_faults(self, _request: web.Request) -> web.Response:
-        self._controls.heal()
+        self._controls.end_faults()
         return _json({})
 
     async def _remove_fault(self, request: web.Request) -> web.Response:
         number = request.match_info["fault_id"]
         if not number.isdigit() or not self._venue().faults.remove(int(number)):
-            return _json({"error": f"fault_id {number} is not in force; GET {PREFIX}/faults lists them"}, 404)
+            return _json({"error": f"fault_id {number} is not in force; GET {ADMIN_PREFIX}/faults lists them"}, 404)
         self._controls.faults_changed()
         return _json({})
 
@@ -103,7 +106,7 @@ class Admin:
 
 
 def is_local(remote: str | None) -> bool:
-    """True when the peer's address is one of this machine's loopback addresses."""
+    """True when the peer's address is a loopback one; None (no peer address known) is not."""
     return remote is not None and ip_address(remote).is_loopback
 
 

@@ -1,8 +1,8 @@
 """API keys, their scopes, and the check of a request's signature.
 
-Written apart from any signer, from the vendor's description: the signed text is timestamp (ms), method and
-path without query; RSA keys sign with PSS over SHA-256 (MGF1 SHA-256, salt as long as the digest), Ed25519 keys
-sign the text itself. The algorithm follows from the registered public key.
+Written apart from any signer, from the vendor's description: a mistake shared with a client would pass on both sides.
+The signed text is timestamp (ms), method and path without query; RSA keys sign with PSS over SHA-256 (MGF1 SHA-256,
+salt as long as the digest), Ed25519 keys sign the text itself. The algorithm follows from the registered public key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 from connectors.kalshi.sandbox import errors
-from connectors.kalshi.sandbox.wire import NS_PER_MS
 
 KEY_HEADER = "KALSHI-ACCESS-KEY"
 TIMESTAMP_HEADER = "KALSHI-ACCESS-TIMESTAMP"
@@ -27,6 +26,7 @@ SIGNATURE_HEADER = "KALSHI-ACCESS-SIGNATURE"
 
 # Recorded answers: 5 s either way is accepted, 30 s is not. The edge between them is an assumption.
 WINDOW_MS = 10_000
+# Vendor docs: the parent `write` covers each `write::…`, and `read` likewise.
 SCOPES = frozenset(
     {
         "read",
@@ -49,7 +49,7 @@ PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 @dataclass(frozen=True)
 class ApiKey:
-    """One registered key. `subaccount` is None when the key may act for all of them."""
+    """One registered key. `scopes` are of SCOPES; `subaccount` is None when the key may act for all of them."""
 
     key_id: str
     name: str
@@ -63,14 +63,14 @@ class ApiKey:
 
 
 def generate_private_key(key_type: str) -> PrivateKey:
-    """A fresh private key; `key_type` is `rsa` or `ed25519`."""
+    """A fresh private key: Ed25519 for `ed25519`, else RSA of RSA_BITS."""
     if key_type == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
     return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
 
 
 def private_pem(key: PrivateKey) -> str:
-    """PEM text as the venue hands it out: PKCS#1 for RSA, PKCS#8 for Ed25519 (vendor docs)."""
+    """PEM text as the venue returns it: PKCS#1 for RSA, PKCS#8 for Ed25519 (vendor docs)."""
     form = (
         serialization.PrivateFormat.TraditionalOpenSSL
         if isinstance(key, rsa.RSAPrivateKey)
@@ -89,7 +89,10 @@ def load_public_key(pem: str) -> PublicKey | None:
 
 
 def write_private_key(path: Path, key: PrivateKey) -> None:
-    """Write the PEM so that only its owner can read it, from the first byte on."""
+    """Write the PEM so that only its owner can read it, from the first byte on. A file of that name is replaced.
+
+    Raises `OSError` when the file cannot be written.
+    """
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -97,7 +100,7 @@ def write_private_key(path: Path, key: PrivateKey) -> None:
 
 
 class KeyRing:
-    """The registered keys and the count of signatures that were refused."""
+    """The registered keys. `refused_signatures` counts the requests that `authenticate` refused."""
 
     def __init__(self) -> None:
         self._keys: dict[str, ApiKey] = {}
@@ -108,18 +111,18 @@ class KeyRing:
         self._keys[key.key_id] = key
 
     def remove(self, key_id: str) -> bool:
-        """Forget a key; False when it was not registered."""
+        """Unregister a key; False when it was not registered."""
         return self._keys.pop(key_id, None) is not None
 
     def keys(self) -> list[ApiKey]:
-        """All registered keys, oldest first."""
+        """All registered keys, in the order in which they were registered."""
         return list(self._keys.values())
 
     def authenticate(self, headers: Mapping[str, str], *, method: str, path: str, now_ms: int) -> ApiKey:
         """The key that signed this request.
 
-        `path` is the path from the root without query, `now_ms` the venue's clock. Raises `VenueRefusal` with
-        the recorded 401 body otherwise, and counts it.
+        `path` is the path from the root without query, `now_ms` the venue's clock in Unix milliseconds. Raises
+        `VenueRefusal` with the recorded 401 body otherwise, and counts it.
         """
         try:
             return self._authenticate(headers, f"{method.upper()}{path}", now_ms=now_ms)
@@ -157,14 +160,9 @@ def signature_is_valid(key: PublicKey, signature: str, *, text: str) -> bool:
     return True
 
 
-def shown_ms(shown_ns: int) -> int:
-    """Nanoseconds as the milliseconds that a timestamp header carries."""
-    return shown_ns // NS_PER_MS
-
-
 def _required(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(name, "")
     if not value:
-        word = name.rpartition("-")[2].lower()
-        raise errors.unauthorized(f"{word}_is_missing_from_headers")
+        part = name.rpartition("-")[2].lower()
+        raise errors.unauthorized(f"{part}_is_missing_from_headers")
     return value

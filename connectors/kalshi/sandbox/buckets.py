@@ -39,7 +39,10 @@ ENDPOINT_COSTS: tuple[tuple[str, str, int], ...] = (
 
 @dataclass(frozen=True)
 class Tier:
-    """One usage tier. Rates in tokens per second; bursts in seconds of budget that a bucket holds."""
+    """One usage tier. Rates in tokens per second; bursts in seconds of budget that a bucket holds.
+
+    The balance has its own bucket, without burst, of `balance_rate` reads per second.
+    """
 
     name: str
     read_rate: int
@@ -50,15 +53,16 @@ class Tier:
 
     @property
     def read_capacity(self) -> int:
-        """Most tokens the read bucket holds."""
+        """The most tokens that the read bucket holds: rate x burst."""
         return self.read_rate * self.read_burst_s
 
     @property
     def write_capacity(self) -> int:
-        """Most tokens each write bucket holds."""
+        """The most tokens that each write bucket holds: rate x burst."""
         return self.write_rate * self.write_burst_s
 
 
+# Rates and bursts by tier (vendor docs, October 2026).
 TIERS = {
     tier.name: tier
     for tier in (
@@ -74,31 +78,36 @@ TIERS = {
 
 
 class Buckets:
-    """The buckets of one account."""
+    """The buckets of one account: read, balance, and one write bucket per shard. All are full at `now_ns`.
+
+    Times are nanoseconds of the engine. Each `take_…` is False, and draws nothing, when too few tokens are there.
+    """
 
     def __init__(self, tier: Tier, now_ns: int) -> None:
-        """All buckets start full at `now_ns`."""
         self.tier = tier
         self._read = TokenBucket(tier.read_rate, tier.read_capacity, now_ns=now_ns)
         self._balance = TokenBucket(tier.balance_rate, tier.balance_rate, now_ns=now_ns)
         self._write = [TokenBucket(tier.write_rate, tier.write_capacity, now_ns=now_ns) for _ in range(SHARDS)]
 
     def take_read(self, cost: int, now_ns: int) -> bool:
-        """Draw `cost` tokens from the read bucket; False when it has too few."""
+        """Draw `cost` tokens from the read bucket."""
         return self._read.take(cost, now_ns)
 
     def take_balance(self, now_ns: int) -> bool:
-        """Draw one balance read; False when it is too early."""
+        """Draw one balance read from the balance bucket, whatever the tier's token cost."""
         return self._balance.take(1, now_ns)
 
     def take_write(self, cost: int, now_ns: int, *, shard: int = UNSCOPED) -> bool:
-        """Draw `cost` tokens from the bucket of `shard`, or from every one for AUTO_ROUTED: all of it or nothing."""
+        """Draw `cost` tokens from the bucket of `shard`, or from every one for AUTO_ROUTED: from all or from none.
+
+        A shard outside 0..SHARDS-1 is charged to the nearest one (*assumption*).
+        """
         chosen = self._write if shard == AUTO_ROUTED else [self._write[min(max(shard, 0), SHARDS - 1)]]
-        return take_all(chosen, cost, now_ns=now_ns)
+        return _take_all(chosen, cost, now_ns=now_ns)
 
 
-def take_all(buckets: Sequence[TokenBucket], cost: int, *, now_ns: int) -> bool:
-    """Draw from every bucket, or from none when one of them has too few."""
+def _take_all(buckets: Sequence[TokenBucket], cost: int, *, now_ns: int) -> bool:
+    """Draw `cost` tokens from every bucket, or from none when one of them has too few."""
     if any(bucket.tokens(now_ns) < cost for bucket in buckets):
         return False
     for bucket in buckets:
@@ -107,7 +116,7 @@ def take_all(buckets: Sequence[TokenBucket], cost: int, *, now_ns: int) -> bool:
 
 
 def limits_object(tier: Tier) -> dict[str, Any]:
-    """The body of `GET /account/limits`."""
+    """The body of `GET /account/limits`: rates and capacities of a tier, without grants (vendor docs)."""
     return {
         "grants": [],
         "read": {"bucket_capacity": tier.read_capacity, "refill_rate": tier.read_rate},
@@ -117,6 +126,6 @@ def limits_object(tier: Tier) -> dict[str, Any]:
 
 
 def costs_object(prefix: str) -> dict[str, Any]:
-    """The body of `GET /account/endpoint_costs`; `prefix` is the path under which REST lives."""
+    """The body of `GET /account/endpoint_costs`: costs in tokens; `prefix` is the path under which REST is served."""
     listed = [{"cost": cost, "method": method, "path": prefix + path} for method, path, cost in ENDPOINT_COSTS]
     return {"default_cost": DEFAULT_COST, "endpoint_costs": listed}

@@ -1,4 +1,4 @@
-"""`tidegate sandbox kalshi`: run the sandbox until a signal, after one JSON line that says where it listens."""
+"""`tidegate sandbox kalshi`: print one JSON line with the addresses, then serve until a signal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARENT_CHECK_S = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options on `parser`."""
+    """Declare the options of `tidegate sandbox kalshi` on `parser`."""
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one (default)")
     parser.add_argument("--dir", type=Path, default=None, help="keys and sandbox.json go here (default: a fresh one)")
     parser.add_argument("--seed", type=int, default=1, help="seed of markets and order flow (default 1)")
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def options_from(arguments: argparse.Namespace) -> SandboxOptions:
-    """The options that parsed arguments stand for; makes a directory when none was named."""
+    """The options that parsed arguments stand for; makes a temporary directory when none was named."""
     directory = arguments.dir or Path(tempfile.mkdtemp(prefix="tidegate-sandbox-kalshi-"))
     return SandboxOptions(
         directory=directory,
@@ -59,7 +59,7 @@ def options_from(arguments: argparse.Namespace) -> SandboxOptions:
 
 
 def run(options: SandboxOptions, *, with_parent: bool = False) -> int:
-    """Serve until SIGTERM or SIGINT; the process's exit status. 2 when the options or the port cannot be used.
+    """Serve until SIGTERM or SIGINT; the exit status: 0 after a signal, 2 when the options or the port cannot be used.
 
     With `with_parent` it also ends when the process that started it is gone.
     """
@@ -72,7 +72,10 @@ def run(options: SandboxOptions, *, with_parent: bool = False) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse and run; the exit status."""
+    """Parse `arguments` (the process's own when None) and run; the exit status.
+
+    Raises `SystemExit` for options that do not exist or have wrong values.
+    """
     parser = argparse.ArgumentParser(prog="tidegate sandbox kalshi", description=__doc__)
     add_arguments(parser)
     parsed = parser.parse_args(arguments)
@@ -81,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _parent_gone(parent: int | None) -> None:
     """Return when this process has been left to another parent; never without one to watch."""
-    while parent is None or os.getppid() == parent:  # noqa: ASYNC110 - the system tells nobody of it
+    while parent is None or os.getppid() == parent:  # noqa: ASYNC110 - the system has no event for it
         await asyncio.sleep(PARENT_CHECK_S)
 
 

@@ -1,4 +1,4 @@
-"""Every refusal as the venue words it: a status and one of the documented or recorded body shapes.
+"""Every refusal in the venue's format: a status and one of the documented or recorded body shapes.
 
 Three shapes plus one string (recorded answers): nested under `error`, flat, bare `msg`, and `{"error": "…"}`
 for too many requests. The `service` member that older recordings carry is gone from the venue.
@@ -39,7 +39,7 @@ STATUS_OF_CODE: dict[str, int] = {
 
 
 class VenueRefusal(Exception):
-    """An answer other than success. The request layer writes `body` with `status` and nothing else happens."""
+    """An answer other than success. The request layer writes `body` with `status`; the request changed nothing."""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
         """`status` is the HTTP status, `body` the JSON body exactly as sent."""
@@ -49,7 +49,7 @@ class VenueRefusal(Exception):
 
 
 def error_object(code: str, details: str | None = None, *, message: str | None = None) -> dict[str, Any]:
-    """The inner object `{code, message, details?}`; the message defaults to the code in plain words."""
+    """The inner object `{code, message, details?}`; the message defaults to the code with spaces for underscores."""
     inner: dict[str, Any] = {"code": code, "message": code.replace("_", " ") if message is None else message}
     if details is not None:
         inner["details"] = details
@@ -90,7 +90,7 @@ def bad_query(operation: str, field: str, *, tag: str) -> VenueRefusal:
 
 
 def legacy_order_write() -> VenueRefusal:
-    """Answer to every write of the first order interface (third-party observations)."""
+    """410: the answer to every write of the first order interface (third-party observations)."""
     return VenueRefusal(
         410,
         {
@@ -104,5 +104,5 @@ def legacy_order_write() -> VenueRefusal:
 
 
 def too_many_requests() -> VenueRefusal:
-    """The 429, without any header that says when to come back (vendor docs)."""
+    """The 429, without any header that names a time to retry (vendor docs)."""
     return VenueRefusal(429, dict(TOO_MANY_REQUESTS))

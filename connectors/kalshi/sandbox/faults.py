@@ -1,6 +1,6 @@
 """The faults that are states of the venue rather than strikes on one answer: skew, lag, pauses, settlements.
 
-`StandingFaults.apply` brings the venue in line with the plan; it is called on every tick and after each change.
+`StandingFaults.apply` brings the venue in line with the plan; the server's timer calls it, and each change of the plan.
 """
 
 from __future__ import annotations
@@ -10,25 +10,26 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.kalshi.sandbox.wire import NS_PER_MS, PRICE_ONE
+from connectors.kalshi.sandbox.wire import PRICE_ONE
 from connectors.sandbox.faults import FaultRequestError
-from connectors.sandbox.model import Phase
+from connectors.sandbox.model import NS_PER_MS, Phase
 
-SETTLED = frozenset({"finalized"})
 PAUSE_SCOPES = ("trading", "exchange", "market")
 
 
 class StandingFaults:
-    """Applies the standing faults of one venue's plan and takes back those that ended."""
+    """Applies the standing faults of one venue's plan, and undoes those that ended.
+
+    `read_lag_ms` is how far reads lag while no fault sets another lag.
+    """
 
     def __init__(self, venue: Venue, *, read_lag_ms: int = 0) -> None:
-        """`read_lag_ms` is how far reads lag while no fault says otherwise."""
         self._venue = venue
         self._read_lag_ms = read_lag_ms
         self._paused_markets: set[str] = set()
 
     def apply(self) -> None:
-        """Make clock, reads, phase and markets what the plan says now."""
+        """Set clock, read lag, phase and markets to what the plan holds now, and publish the events of that."""
         venue = self._venue
         listed = venue.faults.listed()
         venue.clock.skew_ns = _ns(listed, "clock_skew", name="skew_ms")
@@ -40,10 +41,11 @@ class StandingFaults:
         self._apply_market_pauses([fault for fault in pauses if fault["params"].get("scope") == "market"])
         if any(fault["kind"] == "settle" for fault in listed):
             self._settle()
-        venue.settle_events()
+        venue.publish_events()
 
     def _apply_phase(self, pauses: list[dict[str, Any]]) -> None:
         scopes = {fault["params"].get("scope", "trading") for fault in pauses}
+        # The stricter pause wins; an exchange pause also pauses trading.
         wanted: Phase = "open"
         if "exchange" in scopes:
             wanted = "exchange_paused"
@@ -67,7 +69,7 @@ class StandingFaults:
     def _settle(self) -> None:
         venue = self._venue
         for ticker, market in venue.exchange.state.markets.items():
-            if market.status in SETTLED:
+            if market.status == "finalized":
                 continue
             fault = venue.faults.take("settle", market=ticker)
             if fault is not None:
@@ -88,8 +90,8 @@ def settle_value(params: Mapping[str, Any]) -> int | None:
     raise FaultRequestError(f'value is {value!r}; give "yes", "no" or a whole number from 0 to {PRICE_ONE}')
 
 
-def check(description: Mapping[str, Any]) -> None:
-    """Refuse parameters that the server could not act on. Raises `FaultRequestError`."""
+def check_fault(description: Mapping[str, Any]) -> None:
+    """Check the parameters of a described fault. Raises `FaultRequestError` for one that cannot be applied."""
     for name in ("delay_ms", "skew_ms", "lag_ms", "status"):
         value = description.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int):

@@ -18,8 +18,11 @@ from connectors.sandbox.model import Fill, Order, Position, Settlement
 
 
 @dataclass
-class _VenueView:
-    """Copies of what is visible."""
+class _VisibleState:
+    """Copies of what a reader sees; of fills and settlements, which never change, only how many.
+
+    Also used for one batch of changes: then it holds what changed, and how many fills and settlements came.
+    """
 
     orders: dict[str, Order] = field(default_factory=dict)
     positions: dict[tuple[str, str], Position] = field(default_factory=dict)
@@ -29,74 +32,77 @@ class _VenueView:
 
 
 class Reads:
-    """The member's readable history. Call `note` with every batch of engine events, in order."""
+    """The member's readable state and history. Call `note` with every batch of engine events, in order.
+
+    `accounts` is a live collection of the ids of the accounts whose state is read. Times are nanoseconds of the engine;
+    every read takes the present time, `now_ns`, and shows the state of `lag_ns` before it.
+    """
 
     def __init__(self, exchange: Exchange, accounts: Collection[str]) -> None:
-        """`accounts` is a live collection of the accounts whose state is read."""
         self._exchange = exchange
         self._accounts = accounts
         self.lag_ns = 0
-        self._view: _VenueView | None = None
-        self._pending: deque[tuple[int, _VenueView]] = deque()
+        self._visible: _VisibleState | None = None
+        self._pending: deque[tuple[int, _VisibleState]] = deque()
 
     def set_lag(self, lag_ns: int) -> None:
         """Show the state of `lag_ns` ago from now on; 0 shows the present again."""
         self.lag_ns = lag_ns
         self._pending.clear()
-        self._view = self._full_view() if lag_ns else None
+        self._visible = self._present_state() if lag_ns else None
 
     def note(self, events: list[Event]) -> None:
-        """Remember what these events changed, to be shown when the lag has passed."""
-        if self._view is None:
+        """Keep what these events changed, to be shown when the lag has passed; nothing to do without lag."""
+        if self._visible is None:
             return
-        change = self._change_of(events)
+        change = self._changes_of(events)
         self._pending.append((self._exchange.state.now_ns, change))
 
     def orders(self, accounts: Collection[str], now_ns: int) -> list[Order]:
-        """The orders of `accounts`, oldest first."""
-        view = self._at(now_ns)
-        if view is None:
+        """Every order of `accounts`, in whatever state, oldest first within an account."""
+        visible = self._at(now_ns)
+        if visible is None:
             return [order for name in accounts for order in self._exchange.ledger.orders_of(name)]
-        return [order for order in view.orders.values() if order.account in accounts]
+        return [order for order in visible.orders.values() if order.account in accounts]
 
     def order(self, order_id: str, now_ns: int) -> Order | None:
-        """One order in whatever state, or None."""
-        view = self._at(now_ns)
-        return (self._exchange.ledger.orders if view is None else view.orders).get(order_id)
+        """One order by its id, in whatever state; None when there is none, or not yet for a lagging read."""
+        visible = self._at(now_ns)
+        return (self._exchange.ledger.orders if visible is None else visible.orders).get(order_id)
 
     def fills(self, accounts: Collection[str], now_ns: int) -> list[Fill]:
-        """The fills of `accounts`, oldest first."""
-        view = self._at(now_ns)
+        """Every fill of `accounts` that is visible at `now_ns`, oldest first."""
+        visible = self._at(now_ns)
         known = self._exchange.ledger.fills
-        shown = known if view is None else known[: view.fills]
+        shown = known if visible is None else known[: visible.fills]
         return [fill for fill in shown if fill.account in accounts]
 
     def settlements(self, accounts: Collection[str], now_ns: int) -> list[Settlement]:
-        """The settlements of `accounts`, oldest first."""
-        view = self._at(now_ns)
+        """Every settlement of `accounts` that is visible at `now_ns`, oldest first."""
+        visible = self._at(now_ns)
         known = self._exchange.ledger.settlements
-        shown = known if view is None else known[: view.settlements]
+        shown = known if visible is None else known[: visible.settlements]
         return [one for one in shown if one.account in accounts]
 
     def positions(self, account: str, now_ns: int) -> dict[str, Position]:
-        """Market -> position of one account, in order of first trade."""
-        view = self._at(now_ns)
-        if view is None:
+        """Market id -> position of one account, in order of first trade; positions that were closed are there, too."""
+        visible = self._at(now_ns)
+        if visible is None:
             return self._exchange.state.accounts[account].positions
-        return {market: position for (owner, market), position in view.positions.items() if owner == account}
+        return {market: position for (owner, market), position in visible.positions.items() if owner == account}
 
     def balances(self, account: str, now_ns: int) -> dict[str, int]:
-        """Purse -> money that new orders of one account may draw on."""
-        view = self._at(now_ns)
-        return self._available(account) if view is None else view.balances.get(account, {})
+        """Cash account -> money that new orders of one account may draw on; empty for an account not visible yet."""
+        visible = self._at(now_ns)
+        return self._available(account) if visible is None else visible.balances.get(account, {})
 
     def _available(self, account: str) -> dict[str, int]:
         state = self._exchange.state.accounts[account]
         return {cash_account: state.available(cash_account) for cash_account in state.cash}
 
-    def _full_view(self) -> _VenueView:
+    def _present_state(self) -> _VisibleState:
         ledger, state = self._exchange.ledger, self._exchange.state
-        return _VenueView(
+        return _VisibleState(
             {order.order_id: copy.copy(order) for name in self._accounts for order in ledger.orders_of(name)},
             {(name, key): copy.copy(p) for name in self._accounts for key, p in state.accounts[name].positions.items()},
             {name: self._available(name) for name in self._accounts},
@@ -104,8 +110,8 @@ class Reads:
             len(ledger.settlements),
         )
 
-    def _change_of(self, events: list[Event]) -> _VenueView:
-        change = _VenueView(balances={name: self._available(name) for name in self._accounts})
+    def _changes_of(self, events: list[Event]) -> _VisibleState:
+        change = _VisibleState(balances={name: self._available(name) for name in self._accounts})
         for event in events:
             if isinstance(event, OrderChange):
                 change.orders[event.order.order_id] = event.order
@@ -118,15 +124,15 @@ class Reads:
                 change.settlements += 1
         return change
 
-    def _at(self, now_ns: int) -> _VenueView | None:
-        view = self._view
-        if view is None:
+    def _at(self, now_ns: int) -> _VisibleState | None:
+        visible = self._visible
+        if visible is None:
             return None
         while self._pending and self._pending[0][0] <= now_ns - self.lag_ns:
             change = self._pending.popleft()[1]
-            view.orders |= change.orders
-            view.positions |= change.positions
-            view.balances |= change.balances
-            view.fills += change.fills
-            view.settlements += change.settlements
-        return view
+            visible.orders |= change.orders
+            visible.positions |= change.positions
+            visible.balances |= change.balances
+            visible.fills += change.fills
+            visible.settlements += change.settlements
+        return visible

@@ -13,12 +13,12 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 
 from connectors.kalshi.sandbox import auth, errors
-from connectors.kalshi.sandbox.admin import PREFIX as ADMIN_PREFIX
-from connectors.kalshi.sandbox.admin import Admin
+from connectors.kalshi.sandbox.admin import ADMIN_PREFIX, Admin
 from connectors.kalshi.sandbox.buckets import TIERS
+from connectors.kalshi.sandbox.catalog import Catalog
 from connectors.kalshi.sandbox.faults import StandingFaults
-from connectors.kalshi.sandbox.render.market_view import Catalog
-from connectors.kalshi.sandbox.rest.server import PREFIX, RestServer, signed_call
+from connectors.kalshi.sandbox.rest.call import REST_PREFIX
+from connectors.kalshi.sandbox.rest.server import RestServer, signing_key
 from connectors.kalshi.sandbox.stream.channels import publications
 from connectors.kalshi.sandbox.stream.session import HEARTBEAT_S, QUEUE_FRAMES_MAX, STREAM_PATH, Session
 from connectors.kalshi.sandbox.venue import Venue
@@ -30,7 +30,8 @@ from connectors.sandbox.flow import OrderFlow
 from connectors.sandbox.markets import Schedule, generate
 from connectors.sandbox.seeding import seeded
 
-TICK_S = 0.02
+# Between two runs of flow, engine and fault plan: expiries and closes are at most this late.
+TIMER_S = 0.02
 SHUTDOWN_S = 1.0
 DEPOSIT = 10_000 * MONEY_ONE
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
@@ -65,7 +66,10 @@ class SandboxOptions:
 
 @dataclass(frozen=True)
 class KalshiSandboxInfo:
-    """What a client needs to know; printed and written as JSON when the server is ready."""
+    """The addresses and keys of a running sandbox; printed and written as JSON when the server is ready.
+
+    The fields are the JSON's members, so their names are a format that clients read.
+    """
 
     rest_url: str
     ws_url: str
@@ -78,15 +82,18 @@ class KalshiSandboxInfo:
     venue: str = "kalshi"
 
     def as_json(self) -> str:
-        """The one-line ready message."""
+        """The one-line JSON message that the server is ready, without a line end."""
         return msgspec.json.encode({"ready": self.ready, "venue": self.venue, **asdict(self)}).decode()
 
 
 class KalshiSandbox:
-    """A local Kalshi. Call `start` once, then `stop`; both on the same event loop."""
+    """A local Kalshi. Call `start` once, then `stop`; both on the same event loop.
+
+    `now_ns` reads wall time in nanoseconds since the epoch. Raises `ValueError` for an unknown tier, and for a number
+    of markets or a speed out of range.
+    """
 
     def __init__(self, options: SandboxOptions, *, now_ns: Callable[[], int] = time.time_ns) -> None:
-        """`now_ns` reads wall time in nanoseconds. ValueError for an unknown tier."""
         if options.tier not in TIERS:
             raise ValueError(f"tier is {options.tier!r}; use one of {', '.join(TIERS)}")
         self._options = options
@@ -94,16 +101,20 @@ class KalshiSandbox:
         self._keys: tuple[auth.ApiKey, ...] = ()
         self._sessions: set[Session] = set()
         self._runner: web.AppRunner | None = None
-        self._ticker: asyncio.Task[None] | None = None
+        self._timer: asyncio.Task[None] | None = None
         self._fresh_venue()
 
     @property
     def venue(self) -> Venue:
-        """The venue of the moment; a reset replaces it."""
+        """The current venue; a reset replaces it."""
         return self._venue
 
     async def start(self) -> KalshiSandboxInfo:
-        """Make the keys, open the port, start the flow. OSError when the port is taken."""
+        """Make or load the keys, open the port, start the timer of flow and engine.
+
+        Raises `OSError` when the port is taken or the directory cannot be written, `ValueError` when a key file is not
+        usable.
+        """
         directory = self._options.directory
         directory.mkdir(parents=True, exist_ok=True)
         rsa_key, rsa_path = _load_or_make(directory / "kalshi-rsa.pem", "rsa")
@@ -118,10 +129,10 @@ class KalshiSandbox:
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._options.host, self._options.port)
         await site.start()
-        self._ticker = asyncio.create_task(self._tick())
+        self._timer = asyncio.create_task(self._run_timer())
         host, port = self._runner.addresses[0][:2]
         info = KalshiSandboxInfo(
-            rest_url=f"http://{host}:{port}{PREFIX}",
+            rest_url=f"http://{host}:{port}{REST_PREFIX}",
             ws_url=f"ws://{host}:{port}{STREAM_PATH}",
             admin_url=f"http://{host}:{port}{ADMIN_PREFIX}",
             key_id=rsa_key.key_id,
@@ -133,35 +144,35 @@ class KalshiSandbox:
         return info
 
     async def stop(self) -> None:
-        """Cut all connections and close the port. Raises what ended the timer, should it have failed."""
+        """Cut all connections, close the port and end the timer. Raises what ended the timer, should it have failed."""
         for session in list(self._sessions):
             session.cut()
         if self._runner is not None:
             await self._runner.cleanup()
-        if self._ticker is not None:
-            self._ticker.cancel()
-            await asyncio.gather(self._ticker, return_exceptions=True)
-            if not self._ticker.cancelled() and (failure := self._ticker.exception()) is not None:
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.gather(self._timer, return_exceptions=True)
+            if not self._timer.cancelled() and (failure := self._timer.exception()) is not None:
                 raise failure
 
     async def failed(self) -> None:
-        """Wait until the timer fails, and raise why. Never returns otherwise."""
-        if self._ticker is not None:
-            await asyncio.shield(self._ticker)
+        """Wait until the timer fails, and raise its error. Before `start` it returns at once."""
+        if self._timer is not None:
+            await asyncio.shield(self._timer)
 
     # What the administrator may do (`admin.Controls`)
 
     def faults_changed(self) -> None:
-        """Bring the venue in line with its fault plan now."""
+        """Bring the venue in line with its fault plan now, without waiting for the timer."""
         self._standing.apply()
         for session in self._sessions:
-            session.poke()
+            session.check_faults()
 
-    def heal(self) -> None:
+    def end_faults(self) -> None:
         """End every fault and every silence that one has begun."""
         self._venue.faults.clear()
         for session in self._sessions:
-            session.heal()
+            session.end_silence()
         self.faults_changed()
 
     def reset(self) -> None:
@@ -181,6 +192,7 @@ class KalshiSandbox:
         listings = generate(seeded(options.seed, "markets"), now_ns=now_ns, count=options.markets, schedule=schedule)
         for listing in listings.markets:
             exchange.add_market(listing.spec, now_ns)
+        # Nobody is connected yet: the events of listing are not for any client.
         exchange.drain()
         faults = FaultPlan(seeded(options.seed, "faults"), self._now_ns)
         self._venue = Venue(
@@ -202,26 +214,27 @@ class KalshiSandbox:
             self._venue.keys.add(key)
 
     def _publish(self, events: list[Event]) -> None:
+        # The whole list first: a publication renders the venue as it is now, and queueing must not run in between.
         for publication in list(publications(events, self._venue)):
             for session in self._sessions:
                 session.publish(publication)
 
-    async def _tick(self) -> None:
-        """Let the flow act and the engine's time pass, for ever."""
+    async def _run_timer(self) -> None:
+        """Apply the fault plan, let the flow act and the engine's time pass, until cancelled."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(TIMER_S)
             now_ns = self._now_ns()
             self._standing.apply()
             self._flow.step(now_ns)
             self._venue.exchange.advance(now_ns)
-            self._venue.settle_events()
+            self._venue.publish_events()
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Upgrade a signed request and serve its session."""
         venue = self._venue
         venue.observed.requests[f"GET {STREAM_PATH}"] += 1
         try:
-            key = signed_call(venue, request, now_ns=venue.clock.engine_ns())
+            key = signing_key(venue, request, now_ns=venue.clock.engine_ns())
         except errors.VenueRefusal as refusal:
             return web.json_response(refusal.body, status=refusal.status)
         socket = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, timeout=SHUTDOWN_S)
@@ -256,7 +269,7 @@ def _load_or_make(path: Path, key_type: str) -> tuple[auth.ApiKey, Path]:
     """The key of an earlier run in the same directory, else a fresh one; its id follows from the public key."""
     if not path.exists():
         auth.write_private_key(path, auth.generate_private_key(key_type))
-    # The long check of an RSA key is left out: the file is the sandbox's own and signs nothing of worth.
+    # The long check of an RSA key is left out: it takes long, and the file is the sandbox's own.
     private = serialization.load_pem_private_key(path.read_bytes(), password=None, unsafe_skip_rsa_key_validation=True)
     public = private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

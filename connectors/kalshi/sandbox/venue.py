@@ -1,7 +1,7 @@
-"""The venue as its servers see it: the engine, its words, its keys and limits, and who is who.
+"""The venue as its servers see it: engine, listings, clock, keys, limits, faults, and the member's accounts.
 
-Everything that REST and the stream share lives here, without any socket. `settle_events` is called after every act on
-the engine, so that the stream tells of an act before anything else can happen.
+Everything that REST and the stream share is here, without any socket. `publish_events` is called after every act on the
+engine, with no await in between, so that the stream reports an act before anything else can happen.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.auth import KeyRing
 from connectors.kalshi.sandbox.buckets import Buckets, Tier
+from connectors.kalshi.sandbox.catalog import Catalog
 from connectors.kalshi.sandbox.reads import Reads
 from connectors.kalshi.sandbox.render.candles import Candles
-from connectors.kalshi.sandbox.render.market_view import Catalog, MarketView
+from connectors.kalshi.sandbox.render.market_view import MarketView
 from connectors.kalshi.sandbox.wire import VenueClock
 from connectors.sandbox.accounts import Account
 from connectors.sandbox.events import Event
@@ -23,6 +24,7 @@ from connectors.sandbox.exchange import Exchange
 from connectors.sandbox.faults import FaultPlan
 
 MEMBER = "member"
+# The highest subaccount number; 0 is the primary (vendor docs).
 SUBACCOUNTS_MAX = 63
 
 
@@ -37,7 +39,10 @@ class Observed:
 
 
 class Venue:
-    """One exchange with one member, whose subaccount n is the engine's account `member/n` (`member` for 0)."""
+    """One exchange with one member, whose subaccount n is the engine's account `member/n` (`member` for 0).
+
+    `buckets` limit the member's requests. `public_buckets` limit unsigned reads: a bucket of their own (*assumption*).
+    """
 
     def __init__(
         self, *, exchange: Exchange, catalog: Catalog, clock: VenueClock, tier: Tier, faults: FaultPlan
@@ -59,20 +64,20 @@ class Venue:
         self._listeners: list[Callable[[list[Event]], None]] = [self.reads.note, self.candles.note]
 
     def listen(self, listener: Callable[[list[Event]], None]) -> None:
-        """Have `listener` told of all engine events, in order."""
+        """Call `listener` with every later batch of engine events, in order. It must not act on the engine."""
         self._listeners.append(listener)
 
-    def settle_events(self) -> None:
-        """Hand out what the engine says happened since the last call."""
+    def publish_events(self) -> None:
+        """Give the engine's events since the last call to every listener."""
         events = self.exchange.drain()
         if events:
             for listener in self._listeners:
                 listener(events)
 
     def advance(self) -> None:
-        """Let time pass in the engine: expiries, openings, closings, settlements."""
+        """Let time pass in the engine up to now: expiries, openings, closings, settlements."""
         self.exchange.advance(self.clock.engine_ns())
-        self.settle_events()
+        self.publish_events()
 
     def is_member(self, account: str) -> bool:
         """True for the member's own accounts, false for the order flow's."""
@@ -83,23 +88,26 @@ class Venue:
         return int(account.partition("/")[2] or 0)
 
     def account(self, subaccount: int) -> Account:
-        """The engine's account of a subaccount. Raises `VenueRefusal` when there is none."""
-        account = self.exchange.state.accounts.get(account_id(subaccount))
+        """The engine's account of a subaccount. Raises `VenueRefusal` `user_not_found` when there is none."""
+        account = self.exchange.state.accounts.get(account_id_of(subaccount))
         if account is None:
             raise errors.nested(f"user_not_found: {self.user_id}")
         return account
 
     def open_account(self, subaccount: int, cash: dict[str, int]) -> Account:
-        """Open a subaccount (0: the primary) with `cash` by purse."""
-        account = self.exchange.add_account(account_id(subaccount), cash)
+        """Open a subaccount (0: the primary) with balances by cash account, as money.
+
+        Raises `ValueError` when it is open already.
+        """
+        account = self.exchange.add_account(account_id_of(subaccount), cash)
         self._member_ids.append(account.account_id)
         return account
 
     def member_accounts(self) -> list[Account]:
-        """All accounts of the member, the primary first."""
+        """All accounts of the member in the order in which they were opened, the primary first."""
         return [self.exchange.state.accounts[name] for name in self._member_ids]
 
 
-def account_id(subaccount: int) -> str:
-    """The engine's name for a subaccount of the member."""
+def account_id_of(subaccount: int) -> str:
+    """The engine's account id for a subaccount of the member; 0 is the primary."""
     return MEMBER if subaccount == 0 else f"{MEMBER}/{subaccount}"

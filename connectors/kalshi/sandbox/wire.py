@@ -3,6 +3,7 @@
 Inside the sandbox a price is an integer of 10^-4 dollars, a count an integer of 10^-2 contracts and money
 an integer of 10^-6 dollars, so that price x count is money without rounding. On the wire all three are
 decimal strings with a fixed number of digits (recorded answers): prices 4, counts 2, money 6.
+These constants and functions stand apart from the client's own: a shared mistake would pass on both sides.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from connectors.sandbox.model import NS_PER_MS, NS_PER_S
+
 PRICE_DECIMALS = 4
 COUNT_DECIMALS = 2
 MONEY_DECIMALS = PRICE_DECIMALS + COUNT_DECIMALS
@@ -21,8 +24,6 @@ COUNT_ONE = 100
 MONEY_ONE = PRICE_ONE * COUNT_ONE
 MONEY_PER_CENT = MONEY_ONE // 100
 
-NS_PER_S = 1_000_000_000
-NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
 
 _DECIMAL = re.compile(r"^[0-9]{1,12}(?:\.([0-9]{1,6}))?$")
@@ -89,7 +90,7 @@ def _towards_zero(value: int, unit: int) -> int:
 
 
 def stable_uuid(*parts: object) -> str:
-    """A uuid string that is the same for the same parts in every process."""
+    """A UUID string that is the same for the same parts in every process."""
     digest = hashlib.sha256(_ID_NAMESPACE.bytes + "\x1f".join(str(part) for part in parts).encode())
     return str(uuid.UUID(bytes=digest.digest()[:16], version=4))
 
@@ -98,23 +99,23 @@ class VenueClock:
     """The venue's wall clock: the machine's, plus a skew that a fault may set.
 
     The engine runs on unskewed time; everything shown to clients, and the check of a signature's age, is skewed.
+    `now_ns` reads wall time in nanoseconds since the Unix epoch; `skew_ns` may be negative.
     """
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
-        """`now_ns` reads wall time in nanoseconds since the Unix epoch."""
         self._now_ns = now_ns
         self.skew_ns = 0
 
     def engine_ns(self) -> int:
-        """Unskewed time in nanoseconds: what the engine and the truth record."""
+        """Unskewed time in nanoseconds: what the engine and the audit report record."""
         return self._now_ns()
 
     def shown_ns(self) -> int:
-        """The time that clients are told now, in nanoseconds."""
+        """The venue's time as clients see it now, in nanoseconds."""
         return self._now_ns() + self.skew_ns
 
     def to_engine_ns(self, shown_ns: int) -> int:
-        """A time that a client named, as engine time."""
+        """A time that a client named, as engine time; both in nanoseconds."""
         return shown_ns - self.skew_ns
 
     def rfc3339(self, engine_ns: int) -> str:
@@ -127,11 +128,11 @@ class VenueClock:
         return rfc3339(shown_ns - shown_ns % NS_PER_MS)
 
     def seconds(self, engine_ns: int) -> int:
-        """Engine time as Unix seconds."""
+        """Engine time (nanoseconds) as whole Unix seconds on the venue's clock."""
         return (engine_ns + self.skew_ns) // NS_PER_S
 
     def ms(self, engine_ns: int) -> int:
-        """Engine time as Unix milliseconds."""
+        """Engine time (nanoseconds) as whole Unix milliseconds on the venue's clock."""
         return (engine_ns + self.skew_ns) // NS_PER_MS
 
 

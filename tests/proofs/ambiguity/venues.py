@@ -120,7 +120,7 @@ class Kalshi:
         self._sandbox = KalshiSandbox(options)
         self._info = await self._sandbox.start()
         self.port = urlsplit(self._info.rest_url).port or 0
-        self._rival = Rival(self._exchange, self._sandbox.venue.settle_events)
+        self._rival = Rival(self._exchange, self._sandbox.venue.publish_events)
 
     async def stop(self) -> None:
         """Close its port."""

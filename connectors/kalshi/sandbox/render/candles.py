@@ -7,17 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.kalshi.sandbox import wire
-from connectors.kalshi.sandbox.wire import NS_PER_S, PRICE_ONE
+from connectors.kalshi.sandbox.wire import PRICE_ONE
 from connectors.sandbox.events import BookChange, Event, TradePrint
 from connectors.sandbox.exchange import Exchange
+from connectors.sandbox.model import NS_PER_S
 
 MINUTE_S = 60
 KEPT_MINUTES = 10_080
+"""Minutes kept of each market, counting those in which something happened: a week of a busy one."""
 
 
 @dataclass
 class Span:
-    """Open, high, low and close of one figure; None before its first value."""
+    """Open, high, low and close of one figure, in price units; `open` is None before the first value."""
 
     open: int | None = None
     high: int = 0
@@ -25,13 +27,13 @@ class Span:
     close: int = 0
 
     def add(self, value: int) -> None:
-        """Note one more value."""
+        """Add one more value, later than all before it."""
         if self.open is None:
             self.open = self.high = self.low = value
         self.high, self.low, self.close = max(self.high, value), min(self.low, value), value
 
     def join(self, later: Span) -> None:
-        """Note a whole later span."""
+        """Add a whole later span; an empty one changes nothing."""
         if later.open is not None:
             for value in (later.open, later.high, later.low, later.close):
                 self.add(value)
@@ -50,7 +52,7 @@ class Candle:
     open_interest: int = 0
 
     def join(self, later: Candle) -> None:
-        """Note a whole later candle."""
+        """Add a whole later candle; `end_s` stays, and open interest is the later one's."""
         self.bid.join(later.bid)
         self.ask.join(later.ask)
         self.price.join(later.price)
@@ -67,7 +69,7 @@ class Candles:
         self._minutes: dict[str, list[Candle]] = {}
 
     def note(self, events: list[Event]) -> None:
-        """Take in a batch of engine events; quotes are read from the books as they are now."""
+        """Take in a batch of engine events; quotes are read from the books as they are after it."""
         touched: set[str] = set()
         for event in events:
             if isinstance(event, TradePrint):
@@ -105,8 +107,8 @@ class Candles:
         return minutes[-1]
 
 
-def render(candles: Iterable[Candle]) -> list[dict[str, Any]]:
-    """MarketCandlestick objects; trade prices of a period without a trade are null."""
+def candle_objects(candles: Iterable[Candle]) -> list[dict[str, Any]]:
+    """MarketCandlestick objects of consecutive candles; trade prices of a period without a trade are null."""
     shown = []
     previous: int | None = None
     for candle in candles:
@@ -125,7 +127,7 @@ def render(candles: Iterable[Candle]) -> list[dict[str, Any]]:
 
 
 def count_of(listed: Sequence[list[dict[str, Any]]]) -> int:
-    """How many candles a batch answer holds."""
+    """How many candles a batch answer holds, over all its markets."""
     return sum(len(one) for one in listed)
 
 

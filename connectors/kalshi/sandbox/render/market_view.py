@@ -1,58 +1,23 @@
-"""The markets as clients are shown them: found by ticker or UUID, rendered from the engine's present state.
-
-The words around the markets: events, series, titles, strikes. The engine trades without them.
-"""
+"""The markets as clients see them: found by ticker or UUID, rendered from the engine's present state."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from connectors.kalshi.sandbox import errors
-from connectors.kalshi.sandbox.render import markets as render_markets
+from connectors.kalshi.sandbox.catalog import Catalog
+from connectors.kalshi.sandbox.render.markets import REMOVED_MEMBERS, market_object, snapshot_message, ticker_message
 from connectors.kalshi.sandbox.wire import VenueClock
 from connectors.sandbox.exchange import Exchange
-from connectors.sandbox.markets import EventListing, Listings, MarketListing, Series
 from connectors.sandbox.matching import Book
 from connectors.sandbox.model import Market
 
 
-class Catalog:
-    """All listings by ticker, each kind in order of listing."""
-
-    def __init__(self, listings: Listings) -> None:
-        self.series: dict[str, Series] = {}
-        self.events: dict[str, EventListing] = {}
-        self.markets: dict[str, MarketListing] = {}
-        self._by_uuid: dict[str, str] = {}
-        self.add(listings)
-
-    def add(self, listings: Listings) -> None:
-        """List more series, events and markets; those that are known already are replaced."""
-        self.series |= {one.ticker: one for one in listings.series}
-        self.events |= {one.event_ticker: one for one in listings.events}
-        for market in listings.markets:
-            self.markets[market.spec.market_id] = market
-            self._by_uuid[market.market_uuid] = market.spec.market_id
-
-    def event_of(self, ticker: str) -> str:
-        """The event ticker of a market that exists."""
-        return self.markets[ticker].event_ticker
-
-    def ticker_of(self, market_uuid: str) -> str | None:
-        """The market that the stream names by this UUID, or None."""
-        return self._by_uuid.get(market_uuid)
-
-    def of_event(self, event_ticker: str) -> list[MarketListing]:
-        """The markets of an event, in order of listing."""
-        return [market for market in self.markets.values() if market.event_ticker == event_ticker]
-
-    def of_series(self, series_ticker: str) -> list[MarketListing]:
-        """The markets of a series, in order of listing."""
-        return [market for market in self.markets.values() if market.series_ticker == series_ticker]
-
-
 class MarketView:
-    """Read-only look at every market. `removed_members` adds to a Market what the venue has dropped."""
+    """Read-only look at every market. `removed_members` adds to each Market object what the venue has dropped.
+
+    Methods that take a `ticker` raise `KeyError` for an unknown one, `get` and `exists` excepted.
+    """
 
     def __init__(self, exchange: Exchange, catalog: Catalog, *, clock: VenueClock) -> None:
         self._exchange = exchange
@@ -62,49 +27,47 @@ class MarketView:
         self.removed_members = False
 
     def get(self, ticker: str) -> Market:
-        """A market by its ticker. Raises `VenueRefusal` 404 when there is none."""
+        """A market by its ticker. Raises `VenueRefusal` 404 `not_found` when there is none."""
         market = self._exchange.state.markets.get(ticker)
         if market is None:
             raise errors.nested("not_found")
         return market
 
     def book(self, ticker: str) -> Book:
-        """The book of a market that exists."""
+        """The engine's book of a market, as it is now."""
         return self._exchange.state.books[ticker]
 
     def shard(self, ticker: str) -> int:
-        """The exchange index of a market that exists."""
+        """The exchange index (shard) of a market, from 0."""
         return self._exchange.state.markets[ticker].spec.exchange_index
 
     def uuid(self, ticker: str) -> str:
-        """The UUID that the stream names a market by."""
+        """The UUID that the stream gives as `market_id`; REST never shows it (vendor docs)."""
         return self._catalog.markets[ticker].market_uuid
 
     def rendered(self, ticker: str) -> dict[str, Any]:
-        """The Market object of a market that exists."""
+        """The Market object of a market, as REST writes it now."""
         market, listing = self._exchange.state.markets[ticker], self._catalog.markets[ticker]
-        shown = render_markets.market(market, listing, book=self.book(ticker), clock=self._clock)
-        return shown | render_markets.REMOVED_MEMBERS if self.removed_members else shown
+        shown = market_object(market, listing, book=self.book(ticker), clock=self._clock)
+        return shown | REMOVED_MEMBERS if self.removed_members else shown
 
-    def knows(self, ticker: str) -> bool:
-        """True when the market exists."""
+    def exists(self, ticker: str) -> bool:
+        """True when a market of this ticker is listed, in whatever status."""
         return ticker in self._exchange.state.markets
 
-    def ticker_of(self, market_id: str) -> str | None:
-        """The ticker of a market's UUID, or None."""
-        return self._catalog.ticker_of(market_id)
+    def ticker_of(self, market_uuid: str) -> str | None:
+        """The ticker of the market with this UUID, or None."""
+        return self._catalog.ticker_of(market_uuid)
 
     def snapshot(self, ticker: str, *, use_yes_price: bool) -> dict[str, Any]:
-        """The `msg` of an orderbook_snapshot."""
+        """The `msg` of an orderbook_snapshot; asks in NO prices unless `use_yes_price`."""
         market = self._exchange.state.markets[ticker]
-        return render_markets.snapshot_message(
-            market, self.book(ticker), market_uuid=self.uuid(ticker), use_yes_price=use_yes_price
-        )
+        return snapshot_message(market, self.book(ticker), market_uuid=self.uuid(ticker), use_yes_price=use_yes_price)
 
     def ticker_message(self, ticker: str) -> dict[str, Any]:
-        """The `msg` of a ticker frame as of now."""
+        """The `msg` of a ticker frame, stamped with the present time."""
         market = self._exchange.state.markets[ticker]
-        return render_markets.ticker_message(
+        return ticker_message(
             market,
             self.book(ticker),
             market_uuid=self.uuid(ticker),
@@ -113,7 +76,7 @@ class MarketView:
         )
 
     def ticker_change(self, ticker: str) -> dict[str, Any] | None:
-        """The `msg` of a ticker frame when one of its figures changed since the last call, else None."""
+        """The `msg` of a ticker frame when one of its figures changed since this market's last call, else None."""
         message = self.ticker_message(ticker)
         figures = {name: value for name, value in message.items() if name not in {"ts", "ts_ms", "time"}}
         if self._tickers_sent.get(ticker) == figures:

@@ -1,6 +1,7 @@
 """Public objects as the venue writes them: markets, events, series, books, trades.
 
-Every documented member is written with the documented type and digits, not only those that one client reads.
+Every documented member is written with the documented type and digits, not only those that one client reads: strict
+third-party clients refuse objects that lack one. `item` is the engine's record, `clock` shows its times.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def quotes(market: Market, book: Book) -> dict[str, str]:
     """Best prices and sizes of both outcomes.
 
     An empty bid reads 0. An empty ask reads 0 on a market that never had one and 1 on others (recorded answers),
-    so only the sizes tell whether a price is one.
+    so only a size above zero makes the price a quote.
     """
     bid, ask = book.best("bid"), book.best("ask")
     shown_bid = 0 if bid is None else bid
@@ -48,14 +49,14 @@ def quotes(market: Market, book: Book) -> dict[str, str]:
 
 
 def price_ranges(spec: MarketSpec) -> list[dict[str, str]]:
-    """The tick grid: bands of start, end, step."""
+    """The tick grid as bands of start, end and step, each a price in dollars."""
     return [
         {"end": wire.price(band.end), "start": wire.price(band.start), "step": wire.price(band.step)}
         for band in spec.bands
     ]
 
 
-def market(item: Market, listing: MarketListing, *, book: Book, clock: VenueClock) -> dict[str, Any]:
+def market_object(item: Market, listing: MarketListing, *, book: Book, clock: VenueClock) -> dict[str, Any]:
     """A Market with all required members and the optional ones that apply."""
     spec = item.spec
     latest = clock.rfc3339(listing.latest_expiration_ns)
@@ -97,7 +98,7 @@ def market(item: Market, listing: MarketListing, *, book: Book, clock: VenueCloc
 
 
 def _texts(listing: MarketListing) -> dict[str, Any]:
-    """The words of a Market; a strike that does not apply is left out."""
+    """The texts and strikes of a Market; a strike that does not apply is left out."""
     shown = {
         "can_close_early": True,
         "cap_strike": listing.cap_strike,
@@ -115,8 +116,8 @@ def _texts(listing: MarketListing) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def event(item: EventListing, clock: VenueClock, *, exchange_index: int, category: str) -> dict[str, Any]:
-    """An EventData without its markets."""
+def event_object(item: EventListing, clock: VenueClock, *, exchange_index: int, category: str) -> dict[str, Any]:
+    """An EventData without its markets; its fee overrides are null, as the series' fees apply."""
     return {
         "category": category,
         "collateral_return_type": "",
@@ -136,7 +137,7 @@ def event(item: EventListing, clock: VenueClock, *, exchange_index: int, categor
     }
 
 
-def series(item: Series, markets: Sequence[Market], *, clock: VenueClock) -> dict[str, Any]:
+def series_object(item: Series, markets: Sequence[Market], *, clock: VenueClock) -> dict[str, Any]:
     """A Series; `markets` are its markets, at least one."""
     spec = markets[0].spec
     return {
@@ -172,7 +173,7 @@ def book_side(book: Book, side: Side, *, yes_leg: bool, depth: int = 0) -> list[
     return sorted(levels) if side == "ask" and yes_leg else levels
 
 
-def orderbook(book: Book, depth: int) -> dict[str, Any]:
+def orderbook_object(book: Book, depth: int) -> dict[str, Any]:
     """The `orderbook_fp` object: bids only, NO bids in NO prices, ascending."""
     return {
         "no_dollars": book_side(book, "ask", yes_leg=False, depth=depth),
@@ -192,8 +193,8 @@ def snapshot_message(item: Market, book: Book, *, market_uuid: str, use_yes_pric
     return shown
 
 
-def trade(item: TradePrint, clock: VenueClock) -> dict[str, Any]:
-    """A Trade of the public tape."""
+def trade_object(item: TradePrint, clock: VenueClock) -> dict[str, Any]:
+    """A Trade of the public tape, as REST lists it; sides are the taker's."""
     taker = "yes" if item.taker_side == "bid" else "no"
     return {
         "count_fp": wire.count(item.size),
@@ -210,15 +211,15 @@ def trade(item: TradePrint, clock: VenueClock) -> dict[str, Any]:
 
 
 def trade_message(item: TradePrint, clock: VenueClock) -> dict[str, Any]:
-    """The `msg` of a trade frame."""
-    shown = trade(item, clock)
+    """The `msg` of a trade frame: a Trade with its time as numbers instead of text."""
+    shown = trade_object(item, clock)
     del shown["created_time"]
     shown["market_ticker"] = shown.pop("ticker")
     return shown | {"ts": clock.seconds(item.ns), "ts_ms": clock.ms(item.ns)}
 
 
 def ticker_message(item: Market, book: Book, *, market_uuid: str, clock: VenueClock, engine_ns: int) -> dict[str, Any]:
-    """The `msg` of a ticker frame as of `engine_ns`."""
+    """The `msg` of a ticker frame, stamped with `engine_ns`; dollar figures are whole dollars, truncated."""
     shown = quotes(item, book)
     return {
         "market_id": market_uuid,

@@ -1,8 +1,8 @@
 """A member's own objects as the venue writes them: orders, fills, positions, settlements, balances.
 
-Every documented member is written, with the documented type and digits. The deprecated pair `side`/`action` is
-written in the words of the current order interface (bid = buy YES, ask = sell YES): an assumption for asks, for which
-no recorded answer exists.
+Every documented member is written, with the documented type and digits. `item` is the engine's record, `clock` shows
+its times. The deprecated pair `side`/`action` is written as in the current order interface (bid = buy YES, ask = sell
+YES): an *assumption* for asks, for which no recorded answer exists.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def outcome(side: Side) -> str:
 
 
 def direction(side: Side) -> dict[str, str]:
-    """The four members that tell a direction, two of them deprecated."""
+    """The four members that give a direction, two of them deprecated."""
     return {
         "action": "buy" if side == "bid" else "sell",
         "book_side": side,
@@ -30,7 +30,9 @@ def direction(side: Side) -> dict[str, str]:
     }
 
 
-def order(item: Order, clock: VenueClock, *, user_id: str, subaccount: int, exchange_index: int) -> dict[str, Any]:
+def order_object(
+    item: Order, clock: VenueClock, *, user_id: str, subaccount: int, exchange_index: int
+) -> dict[str, Any]:
     """An Order. Both prices are its limit; `order_group_id` is there only for members of a group."""
     shown = direction(item.side) | {
         "cancel_order_on_pause": item.cancel_on_pause,
@@ -64,7 +66,7 @@ def order(item: Order, clock: VenueClock, *, user_id: str, subaccount: int, exch
 def order_message(
     item: Order, clock: VenueClock, *, user_id: str, subaccount: int, exchange_index: int
 ) -> dict[str, Any]:
-    """The `msg` of a user_order frame."""
+    """The `msg` of a user_order frame; expiration and reason are there only when the order has them."""
     shown: dict[str, Any] = {
         "order_id": item.order_id,
         "user_id": user_id,
@@ -114,7 +116,7 @@ def averages(fills: Sequence[Fill]) -> dict[str, str]:
     }
 
 
-def fill(item: Fill, clock: VenueClock, *, subaccount: int) -> dict[str, Any]:
+def fill_object(item: Fill, clock: VenueClock, *, subaccount: int) -> dict[str, Any]:
     """A Fill as REST lists it: without the client's order id."""
     return direction(item.side) | {
         "count_fp": wire.count(item.size),
@@ -161,7 +163,7 @@ def fill_message(item: Fill, clock: VenueClock, *, subaccount: int) -> dict[str,
     return shown
 
 
-def market_position(item: Position, clock: VenueClock, *, ticker: str, exchange_index: int) -> dict[str, Any]:
+def market_position_object(item: Position, clock: VenueClock, *, ticker: str, exchange_index: int) -> dict[str, Any]:
     """A MarketPosition; `position_fp` is signed, YES positive."""
     return {
         "exchange_index": exchange_index,
@@ -175,7 +177,7 @@ def market_position(item: Position, clock: VenueClock, *, ticker: str, exchange_
     }
 
 
-def event_position(event_ticker: str, items: Sequence[Position]) -> dict[str, Any]:
+def event_position_object(event_ticker: str, items: Sequence[Position]) -> dict[str, Any]:
     """An EventPosition: the sums over the event's markets."""
     return {
         "event_exposure_dollars": wire.money(sum(item.cost for item in items)),
@@ -187,7 +189,7 @@ def event_position(event_ticker: str, items: Sequence[Position]) -> dict[str, An
     }
 
 
-def settlement(item: Settlement, clock: VenueClock, *, event_ticker: str) -> dict[str, Any]:
+def settlement_object(item: Settlement, clock: VenueClock, *, event_ticker: str) -> dict[str, Any]:
     """A Settlement; `revenue` and `value` are whole cents, as they still are on the wire."""
     is_yes = item.net > 0
     result = {0: "no", wire.PRICE_ONE: "yes"}.get(item.value, "scalar")

@@ -1,4 +1,4 @@
-"""The exchange's own state, API keys, limits and subaccounts."""
+"""The exchange's own state, API keys, rate limits and subaccounts over REST."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 
 from connectors.kalshi.sandbox import auth, buckets, errors, wire
-from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, empty_lists
+from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Reply, Route, empty_lists
 from connectors.kalshi.sandbox.rest.parse import Body
-from connectors.kalshi.sandbox.wire import NS_PER_S, stable_uuid
+from connectors.kalshi.sandbox.wire import stable_uuid
+from connectors.sandbox.model import NS_PER_S
 
-PREFIX = "/trade-api/v2"
+# How long rows stay outside /historical (vendor docs: three months).
 HISTORY_S = 90 * 86_400
 KEY_TYPES = {"rsa": "rsa", "ed25519": "ed25519"}
+# Tiers that may register a public key of their own (vendor docs).
 OWN_KEY_TIERS = frozenset({"premier", "paragon", "prime", "prestige"})
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SHARD_NAMES = ("Default", "Combos", "Crypto and commodities", "Sports")
 
 
-def exchange_status(call: Call) -> Reply:
-    """GET /exchange/status: the top level is shard 0."""
+def get_exchange_status(call: Call) -> Reply:
+    """GET /exchange/status: the flags of all shards, which are always alike here; the top level is shard 0."""
     phase = call.venue.exchange.state.phase
     flags = {
         "exchange_active": phase != "exchange_paused",
@@ -33,8 +35,11 @@ def exchange_status(call: Call) -> Reply:
     return Reply(flags | {"exchange_estimated_resume_time": None, "exchange_index_statuses": shards})
 
 
-def exchange_schedule(call: Call) -> Reply:
-    """GET /exchange/schedule: around the clock, with the weekly maintenance of Thursday 03:00-05:00 Eastern time."""
+def get_exchange_schedule(call: Call) -> Reply:
+    """GET /exchange/schedule: around the clock, with the weekly maintenance of Thursday 03:00-05:00 Eastern time.
+
+    The sandbox does not pause then; only the schedule shows it (vendor docs).
+    """
     now = datetime.fromtimestamp(call.venue.clock.shown_ns() // NS_PER_S, UTC)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     # 03:00 Eastern standard time is 08:00 UTC.
@@ -49,40 +54,43 @@ def exchange_schedule(call: Call) -> Reply:
     return Reply({"schedule": {"maintenance_windows": windows, "standard_hours": [hours]}})
 
 
-def user_data_timestamp(call: Call) -> Reply:
-    """GET /exchange/user_data_timestamp: how fresh reads of own data are."""
+def get_user_data_timestamp(call: Call) -> Reply:
+    """GET /exchange/user_data_timestamp: as of when reads of own data are: now less the read lag."""
     return Reply({"as_of_time": call.venue.clock.rfc3339(call.now_ns - call.venue.reads.lag_ns)})
 
 
-def historical_cutoff(call: Call) -> Reply:
-    """GET /historical/cutoff: everything of the sandbox is still live."""
+def get_historical_cutoff(call: Call) -> Reply:
+    """GET /historical/cutoff: 90 days ago, so everything that the sandbox has is still live."""
     shown = call.venue.clock.rfc3339(call.now_ns - HISTORY_S * NS_PER_S)
     names = ("market_positions_last_updated_ts", "market_settled_ts", "orders_updated_ts", "trades_created_ts")
     return Reply(dict.fromkeys(names, shown))
 
 
-def limits(call: Call) -> Reply:
-    """GET /account/limits."""
+def get_limits(call: Call) -> Reply:
+    """GET /account/limits: rates and capacities of the tier that the sandbox was started with."""
     return Reply(buckets.limits_object(call.venue.tier))
 
 
-def endpoint_costs(_call: Call) -> Reply:
-    """GET /account/endpoint_costs."""
-    return Reply(buckets.costs_object(PREFIX))
+def get_endpoint_costs(_call: Call) -> Reply:
+    """GET /account/endpoint_costs: the default cost and the endpoints that differ from it."""
+    return Reply(buckets.costs_object(REST_PREFIX))
 
 
-def upgrade(_call: Call) -> Reply:
+def upgrade_tier(_call: Call) -> Reply:
     """POST /account/api_usage_level/upgrade: granted, but the sandbox keeps the tier it was started with."""
     return Reply({}, 201)
 
 
 def list_keys(call: Call) -> Reply:
-    """GET /api_keys."""
+    """GET /api_keys: all registered keys, without their public keys."""
     return Reply({"api_key_region_expiration_ts": None, "api_keys": [_key(one) for one in call.venue.keys.keys()]})
 
 
 def create_key(call: Call) -> Reply:
-    """POST /api_keys with a public key of one's own: only from the Premier tier up."""
+    """POST /api_keys: register a public key of one's own, from the Premier tier up (vendor docs).
+
+    Raises `VenueRefusal`: 403 below that tier, 400 for an unusable key, scopes or subaccount.
+    """
     if call.venue.tier.name not in OWN_KEY_TIERS:
         raise errors.nested("forbidden")
     body = call.body("CreateApiKeyRequest")
@@ -93,7 +101,10 @@ def create_key(call: Call) -> Reply:
 
 
 def generate_key(call: Call) -> Reply:
-    """POST /api_keys/generate: the private key is shown once and not kept."""
+    """POST /api_keys/generate: a fresh key pair; the private key is shown once and not kept.
+
+    Raises `VenueRefusal` 400 for a missing name, an unknown key type, scopes or subaccount.
+    """
     body = call.body("GenerateApiKeyRequest")
     body.required_text("name")
     key_type = body.choice("key_type", KEY_TYPES) if body.has("key_type") else "rsa"
@@ -103,14 +114,20 @@ def generate_key(call: Call) -> Reply:
 
 
 def delete_key(call: Call) -> Reply:
-    """DELETE /api_keys/{api_key}."""
+    """DELETE /api_keys/{api_key}: requests signed with it are refused from now on.
+
+    Raises `VenueRefusal` 404 for an unknown key.
+    """
     if not call.venue.keys.remove(call.params["api_key"]):
         raise errors.nested("not_found")
     return Reply(None, 204)
 
 
 def create_subaccount(call: Call) -> Reply:
-    """POST /portfolio/subaccounts: the next number, without cash; from the Advanced tier up."""
+    """POST /portfolio/subaccounts: open the next number, without cash; from the Advanced tier up.
+
+    Raises `VenueRefusal` 403 below that tier.
+    """
     if call.venue.tier.name == "basic":
         raise errors.nested("forbidden")
     number = len(call.venue.member_accounts())
@@ -119,7 +136,7 @@ def create_subaccount(call: Call) -> Reply:
 
 
 def subaccount_balances(call: Call) -> Reply:
-    """GET /portfolio/subaccounts/balances, on shard 0."""
+    """GET /portfolio/subaccounts/balances: what new orders of each subaccount may draw on, shard 0 only."""
     shown = []
     for name in call.accounts(None):
         available = call.venue.reads.balances(name, call.now_ns)["USD"]
@@ -158,18 +175,18 @@ def _register(call: Call, body: Body, *, public: auth.PublicKey) -> str:
 
 
 ROUTES = (
-    Route("GET", "/exchange/status", exchange_status, None),
-    Route("GET", "/exchange/schedule", exchange_schedule, None),
-    Route("GET", "/exchange/user_data_timestamp", user_data_timestamp, None),
-    Route("GET", "/historical/cutoff", historical_cutoff, None),
+    Route("GET", "/exchange/status", get_exchange_status, None),
+    Route("GET", "/exchange/schedule", get_exchange_schedule, None),
+    Route("GET", "/exchange/user_data_timestamp", get_user_data_timestamp, None),
+    Route("GET", "/historical/cutoff", get_historical_cutoff, None),
     Route("GET", "/historical/markets", empty_lists("markets"), None),
     Route("GET", "/historical/trades", empty_lists("trades"), None),
     Route("GET", "/historical/fills", empty_lists("fills")),
     Route("GET", "/historical/orders", empty_lists("orders")),
     Route("GET", "/historical/positions", empty_lists("market_positions", "event_positions")),
-    Route("GET", "/account/limits", limits),
-    Route("GET", "/account/endpoint_costs", endpoint_costs, None),
-    Route("POST", "/account/api_usage_level/upgrade", upgrade, "write", "write", buckets.UPGRADE_COST),
+    Route("GET", "/account/limits", get_limits),
+    Route("GET", "/account/endpoint_costs", get_endpoint_costs, None),
+    Route("POST", "/account/api_usage_level/upgrade", upgrade_tier, "write", "write", buckets.UPGRADE_COST),
     Route("GET", "/api_keys", list_keys),
     Route("POST", "/api_keys", create_key, "write", "write"),
     Route("POST", "/api_keys/generate", generate_key, "write", "write"),

@@ -1,7 +1,7 @@
-"""One REST request on its way through the sandbox, and the table row that says who handles it.
+"""One REST request on its way through the sandbox, and the table row that names its handler.
 
-Handlers are plain functions from `Call` to `Reply`; they raise `VenueRefusal` for every other answer. There is no await
-between a handler's first look at the engine and the publication of what it did.
+Handlers are plain functions from `Call` to `Reply`; they raise `VenueRefusal` for every other answer. They never await,
+so nothing happens between a handler's first look at the engine and the publication of its act.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from connectors.kalshi.sandbox import errors
 from connectors.kalshi.sandbox.auth import ApiKey
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, DEFAULT_COST, UNSCOPED
 from connectors.kalshi.sandbox.rest import parse
-from connectors.kalshi.sandbox.venue import SUBACCOUNTS_MAX, Venue, account_id
+from connectors.kalshi.sandbox.venue import SUBACCOUNTS_MAX, Venue, account_id_of
 from connectors.sandbox.model import Accepted, Rejection
+
+REST_PREFIX = "/trade-api/v2"
 
 Pool = Literal["read", "write", "balance", "order_write"]
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A successful answer; `body` None is sent as an empty body."""
+    """A successful answer: the JSON `body` (None is sent as an empty body) and the HTTP status."""
 
     body: Any
     status: int = 200
@@ -30,7 +32,11 @@ class Reply:
 
 @dataclass(frozen=True)
 class Call:
-    """A request that passed authentication. `now_ns` is unskewed wall time when its last byte had arrived."""
+    """A request that passed authentication; `key` is None on public endpoints.
+
+    `params` are those of the path, `query` has the first value of each name, `repeated` gives all values of one. `raw`
+    is the body. `now_ns` is engine time when the last byte had arrived.
+    """
 
     venue: Venue
     key: ApiKey | None
@@ -41,11 +47,11 @@ class Call:
     now_ns: int
 
     def body(self, struct: str) -> parse.Body:
-        """The JSON body, named `struct` in decode errors."""
+        """The JSON body, named `struct` in decode errors. Raises `VenueRefusal` 400 when it is no JSON object."""
         return parse.decode_body(self.raw, struct)
 
     def query_of(self, operation: str) -> parse.Query:
-        """The query, named `operation` in validation errors."""
+        """The query, named `operation` in validation errors (the venue names its own operation there)."""
         return parse.Query(self.query, operation)
 
     def account_id(self, subaccount: int | None) -> str:
@@ -61,16 +67,19 @@ class Call:
         if locked is not None and wanted != locked:
             raise errors.nested("forbidden")
         self.venue.account(wanted)
-        return account_id(wanted)
+        return account_id_of(wanted)
 
     def accounts(self, subaccount: int | None) -> list[str]:
-        """The accounts a listing covers: the named one, else the key's own, else all of the member."""
+        """The ids of the accounts that a listing covers: the named one, else the key's own, else all of the member.
+
+        Raises `VenueRefusal` as `account_id` does.
+        """
         if subaccount is None and (self.key is None or self.key.subaccount is None):
             return [account.account_id for account in self.venue.member_accounts()]
         return [self.account_id(subaccount)]
 
     def charge_write(self, cost: int, shard: int = UNSCOPED) -> None:
-        """Draw on the write bucket. Raises the 429 `VenueRefusal`."""
+        """Draw `cost` tokens from the write bucket of a shard. Raises `VenueRefusal` 429 when it has too few."""
         if not self.venue.buckets.take_write(cost, self.now_ns, shard=shard):
             raise errors.too_many_requests()
 
@@ -84,17 +93,21 @@ class Call:
         return exchange_index
 
     def check_shard(self, exchange_index: int | None, ticker: str) -> None:
-        """Refuse a pinned shard on which the market does not live (third-party observations)."""
-        if exchange_index is None or exchange_index == AUTO_ROUTED or not self.venue.markets.knows(ticker):
+        """Check that the market is on the shard that the request pins.
+
+        Raises `VenueRefusal` 404 `market_not_found` when it does not (third-party observations). An unknown market
+        passes: the engine refuses it.
+        """
+        if exchange_index is None or exchange_index == AUTO_ROUTED or not self.venue.markets.exists(ticker):
             return
         if exchange_index != self.venue.markets.shard(ticker):
             raise errors.nested("market_not_found")
 
     def accepted(self, answer: Accepted | Rejection) -> Accepted:
-        """The engine's answer when it took the request; publishes events. Raises `VenueRefusal` otherwise."""
-        self.venue.settle_events()
+        """Publish the events of an act and return the engine's answer. Raises `VenueRefusal` for a Rejection."""
+        self.venue.publish_events()
         if isinstance(answer, Rejection):
-            raise refusal(answer, self.venue.user_id)
+            raise refusal_of(answer, self.venue.user_id)
         return answer
 
 
@@ -103,7 +116,7 @@ Handler = Callable[[Call], Reply]
 
 @dataclass(frozen=True)
 class Route:
-    """One endpoint. `path` is below the REST prefix; `scope` is None for public endpoints.
+    """One endpoint. `path` is below REST_PREFIX; `scope` is None for public endpoints; `cost` is in tokens.
 
     Pool `order_write` leaves the charge to the handler, because the shard is named in the body.
     """
@@ -117,7 +130,7 @@ class Route:
 
 
 def empty_lists(*names: str) -> Handler:
-    """A handler of a paged listing that never has anything: each of `names` is an empty array."""
+    """A handler of a paged listing of what the sandbox never has: each of `names` is an empty array."""
 
     def listed(_call: Call) -> Reply:
         return Reply({"cursor": ""} | {name: [] for name in names})
@@ -125,8 +138,8 @@ def empty_lists(*names: str) -> Handler:
     return listed
 
 
-def refusal(rejection: Rejection, user_id: str) -> errors.VenueRefusal:
-    """The engine's no in the venue's words."""
+def refusal_of(rejection: Rejection, user_id: str) -> errors.VenueRefusal:
+    """The engine's Rejection as the venue's answer; `user_id` stands in the code of an account that does not exist."""
     code: str = rejection.code
     details = rejection.details
     if code == "user_not_found":

@@ -1,52 +1,58 @@
-"""Public market data by event and series."""
+"""Public data over REST by event and series. An event or series that does not exist raises `VenueRefusal` 404."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from connectors.kalshi.sandbox import errors
-from connectors.kalshi.sandbox.render import candles
-from connectors.kalshi.sandbox.render import markets as render_markets
+from connectors.kalshi.sandbox.render.candles import candle_objects
+from connectors.kalshi.sandbox.render.markets import SETTLEMENT_SOURCES, event_object, series_object
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
 from connectors.kalshi.sandbox.rest.markets import STATUS_FILTER, span
+from connectors.sandbox.markets import EventListing
 from connectors.sandbox.model import Market
 
+# Default and maximum of the page size of events (vendor docs).
 EVENT_PAGE = 200
 
 
 def event_candlesticks(call: Call) -> Reply:
-    """GET /series/{series}/events/{event}/candlesticks."""
+    """GET /series/{series}/events/{event}/candlesticks: one array of candles for each market of the event."""
     window = span(call.query_of("GetEventCandlesticks"))
     _event(call, call.params["event_ticker"])
     tickers = [one.spec.market_id for one in call.venue.catalog.of_event(call.params["event_ticker"])]
-    shown = [candles.render(call.venue.candles.between(ticker, **window)) for ticker in tickers]
+    shown = [candle_objects(call.venue.candles.between(ticker, **window)) for ticker in tickers]
     return Reply({"adjusted_end_ts": window["end_s"], "market_candlesticks": shown, "market_tickers": tickers})
 
 
 def list_events(call: Call) -> Reply:
-    """GET /events, newest first; `with_nested_markets` puts the markets into each."""
+    """GET /events: one page, newest first, by series, tickers and status.
+
+    `with_nested_markets` puts the markets into each. An event has the status of any of its markets (*assumption*).
+    """
     query = call.query_of("GetEvents")
     limit = query.limit(EVENT_PAGE, EVENT_PAGE)
     status = query.choice("status", ("unopened", "open", "closed", "settled"))
     series, tickers = query.text("series_ticker"), query.names("tickers")
-    chosen = [
-        (number, one.event_ticker)
-        for number, one in enumerate(call.venue.catalog.events.values())
-        if (series is None or one.series_ticker == series)
-        and (tickers is None or one.event_ticker in tickers)
-        and (status is None or _has_status(call, one.event_ticker, status=status))
-    ]
-    chosen.reverse()
-    page, cursor = query.page(chosen, lambda one: one[0], limit=limit)
+
+    def keeps(event: EventListing) -> bool:
+        return (
+            (series is None or event.series_ticker == series)
+            and (tickers is None or event.event_ticker in tickers)
+            and (status is None or _has_status(call, event.event_ticker, status=status))
+        )
+
+    page, cursor = query.newest(call.venue.catalog.events.values(), keeps, limit=limit)
     nested = query.flag("with_nested_markets")
-    shown: dict[str, Any] = {"cursor": cursor, "events": [_event(call, ticker, nested=nested) for _, ticker in page]}
+    events = [_event(call, event.event_ticker, nested=nested) for event in page]
+    shown: dict[str, Any] = {"cursor": cursor, "events": events}
     if query.flag("with_milestones"):
         shown["milestones"] = []
     return Reply(shown)
 
 
 def no_events(call: Call) -> Reply:
-    """GET /events/multivariate: the sandbox lists none."""
+    """GET /events/multivariate: an empty page, the sandbox lists no combos."""
     call.query_of("GetMultivariateEvents").limit(EVENT_PAGE, EVENT_PAGE)
     return Reply({"cursor": "", "events": []})
 
@@ -60,19 +66,19 @@ def get_event(call: Call) -> Reply:
 
 
 def event_metadata(call: Call) -> Reply:
-    """GET /events/{event_ticker}/metadata."""
+    """GET /events/{event_ticker}/metadata: settlement sources, and a colour for each market."""
     ticker = call.params["event_ticker"]
     _event(call, ticker)
     details = [
         {"color_code": "#336699", "image_url": "", "market_ticker": one.spec.market_id}
         for one in call.venue.catalog.of_event(ticker)
     ]
-    sources = render_markets.SETTLEMENT_SOURCES
+    sources = SETTLEMENT_SOURCES
     return Reply({"image_url": "", "market_details": details, "settlement_sources": sources})
 
 
 def list_series(call: Call) -> Reply:
-    """GET /series."""
+    """GET /series: all of a category, or all; none when tags are asked for, as the sandbox's series have no tags."""
     query = call.query_of("GetSeriesList")
     category, tags = query.text("category"), query.names("tags")
     shown = [
@@ -84,19 +90,19 @@ def list_series(call: Call) -> Reply:
 
 
 def get_series(call: Call) -> Reply:
-    """GET /series/{series_ticker}."""
+    """GET /series/{series_ticker}: one series with the volume of all its markets."""
     if call.params["series_ticker"] not in call.venue.catalog.series:
         raise errors.nested("not_found")
     return Reply({"series": _series(call, call.params["series_ticker"])})
 
 
 def series_fee_changes(_call: Call) -> Reply:
-    """GET /series/fee_changes: none are scheduled."""
+    """GET /series/fee_changes: always empty, the sandbox schedules none."""
     return Reply({"series_fee_change_arr": []})
 
 
 def event_fee_changes(_call: Call) -> Reply:
-    """GET /events/fee_changes: none are scheduled."""
+    """GET /events/fee_changes: always an empty page, the sandbox schedules none."""
     return Reply({"cursor": "", "event_fee_changes": []})
 
 
@@ -115,14 +121,14 @@ def _event(call: Call, event_ticker: str, *, nested: bool = False) -> dict[str, 
         raise errors.nested("not_found")
     shard = call.venue.markets.shard(catalog.of_event(event_ticker)[0].spec.market_id)
     category = catalog.series[listing.series_ticker].category
-    shown = render_markets.event(listing, call.venue.clock, exchange_index=shard, category=category)
+    shown = event_object(listing, call.venue.clock, exchange_index=shard, category=category)
     return shown | {"markets": _event_markets(call, event_ticker)} if nested else shown
 
 
 def _series(call: Call, series_ticker: str) -> dict[str, Any]:
     catalog = call.venue.catalog
     markets = _markets_of(call, [one.spec.market_id for one in catalog.of_series(series_ticker)])
-    return render_markets.series(catalog.series[series_ticker], markets, clock=call.venue.clock)
+    return series_object(catalog.series[series_ticker], markets, clock=call.venue.clock)
 
 
 def _has_status(call: Call, event_ticker: str, *, status: str) -> bool:

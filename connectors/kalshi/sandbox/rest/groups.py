@@ -1,4 +1,7 @@
-"""Order groups: orders that are cancelled together when too many contracts match within 15 seconds."""
+"""Order groups over REST: orders that are cancelled together when too many contracts match within 15 seconds.
+
+Every handler of one group raises `VenueRefusal` 404 when the member has no group of that id.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,21 @@ from typing import Any
 
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import SHARDS
-from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, refusal
+from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, refusal_of
 from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, COUNT_ONE
 from connectors.sandbox.groups import Group
 from connectors.sandbox.model import Rejection
 
 GROUP_LIMIT_MAX = 1_000_000
+"""The highest limit of a group in whole contracts; the lowest is 1 (vendor docs)."""
 
 
 def create_group(call: Call) -> Reply:
-    """POST /portfolio/order_groups/create."""
+    """POST /portfolio/order_groups/create: a group with a limit and no orders, 201.
+
+    Raises `VenueRefusal` 400 for a limit outside 1..GROUP_LIMIT_MAX, a shard or a subaccount that does not exist.
+    """
     body = call.body("CreateOrderGroupRequest")
     limit = _contracts_limit(body)
     shard = body.integer("exchange_index") or 0
@@ -25,44 +32,47 @@ def create_group(call: Call) -> Reply:
     if not 0 <= shard < SHARDS:
         raise errors.nested("invalid_parameters")
     group = call.venue.exchange.groups.create(account, limit, now_ns=call.now_ns, exchange_index=shard)
-    call.venue.settle_events()
+    call.venue.publish_events()
     number = call.venue.subaccount_of(account)
     return Reply({"exchange_index": shard, "order_group_id": group.group_id, "subaccount": number}, 201)
 
 
 def list_groups(call: Call) -> Reply:
-    """GET /portfolio/order_groups."""
+    """GET /portfolio/order_groups: every group of the member, or of one subaccount; not paged."""
     groups = call.venue.exchange.groups
     names = call.accounts(call.query_of("GetOrderGroups").integer("subaccount"))
     return Reply({"order_groups": [_group(one) | {"id": one.group_id} for n in names for one in groups.of_account(n)]})
 
 
 def get_group(call: Call) -> Reply:
-    """GET /portfolio/order_groups/{order_group_id}."""
+    """GET /portfolio/order_groups/{order_group_id}: the group and the ids of its resting orders."""
     group = _own_group(call)
     return Reply(_group(group) | {"orders": list(group.orders)})
 
 
 def delete_group(call: Call) -> Reply:
-    """DELETE /portfolio/order_groups/{order_group_id}: its orders are cancelled."""
+    """DELETE /portfolio/order_groups/{order_group_id}: cancel its orders and remove the group."""
     group = _own_group(call)
     return _done(call, call.venue.exchange.groups.delete(group.account, group.group_id, now_ns=call.now_ns))
 
 
 def reset_group(call: Call) -> Reply:
-    """PUT /portfolio/order_groups/{order_group_id}/reset."""
+    """PUT /portfolio/order_groups/{order_group_id}/reset: empty the window and accept orders again."""
     group = _own_group(call)
     return _done(call, call.venue.exchange.groups.reset(group.account, group.group_id, now_ns=call.now_ns))
 
 
 def trigger_group(call: Call) -> Reply:
-    """PUT /portfolio/order_groups/{order_group_id}/trigger."""
+    """PUT /portfolio/order_groups/{order_group_id}/trigger: cancel its orders and refuse new ones until a reset."""
     group = _own_group(call)
     return _done(call, call.venue.exchange.groups.trigger(group.account, group.group_id, now_ns=call.now_ns))
 
 
 def limit_group(call: Call) -> Reply:
-    """PUT /portfolio/order_groups/{order_group_id}/limit."""
+    """PUT /portfolio/order_groups/{order_group_id}/limit: one at or below what the window holds triggers at once.
+
+    Raises `VenueRefusal` 400 for a limit outside 1..GROUP_LIMIT_MAX.
+    """
     group = _own_group(call)
     limit = _contracts_limit(call.body("UpdateOrderGroupLimitRequest"))
     return _done(
@@ -97,9 +107,9 @@ def _own_group(call: Call) -> Group:
 
 
 def _done(call: Call, rejection: Rejection | None) -> Reply:
-    call.venue.settle_events()
+    call.venue.publish_events()
     if rejection is not None:
-        raise refusal(rejection, call.venue.user_id)
+        raise refusal_of(rejection, call.venue.user_id)
     return Reply({})
 
 

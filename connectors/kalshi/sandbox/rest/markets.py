@@ -1,25 +1,24 @@
-"""Public market data: markets, books, trades, candlesticks."""
+"""Public market data over REST: markets, books, trades, candlesticks. An unknown market raises `VenueRefusal` 404."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from connectors.kalshi.sandbox import errors
-from connectors.kalshi.sandbox.render import candles
-from connectors.kalshi.sandbox.render import markets as render_markets
+from connectors.kalshi.sandbox.render.candles import candle_objects, count_of
+from connectors.kalshi.sandbox.render.markets import orderbook_object, trade_object
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
 from connectors.kalshi.sandbox.rest.parse import Query
-from connectors.kalshi.sandbox.wire import NS_PER_S
+from connectors.sandbox.events import TradePrint
+from connectors.sandbox.model import NS_PER_S
 
-PAGE = 100
-PAGE_MAX = 1000
+# Limits of one request (vendor docs): markets, levels, candles; and the candle periods in minutes.
 BOOKS_MAX = 100
 DEPTH_MAX = 100
 CANDLES_MAX = 10_000
 PERIODS_MIN = (1, 60, 1440)
 
-# The status filter's words -> a market's own statuses (vendor docs).
+# The value of the status filter -> a market's own statuses (vendor docs).
 STATUS_FILTER = {
     "unopened": ("initialized",),
     "open": ("active",),
@@ -30,32 +29,37 @@ STATUS_FILTER = {
 
 
 def list_markets(call: Call) -> Reply:
-    """GET /markets, newest first."""
+    """GET /markets: one page, newest first, by status, tickers, event, series and one range of times.
+
+    Raises `VenueRefusal` 400 for an unknown status and for ranges of two different times (vendor docs).
+    """
     query = call.query_of("GetMarkets")
-    limit = query.limit(PAGE, PAGE_MAX)
-    keeps = _market_filter(call, query)
-    tickers = list(call.venue.catalog.markets)
-    chosen = [(number, ticker) for number, ticker in enumerate(tickers) if keeps(ticker)]
-    chosen.reverse()
-    page, cursor = query.page(chosen, lambda one: one[0], limit=limit)
-    return Reply({"cursor": cursor, "markets": [call.venue.markets.rendered(ticker) for _, ticker in page]})
+    limit = query.limit()
+    page, cursor = query.newest(call.venue.catalog.markets, _market_filter(call, query), limit=limit)
+    return Reply({"cursor": cursor, "markets": [call.venue.markets.rendered(ticker) for ticker in page]})
 
 
 def get_market(call: Call) -> Reply:
-    """GET /markets/{ticker}."""
+    """GET /markets/{ticker}: one market as it is now."""
     return Reply({"market": call.venue.markets.rendered(_ticker(call))})
 
 
-def orderbook(call: Call) -> Reply:
-    """GET /markets/{ticker}/orderbook."""
+def get_orderbook(call: Call) -> Reply:
+    """GET /markets/{ticker}/orderbook: bids of both outcomes, `depth` levels of each (0 or absent: all).
+
+    Raises `VenueRefusal` 400 for a depth outside 0..DEPTH_MAX.
+    """
     depth = call.query_of("GetMarketOrderbook").integer("depth") or 0
     if not 0 <= depth <= DEPTH_MAX:
         raise errors.bad_query("GetMarketOrderbook", "Depth", tag="lte" if depth > 0 else "gte")
-    return Reply({"orderbook_fp": render_markets.orderbook(call.venue.markets.book(_ticker(call)), depth)})
+    return Reply({"orderbook_fp": orderbook_object(call.venue.markets.book(_ticker(call)), depth)})
 
 
-def orderbooks(call: Call) -> Reply:
-    """GET /markets/orderbooks?tickers=A&tickers=B."""
+def get_orderbooks(call: Call) -> Reply:
+    """GET /markets/orderbooks?tickers=A&tickers=B: whole books; unknown markets are left out (*assumption*).
+
+    Raises `VenueRefusal` 400 for no ticker and for more than BOOKS_MAX.
+    """
     tickers = [part for value in call.repeated("tickers") for part in value.split(",") if part]
     if not tickers:
         raise errors.bad_query("GetMarketOrderbooks", "Tickers", tag="required")
@@ -64,18 +68,21 @@ def orderbooks(call: Call) -> Reply:
     return Reply(
         {
             "orderbooks": [
-                {"orderbook_fp": render_markets.orderbook(call.venue.markets.book(ticker), 0), "ticker": ticker}
+                {"orderbook_fp": orderbook_object(call.venue.markets.book(ticker), 0), "ticker": ticker}
                 for ticker in tickers
-                if call.venue.markets.knows(ticker)
+                if call.venue.markets.exists(ticker)
             ]
         }
     )
 
 
 def list_trades(call: Call) -> Reply:
-    """GET /markets/trades, newest first."""
+    """GET /markets/trades: one page of the public tape, newest first, of one market or all.
+
+    `min_ts` and `max_ts` are Unix seconds, both inclusive. The sandbox has no block trades.
+    """
     query = call.query_of("GetTrades")
-    limit = query.limit(PAGE, PAGE_MAX)
+    limit = query.limit()
     ticker = query.text("ticker")
     clock = call.venue.clock
     low, high = query.integer("min_ts"), query.integer("max_ts")
@@ -86,30 +93,31 @@ def list_trades(call: Call) -> Reply:
     if query.text("is_block_trade") in {"true", "1"}:
         tape = []
     tape.sort(key=lambda one: (one.ns, one.clock))
-    # Trades of one market share an act's clock; the rank keeps cursors unique and stable as the tape grows.
-    ranked = _ranked([(one.ns, one) for one in tape if low_ns <= one.ns < high_ns])
-    page, cursor = query.page(ranked, lambda one: one[0], limit=limit)
-    return Reply({"cursor": cursor, "trades": [render_markets.trade(one, clock) for _, one in page]})
+    page, cursor = query.page(_ranked([one for one in tape if low_ns <= one.ns < high_ns]), limit=limit)
+    return Reply({"cursor": cursor, "trades": [trade_object(one, clock) for one in page]})
 
 
 def market_candlesticks(call: Call) -> Reply:
-    """GET /series/{series}/markets/{ticker}/candlesticks."""
+    """GET /series/{series}/markets/{ticker}/candlesticks; the series in the path is not checked (*assumption*)."""
     window = span(call.query_of("GetMarketCandlesticks"))
     ticker = _ticker(call)
     found = call.venue.candles.between(ticker, **window)
-    return Reply({"candlesticks": candles.render(found), "ticker": ticker})
+    return Reply({"candlesticks": candle_objects(found), "ticker": ticker})
 
 
 def batch_candlesticks(call: Call) -> Reply:
-    """GET /markets/candlesticks?market_tickers=A,B."""
+    """GET /markets/candlesticks?market_tickers=A,B: candles by market; unknown markets are left out (*assumption*).
+
+    Raises `VenueRefusal` 400 without tickers and for more than CANDLES_MAX candles.
+    """
     query = call.query_of("BatchGetMarketCandlesticks")
     window = span(query)
     text = query.text("market_tickers")
     if text is None:
         raise errors.bad_query("BatchGetMarketCandlesticks", "MarketTickers", tag="required")
-    tickers = [ticker for ticker in text.split(",") if call.venue.markets.knows(ticker)]
-    shown = [candles.render(call.venue.candles.between(ticker, **window)) for ticker in tickers]
-    if candles.count_of(shown) > CANDLES_MAX:
+    tickers = [ticker for ticker in text.split(",") if call.venue.markets.exists(ticker)]
+    shown = [candle_objects(call.venue.candles.between(ticker, **window)) for ticker in tickers]
+    if count_of(shown) > CANDLES_MAX:
         raise errors.nested("invalid_parameters")
     return Reply(
         {
@@ -159,20 +167,27 @@ _TIMES: dict[str, Callable[[Call, str], int]] = {
 }
 
 
-def _ranked(items: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
-    """Items with unique keys that do not depend on how many come later, the newest first."""
-    ranked: list[tuple[int, Any]] = []
-    place, last = 0, -1
-    for ns, item in items:
-        place = place + 1 if ns == last else 0
-        last = ns
-        ranked.append((ns * 10_000 + place, item))
+def _ranked(trades: list[TradePrint]) -> list[tuple[int, TradePrint]]:
+    """Trades with unique keys that do not depend on how many come later, the newest first.
+
+    Their number would not do, as `newest` takes it: old trades leave the tape. Trades of one act share its time, so
+    their place within it is part of the key.
+    """
+    ranked: list[tuple[int, TradePrint]] = []
+    place, last_ns = 0, -1
+    for trade in trades:
+        place = place + 1 if trade.ns == last_ns else 0
+        last_ns = trade.ns
+        ranked.append((trade.ns * 10_000 + place, trade))
     ranked.reverse()
     return ranked
 
 
 def span(query: Query) -> dict[str, int]:
-    """The window of a candlestick query, as the arguments of `Candles.between`. Raises `VenueRefusal`."""
+    """The window of a candlestick query, as the arguments of `Candles.between`.
+
+    Raises `VenueRefusal` 400 for a missing or wrong time or period, and for an end before the start.
+    """
     start_s, end_s = query.required_integer("start_ts"), query.required_integer("end_ts")
     period = query.required_integer("period_interval")
     if period not in PERIODS_MIN:
@@ -185,9 +200,9 @@ def span(query: Query) -> dict[str, int]:
 ROUTES = (
     Route("GET", "/markets", list_markets, None),
     Route("GET", "/markets/trades", list_trades, None),
-    Route("GET", "/markets/orderbooks", orderbooks, None),
+    Route("GET", "/markets/orderbooks", get_orderbooks, None),
     Route("GET", "/markets/candlesticks", batch_candlesticks, None),
     Route("GET", "/markets/{ticker}", get_market, None),
-    Route("GET", "/markets/{ticker}/orderbook", orderbook, None),
+    Route("GET", "/markets/{ticker}/orderbook", get_orderbook, None),
     Route("GET", "/series/{series_ticker}/markets/{ticker}/candlesticks", market_candlesticks, None),
 )

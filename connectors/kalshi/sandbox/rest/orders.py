@@ -1,4 +1,8 @@
-"""Writing orders: the current interface (create, cancel, amend, decrease, batches) and the answer to the former one."""
+"""Writing orders over REST: the current interface, and the answer to the former one.
+
+Handlers raise `VenueRefusal`: 429 when the write bucket has too few tokens, 400 for a wrong body or query, and the code
+of the engine's Rejection. A subaccount that the key may not use is 403.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +10,45 @@ from typing import Any
 
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, CANCEL_COST, DEFAULT_COST, SHARDS
-from connectors.kalshi.sandbox.render import portfolio as render_portfolio
+from connectors.kalshi.sandbox.render.portfolio import averages
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
 from connectors.kalshi.sandbox.rest.parse import Body
-from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, NS_PER_S, PRICE_DECIMALS
-from connectors.sandbox.model import AmendRequest, OrderRequest, SelfTrade, Side, TimeInForce
+from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, PRICE_DECIMALS
+from connectors.sandbox.model import NS_PER_S, AmendRequest, OrderRequest, SelfTrade, Side, TimeInForce
 
-SIDES: dict[str, Side] = {"bid": "bid", "ask": "ask"}
+BOOK_SIDES: dict[str, Side] = {"bid": "bid", "ask": "ask"}
 TIMES_IN_FORCE: dict[str, TimeInForce] = {
     "fill_or_kill": "fok",
     "good_till_canceled": "gtc",
     "immediate_or_cancel": "ioc",
 }
 SELF_TRADE: dict[str, SelfTrade] = {"taker_at_cross": "taker_at_cross", "maker": "maker"}
+# Characters of a client order id (vendor docs of the FIX interface).
 CLIENT_ID_LENGTH_MAX = 64
+# Later times, after the year 9987, cannot be written as RFC3339.
 EXPIRATION_S_MAX = 253_000_000_000
 CREATE = "CreateOrderV2Request"
 
 
 def create_order(call: Call) -> Reply:
-    """POST /portfolio/events/orders."""
+    """POST /portfolio/events/orders: place one order, 201. Counts in the answer are as of the answer."""
     body = call.body(CREATE)
     call.charge_write(DEFAULT_COST, _shard_of(call, body))
     return Reply(_create(call, body), 201)
 
 
-def batch_create(call: Call) -> Reply:
-    """POST /portfolio/events/orders/batched: the whole batch must fit the bucket, items fail one by one."""
+def create_batch(call: Call) -> Reply:
+    """POST /portfolio/events/orders/batched, 201: the whole batch must fit the bucket, items fail one by one."""
     items = call.body("BatchCreateOrdersV2Request").objects("orders", CREATE)
     call.charge_write(DEFAULT_COST * max(1, len(items)))
     return Reply({"orders": [_batch_item(call, item) for item in items]}, 201)
 
 
 def cancel_order(call: Call) -> Reply:
-    """DELETE /portfolio/events/orders/{order_id}; the recorded answer has no client order id."""
+    """DELETE /portfolio/events/orders/{order_id}: end a resting order; 404 when it has ended (recorded answers).
+
+    The answer has no client order id, though the vendor's schema allows one (recorded answer).
+    """
     query = call.query_of("CancelOrderV2")
     index = query.integer("exchange_index")
     call.charge_write(CANCEL_COST, call.shard_asked(index, query.text("market_ticker")))
@@ -48,20 +57,23 @@ def cancel_order(call: Call) -> Reply:
     return Reply(_cancel(call, call.params["order_id"], account=account, exchange_index=shard))
 
 
-def cancel_all(call: Call) -> Reply:
-    """DELETE /portfolio/events/orders: every open order on all shards, of all subaccounts unless one is named."""
+def cancel_all_orders(call: Call) -> Reply:
+    """DELETE /portfolio/events/orders, 204: every open order on all shards, of all subaccounts unless one is named.
+
+    Orders of markets that cannot be cancelled now stay (*assumption*).
+    """
     accounts = call.accounts(call.query_of("CancelAllOrdersV2").integer("subaccount"))
     call.charge_write(CANCEL_COST)
     if call.venue.exchange.state.phase == "exchange_paused":
         raise errors.nested("exchange_is_paused")
     for account in accounts:
         call.venue.exchange.cancel_all(account, call.now_ns)
-    call.venue.settle_events()
+    call.venue.publish_events()
     return Reply(None, 204)
 
 
-def batch_cancel(call: Call) -> Reply:
-    """DELETE /portfolio/events/orders/batched: 2 tokens an order, items fail one by one."""
+def cancel_batch(call: Call) -> Reply:
+    """DELETE /portfolio/events/orders/batched: CANCEL_COST tokens an order, items fail one by one."""
     items = call.body("BatchCancelOrdersV2Request").objects("orders", "BatchCancelOrdersRequestOrder")
     call.charge_write(CANCEL_COST * max(1, len(items)))
     return Reply({"orders": [_batch_cancel_item(call, item) for item in items]})
@@ -72,6 +84,7 @@ def amend_order(call: Call) -> Reply:
     body = call.body("AmendOrderV2Request")
     call.charge_write(DEFAULT_COST, _shard_of(call, body))
     request = _amend_request(call, body)
+    # Read before the amend: the engine changes its own record.
     known = call.venue.exchange.ledger.orders.get(request.order_id)
     remaining_before = 0 if known is None else known.remaining
     answer = call.accepted(call.venue.exchange.amend(request, call.now_ns))
@@ -87,7 +100,7 @@ def amend_order(call: Call) -> Reply:
         "remaining_count": wire.count(order.remaining) if changed else None,
         "ts_ms": call.venue.clock.ms(call.now_ns),
     }
-    return Reply(shown | render_portfolio.averages(answer.fills))
+    return Reply(shown | averages(answer.fills))
 
 
 def decrease_order(call: Call) -> Reply:
@@ -112,8 +125,8 @@ def decrease_order(call: Call) -> Reply:
     return Reply(shown)
 
 
-def legacy_write(_call: Call) -> Reply:
-    """Every write below /portfolio/orders: gone."""
+def refuse_legacy_write(_call: Call) -> Reply:
+    """Every write below /portfolio/orders. Raises `VenueRefusal` 410: the venue has closed it."""
     raise errors.legacy_order_write()
 
 
@@ -128,7 +141,7 @@ def _create(call: Call, body: Body) -> dict[str, Any]:
     }
     if order.client_order_id:
         shown["client_order_id"] = order.client_order_id
-    return shown | render_portfolio.averages(answer.fills)
+    return shown | averages(answer.fills)
 
 
 def _order_request(call: Call, body: Body) -> OrderRequest:
@@ -137,7 +150,7 @@ def _order_request(call: Call, body: Body) -> OrderRequest:
     request = OrderRequest(
         account=call.account_id(body.integer("subaccount")),
         market_id=ticker,
-        side=body.choice("side", SIDES),
+        side=body.choice("side", BOOK_SIDES),
         price=price,
         size=size,
         tif=body.choice("time_in_force", TIMES_IN_FORCE),
@@ -161,7 +174,7 @@ def _amend_request(call: Call, body: Body) -> AmendRequest:
         account=call.account_id(call.query_of("AmendOrderV2").integer("subaccount")),
         order_id=call.params["order_id"],
         market_id=ticker,
-        side=body.choice("side", SIDES),
+        side=body.choice("side", BOOK_SIDES),
         price=price,
         size=size,
         expiration_ns=_expiration_ns(call, body),
@@ -258,16 +271,16 @@ def _expiration_ns(call: Call, body: Body) -> int | None:
 ORDER_WRITES = "write::trade"
 ROUTES = (
     Route("POST", "/portfolio/events/orders", create_order, ORDER_WRITES, "order_write"),
-    Route("DELETE", "/portfolio/events/orders", cancel_all, ORDER_WRITES, "order_write"),
-    Route("POST", "/portfolio/events/orders/batched", batch_create, ORDER_WRITES, "order_write"),
-    Route("DELETE", "/portfolio/events/orders/batched", batch_cancel, ORDER_WRITES, "order_write"),
+    Route("DELETE", "/portfolio/events/orders", cancel_all_orders, ORDER_WRITES, "order_write"),
+    Route("POST", "/portfolio/events/orders/batched", create_batch, ORDER_WRITES, "order_write"),
+    Route("DELETE", "/portfolio/events/orders/batched", cancel_batch, ORDER_WRITES, "order_write"),
     Route("DELETE", "/portfolio/events/orders/{order_id}", cancel_order, ORDER_WRITES, "order_write"),
     Route("POST", "/portfolio/events/orders/{order_id}/amend", amend_order, ORDER_WRITES, "order_write"),
     Route("POST", "/portfolio/events/orders/{order_id}/decrease", decrease_order, ORDER_WRITES, "order_write"),
-    Route("POST", "/portfolio/orders", legacy_write, ORDER_WRITES, "write"),
-    Route("POST", "/portfolio/orders/batched", legacy_write, ORDER_WRITES, "write"),
-    Route("DELETE", "/portfolio/orders/batched", legacy_write, ORDER_WRITES, "write"),
-    Route("DELETE", "/portfolio/orders/{order_id}", legacy_write, ORDER_WRITES, "write"),
-    Route("POST", "/portfolio/orders/{order_id}/amend", legacy_write, ORDER_WRITES, "write"),
-    Route("POST", "/portfolio/orders/{order_id}/decrease", legacy_write, ORDER_WRITES, "write"),
+    Route("POST", "/portfolio/orders", refuse_legacy_write, ORDER_WRITES, "write"),
+    Route("POST", "/portfolio/orders/batched", refuse_legacy_write, ORDER_WRITES, "write"),
+    Route("DELETE", "/portfolio/orders/batched", refuse_legacy_write, ORDER_WRITES, "write"),
+    Route("DELETE", "/portfolio/orders/{order_id}", refuse_legacy_write, ORDER_WRITES, "write"),
+    Route("POST", "/portfolio/orders/{order_id}/amend", refuse_legacy_write, ORDER_WRITES, "write"),
+    Route("POST", "/portfolio/orders/{order_id}/decrease", refuse_legacy_write, ORDER_WRITES, "write"),
 )

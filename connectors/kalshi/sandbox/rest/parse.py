@@ -1,7 +1,8 @@
-"""Requests from outside: JSON bodies and queries, read field by field, refused in the venue's words.
+"""Requests from outside: JSON bodies and queries, read field by field, refused in the venue's format.
 
 Wrong JSON types answer the flat `bad_request` (recorded answer), missing or undocumented values the nested
 `invalid_parameters`, query values out of range the bare `msg` (recorded answer).
+Every refusal is a `VenueRefusal`, so no handler sees an invalid value.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from connectors.kalshi.sandbox import errors, wire
+
+PAGE = 100
+PAGE_MAX = 1000
+"""Items on a page of most listings: the default, and the most that may be asked for (vendor docs)."""
 
 T = TypeVar("T")
 _CURSOR = re.compile(r"^k1:(-?[0-9]{1,40})$")
@@ -23,7 +28,7 @@ _GO_NAMES = ((bool, "bool"), (int, "number"), (float, "number"), (str, "string")
 
 
 def go_type(value: object) -> str:
-    """The JSON kind of `value` as the venue's decoder names it."""
+    """The JSON kind of `value` as the venue's decoder names it (recorded answers)."""
     return next((name for kind, name in _GO_NAMES if isinstance(value, kind)), "null")
 
 
@@ -36,7 +41,7 @@ class Body:
         self._struct = struct
 
     def has(self, name: str) -> bool:
-        """True when the member is present and not null."""
+        """True when the member is present and not null, of whatever type."""
         return self._values.get(name) is not None
 
     def text(self, name: str) -> str | None:
@@ -47,14 +52,14 @@ class Body:
         raise self._wrong_type(name, value, wanted="string")
 
     def required_text(self, name: str) -> str:
-        """A string member that must be there and not be empty."""
+        """A string member that must be there and not be empty. Raises `VenueRefusal` when it is not."""
         value = self.text(name)
         if not value:
             raise errors.nested("invalid_parameters")
         return value
 
     def choice(self, name: str, choices: Mapping[str, T]) -> T:
-        """A required string out of a closed list, as what it stands for."""
+        """A required string out of a closed list, as what it stands for. Raises `VenueRefusal` for any other value."""
         value = self.required_text(name)
         if value not in choices:
             raise errors.nested("invalid_parameters")
@@ -68,14 +73,17 @@ class Body:
         raise self._wrong_type(name, value, wanted="int64")
 
     def flag(self, name: str) -> bool:
-        """A boolean, false when absent."""
+        """A boolean member, false when absent. Raises `VenueRefusal` on another type."""
         value = self._values.get(name)
         if value is None or isinstance(value, bool):
             return bool(value)
         raise self._wrong_type(name, value, wanted="bool")
 
     def decimal(self, name: str, decimals: int) -> int | None:
-        """A decimal string as an integer of 10^-decimals; None when absent, `invalid_parameters` when malformed."""
+        """A decimal string as an integer of 10^-decimals, or None when absent.
+
+        Raises `VenueRefusal` on another type, on a malformed number and on more digits than `decimals`.
+        """
         value = self.text(name)
         if value is None:
             return None
@@ -85,7 +93,7 @@ class Body:
         return parsed
 
     def texts(self, name: str) -> list[str] | None:
-        """An array of strings, or None when absent."""
+        """An array of strings, or None when absent. Raises `VenueRefusal` on another type."""
         value = self._values.get(name)
         if value is None:
             return None
@@ -97,7 +105,10 @@ class Body:
         return value
 
     def objects(self, name: str, struct: str) -> list[Body]:
-        """A required array of objects, each named `struct` in its own decode errors."""
+        """A required array of objects, each named `struct` in its own decode errors.
+
+        Raises `VenueRefusal` when it is absent or something else.
+        """
         value = self._values.get(name)
         if value is None:
             raise errors.nested("invalid_parameters")
@@ -131,11 +142,11 @@ class Query:
         self._operation = operation
 
     def text(self, name: str) -> str | None:
-        """A value, or None when absent or empty."""
+        """The value of a name, or None when it is absent or empty."""
         return self._values.get(name) or None
 
     def names(self, name: str, most: int = 1000) -> frozenset[str] | None:
-        """A comma-separated list, or None when absent. More than `most` entries are refused."""
+        """A comma-separated list, or None when absent. Raises `VenueRefusal` for more than `most` different entries."""
         value = self.text(name)
         if value is None:
             return None
@@ -145,7 +156,7 @@ class Query:
         return found
 
     def integer(self, name: str) -> int | None:
-        """A whole number, or None when absent."""
+        """A whole number, or None when absent. Raises `VenueRefusal` for anything else."""
         value = self.text(name)
         if value is None:
             return None
@@ -155,25 +166,28 @@ class Query:
             raise errors.bad_query(self._operation, _go_field(name), tag="number") from None
 
     def required_integer(self, name: str) -> int:
-        """A whole number that must be there."""
+        """A whole number that must be there. Raises `VenueRefusal` when it is not."""
         value = self.integer(name)
         if value is None:
             raise errors.bad_query(self._operation, _go_field(name), tag="required")
         return value
 
     def flag(self, name: str) -> bool:
-        """A boolean, false when absent."""
+        """A boolean: true for "true" and "1", false for everything else."""
         return (self.text(name) or "").lower() in {"true", "1"}
 
     def choice(self, name: str, choices: Sequence[str]) -> str | None:
-        """One of `choices`, or None when absent."""
+        """One of `choices`, or None when absent. Raises `VenueRefusal` for another value."""
         value = self.text(name)
         if value is not None and value not in choices:
             raise errors.bad_query(self._operation, _go_field(name), tag="oneof")
         return value
 
-    def limit(self, default: int, most: int) -> int:
-        """The page size. Above `most` is refused, not clamped (recorded answer); 0 means the default."""
+    def limit(self, default: int = PAGE, most: int = PAGE_MAX) -> int:
+        """The page size; absent or 0 means `default`.
+
+        Raises `VenueRefusal` above `most`, where other venues would clamp (recorded answer), and below zero.
+        """
         value = self.integer("limit") or default
         if value > most:
             raise errors.bad_query(self._operation, "Limit", tag="lte")
@@ -181,26 +195,35 @@ class Query:
             raise errors.bad_query(self._operation, "Limit", tag="gte")
         return value
 
-    def page(self, items: Sequence[T], key: Callable[[T], int], *, limit: int) -> tuple[list[T], str]:
-        """The page of `items` that the query's cursor asks for, and the cursor of the next.
+    def newest(self, items: Iterable[T], keeps: Callable[[T], bool], *, limit: int) -> tuple[list[T], str]:
+        """One page of those `items` (oldest first, only ever appended to) that `keeps` accepts, the newest first.
 
-        `items` are sorted by `key` from high to low and keys are unique. The cursor is empty on the last page;
+        Returns the page and the cursor of the next one, as `page` does.
+        """
+        numbered = [(number, item) for number, item in enumerate(items) if keeps(item)]
+        numbered.reverse()
+        return self.page(numbered, limit=limit)
+
+    def page(self, keyed: Sequence[tuple[int, T]], *, limit: int) -> tuple[list[T], str]:
+        """The page of (key, item) pairs that the query's cursor asks for, and the cursor of the next page.
+
+        The pairs are sorted by key from high to low, and keys are unique. The cursor is empty on the last page;
         one that cannot be read gives the first page (recorded answers).
         """
         before = decode_cursor(self._values.get("cursor", ""))
-        rest = items if before is None else [item for item in items if key(item) < before]
-        shown = list(rest[:limit])
+        rest = keyed if before is None else [pair for pair in keyed if pair[0] < before]
+        shown = rest[:limit]
         more = len(rest) > limit
-        return shown, encode_cursor(key(shown[-1])) if more and shown else ""
+        return [item for _, item in shown], encode_cursor(shown[-1][0]) if more and shown else ""
 
 
 def encode_cursor(key: int) -> str:
-    """An opaque cursor that continues below `key`."""
+    """A cursor, opaque to clients, that continues below `key`."""
     return base64.urlsafe_b64encode(f"k1:{key}".encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> int | None:
-    """The key inside a cursor, or None for anything that is not one of ours."""
+    """The key inside a cursor, or None for anything that `encode_cursor` did not make."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (binascii.Error, ValueError):

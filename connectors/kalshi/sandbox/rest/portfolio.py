@@ -1,37 +1,41 @@
-"""Reading what a member has: orders, queue positions, fills, positions, settlements, balance."""
+"""Reading what a member has, over REST: orders, queue positions, fills, positions, settlements, balance.
+
+Reads show the state of the venue's read lag ago. Handlers raise `VenueRefusal` 400 for a wrong query and 403 for a
+subaccount that the key may not use. `min_ts` and `max_ts` are Unix seconds, both inclusive.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import SHARDS, SINGLE_READ_COST
-from connectors.kalshi.sandbox.render import portfolio as render_portfolio
+from connectors.kalshi.sandbox.render.portfolio import (
+    event_position_object,
+    fill_object,
+    market_position_object,
+    order_object,
+    settlement_object,
+)
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, empty_lists
 from connectors.kalshi.sandbox.rest.parse import Query
-from connectors.kalshi.sandbox.wire import NS_PER_S, PRICE_ONE
-from connectors.sandbox.model import Market, Order, Position
+from connectors.kalshi.sandbox.wire import PRICE_ONE
+from connectors.sandbox.model import NS_PER_S, Market, Order, Position, cash_account_name
 
-PAGE = 100
-PAGE_MAX = 1000
+# Tickers that one query may name (vendor docs).
 TICKERS_MAX = 100
 
 
-def cash_account(shard: int) -> str:
-    """The engine's name of the cash on a shard."""
-    return "USD" if shard == 0 else f"USD#{shard}"
-
-
 def list_orders(call: Call) -> Reply:
-    """GET /portfolio/orders, newest first."""
+    """GET /portfolio/orders: one page, newest first, by status, markets, events, shard, time and subaccount."""
     query = call.query_of("GetOrders")
     status = query.choice("status", ("resting", "canceled", "executed"))
     events = query.names("event_ticker", TICKERS_MAX)
-    limit = query.limit(PAGE, PAGE_MAX)
+    limit = query.limit()
     keeps = _common_filter(call, query)
     orders = call.venue.reads.orders(call.accounts(query.integer("subaccount")), call.now_ns)
-    # The place in the list only tells orders apart that arrived in one batch.
+    # By arrival, because `orders` lists one account after another. The place only separates orders of one batch.
     chosen = [
         (order.arrival_ns * 10**7 + place, order)
         for place, order in enumerate(orders)
@@ -40,25 +44,31 @@ def list_orders(call: Call) -> Reply:
         and keeps(order.market_id, order.arrival_ns)
     ]
     chosen.sort(key=lambda one: -one[0])
-    page, cursor = query.page(chosen, lambda one: one[0], limit=limit)
-    return Reply({"cursor": cursor, "orders": [_order(call, order) for _, order in page]})
+    page, cursor = query.page(chosen, limit=limit)
+    return Reply({"cursor": cursor, "orders": [_order(call, order) for order in page]})
 
 
 def get_order(call: Call) -> Reply:
-    """GET /portfolio/orders/{order_id}."""
+    """GET /portfolio/orders/{order_id}: one of the member's orders, in whatever state; else 404."""
     return Reply({"order": _order(call, _own_order(call))})
 
 
-def queue_position(call: Call) -> Reply:
-    """GET /portfolio/orders/{order_id}/queue_position: contracts ahead, price-time."""
+def get_queue_position(call: Call) -> Reply:
+    """GET /portfolio/orders/{order_id}/queue_position: contracts that trade before it, by price and time.
+
+    Raises `VenueRefusal` 404 when the order does not rest.
+    """
     order = _own_order(call)
     if order.status != "resting":
         raise errors.nested("not_found")
     return Reply({"queue_position_fp": wire.count(_ahead(call, order))})
 
 
-def queue_positions(call: Call) -> Reply:
-    """GET /portfolio/orders/queue_positions: of all resting orders of the named markets or event."""
+def get_queue_positions(call: Call) -> Reply:
+    """GET /portfolio/orders/queue_positions: of all resting orders of the named markets or event.
+
+    Raises `VenueRefusal` 400 when neither is named.
+    """
     query = call.query_of("GetOrderQueuePositions")
     tickers, event = query.names("market_tickers"), query.text("event_ticker")
     if tickers is None and event is None:
@@ -74,104 +84,90 @@ def queue_positions(call: Call) -> Reply:
 
 
 def list_fills(call: Call) -> Reply:
-    """GET /portfolio/fills, newest first."""
+    """GET /portfolio/fills: one page, newest first, by order, markets, shard, time and subaccount."""
     query = call.query_of("GetFills")
     order_id = query.text("order_id")
-    limit = query.limit(PAGE, PAGE_MAX)
+    limit = query.limit()
     keeps = _common_filter(call, query)
     fills = call.venue.reads.fills(call.accounts(query.integer("subaccount")), call.now_ns)
-    numbered = [
-        (number, fill)
-        for number, fill in enumerate(fills)
-        if (order_id is None or fill.order_id == order_id) and keeps(fill.market_id, fill.ns)
-    ]
-    numbered.reverse()
-    page, cursor = query.page(numbered, lambda one: one[0], limit=limit)
+    page, cursor = query.newest(
+        fills,
+        lambda fill: (order_id is None or fill.order_id == order_id) and keeps(fill.market_id, fill.ns),
+        limit=limit,
+    )
     clock, subaccount_of = call.venue.clock, call.venue.subaccount_of
-    shown = [render_portfolio.fill(fill, clock, subaccount=subaccount_of(fill.account)) for _, fill in page]
+    shown = [fill_object(fill, clock, subaccount=subaccount_of(fill.account)) for fill in page]
     return Reply({"cursor": cursor, "fills": shown})
 
 
 def list_positions(call: Call) -> Reply:
-    """GET /portfolio/positions: per market and summed per event, of one subaccount."""
+    """GET /portfolio/positions: one page by market, newest first, and summed by event; of one subaccount.
+
+    Only positions that ever traded; of markets that have not settled unless `settlement_status` asks for others.
+    """
     query = call.query_of("GetPositions")
     wanted = query.names("count_filter") or frozenset()
     if not wanted <= {"position", "total_traded"}:
         raise errors.bad_query("GetPositions", "CountFilter", tag="oneof")
     settled = query.choice("settlement_status", ("all", "unsettled", "settled")) or "unsettled"
     event = query.text("event_ticker")
-    limit = query.limit(PAGE, PAGE_MAX)
+    limit = query.limit()
     keeps = _common_filter(call, query)
     held = call.venue.reads.positions(call.account_id(query.integer("subaccount")), call.now_ns)
-    chosen: list[tuple[int, tuple[str, Position]]] = []
-    for number, (ticker, position) in enumerate(held.items()):
-        market = call.venue.exchange.state.markets[ticker]
-        is_settled = market.status == "finalized"
-        shown = (
+
+    def keeps_position(one: tuple[str, Position]) -> bool:
+        ticker, position = one
+        is_settled = call.venue.exchange.state.markets[ticker].status == "finalized"
+        return (
             position.traded != 0
             and (settled == "all" or is_settled == (settled == "settled"))
             and ("position" not in wanted or position.net != 0)
             and (event is None or call.venue.catalog.event_of(ticker) == event)
             and keeps(ticker, position.updated_ns)
         )
-        if shown:
-            chosen.append((number, (ticker, position)))
-    chosen.reverse()
-    page, cursor = query.page(chosen, lambda one: one[0], limit=limit)
-    markets = [one for _, one in page]
-    return Reply(
-        {
-            "cursor": cursor,
-            "event_positions": _event_positions(call, markets),
-            "market_positions": [
-                render_portfolio.market_position(
-                    position, call.venue.clock, ticker=ticker, exchange_index=call.venue.markets.shard(ticker)
-                )
-                for ticker, position in markets
-            ],
-        }
-    )
+
+    page, cursor = query.newest(held.items(), keeps_position, limit=limit)
+    clock, shard_of = call.venue.clock, call.venue.markets.shard
+    shown = [market_position_object(one, clock, ticker=name, exchange_index=shard_of(name)) for name, one in page]
+    return Reply({"cursor": cursor, "event_positions": _event_positions(call, page), "market_positions": shown})
 
 
 def list_settlements(call: Call) -> Reply:
-    """GET /portfolio/settlements, newest first."""
+    """GET /portfolio/settlements: one page, newest first, by event, markets, shard, time and subaccount."""
     query = call.query_of("GetSettlements")
     event = query.text("event_ticker")
-    limit = query.limit(PAGE, PAGE_MAX)
+    limit = query.limit()
     keeps = _common_filter(call, query)
     event_of = call.venue.catalog.event_of
     settled = call.venue.reads.settlements(call.accounts(query.integer("subaccount")), call.now_ns)
-    numbered = [
-        (number, one)
-        for number, one in enumerate(settled)
-        if (event is None or event_of(one.market_id) == event) and keeps(one.market_id, one.ns)
-    ]
-    numbered.reverse()
-    page, cursor = query.page(numbered, lambda one: one[0], limit=limit)
-    shown = [
-        render_portfolio.settlement(one, call.venue.clock, event_ticker=event_of(one.market_id)) for _, one in page
-    ]
+    page, cursor = query.newest(
+        settled,
+        lambda one: (event is None or event_of(one.market_id) == event) and keeps(one.market_id, one.ns),
+        limit=limit,
+    )
+    shown = [settlement_object(one, call.venue.clock, event_ticker=event_of(one.market_id)) for one in page]
     return Reply({"cursor": cursor, "settlements": shown})
 
 
-def balance(call: Call) -> Reply:
-    """GET /portfolio/balance. `balance` is cut to cents; `portfolio_value` marks positions at the last price."""
+def get_balance(call: Call) -> Reply:
+    """GET /portfolio/balance: what new orders may draw on, in all and by shard; of one subaccount.
+
+    `balance` is cut to cents (recorded answer); `portfolio_value`, in cents, marks positions at the last price.
+    """
     query = call.query_of("GetBalance")
     shard = query.integer("exchange_index")
     account = call.account_id(query.integer("subaccount"))
-    purses = call.venue.reads.balances(account, call.now_ns)
-    shards = [number for number in range(SHARDS) if cash_account(number) in purses and shard in (None, number)]
-    total = sum(purses[cash_account(number)] for number in shards)
+    balances = call.venue.reads.balances(account, call.now_ns)
+    available = {number: balances.get(cash_account_name("USD", number)) for number in range(SHARDS)}
+    shown = {number: cash for number, cash in available.items() if cash is not None and shard in (None, number)}
+    total = sum(shown.values())
     held = call.venue.reads.positions(account, call.now_ns)
     shard_of, market_of = call.venue.markets.shard, call.venue.markets.get
     value = sum(_worth(market_of(name), one) for name, one in held.items() if shard in (None, shard_of(name)))
     return Reply(
         {
             "balance": wire.cents(total),
-            "balance_breakdown": [
-                {"balance": wire.money_short(purses[cash_account(number)]), "exchange_index": number}
-                for number in shards
-            ],
+            "balance_breakdown": _breakdown(shown),
             "balance_dollars": wire.money_short(total),
             "portfolio_value": wire.cents(value),
             "updated_ts": call.venue.clock.seconds(call.now_ns),
@@ -179,23 +175,29 @@ def balance(call: Call) -> Reply:
     )
 
 
-def resting_value(call: Call) -> Reply:
-    """GET /portfolio/summary/total_resting_order_value, in cents."""
+def get_resting_value(call: Call) -> Reply:
+    """GET /portfolio/summary/total_resting_order_value: what resting orders reserve, in cents and by shard.
+
+    It does not lag. That it is the reserve, fees included, is an *assumption*.
+    """
     reserved: dict[int, int] = {}
     for name in call.accounts(call.query_of("GetRestingOrderTotalValue").integer("subaccount")):
         for number in range(SHARDS):
-            held = call.venue.exchange.state.accounts[name].reserved.get(cash_account(number), 0)
+            held = call.venue.exchange.state.accounts[name].reserved.get(cash_account_name("USD", number), 0)
             if held:
                 reserved[number] = reserved.get(number, 0) + held
-    breakdown = [{"balance": wire.money_short(held), "exchange_index": number} for number, held in reserved.items()]
     total = wire.cents(sum(reserved.values()))
-    return Reply({"resting_order_value_breakdown": breakdown, "total_resting_order_value": total})
+    return Reply({"resting_order_value_breakdown": _breakdown(reserved), "total_resting_order_value": total})
+
+
+def _breakdown(money_by_shard: Mapping[int, int]) -> list[dict[str, Any]]:
+    return [{"balance": wire.money_short(money), "exchange_index": shard} for shard, money in money_by_shard.items()]
 
 
 def _order(call: Call, order: Order) -> dict[str, Any]:
     venue = call.venue
     shard = venue.markets.shard(order.market_id)
-    return render_portfolio.order(
+    return order_object(
         order,
         venue.clock,
         user_id=venue.user_id,
@@ -221,7 +223,7 @@ def _event_positions(call: Call, markets: Sequence[tuple[str, Position]]) -> lis
     by_event: dict[str, list[Position]] = {}
     for ticker, position in markets:
         by_event.setdefault(call.venue.catalog.event_of(ticker), []).append(position)
-    return [render_portfolio.event_position(event, positions) for event, positions in by_event.items()]
+    return [event_position_object(event, positions) for event, positions in by_event.items()]
 
 
 def _worth(market: Market, position: Position) -> int:
@@ -251,14 +253,14 @@ def _common_filter(call: Call, query: Query) -> Callable[[str, int], bool]:
 
 ROUTES = (
     Route("GET", "/portfolio/orders", list_orders),
-    Route("GET", "/portfolio/orders/queue_positions", queue_positions),
+    Route("GET", "/portfolio/orders/queue_positions", get_queue_positions),
     Route("GET", "/portfolio/orders/{order_id}", get_order, cost=SINGLE_READ_COST),
-    Route("GET", "/portfolio/orders/{order_id}/queue_position", queue_position),
+    Route("GET", "/portfolio/orders/{order_id}/queue_position", get_queue_position),
     Route("GET", "/portfolio/fills", list_fills),
     Route("GET", "/portfolio/positions", list_positions),
     Route("GET", "/portfolio/settlements", list_settlements),
-    Route("GET", "/portfolio/balance", balance, "read::portfolio_balance", "balance"),
-    Route("GET", "/portfolio/summary/total_resting_order_value", resting_value),
+    Route("GET", "/portfolio/balance", get_balance, "read::portfolio_balance", "balance"),
+    Route("GET", "/portfolio/summary/total_resting_order_value", get_resting_value),
     Route("GET", "/portfolio/deposits", empty_lists("deposits")),
     Route("GET", "/portfolio/withdrawals", empty_lists("withdrawals")),
 )

@@ -1,4 +1,4 @@
-"""The way of one REST request: count, faults, signature, scope, budget, handler, faults, answer."""
+"""One REST request from arrival to answer: count, faults, signature, scope, rate limit, handler, faults, answer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from connectors.kalshi.sandbox.rest import groups as rest_groups
 from connectors.kalshi.sandbox.rest import markets as rest_markets
 from connectors.kalshi.sandbox.rest import orders as rest_orders
 from connectors.kalshi.sandbox.rest import portfolio as rest_portfolio
-from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
+from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Reply, Route
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.kalshi.sandbox.wire import NS_PER_S
+from connectors.sandbox.model import NS_PER_S
 
-PREFIX = rest_account.PREFIX
 ROUTES: tuple[Route, ...] = (
     *rest_markets.ROUTES,
     *rest_events.ROUTES,
@@ -34,7 +33,7 @@ DELAY_DEFAULT_MS = 100
 
 
 class RestServer:
-    """Answers everything under the REST prefix. `venue` gives the venue of the moment: a reset replaces it."""
+    """Answers everything under REST_PREFIX. `venue` gives the current venue: a reset replaces it."""
 
     def __init__(self, venue: Callable[[], Venue]) -> None:
         self._venue = venue
@@ -42,7 +41,7 @@ class RestServer:
     def add_routes(self, app: web.Application) -> None:
         """Put every endpoint on the application, and a 404 behind them."""
         for route in ROUTES:
-            app.router.add_route(route.method, PREFIX + route.path, self._endpoint(route))
+            app.router.add_route(route.method, REST_PREFIX + route.path, self._endpoint(route))
         app.router.add_route("*", "/{path:.*}", self._endpoint(Route("*", "/{path}", _unknown_path, None)))
 
     def _endpoint(self, route: Route) -> Callable[[web.Request], Any]:
@@ -59,7 +58,7 @@ class RestServer:
         target = {"path": request.path, "method": request.method}
         if venue.faults.take("lost_request", **target) is not None:
             return _cut(request)
-        status, body = _judge(venue, route, request=request, raw=raw, now_ns=now_ns)
+        status, body = _run(venue, route, request=request, raw=raw, now_ns=now_ns)
         delay = venue.faults.take("delay", **target)
         if delay is not None:
             await asyncio.sleep(delay.params.get("delay_ms", DELAY_DEFAULT_MS) / 1000)
@@ -75,27 +74,24 @@ class RestServer:
         return _response(venue, status, body=body)
 
 
-def signed_call(venue: Venue, request: web.Request, *, now_ns: int) -> auth.ApiKey:
-    """The key that signed a request. Raises `VenueRefusal` 401."""
-    shown_ms = auth.shown_ms(now_ns + venue.clock.skew_ns)
-    return venue.keys.authenticate(
-        request.headers, method=request.method, path=request.rel_url.raw_path, now_ms=shown_ms
-    )
+def signing_key(venue: Venue, request: web.Request, *, now_ns: int) -> auth.ApiKey:
+    """The key that signed a request; `now_ns` is engine time. Raises `VenueRefusal` 401 when none did."""
+    now_ms = venue.clock.ms(now_ns)
+    return venue.keys.authenticate(request.headers, method=request.method, path=request.rel_url.raw_path, now_ms=now_ms)
 
 
-def _judge(venue: Venue, route: Route, *, request: web.Request, raw: bytes, now_ns: int) -> tuple[int, Any]:
+def _run(venue: Venue, route: Route, *, request: web.Request, raw: bytes, now_ns: int) -> tuple[int, Any]:
     """Status and body of the answer, before any fault touches it."""
     try:
         if venue.faults.take("rate_limit_storm", path=request.path, method=request.method) is not None:
             raise errors.too_many_requests()
         key = None
         if route.scope is not None:
-            key = signed_call(venue, request, now_ns=now_ns)
+            key = signing_key(venue, request, now_ns=now_ns)
             if not key.allows(route.scope):
                 raise errors.nested("forbidden")
         _charge(venue, route, now_ns=now_ns)
-        repeated = _repeated(request)
-        call = Call(venue, key, request.match_info, request.query, repeated, raw, now_ns)
+        call = Call(venue, key, request.match_info, request.query, _repeated(request), raw, now_ns)
         reply = route.handler(call)
     except errors.VenueRefusal as refusal:
         if refusal.status == 429:
@@ -105,7 +101,10 @@ def _judge(venue: Venue, route: Route, *, request: web.Request, raw: bytes, now_
 
 
 def _charge(venue: Venue, route: Route, *, now_ns: int) -> None:
-    """Draw on the bucket that the route names. Public reads have a bucket apart from the member's."""
+    """Draw on the bucket that the route names. Public reads have a bucket apart from the member's (*assumption*).
+
+    Called after the signature is checked: a refused signature costs no tokens.
+    """
     if route.pool == "order_write":
         return
     owner = venue.public_buckets if route.scope is None else venue.buckets

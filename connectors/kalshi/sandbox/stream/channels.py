@@ -1,4 +1,4 @@
-"""From what the engine says happened to what stream subscribers are told.
+"""From the engine's events to the messages of stream subscribers.
 
 One engine event becomes zero or more `Publication`s, each for one channel; a publication makes the message for one
 subscription, because book prices depend on the subscriber's choice of leg and own changes carry the client's id.
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.kalshi.sandbox import wire
-from connectors.kalshi.sandbox.render import markets as render_markets
-from connectors.kalshi.sandbox.render import portfolio as render_portfolio
+from connectors.kalshi.sandbox.render.markets import created_members, trade_message
+from connectors.kalshi.sandbox.render.portfolio import fill_message, order_message
 from connectors.kalshi.sandbox.stream.subscriptions import Subscription
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.sandbox.events import (
@@ -48,7 +48,7 @@ class Publication:
     own: dict[str, Any] = field(default_factory=dict)
 
     def reaches(self, subscription: Subscription, accounts: frozenset[str] | None) -> bool:
-        """True when `subscription` of a connection that may see `accounts` (None: all) gets this."""
+        """True when `subscription`, on a connection that may see `accounts` (None: all), gets this publication."""
         if subscription.channel != self.channel:
             return False
         if self.ticker is not None and not subscription.wants(self.ticker):
@@ -56,7 +56,7 @@ class Publication:
         return self.account is None or accounts is None or self.account in accounts
 
     def message_for(self, subscription: Subscription, accounts: frozenset[str] | None) -> dict[str, Any]:
-        """The `msg` for this subscriber."""
+        """The `msg` for this subscriber: prices of the leg it chose, own members only for the owner's connections."""
         message = self.message
         if self.yes_leg and subscription.use_yes_price:
             message = message | self.yes_leg
@@ -66,7 +66,7 @@ class Publication:
 
 
 def publications(events: list[Event], venue: Venue) -> Iterator[Publication]:
-    """What subscribers are told of `events`, in order; tickers that changed come last."""
+    """The publications of `events`, in order. Each market's ticker comes last, once, and only when a figure changed."""
     touched: dict[str, None] = {}
     for event in events:
         if isinstance(event, BookChange | TradePrint):
@@ -82,10 +82,10 @@ def _of_event(event: Event, venue: Venue) -> Iterator[Publication]:
     if isinstance(event, BookChange):
         yield _delta(event, venue)
     elif isinstance(event, TradePrint):
-        yield Publication("trade", "trade", render_markets.trade_message(event, venue.clock), event.market_id)
+        yield Publication("trade", "trade", trade_message(event, venue.clock), event.market_id)
     elif isinstance(event, OrderChange):
         order = event.order
-        message = render_portfolio.order_message(
+        message = order_message(
             order,
             venue.clock,
             user_id=venue.user_id,
@@ -95,7 +95,7 @@ def _of_event(event: Event, venue: Venue) -> Iterator[Publication]:
         yield Publication("user_orders", "user_order", message, order.market_id, order.account)
     elif isinstance(event, FillEvent):
         fill = event.fill
-        message = render_portfolio.fill_message(fill, venue.clock, subaccount=venue.subaccount_of(fill.account))
+        message = fill_message(fill, venue.clock, subaccount=venue.subaccount_of(fill.account))
         yield Publication("fill", "fill", message, fill.market_id, fill.account)
     elif isinstance(event, PositionChange):
         yield _position(event, venue)
@@ -165,7 +165,7 @@ def _lifecycle(event: MarketLifecycle, venue: Venue) -> Iterator[Publication]:
     listing = venue.catalog.markets[event.market_id]
     message: dict[str, Any] = {"market_ticker": event.market_id, "event_type": event.kind}
     if event.kind == "created":
-        message |= render_markets.created_members(market, listing, clock=venue.clock)
+        message |= created_members(market, listing, clock=venue.clock)
     elif event.kind in {"activated", "deactivated"}:
         message["is_deactivated"] = event.kind == "deactivated"
     elif event.kind == "close_date_updated":

@@ -1,8 +1,8 @@
-"""What a stream client may ask for, and the subscriptions that come of it. No socket here.
+"""The commands of a stream client, and the subscriptions that they make. No socket here.
 
-`CommandDesk.handle` takes one text frame and answers through `send`; the socket side and the publisher share the
-same desk, so that acknowledgement, snapshot and deltas of a subscription leave in one order. Error codes and their
-texts are the vendor's. Assumptions, because the venue documents nothing: a second subscribe to a channel makes a
+`CommandHandler.handle` takes one text frame and answers through `send`; the socket side and the publisher share the
+same handler, so that acknowledgement, snapshot and deltas of a subscription leave in one order. Error codes and their
+texts are the vendor's. *Assumptions*, because the venue documents nothing: a second subscribe to a channel makes a
 second subscription; an unknown market is answered with code 11; channels of one command succeed or fail each.
 """
 
@@ -35,32 +35,34 @@ ERROR_TEXTS = {
 
 
 class MarketSource(Protocol):
-    """What the desk needs to know of markets."""
+    """What the command handler asks about markets; `MarketView` is one."""
 
-    def knows(self, ticker: str) -> bool:
-        """True when the market exists."""
+    def exists(self, ticker: str) -> bool:
+        """True when a market of this ticker is listed, in whatever status."""
         ...
 
-    def ticker_of(self, market_id: str) -> str | None:
-        """The ticker of a market's UUID, or None."""
+    def ticker_of(self, market_uuid: str) -> str | None:
+        """The ticker of the market with this UUID, or None."""
         ...
 
     def snapshot(self, ticker: str, *, use_yes_price: bool) -> dict[str, Any]:
-        """The `msg` of an orderbook_snapshot."""
+        """The `msg` of an orderbook_snapshot; asks in NO prices unless `use_yes_price`."""
         ...
 
     def ticker_message(self, ticker: str) -> dict[str, Any]:
-        """The `msg` of a ticker frame."""
+        """The `msg` of a ticker frame, stamped with the present time."""
         ...
 
 
 class CommandRefused(Exception):
-    """A command that is answered with an error frame."""
+    """A command that is answered with an error frame.
+
+    `code` is one of ERROR_TEXTS; `subscription` is set when the error belongs to one; `markets` are the unknown ones.
+    """
 
     def __init__(
         self, code: int, subscription: Subscription | None = None, *, markets: list[str] | None = None
     ) -> None:
-        """`code` is one of ERROR_TEXTS; `subscription` when the error belongs to one."""
         super().__init__(ERROR_TEXTS[code])
         self.code = code
         self.subscription = subscription
@@ -70,11 +72,13 @@ class CommandRefused(Exception):
 Send = Callable[[dict[str, Any], Subscription | None], None]
 
 
-class CommandDesk:
-    """The subscriptions of one connection and the commands that change them."""
+class CommandHandler:
+    """The subscriptions of one connection, by sid, and the commands that change them.
+
+    `send(frame, subscription)` queues a frame; `subscription` is None for frames that belong to none.
+    """
 
     def __init__(self, source: MarketSource, send: Send) -> None:
-        """`send(frame, subscription)` queues a frame; `subscription` is None for frames that belong to none."""
         self._source = source
         self._send = send
         self._last_sid = 0
@@ -111,7 +115,7 @@ class CommandDesk:
             self._refuse(number, refusal)
 
     def end(self, subscription: Subscription, code: int) -> None:
-        """Finish a subscription with a terminal error (10 or 25); the connection stays."""
+        """Finish a subscription with a terminal error (10 or 25, vendor docs); the connection stays."""
         if self.subscriptions.pop(subscription.sid, None) is not None:
             self._refuse(0, CommandRefused(code, subscription))
 
@@ -229,7 +233,7 @@ class CommandDesk:
         if not all(isinstance(one, str) for one in names):
             raise CommandRefused(11)
         tickers = [self._source.ticker_of(one) or one for one in names] if name.startswith("market_id") else names
-        unknown = [ticker for ticker in tickers if not self._source.knows(ticker)]
+        unknown = [ticker for ticker in tickers if not self._source.exists(ticker)]
         if unknown:
             raise CommandRefused(11, markets=unknown)
         return list(dict.fromkeys(tickers))

@@ -1,7 +1,7 @@
 """One stream connection: its reader, its writer, its heartbeat, and the faults that strike on it.
 
-Frames are queued by the command desk and the publisher and written by one task, so a slow reader delays nobody. The
-queue is bounded: a subscription whose frame finds it full ends with error 25, as at the venue.
+Frames are queued by the command handler and the publisher and written by one task, so a slow reader delays nobody. The
+queue is bounded: a subscription whose frame finds it full ends with error 25, as at the venue (vendor docs).
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from connectors.kalshi.sandbox.stream.channels import Publication
-from connectors.kalshi.sandbox.stream.commands import CommandDesk
+from connectors.kalshi.sandbox.stream.commands import CommandHandler
 from connectors.kalshi.sandbox.stream.subscriptions import Subscription
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.sandbox.faults import Fault
 
+# The venue pings about every 10 s with this payload (vendor docs).
 HEARTBEAT = b"heartbeat"
 HEARTBEAT_S = 10.0
 QUEUE_FRAMES_MAX = 20_000
+"""Frames a client may leave unread; the venue's own number is not documented."""
+# The error code of a subscription that ends because the queue is full (vendor docs).
 OVERFLOW = 25
 FOREVER_NS = 1 << 63
 STREAM_PATH = "/trade-api/ws/v2"
@@ -34,7 +37,11 @@ DATA_FRAMES = frozenset(
 
 
 class Session:
-    """A connected and authenticated stream client. `accounts` are those it may see; None means all of the member."""
+    """A connected and authenticated stream client. Call `run` once; the other methods only while it runs.
+
+    `accounts` are the ids of those it may see; None means all of the member. `abort` cuts the connection without a
+    closing handshake, `heartbeat_s` is the time between pings, `queue_frames_max` how many frames may wait.
+    """
 
     def __init__(
         self,
@@ -46,7 +53,6 @@ class Session:
         heartbeat_s: float = HEARTBEAT_S,
         queue_frames_max: int = QUEUE_FRAMES_MAX,
     ) -> None:
-        """`abort` cuts the connection without a closing handshake; `heartbeat_s` is the time between pings."""
         self._socket = socket
         self._venue = venue
         self._accounts = accounts
@@ -56,45 +62,45 @@ class Session:
         self._queue: deque[tuple[dict[str, Any], Subscription | None]] = deque()
         self._wake = asyncio.Event()
         self._silent_until_ns = 0
-        self.desk = CommandDesk(venue.markets, self.offer)
+        self.commands = CommandHandler(venue.markets, self.offer)
 
     async def run(self) -> None:
-        """Serve until the client leaves or the connection is cut."""
+        """Serve until the client leaves or the connection is cut. Raises what a task of it failed with."""
         tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._beat())]
         try:
             async for message in self._socket:
                 if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
-                    self.desk.handle(message.data)
+                    self.commands.handle(message.data)
         finally:
             for task in tasks:
                 task.cancel()
             ends = await asyncio.gather(*tasks, return_exceptions=True)
         for end in ends:
-            # A client that leaves while it is written to is ordinary; anything else is a fault of this program.
+            # A client that leaves while it is written to is normal; any other error is one of this program.
             if isinstance(end, Exception) and not isinstance(end, ConnectionError):
                 raise end
 
     def publish(self, publication: Publication) -> None:
-        """Queue a publication for every subscription it reaches."""
-        for subscription in list(self.desk.subscriptions.values()):
+        """Queue a publication, numbered, for every subscription of this connection that it reaches."""
+        for subscription in list(self.commands.subscriptions.values()):
             if publication.reaches(subscription, self._accounts):
                 frame: dict[str, Any] = {"type": publication.kind} | subscription.numbered()
                 frame["msg"] = publication.message_for(subscription, self._accounts)
                 self.offer(frame, subscription)
 
     def offer(self, frame: dict[str, Any], subscription: Subscription | None) -> None:
-        """Queue one frame; a full queue ends the frame's subscription."""
+        """Queue one frame; a full queue ends the frame's subscription. Frames of no subscription are always queued."""
         if subscription is not None and len(self._queue) >= self._queue_frames_max:
-            self.desk.end(subscription, OVERFLOW)
+            self.commands.end(subscription, OVERFLOW)
             return
         self._queue.append((frame, subscription))
         self._wake.set()
 
-    def poke(self) -> None:
-        """Have the writer look at the faults now, even when there is nothing to send."""
+    def check_faults(self) -> None:
+        """Make the writer check the faults now, even when there is nothing to send."""
         self._wake.set()
 
-    def heal(self) -> None:
+    def end_silence(self) -> None:
         """End a silence that was to last until the connection ends."""
         self._silent_until_ns = 0
 
@@ -106,7 +112,7 @@ class Session:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self._struck_down():
+            if self._drop_when_struck():
                 return
             while self._queue:
                 frame, subscription = self._queue.popleft()
@@ -115,7 +121,7 @@ class Session:
     async def _write_frame(self, frame: dict[str, Any], subscription: Subscription | None) -> None:
         faults = self._venue.faults
         target = _target(frame, subscription)
-        if self._struck_down() or self._is_silent():
+        if self._drop_when_struck() or self._is_silent():
             return
         is_data = frame["type"] in DATA_FRAMES
         if (
@@ -140,7 +146,7 @@ class Session:
             if not self._is_silent() and not self._socket.closed:
                 await self._socket.ping(HEARTBEAT)
 
-    def _struck_down(self) -> bool:
+    def _drop_when_struck(self) -> bool:
         if self._venue.faults.take("drop_connection", path=STREAM_PATH) is None:
             return False
         self.cut()
@@ -158,12 +164,12 @@ class Session:
 
 
 def _is_gap(frame: dict[str, Any], fault: Fault | None) -> bool:
-    """A gap strikes book deltas, unless the fault names another frame type: then that one."""
+    """A gap strikes book deltas only, unless the fault names a frame type: then that one."""
     return fault is not None and "seq" in frame and (frame["type"] == "orderbook_delta" or "type" in fault.match)
 
 
 def _target(frame: dict[str, Any], subscription: Subscription | None) -> dict[str, str]:
-    """What a fault's patterns may ask of a frame: its type, channel and market."""
+    """What a fault's patterns may match of a frame: its type, channel and market; "" where it has none."""
     message = frame.get("msg")
     market = message.get("market_ticker") or message.get("ticker") if isinstance(message, dict) else None
     channel = subscription.channel if subscription is not None else ""

@@ -1,4 +1,4 @@
-"""The channels of the stream and one connection's subscriptions to them."""
+"""The channels of the stream, and a connection's subscription to one of them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class ChannelRule:
     filter: Filter
 
 
+# Vendor docs. The last five can be subscribed to and stay silent: the sandbox does not simulate what they carry.
 CHANNELS = {
     "orderbook_delta": ChannelRule(True, "required"),
     "ticker": ChannelRule(False, "optional"),
@@ -54,7 +55,7 @@ class Subscription:
         return self.markets is None or ticker in self.markets
 
     def numbered(self) -> dict[str, int]:
-        """`sid`, and the next `seq` on a sequenced channel."""
+        """The members `sid` and, on a sequenced channel, the next `seq`, which is used up by the call."""
         if not self.sequenced:
             return {"sid": self.sid}
         self.seq += 1

@@ -100,8 +100,8 @@ class Client:
         async with self.session.request(method, self.info.admin_url + path, json=body) as response:
             return Answer(response.status, await response.json(), dict(response.headers))
 
-    async def truth(self) -> dict[str, Any]:
-        """The administrator's report."""
+    async def audit_report(self) -> dict[str, Any]:
+        """The administrator's audit report."""
         report: dict[str, Any] = (await self.admin("GET", "/truth")).body
         return report
 
@@ -148,12 +148,12 @@ class Client:
         request = OrderRequest(account=RIVAL, market_id=self.ticker, side=side, price=price, size=size)
         answer = venue.exchange.submit(request, now_ns=venue.clock.engine_ns())
         assert isinstance(answer, Accepted)
-        venue.settle_events()
+        venue.publish_events()
         return answer.order.order_id
 
 
 class TurnedClock:
-    """A wall clock that only moves when told to."""
+    """A wall clock that moves only when a test sets it."""
 
     def __init__(self) -> None:
         self.ns = time.time_ns()

@@ -1,4 +1,4 @@
-"""Faults and the administrator's side: each fault strikes as described, and the truth tells."""
+"""Faults and the administrator's side: each fault strikes as described, and the audit report shows what happened."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ async def test_truth_when_orders_were_placed_then_ids_states_and_arrivals(client
     await client.place(client_order_id="rests")
     gone = await client.place(client_order_id="goes")
     await client.call("DELETE", f"/portfolio/events/orders/{gone.body['order_id']}")
-    truth = await client.truth()
-    states = {order["client_order_id"]: order["status"] for order in truth["orders"]}
+    report = await client.audit_report()
+    states = {order["client_order_id"]: order["status"] for order in report["orders"]}
     assert states == {"rests": "resting", "goes": "canceled"}
-    assert all(before_ns < order["arrival_ns"] < time.time_ns() for order in truth["orders"])
-    assert truth["requests"]["POST /portfolio/events/orders"] == 2
-    assert truth["requests"]["DELETE /portfolio/events/orders/{order_id}"] == 1
-    assert (truth["rate_limited"], truth["refused_signatures"], truth["server_errors"]) == (0, 0, 0)
-    assert truth["problems"] == []
+    assert all(before_ns < order["arrival_ns"] < time.time_ns() for order in report["orders"])
+    assert report["requests"]["POST /portfolio/events/orders"] == 2
+    assert report["requests"]["DELETE /portfolio/events/orders/{order_id}"] == 1
+    assert (report["rate_limited"], report["refused_signatures"], report["server_errors"]) == (0, 0, 0)
+    assert report["problems"] == []
 
 
 @pytest.mark.parametrize("kind", ["lost_response", "lost_request"])
@@ -62,7 +62,7 @@ async def test_connection_when_cut_then_only_a_lost_response_has_done_the_act(cl
     await plan(client, kind=kind, **ORDERS_PATH)
     with pytest.raises(aiohttp.ClientError):
         await client.place(client_order_id="unsure")
-    accepted = [order["client_order_id"] for order in (await client.truth())["orders"]]
+    accepted = [order["client_order_id"] for order in (await client.audit_report())["orders"]]
     assert accepted == (["unsure"] if kind == "lost_response" else [])
     assert (await client.place()).status == 201
 
@@ -71,9 +71,9 @@ async def test_error_after_accept_when_it_strikes_then_5xx_and_the_order_stands(
     await plan(client, kind="error_after_accept", status=503, **ORDERS_PATH)
     answer = await client.place(client_order_id="unsure")
     assert (answer.status, answer.body["error"]["code"]) == (503, "service_unavailable")
-    truth = await client.truth()
-    assert [order["status"] for order in truth["orders"]] == ["resting"]
-    assert (truth["server_errors"], truth["faults_struck"]) == (1, {"error_after_accept": 1})
+    report = await client.audit_report()
+    assert [order["status"] for order in report["orders"]] == ["resting"]
+    assert (report["server_errors"], report["faults_struck"]) == (1, {"error_after_accept": 1})
 
 
 async def test_storm_when_it_strikes_then_429_without_the_act(client: Client) -> None:
@@ -81,8 +81,8 @@ async def test_storm_when_it_strikes_then_429_without_the_act(client: Client) ->
     answers = [await client.place() for _ in range(3)]
     assert [answer.status for answer in answers] == [429, 429, 201]
     assert answers[0].body == {"error": "too many requests"}
-    truth = await client.truth()
-    assert (truth["rate_limited"], len(truth["orders"])) == (2, 1)
+    report = await client.audit_report()
+    assert (report["rate_limited"], len(report["orders"])) == (2, 1)
 
 
 async def test_delay_when_it_strikes_then_the_act_is_done_and_the_answer_late(client: Client) -> None:
@@ -90,7 +90,7 @@ async def test_delay_when_it_strikes_then_the_act_is_done_and_the_answer_late(cl
     began_ns = time.monotonic_ns()
     assert (await client.place()).status == 201
     assert time.monotonic_ns() - began_ns >= 200_000_000
-    arrival_ns = (await client.truth())["orders"][0]["arrival_ns"]
+    arrival_ns = (await client.audit_report())["orders"][0]["arrival_ns"]
     assert time.time_ns() - arrival_ns >= 200_000_000
 
 
@@ -177,7 +177,7 @@ async def test_pause_when_its_time_is_over_then_trading_resumes_by_itself(client
     [
         ({"kind": "earthquake"}, "earthquake"),
         ({"kind": "delay", "delay_ms": "long"}, "delay_ms"),
-        ({"kind": "pause", "scope": "world"}, "world"),
+        ({"kind": "pause", "scope": "everything"}, "everything"),
         ({"kind": "settle", "value": 20_000}, "20000"),
         ({"kind": "delay", "probability": 2}, "probability"),
         ([1], "object"),
@@ -230,8 +230,8 @@ async def test_reset_when_called_then_streams_are_cut_and_nothing_is_left_but_th
     assert (await client.admin("POST", "/reset")).status == 200
     message = await stream.socket.receive(timeout=5)
     assert message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR, aiohttp.WSMsgType.CLOSING}
-    truth = await client.truth()
-    assert (truth["orders"], truth["fills"], truth["faults_struck"]) == ([], [], {})
+    report = await client.audit_report()
+    assert (report["orders"], report["fills"], report["faults_struck"]) == ([], [], {})
     assert (await client.place()).status == 201
 
 
@@ -253,9 +253,9 @@ async def test_flow_when_running_then_a_quote_at_the_touch_is_filled_and_the_boo
         except TimeoutError:
             continue
         filled += 1
-    truth = await client.truth()
-    assert len(truth["fills"]) >= 3
-    assert truth["problems"] == []
+    report = await client.audit_report()
+    assert len(report["fills"]) >= 3
+    assert report["problems"] == []
 
 
 async def test_short_lived_markets_when_their_time_has_come_then_closed_and_settled(start: StartClient) -> None:

@@ -24,8 +24,8 @@ async def test_writes_when_basic_budget_is_spent_then_plain_429_and_exact_refill
     assert (await client.place()).status == 429
     clock.ns += 1
     assert (await client.place()).status == 201
-    truth = await client.truth()
-    assert (truth["rate_limited"], len(truth["orders"])) == (3, 11)
+    report = await client.audit_report()
+    assert (report["rate_limited"], len(report["orders"])) == (3, 11)
 
 
 async def test_cancels_when_budget_is_low_then_they_cost_two(start: StartClient) -> None:
@@ -41,7 +41,7 @@ async def test_batch_when_it_does_not_fit_then_all_of_it_is_refused(start: Start
     client = await start(tier="basic", now_ns=clock)
     body = {"orders": [client.order() for _ in range(11)]}
     assert (await client.call("POST", "/portfolio/events/orders/batched", body)).status == 429
-    assert (await client.truth())["orders"] == []
+    assert (await client.audit_report())["orders"] == []
     body = {"orders": body["orders"][:10]}
     assert (await client.call("POST", "/portfolio/events/orders/batched", body)).status == 201
 

@@ -14,7 +14,7 @@ ORDERS = "/portfolio/events/orders"
 
 
 def refused(code: str, details: str | None = None) -> dict[str, Any]:
-    """The nested body of a refusal whose message is its code in plain words."""
+    """The nested body of a refusal whose message is its code with spaces."""
     inner = {"code": code, "message": code.replace("_", " ")}
     return {"error": inner if details is None else inner | {"details": details}}
 
@@ -38,7 +38,7 @@ async def test_fok_when_volume_is_short_then_409_and_no_order(client: Client) ->
     client.rival("ask", 5200, 150)
     answer = await client.place(count="4.00", price="0.6000", time_in_force="fill_or_kill")
     assert (answer.status, answer.body) == (409, refused("fill_or_kill_insufficient_resting_volume"))
-    assert (await client.truth())["orders"] == []
+    assert (await client.audit_report())["orders"] == []
 
 
 async def test_ask_when_it_fills_then_position_is_short_yes_at_collateral_of_no(client: Client) -> None:

@@ -92,7 +92,7 @@ async def test_reads_when_lag_is_an_option_then_it_outlives_the_end_of_all_fault
     await client.admin("DELETE", "/faults")
     assert (await client.place()).status == 201
     assert (await client.call("GET", "/portfolio/orders")).body["orders"] == []
-    assert len((await client.truth())["orders"]) == 1
+    assert len((await client.audit_report())["orders"]) == 1
 
 
 @pytest.mark.parametrize("key_type", ["rsa", "ed25519"])

@@ -251,7 +251,7 @@ async def test_signature_when_it_is_wrong_then_recorded_401(
     headers = signed_headers(client.key_path, client.key_id, "GET", path) | change
     answer = await client.call("GET", "/portfolio/balance", headers=headers)
     assert (answer.status, answer.body) == (401, body)
-    assert (await client.truth())["refused_signatures"] == 1
+    assert (await client.audit_report())["refused_signatures"] == 1
 
 
 @pytest.mark.parametrize("skew_ms", [-30_000, -300_000, 300_000])
@@ -266,7 +266,7 @@ async def test_timestamp_when_within_five_seconds_then_accepted(client: Client, 
     answer = await client.call("GET", "/portfolio/balance", skew_ms=skew_ms)
     assert answer.status == 200
     assert_same_shape("balance", BALANCE, answer.body)
-    assert_same_shape("purse", BALANCE["balance_breakdown"][0], answer.body["balance_breakdown"][0])  # type: ignore[index]
+    assert_same_shape("balance of a shard", BALANCE["balance_breakdown"][0], answer.body["balance_breakdown"][0])  # type: ignore[index]
 
 
 async def test_create_when_it_rests_then_recorded_201(quoted: Client) -> None:

@@ -70,7 +70,7 @@ async def test_deltas_when_applied_to_the_snapshot_then_equal_to_the_book(start:
         key = (message["side"], message["price_dollars"])
         levels[key] = levels.get(key, 0) + int(message["delta_fp"].replace(".", ""))
         assert levels[key] >= 0
-    # Everything of the book as of this moment is in frames queued before the reply to get_snapshot.
+    # Every change of the book so far is in frames queued before the reply to get_snapshot.
     command = {"sid": 1, "action": "get_snapshot", "market_tickers": [client.ticker]}
     await stream.send({"id": 9, "cmd": "update_subscription", "params": command})
     while (frame := await stream.next())["type"] != "orderbook_snapshot":
@@ -213,13 +213,13 @@ async def test_lifecycle_when_market_is_settled_then_determined_and_settled_are_
     stream = await subscribed(client, "market_lifecycle_v2")
     fault = {"kind": "settle", "match": {"market": client.ticker}, "value": "yes"}
     assert (await client.admin("POST", "/faults", fault)).status == 201
-    told = {}
-    while "settled" not in told:
+    seen = {}
+    while "settled" not in seen:
         frame = await stream.next()
-        told[frame["msg"]["event_type"]] = frame["msg"]
-    assert (told["determined"]["result"], told["determined"]["settlement_value"]) == ("yes", "1.0000")
-    assert isinstance(told["settled"]["settled_ts"], int)
-    assert "closed" not in told
+        seen[frame["msg"]["event_type"]] = frame["msg"]
+    assert (seen["determined"]["result"], seen["determined"]["settlement_value"]) == ("yes", "1.0000")
+    assert isinstance(seen["settled"]["settled_ts"], int)
+    assert "closed" not in seen
 
 
 async def test_group_channel_when_group_lives_then_each_event_is_told(client: Client) -> None:
