@@ -34,11 +34,6 @@ class Account:
         self.cash[cash_account] = self.cash.get(cash_account, 0) + amount
         self.deposits[cash_account] = self.deposits.get(cash_account, 0) + amount
 
-    def transfer(self, source: str, target: str, *, amount: int) -> None:
-        """Move balance between two cash accounts of this member, as between the shards of one venue."""
-        self.deposit(source, -amount)
-        self.deposit(target, amount)
-
     def position(self, market_id: str) -> Position:
         """The position in a market, by its id; an empty one is made when first asked for."""
         position = self.positions.get(market_id)

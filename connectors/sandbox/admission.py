@@ -95,7 +95,8 @@ def refuse_balance(account: Account, spec: MarketSpec, *, order: Order, crosses:
 
 
 def _refuse_flags(request: OrderRequest, now_ns: int) -> Rejection | None:
-    # Recorded or documented: that these are refused. Their codes are assumptions.
+    # Vendor docs: reduce-only needs immediate-or-cancel, an expiration needs good-till-canceled and the future.
+    # That post-only needs good-till-canceled, and the codes of all four, are assumptions.
     if request.reduce_only and request.tif != "ioc":
         return Rejection("invalid_order", "reduce only orders must be immediate or cancel")
     if request.post_only and request.tif != "gtc":

@@ -216,7 +216,7 @@ class Exchange:
 
     def _resting_order(self, account: str, order_id: str, *, now_ns: int) -> Order | Rejection:
         self.advance(now_ns)
-        # An exchange pause is answered before the look-up, so that it does not show which orders exist (assumption).
+        # The pause is checked first; which of the two codes the venue would prefer is an assumption.
         if self.state.phase == "exchange_paused":
             return Rejection("exchange_is_paused")
         order = self.ledger.orders.get(order_id)

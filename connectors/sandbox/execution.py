@@ -67,7 +67,7 @@ class Execution:
         # Open interest is the sum of the long positions; only these two accounts change.
         before = max(0, state.accounts[taker.account].position(market.market_id).net)
         before += max(0, state.accounts[maker.account].position(market.market_id).net)
-        # The maker first: the venue does not document the order of the two, but it must be fixed for a seed to repeat.
+        # The maker's fill comes first; the venue documents no order of the two (assumption).
         maker_fill = self._book_fill(maker, trade_id, price=price, size=size, is_taker=False)
         taker_fill = self._book_fill(taker, trade_id, price=price, size=size, is_taker=True)
         market.open_interest += max(0, maker_fill.position) + max(0, taker_fill.position) - before

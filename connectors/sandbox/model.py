@@ -54,7 +54,7 @@ RejectionCode = Literal[
     "trading_is_paused",
     "user_not_found",
 ]
-"""Every code of a refusal: the venue's own, as recorded or as its changelog names them."""
+"""Every code of a refusal: the venue's own, as recorded, as its changelog names them or as third parties saw them."""
 
 
 class FeeModel(msgspec.Struct, frozen=True):

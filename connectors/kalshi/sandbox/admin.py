@@ -15,7 +15,6 @@ from connectors.sandbox import audit_report
 from connectors.sandbox.faults import FAULT_KINDS, FaultRequestError
 
 ADMIN_PREFIX = "/admin"
-BODY_BYTES_MAX = 64 * 1024
 
 
 class Controls(Protocol):

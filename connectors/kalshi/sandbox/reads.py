@@ -125,6 +125,7 @@ class Reads:
         return change
 
     def _at(self, now_ns: int) -> _VisibleState | None:
+        """What is visible at `now_ns`; None without lag. An earlier `now_ns` does not take it back."""
         visible = self._visible
         if visible is None:
             return None

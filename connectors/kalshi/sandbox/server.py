@@ -214,7 +214,6 @@ class KalshiSandbox:
             self._venue.keys.add(key)
 
     def _publish(self, events: list[Event]) -> None:
-        # The whole list first: a publication renders the venue as it is now, and queueing must not run in between.
         for publication in list(publications(events, self._venue)):
             for session in self._sessions:
                 session.publish(publication)

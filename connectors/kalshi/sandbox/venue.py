@@ -74,17 +74,12 @@ class Venue:
             for listener in self._listeners:
                 listener(events)
 
-    def advance(self) -> None:
-        """Let time pass in the engine up to now: expiries, openings, closings, settlements."""
-        self.exchange.advance(self.clock.engine_ns())
-        self.publish_events()
-
     def is_member(self, account: str) -> bool:
-        """True for the member's own accounts, false for the order flow's."""
+        """True for the account ids of the member, false for those of the order flow."""
         return account.partition("/")[0] == MEMBER
 
     def subaccount_of(self, account: str) -> int:
-        """The subaccount number of one of the member's accounts."""
+        """The subaccount number (0: the primary) of one of the member's accounts, by its account id."""
         return int(account.partition("/")[2] or 0)
 
     def account(self, subaccount: int) -> Account:

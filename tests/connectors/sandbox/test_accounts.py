@@ -130,7 +130,8 @@ def test_balance_when_overdrawn_then_a_closing_order_is_still_let_in(venue: Venu
 def test_cash_account_when_the_market_is_on_another_shard_then_its_cash_must_be_there() -> None:
     venue = Venue(MarketSpec(market_id="M", exchange_index=2))
     assert venue.refusal("A", "bid", 50, 1) == "insufficient_balance"
-    venue.exchange.state.accounts["A"].transfer("USD", "USD#2", amount=DOLLAR)
+    venue.exchange.state.accounts["A"].deposit("USD", -DOLLAR)
+    venue.exchange.state.accounts["A"].deposit("USD#2", DOLLAR)
     assert venue.order("A", "bid", 50, 1).status == "resting"
     venue.assert_sound()
 

@@ -14,7 +14,7 @@ from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import stable_uuid
 from connectors.sandbox.model import NS_PER_S
 
-# How long rows stay outside /historical (vendor docs: three months).
+# How long rows stay outside /historical (vendor docs: three months; the two weeks of orders are not copied).
 HISTORY_S = 90 * 86_400
 KEY_TYPES = {"rsa": "rsa", "ed25519": "ed25519"}
 # Tiers that may register a public key of their own (vendor docs).

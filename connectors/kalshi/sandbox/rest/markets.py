@@ -1,4 +1,7 @@
-"""Public market data over REST: markets, books, trades, candlesticks. An unknown market raises `VenueRefusal` 404."""
+"""Public market data over REST: markets, books, trades, candlesticks.
+
+An unknown market in a path raises `VenueRefusal` 404, an unknown one in a query is left out.
+"""
 
 from __future__ import annotations
 
