@@ -139,7 +139,8 @@ def subaccount_balances(call: Call) -> Reply:
     """GET /portfolio/subaccounts/balances: what new orders of each subaccount may draw on, shard 0 only."""
     shown = []
     for name in call.accounts(None):
-        available = call.venue.reads.balances(name, call.now_ns)["USD"]
+        # A subaccount opened less than the read lag ago has no visible balance yet; subaccounts open without cash.
+        available = call.venue.reads.balances(name, call.now_ns).get("USD", 0)
         shown.append(
             {
                 "balance": wire.money_short(available),

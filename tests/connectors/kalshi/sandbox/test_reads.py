@@ -95,6 +95,15 @@ async def test_reads_when_lag_is_an_option_then_it_outlives_the_end_of_all_fault
     assert len((await client.audit_report())["orders"]) == 1
 
 
+async def test_balances_when_a_subaccount_is_newer_than_the_lag_then_it_shows_no_cash(start: StartClient) -> None:
+    client = await start(tier="prestige", read_lag_ms=60_000)
+    await client.admin("DELETE", "/faults")  # when this is answered, the lag is in force
+    assert (await client.call("POST", "/portfolio/subaccounts")).body == {"subaccount_number": 1}
+    answer = await client.call("GET", "/portfolio/subaccounts/balances")
+    shown = [(one["subaccount_number"], one["balance"]) for one in answer.body["subaccount_balances"]]
+    assert (answer.status, shown) == (200, [(0, "10000.0000"), (1, "0.0000")])
+
+
 @pytest.mark.parametrize("key_type", ["rsa", "ed25519"])
 async def test_generated_key_when_it_signs_then_accepted_until_deleted(client: Client, key_type: str) -> None:
     made = await client.call("POST", "/api_keys/generate", {"name": "mine", "key_type": key_type})
