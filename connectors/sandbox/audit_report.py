@@ -78,5 +78,5 @@ def problems(exchange: Exchange) -> list[str]:
         cash = sum(account.cash.get(cash_account, 0) for account in state.accounts.values())
         accounted = cash + state.fees_collected.get(cash_account, 0) + locked.get(cash_account, 0)
         if accounted != deposits:
-            found.append(f"purse {cash_account}: {accounted} accounted for, {deposits} deposited")
+            found.append(f"cash account {cash_account}: {accounted} accounted for, {deposits} deposited")
     return found

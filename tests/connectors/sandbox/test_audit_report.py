@@ -45,7 +45,7 @@ def test_report_when_internal_accounts_trade_then_they_are_left_out_and_forgotte
 def test_problems_when_money_appears_then_the_cash_account_is_named(venue: Venue) -> None:
     account = venue.exchange.state.accounts["A"]
     account.cash["USD"] += 1
-    assert any(line.startswith("purse USD") for line in audit_report.problems(venue.exchange))
+    assert any(line.startswith("cash account USD") for line in audit_report.problems(venue.exchange))
 
 
 def test_problems_when_open_interest_is_wrong_then_the_market_is_named(venue: Venue) -> None:
