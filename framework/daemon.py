@@ -18,7 +18,7 @@ from framework.assembly import Core, assemble, core_settings
 from framework.config.model import Configuration
 from framework.config.resolve import Resolved
 from framework.domain.account_events import ShutdownRequested
-from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.market_events import ConnectorStatus, StrategyStarted
 from framework.domain.orders import Order
@@ -50,7 +50,6 @@ from framework.state.books import Books
 from framework.venues import VenueAccess
 
 FLUSH_S = 0.1
-EXIT_ORDERS_LEFT = 3
 
 _log = structlog.get_logger("daemon")
 
@@ -354,4 +353,4 @@ class Daemon:
         return VenueConnection(connector, dispatcher, reconciler)
 
     def _on_fatal(self, error: Fatal) -> None:
-        self.supervisor.request_stop(str(error), exit_code=1)
+        self.supervisor.request_stop(str(error), exit_code=EXIT_FAILED)

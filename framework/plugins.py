@@ -1,5 +1,5 @@
-"""Loading of plugins, under the name that programs outside use; it lives in `framework.config.plugins`."""
+"""The earlier name of `framework.config.plugins`, for tests of plugins written before it was moved."""
 
-from framework.config.plugins import ConnectorPlugin, Plugins, entry_points
+from framework.config.plugins import OWN_PACKAGES, ConnectorPlugin, Plugins, entry_points
 
-__all__ = ["ConnectorPlugin", "Plugins", "entry_points"]
+__all__ = ["OWN_PACKAGES", "ConnectorPlugin", "Plugins", "entry_points"]

@@ -1,5 +1,5 @@
-"""The in-process venue for tests of strategies, under its earlier name; it lives in `framework.testing`."""
+"""The earlier name of `framework.testing.practice`, for tests of strategies written before it was moved."""
 
-from framework.testing.practice import INSTRUMENT, VENUE, PlentyBudget, PracticeDesk, PracticeVenue
+from framework.testing.practice import INSTRUMENT, VENUE, GateClass, Judge, PlentyBudget, PracticeDesk, PracticeVenue
 
-__all__ = ["INSTRUMENT", "VENUE", "PlentyBudget", "PracticeDesk", "PracticeVenue"]
+__all__ = ["INSTRUMENT", "VENUE", "GateClass", "Judge", "PlentyBudget", "PracticeDesk", "PracticeVenue"]

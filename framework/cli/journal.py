@@ -14,8 +14,7 @@ import msgspec
 
 from framework.cli.ledger import JOURNAL_NAME, LEDGER_NAME, state_directory
 from framework.cli.tables import print_json, print_lines, time_text
-from framework.config.errors import suggestion
-from framework.domain.errors import ConfigurationError, JournalError
+from framework.domain.errors import EXIT_FAILED, ConfigurationError, JournalError, suggestion
 from framework.domain.kinds import kind_of
 from framework.persistence.journal.records import Entry
 from framework.persistence.journal.verify import JournalReport, cut_after, cut_point, dump, verify
@@ -24,8 +23,6 @@ from framework.persistence.ledger.rebuild import rebuild_ledger
 from framework.persistence.ledger.schema import LedgerError
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import lock_state
-
-EXIT_DAMAGED = 1
 
 
 def journal(options: argparse.Namespace) -> int:
@@ -59,7 +56,7 @@ def _verify(options: argparse.Namespace, directory: Path) -> int:
         return 0
     if not options.json:
         print_lines(_ways_out(directory, report))
-    return EXIT_DAMAGED
+    return EXIT_FAILED
 
 
 def _durable_mark(path: Path) -> int:
@@ -87,7 +84,7 @@ def _ways_out(directory: Path, report: JournalReport) -> Iterator[str]:
         yield "  3. Or give up every record: tidegate journal cut --after 0, and move the ledger away."
     elif report.lost:
         yield "  3. Or start the daemon. It begins halted: orders, fills and halts of that time are not known here."
-        yield "     What is open at the venues comes back from there: see tidegate reconcile and tidegate orphans, and"
+        yield "     What is open at the venues comes back from there: see tidegate reconcile and external-orders, and"
         yield "     let it trade again with tidegate resume --reason TEXT."
         return
     elif report.undecodable:
@@ -156,7 +153,7 @@ def _cut(options: argparse.Namespace, directory: Path) -> int:
         )
         if not options.yes and not _is_confirmed(question):
             print_lines(["nothing was changed"])
-            return EXIT_DAMAGED
+            return EXIT_FAILED
         kept = cut_after(RealFiles(), directory / JOURNAL_NAME, options.after)
     left = f"the journal ends with record {options.after}" if options.after else "no record is left"
     ledger = "tidegate journal rebuild-ledger" if options.after else f"move {LEDGER_NAME} away"

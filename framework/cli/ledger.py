@@ -1,4 +1,4 @@
-"""`tidegate orders|fills|positions|refusals|orphans`: the ledger, read while a daemon writes it or not."""
+"""`tidegate orders|fills|positions|refusals|external-orders`: the ledger, read while a daemon writes it or not."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _print(
     elif rows:
         print_lines(table(columns, [_shown(row) for row in rows], right=NUMBERS))
     else:
-        print_lines([f"no {options.verb}"])
+        print_lines([f"no {options.verb.replace('-', ' ')}"])
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 import sys
@@ -18,9 +17,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from framework.cli.config import load_from, to_toml
-from framework.config.errors import suggestion
-from framework.config.plugins import Plugins, entry_points
-from framework.domain.errors import ConfigurationError, PluginError
+from framework.config.plugins import Plugins, entry_points, shipped_venues
+from framework.domain.errors import ConfigurationError, PluginError, suggestion
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import refusal_table
 from framework.runtime.metrics import metrics_table
@@ -52,9 +50,8 @@ def checks(plugins: Plugins) -> Iterator[Listed]:
 
 def venues(plugins: Plugins) -> Iterator[Listed]:
     """Every connector in the package and the entry points."""
-    package = importlib.import_module("connectors")
-    uses = [f"connectors.{found.name}.plugin" for found in pkgutil.iter_modules(package.__path__) if found.ispkg]
-    for use in [*(use for use in uses if importlib.util.find_spec(use)), *entry_points("tidegate.connectors")]:
+    own = (f"connectors.{name}.plugin" for name in shipped_venues("plugin"))
+    for use in [*own, *entry_points("tidegate.connectors")]:
         try:
             plugin = plugins.connector(use)
         except PluginError as e:

@@ -1,30 +1,31 @@
-"""The `tidegate` command: its verbs and options. What a verb does is imported when it is used, so that help is quick.
+"""The `tidegate` command: its verbs and options. What a verb does is loaded when it is used, so that help is quick.
 
-Exit codes: 0 done, 1 failed while running, 2 can't start (wrong command line, configuration or plugin),
-130 interrupted.
+Exit codes: 0 done, else one of `framework.domain.errors` (`EXIT_FAILED` and the others).
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
-import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
-from framework.domain.errors import ConfigurationError, TidegateError
+from framework.domain.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    ConfigurationError,
+    TidegateError,
+    hint,
+)
+from framework.domain.loading import load_late
 
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
-
 COMMANDS = {
-    "run": "framework.cli.run:run",
+    "run": "framework.cli.run:check_and_run",
     "check-config": "framework.cli.config:check_config",
     "show-config": "framework.cli.config:show_config",
     "list": "framework.cli.list:list_plugins",
@@ -34,6 +35,7 @@ COMMANDS = {
     "fills": "framework.cli.ledger:fills",
     "positions": "framework.cli.ledger:positions",
     "refusals": "framework.cli.ledger:refusals",
+    "external-orders": "framework.cli.operator:external_orders",
     "orphans": "framework.cli.operator:external_orders",
     "cancel": "framework.cli.operator:cancel",
     "halt": "framework.cli.operator:set_trading_state",
@@ -42,8 +44,8 @@ COMMANDS = {
     "reconcile": "framework.cli.operator:reconcile",
     "journal": "framework.cli.journal:journal",
 }
-"""Verb -> the function that does it: takes the parsed options, returns the exit code."""
-
+"""Verb -> the function that does it: takes the parsed options, returns the exit code. `orphans` is the earlier name of
+`external-orders`, kept for scripts."""
 
 _LISTS = {
     "orders": "List the newest orders.",
@@ -59,7 +61,12 @@ _STATES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line; return its exit code. Errors are printed, one line per problem."""
+    """Run one command line and return its exit code. Without `argv`: that of this process.
+
+    A `TidegateError` is printed to standard error, one line per problem, and becomes an exit code; argparse leaves by
+    `SystemExit` for `--help`, `--version` and an option whose value it can't read. Any other exception is a defect
+    and passes through.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
     verb = next((word for word in arguments if not word.startswith("-")), "")
@@ -67,22 +74,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return EXIT_USAGE
     if verb and verb not in COMMANDS:
-        return _complain([f'unknown command "{verb}"{_closest(verb, COMMANDS)}; see: tidegate --help'])
+        return _complain([f'unknown command "{verb}"{hint(verb, COMMANDS)}; see: tidegate --help'])
     try:
         options, unknown = parser.parse_known_args(arguments)
         if unknown:
-            flags = options_of(parser, verb)
-            return _complain(
-                [f'unknown option "{unknown[0]}"{_closest(unknown[0], flags)}; see: tidegate {verb} --help']
-            )
-        return _command(options.verb)(options)
+            meant = hint(unknown[0].partition("=")[0], options_of(parser, verb))
+            return _complain([f'unknown option "{unknown[0]}"{meant}; see: tidegate {verb} --help'])
+        return int(load_late(COMMANDS[options.verb])(options))
     except ConfigurationError as e:
         return _complain(str(e).splitlines())
     except TidegateError as e:
         _complain(str(e).splitlines())
         return EXIT_FAILED
     except BrokenPipeError:
-        # The reader went away, as `head` does: nothing is wrong, and there is nobody left to tell.
+        # The reader closed the pipe, as `head` does: not an error. Standard error is closed so that the interpreter
+        # does not report the same at exit.
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
@@ -90,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line, described."""
+    """The whole command line as a parser: every verb of `COMMANDS` with its options and help texts."""
     parser = argparse.ArgumentParser(
         prog="tidegate",
         description="Algorithmic trading daemon: orders flow out only through the risk gate, and the gate fails shut.",
@@ -116,7 +122,7 @@ def version() -> str:
 
 
 def options_of(parser: argparse.ArgumentParser, verb: str) -> list[str]:
-    """The long options that a verb knows."""
+    """The long options that may follow `verb`, those of the command itself included; for an unknown verb only these."""
     actions = list(parser._actions)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -152,7 +158,7 @@ def _add_tools(verbs: _Verbs) -> None:
 
 
 def _add_record_verbs(verbs: _Verbs) -> None:
-    """_Verbs that read the ledger and the journal."""
+    """Verbs that read the ledger and the journal, with or without a running daemon."""
     for verb, text in _LISTS.items():
         listing = _add_configured(verbs, verb, text)
         _add_list_options(listing)
@@ -168,7 +174,7 @@ def _add_record_verbs(verbs: _Verbs) -> None:
 
 
 def _add_operator_verbs(verbs: _Verbs) -> None:
-    """_Verbs that speak to a running daemon."""
+    """Verbs that speak to a running daemon."""
     for verb, text in _STATES.items():
         state = _add_configured(verbs, verb, text)
         state.add_argument("--venue", default="", metavar="V", help="only this venue")
@@ -180,15 +186,18 @@ def _add_operator_verbs(verbs: _Verbs) -> None:
     cancel.add_argument("--strategy", default="", metavar="S", help="every open order of this strategy")
     cancel.add_argument("--all", action="store_true", help="every open order")
     _add_reason(cancel)
-    orphans = _add_configured(
-        verbs, "orphans", "List open orders at the venues that are not ours; adopt, cancel or ignore one."
+    external = _add_configured(
+        verbs,
+        "external-orders",
+        "List open orders at the venues that are not ours; adopt, cancel or ignore one.",
+        aliases=("orphans",),
     )
-    orphans.add_argument("action", nargs="?", default="", metavar="ACTION", help="adopt, cancel or ignore")
-    orphans.add_argument("order", nargs="?", default="", metavar="ID", help="the venue's id, or how it begins")
-    orphans.add_argument("--to", default="", metavar="STRATEGY", help="adopt: who gets the order")
-    orphans.add_argument("--ignored", action="store_true", help="list those that are to be ignored, too")
-    _add_list_options(orphans, has_json=False)
-    _add_reason(orphans)
+    external.add_argument("action", nargs="?", default="", metavar="ACTION", help="adopt, cancel or ignore")
+    external.add_argument("order", nargs="?", default="", metavar="ID", help="the venue's id, or how it begins")
+    external.add_argument("--to", default="", metavar="STRATEGY", help="adopt: who gets the order")
+    external.add_argument("--ignored", action="store_true", help="list those that are to be ignored, too")
+    _add_list_options(external, has_json=False)
+    _add_reason(external)
     reconcile = _add_configured(verbs, "reconcile", "Compare with the venues now, and say what differs.")
     reconcile.add_argument("--dry-run", action="store_true", help="only read; works without a running daemon too")
     reconcile.add_argument(
@@ -197,8 +206,8 @@ def _add_operator_verbs(verbs: _Verbs) -> None:
     _add_json(reconcile)
 
 
-def _add_configured(verbs: _Verbs, name: str, text: str) -> argparse.ArgumentParser:
-    parser = _add(verbs, name, text)
+def _add_configured(verbs: _Verbs, name: str, text: str, *, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
+    parser = _add(verbs, name, text, aliases=aliases)
     _add_config_options(parser)
     return parser
 
@@ -224,8 +233,9 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _add(verbs: _Verbs, name: str, text: str) -> argparse.ArgumentParser:
-    return verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+def _add(verbs: _Verbs, name: str, text: str, *, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
+    # No abbreviations: `--re` must not become `--reason` today and be ambiguous with the next option.
+    return verbs.add_parser(name, aliases=list(aliases), help=text, description=text, allow_abbrev=False)
 
 
 def _add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -245,16 +255,6 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
-
-
-def _command(verb: str) -> Callable[[argparse.Namespace], int]:
-    module, _, name = COMMANDS[verb].partition(":")
-    return cast(Callable[[argparse.Namespace], int], getattr(importlib.import_module(module), name))
-
-
-def _closest(word: str, known: Sequence[str] | dict[str, str]) -> str:
-    close = difflib.get_close_matches(word.partition("=")[0], list(known), n=1, cutoff=0.5)
-    return f'; did you mean "{close[0]}"?' if close else ""
 
 
 def _complain(problems: Sequence[str]) -> int:

@@ -1,22 +1,22 @@
-"""`tidegate halt|reduce|resume|cancel|orphans …|reconcile`: giving orders to a running daemon over its socket."""
+"""`tidegate halt|reduce|resume|cancel|external-orders …|reconcile`: requests to a running daemon over its socket."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import msgspec
 
 from framework.cli import ledger as cli_ledger
 from framework.cli.ledger import state_directory
 from framework.cli.tables import print_json, print_lines
-from framework.config.errors import suggestion
 from framework.domain.account_events import Scope, TradingState
-from framework.domain.errors import ConfigurationError
+from framework.domain.errors import EXIT_FAILED, ConfigurationError, suggestion
+from framework.domain.loading import load_late
 from framework.domain.operator_requests import (
+    BY_THE_OPERATOR,
+    NAME_ONE,
     SOCKET_NAME,
     AdoptExternalOrder,
     Answer,
@@ -29,17 +29,19 @@ from framework.domain.operator_requests import (
 )
 from framework.runtime.unix_socket import NoServer, ask
 
-EXIT_NOT_DONE = 1
-EXIT_DIFFERENCES = 1
 STATES = {"halt": TradingState.HALTED, "reduce": TradingState.REDUCING, "resume": TradingState.ACTIVE}
-OFFLINE = "framework.cli.dry_run"
-BY_THE_OPERATOR = "by the operator"
+OFFLINE = "framework.cli.dry_run:dry_run"
 
 _ANSWER_S_MAX = 65.0
+"""Longer than the daemon's own 60 s for an answer: so the daemon's reason arrives, not a time-out of this side."""
 
 
 def set_trading_state(options: argparse.Namespace) -> int:
-    """Halt, reduce or resume: everything, or what the options name."""
+    """Halt, reduce or resume: everything, or the one scope that the options name.
+
+    Raises `ConfigurationError` for a resume without a reason and for more than one scope, `NoServer` when no daemon
+    answers.
+    """
     if options.verb == "resume" and not options.reason.strip():
         raise ConfigurationError('resume: say why, it is recorded: --reason "positions agree again"')
     scopes = {Scope.VENUE: options.venue, Scope.INSTRUMENT: options.instrument, Scope.STRATEGY: options.strategy}
@@ -53,45 +55,56 @@ def set_trading_state(options: argparse.Namespace) -> int:
 
 
 def cancel(options: argparse.Namespace) -> int:
-    """Cancel one order, a strategy's, or all."""
-    if [bool(options.order), bool(options.strategy), options.all].count(True) != 1:
-        raise ConfigurationError("cancel: name one order, or --strategy S, or --all")
-    reason = options.reason or BY_THE_OPERATOR
-    return _ask_daemon(
-        options, CancelOrders(order=options.order, strategy=options.strategy, is_all=options.all, reason=reason)
+    """Cancel one order, those of a strategy, or all.
+
+    Raises `ConfigurationError` unless exactly one of the three is named, `NoServer` when no daemon answers.
+    """
+    request = CancelOrders(
+        order=options.order,
+        strategy=options.strategy,
+        is_all=options.all,
+        reason=options.reason or BY_THE_OPERATOR,
     )
+    if not request.names_one:
+        raise ConfigurationError(NAME_ONE)
+    return _ask_daemon(options, request)
 
 
 def external_orders(options: argparse.Namespace) -> int:
-    """List orphans, or decide about one."""
+    """List the open orders at the venues that are not ours, or adopt, cancel or ignore one.
+
+    Raises `ConfigurationError` for an unknown action or one without an order, `NoServer` when no daemon answers.
+    """
     if not options.action:
         return cli_ledger.list_external_orders(options)
     make = EXTERNAL_ORDER_ACTIONS.get(options.action)
     if make is None:
         remedy = suggestion(options.action, EXTERNAL_ORDER_ACTIONS)
-        raise ConfigurationError(f'orphans: there is no action "{options.action}"; {remedy}')
+        raise ConfigurationError(f'{options.verb}: there is no action "{options.action}"; {remedy}')
     if not options.order:
         raise ConfigurationError(
-            f"orphans {options.action}: name the order by the venue's id; `tidegate orphans` lists"
+            f"{options.verb} {options.action}: name the order by the venue's id; `tidegate {options.verb}` lists"
         )
     return _ask_daemon(options, make(options))
 
 
 def reconcile(options: argparse.Namespace) -> int:
-    """Compare with the venues: through the daemon, or, a dry run, also without one. 1 when something differs."""
+    """Compare with the venues: through the daemon, or, a dry run, also without one. `EXIT_FAILED` when they differ.
+
+    Raises `NoServer` when no daemon answers and it is no dry run; without a daemon, what `dry_run` raises.
+    """
     directory = state_directory(options)
     try:
         answer = request(directory, Reconcile(is_dry_run=options.dry_run))
     except NoServer:
         if not options.dry_run:
             raise
-        # Loaded by name: it brings the connectors' loading with it, which nothing else here needs.
-        dry_run = cast(Callable[[argparse.Namespace], Answer], importlib.import_module(OFFLINE).dry_run)
-        answer = dry_run(options)
+        # Late: it loads plugins and connectors, which no other verb of this file needs.
+        answer = load_late(OFFLINE)(options)
     _show(options, answer)
     if options.dry_run and not options.json:
         print_lines(["dry run: nothing was done"])
-    return EXIT_DIFFERENCES if answer.data or not answer.is_ok else 0
+    return EXIT_FAILED if answer.data or not answer.is_ok else 0
 
 
 def request(directory: Path, question: Request) -> Answer:
@@ -108,7 +121,7 @@ def request(directory: Path, question: Request) -> Answer:
 
 def _adopt(options: argparse.Namespace) -> Request:
     if not options.to:
-        raise ConfigurationError("orphans adopt: name the strategy that gets the order: --to STRATEGY")
+        raise ConfigurationError(f"{options.verb} adopt: name the strategy that gets the order: --to STRATEGY")
     return AdoptExternalOrder(order=options.order, strategy=options.to)
 
 
@@ -130,7 +143,7 @@ EXTERNAL_ORDER_ACTIONS: dict[str, Callable[[argparse.Namespace], Request]] = {
 def _ask_daemon(options: argparse.Namespace, question: Request) -> int:
     answer = request(state_directory(options), question)
     _show(options, answer)
-    return 0 if answer.is_ok else EXIT_NOT_DONE
+    return 0 if answer.is_ok else EXIT_FAILED
 
 
 def _show(options: argparse.Namespace, answer: Answer) -> None:

@@ -6,7 +6,6 @@ The source decides which key a name means. It is handed the name in place of the
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,9 +21,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from framework.config.errors import suggestion
 from framework.config.model import Configuration
-from framework.domain.errors import ConfigurationError
+from framework.domain.errors import ConfigurationError, closest, suggestion
 
 PREFIX = "TIDEGATE_"
 DELIMITER = "__"
@@ -114,5 +112,5 @@ def _refuse_slip(name: str, origin: str) -> None:
     known = Configuration.model_fields
     if delimiter and not key:
         raise ConfigurationError(f"{origin}: is not a key; write it like TIDEGATE_HTTP__PORT")
-    if delimiter or difflib.get_close_matches(key, known, n=1, cutoff=_SLIP_CLOSENESS_MIN):
+    if delimiter or closest(key, known, closeness_min=_SLIP_CLOSENESS_MIN):
         raise ConfigurationError(f'{origin}: unknown key "{key}"; {suggestion(key, known)}')

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from framework.domain.errors import ConfigurationError
+from framework.domain.errors import ConfigurationError, suggestion
 
 Tree = dict[str, Any]
 """Settings as read: tables are dicts, arrays are lists."""
@@ -17,20 +16,10 @@ Tree = dict[str, Any]
 Origins = Mapping[str, str]
 """Dotted key -> where it was set: `FILE`, `environment NAME`, `--set`."""
 
-_CLOSENESS_MIN = 0.6
 _VALUE_CHARACTERS_MAX = 80
 _SECRET_WORDS = frozenset({"secret", "password", "passphrase", "token", "credential", "credentials", "mnemonic"})
 _SECRET_PAIRS = ("api_key", "private_key")
 _LOCATION_SUFFIXES = ("_path", "_file", "_dir", "_id")
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """`did you mean "x"?`, or the known words when none is close."""
-    words = sorted(known)
-    close = difflib.get_close_matches(word, words, n=1, cutoff=_CLOSENESS_MIN)
-    if close:
-        return f'did you mean "{close[0]}"?'
-    return f"known: {', '.join(words)}" if words else "none is known here"
 
 
 def parse_settings(

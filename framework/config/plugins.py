@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import pkgutil
 import sys
 import traceback
 import types
@@ -22,8 +23,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from framework.config.errors import suggestion
-from framework.domain.errors import PluginError
+from framework.domain.errors import PluginError, suggestion
 from framework.domain.strategy import Strategy
 from framework.domain.venue import Connector
 
@@ -124,8 +124,17 @@ class Plugins:
 def _full_name(module: str) -> str:
     """`risk.max_position` is short for `risk.checks.max_position`; every other name is whole."""
     package, _, name = module.partition(".")
-    is_check = package == "risk" and name and importlib.util.find_spec(f"risk.checks.{name}") is not None
+    # One dot only: to look for a part of `risk.checks.max_position` inside a folder that does not exist would raise.
+    is_short = package == "risk" and name != "" and "." not in name
+    is_check = is_short and importlib.util.find_spec(f"risk.checks.{name}") is not None
     return f"risk.checks.{name}" if is_check else module
+
+
+def shipped_venues(part: str) -> list[str]:
+    """The venues of the package whose folder in `connectors` has `part`, for example "plugin" or "sandbox", by name."""
+    package = importlib.import_module("connectors")
+    names = [found.name for found in pkgutil.iter_modules(package.__path__) if found.ispkg]
+    return [name for name in names if importlib.util.find_spec(f"connectors.{name}.{part}") is not None]
 
 
 def entry_points(group: str) -> dict[str, str]:

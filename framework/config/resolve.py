@@ -14,11 +14,11 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from framework.config.errors import Origins, parse_settings, suggestion
+from framework.config.errors import Origins, parse_settings
 from framework.config.layers import Loaded
 from framework.config.model import CheckRow, Configuration, StrategyRow, VenueRow
 from framework.config.plugins import ConnectorPlugin, Plugins
-from framework.domain.errors import ConfigurationError, PluginError
+from framework.domain.errors import ConfigurationError, PluginError, suggestion
 from framework.domain.ports import Check, Clock, Rng
 from framework.domain.strategy import Strategy
 from framework.domain.venue import Connector

@@ -1,6 +1,27 @@
-"""The error tree. What an error *is* decides what happens next; foreign errors are mapped to it at the edge."""
+"""The error tree, the exit codes, and the suggestion that an error about a misspelt word ends with.
+
+What an error *is* decides what happens next; errors of other libraries are mapped to this tree where they are caught.
+This file imports the standard library only: `tidegate --help` loads it and must stay quick.
+"""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_FAILED = 1
+"""A part failed while running, or the answer is no: the journal is damaged, the venues differ, a request is refused."""
+
+EXIT_USAGE = 2
+"""Nothing was started: the command line, the configuration or a plugin can't be used."""
+
+EXIT_ORDERS_LEFT = 3
+"""The daemon stopped, but orders may be open at a venue; the log lists them."""
+
+EXIT_INTERRUPTED = 130
+"""Interrupted: Ctrl-C in a command, or a second signal to a daemon, which then waits for nothing (128 + SIGINT)."""
+
+_CLOSENESS_MIN = 0.6
 
 
 class TidegateError(Exception):
@@ -11,8 +32,8 @@ class Retryable(TidegateError):
     """Proved not to have taken effect: may be tried again with a fresh signature, within its deadline.
 
     `after_ms` is how long the venue asks to wait (0 = it did not say). `was_answered` is False when nothing reached
-    the venue, and True when its own answer is the proof: then it may have charged for the request, and `code` is its
-    word (empty when it gave none). A rate limit is always an answer.
+    the venue, and True when its own answer is the proof: then it may have charged for the request, and `code` is the
+    venue's error code (empty when it gave none). A rate limit is always an answer.
     """
 
     def __init__(
@@ -32,7 +53,7 @@ class Retryable(TidegateError):
 
 
 class RefusedByVenue(TidegateError):
-    """The venue answered no. Not tried again; `code` is the venue's own."""
+    """The venue refused. Not tried again; `code` is the venue's own, `status` that of HTTP (0 = there was none)."""
 
     def __init__(self, code: str, message: str = "", *, status: int = 0) -> None:
         super().__init__(f"{code}: {message}" if message else code)
@@ -41,7 +62,8 @@ class RefusedByVenue(TidegateError):
 
 
 class OutcomeUnknown(TidegateError):
-    """The request may or may not have taken effect. Never repeated blindly; only venue evidence ends it."""
+    """The request may or may not have taken effect. Never repeated blindly: the order stays UNKNOWN until the venue
+    shows what became of it."""
 
 
 class Fatal(TidegateError):
@@ -58,3 +80,24 @@ class PluginError(ConfigurationError):
 
 class JournalError(Fatal):
     """The journal can't be written or read. No order leaves any more."""
+
+
+def closest(word: str, known: Iterable[str], *, closeness_min: float = _CLOSENESS_MIN) -> str:
+    """The known word most like `word`, or an empty string when none is like it.
+
+    `closeness_min` is a ratio of `difflib`: from 0 (nothing in common is needed) to 1 (only the same word counts).
+    """
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=closeness_min)), "")
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """`; did you mean "x"?`, to be put after what is wrong, or an empty string when no known word is like `word`."""
+    found = closest(word, known)
+    return f'; did you mean "{found}"?' if found else ""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`did you mean "x"?`, or the known words in alphabetical order when none is like `word`."""
+    words = sorted(known)
+    listed = f"known: {', '.join(words)}" if words else "none is known here"
+    return hint(word, words).removeprefix("; ") or listed

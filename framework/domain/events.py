@@ -50,6 +50,9 @@ from framework.domain.market_events import (
 Event = MarketEvent | AccountEvent
 """Every input of the kernel."""
 
+RequestSettled = RequestCompleted
+"""The earlier name of `RequestCompleted`, for plugins written with it."""
+
 __all__ = [
     "MARKET_EVENTS",
     "AccountEvent",
@@ -78,6 +81,7 @@ __all__ = [
     "ReportKind",
     "RequestCompleted",
     "RequestOutcome",
+    "RequestSettled",
     "Scope",
     "ShutdownRequested",
     "StrategyQuarantined",

@@ -1,20 +1,35 @@
-"""What an operator may ask of a running daemon, and the answer. On the wire each is one line of JSON, for example
-`{"command": "set_trading_state", "scope": "global", "state": "halted", "reason": "maintenance"}`.
+"""What an operator may ask of a running daemon, and the answer.
+
+On the wire each is one line of JSON, for example
+`{"command": "set_trading_state", "scope": "global", "state": "halted", "reason": "maintenance"}`. Unknown members are
+refused: a misspelt `target` must not turn a halt of one venue into a halt of everything. The way of a request: the
+command line makes it (`framework.cli.operator`), the socket reads it (`framework.ops.operator_socket`), the daemon
+serves it (`framework.ops.operator_commands`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from framework.domain.account_events import Scope, TradingState
 
+SOCKET_NAME = "operator.sock"
+"""Where a daemon listens, in its state directory."""
+
+BY_THE_OPERATOR = "by the operator"
+"""The reason that is recorded where none was given."""
+
+NAME_ONE = "cancel: name one order, or --strategy S, or --all"
+"""Why a `CancelOrders` is refused that does not name exactly one of its three."""
+
 
 class SetTradingState(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="set_trading_state", forbid_unknown_fields=True
 ):
-    """Halt, reduce or resume a scope (C14). `target` is empty for the global scope."""
+    """Halt, reduce or resume a scope (C14). `target` is empty for the global scope, else what is named there: a venue,
+    an instrument or a strategy. A resume needs a `reason`."""
 
     scope: Scope
     state: TradingState
@@ -32,6 +47,11 @@ class CancelOrders(
     strategy: str = ""
     is_all: bool = False
 
+    @property
+    def names_one(self) -> bool:
+        """Whether exactly one of the three is given; any other request is refused with `NAME_ONE`."""
+        return [bool(self.order), bool(self.strategy), self.is_all].count(True) == 1
+
 
 class AdoptExternalOrder(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="adopt_orphan", forbid_unknown_fields=True
@@ -45,7 +65,7 @@ class AdoptExternalOrder(
 class CancelExternalOrder(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="cancel_orphan", forbid_unknown_fields=True
 ):
-    """Adopt an orphan in the operator's name, and cancel it."""
+    """Adopt such an order in the operator's name, and cancel it: only an order of ours can be cancelled and retried."""
 
     order: str
     reason: str
@@ -54,7 +74,7 @@ class CancelExternalOrder(
 class IgnoreExternalOrder(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="ignore_orphan", forbid_unknown_fields=True
 ):
-    """Leave an orphan where it is, and stop showing it."""
+    """Leave such an order where it is, and show it only on request from now on; `reason` is recorded."""
 
     order: str
     reason: str
@@ -63,25 +83,21 @@ class IgnoreExternalOrder(
 class Reconcile(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="reconcile", forbid_unknown_fields=True
 ):
-    """Compare with the venues now. A dry run only reads and tells."""
+    """Compare with the venues now. A dry run only reads: nothing is published, nothing halts."""
 
     is_dry_run: bool = False
 
 
-SOCKET_NAME = "operator.sock"
-"""Where a daemon listens, in its state directory."""
-
 Request = SetTradingState | CancelOrders | AdoptExternalOrder | CancelExternalOrder | IgnoreExternalOrder | Reconcile
-"""What can be asked."""
+"""Everything that can be asked: the one list. A new request is a struct above and a member here; what reads it off the
+wire follows from this, and a test names each place that does not serve it yet."""
 
-OPERATOR_COMMANDS: tuple[str, ...] = (
-    "set_trading_state", "cancel_orders", "adopt_orphan", "cancel_orphan", "ignore_orphan", "reconcile",
-)  # fmt: skip
-"""The commands' names on the wire."""
+OPERATOR_COMMANDS: tuple[str, ...] = tuple(str(one.__struct_config__.tag) for one in get_args(Request))
+"""The names of the commands on the wire, in the order of `Request`."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer: whether it was done, sentences for a person, and `data` for a program.
+    """The answer: whether it was done, sentences to read in `lines`, and `data` for a program.
 
     `is_ok` False: nothing was done, and `lines` say why and what to do instead.
     """

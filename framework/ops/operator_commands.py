@@ -7,7 +7,6 @@ a fill, and the kernel acts on it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -22,8 +21,10 @@ from framework.domain.account_events import (
     TradingState,
     TradingStateChanged,
 )
-from framework.domain.errors import JournalError, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
+from framework.domain.errors import JournalError, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError, hint
 from framework.domain.operator_requests import (
+    BY_THE_OPERATOR,
+    NAME_ONE,
     AdoptExternalOrder,
     Answer,
     CancelExternalOrder,
@@ -93,7 +94,7 @@ class Operator:
                 scope=request.scope,
                 target=request.target,
                 state=request.state,
-                reason=request.reason or "by the operator",
+                reason=request.reason or BY_THE_OPERATOR,
                 ts_recv=self._dependencies.clock.now_ns(),
             )
         )
@@ -109,8 +110,8 @@ class Operator:
         return Answer(is_ok=True, lines=tuple(lines), data=[msgspec.structs.asdict(row) for row in rows])
 
     async def _cancel_orders(self, request: CancelOrders) -> Answer:
-        if [bool(request.order), bool(request.strategy), request.is_all].count(True) != 1:
-            raise NotDone("cancel: name one order, or --strategy S, or --all")
+        if not request.names_one:
+            raise NotDone(NAME_ONE)
         orders = self._orders_to_cancel(request)
         now_ns = self._dependencies.clock.now_ns()
         await self._publish(
@@ -231,7 +232,7 @@ class Operator:
         if found:
             raise NotDone(f'"{name}" begins the ids of {len(found)} orphans; give more of it')
         ids = [one.venue_order_id for one in external_orders]
-        raise NotDone(f'there is no orphan "{name}"{_closest(name, ids)}; `tidegate orphans` lists them')
+        raise NotDone(f'there is no orphan "{name}"{hint(name, ids)}; `tidegate external-orders` lists them')
 
     def _orders_to_cancel(self, request: CancelOrders) -> tuple[Order, ...]:
         orders = self._accounts.orders
@@ -244,7 +245,7 @@ class Operator:
         for venue in self._dependencies.kernel.dependencies.queues:
             found = found or orders.by_venue_id(venue, request.order)
         if found is None:
-            close = _closest(request.order, [order.client_order_id for order in orders.open()])
+            close = hint(request.order, [order.client_order_id for order in orders.open()])
             raise NotDone(f'there is no order "{request.order}" of ours{close}; see `tidegate orders --open`')
         if not found.is_open:
             raise NotDone(f"{found.client_order_id} has ended: {found.status.value}; there is nothing to cancel")
@@ -275,13 +276,8 @@ class Operator:
         names = sorted(known)
         if name not in names:
             shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-            raise NotDone(f'there is no {what} "{name}"{_closest(name, names)}; there are: {shown or "none"}')
+            raise NotDone(f'there is no {what} "{name}"{hint(name, names)}; there are: {shown or "none"}')
 
 
 def _scope_text(scope: Scope, target: str) -> str:
     return f"{scope.value} {target}" if target else "everything"
-
-
-def _closest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f'; did you mean "{close[0]}"?' if close else ""

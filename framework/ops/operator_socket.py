@@ -7,7 +7,6 @@ members of the wrong name or type is refused with the reason.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import os
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from framework.domain.errors import hint
 from framework.domain.operator_requests import OPERATOR_COMMANDS, SOCKET_NAME, Answer, Request
 from framework.runtime.unix_socket import UnixServer
 
@@ -94,9 +94,8 @@ def _unknown_command(raw: Any) -> str:
         return f'a request is an object with a "command": one of {", ".join(OPERATOR_COMMANDS)}'
     if command in OPERATOR_COMMANDS:
         return ""
-    close = difflib.get_close_matches(command, OPERATOR_COMMANDS, n=1, cutoff=0.5)
-    meant = f'; did you mean "{close[0]}"?' if close else f"; there are: {', '.join(OPERATOR_COMMANDS)}"
-    return f'unknown command "{command}"{meant}'
+    remedy = hint(command, OPERATOR_COMMANDS) or f"; there are: {', '.join(OPERATOR_COMMANDS)}"
+    return f'unknown command "{command}"{remedy}'
 
 
 def _refusal(reason: str) -> bytes:

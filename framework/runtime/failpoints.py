@@ -9,12 +9,11 @@ the life of an order, of a record, and of a daemon.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import os
 import signal
 from collections.abc import Mapping
 
-from framework.domain.errors import ConfigurationError
+from framework.domain.errors import ConfigurationError, hint
 
 VARIABLE = "TIDEGATE_FAILPOINT"
 """The environment variable that arms a point."""
@@ -65,9 +64,8 @@ def arm(text: str) -> None:
     global _armed, _passages_left
     name, colon, count = text.partition(":")
     if name and name not in POINTS:
-        close = difflib.get_close_matches(name, POINTS, n=1)
-        hint = f'did you mean "{close[0]}"?' if close else f"known: {', '.join(POINTS)}"
-        raise ConfigurationError(f'{VARIABLE}: no fail point "{name}"; {hint}')
+        remedy = hint(name, POINTS) or f"; known: {', '.join(POINTS)}"
+        raise ConfigurationError(f'{VARIABLE}: no fail point "{name}"{remedy}')
     if colon and (not count.isdecimal() or int(count) < 1):
         raise ConfigurationError(f'{VARIABLE}: "{count}" is not a number of passages; write it like {name}:3')
     _passages_left = int(count) if colon else 1

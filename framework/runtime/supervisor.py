@@ -16,18 +16,12 @@ from typing import Any
 
 import structlog
 
-from framework.domain.errors import TidegateError
+from framework.domain.errors import EXIT_FAILED, EXIT_INTERRUPTED, TidegateError
 from framework.domain.ports import Clock
 from framework.runtime.metrics import Histogram
 
 BEAT_INTERVAL_MS = 100
 """The heartbeat's period: lag is how much later than this a beat comes."""
-
-EXIT_FAILED = 1
-"""Exit code when a critical task failed."""
-
-EXIT_INTERRUPTED = 130
-"""Exit code of the second signal, which does not wait for anything."""
 
 _log = structlog.get_logger("supervisor")
 

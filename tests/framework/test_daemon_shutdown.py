@@ -11,8 +11,9 @@ import msgspec
 
 from framework.config.layers import DEFAULT_FILE, load
 from framework.config.resolve import resolve
-from framework.daemon import EXIT_ORDERS_LEFT, Daemon
+from framework.daemon import Daemon
 from framework.domain.account_events import OrderReport, ReportKind
+from framework.domain.errors import EXIT_ORDERS_LEFT
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import LimitsDeclared

@@ -100,16 +100,17 @@ def test_refusals_when_listed_then_code_and_numbers_are_there(state: str, capsys
     assert line.split()[-3:] == ["OFF_GRID", "OrderGrid", "price=50"]
 
 
-def test_orphans_when_listed_then_ignored_ones_are_left_out_unless_asked_for(
-    state: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("verb", ["external-orders", "orphans"])
+def test_external_orders_when_listed_then_ignored_ones_are_left_out_unless_asked_for(
+    state: str, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:
-    (only,) = shown(capsys, "orphans", "--json", "--state-dir", state)
+    (only,) = shown(capsys, verb, "--json", "--state-dir", state)
     assert json.loads(only)["venue_order_id"] == "v9"
-    both = shown(capsys, "orphans", "--ignored", "--json", "--state-dir", state)
+    both = shown(capsys, verb, "--ignored", "--json", "--state-dir", state)
     assert [json.loads(line)["ignored_for"] for line in both] == ["", "mine"]
 
 
-@pytest.mark.parametrize("verb", ["orders", "fills", "positions", "refusals", "orphans"])
+@pytest.mark.parametrize("verb", ["orders", "fills", "positions", "refusals", "external-orders", "orphans"])
 def test_listing_when_there_is_no_ledger_then_it_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:
@@ -118,12 +119,12 @@ def test_listing_when_there_is_no_ledger_then_it_says_what_to_do(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("verb", ["orders", "fills", "positions", "refusals", "orphans"])
+@pytest.mark.parametrize("verb", ["orders", "fills", "positions", "refusals", "external-orders", "orphans"])
 def test_listing_when_the_ledger_is_empty_then_it_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:
     Ledger.open(tmp_path / LEDGER_NAME, InlineWorker()).close()
-    assert shown(capsys, verb, "--state-dir", str(tmp_path)) == [f"no {verb}"]
+    assert shown(capsys, verb, "--state-dir", str(tmp_path)) == [f"no {verb.replace('-', ' ')}"]
     assert shown(capsys, verb, "--json", "--state-dir", str(tmp_path)) == []
 
 

@@ -13,7 +13,6 @@ import pytest
 from pydantic import BaseModel
 
 from framework.cli.main import COMMANDS, main
-from framework.cli.run import sandbox_venues
 from framework.config.layers import load
 from framework.config.model import (
     Configuration,
@@ -25,6 +24,7 @@ from framework.config.model import (
     TapeTable,
     VenueRow,
 )
+from framework.config.plugins import shipped_venues
 from framework.config.resolve import Resolved
 from framework.domain.errors import ConfigurationError, Fatal
 from framework.runtime.secrets import MASK
@@ -93,7 +93,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Resolved, dict[str, A
     recorder = ModuleType("recording_daemon")
     recorder.run = run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "recording_daemon", recorder)
-    monkeypatch.setattr("framework.cli.run.DAEMON", "recording_daemon")
+    monkeypatch.setattr("framework.cli.run.DAEMON", "recording_daemon:run")
     return calls
 
 
@@ -257,10 +257,10 @@ def test_list_when_a_table_is_asked_for_then_prints_it(
     assert word in capsys.readouterr().out
 
 
-def test_sandbox_venues_when_listed_then_are_those_that_ship_one() -> None:
-    assert "kalshi" in sandbox_venues()
-    assert "transport" not in sandbox_venues()
-    assert "sandbox" not in sandbox_venues()
+def test_venues_when_listed_then_are_those_that_ship_the_part() -> None:
+    for part in ("plugin", "sandbox"):
+        assert "kalshi" in shipped_venues(part)
+        assert not {"transport", "sandbox"} & set(shipped_venues(part))
 
 
 def test_sandbox_when_named_then_gets_the_rest_of_the_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -77,32 +77,39 @@ def run(tmp_path: Path) -> Callable[..., int]:
     return lambda *words: main([*words, "--state-dir", str(tmp_path)])
 
 
-@pytest.mark.parametrize(
-    ("words", "request_"),
-    [
-        (["halt"], SetTradingState(scope=Scope.GLOBAL, state=HALTED, reason="")),
-        (
-            ["halt", "--venue", "k", "--reason", "r"],
-            SetTradingState(scope=Scope.VENUE, target="k", state=HALTED, reason="r"),
-        ),
-        (
-            ["reduce", "--instrument", "k:A"],
-            SetTradingState(scope=Scope.INSTRUMENT, target="k:A", state=REDUCING, reason=""),
-        ),
-        (
-            ["resume", "--strategy", "mm", "--reason", "fixed"],
-            SetTradingState(scope=Scope.STRATEGY, target="mm", state=ACTIVE, reason="fixed"),
-        ),
-        (["cancel", "c-1"], CancelOrders(order="c-1", reason="by the operator")),
-        (["cancel", "--strategy", "mm", "--reason", "r"], CancelOrders(strategy="mm", reason="r")),
-        (["cancel", "--all"], CancelOrders(is_all=True, reason="by the operator")),
-        (["orphans", "adopt", "v9", "--to", "mm"], AdoptExternalOrder(order="v9", strategy="mm")),
-        (["orphans", "cancel", "v9"], CancelExternalOrder(order="v9", reason="by the operator")),
-        (["orphans", "ignore", "v9", "--reason", "mine"], IgnoreExternalOrder(order="v9", reason="mine")),
-        (["reconcile"], Reconcile(is_dry_run=False)),
-        (["reconcile", "--dry-run"], Reconcile(is_dry_run=True)),
-    ],
-)
+REQUESTS: list[tuple[list[str], Request]] = [
+    (["halt"], SetTradingState(scope=Scope.GLOBAL, state=HALTED, reason="")),
+    (
+        ["halt", "--venue", "k", "--reason", "r"],
+        SetTradingState(scope=Scope.VENUE, target="k", state=HALTED, reason="r"),
+    ),
+    (
+        ["reduce", "--instrument", "k:A"],
+        SetTradingState(scope=Scope.INSTRUMENT, target="k:A", state=REDUCING, reason=""),
+    ),
+    (
+        ["resume", "--strategy", "mm", "--reason", "fixed"],
+        SetTradingState(scope=Scope.STRATEGY, target="mm", state=ACTIVE, reason="fixed"),
+    ),
+    (["cancel", "c-1"], CancelOrders(order="c-1", reason="by the operator")),
+    (["cancel", "--strategy", "mm", "--reason", "r"], CancelOrders(strategy="mm", reason="r")),
+    (["cancel", "--all"], CancelOrders(is_all=True, reason="by the operator")),
+    (["external-orders", "adopt", "v9", "--to", "mm"], AdoptExternalOrder(order="v9", strategy="mm")),
+    (["external-orders", "cancel", "v9"], CancelExternalOrder(order="v9", reason="by the operator")),
+    (["external-orders", "ignore", "v9", "--reason", "r"], IgnoreExternalOrder(order="v9", reason="r")),
+    (["orphans", "adopt", "v9", "--to", "mm"], AdoptExternalOrder(order="v9", strategy="mm")),
+    (["orphans", "cancel", "v9"], CancelExternalOrder(order="v9", reason="by the operator")),
+    (["orphans", "ignore", "v9", "--reason", "mine"], IgnoreExternalOrder(order="v9", reason="mine")),
+    (["reconcile"], Reconcile(is_dry_run=False)),
+    (["reconcile", "--dry-run"], Reconcile(is_dry_run=True)),
+]
+
+
+def test_requests_when_listed_then_a_verb_makes_each_of_them() -> None:
+    assert {type(request) for _, request in REQUESTS} == set(get_args(Request))
+
+
+@pytest.mark.parametrize(("words", "request_"), REQUESTS)
 def test_command_when_given_then_the_daemon_hears_it_and_its_answer_is_shown(
     daemon: StandIn,
     run: Callable[..., int],
@@ -125,7 +132,10 @@ def test_command_when_given_then_the_daemon_hears_it_and_its_answer_is_shown(
         (["cancel", "c-1", "--all"], "cancel: name one order"),
         (["orphans", "adpt", "v9"], 'there is no action "adpt"; did you mean "adopt"?'),
         (["orphans", "adopt", "v9"], "--to STRATEGY"),
-        (["orphans", "ignore"], "name the order by the venue's id"),
+        (["orphans", "ignore"], "orphans ignore: name the order by the venue's id; `tidegate orphans` lists"),
+        (["external-orders", "adpt", "v9"], 'external-orders: there is no action "adpt"; did you mean "adopt"?'),
+        (["external-orders", "adopt", "v9"], "external-orders adopt: name the strategy that gets the order: --to"),
+        (["external-orders", "ignore"], "`tidegate external-orders` lists"),
     ],
 )
 def test_command_when_it_makes_no_sense_then_it_is_refused_before_the_daemon_hears_it(
@@ -164,7 +174,7 @@ def test_reconcile_when_something_differs_then_the_exit_code_says_so(
     assert ("dry run: nothing was done" in lines) is ("--dry-run" in words)
 
 
-@pytest.mark.parametrize("words", [["halt"], ["cancel", "--all"], ["orphans", "ignore", "v9"], ["reconcile"]])
+@pytest.mark.parametrize("words", [["halt"], ["cancel", "--all"], ["external-orders", "ignore", "v9"], ["reconcile"]])
 def test_command_when_no_daemon_runs_then_it_says_where_it_looked(
     tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:

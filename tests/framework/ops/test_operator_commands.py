@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -58,6 +59,10 @@ def hand(world: World) -> Operator:
             wait_durable=world.recorder.wait_durable,
         )
     )
+
+
+def test_requests_when_listed_then_the_daemon_serves_each_of_them(operator: Operator) -> None:
+    assert set(operator._handlers) == set(get_args(Request))
 
 
 def foreign(world: World, name: str = "v-foreign-1", client: str = "theirs") -> OrderSnapshot:

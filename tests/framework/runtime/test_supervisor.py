@@ -10,10 +10,10 @@ import sys
 
 import pytest
 
-from framework.domain.errors import Fatal
+from framework.domain.errors import EXIT_FAILED, EXIT_INTERRUPTED, Fatal
 from framework.runtime.clock import SystemClock
 from framework.runtime.metrics import Histogram
-from framework.runtime.supervisor import EXIT_FAILED, EXIT_INTERRUPTED, Supervisor
+from framework.runtime.supervisor import Supervisor
 
 
 @pytest.fixture
