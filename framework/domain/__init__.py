@@ -1,1 +1,2 @@
-"""What Tidegate speaks: instruments, events, orders, intents, ports and errors. Imports nothing else of ours."""
+"""The domain: instruments, events, orders, intents, verdicts, ports and errors. It imports no other part of Tidegate,
+and plugins import nothing but it."""

@@ -1,6 +1,8 @@
 """Account events: orders, money, trading states and operators. They go to the journal, durably.
 
-`ts_venue` is the venue's own time (0 = it gave none), `ts_recv` ours at receipt; both wall nanoseconds.
+Prices and sizes are scaled by the instrument's decimals, fees by its `money_decimals`. `ts_venue` is the venue's own
+time (0 = it gave none), `ts_recv` ours at receipt; both are wall nanoseconds. Fields are written as arrays: new ones
+come at the end, with defaults.
 """
 
 from __future__ import annotations
@@ -44,9 +46,9 @@ class ReportKind(Enum):
     """What is reported of an order."""
 
     SENT = "sent"
-    """The dispatcher hands the bytes to the network next; `detail` is their SHA-256."""
+    """The bytes go to the network next; `detail` is their SHA-256. In the journal before the first byte leaves."""
     NOT_SENT = "not_sent"
-    """Proved that no byte reached the venue; the order is over."""
+    """Proved that no byte reached the venue; the order has ended."""
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
@@ -56,16 +58,16 @@ class ReportKind(Enum):
     AMEND_REFUSED = "amend_refused"
     EXPIRED = "expired"
     UNKNOWN = "unknown"
-    """Ambiguous answer: time-out, reset, 5xx, garbled."""
+    """Ambiguous answer: time-out, reset, 5xx, garbled. The order keeps its exposure and is looked up."""
     NEVER_ARRIVED = "never_arrived"
-    """Evidence, after the venue's read lag, that the venue never accepted it."""
+    """Looked up after the venue's read lag and not found: the venue never accepted it."""
 
 
 class OrderReport(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
     """One fact about an own order, from an answer, a stream or a look-up.
 
     `filled`, `size` (total) and `price` are given when the source states them. `cancelled_size` is never needed:
-    an order's fills are the truth about what traded.
+    only an order's fills say what traded.
     """
 
     venue: str
@@ -163,7 +165,7 @@ class TradingState(Enum):
 
     @property
     def strictness(self) -> int:
-        """0 for ACTIVE to 2 for HALTED."""
+        """A rank to compare states by: 0 for ACTIVE, 1 for REDUCING, 2 for HALTED."""
         return _STRICTNESS[self]
 
 
@@ -190,7 +192,7 @@ class TradingStateChanged(msgspec.Struct, frozen=True, gc=False, kw_only=True, t
 
 
 class StrategyQuarantined(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """A strategy failed too often or too badly: it gets no more events and its orders are cancelled."""
+    """A strategy failed too often: it gets no more events, its intents are refused and its orders are cancelled."""
 
     strategy: str
     reason: str
@@ -198,7 +200,7 @@ class StrategyQuarantined(msgspec.Struct, frozen=True, gc=False, tag=True, array
 
 
 class StrategySaved(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """What a strategy wants to know again after a restart: its own bytes, the newest replace the older."""
+    """What a strategy keeps for its next start: its own bytes, at most 1 MiB; the newest replace the older."""
 
     strategy: str
     state: bytes
@@ -206,14 +208,15 @@ class StrategySaved(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=
 
 
 class ShutdownRequested(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """No new orders from here on."""
+    """The daemon stops: no new orders from here on, and what is open is cancelled."""
 
     reason: str
     ts_recv: int
 
 
 class OrderAdopted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
-    """An order found at the venue that we did not know is given to a strategy (empty: nobody's, an orphan)."""
+    """An order found at the venue that we did not know is given to a strategy. An empty `strategy` stands for
+    none: the order stays external."""
 
     venue: str
     venue_order_id: str
@@ -229,8 +232,8 @@ class OrderAdopted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True
 
 
 class CancelRequested(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
-    """An operator wants one of our orders ended. The kernel cancels it in its owner's name; an order that is not
-    known or has ended is left alone."""
+    """An operator wants one of our orders cancelled. The kernel does it in the name of the order's strategy; an order
+    that is not known or has ended is left alone."""
 
     venue: str
     client_order_id: str
@@ -239,7 +242,7 @@ class CancelRequested(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=T
 
 
 class ExternalOrderIgnored(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="OrphanIgnored", array_like=True):
-    """An operator knows of an open order at the venue that is not ours, and does not want to be told of it again.
+    """An operator leaves an open order at the venue that is not ours where it is, and it is not reported again.
     Durable; ends when the order is adopted."""
 
     venue: str

@@ -1,7 +1,7 @@
 """Events: everything that enters the kernel. Immutable, and encodable as a msgpack array.
 
-Market data goes to the tape (`market_events`); what concerns orders, money and operators to the journal
-(`account_events`). Authors of strategies find all of them under this name.
+Market data goes to the tape (`market_events`), what concerns orders, money and operators to the journal
+(`account_events`). Plugins find all of them under this name, too.
 """
 
 from __future__ import annotations

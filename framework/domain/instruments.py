@@ -24,7 +24,7 @@ class InstrumentKind(Enum):
 
 
 class InstrumentStatus(Enum):
-    """Where an instrument is in its life. Orders are accepted in ACTIVE only."""
+    """Stages of an instrument, in order. The allow-list lets new orders and amends through in ACTIVE only."""
 
     UNOPENED = "unopened"
     ACTIVE = "active"
@@ -86,7 +86,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def money_decimals(self) -> int:
-        """Decimals of `Money` amounts of this instrument."""
+        """Decimals of `Money` amounts of this instrument: price and size decimals added, as `price * size` needs."""
         return self.price_decimals + self.size_decimals
 
     @property
@@ -95,23 +95,29 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         return Price(10**self.price_decimals)
 
     def price(self, value: str | int | Decimal) -> Price:
-        """An exact price from a decimal. Raises `ValueError` on too many digits; the grid is not checked."""
+        """An exact price, scaled by `price_decimals`, from a decimal: `price("0.56")`. The grid is not checked.
+
+        Raises `ValueError` for a float, for what is no finite decimal number, and for more digits than the scale has.
+        """
         return Price(parse_scaled(value, self.price_decimals, field=f"{self.id} price"))
 
     def size(self, value: str | int | Decimal) -> Size:
-        """An exact size from a decimal number of contracts: `size(10)` is ten contracts."""
+        """An exact size, scaled by `size_decimals`, from a decimal number of contracts or coins: `size(10)` is ten.
+
+        Raises `ValueError` like `price`.
+        """
         return Size(parse_scaled(value, self.size_decimals, field=f"{self.id} size"))
 
     def price_text(self, price: Price) -> str:
-        """The price with all its decimals."""
+        """A price as plain digits with all `price_decimals`: `"0.5600"` for 5600 at four decimals."""
         return format_scaled(price, self.price_decimals)
 
     def size_text(self, size: Size) -> str:
-        """The size with all its decimals."""
+        """A size as plain digits with all `size_decimals`: `"10.00"` for 1000 at two decimals."""
         return format_scaled(size, self.size_decimals)
 
     def money(self, amount: Money) -> Decimal:
-        """An amount as an exact decimal in the quote currency."""
+        """An amount, scaled by `money_decimals`, as an exact decimal in the quote currency."""
         return to_decimal(amount, self.money_decimals)
 
     def complement_price(self, price: Price) -> Price:
@@ -121,7 +127,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         return Price(self.unit - price)
 
     def is_on_grid(self, price: Price) -> bool:
-        """Whether `price` is a price at which an order may rest."""
+        """Whether an order may rest at `price` (scaled): inside a tick band, on its grid; on a binary market also
+        strictly between 0 and 1."""
         if self.kind is InstrumentKind.BINARY and not 0 < price < self.unit:
             return False
         return price > 0 and any(
@@ -129,7 +136,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def tick_at(self, price: Price) -> Price:
-        """The grid's step around `price`; the finer one where two bands meet."""
+        """The grid's step around `price`, both scaled; the finer one where two bands meet.
+
+        Raises `ValueError` when the price lies outside every band.
+        """
         steps = [band.step for band in self.tick_bands if band.start <= price <= band.end]
         if not steps:
             raise ValueError(f"{self.id}: price {self.price_text(price)} lies outside every tick band")
@@ -137,12 +147,14 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def price_max(self) -> Price:
-        """The highest price inside the grid's outer bounds."""
+        """The highest price (scaled) inside the grid's outer bounds: on a binary market below 1. It need not be on the
+        grid; `round_down` of it is."""
         end = self.tick_bands[-1].end
         return Price(min(end, self.unit - 1)) if self.kind is InstrumentKind.BINARY else end
 
     def round_down(self, price: Price) -> Price:
-        """The highest grid price at or below `price`: use it for bids. Raises `ValueError` below the grid."""
+        """The highest grid price at or below `price`, both scaled: use it for bids. Raises `ValueError` below the
+        grid."""
         for band in reversed(self.tick_bands):
             top = min(price, band.end, self.price_max)
             floor = Price(top - (top - band.start) % band.step)
@@ -151,7 +163,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         raise ValueError(f"{self.id}: no grid price at or below {self.price_text(price)}")
 
     def round_up(self, price: Price) -> Price:
-        """The lowest grid price at or above `price`: use it for asks. Raises `ValueError` above the grid."""
+        """The lowest grid price at or above `price`, both scaled: use it for asks. Raises `ValueError` above the
+        grid."""
         for band in self.tick_bands:
             bottom = max(price, band.start, 1)
             ceiling = Price(bottom + (band.start - bottom) % band.step)
@@ -161,5 +174,6 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def instrument_id(venue: str, symbol: str) -> InstrumentId:
-    """The identifier of `symbol` on `venue`."""
+    """The identifier of a venue's `symbol`: `venue:symbol`, where `venue` is the connector's name in the
+    configuration."""
     return InstrumentId(f"{venue}:{symbol}")

@@ -10,8 +10,11 @@ from framework.domain.orders import Side, TimeInForce
 
 
 class NewOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
-    """Ask for a new limit order. `expires_ns` is a wall time (0 = none); `deadline_ns`: not sent later than this
-    wall time (0 = none), because a late order is worse than none."""
+    """Ask for a new limit order. `price` and `size` are scaled by the instrument's decimals and above 0.
+
+    `expires_ns`: wall time at which the venue ends it (0 = none). `deadline_ns`: not sent later than this wall time
+    (0 = none), because a late order is worse than none.
+    """
 
     strategy: str
     instrument: InstrumentId
@@ -26,7 +29,8 @@ class NewOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, ar
 
 
 class AmendOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
-    """Change price and total size of an own order in place. `size` is the new total, filled part included."""
+    """Change price and total size of an own order in place, both scaled. `size` is the new total, filled part included;
+    `deadline_ns` as in `NewOrder`."""
 
     strategy: str
     client_order_id: str
@@ -50,6 +54,7 @@ class CancelAll(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, a
 
 
 Intent = NewOrder | AmendOrder | CancelOrder | CancelAll
+"""Everything that the gate judges."""
 
 CANCELS = (CancelOrder, CancelAll)
 """What only takes orders out of the market."""

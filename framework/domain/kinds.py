@@ -1,5 +1,5 @@
-"""Kinds: the word by which records, metrics and listings name what they hold. It is the struct's tag, which is written
-with it, and not the name of its class."""
+"""Kinds: how records, metrics and listings name what they hold: by the struct's tag, which is written with it, and not
+by the name of its class, which may change."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ _KINDS = _Kinds()
 
 
 def kind_of(struct: msgspec.Struct) -> str:
-    """The tag of a struct's class. Raises `TypeError` when it has none."""
+    """The tag of a struct's class, for example "OrderReport". Raises `TypeError` when the class has no tag."""
     return _KINDS[type(struct)]

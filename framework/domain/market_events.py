@@ -1,6 +1,8 @@
 """Market events: prices, clocks, limits and timers. They go to the tape, which replay reads.
 
-`ts_venue` is the venue's own time (0 = it gave none), `ts_recv` ours at receipt; both wall nanoseconds.
+Prices and sizes are scaled by the instrument's decimals. `ts_venue` is the venue's own time (0 = it gave none),
+`ts_recv` ours at receipt; both are wall nanoseconds. Fields are written as arrays: new ones come at the end, with
+defaults.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from framework.domain.orders import Side
 from framework.domain.rate_limits import RateLimits, RequestKind
 
 Level = tuple[Price, Size]
-"""One price level of a book."""
+"""One price level of a book: (price, total size), both scaled."""
 
 
 class BookSnapshot(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
@@ -30,7 +32,8 @@ class BookSnapshot(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=T
 
 
 class BookDelta(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """A signed change of one level's total size."""
+    """A signed change of one level's total size, for venues that send differences. A level below 0 makes the book
+    stale."""
 
     instrument: InstrumentId
     ts_venue: int
@@ -41,7 +44,7 @@ class BookDelta(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True
 
 
 class BookLevel(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """The new total of one level; 0 removes it."""
+    """The new total size of one level, for venues that send totals; 0 removes the level."""
 
     instrument: InstrumentId
     ts_venue: int
@@ -156,7 +159,6 @@ MarketEvent = (
     | TimerFired
 )
 """Inputs that only the tape records."""
-
 
 MARKET_EVENTS: frozenset[type] = frozenset(get_args(MarketEvent))
 """The classes of `MarketEvent`, for dispatch."""

@@ -1,4 +1,4 @@
-"""Orders: their words (side, time in force, status) and what is known of one."""
+"""Orders: side, time in force and status as closed lists, and what is known of one order."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Side(Enum):
 
     @property
     def opposite(self) -> Side:
-        """The other side."""
+        """The side that trades against this one: SELL for BUY, BUY for SELL."""
         return Side.SELL if self is Side.BUY else Side.BUY
 
     @property
     def sign(self) -> int:
-        """+1 for BUY, -1 for SELL."""
+        """+1 for BUY, -1 for SELL: a fill changes the signed position by `sign * size`."""
         return 1 if self is Side.BUY else -1
 
 
@@ -55,7 +55,8 @@ class OrderStatus(Enum):
     CANCEL_REQUESTED = "cancel_requested"
     AMEND_REQUESTED = "amend_requested"
     UNKNOWN = "unknown"
-    """The venue may or may not have it. Only evidence of the venue ends this; exposure stays reserved."""
+    """The venue may or may not have it. Only what the venue shows of it ends this; until then its exposure stays
+    reserved."""
     FILLED = "filled"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
@@ -64,12 +65,13 @@ class OrderStatus(Enum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the order can no longer trade (late fills are booked all the same)."""
+        """Whether the order can no longer trade. A fill that comes late is booked all the same: money is never
+        dropped."""
         return self in _FINAL
 
     @property
     def is_at_venue(self) -> bool:
-        """Whether the venue is known to hold it."""
+        """Whether the venue is known to hold the order: it has confirmed it and it has not ended."""
         return self in _AT_VENUE
 
 
@@ -85,9 +87,10 @@ _AT_VENUE = frozenset(
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """One order as far as it is known. Only `framework.state` changes it; everybody else reads.
+    """One order as far as it is known. Only `framework.state` changes it; strategies and checks read it.
 
-    `size` is the total that may trade (filled part included), `filled` the sum of its distinct fills.
+    Prices and sizes are scaled by the instrument's decimals, fees by its `money_decimals`; times are wall nanoseconds
+    (0 = none). `size` is the total that may trade (filled part included), `filled` the sum of its distinct fills.
     `amend_price` and `amend_size` are what an unanswered amend asks for (exposure counts the worse of both).
     """
 
@@ -115,12 +118,13 @@ class Order(msgspec.Struct, kw_only=True):
 
     @property
     def remaining(self) -> Size:
-        """What may still trade: never negative, 0 once final."""
+        """The size (scaled) that may still trade: never negative, 0 once final."""
         return Size(0) if self.status.is_final else Size(max(self.size - self.filled, 0))
 
     @property
     def remaining_worst(self) -> Size:
-        """The most that may still trade if an unanswered amend succeeds or fails."""
+        """The most (scaled) that may still trade, whether an unanswered amend succeeds or fails: risk counts this
+        one."""
         if self.status.is_final:
             return Size(0)
         size = self.size if self.amend_size is None else max(self.size, self.amend_size)
@@ -128,5 +132,5 @@ class Order(msgspec.Struct, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still trade, as far as is known."""
+        """Whether it may still trade, as far as is known: every status that is not final, UNKNOWN included."""
         return not self.status.is_final

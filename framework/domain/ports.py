@@ -1,6 +1,7 @@
-"""Seams: everything the core needs from outside, as Protocols.
+"""Ports: what the core needs from outside, and what a strategy may use, as Protocols.
 
-A live daemon, a replay and a simulation differ only in what is plugged in here.
+A live daemon, a replay and a simulation differ only in what is plugged in here. What strategies and checks read of the
+state is in `views`; plugins also find it under this name.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class Clock(Protocol):
     """Where time comes from. Nothing outside `framework.runtime` reads a clock in another way."""
 
     def now_ns(self) -> int:
-        """Wall time: nanoseconds since the Unix epoch. May step backwards."""
+        """Wall time: nanoseconds since the Unix epoch. May step backwards: never measure a duration with it."""
         ...
 
     def monotonic_ns(self) -> int:
@@ -27,14 +28,14 @@ class Clock(Protocol):
 
 
 class Rng(Protocol):
-    """Where randomness comes from: seeded in simulations, seeded from the system when live."""
+    """Where randomness comes from: the operating system when live, a seed where a run must be repeatable."""
 
     def random(self) -> float:
-        """A float in [0.0, 1.0)."""
+        """A float from 0.0 up to but not including 1.0, evenly spread."""
         ...
 
     def randbytes(self, n: int, /) -> bytes:
-        """`n` random bytes."""
+        """`n` random bytes; secret only where the source is the operating system's."""
         ...
 
 
@@ -42,7 +43,8 @@ class Check(Protocol):
     """One question of the gate. A check is a frozen settings model: its fields are its limits."""
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with a reason, or None. An exception refuses too."""
+        """Return a refusal with its numbers, or None to let it pass. Called once per new order and amend, never for
+        cancels; must be quick and change nothing. An exception refuses too, as CHECK_FAILED: the gate fails closed."""
         ...
 
 
@@ -51,12 +53,12 @@ class Desk(Protocol):
 
     @property
     def now_ns(self) -> int:
-        """Wall time of the event being handled."""
+        """Wall time of the event being handled, in nanoseconds: the same for everything that one event causes."""
         ...
 
     @property
     def monotonic_ns(self) -> int:
-        """Monotonic time of the event being handled: for ages and intervals."""
+        """Monotonic time of the event being handled, in nanoseconds: for ages and intervals."""
         ...
 
     @property
@@ -69,15 +71,16 @@ class Desk(Protocol):
         ...
 
     def book(self, instrument: InstrumentId, /) -> BookView:
-        """The book: empty and not fresh until a snapshot came."""
+        """The book of an instrument, as it is after the event being handled; empty and not fresh until a snapshot came.
+        It changes with the next event: copy what must be kept."""
         ...
 
     def position(self, instrument: InstrumentId, /) -> PositionView:
-        """This strategy's position."""
+        """This strategy's own position in an instrument, from its fills alone; flat when it never traded there."""
         ...
 
     def order(self, client_order_id: str, /) -> Order | None:
-        """One of this strategy's orders, ended ones included as long as they are kept."""
+        """One of this strategy's orders, ended ones included as long as they are kept; None for any other order."""
         ...
 
     def orders(self, instrument: InstrumentId | None = None, /) -> tuple[Order, ...]:
@@ -85,15 +88,21 @@ class Desk(Protocol):
         ...
 
     def budget(self, venue: str, /) -> BudgetView | None:
-        """What is left of the venue's rate limits for this strategy."""
+        """What is left of the venue's rate limits for this strategy; None until the venue has declared them."""
         ...
 
     def submit(self, intent: Intent, /) -> Verdict:
-        """Have the intent judged, now. What is approved is already recorded and queued when this returns."""
+        """Have the intent judged, now. What is approved is already recorded and queued when this returns.
+
+        Raises `ValueError` for an intent that is not this strategy's to ask for: in another strategy's name, or for a
+        `CancelAll`.
+        """
         ...
 
     def set_timer(self, name: str, *, after_ms: int) -> None:
-        """Call `on_timer(name)` once after `after_ms`; a timer of the same name is replaced."""
+        """Call `on_timer(name)` once after `after_ms` milliseconds; a timer of the same name is replaced. Timers do not
+        survive a restart: set them in `on_start`. Raises `ValueError` when it is no int from 0 on, or of years.
+        """
         ...
 
     def save(self, state: bytes, /) -> None:
@@ -109,7 +118,8 @@ class Desk(Protocol):
         ...
 
     def log(self, message: str, **fields: object) -> None:
-        """A line in the log, with the strategy's name."""
+        """Write a line to the log with the strategy's name and these fields. Not per market event: a line costs tens of
+        microseconds."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A venue's rate limits, as data: what its connector declares and the budgets enforce."""
+"""A venue's rate limits as data: its connector declares them (`LimitsDeclared`), `risk.budget` enforces them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import msgspec
 
 
 class RequestKind(Enum):
-    """Kinds of requests, in order of priority: the first goes first."""
+    """Kinds of requests in order of priority. Cancels go first: what takes risk away must not wait behind what adds
+    it."""
 
     CANCEL = "cancel"
     REDUCE = "reduce"
@@ -18,7 +19,7 @@ class RequestKind(Enum):
 
     @property
     def priority(self) -> int:
-        """0 is served first."""
+        """The rank in the request queue: 0 (cancels) is served first, 4 (queries) last."""
         return _PRIORITY[self]
 
 
@@ -26,7 +27,8 @@ _PRIORITY = {kind: rank for rank, kind in enumerate(RequestKind)}
 
 
 class Pool(msgspec.Struct, frozen=True, gc=False):
-    """A token bucket of the venue: holds at most `capacity` tokens, refilled continuously by `refill_per_s`."""
+    """A token bucket of the venue: at most `capacity` tokens, refilled continuously by `refill_per_s` tokens a second.
+    Both are above 0."""
 
     name: str
     capacity: int
@@ -34,7 +36,7 @@ class Pool(msgspec.Struct, frozen=True, gc=False):
 
 
 class Cost(msgspec.Struct, frozen=True, gc=False):
-    """What one request of `kind` takes from `pool`."""
+    """How many `tokens` (0 or more) one request of `kind` takes from the pool named `pool`."""
 
     kind: RequestKind
     pool: str
@@ -42,11 +44,11 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
 
 
 class RateLimits(msgspec.Struct, frozen=True):
-    """Everything a venue limits for one account."""
+    """Everything that a venue limits for one account: its pools, and what each kind of request takes from them."""
 
     pools: tuple[Pool, ...]
     costs: tuple[Cost, ...]
 
     def cost(self, kind: RequestKind) -> tuple[Cost, ...]:
-        """What a request of `kind` takes, per pool; empty when it is free."""
+        """What a request of `kind` takes, one entry per pool; empty when this kind is free."""
         return tuple(cost for cost in self.costs if cost.kind is kind)

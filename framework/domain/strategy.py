@@ -22,7 +22,7 @@ SettingsT = TypeVar("SettingsT")
 
 
 class OrderHandle:
-    """An order that was just asked for: the gate's verdict now, its life later."""
+    """An order that was just asked for: the gate's verdict at once, what became of the order later."""
 
     __slots__ = ("_desk", "_strategy", "verdict")
 
@@ -33,36 +33,38 @@ class OrderHandle:
 
     @property
     def is_approved(self) -> bool:
-        """Whether the gate let it through."""
+        """Whether the gate let the order through; from then on it is recorded and queued, not yet at the venue."""
         return not isinstance(self.verdict, Refused)
 
     @property
     def refusal(self) -> Refused | None:
-        """Why not, when it did not."""
+        """The gate's no with code and numbers, or None when the order was approved."""
         return self.verdict if isinstance(self.verdict, Refused) else None
 
     @property
     def client_order_id(self) -> str:
-        """Its name for life; empty when refused."""
+        """The id under which the order goes to the venue and into every record; empty when it was refused."""
         return "" if isinstance(self.verdict, Refused) else self.verdict.client_order_id
 
     @property
     def order(self) -> Order | None:
-        """What is known of it now; None when refused."""
+        """What is known of the order now; None when it was refused, or ended so long ago that it is no longer kept."""
         return self._desk.order(self.client_order_id) if self.client_order_id else None
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still trade."""
+        """Whether the order may still trade, as far as is known; False when it was refused."""
         order = self.order
         return order is not None and order.is_open
 
     def cancel(self) -> Verdict:
-        """Ask for its end. What trades before the cancel arrives is still ours."""
+        """Ask the gate to cancel the order. What trades before the cancel reaches the venue is still ours. Of a refused
+        order: refused as INVALID_INTENT, which counts as a fault of the strategy; ask `is_open` first."""
         return self._desk.submit(CancelOrder(strategy=self._strategy, client_order_id=self.client_order_id))
 
     def amend(self, price: Price, size: Size) -> Verdict:
-        """Ask for a new price and a new total size (filled part included) in place."""
+        """Ask for a new price and a new total size (filled part included) in place, both scaled integers. Until the
+        venue answers, risk counts the worse of before and after."""
         return self._desk.submit(
             AmendOrder(strategy=self._strategy, client_order_id=self.client_order_id, price=price, size=size)
         )
@@ -90,29 +92,29 @@ class Strategy(Generic[SettingsT]):
         """Called after each change of a book, also when it becomes stale: look at `book.is_fresh`."""
 
     def on_trade(self, trade: TradePrint) -> None:
-        """Called for each public trade."""
+        """Called for each public trade on an instrument of this strategy, in the order of the venue's stream."""
 
     def on_fill(self, fill: Fill, order: Order) -> None:
         """Called for each own fill, once, after position and order are up to date."""
 
     def on_order(self, order: Order) -> None:
-        """Called when something became known of an own order."""
+        """Called when something became known of an own order: accepted, rejected, changed, ended, outcome unknown."""
 
     def on_timer(self, name: str) -> None:
         """Called when a timer set by `self.desk.set_timer` is due."""
 
     def on_connector(self, status: ConnectorStatus) -> None:
-        """Called when a venue's streams come up or go down."""
+        """Called when a venue's streams come up or go down. Books are stale while they are down."""
 
     def on_stop(self) -> None:
         """Called once before the daemon stops; its orders are cancelled afterwards."""
 
     def buy(self, instrument: InstrumentId, price: Price, size: Size, **terms: Any) -> OrderHandle:
-        """Place a bid. See `place` for `terms`."""
+        """Place a bid: `place` with `Side.BUY`, with the same `terms` and errors."""
         return self.place(Side.BUY, instrument, price, size, **terms)
 
     def sell(self, instrument: InstrumentId, price: Price, size: Size, **terms: Any) -> OrderHandle:
-        """Place an ask. See `place` for `terms`."""
+        """Place an ask: `place` with `Side.SELL`, with the same `terms` and errors."""
         return self.place(Side.SELL, instrument, price, size, **terms)
 
     def place(
@@ -129,7 +131,14 @@ class Strategy(Generic[SettingsT]):
         expires_ns: int = 0,
         deadline_ns: int = 0,
     ) -> OrderHandle:
-        """Place an order. With `outcome=Outcome.NO` side and price speak of the NO contract of a binary market."""
+        """Ask for a new limit order, and return a handle with the gate's verdict.
+
+        `price` and `size` are scaled by the instrument's decimals. With `outcome=Outcome.NO` side and price speak of
+        the NO contract of a binary market, and become the equal order for YES. `expires_ns`: wall time at which the
+        venue ends it; `deadline_ns`: not sent later than this wall time, since a late order is worse than none (0 =
+        none for both). Raises `ValueError` for NO on an instrument that is not binary and `KeyError` for NO on one that
+        no connector defined; everything else that is wrong is a refusal.
+        """
         if outcome is Outcome.NO:
             definition = self.desk.instrument(instrument)
             if definition.kind is not InstrumentKind.BINARY:

@@ -1,4 +1,4 @@
-"""The two faces of a venue account: its connector and its gateway."""
+"""What a venue plugin gives the daemon for one account: a connector (streams in) and its gateway (requests out)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LastWord = Callable[[], str | None]
 
 
 def nothing_against() -> str | None:
-    """Nobody has a last word."""
+    """The `LastWord` that never objects: the request leaves as soon as a connection is there."""
     return None
 
 
@@ -27,7 +27,8 @@ class Gateway(Protocol):
     """
 
     def sign(self, approved: Approved, order: Order | None, /) -> Signed:
-        """Build and sign the request, freshly. `order` is what is known of the order that is changed or ended."""
+        """Build and sign the request with the time of now. `order` is what is known of the order that is changed or
+        ended, None for a new one."""
         ...
 
     async def send(self, signed: Signed, /, *, last_word: LastWord = nothing_against) -> tuple[Event, ...]:
@@ -41,31 +42,33 @@ class Gateway(Protocol):
         ...
 
     async def find_order(self, order: Order, /) -> OrderSnapshot | None:
-        """Look an order up by its client id, its venue id, or, where a venue keeps no client id, by content and
-        time. None: the venue shows no such order. Raises like `send`.
+        """Look an order up by its client id, its venue id, or, where a venue keeps no client id, by content and time.
+        None: the venue shows no such order. Raises like `send`, and `RefusedByVenue` when the venue refuses to say.
 
         By content and time means: the same instrument, side, price, size and terms, taken by the venue not before
         `order.created_ns` (give or take what the clocks may differ), and not shown for another order of ours before.
-        The gateway keeps what it has shown for which order, so that two equal orders never match one. When several
-        fit and nothing tells them apart, raise `Retryable`; never guess. The snapshot carries our client id.
+        The gateway keeps what it has shown for which order, so that two equal orders never match one. When several fit
+        and nothing tells them apart, raise `Retryable`; never guess. The snapshot carries our client id.
         """
         ...
 
     async def open_orders(self) -> tuple[OrderSnapshot, ...]:
-        """Every order of the account that is open at the venue."""
+        """Every order of the account that is open at the venue, ours or not. Raises like `find_order`."""
         ...
 
     async def fills(self, since_ns: int, /) -> tuple[Fill, ...]:
-        """Every fill of the account since a venue time, oldest first."""
+        """Every fill of the account since a venue time in nanoseconds, oldest first; a few older ones may come along.
+        Raises like `find_order`."""
         ...
 
     async def positions(self) -> tuple[PositionReport, ...]:
-        """Every position of the account that is not flat."""
+        """Every position of the account that is not flat; one that is missing is flat. Raises like
+        `find_order`."""
         ...
 
     @property
     def read_lag_ms(self) -> int:
-        """How long the venue's reads may lag behind its writes."""
+        """How many milliseconds the venue's reads may lag behind its writes: until then absence proves nothing."""
         ...
 
 
@@ -78,12 +81,12 @@ class Connector(Protocol):
 
     @property
     def venue(self) -> str:
-        """Its name in the configuration."""
+        """The name of the account in the configuration, `[venues.NAME]`: the first part of its instruments' ids."""
         ...
 
     @property
     def gateway(self) -> Gateway:
-        """The way out."""
+        """The way out for requests and look-ups; the same object during the whole life of the connector."""
         ...
 
     @property
@@ -102,7 +105,11 @@ class Connector(Protocol):
         ...
 
     async def start(self, publish: Callable[[Event], None], /) -> None:
-        """Load what is needed to trade and publish it as events."""
+        """Load instruments and rate limits and publish them as events. May be called again after it failed.
+
+        Raises `Retryable` or `OutcomeUnknown` when the venue does not answer (the daemon tries again), `RefusedByVenue`
+        when it refuses, `Fatal` when the account can't be used.
+        """
         ...
 
     async def run(self) -> None:
@@ -118,5 +125,5 @@ class Connector(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection and give back what they hold; safe after a `start` that failed."""
         ...

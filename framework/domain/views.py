@@ -18,27 +18,27 @@ class BookView(Protocol):
 
     @property
     def instrument(self) -> InstrumentId:
-        """Whose book it is."""
+        """The id of the instrument whose book this is, `venue:symbol`."""
         ...
 
     @property
     def bid(self) -> Price | None:
-        """Best bid, or None when nobody bids."""
+        """Best bid, scaled by the price decimals; None when there is none."""
         ...
 
     @property
     def ask(self) -> Price | None:
-        """Best ask, or None when nobody offers."""
+        """Best ask, scaled by the price decimals; None when there is none."""
         ...
 
     @property
     def bid_size(self) -> Size:
-        """Size at the best bid (0 = none)."""
+        """Total size at the best bid, scaled by the size decimals (0 = no bid)."""
         ...
 
     @property
     def ask_size(self) -> Size:
-        """Size at the best ask (0 = none)."""
+        """Total size at the best ask, scaled by the size decimals (0 = no ask)."""
         ...
 
     @property
@@ -63,20 +63,21 @@ class BookView(Protocol):
 
     @property
     def ts_venue(self) -> int:
-        """Venue time of the last change (0 = never)."""
+        """Venue time of the last change, in wall nanoseconds (0 = it never changed, or the venue gives no times)."""
         ...
 
     @property
     def stale_reason(self) -> str:
-        """Why it is not fresh; empty when it is."""
+        """Why the book is not fresh, as a short text for logs and refusals; empty when it is fresh."""
         ...
 
     def age_ns(self, monotonic_ns: int) -> int:
-        """How old the newest proof of this book is: time since it came plus how late it was by venue time."""
+        """Nanoseconds since the newest proof of this book, at the monotonic time given: time since it came plus how
+        late it was by venue time."""
         ...
 
     def depth(self, side: Side, levels: int) -> Sequence[tuple[Price, Size]]:
-        """The best `levels` levels of a side, best first."""
+        """At most `levels` levels of a side as (price, total size), both scaled, best first."""
         ...
 
 
@@ -85,22 +86,23 @@ class ExposureView(Protocol):
 
     @property
     def position(self) -> Size:
-        """Signed: long > 0."""
+        """The net position, scaled by the size decimals and signed: long > 0."""
         ...
 
     @property
     def open_buy(self) -> Size:
-        """Everything that could still be bought: working, in-flight and unknown orders, worst case of amends."""
+        """Everything that could still be bought: working, in-flight and unknown orders, worst case of amends.
+        Scaled by the size decimals, never negative."""
         ...
 
     @property
     def open_sell(self) -> Size:
-        """Everything that could still be sold."""
+        """Everything that could still be sold, counted like `open_buy`; never negative."""
         ...
 
     @property
     def open_orders(self) -> int:
-        """Orders that have not ended."""
+        """How many orders have not ended: in-flight and unknown ones count too."""
         ...
 
 
@@ -109,22 +111,22 @@ class PositionView(Protocol):
 
     @property
     def size(self) -> Size:
-        """Signed: long > 0."""
+        """The open position, scaled by the size decimals and signed: long > 0."""
         ...
 
     @property
     def cost(self) -> Money:
-        """What the open position cost (signed like the size); average price = cost / size."""
+        """What the open position cost, as scaled `Money`, signed like the size; average price = cost / size."""
         ...
 
     @property
     def realised(self) -> Money:
-        """Realised profit before fees."""
+        """Profit realised by closing trades and settlement, before fees, as scaled `Money`; negative = loss."""
         ...
 
     @property
     def fees(self) -> Money:
-        """Fees paid."""
+        """Fees paid so far, as scaled `Money`; negative when rebates outweigh them."""
         ...
 
 
@@ -145,12 +147,12 @@ class RiskView(Protocol):
 
     @property
     def now_ns(self) -> int:
-        """The kernel's wall time of this step."""
+        """The kernel's wall time of this step, in nanoseconds."""
         ...
 
     @property
     def monotonic_ns(self) -> int:
-        """The kernel's monotonic time of this step: ages and budgets are counted in it."""
+        """The kernel's monotonic time of this step, in nanoseconds: ages and budgets are counted in it."""
         ...
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument | None:
@@ -162,27 +164,27 @@ class RiskView(Protocol):
         ...
 
     def order(self, client_order_id: str, /) -> Order | None:
-        """The order, or None."""
+        """The order with this client order id, ended ones included as long as they are kept; else None."""
         ...
 
     def exposure(self, instrument: InstrumentId, /) -> ExposureView:
-        """The whole account's exposure in an instrument."""
+        """The whole account's exposure in an instrument, orders of all strategies together."""
         ...
 
     def strategy_exposure(self, strategy: str, instrument: InstrumentId, /) -> ExposureView:
-        """One strategy's exposure in an instrument."""
+        """The part of the exposure in an instrument that is one strategy's own: its fills and its orders."""
         ...
 
     def open_orders(self, *, strategy: str = "", venue: str = "") -> int:
-        """Orders that have not ended, of a strategy or a venue or all."""
+        """How many orders have not ended: of a strategy, at a venue, of the strategy at the venue, or all of them."""
         ...
 
     def trading_state(self, *, strategy: str, instrument: InstrumentId, venue: str) -> TradingState:
-        """The strictest state of all scopes that apply."""
+        """The strictest trading state of the four scopes that apply: global, venue, instrument, strategy."""
         ...
 
     def is_connected(self, venue: str, /) -> bool:
-        """Whether the venue's connector is up."""
+        """Whether the venue's streams are up: connected and subscribed, by its last `ConnectorStatus`."""
         ...
 
     def budget(self, venue: str, /) -> BudgetView | None:
@@ -199,37 +201,39 @@ class Proposal(Protocol):
 
     @property
     def intent(self) -> NewOrder | AmendOrder:
-        """The intent itself."""
+        """The intent as the strategy gave it."""
         ...
 
     @property
     def strategy(self) -> str:
-        """Who asks."""
+        """The name of the strategy that asks; of an amend, the owner of the order."""
         ...
 
     @property
     def instrument(self) -> Instrument:
-        """On what."""
+        """The instrument that the order is for, as its connector defined it last."""
         ...
 
     @property
     def side(self) -> Side:
-        """BUY or SELL."""
+        """BUY or SELL, on a binary market always of YES; an amend can't change it."""
         ...
 
     @property
     def price(self) -> Price:
-        """Limit price."""
+        """The limit price asked for, scaled by the price decimals; of an amend, the new one."""
         ...
 
     @property
     def open_size(self) -> Size:
-        """What could trade after it."""
+        """The size that could still trade if it is approved, scaled by the size decimals: an amend's filled part is
+        taken off."""
         ...
 
     @property
     def increase(self) -> Size:
-        """How much more could trade than before it."""
+        """How much more could trade than before it, scaled by the size decimals; 0 for an amend that shrinks the
+        order."""
         ...
 
     @property
