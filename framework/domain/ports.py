@@ -101,7 +101,7 @@ class Desk(Protocol):
 
     def set_timer(self, name: str, *, after_ms: int) -> None:
         """Call `on_timer(name)` once after `after_ms` milliseconds; a timer of the same name is replaced. Timers do not
-        survive a restart: set them in `on_start`. Raises `ValueError` when it is no int from 0 on, or of years.
+        survive a restart: set them in `on_start`. Raises `ValueError` unless it is an int from 0 to 366 days.
         """
         ...
 

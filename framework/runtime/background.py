@@ -1,4 +1,4 @@
-"""Background work: one thread that does small jobs in order, away from the loop."""
+"""Background work: small jobs, done in order by one thread away from the loop, or at once in the caller's thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Job = Callable[[], None]
 
 
 class Worker(Protocol):
-    """Where slow work goes that nothing waits for."""
+    """Where slow work goes, so that the event loop does not wait for it: the ledger, the tape, snapshots."""
 
     def submit(self, job: Job, /) -> bool:
         """Queue a job; False when the queue is full and the job was not taken. A job that raises ends the worker:
@@ -28,11 +28,11 @@ class Worker(Protocol):
 
     @property
     def failure(self) -> BaseException | None:
-        """What ended the worker, or None."""
+        """The error of the job that ended the worker, or None while it works."""
         ...
 
     def close(self) -> None:
-        """Finish what is queued and end."""
+        """Finish what is queued and end; blocks until then. A second call does nothing."""
         ...
 
 
@@ -48,11 +48,11 @@ class BackgroundWorker:
 
     @property
     def failure(self) -> BaseException | None:
-        """See `Worker`."""
+        """The error of the job that ended the thread, or None while it works."""
         return self._failure
 
     def submit(self, job: Job, /) -> bool:
-        """See `Worker`."""
+        """Queue a job; False, and not taken, when the queue is full, a job has failed, or it is closed."""
         if self._failure is not None or self._is_closed:
             return False
         try:
@@ -62,14 +62,17 @@ class BackgroundWorker:
         return True
 
     async def run(self, job: Callable[[], T], /) -> T:
-        """See `Worker`. Raises `Fatal` when the queue is full or the worker has ended."""
+        """Do a job in its turn in the thread and return its result, or raise what it raised; the thread goes on then.
+
+        Raises `Fatal` when the queue is full or the worker has ended. Needs a running loop.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
         def carry_out() -> None:
             try:
                 result = job()
-            except Exception as e:  # noqa: BLE001 - handed to the caller, who decides
+            except Exception as e:  # noqa: BLE001 - raised again in the caller, who decides
                 loop.call_soon_threadsafe(_set_error, future, e)
             else:
                 loop.call_soon_threadsafe(_set_result, future, result)
@@ -79,7 +82,7 @@ class BackgroundWorker:
         return await future
 
     def close(self) -> None:
-        """See `Worker`. Blocks until the queue is empty."""
+        """Do what is queued, end the thread, and block until it has ended. A second call does nothing."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -114,16 +117,16 @@ class InlineWorker:
         return self._failure
 
     def submit(self, job: Job, /) -> bool:
-        """Do the job now."""
+        """Do the job now and return True; what it raises reaches the caller."""
         job()
         return True
 
     async def run(self, job: Callable[[], T], /) -> T:
-        """Do the job now."""
+        """Do the job now and return its result, or raise what it raised."""
         return job()
 
     def close(self) -> None:
-        """Nothing is ever queued."""
+        """Does nothing: there is no queue and no thread to end."""
 
 
 def _set_result(future: asyncio.Future[T], result: T) -> None:

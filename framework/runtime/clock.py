@@ -1,6 +1,6 @@
-"""Clocks: the only place that reads the machine's time, and one that is set by hand.
+"""Time and randomness: the machine's own when live, a clock that is set and a seeded sequence where a run must repeat.
 
-Randomness: from the operating system when live, from a seed when a run must be repeatable.
+The only file that reads the machine's clocks and its source of randomness; a test walks the rest for others.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told to: for tests, replay and simulation."""
+    """A clock that moves only by `advance` and `set_wall`: for tests, replay and simulation."""
 
     __slots__ = ("_monotonic_ns", "_wall_ns")
 
@@ -35,15 +35,15 @@ class ManualClock:
         self._monotonic_ns = monotonic_ns
 
     def now_ns(self) -> int:
-        """Wall time as set."""
+        """Wall time in nanoseconds: as set, plus every `advance` since."""
         return self._wall_ns
 
     def monotonic_ns(self) -> int:
-        """Monotonic time as advanced."""
+        """Monotonic time in nanoseconds: the start given, plus every `advance`; `set_wall` leaves it alone."""
         return self._monotonic_ns
 
     def advance(self, duration_ns: int) -> None:
-        """Let time pass on both clocks. Raises `ValueError` on a negative duration."""
+        """Let `duration_ns` nanoseconds pass on both clocks. Raises `ValueError` when it is negative."""
         if duration_ns < 0:
             raise ValueError(f"duration_ns: {duration_ns} is negative; use set_wall to step the wall clock backwards")
         self._wall_ns += duration_ns

@@ -1,10 +1,8 @@
-"""Durable appends without blocking the loop: one writer thread, group commit.
+"""Durable appends: in a writer thread with group commit, or in the caller's thread; `start_writer` chooses.
 
-The loop queues records and no more: the thread encodes and writes everything queued in one go, syncs once, and wakes
-whoever waits with one call per commit. After the first error nothing is written any more: a failed sync says nothing
-about what is on the disk, and a second one that succeeds says nothing either.
-
-Durable appends in the caller's thread, and the choice between that and a writer thread.
+With the thread the loop only queues records: the thread encodes and writes everything queued in one go, syncs once, and
+wakes all that wait with one call per commit. After the first error nothing is written any more: a failed sync says
+nothing about what is on the disk, and a second one that succeeds says nothing either.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from framework.domain.ports import Clock
 from framework.runtime.failpoints import reach
 
 BATCH_MAX = 4096
-"""Most records of one commit."""
+"""Most records of one commit: bounds how long the first of them waits for the others to be written."""
 
 
 class Durability(Enum):
@@ -31,7 +29,7 @@ class Durability(Enum):
     POWER_LOSS = "power-loss"
     """Synced to the disk before it counts as durable."""
     PROCESS_CRASH = "process-crash"
-    """Handed to the operating system: survives the death of the process, not of the machine."""
+    """Written to the operating system: survives the end of the process, not of the machine."""
 
 
 class Sink(Protocol):
@@ -48,7 +46,8 @@ class Sink(Protocol):
         ...
 
     def sync(self) -> None:
-        """Make everything written durable."""
+        """Make everything written so far durable on the disk. Raises `OSError`; nothing unsynced can be relied on
+        then."""
         ...
 
     def close(self, committed: int, /) -> None:
@@ -89,13 +88,13 @@ class Writer(Protocol):
 
 
 def ignore(_: int) -> None:
-    """Observe nothing."""
+    """The `observe_sync_ns` of a writer whose syncs nobody measures."""
 
 
 class DiskWriter:
-    """A `Writer` with a thread. `observe_sync_ns` is called from that thread with the time each sync took.
+    """A `Writer` with a thread. `observe_sync_ns` is called from that thread with the nanoseconds each sync took.
 
-    `append` and `wait_durable` are one loop's; close it before that loop.
+    `append` and `wait_durable` belong to one event loop; call `close` before that loop ends.
     """
 
     def __init__(
@@ -125,7 +124,7 @@ class DiskWriter:
         return f"DiskWriter(appended={self._appended}, durable={self._durable}, failure={self._failure!s})"
 
     def append(self, record: object, /) -> int:
-        """See `Writer`."""
+        """Queue a record for the thread. Raises `JournalError` once the log has failed or is closed."""
         if self._failure is not None:
             raise JournalError(*self._failure.args)
         if self._is_closed:
@@ -136,21 +135,24 @@ class DiskWriter:
 
     @property
     def appended_count(self) -> int:
-        """See `Writer`."""
+        """The number of the last record queued; the thread may not have written it yet."""
         return self._appended
 
     @property
     def durable_count(self) -> int:
-        """See `Writer`."""
+        """The number of the last record that the thread has written, and synced where that was asked for."""
         return self._durable
 
     @property
     def failure(self) -> JournalError | None:
-        """See `Writer`."""
+        """What made the thread stop writing, or None while it works."""
         return self._failure
 
     async def wait_durable(self, number: int, /) -> None:
-        """See `Writer`."""
+        """Return once record `number` is durable: woken by the thread, one call per commit.
+
+        Raises `JournalError` when it can't become durable, `ValueError` when it was never appended.
+        """
         if number <= self._durable:
             return
         if number > self._appended:
@@ -164,7 +166,10 @@ class DiskWriter:
         await future
 
     def close(self) -> None:
-        """See `Writer`. Blocks until the thread has ended."""
+        """Write what is queued, sync, and block until the thread has ended; a second call does nothing.
+
+        Raises `JournalError` when that failed, or had failed before.
+        """
         if self._is_closed:
             return
         self._is_closed = True
@@ -175,7 +180,7 @@ class DiskWriter:
             raise self._failure
 
     def _wake(self) -> None:
-        """On the loop: release everybody whose record is durable, or everybody once the log has failed."""
+        """On the loop: end every wait for a record that is durable, or every wait once the log has failed."""
         waiting = self._waiting
         while waiting and (waiting[0][0] <= self._durable or self._failure is not None):
             number, _, future = heapq.heappop(waiting)
@@ -235,24 +240,6 @@ class DiskWriter:
         self._notify()
 
 
-def journal_error(number: int, reason: str) -> JournalError:
-    """The error of a log that can't be written from record `number` on."""
-    return JournalError(
-        f"journal: record {number} and later ones could not be made durable ({reason}); nothing leaves any more. "
-        "Free or repair the disk that holds the state directory, run `tidegate journal verify`, then start again"
-    )
-
-
-def start_writer(
-    sink: Sink, *, clock: Clock, durability: Durability, observe_sync_ns: Callable[[int], None] = ignore
-) -> Writer:
-    """The quickest writer for a durability: a thread where each commit waits for the disk; none where a commit is one
-    write into the page cache, which costs the loop less than waking a thread."""
-    if durability is Durability.PROCESS_CRASH:
-        return InlineWriter(sink, durability=durability)
-    return DiskWriter(sink, clock=clock, durability=durability, observe_sync_ns=observe_sync_ns)
-
-
 class InlineWriter:
     """A `Writer` without a thread: a record is durable when `append` returns. With `PROCESS_CRASH` it blocks for one
     write into the page cache; with `POWER_LOSS` for a sync, which is for tools, tests and simulations."""
@@ -265,7 +252,10 @@ class InlineWriter:
         self._is_closed = False
 
     def append(self, record: object, /) -> int:
-        """See `Writer`."""
+        """Write a record, and sync it where that was asked for, before returning its number.
+
+        Raises `JournalError` when that fails, and from then on at every call; also when closed.
+        """
         if self._failure is not None:
             raise JournalError(*self._failure.args)
         if self._is_closed:
@@ -287,28 +277,32 @@ class InlineWriter:
 
     @property
     def appended_count(self) -> int:
-        """See `Writer`."""
+        """The number of the last record taken: the same as `durable_count`, since `append` waits."""
         return self._durable
 
     @property
     def durable_count(self) -> int:
-        """See `Writer`."""
+        """The number of the last record that is durable."""
         return self._durable
 
     @property
     def failure(self) -> JournalError | None:
-        """See `Writer`."""
+        """What made the log fail, or None while it works."""
         return self._failure
 
     async def wait_durable(self, number: int, /) -> None:
-        """See `Writer`."""
+        """Return at once: `append` has waited already.
+
+        Raises `JournalError` for a later record once the log has failed, `ValueError` for one that was never appended.
+        """
         if number > self._durable:
             if self._failure is not None:
                 raise JournalError(*self._failure.args)
             raise ValueError(f"number: {number} was never appended, the last one is {self._durable}")
 
     def close(self) -> None:
-        """See `Writer`."""
+        """Sync and give the file back. Raises `JournalError` when that failed, or had failed before; a second call does
+        nothing."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -322,3 +316,21 @@ class InlineWriter:
     def _fail(self, error: OSError) -> JournalError:
         self._failure = journal_error(self._durable + 1, f"{type(error).__name__}: {error}")
         return self._failure
+
+
+def journal_error(number: int, reason: str) -> JournalError:
+    """The error of a log that can't be written from record `number` on."""
+    return JournalError(
+        f"journal: record {number} and later ones could not be made durable ({reason}); nothing leaves any more. "
+        "Free or repair the disk that holds the state directory, run `tidegate journal verify`, then start again"
+    )
+
+
+def start_writer(
+    sink: Sink, *, clock: Clock, durability: Durability, observe_sync_ns: Callable[[int], None] = ignore
+) -> Writer:
+    """The quickest writer for a durability: a thread where each commit waits for the disk; none where a commit is one
+    write into the page cache, which costs the loop less than waking a thread."""
+    if durability is Durability.PROCESS_CRASH:
+        return InlineWriter(sink, durability=durability)
+    return DiskWriter(sink, clock=clock, durability=durability, observe_sync_ns=observe_sync_ns)

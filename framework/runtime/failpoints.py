@@ -1,9 +1,9 @@
-"""Fail points: named places on the way of an order and of a record at which the process can be told to die.
+"""Fail points: named places on the way of an order and of a record at which the process can be made to kill itself.
 
 They exist for proofs of recovery. `TIDEGATE_FAILPOINT=after-sign` in the environment has the process kill itself, as
 by `kill -9`, when it first comes to that place; `after-sign:3` at its third passage. Without it a passage costs one
-test of a global. `POINTS` lists every place in the order in which things come to them: read from top to bottom it is
-the life of an order, of a record, and of a daemon.
+test of a global. `POINTS` lists every place in the order in which they are passed: by an order, by a record, by a start
+and by a stop.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ VARIABLE = "TIDEGATE_FAILPOINT"
 
 POINTS: Mapping[str, str] = {
     "after-approve": "The gate said yes and the approval is queued for the journal; nothing of it is durable.",
-    "after-outbox-push": "The approved request lies in the outbox.",
-    "before-sign": "The dispatcher took the request from the outbox and has not signed it.",
-    "after-sign": "The request is signed; nobody knows of it.",
+    "after-outbox-push": "The approved request is in the queue of requests.",
+    "before-sign": "The dispatcher took the request from the queue and has not signed it.",
+    "after-sign": "The request is signed; that is recorded nowhere.",
     "after-sent-record": "The record that the request goes is queued for the journal.",
     "before-durable": "The writer took records from the queue and has not written them.",
     "after-write-before-sync": "Records are in the file and not yet synced.",
-    "after-sync-before-acknowledge": "Records are synced; whoever waits for them has not been told.",
+    "after-sync-before-acknowledge": "Records are synced; what waits for them does not know it yet.",
     "after-durable-before-write": "The record of a new order is durable; no byte of the order has left.",
-    "after-write-before-answer": "A new order was handed to the connector; on a warm connection its bytes have left.",
+    "after-write-before-answer": "A new order was given to the connector; on a warm connection its bytes have left.",
     "after-answer-before-record": "The venue's answer has arrived and is recorded nowhere.",
-    "after-answer-recorded": "What the answer says is queued for the journal and folded into the state.",
+    "after-answer-recorded": "What the answer says is queued for the journal and applied to the state.",
     "on-fill-before-record": "A fill is known and recorded nowhere.",
     "after-fill-recorded": "A fill is queued for the journal and moves no position yet.",
     "cancel-before-send": "The record of a cancel is durable; the cancel has not left.",
-    "cancel-after-send": "A cancel was handed to the connector; its answer has not come.",
+    "cancel-after-send": "A cancel was given to the connector; its answer has not come.",
     "amend-before-send": "The record of an amend is durable; the amend has not left.",
-    "amend-after-send": "An amend was handed to the connector; its answer has not come.",
+    "amend-after-send": "An amend was given to the connector; its answer has not come.",
     "segment-rotation": "The next journal segment has been created; its header is not durable.",
     "snapshot-before-rename": "A snapshot of the state is written beside its place.",
     "snapshot-after-rename": "A snapshot has its name; the directory is not synced, no older one has been dropped.",
     "before-ledger-commit": "The ledger's rows are written and not committed.",
     "after-ledger-commit": "The ledger's rows are committed; the ledger does not know it yet.",
-    "recovery-after-fold": "A start has folded the journal and has taken no epoch.",
+    "recovery-after-fold": "A start has replayed the journal and has taken no epoch.",
     "epoch-before-rename": "The next epoch is written beside its place.",
     "epoch-after-rename": "The next epoch has its name; the directory is not synced.",
     "recovery-after-epoch": "A start has taken its epoch and queued the record of it.",
@@ -57,7 +57,7 @@ _passages_left = 0
 
 
 def arm(text: str) -> None:
-    """Have the process die at a point: `name`, or `name:N` for its N-th passage from now on. Empty: at none.
+    """Have the process kill itself at a point: `name`, or `name:N` for its N-th passage from now on. Empty: at none.
 
     Raises `ConfigurationError` for a name that is not in `POINTS` and for an N that is not a number from 1.
     """

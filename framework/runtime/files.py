@@ -1,7 +1,7 @@
-"""The file system as a seam: everything durable goes through these few operations, one system call each.
+"""The file system as a port: everything durable goes through these few operations, one system call each.
 
-What is not synced may be lost, torn or reordered by a power failure; nothing here hides that. A simulation plugs
-in a file system that does so on purpose.
+What is not synced may be lost, torn or reordered by a power failure; nothing here hides that. The power-loss proof
+plugs in a file system that loses, tears and reorders on purpose.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class FileHandle(Protocol):
         ...
 
     def size(self) -> int:
-        """Length in bytes."""
+        """Length of the file in bytes, what is not synced included. Raises `OSError`."""
         ...
 
     def close(self) -> None:
-        """Give the handle back; syncs nothing."""
+        """Give the descriptor back. Syncs nothing: what was not synced before may be lost."""
         ...
 
 
@@ -48,19 +48,19 @@ class FileSystem(Protocol):
         ...
 
     def list(self, directory: Path, /) -> list[str]:
-        """The names in a directory, sorted."""
+        """The names in a directory, without its path, sorted."""
         ...
 
     def exists(self, path: Path, /) -> bool:
-        """Whether there is such a file."""
+        """Whether there is a file or a directory at `path`."""
         ...
 
     def read(self, path: Path, /) -> bytes:
-        """The whole file."""
+        """The whole content of a file; journal segments are bounded, so it fits into memory."""
         ...
 
     def size(self, path: Path, /) -> int:
-        """Length of a file in bytes."""
+        """Length of a file in bytes, without opening it."""
         ...
 
     def open_append(self, path: Path, /) -> FileHandle:
@@ -92,21 +92,21 @@ class RealFile:
         self._descriptor = os.open(path, flags, _FILE_MODE)
 
     def write(self, data: bytes, /) -> None:
-        """See `FileHandle`."""
+        """Append all of `data`, however many calls that takes: the system may write a part. Raises `OSError`."""
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
 
     def sync(self) -> None:
-        """See `FileHandle`."""
+        """Have the disk hold everything written, the size included (`fdatasync`). Raises `OSError`."""
         os.fdatasync(self._descriptor)
 
     def size(self) -> int:
-        """See `FileHandle`."""
+        """Length of the open file in bytes, asked of the system."""
         return os.fstat(self._descriptor).st_size
 
     def close(self) -> None:
-        """See `FileHandle`."""
+        """Close the descriptor. A second call raises `OSError`: it is bad by then."""
         os.close(self._descriptor)
 
 
@@ -114,43 +114,43 @@ class RealFiles:
     """The `FileSystem` of the machine."""
 
     def make_directory(self, path: Path, /) -> None:
-        """See `FileSystem`."""
+        """Create a directory and its parents with mode 0700; an existing one keeps its mode."""
         path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
 
     def list(self, directory: Path, /) -> list[str]:
-        """See `FileSystem`."""
+        """The names in a directory, sorted, hidden ones included."""
         return sorted(os.listdir(directory))
 
     def exists(self, path: Path, /) -> bool:
-        """See `FileSystem`."""
+        """Whether there is anything at `path`; follows links."""
         return path.exists()
 
     def read(self, path: Path, /) -> bytes:
-        """See `FileSystem`."""
+        """The whole content of a file as bytes."""
         return path.read_bytes()
 
     def size(self, path: Path, /) -> int:
-        """See `FileSystem`."""
+        """Length of a file in bytes, by `stat`."""
         return path.stat().st_size
 
     def open_append(self, path: Path, /) -> RealFile:
-        """See `FileSystem`."""
+        """Open for appending; a missing file is created with mode 0600."""
         return RealFile(path)
 
     def truncate(self, path: Path, size: int, /) -> None:
-        """See `FileSystem`."""
+        """Cut a file to `size` bytes; sync the file to make that durable."""
         os.truncate(path, size)
 
     def rename(self, old: Path, new: Path, /) -> None:
-        """See `FileSystem`."""
+        """Replace `new` by `old` in one step; sync the directory to make that durable."""
         os.rename(old, new)
 
     def remove(self, path: Path, /) -> None:
-        """See `FileSystem`."""
+        """Delete a file; sync the directory to make that durable."""
         os.remove(path)
 
     def sync_directory(self, path: Path, /) -> None:
-        """See `FileSystem`."""
+        """Make the names in a directory durable, by `fsync` of the directory itself."""
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)

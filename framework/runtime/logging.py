@@ -1,7 +1,7 @@
 """Logging: JSON lines for machines, coloured text for a terminal, secrets masked by value in both.
 
 Log cold events only (start, stop, connects, faults): a line costs tens of microseconds, so nothing logs per
-market event. Lines of other libraries take the same way and the same mask.
+market event. Lines of other libraries go through the same formatter and the same mask.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def configure_logging(
 
 
 class Output:
-    """Where lines go. A reader that is gone is no reason to stop trading: its lines are dropped."""
+    """Where lines go. When they can't be written they are dropped: a closed pipe is no reason to stop trading."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        """Write `text`, or drop it when nobody can read it any more."""
+        """Write `text`, or drop it when the stream is closed or its reader is gone."""
         stream = self._stream or sys.stdout
         try:
             stream.write(text)
@@ -68,12 +68,12 @@ class Output:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person is looking."""
+        """Whether lines go to a terminal: then they are coloured text unless JSON is asked for."""
         return (self._stream or sys.stdout).isatty()
 
 
 class LineLogger:
-    """What structlog hands its finished lines to."""
+    """The logger under structlog: gets each finished line."""
 
     __slots__ = ("_output", "name")
 
@@ -82,7 +82,7 @@ class LineLogger:
         self.name = name
 
     def msg(self, message: str) -> None:
-        """Write one line."""
+        """Write one finished line; the end of line is added here."""
         self._output.write(message + "\n")
 
     debug = info = warning = error = critical = exception = msg
@@ -96,7 +96,7 @@ class OutputHandler(logging.Handler):
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Format and write one record."""
+        """Format one record as all other lines and write it. Called by the standard library."""
         self._output.write(self.format(record) + "\n")
 
 
@@ -110,7 +110,7 @@ def _take_over_standard_logging(level: str, shared: list[Processor], render: _Re
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    # Other libraries talk per connection and per request at INFO: heard only by those who ask for debug.
+    # Other libraries talk per connection and per request at INFO: shown at level debug only.
     root.setLevel(logging.DEBUG if level == "debug" else max(_LEVELS[level], logging.WARNING))
 
 

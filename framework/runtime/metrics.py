@@ -1,7 +1,8 @@
 """Metrics as plain slots: counting costs a dictionary update, and Prometheus reads the slots when it scrapes.
 
-The names and labels below are a contract with the people who draw dashboards; `metrics_table` prints it. Labels
-are bounded: past `series_max` combinations of one metric, new ones are counted under `other`.
+Names and labels are a contract: dashboards are built on them, and `metrics_table` prints it. Labels are bounded: past
+`series_max` combinations of one metric, new ones are counted under `other`, so that no stream of new instruments can
+fill the memory.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class Counter:
         self._series_max = series_max
 
     def inc(self, labels: Labels, amount: int = 1) -> None:
-        """Add `amount`. `labels` are values in the order of the label names; their number is checked once."""
+        """Add `amount` (0 or more). `labels` are values in the order of the label names.
+
+        Raises `ConfigurationError` when their number is not that of the names; checked for a new combination only.
+        """
         try:
             self.values[labels] += amount
         except KeyError:
@@ -65,7 +69,7 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many were observed."""
+        """How many durations were observed since the start."""
         return sum(self.counts)
 
     def cumulative(self) -> list[tuple[float, int]]:
@@ -86,7 +90,10 @@ class HistogramFamily:
         self._series_max = series_max
 
     def at(self, labels: Labels) -> Histogram:
-        """The series of these labels: resolve it once, keep it, observe on it."""
+        """The series of these labels: resolve it once, keep it, observe on it.
+
+        Raises `ConfigurationError` when the number of values is not that of the names.
+        """
         found = self.values.get(labels)
         if found is None:
             labels = _bounded(self.name, self.labels, labels, known=len(self.values), series_max=self._series_max)

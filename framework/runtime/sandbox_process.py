@@ -29,8 +29,8 @@ class SandboxProcess:
         """Run `python -m module arguments… --with-parent` and wait for its ready line. Its own log goes to `log`.
 
         It gets a session of its own: Ctrl-C at the terminal stops the daemon, which still needs the venue to cancel
-        at, and the daemon stops the sandbox; `--with-parent` makes it end with a daemon that dies. Raises `Fatal`
-        when it ends or stays silent instead.
+        at, and the daemon stops the sandbox; `--with-parent` makes it end with a daemon that is killed. Raises `Fatal`
+        when it ends, or prints no ready line within 30 s.
         """
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
@@ -53,7 +53,7 @@ class SandboxProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id of the sandbox, also after it has ended."""
         return self._process.pid
 
     async def wait(self) -> int:
@@ -61,7 +61,7 @@ class SandboxProcess:
         return await self._process.wait()
 
     async def stop(self) -> None:
-        """Ask it to end, and end it if it does not."""
+        """Ask it to end, and kill it when it has not ended after 3 s. Does nothing when it has ended already."""
         if self._process.returncode is not None:
             return
         self._process.send_signal(signal.SIGTERM)

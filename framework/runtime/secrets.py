@@ -33,7 +33,8 @@ class SecretRegistry:
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, value: str | bytes) -> None:
-        """Mask `value` from now on. Raises `ConfigurationError` when it is too short to be told from text."""
+        """Mask `value` from now on. Raises `ConfigurationError` when it has fewer than 4 characters:
+        masking so short a text would hide parts of ordinary words."""
         raw = value.encode() if isinstance(value, str) else value
         if len(raw.strip()) < _CHARACTERS_MIN:
             raise ConfigurationError(

@@ -1,18 +1,15 @@
-"""One daemon per state directory (C24): a lock that dies with its process, and a fencing epoch that only grows.
+"""Whose a state directory is: one daemon's, one account's per venue, and of real accounts or of sandboxes, never both.
 
-The lock keeps a second daemon on the same machine away. The epoch is in every client order id and in the journal, so
-that two daemons that somehow both run can be told apart, and the older one sees that it is the older one.
+* The lock keeps a second daemon on this machine away, and ends with its process (C24). The epoch only grows, and is in
+  every client order id and in the journal: should two daemons run after all, they can be told apart, and the older one
+  stops sending.
+* The file `accounts` says to which account each venue name of the journal belongs. A journal that went on with another
+  account would look for its open orders where they never were, find none, and take them for ended.
+* A mark says that the records are an embedded sandbox's. A sandbox begins anew with each daemon and gives out its names
+  of instruments and orders again, so the records of the one before are moved to `past`. Those of an account are never
+  moved, and never continued with a sandbox's.
 
-To which account each venue name of a journal belongs. A journal is never continued with another account: its open
-orders would be looked for where they never were, found absent and taken for ended.
-
-The file lies in the journal's folder, so that it goes wherever the journal goes.
-
-The records of a world that is gone: an embedded sandbox begins anew with each daemon.
-
-Orders, positions and fills of the last one exist nowhere any more, and the new one uses their names again. A mark
-beside the journal's segments tells such records from those of a venue's account, which are never moved away nor
-continued with a sandbox's.
+Accounts and mark lie in the journal's folder, so that they are moved and copied with it.
 """
 
 from __future__ import annotations
@@ -34,21 +31,28 @@ from framework.runtime.files import FileSystem, RealFiles, write_atomically
 Epoch = NewType("Epoch", int)
 """1 for the first daemon on a state directory, one more for each later one."""
 
-_LOCK, _EPOCH = "lock", "epoch"
+ACCOUNTS = "accounts"
+PAST = "past"
+RECORDS = ("journal", "tape", "ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm")
+
+_JOURNAL = RECORDS[0]
+_LOCK, _EPOCH, _MARK = "lock", "epoch", "of-an-embedded-sandbox"
+_OWN_FOLDER = "give each a folder of its own: --state-dir DIR, or state_dir in the configuration"
 
 
 class StateInUse(Fatal):
-    """Another daemon holds the state directory; the message names its process."""
+    """Another daemon holds the state directory or the account; the message names its process."""
 
 
 class StateLock:
-    """The right to write to a state directory. Held until `close` or the end of the process."""
+    """The right to write to a state directory, or to trade on an account: held until `close` or the end of the
+    process."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def close(self) -> None:
-        """Give the directory free. The second call does nothing."""
+        """Give the lock back: another process may take it at once. The second call does nothing."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -99,47 +103,6 @@ def read_epoch(files: FileSystem, directory: Path) -> Epoch:
     return Epoch(int(digits))
 
 
-def _encode(epoch: Epoch) -> bytes:
-    digits = b"%d" % epoch
-    return b"%s %08x\n" % (digits, crc32(digits))
-
-
-def _lock(directory: Path, name: str, what: str, files: FileSystem) -> StateLock:
-    try:
-        _make_durably(files, directory)
-        descriptor = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as e:
-        raise Fatal(f"{what} can't be used: {directory} ({e.strerror}); give a folder that this user may write") from e
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(descriptor)
-        raise StateInUse(
-            f"{what} is in use by process {holder}; stop it, or give this daemon a state and an account of its own"
-        ) from None
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-    except OSError as e:
-        os.close(descriptor)
-        raise Fatal(f"{what} can't be used: {directory / name} ({e.strerror}); free or repair the disk") from e
-    return StateLock(descriptor)
-
-
-def _make_durably(files: FileSystem, directory: Path) -> None:
-    """Make a directory and its missing parents with durable names: what is recorded in a folder whose own name a power
-    failure forgets is lost with it."""
-    if files.exists(directory):
-        return
-    _make_durably(files, directory.parent)
-    files.make_directory(directory)
-    files.sync_directory(directory.parent)
-
-
-ACCOUNTS = "accounts"
-
-
 def bind_account(files: FileSystem, journal: Path, venue: str, account: str) -> None:
     """Let the journal's records of `venue` be those of `account` from now on, durably: the first use decides.
 
@@ -174,19 +137,12 @@ def refuse_other_account(files: FileSystem, journal: Path, venue: str, account: 
     return bound
 
 
-PAST = "past"
-RECORDS = ("journal", "tape", "ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm")
-_JOURNAL = RECORDS[0]
-_MARK = "of-an-embedded-sandbox"
-_REMEDY = "give each a folder of its own: --state-dir DIR, or state_dir in the configuration"
-
-
 def set_aside(directory: Path) -> Path | None:
     """Move the records of the last sandbox to `directory/past`, over those of the one before, and begin a journal that
-    is marked as a sandbox's; where they are now, or None when there were none. The epoch stays: no client order id
-    comes twice.
+    is marked as a sandbox's. Return where they are now, or None when there were none.
 
-    Hold the directory's lock. May be interrupted and repeated. Raises `ConfigurationError`, with nothing touched, when
+    The epoch stays, so that no client order id comes twice. Hold the directory's lock. May be interrupted and
+    repeated. Raises `ConfigurationError`, with nothing touched, when
     the records are a venue account's, and `Fatal` when the disk refuses something.
     """
     try:
@@ -200,11 +156,11 @@ def _set_aside(directory: Path) -> Path | None:
     if _holds_records(journal) and not _is_marked(journal):
         raise ConfigurationError(
             f"state_dir: {directory} holds the records of a venue's account, and every venue here is an embedded "
-            f"sandbox, which begins anew; {_REMEDY}"
+            f"sandbox, which begins anew; {_OWN_FOLDER}"
         )
     found = [directory / name for name in RECORDS if (directory / name).exists()]
     if journal.exists():
-        # Not there: it was moved already when the last call was interrupted, and lies in the past.
+        # Where it is missing, an interrupted call has moved it already: then `past` holds the newest, and is kept.
         shutil.rmtree(past, ignore_errors=True)
     for path in found:
         past.mkdir(mode=0o700, exist_ok=True)
@@ -216,12 +172,12 @@ def _set_aside(directory: Path) -> Path | None:
 
 
 def refuse_sandbox_records(directory: Path) -> None:
-    """Raise `ConfigurationError` when the records are an embedded sandbox's: a venue's account does not go on from
-    orders and positions that it never had."""
+    """Raise `ConfigurationError` when the records are an embedded sandbox's: an account must not go on from orders and
+    positions that it never had."""
     if _holds_records(directory / _JOURNAL) and _is_marked(directory / _JOURNAL):
         raise ConfigurationError(
             f"state_dir: {directory} holds the records of an embedded sandbox, whose orders and positions exist at no "
-            f"venue; {_REMEDY}"
+            f"venue; {_OWN_FOLDER}"
         )
 
 
@@ -231,3 +187,41 @@ def _holds_records(journal: Path) -> bool:
 
 def _is_marked(journal: Path) -> bool:
     return (journal / _MARK).exists()
+
+
+def _encode(epoch: Epoch) -> bytes:
+    digits = b"%d" % epoch
+    return b"%s %08x\n" % (digits, crc32(digits))
+
+
+def _lock(directory: Path, name: str, what: str, files: FileSystem) -> StateLock:
+    try:
+        _make_durably(files, directory)
+        descriptor = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise Fatal(f"{what} can't be used: {directory} ({e.strerror}); give a folder that this user may write") from e
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StateInUse(
+            f"{what} is in use by process {holder}; stop it, or give this daemon a state and an account of its own"
+        ) from None
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    except OSError as e:
+        os.close(descriptor)
+        raise Fatal(f"{what} can't be used: {directory / name} ({e.strerror}); free or repair the disk") from e
+    return StateLock(descriptor)
+
+
+def _make_durably(files: FileSystem, directory: Path) -> None:
+    """Make a directory and its missing parents, each name durable: records in a folder whose name a power failure loses
+    are lost with it."""
+    if files.exists(directory):
+        return
+    _make_durably(files, directory.parent)
+    files.make_directory(directory)
+    files.sync_directory(directory.parent)

@@ -1,4 +1,4 @@
-"""The supervisor: owns every task of the daemon, feels its pulse, and brings it down in order.
+"""The supervisor: owns every task of the daemon, measures its heartbeat, and stops it in order.
 
 Call order: `spawn` and `on_stop` as parts are started, `install_signals` once the loop runs, then `run`, which
 returns the exit code. Stop hooks run in the order in which they were registered, while the tasks still live (a
@@ -73,16 +73,17 @@ class Supervisor:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the shutdown has begun."""
+        """Whether the shutdown has begun; it never goes back to False."""
         return self._stop.is_set()
 
     @property
     def stop_reason(self) -> str:
-        """Why it stops; empty while it runs."""
+        """The first reason that a stop was asked for; empty while none was."""
         return self._reason
 
     def beat_age_ns(self) -> int:
-        """How long ago the loop's last heartbeat was."""
+        """Nanoseconds since the loop's last heartbeat: more than `BEAT_INTERVAL_MS` means that something blocks the
+        loop."""
         return self._clock.monotonic_ns() - self._last_beat_ns
 
     def install_signals(self) -> None:

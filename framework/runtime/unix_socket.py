@@ -1,7 +1,7 @@
-"""Unix-domain sockets between a daemon and the people on its machine: one line asks, one line answers.
+"""Unix-domain sockets between a daemon and commands on its machine: one line asks, one line answers.
 
-The socket is made for its owner alone, and the kernel of the machine says who is at the other end: a peer of another
-user is answered with a refusal and nothing else.
+The socket is made for its owner alone, and the operating system says which user is at the other end: a peer of another
+user gets a refusal and nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PEER_UIDS_SHOWN = "this daemon's user and root"
 
 
 class NoServer(TidegateError):
-    """Nobody answers at the socket; the message names it."""
+    """No server answers at the socket; the message names it."""
 
 
 class UnixServer:
@@ -60,8 +60,11 @@ class UnixServer:
         self._conversations: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen, in the place of a socket that a dead daemon left. Raises `Fatal` when that can't be done; hold the
-        directory's lock."""
+        """Listen, in the place of a socket that an ended daemon left: hold the directory's lock, or it may be a live
+        one's.
+
+        Raises `Fatal` when the socket can't be made.
+        """
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._path.unlink(missing_ok=True)
@@ -90,7 +93,7 @@ class UnixServer:
         try:
             await self._converse(reader, writer)
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
-            pass  # the peer went away, fell silent, or the daemon stops: in each case nobody is left to tell
+            pass  # the peer closed, asked nothing for too long, or the daemon stops: there is no one to answer
         finally:
             self._conversations.discard(conversation)
             writer.close()
@@ -120,14 +123,14 @@ class UnixServer:
 def ask(path: Path, line: bytes, *, timeout_s: float) -> bytes:
     """Send one line to a server and return its answer, waiting for it. For programs without an event loop.
 
-    Raises `NoServer` when nobody listens or answers within `timeout_s`.
+    Raises `NoServer` when no server listens there, or answers within `timeout_s` seconds.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         peer.settimeout(timeout_s)
         try:
             with _address(path) as address:
                 peer.connect(address)
-            # A server that refuses without listening hangs up at once; what it said is still there to be read.
+            # A server that refuses a peer closes at once, which breaks the write; its answer can be read all the same.
             with suppress(BrokenPipeError):
                 peer.sendall(line + b"\n")
             with peer.makefile("rb") as answers:
