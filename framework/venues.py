@@ -1,4 +1,4 @@
-"""The way to each venue: its sandbox if it has one, its connector, and the right to use its account."""
+"""Access to the venues: each one's embedded sandbox if it has one, its connector, and the lock of its account."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from framework.domain.venue import Connector
 from framework.runtime.clock import system_rng
 from framework.runtime.files import RealFiles
 from framework.runtime.sandbox_process import SandboxProcess
-from framework.runtime.state_directory import StateInUse, StateLock, bind_account, lock_account
+from framework.runtime.state_directory import JOURNAL_NAME, StateInUse, StateLock, bind_account, lock_account
 from framework.runtime.supervisor import Supervisor
 
 _log = structlog.get_logger("daemon")
@@ -53,7 +53,7 @@ class VenueAccess:
         return connector
 
     async def close(self) -> None:
-        """Stop the sandboxes and give the accounts free."""
+        """Stop the sandboxes and give the locks of the accounts back. Close the connectors first."""
         self._is_closing = True
         for sandbox in self._sandboxes:
             await sandbox.stop()
@@ -61,7 +61,11 @@ class VenueAccess:
             lock.close()
 
     def _lock_account(self, connector: Connector) -> None:
-        """Keep a second daemon of this machine off the account. Raises `StateInUse` naming the first."""
+        """Keep a second daemon of this machine off the account. Raises `StateInUse` naming the first.
+
+        A lock that can't be made (no folder for temporary files) is a warning only: it guards against a mistake, and
+        the state directory has a lock of its own.
+        """
         try:
             self._locks.append(lock_account(connector.account))
         except StateInUse:
@@ -71,7 +75,7 @@ class VenueAccess:
 
     def _bind_account(self, connector: Connector) -> None:
         """Keep the journal to one account per venue. Raises `ConfigurationError` when it is another one's."""
-        journal = self._config.state_dir / "journal"
+        journal = self._config.state_dir / JOURNAL_NAME
         try:
             bind_account(RealFiles(), journal, connector.venue, connector.account)
         except OSError as e:

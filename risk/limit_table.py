@@ -13,7 +13,11 @@ from framework.domain.instruments import Instrument, InstrumentId
 
 
 def parse_limit(value: object) -> Decimal:
-    """An exact, finite, positive decimal. Raises `ValueError` that says what to write instead."""
+    """An exact, finite, positive decimal from text, an int or a `Decimal`.
+
+    Raises `ValueError` that says what to write instead. A float is refused: 0.1 of TOML is read as a `Decimal` before
+    it comes here, so a float is already inexact.
+    """
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise ValueError(f'{value!r} is not an exact decimal; write it as text, for example "10.5"')
     try:
@@ -26,14 +30,14 @@ def parse_limit(value: object) -> Decimal:
 
 
 Limit = Annotated[Decimal, BeforeValidator(parse_limit)]
-"""A settings field that is a limit."""
+"""A settings field that is a limit: an exact decimal above 0, written as text or a number in TOML."""
 
 
 class LimitTable:
     """A limit in an instrument's own scaled integers: of the first matching pattern, else the general one.
 
     A limit finer than the instrument's digits is cut down, towards less risk. Patterns are shell-like and match the
-    whole `venue:symbol`, upper and lower case told apart. Results are kept until an instrument is defined anew.
+    whole `venue:symbol`, upper and lower case distinguished. Results are kept until an instrument is defined anew.
     Checks keep their table: changed limits are a new, validated model, never a `model_copy` of the old one.
     """
 
@@ -48,7 +52,8 @@ class LimitTable:
         self._kept: dict[InstrumentId, tuple[Instrument, int]] = {}
 
     def scaled(self, instrument: Instrument) -> int:
-        """The limit for an instrument."""
+        """The limit for an instrument as a scaled integer, in the decimals that `decimals_of` gives; never rounded
+        up."""
         kept = self._kept.get(instrument.id)
         if kept is not None and kept[0] is instrument:
             return kept[1]

@@ -9,7 +9,7 @@ With m the microprice of what *others* quote, t the tick there, q the position a
 m = (bid * ask_size + ask * bid_size) / (bid_size + ask_size): where more is offered than bid, the price is nearer
 to the bid. Own orders are taken out of the book first; else the quotes would follow themselves.
 
-(Longer than most files here, because a strategy is one file: first the sums, then `Lane`, then the strategy.)
+In this file: first the sums, then `Lane` (the pace of one side), then the strategy.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Exact = Annotated[Decimal, BeforeValidator(_refuse_float)]
 
 
 class MarketMakerSettings(BaseModel):
-    """How it quotes. Sizes are in contracts or coins; times in milliseconds."""
+    """How it quotes. Sizes are exact decimals in contracts or coins, distances in ticks, times in milliseconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -85,7 +85,7 @@ class Sizes(NamedTuple):
 
 
 def scale_sizes(settings: MarketMakerSettings, instrument: Instrument) -> Sizes:
-    """Raises `ValueError` when a size has more digits than the instrument."""
+    """The settings' sizes for one instrument. Raises `ValueError` when one has more digits than the instrument."""
     short_max = settings.short_max
     if short_max is None:
         short_max = Decimal(0) if instrument.kind is InstrumentKind.SPOT else settings.position_max
@@ -93,14 +93,14 @@ def scale_sizes(settings: MarketMakerSettings, instrument: Instrument) -> Sizes:
 
 
 class Quote(NamedTuple):
-    """What one side should show."""
+    """What one side should show: price and size, scaled by the instrument's decimals."""
 
     price: Price
     size: Size
 
 
 class Outside(NamedTuple):
-    """The best that others show."""
+    """The best bid and ask that others show, with their sizes, all scaled."""
 
     bid: Price
     bid_size: Size
@@ -109,7 +109,7 @@ class Outside(NamedTuple):
 
     @property
     def microprice(self) -> int:
-        """The mid weighted by the opposite sizes, rounded to the nearest integer."""
+        """The mid weighted by the opposite sizes: a scaled price, rounded to the nearest integer."""
         weight = self.bid_size + self.ask_size
         return (2 * (self.bid * self.ask_size + self.ask * self.bid_size) + weight) // (2 * weight)
 
@@ -191,7 +191,7 @@ class Lane:
         self._gone_ns = 0
 
     def traces(self, shown: Sequence[Quote], monotonic_ns: int) -> list[Quote]:
-        """Own sizes that the book may show: those that are open, and what filled, moved or ended a moment ago."""
+        """Own sizes that the book may show: those that are open, and what filled, moved or ended within `_ECHO_NS`."""
         now = shown[0] if shown else None
         if self._shown is not None and self._shown != now:
             kept = now.size if now is not None and now.price == self._shown.price else 0
@@ -201,7 +201,7 @@ class Lane:
         return [*shown, self._gone] if self._gone and monotonic_ns - self._gone_ns < _ECHO_NS else list(shown)
 
     def is_due(self, monotonic_ns: int) -> bool:
-        """Whether it may ask for something."""
+        """Whether this side may send a request at `monotonic_ns`: its interval, or its wait after refusals, is over."""
         return self._not_before_ns is None or monotonic_ns >= self._not_before_ns
 
     def may_pull(self, order: Order, monotonic_ns: int) -> bool:
@@ -209,7 +209,7 @@ class Lane:
         return self.pulled_id != order.client_order_id or monotonic_ns >= self.pulled_ns + self._interval_ns
 
     def note(self, verdict: Verdict, monotonic_ns: int, *, amend_price: Price | None = None) -> None:
-        """Take in what the gate said."""
+        """Take in the gate's verdict on a request: the interval begins, or the wait after a refusal."""
         if isinstance(verdict, Refused):
             self.refused(monotonic_ns)
         else:
@@ -217,7 +217,8 @@ class Lane:
             self.amend_price = amend_price
 
     def refused(self, monotonic_ns: int) -> None:
-        """The gate or the venue said no."""
+        """Wait after a refusal of the gate or the venue: twice as long for each in a row, at most `backoff_ms_max`."""
+        # The shift is bounded: after hours of refusals the number would grow without an end.
         wait_ns = self._interval_ns << min(self.refusals, 32)
         self._not_before_ns = monotonic_ns + min(wait_ns, self._longest_ns)
         self.refusals += 1
@@ -255,21 +256,21 @@ class MarketMaker(Strategy[MarketMakerSettings]):
         self.on_timer(_CHECK)
 
     def on_timer(self, name: str) -> None:
-        """Look at everything again."""
+        """Compare every instrument's quotes with their targets again, and set the next check."""
         for instrument in self.desk.instruments:
             self._quote(instrument)
         self.desk.set_timer(_CHECK, after_ms=min(max(self.settings.age_ms_max // 2, 1), 1_000))
 
     def on_book(self, book: BookView) -> None:
-        """The market moved, or its book became stale."""
+        """Compare the quotes with their targets: the market moved, or its book became stale."""
         self._quote(book.instrument)
 
     def on_fill(self, fill: Fill, order: Order) -> None:
-        """The inventory moved."""
+        """Compare the quotes with their targets: the inventory moved, and both lean with it."""
         self._quote(order.instrument)
 
     def on_order(self, order: Order) -> None:
-        """An own order was confirmed, changed or ended."""
+        """Take in what became of an own order, then compare the quotes with their targets."""
         lane = self._lanes.get((order.instrument, order.side))
         if lane is not None:
             lane.confirmed(order, self.desk.monotonic_ns)
@@ -277,7 +278,7 @@ class MarketMaker(Strategy[MarketMakerSettings]):
 
     def _quote(self, instrument_id: InstrumentId) -> None:
         if (instrument_id, Side.BUY) not in self._lanes:
-            return  # An adopted order of another instrument: none of our business.
+            return  # An adopted order of an instrument that is not ours to quote.
         instrument = self.desk.instrument(instrument_id)
         own = self.desk.orders(instrument_id)
         targets = self._targets(instrument, own)
@@ -302,7 +303,7 @@ class MarketMaker(Strategy[MarketMakerSettings]):
         }
 
     def _ours(self, instrument: Instrument, own: Sequence[Order]) -> dict[tuple[Side, Price], int]:
-        """What of the book is our own, or was a moment ago."""
+        """What of the book is our own, or was until just now, per side and price."""
         ours: dict[tuple[Side, Price], int] = {}
         for side in Side:
             shown = [Quote(o.price, o.remaining) for o in own if o.side is side and o.status.is_at_venue]

@@ -15,7 +15,7 @@ from framework.domain.views import BookView
 
 
 class NoopSettings(BaseModel):
-    """What the configuration may say about it."""
+    """What the configuration may set under `[strategies.NAME.settings]`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,7 +23,7 @@ class NoopSettings(BaseModel):
 
 
 class Noop(Strategy[NoopSettings]):
-    """Counts what it is told."""
+    """Counts the books, trades and fills that it is called with."""
 
     Settings: ClassVar[type[NoopSettings]] = NoopSettings
 
@@ -36,11 +36,11 @@ class Noop(Strategy[NoopSettings]):
         self._count("book")
 
     def on_trade(self, trade: TradePrint) -> None:
-        """Somebody traded."""
+        """Count a public trade; `trade.aggressor` is the side of its taker."""
         self._count("trade")
 
     def on_fill(self, fill: Fill, order: Order) -> None:
-        """We traded."""
+        """Count an own fill; position and order are up to date already."""
         self._count("fill")
 
     def _count(self, kind: str) -> None:

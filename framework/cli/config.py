@@ -24,7 +24,10 @@ _ORIGIN_COLUMN = 48
 
 
 def load_from(options: argparse.Namespace) -> Loaded:
-    """The configuration that the options of a command line ask for."""
+    """The configuration that a command line asks for: its files, then secrets, environment, `--set` and `--state-dir`.
+
+    Raises `ConfigurationError` with one line per problem.
+    """
     files = [DEFAULT_FILE if str(file) == DEFAULT_NAME and not file.exists() else file for file in options.config]
     overrides = list(options.set)
     if options.state_dir:
@@ -33,7 +36,10 @@ def load_from(options: argparse.Namespace) -> Loaded:
 
 
 def check_config(options: argparse.Namespace) -> int:
-    """Load everything, start nothing, say what was found."""
+    """Load the configuration and every plugin, start nothing, and print what was found.
+
+    Raises `ConfigurationError` with one line per problem.
+    """
     resolved = resolve(load_from(options))
     names = ", ".join(map(shown_path, resolved.loaded.files))
     parts = [
@@ -46,7 +52,7 @@ def check_config(options: argparse.Namespace) -> int:
 
 
 def show_config(options: argparse.Namespace) -> int:
-    """Print the configuration as TOML, with the origin of each value beside it."""
+    """Print the configuration as TOML, with the origin of each value beside it. Raises like `check_config`."""
     loaded = load_from(options)
     for line in render_config(loaded, merged(resolve(loaded))):
         sys.stdout.write(line + "\n")
@@ -54,7 +60,8 @@ def show_config(options: argparse.Namespace) -> int:
 
 
 def merged(resolved: Resolved) -> dict[str, Any]:
-    """All values, defaults included, those of the plugins' settings too."""
+    """All values as one tree, the defaults of the core and of the plugins' settings included. Secrets are not
+    masked."""
     tree = resolved.config.model_dump()
     for venue in resolved.venues:
         tree["venues"][venue.name]["settings"] |= _dump(venue.settings)
@@ -68,12 +75,13 @@ def merged(resolved: Resolved) -> dict[str, Any]:
 
 
 def render_config(loaded: Loaded, tree: Mapping[str, Any]) -> Iterator[str]:
-    """TOML lines of `tree`; origins stand in comments, secrets are masked."""
+    """`tree` as lines of TOML, each with its origin as a comment; secrets are masked. Can be loaded again."""
     yield from _table(tree, "", "", loaded)
 
 
 def _table(table: Mapping[str, Any], name: str, key: str, loaded: Loaded) -> Iterator[str]:
-    """One table: its values first, then the tables inside it. `name` is how TOML calls it, `key` how we do."""
+    """One table: its values first, then the tables inside it, as TOML demands. `name` is its header, `key` its dotted
+    key."""
     inner: list[tuple[str, Any]] = []
     for field, value in table.items():
         if isinstance(value, dict) or (isinstance(value, (list, tuple)) and value and isinstance(value[0], dict)):
@@ -99,7 +107,7 @@ def _line(field: str, value: Any, origin: str) -> str:
 
 
 def to_toml(value: Any) -> str:
-    """A value as TOML writes it."""
+    """One value as TOML writes it, without its key: exact decimals as they are, paths and others as text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float, Decimal)):
@@ -124,6 +132,6 @@ def _dump(settings: BaseModel | None) -> dict[str, Any]:
 
 
 def shown_path(path: Path) -> str:
-    """A path as a person would type it from here."""
+    """A path as one would type it here: relative where it lies below the working directory."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,4 +1,5 @@
-"""A dry reconciliation without a daemon: its journal is read, the venues are asked, and nothing is changed anywhere.
+"""A dry reconciliation without a daemon: state is rebuilt by replaying its journal, the venues are asked, and nothing
+is changed anywhere.
 
 No lock is held, no epoch taken, no record written, and only reads are signed.
 """
@@ -21,20 +22,22 @@ from framework.reconciliation.differences import Difference, compare
 from framework.reconciliation.fill_query import FillReads
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.files import RealFiles
-from framework.runtime.state_directory import refuse_other_account
+from framework.runtime.state_directory import JOURNAL_NAME, refuse_other_account
 from framework.state.accounts import Accounts
 
 VENUE_S_MAX = 60.0
+"""Longest time for one venue, its paging and rate limits included, in seconds."""
 
 
 def dry_run(options: argparse.Namespace) -> Answer:
     """Compare the journal of the configuration's state directory with its venues.
 
-    Raises `ConfigurationError` for a venue that can't be asked without its daemon and for an account that is not the
-    journal's, `JournalError`.
+    An answer with `is_ok` False names each venue that could not be asked now. Raises `ConfigurationError` for a venue
+    that can't be asked without its daemon and for an account that is not the journal's, `JournalError` when the journal
+    can't be read.
     """
     resolved = resolve(load_from(options))
-    accounts = read_accounts(RealFiles(), resolved.config.state_dir / "journal")
+    accounts = read_accounts(RealFiles(), resolved.config.state_dir / JOURNAL_NAME)
     return asyncio.run(_compare(resolved, accounts, is_live=options.live))
 
 
@@ -45,7 +48,7 @@ async def _compare(resolved: Resolved, accounts: Accounts, *, is_live: bool) -> 
     for venue in resolved.venues:
         connector = _connector(venue, clock, is_live=is_live and resolved.config.live)
         try:
-            refuse_other_account(RealFiles(), resolved.config.state_dir / "journal", venue.name, connector.account)
+            refuse_other_account(RealFiles(), resolved.config.state_dir / JOURNAL_NAME, venue.name, connector.account)
             async with asyncio.timeout(VENUE_S_MAX):
                 differences += await _ask(
                     connector, accounts, clock, drift_ms_max=resolved.config.kernel.reconcile_grace_ms
@@ -71,7 +74,7 @@ async def _ask(connector: Connector, accounts: Accounts, clock: SystemClock, *, 
 
 
 def _define(accounts: Accounts, event: Event) -> None:
-    """Of what the connector tells at its start only instruments matter here: they give amounts their decimals."""
+    """Of what the connector publishes at its start only instruments matter here: they give amounts their decimals."""
     if isinstance(event, InstrumentDefined):
         accounts.apply(event, event.ts_recv)
 

@@ -1,4 +1,4 @@
-"""`tidegate journal verify|dump|cut|rebuild-ledger`: looking at the truth, and the ways out when it is damaged."""
+"""`tidegate journal verify|dump|cut|rebuild-ledger`: to look at the journal, and the ways out when it is damaged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from framework.cli.ledger import JOURNAL_NAME, LEDGER_NAME, state_directory
+from framework.cli.ledger import state_directory
 from framework.cli.tables import print_json, print_lines, time_text
 from framework.domain.errors import EXIT_FAILED, ConfigurationError, JournalError, suggestion
 from framework.domain.kinds import kind_of
@@ -22,11 +22,15 @@ from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.ledger.rebuild import rebuild_ledger
 from framework.persistence.ledger.schema import LedgerError
 from framework.runtime.files import RealFiles
-from framework.runtime.state_directory import lock_state
+from framework.runtime.state_directory import JOURNAL_NAME, LEDGER_NAME, lock_state
 
 
 def journal(options: argparse.Namespace) -> int:
-    """Run one of the journal's verbs."""
+    """Run one action on the journal: verify, dump, cut or rebuild-ledger; return the exit code.
+
+    Raises `ConfigurationError` for an unknown action or options that don't fit it, `JournalError` when there is no
+    journal or it can't be read or written, `StateInUse` when a daemon runs and the action changes something.
+    """
     action = ACTIONS.get(options.action)
     if action is None:
         raise ConfigurationError(
@@ -44,8 +48,8 @@ def journal(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace, directory: Path) -> int:
-    """Check every byte, and that the journal did not end later. 0: sound, 1: damaged."""
-    # The ledger first: a daemon that writes meanwhile is never ahead of its journal then.
+    """Check every byte, and that the journal did not end later. 0: sound, `EXIT_FAILED`: damaged."""
+    # The ledger is read first: read second, it could be ahead of the journal as read, while a daemon writes both.
     durable_mark = _durable_mark(directory / LEDGER_NAME)
     report = verify(RealFiles(), directory / JOURNAL_NAME, durable_mark=durable_mark)
     if options.json:
@@ -72,16 +76,16 @@ def _durable_mark(path: Path) -> int:
 
 
 def _ways_out(directory: Path, report: JournalReport) -> Iterator[str]:
-    """What a person can do about damage, the least harm first."""
+    """What an operator can do about damage, the least harm first."""
     damaged = min((one.number for one in report.damages), default=0)
     yield ""
     yield "What to do, with the daemon stopped:"
     yield f"  1. Keep a copy: cp -a {directory} {directory}.damaged"
     yield "  2. Restore the damaged files from a backup, if there is one, and verify again."
     if damaged and (kept := cut_point(RealFiles(), directory / JOURNAL_NAME, damaged)):
-        yield f"  3. Or give up record {damaged} and all after it: tidegate journal cut --after {kept}"
+        yield f"  3. Or drop record {damaged} and all after it: tidegate journal cut --after {kept}"
     elif damaged or report.hole:
-        yield "  3. Or give up every record: tidegate journal cut --after 0, and move the ledger away."
+        yield "  3. Or drop every record: tidegate journal cut --after 0, and move the ledger away."
     elif report.lost:
         yield "  3. Or start the daemon. It begins halted: orders, fills and halts of that time are not known here."
         yield "     What is open at the venues comes back from there: see tidegate reconcile and external-orders, and"
@@ -106,15 +110,19 @@ def _dump(options: argparse.Namespace, directory: Path) -> int:
 
 
 def described(entry: Entry) -> dict[str, Any]:
-    """A record with the names of its fields. A field that is called like a part of every record, as the `kind` of an
-    `OrderReport`, is `body_kind`."""
+    """A record as one flat object: number, step, time and kind of the record, then the fields of its body.
+
+    A field of the body that is called like one of the first four, as the `kind` of an `OrderReport`, becomes
+    `body_kind`.
+    """
     record = entry.record
     shown = {"number": entry.number, "step": record.step, "now_ns": record.now_ns, "kind": kind_of(record.body)}
     return shown | {f"body_{name}" if name in shown else name: field for name, field in plain(record.body).items()}
 
 
 def plain(value: Any) -> Any:
-    """A value in words that JSON has, structs with the names of their fields."""
+    """A value in the types that JSON has: structs as objects with the names of their fields, enums as lower-case
+    names."""
     if isinstance(value, msgspec.Struct):
         return {name: plain(field) for name, field in msgspec.structs.asdict(value).items()}
     if isinstance(value, Enum):
@@ -141,7 +149,7 @@ def _word(value: Any) -> str:
 
 
 def _cut(options: argparse.Namespace, directory: Path) -> int:
-    """Give up every record after the one named, once a person has said yes."""
+    """Drop every record after the one named, once the operator has said yes; the old files stay under other names."""
     if options.after is None:
         raise ConfigurationError(
             "journal cut: name the last record to keep, as in --after 120, or 0 for none; `verify` says which"

@@ -18,20 +18,28 @@ from framework.persistence.journal.scan import read_entries
 from framework.persistence.ledger.reader import LedgerReader
 from framework.runtime.clock import SystemClock
 from framework.runtime.files import RealFiles
+from framework.runtime.state_directory import JOURNAL_NAME, LEDGER_NAME
 
-LEDGER_NAME, JOURNAL_NAME = "ledger.sqlite3", "journal"
 LAG_NS_MAX = 5_000_000_000
-"""The ledger is written behind the journal: what is younger than this is on its way."""
+"""The ledger is written behind the journal: a record younger than this many nanoseconds is not called missing yet."""
+
 NUMBERS = ("price", "size", "filled", "fee", "fees", "record")
 
 
 def state_directory(options: argparse.Namespace) -> Path:
-    """The state directory that the options name, or that their configuration does."""
+    """The state directory that `--state-dir` names, else the one of the configuration.
+
+    Raises `ConfigurationError` for a configuration that can't be used; with `--state-dir` none is read.
+    """
     return Path(options.state_dir) if options.state_dir else load_from(options).config.state_dir
 
 
 def orders(options: argparse.Namespace) -> int:
-    """Print the newest orders."""
+    """Print the newest orders, the newest first; with `--open` only those that have not ended.
+
+    Raises `LedgerError` when the ledger can't be read, as every verb here does, and `ConfigurationError` for a
+    `--limit` below 1.
+    """
     columns = ("created", "client_order_id", "strategy", "instrument", "side", "price", "size", "filled", "status",
                "reason")  # fmt: skip
     return _print(
@@ -42,7 +50,7 @@ def orders(options: argparse.Namespace) -> int:
 
 
 def fills(options: argparse.Namespace) -> int:
-    """Print the newest fills."""
+    """Print the newest fills with fee, liquidity side and a note where the venue took one back."""
     columns = ("time", "strategy", "instrument", "side", "price", "size", "fee", "client_order_id", "fill_id", "note")
     return _print(options, columns, lambda ledger: ledger.fills(strategy=options.strategy, limit=_limit(options)))
 
@@ -60,7 +68,7 @@ def refusals(options: argparse.Namespace) -> int:
 
 
 def list_external_orders(options: argparse.Namespace) -> int:
-    """Print open orders at the venues that are not ours, as they were listed last."""
+    """Print open orders at the venues that are not ours, as reconciliation listed them last."""
     columns = ("seen", "venue", "venue_order_id", "instrument", "side", "price", "size", "filled", "client_order_id",
                "ignored_for")  # fmt: skip
     return _print(
@@ -71,7 +79,8 @@ def list_external_orders(options: argparse.Namespace) -> int:
 def _print(
     options: argparse.Namespace, columns: Sequence[str], query: Callable[[LedgerReader], Sequence[msgspec.Struct]]
 ) -> int:
-    """Run one query and print it. What the ledger missed is told on standard error, so that no row looks complete."""
+    """Run one query and print it. What the ledger misses goes to standard error, so that the rows are not taken for
+    complete."""
     directory = state_directory(options)
     ledger = LedgerReader(directory / LEDGER_NAME)
     try:
@@ -91,7 +100,7 @@ def _print(
 
 
 def _remarks(ledger: LedgerReader, journal: Path) -> Iterator[str]:
-    """What is not in the ledger."""
+    """A sentence for each part of the journal that the ledger does not show."""
     if ledger.gap:
         yield f"the ledger has not seen records {ledger.gap}; run `tidegate journal rebuild-ledger`"
     if ledger.begins_after:
@@ -111,11 +120,11 @@ def _first_missing(journal: Path, applied: int) -> Entry | None:
     try:
         return next(read_entries(RealFiles(), journal, first=applied + 1), None)
     except (OSError, JournalError):
-        return None  # a listing is of the ledger; of a journal that can't be read `journal verify` tells
+        return None  # a listing shows the ledger; damage of the journal is for `journal verify` to report
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with what people want to see of it: times as text, remarks in one column."""
+    """A row as the table shows it: times as text, remarks in one column."""
     times = {"created": "created_ns", "seen": "seen_ns"}
     shown = row | {name: time_text(row[source]) for name, source in times.items() if source in row}
     if "ts_ns" in row or "ts_venue" in row:

@@ -1,4 +1,4 @@
-"""`tidegate list`: what there is to use, with the settings of each; the refusal codes; the metrics."""
+"""`tidegate list`: what a configuration can use, with the settings of each; the refusal codes; the metrics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from framework.runtime.metrics import metrics_table
 
 @dataclass(frozen=True)
 class Listed:
-    """One thing to use: what to write, what it is for, its settings; or why it does not load."""
+    """One thing to use: what to write after `use =`, what it is for, its settings; or why it does not load."""
 
     use: str
     summary: str = ""
@@ -35,7 +35,8 @@ class Listed:
 
 
 def strategies(plugins: Plugins) -> Iterator[Listed]:
-    """Every strategy class in the package, the plugin folders and the entry points."""
+    """Every strategy class in the package, the plugin folders and the entry points. A file that does not load
+    is listed with the reason."""
     yield from _classes(plugins, "strategies", _is_strategy, lambda found: found.Settings)
     for name in entry_points("tidegate.strategies"):
         yield _guarded(name, plugins.strategy, lambda found: found.Settings)
@@ -80,9 +81,9 @@ def _classes(
             continue
         for found in _defined_in(module):
             if is_wanted(found):
-                yield Listed(
-                    f"{name.replace('risk.checks.', 'risk.')}:{found.__name__}", _summary(found), settings_of(found)
-                )
+                # Checks are listed by their short name, which is the one that configurations use.
+                use = f"{name.replace('risk.checks.', 'risk.')}:{found.__name__}"
+                yield Listed(use, _summary(found), settings_of(found))
 
 
 def _guarded(
@@ -121,7 +122,11 @@ TABLES: dict[str, Callable[[], str]] = {"refusals": refusal_table, "metrics": me
 
 
 def list_plugins(options: argparse.Namespace) -> int:
-    """Print one section, or everything that can be used in a configuration."""
+    """Print one section, or everything that a configuration can use.
+
+    Raises `ConfigurationError` for an unknown section and for a configuration that can't be used. A plugin that does
+    not load is listed with its reason.
+    """
     if options.what in TABLES:
         sys.stdout.write(TABLES[options.what]() + "\n")
         return 0
@@ -137,7 +142,7 @@ def list_plugins(options: argparse.Namespace) -> int:
 
 
 def render_listed(listed: Listed) -> Iterator[str]:
-    """What to write after `use =`, what it is for, and a line per setting."""
+    """The lines of one thing: what to write after `use =`, what it is for, and a line per setting."""
     yield f'  use = "{listed.use}"'
     if listed.problem:
         yield f"      does not load: {listed.problem}"
@@ -152,7 +157,7 @@ def render_listed(listed: Listed) -> Iterator[str]:
 
 
 def type_name(annotation: Any) -> str:
-    """A type as a person who writes TOML would call it."""
+    """A type in the words of TOML: "whole number", "list of text", "table of number"."""
     shape, arguments = get_origin(annotation), get_args(annotation)
     if shape is Annotated:
         return type_name(arguments[0])

@@ -90,7 +90,11 @@ size = 1
 
 
 def new_strategy(options: argparse.Namespace) -> int:
-    """Write the three files and say what to do next. Refuses to overwrite anything."""
+    """Write the three files into `options.dir` and print what to do next.
+
+    Raises `ConfigurationError` for a name that can't be a module, and when one of the files exists: nothing is
+    overwritten.
+    """
     name, folder = options.name, options.dir
     _check_name(name)
     texts = {"name": name, "title": "".join(part.capitalize() for part in name.split("_")), "folder": folder.as_posix()}

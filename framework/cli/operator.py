@@ -108,7 +108,10 @@ def reconcile(options: argparse.Namespace) -> int:
 
 
 def request(directory: Path, question: Request) -> Answer:
-    """Ask the daemon of a state directory. Raises `NoServer` when none answers there."""
+    """Send one request to the daemon of a state directory and return its answer; blocks for up to 65 s.
+
+    Raises `NoServer` when no daemon answers there.
+    """
     try:
         line = ask(directory / SOCKET_NAME, msgspec.json.encode(question), timeout_s=_ANSWER_S_MAX)
     except NoServer as e:

@@ -1,4 +1,4 @@
-"""Rows for people and for programs: aligned columns, or one JSON object per line."""
+"""Output of the listing verbs: aligned columns to read, or one JSON object per line for programs."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ _EMPTY = "-"
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Write lines to standard output."""
+    """Write each line, with its end, to standard output."""
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 def print_json(rows: Iterable[Any]) -> None:
-    """Write one JSON object per line."""
+    """Write each row to standard output as one JSON object per line; structs become objects."""
     for row in rows:
         sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
 
 
 def table(columns: Sequence[str], rows: Sequence[Mapping[str, object]], *, right: Sequence[str] = ()) -> list[str]:
-    """A heading and a line per row, aligned; columns named in `right` are aligned there, as numbers are."""
+    """A heading and a line per row, in aligned columns; those named in `right` are aligned there, as numbers are.
+
+    Every row has every column; an empty cell is shown as `-`.
+    """
     cells = [[str(row[column]) or _EMPTY for column in columns] for row in rows]
     heading = [column.replace("_", " ") for column in columns]
     widths = [max(len(line[i]) for line in [heading, *cells]) for i in range(len(columns))]
@@ -39,7 +42,7 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, object]], *, right
 
 
 def time_text(time_ns: int) -> str:
-    """A wall time in UTC to the millisecond, as ISO 8601 writes it; empty for 0, which means none."""
+    """A wall time in nanoseconds as ISO 8601 in UTC, cut to milliseconds; empty for 0, which means none."""
     if not time_ns:
         return ""
     seconds, rest = divmod(time_ns, 1_000_000_000)

@@ -1,6 +1,6 @@
 """Environment variables and secret files, read through the sources of pydantic-settings, one variable at a time.
 
-The source decides which key a name means. It is handed the name in place of the text: so the text is read once, by
+The source decides which key a name means. It is given the name in place of the text: so the text is read once, by
 `framework.config.layers`, where decimals stay exact, and it is known which variable every value came from.
 """
 
@@ -69,7 +69,7 @@ def _secret(directory: Path, name: str) -> str | None:
     source = SecretsSettingsSource(model, secrets_dir=directory, case_sensitive=True, env_prefix="")
     try:
         with warnings.catch_warnings():
-            # A file that the source would pass over with a warning is one that somebody counts on.
+            # The source would skip such a file with a warning; but it was mounted for a purpose, so it is an error.
             warnings.simplefilter("error")
             return str(source()[name])
     except (OSError, UnicodeDecodeError, KeyError, SettingsError, UserWarning) as e:
@@ -107,7 +107,7 @@ def _path(source: EnvSettingsSource, name: str) -> tuple[str, ...] | None:
 
 
 def _refuse_slip(name: str, origin: str) -> None:
-    """Refuse a name that the configuration does not have, when somebody seems to have meant one."""
+    """Refuse a name that the configuration does not have but that looks like a misspelt one of its keys."""
     key, delimiter, _ = name[len(PREFIX) :].lower().partition(DELIMITER)
     known = Configuration.model_fields
     if delimiter and not key:

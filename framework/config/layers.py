@@ -28,7 +28,7 @@ SECRETS_DIR = Path("/run/secrets")
 
 @dataclass(frozen=True)
 class Loaded:
-    """A configuration that is valid as far as the core can tell, and where its values come from."""
+    """A configuration that is valid but for its plugins' settings, and where each value comes from."""
 
     config: Configuration
     tree: Tree
@@ -65,7 +65,7 @@ class Layers:
         self.origins: dict[str, str] = {}
 
     def merge(self, table: Mapping[str, Any], origin: str) -> None:
-        """Lay a table over what is there."""
+        """Lay a table over what is there: tables key by key, every other value is replaced whole."""
         self._merge(self.tree, table, origin, prefix="")
 
     def _merge(self, target: Tree, table: Mapping[str, Any], origin: str, *, prefix: str) -> None:

@@ -53,7 +53,7 @@ class Plugins:
         self.paths = tuple(paths)
 
     def strategy(self, use: str) -> type[Strategy[Any]]:
-        """The strategy class that `use` names."""
+        """The strategy class that `use` names. Raises `PluginError` when it does not load or is no `Strategy`."""
         found = self._load(use, "tidegate.strategies")
         if not (isinstance(found, type) and issubclass(found, Strategy)):
             raise PluginError(
@@ -64,7 +64,10 @@ class Plugins:
         return found
 
     def check(self, use: str) -> type[BaseModel]:
-        """The check that `use` names: a pydantic model with a method `check(proposal, view)`."""
+        """The check that `use` names: a pydantic model with a method `check(proposal, view)`.
+
+        Raises `PluginError` when it does not load or is no such model.
+        """
         found = self._load(use, "tidegate.checks")
         if not (_is_model(found) and callable(getattr(found, "check", None))):
             raise PluginError(
@@ -74,7 +77,7 @@ class Plugins:
         return cast("type[BaseModel]", found)
 
     def connector(self, use: str) -> ConnectorPlugin:
-        """The connector that `use` names: a module, not a class."""
+        """The connector that `use` names: a module, not a class. Raises `PluginError` when it lacks a part."""
         module = self._load(use, "tidegate.connectors")
         settings, create = getattr(module, "Settings", None), getattr(module, "create", None)
         if not _is_model(settings) or not callable(create):
@@ -91,7 +94,7 @@ class Plugins:
         )
 
     def module(self, name: str) -> types.ModuleType:
-        """The module `name`, of the package, a plugin folder or what is installed."""
+        """The module `name`, of the package, a plugin folder or what is installed. Raises `PluginError`."""
         return self._module(name, name)
 
     def _load(self, use: str, group: str) -> object:
@@ -171,7 +174,8 @@ def _import(name: str, use: str, *, searched: Sequence[Path] = ()) -> types.Modu
 
 
 def _package_for(folder: Path) -> str:
-    """A package of our own naming whose modules are the folder's files."""
+    """A package with a name of its own whose modules are the folder's files: `risk.py` there can't replace our
+    `risk`."""
     path = str(folder.resolve())
     name = f"tidegate_plugins_{hashlib.sha256(path.encode()).hexdigest()[:12]}"
     if name not in sys.modules:

@@ -1,6 +1,6 @@
 """Resolution: from a valid configuration to loaded plugins with checked settings, or every reason why not.
 
-`tidegate check-config` stops here; `tidegate run` hands the result to the daemon. Nothing is started.
+`tidegate check-config` stops here; `tidegate run` gives the result to the daemon. Nothing is started.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Resolved:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether every venue is an embedded sandbox, so that the world begins anew; else none is."""
+        """Whether every venue is an embedded sandbox, whose orders and positions begin anew; otherwise none is."""
         return all(venue.row.embedded_sandbox for venue in self.venues)
 
 

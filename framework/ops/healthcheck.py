@@ -1,4 +1,4 @@
-"""Asks a running daemon whether its heart beats: `python -m framework.ops.healthcheck [URL]`.
+"""Asks a running daemon whether its event loop runs: `python -m framework.ops.healthcheck [URL]`.
 
 Exit code 0 when `/healthz` answers 200 within 2 s, else 1 with the reason on standard error. The address is the
 argument, else `TIDEGATE_HTTP__PORT` on this machine, else port 8080. Standard library only: it starts in
@@ -16,7 +16,7 @@ _TIMEOUT_S = 2.0
 
 
 def check(url: str) -> str:
-    """Ask `url`. Return an empty string when healthy, else why not."""
+    """Ask `url`, for at most 2 s. Return an empty string when it answers 200, else why the daemon is not healthy."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=_TIMEOUT_S)
     try:
@@ -31,7 +31,7 @@ def check(url: str) -> str:
 
 
 def main() -> int:
-    """Check the daemon of this container or machine."""
+    """Check the daemon of this container or machine; return 0 when it is healthy, else 1 with the reason printed."""
     port = os.environ.get("TIDEGATE_HTTP__PORT", "8080")
     reason = check(sys.argv[1] if len(sys.argv) > 1 else f"http://127.0.0.1:{port}/healthz")
     if reason:

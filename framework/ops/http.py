@@ -1,8 +1,9 @@
-"""The control server: how Prometheus, a container engine and a person look in over HTTP.
+"""The control server: what Prometheus, a container engine and an operator can read over HTTP.
 
-`GET /metrics`, `GET /healthz` (200 while the event loop's heart beats), `GET /readyz` (200 when everything needed
-for trading is there, else 503 with the reasons). Reads only. A request whose Host header is not on the list is
-refused, so that a web page in somebody's browser can't reach a loopback server through its own name.
+`GET /metrics`, `GET /healthz` (200 while the event loop runs), `GET /readyz` (200 when everything needed for trading is
+there, else 503 with the reasons). Reads only: orders of an operator go through the socket, which knows its users. A
+request whose Host header is not on the list is refused, so that a web page in an operator's browser can't reach a
+loopback server through a name of its own (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from framework.domain.errors import ConfigurationError
 from framework.ops.prometheus import CONTENT_TYPE
 
 BEAT_AGE_MS_MAX = 2_000
-"""`/healthz` fails when the last heartbeat is older."""
+"""`/healthz` answers 503 when the last heartbeat is older: a loop that is blocked so long can't cancel in time."""
 
 _SHUTDOWN_TIMEOUT_S = 1.0
 _encode = msgspec.json.encode
@@ -45,7 +46,8 @@ class Address(Protocol):
 
 
 class ControlServer:
-    """The HTTP server of one daemon. Call order: `start`, `close`."""
+    """The HTTP server of one daemon. Call order: `start`, `close`. The three callables are called per request, on the
+    event loop: they must be quick. `beat_age_ns` is in nanoseconds."""
 
     def __init__(
         self,
@@ -81,7 +83,7 @@ class ControlServer:
         return int(runner.addresses[0][1])
 
     async def close(self) -> None:
-        """Stop listening and end every connection. Harmless when not started."""
+        """Stop listening and end every connection, within 1 s. Does nothing when not started."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -121,7 +123,7 @@ def _host_name(header: str) -> str:
 
 
 def _is_own_address(host: str, request: web.Request) -> bool:
-    """Whether `host` is the literal address at which this connection arrived: no name, so nobody can rebind it."""
+    """Whether `host` is the literal address at which this connection arrived: not a name, so it can't be rebound."""
     local = request.transport.get_extra_info("sockname") if request.transport else None
     try:
         return local is not None and ipaddress.ip_address(host) == ipaddress.ip_address(local[0])

@@ -1,5 +1,4 @@
-"""The operator's hand on a running daemon: what a person asks becomes kernel events, and the answer is given when
-they are durable.
+"""What the daemon does with an operator's request: it becomes kernel events, and is answered when they are durable.
 
 Nothing is done here that a replay or a recovery would not see: each order of the operator is an event, recorded like
 a fill, and the kernel acts on it.
@@ -41,9 +40,10 @@ from framework.reconciliation.differences import Difference
 from framework.reconciliation.reconciler import Reconciler
 
 OPERATOR = "operator"
-"""In whose name orphans are adopted that nobody wants but to end them."""
+"""In whose name an external order is adopted that is only to be cancelled."""
 
 _PREFIX_MIN = 4
+"""Shortest beginning of a venue's order id that may stand for it, in characters."""
 
 
 class NotDone(TidegateError):
@@ -51,8 +51,8 @@ class NotDone(TidegateError):
 
 
 class OperatorDependencies(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator's hand needs. `reconcilers` by venue, as far as they are made; `strategies` are the configured
-    ones; `wait_durable` returns once everything recorded so far is durable."""
+    """What `Operator` needs. `reconcilers` by venue, as far as they are made; `strategies` are the configured ones;
+    `wait_durable` returns once everything recorded so far is durable."""
 
     kernel: Kernel
     clock: Clock
@@ -62,7 +62,7 @@ class OperatorDependencies(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operator:
-    """Answers requests, one at a time. `answer` never raises for what a person asked."""
+    """Serves requests, one at a time. A new request has its place in the table of handlers below."""
 
     def __init__(self, dependencies: OperatorDependencies) -> None:
         self._dependencies = dependencies
@@ -77,7 +77,7 @@ class Operator:
         }
 
     async def answer(self, request: Request) -> Answer:
-        """Do what is asked, and say what was done."""
+        """Do what is asked, and say what was done; `is_ok` False says why it was not. Raises only for defects."""
         try:
             return await self._handlers[type(request)](request)
         except JournalError as e:
@@ -167,7 +167,7 @@ class Operator:
         )
 
     async def _reconcile(self, request: Reconcile) -> Answer:
-        """Compare now. Not done when a venue can't be asked; what the others said is told all the same."""
+        """Compare now. Not done when a venue can't be asked; the answer holds what the others said all the same."""
         differences: list[Difference] = []
         troubles: list[str] = []
         for venue, reconciler in self._dependencies.reconcilers().items():
@@ -217,7 +217,7 @@ class Operator:
         await self._dependencies.wait_durable()
 
     def _external_order(self, name: str) -> OrderSnapshot:
-        """The orphan whose venue id is `name` or begins with it, ignored ones included."""
+        """The external order whose venue id is `name` or begins with it, ignored ones included."""
         venues = self._dependencies.kernel.dependencies.queues
         external_orders = [
             one for venue in venues for is_ignored in (False, True)

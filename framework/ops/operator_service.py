@@ -1,4 +1,5 @@
-"""Oversight: where a person meets the daemon. The operator's socket, what reconciliation finds, and its metrics."""
+"""What an operator sees and asks of a running daemon: the socket, what reconciliation finds, and the metrics of
+both."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from framework.runtime.metrics import Metrics, Sample
 
 HISTORY_NAME = "reconcile.jsonl"
 
-_log = structlog.get_logger("oversight")
+_log = structlog.get_logger("operator")
 
 
 class OperatorService:
@@ -60,15 +61,16 @@ class OperatorService:
         self._reconcilers[venue] = reconciler
 
     async def start(self) -> None:
-        """Listen to the operator. Raises `Fatal`; hold the state directory's lock."""
+        """Listen at the socket; hold the state directory's lock. Raises `Fatal` when the socket can't be made."""
         await self._socket.start()
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening at the socket and end its open connections. Does nothing when not started."""
         await self._socket.close()
 
     def not_ready(self) -> list[str]:
-        """Positions on which the venues and we do not agree, as reasons why the daemon is not ready to trade."""
+        """One reason why the daemon is not ready for each position on which a venue and we differ; empty when none
+        does."""
         return [
             f"position of {one.instrument} differs: venue {one.venue_size}, own {one.own_size}"
             for reconciler in self._reconcilers.values()

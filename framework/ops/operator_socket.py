@@ -21,7 +21,7 @@ from framework.domain.operator_requests import OPERATOR_COMMANDS, SOCKET_NAME, A
 from framework.runtime.unix_socket import UnixServer
 
 ANSWER_S_MAX = 60.0
-"""A reconciliation may have to wait for the venue's rate limit."""
+"""Longest time for one answer, in seconds: a reconciliation may have to wait for the venue's rate limit."""
 
 _ROOT = 0
 _log = structlog.get_logger("operator")
@@ -30,7 +30,11 @@ _encode = msgspec.json.encode
 
 
 class OperatorSocket:
-    """The socket of one daemon. Call order: `start`, `close`. `answer` is asked one request at a time."""
+    """The socket of one daemon. Call order: `start`, `close`.
+
+    `answer` is asked one request at a time: two operators at once see each other's effect, not half of it. Every
+    request and its answer are logged.
+    """
 
     def __init__(
         self,
@@ -52,11 +56,11 @@ class OperatorSocket:
         )
 
     async def start(self) -> None:
-        """Listen. Raises `Fatal`; hold the state directory's lock."""
+        """Listen; hold the state directory's lock. Raises `Fatal` when the socket can't be made."""
         await self._server.start()
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, end open connections, and remove the socket. Does nothing when not started."""
         await self._server.close()
 
     async def _answer(self, line: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Prometheus' view of the metrics: the plain slots, translated when somebody scrapes."""
+"""The metrics as Prometheus reads them: the plain slots, translated at each scrape."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MetricsCollector(Collector):
         self._build = (version, platform.python_version())
 
     def collect(self) -> Iterator[Metric]:
-        """Every family with the values of this moment."""
+        """Every family with its values at the time of the scrape; durations in seconds, as Prometheus expects."""
         for counter in self._metrics.counters():
             counters = CounterMetricFamily(counter.name, counter.help, labels=counter.labels)
             for labels, count in sorted(counter.values.items()):

@@ -1,9 +1,6 @@
-"""The live terminal status: what a person wants to see at a glance, redrawn in place twice a second.
+"""The live status on the terminal: read from the kernel's state and redrawn in place twice a second.
 
-The daemon hands in a callable that describes this moment; nothing here knows the daemon. When standard output is
-not a terminal nothing is drawn.
-
-The picture of this moment, for the live terminal status: read from the kernel's state, in words for people.
+`StatusReader` makes a `StatusSnapshot`, `LiveStatus` draws it. When standard output is not a terminal nothing is drawn.
 """
 
 from __future__ import annotations
@@ -28,6 +25,7 @@ from framework.runtime.metrics import Metrics
 from framework.state.positions import profit_and_loss
 
 REDRAW_INTERVAL_MS = 500
+"""Time between two redraws, in milliseconds."""
 
 
 class VenueStatus(msgspec.Struct, frozen=True):
@@ -74,14 +72,14 @@ class LiveStatus:
 
     @property
     def is_shown(self) -> bool:
-        """Whether there is a terminal to draw on."""
+        """Whether there is a terminal to draw on; without one the log goes to standard output instead."""
         return self._console.is_terminal
 
     async def run(self) -> None:
         """Redraw until cancelled; without a terminal wait for the cancel. Log lines go above the tables."""
         if not self.is_shown:
             await asyncio.Event().wait()
-        # No refresh thread: the loop that trades also draws, so what is drawn is one consistent moment.
+        # No refresh thread: the loop that trades also draws, so that no half-applied state is shown.
         with Live(render_status(self._snapshot()), console=self._console, auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(REDRAW_INTERVAL_MS / 1000)
@@ -89,11 +87,11 @@ class LiveStatus:
 
 
 def render_status(status: StatusSnapshot) -> Group:
-    """The picture of one moment."""
-    dependencies: list[Table | Text] = [_venues(status), _quotes(status), _totals(status)]
+    """The snapshot as tables for a terminal: venues, quotes, totals, and the note where there is one."""
+    parts: list[Table | Text] = [_venues(status), _quotes(status), _totals(status)]
     if status.note:
-        dependencies.append(Text(status.note, style="yellow"))
-    return Group(*dependencies)
+        parts.append(Text(status.note, style="yellow"))
+    return Group(*parts)
 
 
 def _venues(status: StatusSnapshot) -> Table:
@@ -136,7 +134,7 @@ def _age(age_ms: int | None) -> Text:
 
 
 class StatusReader:
-    """Makes the snapshots."""
+    """Reads snapshots from the kernel's state and the metrics; changes neither."""
 
     def __init__(self, kernel: Kernel, metrics: Metrics, clock: Clock) -> None:
         self._kernel = kernel
@@ -145,7 +143,7 @@ class StatusReader:
         self._started_ns = clock.monotonic_ns()
 
     def snapshot(self) -> StatusSnapshot:
-        """What is true now."""
+        """The status as it is now. Quick, without I/O: meant to be called on the event loop."""
         dependencies = self._kernel.dependencies
         quarantined = [host.name for host in self._kernel.hosts.values() if host.is_quarantined]
         return StatusSnapshot(
@@ -163,7 +161,8 @@ class StatusReader:
         )
 
     def exit_summary(self, reason: str, state_dir: Path) -> str:
-        """What a stopped daemon leaves, in a few lines for the terminal: orders that may be open, and positions."""
+        """What a stopped daemon leaves, as text for the terminal: orders that may be open, positions, where records
+        are."""
         accounts = self._kernel.dependencies.accounts
         left = [
             f"order may be left: {order.client_order_id} {order.status.value} on {order.instrument}"

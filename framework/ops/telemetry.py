@@ -1,4 +1,4 @@
-"""What the kernel does, told to metrics and log. It watches; it changes nothing."""
+"""What the kernel does, as metrics and log lines. It only watches: nothing here changes an outcome."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ QUIET_CODES = frozenset(
         RefusalCode.SHUTTING_DOWN,
     }
 )
-"""Refusals of an ordinary day: counted, not logged."""
+"""Refusals that a healthy strategy gets all day: counted, not logged."""
 
 
 class Telemetry:
@@ -57,7 +57,7 @@ class Telemetry:
         metrics.open_orders.pull(self._open_order_samples)
 
     def on_event(self, event: Event) -> None:
-        """Count it; log it when it is rare."""
+        """Count an event that the kernel has applied; log what is rare: connectors going up or down, a 429."""
         kind = kind_of(event)
         if isinstance(event, (BookDelta, BookLevel, BookSnapshot, TradePrint, BookStale)):
             self._metrics.events.inc((event.instrument.partition(":")[0], kind))
@@ -73,14 +73,14 @@ class Telemetry:
             _log.warning("rate limited by the venue", venue=event.venue, request=event.kind.value)
 
     def on_verdict(self, verdict: Verdict) -> None:
-        """Count approvals and refusals; a refusal is logged unless it is of the ordinary kind."""
+        """Count an approval or a refusal; log the 1st, 2nd, 4th, … refusal of a code, unless it is in `QUIET_CODES`."""
         if isinstance(verdict, Approved):
             self._metrics.orders.inc((verdict.venue, verdict.intent.strategy, "approved"))
         else:
             self._on_refusal(verdict)
 
     def on_change(self, change: Change) -> None:
-        """Count fills once; log alarms."""
+        """Count the fills that changed something (one seen twice does not) and log alarms of the state."""
         for fill in change.fills:
             order = self._accounts.orders.get(fill.client_order_id)
             self._metrics.fills.inc((fill.venue, order.strategy if order else ""))
@@ -88,7 +88,7 @@ class Telemetry:
             _log.error("alarm", what=alarm)
 
     def on_fault(self, strategy: str, reason: str, faults: int) -> None:
-        """Count and log a strategy's fault."""
+        """Count and log a fault of a strategy; `faults` is how many it has had so far."""
         self._metrics.strategy_faults.inc((strategy, reason.partition(" ")[0]))
         _log.error("strategy fault", strategy=strategy, reason=reason, faults=faults)
 
@@ -96,7 +96,7 @@ class Telemetry:
         labels = (refused.intent.strategy, refused.code.value)
         self._metrics.refusals.inc(labels)
         count = self._metrics.refusals.values.get(labels, 0)
-        # The first, the second, the fourth, …: a strategy that is refused at every tick does not drown the log.
+        # The first, the second, the fourth, …: a strategy that is refused at every tick must not fill the log.
         if refused.code not in QUIET_CODES and count & (count - 1) == 0:
             _log.info(
                 "refused",

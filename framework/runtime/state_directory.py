@@ -31,11 +31,14 @@ from framework.runtime.files import FileSystem, RealFiles, write_atomically
 Epoch = NewType("Epoch", int)
 """1 for the first daemon on a state directory, one more for each later one."""
 
-ACCOUNTS = "accounts"
-PAST = "past"
-RECORDS = ("journal", "tape", "ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm")
+JOURNAL_NAME, LEDGER_NAME = "journal", "ledger.sqlite3"
+"""Where the journal's folder and the ledger's file lie in a state directory."""
 
-_JOURNAL = RECORDS[0]
+RECORDS = (JOURNAL_NAME, "tape", LEDGER_NAME, f"{LEDGER_NAME}-wal", f"{LEDGER_NAME}-shm")
+"""Everything that belongs to one account or one sandbox; lock and epoch are the directory's own."""
+
+ACCOUNTS, PAST = "accounts", "past"
+
 _LOCK, _EPOCH, _MARK = "lock", "epoch", "of-an-embedded-sandbox"
 _OWN_FOLDER = "give each a folder of its own: --state-dir DIR, or state_dir in the configuration"
 
@@ -152,7 +155,7 @@ def set_aside(directory: Path) -> Path | None:
 
 
 def _set_aside(directory: Path) -> Path | None:
-    journal, past = directory / _JOURNAL, directory / PAST
+    journal, past = directory / JOURNAL_NAME, directory / PAST
     if _holds_records(journal) and not _is_marked(journal):
         raise ConfigurationError(
             f"state_dir: {directory} holds the records of a venue's account, and every venue here is an embedded "
@@ -174,7 +177,7 @@ def _set_aside(directory: Path) -> Path | None:
 def refuse_sandbox_records(directory: Path) -> None:
     """Raise `ConfigurationError` when the records are an embedded sandbox's: an account must not go on from orders and
     positions that it never had."""
-    if _holds_records(directory / _JOURNAL) and _is_marked(directory / _JOURNAL):
+    if _holds_records(directory / JOURNAL_NAME) and _is_marked(directory / JOURNAL_NAME):
         raise ConfigurationError(
             f"state_dir: {directory} holds the records of an embedded sandbox, whose orders and positions exist at no "
             f"venue; {_OWN_FOLDER}"

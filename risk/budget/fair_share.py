@@ -1,4 +1,4 @@
-"""How strategies share one pool: each saves its part of the flow, and what nobody has saved is for everybody."""
+"""How strategies share one pool: each saves its part of the flow, and what none has saved is common to all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from risk.budget.token_pool import NEVER_NS
 
 class _Account:
     """What one strategy has saved; negative while it owes. `full_ns` is when it will be full, -1 once it is;
-    `queued_ns` when that is looked at next: never later, so that using the account need not touch the queue."""
+    `queued_ns` when that is looked at next: never later than `full_ns`, so that using the account need not touch the
+    queue."""
 
     __slots__ = ("at_ns", "capacity", "full_ns", "level", "queued_ns", "rate")
 
@@ -29,10 +30,10 @@ class _Account:
 class FairShare:
     """The pool's refill is credited by weight to the strategies' accounts, each up to its weight's part of
     `capacity`: what the pool can hold beyond the cancels' reserve and one request. What the pool holds beyond the sum
-    of the accounts is common: anybody may use it.
+    of the accounts is common: any strategy may use it.
 
     So while others are idle, their accounts are full and one strategy may use the whole flow; what they have saved
-    stays for them. As soon as they want it, everybody is left with its weight's part of the flow and its savings. A
+    stays for them. As soon as they want it, each has its weight's part of the flow and its savings left. A
     strategy whose part is smaller than one request lives from what is common. Where the pool has less than was saved
     (cancels went into debt, the venue said 429), nothing is common until it has caught up.
 
@@ -64,8 +65,8 @@ class FairShare:
         return min(own + common if common > 0 else own, room)
 
     def wait_ns(self, strategy: str, units: int, room: int, monotonic_ns: int) -> int:
-        """Time until the strategy may use `units` of a pool with `room` now, if nobody uses anything meanwhile and
-        no account becomes full. The pool itself may be later."""
+        """Nanoseconds until the strategy may use `units` of a pool with `room` now, if no strategy uses anything
+        meanwhile and no account becomes full. The pool itself may need longer."""
         missing = units - self.available(strategy, room, monotonic_ns)
         if missing <= 0:
             return 0

@@ -14,7 +14,7 @@ class TokenPool:
 
     `level_at` never exceeds what the venue's own bucket holds plus what the venue has charged and we have not
     yet booked; see `risk.budget.venue_budget` for the argument. `held` is reserved by approved requests that are not
-    settled, `started` the part of it whose bytes may be on the way. Times are monotonic nanoseconds.
+    completed, `started` the part of it whose bytes may be on the way. Times are monotonic nanoseconds.
     """
 
     __slots__ = ("_at_ns", "_level", "capacity", "held", "name", "rate", "started")
@@ -37,17 +37,18 @@ class TokenPool:
         return level if level < self.capacity else self.capacity
 
     def book(self, units: int, monotonic_ns: int) -> None:
-        """Take off what the venue charged. A venue's bucket never holds less than nothing, so neither does this."""
+        """Take off `units` that the venue charged. A venue's bucket never holds less than nothing, so neither does
+        this."""
         self._level = max(self.level_at(monotonic_ns) - units, 0)
         self._at_ns = max(monotonic_ns, self._at_ns)
 
     def empty(self, monotonic_ns: int) -> None:
-        """Assume nothing is left: the venue has just said so."""
+        """Assume that nothing is left: the venue has just answered 429."""
         self._level = 0
         self._at_ns = max(monotonic_ns, self._at_ns)
 
     def wait_ns(self, shortage: int) -> int:
-        """Time in which `shortage` units flow in."""
+        """Nanoseconds in which `shortage` units flow in: 0 when nothing is short, `NEVER_NS` when nothing flows."""
         if shortage <= 0:
             return 0
         if self.rate == 0:

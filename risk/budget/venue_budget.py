@@ -2,16 +2,16 @@
 
 Why the level is a lower bound. Let V be what the venue's bucket holds, F our level of it, and C the tokens that the
 venue has charged and we have not yet booked. Then V >= F - C always:
-* at the start F = C = 0 and V >= 0: whatever a predecessor spent;
+* at the start F = C = 0 and V >= 0: whatever an earlier run spent;
 * both refill alike up to the same capacity (ours a little slower, by `clock_drift_ppm`, because the two clocks
   differ): were V cut at the capacity, then F <= capacity <= V + C all the same;
 * the venue charges c: V falls and C rises by c; we book c: F and C fall by c; F is cut at 0, and V >= 0.
 A request's tokens are *started* from before its first byte until they are booked, so C <= started, and a request is
 only started when F - started covers it; booking lowers both alike, so on its arrival, whenever that is, the venue
 holds enough for it. Jitter and reordering do not enter. That needs SPENT to mean that the venue can charge
-the request no more; and nobody else to use the account: then a 429 comes, and LIMITED says that F = 0.
+the request no more; and that no other program uses the account: otherwise a 429 comes, and LIMITED says that F = 0.
 
-Why the gate does not see the dispatcher. The gate counts everything approved and not settled as `held`, from the
+Why the gate does not see the dispatcher. The gate counts everything approved and not completed as `held`, from the
 kernel's own events and times alone; `started` is the dispatcher's, and no approval depends on it.
 """
 
@@ -79,13 +79,13 @@ class _Requests:
 class VenueBudget:
     """The budget of one venue account; implements `framework.domain.ports.BudgetView`.
 
-    The kernel calls `advance` at the start of each step, `hold` for each approval and `complete` for each settled
+    The kernel calls `advance` at the start of each step, `hold` for each approval and `complete` for each completed
     request, exactly once per hold. The dispatcher asks `dispatch_wait_ns`, calls `start` when it is 0, and
     `take_back` when a started request is proved never to have reached the venue.
 
     CANCEL is always approved, if need be into debt: it then waits in dispatch and the next approvals wait for it.
     `shares` maps strategies to weights; no shares, or the empty strategy name, means first come, first served.
-    Raises `ValueError` on limits or weights that make no sense. Starts empty: a predecessor may have spent it.
+    Raises `ValueError` for limits or weights that are not positive. Starts empty: an earlier run may have spent it.
     """
 
     __slots__ = ("_limits", "_now_ns", "_pools", "_requests", "_settings", "_shares", "_token")
@@ -201,7 +201,7 @@ class VenueBudget:
 
     def dispatch_wait_ns(self, kind: RequestKind, monotonic_ns: int) -> int:
         """Nanoseconds until a request of `kind` may be started without risk; 0 = now. Ask again after the wait:
-        it counts on what has been started only, and on nothing being settled meanwhile."""
+        it counts on what has been started only, and on nothing being completed meanwhile."""
         longest_ns = 0
         for pool, _, units, _ in self._requests[kind].charges:
             longest_ns = max(longest_ns, pool.wait_ns(units + pool.started - pool.level_at(monotonic_ns)))
@@ -215,7 +215,7 @@ class VenueBudget:
             charge.pool.started += charge.units
 
     def take_back(self, kind: RequestKind) -> None:
-        """A started request is proved never to have reached the venue; it is settled UNSPENT afterwards."""
+        """A started request is proved never to have reached the venue; it is completed NOT_CHARGED afterwards."""
         requests = self._requests[kind]
         if requests.started > 0:
             requests.started -= 1

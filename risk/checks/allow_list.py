@@ -34,7 +34,7 @@ class AllowList(BaseModel):
         return {}
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with NOT_ALLOWED or INSTRUMENT_NOT_ACTIVE."""
+        """Refuse with NOT_ALLOWED what is not listed, with INSTRUMENT_NOT_ACTIVE what is not open or about to close."""
         instrument = proposal.instrument
         if not self._is_listed(instrument.id):
             return Refusal(RefusalCode.NOT_ALLOWED, instrument=instrument.id)

@@ -21,7 +21,7 @@ class BookFreshness(BaseModel):
     )
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with BOOK_NOT_FRESH."""
+        """Refuse with BOOK_NOT_FRESH and the reason: no book, stale, crossed, or its age in milliseconds."""
         book = view.book(proposal.instrument.id)
         if book is None:
             return Refusal(RefusalCode.BOOK_NOT_FRESH, why="no book was received")
@@ -30,6 +30,7 @@ class BookFreshness(BaseModel):
         if book.bid is not None and book.ask is not None and not book.bid < book.ask:
             return Refusal(RefusalCode.BOOK_NOT_FRESH, why="crossed", bid=book.bid, ask=book.ask)
         age_ns = book.age_ns(view.monotonic_ns)
+        # A negative age would mean a proof from the future: a clock is wrong, and so may be the book.
         if not 0 <= age_ns <= self.age_ms_max * 1_000_000:
             return Refusal(RefusalCode.BOOK_NOT_FRESH, age_ms=age_ns // 1_000_000, age_ms_max=self.age_ms_max)
         return None

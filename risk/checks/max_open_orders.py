@@ -20,7 +20,7 @@ class MaxOpenOrders(BaseModel):
     max_per_instrument: int | None = Field(None, gt=0, description="Orders on one instrument; none: not counted.")
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with OPEN_ORDERS_MAX."""
+        """Refuse a new order with OPEN_ORDERS_MAX, the scope that is full, its count and its limit."""
         if proposal.order is not None:
             return None
         return (

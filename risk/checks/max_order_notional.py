@@ -33,7 +33,7 @@ class MaxOrderNotional(BaseModel):
         return LimitTable(self.max_notional, self.overrides, decimals_of=lambda each: each.money_decimals)
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with ORDER_NOTIONAL_MAX."""
+        """Refuse with ORDER_NOTIONAL_MAX; both values as decimals in the quote currency, the order's rounded up."""
         max_notional = self._table.scaled(proposal.instrument)
         # Twice everything: the mid of two prices may lie between two integers.
         notional_twice = _worst_price_twice(proposal, view) * proposal.open_size

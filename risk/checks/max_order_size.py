@@ -27,7 +27,7 @@ class MaxOrderSize(BaseModel):
         return LimitTable(self.max_size, self.overrides, decimals_of=lambda each: each.size_decimals)
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with ORDER_SIZE_MAX."""
+        """Refuse with ORDER_SIZE_MAX; `size` and `max_size` are scaled by the instrument's size decimals."""
         instrument = proposal.instrument
         max_size = self._table.scaled(instrument)
         if 0 <= proposal.open_size <= max_size:

@@ -53,7 +53,8 @@ class MaxPosition(BaseModel):
         return LimitTable(general, self.strategy_overrides, decimals_of=lambda each: each.size_decimals)
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with POSITION_MAX."""
+        """Refuse with POSITION_MAX, the scope and the worst case; sizes are scaled by the instrument's size
+        decimals."""
         instrument = proposal.instrument
         refusal = _compare(proposal, view.exposure(instrument.id), self._account.scaled(instrument), "account")
         own_limits = self._strategy

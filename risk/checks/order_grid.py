@@ -17,7 +17,7 @@ class OrderGrid(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with OFF_GRID, BAD_SIZE or NOTIONAL_MIN."""
+        """Refuse with OFF_GRID for the price, BAD_SIZE for the size (scaled), NOTIONAL_MIN for the value."""
         instrument = proposal.instrument
         size = proposal.intent.size
         if not instrument.is_on_grid(proposal.price):

@@ -39,7 +39,7 @@ class PriceCollar(BaseModel):
     """C3: a bid is at most the mid plus the band, an ask at least the mid minus the band. The mid is that of a
     fresh, uncrossed, two-sided book that is not older than `age_ms_max`; without one nothing passes.
 
-    An order that waits far away from the market on its own side harms nobody and passes.
+    An order that waits far away from the market on its own side can't trade at a bad price and passes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
@@ -55,7 +55,7 @@ class PriceCollar(BaseModel):
         return {}
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with NO_REFERENCE_PRICE or PRICE_COLLAR."""
+        """Refuse with PRICE_COLLAR beyond the band, with NO_REFERENCE_PRICE where there is no book to measure from."""
         book = view.book(proposal.instrument.id)
         mid_twice = book.mid_twice if book is not None and book.is_fresh else None
         if book is None or mid_twice is None or mid_twice <= 0:

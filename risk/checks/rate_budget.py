@@ -17,7 +17,8 @@ class RateBudget(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with LIMITS_UNKNOWN, BUDGET_EXHAUSTED or BUDGET_SHARE; `wait_ms` says when to come again."""
+        """Refuse with LIMITS_UNKNOWN, BUDGET_EXHAUSTED or BUDGET_SHARE; `wait_ms` says how long
+        to wait before asking again."""
         venue = proposal.instrument.venue
         budget = view.budget(venue)
         if budget is None:
@@ -25,6 +26,7 @@ class RateBudget(BaseModel):
         kind = request_kind(proposal)
         if budget.available(kind, proposal.strategy) >= 1:
             return None
+        # Room without regard to shares: then only the strategy's own share is used up.
         is_share = budget.available(kind, "") >= 1
         return Refusal(
             RefusalCode.BUDGET_SHARE if is_share else RefusalCode.BUDGET_EXHAUSTED,

@@ -17,7 +17,7 @@ class TradingStateCheck(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with TRADING_HALTED or TRADING_REDUCING."""
+        """Refuse with TRADING_HALTED, or with TRADING_REDUCING what could open or turn a position."""
         state = view.trading_state(
             strategy=proposal.strategy, instrument=proposal.instrument.id, venue=proposal.instrument.venue
         )

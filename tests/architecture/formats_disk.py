@@ -6,7 +6,6 @@ import json
 import sqlite3
 from pathlib import Path
 
-from framework.cli.ledger import JOURNAL_NAME, LEDGER_NAME
 from framework.domain.market_events import Heartbeat
 from framework.domain.operator_requests import SOCKET_NAME
 from framework.ops.operator_service import HISTORY_NAME
@@ -23,7 +22,7 @@ from framework.reconciliation.history import ReconcileHistory
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import ManualClock
 from framework.runtime.files import DRAFT_SUFFIX, RealFiles
-from framework.runtime.state_directory import bind_account, lock_state, set_aside
+from framework.runtime.state_directory import JOURNAL_NAME, LEDGER_NAME, bind_account, lock_state, set_aside
 from framework.state.accounts import Accounts
 from tests.architecture.formats_walk import sample
 from tests.framework.cli.test_ledger import SESSION

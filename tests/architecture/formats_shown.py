@@ -13,7 +13,6 @@ from typing import Any, get_args
 import aiohttp
 
 from framework.cli.journal import described, plain
-from framework.cli.ledger import JOURNAL_NAME, LEDGER_NAME
 from framework.cli.list import checks, strategies, venues
 from framework.cli.main import main
 from framework.config.model import HttpSettings
@@ -34,6 +33,7 @@ from framework.runtime.background import InlineWorker
 from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
+from framework.runtime.state_directory import JOURNAL_NAME, LEDGER_NAME
 from framework.state.accounts import Accounts
 from tests.architecture.formats_walk import Walk, sample
 from tests.framework.cli.test_ledger import SESSION

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from framework.cli.ledger import LEDGER_NAME
 from framework.cli.main import main
 from framework.domain.account_events import ExternalOrderIgnored, InstrumentDefined
 from framework.domain.instruments import Instrument, InstrumentKind, TickBand
@@ -21,6 +20,7 @@ from framework.runtime.background import InlineWorker
 from framework.runtime.clock import SystemClock
 from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
+from framework.runtime.state_directory import LEDGER_NAME
 from framework.state.accounts import Accounts
 from tests.support.state_records import MARKET, VENUE, fill, listed, new
 

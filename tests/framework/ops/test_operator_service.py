@@ -40,7 +40,7 @@ def watching(world: World, metrics: Metrics, ledger_trouble: Callable[[], str] =
     return operator_service
 
 
-async def test_oversight_when_started_then_the_operator_is_answered_until_it_closes(world: World) -> None:
+async def test_operator_service_when_started_then_the_operator_is_answered_until_it_closes(world: World) -> None:
     operator_service = watching(world, Metrics())
     await operator_service.start()
     line = await asyncio.to_thread(ask, world.directory / SOCKET_NAME, b'{"command": "reconcile"}', timeout_s=5)
