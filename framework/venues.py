@@ -40,11 +40,7 @@ class VenueAccess:
         """
         ready = (await self._start_sandbox(venue)).ready if venue.row.embedded_sandbox else None
         connector = venue.connector(clock=self._clock, rng=system_rng(), sandbox_ready=ready)
-        if not connector.is_loopback and not (live and self._config.live):
-            raise ConfigurationError(
-                f"venues.{venue.name}: its addresses are not on this machine; real trading needs both `live = true` in "
-                "the configuration and `--live` on the command line"
-            )
+        refuse_remote(connector, is_allowed=live and self._config.live, what="real trading")
         self._lock_account(connector)
         self._bind_account(connector)
         if not connector.is_loopback:
@@ -96,3 +92,13 @@ class VenueAccess:
         if not self._is_closing:
             raise Fatal(f"venues.{venue}: its sandbox ended with code {code}; see sandbox.log in its folder")
         await asyncio.Event().wait()
+
+
+def refuse_remote(connector: Connector, *, is_allowed: bool, what: str) -> None:
+    """Raise `ConfigurationError` for a connector with an address outside this machine, unless both permissions were
+    given. Two, because one alone is easily left behind: a file is copied, a command line repeated."""
+    if not connector.is_loopback and not is_allowed:
+        raise ConfigurationError(
+            f"venues.{connector.venue}: its addresses are not on this machine; {what} needs both `live = true` in the "
+            "configuration and `--live` on the command line"
+        )

@@ -17,6 +17,7 @@ from framework.domain.errors import ConfigurationError, OutcomeUnknown, RefusedB
 from framework.domain.events import Event
 from framework.domain.operator_requests import Answer
 from framework.domain.venue import Connector
+from framework.ops.operator_commands import reconcile_answer
 from framework.persistence.journal.restore import read_accounts
 from framework.reconciliation.differences import Difference, compare
 from framework.reconciliation.fill_query import FillReads
@@ -24,6 +25,7 @@ from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import JOURNAL_NAME, refuse_other_account
 from framework.state.accounts import Accounts
+from framework.venues import refuse_remote
 
 VENUE_S_MAX = 60.0
 """Longest time for one venue, its paging and rate limits included, in seconds."""
@@ -57,13 +59,7 @@ async def _compare(resolved: Resolved, accounts: Accounts, *, is_live: bool) -> 
             troubles.append(f"{venue.name} can't be asked now: {e or 'no answer in time'}")
         finally:
             await connector.close()
-    now_ns, monotonic_ns = clock.now_ns(), clock.monotonic_ns()
-    lines = [one.text for one in differences] or ([] if troubles else ["the venues and the journal agree"])
-    return Answer(
-        is_ok=not troubles,
-        lines=(*troubles, *lines),
-        data=[one.fields(now_ns=now_ns, monotonic_ns=monotonic_ns) for one in differences],
-    )
+    return reconcile_answer(differences, troubles, clock, agreed="the venues and the journal agree")
 
 
 async def _ask(connector: Connector, accounts: Accounts, clock: SystemClock, *, drift_ms_max: int) -> list[Difference]:
@@ -85,9 +81,5 @@ def _connector(venue: ResolvedVenue, clock: SystemClock, *, is_live: bool) -> Co
             f"venues.{venue.name}: its embedded sandbox lives only while its daemon does; reconcile while that runs"
         )
     connector = venue.connector(clock=clock, rng=system_rng())
-    if not connector.is_loopback and not is_live:
-        raise ConfigurationError(
-            f"venues.{venue.name}: its addresses are not on this machine; asking it needs both `live = true` in the "
-            "configuration and `--live` on the command line"
-        )
+    refuse_remote(connector, is_allowed=is_live, what="asking it")
     return connector

@@ -73,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments:
         parser.print_help()
         return EXIT_USAGE
+    # Before argparse, which would answer a misspelt verb with the list of all of them.
     if verb and verb not in COMMANDS:
         return _complain([f'unknown command "{verb}"{hint(verb, COMMANDS)}; see: tidegate --help'])
     try:

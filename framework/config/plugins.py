@@ -163,6 +163,7 @@ def _import(name: str, use: str, *, searched: Sequence[Path] = ()) -> types.Modu
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as e:
+        # The module itself is missing, or something that it imports: the remedies differ.
         if e.name is not None and (name == e.name or name.startswith(e.name + ".")):
             folders = ", ".join(map(str, searched)) or "none"
             raise PluginError(

@@ -44,7 +44,7 @@ Verdict = Approved | Refused
 
 
 class Signed(msgspec.Struct, frozen=True, gc=False):
-    """A request ready for the wire. `wire` is the gateway's own form of it, which nobody else looks into.
+    """A request ready for the wire. `wire` is the gateway's own form of it; no other part reads it.
 
     Signed immediately before it is sent, because venues refuse signatures whose time is off by seconds. `digest` is the
     SHA-256 of the exact bytes of the request's body and target: it goes to the journal before the first byte leaves.

@@ -6,7 +6,7 @@ a fill, and the kernel acts on it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -177,13 +177,7 @@ class Operator:
                 )
             except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
                 troubles.append(f"{venue} can't be asked now: {e}")
-        now_ns, monotonic_ns = self._dependencies.clock.now_ns(), self._dependencies.clock.monotonic_ns()
-        lines = [one.text for one in differences] or ([] if troubles else ["the venues and we agree"])
-        return Answer(
-            is_ok=not troubles,
-            lines=(*troubles, *lines),
-            data=[one.fields(now_ns=now_ns, monotonic_ns=monotonic_ns) for one in differences],
-        )
+        return reconcile_answer(differences, troubles, self._dependencies.clock, agreed="the venues and we agree")
 
     async def _adopt(self, external_order: OrderSnapshot, strategy: str) -> Order:
         await self._publish(
@@ -277,6 +271,20 @@ class Operator:
         if name not in names:
             shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
             raise NotDone(f'there is no {what} "{name}"{hint(name, names)}; there are: {shown or "none"}')
+
+
+def reconcile_answer(
+    differences: Sequence[Difference], troubles: Sequence[str], clock: Clock, *, agreed: str
+) -> Answer:
+    """The answer to a comparison: `troubles` say which venues could not be asked, and any makes it not done; `agreed`
+    is said when nothing differs and every venue was asked."""
+    now_ns, monotonic_ns = clock.now_ns(), clock.monotonic_ns()
+    lines = [one.text for one in differences] or ([] if troubles else [agreed])
+    return Answer(
+        is_ok=not troubles,
+        lines=(*troubles, *lines),
+        data=[one.fields(now_ns=now_ns, monotonic_ns=monotonic_ns) for one in differences],
+    )
 
 
 def _scope_text(scope: Scope, target: str) -> str:

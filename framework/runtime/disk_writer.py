@@ -88,7 +88,7 @@ class Writer(Protocol):
 
 
 def ignore(_: int) -> None:
-    """The `observe_sync_ns` of a writer whose syncs nobody measures."""
+    """The `observe_sync_ns` of a writer whose syncs are not measured."""
 
 
 class DiskWriter:

@@ -173,6 +173,7 @@ def write_atomically(files: FileSystem, path: Path, data: bytes, *, points: tupl
     `points`: the fail points before and after it has its name. Raises `OSError`.
     """
     draft = path.with_name(path.name + DRAFT_SUFFIX)
+    # A draft that a crash left: appending to it would join two contents.
     if files.exists(draft):
         files.remove(draft)
     handle = files.open_append(draft)

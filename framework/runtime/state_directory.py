@@ -203,6 +203,7 @@ def _lock(directory: Path, name: str, what: str, files: FileSystem) -> StateLock
         descriptor = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
         raise Fatal(f"{what} can't be used: {directory} ({e.strerror}); give a folder that this user may write") from e
+    # A lock of the system, not a file that says "locked": it ends with the process, so a crash leaves nothing stale.
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

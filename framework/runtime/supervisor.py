@@ -153,6 +153,7 @@ class Supervisor:
     def _on_signal(self, number: signal.Signals) -> None:
         self._signals_seen += 1
         if self._signals_seen > 1:
+            # At once: an ordinary exit would run through the loop and the threads that may be what is stuck.
             os._exit(EXIT_INTERRUPTED)
         self.request_stop(f"{number.name} received")
 
