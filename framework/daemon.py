@@ -18,6 +18,7 @@ from framework.assembly import Core, assemble, core_settings
 from framework.config.model import Configuration
 from framework.config.resolve import Resolved
 from framework.domain.account_events import ShutdownRequested
+from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.market_events import ConnectorStatus, StrategyStarted
@@ -32,7 +33,7 @@ from framework.ops.operator_service import OperatorService
 from framework.ops.prometheus import render_metrics
 from framework.ops.status_screen import LiveStatus, StatusReader
 from framework.ops.telemetry import Telemetry
-from framework.persistence.recovery import ClientOrderIds, Records, RecordSettings, open_records
+from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.persistence.tape import TapeSettings
 from framework.reconciliation.order_inquiry import unanswered_at_restart
 from framework.reconciliation.ports import ReconcileDependencies

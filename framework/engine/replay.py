@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from framework.domain.account_events import AccountEvent
+from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import JournalError
 from framework.domain.events import Event
 from framework.domain.market_events import MarketEvent, StrategyStarted
@@ -27,7 +28,6 @@ from framework.engine.kernel import Kernel
 from framework.persistence.journal.records import Entry, EpochTaken
 from framework.persistence.journal.restore import fold_record
 from framework.persistence.journal.verify import dump
-from framework.persistence.recovery import ClientOrderIds
 from framework.persistence.tape import merge, read_tape
 from framework.runtime.files import FileSystem
 from framework.state.accounts import Accounts

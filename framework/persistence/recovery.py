@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from framework.domain.account_events import Scope, TradingState, TradingStateChanged
+from framework.domain.client_order_ids import new_instance
 from framework.domain.errors import Fatal, JournalError
 from framework.domain.orders import Order
 from framework.domain.ports import Clock, Rng
@@ -266,20 +267,7 @@ def _recover(records: Records, recovered: Recovered) -> None:
 
 def _begin(records: Records, files: FileSystem, settings: RecordSettings, *, clock: Clock, rng: Rng) -> None:
     """Take the next epoch, durably, and write it down."""
-    instance = records.instance or f"tg{rng.randbytes(3).hex()}"
+    instance = records.instance or new_instance(rng)
     epoch = take_epoch(files, settings.directory, at_least=records.epoch)
     taken = EpochTaken(epoch, instance, settings.config_hash, settings.version, clock.now_ns())
     records.begin(taken, clock.monotonic_ns())
-
-
-class ClientOrderIds:
-    """Deterministic client order ids: instance, epoch, counter. An epoch is never used twice, so no id is."""
-
-    def __init__(self, instance: str, epoch: int) -> None:
-        self._prefix = f"{instance}-{epoch}-"
-        self._count = 0
-
-    def next(self) -> str:
-        """The next id, for example `tg7f3a91-12-45`."""
-        self._count += 1
-        return f"{self._prefix}{self._count}"

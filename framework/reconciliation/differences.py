@@ -8,7 +8,6 @@ A dry comparison: the venue is asked for everything, and nothing is published or
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
@@ -17,6 +16,7 @@ from typing import Any
 import msgspec
 
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
+from framework.domain.client_order_ids import parse_client_order_id
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import Price, Size, to_decimal
 from framework.domain.orders import Order, OrderStatus
@@ -27,7 +27,6 @@ from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
 
 _IDS_SHOWN_MAX = 3
-_OWN_ID = re.compile(r"tg[0-9a-f]{6}-\d+-\d+")
 _UNHEARD = frozenset({OrderStatus.RECORDED, OrderStatus.SENT, OrderStatus.UNKNOWN})
 
 
@@ -234,7 +233,7 @@ def _apart(order: Order, snapshot: OrderSnapshot, accounts: Accounts, as_of: AsO
 
 
 def _external_order(snapshot: OrderSnapshot, instrument: Instrument | None, as_of: AsOf) -> Difference:
-    is_made_here = _OWN_ID.fullmatch(snapshot.client_order_id) is not None
+    is_made_here = parse_client_order_id(snapshot.client_order_id) is not None
     return Difference(
         kind=DifferenceKind.EXTERNAL_ORDER,
         venue=snapshot.venue,

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from pathlib import Path
 
+from framework.cli.ledger import JOURNAL_NAME, LEDGER_NAME
+from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.market_events import Heartbeat
 from framework.domain.operator_requests import SOCKET_NAME
 from framework.ops.operator_service import HISTORY_NAME
@@ -15,7 +17,6 @@ from framework.persistence.journal.segments import FIRST_CHAIN, Header, encode_f
 from framework.persistence.journal.snapshots import SnapshotFile, write_snapshot
 from framework.persistence.journal.verify import REMOVED
 from framework.persistence.ledger.schema import connect, put_aside
-from framework.persistence.recovery import ClientOrderIds
 from framework.persistence.tape import Tape, TapeSettings
 from framework.reconciliation.differences import Difference
 from framework.reconciliation.history import ReconcileHistory

@@ -14,6 +14,7 @@ from framework.assembly import CoreSettings, assemble
 from framework.config.layers import load
 from framework.config.resolve import resolve
 from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
+from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus, LimitsDeclared
 from framework.domain.numbers import Price, Size
@@ -24,7 +25,6 @@ from framework.domain.views import BookView
 from framework.ops.telemetry import Telemetry
 from framework.persistence.journal.journal import Journal
 from framework.persistence.recorder import Recorder
-from framework.persistence.recovery import ClientOrderIds
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import SystemClock
 from framework.runtime.disk_writer import DiskWriter, Durability

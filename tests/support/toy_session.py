@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from framework.assembly import Core, CoreSettings, assemble
 from framework.domain.account_events import Fill, InstrumentDefined, OrderReport, ReportKind
+from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.events import Event
 from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
 from framework.domain.market_events import (
@@ -41,7 +42,7 @@ from framework.engine.replay import DecisionRecorder, Replayed, SteppedClock, re
 from framework.engine.strategy_context import StrategyContext
 from framework.execution.request_queue import RequestQueue
 from framework.execution.request_sender import NOT_SENT_AS
-from framework.persistence.recovery import ClientOrderIds, Records, RecordSettings, open_records
+from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.persistence.tape import TapeSettings
 from framework.runtime.clock import ManualClock
 from framework.runtime.disk_writer import Durability

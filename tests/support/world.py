@@ -12,6 +12,7 @@ from typing import Any
 
 from framework.assembly import CoreSettings, assemble
 from framework.domain.account_events import Fill, InstrumentDefined, OrderSnapshot
+from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import Fatal, JournalError
 from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
@@ -29,7 +30,6 @@ from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.records import Entry
 from framework.persistence.journal.scan import read_entries
 from framework.persistence.recorder import Recorder
-from framework.persistence.recovery import ClientOrderIds
 from framework.reconciliation.differences import Difference
 from framework.reconciliation.ports import ReconcileDependencies
 from framework.reconciliation.reconciler import Reconciler

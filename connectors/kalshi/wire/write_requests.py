@@ -7,7 +7,6 @@ the primary one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
@@ -15,6 +14,7 @@ import msgspec
 
 from connectors.kalshi.wire.encode import SIDES, TIMES_IN_FORCE, Call
 from connectors.kalshi.wire.fixed_point import PRICE_ONE, price_text, size_text
+from framework.domain.client_order_ids import parse_client_order_id
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side, TimeInForce
 
@@ -26,8 +26,6 @@ CLIENT_ORDER_ID_LENGTH_MAX = 64
 
 _ORDERS = "/portfolio/events/orders"
 _GROUPS = "/portfolio/order_groups"
-# How the daemon names its orders. One made here under such a name would look to it like an own order that it lost.
-_DAEMON_ID = re.compile(r"tg[0-9a-f]{6}-\d+-\d+")
 _EMPTY = b"{}"
 _ENCODER = msgspec.json.Encoder()
 
@@ -149,7 +147,8 @@ def _check(terms: OrderTerms) -> None:
     name = terms.client_order_id
     if not 1 <= len(name) <= CLIENT_ORDER_ID_LENGTH_MAX:
         raise ValueError(f"client_order_id={name!r}: give 1 to {CLIENT_ORDER_ID_LENGTH_MAX} characters, new each time")
-    if _DAEMON_ID.fullmatch(name):
+    # The daemon would take an order under such a name for one of its own that it lost.
+    if parse_client_order_id(name) is not None:
         raise ValueError(f"client_order_id={name!r}: looks like a daemon's own; choose another form")
     if terms.size <= 0:
         raise ValueError(f"size={terms.size} of {name}: a size is in hundredths of a contract, above 0")

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from framework.domain.account_events import ReportKind, Scope, TradingState, TradingStateChanged
+from framework.domain.client_order_ids import ClientOrderIds
 from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.records import Body, EpochTaken
 from framework.persistence.journal.verify import cut_after, dump, verify
 from framework.persistence.ledger.reader import LedgerReader
-from framework.persistence.recovery import ClientOrderIds, Records
+from framework.persistence.recovery import Records
 from framework.runtime.clock import ManualClock
 from framework.runtime.files import RealFiles
 from tests.support.runs import Begin, write

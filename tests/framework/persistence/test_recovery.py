@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from framework.domain.account_events import ReportKind
+from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import JournalError
 from framework.domain.market_events import TimerFired
 from framework.domain.orders import OrderStatus
 from framework.persistence.journal.records import Checkpoint
 from framework.persistence.ledger.reader import LedgerReader
-from framework.persistence.recovery import ClientOrderIds
 from framework.persistence.tape import TapeSettings
 from framework.reconciliation.order_inquiry import unanswered_at_restart
 from tests.support.runs import Run, beginner, write

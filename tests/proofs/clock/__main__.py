@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from connectors.kalshi.rest.clock_sync import VenueTime
+from framework.domain.client_order_ids import ClientOrderIds, parse_client_order_id
 from framework.domain.errors import Retryable
 from framework.domain.market_events import Heartbeat
 from framework.domain.orders import Order
-from framework.persistence.recovery import ClientOrderIds
 from framework.runtime.clock import ManualClock
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import lock_state, read_epoch, take_epoch
@@ -68,8 +68,9 @@ class Names:
     def next(self, ids: ClientOrderIds) -> str:
         """The next id, noted."""
         name = ids.next()
-        _, epoch, count = name.split("-")
-        self.given.append((int(epoch), int(count)))
+        parsed = parse_client_order_id(name)
+        assert parsed is not None, name
+        self.given.append((parsed.epoch, parsed.number))
         return name
 
     @property

@@ -23,7 +23,7 @@ from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved
 from tests.proofs.clock.skewed import MS, SkewedClock, Truth
 
-INSTANCE = "tgc10c"
+INSTANCE = "tgc10c00"
 
 
 class Stand:
