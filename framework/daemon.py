@@ -271,7 +271,7 @@ class Daemon:
             return  # told when it failed: nothing can be recorded or compared any more
         self._records.last_step = self.kernel.step_number
         self._records.checkpoint(self._clock.now_ns(), self._clock.monotonic_ns())
-        await self._records.prove()
+        await self._records.compare_with_disk()
 
     def _abandon_queued(self, *, is_final: bool) -> None:
         """What waited in a queue is told apart from what may have reached a venue: it has not left, and does not."""

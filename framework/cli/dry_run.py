@@ -20,7 +20,7 @@ from framework.domain.venue import Connector
 from framework.ops.operator_commands import reconcile_answer
 from framework.persistence.journal.restore import read_accounts
 from framework.reconciliation.differences import Difference, compare
-from framework.reconciliation.fill_query import FillReads
+from framework.reconciliation.fill_query import FillQuery
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import JOURNAL_NAME, refuse_other_account
@@ -65,8 +65,8 @@ async def _compare(resolved: Resolved, accounts: Accounts, *, is_live: bool) -> 
 async def _ask(connector: Connector, accounts: Accounts, clock: SystemClock, *, drift_ms_max: int) -> list[Difference]:
     await connector.start(partial(_define, accounts))
     venue, gateway = connector.venue, connector.gateway
-    reads = FillReads(venue, gateway, accounts, clock)
-    return await compare(venue, gateway, accounts, reads=reads, clock=clock, drift_ms_max=drift_ms_max)
+    fill_query = FillQuery(venue, gateway, accounts, clock)
+    return await compare(venue, gateway, accounts, fill_query=fill_query, clock=clock, drift_ms_max=drift_ms_max)
 
 
 def _define(accounts: Accounts, event: Event) -> None:

@@ -1,4 +1,9 @@
-"""What the kernel writes, and where each kind goes: the journal and behind it the ledger, or the tape."""
+"""What the kernel writes, and where each kind goes: the journal and behind it the ledger, or the tape.
+
+Facts about orders and money go to the journal, because the state must be rebuilt from them; market data goes to the
+tape, because only a replay needs it; the ledger follows the journal, for people and tools. A record is never given to
+the ledger before the journal has taken it, so that the ledger holds nothing that the journal has not numbered.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,11 @@ from framework.runtime.failpoints import reach
 
 
 class Recorder:
-    """One face for journal, tape and ledger. Call `flush` ten times a second: tape and ledger are written in bulk."""
+    """The journal, the tape and the ledger of one run; without tape or ledger, what would go there is dropped.
+
+    `step` is the kernel's step; `now_ns` (wall clock) and `monotonic_ns` are the times that the step saw, in
+    nanoseconds: a replay sets its clock by them. Call `flush` ten times a second: tape and ledger are written in bulk.
+    """
 
     def __init__(self, journal: Journal, tape: Tape | None = None, ledger: Ledger | None = None) -> None:
         self._journal = journal
@@ -24,7 +33,10 @@ class Recorder:
         self._ledger = ledger
 
     def journal(self, step: int, now_ns: int, monotonic_ns: int, body: Body, /) -> int:
-        """Record a fact of a step; returns its number. Raises `JournalError` once the journal has failed."""
+        """Append a fact to the journal and return its record number. It is durable only after `wait_durable`.
+
+        Raises `JournalError` once the journal has failed: then nothing was taken, and nothing may be sent.
+        """
         if type(body) is Fill:
             reach("on-fill-before-record")
         record = Record(step, now_ns, monotonic_ns, body)
@@ -38,12 +50,12 @@ class Recorder:
         return number
 
     def tape(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent, /) -> None:
-        """Keep a market event for replay, or shed it."""
+        """Queue a market event for the tape; it is dropped and counted when too many wait to be written."""
         if self._tape is not None:
             self._tape.record(step, now_ns, monotonic_ns, event)
 
     def orders(self, orders: Sequence[Order], /) -> None:
-        """Show in the ledger what orders are now."""
+        """Show orders in the ledger as they are now: call it after the state has taken in the record."""
         if self._ledger is not None:
             self._ledger.put_orders(orders)
 
@@ -52,7 +64,7 @@ class Recorder:
         await self._journal.wait_durable(self._journal.appended_count)
 
     def flush(self) -> None:
-        """Have tape and ledger write what waits."""
+        """Start writing what is queued for tape and ledger; returns at once."""
         if self._tape is not None:
             self._tape.flush()
         if self._ledger is not None:

@@ -1,12 +1,13 @@
-"""Recovery is start: read what was promised, take the epoch, and say what the last run left in doubt.
+"""Opening the records of a run: the state is rebuilt by replaying the journal, and the next epoch is taken.
 
-The records of a run are opened here and nowhere else; a first start is a recovery from nothing.
+Every run begins here, the first one with an empty journal. Order: open journal, ledger and tape; fold the journal; show
+in the ledger what it has missed; take the epoch durably (C24); write it down as the run's first record (C23).
 
-A journal that has lost its end is whole to look at: what is left of it was true once. The ledger is the witness: it
-remembers which record was durable. A run that begins before that one begins halted, and says so in its first records.
-No order is doubled by going on, since the epoch lies outside the journal and no id comes twice; what was open at the
-venues comes back as orphans and fills. But a halt that a person ordered may be among what was lost, so a person has to
-say that trading goes on.
+A journal that has lost its end looks whole: what is left of it was true once. The ledger knows better, because its
+`durable_mark` is the number of a record that was durable. A run that begins before that record begins halted, and
+says so in its first records. No order is sent twice by going on, because the epoch lies outside the journal and so no
+client order id comes twice; what was open at the venues comes back as external orders and fills. But a halt that an
+operator ordered may be among the lost records, so an operator must resume trading.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from framework.domain.orders import Order
 from framework.domain.ports import Clock, Rng
 from framework.persistence.journal.journal import Journal, Recovered
 from framework.persistence.journal.records import Checkpoint, Entry, EpochTaken
-from framework.persistence.journal.restore import fold, fold_record
+from framework.persistence.journal.restore import begin_accounts, fold, fold_record, known_orders
 from framework.persistence.journal.verify import lost_end
 from framework.persistence.ledger.ledger import Ledger
 from framework.persistence.ledger.rebuild import open_ledger, show_past
@@ -40,14 +41,19 @@ from framework.runtime.state_directory import read_epoch, take_epoch
 from framework.state.accounts import Accounts
 
 CHECKPOINT_NS = 60_000_000_000
+"""How often the digest of the state is recorded: a start that folds to another state stops at the next one."""
 COMPARE_INTERVAL_NS = 600_000_000_000
-"""How often the journal on the disk is folded again and compared with the state in memory."""
+"""How often the journal on the disk is folded again and compared with the state in memory (I22)."""
 SNAPSHOT_RECORDS = 20_000
-"""So many records are followed by a snapshot: a start folds hardly more."""
+"""After so many records a snapshot is written: a start reads it and folds hardly more records than these."""
 
 
 class RecordSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how a run is recorded. `version` and `config_hash` stand in the journal beside the epoch."""
+    """Where and how a run is recorded.
+
+    `directory` is the state directory, `tape` None records no market data. `version` of the program and `config_hash`
+    (SHA-256) are written into the journal beside the epoch (C23).
+    """
 
     directory: Path
     durability: Durability
@@ -57,7 +63,16 @@ class RecordSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Records:
-    """The open records of this run: journal, tape, ledger, and the state that they fold to."""
+    """The open records of this run: journal, tape and ledger, and the state that the journal folds to.
+
+    `open_records` makes it. Call `run_maintenance` ten times a second and `close` at the end.
+
+    `instance` and `epoch` name the run, see `framework.domain.client_order_ids`. `last_step` is the last step that
+    journal or tape know: the kernel counts on after it. `snapshot_number` is the record of the newest snapshot, 0 for
+    none. `notes` are sentences for the log about what was repaired at the start. `lost` says which durable records are
+    gone from the journal's end, empty for none: then the run begins halted. `checkpoint_ns` and `compared_ns` are the
+    monotonic times of the last checkpoint and comparison.
+    """
 
     def __init__(
         self,
@@ -89,8 +104,11 @@ class Records:
         self._opened = opened
 
     def fold(self, entry: Entry) -> Sequence[Order]:
-        """Apply one record of the past; the orders that it changed. Raises `JournalError` when a checkpoint does not
-        agree with the state."""
+        """Apply one record of an earlier run and return the orders that it changed.
+
+        Raises `JournalError` when a checkpoint does not agree with the state: this program, or the disk, makes
+        something else of the same records, and nothing may be traded on it.
+        """
         record, body = entry.record, entry.record.body
         self.last_step = max(self.last_step, record.step)
         if isinstance(body, EpochTaken):
@@ -103,21 +121,29 @@ class Records:
         return fold_record(self.accounts, body, record.now_ns)
 
     def is_fenced(self) -> bool:
-        """Whether a newer run has taken an epoch on this state: then this one is the older and must not send."""
+        """Whether a newer run has taken an epoch on this state directory: then this run must not send any more (I20).
+
+        Reads the disk. Raises `OSError` and what reading a damaged epoch file raises.
+        """
         return self._epoch_on_disk() > self.epoch
 
     def checkpoint(self, now_ns: int, monotonic_ns: int) -> None:
-        """Record the digest of the state, so that a later fold can be compared with it."""
+        """Record the digest of the state, so that a later fold can be compared with it. Raises `JournalError` once the
+        journal has failed."""
         self.recorder.journal(self.last_step, now_ns, monotonic_ns, Checkpoint(self.accounts.digest()))
 
     def begin(self, taken: EpochTaken, monotonic_ns: int) -> None:
-        """Begin a run: its epoch is taken, and is written down first of all."""
+        """Begin the run: record its epoch, which is already durable in its own file, and, if records were lost, halt.
+
+        Once, before anything else is recorded. Raises `JournalError` when the journal has failed.
+        """
         self.epoch, self.instance = taken.epoch, taken.instance
         self._taken = taken
         self.checkpoint_ns = self.compared_ns = monotonic_ns
         self.accounts.begin_epoch()
         self.recorder.journal(self.last_step, taken.ts_ns, monotonic_ns, taken)
         if self.lost:
+            # A step of its own: every step has one input at most, and this event is an input.
             self.last_step += 1
             halt = TradingStateChanged(
                 scope=Scope.GLOBAL, target="", state=TradingState.HALTED, reason=self.lost, ts_recv=taken.ts_ns
@@ -127,8 +153,11 @@ class Records:
         self._begun = self.journal.appended_count
 
     async def run_maintenance(self, step: int, clock: Clock) -> None:
-        """Call ten times a second after `begin`: has tape and ledger written in bulk, and keeps checkpoints and
-        snapshots, as long as the journal can be written. Raises what `checkpoint` and `keep_snapshot` raise."""
+        """Call ten times a second after `begin`: starts the writing of tape and ledger, and writes checkpoints and
+        snapshots and compares disk and memory when they are due, as long as the journal can be written.
+
+        `step` is the kernel's last one. Raises what `checkpoint`, `compare_with_disk` and `keep_snapshot` raise.
+        """
         self._report_durable()
         self.recorder.flush()
         if self.journal.failure is not None:
@@ -140,16 +169,19 @@ class Records:
             self.checkpoint(now_ns, monotonic_ns)
         if monotonic_ns - self.compared_ns >= COMPARE_INTERVAL_NS:
             self.compared_ns = monotonic_ns
-            await self.prove()
+            await self.compare_with_disk()
         is_due = self.journal.appended_count - self.snapshot_number >= SNAPSHOT_RECORDS
+        # The epoch is recorded again behind a snapshot, and on a fold an epoch ends a shutdown: while this run shuts
+        # down, memory and journal would come apart.
         if is_due and not self.accounts.trading.is_shutting_down:
             await self.keep_snapshot(now_ns, monotonic_ns)
 
-    async def prove(self) -> None:
-        """Fold what is on the disk, beside the loop, and compare it with the state as it is now.
+    async def compare_with_disk(self) -> None:
+        """Fold the journal on the disk, outside the event loop, and compare it with the state as it is now (I22).
 
-        Raises `JournalError` when they differ: then either is wrong, and nothing may be traded on it.
+        Raises `JournalError` when they differ: one of them is wrong, and nothing may be traded on it.
         """
+        # Both are read before the first await: afterwards the state may be that of later records.
         number, digest = self.journal.appended_count, self.accounts.digest()
         await self.journal.wait_durable(number)
         if await self._digest_on_disk(number) != digest:
@@ -159,22 +191,24 @@ class Records:
             )
 
     async def keep_snapshot(self, now_ns: int, monotonic_ns: int) -> None:
-        """Keep the state as it is now, so that the next start folds only what comes after. Not while stopping.
+        """Write a snapshot of the state as it is now, so that the next start folds only what comes after it.
 
-        The epoch is said again behind it: a start that reads no earlier record learns there who it is. Raises
-        `JournalError` when the journal has failed, `OSError` when the snapshot can't be written: trading goes on then.
+        After `begin`, and not while the run shuts down. The epoch is recorded again right after it: a start that reads
+        no earlier record finds its instance and epoch there. Raises `RuntimeError` before `begin`, `JournalError` when
+        the journal has failed, and `OSError` when the snapshot can't be written: trading goes on then, because the
+        records are all still there.
         """
         if self._taken is None:
             raise RuntimeError("keep_snapshot: call begin first")
         number, state = self.journal.appended_count, self.accounts.to_snapshot()
         self.snapshot_number = number
-        said = self.recorder.journal(self.last_step, now_ns, monotonic_ns, self._taken)
-        await self.journal.wait_durable(said)
-        kept = await self.journal.snapshot(state, at_number=number, keep_from=self.ledger.applied_number)
-        self.recorder.journal(self.last_step, now_ns, monotonic_ns, kept)
+        epoch_number = self.recorder.journal(self.last_step, now_ns, monotonic_ns, self._taken)
+        await self.journal.wait_durable(epoch_number)
+        written = await self.journal.snapshot(state, at_number=number, keep_from=self.ledger.applied_number)
+        self.recorder.journal(self.last_step, now_ns, monotonic_ns, written)
 
     def close(self) -> None:
-        """Flush and close everything, whatever of it fails. Raises what failed, the journal's error first."""
+        """Flush and close everything, even when a part of it fails. Raises what failed, the journal's error first."""
         try:
             with self._opened:
                 self.journal.close()
@@ -185,7 +219,10 @@ class Records:
             raise
 
     def _report_durable(self) -> None:
-        """Let the ledger know what is durable, once it is durable how this run began."""
+        """Give the ledger the number of the last durable record, once the beginning of this run is durable.
+
+        Not before: a mark from an earlier run that shows lost records must stay until their loss is on record.
+        """
         if self._begun is not None and self.journal.durable_count >= self._begun:
             self.ledger.mark_durable(self.journal.durable_count)
 
@@ -193,10 +230,11 @@ class Records:
 def open_records(
     files: FileSystem, settings: RecordSettings, *, clock: Clock, rng: Rng, observe_sync_ns: Callable[[int], None]
 ) -> Records:
-    """Open the records under `settings.directory`, fold the past and take the next epoch durably.
+    """Open the records under `settings.directory`, rebuild the state and take the next epoch durably.
 
-    The caller holds the directory's lock. Raises `JournalError` on damage, naming file and remedy, and `Fatal` when the
-    disk refuses something.
+    The caller holds the directory's lock. `observe_sync_ns` gets the duration of each sync of the journal in
+    nanoseconds. Raises `JournalError` when something durable can't be read, naming file and remedy, `LedgerError` when
+    another program holds the ledger, and `Fatal` when the disk refuses something. A start that failed can be repeated.
     """
     try:
         records, recovered = _open(files, settings, clock, observe_sync_ns)
@@ -234,13 +272,13 @@ def _open(
             journal=journal,
             recorder=Recorder(journal, tape, ledger),
             ledger=ledger,
-            accounts=Accounts.from_snapshot(recovered.snapshot.state) if recovered.snapshot else Accounts(),
+            accounts=begin_accounts(recovered.snapshot),
             epoch_on_disk=partial(read_epoch, files, directory),
             digest_on_disk=partial(_digest_on_disk, disk, files, journal_directory),
             opened=opened.pop_all(),
         )
     records.notes = (*recovered.notes, *notes)
-    # The tape may have heard of later steps than the journal: no step gets a second input.
+    # The tape may hold later steps than the journal, and no step gets a second input: count on after both.
     records.last_step = tape.last_step if tape else 0
     records.lost = lost_end(last, ledger.durable_mark)
     return records, recovered
@@ -251,22 +289,21 @@ async def _digest_on_disk(disk: Worker, files: FileSystem, directory: Path, last
 
 
 def _recover(records: Records, recovered: Recovered) -> None:
-    """Fold the past, and show in the ledger what it has missed of it and what became of the orders."""
+    """Fold the journal, and show in the ledger what it has missed and what became of the orders."""
     ledger = records.ledger
     changed: dict[str, Order] = {}
     if recovered.snapshot is not None:
         records.snapshot_number = recovered.snapshot.number
+        # The ledger lacks records that are folded into the snapshot, so any order in it may have changed since.
         if ledger.is_rewound or ledger.applied_number <= recovered.snapshot.number:
-            changed.update(
-                (known.order.client_order_id, known.order) for known in records.accounts.orders.snapshot().known
-            )
+            changed.update(known_orders(records.accounts))
     for entry in recovered.entries():
         changed.update((order.client_order_id, order) for order in records.fold(entry))
     records.notes += show_past(ledger, recovered, changed, records.accounts)
 
 
 def _begin(records: Records, files: FileSystem, settings: RecordSettings, *, clock: Clock, rng: Rng) -> None:
-    """Take the next epoch, durably, and write it down."""
+    """Take the next epoch durably, and record it."""
     instance = records.instance or new_instance(rng)
     epoch = take_epoch(files, settings.directory, at_least=records.epoch)
     taken = EpochTaken(epoch, instance, settings.config_hash, settings.version, clock.now_ns())

@@ -1,7 +1,11 @@
-"""The tape: every kernel input that the journal does not hold, for replay. Asynchronous, bounded, sheddable.
+"""The tape: every kernel input that the journal does not hold, that is market data, for replay.
 
-Losing a piece of tape costs a replay, never money: so nothing waits for it, nothing is synced, and when the disk is
-too slow events are shed and counted. Frames are: length u32 | crc u32 | MessagePack array, little-endian.
+Losing a piece of tape costs a replay, never money. So nothing waits for it, nothing is synced, its size is bounded, and
+when the disk is too slow events are dropped and counted. A segment is a magic of 16 bytes and frames of length u32 |
+crc u32 | MessagePack array, little-endian.
+
+Call order: `Tape.open`, then `record` as events come and `flush` ten times a second; `close` at the end. Reading:
+`read_tape`, and `merge` with the journal's entries.
 """
 
 from __future__ import annotations
@@ -33,16 +37,19 @@ _ACCOUNT_EVENTS = get_args(AccountEvent)
 
 
 class TapeSettings(msgspec.Struct, frozen=True, gc=False):
-    """`bytes_max`: the oldest segments are deleted beyond it; `segment_bytes_max`: when a new one is begun;
-    `pending_max`: how many events may wait to be written before new ones are shed."""
+    """The tape's limits.
+
+    `bytes_max` bytes for all segments together: the oldest ones are deleted to stay below it. `segment_bytes_max` bytes
+    after which a new segment is begun. `pending_max` events may wait to be written; new ones are dropped beyond it.
+    """
 
     bytes_max: int = 1024 * 1024 * 1024
     segment_bytes_max: int = 16 * 1024 * 1024
     pending_max: int = 100_000
 
 
-class Input(NamedTuple):
-    """One input of the kernel: its step and the times that the step saw, nanoseconds."""
+class KernelInput(NamedTuple):
+    """One input of the kernel: its step, and the wall and monotonic time that the step saw, in nanoseconds."""
 
     step: int
     now_ns: int
@@ -62,7 +69,7 @@ _decode = msgspec.msgpack.Decoder(_TapeRecord).decode
 
 
 class Tape:
-    """The writing side. `record` and `flush` are the loop's; `close` closes the worker too."""
+    """The writing side. `record` and `flush` belong to the event loop, the file to the worker, which `close` ends."""
 
     def __init__(self, files: FileSystem, directory: Path, worker: Worker, settings: TapeSettings) -> None:
         self._files = files
@@ -82,10 +89,15 @@ class Tape:
 
     @classmethod
     def open(cls, files: FileSystem, directory: Path, worker: Worker, settings: TapeSettings | None = None) -> Tape:
-        """Go on after what is there, in a new segment. Raises `OSError`."""
+        """Go on after what is in the directory, in a new segment; the directory is made when it is missing.
+
+        Segments at the end without a whole record are deleted. Raises `TapeError` when the last segment holds an event
+        that this program does not know, and `OSError`.
+        """
         tape = cls(files, directory, worker, settings or TapeSettings())
         files.make_directory(directory)
         firsts = _firsts(files, directory)
+        # From the newest: a crash may leave segments that hold no whole record, and so tell no last step.
         while firsts and tape._last_step == 0:
             first = firsts.pop()
             data = files.read(directory / _name(first))
@@ -100,16 +112,16 @@ class Tape:
 
     @property
     def last_step(self) -> int:
-        """The last step that was on the tape when it was opened: go on counting after it and the journal's."""
+        """The last step that was on the tape when it was opened, 0 for none: count on after it and the journal's."""
         return self._last_step
 
     @property
     def shed_count(self) -> int:
-        """How many events were not recorded because the disk was too slow or had failed."""
+        """How many events of this run were not recorded because too many were waiting to be written."""
         return self._shed
 
     def record(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent) -> None:
-        """Queue an event, or shed it."""
+        """Queue an event, or drop and count it when `pending_max` events wait. Times as in `KernelInput`."""
         pending = self._pending
         if len(pending) >= self._settings.pending_max:
             self._shed += 1
@@ -119,7 +131,7 @@ class Tape:
             self.flush()
 
     def flush(self) -> None:
-        """Have what is queued written soon."""
+        """Start the writing of what is queued; returns at once."""
         if self._pending and not self._is_scheduled:
             # Set before the worker may clear it: the job can be over when `submit` returns.
             self._is_scheduled = True
@@ -127,7 +139,7 @@ class Tape:
                 self._is_scheduled = False
 
     def close(self) -> None:
-        """Close the worker, write the rest and give the file back. Raises `OSError`."""
+        """Close the worker, write the rest and close the file. Raises `OSError`."""
         self._worker.close()
         try:
             self._write_pending()
@@ -170,29 +182,33 @@ class Tape:
 
 
 class TapeError(TidegateError):
-    """A piece of tape can't be read by this program."""
+    """A whole event on the tape can't be decoded: another version of the program wrote it."""
 
 
-def read_tape(files: FileSystem, directory: Path) -> Iterator[Input]:
-    """Everything on the tape, by step. A segment that is torn ends early; the next one goes on.
+def read_tape(files: FileSystem, directory: Path) -> Iterator[KernelInput]:
+    """Everything on the tape, by step. A torn segment ends at its last whole record; the next one goes on.
 
     Raises `TapeError` for an event that this program does not know and `OSError`.
     """
     for first in _firsts(files, directory):
         for found in _records(files.read(directory / _name(first))):
-            yield Input(found.step, found.now_ns, found.monotonic_ns, found.event)
+            yield KernelInput(found.step, found.now_ns, found.monotonic_ns, found.event)
 
 
-def inputs_of(entries: Iterable[Entry]) -> Iterator[Input]:
-    """The inputs among journal entries: verdicts, epochs, checkpoints and the like are left out."""
+def inputs_of(entries: Iterable[Entry]) -> Iterator[KernelInput]:
+    """The inputs among journal entries, in order. Left out is what the kernel or the recovery wrote: verdicts, epochs,
+    checkpoints, snapshots."""
     for entry in entries:
         record = entry.record
         if isinstance(record.body, _ACCOUNT_EVENTS):
-            yield Input(record.step, record.now_ns, record.monotonic_ns, record.body)
+            yield KernelInput(record.step, record.now_ns, record.monotonic_ns, record.body)
 
 
-def merge(entries: Iterable[Entry], tape: Iterable[Input]) -> Iterator[Input]:
-    """Every input of the kernel in the order of its steps. A step that is missing was shed or never written."""
+def merge(entries: Iterable[Entry], tape: Iterable[KernelInput]) -> Iterator[KernelInput]:
+    """Every input of the kernel in the order of its steps. A step that is missing was dropped or never written.
+
+    Both must be in ascending order of steps. Raises what reading them raises.
+    """
     return merge_sorted(inputs_of(entries), tape, key=lambda found: found.step)
 
 

@@ -22,7 +22,7 @@ from framework.domain.numbers import Price, Size, to_decimal
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.domain.venue import Gateway
-from framework.reconciliation.fill_query import FillReads
+from framework.reconciliation.fill_query import FillQuery
 from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
 
@@ -288,14 +288,14 @@ def _some(ids: Sequence[str]) -> str:
 
 
 async def compare(
-    venue: str, gateway: Gateway, accounts: Accounts, *, reads: FillReads, clock: Clock, drift_ms_max: int
+    venue: str, gateway: Gateway, accounts: Accounts, *, fill_query: FillQuery, clock: Clock, drift_ms_max: int
 ) -> list[Difference]:
     """What does not agree now. Of fills only those are asked for that a pass would ask for. Raises what the gateway
     raises."""
     asked = AsOf.of(clock, lag_ms=gateway.read_lag_ms)
     listed = await gateway.open_orders()
     found = orders_apart(venue, accounts, listed, AsOf.of(clock, lag_ms=gateway.read_lag_ms).after(asked))
-    missing = unbooked(accounts, await reads.look())
+    missing = unbooked(accounts, await fill_query.peek())
     positions = await gateway.positions()
     as_of = AsOf.of(clock, lag_ms=gateway.read_lag_ms)
     return [

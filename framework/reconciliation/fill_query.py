@@ -28,7 +28,7 @@ def is_news(accounts: Accounts, fill: Fill) -> bool:
     return (by_name or accounts.orders.by_venue_id(fill.venue, fill.venue_order_id)) is not None
 
 
-class FillReads:
+class FillQuery:
     """The fills of one venue account, read from where the last read, or the last run, left off."""
 
     def __init__(self, venue: str, gateway: Gateway, accounts: Accounts, clock: Clock) -> None:
@@ -38,15 +38,15 @@ class FillReads:
         self._clock = clock
         self._since_ns: int | None = None
 
-    async def read(self, *, from_ns: int | None = None) -> tuple[Fill, ...]:
+    async def fetch(self, *, from_ns: int | None = None) -> tuple[Fill, ...]:
         """Those that may be news, oldest first; those since the venue time `from_ns` too where it is given. The next
         read goes on from here: publish them all. Raises what the gateway raises."""
-        listed = await self.look(from_ns=from_ns)
+        listed = await self.peek(from_ns=from_ns)
         self._since_ns = max([self._since_ns or 0, *(fill.ts_venue for fill in listed)])
         return listed
 
-    async def look(self, *, from_ns: int | None = None) -> tuple[Fill, ...]:
-        """Like `read`, and the next read gives them again."""
+    async def peek(self, *, from_ns: int | None = None) -> tuple[Fill, ...]:
+        """Like `fetch`, and the next one gives them again."""
         if self._since_ns is None:
             self._since_ns = await self._begin_ns()
         # The newest date may have been given by a venue's clock that ran ahead and was set back.

@@ -29,7 +29,7 @@ from framework.reconciliation.differences import (
 )
 from framework.reconciliation.drift_halt import PositionDriftHalt
 from framework.reconciliation.external_orders import ExternalOrders
-from framework.reconciliation.fill_query import FillReads, is_news
+from framework.reconciliation.fill_query import FillQuery, is_news
 from framework.reconciliation.order_inquiry import OrderInquiry
 from framework.reconciliation.order_terms import AsOf
 from framework.reconciliation.ports import ReconcileDependencies
@@ -58,7 +58,7 @@ class Reconciler:
         self._one_pass = asyncio.Lock()
         self._next_pass_ns = 0
         self._wake = asyncio.Event()
-        self._fill_reads = FillReads(
+        self._fill_query = FillQuery(
             dependencies.venue, dependencies.gateway, dependencies.accounts, dependencies.clock
         )
         self._inquiry = OrderInquiry(dependencies, self._fetch_fills)
@@ -222,7 +222,7 @@ class Reconciler:
     async def _fetch_fills(self, from_ns: int | None = None) -> list[Difference]:
         """Publish those of the venue's fills that are news; say which of them were not booked."""
         dependencies = self._dependencies
-        listed = await self._fill_reads.read(from_ns=from_ns)
+        listed = await self._fill_query.fetch(from_ns=from_ns)
         found = fills_apart(
             dependencies.venue, dependencies.accounts, unbooked(dependencies.accounts, listed), dependencies.as_of()
         )
@@ -250,7 +250,7 @@ class Reconciler:
             dependencies.venue,
             dependencies.gateway,
             dependencies.accounts,
-            reads=self._fill_reads,
+            fill_query=self._fill_query,
             clock=dependencies.clock,
             drift_ms_max=dependencies.drift_ms_max,
         )

@@ -16,7 +16,7 @@ from framework.persistence.journal.restore import fold_record
 from framework.persistence.journal.segments import FIRST_CHAIN, Header, encode_frame, encode_header
 from framework.persistence.journal.snapshots import SnapshotFile, write_snapshot
 from framework.persistence.journal.verify import REMOVED
-from framework.persistence.ledger.schema import connect, put_aside
+from framework.persistence.ledger.schema import connect, move_aside
 from framework.persistence.tape import Tape, TapeSettings
 from framework.reconciliation.differences import Difference
 from framework.reconciliation.history import ReconcileHistory
@@ -114,4 +114,4 @@ def _names_beside(directory: Path) -> list[str]:
     ledger.parent.mkdir()
     ledger.touch()
     moved = sorted(path.relative_to(past).as_posix() for path in past.rglob("*"))
-    return [f"…{DRAFT_SUFFIX}", f"…{REMOVED}", put_aside(ledger).name, *moved]
+    return [f"…{DRAFT_SUFFIX}", f"…{REMOVED}", move_aside(ledger).name, *moved]

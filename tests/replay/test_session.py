@@ -12,7 +12,7 @@ from framework.domain.account_events import Fill
 from framework.domain.errors import JournalError
 from framework.domain.market_events import BookSnapshot, TradePrint
 from framework.engine.replay import DecisionRecorder, Replayed, Session, SteppedClock, read_session, replay_session
-from framework.persistence.tape import Input
+from framework.persistence.tape import KernelInput
 from framework.runtime.files import RealFiles
 from tests.support.toy_session import make_core, record, replayed
 
@@ -124,15 +124,15 @@ def _replayed_with_one_forged(directory: Path, kind: type) -> Replayed:
     return _feed(session, inputs)
 
 
-def _inputs(session: Session) -> list[Input]:
-    return [Input(one.step, one.now_ns, one.monotonic_ns, one.event) for one in session.inputs()]
+def _inputs(session: Session) -> list[KernelInput]:
+    return [KernelInput(one.step, one.now_ns, one.monotonic_ns, one.event) for one in session.inputs()]
 
 
-def _feed(session: Session, inputs: list[Input]) -> Replayed:
+def _feed(session: Session, inputs: list[KernelInput]) -> Replayed:
     class Forged(Session):
         __slots__ = ()
 
-        def inputs(self) -> list[Input]:  # type: ignore[override]
+        def inputs(self) -> list[KernelInput]:  # type: ignore[override]
             return inputs
 
     forged = Forged(*session)

@@ -124,11 +124,11 @@ def cut_after(files: FileSystem, directory: Path, number: int) -> tuple[Path, ..
     later = [directory / segment_name(first) for first in firsts if first > number]
     later += [directory / snapshot_name(n) for n in snapshots if n > number]
     if number == 0:
-        return _put_aside(files, directory, later)
+        return _move_aside(files, directory, later)
     path, data, end = _check_start(files, directory, number)
     copy = aside_name(files, path, REMOVED)
     write_atomically(files, copy, data)
-    moved = _put_aside(files, directory, later)
+    moved = _move_aside(files, directory, later)
     write_atomically(files, path, data[:end])
     return copy, *moved
 
@@ -157,7 +157,7 @@ def _check_start(files: FileSystem, directory: Path, number: int) -> tuple[Path,
     return path, data, end
 
 
-def _put_aside(files: FileSystem, directory: Path, paths: Sequence[Path]) -> tuple[Path, ...]:
+def _move_aside(files: FileSystem, directory: Path, paths: Sequence[Path]) -> tuple[Path, ...]:
     moved: list[Path] = []
     for old in paths:
         moved.append(aside_name(files, old, REMOVED))

@@ -17,7 +17,7 @@ from pathlib import Path
 from framework.domain.orders import Order
 from framework.persistence.journal.records import Entry
 from framework.persistence.ledger.rows import LedgerRows, OrderRow, order_row
-from framework.persistence.ledger.schema import LedgerError, connect, ledger_error, put_aside
+from framework.persistence.ledger.schema import LedgerError, connect, ledger_error, move_aside
 from framework.persistence.ledger.seed import seed
 from framework.runtime.background import Worker
 from framework.runtime.failpoints import reach
@@ -148,11 +148,11 @@ class Ledger:
             raise ledger_error(self._path, e) from e
         self._applied = self._queued = number
 
-    def begin_anew(self) -> Path:
+    def replace_file(self) -> Path:
         """Put the file aside, whose name from now on is returned, and begin an empty one; before the first `apply`.
         Raises `LedgerError`."""
         self._connection.close()
-        aside = put_aside(self._path)
+        aside = move_aside(self._path)
         self._connection = connect(self._path)
         self._rows = LedgerRows(self._connection)
         self._applied = self._queued = 0

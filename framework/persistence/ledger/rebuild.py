@@ -13,13 +13,13 @@ from pathlib import Path
 
 from framework.domain.orders import Order
 from framework.persistence.journal.journal import Recovered
-from framework.persistence.journal.restore import fold_record
+from framework.persistence.journal.restore import begin_accounts, fold_record, known_orders
 from framework.persistence.journal.scan import scan_journal
 from framework.persistence.journal.segments import segment_numbers
 from framework.persistence.journal.snapshots import SnapshotFile, read_snapshot, snapshot_numbers
 from framework.persistence.journal.verify import dump
 from framework.persistence.ledger.ledger import Ledger
-from framework.persistence.ledger.schema import LedgerError, LedgerUnusable, put_aside
+from framework.persistence.ledger.schema import LedgerError, LedgerUnusable, move_aside
 from framework.runtime.background import InlineWorker, Worker
 from framework.runtime.files import FileSystem
 from framework.state.accounts import Accounts
@@ -56,7 +56,7 @@ def rebuild_ledger(files: FileSystem, journal_directory: Path, path: Path) -> in
 
 def _fill(ledger: Ledger, files: FileSystem, directory: Path, first: int) -> None:
     snapshot = _first_snapshot(files, directory) if first > 1 else None
-    accounts = Accounts.from_snapshot(snapshot.state) if snapshot else Accounts()
+    accounts = begin_accounts(snapshot)
     if snapshot is not None:
         ledger.begin_from(accounts, snapshot.number)
     for entry in dump(files, directory, first=ledger.applied_number + 1):
@@ -82,7 +82,7 @@ def open_ledger(path: Path, worker: Worker, *, last_number: int) -> tuple[Ledger
     try:
         return Ledger.open(path, worker, last_number=last_number), ()
     except LedgerUnusable as e:
-        note = _put_aside_note(e, put_aside(path))
+        note = _replaced_note(e, move_aside(path))
         return Ledger.open(path, worker, last_number=last_number), (note,)
 
 
@@ -97,9 +97,8 @@ def show_past(
     try:
         _catch_up(ledger, recovered, changed.values())
     except LedgerUnusable as e:
-        note = _put_aside_note(e, ledger.begin_anew())
-        known = {one.order.client_order_id: one.order for one in accounts.orders.snapshot().known}
-        _catch_up(ledger, recovered, {**known, **changed}.values())
+        note = _replaced_note(e, ledger.replace_file())
+        _catch_up(ledger, recovered, {**known_orders(accounts), **changed}.values())
         return (note,)
     return ()
 
@@ -108,9 +107,9 @@ def _catch_up(ledger: Ledger, recovered: Recovered, orders: Iterable[Order]) -> 
     files, directory, snapshot = recovered.files, recovered.directory, recovered.snapshot
     is_pruned = min(segment_numbers(files, directory), default=1) > 1
     if ledger.applied_number == 0 and snapshot is not None and is_pruned:
-        ledger.begin_from(Accounts.from_snapshot(snapshot.state), snapshot.number)
+        ledger.begin_from(begin_accounts(snapshot), snapshot.number)
     ledger.catch_up(dump(files, directory, first=ledger.applied_number + 1), tuple(orders))
 
 
-def _put_aside_note(error: LedgerError, aside: Path) -> str:
+def _replaced_note(error: LedgerError, aside: Path) -> str:
     return f"{error}. It was put aside as {aside.name} and a new one begun; trading does not need it"

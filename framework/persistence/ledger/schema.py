@@ -85,7 +85,7 @@ def ledger_error(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
     return kind(f"ledger: {path}: {error}; run `tidegate journal rebuild-ledger`")
 
 
-def put_aside(path: Path) -> Path:
+def move_aside(path: Path) -> Path:
     """Move a ledger, with what SQLite keeps beside it, to a name beside it that is returned; nobody has it open.
 
     Raises `LedgerError`.

@@ -6,7 +6,7 @@ from framework.domain.account_events import StrategyQuarantined
 from framework.domain.market_events import TimerFired
 from framework.domain.verdicts import Approved
 from framework.engine.replay import DecisionRecorder, SteppedClock, replay
-from framework.persistence.tape import Input
+from framework.persistence.tape import KernelInput
 from tests.support.toy_session import record, replayed
 from tests.support.world import Scribe, World
 
@@ -30,7 +30,7 @@ def test_recorder_when_told_of_inputs_then_it_keeps_verdicts_only(world: World, 
 
 
 def test_replay_when_fed_then_each_step_has_its_recorded_number(world: World, scribe: Scribe) -> None:
-    inputs = [Input(50, 1, 1, TimerFired("scribe", "a", 1)), Input(70, 2, 2, TimerFired("scribe", "b", 2))]
+    inputs = [KernelInput(50, 1, 1, TimerFired("scribe", "a", 1)), KernelInput(70, 2, 2, TimerFired("scribe", "b", 2))]
 
     assert replay(inputs, world.kernel, SteppedClock()) == 2
 

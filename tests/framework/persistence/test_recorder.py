@@ -9,7 +9,7 @@ from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.segments import FIRST_CHAIN, Header, SegmentSink
 from framework.persistence.ledger.ledger import Ledger
 from framework.persistence.recorder import Recorder
-from framework.persistence.tape import Input, Tape, merge, read_tape
+from framework.persistence.tape import KernelInput, Tape, merge, read_tape
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import SystemClock
 from framework.runtime.disk_writer import DiskWriter, Durability, InlineWriter, start_writer
@@ -42,7 +42,7 @@ async def test_recorder_when_a_run_is_recorded_then_journal_and_tape_give_its_in
 
     _, recovered = Journal.open(FILES, tmp_path / "journal", start_writer=InlineWriter, worker=InlineWorker())
     found = list(merge(recovered.entries(), read_tape(FILES, tmp_path / "tape")))
-    assert found == [Input(1, 10, 20, stale), Input(2, 11, 21, stop)]
+    assert found == [KernelInput(1, 10, 20, stale), KernelInput(2, 11, 21, stop)]
 
 
 def test_recorder_when_there_is_no_tape_and_no_ledger_then_the_journal_is_enough(tmp_path: Path) -> None:

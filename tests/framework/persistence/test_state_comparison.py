@@ -31,10 +31,10 @@ def remember(records: Records, state: bytes) -> None:
 async def test_proof_when_journal_and_state_agree_then_it_passes_also_behind_a_snapshot(tmp_path: Path) -> None:
     records = records_in(tmp_path)
     remember(records, b"one")
-    await records.prove()
+    await records.compare_with_disk()
     await records.keep_snapshot(2, 2)
     remember(records, b"two")
-    await records.prove()
+    await records.compare_with_disk()
     records.close()
 
 
@@ -42,7 +42,7 @@ async def test_proof_when_the_state_was_changed_past_the_journal_then_it_says_so
     records = records_in(tmp_path)
     records.accounts.apply(StrategySaved("mm", b"forged", 1), 1)
     with pytest.raises(JournalError, match="it is not the state in memory"):
-        await records.prove()
+        await records.compare_with_disk()
     records.close()
 
 

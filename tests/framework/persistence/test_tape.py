@@ -7,7 +7,7 @@ from framework.domain.account_events import ShutdownRequested
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookStale, TimerFired
 from framework.persistence.journal.records import Checkpoint, Entry, Record
-from framework.persistence.tape import Input, Tape, TapeSettings, merge, read_tape
+from framework.persistence.tape import KernelInput, Tape, TapeSettings, merge, read_tape
 from framework.runtime.background import BackgroundWorker, InlineWorker
 from framework.runtime.files import RealFiles
 from tests.support.faulty_files import FaultyFiles
@@ -35,7 +35,7 @@ def test_tape_when_read_back_then_every_event_is_there_with_its_times(tmp_path: 
     for step in range(1, 5_000):
         event = TimerFired("mm", "requote", step) if step % 2 else STALE
         tape.record(step, 100 + step, 200 + step, event)
-        expected.append(Input(step, 100 + step, 200 + step, event))
+        expected.append(KernelInput(step, 100 + step, 200 + step, event))
     tape.close()
 
     assert list(read_tape(FILES, tmp_path)) == expected
@@ -137,4 +137,4 @@ def test_merge_when_journal_and_tape_are_given_then_inputs_come_in_the_order_of_
     found = list(merge(entries, read_tape(FILES, tmp_path)))
 
     assert [item.step for item in found] == [1, 2, 3, 4]
-    assert found[-1] == Input(4, 8, 9, stop)
+    assert found[-1] == KernelInput(4, 8, 9, stop)

@@ -18,7 +18,7 @@ from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.domain.strategy import OrderHandle
 from framework.reconciliation.differences import Difference, DifferenceKind, compare, orders_apart
-from framework.reconciliation.fill_query import FILLS_OVERLAP_NS, FillReads
+from framework.reconciliation.fill_query import FILLS_OVERLAP_NS, FillQuery
 from framework.reconciliation.order_terms import AsOf
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
@@ -57,8 +57,10 @@ def working(world: World, scribe: Scribe) -> OrderHandle:
 async def found(world: World, *listed: OrderSnapshot) -> list[Difference]:
     """What a dry comparison finds when the venue lists these orders."""
     world.gateway.orders_there = {one.venue_order_id: one for one in listed}
-    reads = FillReads(VENUE, world.gateway, world.accounts, world.clock)
-    return await compare(VENUE, world.gateway, world.accounts, reads=reads, clock=world.clock, drift_ms_max=10_000)
+    fill_query = FillQuery(VENUE, world.gateway, world.accounts, world.clock)
+    return await compare(
+        VENUE, world.gateway, world.accounts, fill_query=fill_query, clock=world.clock, drift_ms_max=10_000
+    )
 
 
 async def test_order_when_both_say_the_same_then_nothing_differs(world: World, scribe: Scribe) -> None:

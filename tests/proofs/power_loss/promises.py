@@ -10,7 +10,7 @@ from typing import NamedTuple
 from framework.domain.errors import Fatal, JournalError
 from framework.persistence.journal.journal import Journal, JournalSettings, Recovered
 from framework.persistence.journal.records import Checkpoint, EpochTaken, Record, encode_record
-from framework.persistence.journal.restore import fold_record
+from framework.persistence.journal.restore import begin_accounts, fold_record
 from framework.persistence.journal.verify import dump
 from framework.runtime.background import InlineWorker, Worker
 from framework.runtime.disk_writer import InlineWriter, Sink, Writer
@@ -171,7 +171,7 @@ def _take_epoch(promises: Promises, files: CrashFiles, found: Found) -> Epoch:
 
 def _fold(files: CrashFiles, recovered: Recovered) -> tuple[Accounts, Found]:
     snapshot = recovered.snapshot
-    accounts = Accounts.from_snapshot(snapshot.state) if snapshot else Accounts()
+    accounts = begin_accounts(snapshot)
     epoch = 0
     for entry in recovered.entries():
         fold(accounts, entry.record)
