@@ -1,8 +1,10 @@
-"""The journal: the truth, append-only. No byte of an order leaves before its record is durable.
+"""The journal: append-only records from which the state is rebuilt. No byte of an order leaves before its record is
+durable (I1).
 
-Call order: `Journal.open` (reads, cuts a torn tail, refuses damage), fold `Recovered.entries()`, then `append`, and
-`wait_durable` before anything that was promised leaves; `close` at the end. Promised per durability setting: with
-`power-loss` every record that was waited for survives a power failure, with `process-crash` the death of the process.
+Call order: `Journal.open` (reads everything, truncates a torn tail, refuses damage), fold `Recovered.entries()`, then
+`append`, and `wait_durable` before anything leaves that a record announces; `close` at the end. What durable means is a
+setting: with `power-loss` a record that was waited for survives a power failure, with `process-crash` the death of the
+process.
 """
 
 from __future__ import annotations
@@ -32,17 +34,19 @@ from framework.runtime.files import FileSystem
 
 
 class JournalSettings(msgspec.Struct, frozen=True, gc=False):
-    """`segment_bytes_max`: a segment this long is followed by a new one. `snapshots_kept`: how many snapshots stay,
-    and with them the segments after the oldest of them."""
+    """The journal's limits: a segment of `segment_bytes_max` bytes or more is followed by a new one, and the newest
+    `snapshots_kept` snapshots stay, with all segments that hold records after the oldest of them. Two, so that one
+    damaged snapshot does not cost the state."""
 
     segment_bytes_max: int = 16 * 1024 * 1024
     snapshots_kept: int = 2
 
 
 class Recovered(NamedTuple):
-    """What `Journal.open` found: the newest whole snapshot and the records after it, up to `last_number`.
+    """What `Journal.open` found in `directory`: the newest whole snapshot (None: there is none) and the records after
+    it, up to `last_number`, 0 for none.
 
-    `cut` is the torn tail that was cut off; `notes` are sentences for the log.
+    `cut` is the torn tail that was truncated, None for none; `notes` are sentences for the log.
     """
 
     snapshot: SnapshotFile | None
@@ -53,9 +57,10 @@ class Recovered(NamedTuple):
     directory: Path
 
     def entries(self) -> Iterator[Entry]:
-        """The records after the snapshot, in order. Reads the disk again at each call.
+        """The records after the snapshot, in order and without a gap. Reads the disk again at each call.
 
-        Raises `JournalError` when a record that was there at the start is not there any more, or is not one.
+        Raises `JournalError` when a record that was there at the opening is not there any more or can't be decoded, and
+        `OSError`.
         """
         expected = self.snapshot.number + 1 if self.snapshot else 1
         for entry in read_entries(self.files, self.directory, first=expected, last=self.last_number):
@@ -71,7 +76,10 @@ class Recovered(NamedTuple):
 
 
 class Journal:
-    """Records in, numbers out. `append` and the waits are the loop's; the disk is touched elsewhere."""
+    """The open journal. `append` and the waits belong to the event loop; writer and worker touch the disk, elsewhere.
+
+    Records have numbers 1, 2, … without a gap, over all runs.
+    """
 
     def __init__(
         self, files: FileSystem, directory: Path, writer: Writer, worker: Worker, settings: JournalSettings
@@ -95,10 +103,11 @@ class Journal:
         worker: Worker,
         settings: JournalSettings | None = None,
     ) -> tuple[Journal, Recovered]:
-        """Read what is there, cut a torn tail, and go on after the last record.
+        """Read what is in the directory, truncate a torn tail, and go on after the last record.
 
-        Safe to be interrupted and repeated. Raises `JournalError` naming file, offset, record and remedy when
-        something durable can't be read; hold the state directory's lock.
+        Hold the state directory's lock. `start_writer` makes the writer of records, `worker` writes snapshots. It may
+        be interrupted at any point and repeated. Raises `JournalError` naming file, offset, record and remedy when
+        something durable can't be read or the disk refuses it.
         """
         settings = settings or JournalSettings()
         try:
@@ -109,7 +118,7 @@ class Journal:
             if found.damages:
                 raise found.damages[0].error(directory)
             snapshot, notes = _newest_snapshot(files, directory, found)
-            _settle(files, directory, found)
+            _make_durable(files, directory, found)
             sink = SegmentSink(
                 files,
                 directory,
@@ -123,48 +132,51 @@ class Journal:
         return cls(files, directory, start_writer(sink), worker, settings), recovered
 
     def append(self, record: Record) -> int:
-        """Queue a record and return its number. Raises `JournalError` once the journal has failed.
+        """Queue a record and return its number: it is not durable yet. Raises `JournalError` once the journal has
+        failed.
 
-        A writer with a thread encodes it there, later: nothing in a record may ever change. One that can't be encoded
+        A writer with a thread encodes the record later, so nothing in it may change any more. One that can't be encoded
         makes the journal fail.
         """
         return self._writer.append(record)
 
     @property
     def appended_count(self) -> int:
-        """The number of the last record taken."""
+        """The number of the last record that was queued; 0 for none. It may not be durable."""
         return self._writer.appended_count
 
     @property
     def durable_count(self) -> int:
-        """The number of the last record that is durable."""
+        """The number of the last record that is durable; every earlier one is, too. 0 for none."""
         return self._writer.durable_count
 
     @property
     def failure(self) -> JournalError | None:
-        """What made the journal fail, or None."""
+        """What made the journal fail, None while it works. It never recovers within a run: after a failed sync nobody
+        knows what is on the disk."""
         return self._writer.failure
 
     async def wait_durable(self, number: int) -> None:
-        """Return once record `number` is durable. Raises `JournalError` when it can't become so."""
+        """Return once record `number` is durable. Raises `JournalError` when the journal fails before that."""
         if number > self._writer.durable_count:
             await self._writer.wait_durable(number)
 
     async def snapshot(self, state: bytes, *, at_number: int, keep_from: int | None = None) -> SnapshotTaken:
-        """Keep the state after record `at_number`, and drop the segments that no kept snapshot needs.
+        """Write a snapshot of the state after record `at_number`, then delete the segments that no kept snapshot needs.
 
-        Segments with records after `keep_from` stay in any case: the ledger may still need them. Append what is
-        returned. Raises `JournalError` when the journal has failed, `OSError` when the snapshot can't be written: the
-        journal itself goes on then.
+        Segments with records after `keep_from` stay in any case: the ledger may not have them yet. Append the
+        `SnapshotTaken` that is returned. Raises `JournalError` when the journal has failed, and `OSError` when the
+        snapshot can't be written: the journal itself goes on then.
         """
         await self.wait_durable(at_number)
-        return await self._worker.run(lambda: self._keep(SnapshotFile(at_number, state), keep_from))
+        return await self._worker.run(lambda: self._write_snapshot(SnapshotFile(at_number, state), keep_from))
 
     def close(self) -> None:
-        """Write and sync what is queued. Raises `JournalError` when that failed."""
+        """Write and sync what is queued, mark the orderly end, and close the segment. Raises `JournalError` when that
+        failed."""
         self._writer.close()
 
-    def _keep(self, snapshot: SnapshotFile, keep_from: int | None) -> SnapshotTaken:
+    def _write_snapshot(self, snapshot: SnapshotFile, keep_from: int | None) -> SnapshotTaken:
         # A record that is only process-crash durable must not be outlived by a snapshot that counts on it.
         for first in segment_numbers(self._files, self._directory)[-1:]:
             _sync_file(self._files, self._directory / segment_name(first))
@@ -174,9 +186,12 @@ class Journal:
 
 
 def prune(files: FileSystem, directory: Path, *, snapshots_kept: int, keep_from: int | None = None) -> None:
-    """Delete all but the newest `snapshots_kept` snapshots, and the segments that end before the oldest of those and
-    hold nothing after `keep_from`, and drafts of snapshots that were never finished; no snapshot may be under way.
-    Deletes nothing else when there are fewer snapshots. Raises `OSError`."""
+    """Delete what no start needs any more; no snapshot may be under way. Raises `OSError`.
+
+    These are unfinished drafts of snapshots, all snapshots but the newest `snapshots_kept`, and the segments that end
+    before the oldest of those and hold no record after `keep_from` (None: no limit). While there are fewer snapshots
+    than `snapshots_kept`, only drafts are deleted.
+    """
     for draft in snapshot_drafts(files, directory):
         files.remove(directory / draft)
     snapshots = snapshot_numbers(files, directory)
@@ -187,6 +202,7 @@ def prune(files: FileSystem, directory: Path, *, snapshots_kept: int, keep_from:
     firsts = segment_numbers(files, directory)
     for number in snapshots[:-snapshots_kept]:
         files.remove(directory / snapshot_name(number))
+    # The last segment is in no pair, so it always stays: it is the one that is written.
     for first, following in pairwise(firsts):
         if following - 1 <= covered:
             files.remove(directory / segment_name(first))
@@ -197,12 +213,13 @@ def prune(files: FileSystem, directory: Path, *, snapshots_kept: int, keep_from:
 def _newest_snapshot(
     files: FileSystem, directory: Path, found: JournalScan
 ) -> tuple[SnapshotFile | None, tuple[str, ...]]:
-    """The newest whole snapshot that the kept segments continue. Raises `JournalError` when there is a hole."""
+    """The newest whole snapshot, and sentences for the log. Raises `JournalError` when the segments do not go on where
+    it ends, or nothing covers their missing beginning."""
     notes: list[str] = []
     if found.cut is not None:
         notes.append(
-            f"journal: {found.cut.file} was torn at offset {found.cut.offset}: {found.cut.bytes_cut} bytes of record "
-            f"{found.cut.first_number} and later, never acknowledged, were cut off"
+            f"journal: {found.cut.file} was torn at offset {found.cut.offset} and truncated there, with this warning: "
+            f"{found.cut.bytes_cut} bytes of record {found.cut.first_number} and later, never acknowledged"
         )
     snapshot, damaged = newest_snapshot(files, directory)
     newest = max(snapshot_numbers(files, directory), default=0)
@@ -222,8 +239,9 @@ def _newest_snapshot(
     return snapshot, tuple(notes)
 
 
-def _settle(files: FileSystem, directory: Path, found: JournalScan) -> None:
-    """Make the disk hold exactly what was found, durably, before anything is built on it."""
+def _make_durable(files: FileSystem, directory: Path, found: JournalScan) -> None:
+    """Make the disk hold exactly what the scan found, durably: a fold of records that a power failure could still take
+    away would be a state that nobody can rebuild."""
     if found.cut is not None:
         path = directory / found.cut.file
         if found.cut.offset:

@@ -1,4 +1,8 @@
-"""What is on the disk: reading every segment, telling a torn tail from damage. Changes nothing."""
+"""Reading the journal on the disk: every segment is checked, and a torn tail is told from damage. Changes nothing.
+
+A torn tail is what a crash leaves of records that were never acknowledged: it may be truncated. Damage is anything
+else that can't be read: something durable is gone, so the journal fails closed.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,13 @@ from framework.persistence.journal.segments import (
     FIRST_CHAIN,
     HEADER_SIZE,
     Header,
-    Scan,
+    SegmentScan,
     decode_header,
     frame_at,
     frames_after,
     is_misfit,
     payload_of,
-    scan,
+    scan_segment,
     segment_name,
     segment_numbers,
 )
@@ -26,9 +30,9 @@ from framework.runtime.files import FileSystem
 
 
 class Cut(NamedTuple):
-    """The torn tail of the last segment: everything from `offset` on, which held record `first_number` if any.
+    """The torn tail of the last segment: `bytes_cut` bytes from `offset` on, whose first record was `first_number`.
 
-    `offset` 0: the whole file, whose header was never finished.
+    `offset` is 0 when the header was never finished: then the whole file goes.
     """
 
     file: str
@@ -38,7 +42,10 @@ class Cut(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """A place where something that was durable can't be read: record `number` and maybe later ones."""
+    """A place where something that was durable can't be read: record `number` and maybe later ones.
+
+    `offset` is in bytes within `file`, `what` says what is wrong there.
+    """
 
     file: str
     offset: int
@@ -46,19 +53,22 @@ class Damage(NamedTuple):
     what: str
 
     def error(self, directory: Path) -> JournalError:
-        """The error that stops the start, with the way out."""
+        """The error that stops a start, with the ways out for an operator."""
         return JournalError(
             f"journal: {directory / self.file} is damaged at offset {self.offset}, record {self.number}: {self.what}. "
             "Nothing is sent on a state that can't be proved. Run `tidegate journal verify` to see what is whole; then "
-            "restore the file from a backup, or keep a copy and give up this record and all later ones with "
+            "restore the file from a backup, or keep a copy and drop this record and all later ones with "
             f"`tidegate journal cut --after {self.number - 1}`: orders and fills after it come back from the venue as "
             "orphans to be adopted"
         )
 
 
 class JournalScan(NamedTuple):
-    """Everything found. `last` names the last good record and the chain after it; `segments` the first numbers of
-    the segments that stay, ascending."""
+    """What the whole journal came to.
+
+    `segments` are the first numbers of the segments that stay, ascending. `last` names the last good record (0: none)
+    and its chain value. `cut` is the torn tail, None for none. `damages` are in the order of the files.
+    """
 
     segments: tuple[int, ...]
     last: Header
@@ -67,7 +77,7 @@ class JournalScan(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """One segment: what comes after it, or what is wrong with it. `chain` None: nothing is known after it."""
+    """One segment: its last good record and chain value, or what is wrong. `chain` None: what follows is unchecked."""
 
     number: int
     chain: bytes | None
@@ -76,7 +86,10 @@ class _Found(NamedTuple):
 
 
 def scan_journal(files: FileSystem, directory: Path) -> JournalScan:
-    """Read and check the whole journal. Raises `JournalError` for another format version and `OSError`."""
+    """Read and check the whole journal; damage is reported, not raised.
+
+    Raises `JournalError` for a segment of another format version, and `OSError`.
+    """
     firsts = segment_numbers(files, directory)
     kept: list[int] = []
     damages: list[Damage] = []
@@ -85,7 +98,9 @@ def scan_journal(files: FileSystem, directory: Path) -> JournalScan:
     cut: Cut | None = None
     for first in firsts:
         data = files.read(directory / segment_name(first))
-        found = _look(data, first, Header(number, chain) if chain is not None else None, is_last=first == firsts[-1])
+        found = _check_segment(
+            data, first, Header(number, chain) if chain is not None else None, is_last=first == firsts[-1]
+        )
         number, chain = found.number, found.chain
         cut = found.cut
         if found.damage is not None:
@@ -96,9 +111,11 @@ def scan_journal(files: FileSystem, directory: Path) -> JournalScan:
 
 
 def hole_in(found: JournalScan, *, newest: int, whole: int) -> str:
-    """Which records are missing before the first one or after the last, so that no state can be made of the rest;
-    empty: none, or there is damage, which says more. `newest` is the record of the newest snapshot, `whole` that of the
-    newest one that is whole; 0: there is none."""
+    """Which records are missing before the first one or after the last, so that no state can be made of the rest.
+
+    Empty when none are, or when there is damage, which says more. `newest` is the record number of the newest snapshot,
+    `whole` that of the newest whole one; 0 for none.
+    """
     first, last = found.segments[0] if found.segments else found.last.first_number + 1, found.last.first_number
     if found.damages:
         return ""
@@ -110,9 +127,10 @@ def hole_in(found: JournalScan, *, newest: int, whole: int) -> str:
 
 
 def read_entries(files: FileSystem, directory: Path, *, first: int = 1, last: int | None = None) -> Iterator[Entry]:
-    """The records from `first` to `last` (None: up to where the files end or are torn), in order, one file at a time.
+    """The records from number `first` to `last` (None: to the end), in order; one file at a time is in memory.
 
-    Raises `JournalError` for a record that can't be read and `OSError`.
+    What comes after damage or a tear in a file is left out, without a word: `scan_journal` tells it. Raises
+    `JournalError` for a whole record that this program can't decode, and `OSError`.
     """
     firsts = segment_numbers(files, directory)
     for begin, following in zip(firsts, [*firsts[1:], None], strict=False):
@@ -122,7 +140,7 @@ def read_entries(files: FileSystem, directory: Path, *, first: int = 1, last: in
 
 
 def end_of(data: bytes, number: int) -> int | None:
-    """The offset after a record in a segment, or None when it is not there."""
+    """The offset in bytes after record `number` in a segment, None when it is not there or can't be read."""
     position = HEADER_SIZE
     while position < len(data):
         frame = frame_at(data, position)
@@ -145,13 +163,14 @@ def _entries_of(data: bytes, first: int, last: int | None) -> Iterator[Entry]:
         position = frame.end
 
 
-def _look(data: bytes, first: int, before: Header | None, *, is_last: bool) -> _Found:
-    """Check one segment. `before` names the record before it and its chain, None when neither is known."""
+def _check_segment(data: bytes, first: int, before: Header | None, *, is_last: bool) -> _Found:
+    """Check one segment. `before` names the record before it and its chain value, None when neither is known."""
     file = segment_name(first)
     try:
         header = decode_header(data)
     except ValueError as e:
         raise JournalError(f"journal: {file}: {e}") from e
+    # A header is durable before the first record: a last segment without one never held any.
     if header is None and is_last and len(data) <= HEADER_SIZE:
         return _Found(first - 1, before.chain if before else None, cut=Cut(file, 0, len(data), first))
     if header is None:
@@ -161,7 +180,7 @@ def _look(data: bytes, first: int, before: Header | None, *, is_last: bool) -> _
         known = header.first_number - 1 if before is None else before.first_number
         missing = min(known + 1, header.first_number)
         return _Found(header.first_number - 1, None, damage=Damage(file, 0, missing, misfit))
-    found = scan(data, header)
+    found = scan_segment(data, header)
     if not found.fault:
         return _Found(found.number, found.chain)
     damage = _damage(data, file, found, is_last=is_last)
@@ -181,8 +200,8 @@ def _misplaced(header: Header, first: int, before: Header | None) -> str:
     return ""
 
 
-def _damage(data: bytes, file: str, found: Scan, *, is_last: bool) -> Damage | None:
-    """Damage if anything from the fault on was acknowledged, else None: the tail was torn."""
+def _damage(data: bytes, file: str, found: SegmentScan, *, is_last: bool) -> Damage | None:
+    """The damage, if anything from the fault on was acknowledged; else None: the tail was torn."""
     number = found.number + 1
     if is_misfit(found.fault):
         return Damage(file, found.end, number, found.fault)
@@ -194,6 +213,6 @@ def _damage(data: bytes, file: str, found: Scan, *, is_last: bool) -> Damage | N
         what = f"{found.fault}, and a later frame says that {committed} records were durable"
         return Damage(file, found.end, number, what)
     if any(frame.number == number for frame in later):
-        # What is broken held no record, so it was the mark of an orderly end: synced before anything came after it.
+        # What is broken held no record, so it is the mark of an orderly end, which was synced before anything followed.
         return Damage(file, found.end, number, f"{found.fault}, and record {number} is whole behind it")
     return None

@@ -1,4 +1,4 @@
-"""The bytes of a journal segment. Pure: no file is touched here.
+"""Journal segments: their bytes, their file names, and the sink that writes them.
 
 A segment is a header and frames::
 
@@ -6,16 +6,15 @@ A segment is a header and frames::
     frame:  magic 2 | crc u32 | length u32 | number u64 | committed u64 | chain 16 | payload
 
 All integers are little-endian. The CRC covers everything of its part but the magic and itself. `chain` is
-BLAKE2b-128 over the chain before it, number, committed and payload, so that a record can't be changed, taken out or
-put in without breaking every later one; a header repeats the chain of the segment before it. `committed` says how
+BLAKE2b-128 over the chain before it, number, committed and payload, so that a record can't be changed, removed or
+inserted without breaking every later one; a header repeats the chain of the segment before it. `committed` says how
 many records had been acknowledged as durable when the frame was written: it tells a torn tail (nothing from there on
-was ever acknowledged) from damage (something was). A frame whose number is 0 is a mark: it carries no record, only
-`committed`.
+was ever acknowledged) from damage (something was). A frame whose number is 0 is a mark: it holds no record, only
+`committed`. The format is fixed: another one needs another `SEGMENT_VERSION`.
 
-Where journal records become files: encoding, framing, rotation, and the order of syncs that recovery relies on.
-
-A segment is synced before the next one is created, and a new segment's header and name are durable before a record
-goes into it. So every segment but the last is whole, and a last one that is shorter than its header never held one.
+Recovery relies on the order of syncs: a segment is synced before the next one is created, and a new segment's header
+and name are durable before a record goes into it. So every segment but the last is whole, and a last one that is
+shorter than its header never held a record.
 """
 
 from __future__ import annotations
@@ -35,9 +34,11 @@ from framework.runtime.failpoints import reach
 from framework.runtime.files import FileHandle, FileSystem
 
 SEGMENT_VERSION = 1
+"""The version that every header states; a segment of another one is refused, never guessed at."""
 CHAIN_SIZE = 16
+"""Bytes of a chain value."""
 FIRST_CHAIN = bytes(CHAIN_SIZE)
-"""What the first record of a journal is chained to."""
+"""The chain value before the first record of a journal."""
 PAYLOAD_MAX = 16 * 1024 * 1024
 """Longest payload in bytes; a longer length in a file is damage."""
 
@@ -54,14 +55,14 @@ _CHECKED_FROM = len(FRAME_MAGIC) + _CRC.size
 
 
 class Header(NamedTuple):
-    """How a segment begins: the number of its first record and the chain before it."""
+    """A segment's header: the number of its first record and the chain value before that record."""
 
     first_number: int
     chain: bytes
 
 
 class Frame(NamedTuple):
-    """One frame as found in a file: `start` and `end` are its offsets, `number` 0 says that it is a mark."""
+    """One frame as found in a file: `start` and `end` are its offsets in bytes, `number` is 0 for a mark."""
 
     number: int
     committed: int
@@ -70,10 +71,10 @@ class Frame(NamedTuple):
     end: int
 
 
-class Scan(NamedTuple):
-    """What reading a segment found: good up to offset `end`, where `fault` (empty = the end of the file) lies.
+class SegmentScan(NamedTuple):
+    """What reading a segment found: good frames up to offset `end`, where `fault` lies (empty: the end of the file).
 
-    `number`, `committed` and `chain` are those after the last good frame.
+    `number` of the last good record, and `committed` and `chain` of the last good frame.
     """
 
     number: int
@@ -84,13 +85,16 @@ class Scan(NamedTuple):
 
 
 def encode_header(header: Header) -> bytes:
-    """The bytes of a segment's beginning."""
+    """The bytes of a segment's header, `HEADER_SIZE` of them."""
     body = _HEADER.pack(SEGMENT_VERSION, 0, 0, header.first_number, header.chain)
     return _SEGMENT_MAGIC + body + _CRC.pack(crc32(body))
 
 
 def decode_header(data: bytes) -> Header | None:
-    """The header, or None when it is incomplete or damaged. Raises `ValueError` for another format version."""
+    """The header at the beginning of a segment's bytes, None when it is incomplete or damaged.
+
+    Raises `ValueError` for a whole header of another format version.
+    """
     body = data[len(_SEGMENT_MAGIC) : HEADER_SIZE - _CRC.size]
     if len(data) < HEADER_SIZE or not data.startswith(_SEGMENT_MAGIC):
         return None
@@ -103,14 +107,14 @@ def decode_header(data: bytes) -> Header | None:
 
 
 def encode_frame(chain: bytes, number: int, committed: int, payload: bytes) -> tuple[bytes, bytes]:
-    """The bytes of a frame and its chain."""
+    """The bytes of a frame, and its chain value, which the next frame takes as `chain`. `number` 0 makes a mark."""
     chain = blake2b(chain + _COUNTS.pack(number, committed) + payload, digest_size=CHAIN_SIZE).digest()
     checked = _FRAME_TAIL.pack(len(payload), number, committed, chain) + payload
     return FRAME_MAGIC + _CRC.pack(crc32(checked)) + checked, chain
 
 
 def frame_at(data: bytes, start: int) -> Frame | str:
-    """The frame at an offset, or why there is none. Says nothing about its place in the chain."""
+    """The whole frame at an offset, or the reason why there is none. Its place in the chain is not checked."""
     if len(data) - start < FRAME_OVERHEAD:
         return "incomplete frame"
     magic, crc, length, number, committed, chain = _FRAME.unpack_from(data, start)
@@ -125,33 +129,33 @@ def frame_at(data: bytes, start: int) -> Frame | str:
 
 
 def payload_of(data: bytes, frame: Frame) -> bytes:
-    """The payload of a frame of `data`."""
+    """The payload of a frame that was found in `data`: an encoded record, empty for a mark."""
     return data[frame.start + FRAME_OVERHEAD : frame.end]
 
 
-def scan(data: bytes, header: Header) -> Scan:
-    """Read every frame and check it, its number and its chain, up to the end or the first fault."""
+def scan_segment(data: bytes, header: Header) -> SegmentScan:
+    """Read every frame and check it, its number and its chain, up to the end of the file or the first fault."""
     position, number, committed, chain = HEADER_SIZE, header.first_number - 1, 0, header.chain
     size = len(data)
     while position < size:
         frame = frame_at(data, position)
         if isinstance(frame, str):
-            return Scan(number, committed, chain, position, frame)
+            return SegmentScan(number, committed, chain, position, frame)
         fault = _misfit(data, frame, number, chain)
         if fault:
-            return Scan(number, committed, chain, position, fault)
+            return SegmentScan(number, committed, chain, position, fault)
         number = frame.number or number
         position, committed, chain = frame.end, frame.committed, frame.chain
-    return Scan(number, committed, chain, position, "")
+    return SegmentScan(number, committed, chain, position, "")
 
 
 def is_misfit(fault: str) -> bool:
-    """Whether a fault can't be a torn write: the frame is whole, but does not belong where it is."""
+    """Whether a fault of `SegmentScan` can't be a torn write: the frame is whole, but does not belong where it is."""
     return fault.startswith("misfit")
 
 
 def frames_after(data: bytes, start: int) -> Iterator[Frame]:
-    """Every whole frame at or after an offset, wherever it lies. Says nothing about its place in the chain."""
+    """Every whole frame that begins at or after an offset, also behind damage. Places in the chain are not checked."""
     position = data.find(FRAME_MAGIC, start)
     while position >= 0:
         frame = frame_at(data, position)
@@ -176,25 +180,26 @@ _PREFIX, _SUFFIX = "journal-", ".seg"
 
 
 def segment_name(first_number: int) -> str:
-    """The file name of the segment that begins with a record."""
+    """The file name of the segment whose first record has this number."""
     return f"{_PREFIX}{first_number:020d}{_SUFFIX}"
 
 
 def segment_number(name: str) -> int | None:
-    """The number of the first record of a segment, from its file name; None for other files."""
+    """The number of a segment's first record, from its file name; None for a name of another form."""
     digits = name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
     return int(digits) if name == f"{_PREFIX}{digits}{_SUFFIX}" and digits.isdigit() else None
 
 
 def segment_numbers(files: FileSystem, directory: Path) -> list[int]:
-    """The first numbers of the segments in a directory, ascending."""
+    """The numbers of the segments' first records in a directory, ascending. Raises `OSError`."""
     return sorted(number for name in files.list(directory) if (number := segment_number(name)) is not None)
 
 
 class SegmentSink:
-    """A `framework.runtime.disk_writer.Sink` on segments. Goes on after record `last_number`, whose chain is `chain`.
+    """Writes records into segments; a `framework.runtime.disk_writer.Sink`. Used by one thread at a time.
 
-    `segment` is the first number of the segment to go on with, None to begin a new one. Used by one thread at a time.
+    `last` names the last record in the journal and its chain value. `segment` is the first number of the segment to
+    append to, None to begin a new one. A segment of `segment_bytes_max` bytes or more is followed by a new one.
     """
 
     def __init__(
@@ -214,12 +219,17 @@ class SegmentSink:
 
     @property
     def last_number(self) -> int:
-        """See `Sink`."""
+        """The number of the last record written, 0 for none; `write` counts on after it."""
         return self._number
 
     def write(self, records: Sequence[object], committed: int, /) -> None:
-        """See `Sink`. One write per call, so that a group is torn at most once."""
-        # All of them first: a record that can't be encoded leaves file, number and chain as they are.
+        """Append encoded `Record`s, all or none, as frames that state `committed`: how many records are durable so far.
+
+        Raises `JournalError` for a record that can't be encoded or is longer than `PAYLOAD_MAX`; nothing is written
+        then. Raises `OSError` when the disk refuses.
+        """
+        # All are encoded first: one that can't be leaves file, number and chain as they are. And one write for all of
+        # them, so that a power failure tears a group at one place at most.
         payloads = [self._encode(record, position) for position, record in enumerate(records, 1)]
         frames = []
         if self._handle is None or self._size >= self._bytes_max:
@@ -231,12 +241,15 @@ class SegmentSink:
         self._write(b"".join(frames))
 
     def sync(self) -> None:
-        """See `Sink`."""
+        """Make everything that was written durable. Raises `OSError`."""
         if self._handle is not None:
             self._handle.sync()
 
     def close(self, committed: int, /) -> None:
-        """See `Sink`."""
+        """Append a mark that `committed` records were acknowledged, sync, and close the file. Raises `OSError`.
+
+        The mark shows that the end is an orderly one: damage before it is never taken for a torn tail.
+        """
         if self._handle is None:
             return
         mark, self._chain = encode_frame(self._chain, 0, committed, b"")

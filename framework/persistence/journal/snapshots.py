@@ -1,7 +1,8 @@
-"""Snapshot files: the whole state after one record, so that a restart need not read the journal from its beginning.
+"""Snapshot files: the whole state after one record, so that a start need not fold the journal from its beginning.
 
 A file is: magic 8 | version u16 | reserved 6 | record number u64 | length u64 | BLAKE2b-256 of number, length and
-state | state. It is written beside its place and renamed into it, so a half-written one is never seen.
+state | state, little-endian. It is written as a draft and renamed, so no start ever sees a half-written one. What the
+state's bytes mean is not known here: see `framework.state.account_snapshot`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from framework.domain.errors import JournalError
 from framework.runtime.files import DRAFT_SUFFIX, FileSystem, write_atomically
 
 SNAPSHOT_FILE_VERSION = 1
+"""The version of the file's frame, not of the state in it."""
 _MAGIC = b"TIDESNAP"
 _HEADER = struct.Struct("<8sHHIQQ32s")
 _COUNTS = struct.Struct("<QQ")
@@ -22,30 +24,30 @@ _PREFIX, _SUFFIX = "snapshot-", ".state"
 
 
 class SnapshotFile(NamedTuple):
-    """The state after record `number`."""
+    """The encoded state after record `number`: what a fold of the records 1 to `number` comes to."""
 
     number: int
     state: bytes
 
 
 def snapshot_name(number: int) -> str:
-    """The file name of the snapshot after a record."""
+    """The file name of the snapshot of the state after record `number`."""
     return f"{_PREFIX}{number:020d}{_SUFFIX}"
 
 
 def snapshot_number(name: str) -> int | None:
-    """The record after which a snapshot was taken, from its file name; None for other files."""
+    """The record after which a snapshot was taken, from its file name; None for a name of another form."""
     digits = name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
     return int(digits) if name == f"{_PREFIX}{digits}{_SUFFIX}" and digits.isdigit() else None
 
 
 def snapshot_numbers(files: FileSystem, directory: Path) -> list[int]:
-    """The numbers of the snapshots in a directory, ascending."""
+    """The record numbers of the snapshots in a directory, ascending, damaged ones too. Raises `OSError`."""
     return sorted(number for name in files.list(directory) if (number := snapshot_number(name)) is not None)
 
 
 def snapshot_drafts(files: FileSystem, directory: Path) -> list[str]:
-    """The names of half-written snapshots that a crash left behind."""
+    """The names of half-written snapshots that a crash left in a directory. Raises `OSError`."""
     return [
         name
         for name in files.list(directory)
@@ -54,7 +56,8 @@ def snapshot_drafts(files: FileSystem, directory: Path) -> list[str]:
 
 
 def write_snapshot(files: FileSystem, directory: Path, snapshot: SnapshotFile) -> str:
-    """Make a snapshot durable and return its digest. Raises `OSError`; the older snapshots are untouched then."""
+    """Write a snapshot durably and return its digest in hexadecimal. Raises `OSError`; older snapshots stay as they
+    are then."""
     digest = _digest(snapshot)
     header = _HEADER.pack(_MAGIC, SNAPSHOT_FILE_VERSION, 0, 0, snapshot.number, len(snapshot.state), digest)
     path, points = directory / snapshot_name(snapshot.number), ("snapshot-before-rename", "snapshot-after-rename")
@@ -63,7 +66,10 @@ def write_snapshot(files: FileSystem, directory: Path, snapshot: SnapshotFile) -
 
 
 def read_snapshot(files: FileSystem, directory: Path, number: int) -> SnapshotFile | None:
-    """A snapshot, or None when its file is damaged. Raises `JournalError` for another format version."""
+    """The snapshot of record `number`, None when its file is damaged.
+
+    Raises `JournalError` for a whole file of another format version, and `OSError`.
+    """
     path = directory / snapshot_name(number)
     data = files.read(path)
     if len(data) < _HEADER.size:
@@ -83,8 +89,10 @@ def read_snapshot(files: FileSystem, directory: Path, number: int) -> SnapshotFi
 def newest_snapshot(
     files: FileSystem, directory: Path, *, last: int | None = None
 ) -> tuple[SnapshotFile | None, tuple[str, ...]]:
-    """The newest whole snapshot of a record up to `last` (None: of any), and the names of the damaged ones that are
-    newer. Raises `JournalError` for another format version."""
+    """The newest whole snapshot of a record up to `last` (None: of any), and the names of damaged ones that are newer.
+
+    Raises `JournalError` for a whole file of another format version, and `OSError`.
+    """
     damaged: list[str] = []
     for number in reversed(snapshot_numbers(files, directory)):
         if last is not None and number > last:

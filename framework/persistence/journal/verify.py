@@ -1,4 +1,7 @@
-"""Looking at a journal from outside, while a daemon writes it or not: verify, dump; and giving up what is damaged."""
+"""Checking a journal from outside, and the way out of damage: `journal verify`, `dump` and `cut`.
+
+Checking changes nothing and needs no lock: a daemon may write meanwhile. `cut_after` needs the state directory's lock.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +17,23 @@ from framework.persistence.journal.snapshots import read_snapshot, snapshot_name
 from framework.runtime.files import FileSystem, aside_name, write_atomically
 
 REMOVED = ".removed"
-"""What is put after the name of a file whose records were given up."""
+"""The suffix of a file whose records were dropped by `cut_after`; the file stays for a later look."""
 
 
 class SnapshotFound(NamedTuple):
-    """A snapshot file and whether it is whole."""
+    """A snapshot file: the record after which it was taken, and whether it is whole."""
 
     number: int
     is_whole: bool
 
 
 class JournalReport(NamedTuple):
-    """What `verify` found. `first_number` is the first record kept, `last_number` the last good one (0 = none).
+    """What `verify` found. `segments` counts the files; `first_number` is the first record in them, `last_number` the
+    last good one (0: none).
 
-    `cut` is a torn tail that the next start will cut off (while a daemon writes: a record on its way). `lost` says
-    which records after the last one were durable.
+    `cut` is a torn tail that the next start will truncate (while a daemon writes: a record that is being written).
+    `undecodable` says which record this program does not know, `hole` which records no state can be made without, and
+    `lost` which durable records are gone after the last one; each is empty for none.
     """
 
     segments: int
@@ -43,12 +48,12 @@ class JournalReport(NamedTuple):
 
     @property
     def is_sound(self) -> bool:
-        """Whether a daemon can start on it without losing anything that was durable."""
+        """Whether a daemon can start on it without losing anything that was durable. A torn tail is no loss."""
         is_whole = all(one.is_whole for one in self.snapshots)
         return is_whole and not (self.damages or self.undecodable or self.hole or self.lost)
 
     def lines(self) -> tuple[str, ...]:
-        """The report as text."""
+        """The report as lines of text for an operator; the last one says `sound` or `NOT sound`."""
         records = f"records {self.first_number} to {self.last_number}" if self.last_number else "no records"
         snapshots = ", ".join(str(s.number) + ("" if s.is_whole else " (damaged)") for s in self.snapshots)
         lines = [f"{self.segments} segments, {records}", f"snapshots after records: {snapshots or 'none'}"]
@@ -61,8 +66,12 @@ class JournalReport(NamedTuple):
 
 
 def verify(files: FileSystem, directory: Path, *, durable_mark: int = 0) -> JournalReport:
-    """Check every byte and decode every record; changes nothing. `durable_mark` is the last record that the
-    ledger saw durable: ask it first. Raises `JournalError` for another format version and `OSError`."""
+    """Check every byte and decode every record.
+
+    `durable_mark` is the last record that the ledger knows to have been durable, 0 when it does not say. Ask the ledger
+    before: then a daemon that writes meanwhile is never ahead of it. Raises `JournalError` for another format version,
+    and `OSError`.
+    """
     found = scan_journal(files, directory)
     undecodable = ""
     if not found.damages:
@@ -81,20 +90,20 @@ def verify(files: FileSystem, directory: Path, *, durable_mark: int = 0) -> Jour
 
 
 def _snapshots_found(files: FileSystem, directory: Path) -> tuple[SnapshotFound, ...]:
-    """Every snapshot file, the oldest first. Raises `JournalError` for another format version and `OSError`."""
+    """Every snapshot file, the oldest first."""
     numbers = snapshot_numbers(files, directory)
     return tuple(SnapshotFound(number, read_snapshot(files, directory, number) is not None) for number in numbers)
 
 
 def lost_end(last: int, durable_mark: int) -> str:
-    """Which records were durable after the `last` that is left, as far as a witness knows; empty: none."""
+    """Which durable records are gone after record `last`, judged by the ledger's `durable_mark`; empty: none."""
     if durable_mark <= last:
         return ""
     return f"records {last + 1} to {durable_mark} were durable and are gone from the journal's end"
 
 
 def cut_point(files: FileSystem, directory: Path, damaged: int) -> int:
-    """The last record that `cut_after` can keep when record `damaged` can't be read; 0: none of them.
+    """The last record that `cut_after` can keep when record `damaged` can't be read; 0: it can keep none.
 
     Raises `OSError`.
     """
@@ -114,11 +123,11 @@ def dump(files: FileSystem, directory: Path, *, first: int = 1) -> Iterator[Entr
 
 
 def cut_after(files: FileSystem, directory: Path, number: int) -> tuple[Path, ...]:
-    """Give up every record after `number`, 0 for all: the way out of damage. What is cut stays beside as `….removed`,
-    `….removed-2` where that is taken.
+    """Drop every record after `number`, 0 for all: the way out of damage. Hold the state directory's lock.
 
-    Returns the files kept aside. Hold the lock. Raises `JournalError`, with nothing changed, when `number` is not there
-    or nothing could start from what would be left, and `OSError`.
+    Returns the files that keep what was dropped, named `….removed`, or `….removed-2` where that is taken. Raises
+    `JournalError`, with nothing changed, when record `number` is not there or no run could start from what would be
+    left, and `OSError`.
     """
     firsts, snapshots = segment_numbers(files, directory), snapshot_numbers(files, directory)
     later = [directory / segment_name(first) for first in firsts if first > number]
@@ -126,6 +135,7 @@ def cut_after(files: FileSystem, directory: Path, number: int) -> tuple[Path, ..
     if number == 0:
         return _move_aside(files, directory, later)
     path, data, end = _check_start(files, directory, number)
+    # The copy comes first and the cut last: after a failure in between every record is still in some file.
     copy = aside_name(files, path, REMOVED)
     write_atomically(files, copy, data)
     moved = _move_aside(files, directory, later)
@@ -135,12 +145,12 @@ def cut_after(files: FileSystem, directory: Path, number: int) -> tuple[Path, ..
 
 def _check_start(files: FileSystem, directory: Path, number: int) -> tuple[Path, bytes, int]:
     """The segment that holds record `number`, its bytes, and where the record ends in them. Raises `JournalError` when
-    no start is possible from the records up to it."""
+    no run could start from the records up to it."""
     firsts = segment_numbers(files, directory)
     holding = [first for first in firsts if first <= number]
     if not holding:
         raise JournalError(
-            f"journal: record {number} is in no segment of {directory}; name one that `verify` lists, or 0 to give up "
+            f"journal: record {number} is in no segment of {directory}; name one that `verify` lists, or 0 to drop "
             "all of them"
         )
     path = directory / segment_name(holding[-1])
@@ -152,7 +162,7 @@ def _check_start(files: FileSystem, directory: Path, number: int) -> tuple[Path,
     if firsts[0] > 1 and not any(read_snapshot(files, directory, n) for n in covering):
         raise JournalError(
             f"journal: records 1 to {firsts[0] - 1} are not kept, and no whole snapshot is of a record up to {number}: "
-            "nothing could start from what is left. Name a later record, or 0 to give up all of them"
+            "nothing could start from what is left. Name a later record, or 0 to drop all of them"
         )
     return path, data, end
 
