@@ -1,8 +1,11 @@
-"""The ledger: the journal's face for people and tools, in SQLite. Written behind, rebuildable, never waited for.
+"""The ledger: what the journal says, as SQLite tables for people and tools.
+
+Trading never waits for it and never depends on it: it is written behind the journal, by a worker, and can be built
+again from the journal. Only its `durable_mark` says something that the journal can't: which record was durable.
 
 Call order: `Ledger.open` with the number of the journal's last record, `catch_up` with the entries after
 `applied_number`, then `apply` and `put_orders` as things happen, `mark_durable`, and `flush` ten times a second;
-`close` at the end, after the journal's, closes the worker too. `persistence.ledger.rebuild` begins it.
+`close` after the journal's. `framework.persistence.ledger.rebuild` does all but the running part.
 """
 
 from __future__ import annotations
@@ -24,15 +27,18 @@ from framework.runtime.failpoints import reach
 from framework.state.accounts import Accounts
 
 PENDING_MAX = 50_000
-"""Most things that wait to be written; beyond it the ledger stands still until the next start."""
+"""Most records and groups of orders that wait to be written. Beyond it the ledger stands still until the next start
+catches up: memory stays bounded when another program holds the file or the disk is slow."""
 _FLUSH_AT = 256
 _TRANSACTION_MAX = 1_000
+"""Most records and groups of orders of one transaction."""
 
 _Pending = Entry | tuple[OrderRow, ...]
 
 
 class Ledger:
-    """The writing side. `apply`, `put_orders` and `flush` are the loop's; the rows are written by the worker."""
+    """The writing side. `apply`, `put_orders`, `mark_durable` and `flush` belong to the event loop and only queue; the
+    worker writes the rows."""
 
     def __init__(self, connection: sqlite3.Connection, worker: Worker, path: Path) -> None:
         self._connection = connection
@@ -52,10 +58,11 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, worker: Worker, *, last_number: int | None = None) -> Ledger:
-        """Open or create the ledger.
+        """Open or create the ledger at `path`; `close` closes the worker too.
 
-        `last_number` is the journal's last record: what the ledger knows beyond it was lost by the journal in a power
-        failure and is forgotten here too. Raises `LedgerUnusable` for a file to be put aside, `LedgerError`.
+        `last_number` is the journal's last record, None to take the file as it is. What the ledger holds beyond that
+        record was lost by the journal in a power failure, and is forgotten here too. Raises `LedgerUnusable` for a file
+        that must be replaced, and `LedgerError` when another program holds it or the disk refuses it.
         """
         connection = connect(path)
         try:
@@ -73,31 +80,31 @@ class Ledger:
 
     @property
     def applied_number(self) -> int:
-        """The last record that is in the tables, committed."""
+        """The last record that is committed to the tables, 0 for none; the journal keeps every record after it."""
         return self._applied
 
     @property
     def is_rewound(self) -> bool:
-        """Whether it had to forget records that the journal lost: its orders may still show what those said."""
+        """Whether `open` had to forget records that the journal lost: rows of orders may still show what those said."""
         return self._is_rewound
 
     @property
     def durable_mark(self) -> int:
-        """The last record that an earlier `mark_durable` said was durable in the journal, 0 if none: a journal that
-        ends before it has lost what was acknowledged."""
+        """The last record that the ledger knows to have been durable in the journal, 0 for none. A journal that ends
+        before it has lost what was acknowledged."""
         return self._durable_mark_stored
 
     @property
     def trouble(self) -> str:
-        """Why it does not show what happens; empty: it does. What could not be written is tried again, unless it fell
-        too far behind: then it stands still, and the next start catches up from the journal."""
+        """Why the ledger does not show what happens, empty while it does. What could not be written is tried again,
+        unless the ledger fell too far behind: then it stands still, and the next start catches up."""
         if self._is_stalled:
             why = self._trouble or str(self._worker.failure or "it is too slow")
             return f"ledger: {self._path} stands still until the next start, which catches up: {why}"
         return self._trouble or (f"ledger: {self._worker.failure!r}" if self._worker.failure is not None else "")
 
     def apply(self, entry: Entry) -> None:
-        """Queue a record. Entries come in order; those that are there already are left out."""
+        """Queue a record, in ascending order; one that was queued or written before is left out."""
         if entry.number <= self._queued or self._is_stalled:
             return
         if len(self._pending) >= PENDING_MAX:
@@ -109,17 +116,20 @@ class Ledger:
             self.flush()
 
     def put_orders(self, orders: Sequence[Order]) -> None:
-        """Queue orders as they are now: those that changed, or at the start all that are known."""
+        """Queue copies of orders as they are now, to be shown after the records that were queued before."""
         if orders and not self._is_stalled:
             self._pending.append(tuple(order_row(order) for order in orders))
 
     def mark_durable(self, number: int) -> None:
-        """Have it remembered, with the next `flush`, that the journal's record `number` is durable. What an earlier
-        run said is forgotten with it: only once this run has written down what it made of it."""
+        """Store with the next `flush` that the journal's record `number` is durable.
+
+        It replaces the mark of an earlier run: call it only once this run has recorded that durable records were lost,
+        or the loss would be forgotten.
+        """
         self._durable_mark = number
 
     def flush(self) -> None:
-        """Have what is queued written soon."""
+        """Start the writing of what is queued; returns at once."""
         if self._has_news and not self._is_scheduled:
             # Set before the worker may clear it: the job can be over when `submit` returns.
             self._is_scheduled = True
@@ -127,16 +137,17 @@ class Ledger:
                 self._is_scheduled = False
 
     def catch_up(self, entries: Iterable[Entry], orders: Sequence[Order] = ()) -> None:
-        """Write entries, and what orders have become by them, now and in the caller's thread; before the first `apply`.
+        """Write entries, and then orders, at once and in the caller's thread; before the first `apply`.
 
-        All of it or, after a crash, nothing: else the next start would take the orders for shown. Raises `LedgerError`.
+        Entries up to `applied_number` are left out. It is one transaction: if a crash left the entries without the
+        orders, the next start would take the orders for shown. Raises `LedgerError`.
         """
         new = (entry for entry in entries if entry.number > self._applied)
         self._write(chain(new, [tuple(order_row(order) for order in orders)]))
         self._queued = self._applied
 
     def begin_from(self, accounts: Accounts, number: int) -> None:
-        """Begin an empty ledger with the state after record `number`: what came before is nowhere any more. Instead of
+        """Fill an empty ledger with the state after record `number`, whose records the journal holds no more; before
         `catch_up`. Raises `LedgerError`."""
         try:
             with _transaction(self._connection):
@@ -149,8 +160,8 @@ class Ledger:
         self._applied = self._queued = number
 
     def replace_file(self) -> Path:
-        """Put the file aside, whose name from now on is returned, and begin an empty one; before the first `apply`.
-        Raises `LedgerError`."""
+        """Rename the file, and begin an empty one; before the first `apply`. Returns the old file's new path. Raises
+        `LedgerError`."""
         self._connection.close()
         aside = move_aside(self._path)
         self._connection = connect(self._path)
@@ -159,7 +170,7 @@ class Ledger:
         return aside
 
     def close(self) -> None:
-        """Close the worker, write the rest and give the file back. Raises `LedgerError`."""
+        """Close the worker, write the rest and close the file. Raises `LedgerError`."""
         self._worker.close()
         try:
             self._write_pending()
@@ -171,7 +182,7 @@ class Ledger:
         return bool(self._pending) or self._durable_mark != self._durable_mark_stored
 
     def _write_behind(self) -> None:
-        """The worker's turn: what can't be written now, because another program holds the file, is tried again."""
+        """The worker's job. What can't be written, because another program holds the file, say, is tried again."""
         # Cleared first: what is queued from here on either is seen below or asks for another turn.
         self._is_scheduled = False
         try:
@@ -192,7 +203,7 @@ class Ledger:
                 raise
 
     def _write(self, batch: Iterable[_Pending]) -> None:
-        # Taken away until the rows are committed: what is undone must not be remembered by the one who wrote it.
+        # Dropped until the rows are committed: after a rollback its scales would be of rows that are not there.
         writer, self._rows = self._rows, None
         mark_durable = self._durable_mark
         try:
@@ -223,7 +234,7 @@ class Ledger:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of what is written in it, or nothing."""
+    """Write all or nothing of what is executed inside."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -236,12 +247,12 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _set_number(connection: sqlite3.Connection, key: str, number: int) -> None:
-    """Say which record is the last one `applied`, or seen `durable`, or the one after which the ledger `begins`."""
+    """Store the record that is the last `applied` or `durable` one, or after which the ledger `begins`."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, str(number)))
 
 
 def _note_gap(connection: sqlite3.Connection, first: int, last: int) -> None:
-    """Say that records are missing: what they held is in no row and in no position."""
+    """Store which records are missing: what they held is in no row and in no position."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('gap', ?)", (f"{first} to {last}",))
 
 

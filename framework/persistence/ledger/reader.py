@@ -1,4 +1,8 @@
-"""Reading the ledger, while a daemon writes it or not. Amounts are exact decimals as text."""
+"""Reading the ledger, while a daemon writes it or not.
+
+Amounts are exact decimals as text, `scaled:<integer>` while the instrument is not defined; times are wall nanoseconds;
+`record` is the number of the journal record that a row began with.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from framework.persistence.ledger.schema import connect_for_reading, ledger_erro
 
 
 class OrderLine(msgspec.Struct, frozen=True, gc=False):
-    """One order, as last known. `record` is the journal record that it began with."""
+    """One order as last known. `side`, `time_in_force` and `status` are values of the enums of these names."""
 
     client_order_id: str
     venue: str
@@ -35,7 +39,7 @@ class OrderLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class FillLine(msgspec.Struct, frozen=True, gc=False):
-    """One fill. `strategy` is empty for a fill of an order that is not ours."""
+    """One fill, voided ones included. `strategy` is empty while no order of ours is known for it."""
 
     venue: str
     fill_id: str
@@ -55,8 +59,8 @@ class FillLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class PositionLine(msgspec.Struct, frozen=True, gc=False):
-    """A net position (long > 0), and the fees paid for it: the sum of its fills. `settled_value` is what a contract
-    was paid out at, empty as long as it was not."""
+    """A net position (long > 0) and the fees paid for its fills. `settled_value` is what a contract was paid out at,
+    empty while the instrument is not settled."""
 
     venue: str
     instrument: str
@@ -66,7 +70,8 @@ class PositionLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class RefusalLine(msgspec.Struct, frozen=True, gc=False):
-    """One intent that the gate refused."""
+    """One intent that the gate refused. `code` is the value of a `RefusalCode`; `instrument` is empty for an amend or a
+    cancel, `check_name` for a refusal of the gate itself."""
 
     record: int
     ts_ns: int
@@ -78,8 +83,8 @@ class RefusalLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class ExternalOrderLine(msgspec.Struct, frozen=True, gc=False):
-    """An open order at a venue that is not ours, as listed last. `ignored_for` is the operator's reason not to be told
-    of it, empty when there is none; `record` is the journal record that it was first seen in."""
+    """An open order at a venue that is not ours, as it was listed last, at `seen_ns`. `ignored_for` is the operator's
+    reason to leave it out, empty when there is none."""
 
     venue: str
     venue_order_id: str
@@ -94,62 +99,62 @@ class ExternalOrderLine(msgspec.Struct, frozen=True, gc=False):
     record: int
 
 
-T = TypeVar("T")
+_Line = TypeVar("_Line")
 _FINAL = "('filled', 'cancelled', 'expired', 'rejected')"
 
 
 class LedgerReader:
-    """A read-only connection of its own. Every query raises `LedgerError` when the file can't be read."""
+    """The reading side, with a read-only connection of its own. `close` it at the end.
+
+    Raises `LedgerError` when there is no ledger of this version; so does every query when the file can't be read.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection = connect_for_reading(path)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection; no query may follow."""
         self._connection.close()
 
     @property
     def applied_number(self) -> int:
-        """The journal's record up to which the ledger is complete."""
-        rows = self._rows("SELECT value FROM meta WHERE key = 'applied'", ())
-        return int(rows[0]["value"]) if rows else 0
+        """The journal's record up to which the ledger is complete, 0 for none."""
+        return int(self._stored("applied") or 0)
 
     @property
     def durable_mark(self) -> int:
-        """The last record that was seen durable in the journal; one that ends before it has lost something."""
-        rows = self._rows("SELECT value FROM meta WHERE key = 'durable'", ())
-        return int(rows[0]["value"]) if rows else 0
+        """The last record known to have been durable, 0 for none: a journal that ends before it has lost records."""
+        return int(self._stored("durable") or 0)
 
     @property
     def gap(self) -> str:
-        """Journal records that the ledger never saw, as `first to last` (empty = none): rebuild it then."""
-        rows = self._rows("SELECT value FROM meta WHERE key = 'gap'", ())
-        return str(rows[0]["value"]) if rows else ""
+        """Journal records that are missing in the ledger, as `first to last`, empty for none: rebuild it then."""
+        return self._stored("gap")
 
     @property
     def begins_after(self) -> int:
-        """The journal's record before which orders and fills may be in no row: the journal had not kept them when the
-        ledger was made. Positions are whole. 0: nothing is left out."""
-        rows = self._rows("SELECT value FROM meta WHERE key = 'begins'", ())
-        return int(rows[0]["value"]) if rows else 0
+        """The record up to which orders and fills may be in no row, because the journal held them no more when the
+        ledger was made; positions are whole. 0: nothing is missing."""
+        return int(self._stored("begins") or 0)
 
     def orders(
         self, *, strategy: str = "", status: str = "", open_only: bool = False, limit: int = 100
     ) -> list[OrderLine]:
-        """The newest orders, newest first; `status` is a value of `OrderStatus`."""
+        """The newest `limit` orders, newest first. `status` is a value of `OrderStatus`; '' lets all pass."""
         where = f"(? = '' OR strategy = ?) AND (? = '' OR status = ?) AND (NOT ? OR status NOT IN {_FINAL})"
         query = f"SELECT * FROM orders WHERE {where} ORDER BY record DESC, created_ns DESC LIMIT ?"  # noqa: S608
         return _lines(OrderLine, self._rows(query, (strategy, strategy, status, status, open_only, limit)))
 
     def fills(self, *, strategy: str = "", instrument: str = "", limit: int = 100) -> list[FillLine]:
-        """The newest fills, newest first, voided ones included."""
+        """The newest `limit` fills, newest first, voided ones included; '' lets all strategies or instruments pass."""
         where = "(? = '' OR strategy = ?) AND (? = '' OR instrument = ?)"
         query = f"SELECT * FROM fills WHERE {where} ORDER BY record DESC, ts_venue DESC LIMIT ?"  # noqa: S608
         return _lines(FillLine, self._rows(query, (strategy, strategy, instrument, instrument, limit)))
 
     def positions(self, *, strategy: str = "") -> list[PositionLine]:
-        """The account's net positions, or one strategy's part of them; flat ones that once were not included."""
+        """The account's net positions, or one strategy's part of them, by instrument. Flat ones that once were not are
+        included."""
         query = (
             "SELECT i.venue, i.instrument, i.settled_value, i.price_decimals, i.size_decimals, p.size, p.fees "
             "FROM positions p JOIN instruments i USING (instrument) WHERE ? = '' OR p.strategy = ? "
@@ -164,8 +169,8 @@ class LedgerReader:
         return [_position(row, size, fees) for row, size, fees in sums.values()]
 
     def refusals(self, *, strategy: str = "", code: str = "", limit: int = 100) -> list[RefusalLine]:
-        """The newest refusals, newest first; `code` is the value of a `RefusalCode`. Rows in an old spelling show the
-        code of today."""
+        """The newest `limit` refusals, newest first. `code` is a value of `RefusalCode`; '' lets all pass. A code in an
+        old spelling is found and shown in the present one."""
         spellings = [code, *(old for old, new in OLD_SPELLINGS.items() if new == code)]
         marks = ", ".join("?" * len(spellings))
         where = f"(? = '' OR strategy = ?) AND (? = '' OR code IN ({marks}))"
@@ -174,11 +179,17 @@ class LedgerReader:
         return [msgspec.structs.replace(line, code=OLD_SPELLINGS.get(line.code, line.code)) for line in lines]
 
     def external_orders(self, *, ignored: bool = False, limit: int = 100) -> list[ExternalOrderLine]:
-        """The newest open orders that are not ours, newest first; with `ignored` also those that are to be ignored."""
+        """The newest `limit` open orders that are not ours, newest first; with `ignored` also those that the operator
+        ignores."""
         columns = "venue, venue_order_id, client_order_id, instrument, side, price, size, filled, ignored_for, seen_ns"
         where = "is_open AND (? OR ignored_for = '')"
         query = f"SELECT {columns}, record FROM orphans WHERE {where} ORDER BY record DESC LIMIT ?"  # noqa: S608
         return _lines(ExternalOrderLine, self._rows(query, (ignored, limit)))
+
+    def _stored(self, key: str) -> str:
+        """What the table `meta` says, '' when it says nothing."""
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(rows[0]["value"]) if rows else ""
 
     def _rows(self, query: str, arguments: tuple[object, ...]) -> list[sqlite3.Row]:
         try:
@@ -187,7 +198,7 @@ class LedgerReader:
             raise ledger_error(self._path, e) from e
 
 
-def _lines(kind: type[T], rows: Iterable[sqlite3.Row]) -> list[T]:
+def _lines(kind: type[_Line], rows: Iterable[sqlite3.Row]) -> list[_Line]:
     return [msgspec.convert(dict(row), kind, strict=False) for row in rows]
 
 

@@ -1,9 +1,8 @@
-"""Making the ledger anew from the journal: after damage, after a change of its tables, or to prove that it agrees.
+"""Bringing the ledger up to the journal: at every start, and by `tidegate journal rebuild-ledger`.
 
-How a run begins with its ledger: what it has missed is shown in it, and one that can't be used is no reason to stop.
-
-A ledger that is damaged, or of another version, is put aside whole and a new one begun: from the journal's first record
-where the journal still has it, else from the snapshot that the run itself begins with.
+A start shows in the ledger what it has missed. A ledger that is damaged, or of another version, is no reason not to
+trade: it is renamed whole and a new one begun, from the journal's first record where the journal still has it, else
+from the snapshot that the run itself begins with.
 """
 
 from __future__ import annotations
@@ -26,12 +25,13 @@ from framework.state.accounts import Accounts
 
 
 def rebuild_ledger(files: FileSystem, journal_directory: Path, path: Path) -> int:
-    """Build the ledger from every record that the journal holds, put it in the place of the old one, and return the
-    number of its last record.
+    """Build the ledger from every record that the journal holds, replace the old one with it, and return the number of
+    its last record.
 
     Hold the state directory's lock. Where the journal no longer begins with record 1, a snapshot says what came before,
-    and an existing ledger is the only place with the orders and fills of that time: it is not replaced. Raises
-    `LedgerError`, and `JournalError` for damage, with the old ledger in its place.
+    and only an existing ledger still has the orders and fills of that time. Raises `LedgerError` in that case, when the
+    journal is empty and there is a ledger, and when the new one can't be written; `JournalError` for damage, and
+    `OSError`. The old ledger stays as it is then.
     """
     found = scan_journal(files, journal_directory)
     if found.damages:
@@ -77,8 +77,11 @@ def _remove(path: Path) -> None:
 
 
 def open_ledger(path: Path, worker: Worker, *, last_number: int) -> tuple[Ledger, tuple[str, ...]]:
-    """The ledger, and sentences for the log. `last_number` is the journal's last record. Raises `LedgerError` when
-    another program holds the file or the disk refuses it."""
+    """The ledger at `path`, a new one when the file can't be used, and sentences for the log.
+
+    `last_number` is the journal's last record. `show_past` must follow. Raises `LedgerError` when another program holds
+    the file or the disk refuses it.
+    """
     try:
         return Ledger.open(path, worker, last_number=last_number), ()
     except LedgerUnusable as e:
@@ -89,14 +92,16 @@ def open_ledger(path: Path, worker: Worker, *, last_number: int) -> tuple[Ledger
 def show_past(
     ledger: Ledger, recovered: Recovered, changed: Mapping[str, Order], accounts: Accounts
 ) -> tuple[str, ...]:
-    """Show what the ledger has missed and what has become of the orders; returns sentences for the log.
+    """Write the records that the ledger has missed and what has become of the orders; returns sentences for the log.
 
-    `changed` are the orders that `recovered` has changed, by client order id, `accounts` is the state after all of it.
-    Raises `LedgerError` as `open_ledger` does, and `JournalError`.
+    After `open_ledger`, before the first `Ledger.apply`. `changed` are the orders whose rows may be old, by client
+    order id; `accounts` is the state after the journal's last record. Raises `LedgerError` as `open_ledger` does, and
+    `JournalError` for a record that can't be read.
     """
     try:
         _catch_up(ledger, recovered, changed.values())
     except LedgerUnusable as e:
+        # Only now: SQLite finds damaged pages when it reads them, which need not be at the opening.
         note = _replaced_note(e, ledger.replace_file())
         _catch_up(ledger, recovered, {**known_orders(accounts), **changed}.values())
         return (note,)

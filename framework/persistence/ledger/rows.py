@@ -1,9 +1,9 @@
-"""From journal records to rows. Idempotent: a fill or a void that is there already changes nothing.
+"""From journal records to the ledger's rows: orders, fills, positions, refusals, strategies, external orders.
 
-Orders as the ledger's rows hold them.
-
-Orphans in the ledger: orders that a venue lists and that are not ours, from the journal's records alone, so that
-they are shown while a daemon runs or not, and made again with the rest of the ledger.
+Everything but the orders' rows follows from the journal's records alone, so a rebuild gives the same rows again. An
+order's row is what the state has made of it, which the caller gives: the rules for that stand in one place,
+`framework.state.order_machine`. A record that is written twice changes nothing the second time. External orders are in
+the table `orphans`, whose name is a written format.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ from framework.persistence.ledger.schema import UNPLACED
 
 
 class OrderRow(NamedTuple):
-    """What an order was when it was handed over: orders go on changing while they wait to be written."""
+    """A copy of an order: orders go on changing while their rows wait to be written.
+
+    `price`, `size` and `filled` are scaled by the instrument's decimals; times are wall nanoseconds.
+    """
 
     client_order_id: str
     venue: str
@@ -54,7 +57,7 @@ class OrderRow(NamedTuple):
 
 
 def order_row(order: Order) -> OrderRow:
-    """The row of an order as it is now."""
+    """The row of an order as it is now, to be written with `LedgerRows.put_order`."""
     return OrderRow(
         order.client_order_id,
         order.venue,
@@ -73,8 +76,8 @@ def order_row(order: Order) -> OrderRow:
     )
 
 
-def recorded_row(approved: Approved, intent: NewOrder) -> OrderRow:
-    """The row of an order that was approved and nothing more."""
+def _recorded_row(approved: Approved, intent: NewOrder) -> OrderRow:
+    """The row of an order that was approved and of which nothing else is known."""
     return OrderRow(
         approved.client_order_id,
         approved.venue,
@@ -113,26 +116,39 @@ ON CONFLICT (strategy) DO UPDATE SET record = excluded.record,
     state = CASE WHEN excluded.quarantined = '' THEN excluded.state ELSE strategies.state END,
     quarantined = CASE WHEN excluded.quarantined = '' THEN strategies.quarantined ELSE excluded.quarantined END
 """
+_IS_OURS = "SELECT 1 FROM orders WHERE venue = ? AND (client_order_id = ? OR venue_order_id = ?)"
+_EXTERNAL_ORDER = """
+INSERT INTO orphans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)
+ON CONFLICT (venue, venue_order_id) DO UPDATE SET price = excluded.price, size = excluded.size,
+    filled = excluded.filled, is_open = min(is_open, excluded.is_open), seen_ns = max(seen_ns, excluded.seen_ns)
+    WHERE excluded.seen_ns >= seen_ns OR NOT excluded.is_open
+"""
+_IGNORE_EXTERNAL = "UPDATE orphans SET ignored_for = ? WHERE venue = ? AND venue_order_id = ?"
+_FORGET_EXTERNAL = "DELETE FROM orphans WHERE venue = ? AND venue_order_id = ?"
 _LIFT_QUARANTINE = "UPDATE strategies SET quarantined = '', record = ? WHERE strategy = ?"
 
 
 class Scale(NamedTuple):
-    """Decimals of an instrument's amounts; None where they are not known."""
+    """How many decimals an instrument's prices and sizes have; None while it is not defined."""
 
     price: int | None
     size: int | None
 
     @property
     def money(self) -> int | None:
-        """Decimals of money."""
+        """Decimals of an amount of money, which is a price times a size; None while either is not known."""
         return None if self.price is None or self.size is None else self.price + self.size
 
 
 UNKNOWN_SCALE = Scale(None, None)
+"""The scale of an instrument that was never defined: its amounts are kept as scaled integers."""
 
 
 class LedgerRows:
-    """Writes rows through one connection, inside the caller's transaction. Raises `sqlite3.Error`."""
+    """Writes rows through one connection, inside the caller's transaction. Every method raises `sqlite3.Error`.
+
+    It remembers the scales that it has read and written: make a new one after a transaction that was rolled back.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
@@ -140,7 +156,8 @@ class LedgerRows:
         self._scales = {instrument: Scale(price, size) for instrument, price, size in rows}
 
     def apply(self, entry: Entry) -> None:
-        """Write what a record says; most kinds say nothing to the ledger."""
+        """Write what a record says. Kinds that are in no table are left out: reports, amends and cancels change orders,
+        whose rows come by `put_order`."""
         number, record = entry
         match record.body:
             case Fill() as fill:
@@ -148,7 +165,7 @@ class LedgerRows:
             case Refused() as refused:
                 self._refuse(refused, number)
             case Approved(intent=NewOrder() as intent) as approved:
-                self.put_order(recorded_row(approved, intent), number)
+                self.put_order(_recorded_row(approved, intent), number)
             case InstrumentDefined() as defined:
                 self._define(defined)
             case InstrumentSettled() as settled:
@@ -158,7 +175,8 @@ class LedgerRows:
             case OrderSnapshot() as snapshot:
                 self._show_external_order(snapshot, number)
             case ExternalOrderIgnored() as ignored:
-                _ignore_external_order(self._db, ignored)
+                reason = ignored.reason or "no reason given"
+                self._db.execute(_IGNORE_EXTERNAL, (reason, ignored.venue, ignored.venue_order_id))
             case StrategySaved(strategy, state):
                 self._db.execute(_STRATEGY, (strategy, state, "", number))
             case StrategyQuarantined(strategy, reason):
@@ -169,19 +187,20 @@ class LedgerRows:
                 pass
 
     def put_order(self, row: OrderRow, number: int) -> None:
-        """Write an order as it is known after record `number`."""
+        """Write an order as it is known after record `number`; its fills that no order claimed become its own."""
         scale = self._scales.get(row.instrument, UNKNOWN_SCALE)
         amounts = (text(row.price, scale.price), text(row.size, scale.size), text(row.filled, scale.size))
         self._db.execute(_ORDER, (*row[:6], *amounts, *row[9:], number))
         if row.venue_order_id:
-            _forget_external_order(self._db, row.venue, row.venue_order_id)
+            # One of ours that came as external, before its answer told its venue order id.
+            self._db.execute(_FORGET_EXTERNAL, (row.venue, row.venue_order_id))
         if row.venue_order_id and row.strategy:
             key = (row.client_order_id, row.strategy, row.venue_order_id, row.venue)
             if self._db.execute(_CLAIM, key).rowcount:
                 self.recount((row.instrument,))
 
     def rewind(self, last: int) -> None:
-        """Forget everything that came after record `last`: the journal lost it and numbers anew from there."""
+        """Forget everything that came after record `last`: the journal lost it and will use the same numbers again."""
         for table in ("orders", "fills", "voids", "refusals", "strategies", "orphans"):
             self._db.execute(f"DELETE FROM {table} WHERE record > ?", (last,))  # noqa: S608
         self._db.execute(
@@ -194,8 +213,8 @@ class LedgerRows:
         self.recount(list(self._scales))
 
     def recount(self, instruments: Iterable[str]) -> None:
-        """Make positions again: what was carried and the signed sum of the fills that were not voided, nothing once
-        settled."""
+        """Compute the positions of instruments again: what is carried, plus the signed sum of the fills that were not
+        voided; the size is 0 once the instrument is settled."""
         for instrument in instruments:
             self._db.execute("DELETE FROM positions WHERE instrument = ?", (instrument,))
             rows = self._db.execute(
@@ -232,13 +251,18 @@ class LedgerRows:
             self._move(fill.instrument, strategy, fill.side.sign, size, fee)
 
     def _show_external_order(self, snapshot: OrderSnapshot, number: int) -> None:
-        if not _is_ours(self._db, snapshot):
-            price, size = self._scales.get(snapshot.instrument, UNKNOWN_SCALE)
-            amounts = (text(snapshot.price, price), text(snapshot.size, size), text(snapshot.filled, size))
-            _show_external_order(self._db, snapshot, amounts, number)
+        """Keep a listed order unless it is one of ours. Its end is final, whatever another listing says."""
+        ids = (snapshot.venue, snapshot.client_order_id, snapshot.venue_order_id)
+        if self._db.execute(_IS_OURS, ids).fetchone() is not None:
+            return
+        price, size = self._scales.get(snapshot.instrument, UNKNOWN_SCALE)
+        amounts = (text(snapshot.price, price), text(snapshot.size, size), text(snapshot.filled, size))
+        names = (snapshot.venue, snapshot.venue_order_id, snapshot.client_order_id, snapshot.instrument)
+        row = (*names, snapshot.side.value, *amounts, snapshot.is_open, snapshot.ts_recv, number)
+        self._db.execute(_EXTERNAL_ORDER, row)
 
     def _owner(self, fill: Fill) -> tuple[str, str]:
-        """Client order id and strategy of a fill, as far as the orders known by now say; '' where they don't."""
+        """Client order id and strategy of a fill by the rows of orders so far; '' for what they do not say."""
         query = "SELECT client_order_id, strategy FROM orders WHERE "
         if fill.client_order_id:
             found = self._db.execute(query + "client_order_id = ?", (fill.client_order_id,)).fetchone()
@@ -297,7 +321,7 @@ class LedgerRows:
         self._place(terms.id, scale)
 
     def _place(self, instrument: str, scale: Scale) -> None:
-        """Put amounts that came before the instrument's definition on their scale."""
+        """Give the amounts that came before the instrument's definition their decimals."""
         columns = {"price": scale.price, "size": scale.size, "fee": scale.money, "filled": scale.size}
         order = ("price", "size", "filled")
         for table, names in (("fills", ("price", "size", "fee")), ("orders", order), ("orphans", order)):
@@ -314,42 +338,5 @@ class LedgerRows:
 
 
 def text(scaled: int, decimals: int | None) -> str:
-    """An amount as the ledger shows it."""
+    """An amount as the ledger holds it: an exact decimal, or `scaled:<integer>` while `decimals` is not known."""
     return f"{UNPLACED}{scaled}" if decimals is None else format_scaled(scaled, decimals)
-
-
-_IS_OURS = "SELECT 1 FROM orders WHERE venue = ? AND (client_order_id = ? OR venue_order_id = ?)"
-_SHOW = """
-INSERT INTO orphans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)
-ON CONFLICT (venue, venue_order_id) DO UPDATE SET price = excluded.price, size = excluded.size,
-    filled = excluded.filled, is_open = min(is_open, excluded.is_open), seen_ns = max(seen_ns, excluded.seen_ns)
-    WHERE excluded.seen_ns >= seen_ns OR NOT excluded.is_open
-"""
-_IGNORE = "UPDATE orphans SET ignored_for = ? WHERE venue = ? AND venue_order_id = ?"
-_FORGET = "DELETE FROM orphans WHERE venue = ? AND venue_order_id = ?"
-
-
-def _is_ours(db: sqlite3.Connection, snapshot: OrderSnapshot) -> bool:
-    """Whether a listed order is one of the ledger's."""
-    key = (snapshot.venue, snapshot.client_order_id, snapshot.venue_order_id)
-    return db.execute(_IS_OURS, key).fetchone() is not None
-
-
-def _show_external_order(
-    db: sqlite3.Connection, snapshot: OrderSnapshot, amounts: tuple[str, str, str], number: int
-) -> None:
-    """Keep a listed order that is not ours; `amounts` are price, size and filled as text. One that turns out to be
-    ours is forgotten with its first row in orders; an end is final, whatever an older or later listing says."""
-    names = (snapshot.venue, snapshot.venue_order_id, snapshot.client_order_id, snapshot.instrument)
-    row = (*names, snapshot.side.value, *amounts, snapshot.is_open, snapshot.ts_recv, number)
-    db.execute(_SHOW, row)
-
-
-def _ignore_external_order(db: sqlite3.Connection, event: ExternalOrderIgnored) -> None:
-    """Keep the operator's reason not to be told of it."""
-    db.execute(_IGNORE, (event.reason or "no reason given", event.venue, event.venue_order_id))
-
-
-def _forget_external_order(db: sqlite3.Connection, venue: str, venue_order_id: str) -> None:
-    """It is an order of ours now."""
-    db.execute(_FORGET, (venue, venue_order_id))

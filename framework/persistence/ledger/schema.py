@@ -1,8 +1,10 @@
-"""The ledger's tables. Money, prices and sizes are exact decimals as text; times are wall nanoseconds.
+"""The ledger's tables, and opening its file. Money, prices and sizes are exact decimals as text (I15); times are wall
+nanoseconds.
 
-An amount of an instrument that was never defined can't be placed on a scale: it is kept as `scaled:<integer>` until
-the instrument is. What a position was before the first fill that is in a row is `carried`: nothing, unless the ledger
-was begun in the middle (`framework.persistence.ledger.seed`).
+The decimals of an amount are not known before its instrument is defined: until then it is kept as `scaled:<integer>`.
+`carried` holds what a position was before the first fill that is in a row: nothing, unless the ledger was begun from a
+snapshot (`framework.persistence.ledger.seed`). Tables and columns are a format that other programs read: a change needs
+another `SCHEMA_VERSION` and a step in `_UPGRADES`.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from framework.domain.errors import TidegateError
 from framework.runtime.files import RealFiles, aside_name
 
 SCHEMA_VERSION = 3
+"""SQLite's `user_version` of a ledger that this program writes."""
 UNPLACED = "scaled:"
-"""How the text of an amount begins whose decimals are not known."""
+"""The beginning of an amount's text while its decimals are not known."""
 
 _EXTERNAL_ORDERS = """
 CREATE TABLE orphans (
@@ -62,36 +65,36 @@ CREATE TABLE strategies (
     strategy TEXT PRIMARY KEY, state BLOB NOT NULL, quarantined TEXT NOT NULL, record INTEGER NOT NULL) WITHOUT ROWID;
 {_EXTERNAL_ORDERS}{_CARRIED}"""
 _UPGRADES = {1: _EXTERNAL_ORDERS, 2: _CARRIED}
-"""Schema -> what makes the next one of it, where nothing that is there changes."""
-
+"""Schema version -> the statements that make the next version of it. They only add: rows that are there stay."""
 
 _UNUSABLE_CODES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """What SQLite answers when tables are missing, when pages are damaged, and when the file is something else."""
 
 
 class LedgerError(TidegateError):
-    """The ledger can't be used. `tidegate journal rebuild-ledger` makes a new one; what runs trades on without it."""
+    """The ledger can't be read or written now. A running daemon trades on without it, and
+    `tidegate journal rebuild-ledger` makes a new one."""
 
 
 class LedgerUnusable(LedgerError):
-    """What the file holds is no ledger that this program can go on with: it is damaged, or of another version. A start
-    puts it aside and begins a new one."""
+    """The file is no ledger that this program can write: it is damaged, or of another version. A start renames it and
+    begins a new one."""
 
 
 def ledger_error(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
-    """What an error of SQLite or of the disk means."""
+    """The error to raise for one of SQLite or of the disk: `LedgerUnusable` when the file itself is bad."""
     is_unusable = getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNUSABLE_CODES
     kind = LedgerUnusable if is_unusable else LedgerError
     return kind(f"ledger: {path}: {error}; run `tidegate journal rebuild-ledger`")
 
 
 def move_aside(path: Path) -> Path:
-    """Move a ledger, with what SQLite keeps beside it, to a name beside it that is returned; nobody has it open.
-
-    Raises `LedgerError`.
+    """Rename a closed ledger, with the files that SQLite keeps beside it, to `….damaged`, or `….damaged-2` where that
+    is taken, and return the new path. Raises `LedgerError`.
     """
     aside = aside_name(RealFiles(), path, ".damaged")
     try:
+        # The ledger itself last: SQLite would take a write-ahead log that is left behind for the next file's own.
         for suffix in ("-wal", "-shm", ""):
             part = path.with_name(path.name + suffix)
             if part.exists():
@@ -102,9 +105,10 @@ def move_aside(path: Path) -> Path:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the ledger for writing, made for the owner alone when it is missing. Used by one thread at a time.
+    """Open the ledger for writing; a missing one is made, readable by its owner alone, and an older one upgraded.
 
-    Raises `LedgerUnusable` when the file is not a ledger of this version, `LedgerError`.
+    Used by one thread at a time. Raises `LedgerUnusable` when the file is not a ledger that can be upgraded to this
+    version, and `LedgerError` when another program holds it or the disk refuses it.
     """
     try:
         path.touch(mode=0o600, exist_ok=True)
@@ -113,6 +117,7 @@ def connect(path: Path) -> sqlite3.Connection:
         raise ledger_error(path, e) from e
     try:
         connection.execute("PRAGMA journal_mode = WAL")
+        # A power failure may cost the newest transactions, never the file: the next start catches up.
         connection.execute("PRAGMA synchronous = NORMAL")
         _prepare(connection, path)
     except sqlite3.Error as e:
@@ -125,8 +130,10 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """Open the ledger for reading, while a daemon writes it or not. Raises `LedgerError` when there is none, or one of
-    another version."""
+    """Open the ledger for reading, while a daemon writes it or not; rows come as `sqlite3.Row`.
+
+    Raises `LedgerError` when there is none, when it has another version, and when it can't be read.
+    """
     if not path.exists():
         raise LedgerError(f"ledger: there is no {path}; start the daemon once or run `tidegate journal rebuild-ledger`")
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)

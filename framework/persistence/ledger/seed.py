@@ -1,5 +1,7 @@
-"""A ledger that begins in the middle: where the journal no longer holds its first records, a snapshot says what they
-came to. Orders and fills that the state has forgotten are in no row; positions are whole.
+"""Filling an empty ledger from a snapshot, where the journal no longer holds its first records.
+
+A snapshot says what those records came to. Orders and fills that the state has forgotten are in no row, but positions
+are whole: what the remembered fills do not explain of one is written to the table `carried`.
 """
 
 from __future__ import annotations
@@ -29,14 +31,17 @@ _CARRY = "INSERT INTO carried VALUES (?, ?, ?, ?)"
 
 
 def seed(db: sqlite3.Connection, accounts: Accounts, number: int) -> None:
-    """Write the state after record `number` into an empty ledger, inside the caller's transaction."""
+    """Write the state after record `number` into an empty ledger, inside the caller's transaction.
+
+    All rows carry this record's number. Raises `sqlite3.Error`.
+    """
     rows = LedgerRows(db)
     for instrument in accounts.instruments.values():
         _apply(rows, number, InstrumentDefined(instrument, 0))
     for order in known_orders(accounts).values():
         rows.put_order(order_row(order), number)
     _seed_fills(db, rows, accounts, number)
-    for body in (*_strategies(accounts), *_orphans(accounts)):
+    for body in (*_strategies(accounts), *_external_orders(accounts)):
         _apply(rows, number, body)
     _carry(db, accounts)
     for of, value in accounts.settlements.items():
@@ -62,7 +67,7 @@ def _seed_fills(db: sqlite3.Connection, rows: LedgerRows, accounts: Accounts, nu
 
 
 def _carry(db: sqlite3.Connection, accounts: Accounts) -> None:
-    """Keep of each position what the fills that are in rows do not explain."""
+    """Write of each position the part that the fills in rows do not explain."""
     for (of, strategy), (size, fees) in _unsettled(accounts).items():
         terms = accounts.instruments.get(of)
         if terms is None:
@@ -79,8 +84,8 @@ def _carry(db: sqlite3.Connection, accounts: Accounts) -> None:
 
 
 def _unsettled(accounts: Accounts) -> dict[tuple[InstrumentId, str], tuple[int, int]]:
-    """Signed size and fees by instrument and strategy, what belongs to no strategy under ''; as if nothing had been
-    paid out: the ledger leaves sizes of settled instruments out by itself."""
+    """Signed size and fees by instrument and strategy, what belongs to no strategy under ''. Settlements are left out:
+    the ledger shows size 0 for settled instruments by itself."""
     found = {(of, strategy): _traded(position) for (strategy, of), position in accounts.positions.strategies()}
     for of, position in accounts.positions.accounts():
         size, fees = _traded(position)
@@ -101,7 +106,7 @@ def _strategies(accounts: Accounts) -> Iterator[Body]:
         yield StrategyQuarantined(strategy, reason, 0)
 
 
-def _orphans(accounts: Accounts) -> Iterator[Body]:
+def _external_orders(accounts: Accounts) -> Iterator[Body]:
     for (venue, venue_order_id), unmatched in accounts.unmatched.snapshot():
         if unmatched.open_snapshot is not None and unmatched.ended_snapshot is None:
             yield unmatched.open_snapshot
