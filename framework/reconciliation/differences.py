@@ -1,9 +1,7 @@
-"""Differences: where the venue's word and ours do not agree, said so that a person can act on it.
+"""Differences between what the venue states and what is known here, described so that an operator can act on them.
 
-Pure. Nothing here draws conclusions: `framework.reconciliation.reconciler` publishes the venue's word, and the state
-machine decides.
-
-A dry comparison: the venue is asked for everything, and nothing is published or changed.
+Nothing here publishes or changes anything: `framework.reconciliation.reconciler` publishes what the venue states, and
+the state machine decides. All but `compare` are pure; `compare` asks the venue for everything, for a dry run.
 """
 
 from __future__ import annotations
@@ -27,17 +25,17 @@ from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
 
 _IDS_SHOWN_MAX = 3
-_UNHEARD = frozenset({OrderStatus.RECORDED, OrderStatus.SENT, OrderStatus.UNKNOWN})
+_UNPROVED = frozenset({OrderStatus.RECORDED, OrderStatus.SENT, OrderStatus.UNKNOWN})
 
 
 class DifferenceKind(Enum):
-    """What does not agree."""
+    """What does not agree. The values are a format: reports and the history file show them."""
 
     POSITION = "position"
     EXTERNAL_ORDER = "orphan"
     """An open order at the venue that is not ours."""
     ONLY_HERE = "only_here"
-    """An order that we hold for open and the venue does not list."""
+    """An order that is open here and that the venue does not list."""
     FILLS = "fills"
     """Trades of the account that are not booked here."""
     STATUS = "status"
@@ -45,11 +43,12 @@ class DifferenceKind(Enum):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing on which the venue and we do not agree.
+    """One thing on which the venue and this daemon do not agree.
 
-    `subject` is the order's id (empty for positions and fills). `why` is the best explanation, not a proof; `action`
-    is what a pass does about it. `since_ns` is the monotonic time since when it is so. `venue_size` and `own_size` are
-    exact contracts, of positions only.
+    `venue_word` is what the venue states and `own_word` what is known here, as text. `subject` is the order's id, ours
+    or for external orders the venue's, empty for positions and fills. `why` is the likeliest reason, not a proof;
+    `action` is what a pass does about it. `since_ns` is the monotonic time of the first pass that found it.
+    `venue_size` and `own_size` are exact contracts, signed, 0 but for positions.
     """
 
     kind: DifferenceKind
@@ -66,17 +65,17 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gap(self) -> Decimal:
-        """How much more the venue has than we."""
+        """How many contracts more the venue has than we, signed; 0 but for positions."""
         return self.venue_size - self.own_size
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Two passes that find the same key found the same difference."""
+        """What makes it the same difference in two passes: kind, venue, instrument, order and size."""
         return (self.kind.value, self.venue, self.instrument, self.subject, str(self.gap))
 
     @property
     def text(self) -> str:
-        """One line for a person."""
+        """All of it in one line for an operator: what each side has, the likeliest reason, and what is done."""
         what = f"{self.kind.value} {self.subject}".rstrip()
         return (
             f"{self.instrument}: {what}: venue {self.venue_word}; here {self.own_word}. "
@@ -84,7 +83,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def fields(self, *, now_ns: int, monotonic_ns: int) -> dict[str, Any]:
-        """All of it for a program; `since_ns` as wall time."""
+        """All of it for a program, under keys that are a format. `since_ns` is shown as wall time: the two times given
+        are of the same instant, in nanoseconds."""
         words = ("venue", "instrument", "subject", "venue_word", "own_word", "why", "action")
         return {
             "kind": self.kind.value,
@@ -95,7 +95,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def orders_apart(venue: str, accounts: Accounts, listed: Sequence[OrderSnapshot], as_of: AsOf) -> list[Difference]:
-    """Orphans, orders on which status or terms differ, and those that only we know. Ignored orphans are left out."""
+    """External orders, orders whose status or terms differ, and orders that only we know.
+
+    `listed` are the venue's open orders as of `as_of`. External orders that the operator ignores are left out.
+    """
     ignored = {one.venue_order_id for one in accounts.external_orders(venue, ignored=True)}
     found: list[Difference] = []
     for snapshot in listed:
@@ -110,7 +113,8 @@ def orders_apart(venue: str, accounts: Accounts, listed: Sequence[OrderSnapshot]
 
 
 def unlisted(venue: str, accounts: Accounts, seen: Collection[str], as_of: AsOf) -> list[Order]:
-    """Orders that we hold for open and that are not among the listed venue order ids `seen`."""
+    """Orders that are open here, whose listing must show them by now, and that are not among the listed venue order
+    ids `seen`."""
     return [
         order
         for order in accounts.orders.open(venue=venue)
@@ -119,7 +123,8 @@ def unlisted(venue: str, accounts: Accounts, seen: Collection[str], as_of: AsOf)
 
 
 def fills_apart(venue: str, accounts: Accounts, missing: Iterable[Fill], as_of: AsOf) -> list[Difference]:
-    """Trades that are not booked, by instrument; those so fresh that the stream may still bring them are left out."""
+    """One difference per instrument for the fills `missing` here. Left out are those so fresh that the stream may still
+    bring them."""
     groups: dict[InstrumentId, list[Fill]] = {}
     for fill in missing:
         if as_of.must_show(fill.ts_venue):
@@ -132,7 +137,7 @@ def fills_apart(venue: str, accounts: Accounts, missing: Iterable[Fill], as_of: 
             venue_word=f"{_count(len(fills), 'fill')}, net {_size(_net(fills), accounts.instruments.get(instrument))}"
             f" ({_some([fill.fill_id for fill in fills])})",
             own_word="not booked",
-            why="traded while nobody listened here: before a start, or while the stream was down",
+            why="traded while nothing was received here: before a start, or while the stream was down",
             action="book them, each once",
             since_ns=as_of.monotonic_ns,
         )
@@ -141,8 +146,8 @@ def fills_apart(venue: str, accounts: Accounts, missing: Iterable[Fill], as_of: 
 
 
 def unbooked(accounts: Accounts, listed: Iterable[Fill]) -> list[Fill]:
-    """Those of the listed fills that are missing here. One as old as those that are forgotten counts as booked: nobody
-    can tell any more."""
+    """Those of the listed fills that are missing here. One as old as fills that are forgotten counts as booked: nothing
+    tells it from one of them (I4)."""
     fills = accounts.fills
     return [fill for fill in listed if fills.get(fill.venue, fill.fill_id) is None and fills.is_news(fill)]
 
@@ -156,7 +161,10 @@ def positions_apart(
     drift_ms_max: int,
     missing: Sequence[Fill] = (),
 ) -> list[Difference]:
-    """Instruments in which the position is not the venue's. `missing` are fills that are known not to be booked."""
+    """Instruments of the venue in which its position and ours are not the same; one without a report counts as flat.
+
+    `missing` are fills that are known not to be booked, to explain the difference; `drift_ms_max` is only shown.
+    """
     sizes = {report.instrument: report.size for report in reports}
     found = []
     for instrument in accounts.instruments.values():
@@ -202,19 +210,19 @@ def _why_apart(accounts: Accounts, instrument: Instrument, gap: Size, missing: S
 
 
 def _apart(order: Order, snapshot: OrderSnapshot, accounts: Accounts, as_of: AsOf) -> list[Difference]:
-    """An order that both know: no difference, or one."""
+    """An order that both know: no difference, or one. An amend without an answer is none: its inquiry is under way."""
     instrument = accounts.instruments.get(order.instrument)
     if not as_of.must_show(order.updated_ns) or order.status is OrderStatus.AMEND_REQUESTED:
         return []
     own_word = order.status.value
     if order.status.is_final:
-        why = f"an end was heard that the venue does not show ({order.reason or 'no reason given'})"
+        why = f"an end was reported that the venue does not show ({order.reason or 'no reason given'})"
         action = "an end that was only inferred is undone and the instrument halted; a proved one stands"
-    elif order.status in _UNHEARD:
+    elif order.status in _UNPROVED:
         why, action = "the answer to its request was lost", "it counts as working"
     elif (order.price, order.size) != (snapshot.price, snapshot.size):
         own_word = f"{own_word}, {_terms(order.price, order.size, instrument)}"
-        why, action = "changed by hand, or the answer to an amend was lost", "take the venue's terms"
+        why, action = "changed by another program, or the answer to an amend was lost", "take the venue's terms"
     else:
         return []
     return [
@@ -258,7 +266,7 @@ def _only_here(order: Order, as_of: AsOf) -> Difference:
         subject=order.client_order_id,
         venue_word="not listed as open",
         own_word=order.status.value,
-        why="it ended at the venue, and the news of it was not heard",
+        why="it ended at the venue, and no report of it was received",
         action="look it up; what the venue says of its end is taken over",
         since_ns=as_of.monotonic_ns,
     )
@@ -290,8 +298,10 @@ def _some(ids: Sequence[str]) -> str:
 async def compare(
     venue: str, gateway: Gateway, accounts: Accounts, *, fill_query: FillQuery, clock: Clock, drift_ms_max: int
 ) -> list[Difference]:
-    """What does not agree now. Of fills only those are asked for that a pass would ask for. Raises what the gateway
-    raises."""
+    """Ask the venue for everything that a pass asks for, and compare; nothing is published or changed.
+
+    `drift_ms_max` is only shown. Raises what the gateway raises.
+    """
     asked = AsOf.of(clock, lag_ms=gateway.read_lag_ms)
     listed = await gateway.open_orders()
     found = orders_apart(venue, accounts, listed, AsOf.of(clock, lag_ms=gateway.read_lag_ms).after(asked))

@@ -1,4 +1,9 @@
-"""Grace: a position that differs from the venue's for too long halts its instrument (C21)."""
+"""Halting an instrument whose position has differed from the venue's for too long (C21).
+
+A difference for a short time is normal: a fill may be booked here before the venue's reads show it, or the other way
+round. One that lasts says that a position limit is checked against a wrong number, so the instrument must not trade
+until an operator has looked at it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,11 @@ from framework.state.trading_states import TradingStates
 
 
 class PositionDriftHalt:
-    """Halts once per difference: an operator who knows better can resume, until the difference itself changes."""
+    """Publishes a halt for each position that has been apart for `drift_ms_max` milliseconds or longer.
+
+    It halts once per difference: an operator who knows better can resume, and the instrument trades until the size of
+    the difference changes or it comes back after it was gone.
+    """
 
     def __init__(
         self, trading: TradingStates, publish: Callable[[Event], None], clock: Clock, *, drift_ms_max: int
@@ -24,10 +33,12 @@ class PositionDriftHalt:
         self._halted_for: set[tuple[str, ...]] = set()
 
     def judge(self, differences: Iterable[Difference]) -> None:
-        """Take in what the newest pass found; publish a halt for each position that has been off for too long."""
+        """Publish a halt for each difference that has lasted too long. Call it after each pass with all differences of
+        the pass; their `since_ns` is that of the first pass that found them."""
         positions = {one.key: one for one in differences if one.kind is DifferenceKind.POSITION}
         self._halted_for &= positions.keys()
         for key, one in positions.items():
+            # Monotonic: a wall clock that is set must neither halt an instrument nor keep one from being halted.
             if key in self._halted_for or self._clock.monotonic_ns() - one.since_ns < self._drift_ns_max:
                 continue
             self._halted_for.add(key)

@@ -1,7 +1,7 @@
-"""Orders at the venue that are not ours: when one is no longer listed, its end is looked up as well.
+"""External orders: orders at the venue that are not ours, and the orders behind fills that none of ours claims.
 
-Nobody tells of an order that a person cancelled by hand while the stream was down; without this it would be shown as
-an orphan for ever. And fills may name an order only by the venue's id: whose it is, ours or a person's, is asked for.
+No stream reports an external order that somebody cancelled while the stream was down: without a look-up it would be
+shown as open for ever. And a fill may name its order only by the venue's id: the venue is asked whose order it is.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
 
 LOOKUPS_PER_PASS_MAX = 20
+"""Most look-ups of one kind in a pass; the other orders are looked up in later ones."""
 EXTERNAL_LOOKUPS_MIN = 2
 """So many look-ups in different passes must not find an order before it counts as gone."""
 
 
 class ExternalOrders:
-    """The orphans of one venue account, ignored ones included."""
+    """Looks up the external orders of one venue account, ignored ones included. It publishes nothing itself."""
 
     def __init__(self, venue: str, gateway: Gateway, accounts: Accounts) -> None:
         self._venue = venue
@@ -32,7 +33,11 @@ class ExternalOrders:
         self._unclaimed: dict[str, int] = {}
 
     async def look_up(self, listed: Collection[str], as_of: AsOf) -> list[OrderSnapshot]:
-        """What became of orphans that are not among the venue order ids `listed`. Raises what the gateway raises."""
+        """What became of external orders that are not among the venue order ids `listed`: publish it.
+
+        One that look-ups in several passes did not find is returned as ended, with the reason `not_listed`. Raises what
+        the gateway raises.
+        """
         known = [
             *self._accounts.external_orders(self._venue),
             *self._accounts.external_orders(self._venue, ignored=True),
@@ -51,44 +56,30 @@ class ExternalOrders:
         return news
 
     async def look_up_fills(self, as_of: AsOf) -> list[OrderSnapshot]:
-        """The orders of fills that no order claims, each asked for a few times. Raises what the gateway raises."""
+        """The orders behind fills that no known order claims: publish them. Each is asked for in `EXTERNAL_LOOKUPS_MIN`
+        passes at most. Raises what the gateway raises."""
         fills = [fill for fill in self._accounts.unmatched.unlisted(self._venue) if as_of.must_show(fill.ts_recv)]
         self._unclaimed = {fill.venue_order_id: self._unclaimed.get(fill.venue_order_id, 0) for fill in fills}
         news = []
-        for fill in [one for one in fills if self._unclaimed[one.venue_order_id] < EXTERNAL_LOOKUPS_MIN][
-            :LOOKUPS_PER_PASS_MAX
-        ]:
-            found = await self._gateway.find_order(_order_behind(fill))
+        due = [fill for fill in fills if self._unclaimed[fill.venue_order_id] < EXTERNAL_LOOKUPS_MIN]
+        for fill in due[:LOOKUPS_PER_PASS_MAX]:
+            found = await self._gateway.find_order(_order_of(fill))
             self._unclaimed[fill.venue_order_id] += 1
             if found is not None:
                 news.append(found)
         return news
 
 
-def _order_behind(fill: Fill) -> Order:
-    """What a fill tells of its order, in the form in which a gateway looks orders up."""
+def _order_of(fact: Fill | OrderSnapshot) -> Order:
+    """What a fill or a listing says of an order, in the form in which a gateway looks up orders."""
     return Order(
-        client_order_id=fill.client_order_id,
-        venue=fill.venue,
+        client_order_id=fact.client_order_id,
+        venue=fact.venue,
         strategy="",
-        instrument=fill.instrument,
-        side=fill.side,
-        price=fill.price,
-        size=fill.size,
-        venue_order_id=fill.venue_order_id,
-    )
-
-
-def _order_of(snapshot: OrderSnapshot) -> Order:
-    """The listing in the form in which a gateway looks orders up."""
-    return Order(
-        client_order_id=snapshot.client_order_id,
-        venue=snapshot.venue,
-        strategy="",
-        instrument=snapshot.instrument,
-        side=snapshot.side,
-        price=snapshot.price,
-        size=snapshot.size,
-        venue_order_id=snapshot.venue_order_id,
-        created_ns=snapshot.created_ns,
+        instrument=fact.instrument,
+        side=fact.side,
+        price=fact.price,
+        size=fact.size,
+        venue_order_id=fact.venue_order_id,
+        created_ns=fact.created_ns if isinstance(fact, OrderSnapshot) else 0,
     )

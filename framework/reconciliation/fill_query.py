@@ -1,7 +1,8 @@
-"""Which of the account's fills are asked for: those that can be news, and not the whole history at each start.
+"""Asking the venue for fills: for those that can be news, not for the whole history at each start.
 
-The overlap covers what a venue lists late and, with the connector's own, clocks that differ. It also covers fills that
-a stream lost shortly before a crash: a stream that is silent or broken is noticed, and everything asked for, sooner.
+Each query overlaps the one before. The overlap covers what a venue lists late and, with the connector's own, clocks
+that differ. It also covers fills that a stream lost shortly before a crash: a stream that is silent or broken is
+noticed within less time, and then everything is asked for.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from framework.state.accounts import Accounts
 from framework.state.fills import is_same_trade
 
 FILLS_OVERLAP_NS = 60_000_000_000
-"""How far before the last known fill fills are asked for again: late ones are booked once whatever happens."""
+"""How far before the last known fill the next query begins. Every fill is booked once, however often it is listed."""
 UNTOUCHED_NS = 86_400_000_000_000
-"""An account without a trade for so long has an old history that does not change: longer than clocks are wrong."""
+"""Time without a trade after which the first query of an account that holds nothing leaves its old history out. A day
+is longer than any clock is wrong."""
 
 
 def is_news(accounts: Accounts, fill: Fill) -> bool:
-    """Whether a fill that the venue lists can change anything. One that is booked and that no order claims can only
-    once the order that it names is known: a person's own trades are not heard again with every pass."""
+    """Whether a fill that the venue lists can change anything. One that is booked and that no order claims can do so
+    only once the order that it names is known: trades of other programs are not published again with every pass."""
     booked = accounts.fills.get(fill.venue, fill.fill_id)
     if booked is None or booked.client_order_id or not is_same_trade(booked.fill, fill):
         return accounts.fills.is_news(fill)
@@ -29,7 +31,7 @@ def is_news(accounts: Accounts, fill: Fill) -> bool:
 
 
 class FillQuery:
-    """The fills of one venue account, read from where the last read, or the last run, left off."""
+    """The fills of one venue account, asked for from where the last query, or the last run, left off."""
 
     def __init__(self, venue: str, gateway: Gateway, accounts: Accounts, clock: Clock) -> None:
         self._venue = venue
@@ -39,14 +41,16 @@ class FillQuery:
         self._since_ns: int | None = None
 
     async def fetch(self, *, from_ns: int | None = None) -> tuple[Fill, ...]:
-        """Those that may be news, oldest first; those since the venue time `from_ns` too where it is given. The next
-        read goes on from here: publish them all. Raises what the gateway raises."""
+        """Fills that may be news, oldest first; also those since the venue time `from_ns` (nanoseconds) if it is given.
+
+        The next query goes on from here, so publish all that `is_news` lets pass. Raises what the gateway raises.
+        """
         listed = await self.peek(from_ns=from_ns)
         self._since_ns = max([self._since_ns or 0, *(fill.ts_venue for fill in listed)])
         return listed
 
     async def peek(self, *, from_ns: int | None = None) -> tuple[Fill, ...]:
-        """Like `fetch`, and the next one gives them again."""
+        """The fills that `fetch` would return; the next query returns them again. Raises what the gateway raises."""
         if self._since_ns is None:
             self._since_ns = await self._begin_ns()
         # The newest date may have been given by a venue's clock that ran ahead and was set back.
@@ -54,11 +58,11 @@ class FillQuery:
         return await self._gateway.fills(max(since_ns - FILLS_OVERLAP_NS, 0))
 
     async def _begin_ns(self) -> int:
-        """Where the first read of a run begins: at the newest fill that is known, or where the oldest order began that
-        may have traded unheard, when that is earlier.
+        """Where the first query of a run begins: at the newest known fill, or, when that is earlier, where the oldest
+        order began that may have traded without a report.
 
-        Without a known fill it begins at such an order too, or now, if the account is untouched. Else the whole history
-        is read, this once: no part of it adds up to the position that the account has.
+        Without a known fill it begins at such an order, or `UNTOUCHED_NS` ago, if the account is untouched. Else the
+        whole history is read, this once: no part of it adds up to the position that the account has.
         """
         accounts = self._accounts
         orders = [*accounts.orders.open(venue=self._venue), *accounts.orders.awaiting_fills()]
@@ -70,7 +74,7 @@ class FillQuery:
         return quiet_since_ns if await self._is_untouched(quiet_since_ns) else 0
 
     async def _is_untouched(self, since_ns: int) -> bool:
-        """Whether the account has not traded since then, and holds nothing in the instruments that are traded here."""
+        """Whether the account has not traded since then, and is flat in all instruments that are defined here."""
         if await self._gateway.fills(max(since_ns, 0)):
             return False
         instruments = self._accounts.instruments

@@ -1,7 +1,7 @@
-"""The history of reconciliation: the passes that found something new, as lines of a file.
+"""The history of reconciliation: a file with a JSON line for each pass that found something new.
 
-A pass that finds what the pass before it found is not told again: an orphan that is left alone for a week is two
-lines, not forty thousand.
+A pass that finds what the pass before it found is left out: an external order that stays for a week is two lines, not
+forty thousand.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from framework.reconciliation.differences import Difference
 from framework.runtime.files import FileSystem
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
-"""Beyond this the file is put aside as `….1`, in the place of the one before."""
+"""A file longer than this is renamed to `….1`, in the place of the one before, and a new one is begun."""
 
 
 class PassFound(msgspec.Struct, frozen=True, kw_only=True):
-    """What one pass found that the pass before it had not, or that is gone since (`differences` empty: all agrees)."""
+    """One line of the file: when the pass was (wall nanoseconds), and all that did not agree, empty when all agreed."""
 
     ts_ns: int
     venue: str
@@ -28,7 +28,7 @@ class PassFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReconcileHistory:
-    """Told of every pass. Writing is a convenience: an error is returned as text, and nothing else happens."""
+    """Keeps the history file for all venues. Trading does not need it: a write error is returned as text."""
 
     def __init__(self, files: FileSystem, path: Path, clock: Clock) -> None:
         self._files = files
@@ -37,7 +37,8 @@ class ReconcileHistory:
         self._last: dict[str, frozenset[tuple[str, ...]]] = {}
 
     def add(self, venue: str, differences: tuple[Difference, ...]) -> tuple[tuple[Difference, ...], str]:
-        """Note a pass. Returns the differences that are new, and why the file could not be written ('' = it was)."""
+        """Take in what a pass found. Returns the differences that the venue's last pass had not found, and why the file
+        could not be written, '' when it was or need not be."""
         before, now = self._last.get(venue, frozenset()), frozenset(one.key for one in differences)
         if before == now:
             return (), ""

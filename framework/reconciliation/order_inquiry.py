@@ -1,9 +1,10 @@
-"""Doubts: orders of which the venue must be asked, each at its own pace, until its evidence ends the doubt.
+"""Looking up orders of which the venue's evidence is missing, each at its own pace, until it is there (I3, I9).
 
-Silence is never evidence: an order that a look-up does not find counts as never arrived (or, when the venue has had
-it, as gone) only when two look-ups, each later than the venue's read lag, did not find it.
+No timer alone ends an order. One that a look-up does not find counts as never arrived (or, when the venue has had it,
+as gone) only when two look-ups in a row, each later than the venue's read lag, did not find it. Trouble with the venue
+proves nothing and is tried again.
 
-What the last run left in doubt: requests that were under way when it ended, whose answers nobody heard.
+Also here: what a restart reports of requests that were under way when the last run ended.
 """
 
 from __future__ import annotations
@@ -20,23 +21,30 @@ from framework.reconciliation.ports import ReconcileDependencies
 from framework.state.accounts import Accounts
 
 LOOKUP_FIRST_NS = 250_000_000
+"""Time from the beginning of an inquiry to its first look-up."""
 LOOKUP_AGAIN_NS = 500_000_000
 """The longest time between a look-up that found nothing after the read lag and the one that confirms it."""
 LOOKUP_LATEST_NS = 5_000_000_000
+"""The longest time between two look-ups; it doubles from the first one up to this."""
 LOOKUP_FAILED_NS = 1_000_000_000
-"""After a look-up that was not answered: others have their turn meanwhile."""
+"""Time to the next look-up after one that was not answered; other orders are looked up meanwhile."""
 LOOKUPS_MIN = 2
+"""So many look-ups in a row, each after the read lag, must not find an order before it counts as not there."""
 
 UNANSWERED = (OrderStatus.SENT, OrderStatus.CANCEL_REQUESTED, OrderStatus.AMEND_REQUESTED)
+"""Statuses of an order that waits for the answer to a request."""
 
 FetchFills = Callable[[int], Awaitable[object]]
-"""Has the fills since a venue time booked."""
+"""Fetches and publishes the fills since a venue time in nanoseconds. Raises what the gateway raises."""
 
 
 class Inquiry(msgspec.Struct):
-    """An order that needs evidence: about what, since when and when to look next (both monotonic: the wall clock may be
-    set), how long to wait after that, and how often it was not found. A look-up's own answer does not make the doubt
-    any younger."""
+    """One order that needs evidence.
+
+    `subject` is what the evidence is needed for: when it changes, a new inquiry begins. `since_ns` is when it began and
+    `due_ns` when the next look-up is due, both monotonic because the wall clock may be set. `wait_ns` is the time to
+    wait after that look-up, `not_found` how many look-ups in a row, each after the read lag, found nothing.
+    """
 
     subject: tuple[object, ...]
     since_ns: int
@@ -46,7 +54,7 @@ class Inquiry(msgspec.Struct):
 
 
 class OrderInquiry:
-    """The doubts of one venue account. Call `resolve` a few times a second."""
+    """The inquiries of one venue account. Call `resolve` a few times a second, never twice at a time."""
 
     def __init__(self, dependencies: ReconcileDependencies, fetch_fills: FetchFills) -> None:
         self._dependencies = dependencies
@@ -55,16 +63,18 @@ class OrderInquiry:
         self._flagged: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"<Doubts {self._dependencies.venue} {list(self._inquiries)}>"
+        return f"<OrderInquiry {self._dependencies.venue} {list(self._inquiries)}>"
 
     def flag(self, order: Order) -> None:
-        """The venue does not list this order as open any more, or refused to change it, and did not say what became of
-        it."""
+        """Begin an inquiry about an order that the venue does not list as open any more, or refused to change, without
+        a report of what became of it."""
         self._flagged.add(order.client_order_id)
 
     async def resolve(self) -> None:
-        """Look up each order that needs evidence and whose turn has come. Raises what the gateway raises: then the next
-        call goes on with the others."""
+        """Look up each order that needs evidence and whose look-up is due.
+
+        Raises what the gateway raises. The look-up that failed is due again later: the next call goes on with others.
+        """
         needing = {order.client_order_id: order for order in self._needing_evidence()}
         self._flagged.intersection_update(needing)
         now_ns = self._dependencies.clock.monotonic_ns()
@@ -79,8 +89,8 @@ class OrderInquiry:
                 await self._resolve(order, inquiry)
 
     def _needing_evidence(self) -> list[Order]:
-        """Orders in doubt: unknown ones, changes without an answer, those that should have ended, suspects, missing
-        fills."""
+        """Orders of unknown outcome, changes without an answer, orders that should have ended, flagged ones, and those
+        with fewer fills than the venue states."""
         dependencies, orders = self._dependencies, self._dependencies.accounts.orders
         return [
             order
@@ -104,7 +114,8 @@ class OrderInquiry:
         inquiry.wait_ns = min(inquiry.wait_ns * 2, LOOKUP_LATEST_NS)
 
     async def _query_order(self, order: Order, inquiry: Inquiry, *, is_past_lag: bool) -> None:
-        """One look-up, and what it proves. Nothing, when more became known of the order while it was under way."""
+        """Make one look-up and publish what it proves. Absence proves nothing within the read lag, nor when more became
+        known of the order while the look-up was under way."""
         must_show = is_past_lag and self._dependencies.as_of().must_show(order.updated_ns)
         is_unanswered, known = self._is_unanswered(order), _known(order)
         found = await self._dependencies.gateway.find_order(order)
@@ -119,17 +130,17 @@ class OrderInquiry:
             if is_past_lag and is_same and is_unanswered:
                 self._refuse_change(order, found)
         elif order.status.is_final:
-            # The venue has put it away. The fills that it stated may be listed longer.
+            # The venue keeps ended orders for a while only. The fills that it stated may be listed longer.
             await self._fetch_fills(order.created_ns)
         elif must_show and is_same:
             inquiry.not_found += 1
             inquiry.wait_ns = min(max(inquiry.wait_ns, self._dependencies.lag_ns), LOOKUP_AGAIN_NS)
             if inquiry.not_found >= LOOKUPS_MIN:
-                self._give_up(order)
+                self._report_absent(order)
 
     def _is_unanswered(self, order: Order) -> bool:
-        """Whether an answer is outstanding and does not come any more: nobody carries the request, or it is too late
-        for one."""
+        """Whether an answer is outstanding and will not come any more: the request is not under way, or it is later
+        than any answer comes."""
         dependencies = self._dependencies
         if order.status not in UNANSWERED:
             return False
@@ -137,8 +148,9 @@ class OrderInquiry:
         return order.updated_ns < late_ns or not dependencies.is_under_way(order.client_order_id)
 
     def _refuse_change(self, order: Order, found: OrderSnapshot) -> None:
-        """A change asked for longer ago than reads lag, and that the venue does not show, did not happen. Other
-        terms than the old ones are the order's now, also where the date of the listing does not prove it."""
+        """Report what became of a change that was requested longer ago than reads lag. One that the venue does not show
+        did not happen. If it shows other terms than the old ones, these are the order's terms now, also where the date
+        of the listing does not prove it."""
         if order.status is OrderStatus.AMEND_REQUESTED and self._has_old_terms(order, found):
             self._report(order, ReportKind.AMEND_REFUSED, "never_applied", "the venue still shows the old terms")
         elif order.status is OrderStatus.AMEND_REQUESTED and found.is_open:
@@ -146,7 +158,7 @@ class OrderInquiry:
         elif order.status is OrderStatus.CANCEL_REQUESTED and found.is_open:
             self._report(order, ReportKind.CANCEL_REFUSED, "never_applied", "the venue still shows it open")
 
-    def _give_up(self, order: Order) -> None:
+    def _report_absent(self, order: Order) -> None:
         self._flagged.discard(order.client_order_id)
         detail = f"{LOOKUPS_MIN} look-ups after the read lag did not find it"
         if order.venue_order_id:
@@ -172,12 +184,12 @@ class OrderInquiry:
 
 
 def _subject(order: Order) -> tuple[object, ...]:
-    """What an order's doubt is about: when it changes, it is another doubt."""
+    """What evidence is needed for: the order's status and its requested changes."""
     return order.status, order.cancel_wanted, order.amend_price, order.amend_size
 
 
 def _known(order: Order) -> tuple[object, ...]:
-    """What is known of an order, and since when."""
+    """Everything known of an order, and since when: equal before and after a look-up if nothing else came in."""
     return *_subject(order), order.price, order.size, order.filled, order.venue_order_id, order.updated_ns
 
 
@@ -187,12 +199,14 @@ RESTART_REPORTS = {
     OrderStatus.AMEND_REQUESTED: ReportKind.UNKNOWN,
     OrderStatus.CANCEL_REQUESTED: ReportKind.CANCEL_REFUSED,
 }
+"""The report that a restart makes of an order that was in such a status."""
 
 
 def unanswered_at_restart(accounts: Accounts, now_ns: int) -> list[OrderReport]:
-    """What a restart must say of orders whose requests were under way: nobody heard the answer.
+    """The reports that a restart must publish of orders whose requests were under way: their answers are lost.
 
-    New and amended orders become unknown until the venue tells; a cancel may simply be asked for again.
+    New and amended orders become unknown until the venue confirms (I3). A cancel counts as refused: whoever still wants
+    it may ask again, which does no harm. `now_ns` is wall time.
     """
     return [
         OrderReport(

@@ -1,10 +1,10 @@
-"""Terms that a listing shows, when they must be the newest whatever their date.
+"""What a venue's answer must show: by when a change is visible, and when listed terms are the newest.
 
-A listing that was asked for later than the read lag after the last that became known of an order shows the order as it
-is now. If price or size are still not ours once it was heard, our statement has the later date and is the older one
-all the same: the venue's clock was set back in between.
+The venue's reads may lag behind its writes, so an answer proves nothing about what changed within the lag (`AsOf`).
 
-When the venue's word and ours are compared, and what can be told apart then.
+A listing that was asked for later than the read lag after the last news of an order shows the order as it is now. If
+price or size are still not ours once the listing was taken in, ours have the later date but are the older ones: the
+venue's clock was set back in between. Then the listed terms are published as such (`as_listed`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from framework.state.order_evidence import CODE_LISTED
 
 
 class AsOf(msgspec.Struct, frozen=True):
-    """When a comparison is made, and how long the venue's reads may lag behind (nanoseconds). A difference in what
-    changed more recently than that proves nothing."""
+    """When a comparison is made, wall and monotonic, and how long the venue's reads may lag behind; all nanoseconds."""
 
     now_ns: int
     monotonic_ns: int
@@ -28,28 +27,33 @@ class AsOf(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, clock: Clock, *, lag_ms: int) -> AsOf:
-        """Now."""
+        """The present, for a venue whose reads lag behind by `lag_ms` milliseconds at most."""
         return cls(clock.now_ns(), clock.monotonic_ns(), lag_ms * 1_000_000)
 
     def after(self, asked: AsOf) -> AsOf:
-        """This moment, to judge an answer that was asked for at `asked`: what changed since need not be in it."""
+        """The same time, to judge an answer that was asked for at `asked`: what changed since then need not be in it
+        either, so the lag is longer by the time that has passed."""
         return msgspec.structs.replace(self, lag_ns=self.lag_ns + self.monotonic_ns - asked.monotonic_ns)
 
     def must_show(self, changed_ns: int) -> bool:
-        """Whether what changed at this wall time must be visible by now. A time that lies ahead was taken before the
-        clock was set back."""
+        """Whether the venue's answer must show what changed at the wall time `changed_ns`: longer ago than the lag.
+
+        A time that lies ahead was taken before the clock was set back, so how long ago it is is not known. It counts as
+        long ago: else no answer would prove anything until the clock has caught up.
+        """
         return not 0 <= self.now_ns - changed_ns <= self.lag_ns
 
 
 RESTING = (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
+"""Statuses of an order that rests at the venue and waits for no answer."""
 
 Known = tuple[int, int, int]
-"""When something last became known of an order, and its price and size."""
+"""When something last became known of an order (wall nanoseconds), and its price and size, scaled."""
 
 
 def resting_terms(venue: str, accounts: Accounts, as_of: AsOf) -> dict[str, Known]:
-    """What is known of the resting orders of which nothing became known within the read lag. Call it before asking for
-    the list."""
+    """The terms of the resting orders of which nothing became known within the read lag, by client order id. Call it
+    before asking for the list."""
     return {
         order.client_order_id: _known(order)
         for order in accounts.orders.open(venue=venue)
@@ -58,18 +62,19 @@ def resting_terms(venue: str, accounts: Accounts, as_of: AsOf) -> dict[str, Know
 
 
 def is_unchanged(order: Order, before: dict[str, Known]) -> bool:
-    """Whether nothing became known of the order since `resting_terms`. Call it before the listing is heard."""
+    """Whether nothing became known of the order since `resting_terms`, whose result is `before`. Call it before the
+    listing is published."""
     return before.get(order.client_order_id) == _known(order)
 
 
 def differ(order: Order, listed: OrderSnapshot) -> bool:
-    """Whether a resting order is still not on the terms of the listing after that was heard."""
+    """Whether an order rests at the venue on other terms than ours. Call it after the listing was published."""
     is_open = order.status in RESTING and listed.is_open
     return is_open and (order.price, order.size) != (listed.price, listed.size)
 
 
 def as_listed(order: Order, listed: OrderSnapshot) -> OrderReport:
-    """The conclusion: the order has these terms."""
+    """The report that the order has the listed terms, whatever their date."""
     return OrderReport(
         venue=order.venue,
         client_order_id=order.client_order_id,

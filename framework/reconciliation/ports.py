@@ -1,4 +1,4 @@
-"""What a reconciler is made of."""
+"""What a reconciler needs from the rest of the daemon."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from framework.state.accounts import Accounts
 
 
 def always(_client_order_id: str) -> bool:
-    """Nobody knows what is under way: an answer may come until it is too late for one."""
+    """The default of `is_under_way`, for a caller that does not know it: an answer may come until it is too late."""
     return True
 
 
 class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reconciler needs.
+    """What a reconciler of one venue account needs.
 
-    `interval_ms` is the schedule; later than `answer_ms_max` no answer comes any more; a position that differs for
-    longer than `drift_ms_max` halts its instrument (C21). `is_ending` says whether an order is to end in any case,
-    `is_under_way` whether a request about an order may still be answered. `on_pass` gets the differences after each
-    pass.
+    `publish` gives an event to the kernel. `is_ending` says whether an order is to end in any case, `is_under_way`
+    whether a request about the order with this client order id may still be answered. `on_pass` gets the differences
+    after each pass, `on_trouble` the venue and a sentence when it can't be asked.
+
+    All times in milliseconds: `interval_ms` from one scheduled pass to the next; later than `answer_ms_max` after a
+    request no answer comes any more; a position that is apart for `drift_ms_max` halts its instrument (C21).
     """
 
     venue: str
@@ -44,9 +46,9 @@ class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lag_ns(self) -> int:
-        """How long the venue's reads may lag behind its writes."""
+        """How long the venue's reads may lag behind its writes, in nanoseconds; the gateway knows it."""
         return self.gateway.read_lag_ms * 1_000_000
 
     def as_of(self) -> AsOf:
-        """Now, with the venue's read lag."""
+        """The present with the venue's read lag: take it before asking the venue."""
         return AsOf.of(self.clock, lag_ms=self.gateway.read_lag_ms)

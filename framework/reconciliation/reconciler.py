@@ -1,7 +1,8 @@
-"""Reconciliation: the venue's word against ours, at start, on each reconnect, on a schedule, and for every doubt.
+"""Reconciliation of one venue account: open orders, fills and positions at the venue are compared with ours (C21).
 
-It only asks and publishes what it hears; the state machine draws the conclusions. What a listing leaves open is looked
-up (`framework.reconciliation.order_inquiry`).
+It runs at start, on each reconnect and on a schedule. It only asks and publishes the answers as events; the state
+machine draws the conclusions, so an answer has the same effect whether it was asked for or came by the stream. Orders
+that need evidence in between are looked up one by one (`framework.reconciliation.order_inquiry`).
 """
 
 from __future__ import annotations
@@ -36,14 +37,18 @@ from framework.reconciliation.ports import ReconcileDependencies
 from framework.runtime.failpoints import reach
 
 RECHECK_NS = 1_000_000_000
-"""The next pass after one that found a difference: most of them are fills under way. Also after one that failed."""
+"""Time to the next pass after one that failed, or that found positions apart: most of these are fills under way."""
 
 TROUBLES = (Retryable, OutcomeUnknown, RefusedByVenue)
-"""The venue could not be asked, or did not answer."""
+"""Errors of a gateway that say: the venue can't be asked now, or did not answer. They prove nothing of an order."""
 
 
 class Reconciler:
-    """One venue account. `run` until cancelled; `request` asks for a pass soon; `once` makes one now."""
+    """Keeps one venue account and the state in agreement.
+
+    `run` until cancelled makes passes and look-ups; `request` asks for a pass soon; `once` makes one now. Passes never
+    overlap. All of it runs in the event loop.
+    """
 
     def __init__(self, dependencies: ReconcileDependencies) -> None:
         self._dependencies = dependencies
@@ -65,8 +70,8 @@ class Reconciler:
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """What did not agree at the last pass; a position only when it has not for longer than a fill or a read may
-        be under way."""
+        """What did not agree at the last pass. A position is left out until it has been apart for longer than the
+        venue's reads lag: before that the fill may only be under way."""
         before_ns = self._dependencies.clock.monotonic_ns() - self._dependencies.gateway.read_lag_ms * 1_000_000
         return tuple(
             one
@@ -76,21 +81,24 @@ class Reconciler:
 
     @property
     def drift(self) -> dict[InstrumentId, Decimal]:
-        """Venue's position minus ours in contracts, at the last pass, where it is not 0."""
+        """The venue's position minus ours, in contracts, by instrument, at the last pass, where it is not 0."""
         return {one.instrument: one.gap for one in self._positions_apart()}
 
     @property
     def external_orders(self) -> tuple[OrderSnapshot, ...]:
-        """Open orders at the venue that are not ours."""
+        """Open orders at the venue that are not ours, as last listed; those that the operator ignores are left out."""
         return self._dependencies.accounts.external_orders(self._dependencies.venue)
 
     def request(self) -> None:
-        """Make a pass as soon as possible: after a reconnect, say."""
+        """Have `run` make a pass as soon as it can, as after a reconnect. Returns at once."""
         self._next_pass_ns = 0
         self._wake.set()
 
     async def run(self) -> None:
-        """Watch for doubts and keep the schedule until cancelled."""
+        """Make passes on schedule and look up orders that need evidence, until cancelled.
+
+        Trouble with the venue is reported to `on_trouble` and tried again; it never ends this.
+        """
         while True:
             if self._dependencies.clock.monotonic_ns() >= self._next_pass_ns:
                 await self._try(self.once)
@@ -103,16 +111,19 @@ class Reconciler:
                 continue
 
     def flag(self, order: Order) -> None:
-        """Have an order looked up soon: the venue refused to change it, so it may have ended unheard."""
+        """Have an order looked up soon: the venue refused to change it, so it may have ended without a report."""
         self._inquiry.flag(order)
 
     async def resolve_inquiries(self) -> None:
-        """Look up each order that needs evidence and whose turn has come. Raises what the gateway raises."""
+        """Look up each order that needs evidence and whose look-up is due. Raises what the gateway raises."""
         await self._inquiry.resolve()
 
     async def dry_run(self) -> tuple[Difference, ...]:
-        """Ask the venue and compare, but publish nothing and change nothing. A position counts only when it differs
-        by the same after the read lag. Raises what the gateway raises."""
+        """Ask the venue and compare, but publish nothing and change nothing.
+
+        A position counts only when it is apart by the same size again after the venue's read lag, which this waits for.
+        Raises what the gateway raises.
+        """
         found = await self._ask()
         if any(one.kind is DifferenceKind.POSITION for one in found):
             before = {one.key for one in found}
@@ -121,7 +132,8 @@ class Reconciler:
         return tuple(self._aged(found))
 
     async def confirmed_differences(self) -> tuple[Difference, ...]:
-        """A pass, and a second one after the read lag when a position differed that may only be under way."""
+        """Make a pass, and a second one after the venue's read lag when a position was apart whose fill may only be
+        under way; what is apart then. Raises what the gateway raises."""
         found = await self.once()
         if len(self._differences) > len(found):
             await asyncio.sleep(self._dependencies.gateway.read_lag_ms / 1000)
@@ -129,7 +141,10 @@ class Reconciler:
         return found
 
     async def once(self) -> tuple[Difference, ...]:
-        """One pass: open orders, the ends of those that are gone, fills, positions. Raises what the gateway raises."""
+        """Make one pass: open orders, the ends of those that are gone, fills, positions; what did not agree.
+
+        Waits for a pass that is under way. Raises what the gateway raises; the differences of the last pass stay then.
+        """
         async with self._one_pass:
             return await self._pass()
 
@@ -137,6 +152,7 @@ class Reconciler:
         dependencies = self._dependencies
         self._next_pass_ns = dependencies.clock.monotonic_ns() + dependencies.interval_ms * 1_000_000
         asked = dependencies.as_of()
+        # Positions last: they are compared after the fills that explain them are booked.
         try:
             found = await self._compare_orders(asked)
             found += await self._fetch_fills()
@@ -153,20 +169,21 @@ class Reconciler:
         return self.differences
 
     async def _try(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Do it; say when the venue can't be asked."""
+        """Do the work; report it when the venue can't be asked."""
         try:
             await work()
         except TROUBLES as e:
             self._dependencies.on_trouble(self._dependencies.venue, f"reconciliation put off: {e}")
 
     def _put_next_pass(self, after_ns: int) -> None:
-        """Make the next pass then, or when it is due anyway: it may have been asked for meanwhile."""
+        """Make the next pass after this time, or when it is due anyway: it may have been requested meanwhile."""
         self._next_pass_ns = min(self._next_pass_ns, self._dependencies.clock.monotonic_ns() + after_ns)
 
     async def _compare_orders(self, asked: AsOf) -> list[Difference]:
-        """Publish the orders that the venue lists as open, and what became of those that it lists no more; say where
-        it does not agree with us."""
+        """Publish the orders that the venue lists as open, and what became of those that it lists no more; where they
+        and ours did not agree before."""
         dependencies = self._dependencies
+        # Before the question: what becomes known while it is under way need not be in the answer.
         resting_terms = order_terms.resting_terms(dependencies.venue, dependencies.accounts, asked)
         listed = await dependencies.gateway.open_orders()
         as_of = dependencies.as_of().after(asked)
@@ -180,7 +197,8 @@ class Reconciler:
         return found
 
     def _publish_listing(self, snapshot: OrderSnapshot, resting_terms: dict[str, order_terms.Known]) -> None:
-        """Publish an order as listed, and that these are its terms if its own date does not prove it."""
+        """Publish an order as listed. If the listing must be the newest of what is known of the order, but its own date
+        does not show it, publish also that these are the order's terms."""
         dependencies = self._dependencies
         orders = dependencies.accounts.orders
         order = orders.get(snapshot.client_order_id) or orders.by_venue_id(dependencies.venue, snapshot.venue_order_id)
@@ -190,8 +208,8 @@ class Reconciler:
             dependencies.publish(order_terms.as_listed(order, snapshot))
 
     async def _look_up(self, orders: Sequence[Order]) -> None:
-        """Ask what became of orders that are not listed any more. What is not said now stays a doubt, and does not hold
-        up the rest of the pass."""
+        """Ask what became of orders that are not listed any more. Those without an answer are looked up again later:
+        one that can't be asked must not stop the rest of the pass."""
         waiting = list(orders)
         while waiting:
             try:
@@ -210,17 +228,18 @@ class Reconciler:
             self._inquiry.flag(order)
 
     async def _look_up_external_orders(self, seen: Collection[str], as_of: AsOf) -> None:
-        """Publish what became of orders that are not ours."""
+        """Publish what became of external orders that are not among the listed venue order ids `seen`."""
         for news in await self._external_orders.look_up(seen, as_of):
             self._dependencies.publish(news)
 
     async def _look_up_unclaimed_fills(self) -> None:
-        """Publish the orders of fills that nobody claims."""
+        """Publish the orders behind fills that no known order claims."""
         for news in await self._external_orders.look_up_fills(self._dependencies.as_of()):
             self._dependencies.publish(news)
 
     async def _fetch_fills(self, from_ns: int | None = None) -> list[Difference]:
-        """Publish those of the venue's fills that are news; say which of them were not booked."""
+        """Publish those of the venue's fills that are news, from the venue time `from_ns` on where given; the ones that
+        were missing here."""
         dependencies = self._dependencies
         listed = await self._fill_query.fetch(from_ns=from_ns)
         found = fills_apart(
@@ -231,7 +250,7 @@ class Reconciler:
         return found
 
     async def _compare_positions(self) -> list[Difference]:
-        """Publish the venue's positions; say where they are not ours."""
+        """Publish the venue's positions; the ones that are not the same as ours."""
         dependencies = self._dependencies
         reports = await dependencies.gateway.positions()
         for report in reports:
@@ -256,7 +275,7 @@ class Reconciler:
         )
 
     def _aged(self, found: Sequence[Difference]) -> list[Difference]:
-        """The differences found, with the age of those that the last pass found too."""
+        """The differences found; those that the last pass found too keep the time since when they exist."""
         return [
             msgspec.structs.replace(one, since_ns=self._differences[one.key].since_ns)
             if one.key in self._differences

@@ -71,7 +71,7 @@ class PositionLine(msgspec.Struct, frozen=True, gc=False):
 
 class RefusalLine(msgspec.Struct, frozen=True, gc=False):
     """One intent that the gate refused. `code` is the value of a `RefusalCode`; `instrument` is empty for an amend or a
-    cancel, `check_name` for a refusal of the gate itself."""
+    cancel, `check_name` is `gate` for a refusal of the gate itself."""
 
     record: int
     ts_ns: int
