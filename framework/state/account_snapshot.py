@@ -1,4 +1,9 @@
-"""The folded state written down: canonical for the digest, complete for a snapshot."""
+"""The state as bytes, in two forms: canonical for the digest, and complete for a snapshot file.
+
+The digest must be the same for everybody who folds the same records (I22). A snapshot must give back a state that goes
+on exactly like the one it was taken of, so it also holds the order in which things came. Fields of an `array_like`
+struct are a written format: a new one comes last and has a default.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +21,11 @@ from framework.state.trading_states import TradingStatesSnapshot
 from framework.state.unmatched import UnmatchedOrder, VenueKey
 
 SNAPSHOT_VERSION = 1
+"""The version of the state in a snapshot; another one is refused."""
 
 
 class AccountsSnapshot(msgspec.Struct, array_like=True):
-    """Every part, in canonical order."""
+    """Every part of the state, each list in canonical order, so that the same state gives the same bytes."""
 
     orders: OrdersSnapshot
     fills: FillsSnapshot
@@ -32,7 +38,8 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
     saved_states: list[tuple[str, bytes]]
 
     def canonical(self) -> bytes:
-        """The bytes of what is known, without when and through which source it was heard."""
+        """The bytes of what is known, for the digest: without the times and order ids that differ between two reports
+        of the same fact, as by stream and by look-up."""
         orders = [(_undated_order(known.order), _undated_evidence(known.evidence)) for known in self.orders.known]
         fills = [
             (_undated_fill(one.fill), one.client_order_id, one.strategy, one.is_voided) for one in self.fills.fills
@@ -43,14 +50,14 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
 
 
 class Queues(msgspec.Struct, array_like=True):
-    """In which order fills and parked facts came: the oldest are forgotten first."""
+    """The order in which fills and unmatched reports came: the oldest are forgotten first."""
 
     fills: list[FillKey]
     unmatched: list[VenueKey]
 
 
 class StateSnapshot(msgspec.Struct, array_like=True, kw_only=True):
-    """The whole state as a snapshot file holds it."""
+    """The whole state as the bytes of a snapshot file hold it."""
 
     version: int = SNAPSHOT_VERSION
     accounts: AccountsSnapshot
@@ -62,12 +69,12 @@ _DECODER = msgspec.msgpack.Decoder(StateSnapshot)
 
 
 def encode_snapshot(snapshot: StateSnapshot) -> bytes:
-    """The snapshot as bytes."""
+    """The bytes of a snapshot: MessagePack, the same for the same state."""
     return _CANONICAL.encode(snapshot)
 
 
 def decode_snapshot(payload: bytes) -> StateSnapshot:
-    """Read a snapshot. Raises `JournalError` when the bytes are not one of this version."""
+    """The snapshot that the bytes hold. Raises `JournalError` when they are not a snapshot of this version."""
     try:
         snapshot = _DECODER.decode(payload)
     except msgspec.MsgspecError as e:

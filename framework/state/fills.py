@@ -1,4 +1,4 @@
-"""Which fills are booked: each exactly once, however often it is told, and reversed at most once."""
+"""Which fills are booked: each exactly once, however often it is reported, and reversed at most once (I4, I21)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import msgspec
 from framework.domain.account_events import Fill, FillVoided
 
 FILLS_KEPT_MAX = 10_000
-"""So many newest fills are remembered. An older one can't be told from a duplicate any more, so it is refused."""
+"""So many fills are remembered. A fill that is not newer than a forgotten one may be a duplicate, so it is refused."""
 
 FillKey = tuple[str, str]
 """Venue and fill id."""
 
 
 class BookedFill(msgspec.Struct, array_like=True):
-    """A fill that is known. `client_order_id` is empty and `strategy` None until its order is known."""
+    """A fill that is booked. `client_order_id` is empty and `strategy` None until its order is known; `is_voided` once
+    the venue has taken it back."""
 
     fill: Fill
     client_order_id: str = ""
@@ -23,7 +24,8 @@ class BookedFill(msgspec.Struct, array_like=True):
 
 
 class FillsSnapshot(msgspec.Struct, array_like=True):
-    """Known fills as they are written down, in canonical order."""
+    """The register as it is written: fills and early voids in canonical order, and per venue the time, in nanoseconds,
+    up to which fills are forgotten."""
 
     fills: list[BookedFill]
     voids: list[FillVoided]
@@ -31,7 +33,7 @@ class FillsSnapshot(msgspec.Struct, array_like=True):
 
 
 class Fills:
-    """The register of fills, by venue and fill id."""
+    """The register of fills, by venue and fill id; `kept_max` fills and as many early voids are remembered."""
 
     def __init__(self, kept_max: int = FILLS_KEPT_MAX) -> None:
         self._kept_max = kept_max
@@ -43,22 +45,21 @@ class Fills:
         return len(self._fills)
 
     def get(self, venue: str, fill_id: str) -> BookedFill | None:
-        """The fill, or None when it is not known."""
+        """The fill of this id, None when it was never booked or is forgotten."""
         return self._fills.get((venue, fill_id))
 
     def of_order(self, client_order_id: str) -> list[BookedFill]:
-        """The remembered fills of an order. Looks at every fill: for rare questions."""
+        """The remembered fills of an order, voided ones included. Reads every fill: not for every event."""
         return [booked for booked in self._fills.values() if booked.client_order_id == client_order_id]
 
     def newest_ns(self, venue: str) -> int | None:
-        """The venue's time of its newest remembered fill, None without one. Looks at every fill: for rare questions."""
+        """The time (nanoseconds) of a venue's newest remembered fill, None without one. Reads every fill: not for every
+        event."""
         return max((_time_of(one.fill) for one in self._fills.values() if one.fill.venue == venue), default=None)
 
     def enter(self, fill: Fill) -> BookedFill | None:
-        """Register a fill that is not known yet; None when it is too old to be told from a duplicate.
-
-        A void that came before its fill makes it a voided one from the start.
-        """
+        """Register a fill that `get` does not know; None, and nothing changed, when it is too old to be told from a
+        duplicate. A void that came before its fill makes it a voided one from the start."""
         if self._is_forgotten(fill):
             return None
         key = (fill.venue, fill.fill_id)
@@ -68,15 +69,16 @@ class Fills:
         return booked
 
     def is_news(self, fill: Fill) -> bool:
-        """Whether a fill that the venue lists can change anything: not booked yet, its order not known yet, or told
-        otherwise than before. One as old as those that are forgotten can't: nothing tells it from a duplicate."""
+        """Whether a fill that the venue lists can change anything: it is not booked, its order is not known, or it
+        differs from what is booked. One as old as forgotten ones can't: nothing tells it from a duplicate."""
         booked = self._fills.get((fill.venue, fill.fill_id))
         if booked is None:
             return not self._is_forgotten(fill)
         return not booked.client_order_id or not is_same_trade(booked.fill, fill)
 
     def void(self, event: FillVoided) -> BookedFill | None:
-        """Mark a fill as taken back; None when there is nothing to reverse (now): already voided or not yet known."""
+        """Mark a fill as taken back and return it; None when there is nothing to reverse, because it is voided already
+        or not booked yet. In the second case the void is kept for it."""
         key = (event.venue, event.fill_id)
         booked = self._fills.get(key)
         if booked is None:
@@ -90,7 +92,7 @@ class Fills:
         return booked
 
     def snapshot(self) -> FillsSnapshot:
-        """All of it in canonical order, to be written down."""
+        """The register in canonical order, for digest and snapshot; `keys` says the rest."""
         return FillsSnapshot(
             fills=[booked for _, booked in sorted(self._fills.items(), key=lambda item: item[0])],
             voids=[void for _, void in sorted(self._voids.items(), key=lambda item: item[0])],
@@ -98,12 +100,12 @@ class Fills:
         )
 
     def keys(self) -> list[FillKey]:
-        """Known fills in the order in which they came: the oldest is forgotten first."""
+        """Venue and id of each fill, in the order in which they were booked: the first one is forgotten first."""
         return list(self._fills)
 
     @classmethod
     def from_snapshot(cls, snapshot: FillsSnapshot, keys: list[FillKey], kept_max: int = FILLS_KEPT_MAX) -> Fills:
-        """The register that `snapshot` and `keys` were taken of."""
+        """The register that `snapshot` and `keys` were taken of. Raises `KeyError` when these contradict each other."""
         fills = cls(kept_max)
         by_key = {(booked.fill.venue, booked.fill.fill_id): booked for booked in snapshot.fills}
         fills._fills = {key: by_key[key] for key in keys}
@@ -112,7 +114,7 @@ class Fills:
         return fills
 
     def _is_forgotten(self, fill: Fill) -> bool:
-        # Up to and including: the one that was forgotten last may be told again, and must not be booked again.
+        # Up to and including: the one that was forgotten last may be reported again, and must not be booked twice.
         return _time_of(fill) <= self._forgotten_before.get(fill.venue, -1)
 
     def _forget_oldest(self) -> None:
@@ -122,7 +124,7 @@ class Fills:
 
 
 def is_same_trade(fill: Fill, other: Fill) -> bool:
-    """Whether two tellings of a fill id agree on what was traded."""
+    """Whether two reports of one fill id agree on what was traded. Times and order ids may differ by source."""
     return (fill.instrument, fill.side, fill.price, fill.size, fill.fee) == (
         other.instrument,
         other.side,

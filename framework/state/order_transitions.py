@@ -1,7 +1,8 @@
 """What every fact does to an order of every status: one table, complete.
 
-The table is read so that the order in which facts arrive can't matter: proofs only add up. A status is what the
-proofs so far amount to, the strongest first (`framework.state.order_evidence.status_of` computes it):
+The order in which facts arrive must not matter (I8), so evidence only adds up: a status is what the evidence so far
+amounts to, the strongest first. `framework.state.order_evidence.status_of` computes it; the table says the same for one
+fact at a time, and which facts alarm:
 
 1. FILLED: the fills, or the venue's statement of them, reach the size (of an unanswered amend the larger size), or
    the venue lists the order as filled.
@@ -9,8 +10,8 @@ proofs so far amount to, the strongest first (`framework.state.order_evidence.st
 3. live: the venue has shown that it has the order. A cancel or an amend without an answer shows as
    CANCEL_REQUESTED or AMEND_REQUESTED, a request that the venue answered with "not found" as UNKNOWN.
 4. REJECTED because it was *inferred* that the order never existed (not sent, never arrived). Proof of existence
-   beats an inference: such an order comes back to life, with an alarm, because it can trade.
-5. UNKNOWN: an ambiguous answer and no proof. No timer ends it.
+   beats an inference: such an order is live again, with an alarm, because it can trade.
+5. UNKNOWN: an ambiguous answer and no proof. No timer ends it (I3).
 6. SENT, RECORDED.
 """
 
@@ -25,7 +26,8 @@ from framework.domain.orders import OrderStatus as S
 
 
 class OrderFact(Enum):
-    """What can become known of an order. The first eleven are the kinds of `OrderReport`."""
+    """What can become known of an order. The first eleven are the kinds of `OrderReport`. The values become reasons of
+    orders, so they are part of the state's digest and must not change."""
 
     SENT = "sent"
     NOT_SENT = "not sent"
@@ -45,17 +47,17 @@ class OrderFact(Enum):
     FILL_PARTIAL = "fill, part of the size"
     FILL_FULL = "fill, completes the size"
     FILL_OVER = "fill beyond the size"
-    """Booked all the same, with an alarm."""
+    """More traded than the size: booked all the same, with an alarm (I6)."""
     SNAPSHOT_OPEN = "listed as open"
     SNAPSHOT_ENDED = "listed as ended"
     SNAPSHOT_FILLED = "listed as filled"
-    """Ended, with all of the size that the venue knows: it may be another one than we know of."""
+    """Ended, with all of the size that the venue states filled, which need not be the size that we know."""
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What a fact does: `status` it leads to (None: it stays) and whether a person must hear of it.
+    """What a fact does: the `status` it leads to (None: the status stays) and whether it is an alarm for the operator.
 
-    A live status as target stands for all of them: which one is shown is told by the order's own numbers and
+    A live status as target stands for all of them: which one the order shows follows from its own numbers and its
     unanswered requests.
     """
 
@@ -70,7 +72,7 @@ class Step(msgspec.Struct, frozen=True):
 IGNORED = Step()
 """Nothing new: the status stays."""
 ALARM = Step(is_alarm=True)
-"""Contradicts what is proved: the status stays, a person hears of it."""
+"""Contradicts what is proved: the status stays, and an alarm is raised."""
 
 LIVE = frozenset({S.WORKING, S.PARTIALLY_FILLED, S.CANCEL_REQUESTED, S.AMEND_REQUESTED})
 """The statuses of an order that the venue is known to hold."""
@@ -173,16 +175,16 @@ INFERRED_ROW: Row = TABLE[S.REJECTED] | {
     _F.FILL_PARTIAL: Step(S.PARTIALLY_FILLED, is_alarm=True),
     **{fact: Step(_ENDS[fact].status, is_alarm=True) for fact in _ALARMING_EVIDENCE},
 }
-"""The row of an order that is REJECTED by inference only (never sent, never arrived): existence beats it."""
+"""The row of an order that is REJECTED by inference only (never sent, never arrived): proof of existence beats it."""
 
 _BY_KIND = {kind: OrderFact[kind.name] for kind in ReportKind}
 _REFUSALS = (ReportKind.CANCEL_REFUSED, ReportKind.AMEND_REFUSED)
 CODE_NOT_FOUND = "not_found"
-"""The code of a refusal that says: the venue knows no such order."""
+"""The code of a refused cancel or amend that says: the venue knows no such order. A format: it is in the journal."""
 
 
 def fact_of(kind: ReportKind, code: str) -> OrderFact:
-    """The fact that a report states."""
+    """The fact that a report of this kind and code states. "Not found" is no refusal: it may have ended (I9)."""
     return _F.NOT_FOUND if code == CODE_NOT_FOUND and kind in _REFUSALS else _BY_KIND[kind]
 
 

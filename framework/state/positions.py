@@ -6,9 +6,10 @@ stays in the open part, so that no unit is ever lost; closing all takes all. At 
 a position in NO is short, with negative size and cost.
 
 What average cost realises depends on the order of the trades. A position is therefore a function of the *set* of its
-fills in order of venue time, whatever the order in which they became known.
+fills in order of venue time, whatever the order in which they became known (I8).
 
-Valuation: what positions are worth at the mid of their books. Marks change no state; they are read.
+Prices, sizes and money are integers, scaled by the instrument's decimals; money is a price times a size. What a
+position is worth at the mid of its book is computed from it (`profit_and_loss`) and changes nothing.
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ from framework.domain.numbers import Money, Price, Size
 from framework.domain.views import BookView
 
 TRADES_KEPT_MAX = 256
-"""A trade that comes late takes its place by venue time among at least half as many newest trades."""
+"""A position keeps between half and all of so many newest trades: a late one takes its place by venue time among them.
+Older ones are only summed up."""
 
 Trade = tuple[int, str, int, int, int]
-"""Venue time, fill id, signed size, price, fee."""
+"""Venue time in nanoseconds, fill id, signed size (buys > 0), price, fee: the order of trades is that of these."""
 Amounts = tuple[int, int, int, int]
-"""Signed size, cost, realised, fees."""
+"""Signed size, cost, realised profit, fees."""
 
 PositionSnapshot = tuple[Amounts, list[Trade], int | None]
-"""A position as it is written down: amounts before the kept trades, the kept trades, the settlement's price."""
+"""A position as it is written: amounts before the kept trades, the kept trades, the settlement's price if any."""
 
 
 class PositionsSnapshot(msgspec.Struct, array_like=True):
-    """Every position as it is written down, in canonical order."""
+    """Every position that ever traded, and the prices of settlements, as they are written, in canonical order."""
 
     account: list[tuple[InstrumentId, PositionSnapshot]]
     strategies: list[tuple[str, InstrumentId, PositionSnapshot]]
@@ -43,7 +45,7 @@ class PositionsSnapshot(msgspec.Struct, array_like=True):
 
 
 def add_trade(amounts: Amounts, change: int, price: int, fee: int) -> Amounts:
-    """The amounts after one more trade of signed size `change`."""
+    """The amounts after one more trade of signed size `change` at `price`: average cost, realised when it closes."""
     size, cost, realised, fees = amounts
     if size == 0 or (size > 0) == (change > 0):
         return size + change, cost + change * price, realised, fees + fee
@@ -56,7 +58,10 @@ def add_trade(amounts: Amounts, change: int, price: int, fee: int) -> Amounts:
 
 
 class Position:
-    """One position with its profit and loss. Implements `PositionView`; written by `Positions` only."""
+    """One position with its profit and loss. Implements `PositionView`; written by `Positions` only.
+
+    `size` is signed, `cost` what the open part was bought for, `realised` the profit before fees, `fees` the sum paid.
+    """
 
     __slots__ = ("_before", "_settled_at", "_trades", "cost", "fees", "realised", "size")
 
@@ -74,7 +79,7 @@ class Position:
         return Money(self.size * mark_twice - 2 * self.cost)
 
     def add(self, trade: Trade) -> None:
-        """Take in a trade at its place by venue time."""
+        """Take in a trade at its place by venue time. Once per fill: duplicates are not recognised here."""
         if self._trades and trade < self._trades[-1]:
             insort(self._trades, trade)
             self._refold()
@@ -85,7 +90,7 @@ class Position:
             self._compact()
 
     def remove(self, trade: Trade) -> None:
-        """Take a trade out again: as if it had never been while it is kept, else by its opposite at its price."""
+        """Take a trade out again: as if it had never been while it is kept, else by the opposite trade at its price."""
         if trade in self._trades:
             self._trades.remove(trade)
         else:
@@ -93,22 +98,23 @@ class Position:
         self._refold()
 
     def settle(self, value: Price) -> None:
-        """Pay out everything at `value`, also what becomes known later."""
+        """Pay out the whole position at `value` per contract, also trades that become known later: size and cost are 0
+        from now on."""
         self._settled_at = value
         self._refold()
 
     def snapshot(self) -> PositionSnapshot:
-        """All of it, to be written down."""
+        """Everything that `from_snapshot` needs. The list of trades is the position's own: do not change it."""
         return self._before, self._trades, self._settled_at
 
     @property
     def is_blank(self) -> bool:
-        """Whether it holds nothing that was ever traded."""
+        """Whether nothing was ever traded: such a position is left out of what is written."""
         return not self._trades and self._before == (0, 0, 0, 0)
 
     @classmethod
     def from_snapshot(cls, snapshot: PositionSnapshot) -> Position:
-        """The position that `snapshot` was taken of."""
+        """A position that goes on exactly like the one that `snapshot` was taken of."""
         position = cls()
         before, trades, settled_at = snapshot
         position._before, position._trades = before, list(trades)
@@ -148,11 +154,11 @@ class Positions:
         self.settled: dict[InstrumentId, Price] = {}
 
     def account(self, instrument: InstrumentId) -> Position:
-        """The whole account's position; flat when there is none."""
+        """The whole account's position; a flat one, which is not kept, when nothing was traded."""
         return self._account.get(instrument) or Position()
 
     def of_strategy(self, strategy: str, instrument: InstrumentId) -> Position:
-        """One strategy's position; flat when there is none."""
+        """One strategy's position; a flat one, which is not kept, when nothing was traded."""
         return self._strategies.get((strategy, instrument)) or Position()
 
     def accounts(self) -> tuple[tuple[InstrumentId, Position], ...]:
@@ -164,25 +170,25 @@ class Positions:
         return tuple(sorted(self._strategies.items(), key=lambda item: item[0]))
 
     def book(self, fill: Fill) -> None:
-        """Add a fill to the account's position. Once per fill: duplicates are told apart before."""
+        """Add a fill to the account's position. Once per fill: `Fills` recognises duplicates before."""
         self._own_account(fill.instrument).add(trade_of(fill))
 
     def attribute(self, fill: Fill, strategy: str) -> None:
-        """Add a fill to a strategy's position."""
+        """Add a fill to a strategy's position, once its order is known. The account's has it by `book`."""
         self._own_strategy(strategy, fill.instrument).add(trade_of(fill))
 
     def withdraw(self, fill: Fill, strategy: str) -> None:
-        """Take a fill out of a strategy's position."""
+        """Take a fill out of a strategy's position: it was voided, or its order goes to another strategy."""
         self._own_strategy(strategy, fill.instrument).remove(trade_of(fill))
 
     def void(self, fill: Fill, strategy: str | None) -> None:
-        """Take a fill out of the account's and, if it was attributed, the strategy's position."""
+        """Take a voided fill out of the account's position and, if it was attributed, out of the strategy's."""
         self._own_account(fill.instrument).remove(trade_of(fill))
         if strategy is not None:
             self.withdraw(fill, strategy)
 
     def settle(self, instrument: InstrumentId, value: Price) -> None:
-        """Pay out every position in `instrument` at `value` per contract, also fills that come later."""
+        """Pay out every position in `instrument` at `value` per contract, also for fills that come later."""
         self.settled[instrument] = value
         self._own_account(instrument).settle(value)
         for (_, of), position in self._strategies.items():
@@ -190,7 +196,7 @@ class Positions:
                 position.settle(value)
 
     def snapshot(self) -> PositionsSnapshot:
-        """All of it in canonical order, to be written down."""
+        """All positions that ever traded, in canonical order, for digest and snapshot."""
         return PositionsSnapshot(
             account=[(instrument, one.snapshot()) for instrument, one in self.accounts() if not one.is_blank],
             strategies=[(*key, one.snapshot()) for key, one in self.strategies() if not one.is_blank],
@@ -199,7 +205,7 @@ class Positions:
 
     @classmethod
     def from_snapshot(cls, snapshot: PositionsSnapshot) -> Positions:
-        """The positions that `snapshot` was taken of."""
+        """Positions that go on exactly like those that `snapshot` was taken of."""
         positions = cls()
         positions._account = {instrument: Position.from_snapshot(one) for instrument, one in snapshot.account}
         positions._strategies = {(name, of): Position.from_snapshot(one) for name, of, one in snapshot.strategies}
@@ -220,14 +226,15 @@ class Positions:
 
 
 def trade_of(fill: Fill) -> Trade:
-    """What a position keeps of a fill."""
+    """What a position keeps of a fill. A fill without a venue time is placed by when it was received."""
     return fill.ts_venue or fill.ts_recv, fill.fill_id, fill.side.sign * fill.size, fill.price, fill.fee
 
 
 class ProfitAndLoss(msgspec.Struct, frozen=True):
-    """Realised and unrealised profit before fees, and the fees; `net` is what is left.
+    """Realised and unrealised profit before fees, and the fees: money, scaled by the instrument's decimals.
 
-    `unrealised` is 0 where there is no two-sided book to mark at: then `is_marked` is False.
+    `unrealised` is 0 where there is no fresh two-sided book to mark at. Then `is_marked` is False, unless the position
+    is flat.
     """
 
     realised: Money
@@ -237,12 +244,13 @@ class ProfitAndLoss(msgspec.Struct, frozen=True):
 
     @property
     def net(self) -> Money:
-        """Realised plus unrealised less fees."""
+        """Realised plus unrealised profit less fees, scaled as these."""
         return Money(self.realised + self.unrealised - self.fees)
 
 
 def profit_and_loss(position: Position, book: BookView | None) -> ProfitAndLoss:
-    """Value a position at the mid of its book; a half unit of unrealised profit is rounded down."""
+    """The profit and loss of a position at the mid of its book, None for no book. A half unit is rounded down, so that
+    a profit is never shown too high."""
     mark_twice = book.mid_twice if book is not None and book.is_fresh else None
     return ProfitAndLoss(
         realised=position.realised,

@@ -1,4 +1,6 @@
-"""Trading states: what may leave, per scope. The strictest scope wins; a quarantined strategy is halted."""
+"""Trading states: which requests may be sent, per scope (C14). The strictest scope that applies wins; a quarantined
+strategy is halted. States outlive a restart, because they are folded from the journal.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from framework.domain.instruments import InstrumentId
 
 
 class ScopedState(msgspec.Struct, frozen=True, array_like=True):
-    """One state that is set, and why."""
+    """One state that is set: for which scope and which target in it ('' for the global one), and why."""
 
     scope: Scope
     target: str
@@ -24,7 +26,7 @@ class ScopedState(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TradingStatesSnapshot(msgspec.Struct, array_like=True):
-    """Trading states as they are written down, in canonical order."""
+    """All trading states as they are written, in canonical order. `shutdown_reason` is None while no shutdown runs."""
 
     states: list[ScopedState]
     quarantined: list[tuple[str, str]]
@@ -32,7 +34,7 @@ class TradingStatesSnapshot(msgspec.Struct, array_like=True):
 
 
 class TradingStates:
-    """The fold of `TradingStateChanged`, `StrategyQuarantined` and `ShutdownRequested`."""
+    """All trading states: a fold of `TradingStateChanged`, `StrategyQuarantined` and `ShutdownRequested`."""
 
     def __init__(self) -> None:
         self._states: dict[tuple[Scope, str], ScopedState] = {}
@@ -40,7 +42,7 @@ class TradingStates:
         self._shutdown_reason: str | None = None
 
     def apply(self, event: TradingStateChanged | StrategyQuarantined | ShutdownRequested) -> None:
-        """Take in one event. Setting a strategy ACTIVE is also what ends its quarantine."""
+        """Apply one event. Setting a strategy ACTIVE also ends its quarantine."""
         if isinstance(event, StrategyQuarantined):
             self._quarantined[event.strategy] = event.reason
         elif isinstance(event, ShutdownRequested):
@@ -49,11 +51,11 @@ class TradingStates:
             self._set(event)
 
     def begin_epoch(self) -> None:
-        """A new run begins: the last run's shutdown is over. Everything else stays as it was set."""
+        """End the last run's shutdown, as a new run begins. Everything else stays as it was set."""
         self._shutdown_reason = None
 
     def state(self, *, strategy: str, instrument: InstrumentId, venue: str) -> TradingState:
-        """The strictest state of all scopes that apply."""
+        """The strictest state of all scopes that apply to this strategy, instrument and venue."""
         if self._shutdown_reason is not None or strategy in self._quarantined:
             return TradingState.HALTED
         if not self._states:
@@ -68,21 +70,21 @@ class TradingStates:
         return max(found, key=lambda state: state.strictness, default=TradingState.ACTIVE)
 
     def is_set(self, scope: Scope, target: str, state: TradingState) -> bool:
-        """Whether exactly this state is set for exactly this scope."""
+        """Whether this very state is set for this very scope and target; other scopes are not looked at."""
         row = self._states.get((scope, target))
         return row is not None and row.state is state
 
     def is_quarantined(self, strategy: str) -> bool:
-        """Whether the strategy failed too often and was not set ACTIVE since."""
+        """Whether the strategy was quarantined and not set ACTIVE since. A quarantined strategy is halted."""
         return strategy in self._quarantined
 
     @property
     def is_shutting_down(self) -> bool:
-        """Whether this run was asked to stop."""
+        """Whether this run was asked to stop; everything is halted from then on until the next run."""
         return self._shutdown_reason is not None
 
     def rows(self) -> tuple[ScopedState, ...]:
-        """Every state that is set and not ACTIVE, quarantines and the shutdown included, in canonical order."""
+        """Every state that is set and not ACTIVE, in canonical order: states, then quarantines, then the shutdown."""
         rows = [row for _, row in self._sorted_states() if row.state is not TradingState.ACTIVE]
         rows += [
             ScopedState(Scope.STRATEGY, strategy, TradingState.HALTED, f"quarantined: {reason}")
@@ -93,13 +95,13 @@ class TradingStates:
         return tuple(rows)
 
     def snapshot(self) -> TradingStatesSnapshot:
-        """All of it in canonical order, to be written down."""
+        """All of it in canonical order, for digest and snapshot."""
         states = [row for _, row in self._sorted_states()]
         return TradingStatesSnapshot(states, sorted(self._quarantined.items()), self._shutdown_reason)
 
     @classmethod
     def from_snapshot(cls, snapshot: TradingStatesSnapshot) -> TradingStates:
-        """The trading states that `snapshot` was taken of."""
+        """Trading states that are the same as those that `snapshot` was taken of."""
         states = cls()
         states._states = {(row.scope, row.target): row for row in snapshot.states}
         states._quarantined = dict(snapshot.quarantined)

@@ -1,7 +1,8 @@
-"""Facts about orders of the venue that are not known as ours: kept aside until one is.
+"""Unmatched reports: what the venue states about orders that are not known as ours (yet).
 
-An order's fills and listings can arrive before the answer that tells its venue order id. And orders that a person
-placed by hand never become ours: what is open of them is shown as strangers.
+An order's fills and listings can arrive before the answer that tells its venue order id. They are kept here until an
+order of ours gets this id (I8). Orders that somebody else placed never become ours: those that are open are shown as
+external orders.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import msgspec
 from framework.domain.account_events import ExternalOrderIgnored, Fill, OrderReport, OrderSnapshot
 
 UNMATCHED_MAX = 10_000
-"""Orders of which facts are kept aside; beyond that the oldest one is let go."""
+"""Orders of which reports are kept. Beyond that the oldest one is dropped: memory stays bounded, also when others trade
+on the account."""
 
 VenueKey = tuple[str, str]
 """Venue and venue order id."""
 
 
 class UnmatchedOrder(msgspec.Struct, array_like=True):
-    """What is known of one order that is not ours (yet). Of reports the newest of each kind is kept. `ignored_for` is
-    the operator's reason not to hear of it, empty when there is none."""
+    """What is known of one order that is not ours (yet). `fills` are in order of venue time; of `reports` the last of
+    each kind is kept, by the kind's value. `ignored_for` is the operator's reason to leave the order out of the
+    external ones, empty when there is none."""
 
     fills: list[Fill] = []
     reports: dict[str, OrderReport] = {}
@@ -30,87 +33,89 @@ class UnmatchedOrder(msgspec.Struct, array_like=True):
     ignored_for: str = ""
 
     def facts(self) -> list[OrderReport | OrderSnapshot]:
-        """Everything but the fills."""
+        """Everything but the fills, to be applied to the order in this sequence."""
         snapshots = [one for one in (self.open_snapshot, self.ended_snapshot) if one is not None]
         return [*self.reports.values(), *snapshots]
 
 
 class UnmatchedReports:
-    """The facts kept aside, by venue and venue order id."""
+    """All unmatched reports, by venue and venue order id, in the order in which the orders became known."""
 
     def __init__(self) -> None:
         self._by_order: dict[VenueKey, UnmatchedOrder] = {}
 
     def add_fill(self, fill: Fill) -> None:
-        """Keep a fill aside: it is in the account's position already, only its order is not known."""
+        """Keep a fill whose order is not known. It is in the account's position already."""
         insort(self._own((fill.venue, fill.venue_order_id)).fills, fill, key=lambda one: (one.ts_venue, one.fill_id))
 
     def add_report(self, report: OrderReport) -> None:
-        """Keep a report aside."""
+        """Keep a report whose order is not known; one of the same kind is replaced."""
         self._own((report.venue, report.venue_order_id)).reports[report.kind.value] = report
 
     def add_snapshot(self, snapshot: OrderSnapshot) -> None:
-        """Keep a listing aside; of listings as open, and as ended, the newest, with the last time it was heard."""
-        kept = self._own((snapshot.venue, snapshot.venue_order_id))
-        before = kept.open_snapshot if snapshot.is_open else kept.ended_snapshot
+        """Keep a listing whose order is not known: of those as open, and of those as ended, the newest one, with the
+        last receipt time of any."""
+        order = self._own((snapshot.venue, snapshot.venue_order_id))
+        before = order.open_snapshot if snapshot.is_open else order.ended_snapshot
         if before is not None:
             received_ns = max(before.ts_recv, snapshot.ts_recv)
             snapshot = msgspec.structs.replace(max(before, snapshot, key=_age_key), ts_recv=received_ns)
         if snapshot.is_open:
-            kept.open_snapshot = snapshot
+            order.open_snapshot = snapshot
         else:
-            kept.ended_snapshot = snapshot
+            order.ended_snapshot = snapshot
 
     def ignore(self, event: ExternalOrderIgnored) -> None:
-        """Leave an order out of the strangers from now on."""
+        """Leave an order out of the external ones from now on: the operator said so."""
         self._own((event.venue, event.venue_order_id)).ignored_for = event.reason or "no reason given"
 
     def claim(self, venue: str, venue_order_id: str) -> UnmatchedOrder | None:
-        """Take everything that was kept aside for an order which is known now."""
+        """Take out everything that is kept for an order which is known now; None when there is nothing."""
         return self._by_order.pop((venue, venue_order_id), None)
 
     def external_orders(self, venue: str, *, ignored: bool = False) -> tuple[OrderSnapshot, ...]:
-        """Orders open at the venue, as far as listed, that are not ours; or, of those, the `ignored` ones."""
+        """Orders listed as open at the venue, and never as ended, that are not ours; either those that the operator
+        ignores or the others."""
         return tuple(
-            kept.open_snapshot
-            for (at, _), kept in self._by_order.items()
+            order.open_snapshot
+            for (at, _), order in self._by_order.items()
             if at == venue
-            and kept.open_snapshot is not None
-            and kept.ended_snapshot is None
-            and bool(kept.ignored_for) is ignored
+            and order.open_snapshot is not None
+            and order.ended_snapshot is None
+            and bool(order.ignored_for) is ignored
         )
 
     def unlisted(self, venue: str) -> tuple[Fill, ...]:
-        """Of each order that traded, that nobody claims and that was never listed, the oldest fill."""
+        """The oldest fill of each order that traded and was never listed: whose order it is must be asked for."""
         return tuple(
-            kept.fills[0]
-            for (at, _), kept in self._by_order.items()
-            if at == venue and kept.fills and kept.open_snapshot is None and kept.ended_snapshot is None
+            order.fills[0]
+            for (at, _), order in self._by_order.items()
+            if at == venue and order.fills and order.open_snapshot is None and order.ended_snapshot is None
         )
 
     def snapshot(self) -> list[tuple[VenueKey, UnmatchedOrder]]:
-        """All of it in canonical order, to be written down."""
+        """All of it in canonical order, for digest and snapshot; `keys` says the rest."""
         return sorted(self._by_order.items(), key=lambda item: item[0])
 
     def keys(self) -> list[VenueKey]:
-        """In the order in which they came: the oldest is let go first."""
+        """Venue and venue order id of each order, in the order in which they came: the first one is dropped first."""
         return list(self._by_order)
 
     @classmethod
     def from_snapshot(cls, snapshot: list[tuple[VenueKey, UnmatchedOrder]], keys: list[VenueKey]) -> UnmatchedReports:
-        """The parking that `snapshot` and `keys` were taken of."""
+        """The reports that `snapshot` and `keys` were taken of. Raises `KeyError` when these contradict each other."""
         unmatched = cls()
         by_key = dict(snapshot)
         unmatched._by_order = {key: by_key[key] for key in keys}
         return unmatched
 
     def _own(self, key: VenueKey) -> UnmatchedOrder:
-        kept = self._by_order.get(key)
-        if kept is None:
-            kept = self._by_order[key] = UnmatchedOrder()
+        order = self._by_order.get(key)
+        if order is None:
+            order = self._by_order[key] = UnmatchedOrder()
             if len(self._by_order) > UNMATCHED_MAX:
                 del self._by_order[next(iter(self._by_order))]
-        return kept
+        return order
 
 
 def _age_key(snapshot: OrderSnapshot) -> tuple[int, int, int]:
