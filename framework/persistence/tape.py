@@ -97,7 +97,7 @@ class Tape:
         tape = cls(files, directory, worker, settings or TapeSettings())
         files.make_directory(directory)
         firsts = _firsts(files, directory)
-        # From the newest: a crash may leave segments that hold no whole record, and so tell no last step.
+        # From the newest: a crash may leave segments that hold no whole record, and so no last step.
         while firsts and tape._last_step == 0:
             first = firsts.pop()
             data = files.read(directory / _name(first))

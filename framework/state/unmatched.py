@@ -1,6 +1,6 @@
 """Unmatched reports: what the venue states about orders that are not known as ours (yet).
 
-An order's fills and listings can arrive before the answer that tells its venue order id. They are kept here until an
+An order's fills and listings can arrive before the answer that contains its venue order id. They are kept here until an
 order of ours gets this id (I8). Orders that somebody else placed never become ours: those that are open are shown as
 external orders.
 """

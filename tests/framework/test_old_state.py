@@ -95,14 +95,14 @@ def described(directory: Path) -> dict[str, Any]:
 
 
 def states_at(journal: Path, entries: list[Entry]) -> dict[str, list[object]]:
-    """The state after every twentieth record that one can be made of: its digest, and what a start would doubt."""
+    """The state after every twentieth record that one can be made of: its digest, and what a restart would report."""
     first = entries[0].number
     begin = min((n for n in snapshot_numbers(RealFiles(), journal) if n >= first), default=first)
     states = {n: fold(RealFiles(), journal, last=n) for n in range(begin, entries[-1].number + 1, STRIDE)}
-    return {str(n): [accounts.digest(), doubts_of(accounts)] for n, accounts in states.items()}
+    return {str(n): [accounts.digest(), unanswered_of(accounts)] for n, accounts in states.items()}
 
 
-def doubts_of(accounts: Accounts) -> list[list[str]]:
+def unanswered_of(accounts: Accounts) -> list[list[str]]:
     """What a start would say of requests that were under way."""
     return [[one.client_order_id, one.kind.name] for one in unanswered_at_restart(accounts, 1)]
 
@@ -112,7 +112,7 @@ def state_of(accounts: Accounts) -> dict[str, Any]:
     return {
         "digest": accounts.digest(),
         "orders": [order_of(known.order) for known in accounts.orders.snapshot().known],
-        "doubts": doubts_of(accounts),
+        "doubts": unanswered_of(accounts),
         "positions": {
             name: [position.size, position.cost, position.realised, position.fees]
             for name, position in accounts.positions.accounts()
@@ -177,9 +177,9 @@ def ledger_of(directory: Path) -> dict[str, list[list[object]]]:
 
 
 def undated(rows: dict[str, list[list[object]]]) -> dict[str, list[list[object]]]:
-    """The same without when something was last heard of an order: a start notes it of more than a rebuild does."""
-    heard = OrderLine.__struct_fields__.index("updated_ns")
-    return {**rows, "orders": [[*row[:heard], *row[heard + 1 :]] for row in rows["orders"]]}
+    """The same without when something last became known of an order: a start notes it of more than a rebuild does."""
+    dated = OrderLine.__struct_fields__.index("updated_ns")
+    return {**rows, "orders": [[*row[:dated], *row[dated + 1 :]] for row in rows["orders"]]}
 
 
 def counts(rows: dict[str, list[list[object]]]) -> dict[str, int]:

@@ -59,7 +59,7 @@ class Damage(NamedTuple):
             "Nothing is sent on a state that can't be proved. Run `tidegate journal verify` to see what is whole; then "
             "restore the file from a backup, or keep a copy and drop this record and all later ones with "
             f"`tidegate journal cut --after {self.number - 1}`: orders and fills after it come back from the venue as "
-            "orphans to be adopted"
+            "external orders, to be adopted with `tidegate orphans`"
         )
 
 
@@ -129,7 +129,7 @@ def hole_in(found: JournalScan, *, newest: int, whole: int) -> str:
 def read_entries(files: FileSystem, directory: Path, *, first: int = 1, last: int | None = None) -> Iterator[Entry]:
     """The records from number `first` to `last` (None: to the end), in order; one file at a time is in memory.
 
-    What comes after damage or a tear in a file is left out, without a word: `scan_journal` tells it. Raises
+    What comes after damage or a tear in a file is left out silently: `scan_journal` reports it. Raises
     `JournalError` for a whole record that this program can't decode, and `OSError`.
     """
     firsts = segment_numbers(files, directory)

@@ -182,7 +182,7 @@ class Ledger:
         return bool(self._pending) or self._durable_mark != self._durable_mark_stored
 
     def _write_behind(self) -> None:
-        """The worker's job. What can't be written, because another program holds the file, say, is tried again."""
+        """The worker's job. What can't be written, as while another program holds the file, is tried again."""
         # Cleared first: what is queued from here on either is seen below or asks for another turn.
         self._is_scheduled = False
         try:

@@ -192,7 +192,7 @@ class LedgerRows:
         amounts = (text(row.price, scale.price), text(row.size, scale.size), text(row.filled, scale.size))
         self._db.execute(_ORDER, (*row[:6], *amounts, *row[9:], number))
         if row.venue_order_id:
-            # One of ours that came as external, before its answer told its venue order id.
+            # One of ours that came as external, before its answer gave its venue order id.
             self._db.execute(_FORGET_EXTERNAL, (row.venue, row.venue_order_id))
         if row.venue_order_id and row.strategy:
             key = (row.client_order_id, row.strategy, row.venue_order_id, row.venue)

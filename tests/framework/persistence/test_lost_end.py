@@ -1,4 +1,4 @@
-"""A journal that lost its end looks whole: the ledger knows better, and a person decides when trading goes on."""
+"""A journal that lost its end looks whole: the ledger knows better, and an operator decides when trading goes on."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_end_when_its_segment_was_removed_then_the_next_run_begins_halted(tmp_pa
     second.close()
 
 
-def test_end_when_a_run_has_begun_halted_then_only_a_person_ends_that(tmp_path: Path, begin: Begin) -> None:
+def test_end_when_a_run_has_begun_halted_then_only_an_operator_ends_that(tmp_path: Path, begin: Begin) -> None:
     halted_run(tmp_path, begin)
     cut_after(FILES, tmp_path / "journal", 2)
     begin(tmp_path).close()
@@ -131,7 +131,7 @@ async def test_end_when_a_run_dies_before_its_halt_is_durable_then_the_next_one_
     third.close()
 
 
-async def test_end_when_only_the_ledger_had_heard_of_it_then_it_was_never_durable_and_nothing_is_lost(
+async def test_end_when_only_the_ledger_had_the_record_then_it_was_never_durable_and_nothing_is_lost(
     tmp_path: Path, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = begin(tmp_path / "1")

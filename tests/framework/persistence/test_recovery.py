@@ -78,7 +78,7 @@ def test_ids_when_runs_follow_each_other_then_none_comes_twice(run: Run) -> None
         records.close()
 
 
-def test_steps_when_the_tape_heard_more_than_the_journal_then_counting_goes_on_after_it(run: Run) -> None:
+def test_steps_when_the_tape_holds_more_than_the_journal_then_counting_goes_on_after_it(run: Run) -> None:
     first = run()
     write(first, new("c1"))
     first.recorder.tape(40, 5, 5, TimerFired("maker", "check", 5))
@@ -90,7 +90,7 @@ def test_steps_when_the_tape_heard_more_than_the_journal_then_counting_goes_on_a
     second.close()
 
 
-def test_doubts_when_a_run_died_then_each_open_request_is_named(run: Run) -> None:
+def test_restart_when_a_run_died_then_each_open_request_is_reported(run: Run) -> None:
     records = run()
     write(records, new("recorded"), new("sent"), report(ReportKind.SENT, "sent"))
     for name in ("working", "cancelled", "amended"):

@@ -85,7 +85,7 @@ async def test_ledger_when_a_start_dies_before_it_showed_what_it_folded_then_the
     second.recorder.journal(9, 5, 5, gone := report(ReportKind.CANCELLED, "c1", venue_order_id="v1"))
     second.accounts.apply(gone, 5)
     await second.keep_snapshot(5, 5)
-    shutil.copytree(tmp_path / "1", tmp_path / "2")  # it dies here: the ledger has not heard of the end
+    shutil.copytree(tmp_path / "1", tmp_path / "2")  # it dies here: the ledger does not have the end
     third = begin(tmp_path / "2")
     shutil.copytree(tmp_path / "2", tmp_path / "3")  # and so does the next one, before its ledger's first flush
 
@@ -116,7 +116,7 @@ async def test_ledger_when_it_knew_of_records_that_the_journal_lost_then_it_show
     assert shown(tmp_path / "1") == [("c1", OrderStatus.WORKING.value)]
 
 
-async def test_tending_when_a_minute_or_enough_records_have_passed_then_checkpoints_and_snapshots_are_kept(
+async def test_maintenance_when_a_minute_or_enough_records_have_passed_then_checkpoints_and_snapshots_are_kept(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recovery, "SNAPSHOT_RECORDS", 5)
@@ -135,7 +135,7 @@ async def test_tending_when_a_minute_or_enough_records_have_passed_then_checkpoi
     first.close()
 
 
-async def test_tending_when_the_daemon_is_stopping_then_no_snapshot_says_the_epoch_again(
+async def test_maintenance_when_the_daemon_is_stopping_then_no_snapshot_repeats_the_epoch(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recovery, "SNAPSHOT_RECORDS", 2)

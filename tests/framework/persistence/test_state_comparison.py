@@ -28,7 +28,7 @@ def remember(records: Records, state: bytes) -> None:
     records.accounts.apply(event, 1)
 
 
-async def test_proof_when_journal_and_state_agree_then_it_passes_also_behind_a_snapshot(tmp_path: Path) -> None:
+async def test_comparison_when_journal_and_state_agree_then_it_passes_also_behind_a_snapshot(tmp_path: Path) -> None:
     records = records_in(tmp_path)
     remember(records, b"one")
     await records.compare_with_disk()
@@ -38,7 +38,7 @@ async def test_proof_when_journal_and_state_agree_then_it_passes_also_behind_a_s
     records.close()
 
 
-async def test_proof_when_the_state_was_changed_past_the_journal_then_it_says_so(tmp_path: Path) -> None:
+async def test_comparison_when_the_state_was_changed_past_the_journal_then_it_fails(tmp_path: Path) -> None:
     records = records_in(tmp_path)
     records.accounts.apply(StrategySaved("mm", b"forged", 1), 1)
     with pytest.raises(JournalError, match="it is not the state in memory"):
@@ -46,7 +46,7 @@ async def test_proof_when_the_state_was_changed_past_the_journal_then_it_says_so
     records.close()
 
 
-async def test_tending_when_the_time_has_come_then_it_proves(tmp_path: Path) -> None:
+async def test_maintenance_when_the_time_has_come_then_it_compares(tmp_path: Path) -> None:
     records = records_in(tmp_path)
     clock = ManualClock(wall_ns=1)
     await records.run_maintenance(1, clock)

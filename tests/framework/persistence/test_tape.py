@@ -82,7 +82,7 @@ def test_tape_when_the_last_segment_holds_nothing_then_its_name_can_be_taken_aga
     assert steps(tmp_path) == [1, 2]
 
 
-def test_tape_when_nobody_writes_then_it_sheds_and_counts(tmp_path: Path) -> None:
+def test_tape_when_it_is_not_written_then_it_drops_events_and_counts_them(tmp_path: Path) -> None:
     tape = Tape.open(FILES, tmp_path, StandingWorker(), TapeSettings(pending_max=10))
     for step in range(1, 31):
         tape.record(step, 0, 0, STALE)

@@ -13,7 +13,7 @@ from tests.support.world import MARKET, MS, Scribe, World
 HOUR_NS = 3_600_000 * MS
 
 
-async def test_unknown_order_when_the_wall_clock_is_set_back_then_its_doubt_ends_all_the_same(
+async def test_unknown_order_when_the_wall_clock_is_set_back_then_its_inquiry_ends_all_the_same(
     world: World, scribe: Scribe
 ) -> None:
     handle = unknown(world, scribe)
@@ -59,7 +59,7 @@ async def test_working_order_when_gone_and_the_wall_clock_was_set_back_then_its_
 
 
 @pytest.mark.parametrize(("changed_ns", "must_show"), [(50, False), (0, False), (-1, True), (101, True)])
-def test_comparison_when_a_change_lies_ahead_of_the_clock_then_it_need_not_show(
+def test_change_when_it_is_older_than_the_read_lag_or_ahead_of_the_clock_then_it_must_show(
     changed_ns: int, must_show: bool
 ) -> None:
     assert AsOf(now_ns=100, monotonic_ns=0, lag_ns=100).must_show(changed_ns) is must_show

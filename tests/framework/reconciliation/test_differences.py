@@ -68,7 +68,7 @@ async def test_order_when_both_say_the_same_then_nothing_differs(world: World, s
     assert await found(world, world.listing(handle)) == []
 
 
-async def test_order_when_only_the_venue_has_it_then_it_is_an_orphan_and_nobody_touches_it(world: World) -> None:
+async def test_order_when_only_the_venue_has_it_then_it_is_external_and_left_alone(world: World) -> None:
     (external_order,) = await found(world, foreign(world))
 
     assert (external_order.kind, external_order.subject, external_order.instrument) == (
@@ -83,17 +83,17 @@ async def test_order_when_only_the_venue_has_it_then_it_is_an_orphan_and_nobody_
     assert len(world.queue) == 0
 
 
-async def test_orphan_when_its_id_is_of_our_making_then_the_journal_is_suspected(world: World) -> None:
+async def test_external_order_when_its_id_is_of_our_making_then_the_journal_is_suspected(world: World) -> None:
     (external_order,) = await found(world, foreign(world, client="tg7f3a91-12-45"))
     assert "this is not its journal" in external_order.why
 
 
-async def test_orphan_when_its_market_is_not_known_then_its_amounts_are_shown_unscaled(world: World) -> None:
+async def test_external_order_when_its_market_is_not_known_then_its_amounts_are_shown_unscaled(world: World) -> None:
     (external_order,) = await found(world, foreign(world, instrument="tide:B"))
     assert external_order.venue_word == "open, sell scaled 7 at 60, filled scaled 2"
 
 
-async def test_orphan_when_it_is_to_be_ignored_then_it_is_not_told(world: World) -> None:
+async def test_external_order_when_it_is_to_be_ignored_then_it_is_left_out(world: World) -> None:
     world.kernel.publish(foreign(world))
     world.kernel.publish(ExternalOrderIgnored(venue=VENUE, venue_order_id="v-9", reason="mine", ts_recv=1))
     assert await found(world, foreign(world)) == []
@@ -133,7 +133,7 @@ async def test_order_when_we_do_not_know_its_outcome_and_the_venue_lists_it_then
     assert (status.why, status.action) == ("the answer to its request was lost", "it counts as working")
 
 
-async def test_order_when_we_hold_it_for_ended_and_the_venue_lists_it_then_that_is_told(
+async def test_order_when_it_has_ended_here_and_the_venue_lists_it_then_that_is_a_difference(
     world: World, scribe: Scribe
 ) -> None:
     handle = working(world, scribe)
@@ -157,7 +157,7 @@ async def test_order_when_its_terms_differ_then_both_are_shown(world: World, scr
 
 
 def trade(world: World, handle: OrderHandle, size: int, fill_id: str) -> Fill:
-    """A trade that the venue remembers and nobody told us of."""
+    """A trade that the venue lists and that was never reported here."""
     fill = world.fill(handle, size, fill_id)
     world.gateway.fills_there.append(fill)
     return fill
@@ -238,7 +238,7 @@ async def test_position_when_the_market_was_settled_then_the_venue_is_behind(wor
 
 
 @pytest.mark.parametrize("word", ["orphan v-9", "venue open, sell 7", "here unknown", "Why:", "What is done:"])
-async def test_difference_when_shown_to_a_person_then_it_says_everything(world: World, word: str) -> None:
+async def test_difference_when_shown_to_an_operator_then_it_says_everything(world: World, word: str) -> None:
     (external_order,) = await found(world, foreign(world))
     assert word in external_order.text
 
@@ -275,7 +275,7 @@ async def test_fills_when_compared_then_only_those_are_asked_for_that_can_be_new
     assert world.gateway.fills_asked_since == [newest.ts_venue - FILLS_OVERLAP_NS]
 
 
-async def test_fills_when_they_are_as_old_as_those_that_are_forgotten_then_they_are_not_told(
+async def test_fills_when_they_are_as_old_as_those_that_are_forgotten_then_they_are_no_difference(
     world: World, scribe: Scribe
 ) -> None:
     handle = working(world, scribe)

@@ -148,7 +148,7 @@ async def test_first_read_when_the_account_holds_an_old_position_then_is_of_its_
     assert world.gateway.fills_asked_since[-1] == 0
 
 
-async def test_doubt_when_fills_are_missing_then_they_are_asked_for_since_the_venue_made_the_order(
+async def test_inquiry_when_fills_are_missing_then_they_are_asked_for_since_the_venue_made_the_order(
     world: World, scribe: Scribe
 ) -> None:
     short = world.buy(scribe)

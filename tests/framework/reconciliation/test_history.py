@@ -51,14 +51,12 @@ def test_pass_when_it_finds_something_then_it_is_a_line(history: ReconcileHistor
     assert (line["differences"][0]["subject"], line["differences"][0]["since_ns"]) == ("a", CLOCK.now_ns())
 
 
-def test_pass_when_all_agrees_from_the_start_then_there_is_nothing_to_tell(
-    history: ReconcileHistory, path: Path
-) -> None:
+def test_pass_when_all_agrees_from_the_start_then_nothing_is_written(history: ReconcileHistory, path: Path) -> None:
     assert history.add("tide", ()) == ((), "")
     assert not path.exists()
 
 
-def test_pass_when_it_finds_the_same_again_then_it_is_not_told_again(history: ReconcileHistory, path: Path) -> None:
+def test_pass_when_it_finds_the_same_again_then_it_is_not_written_again(history: ReconcileHistory, path: Path) -> None:
     for _ in range(5):
         history.add("tide", (external_order("a"),))
     assert len(lines(path)) == 1
@@ -70,13 +68,13 @@ def test_pass_when_it_finds_more_then_only_the_news_are_new(history: ReconcileHi
     assert [len(line["differences"]) for line in lines(path)] == [1, 2]
 
 
-def test_pass_when_what_differed_agrees_then_that_is_told(history: ReconcileHistory, path: Path) -> None:
+def test_pass_when_what_differed_agrees_then_that_is_written(history: ReconcileHistory, path: Path) -> None:
     history.add("tide", (external_order("a"),))
     history.add("tide", ())
     assert [len(line["differences"]) for line in lines(path)] == [1, 0]
 
 
-def test_file_when_it_is_full_then_it_is_put_aside(
+def test_file_when_it_is_full_then_it_is_renamed(
     history: ReconcileHistory, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("framework.reconciliation.history.FILE_BYTES_MAX", 10)

@@ -1,4 +1,4 @@
-"""When an order in doubt is looked up, and what a look-up proves."""
+"""When an order that needs evidence is looked up, and what a look-up proves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def carried(world: World) -> set[str]:
     return names
 
 
-async def test_request_when_nobody_carries_it_any_more_then_its_order_is_looked_up_without_waiting_for_an_answer(
+async def test_request_when_it_is_not_under_way_any_more_then_its_order_is_looked_up_without_waiting_for_an_answer(
     world: World, scribe: Scribe, carried: set[str]
 ) -> None:
     handle = sent(world, scribe)
@@ -43,7 +43,7 @@ async def test_request_when_nobody_carries_it_any_more_then_its_order_is_looked_
     assert world.gateway.looked_up == [handle.client_order_id]
 
 
-async def test_read_lag_when_the_order_is_older_than_its_doubt_then_it_is_measured_from_the_doubt(
+async def test_read_lag_when_the_order_is_older_than_its_inquiry_then_it_is_measured_from_the_inquiry(
     world: World, scribe: Scribe, carried: set[str]
 ) -> None:
     world.gateway.read_lag_ms = 2_000
@@ -63,7 +63,7 @@ async def test_read_lag_when_the_order_is_older_than_its_doubt_then_it_is_measur
     assert world.order(handle).status is OrderStatus.REJECTED
 
 
-async def test_amend_when_its_doubt_is_young_then_old_terms_prove_nothing(
+async def test_amend_when_its_inquiry_is_young_then_old_terms_prove_nothing(
     world: World, scribe: Scribe, carried: set[str]
 ) -> None:
     world.gateway.read_lag_ms = 2_000
@@ -82,7 +82,7 @@ async def test_amend_when_its_doubt_is_young_then_old_terms_prove_nothing(
     assert world.order(handle).status is OrderStatus.WORKING
 
 
-async def test_look_up_when_the_order_is_heard_of_meanwhile_then_its_silence_proves_nothing(
+async def test_look_up_when_the_order_changes_meanwhile_then_its_absence_proves_nothing(
     world: World, scribe: Scribe
 ) -> None:
     handle = unknown(world, scribe)
@@ -187,7 +187,7 @@ async def test_run_when_one_look_up_is_never_answered_then_passes_are_made_all_t
     assert len(world.passes) > 1
 
 
-async def test_pass_when_one_look_up_is_not_answered_then_the_rest_of_it_is_made_and_the_order_stays_in_doubt(
+async def test_pass_when_one_look_up_is_not_answered_then_the_rest_of_it_is_made_and_the_order_is_looked_up_later(
     world: World, scribe: Scribe
 ) -> None:
     stuck, other = working(world, scribe), working(world, scribe)
@@ -257,7 +257,7 @@ async def test_order_when_the_venue_refuses_to_change_it_then_it_is_looked_up_un
     assert len(world.gateway.looked_up) == 2
 
 
-async def test_order_when_the_venue_refuses_to_change_it_and_still_has_it_then_its_doubt_ends_after_the_read_lag(
+async def test_order_when_the_venue_refuses_to_change_it_and_still_has_it_then_its_inquiry_ends_after_the_read_lag(
     world: World, scribe: Scribe
 ) -> None:
     handle = working(world, scribe)

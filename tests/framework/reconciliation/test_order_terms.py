@@ -48,7 +48,7 @@ async def test_pass_when_the_listing_is_newer_by_its_cause_and_older_by_its_date
     assert await world.reconciler.once() == ()
 
 
-async def test_pass_when_the_order_changed_within_the_read_lag_then_the_listing_is_not_vouched_for(
+async def test_pass_when_the_order_changed_within_the_read_lag_then_its_terms_need_not_be_the_newest(
     world: World, scribe: Scribe
 ) -> None:
     handle = working(world, scribe)
@@ -60,7 +60,7 @@ async def test_pass_when_the_order_changed_within_the_read_lag_then_the_listing_
     assert world.order(handle).size == 10
 
 
-async def test_pass_when_the_order_changes_while_the_list_is_read_then_the_listing_is_not_vouched_for(
+async def test_pass_when_the_order_changes_while_the_list_is_read_then_its_terms_need_not_be_the_newest(
     world: World, scribe: Scribe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = working(world, scribe)

@@ -12,7 +12,7 @@ def recorded(world: World) -> list[Fill]:
     return [entry.record.body for entry in world.entries() if isinstance(entry.record.body, Fill)]
 
 
-async def test_pass_when_the_venue_tells_a_booked_fill_again_then_it_is_not_recorded_again(
+async def test_pass_when_the_venue_lists_a_booked_fill_again_then_it_is_not_recorded_again(
     world: World, scribe: Scribe
 ) -> None:
     handle = listed(world, scribe)
@@ -26,7 +26,7 @@ async def test_pass_when_the_venue_tells_a_booked_fill_again_then_it_is_not_reco
     assert world.order(handle).filled == 4
 
 
-async def test_pass_when_a_fill_was_told_before_its_order_was_known_then_it_is_told_again(
+async def test_pass_when_a_fill_came_before_its_order_was_known_then_it_is_published_again(
     world: World, scribe: Scribe
 ) -> None:
     handle = world.buy(scribe)
@@ -42,7 +42,9 @@ async def test_pass_when_a_fill_was_told_before_its_order_was_known_then_it_is_t
     assert world.order(handle).filled == 4
 
 
-async def test_pass_when_a_booked_fill_is_told_otherwise_then_it_is_heard(world: World, scribe: Scribe) -> None:
+async def test_pass_when_a_booked_fill_is_listed_with_other_amounts_then_it_is_published(
+    world: World, scribe: Scribe
+) -> None:
     handle = listed(world, scribe)
     world.gateway.fills_there.append(world.fill(handle, 4))
     await world.reconciler.once()

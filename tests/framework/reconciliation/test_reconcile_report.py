@@ -1,4 +1,4 @@
-"""What a pass tells beside doing its work: differences of every kind, their age, and what a lasting one costs."""
+"""What a pass reports beside doing its work: differences of every kind, their age, and what a lasting one costs."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ async def passes(world: World, *, over_ns: int, count: int = 4) -> None:
         await world.reconciler.once()
 
 
-async def test_position_when_it_differs_for_less_than_the_grace_then_trading_goes_on(world: World) -> None:
+async def test_position_when_it_differs_for_less_than_the_limit_then_trading_goes_on(world: World) -> None:
     hold(world, 3)
     await world.reconciler.once()
     await passes(world, over_ns=GRACE_NS - 100 * MS)
     assert state(world) is TradingState.ACTIVE
 
 
-async def test_position_when_it_differs_for_longer_than_the_grace_then_its_market_is_halted_once(world: World) -> None:
+async def test_position_when_it_differs_for_longer_than_the_limit_then_its_market_is_halted_once(world: World) -> None:
     hold(world, 3)
     await world.reconciler.once()
     await passes(world, over_ns=GRACE_NS)
@@ -123,7 +123,7 @@ async def test_position_when_it_differs_then_the_next_pass_is_soon_and_its_drift
     assert world.reconciler.drift == {}
 
 
-async def test_orphan_when_it_stays_then_it_is_told_at_each_pass_and_never_halts(world: World) -> None:
+async def test_external_order_when_it_stays_then_it_is_reported_at_each_pass_and_never_halts(world: World) -> None:
     foreign(world)
     await world.reconciler.once()
     await passes(world, over_ns=2 * GRACE_NS)
@@ -133,7 +133,7 @@ async def test_orphan_when_it_stays_then_it_is_told_at_each_pass_and_never_halts
     assert state(world) is TradingState.ACTIVE
 
 
-async def test_orphan_when_the_venue_lists_it_as_ended_then_it_is_gone(world: World) -> None:
+async def test_external_order_when_the_venue_lists_it_as_ended_then_it_is_gone(world: World) -> None:
     snapshot = foreign(world)
     await world.reconciler.once()
     world.gateway.orders_there["theirs"] = msgspec.structs.replace(snapshot, is_open=False)
@@ -145,7 +145,9 @@ async def test_orphan_when_the_venue_lists_it_as_ended_then_it_is_gone(world: Wo
 
 
 @pytest.mark.parametrize("is_ignored", [False, True])
-async def test_orphan_when_the_venue_lists_it_nowhere_then_two_look_ups_end_it(world: World, is_ignored: bool) -> None:
+async def test_external_order_when_the_venue_lists_it_nowhere_then_two_look_ups_end_it(
+    world: World, is_ignored: bool
+) -> None:
     foreign(world)
     await world.reconciler.once()
     if is_ignored:
@@ -160,7 +162,9 @@ async def test_orphan_when_the_venue_lists_it_nowhere_then_two_look_ups_end_it(w
     assert world.accounts.external_orders(VENUE, ignored=is_ignored) == ()
 
 
-async def test_orphan_when_it_was_listed_within_the_read_lag_then_its_absence_is_not_asked_about(world: World) -> None:
+async def test_external_order_when_it_was_listed_within_the_read_lag_then_its_absence_is_not_asked_about(
+    world: World,
+) -> None:
     foreign(world)
     await world.reconciler.once()
     world.gateway.orders_there.clear()
@@ -184,7 +188,7 @@ async def test_pass_when_it_books_fills_that_were_missing_then_it_says_so_once(w
     assert world.accounts.positions.account(MARKET).size == 4
 
 
-async def test_dry_run_when_things_differ_then_it_tells_and_changes_nothing(world: World) -> None:
+async def test_dry_run_when_things_differ_then_it_reports_and_changes_nothing(world: World) -> None:
     world.gateway.read_lag_ms = 1
     foreign(world)
     hold(world, 3)

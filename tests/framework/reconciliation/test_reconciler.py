@@ -88,7 +88,7 @@ async def test_unknown_order_when_looked_up_again_and_again_then_the_pauses_grow
 
 
 @pytest.mark.parametrize("status", [ReportKind.SENT, None])
-async def test_order_when_its_answer_is_not_late_yet_then_nobody_asks(
+async def test_order_when_its_answer_is_not_late_yet_then_the_venue_is_not_asked(
     world: World, scribe: Scribe, status: ReportKind | None
 ) -> None:
     handle = world.buy(scribe)
@@ -185,7 +185,7 @@ async def test_shutdown_when_a_cancel_got_lost_then_the_order_is_asked_to_end_ag
     assert len(world.queue) == 1
 
 
-async def test_pass_when_made_then_orders_fills_and_positions_are_heard(world: World, scribe: Scribe) -> None:
+async def test_pass_when_made_then_orders_fills_and_positions_are_published(world: World, scribe: Scribe) -> None:
     handle = unknown(world, scribe)
     world.gateway.orders_there[handle.client_order_id] = world.listing(handle, filled=4)
     world.gateway.fills_there.append(world.fill(handle, 4))
@@ -267,7 +267,7 @@ async def test_dry_run_when_it_finds_a_fill_then_the_next_pass_asks_for_it_again
     assert set(world.gateway.fills_asked_since) == {booked_ns - 60_000 * MS}
 
 
-async def test_position_when_it_differs_for_a_moment_then_that_is_no_difference_yet(
+async def test_position_when_it_differs_for_less_than_the_read_lag_then_that_is_no_difference_yet(
     world: World, scribe: Scribe
 ) -> None:
     handle = working(world, scribe)
@@ -297,7 +297,7 @@ async def test_position_when_both_move_and_stay_apart_then_the_difference_keeps_
     assert (int(difference.gap), difference.since_ns) == (-4, since_ns)
 
 
-async def test_orphan_when_the_venue_lists_an_order_that_is_not_ours_then_it_is_shown_and_left_alone(
+async def test_external_order_when_the_venue_lists_an_order_that_is_not_ours_then_it_is_shown_and_left_alone(
     world: World, scribe: Scribe
 ) -> None:
     handle = working(world, scribe)

@@ -35,7 +35,7 @@ async def test_fill_when_no_order_claims_it_then_its_order_is_asked_for_and_turn
     assert strategy_size(world, scribe) == 10
 
 
-async def test_fill_when_nobody_knows_its_order_then_it_is_asked_for_a_few_times_only(
+async def test_fill_when_its_order_is_not_known_then_it_is_asked_for_a_few_times_only(
     world: World, scribe: Scribe
 ) -> None:
     handle = world.buy(scribe)

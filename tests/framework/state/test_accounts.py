@@ -69,7 +69,7 @@ def balance(amount: int, ts_recv: int) -> BalanceReport:
     return BalanceReport(venue=VENUE, currency="USD", amount=amount, decimals=2, ts_recv=ts_recv)
 
 
-def test_fill_when_told_twice_then_is_booked_once() -> None:
+def test_fill_when_reported_twice_then_is_booked_once() -> None:
     accounts = folded(new(), fill(size=4))
     assert accounts.apply(fill(size=4, at=99), 9).fills == ()
     order = accounts.orders.get("c1")
@@ -85,7 +85,7 @@ def test_fill_when_the_same_id_is_used_at_another_venue_then_both_are_booked() -
     assert accounts.exposure(InstrumentId("ebb:A")).position == 10
 
 
-def test_fill_when_told_differently_then_alarms_and_keeps_the_first() -> None:
+def test_fill_when_reported_with_other_amounts_then_alarms_and_keeps_the_first() -> None:
     accounts = folded(new(), fill(size=4))
     change = accounts.apply(fill(size=5), 9)
     assert change.halts == (MARKET,)
@@ -105,7 +105,7 @@ def test_fill_when_older_than_memory_then_is_refused_with_an_alarm() -> None:
     assert len(accounts.fills) == 2
 
 
-def test_void_when_told_twice_then_reverses_once() -> None:
+def test_void_when_reported_twice_then_reverses_once() -> None:
     accounts = folded(new(), fill(size=4, price=30, fee=2))
     change = accounts.apply(void(), 9)
     order = accounts.orders.get("c1")
@@ -176,8 +176,8 @@ def everything() -> list[AccountRecord]:
         report(K.CANCELLED, "c3", filled=2),
         report(K.NEVER_ARRIVED, "c4"),
         fill("f1", size=4, fee=1),
-        fill("f2", name="", venue_order_id="stranger", size=2, at=12),
-        listed("", venue_order_id="stranger", size=5, filled=2),
+        fill("f2", name="", venue_order_id="external", size=2, at=12),
+        listed("", venue_order_id="external", size=5, filled=2),
         fill("f3", name="c2", venue_order_id="v2", side=Side.SELL, size=3, price=60, at=13),
         void("f3"),
         void("f9"),
@@ -262,8 +262,8 @@ def test_snapshot_when_of_another_version_then_is_refused() -> None:
 
 def test_snapshot_when_its_queues_name_what_it_does_not_hold_then_is_refused() -> None:
     dependencies = msgspec.msgpack.decode(folded(new()).to_snapshot())
-    dependencies[1][0][1] = ["nobody"]
-    with pytest.raises(JournalError, match="nobody"):
+    dependencies[1][0][1] = ["unknown"]
+    with pytest.raises(JournalError, match="unknown"):
         Accounts.from_snapshot(msgspec.msgpack.encode(dependencies))
 
 

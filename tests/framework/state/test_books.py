@@ -71,7 +71,7 @@ def test_connector_down_when_reported_then_only_its_books_are_stale(books: Books
     assert not books.is_connected("nowhere")
 
 
-def test_heartbeat_when_heard_then_books_of_its_venue_are_as_young_as_it(books: Books) -> None:
+def test_heartbeat_when_received_then_books_of_its_venue_are_as_young_as_it(books: Books) -> None:
     books.apply(Heartbeat("tide", 0, 1), 9_000)
     assert books.of(A).age_ns(9_005) == 5
     assert books.of(OTHER).age_ns(9_005) == 8_005
@@ -79,7 +79,7 @@ def test_heartbeat_when_heard_then_books_of_its_venue_are_as_young_as_it(books: 
     assert books.of(A).age_ns(9_105) == 5 + 30
 
 
-def test_heartbeat_when_heard_then_a_stale_book_stays_stale(books: Books) -> None:
+def test_heartbeat_when_received_then_a_stale_book_stays_stale(books: Books) -> None:
     books.apply(BookStale(A, 1, "gap"), 2_000)
     books.apply(Heartbeat("tide", 0, 1), 9_000)
     assert not books.of(A).is_fresh

@@ -23,7 +23,7 @@ ANSWERS = {
 
 @st.composite
 def lives(draw: st.DrawFn) -> list[Record]:
-    """What becomes known of one order: a history at a venue, told by several sources, in the order it happened."""
+    """What becomes known of one order: a history at a venue, reported by several sources, in the order it happened."""
     facts: list[Record] = [new(side=draw(st.sampled_from(Side))), report(K.SENT, at=2)]
     side = Side.BUY if facts[0].intent.side is Side.BUY else Side.SELL  # type: ignore[union-attr]
     if draw(st.booleans()):
@@ -97,23 +97,23 @@ def fold(facts: Sequence[Record]) -> Accounts:
 @given(st.data())
 def test_state_when_facts_come_in_any_order_and_twice_then_is_the_same(data: st.DataObject) -> None:
     life = data.draw(lives())
-    told = fold(life)
+    in_order = fold(life)
     repeated = data.draw(st.lists(st.sampled_from([fact for fact in life[1:] if not isinstance(fact, Approved)])))
     shuffled = in_causal_order([life[0], *data.draw(st.permutations([*life[1:], *repeated]))])
-    heard = fold(shuffled)
-    assert heard.digest() == told.digest()
-    assert heard.exposure(MARKET) == told.exposure(MARKET)
-    order = heard.orders.get("c1")
+    shuffled_state = fold(shuffled)
+    assert shuffled_state.digest() == in_order.digest()
+    assert shuffled_state.exposure(MARKET) == in_order.exposure(MARKET)
+    order = shuffled_state.orders.get("c1")
     assert order is not None
     voided = {one.fill_id for one in life if isinstance(one, FillVoided)}
     booked = [one for one in life if isinstance(one, Fill) and one.fill_id not in voided]
     assert order.filled == sum(one.size for one in booked)
-    assert heard.positions.account(MARKET).size == sum(one.side.sign * one.size for one in booked)
+    assert shuffled_state.positions.account(MARKET).size == sum(one.side.sign * one.size for one in booked)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(lives())
-def test_state_when_the_end_is_told_last_or_first_then_final_stays_final(life: list[Record]) -> None:
+def test_state_when_the_end_is_reported_last_or_first_then_final_stays_final(life: list[Record]) -> None:
     accounts = Accounts()
     has_ended = False
     for now_ns, fact in enumerate(life):

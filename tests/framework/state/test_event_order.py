@@ -1,4 +1,4 @@
-"""Facts in any order, lost and repeated, against a venue's truth and a perfect observer: the proof, small."""
+"""Facts in any order, lost and repeated, against a venue's truth and a perfect observer: a small run of the proof."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_memory_when_messages_are_lost_repeated_and_late_then_is_what_an_observe
     assert sum(tally.reached[name] > 0 for name in NAMES) > len(NAMES) * 3 // 4
 
 
-def test_state_when_whole_lives_are_told_in_any_order_then_is_the_same() -> None:
+def test_state_when_whole_lives_are_reported_in_any_order_then_is_the_same() -> None:
     assert run_permutations(Counter(), seed_of_run=8, permutations=300) > 90
 
 

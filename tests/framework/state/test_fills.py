@@ -65,7 +65,7 @@ def test_register_when_restored_then_forgets_in_the_same_order(fills: Fills) -> 
     assert voided.is_voided
 
 
-def test_listed_fill_when_telling_it_again_changes_nothing_then_it_is_no_news(fills: Fills) -> None:
+def test_listed_fill_when_applying_it_again_changes_nothing_then_it_is_no_news(fills: Fills) -> None:
     assert fills.is_news(fill("f1"))
     booked = fills.enter(fill("f1"))
     assert booked is not None
@@ -81,6 +81,6 @@ def test_listed_fill_when_it_is_as_old_as_the_forgotten_ones_then_it_is_no_news(
     assert [fills.is_news(fill(f"g{at}", at=at)) for at in (9, 10, 11)] == [False, False, True]
 
 
-def test_same_trade_when_only_the_telling_differs_then_is_the_same() -> None:
+def test_same_trade_when_only_the_source_differs_then_is_the_same() -> None:
     assert is_same_trade(fill(at=1), fill(at=2, name="", venue_order_id=""))
     assert not is_same_trade(fill(fee=1), fill(fee=2))

@@ -169,12 +169,12 @@ def test_age_when_a_change_was_late_then_its_own_lateness_counts(book: Book) -> 
 
 
 def test_age_when_venue_clock_is_ahead_then_lateness_is_measured_in_venue_time() -> None:
-    pulse = FeedClock()
-    pulse.offset_ns = 40
-    book = Book(MARKET, pulse)
+    feed_clock = FeedClock()
+    feed_clock.offset_ns = 40
+    book = Book(MARKET, feed_clock)
     book.apply_snapshot(snapshot(((49, 1),), ()), 1_000)
     assert book.age_ns(1_000) == 110 + 40 - 100
-    pulse.offset_ns = -500
+    feed_clock.offset_ns = -500
     book.apply_delta(delta(Side.BUY, 49, 1), 1_000)
     assert book.age_ns(1_000) == 0
 
@@ -186,13 +186,13 @@ def test_age_when_venue_gives_no_time_then_counts_from_receipt_alone() -> None:
     assert book.age_ns(1_007) == 7
 
 
-def test_age_when_the_venue_was_heard_later_then_counts_from_there() -> None:
-    pulse = FeedClock()
-    book = Book(MARKET, pulse)
+def test_age_when_the_venue_sent_something_later_then_counts_from_there() -> None:
+    feed_clock = FeedClock()
+    book = Book(MARKET, feed_clock)
     book.apply_snapshot(snapshot(((49, 1),), ()), 1_000)
-    pulse.received_ns = 5_000
+    feed_clock.received_ns = 5_000
     assert book.age_ns(5_001) == 1 + 10
-    pulse.late_ns, pulse.is_late_known = 3, True
+    feed_clock.late_ns, feed_clock.is_late_known = 3, True
     assert book.age_ns(5_001) == 1 + 3
 
 

@@ -1,4 +1,4 @@
-"""What the proofs about an order amount to."""
+"""What the evidence about an order amounts to."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LADDER: list[tuple[dict[str, object], OrderStatus]] = [
 ]
 
 
-def test_status_when_proofs_add_up_then_the_strongest_decides(order: Order) -> None:
+def test_status_when_evidence_adds_up_then_the_strongest_decides(order: Order) -> None:
     evidence = OrderEvidence()
     for news, status in LADDER:
         evidence = msgspec.structs.replace(evidence, **news)

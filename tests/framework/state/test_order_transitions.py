@@ -88,8 +88,8 @@ def test_table_when_an_order_has_ended_then_no_fact_brings_it_back(status: Order
 
 
 def test_table_when_unknown_then_only_evidence_ends_it() -> None:
-    endings = {fact for fact, step in TABLE[S.UNKNOWN].items() if step.status is not None}
-    assert endings == {
+    end_facts = {fact for fact, step in TABLE[S.UNKNOWN].items() if step.status is not None}
+    assert end_facts == {
         F.ACCEPTED,
         F.REJECTED,
         F.CANCELLED,

@@ -70,7 +70,7 @@ def test_approval_when_it_names_no_known_order_then_alarms(accounts: Accounts) -
     assert apply(accounts, cancel("nobody")).alarms
 
 
-def test_report_when_it_tells_nothing_new_then_no_order_changes(accounts: Accounts) -> None:
+def test_report_when_it_holds_nothing_new_then_no_order_changes(accounts: Accounts) -> None:
     change = apply(accounts, new(), report(K.ACCEPTED), report(K.ACCEPTED))
     assert change == Change()
 
@@ -267,7 +267,7 @@ def test_facts_when_they_know_only_the_venue_id_then_wait_for_the_order(accounts
     assert accounts.strategy_exposure("maker", MARKET).position == 4
 
 
-def test_fill_when_parked_and_told_again_then_is_shown_once(accounts: Accounts) -> None:
+def test_fill_when_unmatched_and_reported_again_then_is_shown_once(accounts: Accounts) -> None:
     change = apply(accounts, new(), fill("f1", name="", size=4))
     assert (len(change.unattributed), change.fills) == (1, ())
     assert apply(accounts, fill("f1", name="", size=4)) == Change()
@@ -276,7 +276,7 @@ def test_fill_when_parked_and_told_again_then_is_shown_once(accounts: Accounts) 
     assert the_order(accounts).filled == 4
 
 
-def test_stranger_when_listed_then_is_shown_until_it_ends_or_is_adopted(accounts: Accounts) -> None:
+def test_external_order_when_listed_then_is_shown_until_it_ends_or_is_adopted(accounts: Accounts) -> None:
     apply(accounts, listed("", venue_order_id="v1"), listed("", venue_order_id="v2"))
     assert [one.venue_order_id for one in accounts.external_orders(VENUE)] == ["v1", "v2"]
     apply(accounts, listed("", venue_order_id="v2", is_open=False), adopted())

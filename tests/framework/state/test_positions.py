@@ -74,12 +74,12 @@ def test_position_when_fills_come_in_another_order_then_is_the_same(
 ) -> None:
     made = [(n, str(n), side.sign * size, price, 0) for n, (side, size, price) in enumerate(deals)]
     shuffled = data.draw(st.permutations(made))
-    told, heard = Position(), Position()
+    in_order, in_any_order = Position(), Position()
     for trade in made:
-        told.add(trade)
+        in_order.add(trade)
     for trade in shuffled:
-        heard.add(trade)
-    assert amounts(heard) == amounts(told)
+        in_any_order.add(trade)
+    assert amounts(in_any_order) == amounts(in_order)
 
 
 def test_position_when_a_part_is_closed_then_takes_its_part_of_the_cost() -> None:

@@ -60,7 +60,7 @@ def test_fills_when_beyond_terms_made_smaller_after_the_step_then_they_alarm(acc
     assert apply(accounts, fill(size=6)).halts == (MARKET,)
 
 
-def test_terms_when_what_was_stated_before_the_step_is_told_again_then_it_changes_nothing(accounts: Accounts) -> None:
+def test_terms_when_what_was_stated_before_the_step_is_repeated_then_it_changes_nothing(accounts: Accounts) -> None:
     apply(accounts, amend(size=15), amended(size=15, at=NOW), listed(ts_venue=AHEAD), listed(ts_venue=AHEAD - 50))
 
     assert terms(accounts) == (50, 15)
@@ -97,14 +97,14 @@ def test_amend_when_an_older_answer_of_other_terms_has_a_date_from_before_the_st
     assert accounts.exposure(MARKET).open_buy == 20
 
 
-def test_answer_when_a_newer_statement_was_heard_after_the_request_then_the_date_decides(accounts: Accounts) -> None:
+def test_answer_when_a_newer_statement_came_after_the_request_then_the_date_decides(accounts: Accounts) -> None:
     apply(accounts, amend(size=15), listed(size=7, ts_venue=AHEAD + 20), amended(size=15, at=AHEAD + 10))
 
     assert terms(accounts) == (50, 7)
 
 
 @pytest.mark.parametrize("is_pending", [True, False])
-def test_listing_when_reconciliation_vouches_for_it_then_its_terms_hold_whatever_the_date(
+def test_listing_when_reconciliation_says_that_it_is_the_newest_then_its_terms_hold_whatever_the_date(
     accounts: Accounts, is_pending: bool
 ) -> None:
     requests = [amend(size=15)] if is_pending else []
@@ -130,17 +130,17 @@ def test_terms_when_the_clock_steps_and_old_statements_repeat_then_the_last_gran
 ) -> None:
     accounts = Accounts()
     apply(accounts, new(), report(K.ACCEPTED, venue_order_id="v1"))
-    now, told = 10_000, [listed(ts_venue=10_000)]
+    now, stated = 10_000, [listed(ts_venue=10_000)]
     wanted = (50, 10)
-    apply(accounts, *told)
+    apply(accounts, *stated)
     for _ in range(data.draw(st.integers(1, 6))):
         now += data.draw(st.sampled_from([10, 10, -3_000, 5_000]))
         price, size = data.draw(st.sampled_from([(50, 10), (51, 15), (49, 12)]))
         if (price, size) == wanted:
             continue
-        repeated = data.draw(st.lists(st.sampled_from(told), max_size=3))
+        repeated = data.draw(st.lists(st.sampled_from(stated), max_size=3))
         apply(accounts, amend(price=price, size=size), amended(price=price, size=size, at=now))
         wanted = price, size
-        told.append(listed(price=price, size=size, ts_venue=now))
-        apply(accounts, *repeated, told[-1])
+        stated.append(listed(price=price, size=size, ts_venue=now))
+        apply(accounts, *repeated, stated[-1])
         assert terms(accounts) == wanted

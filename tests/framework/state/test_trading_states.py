@@ -96,7 +96,7 @@ def test_rows_when_listed_then_show_what_holds_and_why(states: TradingStates) ->
     ]
 
 
-def test_image_when_restored_then_states_are_equal(states: TradingStates) -> None:
+def test_snapshot_when_restored_then_states_are_equal(states: TradingStates) -> None:
     put(states, Scope.VENUE, "tide", TradingState.HALTED)
     states.apply(StrategyQuarantined("maker", "raised", 1))
     assert TradingStates.from_snapshot(states.snapshot()).rows() == states.rows()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from framework.domain.account_events import ReportKind
-from framework.state import unmatched as parking_module
+from framework.state import unmatched as unmatched_module
 from framework.state.unmatched import UnmatchedReports
 from tests.support.state_records import VENUE, fill, listed, report
 
@@ -33,7 +33,7 @@ def test_unmatched_reports_when_an_older_listing_comes_later_then_keeps_the_newe
     assert unmatched.external_orders("ebb") == ()
 
 
-def test_strangers_when_listed_as_ended_first_then_an_open_listing_does_not_revive_them() -> None:
+def test_external_orders_when_listed_as_ended_first_then_an_open_listing_does_not_revive_them() -> None:
     unmatched = UnmatchedReports()
     unmatched.add_snapshot(listed(is_open=False))
     unmatched.add_snapshot(listed())
@@ -41,7 +41,7 @@ def test_strangers_when_listed_as_ended_first_then_an_open_listing_does_not_revi
 
 
 def test_unmatched_reports_when_full_then_lets_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parking_module, "UNMATCHED_MAX", 2)
+    monkeypatch.setattr(unmatched_module, "UNMATCHED_MAX", 2)
     unmatched = UnmatchedReports()
     for number in range(3):
         unmatched.add_snapshot(listed(venue_order_id=f"v{number}"))

@@ -84,7 +84,7 @@ def test_record_when_a_field_could_change_then_it_is_found() -> None:
     ],
     ids=["too long", "too big a number", "not text"],
 )
-async def test_journal_when_a_record_can_not_be_encoded_then_it_fails_and_everybody_is_told(
+async def test_journal_when_a_record_can_not_be_encoded_then_it_fails_and_says_why_to_all(
     tmp_path: Path, durability: Durability, bad: Record, reason: str
 ) -> None:
     journal, _ = Journal.open(

@@ -19,7 +19,7 @@ def test_epoch_when_folded_then_the_last_runs_shutdown_is_over() -> None:
     assert not accounts.trading.is_shutting_down
 
 
-def test_approval_when_folded_then_its_order_is_told() -> None:
+def test_approval_when_folded_then_its_order_is_returned() -> None:
     accounts = Accounts()
     (order,) = fold_record(accounts, new("a"), 5)
     assert (order.client_order_id, order.created_ns) == ("a", 5)

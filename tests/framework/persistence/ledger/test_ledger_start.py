@@ -1,4 +1,4 @@
-"""A ledger that can't be used is no reason not to trade: it is put aside, and a new one shows what there is."""
+"""A ledger that can't be used is no reason not to trade: it is renamed, and a new one shows what there is."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def drop_a_table(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [fill_with_garbage, cut_in_half, damage_the_orders, make_newer, drop_a_table])
-def test_ledger_when_it_can_not_be_used_then_it_is_put_aside_and_a_new_one_shows_the_journal(
+def test_ledger_when_it_can_not_be_used_then_it_is_renamed_and_a_new_one_shows_the_journal(
     ledger: Path, run: Run, spoil: Callable[[Path], None]
 ) -> None:
     spoil(ledger)

@@ -39,7 +39,7 @@ FOREIGN = listed("theirs", venue_order_id="v9")
 
 
 class Book:
-    """A journal with its ledger, and the state that both tell of."""
+    """A journal with its ledger, and the state that both describe."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "ledger"
@@ -95,7 +95,7 @@ ADOPTED = OrderAdopted(
 )
 
 
-def test_orphan_when_listed_then_it_is_shown_with_exact_amounts(book: Book) -> None:
+def test_external_order_when_listed_then_it_is_shown_with_exact_amounts(book: Book) -> None:
     book.write(FOREIGN)
     reader = LedgerReader(book.path)
     (line,) = reader.external_orders()
@@ -104,12 +104,12 @@ def test_orphan_when_listed_then_it_is_shown_with_exact_amounts(book: Book) -> N
     assert (line.price, line.size, line.filled, line.seen_ns) == ("0.50", "10", "0", 10)
 
 
-def test_listing_when_it_is_of_an_order_of_ours_then_it_is_no_orphan(book: Book) -> None:
+def test_listing_when_it_is_of_an_order_of_ours_then_it_is_no_external_order(book: Book) -> None:
     book.write(new("c1"), listed("c1", venue_order_id="v1"), listed("", venue_order_id="v1"))
     assert book.external_orders() == []
 
 
-def test_orphan_when_listed_again_then_the_newest_listing_is_shown_once(book: Book) -> None:
+def test_external_order_when_listed_again_then_the_newest_listing_is_shown_once(book: Book) -> None:
     book.write(FOREIGN, msgspec.structs.replace(FOREIGN, filled=Size(3), ts_recv=20), FOREIGN)
     reader = LedgerReader(book.path)
     (line,) = reader.external_orders()
@@ -118,31 +118,31 @@ def test_orphan_when_listed_again_then_the_newest_listing_is_shown_once(book: Bo
 
 
 @pytest.mark.parametrize("ended_at", [5, 20])
-def test_orphan_when_it_has_ended_then_no_listing_brings_it_back(book: Book, ended_at: int) -> None:
+def test_external_order_when_it_has_ended_then_no_listing_brings_it_back(book: Book, ended_at: int) -> None:
     book.write(FOREIGN, msgspec.structs.replace(FOREIGN, is_open=False, ts_recv=ended_at), FOREIGN)
     assert book.external_orders() == []
     assert book.accounts.external_orders(VENUE) == ()
 
 
-def test_orphan_when_ignored_then_it_is_only_shown_on_request(book: Book) -> None:
+def test_external_order_when_ignored_then_it_is_only_shown_on_request(book: Book) -> None:
     book.write(FOREIGN, ignored(), msgspec.structs.replace(FOREIGN, ts_recv=20))
     assert (book.external_orders(), book.external_orders(ignored=True)) == ([], ["v9"])
 
 
-def test_orphan_when_ignored_without_a_reason_then_it_is_ignored_all_the_same(book: Book) -> None:
+def test_external_order_when_ignored_without_a_reason_then_it_is_ignored_all_the_same(book: Book) -> None:
     book.write(FOREIGN, ignored(""))
     assert book.external_orders() == []
     assert book.accounts.external_orders(VENUE) == ()
 
 
-def test_orphan_when_adopted_then_it_is_an_order(book: Book) -> None:
+def test_external_order_when_adopted_then_it_is_an_order(book: Book) -> None:
     book.write(FOREIGN, ignored(), ADOPTED, msgspec.structs.replace(FOREIGN, ts_recv=20))
     reader = LedgerReader(book.path)
     assert (reader.external_orders(ignored=True), [line.strategy for line in reader.orders()]) == ([], ["maker"])
     reader.close()
 
 
-def test_orphan_when_its_market_is_defined_later_then_its_amounts_find_their_scale(tmp_path: Path) -> None:
+def test_external_order_when_its_market_is_defined_later_then_its_amounts_find_their_scale(tmp_path: Path) -> None:
     book = Book(tmp_path)
     book.write(FOREIGN, DEFINED)
     reader = LedgerReader(book.path)
@@ -151,7 +151,7 @@ def test_orphan_when_its_market_is_defined_later_then_its_amounts_find_their_sca
     book.close()
 
 
-def test_orphans_when_the_ledger_is_made_anew_then_they_are_the_same(tmp_path: Path) -> None:
+def test_external_orders_when_the_ledger_is_rebuilt_then_they_are_the_same(tmp_path: Path) -> None:
     book = Book(tmp_path)
     other = listed("others", venue_order_id="v8")
     book.write(DEFINED, FOREIGN, other, ignored())
@@ -161,7 +161,7 @@ def test_orphans_when_the_ledger_is_made_anew_then_they_are_the_same(tmp_path: P
     assert (book.external_orders(), book.external_orders(ignored=True)) == live == (["v8"], ["v8", "v9"])
 
 
-def test_ledger_when_it_has_the_schema_before_orphans_then_opening_it_adds_them(tmp_path: Path) -> None:
+def test_ledger_when_it_has_the_schema_before_external_orders_then_opening_it_adds_them(tmp_path: Path) -> None:
     book = Book(tmp_path)
     book.write(DEFINED, new("c1"))
     book.close()
