@@ -17,7 +17,8 @@ from framework.cli.tables import print_json, print_lines, time_text
 from framework.domain.errors import EXIT_FAILED, ConfigurationError, JournalError, suggestion
 from framework.domain.kinds import kind_of
 from framework.persistence.journal.records import Entry
-from framework.persistence.journal.verify import JournalReport, cut_after, cut_point, dump, verify
+from framework.persistence.journal.scan import read_entries
+from framework.persistence.journal.verify import JournalReport, cut_after, cut_point, verify
 from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.ledger.rebuild import rebuild_ledger
 from framework.persistence.ledger.schema import LedgerError
@@ -101,7 +102,7 @@ def _ways_out(directory: Path, report: JournalReport) -> Iterator[str]:
 
 def _dump(options: argparse.Namespace, directory: Path) -> int:
     """Print every record from the first one asked for."""
-    for entry in dump(RealFiles(), directory / JOURNAL_NAME, first=options.first):
+    for entry in read_entries(RealFiles(), directory / JOURNAL_NAME, first=options.first):
         if options.json:
             print_json([described(entry)])
         else:
@@ -155,7 +156,7 @@ def _cut(options: argparse.Namespace, directory: Path) -> int:
             "journal cut: name the last record to keep, as in --after 120, or 0 for none; `verify` says which"
         )
     with _stopped(directory):
-        given_up = sum(1 for _ in dump(RealFiles(), directory / JOURNAL_NAME, first=options.after + 1))
+        given_up = sum(1 for _ in read_entries(RealFiles(), directory / JOURNAL_NAME, first=options.after + 1))
         question = (
             f"give up every record after {options.after} in {directory / JOURNAL_NAME} ({given_up} of them readable)"
         )

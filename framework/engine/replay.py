@@ -27,7 +27,7 @@ from framework.domain.verdicts import Approved, Refused, Verdict
 from framework.engine.kernel import Kernel
 from framework.persistence.journal.records import Entry, EpochTaken
 from framework.persistence.journal.restore import fold_record
-from framework.persistence.journal.verify import dump
+from framework.persistence.journal.scan import read_entries
 from framework.persistence.tape import merge, read_tape
 from framework.runtime.files import FileSystem
 from framework.state.accounts import Accounts
@@ -150,14 +150,14 @@ def read_session(files: FileSystem, directory: Path, *, epoch: int = 0) -> Sessi
     Raises `JournalError` when there is no such run or the journal does not begin with record 1, and `OSError`.
     """
     journal = directory / "journal"
-    starts = [entry for entry in dump(files, journal) if isinstance(entry.record.body, EpochTaken)]
+    starts = [entry for entry in read_entries(files, journal) if isinstance(entry.record.body, EpochTaken)]
     chosen = [n for n, entry in enumerate(starts) if epoch in (0, _taken(entry).epoch)][-1:]
     if not chosen:
         raise JournalError(f"epoch: {journal} holds no run {epoch or ''}; it holds {[_taken(e).epoch for e in starts]}")
     start = starts[chosen[0]]
     following = starts[chosen[0] + 1] if chosen[0] + 1 < len(starts) else None
     accounts, entries = Accounts(), []
-    for expected, entry in enumerate(dump(files, journal), start=1):
+    for expected, entry in enumerate(read_entries(files, journal), start=1):
         if entry.number != expected:
             raise JournalError(f"journal record {expected} is not in {journal}: a replay needs all of them from 1 on")
         if entry.number <= start.number:

@@ -25,12 +25,14 @@ from framework.domain.errors import TidegateError
 from framework.domain.events import Event
 from framework.domain.market_events import MarketEvent
 from framework.persistence.journal.records import Entry
+from framework.persistence.numbered_files import NumberedFiles
 from framework.runtime.background import Worker
 from framework.runtime.files import FileHandle, FileSystem
 
 _FRAME = struct.Struct("<II")
 _MAGIC = b"TIDETAPE\x01\x00\x00\x00\x00\x00\x00\x00"
-_PREFIX, _SUFFIX = "tape-", ".seg"
+_SEGMENTS = NumberedFiles("tape-", ".seg")
+"""A segment of tape has the number of its first step."""
 _FLUSH_AT = 512
 _WRITE_MAX = 2_000
 _ACCOUNT_EVENTS = get_args(AccountEvent)
@@ -96,18 +98,18 @@ class Tape:
         """
         tape = cls(files, directory, worker, settings or TapeSettings())
         files.make_directory(directory)
-        firsts = _firsts(files, directory)
+        firsts = _SEGMENTS.numbers(files, directory)
         # From the newest: a crash may leave segments that hold no whole record, and so no last step.
         while firsts and tape._last_step == 0:
             first = firsts.pop()
-            data = files.read(directory / _name(first))
+            data = files.read(directory / _SEGMENTS.name(first))
             tape._last_step = max((found.step for found in _records(data)), default=0)
             if tape._last_step:
                 tape._sizes[first] = len(data)
             else:
-                files.remove(directory / _name(first))
+                files.remove(directory / _SEGMENTS.name(first))
         for first in firsts:
-            tape._sizes[first] = files.size(directory / _name(first))
+            tape._sizes[first] = files.size(directory / _SEGMENTS.name(first))
         return tape
 
     @property
@@ -166,7 +168,7 @@ class Tape:
             self._handle.close()
             self._sizes[max(self._sizes)] = self._size
         self._prune()
-        self._handle = self._files.open_append(self._directory / _name(step))
+        self._handle = self._files.open_append(self._directory / _SEGMENTS.name(step))
         self._size = len(_MAGIC)
         self._sizes[step] = self._size
         self._handle.write(_MAGIC)
@@ -177,7 +179,7 @@ class Tape:
         room = self._settings.bytes_max - self._settings.segment_bytes_max
         while self._sizes and sum(self._sizes.values()) > room:
             oldest = min(self._sizes)
-            self._files.remove(self._directory / _name(oldest))
+            self._files.remove(self._directory / _SEGMENTS.name(oldest))
             del self._sizes[oldest]
 
 
@@ -190,8 +192,9 @@ def read_tape(files: FileSystem, directory: Path) -> Iterator[KernelInput]:
 
     Raises `TapeError` for an event that this program does not know and `OSError`.
     """
-    for first in _firsts(files, directory):
-        for found in _records(files.read(directory / _name(first))):
+    firsts = _SEGMENTS.numbers(files, directory) if files.exists(directory) else []
+    for first in firsts:
+        for found in _records(files.read(directory / _SEGMENTS.name(first))):
             yield KernelInput(found.step, found.now_ns, found.monotonic_ns, found.event)
 
 
@@ -210,16 +213,6 @@ def merge(entries: Iterable[Entry], tape: Iterable[KernelInput]) -> Iterator[Ker
     Both must be in ascending order of steps. Raises what reading them raises.
     """
     return merge_sorted(inputs_of(entries), tape, key=lambda found: found.step)
-
-
-def _name(first_step: int) -> str:
-    return f"{_PREFIX}{first_step:020d}{_SUFFIX}"
-
-
-def _firsts(files: FileSystem, directory: Path) -> list[int]:
-    names = files.list(directory) if files.exists(directory) else []
-    stems = (name[len(_PREFIX) : -len(_SUFFIX)] for name in names if name.startswith(_PREFIX))
-    return sorted(int(stem) for stem in stems if stem.isdigit())
 
 
 def _records(data: bytes) -> Iterator[_TapeRecord]:

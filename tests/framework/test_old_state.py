@@ -21,8 +21,8 @@ from framework.engine.replay import read_session
 from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.records import Body, Entry
 from framework.persistence.journal.restore import fold, read_accounts
+from framework.persistence.journal.scan import read_entries
 from framework.persistence.journal.snapshots import snapshot_numbers
-from framework.persistence.journal.verify import dump
 from framework.persistence.ledger.reader import LedgerReader, OrderLine
 from framework.persistence.ledger.rebuild import rebuild_ledger
 from framework.persistence.recovery import Records
@@ -69,7 +69,7 @@ def code_of(name: str) -> str:
 def described(directory: Path) -> dict[str, Any]:
     """What the journal of a directory and a start on it come to, in words that last. It starts a run there."""
     cold = read_accounts(RealFiles(), directory / "journal")
-    entries = list(dump(RealFiles(), directory / "journal"))
+    entries = list(read_entries(RealFiles(), directory / "journal"))
     records = start(directory)
     try:
         return {
@@ -218,7 +218,7 @@ def as_json(value: object) -> Any:
 
 def rewrite(directory: Path, change: Callable[[Body], Body | None]) -> int:
     """Write the journal again with the last record changed for which `change` gives another one; its number."""
-    entries = list(dump(RealFiles(), directory / "journal"))
+    entries = list(read_entries(RealFiles(), directory / "journal"))
     changed = [(entry.number, new) for entry in entries if (new := change(entry.record.body)) is not None]
     number, body = changed[-1]
     for segment in (directory / "journal").glob("*.seg"):

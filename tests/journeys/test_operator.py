@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.domain.account_events import CancelRequested, ExternalOrderIgnored
-from framework.persistence.journal.verify import dump
+from framework.persistence.journal.scan import read_entries
 from framework.runtime.files import RealFiles
 from tests.connectors.kalshi.sandbox.signed_client import PREFIX, signed_headers
 from tests.journeys.conftest import Configure
@@ -97,7 +97,7 @@ def test_orphans_when_placed_by_hand_then_one_is_adopted_one_cancelled_and_one_i
     assert code == 0, daemon.tail
     assert status(sandbox, ignored) == "resting"
     assert status(sandbox, adopted) not in ("resting", "pending")
-    kinds = [type(entry.record.body) for entry in dump(RealFiles(), state / "journal")]
+    kinds = [type(entry.record.body) for entry in read_entries(RealFiles(), state / "journal")]
     assert (kinds.count(CancelRequested), kinds.count(ExternalOrderIgnored)) == (1, 1)
     assert [row["venue_order_id"] for row in rows(state, "orphans", "--ignored")] == [ignored]
 

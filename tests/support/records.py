@@ -7,7 +7,8 @@ from pathlib import Path
 
 from framework.domain.intents import NewOrder
 from framework.domain.verdicts import Approved
-from framework.persistence.journal.verify import dump, verify
+from framework.persistence.journal.scan import read_entries
+from framework.persistence.journal.verify import verify
 from framework.persistence.ledger.reader import LedgerReader
 from framework.runtime.files import RealFiles
 
@@ -15,7 +16,7 @@ from framework.runtime.files import RealFiles
 def promised_at(state: Path) -> dict[str, list[int]]:
     """When each new order was approved, by the journal: wall nanoseconds per client order id."""
     found: dict[str, list[int]] = {}
-    for entry in dump(RealFiles(), state / "journal"):
+    for entry in read_entries(RealFiles(), state / "journal"):
         body = entry.record.body
         if isinstance(body, Approved) and isinstance(body.intent, NewOrder):
             found.setdefault(body.client_order_id, []).append(entry.record.now_ns)

@@ -15,6 +15,7 @@ from framework.persistence.journal.records import Entry, decode_record
 from framework.persistence.journal.segments import (
     FIRST_CHAIN,
     HEADER_SIZE,
+    Frame,
     Header,
     SegmentScan,
     decode_header,
@@ -141,25 +142,22 @@ def read_entries(files: FileSystem, directory: Path, *, first: int = 1, last: in
 
 def end_of(data: bytes, number: int) -> int | None:
     """The offset in bytes after record `number` in a segment, None when it is not there or can't be read."""
-    position = HEADER_SIZE
-    while position < len(data):
-        frame = frame_at(data, position)
-        if isinstance(frame, str):
-            return None
-        if frame.number == number:
-            return frame.end
-        position = frame.end
-    return None
+    return next((frame.end for frame in _whole_frames(data) if frame.number == number), None)
 
 
 def _entries_of(data: bytes, first: int, last: int | None) -> Iterator[Entry]:
-    position = HEADER_SIZE
-    while position < len(data):
-        frame = frame_at(data, position)
-        if isinstance(frame, str) or (last is not None and frame.number > last):
+    for frame in _whole_frames(data):
+        if last is not None and frame.number > last:
             return
         if frame.number >= first:
             yield decode_record(frame.number, payload_of(data, frame))
+
+
+def _whole_frames(data: bytes) -> Iterator[Frame]:
+    """The frames of a segment up to the first that is not whole, marks included."""
+    position = HEADER_SIZE
+    while position < len(data) and not isinstance(frame := frame_at(data, position), str):
+        yield frame
         position = frame.end
 
 

@@ -30,6 +30,7 @@ import msgspec
 
 from framework.domain.errors import JournalError
 from framework.persistence.journal.records import encode_record
+from framework.persistence.numbered_files import NumberedFiles
 from framework.runtime.failpoints import reach
 from framework.runtime.files import FileHandle, FileSystem
 
@@ -176,23 +177,11 @@ def _misfit(data: bytes, frame: Frame, number: int, chain: bytes) -> str:
     return ""
 
 
-_PREFIX, _SUFFIX = "journal-", ".seg"
-
-
-def segment_name(first_number: int) -> str:
-    """The file name of the segment whose first record has this number."""
-    return f"{_PREFIX}{first_number:020d}{_SUFFIX}"
-
-
-def segment_number(name: str) -> int | None:
-    """The number of a segment's first record, from its file name; None for a name of another form."""
-    digits = name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
-    return int(digits) if name == f"{_PREFIX}{digits}{_SUFFIX}" and digits.isdigit() else None
-
-
-def segment_numbers(files: FileSystem, directory: Path) -> list[int]:
-    """The numbers of the segments' first records in a directory, ascending. Raises `OSError`."""
-    return sorted(number for name in files.list(directory) if (number := segment_number(name)) is not None)
+_SEGMENTS = NumberedFiles("journal-", ".seg")
+segment_name = _SEGMENTS.name
+"""The file name of the segment whose first record has this number."""
+segment_numbers = _SEGMENTS.numbers
+"""The numbers of the segments' first records in a directory, ascending. Raises `OSError`."""
 
 
 class SegmentSink:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from framework.domain.errors import JournalError
+from framework.persistence.numbered_files import NumberedFiles
 from framework.runtime.files import DRAFT_SUFFIX, FileSystem, write_atomically
 
 SNAPSHOT_FILE_VERSION = 1
@@ -20,7 +21,6 @@ SNAPSHOT_FILE_VERSION = 1
 _MAGIC = b"TIDESNAP"
 _HEADER = struct.Struct("<8sHHIQQ32s")
 _COUNTS = struct.Struct("<QQ")
-_PREFIX, _SUFFIX = "snapshot-", ".state"
 
 
 class SnapshotFile(NamedTuple):
@@ -30,20 +30,11 @@ class SnapshotFile(NamedTuple):
     state: bytes
 
 
-def snapshot_name(number: int) -> str:
-    """The file name of the snapshot of the state after record `number`."""
-    return f"{_PREFIX}{number:020d}{_SUFFIX}"
-
-
-def snapshot_number(name: str) -> int | None:
-    """The record after which a snapshot was taken, from its file name; None for a name of another form."""
-    digits = name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
-    return int(digits) if name == f"{_PREFIX}{digits}{_SUFFIX}" and digits.isdigit() else None
-
-
-def snapshot_numbers(files: FileSystem, directory: Path) -> list[int]:
-    """The record numbers of the snapshots in a directory, ascending, damaged ones too. Raises `OSError`."""
-    return sorted(number for name in files.list(directory) if (number := snapshot_number(name)) is not None)
+_SNAPSHOTS = NumberedFiles("snapshot-", ".state")
+snapshot_name = _SNAPSHOTS.name
+"""The file name of the snapshot of the state after record `number`."""
+snapshot_numbers = _SNAPSHOTS.numbers
+"""The record numbers of the snapshots in a directory, ascending, damaged ones too. Raises `OSError`."""
 
 
 def snapshot_drafts(files: FileSystem, directory: Path) -> list[str]:
@@ -51,7 +42,7 @@ def snapshot_drafts(files: FileSystem, directory: Path) -> list[str]:
     return [
         name
         for name in files.list(directory)
-        if snapshot_number(name.removesuffix(DRAFT_SUFFIX)) is not None and name.endswith(DRAFT_SUFFIX)
+        if name.endswith(DRAFT_SUFFIX) and _SNAPSHOTS.number(name.removesuffix(DRAFT_SUFFIX)) is not None
     ]
 
 

@@ -1,16 +1,15 @@
-"""Checking a journal from outside, and the way out of damage: `journal verify`, `dump` and `cut`.
+"""Checking a journal from outside, and the way out of damage: `journal verify` and `journal cut`.
 
 Checking changes nothing and needs no lock: a daemon may write meanwhile. `cut_after` needs the state directory's lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from framework.domain.errors import JournalError
-from framework.persistence.journal.records import Entry
 from framework.persistence.journal.scan import Cut, Damage, end_of, hole_in, read_entries, scan_journal
 from framework.persistence.journal.segments import segment_name, segment_numbers
 from framework.persistence.journal.snapshots import read_snapshot, snapshot_name, snapshot_numbers
@@ -80,19 +79,14 @@ def verify(files: FileSystem, directory: Path, *, durable_mark: int = 0) -> Jour
                 pass
         except JournalError as e:
             undecodable = str(e)
-    snapshots = _snapshots_found(files, directory)
+    numbers = snapshot_numbers(files, directory)
+    snapshots = tuple(SnapshotFound(n, read_snapshot(files, directory, n) is not None) for n in numbers)
     first = found.segments[0] if found.segments else 0
     last = found.last.first_number if found.last.first_number >= first else 0
     newest = max((one.number for one in snapshots), default=0)
     hole = hole_in(found, newest=newest, whole=max((one.number for one in snapshots if one.is_whole), default=0))
     lost = "" if found.damages or undecodable or hole else lost_end(found.last.first_number, durable_mark)
     return JournalReport(len(found.segments), first, last, found.cut, found.damages, snapshots, undecodable, hole, lost)
-
-
-def _snapshots_found(files: FileSystem, directory: Path) -> tuple[SnapshotFound, ...]:
-    """Every snapshot file, the oldest first."""
-    numbers = snapshot_numbers(files, directory)
-    return tuple(SnapshotFound(number, read_snapshot(files, directory, number) is not None) for number in numbers)
 
 
 def lost_end(last: int, durable_mark: int) -> str:
@@ -112,14 +106,6 @@ def cut_point(files: FileSystem, directory: Path, damaged: int) -> int:
     except JournalError:
         return 0
     return damaged - 1
-
-
-def dump(files: FileSystem, directory: Path, *, first: int = 1) -> Iterator[Entry]:
-    """Every record from `first` on that can be read, in order; what follows damage in a file is left out.
-
-    Raises `JournalError` for a record that this program does not know and `OSError`.
-    """
-    return read_entries(files, directory, first=first)
 
 
 def cut_after(files: FileSystem, directory: Path, number: int) -> tuple[Path, ...]:

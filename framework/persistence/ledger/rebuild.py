@@ -13,10 +13,9 @@ from pathlib import Path
 from framework.domain.orders import Order
 from framework.persistence.journal.journal import Recovered
 from framework.persistence.journal.restore import begin_accounts, fold_record, known_orders
-from framework.persistence.journal.scan import scan_journal
+from framework.persistence.journal.scan import read_entries, scan_journal
 from framework.persistence.journal.segments import segment_numbers
 from framework.persistence.journal.snapshots import SnapshotFile, read_snapshot, snapshot_numbers
-from framework.persistence.journal.verify import dump
 from framework.persistence.ledger.ledger import Ledger
 from framework.persistence.ledger.schema import LedgerError, LedgerUnusable, move_aside
 from framework.runtime.background import InlineWorker, Worker
@@ -59,7 +58,7 @@ def _fill(ledger: Ledger, files: FileSystem, directory: Path, first: int) -> Non
     accounts = begin_accounts(snapshot)
     if snapshot is not None:
         ledger.begin_from(accounts, snapshot.number)
-    for entry in dump(files, directory, first=ledger.applied_number + 1):
+    for entry in read_entries(files, directory, first=ledger.applied_number + 1):
         ledger.apply(entry)
         ledger.put_orders(fold_record(accounts, entry.record.body, entry.record.now_ns))
         if ledger.trouble:
@@ -113,7 +112,7 @@ def _catch_up(ledger: Ledger, recovered: Recovered, orders: Iterable[Order]) -> 
     is_pruned = min(segment_numbers(files, directory), default=1) > 1
     if ledger.applied_number == 0 and snapshot is not None and is_pruned:
         ledger.begin_from(begin_accounts(snapshot), snapshot.number)
-    ledger.catch_up(dump(files, directory, first=ledger.applied_number + 1), tuple(orders))
+    ledger.catch_up(read_entries(files, directory, first=ledger.applied_number + 1), tuple(orders))
 
 
 def _replaced_note(error: LedgerError, aside: Path) -> str:

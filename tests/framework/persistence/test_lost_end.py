@@ -11,7 +11,8 @@ from framework.domain.account_events import ReportKind, Scope, TradingState, Tra
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.records import Body, EpochTaken
-from framework.persistence.journal.verify import cut_after, dump, verify
+from framework.persistence.journal.scan import read_entries
+from framework.persistence.journal.verify import cut_after, verify
 from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.recovery import Records
 from framework.runtime.clock import ManualClock
@@ -23,7 +24,7 @@ FILES = RealFiles()
 
 
 def bodies(directory: Path) -> list[Body]:
-    return [entry.record.body for entry in dump(FILES, directory / "journal")]
+    return [entry.record.body for entry in read_entries(FILES, directory / "journal")]
 
 
 def durable_mark(directory: Path) -> int:

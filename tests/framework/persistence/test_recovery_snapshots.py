@@ -9,7 +9,7 @@ from framework.domain.account_events import ReportKind, ShutdownRequested
 from framework.domain.orders import OrderStatus
 from framework.persistence import recovery
 from framework.persistence.journal.records import EpochTaken, SnapshotTaken
-from framework.persistence.journal.verify import dump
+from framework.persistence.journal.scan import read_entries
 from framework.persistence.ledger.reader import LedgerReader
 from framework.runtime.clock import ManualClock
 from framework.runtime.files import RealFiles
@@ -52,7 +52,7 @@ async def test_snapshot_when_it_is_kept_then_the_epoch_stands_between_it_and_its
     await first.keep_snapshot(5, 5)
     first.close()
 
-    bodies = [type(entry.record.body) for entry in dump(RealFiles(), tmp_path / "journal")]
+    bodies = [type(entry.record.body) for entry in read_entries(RealFiles(), tmp_path / "journal")]
     assert bodies[2:] == [EpochTaken, SnapshotTaken]
 
 

@@ -11,7 +11,7 @@ from framework.domain.errors import Fatal, JournalError
 from framework.persistence.journal.journal import Journal, JournalSettings, Recovered
 from framework.persistence.journal.records import Checkpoint, EpochTaken, Record, encode_record
 from framework.persistence.journal.restore import begin_accounts, fold_record
-from framework.persistence.journal.verify import dump
+from framework.persistence.journal.scan import read_entries
 from framework.runtime.background import InlineWorker, Worker
 from framework.runtime.disk_writer import InlineWriter, Sink, Writer
 from framework.runtime.state_directory import Epoch, take_epoch
@@ -177,6 +177,6 @@ def _fold(files: CrashFiles, recovered: Recovered) -> tuple[Accounts, Found]:
         fold(accounts, entry.record)
         if isinstance(entry.record.body, EpochTaken):
             epoch = max(epoch, entry.record.body.epoch)
-    kept = tuple((entry.number, encode_record(entry.record)) for entry in dump(files, JOURNAL))
+    kept = tuple((entry.number, encode_record(entry.record)) for entry in read_entries(files, JOURNAL))
     number = snapshot.number if snapshot else 0
     return accounts, Found(recovered.last_number, number, kept, accounts.digest(), epoch)

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.domain.account_events import OrderReport, ReportKind
-from framework.persistence.journal.verify import dump, verify
+from framework.persistence.journal.scan import read_entries
+from framework.persistence.journal.verify import verify
 from framework.persistence.ledger.reader import LedgerReader
 from framework.runtime.files import RealFiles
 
@@ -96,7 +97,7 @@ def memory_figures(samples: list[tuple[float, float]]) -> dict[str, float | None
 def orders_before_arrival(truth: dict[str, Any], state: Path) -> tuple[int, float]:
     """Orders of the truth without an older record, and the smallest lead of a record in milliseconds."""
     recorded: dict[str, int] = {}
-    for entry in dump(RealFiles(), state / "journal"):
+    for entry in read_entries(RealFiles(), state / "journal"):
         body = entry.record.body
         if isinstance(body, OrderReport) and body.kind is ReportKind.SENT:
             recorded.setdefault(body.client_order_id, entry.record.now_ns)

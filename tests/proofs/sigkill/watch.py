@@ -7,7 +7,7 @@ from pathlib import Path
 
 from framework.domain.account_events import OrderReport, ReportKind, TradingStateChanged
 from framework.persistence.journal.records import Checkpoint, EpochTaken, SnapshotTaken
-from framework.persistence.journal.verify import dump
+from framework.persistence.journal.scan import read_entries
 from framework.runtime.files import RealFiles
 from tests.proofs.sigkill.truth import Truth
 
@@ -33,7 +33,7 @@ class JournalWatch:
         """Take in the records since the last call."""
         if not self._directory.exists():
             return
-        for entry in dump(RealFiles(), self._directory, first=self._number + 1):
+        for entry in read_entries(RealFiles(), self._directory, first=self._number + 1):
             self.missed += entry.number - self._number - 1
             self._number = entry.number
             body = entry.record.body

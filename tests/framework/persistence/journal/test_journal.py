@@ -9,8 +9,9 @@ import pytest
 from framework.domain.errors import JournalError
 from framework.persistence.journal.journal import Journal, JournalSettings, Recovered
 from framework.persistence.journal.records import Checkpoint, Record
+from framework.persistence.journal.scan import read_entries
 from framework.persistence.journal.segments import segment_name
-from framework.persistence.journal.verify import cut_after, dump, verify
+from framework.persistence.journal.verify import cut_after, verify
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import SystemClock
 from framework.runtime.disk_writer import DiskWriter, Durability, InlineWriter, Sink, Writer
@@ -282,11 +283,11 @@ async def test_journal_when_snapshots_are_taken_then_only_needed_segments_stay(t
         while journal.appended_count < number:
             journal.append(record(journal.appended_count + 1))
         await journal.snapshot(b"", at_number=number, keep_from=60)
-    firsts = [entry.number for entry in dump(FILES, tmp_path)]
+    firsts = [entry.number for entry in read_entries(FILES, tmp_path)]
     assert 50 < firsts[0] <= 61
 
     await journal.snapshot(b"", at_number=150)
-    firsts = [entry.number for entry in dump(FILES, tmp_path)]
+    firsts = [entry.number for entry in read_entries(FILES, tmp_path)]
     assert 90 < firsts[0] <= 101
     journal.close()
     assert open_journal(tmp_path)[1].last_number == 150
