@@ -151,7 +151,8 @@ class OrderInquiry:
         """Report what became of a change that was requested longer ago than reads lag. One that the venue does not show
         did not happen. If it shows other terms than the old ones, these are the order's terms now, also where the date
         of the listing does not prove it."""
-        if order.status is OrderStatus.AMEND_REQUESTED and self._has_old_terms(order, found):
+        has_old_terms = found.is_open and (found.price, found.size) == (order.price, order.size)
+        if order.status is OrderStatus.AMEND_REQUESTED and has_old_terms:
             self._report(order, ReportKind.AMEND_REFUSED, "never_applied", "the venue still shows the old terms")
         elif order.status is OrderStatus.AMEND_REQUESTED and found.is_open:
             self._dependencies.publish(order_terms.as_listed(order, found))
@@ -165,10 +166,6 @@ class OrderInquiry:
             self._report(order, ReportKind.CANCELLED, "not_listed", detail)
         else:
             self._report(order, ReportKind.NEVER_ARRIVED, "", detail)
-
-    @staticmethod
-    def _has_old_terms(order: Order, found: OrderSnapshot) -> bool:
-        return found.is_open and found.price == order.price and found.size == order.size
 
     def _report(self, order: Order, kind: ReportKind, code: str, detail: str) -> None:
         self._dependencies.publish(

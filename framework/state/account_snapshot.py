@@ -8,13 +8,12 @@ struct are a written format: a new one comes last and has a default.
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
-from framework.domain.account_events import BalanceReport, Fill, PositionReport
+from framework.domain.account_events import BalanceReport, PositionReport
 from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument
-from framework.domain.orders import Order
 from framework.state.fills import FillKey, FillsSnapshot
-from framework.state.order_evidence import OrderEvidence
 from framework.state.orders import OrdersSnapshot
 from framework.state.positions import PositionsSnapshot
 from framework.state.trading_states import TradingStatesSnapshot
@@ -40,9 +39,13 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
     def canonical(self) -> bytes:
         """The bytes of what is known, for the digest: without the times and order ids that differ between two reports
         of the same fact, as by stream and by look-up."""
-        orders = [(_undated_order(known.order), _undated_evidence(known.evidence)) for known in self.orders.known]
+        orders = [
+            (replace(one.order, updated_ns=0), replace(one.evidence, amend_since_ns=0)) for one in self.orders.known
+        ]
+        undated = [replace(one.fill, ts_recv=0, client_order_id="", venue_order_id="") for one in self.fills.fills]
         fills = [
-            (_undated_fill(one.fill), one.client_order_id, one.strategy, one.is_voided) for one in self.fills.fills
+            (fill, one.client_order_id, one.strategy, one.is_voided)
+            for fill, one in zip(undated, self.fills.fills, strict=True)
         ]
         rest = (self.fills.voids, self.unmatched, self.positions, self.trading, self.instruments)
         venues = (self.venue_positions, self.balances, self.saved_states)
@@ -85,15 +88,3 @@ def decode_snapshot(payload: bytes) -> StateSnapshot:
             "start from the journal, or with the release that wrote it"
         )
     return snapshot
-
-
-def _undated_order(order: Order) -> Order:
-    return msgspec.structs.replace(order, updated_ns=0)
-
-
-def _undated_evidence(evidence: OrderEvidence) -> OrderEvidence:
-    return msgspec.structs.replace(evidence, amend_since_ns=0)
-
-
-def _undated_fill(fill: Fill) -> Fill:
-    return msgspec.structs.replace(fill, ts_recv=0, client_order_id="", venue_order_id="")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import msgspec
 
 from framework.domain.account_events import Fill, FillVoided
 
 FILLS_KEPT_MAX = 10_000
 """So many fills are remembered. A fill that is not newer than a forgotten one may be a duplicate, so it is refused."""
+
+_traded = attrgetter("instrument", "side", "price", "size", "fee")
 
 FillKey = tuple[str, str]
 """Venue and fill id."""
@@ -125,13 +129,7 @@ class Fills:
 
 def is_same_trade(fill: Fill, other: Fill) -> bool:
     """Whether two reports of one fill id agree on what was traded. Times and order ids may differ by source."""
-    return (fill.instrument, fill.side, fill.price, fill.size, fill.fee) == (
-        other.instrument,
-        other.side,
-        other.price,
-        other.size,
-        other.fee,
-    )
+    return bool(_traded(fill) == _traded(other))
 
 
 def _time_of(fill: Fill) -> int:

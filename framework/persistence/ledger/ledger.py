@@ -14,12 +14,13 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from itertools import chain
 from pathlib import Path
 
 from framework.domain.orders import Order
 from framework.persistence.journal.records import Entry
-from framework.persistence.ledger.rows import LedgerRows, OrderRow, order_row
+from framework.persistence.ledger.rows import LedgerRows
 from framework.persistence.ledger.schema import LedgerError, connect, ledger_error, move_aside
 from framework.persistence.ledger.seed import seed
 from framework.runtime.background import Worker
@@ -33,7 +34,7 @@ _FLUSH_AT = 256
 _TRANSACTION_MAX = 1_000
 """Most records and groups of orders of one transaction."""
 
-_Pending = Entry | tuple[OrderRow, ...]
+_Pending = Entry | tuple[Order, ...]
 
 
 class Ledger:
@@ -116,9 +117,10 @@ class Ledger:
             self.flush()
 
     def put_orders(self, orders: Sequence[Order]) -> None:
-        """Queue copies of orders as they are now, to be shown after the records that were queued before."""
+        """Queue orders as they are now, to be shown after the records that were queued before."""
+        # Copies: orders go on changing while they wait to be written.
         if orders and not self._is_stalled:
-            self._pending.append(tuple(order_row(order) for order in orders))
+            self._pending.append(tuple(map(copy, orders)))
 
     def mark_durable(self, number: int) -> None:
         """Store with the next `flush` that the journal's record `number` is durable.
@@ -143,7 +145,7 @@ class Ledger:
         orders, the next start would take the orders for shown. Raises `LedgerError`.
         """
         new = (entry for entry in entries if entry.number > self._applied)
-        self._write(chain(new, [tuple(order_row(order) for order in orders)]))
+        self._write(chain(new, [tuple(orders)]))
         self._queued = self._applied
 
     def begin_from(self, accounts: Accounts, number: int) -> None:
@@ -227,8 +229,8 @@ class Ledger:
                 rows.apply(item)
                 number = item.number
                 continue
-            for row in item:
-                rows.put_order(row, number)
+            for order in item:
+                rows.put_order(order, number)
         return number
 
 

@@ -25,76 +25,12 @@ from framework.domain.account_events import (
     TradingState,
     TradingStateChanged,
 )
-from framework.domain.instruments import InstrumentId
 from framework.domain.intents import NewOrder
 from framework.domain.numbers import format_scaled, parse_scaled
-from framework.domain.orders import Order, OrderStatus, Side
+from framework.domain.orders import Order, Side
 from framework.domain.verdicts import Approved, Refused
 from framework.persistence.journal.records import Entry
 from framework.persistence.ledger.schema import UNPLACED
-
-
-class OrderRow(NamedTuple):
-    """A copy of an order: orders go on changing while their rows wait to be written.
-
-    `price`, `size` and `filled` are scaled by the instrument's decimals; times are wall nanoseconds.
-    """
-
-    client_order_id: str
-    venue: str
-    venue_order_id: str
-    strategy: str
-    instrument: InstrumentId
-    side: str
-    price: int
-    size: int
-    filled: int
-    time_in_force: str
-    status: str
-    reason: str
-    created_ns: int
-    updated_ns: int
-
-
-def order_row(order: Order) -> OrderRow:
-    """The row of an order as it is now, to be written with `LedgerRows.put_order`."""
-    return OrderRow(
-        order.client_order_id,
-        order.venue,
-        order.venue_order_id,
-        order.strategy,
-        order.instrument,
-        order.side.value,
-        order.price,
-        order.size,
-        order.filled,
-        order.time_in_force.value,
-        order.status.value,
-        order.reason,
-        order.created_ns,
-        order.updated_ns,
-    )
-
-
-def _recorded_row(approved: Approved, intent: NewOrder) -> OrderRow:
-    """The row of an order that was approved and of which nothing else is known."""
-    return OrderRow(
-        approved.client_order_id,
-        approved.venue,
-        "",
-        intent.strategy,
-        intent.instrument,
-        intent.side.value,
-        intent.price,
-        intent.size,
-        0,
-        intent.time_in_force.value,
-        OrderStatus.RECORDED.value,
-        "",
-        approved.ts_ns,
-        approved.ts_ns,
-    )
-
 
 _ORDER = """
 INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -165,7 +101,7 @@ class LedgerRows:
             case Refused() as refused:
                 self._refuse(refused, number)
             case Approved(intent=NewOrder() as intent) as approved:
-                self.put_order(_recorded_row(approved, intent), number)
+                self.put_order(_recorded_order(approved, intent), number)
             case InstrumentDefined() as defined:
                 self._define(defined)
             case InstrumentSettled() as settled:
@@ -186,18 +122,34 @@ class LedgerRows:
             case _:
                 pass
 
-    def put_order(self, row: OrderRow, number: int) -> None:
+    def put_order(self, order: Order, number: int) -> None:
         """Write an order as it is known after record `number`; its fills that no order claimed become its own."""
-        scale = self._scales.get(row.instrument, UNKNOWN_SCALE)
-        amounts = (text(row.price, scale.price), text(row.size, scale.size), text(row.filled, scale.size))
-        self._db.execute(_ORDER, (*row[:6], *amounts, *row[9:], number))
-        if row.venue_order_id:
+        scale = self._scales.get(order.instrument, UNKNOWN_SCALE)
+        row = (
+            order.client_order_id,
+            order.venue,
+            order.venue_order_id,
+            order.strategy,
+            order.instrument,
+            order.side.value,
+            text(order.price, scale.price),
+            text(order.size, scale.size),
+            text(order.filled, scale.size),
+            order.time_in_force.value,
+            order.status.value,
+            order.reason,
+            order.created_ns,
+            order.updated_ns,
+            number,
+        )
+        self._db.execute(_ORDER, row)
+        if order.venue_order_id:
             # One of ours that came as external, before its answer gave its venue order id.
-            self._db.execute(_FORGET_EXTERNAL, (row.venue, row.venue_order_id))
-        if row.venue_order_id and row.strategy:
-            key = (row.client_order_id, row.strategy, row.venue_order_id, row.venue)
+            self._db.execute(_FORGET_EXTERNAL, (order.venue, order.venue_order_id))
+        if order.venue_order_id and order.strategy:
+            key = (order.client_order_id, order.strategy, order.venue_order_id, order.venue)
             if self._db.execute(_CLAIM, key).rowcount:
-                self.recount((row.instrument,))
+                self.recount((order.instrument,))
 
     def rewind(self, last: int) -> None:
         """Forget everything that came after record `last`: the journal lost it and will use the same numbers again."""
@@ -340,3 +292,19 @@ class LedgerRows:
 def text(scaled: int, decimals: int | None) -> str:
     """An amount as the ledger holds it: an exact decimal, or `scaled:<integer>` while `decimals` is not known."""
     return f"{UNPLACED}{scaled}" if decimals is None else format_scaled(scaled, decimals)
+
+
+def _recorded_order(approved: Approved, intent: NewOrder) -> Order:
+    """An order that was approved and of which nothing else is known."""
+    return Order(
+        client_order_id=approved.client_order_id,
+        venue=approved.venue,
+        strategy=intent.strategy,
+        instrument=intent.instrument,
+        side=intent.side,
+        price=intent.price,
+        size=intent.size,
+        time_in_force=intent.time_in_force,
+        created_ns=approved.ts_ns,
+        updated_ns=approved.ts_ns,
+    )

@@ -22,7 +22,7 @@ from framework.domain.numbers import format_scaled, parse_scaled
 from framework.domain.orders import Side
 from framework.persistence.journal.records import Body, Entry, Record
 from framework.persistence.journal.restore import known_orders
-from framework.persistence.ledger.rows import LedgerRows, order_row
+from framework.persistence.ledger.rows import LedgerRows
 from framework.state.accounts import Accounts
 from framework.state.positions import Position
 
@@ -39,7 +39,7 @@ def seed(db: sqlite3.Connection, accounts: Accounts, number: int) -> None:
     for instrument in accounts.instruments.values():
         _apply(rows, number, InstrumentDefined(instrument, 0))
     for order in known_orders(accounts).values():
-        rows.put_order(order_row(order), number)
+        rows.put_order(order, number)
     _seed_fills(db, rows, accounts, number)
     for body in (*_strategies(accounts), *_external_orders(accounts)):
         _apply(rows, number, body)
