@@ -1,4 +1,4 @@
-"""The gate: every intent passes here, once, and only what it lets through can be signed.
+"""The gate: every intent passes here, once, and only what it approves can be signed.
 
 `Approved` is built in this file and nowhere else. Whatever is missing, wrong or broken means *refuse*; cancels are
 never held back by a limit.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from framework.domain.instruments import Instrument, InstrumentId
-from framework.domain.intents import AmendOrder, CancelOrder, Intent, NewOrder
+from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, Intent, NewOrder
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Check
 from framework.domain.rate_limits import RequestKind
@@ -24,7 +24,8 @@ _GATE = "gate"
 
 
 class Gate:
-    """Judges intents: sense first, then existence, then the checks in their order; the first refusal wins.
+    """Judges intents: first whether each is one, then whether its instrument or order exists, then the checks in their
+    order; the first refusal wins.
 
     `checks` are (name, check) in the order in which they are asked. `next_client_order_id` is called once per
     approved new order. `judge` is synchronous and changes nothing else.
@@ -46,70 +47,63 @@ class Gate:
         flaw = find_flaw(intent)
         if flaw or not isinstance(intent, Intent):
             return _refuse(_stand_in(intent), Refusal(RefusalCode.INVALID_INTENT, why=flaw), _GATE, ts_ns=view.now_ns)
+        asked = _GATE
         try:
-            return self._judge(intent, view)
-        except Exception as e:  # noqa: BLE001 - the gate fails shut, whatever breaks
-            return _refuse(intent, _broken(e), _GATE, ts_ns=view.now_ns)
+            if not isinstance(intent, (NewOrder, AmendOrder)):
+                return _judge_cancel(intent, view)
+            proposal = _propose(intent, view)
+            if isinstance(proposal, Refusal):
+                return _refuse(intent, proposal, asked, ts_ns=view.now_ns)
+            for asked, check in self._checks:
+                refusal = check.check(proposal, view)
+                if refusal is not None:
+                    return _refuse(intent, refusal, asked, ts_ns=view.now_ns)
+            asked = _GATE
+            order = proposal.order
+            return Approved(
+                intent=intent,
+                venue=proposal.instrument.venue,
+                client_order_id=self._next_client_order_id() if order is None else order.client_order_id,
+                request_kind=request_kind(proposal),
+                ts_ns=view.now_ns,
+            )
+        except Exception as e:  # noqa: BLE001 - the gate fails closed: a check that breaks has not said yes
+            return _refuse(intent, _broken(e), asked, ts_ns=view.now_ns)
 
-    def _judge(self, intent: Intent, view: RiskView) -> Approved | Refused:
-        if isinstance(intent, NewOrder):
-            return self._judge_new(intent, view)
-        if isinstance(intent, AmendOrder):
-            return self._judge_amend(intent, view)
-        if isinstance(intent, CancelOrder):
-            return _judge_cancel(intent, view)
-        return Approved(
-            intent=intent, venue=intent.venue, client_order_id="", request_kind=RequestKind.CANCEL, ts_ns=view.now_ns
-        )
 
-    def _judge_new(self, intent: NewOrder, view: RiskView) -> Approved | Refused:
-        instrument = _reach(intent.instrument, view)
-        if isinstance(instrument, Refusal):
-            return _refuse(intent, instrument, _GATE, ts_ns=view.now_ns)
-        return self._ask(propose_new(intent, instrument, view), view)
+def _propose(intent: NewOrder | AmendOrder, view: RiskView) -> OrderProposal | Refusal:
+    """The intent in the form that checks judge, or why there is nothing to judge."""
+    if isinstance(intent, NewOrder):
+        instrument = _connected_instrument(intent.instrument, view)
+        return instrument if isinstance(instrument, Refusal) else propose_new(intent, instrument, view)
+    order = _own_open_order(intent, view)
+    if isinstance(order, Refusal):
+        return order
+    instrument = _connected_instrument(order.instrument, view)
+    if isinstance(instrument, Refusal):
+        return instrument
+    return _refuse_change(intent, order) or propose_amend(intent, order, instrument, view)
 
-    def _judge_amend(self, intent: AmendOrder, view: RiskView) -> Approved | Refused:
+
+def _judge_cancel(intent: CancelOrder | CancelAll, view: RiskView) -> Approved | Refused:
+    """No limit is asked: a cancel only takes orders out of the market."""
+    if isinstance(intent, CancelAll):
+        venue, client_order_id = intent.venue, ""
+    else:
         order = _own_open_order(intent, view)
         if isinstance(order, Refusal):
             return _refuse(intent, order, _GATE, ts_ns=view.now_ns)
-        instrument = _reach(order.instrument, view)
-        refusal = instrument if isinstance(instrument, Refusal) else _refuse_change(intent, order)
-        if refusal is not None or isinstance(instrument, Refusal):
-            return _refuse(intent, refusal, _GATE, ts_ns=view.now_ns)
-        return self._ask(propose_amend(intent, order, instrument, view), view)
-
-    def _ask(self, proposal: OrderProposal, view: RiskView) -> Approved | Refused:
-        for name, check in self._checks:
-            try:
-                refusal = check.check(proposal, view)
-                if refusal is not None:
-                    return _refuse(proposal.intent, refusal, name, ts_ns=view.now_ns)
-            except Exception as e:  # noqa: BLE001 - a check that breaks has not said yes
-                return _refuse(proposal.intent, _broken(e), name, ts_ns=view.now_ns)
-        order = proposal.order
-        return Approved(
-            intent=proposal.intent,
-            venue=proposal.instrument.venue,
-            client_order_id=self._next_client_order_id() if order is None else order.client_order_id,
-            request_kind=request_kind(proposal),
-            ts_ns=view.now_ns,
-        )
-
-
-def _judge_cancel(intent: CancelOrder, view: RiskView) -> Approved | Refused:
-    order = _own_open_order(intent, view)
-    if isinstance(order, Refusal):
-        return _refuse(intent, order, _GATE, ts_ns=view.now_ns)
+        venue, client_order_id = order.venue, order.client_order_id
     return Approved(
         intent=intent,
-        venue=order.venue,
-        client_order_id=order.client_order_id,
+        venue=venue,
+        client_order_id=client_order_id,
         request_kind=RequestKind.CANCEL,
         ts_ns=view.now_ns,
     )
 
 
-def _reach(instrument_id: InstrumentId, view: RiskView) -> Instrument | Refusal:
+def _connected_instrument(instrument_id: InstrumentId, view: RiskView) -> Instrument | Refusal:
     instrument = view.instrument(instrument_id)
     if instrument is None:
         return Refusal(RefusalCode.UNKNOWN_INSTRUMENT, instrument=instrument_id)
@@ -150,6 +144,6 @@ def _stand_in(intent: object) -> CancelOrder:
 def _broken(error: Exception) -> Refusal:
     try:
         text = ascii(str(error))[:_ERROR_TEXT_MAX]
-    except Exception:  # noqa: BLE001 - the message is code of the check; what can't be said is left out
+    except Exception:  # noqa: BLE001 - the message is code of the check; what can't be read is left out
         text = "(its message can't be read)"
     return Refusal(RefusalCode.CHECK_FAILED, error=f"{type(error).__name__}: {text}")

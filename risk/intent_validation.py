@@ -1,6 +1,9 @@
-"""Whether an intent makes sense at all, before anything is looked up: its type, and the types of its fields."""
+"""Whether an intent is valid at all, before anything is looked up: its type, and the types of its fields."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.orders import Side, TimeInForce
@@ -10,24 +13,55 @@ _INT_MAX = 2**63 - 1
 _TEXT_MAX = 256
 
 
+class _Field(NamedTuple):
+    """What a field of an intent must be: exactly of this type; an int at least `least`."""
+
+    name: str
+    type: type
+    least: int = 0
+
+
+_FIELDS: Mapping[type, tuple[_Field, ...]] = {
+    NewOrder: (
+        _Field("strategy", str),
+        _Field("instrument", str),
+        _Field("side", Side),
+        _Field("price", int, 1),
+        _Field("size", int, 1),
+        _Field("time_in_force", TimeInForce),
+        _Field("post_only", bool),
+        _Field("reduce_only", bool),
+        _Field("expires_ns", int),
+        _Field("deadline_ns", int),
+    ),
+    AmendOrder: (
+        _Field("strategy", str),
+        _Field("client_order_id", str),
+        _Field("price", int, 1),
+        _Field("size", int, 1),
+        _Field("deadline_ns", int),
+    ),
+    CancelOrder: (_Field("strategy", str), _Field("client_order_id", str)),
+    CancelAll: (_Field("strategy", str), _Field("venue", str)),
+}
+
+
 def find_flaw(intent: object) -> str:
-    """Say what makes no sense about an intent; empty when nothing does. Never raises. Types are compared exactly:
-    a bool is no size, a float no price."""
-    if type(intent) is NewOrder:
-        return _new_flaw(intent)
-    if type(intent) is AmendOrder:
-        return (
-            _text_flaw("strategy", intent.strategy)
-            or _text_flaw("client_order_id", intent.client_order_id)
-            or _number_flaw("price", intent.price, least=1)
-            or _number_flaw("size", intent.size, least=1)
-            or _number_flaw("deadline_ns", intent.deadline_ns, least=0)
-        )
-    if type(intent) is CancelOrder:
-        return _text_flaw("strategy", intent.strategy) or _text_flaw("client_order_id", intent.client_order_id)
-    if type(intent) is CancelAll:
-        return _text_flaw("strategy", intent.strategy) or _text_flaw("venue", intent.venue)
-    return f"{type(intent).__name__} is not an intent"
+    """Say what is invalid about an intent; empty when nothing is. Never raises. Types are compared exactly: a bool is
+    no size, a float no price, and a subclass may behave in any way."""
+    fields = _FIELDS.get(type(intent))
+    if fields is None:
+        return f"{type(intent).__name__} is not an intent"
+    for name, wanted, least in fields:
+        value: Any = getattr(intent, name)
+        is_valid = type(value) is wanted
+        if is_valid and wanted is int:
+            is_valid = least <= value <= _INT_MAX
+        elif is_valid and wanted is str:
+            is_valid = is_text(value)
+        if not is_valid:
+            return f"{name} is {_shown(value)}; give {_wanted(wanted, least)}"
+    return ""
 
 
 def is_text(value: object) -> bool:
@@ -35,35 +69,10 @@ def is_text(value: object) -> bool:
     return type(value) is str and 0 < len(value) <= _TEXT_MAX and value.isprintable()
 
 
-def _new_flaw(intent: NewOrder) -> str:
-    return (
-        _text_flaw("strategy", intent.strategy)
-        or _text_flaw("instrument", intent.instrument)
-        or _type_flaw("side", intent.side, Side)
-        or _number_flaw("price", intent.price, least=1)
-        or _number_flaw("size", intent.size, least=1)
-        or _type_flaw("time_in_force", intent.time_in_force, TimeInForce)
-        or _type_flaw("post_only", intent.post_only, bool)
-        or _type_flaw("reduce_only", intent.reduce_only, bool)
-        or _number_flaw("expires_ns", intent.expires_ns, least=0)
-        or _number_flaw("deadline_ns", intent.deadline_ns, least=0)
-    )
-
-
-def _number_flaw(field: str, value: object, *, least: int) -> str:
-    if type(value) is int and least <= value <= _INT_MAX:
-        return ""
-    return f"{field} is {_shown(value)}; give an int from {least} to 2**63 - 1"
-
-
-def _text_flaw(field: str, value: object) -> str:
-    if is_text(value):
-        return ""
-    return f"{field} is {_shown(value)}; give 1 to {_TEXT_MAX} printable characters"
-
-
-def _type_flaw(field: str, value: object, wanted: type) -> str:
-    return "" if type(value) is wanted else f"{field} is {_shown(value)}; give a {wanted.__name__}"
+def _wanted(wanted: type, least: int) -> str:
+    if wanted is int:
+        return f"an int from {least} to 2**63 - 1"
+    return f"1 to {_TEXT_MAX} printable characters" if wanted is str else f"a {wanted.__name__}"
 
 
 def _shown(value: object) -> str:

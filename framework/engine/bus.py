@@ -1,29 +1,33 @@
 """The bus: typed topics, resolved once into tuples of handlers, called inline and in a fixed order.
 
-A topic is an event class, narrowed to one instrument or not. Handlers guard themselves (see
-`framework.engine.strategy_host`): whatever one of them does, the next is called.
-
-What follows from an event: which hook of which strategy hears of it, and which instrument is halted.
+A topic is the class of what is published, narrowed to one instrument or not: `Book` (whatever changed it), `TradePrint`
+or `ConnectorStatus`. Handlers guard themselves (see `framework.engine.strategy_host`): whatever one of them does, the
+next is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from framework.domain.account_events import Scope, TradingState, TradingStateChanged
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import BookDelta, BookLevel, BookSnapshot, BookStale, ConnectorStatus, TradePrint
+from framework.domain.market_events import ConnectorStatus, TradePrint
 from framework.engine.strategy_host import StrategyHost
 from framework.state.books import Book, Books
 from framework.state.change import Change
 from framework.state.orders import Orders
 
-Handler = Callable[[Any], None]
-
 ANY = InstrumentId("")
 """Subscribe to a topic for every instrument."""
+
+
+class Handler(Protocol):
+    """Takes what was published. `started_ns` is the monotonic time at which it begins, None when nobody has read the
+    clock; it returns the time at which it was done, when the next handler begins. So each is timed by itself, and the
+    clock is read once between two of them."""
+
+    def __call__(self, event: Any, /, *, started_ns: int | None) -> int | None: ...
 
 
 class Bus:
@@ -40,14 +44,14 @@ class Bus:
         self._subscriptions.append((event_type, instrument, handler))
         self._resolved.clear()
 
-    def publish(self, event: object, instrument: InstrumentId = ANY) -> None:
-        """Call every handler of the event's topic, now."""
+    def publish(self, event: object, instrument: InstrumentId = ANY, started_ns: int | None = None) -> None:
+        """Call every handler of the event's topic, now; the first begins at `started_ns` (monotonic nanoseconds)."""
         topic = (type(event), instrument)
         handlers = self._resolved.get(topic)
         if handlers is None:
             handlers = self._resolve(topic)
         for handler in handlers:
-            handler(event)
+            started_ns = handler(event, started_ns=started_ns)
 
     def _resolve(self, topic: tuple[type, InstrumentId]) -> tuple[Handler, ...]:
         event_type, instrument = topic
@@ -60,22 +64,19 @@ class Bus:
         return handlers
 
 
-BOOK_EVENTS = (BookSnapshot, BookDelta, BookLevel, BookStale)
-
-
 def bind(bus: Bus, host: StrategyHost, instruments: tuple[InstrumentId, ...], books: Books) -> None:
     """Subscribe a strategy's hooks to the topics of its instruments."""
     strategy = host.strategy
     for instrument in instruments:
-        on_book = partial(_call_on_book, host, books.of(instrument))
-        for event_type in BOOK_EVENTS:
-            bus.subscribe(event_type, on_book, instrument)
+        # A strategy's book is there from the start, empty and not fresh: so its staleness is seen before any data.
+        books.of(instrument)
+        bus.subscribe(Book, partial(host.call, strategy.on_book), instrument)
         bus.subscribe(TradePrint, partial(host.call, strategy.on_trade), instrument)
     bus.subscribe(ConnectorStatus, partial(host.call, strategy.on_connector))
 
 
 def notify(hosts: Mapping[str, StrategyHost], change: Change, orders: Orders) -> None:
-    """Tell strategies of their fills, then of their orders."""
+    """Call strategies for their fills, then for their orders."""
     for fill in change.fills:
         order = orders.get(fill.client_order_id)
         if order is not None and (host := hosts.get(order.strategy)):
@@ -83,18 +84,3 @@ def notify(hosts: Mapping[str, StrategyHost], change: Change, orders: Orders) ->
     for order in change.orders:
         if host := hosts.get(order.strategy):
             host.call(host.strategy.on_order, order)
-
-
-def halt(instrument: InstrumentId, change: Change, now_ns: int) -> TradingStateChanged:
-    """The input that stops trading in an instrument after an alarm."""
-    return TradingStateChanged(
-        scope=Scope.INSTRUMENT,
-        target=instrument,
-        state=TradingState.HALTED,
-        reason="; ".join(change.alarms),
-        ts_recv=now_ns,
-    )
-
-
-def _call_on_book(host: StrategyHost, book: Book, _: object) -> None:
-    host.call(host.strategy.on_book, book)

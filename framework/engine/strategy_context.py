@@ -1,8 +1,7 @@
-"""The desk of one strategy: its window on the market and its way to the gate.
+"""What one strategy may see and do: the market, its orders and positions, the way to the gate, timers.
 
-Strategy timers: one-shot, replaced by name, delivered to the kernel as events.
-
-Which instruments a strategy gets.
+Timers are one-shot, replaced by name, and delivered to the kernel as events. `choose_instruments` says which
+instruments a strategy gets.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Timers(Protocol):
 class StrategyContext:
     """What one strategy may see and do; implements `framework.domain.ports.Desk`."""
 
-    __slots__ = ("_instruments", "_kernel", "_log", "_name", "_timers")
+    __slots__ = ("_accounts", "_books", "_budgets", "_instruments", "_kernel", "_log", "_name", "_timers", "_view")
 
     def __init__(
         self,
@@ -53,18 +52,20 @@ class StrategyContext:
         self._name = name
         self._instruments = instruments
         self._kernel = kernel
+        self._view, self._books = kernel.dependencies.view, kernel.dependencies.books
+        self._accounts, self._budgets = kernel.dependencies.accounts, kernel.dependencies.budgets
         self._timers = timers
         self._log = log
 
     @property
     def now_ns(self) -> int:
         """Wall time of the event being handled."""
-        return self._kernel.dependencies.view.now_ns
+        return self._view.now_ns
 
     @property
     def monotonic_ns(self) -> int:
         """Monotonic time of the event being handled."""
-        return self._kernel.dependencies.view.monotonic_ns
+        return self._view.monotonic_ns
 
     @property
     def instruments(self) -> tuple[InstrumentId, ...]:
@@ -73,31 +74,31 @@ class StrategyContext:
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument:
         """The instrument; `KeyError` when no connector defined it."""
-        found = self._kernel.dependencies.view.instrument(instrument)
+        found = self._view.instrument(instrument)
         if found is None:
             raise KeyError(f"instrument: no connector has defined {instrument}")
         return found
 
     def book(self, instrument: InstrumentId, /) -> BookView:
         """The book, empty and not fresh until a snapshot came."""
-        return self._kernel.dependencies.books.of(instrument)
+        return self._books.of(instrument)
 
     def position(self, instrument: InstrumentId, /) -> PositionView:
         """This strategy's position."""
-        return self._kernel.dependencies.accounts.positions.of_strategy(self._name, instrument)
+        return self._accounts.positions.of_strategy(self._name, instrument)
 
     def order(self, client_order_id: str, /) -> Order | None:
         """One of this strategy's orders."""
-        order = self._kernel.dependencies.accounts.orders.get(client_order_id)
+        order = self._accounts.orders.get(client_order_id)
         return order if order is not None and order.strategy == self._name else None
 
     def orders(self, instrument: InstrumentId | None = None, /) -> tuple[Order, ...]:
         """This strategy's open orders, oldest first."""
-        return self._kernel.dependencies.accounts.orders.open(strategy=self._name, instrument=instrument)
+        return self._accounts.orders.open(strategy=self._name, instrument=instrument)
 
     def budget(self, venue: str, /) -> BudgetView | None:
         """What is left of the venue's rate limits."""
-        return self._kernel.dependencies.budgets.get(venue)
+        return self._budgets.get(venue)
 
     def submit(self, intent: Intent, /) -> Verdict:
         """Have the intent judged, now. Raises `ValueError` when it is not this strategy's to ask for."""
@@ -126,7 +127,7 @@ class StrategyContext:
     @property
     def saved(self) -> bytes:
         """What was kept last; empty at first."""
-        return self._kernel.dependencies.accounts.saved_states.get(self._name, b"")
+        return self._accounts.saved_states.get(self._name, b"")
 
     def log(self, message: str, **fields: object) -> None:
         """A line in the log, with the strategy's name."""

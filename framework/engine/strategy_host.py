@@ -14,7 +14,7 @@ from framework.domain.ports import Clock
 from framework.domain.strategy import Strategy
 
 OnFault = Callable[["StrategyHost", str, bool], None]
-"""Told of every fault: the host, what happened, and whether it is grave enough to quarantine at once."""
+"""Called for every fault with the host, what happened, and whether that is grave enough to quarantine at once."""
 
 
 class StrategyHost:
@@ -38,28 +38,40 @@ class StrategyHost:
         """Whether its hooks are not called any more; `quarantine` says why."""
         return bool(self.quarantine)
 
-    def call(self, hook: Callable[..., object], *args: object) -> None:
-        """Call a hook. Never raises but for what ends the process."""
-        if self.is_quarantined:
-            return
-        name = getattr(hook, "__name__", type(hook).__name__)
-        started = self._clock.monotonic_ns()
+    def call(self, hook: Callable[..., object], *args: object, started_ns: int | None = None) -> int | None:
+        """Call a hook. Never raises but for what ends the process.
+
+        The hook's time counts from `started_ns` (monotonic nanoseconds), or from now. Returns when it was over, or
+        `started_ns` when the strategy is quarantined and nothing was called.
+        """
+        if self.quarantine:
+            return started_ns
+        if started_ns is None:
+            started_ns = self._clock.monotonic_ns()
         try:
             result = hook(*args)
         except Exception as e:  # noqa: BLE001 - a strategy may raise anything; the others must go on
-            self.fault(f"{name} raised {describe(e)}")
+            self.fault(f"{_name(hook)} raised {describe(e)}")
         else:
             if result is not None:
-                self.fault(f"{name} returned a {type(result).__name__}; a hook returns nothing (and is never async)")
-        elapsed = self._clock.monotonic_ns() - started
-        if elapsed > self._call_ns_max:
-            reason = f"{name} blocked the daemon for {elapsed / 1e6:.0f} ms (limit {self._call_ns_max // 10**6})"
+                returned = f"returned a {type(result).__name__}; a hook returns nothing (and is never async)"
+                self.fault(f"{_name(hook)} {returned}")
+        ended_ns = self._clock.monotonic_ns()
+        elapsed_ns = ended_ns - started_ns
+        if elapsed_ns > self._call_ns_max:
+            limit_ms = self._call_ns_max // 10**6
+            reason = f"{_name(hook)} blocked the daemon for {elapsed_ns / 1e6:.0f} ms (limit {limit_ms})"
             self.fault(reason, is_grave=True)
+        return ended_ns
 
     def fault(self, reason: str, *, is_grave: bool = False) -> None:
         """Count a fault and pass it on."""
         self.faults += 1
         self._on_fault(self, reason, is_grave)
+
+
+def _name(hook: Callable[..., object]) -> str:
+    return getattr(hook, "__name__", type(hook).__name__)
 
 
 def describe(error: BaseException) -> str:

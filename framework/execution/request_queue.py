@@ -8,8 +8,11 @@ from collections.abc import Callable
 
 import msgspec
 
+from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved
 from framework.runtime.failpoints import reach
+
+_PRIORITY = {kind: kind.priority for kind in RequestKind}
 
 
 class QueuedRequest(msgspec.Struct, gc=False):
@@ -37,7 +40,7 @@ class RequestQueue:
     def push(self, request: QueuedRequest) -> None:
         """Queue a parcel."""
         self._pushed += 1
-        heapq.heappush(self._heap, (request.approved.request_kind.priority, self._pushed, request))
+        heapq.heappush(self._heap, (_PRIORITY[request.approved.request_kind], self._pushed, request))
         self._arrived.set()
         reach("after-outbox-push")
 

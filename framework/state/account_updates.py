@@ -19,7 +19,6 @@ from framework.domain.account_events import (
 )
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order
-from framework.domain.verdicts import Approved
 from framework.state.change import Draft
 from framework.state.exposure import Exposures
 from framework.state.fills import BookedFill, Fills, is_same_trade
@@ -33,18 +32,21 @@ class AccountUpdates:
     """Applies every record about orders, fills and settlements to the parts of the state that it concerns."""
 
     def __init__(
-        self, orders: Orders, fills: Fills, *, unmatched: UnmatchedReports, positions: Positions, exposures: Exposures
+        self,
+        machine: OrderMachine,
+        orders: Orders,
+        fills: Fills,
+        *,
+        unmatched: UnmatchedReports,
+        positions: Positions,
+        exposures: Exposures,
     ) -> None:
         self._orders = orders
         self._fills = fills
         self._unmatched = unmatched
         self._positions = positions
         self._exposures = exposures
-        self._machine = OrderMachine(orders)
-
-    def approve(self, approved: Approved, now_ns: int, draft: Draft) -> None:
-        """Record a new order, or mark the orders that an amend or a cancel is about."""
-        self._machine.approve(approved, now_ns, draft)
+        self._machine = machine
 
     def report(self, report: OrderReport, now_ns: int, draft: Draft) -> None:
         """Take in a fact about an order, or park it until the order is known."""
@@ -135,7 +137,7 @@ class AccountUpdates:
             self._show(fill.instrument, None)
         if is_unmatched:
             self._unmatched.add_fill(fill)
-            draft.unattributed_fill(fill)
+            draft.unattributed.append(fill)
         return booked
 
     def _attribute(self, booked: BookedFill, order: Order, now_ns: int, draft: Draft) -> None:
@@ -146,7 +148,7 @@ class AccountUpdates:
         if not booked.is_voided:
             self._positions.attribute(fill, order.strategy)
             self._show(fill.instrument, order.strategy)
-            draft.fill(msgspec.structs.replace(fill, client_order_id=order.client_order_id))
+            draft.fills.append(msgspec.structs.replace(fill, client_order_id=order.client_order_id))
         self._machine.fill(order, fill, now_ns, draft, is_voided=booked.is_voided)
 
     def _link(self, order: Order, venue_order_id: str, now_ns: int, draft: Draft, *, is_amended: bool = False) -> None:

@@ -39,6 +39,7 @@ from framework.state.account_updates import AccountUpdates
 from framework.state.change import NO_CHANGE, Change, Draft
 from framework.state.exposure import Exposure, Exposures
 from framework.state.fills import Fills
+from framework.state.order_machine import OrderMachine
 from framework.state.orders import Orders
 from framework.state.positions import Positions
 from framework.state.trading_states import TradingStates
@@ -74,7 +75,13 @@ class Accounts:
             return NO_CHANGE
         draft = Draft()
         handler(record, now_ns, draft)
-        return draft.finish()
+        return Change(
+            orders=tuple(draft.orders.values()),
+            fills=tuple(draft.fills),
+            unattributed=tuple(draft.unattributed),
+            alarms=tuple(draft.alarms),
+            halts=tuple(draft.halts),
+        )
 
     def begin_epoch(self) -> None:
         """A new run begins: the last run's shutdown is over."""
@@ -136,12 +143,18 @@ class Accounts:
         return accounts
 
     def _wire(self) -> None:
+        machine = OrderMachine(self.orders)
         updates = AccountUpdates(
-            self.orders, self.fills, unmatched=self.unmatched, positions=self.positions, exposures=self.exposures
+            machine,
+            self.orders,
+            self.fills,
+            unmatched=self.unmatched,
+            positions=self.positions,
+            exposures=self.exposures,
         )
         self._updates = updates
         self._handlers: dict[type, Callable[[Any, int, Draft], None]] = {
-            Approved: updates.approve,
+            Approved: machine.approve,
             OrderReport: updates.report,
             OrderSnapshot: updates.snapshot,
             OrderAdopted: updates.adopt,

@@ -27,11 +27,15 @@ class Books:
     def __init__(self) -> None:
         self._books: dict[InstrumentId, Book] = {}
         self._feed_clocks: dict[str, FeedClock] = {}
-        self._apply: dict[type, Callable[[Any, int], Book | None]] = {
-            BookDelta: self._apply_delta,
-            BookLevel: self._apply_level,
-            BookSnapshot: self._apply_snapshot,
-            BookStale: self._apply_stale,
+        self.get: Callable[[InstrumentId], Book | None] = self._books.get
+        """The book, or None when nothing was ever received or asked of it."""
+        self._apply_to_book: dict[type, Callable[[Book, Any, int], bool]] = {
+            BookDelta: Book.apply_delta,
+            BookLevel: Book.apply_level,
+            BookSnapshot: Book.apply_snapshot,
+            BookStale: Book.apply_stale,
+        }
+        self._apply_to_feed: dict[type, Callable[[Any, int], None]] = {
             Heartbeat: self._apply_heartbeat,
             VenueClock: self._apply_clock,
             ConnectorStatus: self._apply_status,
@@ -42,12 +46,14 @@ class Books:
 
         `ConnectorStatus` down makes all books of the venue stale and returns None: read them with `of_venue`.
         """
-        handler = self._apply.get(type(event))
-        return None if handler is None else handler(event, monotonic_ns)
-
-    def get(self, instrument: InstrumentId) -> Book | None:
-        """The book, or None when nothing was ever received or asked of it."""
-        return self._books.get(instrument)
+        apply_to_book = self._apply_to_book.get(type(event))
+        if apply_to_book is not None:
+            instrument: InstrumentId = event.instrument  # type: ignore[union-attr]  # those in the table have one
+            book = self._books.get(instrument) or self.of(instrument)
+            return book if apply_to_book(book, event, monotonic_ns) else None
+        if apply_to_feed := self._apply_to_feed.get(type(event)):
+            apply_to_feed(event, monotonic_ns)
+        return None
 
     def of(self, instrument: InstrumentId) -> Book:
         """The book; an empty one that is not fresh when nothing was received yet."""
@@ -83,22 +89,6 @@ class Books:
         if feed_clock is None:
             feed_clock = self._feed_clocks[venue] = FeedClock()
         return feed_clock
-
-    def _apply_delta(self, event: BookDelta, monotonic_ns: int) -> Book | None:
-        book = self._books.get(event.instrument) or self.of(event.instrument)
-        return book if book.apply_delta(event, monotonic_ns) else None
-
-    def _apply_level(self, event: BookLevel, monotonic_ns: int) -> Book | None:
-        book = self._books.get(event.instrument) or self.of(event.instrument)
-        return book if book.apply_level(event, monotonic_ns) else None
-
-    def _apply_snapshot(self, event: BookSnapshot, monotonic_ns: int) -> Book | None:
-        book = self.of(event.instrument)
-        return book if book.apply_snapshot(event, monotonic_ns) else None
-
-    def _apply_stale(self, event: BookStale, monotonic_ns: int) -> Book | None:
-        book = self.of(event.instrument)
-        return book if book.mark_stale(event.reason) else None
 
     def _apply_heartbeat(self, event: Heartbeat, monotonic_ns: int) -> None:
         feed_clock = self._feed_clock(event.venue)

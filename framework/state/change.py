@@ -1,4 +1,4 @@
-"""What one record changed: collected while it is folded, handed to the kernel afterwards."""
+"""What one record changed: collected while it is folded, given to the kernel afterwards."""
 
 from __future__ import annotations
 
@@ -27,42 +27,18 @@ class Change(msgspec.Struct, frozen=True):
 NO_CHANGE = Change()
 
 
-class Draft:
-    """A change in the making."""
+class Draft(msgspec.Struct):
+    """A change in the making: what is folded is put into it as it becomes known. `orders` by client order id, `halts`
+    as the keys of a dict, so that each appears once and in the order in which it came."""
 
-    __slots__ = ("_alarms", "_fills", "_halts", "_orders", "_unattributed")
-
-    def __init__(self) -> None:
-        self._orders: dict[str, Order] = {}
-        self._fills: list[Fill] = []
-        self._unattributed: list[Fill] = []
-        self._alarms: list[str] = []
-        self._halts: dict[InstrumentId, None] = {}
-
-    def order(self, order: Order) -> None:
-        """Something became known of `order`."""
-        self._orders[order.client_order_id] = order
-
-    def fill(self, fill: Fill) -> None:
-        """`fill` was booked to its order."""
-        self._fills.append(fill)
-
-    def unattributed_fill(self, fill: Fill) -> None:
-        """`fill` was booked to the account, its order is not known."""
-        self._unattributed.append(fill)
+    orders: dict[str, Order] = {}
+    fills: list[Fill] = []
+    unattributed: list[Fill] = []
+    alarms: list[str] = []
+    halts: dict[InstrumentId, None] = {}
 
     def alarm(self, text: str, *, halt: InstrumentId | None = None) -> None:
-        """A person must hear `text`; trading in `halt` must stop."""
-        self._alarms.append(text)
+        """Have a person told `text`, and trading in `halt` stopped."""
+        self.alarms.append(text)
         if halt is not None:
-            self._halts[halt] = None
-
-    def finish(self) -> Change:
-        """The change."""
-        return Change(
-            orders=tuple(self._orders.values()),
-            fills=tuple(self._fills),
-            unattributed=tuple(self._unattributed),
-            alarms=tuple(self._alarms),
-            halts=tuple(self._halts),
-        )
+            self.halts[halt] = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Size
 from framework.domain.orders import Order, Side
@@ -44,8 +46,8 @@ class Exposures:
     """The exposure in each instrument, of the account and of each strategy."""
 
     def __init__(self) -> None:
-        self._account: dict[InstrumentId, Exposure] = {}
-        self._strategies: dict[tuple[str, InstrumentId], Exposure] = {}
+        self._account: defaultdict[InstrumentId, Exposure] = defaultdict(Exposure)
+        self._strategies: defaultdict[tuple[str, InstrumentId], Exposure] = defaultdict(Exposure)
         self._counted: dict[str, tuple[int, int]] = {}
 
     def account(self, instrument: InstrumentId) -> Exposure:
@@ -67,31 +69,19 @@ class Exposures:
         else:
             del self._counted[name]
         size_change, orders_change = size - size_before, orders - orders_before
-        self._own_account(order.instrument)._count(order.side, size_change, orders_change)
-        self._own_strategy(order.strategy, order.instrument)._count(order.side, size_change, orders_change)
+        self._account[order.instrument]._count(order.side, size_change, orders_change)
+        self._strategies[order.strategy, order.instrument]._count(order.side, size_change, orders_change)
 
     def uncount(self, order: Order) -> None:
         """Let an order count no more."""
         size, orders = self._counted.pop(order.client_order_id, _NOTHING)
-        self._own_account(order.instrument)._count(order.side, -size, -orders)
-        self._own_strategy(order.strategy, order.instrument)._count(order.side, -size, -orders)
+        self._account[order.instrument]._count(order.side, -size, -orders)
+        self._strategies[order.strategy, order.instrument]._count(order.side, -size, -orders)
 
     def set_account_position(self, instrument: InstrumentId, size: Size) -> None:
         """Take over the account's position."""
-        self._own_account(instrument).position = size
+        self._account[instrument].position = size
 
     def set_strategy_position(self, strategy: str, instrument: InstrumentId, size: Size) -> None:
         """Take over a strategy's position."""
-        self._own_strategy(strategy, instrument).position = size
-
-    def _own_account(self, instrument: InstrumentId) -> Exposure:
-        exposure = self._account.get(instrument)
-        if exposure is None:
-            exposure = self._account[instrument] = Exposure()
-        return exposure
-
-    def _own_strategy(self, strategy: str, instrument: InstrumentId) -> Exposure:
-        exposure = self._strategies.get((strategy, instrument))
-        if exposure is None:
-            exposure = self._strategies[strategy, instrument] = Exposure()
-        return exposure
+        self._strategies[strategy, instrument].position = size

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from heapq import nlargest, nsmallest
 
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import BookDelta, BookLevel, BookSnapshot
+from framework.domain.market_events import BookDelta, BookLevel, BookSnapshot, BookStale
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 
@@ -150,6 +150,10 @@ class Book:
         if not self.is_fresh:
             return self._drop(event)
         return self._set(event, event.size, monotonic_ns)
+
+    def apply_stale(self, event: BookStale, monotonic_ns: int) -> bool:
+        """Distrust the book, as its connector says. False when it already was stale."""
+        return self.mark_stale(event.reason)
 
     def mark_stale(self, reason: str) -> bool:
         """Distrust the book until the next snapshot. False when it already was stale: the first reason stays."""

@@ -43,21 +43,18 @@ class OrderMachine:
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
 
-    def approve(self, approved: Approved, now_ns: int, draft: Draft) -> Order | None:
-        """Take in an approval: a new order is recorded, an amend or a cancel marks its order. Returns a new order."""
+    def approve(self, approved: Approved, now_ns: int, draft: Draft) -> None:
+        """Take in an approval: a new order is recorded, an amend or a cancel marks the orders that it is about."""
         intent = approved.intent
         if isinstance(intent, NewOrder):
-            return self._record(approved, intent, now_ns, draft)
-        if isinstance(intent, CancelAll):
+            self._record(approved, intent, now_ns, draft)
+        elif isinstance(intent, CancelAll):
             for one in self._orders.open(venue=intent.venue):
                 self._request(one, intent, now_ns, draft)
-            return None
-        order = self._orders.get(approved.client_order_id)
-        if order is None:
-            draft.alarm(f"approval for an order that is not known: {approved.client_order_id}")
-        else:
+        elif (order := self._orders.get(approved.client_order_id)) is not None:
             self._request(order, intent, now_ns, draft)
-        return None
+        else:
+            draft.alarm(f"approval for an order that is not known: {approved.client_order_id}")
 
     def report(self, order: Order, report: OrderReport, now_ns: int, draft: Draft) -> None:
         """Take in a fact that an answer, a stream or a look-up states."""
@@ -135,7 +132,7 @@ class OrderMachine:
             )
         if (is_amended or not order.venue_order_id) and order.venue_order_id != venue_order_id:
             order.venue_order_id = venue_order_id
-            draft.order(order)
+            draft.orders[order.client_order_id] = order
         return is_news
 
     def fill(self, order: Order, fill: Fill, now_ns: int, draft: Draft, *, is_voided: bool) -> None:
@@ -170,13 +167,13 @@ class OrderMachine:
         self._orders.give(order, strategy)
         self._finish(order, None, now_ns, draft)
 
-    def _record(self, approved: Approved, intent: NewOrder, now_ns: int, draft: Draft) -> Order | None:
+    def _record(self, approved: Approved, intent: NewOrder, now_ns: int, draft: Draft) -> None:
         if self._orders.get(approved.client_order_id) is not None:
             draft.alarm(
                 f"{approved.client_order_id}: a second order was approved under this id; it is not recorded",
                 halt=intent.instrument,
             )
-            return None
+            return
         order = Order(
             client_order_id=approved.client_order_id,
             venue=approved.venue,
@@ -193,7 +190,6 @@ class OrderMachine:
         )
         self._orders.add(order, OrderEvidence())
         self._finish(order, None, now_ns, draft)
-        return order
 
     def _request(self, order: Order, intent: AmendOrder | CancelOrder | CancelAll, now_ns: int, draft: Draft) -> None:
         before = _visible(order)
@@ -227,7 +223,7 @@ class OrderMachine:
     def _finish(self, order: Order, before: tuple[object, ...] | None, now_ns: int, draft: Draft) -> None:
         self._orders.refresh(order, now_ns)
         if before is None or before != _visible(order):
-            draft.order(order)
+            draft.orders[order.client_order_id] = order
 
 
 def _visible(order: Order) -> tuple[object, ...]:

@@ -106,7 +106,7 @@ class PracticeVenue:
         """Let time pass."""
         self.now_ns += ms * 1_000_000
         self.monotonic_ns += ms * 1_000_000
-        self.view.at(self.now_ns, self.monotonic_ns)
+        self.view.now_ns, self.view.monotonic_ns = self.now_ns, self.monotonic_ns
 
     def quote(self, *, bid: str = "", ask: str = "", size: str = "100") -> BookView:
         """Make the market: one level a side, "" for none. Returns the book, to hand to `on_book`."""

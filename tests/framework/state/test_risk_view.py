@@ -35,7 +35,7 @@ def test_view_when_the_state_moves_then_shows_it_at_once() -> None:
     assert not as_port.is_connected(VENUE)
     assert as_port.budget(VENUE) is None
 
-    view.at(7, 3)
+    view.now_ns, view.monotonic_ns = 7, 3
     books.apply(ConnectorStatus(VENUE, True, "", 1), 1)
     books.apply(BookSnapshot(MARKET, 1, 1, ((Price(49), Size(5)),), ()), 1)
     tide = Instrument(
