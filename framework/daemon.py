@@ -20,7 +20,6 @@ from framework.config.resolve import Resolved
 from framework.domain.account_events import ShutdownRequested
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
-from framework.domain.events import Event
 from framework.domain.market_events import ConnectorStatus, StrategyStarted
 from framework.domain.orders import Order
 from framework.domain.venue import Connector
@@ -134,6 +133,7 @@ class Daemon:
         self._timers = LoopTimers(lambda event: self.kernel.publish(event), clock)
         self._core = self._assemble()
         self.kernel = self._core.kernel
+        self.kernel.follow_connectors(self._on_connector)
         self._operator_service = OperatorService(
             self.kernel,
             metrics,
@@ -199,7 +199,7 @@ class Daemon:
         for report in unanswered_at_restart(self._records.accounts, self._clock.now_ns()):
             publish(report)
         for name, connection in self._venues.items():
-            await self._until_it_works(name, partial(connection.connector.start, self._publish_of(connection)))
+            await self._until_it_works(name, partial(connection.connector.start, self.kernel.publish))
             self.supervisor.spawn(f"{name} dispatch", connection.dispatcher.run())
             self.supervisor.spawn(f"{name} streams", connection.connector.run())
             watch = BookWatch(name, self._core.books, connection.connector.resync, clock=self._clock)
@@ -234,13 +234,10 @@ class Daemon:
             else:
                 return
 
-    def _publish_of(self, connection: VenueConnection) -> Callable[[Event], None]:
-        def publish(event: Event) -> None:
-            self.kernel.publish(event)
-            if isinstance(event, ConnectorStatus) and event.is_up:
-                connection.reconciler.request()
-
-        return publish
+    def _on_connector(self, status: ConnectorStatus) -> None:
+        """Compare with the venue at once when its streams are up again: what happened meanwhile was not streamed."""
+        if status.is_up and (connection := self._venues.get(status.venue)) is not None:
+            connection.reconciler.request()
 
     def _start_strategies(self) -> None:
         for row in self._resolved.strategies:

@@ -21,13 +21,14 @@ from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, pa
 from connectors.kalshi.wire.fixed_point import NS_PER_MS
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import HandshakeRefused
-from connectors.transport.ports import HttpTransport, WebSocketConnection, WebSocketTransport
+from connectors.transport.ports import HttpTransport, OnMessage, WebSocketConnection, WebSocketTransport
 from connectors.transport.reconnect import Backoff
 from connectors.transport.websocket import PicowsTransport
 from framework.domain.errors import Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.ports import Clock, Rng
+from framework.domain.venue import Publish
 
 # The account first: own fills and orders matter more than any book, so theirs are asked for before it.
 _CHANNELS = (FILL, ORDERS, POSITIONS, LIFECYCLE, GROUPS, BOOK, TRADE)
@@ -62,7 +63,7 @@ class KalshiConnector:
         self._rest = KalshiRest(transport, self._signer, settings, clock=clock, time=self._time)
         self._registry = MarketRegistry(name, Selection(settings.markets), markets_max=settings.markets_max)
         self._selection = Selection(settings.markets)
-        self._publish: Callable[[Event], None] = _drop
+        self._publish: Publish = _drop
         self._loader = MarketLoader(
             name, self._rest, settings, self._registry, clock=clock, publish=lambda event: self._publish(event)
         )
@@ -106,7 +107,7 @@ class KalshiConnector:
         """What is assumed of Kalshi without a check against the live service, one sentence each."""
         return ASSUMPTIONS
 
-    async def start(self, publish: Callable[[Event], None], /) -> None:
+    async def start(self, publish: Publish, /) -> None:
         """Load limits, markets and balance, and publish them.
 
         Raises `Retryable` when the venue cannot be reached, `RefusedByVenue` for a refused read, `ConfigurationError`
@@ -182,7 +183,7 @@ class KalshiConnector:
         )
         return StreamSession(self._name, self._registry, callbacks, terms=terms, counts=self.counts, time=self._time)
 
-    async def _dial(self, on_message: Callable[[bytes], None]) -> WebSocketConnection:
+    async def _dial(self, on_message: OnMessage) -> WebSocketConnection:
         target = self._settings.ws_target
         headers = self._signer.headers(self._time.now_ms(), "GET", target)
         try:
@@ -209,7 +210,7 @@ class KalshiConnector:
             raise failure
 
 
-def _drop(_event: Event) -> None:
+def _drop(_event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
     """Drop an event: before `start` nobody receives events."""
 
 

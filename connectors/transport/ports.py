@@ -92,6 +92,10 @@ class CloseReason(msgspec.Struct, frozen=True):
     error: Exception | None = None
 
 
+OnMessage = Callable[[bytes, int, int], None]
+"""Takes one whole message and when it was received: wall nanoseconds, monotonic nanoseconds."""
+
+
 class WebSocketConnection(Protocol):
     """One open WebSocket connection. Call order: send any number of times, then close; wait_closed at any time."""
 
@@ -127,14 +131,14 @@ class WebSocketTransport(Protocol):
         target: str,
         headers: tuple[tuple[str, str], ...],
         *,
-        on_message: Callable[[bytes], None],
+        on_message: OnMessage,
         timeout_ms: int,
     ) -> WebSocketConnection:
         """Connect and upgrade within `timeout_ms` (> 0).
 
-        `on_message` gets every text and binary message whole, as bytes, in order, called from the event loop,
-        possibly before this call returns; text is not checked for UTF-8 (decoders do that). If it raises, the
-        connection closes with `CloseCause.HANDLER`. Raises NotSent; OutcomeUnknown for a time-out and a cut or
-        malformed handshake; HandshakeRefused; ValueError for a target or header that must not be written.
+        `on_message` gets every text and binary message whole, as bytes, in order, called from the event loop just after
+        the clocks were read, possibly before this call returns; text is not checked for UTF-8 (decoders do that). If it
+        raises, the connection closes with `CloseCause.HANDLER`. Raises NotSent; OutcomeUnknown for a time-out and a cut
+        or malformed handshake; HandshakeRefused; ValueError for a target or header that must not be written.
         """
         ...

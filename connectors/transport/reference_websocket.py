@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
 
 from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
@@ -17,7 +16,7 @@ from websockets.uri import parse_uri
 from connectors.transport.dial import cut, deadline_after, dial, parse_endpoint
 from connectors.transport.errors import HandshakeRefused, NotSent, OutcomeUnknown
 from connectors.transport.http_codec import check_head
-from connectors.transport.ports import CLOSE_WAIT_MS, SEND_BUFFER_BYTES_MAX, CloseCause, CloseReason
+from connectors.transport.ports import CLOSE_WAIT_MS, SEND_BUFFER_BYTES_MAX, CloseCause, CloseReason, OnMessage
 from framework.domain.ports import Clock
 
 _MIB = 1024 * 1024
@@ -50,7 +49,7 @@ class _StampedConnection(ClientConnection):
 class ReferenceConnection:
     """A `WebSocketConnection` that reads in a task of its own; `wait_closed` or `close` collects it."""
 
-    def __init__(self, connection: _StampedConnection, on_message: Callable[[bytes], None]) -> None:
+    def __init__(self, connection: _StampedConnection, on_message: OnMessage) -> None:
         """Start reading `connection`, whose handshake is complete."""
         self._connection = connection
         self._on_message = on_message
@@ -104,7 +103,8 @@ class ReferenceConnection:
             if self._is_leaving:
                 continue
             try:
-                self._on_message(message)
+                clock = self._connection.clock
+                self._on_message(message, clock.now_ns(), clock.monotonic_ns())
             except Exception:
                 await self._connection.close(CloseCode.INTERNAL_ERROR)
                 raise
@@ -135,7 +135,7 @@ class ReferenceTransport:
         target: str,
         headers: tuple[tuple[str, str], ...],
         *,
-        on_message: Callable[[bytes], None],
+        on_message: OnMessage,
         timeout_ms: int,
     ) -> ReferenceConnection:
         """Connect and upgrade within `timeout_ms`, as `WebSocketTransport.connect` describes.

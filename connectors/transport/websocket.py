@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
 
 import picows
 
 from connectors.transport.dial import cut, deadline_after, dial, parse_endpoint
 from connectors.transport.errors import HandshakeRefused, NotSent, OutcomeUnknown
 from connectors.transport.http_codec import check_head
-from connectors.transport.ports import CLOSE_WAIT_MS, SEND_BUFFER_BYTES_MAX, CloseCause, CloseReason
+from connectors.transport.ports import CLOSE_WAIT_MS, SEND_BUFFER_BYTES_MAX, CloseCause, CloseReason, OnMessage
 from framework.domain.ports import Clock
 
 NORMAL, NO_CODE, NO_CLOSE_FRAME, HANDLER_FAILED = 1000, 1005, 1006, 1011
@@ -36,13 +35,10 @@ class MessageAssembler:
     def __init__(self, *, message_bytes_max: int) -> None:
         """Refuse messages over `message_bytes_max` bytes, counted over all their fragments."""
         self._message_bytes_max = message_bytes_max
-        self._pieces: list[bytes] | None = None
+        self._pieces: list[bytes] = []
         self._size = 0
-
-    @property
-    def is_midway(self) -> bool:
+        self.is_midway = False
         """Whether a message has begun and not ended."""
-        return self._pieces is not None
 
     def take(self, payload: bytes, *, fin: bool, continues: bool) -> bytes | None:
         """Take one data frame; return the message that it completes, else None.
@@ -50,28 +46,28 @@ class MessageAssembler:
         `fin`: it is the last of its message. `continues`: it is a continuation frame. Raises FragmentError for an
         order of frames that the protocol forbids and for a message over the limit.
         """
-        if continues != (self._pieces is not None):
+        if continues != self.is_midway:
             raise FragmentError("a continuation without a start" if continues else "a new message inside another")
         self._size += len(payload)
         if self._size > self._message_bytes_max:
             raise FragmentError(f"message over {self._message_bytes_max} bytes", is_too_big=True)
-        pieces = self._pieces if self._pieces is not None else []
-        pieces.append(payload)
+        self._pieces.append(payload)
+        self.is_midway = not fin
         if not fin:
-            self._pieces = pieces
             return None
-        self._pieces = None
+        message = b"".join(self._pieces)
+        self._pieces.clear()
         self._size = 0
-        return b"".join(pieces)
+        return message
 
 
 class PicowsConnection(picows.WSListener):
     """A `WebSocketConnection`. Its `on_ws_*`, `pause_writing` and `resume_writing` are called by picows only."""
 
-    def __init__(self, *, clock: Clock, on_message: Callable[[bytes], None], message_bytes_max: int) -> None:
+    def __init__(self, *, clock: Clock, on_message: OnMessage, message_bytes_max: int) -> None:
         """Deliver whole messages of up to `message_bytes_max` bytes to `on_message`."""
         self.last_received_ns = clock.monotonic_ns()
-        self._monotonic_ns = clock.monotonic_ns
+        self._now_ns, self._monotonic_ns = clock.now_ns, clock.monotonic_ns
         self._on_message = on_message
         self._assembler = MessageAssembler(message_bytes_max=message_bytes_max)
         self._transport: picows.WSTransport | None = None
@@ -163,7 +159,8 @@ class PicowsConnection(picows.WSListener):
                 return
             payload = message
         try:
-            self._on_message(payload)
+            # The last frame's time is this one's: what is received now is not dated twice.
+            self._on_message(payload, self._now_ns(), self.last_received_ns)
         except Exception as e:
             self._error = e
             raise
@@ -192,7 +189,7 @@ class PicowsTransport:
         target: str,
         headers: tuple[tuple[str, str], ...],
         *,
-        on_message: Callable[[bytes], None],
+        on_message: OnMessage,
         timeout_ms: int,
     ) -> PicowsConnection:
         """Connect and upgrade within `timeout_ms`, as `WebSocketTransport.connect` describes.

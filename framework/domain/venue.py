@@ -72,6 +72,16 @@ class Gateway(Protocol):
         ...
 
 
+class Publish(Protocol):
+    """Takes an event into the kernel; the event is handled when this returns.
+
+    A connector that hands on what it has received this very moment also says when that was, as wall and as monotonic
+    nanoseconds; without them the kernel reads the clocks.
+    """
+
+    def __call__(self, event: Event, now_ns: int = 0, monotonic_ns: int = 0, /) -> None: ...
+
+
 class Connector(Protocol):
     """One venue account: its streams in, its gateway out.
 
@@ -104,7 +114,7 @@ class Connector(Protocol):
         """What is assumed of the venue without proof: listed before live use."""
         ...
 
-    async def start(self, publish: Callable[[Event], None], /) -> None:
+    async def start(self, publish: Publish, /) -> None:
         """Load instruments and rate limits and publish them as events. May be called again after it failed.
 
         Raises `Retryable` or `OutcomeUnknown` when the venue does not answer (the daemon tries again), `RefusedByVenue`

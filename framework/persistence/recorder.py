@@ -7,7 +7,7 @@ the ledger before the journal has taken it, so that the ledger holds nothing tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from framework.domain.account_events import Fill
 from framework.domain.market_events import MarketEvent
@@ -30,6 +30,8 @@ class Recorder:
     def __init__(self, journal: Journal, tape: Tape | None = None, ledger: Ledger | None = None) -> None:
         self._journal = journal
         self._tape = tape
+        self.tape: Callable[[int, int, int, MarketEvent], None] = _keep_nothing if tape is None else tape.record
+        """Keep a market event for replay, or shed it: step, wall and monotonic nanoseconds, event."""
         self._ledger = ledger
 
     def journal(self, step: int, now_ns: int, monotonic_ns: int, body: Body, /) -> int:
@@ -49,11 +51,6 @@ class Recorder:
             self._ledger.apply(Entry(number, record))
         return number
 
-    def tape(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent, /) -> None:
-        """Queue a market event for the tape; it is dropped and counted when too many wait to be written."""
-        if self._tape is not None:
-            self._tape.record(step, now_ns, monotonic_ns, event)
-
     def orders(self, orders: Sequence[Order], /) -> None:
         """Show orders in the ledger as they are now: call it after the state has taken in the record."""
         if self._ledger is not None:
@@ -69,3 +66,7 @@ class Recorder:
             self._tape.flush()
         if self._ledger is not None:
             self._ledger.flush()
+
+
+def _keep_nothing(_step: int, _now_ns: int, _monotonic_ns: int, _event: MarketEvent, /) -> None:
+    """Where there is no tape."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from framework.domain.instruments import InstrumentId
-from framework.domain.orders import Order
+from framework.domain.orders import Order, OrderStatus
 from framework.state.exposure import Exposures
 from framework.state.order_evidence import OrderEvidence, exposed, status_of
 
@@ -16,6 +16,7 @@ ENDED_KEPT_MAX = 10_000
 """So many ended orders are remembered, the newest."""
 
 _ROTATIONS_MAX = 8
+_FINAL = frozenset(status for status in OrderStatus if status.is_final)
 
 
 class KnownOrder(msgspec.Struct, array_like=True):
@@ -102,7 +103,7 @@ class Orders:
         if now_ns > order.updated_ns:
             order.updated_ns = now_ns
         order.status = status = status_of(order, evidence)
-        is_final = status.is_final
+        is_final = status in _FINAL
         if not is_final:
             self._ended.pop(name, None)
             if name not in self._open:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import to_decimal
+from framework.domain.orders import Side
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import BookView, Proposal, RiskView
 
@@ -67,7 +68,8 @@ class PriceCollar(BaseModel):
 
     def _compare(self, proposal: Proposal, book: BookView, mid_twice: int) -> Refusal | None:
         # How far the price lies beyond the mid, doubled like the mid; negative when it lies on the safe side.
-        beyond_twice = (2 * proposal.price - mid_twice) * proposal.side.sign
+        above_twice = 2 * proposal.price - mid_twice
+        beyond_twice = above_twice if proposal.side is Side.BUY else -above_twice
         band = self._band(proposal.instrument)
         if band.bps is not None and beyond_twice * _BPS > mid_twice * band.bps:
             return _refusal(proposal, mid_twice, band_bps=band.bps)

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from pathlib import Path
 
-from framework.cli.ledger import JOURNAL_NAME, LEDGER_NAME
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.market_events import Heartbeat
 from framework.domain.operator_requests import SOCKET_NAME

@@ -30,13 +30,14 @@ class BookRecovery:
     def __init__(self, limit_ns: int) -> None:
         """Allow `limit_ns` nanoseconds from `expect` until the snapshot."""
         self._limit_ns = limit_ns
-        self._proved: set[str] = set()
+        self.proved: set[str] = set()
+        """Markets whose books may be used. Written here only."""
         self._due_ns: dict[str, int] = {}
         self._last_turn_ns: dict[str, int] = {}
         self._attempts = 0
 
     def __repr__(self) -> str:
-        return f"<BookRecovery proved={len(self._proved)} missing={len(self._due_ns)} attempts={self._attempts}>"
+        return f"<BookRecovery proved={len(self.proved)} missing={len(self._due_ns)} attempts={self._attempts}>"
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -51,16 +52,12 @@ class BookRecovery:
     @property
     def is_any_proved(self) -> bool:
         """Whether at least one book is proved, so that the connection delivers snapshots."""
-        return bool(self._proved)
-
-    def is_proved(self, ticker: str) -> bool:
-        """Whether changes of this book may be used."""
-        return ticker in self._proved
+        return bool(self.proved)
 
     def take_turn(self, ticker: str, now_ns: int) -> bool:
         """Whether a proved book may be asked for again: once in `TURN_NS`. True counts as a turn."""
         last_ns = self._last_turn_ns.get(ticker)
-        if ticker not in self._proved or (last_ns is not None and now_ns - last_ns < TURN_NS):
+        if ticker not in self.proved or (last_ns is not None and now_ns - last_ns < TURN_NS):
             return False
         self._last_turn_ns[ticker] = now_ns
         return True
@@ -68,19 +65,19 @@ class BookRecovery:
     def expect(self, tickers: Iterable[str], *, now_ns: int) -> None:
         """Mark these books as unproved, with their snapshots due from now. Others keep their deadlines."""
         for ticker in tickers:
-            self._proved.discard(ticker)
+            self.proved.discard(ticker)
             self._due_ns[ticker] = now_ns + self._limit_ns
 
     def prove(self, ticker: str) -> None:
         """Mark a book as proved, because its snapshot came."""
-        self._proved.add(ticker)
+        self.proved.add(ticker)
         self._due_ns.pop(ticker, None)
         if not self._due_ns:
             self._attempts = 0
 
     def forget(self, ticker: str) -> None:
         """Drop a market that has ended: no snapshot of it is awaited any more."""
-        self._proved.discard(ticker)
+        self.proved.discard(ticker)
         self._due_ns.pop(ticker, None)
 
     def is_overdue(self, now_ns: int) -> bool:

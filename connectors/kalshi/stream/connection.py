@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from connectors.kalshi.stream.session import StreamBroken, StreamSession
 from connectors.kalshi.wire.fixed_point import NS_PER_MS
 from connectors.transport.errors import NotSent, TransportError
-from connectors.transport.ports import CloseCause, CloseReason, WebSocketConnection
+from connectors.transport.ports import CloseCause, CloseReason, OnMessage, WebSocketConnection
 from connectors.transport.reconnect import HEALTHY_NS, Backoff, SilenceWatch
 from framework.domain.ports import Clock
 
-Dial = Callable[[Callable[[bytes], None]], Awaitable[WebSocketConnection]]
+Dial = Callable[[OnMessage], Awaitable[WebSocketConnection]]
 """Opens a freshly signed connection that passes each message to the function given."""
 
 MakeSession = Callable[[Callable[[bytes], None]], StreamSession]
@@ -64,14 +64,14 @@ class KalshiStream:
                 self._session.resync(ticker, ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
 
     async def _one_connection(self) -> None:
-        link = _Link(self._clock)
-        session = link.session = self._make_session(link.send)
+        link = _Link()
+        session = self._make_session(link.send)
         reason = "stopped"
         try:
-            link.connection = await self._dial(link.receive)
+            link.connection = await self._dial(session.receive)
             self._session = session
             session.open(ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
-            reason = await self._watch(link, session, link.connection)
+            reason = await self._watch(session, link.connection)
         except (StreamBroken, TransportError) as e:
             reason = str(e)
         finally:
@@ -81,7 +81,7 @@ class KalshiStream:
                 await link.connection.close()
                 await link.connection.wait_closed()
 
-    async def _watch(self, link: _Link, session: StreamSession, connection: WebSocketConnection) -> str:
+    async def _watch(self, session: StreamSession, connection: WebSocketConnection) -> str:
         """Tick until the connection ends, and say why it did. Raises what `on_message` raised."""
         started_ns = self._clock.monotonic_ns()
         silence = SilenceWatch(self._silence_ns_max, started_ns=started_ns)
@@ -107,20 +107,14 @@ class KalshiStream:
 
 
 class _Link:
-    """Ties a session to a connection that does not exist yet when the session is made."""
+    """A session's way to its connection, which does not exist yet when the session is made."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self.connection: WebSocketConnection | None = None
-        self.session: StreamSession | None = None
 
     def send(self, data: bytes) -> None:
         if self.connection is not None:
             self.connection.send(data)
-
-    def receive(self, data: bytes) -> None:
-        if self.session is not None:
-            self.session.receive(data, ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
 
 
 def _reason_of(end: CloseReason) -> str:

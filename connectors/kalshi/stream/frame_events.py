@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeGuard
+from typing import Any
 
 from connectors.kalshi.markets.registry import MarketRegistry
 from connectors.kalshi.stream.book_sync import BookRecovery
@@ -35,8 +35,7 @@ class FrameEvents:
         self._books = books
         self._counts = counts
         self._subaccount = subaccount
-        self._ts_recv = 0
-        self._decoders: dict[type, Callable[[Any], Event | None]] = {
+        self.decoders: dict[type, Callable[[Any, int], Event | None]] = {
             s.DeltaFrame: self._delta,
             s.SnapshotFrame: self._snapshot,
             s.TradeFrame: self._trade,
@@ -46,64 +45,53 @@ class FrameEvents:
             s.TickerFrame: self._nothing,
             s.OrderGroupFrame: self._nothing,
         }
+        """By the class of a data frame: what makes an event of it and of `ts_recv` (wall nanoseconds). None means that
+        the frame says nothing that is wanted; raises `ValueError` for unreadable values."""
 
-    def is_data(self, frame: s.Frame) -> TypeGuard[s.DataFrame]:
-        """Whether this is a frame about markets or the account, which `event_of` takes."""
-        return type(frame) in self._decoders
-
-    def event_of(self, frame: s.DataFrame, *, ts_recv: int) -> Event | None:
-        """The event of a frame, or None for one that is not used here: of another subaccount, of a market that is not
-        followed, or a change of a book that is not proved.
-
-        Raises `ValueError` for a value that cannot be read.
-        """
-        self._ts_recv = ts_recv
-        return self._decoders[type(frame)](frame)
-
-    def _delta(self, frame: s.DeltaFrame) -> BookDelta | None:
+    def _delta(self, frame: s.DeltaFrame, ts_recv: int) -> BookDelta | None:
         ticker = frame.msg.market_ticker
         instrument = self._registry.followed.get(ticker)
-        if instrument is None or not self._books.is_proved(ticker):
+        if instrument is None or ticker not in self._books.proved:
             self._counts.strays += 1
             return None
-        return decode.book_delta(frame.msg, instrument, self._ts_recv)
+        return decode.book_delta(frame.msg, instrument, ts_recv)
 
-    def _snapshot(self, frame: s.SnapshotFrame) -> BookSnapshot | None:
+    def _snapshot(self, frame: s.SnapshotFrame, ts_recv: int) -> BookSnapshot | None:
         ticker = frame.msg.market_ticker
         instrument = self._registry.followed.get(ticker)
         if instrument is None:
             self._counts.strays += 1
             return None
         ts_venue = frame.sending_ts_ms * NS_PER_MS
-        snapshot = decode.book_snapshot(frame.msg, instrument, self._ts_recv, ts_venue=ts_venue)
+        snapshot = decode.book_snapshot(frame.msg, instrument, ts_recv, ts_venue=ts_venue)
         self._books.prove(ticker)
         return snapshot
 
-    def _trade(self, frame: s.TradeFrame) -> TradePrint | None:
+    def _trade(self, frame: s.TradeFrame, ts_recv: int) -> TradePrint | None:
         instrument = self._registry.followed.get(frame.msg.market_ticker)
         if instrument is None:
             self._counts.strays += 1
             return None
-        return decode.trade_print(frame.msg, instrument, self._ts_recv)
+        return decode.trade_print(frame.msg, instrument, ts_recv)
 
-    def _fill(self, frame: s.FillFrame) -> Fill | None:
+    def _fill(self, frame: s.FillFrame, ts_recv: int) -> Fill | None:
         if not self._is_ours(frame.msg.subaccount):
             return None
-        return decode.fill_of(frame.msg, venue=self._venue, ts_recv=self._ts_recv)
+        return decode.fill_of(frame.msg, venue=self._venue, ts_recv=ts_recv)
 
-    def _user_order(self, frame: s.UserOrderFrame) -> OrderSnapshot | None:
+    def _user_order(self, frame: s.UserOrderFrame, ts_recv: int) -> OrderSnapshot | None:
         if not self._is_ours(frame.msg.subaccount_number):
             return None
         if frame.msg.status not in _ORDER_STATUSES:
             self._counts.count(self._counts.unknown_values, f"user_order.status={frame.msg.status}")
-        return decode.order_snapshot(frame.msg, venue=self._venue, ts_recv=self._ts_recv)
+        return decode.order_snapshot(frame.msg, venue=self._venue, ts_recv=ts_recv)
 
-    def _position(self, frame: s.PositionFrame) -> PositionReport | None:
+    def _position(self, frame: s.PositionFrame, ts_recv: int) -> PositionReport | None:
         if not self._is_ours(frame.msg.subaccount):
             return None
-        return decode.position_of(frame.msg, venue=self._venue, ts_recv=self._ts_recv)
+        return decode.position_of(frame.msg, venue=self._venue, ts_recv=ts_recv)
 
-    def _nothing(self, _frame: s.TickerFrame | s.OrderGroupFrame) -> None:
+    def _nothing(self, _frame: s.TickerFrame | s.OrderGroupFrame, _ts_recv: int) -> None:
         return None
 
     def _is_ours(self, subaccount: int) -> bool:

@@ -30,6 +30,7 @@ from connectors.kalshi.wire.fixed_point import NS_PER_MS
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.events import Event
 from framework.domain.market_events import BookStale, ConnectorStatus, Heartbeat
+from framework.domain.venue import Publish
 
 # Vendor docs: these end the subscription and leave the socket open.
 _TERMINAL_CODES = frozenset({10, 25})
@@ -48,7 +49,7 @@ class StreamBroken(Exception):
 class SessionCallbacks(msgspec.Struct, frozen=True):
     """Where a session's results go. `fetch` asks for a market to be read again, `refresh` for all known ones."""
 
-    publish: Callable[[Event], None]
+    publish: Publish
     send: Callable[[bytes], None]
     fetch: Callable[[str], None]
     refresh: Callable[[], None]
@@ -90,7 +91,8 @@ class StreamSession:
         self._sequence = SequenceTracker()
         self._subscriptions = Subscriptions(terms.channels, callbacks.send)
         self._books = BookRecovery(terms.snapshot_ns_max)
-        self._events = FrameEvents(venue, registry, self._books, counts=counts, subaccount=terms.subaccount)
+        events = FrameEvents(venue, registry, self._books, counts=counts, subaccount=terms.subaccount)
+        self._event_of = events.decoders
         self._is_reported_up = False
         self._liveness = BookLiveness()
         self._probed_ns = 0
@@ -120,7 +122,7 @@ class StreamSession:
         self._liveness.begin(now_ns)
         self._sync()
 
-    def receive(self, data: bytes, *, ts_recv: int, now_ns: int) -> None:
+    def receive(self, data: bytes, ts_recv: int, now_ns: int) -> None:
         """Take one message. Raises `StreamBroken` when the stream cannot be trusted any more: a message that is no
         frame, an unreadable own fill or order, a refused channel."""
         self._ts_recv, self._now_ns = ts_recv, now_ns
@@ -128,10 +130,10 @@ class StreamSession:
             frame = self._decoder.decode(data)
         except decode.NotAFrame as e:
             raise StreamBroken(f"the venue sent what is no frame: {e}") from e
-        if not self._events.is_data(frame):
+        if (event_of := self._event_of.get(type(frame))) is None:
             self._control[type(frame)](frame)
-        elif not frame.seq or self._is_in_order(frame.sid, frame.seq):
-            self._take(frame)
+        elif not frame.seq or self._is_in_order(frame.sid, frame.seq):  # type: ignore[union-attr]  # all data frames have
+            self._take(frame, event_of)
             if type(frame) in _BOOK_FRAME_TYPES and self._liveness.on_frame(now_ns):
                 self._publish(Heartbeat(self._venue, frame.sending_ts_ms * NS_PER_MS, ts_recv))
 
@@ -176,7 +178,7 @@ class StreamSession:
         """Ask for a quiet book, whose snapshot proves all of them, and for the list of subscriptions: that response
         must come, or `tick` ends the connection."""
         is_quiet = self._liveness.is_quiet(self._now_ns)
-        proved = [ticker for ticker in self._registry.followed if self._books.is_proved(ticker)] if is_quiet else []
+        proved = [ticker for ticker in self._registry.followed if ticker in self._books.proved] if is_quiet else []
         if proved:
             self._subscriptions.get_snapshot((self._liveness.choose(proved, self._now_ns),))
         is_due = bool(proved) or self._now_ns - self._probed_ns >= _PROBE_NS
@@ -184,15 +186,16 @@ class StreamSession:
             self._probed_ns = self._now_ns
             self._subscriptions.probe(now_ns=self._now_ns)
 
-    def _take(self, frame: s.DataFrame) -> None:
+    def _take(self, frame: s.Frame, event_of: Callable[[Any, int], Event | None]) -> None:
         try:
-            event = self._events.event_of(frame, ts_recv=self._ts_recv)
+            event = event_of(frame, self._ts_recv)
         except ValueError as e:
             self._counts.unreadable += 1
             self._unreadable(str(frame.__struct_config__.tag), f"a value can't be read: {e}")
             return
         if event is not None:
-            self._publish(event)
+            # The kernel's step begins with the receipt: nothing but decoding lies between.
+            self._publish(event, self._ts_recv, self._now_ns)
         if isinstance(event, (Fill, OrderSnapshot, PositionReport)) and self._registry.find(event.instrument) is None:
             # Something of ours happened in a market that is not known: have it read.
             self._callbacks.fetch(event.instrument.partition(":")[2])
@@ -245,7 +248,7 @@ class StreamSession:
     def _on_error(self, frame: s.ErrorFrame) -> None:
         error = f"code {frame.msg.code} {frame.msg.msg}".strip()
         pending = self._subscriptions.complete(frame.id)
-        channel = self._subscriptions.channel_of(frame.sid)
+        channel = self._subscriptions.channels.get(frame.sid)
         if channel and frame.seq:
             self._is_in_order(frame.sid, frame.seq)
         if frame.msg.code in _TERMINAL_CODES and channel:
@@ -263,7 +266,7 @@ class StreamSession:
 
     def _is_in_order(self, sid: int, seq: int) -> bool:
         """Whether a numbered frame is to be used. A gap is dealt with here; the frame after it is used."""
-        channel = self._subscriptions.channel_of(sid)
+        channel = self._subscriptions.channels.get(sid)
         if not channel:
             self._counts.strays += 1
             return False

@@ -47,7 +47,8 @@ class Subscriptions:
         self._wanted = dict.fromkeys(channels)
         self._pending: dict[int, Pending] = {}
         self._sids: dict[str, int] = {}
-        self._names: dict[int, str] = {}
+        self.channels: dict[int, str] = {}
+        """The channel of each live subscription, by its id. Written here only."""
         self._asked: dict[str, set[str]] = {}
         self._not_before_ns: dict[str, int] = {}
 
@@ -57,10 +58,6 @@ class Subscriptions:
     def is_live(self, channels: Collection[str]) -> bool:
         """Whether each of these channels was acknowledged and has not ended since."""
         return all(channel in self._sids for channel in channels)
-
-    def channel_of(self, sid: int) -> str:
-        """The channel of a live subscription; empty for an id that is unknown or has ended."""
-        return self._names.get(sid, "")
 
     def oldest_pending_ns(self) -> int | None:
         """When the oldest command without a response was sent; None when there is none."""
@@ -114,7 +111,7 @@ class Subscriptions:
         """Mark a channel as ended, so that `sync` asks for it again. Returns the id it had, None without one."""
         sid = self._sids.pop(channel, None)
         if sid is not None:
-            self._names.pop(sid, None)
+            self.channels.pop(sid, None)
         return sid
 
     def stop_asking(self, channel: str) -> None:
@@ -128,7 +125,7 @@ class Subscriptions:
             return None
         del self._pending[command_id]
         self._sids[channel] = sid
-        self._names[sid] = channel
+        self.channels[sid] = channel
         return pending
 
     def complete(self, command_id: int) -> Pending | None:

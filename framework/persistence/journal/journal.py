@@ -89,6 +89,12 @@ class Journal:
         self._writer = writer
         self._worker = worker
         self._settings = settings
+        self.append: Callable[[Record], int] = writer.append
+        """Queue a record and return its number. Raises `JournalError` once the journal has failed.
+
+        A writer with a thread encodes it there, later: nothing in a record may ever change. One that can't be encoded
+        makes the journal fail.
+        """
 
     def __repr__(self) -> str:
         return f"Journal(directory={str(self._directory)!r}, writer={self._writer!r})"
@@ -130,15 +136,6 @@ class Journal:
             raise JournalError(f"journal: {directory} can't be read or written ({e}); check the disk and rights") from e
         recovered = Recovered(snapshot, found.last.first_number, found.cut, notes, files, directory)
         return cls(files, directory, start_writer(sink), worker, settings), recovered
-
-    def append(self, record: Record) -> int:
-        """Queue a record and return its number: it is not durable yet. Raises `JournalError` once the journal has
-        failed.
-
-        A writer with a thread encodes the record later, so nothing in it may change any more. One that can't be encoded
-        makes the journal fail.
-        """
-        return self._writer.append(record)
 
     @property
     def appended_count(self) -> int:

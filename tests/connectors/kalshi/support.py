@@ -16,7 +16,7 @@ from connectors.kalshi.markets.instruments import instrument_of
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.market_messages import PriceRange, RestMarket
 from connectors.transport.errors import NotSent
-from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, HttpResponse
+from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, HttpResponse, OnMessage
 from framework.domain.instruments import FeeModel, FeeSchedule, Instrument
 from framework.domain.intents import Intent, NewOrder
 from framework.domain.numbers import Price, Size
@@ -112,7 +112,7 @@ class ScriptedHttp:
 class ScriptedConnection:
     """A `WebSocketConnection` whose peer is the test."""
 
-    def __init__(self, clock: LoopClock, on_message: Callable[[bytes], None]) -> None:
+    def __init__(self, clock: LoopClock, on_message: OnMessage) -> None:
         self.commands: list[dict[str, Any]] = []
         self.last_received_ns = clock.monotonic_ns()
         self.reply: Callable[[ScriptedConnection, dict[str, Any]], None] = lambda _connection, _command: None
@@ -133,7 +133,8 @@ class ScriptedConnection:
             return
         self.last_received_ns = self._clock.monotonic_ns()
         try:
-            self._on_message(frame if isinstance(frame, bytes) else msgspec.json.encode(frame))
+            data = frame if isinstance(frame, bytes) else msgspec.json.encode(frame)
+            self._on_message(data, self._clock.now_ns(), self._clock.monotonic_ns())
         except Exception as e:  # noqa: BLE001 - the transport's contract: whatever it is, wait_closed reports it
             self.end(CloseReason(cause=CloseCause.HANDLER, code=1011, error=e))
 
@@ -166,7 +167,7 @@ class ScriptedWebSocket:
         target: str,
         headers: tuple[tuple[str, str], ...],
         *,
-        on_message: Callable[[bytes], None],
+        on_message: OnMessage,
         timeout_ms: int,
     ) -> ScriptedConnection:
         assert target == "/trade-api/ws/v2"

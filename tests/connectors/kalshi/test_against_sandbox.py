@@ -57,7 +57,7 @@ class Live:
         self.news = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
         self.events.append(event)
         self.news.set()
 
@@ -354,7 +354,7 @@ async def test_start_when_the_key_is_not_the_venues_then_it_is_fatal(tmp_path: P
     connector = create("kalshi", settings, clock=SystemClock(), rng=random.Random(1))
     try:
         with pytest.raises(Fatal, match="INCORRECT_API_KEY_SIGNATURE"):
-            await connector.start(lambda _event: None)
+            await connector.start(lambda *_: None)
     finally:
         await connector.close()
         await sandbox.stop()

@@ -114,8 +114,10 @@ async def test_websocket_when_certificate_is_trusted_then_messages_flow_else_not
     async with serve_websocket(greet, "127.0.0.1", 0, ssl=server_tls) as server:
         url = f"wss://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
         with pytest.raises(NotSent, match="certificate"):
-            await kind(url, clock=clock).connect("/", (), on_message=got.append, timeout_ms=2000)
-        connection = await kind(url, clock=clock, tls=trusting).connect("/", (), on_message=got.append, timeout_ms=2000)
+            await kind(url, clock=clock).connect("/", (), on_message=lambda data, *_: got.append(data), timeout_ms=2000)
+        connection = await kind(url, clock=clock, tls=trusting).connect(
+            "/", (), on_message=lambda data, *_: got.append(data), timeout_ms=2000
+        )
         server.close()
         await connection.wait_closed()
     assert got == [b"hello"]

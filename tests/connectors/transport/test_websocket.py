@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from connectors.transport.errors import HandshakeRefused, NotSent, OutcomeUnknown
-from connectors.transport.ports import CloseCause, CloseReason, WebSocketConnection, WebSocketTransport
+from connectors.transport.ports import CloseCause, CloseReason, OnMessage, WebSocketConnection, WebSocketTransport
 from connectors.transport.reference_websocket import ReferenceTransport
 from connectors.transport.websocket import PicowsTransport
 from tests.connectors.transport.loopback import Handler, ManualClock, Serve, Wire
@@ -37,8 +37,13 @@ def port_of(server: Server) -> int:
     return port
 
 
-def ignore(message: bytes) -> None:
+def ignore(message: bytes, ts_recv: int, now_ns: int) -> None:
     """A handler that needs nothing."""
+
+
+def into(take: Callable[[bytes], object]) -> OnMessage:
+    """A handler that needs the message only."""
+    return lambda message, _ts_recv, _now_ns: take(message) and None
 
 
 async def echo(connection: ServerConnection) -> None:
@@ -66,7 +71,9 @@ def upgraded(frames: Handler) -> Handler:
 async def test_messages_when_echoed_then_they_come_back_as_bytes_in_order(transport_to: Connect) -> None:
     got: asyncio.Queue[bytes] = asyncio.Queue()
     async with serve_websocket(echo, "127.0.0.1", 0) as server:
-        connection = await transport_to(port_of(server)).connect("/ws", (), on_message=got.put_nowait, timeout_ms=1000)
+        connection = await transport_to(port_of(server)).connect(
+            "/ws", (), on_message=into(got.put_nowait), timeout_ms=1000
+        )
         sent = [b'{"id":%d}' % i for i in range(100)] + ["é".encode(), b"", b"x" * LIMIT]
         for message in sent:
             connection.send(message)
@@ -99,7 +106,7 @@ async def test_binary_and_fragments_when_received_then_each_message_is_whole(tra
         await connection.send("after")
 
     async with serve_websocket(pieces, "127.0.0.1", 0) as server:
-        connection = await transport_to(port_of(server)).connect("/", (), on_message=got.append, timeout_ms=1000)
+        connection = await transport_to(port_of(server)).connect("/", (), on_message=into(got.append), timeout_ms=1000)
         reason = await connection.wait_closed()
     assert got == [b"\x00\xff", b"abcd", b"after"]
     assert reason == CloseReason(cause=CloseCause.PEER, code=1000)
@@ -116,7 +123,9 @@ async def test_ping_when_received_then_answered_and_counted_as_a_sign_of_life(
 
     got: asyncio.Queue[bytes] = asyncio.Queue()
     async with serve_websocket(ping, "127.0.0.1", 0) as server:
-        connection = await transport_to(port_of(server)).connect("/", (), on_message=got.put_nowait, timeout_ms=1000)
+        connection = await transport_to(port_of(server)).connect(
+            "/", (), on_message=into(got.put_nowait), timeout_ms=1000
+        )
         assert connection.last_received_ns == clock.monotonic_ns()
         clock.advance_ms(500)
         connection.send(b"go")
@@ -196,7 +205,7 @@ async def test_close_when_the_wire_misbehaves_then_the_cause_is_reported_and_not
             await wire.reader.read(1)
 
     server = await serve(upgraded(handle))
-    connection = await transport_to(server.port).connect("/", (), on_message=got.append, timeout_ms=1000)
+    connection = await transport_to(server.port).connect("/", (), on_message=into(got.append), timeout_ms=1000)
     reason = await asyncio.wait_for(connection.wait_closed(), 3)
     assert (reason.cause, reason.code) == (cause, code)
     assert got == []
@@ -207,7 +216,7 @@ async def test_handler_when_it_raises_then_connection_closes_and_the_error_is_re
     failure = LookupError("unknown instrument")
     closed_with: list[int | None] = []
 
-    def fail_on_second(message: bytes) -> None:
+    def fail_on_second(message: bytes, ts_recv: int, now_ns: int) -> None:
         got.append(message)
         if len(got) == 2:
             raise failure
@@ -260,7 +269,7 @@ async def test_messages_when_they_arrive_after_close_then_not_delivered(transpor
         await wire.write(b"\x81\x04late", b"\x88\x02\x03\xe8")
 
     server = await serve(upgraded(late))
-    connection = await transport_to(server.port).connect("/", (), on_message=got.append, timeout_ms=1000)
+    connection = await transport_to(server.port).connect("/", (), on_message=into(got.append), timeout_ms=1000)
     await connection.close()
     assert got == []
 

@@ -146,7 +146,7 @@ class Run:
             strategy="maker", instrument=self.instrument.id, side=Side.BUY, price=Price(100), size=Size(100)
         )
 
-    def _publish(self, event: Event) -> None:
+    def _publish(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
         self.events.append(event)
         self._news.set()
 

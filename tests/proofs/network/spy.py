@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from connectors.kalshi.connector import KalshiConnector
 from connectors.kalshi.stream.subscriptions import Subscriptions
-from connectors.transport.ports import WebSocketConnection
+from connectors.transport.ports import OnMessage, WebSocketConnection
 from connectors.transport.reconnect import Attempt, ConnectBreaker, SilenceWatch
 from framework.daemon import Daemon
 from framework.domain.events import Event
@@ -29,7 +28,7 @@ def patch(mutant: str) -> None:
     """Count every attempt to connect, also where no proxy can see it; and make the mutant, if one is named."""
     connect, dial = KalshiConnector._dial, ConnectBreaker.begin
 
-    async def count_stream(self: KalshiConnector, on_message: Callable[[bytes], None]) -> WebSocketConnection:
+    async def count_stream(self: KalshiConnector, on_message: OnMessage) -> WebSocketConnection:
         _stream_connects.append(time.monotonic_ns())
         return await connect(self, on_message)
 

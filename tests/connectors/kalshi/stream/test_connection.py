@@ -63,7 +63,7 @@ class Run:
 
     async def for_seconds(self, seconds: float) -> None:
         """Start, run that long, and stop."""
-        await self.connector.start(lambda event: self.publish(event))
+        await self.connector.start(lambda event, *_: self.publish(event))
         task = asyncio.create_task(self.connector.run())
         done, _ = await asyncio.wait({task}, timeout=seconds)
         task.cancel()

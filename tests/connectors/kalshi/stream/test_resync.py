@@ -64,7 +64,7 @@ async def book_after(clock: LoopClock, tmp_path: Path, venue: Crossing, *, is_wa
         "kalshi", settings_for(tmp_path), clock=clock, rng=random.Random(1), http=quiet_venue(TICKER), websocket=socket
     )
 
-    def publish(event: Event) -> None:
+    def publish(event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
         books.apply(event, clock.monotonic_ns())  # type: ignore[arg-type]
 
     await connector.start(publish)
@@ -108,7 +108,7 @@ def test_resync_when_the_stream_is_down_or_the_market_unknown_then_nothing_happe
             http=quiet_venue(TICKER),
             websocket=socket,
         )
-        await connector.start(lambda _event: None)
+        await connector.start(lambda *_: None)
         connector.resync(instrument)
         await connector.close()
         assert socket.connections == []

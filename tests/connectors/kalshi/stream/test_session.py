@@ -43,13 +43,16 @@ class Rig:
             "kalshi",
             self.registry,
             SessionCallbacks(
-                publish=self.events.append, send=self._sent, fetch=self.fetched.append, refresh=self._refreshed
+                publish=self._published, send=self._sent, fetch=self.fetched.append, refresh=self._refreshed
             ),
             terms=SessionTerms(CHANNELS, ack_ns_max=10 * SECOND, snapshot_ns_max=5 * SECOND, subaccount=subaccount),
             counts=self.counts,
             time=VenueTime(self.clock),
         )
         self.session.open(ts_recv=START_NS, now_ns=self.clock.monotonic_ns())
+
+    def _published(self, event: Event, now_ns: int = 0, monotonic_ns: int = 0, /) -> None:
+        self.events.append(event)
 
     def _sent(self, data: bytes) -> None:
         self.commands.append(msgspec.json.decode(data))

@@ -60,7 +60,7 @@ def test_sync_when_a_channel_ended_then_it_is_asked_for_again_a_second_after_the
     assert subscriptions.is_live({FILL})
     assert subscriptions.ended(FILL) == 4
     subscriptions.sync([], now_ns=SECOND - 1)
-    assert (len(sent), subscriptions.is_live({FILL}), subscriptions.channel_of(4)) == (1, False, "")
+    assert (len(sent), subscriptions.is_live({FILL}), subscriptions.channels.get(4, "")) == (1, False, "")
     subscriptions.sync([], now_ns=SECOND)
     assert len(sent) == 2
 
