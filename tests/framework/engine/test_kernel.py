@@ -83,6 +83,44 @@ def test_strategy_when_started_and_its_timer_fires_then_its_hooks_are_called(wor
     assert scribe.heard == [("start", None), ("timer", "check")]
 
 
+def test_input_when_it_says_when_it_arrived_then_its_step_and_its_record_have_that_time(
+    world: World, scribe: Scribe
+) -> None:
+    seen: list[tuple[int, int]] = []
+    scribe.chores["trade"] = lambda: seen.append((scribe.desk.now_ns, scribe.desk.monotonic_ns))
+    arrived = (world.clock.now_ns() + 1, world.clock.monotonic_ns() + 1)
+    world.clock.advance(5 * MS)
+
+    world.kernel.publish(TradePrint(MARKET, 1, 1, "t1", Price(42), Size(1), Side.SELL), *arrived)
+
+    assert seen == [arrived]
+
+
+def test_input_when_it_arrived_before_the_last_step_then_time_does_not_go_back(world: World, scribe: Scribe) -> None:
+    seen: list[tuple[int, int]] = []
+    scribe.chores["trade"] = lambda: seen.append((scribe.desk.now_ns, scribe.desk.monotonic_ns))
+    arrived = (world.clock.now_ns(), world.clock.monotonic_ns())
+    world.clock.advance(5 * MS)
+    world.quote(41, 59)
+
+    world.kernel.publish(TradePrint(MARKET, 1, 1, "t1", Price(42), Size(1), Side.SELL), *arrived)
+
+    assert seen == [(world.clock.now_ns(), world.clock.monotonic_ns())]
+
+
+def test_connector_when_it_goes_up_or_down_then_its_followers_are_called_before_strategies(
+    world: World, scribe: Scribe
+) -> None:
+    order: list[object] = []
+    world.kernel.follow_connectors(lambda status: order.append(status.is_up))
+    scribe.chores["connector"] = lambda: order.append("strategy")
+
+    world.kernel.publish(ConnectorStatus(VENUE, False, "reset", 1))
+    world.kernel.publish(ConnectorStatus(VENUE, True, "subscribed", 1))
+
+    assert order == [False, "strategy", True, "strategy"]
+
+
 def test_intent_when_submitted_outside_a_step_then_it_is_refused_loudly(world: World, scribe: Scribe) -> None:
     with pytest.raises(RuntimeError, match="place orders from a hook"):
         scribe.buy(MARKET, Price(45), Size(1))
@@ -379,6 +417,19 @@ def test_strategy_when_it_blocks_then_its_quarantine_begins_after_the_step_as_a_
     world.quote(41, 59)
 
     assert scribe.heard == [("fill", "f1"), ("order", "partially_filled")]
+
+
+def test_strategy_when_the_disk_stalls_before_its_hook_then_it_is_not_blamed(world: World, scribe: Scribe) -> None:
+    handle = world.buy(scribe)
+    accept(world, handle.client_order_id)
+    assert world.log is not None
+    release = world.log.release
+    world.log.release = lambda: (world.clock.advance(101 * MS), release())[1]  # type: ignore[method-assign]
+
+    world.kernel.publish(world.fill(handle, 4))
+
+    assert scribe.of("fill") == ["f1"]
+    assert world.watcher.faults == []
 
 
 @pytest.mark.parametrize("intent", [NEGATIVE, msgspec.structs.replace(NEGATIVE, price=0.5), None, "buy", 7])
