@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.orders import Side, TimeInForce
@@ -12,37 +12,31 @@ _INT_MAX = 2**63 - 1
 """The largest integer that every record and every venue can hold."""
 _TEXT_MAX = 256
 
-
-class _Field(NamedTuple):
-    """What a field of an intent must be: exactly of this type; an int at least `least`."""
-
-    name: str
-    type: type
-    least: int = 0
-
+_Field = tuple[str, type, int]
+"""A field's name, its exact type, and the least value of an int."""
 
 _FIELDS: Mapping[type, tuple[_Field, ...]] = {
     NewOrder: (
-        _Field("strategy", str),
-        _Field("instrument", str),
-        _Field("side", Side),
-        _Field("price", int, 1),
-        _Field("size", int, 1),
-        _Field("time_in_force", TimeInForce),
-        _Field("post_only", bool),
-        _Field("reduce_only", bool),
-        _Field("expires_ns", int),
-        _Field("deadline_ns", int),
+        ("strategy", str, 0),
+        ("instrument", str, 0),
+        ("side", Side, 0),
+        ("price", int, 1),
+        ("size", int, 1),
+        ("time_in_force", TimeInForce, 0),
+        ("post_only", bool, 0),
+        ("reduce_only", bool, 0),
+        ("expires_ns", int, 0),
+        ("deadline_ns", int, 0),
     ),
     AmendOrder: (
-        _Field("strategy", str),
-        _Field("client_order_id", str),
-        _Field("price", int, 1),
-        _Field("size", int, 1),
-        _Field("deadline_ns", int),
+        ("strategy", str, 0),
+        ("client_order_id", str, 0),
+        ("price", int, 1),
+        ("size", int, 1),
+        ("deadline_ns", int, 0),
     ),
-    CancelOrder: (_Field("strategy", str), _Field("client_order_id", str)),
-    CancelAll: (_Field("strategy", str), _Field("venue", str)),
+    CancelOrder: (("strategy", str, 0), ("client_order_id", str, 0)),
+    CancelAll: (("strategy", str, 0), ("venue", str, 0)),
 }
 
 
@@ -54,12 +48,12 @@ def find_flaw(intent: object) -> str:
         return f"{type(intent).__name__} is not an intent"
     for name, wanted, least in fields:
         value: Any = getattr(intent, name)
-        is_valid = type(value) is wanted
-        if is_valid and wanted is int:
-            is_valid = least <= value <= _INT_MAX
-        elif is_valid and wanted is str:
-            is_valid = is_text(value)
-        if not is_valid:
+        kind = type(value)
+        if (
+            kind is not wanted
+            or (wanted is int and not least <= value <= _INT_MAX)
+            or (wanted is str and not is_text(value))
+        ):
             return f"{name} is {_shown(value)}; give {_wanted(wanted, least)}"
     return ""
 
