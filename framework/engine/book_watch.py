@@ -1,7 +1,7 @@
 """Watches for books that went stale by themselves: crossed, or with a level below zero.
 
-A connector notices gaps in its stream and cures them; that the changes do not add up only the book notices. Nothing
-but a snapshot proves such a book again, so the connector is asked for one.
+A connector notices gaps in its stream and gets a snapshot by itself. That changes do not add up only the book notices.
+Nothing but a snapshot makes such a book fresh again, so the connector is asked for one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ PATIENCE_NS = 1_000_000_000
 """How long a book may be stale before its snapshot is asked for: one that is under way comes sooner."""
 
 LOOK_MS = 250
+"""How often the books are looked at. `PATIENCE_NS` counts from the first look that finds a book stale."""
 
 
 class BookWatch:

@@ -89,7 +89,7 @@ class Kernel:
 
     @property
     def hosts(self) -> Mapping[str, StrategyHost]:
-        """The strategies, by name."""
+        """The hosts of all strategies of this run, by strategy name, in the order in which they were added."""
         return self._hosts
 
     @property

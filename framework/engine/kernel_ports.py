@@ -24,7 +24,7 @@ from framework.state.risk_view import View
 
 
 class Budget(BudgetView, Protocol):
-    """What the kernel does with a venue's budget: see `risk.budget.venue_budget.VenueBudget`."""
+    """What the kernel does with a venue's budget; `risk.budget.venue_budget.VenueBudget` says what each call means."""
 
     def advance(self, monotonic_ns: int, /) -> None: ...
     def hold(self, kind: RequestKind, strategy: str, /) -> None: ...
@@ -34,14 +34,15 @@ class Budget(BudgetView, Protocol):
 
 
 class IntentJudge(Protocol):
-    """The gate."""
+    """The gate: every intent is judged here, at once; it never raises."""
 
     def judge(self, intent: object, view: RiskView, /) -> Verdict: ...
 
 
 class KernelRecorder(Protocol):
     """Where the kernel writes: the journal (what must survive), the tape (what may be replayed), and for people what
-    became of orders."""
+    became of orders. `journal` raises `JournalError` once nothing can be recorded any more; the others never fail.
+    Times are nanoseconds: wall, then monotonic."""
 
     def journal(self, step: int, now_ns: int, monotonic_ns: int, record: Verdict | AccountEvent, /) -> object: ...
     def tape(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent, /) -> None: ...
@@ -49,7 +50,7 @@ class KernelRecorder(Protocol):
 
 
 class Watcher(Protocol):
-    """Who is told what the kernel did: metrics and the log. It changes nothing."""
+    """Called with what the kernel did, when it is done: metrics and the log. It changes nothing."""
 
     def on_event(self, event: Event, /) -> None: ...
     def on_verdict(self, verdict: Verdict, /) -> None: ...
@@ -61,7 +62,7 @@ class KernelDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a kernel is made of.
 
     `decides` is False in a replay, where quarantines come out of the record. `strategy_faults_max` faults
-    quarantine a strategy. `on_journal_failure` is told once when nothing can be recorded any more.
+    quarantine a strategy. `on_journal_failure` is called once, when nothing can be recorded any more.
     """
 
     clock: Clock

@@ -54,15 +54,15 @@ class SteppedClock:
         self._monotonic_ns = 0
 
     def set(self, now_ns: int, monotonic_ns: int) -> None:
-        """Both times of the next step."""
+        """Set the times of the next step: nanoseconds, wall and monotonic."""
         self._now_ns, self._monotonic_ns = now_ns, monotonic_ns
 
     def now_ns(self) -> int:
-        """Recorded wall time."""
+        """Wall time of the recorded step, nanoseconds."""
         return self._now_ns
 
     def monotonic_ns(self) -> int:
-        """Recorded monotonic time."""
+        """Monotonic time of the recorded step, nanoseconds."""
         return self._monotonic_ns
 
 
@@ -74,18 +74,18 @@ class DecisionRecorder:
         self._encoder = msgspec.msgpack.Encoder()
 
     def journal(self, step: int, now_ns: int, monotonic_ns: int, record: Verdict | AccountEvent) -> None:
-        """Keep verdicts; inputs are known already."""
+        """Keep a verdict; anything else was an input of the replay and is known already."""
         if isinstance(record, (Approved, Refused)):
             self.decisions.append(self._encoder.encode((step, now_ns, monotonic_ns, record)))
 
     def tape(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent) -> None:
-        """Nothing to keep."""
+        """Keep nothing: what a tape would hold was an input of the replay."""
 
     def orders(self, orders: Sequence[Order]) -> None:
-        """Nothing to keep: they follow from the rest."""
+        """Keep nothing: what orders are follows from the inputs and the verdicts."""
 
     def digest(self) -> str:
-        """SHA-256 over all decisions, in order."""
+        """SHA-256 over all decisions so far, in order, as hexadecimal digits."""
         return hashlib.sha256(b"".join(self.decisions)).hexdigest()
 
 

@@ -30,13 +30,13 @@ TIMER_MS_MAX = 366 * 86_400_000
 
 
 class Timers(Protocol):
-    """Where timers are set."""
+    """Where a strategy's timers are set: the event loop, or a list that a test or a replay fires by hand."""
 
     def set(self, strategy: str, name: str, after_ms: int) -> None: ...
 
 
 class StrategyContext:
-    """What one strategy may see and do; implements `framework.domain.ports.Desk`."""
+    """What one strategy may see and do; implements `framework.domain.ports.Desk`. All it shows is as of this step."""
 
     __slots__ = ("_accounts", "_books", "_budgets", "_instruments", "_kernel", "_log", "_name", "_timers", "_view")
 
@@ -59,49 +59,50 @@ class StrategyContext:
 
     @property
     def now_ns(self) -> int:
-        """Wall time of the event being handled."""
+        """Wall time of the event being handled, nanoseconds."""
         return self._view.now_ns
 
     @property
     def monotonic_ns(self) -> int:
-        """Monotonic time of the event being handled."""
+        """Monotonic time of the event being handled, nanoseconds: for ages and intervals."""
         return self._view.monotonic_ns
 
     @property
     def instruments(self) -> tuple[InstrumentId, ...]:
-        """The instruments given to this strategy."""
+        """The instruments that the configuration gave to this strategy, in the order of their names."""
         return self._instruments
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument:
-        """The instrument; `KeyError` when no connector defined it."""
+        """The instrument as last defined. Raises `KeyError` when no connector has defined it."""
         found = self._view.instrument(instrument)
         if found is None:
             raise KeyError(f"instrument: no connector has defined {instrument}")
         return found
 
     def book(self, instrument: InstrumentId, /) -> BookView:
-        """The book, empty and not fresh until a snapshot came."""
+        """The live book: it changes under its reader with every step. Empty and not fresh until a snapshot came."""
         return self._books.of(instrument)
 
     def position(self, instrument: InstrumentId, /) -> PositionView:
-        """This strategy's position."""
+        """This strategy's own position, from its fills; the account's may differ."""
         return self._accounts.positions.of_strategy(self._name, instrument)
 
     def order(self, client_order_id: str, /) -> Order | None:
-        """One of this strategy's orders."""
+        """One of this strategy's orders, ended ones included as long as they are remembered; None for any other."""
         order = self._accounts.orders.get(client_order_id)
         return order if order is not None and order.strategy == self._name else None
 
     def orders(self, instrument: InstrumentId | None = None, /) -> tuple[Order, ...]:
-        """This strategy's open orders, oldest first."""
+        """This strategy's orders that have not ended, oldest first; of one instrument where given."""
         return self._accounts.orders.open(strategy=self._name, instrument=instrument)
 
     def budget(self, venue: str, /) -> BudgetView | None:
-        """What is left of the venue's rate limits."""
+        """What is left of the venue's rate limits; None as long as the venue has not declared any."""
         return self._budgets.get(venue)
 
     def submit(self, intent: Intent, /) -> Verdict:
-        """Have the intent judged, now. Raises `ValueError` when it is not this strategy's to ask for."""
+        """Have the intent judged, now. Raises `ValueError` when it is not this strategy's to ask for,
+        and `RuntimeError` outside of a hook."""
         if isinstance(intent, CancelAll):
             raise ValueError("intent: cancel-all is the operator's; a strategy cancels its orders one by one")
         asking = getattr(intent, "strategy", self._name)
@@ -117,7 +118,8 @@ class StrategyContext:
         self._timers.set(self._name, name, after_ms)
 
     def save(self, state: bytes, /) -> None:
-        """Keep these bytes for the next start. Raises `TypeError`, or `ValueError` when they are too many."""
+        """Keep these bytes for the next start, instead of those before. Raises `TypeError` for anything but bytes, and
+        `ValueError` for more than `SAVED_BYTES_MAX`: every call is a record of the journal."""
         if not isinstance(state, bytes):
             raise TypeError(f"save: {type(state).__name__} is not bytes; encode it first, as with msgspec.json.encode")
         if len(state) > SAVED_BYTES_MAX:
@@ -126,16 +128,16 @@ class StrategyContext:
 
     @property
     def saved(self) -> bytes:
-        """What was kept last; empty at first."""
+        """What was kept last, by this run or an earlier one; empty when nothing was."""
         return self._accounts.saved_states.get(self._name, b"")
 
     def log(self, message: str, **fields: object) -> None:
-        """A line in the log, with the strategy's name."""
+        """Write a line into the log, with the strategy's name as a field."""
         self._log(message, strategy=self._name, **fields)
 
 
 class LoopTimers:
-    """Timers of the running event loop."""
+    """Timers of the running event loop: each publishes a `TimerFired` when it is due."""
 
     def __init__(self, publish: Callable[[TimerFired], None], clock: Clock) -> None:
         self._publish = publish
@@ -150,7 +152,7 @@ class LoopTimers:
         self._handles[key] = asyncio.get_running_loop().call_later(after_ms / 1000, self._fire, key)
 
     def close(self) -> None:
-        """Cancel all."""
+        """Cancel every timer that is set; none fires any more."""
         for handle in self._handles.values():
             handle.cancel()
         self._handles.clear()

@@ -1,4 +1,4 @@
-"""The host of one strategy: calls its hooks and sees to it that its faults stay its own.
+"""The host of one strategy: calls its hooks, times them, and keeps its faults from the others.
 
 A hook that raises, takes too long or returns something is a fault: named, counted, logged. Too many, or one
 that blocks the whole daemon, and the kernel quarantines the strategy.
@@ -18,7 +18,7 @@ OnFault = Callable[["StrategyHost", str, bool], None]
 
 
 class StrategyHost:
-    """One strategy and its record of faults."""
+    """One strategy and its faults so far. `quarantine` says why its hooks are not called; empty while they are."""
 
     __slots__ = ("_call_ns_max", "_clock", "_on_fault", "faults", "name", "quarantine", "strategy")
 
@@ -65,7 +65,7 @@ class StrategyHost:
         return ended_ns
 
     def fault(self, reason: str, *, is_grave: bool = False) -> None:
-        """Count a fault and pass it on."""
+        """Count a fault and report it; `is_grave` asks for a quarantine at once."""
         self.faults += 1
         self._on_fault(self, reason, is_grave)
 
@@ -81,6 +81,6 @@ def describe(error: BaseException) -> str:
     where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - what can't be said is left out
+    except Exception:  # noqa: BLE001 - what can't be read is left out
         text = "(its message can't be read)"
     return f"{type(error).__name__}: {text}{where}"

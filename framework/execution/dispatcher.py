@@ -1,6 +1,6 @@
-"""The dispatcher of one venue account: takes approved intents in order of priority and has them carried to the venue.
+"""The dispatcher of one venue account: takes approved intents in order of priority and has them sent.
 
-For each parcel: is it still wanted, is a connection free, may the budget pay it. How one is carried is
+For each request: is it still wanted, is a connection free, does the rate budget allow it. How one is sent is
 `framework.execution.request_sender`.
 """
 
@@ -19,7 +19,8 @@ SLOTS_FOR_CANCELS = 2
 
 
 class Dispatcher:
-    """One worker. `run` until cancelled."""
+    """Starts the requests of one queue, one after the other; up to `requests_max` are under way at once. `run` until
+    cancelled. Raises `ValueError` when `requests_max` leaves no slot beside those for cancels."""
 
     def __init__(self, dependencies: DispatchDependencies) -> None:
         if dependencies.requests_max <= SLOTS_FOR_CANCELS:
@@ -33,7 +34,7 @@ class Dispatcher:
 
     @property
     def under_way(self) -> int:
-        """Requests that have been taken from the outbox and not been answered yet."""
+        """How many requests have been taken from the queue and are not answered yet."""
         return len(self._under_way)
 
     def has_request_for(self, client_order_id: str) -> bool:
@@ -43,7 +44,7 @@ class Dispatcher:
         return any(name in self._under_way or self._dependencies.queue.holds(name) for name in names)
 
     async def run(self) -> None:
-        """Carry parcels until cancelled. One that can't be paid or carried yet keeps its place in the queue."""
+        """Send requests until cancelled. One that can't go yet stays queued: a cancel may overtake it."""
         async with asyncio.TaskGroup() as senders:
             while True:
                 await self._dependencies.queue.wait()
@@ -52,7 +53,7 @@ class Dispatcher:
                     senders.create_task(self._send(request), name=f"carry {request.approved.client_order_id}")
 
     def abandon(self, reason: str, *, is_final: bool = False) -> tuple[str, ...]:
-        """Give up what is queued and has not left, as not sent: new orders and amends, and cancels too when nothing is
+        """Drop what is queued and has not left, as not sent: new orders and amends, and cancels too when nothing is
         sent any more (`is_final`). Returns the client order ids, in the order in which they would have left."""
         taken = self._dependencies.queue.take(
             lambda request: is_final or not isinstance(request.approved.intent, CANCELS)
@@ -62,7 +63,7 @@ class Dispatcher:
         return tuple(request.approved.client_order_id for request in taken)
 
     async def _next(self) -> QueuedRequest | None:
-        """The most urgent parcel if it may go now; else wait a little, because a more urgent one may come."""
+        """The most urgent request if it may go now; else wait a little, because a more urgent one may come."""
         request = self._dependencies.queue.peek()
         if request is None:
             return None
@@ -88,7 +89,7 @@ class Dispatcher:
         return budget.dispatch_wait_ns(kind, self._dependencies.clock.monotonic_ns()) / 1e9 if budget else 0.0
 
     async def _pause(self, seconds: float) -> None:
-        """Wait for the time, a finished request, or a more urgent parcel, whichever comes first."""
+        """Wait for the time, a finished request, or a more urgent request, whichever comes first."""
         self._finished.clear()
         try:
             async with asyncio.timeout(min(seconds, 0.05)):

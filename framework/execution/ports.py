@@ -18,7 +18,7 @@ from framework.execution.request_queue import RequestQueue
 
 
 class DispatchBudget(Protocol):
-    """The dispatcher's side of a venue's budget: see `risk.budget.venue_budget.VenueBudget`."""
+    """The dispatcher's side of a venue's budget; `risk.budget.venue_budget.VenueBudget` says what each call means."""
 
     def dispatch_wait_ns(self, kind: RequestKind, monotonic_ns: int, /) -> int: ...
     def start(self, kind: RequestKind, /) -> None: ...
@@ -26,16 +26,16 @@ class DispatchBudget(Protocol):
 
 
 def always_active(_order: Order) -> TradingState:
-    """Nobody halts: for a core without operators."""
+    """Trading is never halted: for a core without operators."""
     return TradingState.ACTIVE
 
 
 def nobody_asks(_order: Order) -> None:
-    """Nobody looks orders up: for a core without a reconciler."""
+    """Nothing follows from a refused change: for a core without a reconciler."""
 
 
 def never() -> bool:
-    """Nobody takes over: for a core without a state directory."""
+    """No newer run takes over: for a core without a state directory."""
     return False
 
 
@@ -45,7 +45,7 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     `publish` is the kernel's; `wait_durable` returns once everything recorded so far is durable; `observe` takes
     the latency of a stage in nanoseconds; `on_fatal` is told when the account can't be used any more;
     `trading_state` is the strictest state that applies to an order;
-    `on_refused` is told of an order whose change the venue refused: it may have ended unheard;
+    `on_refused` is called with an order whose change the venue refused: it may have ended without a report of it;
     `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel.
     """
 

@@ -1,4 +1,4 @@
-"""The outbox: approved intents on their way to the dispatcher, the most urgent first."""
+"""The queue of one venue account: approved intents that wait for the dispatcher, the most urgent first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PRIORITY = {kind: kind.priority for kind in RequestKind}
 
 
 class QueuedRequest(msgspec.Struct, gc=False):
-    """One approved intent to carry. `attempts` counts how often it was tried."""
+    """One approved intent that is to be sent. `attempts` counts how often that was tried."""
 
     approved: Approved
     attempts: int = 0
@@ -34,26 +34,26 @@ class RequestQueue:
         return len(self._heap)
 
     def holds(self, client_order_id: str) -> bool:
-        """Whether a parcel about this order is queued."""
+        """Whether a request about this order is queued. Looks at every request: not for the hot path."""
         return any(request.approved.client_order_id == client_order_id for _, _, request in self._heap)
 
     def push(self, request: QueuedRequest) -> None:
-        """Queue a parcel."""
+        """Queue a request behind those of its priority, and wake who waits."""
         self._pushed += 1
         heapq.heappush(self._heap, (_PRIORITY[request.approved.request_kind], self._pushed, request))
         self._arrived.set()
         reach("after-outbox-push")
 
     def pop(self) -> QueuedRequest | None:
-        """The most urgent parcel, or None."""
+        """Take out the most urgent request; None when the queue is empty."""
         return heapq.heappop(self._heap)[2] if self._heap else None
 
     def peek(self) -> QueuedRequest | None:
-        """The most urgent parcel, left where it is."""
+        """The most urgent request, which stays queued; None when the queue is empty."""
         return self._heap[0][2] if self._heap else None
 
     def take(self, is_meant: Callable[[QueuedRequest], bool]) -> list[QueuedRequest]:
-        """Take out every parcel that is meant, the most urgent first; the others keep their places."""
+        """Take out every request that is meant, the most urgent first; the others keep their places."""
         queued = sorted(self._heap, key=lambda entry: entry[:2])
         self._heap = [entry for entry in queued if not is_meant(entry[2])]
         return [request for _, _, request in queued if is_meant(request)]

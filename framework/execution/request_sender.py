@@ -1,4 +1,4 @@
-"""The carrier: one approved intent from its signature to the venue's answer.
+"""The request sender: one approved intent from its signature to the venue's answer.
 
 Sign it freshly, record that it goes, wait until that record is durable, send, and bring the answer back as ordinary
 events. An ambiguous answer makes the order unknown; nothing is ever sent twice unless the first try is proved to have
@@ -46,17 +46,17 @@ SENDING: Mapping[type, tuple[str, str]] = {
     CancelOrder: ("cancel-before-send", "cancel-after-send"),
     CancelAll: ("cancel-before-send", "cancel-after-send"),
 }
-"""Fail points before and after a request is handed over."""
+"""Fail points before and after a request is given to the gateway, by the intent's class."""
 
 
 class RequestSender:
-    """Carries parcels of one venue account, and settles those that do not go."""
+    """Sends the requests of one venue account, and reports those that do not go as not sent."""
 
     def __init__(self, dependencies: DispatchDependencies) -> None:
         self._dependencies = dependencies
 
     def __repr__(self) -> str:
-        return f"<Carrier {self._dependencies.venue}>"
+        return f"<RequestSender {self._dependencies.venue}>"
 
     async def send(self, request: QueuedRequest) -> None:
         """One try. Whatever happens, the request's tokens are accounted for once."""
@@ -72,7 +72,7 @@ class RequestSender:
                 self._complete(approved, outcome)
 
     def drop(self, approved: Approved, reason: str) -> None:
-        """Give up a parcel that was never tried, or is not tried again."""
+        """Drop a request that was never tried, or is not tried again: it is not sent, and its tokens are free."""
         self._report(approved, NOT_SENT_AS[type(approved.intent)], "not_sent", reason)
         self._complete(approved, RequestOutcome.NOT_CHARGED)
 
@@ -96,7 +96,8 @@ class RequestSender:
         return None
 
     def _last_word(self, approved: Approved) -> str | None:
-        """While a request waited for a connection, the world went on."""
+        """Why a request must not be written, asked immediately before the write: while it waited for a connection, its
+        order may have ended, trading may have been halted, or a newer run may have taken over."""
         return "a newer run has taken over" if self._dependencies.is_fenced() else self.unwanted(approved)
 
     async def _attempt(self, request: QueuedRequest) -> RequestOutcome | None:
@@ -170,7 +171,7 @@ class RequestSender:
 
     async def _retry(self, request: QueuedRequest, error: Retryable) -> RequestOutcome | None:
         """Proved to have had no effect. What never reached the venue is tried again soon with a fresh signature, or
-        given up; cancels never are. What the venue answered may have cost tokens, so it is not sent again from here:
+        dropped; cancels never are. What the venue answered may have cost tokens, so it is not sent again from here:
         the reconciler asks for cancels again, with tokens that the budget has really got."""
         approved = request.approved
         if error.was_answered:
@@ -187,7 +188,7 @@ class RequestSender:
         return None
 
     def _give_back(self, approved: Approved, code: str, reason: str) -> RequestOutcome:
-        """Give up a request that had its tokens and did not leave."""
+        """Report a request as not sent that had its tokens and did not leave."""
         if (budget := self._dependencies.budget()) is not None:
             budget.take_back(approved.request_kind)
         self._report(approved, NOT_SENT_AS[type(approved.intent)], code, reason)

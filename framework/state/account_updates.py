@@ -1,7 +1,7 @@
 """Joining orders, fills and positions: which order a fact belongs to, and what a fill moves.
 
 A fill counts in the account's position at once, in its order and its strategy's position as soon as its order is
-known. Facts that name an order only by a venue id that nobody claims yet are parked, and replayed when one does.
+known. Reports that name an order only by a venue id that no order has yet are kept, and applied when one has.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class AccountUpdates:
         self._machine = machine
 
     def report(self, report: OrderReport, now_ns: int, draft: Draft) -> None:
-        """Take in a fact about an order, or park it until the order is known."""
+        """Take in a report about an order, or keep it until the order is known."""
         order = self._order_of(report.venue, report.client_order_id, report.venue_order_id)
         if order is not None:
             is_amended = report.kind is ReportKind.AMENDED
@@ -61,7 +61,7 @@ class AccountUpdates:
             draft.alarm(f"{report.venue} reports {report.kind.value} of an unknown order {report.client_order_id!r}")
 
     def snapshot(self, snapshot: OrderSnapshot, now_ns: int, draft: Draft) -> None:
-        """Take in an order as the venue lists it, or park it until the order is known."""
+        """Take in an order as the venue lists it, or keep the listing until the order is known."""
         order = self._order_of(snapshot.venue, snapshot.client_order_id, snapshot.venue_order_id)
         if order is None:
             self._unmatched.add_snapshot(snapshot)
@@ -79,7 +79,7 @@ class AccountUpdates:
         self._link(order, event.venue_order_id, now_ns, draft)
 
     def fill(self, fill: Fill, now_ns: int, draft: Draft) -> None:
-        """Book a fill once: told again, it can only bring the news whose order it is."""
+        """Book a fill once: reported again, it can only add whose order it is."""
         order = self._order_of(fill.venue, fill.client_order_id, fill.venue_order_id)
         booked = self._fills.get(fill.venue, fill.fill_id)
         if booked is None:

@@ -52,7 +52,7 @@ AccountRecord = Approved | Refused | AccountEvent
 class Accounts:
     """Orders, fills, positions, trading states, instruments, and what the venues say of themselves.
 
-    Everybody reads the parts; only `apply` writes them.
+    Anyone may read the parts; only `apply` writes them.
     """
 
     def __init__(self) -> None:
@@ -89,26 +89,26 @@ class Accounts:
 
     @property
     def settlements(self) -> dict[InstrumentId, Price]:
-        """What settled instruments paid per contract."""
+        """What each settled instrument paid per contract, scaled by its price_decimals."""
         return self.positions.settled
 
     def exposure(self, instrument: InstrumentId) -> Exposure:
-        """The whole account's exposure in an instrument."""
+        """The whole account's exposure in an instrument; an empty one when there is none."""
         return self.exposures.account(instrument)
 
     def strategy_exposure(self, strategy: str, instrument: InstrumentId) -> Exposure:
-        """One strategy's exposure in an instrument."""
+        """One strategy's exposure in an instrument; an empty one when there is none."""
         return self.exposures.of_strategy(strategy, instrument)
 
     def external_orders(self, venue: str, *, ignored: bool = False) -> tuple[OrderSnapshot, ...]:
-        """Orders open at the venue, as far as listed, that are not ours: orphans; or those of them to be ignored."""
+        """Orders open at the venue, as far as listed, that are not ours; or those of them to be ignored."""
         return self.unmatched.external_orders(venue, ignored=ignored)
 
     def digest(self) -> str:
         """SHA-256 over the whole folded state, whatever the order in which it was built up.
 
-        Left out is only when something was heard (`updated_ns`, receipt times of fills): it differs between two
-        tellings of the same fact.
+        Left out is only when something was received (`updated_ns`, receipt times of fills): it differs between two
+        reports of the same fact.
         """
         return hashlib.sha256(self._snapshot().canonical()).hexdigest()
 

@@ -63,7 +63,7 @@ class Books:
         return book
 
     def of_venue(self, venue: str) -> tuple[Book, ...]:
-        """All books of a venue, in the order in which they came."""
+        """All books of a venue, in the order in which they were first received or asked for."""
         return tuple(book for book in self._books.values() if venue_of(book.instrument) == venue)
 
     def is_connected(self, venue: str) -> bool:
@@ -73,7 +73,7 @@ class Books:
 
     @property
     def venues(self) -> tuple[str, ...]:
-        """Venues that were heard of."""
+        """Names of the venues of which anything was received or any book asked for."""
         return tuple(self._feed_clocks)
 
     def age_ns(self, venue: str, monotonic_ns: int) -> int:

@@ -14,7 +14,7 @@ class Change(msgspec.Struct, frozen=True):
 
     `fills` are newly booked to an order of ours, with its client order id; `unattributed` are fills newly booked to
     the account alone, because no order of ours is known for them (they come as `fills` when it becomes known).
-    `alarms` are sentences for a person; `halts` the instruments that must not be traded on after them.
+    `alarms` are sentences for the operator; `halts` the instruments that must not be traded on after them.
     """
 
     orders: tuple[Order, ...] = ()
@@ -38,7 +38,7 @@ class Draft(msgspec.Struct):
     halts: dict[InstrumentId, None] = {}
 
     def alarm(self, text: str, *, halt: InstrumentId | None = None) -> None:
-        """Have a person told `text`, and trading in `halt` stopped."""
+        """Raise an alarm with this text for the operator, and stop trading in `halt`."""
         self.alarms.append(text)
         if halt is not None:
             self.halts[halt] = None

@@ -73,15 +73,15 @@ class Exposures:
         self._strategies[order.strategy, order.instrument]._count(order.side, size_change, orders_change)
 
     def uncount(self, order: Order) -> None:
-        """Let an order count no more."""
+        """Take out of both exposures whatever the order counted with."""
         size, orders = self._counted.pop(order.client_order_id, _NOTHING)
         self._account[order.instrument]._count(order.side, -size, -orders)
         self._strategies[order.strategy, order.instrument]._count(order.side, -size, -orders)
 
     def set_account_position(self, instrument: InstrumentId, size: Size) -> None:
-        """Take over the account's position."""
+        """Set the account's position: signed, scaled by the instrument's size_decimals."""
         self._account[instrument].position = size
 
     def set_strategy_position(self, strategy: str, instrument: InstrumentId, size: Size) -> None:
-        """Take over a strategy's position."""
+        """Set one strategy's position: signed, scaled by the instrument's size_decimals."""
         self._strategies[strategy, instrument].position = size

@@ -1,4 +1,4 @@
-"""One order book: it is proved complete or it says why it is not.
+"""One order book: it is complete and fresh, or it says why it is not.
 
 A book is fresh from a snapshot until something is missed, impossible (a size below zero, crossed sides) or reported
 stale. Changes to a book that is not fresh are dropped: only a snapshot makes it fresh again. Times are the kernel's
@@ -16,13 +16,14 @@ from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 
 AGE_NEVER_NS = 2**63 - 1
-"""The age of what was never heard of."""
+"""The age of what was never received."""
 
 _NO_SIZE = Size(0)
 
 
 class FeedClock:
-    """One venue's proof of life: when it was last heard, how late its messages are, how its clock is off."""
+    """When a venue last sent a sign of life, how late its messages are, how far its clock is off. Nanoseconds;
+    `received_ns` is monotonic, -1 before the first. Venue time = our wall time + `offset_ns`."""
 
     __slots__ = ("is_connected", "is_late_known", "late_ns", "offset_ns", "received_ns")
 
@@ -89,7 +90,7 @@ class Book:
 
     @property
     def mid_twice(self) -> int | None:
-        """Bid plus ask; None unless two-sided."""
+        """Bid plus ask: the mid, doubled so that it stays an integer of the price scale; None unless two-sided."""
         bid, ask = self.bid, self.ask
         return None if bid is None or ask is None or bid >= ask else bid + ask
 
@@ -152,11 +153,11 @@ class Book:
         return self._set(event, event.size, monotonic_ns)
 
     def apply_stale(self, event: BookStale, monotonic_ns: int) -> bool:
-        """Distrust the book, as its connector says. False when it already was stale."""
+        """Make the book stale, because its connector says so. False when it already was."""
         return self.mark_stale(event.reason)
 
     def mark_stale(self, reason: str) -> bool:
-        """Distrust the book until the next snapshot. False when it already was stale: the first reason stays."""
+        """Make the book stale until the next snapshot. False when it already was: the first reason stays."""
         if not self.is_fresh:
             return False
         self.is_fresh, self.stale_reason = False, reason

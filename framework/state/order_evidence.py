@@ -30,7 +30,7 @@ became known of the order: its terms are the newest, whatever their date."""
 
 
 class OrderEvidence(msgspec.Struct, array_like=True):
-    """The proofs about one order.
+    """What is proved about one order.
 
     `traded` is the sum of its distinct fills, voided ones included (a voided fill does not bring the order back);
     `stated` the most that the venue ever said was filled. `not_found_ns` is when the venue last said "not found",

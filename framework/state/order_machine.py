@@ -118,7 +118,7 @@ class OrderMachine:
         return order
 
     def link(self, order: Order, venue_order_id: str, draft: Draft, *, is_amended: bool = False) -> bool:
-        """Learn the venue's name of the order. True when it is news. A second name is an alarm but for an amend."""
+        """Learn the venue's id of the order. True when it is news. A second id is an alarm, but after an amend."""
         if not venue_order_id:
             return False
         is_news = self._orders.link(order, venue_order_id)
@@ -163,7 +163,7 @@ class OrderMachine:
         self._finish(order, None, now_ns, draft)
 
     def give(self, order: Order, strategy: str, now_ns: int, draft: Draft) -> None:
-        """Hand an order over to another strategy."""
+        """Give an order to another strategy; its exposure goes with it."""
         self._orders.give(order, strategy)
         self._finish(order, None, now_ns, draft)
 
@@ -244,8 +244,8 @@ def _amended(order: Order, evidence: OrderEvidence, report: OrderReport) -> None
 
     Of two statements of terms the one with the later venue time is the newer. But the venue's clock may be set back,
     so what is newer by its cause counts whatever its date: the answer that grants the pending amend's very terms comes
-    after all that was heard before that amend was asked for; what reconciliation found listed (`CODE_LISTED`) after
-    all that was heard before it.
+    after all that was received before that amend was asked for; what reconciliation found listed (`CODE_LISTED`) after
+    all that was received before it.
     """
     time_ns = report.ts_venue or report.ts_recv
     price, size = report.price, report.size

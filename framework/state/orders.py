@@ -20,15 +20,15 @@ _FINAL = frozenset(status for status in OrderStatus if status.is_final)
 
 
 class KnownOrder(msgspec.Struct, array_like=True):
-    """An order with its proofs, as it is written down."""
+    """An order with its evidence, as it is written into snapshots."""
 
     order: Order
     evidence: OrderEvidence
 
 
 class OrdersSnapshot(msgspec.Struct, array_like=True):
-    """All orders as they are written down: in canonical order, and the names of the open ones, oldest first, and of
-    the ended ones in the order in which they are forgotten."""
+    """All orders as they are written into snapshots: in canonical order, and the names of the open ones, oldest first,
+    and of the ended ones in the order in which they are forgotten."""
 
     known: list[KnownOrder]
     open_names: list[str]
@@ -50,7 +50,7 @@ class Orders:
         self._awaiting: dict[str, Order] = {}
 
     def get(self, client_order_id: str) -> Order | None:
-        """The order, or None."""
+        """The order, ended ones included as long as they are remembered; None when there is none."""
         known = self._known.get(client_order_id)
         return None if known is None else known.order
 
@@ -67,7 +67,7 @@ class Orders:
         )
 
     def open_count(self, *, strategy: str = "", venue: str = "") -> int:
-        """How many orders have not ended."""
+        """How many orders have not ended; only those of a strategy or venue where given."""
         if strategy and venue:
             return len(self.open(strategy=strategy, venue=venue))
         return len(self._open_where(strategy, venue))
@@ -77,7 +77,7 @@ class Orders:
         return tuple(self._awaiting.values())
 
     def evidence(self, order: Order) -> OrderEvidence:
-        """What proves the order's status."""
+        """What is proved about the order, from which its status follows."""
         return self._known[order.client_order_id].evidence
 
     def add(self, order: Order, evidence: OrderEvidence) -> None:
@@ -87,7 +87,7 @@ class Orders:
             self._by_venue_id[order.venue, venue_order_id] = order
 
     def link(self, order: Order, venue_order_id: str) -> bool:
-        """Let the venue's name lead to the order too. False when it did already."""
+        """Let the venue's id lead to the order too. False when it did already."""
         ids = self.evidence(order).venue_order_ids
         if venue_order_id in ids:
             return False
@@ -120,13 +120,13 @@ class Orders:
             self._forget_oldest()
 
     def give(self, order: Order, strategy: str) -> None:
-        """Hand an order over to another strategy. `refresh` must follow."""
+        """Give an order to another strategy. `refresh` must follow."""
         self._exposures.uncount(order)
         self._open_remove(order)
         order.strategy = strategy
 
     def snapshot(self) -> OrdersSnapshot:
-        """All of it, to be written down."""
+        """All of it, as it is written into snapshots."""
         return OrdersSnapshot([known for _, known in sorted(self._known.items())], list(self._open), list(self._ended))
 
     def restore(self, snapshot: OrdersSnapshot) -> None:

@@ -12,8 +12,9 @@ from framework.state.books import Books
 class View:
     """Implements `RiskView` over the state itself: nothing is copied, every question goes to the part that answers it.
 
-    `now_ns` (wall) and `monotonic_ns` are the times of the step; the kernel sets them at its start. See `RiskView` for
-    what each question means.
+    `now_ns` (wall) and `monotonic_ns` are the times of the step in nanoseconds; the kernel sets them at its start. The
+    questions are those of `framework.domain.views.RiskView`. Make a view once the state is restored: it keeps the parts
+    that it finds.
     """
 
     def __init__(self, *, books: Books, accounts: Accounts, budgets: Mapping[str, BudgetView]) -> None:

@@ -10,10 +10,11 @@ import pytest
 import structlog
 
 from framework.domain.errors import JournalError
+from framework.domain.market_events import ConnectorStatus
 from framework.runtime.clock import SystemClock
 from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.state_directory import lock_state
-from tests.framework.test_daemon_shutdown import Rig, rigged
+from tests.framework.test_daemon_shutdown import VENUE, Rig, rigged
 
 
 @contextmanager
@@ -47,6 +48,19 @@ async def test_records_when_the_journal_has_failed_then_tending_them_does_not_fa
     with full_disk(tmp_path / "state") as rig:
         rig.records.checkpoint_ns = rig.records.compared_ns = -(10**18)
         await rig.records.run_maintenance(1, SystemClock())
+
+
+async def test_venue_when_its_streams_are_up_again_then_it_is_compared_at_once(tmp_path: Path) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
+        reconciler = rig.daemon._venues[VENUE].reconciler
+        reconciler._next_pass_ns = 10**18
+        rig.daemon.kernel.publish(ConnectorStatus(VENUE, False, "reset", 1))
+        assert reconciler._next_pass_ns == 10**18
+
+        rig.daemon.kernel.publish(ConnectorStatus(VENUE, True, "subscribed", 2))
+
+        assert reconciler._next_pass_ns == 0
+        assert reconciler._wake.is_set()
 
 
 async def test_stop_when_it_was_asked_for_then_it_is_no_error(tmp_path: Path) -> None:
