@@ -23,8 +23,8 @@ import picows
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
 from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.stream.connection import KalshiStream
-from connectors.kalshi.stream.session import StreamSession
-from connectors.kalshi.stream.subscriptions import BOOK, FILL, ORDERS, SessionDesk, SessionTerms
+from connectors.kalshi.stream.session import SessionCallbacks, SessionTerms, StreamSession
+from connectors.kalshi.stream.subscriptions import BOOK, FILL, ORDERS
 from connectors.kalshi.wire.decode_stream import DecodeCounts
 from connectors.kalshi.wire.market_messages import Market, PriceRange
 from connectors.transport.ports import OnMessage
@@ -237,7 +237,7 @@ def _stream(kernel: Kernel, venue: Venue) -> KalshiStream:
         return StreamSession(
             "kalshi",
             registry,
-            SessionDesk(publish=kernel.publish, send=send, fetch=lambda _: None, refresh=lambda: None),
+            SessionCallbacks(publish=kernel.publish, send=send, fetch=lambda _: None, refresh=lambda: None),
             terms=SessionTerms(CHANNELS, ack_ns_max=10 * _S, snapshot_ns_max=10 * _S),
             counts=DecodeCounts(),
             time=VenueTime(SystemClock()),
