@@ -81,7 +81,7 @@ class Core(msgspec.Struct, frozen=True):
 
     @property
     def books(self) -> Books:
-        """Every order book."""
+        """Every order book, by instrument; empty ones that are not fresh included."""
         return self.kernel.dependencies.books
 
     @property

@@ -23,7 +23,6 @@ from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, Fatal, Outcom
 from framework.domain.market_events import ConnectorStatus, StrategyStarted
 from framework.domain.orders import Order
 from framework.domain.venue import Connector
-from framework.engine.book_watch import BookWatch
 from framework.engine.strategy_context import LoopTimers, choose_instruments
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
@@ -47,7 +46,7 @@ from framework.runtime.secrets import SecretRegistry
 from framework.runtime.state_directory import lock_state, set_aside
 from framework.runtime.supervisor import Supervisor
 from framework.state.books import Books
-from framework.venues import VenueAccess
+from framework.venues import BookWatch, VenueAccess
 
 FLUSH_S = 0.1
 
@@ -111,7 +110,7 @@ def _record_settings(config: Configuration) -> RecordSettings:
 
 
 class VenueConnection(msgspec.Struct, frozen=True):
-    """One venue's parts."""
+    """What belongs to one venue account: its connector, and who sends to it and compares with it."""
 
     connector: Connector
     dispatcher: Dispatcher

@@ -37,13 +37,24 @@ class RecordedInput(Protocol):
     """One input of a kernel, with the times that its step saw."""
 
     @property
-    def step(self) -> int: ...
+    def step(self) -> int:
+        """The number of its step: 1, 2, …"""
+        ...
+
     @property
-    def now_ns(self) -> int: ...
+    def now_ns(self) -> int:
+        """The step's wall time in nanoseconds."""
+        ...
+
     @property
-    def monotonic_ns(self) -> int: ...
+    def monotonic_ns(self) -> int:
+        """The step's monotonic time in nanoseconds."""
+        ...
+
     @property
-    def event(self) -> Event: ...
+    def event(self) -> Event:
+        """What came in."""
+        ...
 
 
 class SteppedClock:

@@ -32,7 +32,9 @@ TIMER_MS_MAX = 366 * 86_400_000
 class Timers(Protocol):
     """Where a strategy's timers are set: the event loop, or a list that a test or a replay fires by hand."""
 
-    def set(self, strategy: str, name: str, after_ms: int) -> None: ...
+    def set(self, strategy: str, name: str, after_ms: int) -> None:
+        """Fire the timer `name` of a strategy once, after `after_ms` milliseconds; replaces one of that name."""
+        ...
 
 
 class StrategyContext:

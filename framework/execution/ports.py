@@ -20,9 +20,17 @@ from framework.execution.request_queue import RequestQueue
 class DispatchBudget(Protocol):
     """The dispatcher's side of a venue's budget; `risk.budget.venue_budget.VenueBudget` says what each call means."""
 
-    def dispatch_wait_ns(self, kind: RequestKind, monotonic_ns: int, /) -> int: ...
-    def start(self, kind: RequestKind, /) -> None: ...
-    def take_back(self, kind: RequestKind, /) -> None: ...
+    def dispatch_wait_ns(self, kind: RequestKind, monotonic_ns: int, /) -> int:
+        """Nanoseconds until a held request of this kind may be sent; 0 = now."""
+        ...
+
+    def start(self, kind: RequestKind, /) -> None:
+        """One held request is about to be sent: its tokens count as under way."""
+        ...
+
+    def take_back(self, kind: RequestKind, /) -> None:
+        """A started request has proved not to have left."""
+        ...
 
 
 def always_active(_order: Order) -> TradingState:

@@ -2,7 +2,9 @@
 
 A difference for a short time is normal: a fill may be booked here before the venue's reads show it, or the other way
 round. One that lasts says that a position limit is checked against a wrong number, so the instrument must not trade
-until an operator has looked at it.
+until an operator has looked at it. The halt is a `TradingStateChanged` like any other: durable, and ended by
+`tidegate resume --instrument`. The strictest state wins, so the halt adds to what an operator or a check has set before,
+and does not replace it.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ class PositionDriftHalt:
     def __init__(
         self, trading: TradingStates, publish: Callable[[Event], None], clock: Clock, *, drift_ms_max: int
     ) -> None:
+        """Read `trading`, so that an instrument that is halted already is not halted again; `publish` is the kernel's.
+
+        Below `drift_ms_max` nothing happens: it must be longer than the venue's reads lag behind its writes.
+        """
         self._trading = trading
         self._publish = publish
         self._clock = clock

@@ -26,7 +26,7 @@ from connectors.kalshi.stream.connection import KalshiStream
 from connectors.kalshi.stream.session import SessionCallbacks, SessionTerms, StreamSession
 from connectors.kalshi.stream.subscriptions import BOOK, FILL, ORDERS
 from connectors.kalshi.wire.decode_stream import DecodeCounts
-from connectors.kalshi.wire.market_messages import Market, PriceRange
+from connectors.kalshi.wire.market_messages import PriceRange, RestMarket
 from connectors.transport.ports import OnMessage
 from connectors.transport.reconnect import Backoff
 from connectors.transport.websocket import PicowsConnection
@@ -34,6 +34,7 @@ from framework.assembly import Core, CoreSettings, assemble
 from framework.config.layers import load
 from framework.config.resolve import resolve
 from framework.domain.account_events import InstrumentDefined
+from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.instruments import FeeSchedule, InstrumentId
 from framework.domain.market_events import LimitsDeclared
 from framework.domain.numbers import Price, Size
@@ -44,7 +45,6 @@ from framework.engine.kernel import Kernel
 from framework.ops.telemetry import Telemetry
 from framework.persistence.journal.journal import Journal
 from framework.persistence.recorder import Recorder
-from framework.persistence.recovery import ClientOrderIds
 from framework.persistence.tape import Tape
 from framework.runtime.background import InlineWorker
 from framework.runtime.clock import SystemClock, seeded_rng
@@ -222,7 +222,7 @@ def _core(directory: Path) -> Iterator[tuple[Core, Guest]]:
 
 def _stream(kernel: Kernel, venue: Venue) -> KalshiStream:
     registry = MarketRegistry("kalshi", Selection((TICKER,)), markets_max=1)
-    market = Market(
+    market = RestMarket(
         ticker=TICKER,
         event_ticker="KXTIDE-26NOV21",
         status="active",

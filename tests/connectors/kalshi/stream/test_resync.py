@@ -12,8 +12,8 @@ import pytest
 from connectors.kalshi.connector import KalshiConnector
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.engine.book_watch import BookWatch
 from framework.state.books import Books
+from framework.venues import BookWatch
 from tests.connectors.kalshi.support import (
     TICKER,
     LoopClock,

@@ -10,9 +10,9 @@ from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
-from framework.engine.book_watch import BookWatch
 from framework.runtime.clock import ManualClock
 from framework.state.books import Books
+from framework.venues import BookWatch
 
 A, B, ELSEWHERE = InstrumentId("tide:A"), InstrumentId("tide:B"), InstrumentId("other:A")
 MS = 1_000_000
