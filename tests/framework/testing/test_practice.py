@@ -104,3 +104,15 @@ def test_books_when_fed_directly_then_a_test_may_show_any_depth(venue: PracticeV
     bids = tuple((INSTRUMENT.price(price), INSTRUMENT.size(5)) for price in ("0.40", "0.39"))
     venue.books.apply(BookSnapshot(INSTRUMENT.id, venue.now_ns, venue.now_ns, bids, ()), venue.monotonic_ns)
     assert venue.desk("plain").book(INSTRUMENT.id).depth(Side.BUY, 2) == list(bids) or bids
+
+
+def test_desk_when_a_strategy_saves_then_its_own_bytes_come_back(venue: PracticeVenue) -> None:
+    desk = venue.desk("plain")
+    assert desk.saved == b""
+    desk.save(b"first")
+    desk.save(b"second")
+    assert (venue.desk("plain").saved, venue.desk("other").saved) == (b"second", b"")
+    with pytest.raises(TypeError, match="str is not bytes"):
+        desk.save("text")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="are more than"):
+        desk.save(bytes(1024 * 1024 + 1))
