@@ -50,30 +50,29 @@ _TEST = '''"""Run it with: python -m pytest {folder}"""
 from pathlib import Path
 
 from framework.config.plugins import Plugins
-from framework.testing.practice import PracticeVenue
-from risk.gate import Gate
+from framework.testing import TradingHarness
 
 {title} = Plugins([Path(__file__).parent]).strategy("{name}:{title}")
 
 
 def test_{name}_when_the_book_is_two_sided_then_bids_once():
-    venue = PracticeVenue(Gate)
-    strategy = {title}("{name}", {title}.Settings(size=2), venue.desk("{name}"))
+    harness = TradingHarness()
+    harness.add("{name}", {title}, {{"size": 2}})
 
-    strategy.on_book(venue.quote(bid="0.40", ask="0.44"))
-    strategy.on_book(venue.quote(bid="0.41", ask="0.44"))
+    harness.venue.quote(bid="0.40", ask="0.44")
+    harness.venue.quote(bid="0.41", ask="0.44")
 
-    assert [(intent.price, intent.size) for intent in venue.intents] == [(4000, 200)]
-    assert venue.refusals == []
+    assert [(order.price, order.size) for order in harness.orders("{name}")] == [(4000, 200)]
+    assert harness.refusals == []
 
 
 def test_{name}_when_nobody_offers_then_stays_out():
-    venue = PracticeVenue(Gate)
-    strategy = {title}("{name}", {title}.Settings(), venue.desk("{name}"))
+    harness = TradingHarness()
+    harness.add("{name}", {title})
 
-    strategy.on_book(venue.quote(bid="0.40"))
+    harness.venue.quote(bid="0.40")
 
-    assert venue.intents == []
+    assert harness.intents == []
 '''
 
 _CONFIG = """# Lay this over a configuration: tidegate run -c sandbox -c {folder}/{name}.toml

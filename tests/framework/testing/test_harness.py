@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -101,6 +103,14 @@ def buy(harness: TradingHarness, strategy: Strategy[Any], price: str = "0.40", s
 def test_example_of_the_documentation_when_run_then_holds() -> None:
     result = doctest.testmod(framework.testing)
     assert (result.failed, result.attempted > 10) == (0, True)
+
+
+def test_example_of_the_readme_when_run_then_passes() -> None:
+    text = (Path(__file__).parents[3] / "strategies" / "README.md").read_text()
+    found: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[-1], found)  # noqa: S102 - our own page
+    (run,) = [value for name, value in found.items() if name.startswith("test_")]
+    run()
 
 
 def test_strategy_when_the_market_is_quoted_then_its_order_works_fills_and_makes_a_position(
