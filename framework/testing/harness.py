@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from framework.assembly import CoreSettings, all_checks, assemble
 from framework.config.errors import parse_settings
 from framework.domain.account_events import Fill, TradingState
+from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import CANCELS, Intent
@@ -21,7 +22,6 @@ from framework.domain.strategy import Strategy
 from framework.domain.verdicts import Approved, Refused, Verdict
 from framework.persistence.journal.records import Body, EpochTaken, Record, decode_record, encode_record
 from framework.persistence.journal.restore import fold_record
-from framework.persistence.recovery import ClientOrderIds
 from framework.reconciliation.order_inquiry import unanswered_at_restart
 from framework.runtime.clock import ManualClock
 from framework.state.accounts import Accounts

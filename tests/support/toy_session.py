@@ -7,41 +7,38 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+import msgspec
+
 from framework.assembly import Core, CoreSettings, assemble
-from framework.domain.account_events import Fill, InstrumentDefined, OrderReport, ReportKind
+from framework.domain.account_events import Fill, OrderSnapshot
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.events import Event
-from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
+from framework.domain.instruments import FeeSchedule
+from framework.domain.intents import NewOrder
 from framework.domain.market_events import (
     BookDelta,
     BookSnapshot,
     BookStale,
     ConnectorStatus,
-    LimitsDeclared,
-    RequestCompleted,
-    RequestOutcome,
     StrategyStarted,
     TimerFired,
     TradePrint,
 )
-from framework.domain.numbers import Money, Price, Size
+from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side
 from framework.domain.ports import Check, Clock
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import Strategy
-from framework.domain.verdicts import Approved
 from framework.domain.views import BookView
 from framework.engine.kernel import Kernel
 from framework.engine.kernel_ports import KernelRecorder
 from framework.engine.replay import DecisionRecorder, Replayed, SteppedClock, read_session, replay_session
 from framework.engine.strategy_context import StrategyContext
 from framework.execution.request_queue import RequestQueue
-from framework.execution.request_sender import NOT_SENT_AS
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.persistence.tape import TapeSettings
 from framework.runtime.clock import ManualClock
@@ -49,6 +46,7 @@ from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
 from framework.state.accounts import Accounts
 from framework.state.books import Books
+from framework.testing import ScriptedVenue
 from risk.checks.max_open_orders import MaxOpenOrders
 from risk.checks.max_position import MaxPosition
 from risk.checks.rate_budget import RateBudget
@@ -144,87 +142,43 @@ def make_core(
     return ToyCore(core, timers, {})
 
 
-class ToyVenue:
-    """Answers what leaves the outbox, and trades against it, as its seed says."""
+def make_venue(core: ToyCore, clock: ManualClock) -> ScriptedVenue:
+    """The session's venue, with what an earlier run left there. It names fills by its own order id only, as some
+    streams do."""
 
-    def __init__(self, core: ToyCore, accounts: Accounts, clock: ManualClock, rng: Random) -> None:
-        self._core = core
-        self._accounts = accounts
-        self._clock = clock
-        self._rng = rng
-        self._numbers = count(1)
+    def publish(event: Event) -> None:
+        core.kernel.publish(msgspec.structs.replace(event, client_order_id="") if isinstance(event, Fill) else event)
 
-    def serve(self) -> None:
-        """Carry everything that waits."""
-        while (request := self._core.queue.pop()) is not None:
-            approved = request.approved
-            self._clock.advance(self._rng.randrange(3 * MS))
-            outcome = self._carry(approved)
-            self._core.kernel.publish(
-                RequestCompleted(VENUE, approved.intent.strategy, approved.request_kind, outcome, self._clock.now_ns())
-            )
+    traded = msgspec.structs.replace(INSTRUMENT, fees=FeeSchedule(maker_rate="0.02"))
+    venue = ScriptedVenue([traded], LIMITS, clock=clock, publish=publish)
+    for order in core.core.accounts.orders.open():
+        facts = {name: getattr(order, name) for name in OrderSnapshot.__struct_fields__ if hasattr(order, name)}
+        venue.orders[order.client_order_id] = OrderSnapshot(**facts | {"is_open": True, "ts_recv": clock.now_ns()})
+    return venue
 
-    def trade(self) -> None:
-        """Somebody takes one of our orders."""
-        resting = [one for one in self._accounts.orders.open() if one.status.is_at_venue]
-        if resting:
-            order = self._rng.choice(resting)
-            self._core.kernel.publish(
-                Fill(
-                    venue=VENUE,
-                    instrument=MARKET,
-                    fill_id=f"f{next(self._numbers)}",
-                    venue_order_id=order.venue_order_id,
-                    client_order_id="",
-                    side=order.side,
-                    price=order.price,
-                    size=Size(self._rng.randint(1, order.remaining)) if order.remaining else Size(1),
-                    fee=Money(1),
-                    is_maker=True,
-                    ts_venue=self._clock.now_ns(),
-                    ts_recv=self._clock.now_ns(),
-                )
-            )
 
-    def _carry(self, approved: Approved) -> RequestOutcome:
-        order = self._accounts.orders.get(approved.client_order_id)
+def serve(core: ToyCore, venue: ScriptedVenue, clock: ManualClock, rng: Random) -> None:
+    """Carry everything that waits; now and then the venue refuses a new order."""
+    while (request := core.queue.pop()) is not None:
+        approved = request.approved
+        order = core.core.accounts.orders.get(approved.client_order_id)
         assert order is not None
+        clock.advance(rng.randrange(3 * MS))
         if order.status.is_final or (isinstance(approved.intent, NewOrder) and order.cancel_wanted):
-            self._report(approved, NOT_SENT_AS[type(approved.intent)], code="not_sent")
-            return RequestOutcome.NOT_CHARGED
-        self._report(approved, ReportKind.SENT)
-        if self._rng.random() < 0.05 and order.status is OrderStatus.SENT:
-            self._report(approved, ReportKind.REJECTED, code="post_only")
-        elif isinstance(approved.intent, NewOrder):
-            self._report(approved, ReportKind.ACCEPTED)
-        elif isinstance(approved.intent, CancelOrder):
-            self._report(approved, ReportKind.CANCELLED)
-        else:
-            assert isinstance(approved.intent, AmendOrder)
-            self._report(approved, ReportKind.AMENDED, price=approved.intent.price, size=approved.intent.size)
-        return RequestOutcome.SPENT
+            venue.drop(approved)
+            continue
+        if rng.random() < 0.05 and order.status is OrderStatus.RECORDED:
+            venue.reject_next("post_only")
+        venue.receive(approved)
+        venue.answer_next()
 
-    def _report(
-        self,
-        approved: Approved,
-        kind: ReportKind,
-        *,
-        code: str = "",
-        price: Price | None = None,
-        size: Size | None = None,
-    ) -> None:
-        self._core.kernel.publish(
-            OrderReport(
-                venue=VENUE,
-                client_order_id=approved.client_order_id,
-                kind=kind,
-                ts_recv=self._clock.now_ns(),
-                venue_order_id="" if kind is ReportKind.SENT else f"v-{approved.client_order_id}",
-                code=code,
-                price=price,
-                size=size,
-            )
-        )
+
+def trade(core: ToyCore, venue: ScriptedVenue, rng: Random) -> None:
+    """Somebody takes one of our orders."""
+    resting = [one for one in core.core.accounts.orders.open() if one.status.is_at_venue]
+    if resting:
+        order = rng.choice(resting)
+        venue.fill(order, size=rng.randint(1, order.remaining) if order.remaining else 1)
 
 
 def record(directory: Path, *, seed: int = 7, rounds: int = 600) -> str:
@@ -262,12 +216,9 @@ def _trade(records: Records, clock: ManualClock, rng: Random, rounds: int) -> No
     ids = ClientOrderIds(records.instance, records.epoch)
     core = make_core(clock, records.accounts, records.recorder, ids.next, decides=True)
     core.kernel.resume(records.last_step)
-    venue = ToyVenue(core, records.accounts, clock, rng)
+    venue = make_venue(core, clock)
     publish: Callable[[Event], None] = core.kernel.publish
-    now_ns = clock.now_ns()
-    publish(InstrumentDefined(INSTRUMENT, now_ns))
-    publish(LimitsDeclared(VENUE, LIMITS, now_ns))
-    publish(ConnectorStatus(VENUE, True, "subscribed", now_ns))
+    venue.connect()
     clock.advance(2_000 * MS)
     bid = 45
     for _ in range(20):
@@ -286,9 +237,9 @@ def _trade(records: Records, clock: ManualClock, rng: Random, rounds: int) -> No
             if rng.random() < 0.1:
                 del core.timers.due[strategy, name]
                 publish(TimerFired(strategy, name, clock.now_ns() + after_ms))
-        venue.serve()
+        serve(core, venue, clock, rng)
         if rng.random() < 0.2:
-            venue.trade()
+            trade(core, venue, rng)
 
 
 def _market_event(publish: Callable[[Event], None], clock: ManualClock, rng: Random, bid: int) -> int:
