@@ -22,7 +22,6 @@ from framework.domain.strategy import Strategy
 from framework.domain.verdicts import Approved, Refused, Verdict
 from framework.persistence.journal.records import Body, EpochTaken, Record, decode_record, encode_record
 from framework.persistence.journal.restore import fold_record
-from framework.reconciliation.order_inquiry import unanswered_at_restart
 from framework.runtime.clock import ManualClock
 from framework.state.accounts import Accounts
 from framework.state.books import Books
@@ -217,8 +216,6 @@ class TradingHarness:
         )
         self._core.kernel.resume(step)
         self._core.add_strategy(_CALLER, _Caller, None, ())
-        for report in unanswered_at_restart(accounts, now_ns):
-            self.publish(report)
         for venue in self.venues.values():
             venue.connect()
         for name in self._rows:

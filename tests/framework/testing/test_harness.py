@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 import framework.testing
-from framework.domain.account_events import Fill, Scope, TradingState, TradingStateChanged
+from framework.domain.account_events import Fill, Scope, ShutdownRequested, TradingState, TradingStateChanged
 from framework.domain.errors import ConfigurationError
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.intents import CancelOrder, NewOrder
@@ -224,6 +224,20 @@ def test_timer_when_it_fires_then_the_strategy_sees_the_time_at_which_it_was_due
     assert [(seen - ticking.seen[0]) // 1_000_000 for seen in ticking.seen] == [0, 70, 140, 210]
 
 
+def test_timer_of_no_time_when_it_is_set_again_and_again_then_time_has_an_end(harness: TradingHarness) -> None:
+    class Spinning(Plain):
+        count = 0
+
+        def on_timer(self, name: str) -> None:
+            self.count += 1
+            self.desk.set_timer("again", after_ms=0)
+
+    spinning = harness.add("spinning", Spinning)
+    spinning.desk.set_timer("again", after_ms=0)
+    harness.advance(ms=5)
+    assert spinning.count == 5
+
+
 def test_rate_limit_when_used_up_then_the_check_refuses_and_time_brings_new_tokens() -> None:
     harness = TradingHarness(limits=LIMITS, checks=[RateBudget()])
     plain = harness.add("plain", Plain)
@@ -245,24 +259,35 @@ def test_request_when_no_token_is_left_then_waits_in_the_queue_and_leaves_in_tim
     assert [handle.order and handle.order.status for handle in handles] == [OrderStatus.WORKING] * 3
 
 
-def test_request_when_it_waits_and_trading_is_halted_or_its_deadline_passes_then_never_leaves() -> None:
+def test_request_when_others_are_on_their_way_then_waits_until_the_limit_covers_it_too() -> None:
+    harness = TradingHarness(limits=LIMITS)
+    plain = harness.add("plain", Plain)
+    harness.venue.hold()
+    handles = [buy(harness, plain) for _ in range(3)]
+    harness.advance(ms=900)
+    assert [handle.order and handle.order.status for handle in handles][2] is OrderStatus.RECORDED
+    harness.venue.release()
+    harness.advance(ms=1_100)
+    assert [handle.order and handle.order.status for handle in handles] == [OrderStatus.WORKING] * 3
+
+
+@pytest.mark.parametrize("is_halted", [False, True])
+def test_request_when_its_reason_is_gone_before_it_may_leave_then_never_leaves(is_halted: bool) -> None:
     harness = TradingHarness(limits=LIMITS)
     plain = harness.add("plain", Plain)
     for _ in range(2):
         buy(harness, plain)
     terms = (INSTRUMENT.id, INSTRUMENT.price("0.40"), INSTRUMENT.size(1))
     late = harness.call(plain.buy, *terms, deadline_ns=harness.clock.now_ns() + 500_000_000)
-    halted, cancelled = buy(harness, plain), buy(harness, plain)
+    cancelled, meant = buy(harness, plain), buy(harness, plain)
     harness.call(cancelled.cancel)
     harness.advance(ms=900)
-    halt = TradingStateChanged(
-        scope=Scope.STRATEGY, target="plain", state=TradingState.HALTED, reason="test", ts_recv=harness.clock.now_ns()
-    )
-    harness.publish(halt)
+    state, now_ns = TradingState.HALTED if is_halted else TradingState.ACTIVE, harness.clock.now_ns()
+    harness.publish(TradingStateChanged(scope=Scope.GLOBAL, target="", state=state, reason="test", ts_recv=now_ns))
     harness.advance(ms=9_000)
-    statuses = [handle.order and handle.order.status for handle in (late, halted, cancelled)]
-    assert statuses == [OrderStatus.REJECTED] * 3
-    assert len(harness.venue.requests) == 2
+    ended = [handle.order and handle.order.status is OrderStatus.REJECTED for handle in (late, cancelled, meant)]
+    assert ended == [True, True, is_halted]
+    assert len(harness.venue.requests) == (2 if is_halted else 3)
 
 
 def test_strategies_when_several_trade_several_instruments_then_each_has_its_own_orders_and_position() -> None:
@@ -299,6 +324,8 @@ def test_restart_when_orders_fills_and_saved_bytes_are_recorded_then_all_of_them
     harness.venue.quote(bid="0.41", ask="0.44")
     (fresh,) = harness.orders("mine")
     assert fresh.client_order_id == "test-2-1"
+    steps = [record.step for record in harness.recorder.records]
+    assert steps == sorted(steps)
     assert harness.recorder.alarms == []
 
 
@@ -317,6 +344,26 @@ def test_restart_when_an_order_and_a_timer_were_under_way_then_the_one_is_looked
     again = harness.strategies["mine"]
     assert isinstance(again, Joiner)
     assert "timer old" not in again.calls
+
+
+def test_restart_when_a_cancel_was_under_way_then_the_order_ends_all_the_same(
+    harness: TradingHarness, plain: Plain
+) -> None:
+    handle = buy(harness, plain)
+    harness.venue.hold()
+    harness.call(handle.cancel)
+    harness.restart()
+    assert harness.orders() == ()
+    assert [type(request.intent) for request in harness.venue.requests] == [NewOrder, CancelOrder, CancelOrder]
+
+
+def test_restart_when_the_run_before_was_stopping_then_orders_are_taken_again(
+    harness: TradingHarness, plain: Plain
+) -> None:
+    harness.publish(ShutdownRequested("test", harness.clock.now_ns()))
+    assert not buy(harness, plain).is_approved
+    harness.restart()
+    assert buy(harness, harness.strategies["plain"]).is_approved
 
 
 def test_strategy_when_it_answers_every_answer_with_a_request_then_the_test_ends_with_an_error(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from framework.domain.instruments import FeeSchedule
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.market_events import BookSnapshot
 from framework.domain.orders import OrderStatus, Side
@@ -116,3 +118,11 @@ def test_desk_when_a_strategy_saves_then_its_own_bytes_come_back(venue: Practice
         desk.save("text")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="are more than"):
         desk.save(bytes(1024 * 1024 + 1))
+
+
+def test_fill_when_the_instrument_has_fees_then_none_is_charged() -> None:
+    instrument = msgspec.structs.replace(INSTRUMENT, fees=FeeSchedule(maker_rate="0.01"))
+    venue = PracticeVenue(Gate, instrument=instrument)
+    strategy = Plain("plain", None, venue.desk("plain"))
+    fill, _ = venue.fill(strategy.buy(instrument.id, instrument.price("0.40"), instrument.size(1)).client_order_id)
+    assert (fill.fee, strategy.desk.instrument(instrument.id)) == (0, instrument)

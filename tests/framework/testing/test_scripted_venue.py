@@ -152,6 +152,15 @@ def test_fill_when_said_then_partial_whole_at_another_price_and_late(
         venue.fill("nobody")
 
 
+def test_fills_when_many_come_in_one_instant_then_count_in_their_order(
+    harness: TradingHarness, venue: ScriptedVenue, plain: Plain
+) -> None:
+    for number in range(1, 12):
+        side, price = (Side.BUY, f"0.{10 + number}") if number % 2 else (Side.SELL, "0.80")
+        venue.fill(place(harness, plain, price, 1, side))
+    assert (harness.position("plain").size, harness.position("plain").cost) == (100, 100 * 2_100)
+
+
 @pytest.mark.parametrize(
     ("fees", "is_maker", "fee"),
     [
@@ -211,6 +220,7 @@ def test_new_order_when_held_then_sent_and_not_at_the_venue_until_released(
 ) -> None:
     venue.hold()
     handle = place(harness, plain, "0.40")
+    harness.reconcile()
     assert status_of(handle) is OrderStatus.SENT
     with pytest.raises(KeyError, match="no order that practice has accepted"):
         venue.fill(handle)
@@ -288,6 +298,19 @@ def test_change_when_the_order_has_ended_at_the_venue_then_not_found(
     assert status_of(handle) is OrderStatus.UNKNOWN
     venue.connect()
     assert (status_of(handle), status_of(other)) == (OrderStatus.FILLED, OrderStatus.PARTIALLY_FILLED)
+
+
+def test_amend_when_more_has_traded_than_it_leaves_then_refused(
+    harness: TradingHarness, venue: ScriptedVenue, plain: Plain
+) -> None:
+    handle = place(harness, plain, "0.40", 10)
+    venue.hold()
+    harness.call(handle.amend, INSTRUMENT.price("0.41"), INSTRUMENT.size(4))
+    venue.fill(handle, size=5)
+    venue.release()
+    assert handle.order is not None
+    assert (handle.order.price, handle.order.size, handle.order.filled) == (4_000, 1_000, 500)
+    assert handle.is_open
 
 
 def test_cancel_all_when_submitted_then_nothing_is_open(
