@@ -24,7 +24,7 @@ requests), `MemoryRecorder` (records, verdicts, fills, alarms, faults, log lines
 the earlier `PracticeVenue`, where a test calls the hooks itself.
 """
 
-from framework.testing.harness import UNLIMITED, MemoryRecorder, TradingHarness
+from framework.testing.harness import NO_LIMITS, MemoryRecorder, TradingHarness
 from framework.testing.scripted_venue import INSTRUMENT, VENUE, ScriptedVenue, fee_of
 
-__all__ = ["INSTRUMENT", "UNLIMITED", "VENUE", "MemoryRecorder", "ScriptedVenue", "TradingHarness", "fee_of"]
+__all__ = ["INSTRUMENT", "NO_LIMITS", "VENUE", "MemoryRecorder", "ScriptedVenue", "TradingHarness", "fee_of"]

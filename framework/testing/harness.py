@@ -36,7 +36,7 @@ S = TypeVar("S", bound=Strategy[Any])
 START_NS = 1_700_000_000_000_000_000
 """The wall time at which a harness begins: 14 November 2023, 22:13:20 UTC."""
 
-UNLIMITED = RateLimits(pools=(), costs=())
+NO_LIMITS = RateLimits(pools=(), costs=())
 """Rate limits under which every request is free."""
 
 REQUESTS_MAX = 10_000
@@ -64,7 +64,7 @@ class TradingHarness:
         *,
         instruments: Sequence[Instrument] = (INSTRUMENT,),
         checks: Sequence[Check] = (),
-        limits: RateLimits = UNLIMITED,
+        limits: RateLimits = NO_LIMITS,
         shares: Mapping[str, int] | None = None,
         raise_faults: bool = True,
     ) -> None:
@@ -279,11 +279,11 @@ class MemoryRecorder:
         self.errors: list[BaseException] = []
 
     def journal(self, step: int, now_ns: int, monotonic_ns: int, record: Body, /) -> None:
-        """Keep a record."""
+        """Keep what a journal would hold: one record of a step, with its times in nanoseconds."""
         self.records.append(Record(step, now_ns, monotonic_ns, record))
 
     def tape(self, *_: object) -> None:
-        """Market events are not kept."""
+        """Market events are not kept: nothing is replayed from them."""
 
     def orders(self, *_: object) -> None:
         """What became of orders is in the records."""
@@ -292,11 +292,11 @@ class MemoryRecorder:
         """Inputs are kept when they are recorded."""
 
     def on_verdict(self, verdict: Verdict, /) -> None:
-        """Keep an answer of the gate."""
+        """Keep an answer of the gate, to a strategy or to the kernel's own cancels."""
         self.verdicts.append(verdict)
 
     def on_change(self, change: Change, /) -> None:
-        """Keep fills and alarms."""
+        """Keep the fills and alarms of a change of the accounts."""
         self.fills += change.fills
         self.alarms += change.alarms
 

@@ -35,7 +35,7 @@ from framework.runtime.clock import ManualClock
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.risk_view import View
-from framework.testing.harness import MS, START_NS, UNLIMITED
+from framework.testing.harness import MS, NO_LIMITS, START_NS
 from framework.testing.scripted_venue import INSTRUMENT, VENUE, ScriptedVenue
 
 __all__ = ["INSTRUMENT", "VENUE", "PlentyBudget", "PracticeDesk", "PracticeVenue"]
@@ -77,7 +77,7 @@ class PracticeVenue:
         self._gate = gate(checks, next_client_order_id=lambda: f"practice-{next(numbers)}")
         self._clock = ManualClock(wall_ns=START_NS, monotonic_ns=1)
         free = msgspec.structs.replace(instrument, fees=FeeSchedule())
-        self._venue = ScriptedVenue([free], UNLIMITED, clock=self._clock, publish=self._apply)
+        self._venue = ScriptedVenue([free], NO_LIMITS, clock=self._clock, publish=self._apply)
         self.advance(ms=0)
         self._venue.connect()
         self._apply(InstrumentDefined(instrument, self.now_ns))
@@ -179,7 +179,7 @@ class PracticeDesk:
         return order if order is not None and order.strategy == self._strategy else None
 
     def orders(self, instrument: InstrumentId | None = None, /) -> tuple[Order, ...]:
-        """The strategy's open orders, oldest first."""
+        """The strategy's orders that have not ended, oldest first; of one instrument where given."""
         return self._venue.accounts.orders.open(strategy=self._strategy, instrument=instrument)
 
     def budget(self, venue: str, /) -> BudgetView | None:
@@ -208,7 +208,7 @@ class PracticeDesk:
         return self._venue.accounts.saved_states.get(self._strategy, b"")
 
     def log(self, message: str, **fields: object) -> None:
-        """Remember the line."""
+        """Remember the line in `lines`, as (message, fields)."""
         self.lines.append((message, fields))
 
 

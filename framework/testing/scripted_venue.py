@@ -138,7 +138,7 @@ class ScriptedVenue:
         self, order: AnyOrder, *, size: Amount | None = None, price: Amount | None = None, is_maker: bool = True
     ) -> Fill:
         """Trade an order: the rest of it, at its price, unless told otherwise. One that has ended fills all the same,
-        as a fill that the venue sends late; give its size."""
+        as a fill that the venue sends late; give its size. Raises `KeyError` for an order that the venue never had."""
         name = order if isinstance(order, str) else order.client_order_id
         if (known := self.orders.get(name)) is None:
             raise KeyError(f"client_order_id: {name!r} is no order that {self.name} has accepted")
@@ -189,7 +189,7 @@ class ScriptedVenue:
 
     def reject_next(self, code: str, detail: str = "") -> None:
         """The venue refuses the next request with a code of its own; an order that was to be changed stays as it is."""
-        self._answers.append(lambda approved: self._refuse(approved, code, detail))
+        self._answers.append(lambda approved: self._refuse(approved, code, detail=detail))
 
     def lose_next(self, *, reached: bool = True) -> None:
         """The next request gets no answer, whether it `reached` the venue or not: its outcome stays unknown until a
@@ -200,18 +200,13 @@ class ScriptedVenue:
             if reached:
                 self._grant(approved)
             self._is_mute = False
-            return self._refuse(approved, "outcome_unknown", kinds=UNKNOWN_AS)
+            return self._refuse(approved, "outcome_unknown", UNKNOWN_AS)
 
         self._answers.append(lose)
 
     def limit_next(self) -> None:
         """The venue answers the next request with 429: nothing happens, and the rate budget counts as empty."""
-
-        def limit(approved: Approved) -> RequestOutcome:
-            self._refuse(approved, "rate_limited", kinds=NOT_SENT_AS)
-            return RequestOutcome.LIMITED
-
-        self._answers.append(limit)
+        self._answers.append(lambda one: self._refuse(one, "rate_limited", NOT_SENT_AS, RequestOutcome.LIMITED))
 
     def receive(self, approved: Approved) -> None:
         """Take a request in. Called by the harness, like the methods below."""
@@ -221,8 +216,7 @@ class ScriptedVenue:
 
     def drop(self, approved: Approved) -> None:
         """A request that is not wanted any more does not leave."""
-        self._refuse(approved, "not_sent", kinds=NOT_SENT_AS)
-        self._complete(approved, RequestOutcome.NOT_CHARGED)
+        self._complete(approved, self._refuse(approved, "not_sent", NOT_SENT_AS, RequestOutcome.NOT_CHARGED))
 
     def answer_next(self) -> bool:
         """Answer the oldest request; False when there is none, or it is held."""
@@ -344,10 +338,15 @@ class ScriptedVenue:
         self._report(order.client_order_id, ReportKind.CANCELLED, detail=reason)
 
     def _refuse(
-        self, approved: Approved, code: str, detail: str = "", kinds: Mapping[type, ReportKind] = REFUSED_AS
+        self,
+        approved: Approved,
+        code: str,
+        kinds: Mapping[type, ReportKind] = REFUSED_AS,
+        outcome: RequestOutcome = RequestOutcome.SPENT,
+        detail: str = "",
     ) -> RequestOutcome:
         self._report(approved.client_order_id, kinds[type(approved.intent)], code=code, detail=detail)
-        return RequestOutcome.SPENT
+        return outcome
 
     def _report(self, name: str, kind: ReportKind, **facts: Any) -> None:
         link = self.orders[name].venue_order_id if name in self.orders else ""

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 import framework.testing
 from framework.domain.account_events import Fill, Scope, ShutdownRequested, TradingState, TradingStateChanged
 from framework.domain.errors import ConfigurationError
-from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
+from framework.domain.instruments import InstrumentId
 from framework.domain.intents import CancelOrder, NewOrder
 from framework.domain.market_events import ConnectorStatus, TradePrint
-from framework.domain.numbers import Price, Size
+from framework.domain.numbers import Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import OrderHandle, Strategy
@@ -26,16 +26,8 @@ from framework.domain.views import BookView
 from framework.testing import INSTRUMENT, TradingHarness
 from risk.checks.max_order_size import MaxOrderSize
 from risk.checks.rate_budget import RateBudget
+from tests.support.risk_view import SPOT
 
-SPOT = Instrument(
-    id=InstrumentId("coin:BTC-USD"),
-    venue="coin",
-    symbol="BTC-USD",
-    kind=InstrumentKind.SPOT,
-    price_decimals=2,
-    size_decimals=4,
-    tick_bands=(TickBand(Price(1), Price(10_000_000), Price(1)),),
-)
 LIMITS = RateLimits(
     pools=(Pool("write", 4, 2),), costs=(Cost(RequestKind.NEW, "write", 2), Cost(RequestKind.CANCEL, "write", 1))
 )
@@ -299,7 +291,11 @@ def test_strategies_when_several_trade_several_instruments_then_each_has_its_own
     assert [order.instrument for order in harness.orders("both")] == [INSTRUMENT.id, SPOT.id]
     (coin,) = harness.orders("both", SPOT.id)
     harness.venues["coin"].fill(coin, size="0.25")
-    assert (coin.price, harness.position("both", SPOT.id).size, harness.position("both").size) == (5_000_050, 2_500, 0)
+    assert (coin.price, harness.position("both", SPOT.id).size, harness.position("both").size) == (
+        5_000_050,
+        25_000_000,
+        0,
+    )
     assert (one.calls.count("fill"), both.calls.count("fill")) == (0, 1)
     assert len(harness.orders()) == 3
 
