@@ -15,7 +15,7 @@ import msgspec
 from framework.cli.ledger import state_directory
 from framework.cli.tables import print_json, print_lines, time_text
 from framework.domain.errors import EXIT_FAILED, ConfigurationError, JournalError, suggestion
-from framework.domain.kinds import kind_of
+from framework.domain.events import kind_of
 from framework.persistence.journal.records import Entry
 from framework.persistence.journal.scan import read_entries
 from framework.persistence.journal.verify import JournalReport, cut_after, cut_point, verify

@@ -12,7 +12,12 @@ from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import Intent
 from framework.domain.orders import Order
 from framework.domain.verdicts import Refusal, Verdict
-from framework.domain.views import BookView, BudgetView, ExposureView, PositionView, Proposal, RiskView
+from framework.domain.views import BookView as BookView
+from framework.domain.views import BudgetView as BudgetView
+from framework.domain.views import ExposureView as ExposureView
+from framework.domain.views import PositionView as PositionView
+from framework.domain.views import Proposal as Proposal
+from framework.domain.views import RiskView as RiskView
 
 
 class Clock(Protocol):
@@ -121,17 +126,3 @@ class Desk(Protocol):
         """Write a line to the log with the strategy's name and these fields. Not per market event: a line costs tens of
         microseconds."""
         ...
-
-
-__all__ = [
-    "BookView",
-    "BudgetView",
-    "Check",
-    "Clock",
-    "Desk",
-    "ExposureView",
-    "PositionView",
-    "Proposal",
-    "RiskView",
-    "Rng",
-]

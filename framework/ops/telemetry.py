@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import structlog
 
 from framework.domain.account_events import InstrumentDefined, OrderReport
-from framework.domain.events import Event
-from framework.domain.kinds import kind_of
+from framework.domain.events import Event, kind_of
 from framework.domain.market_events import (
     BookDelta,
     BookLevel,

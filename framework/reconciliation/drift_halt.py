@@ -3,8 +3,8 @@
 A difference for a short time is normal: a fill may be booked here before the venue's reads show it, or the other way
 round. One that lasts says that a position limit is checked against a wrong number, so the instrument must not trade
 until an operator has looked at it. The halt is a `TradingStateChanged` like any other: durable, and ended by
-`tidegate resume --instrument`. The strictest state wins, so the halt adds to what an operator or a check has set before,
-and does not replace it.
+`tidegate resume --instrument`. The strictest state wins, so the halt adds to what an operator or a check has set
+before, and does not replace it.
 """
 
 from __future__ import annotations

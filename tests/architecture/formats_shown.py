@@ -18,8 +18,7 @@ from framework.cli.main import main
 from framework.config.model import HttpSettings
 from framework.config.plugins import Plugins
 from framework.domain.account_events import ReportKind
-from framework.domain.events import Event
-from framework.domain.kinds import kind_of
+from framework.domain.events import Event, kind_of
 from framework.domain.operator_requests import OPERATOR_COMMANDS
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import OLD_SPELLINGS, RefusalCode

@@ -30,7 +30,7 @@ SAME = {
     ("framework.domain.refusals", "framework.domain.verdicts"): "RefusalCode Refusal refusal_table",
     ("framework.domain.limits", "framework.domain.rate_limits"): "RequestKind Pool Cost RateLimits",
     ("framework.practice", "framework.testing.practice"): (
-        "VENUE INSTRUMENT Judge GateClass PlentyBudget PracticeVenue PracticeDesk"
+        "VENUE INSTRUMENT GateClass PlentyBudget PracticeVenue PracticeDesk"
     ),
     ("framework.plugins", "framework.config.plugins"): "OWN_PACKAGES ConnectorPlugin Plugins entry_points",
 }
@@ -44,7 +44,11 @@ CHECKS = [
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [*OLD_AND_NEW, ("framework.domain.events:RequestSettled", "framework.domain.market_events:RequestCompleted")],
+    [
+        *OLD_AND_NEW,
+        ("framework.domain.events:RequestSettled", "framework.domain.market_events:RequestCompleted"),
+        ("framework.practice:Judge", "framework.engine.kernel_ports:IntentJudge"),
+    ],
 )
 def test_name_when_a_plugin_imports_it_as_before_then_it_is_the_same_thing(old: str, new: str) -> None:
     assert load_late(old) is load_late(new)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from framework.domain.events import kind_of
 from framework.domain.instruments import InstrumentId
-from framework.domain.kinds import kind_of
 from framework.domain.market_events import BookDelta
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
