@@ -199,13 +199,13 @@ def _why_apart(accounts: Accounts, instrument: Instrument, gap: Size, missing: S
     awaited = [one.client_order_id for one in accounts.orders.awaiting_fills() if one.instrument == instrument.id]
     if awaited:
         return f"the venue states more filled than there are fills for {_some(awaited)}"
-    doubtful = [
+    unknown = [
         one.client_order_id
         for one in accounts.orders.open(venue=instrument.venue, instrument=instrument.id)
         if one.status is OrderStatus.UNKNOWN
     ]
-    if doubtful:
-        return f"orders of unknown outcome may have traded: {_some(doubtful)}"
+    if unknown:
+        return f"orders of unknown outcome may have traded: {_some(unknown)}"
     return "no fill explains it: a transfer, a trade from before this journal, or a fill that the venue does not list"
 
 

@@ -39,8 +39,11 @@ class PositionDriftHalt:
         self._halted_for: set[tuple[str, ...]] = set()
 
     def judge(self, differences: Iterable[Difference]) -> None:
-        """Publish a halt for each difference that has lasted too long. Call it after each pass with all differences of
-        the pass; their `since_ns` is that of the first pass that found them."""
+        """Publish a halt for each position that has been apart for too long.
+
+        Call it after each pass with all differences of the pass; their `since_ns` is that of the first pass that found
+        them, on the monotonic clock.
+        """
         positions = {one.key: one for one in differences if one.kind is DifferenceKind.POSITION}
         self._halted_for &= positions.keys()
         for key, one in positions.items():

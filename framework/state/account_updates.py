@@ -29,7 +29,11 @@ from framework.state.unmatched import UnmatchedReports
 
 
 class AccountUpdates:
-    """Applies every record about orders, fills and settlements to the parts of the state that it concerns."""
+    """Applies every record about orders, fills and settlements to the parts of the state that it concerns.
+
+    Called by `Accounts.apply` only. `now_ns` is the wall time of the step; what others must know of the record is put
+    into `draft`.
+    """
 
     def __init__(
         self,
@@ -85,14 +89,14 @@ class AccountUpdates:
         if booked is None:
             booked = self._enter(fill, draft, is_unmatched=order is None)
         elif not is_same_trade(booked.fill, fill):
-            draft.alarm(f"fill {fill.fill_id} is told in two ways: {booked.fill} and {fill}", halt=fill.instrument)
+            draft.alarm(f"fill {fill.fill_id} was reported in two ways: {booked.fill} and {fill}", halt=fill.instrument)
         if order is None or booked is None:
             return
         self._attribute(booked, order, now_ns, draft)
         self._link(order, fill.venue_order_id, now_ns, draft)
 
     def void(self, event: FillVoided, now_ns: int, draft: Draft) -> None:
-        """Reverse a fill once; a void that comes before its fill is kept for it."""
+        """Reverse a fill once (I21), with an alarm; a void that comes before its fill is kept for it."""
         booked = self._fills.void(event)
         if booked is None:
             return
@@ -179,7 +183,7 @@ class AccountUpdates:
         self._show(order.instrument, strategy)
 
     def _show(self, instrument: InstrumentId, strategy: str | None) -> None:
-        """Bring the exposure's position up to date: the account's and, where given, the strategy's."""
+        """Copy positions to the exposures: the account's and, where given, the strategy's."""
         self._exposures.set_account_position(instrument, self._positions.account(instrument).size)
         if strategy is not None:
             size = self._positions.of_strategy(strategy, instrument).size

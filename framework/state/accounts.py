@@ -1,7 +1,7 @@
 """Everything that concerns orders and money: a fold of the journal's records.
 
-`Accounts.apply` is the only way in, for records as they happen and for records read back at a start: the same
-records give the same state, which `digest` proves. It is pure: no clock, no I/O.
+`Accounts.apply` is the only way in, for records as they happen and for records read back at a start: the same records
+give the same state (I22), and `digest` shows it. No clock is read here, and no I/O is done.
 """
 
 from __future__ import annotations
@@ -69,7 +69,10 @@ class Accounts:
         self._wire()
 
     def apply(self, record: AccountRecord, now_ns: int) -> Change:
-        """Take in one record at the kernel's wall time `now_ns`. Refusals change nothing here."""
+        """Apply one record at the kernel's wall time `now_ns` (nanoseconds) and return what it changed.
+
+        It never fails: what contradicts the state is an alarm in the `Change`. Refusals change nothing here.
+        """
         handler = self._handlers.get(type(record))
         if handler is None:
             return NO_CHANGE
@@ -84,7 +87,7 @@ class Accounts:
         )
 
     def begin_epoch(self) -> None:
-        """A new run begins: the last run's shutdown is over."""
+        """End the last run's shutdown, as a new run begins. Its record is the run's first one."""
         self.trading.begin_epoch()
 
     @property
@@ -113,7 +116,7 @@ class Accounts:
         return hashlib.sha256(self._snapshot().canonical()).hexdigest()
 
     def to_snapshot(self) -> bytes:
-        """All of it as bytes: `from_snapshot` gives an `Accounts` that goes on exactly like this one."""
+        """The whole state as bytes, of which `from_snapshot` makes an `Accounts` that goes on just like this one."""
         queues = Queues(fills=self.fills.keys(), unmatched=self.unmatched.keys())
         return encode_snapshot(StateSnapshot(accounts=self._snapshot(), queues=queues))
 

@@ -1,4 +1,4 @@
-"""All order books, and which venues are connected."""
+"""All order books, and which venues are connected: a fold of market data, none of which is in the journal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ __all__ = ["AGE_NEVER_NS", "Book", "Books", "venue_of"]
 
 
 class Books:
-    """Every book, and which venues are connected. Market data only: none of it is in the journal."""
+    """Every book and every venue's feed clock. Written by `apply` only.
+
+    Times are the kernel's monotonic nanoseconds.
+    """
 
     def __init__(self) -> None:
         self._books: dict[InstrumentId, Book] = {}
@@ -42,7 +45,7 @@ class Books:
         }
 
     def apply(self, event: MarketEvent, monotonic_ns: int) -> Book | None:
-        """Take in one event and return the book that it changed, if it changed one.
+        """Apply one event and return the book that it changed, None when it changed none.
 
         `ConnectorStatus` down makes all books of the venue stale and returns None: read them with `of_venue`.
         """
@@ -77,7 +80,7 @@ class Books:
         return tuple(self._feed_clocks)
 
     def age_ns(self, venue: str, monotonic_ns: int) -> int:
-        """Age of the venue's newest proof of life of any kind; `AGE_NEVER_NS` when there was none."""
+        """Nanoseconds since anything was received of the venue, and how late that was; `AGE_NEVER_NS` for nothing."""
         feed_clock = self._feed_clocks.get(venue)
         ages = [book.age_ns(monotonic_ns) for book in self.of_venue(venue)]
         if feed_clock is not None and feed_clock.received_ns >= 0:

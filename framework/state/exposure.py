@@ -12,7 +12,11 @@ _NOTHING = (0, 0)
 
 
 class Exposure:
-    """Position and open orders of the account or of a strategy. Implements `ExposureView`."""
+    """Position and open orders of the account or of a strategy in one instrument. Implements `ExposureView`.
+
+    `position` is signed; `open_buy` and `open_sell` are the most that open orders may still add on either side, never
+    negative; all scaled by the instrument's size_decimals. Written by `Exposures` only.
+    """
 
     __slots__ = ("open_buy", "open_orders", "open_sell", "position")
 
@@ -43,7 +47,8 @@ class Exposure:
 
 
 class Exposures:
-    """The exposure in each instrument, of the account and of each strategy."""
+    """The exposure in each instrument, of the account and of each strategy. Kept up to date by every change, because
+    the gate reads it for every order (I17)."""
 
     def __init__(self) -> None:
         self._account: defaultdict[InstrumentId, Exposure] = defaultdict(Exposure)

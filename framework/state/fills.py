@@ -62,8 +62,8 @@ class Fills:
         return max((_time_of(one.fill) for one in self._fills.values() if one.fill.venue == venue), default=None)
 
     def enter(self, fill: Fill) -> BookedFill | None:
-        """Register a fill that `get` does not know; None, and nothing changed, when it is too old to be told from a
-        duplicate. A void that came before its fill makes it a voided one from the start."""
+        """Register a fill that `get` does not know; None, and nothing changed, when it is too old to be
+        distinguished from a duplicate. A void that came before its fill makes it a voided one from the start."""
         if self._is_forgotten(fill):
             return None
         key = (fill.venue, fill.fill_id)

@@ -96,7 +96,8 @@ class Book:
 
     @property
     def microprice(self) -> Price | None:
-        """Each best price weighted by the other side's size, rounded half up; None unless two-sided."""
+        """Each best price weighted by the other side's size, as a scaled price, rounded half up; None unless
+        two-sided."""
         bid, ask = self.bid, self.ask
         if bid is None or ask is None or bid >= ask:
             return None

@@ -1,7 +1,8 @@
-"""What proves an order's status: facts that only add up, so that their order of arrival can't matter.
+"""The evidence of an order's status: it only adds up, so that the sequence in which facts arrive can't matter (I8).
 
-Each field is a flag that is only set, a maximum, or the newest of dated statements. `status_of` reads the status
-from them. The two exceptions follow our own requests: an answer to a cancel or an amend comes after its request.
+Each field is a flag that is only set, a maximum, or the newest of dated statements. `status_of` computes the status
+from them. Two things are no evidence and stand in the order itself, the requested cancel and the requested amend: they
+follow our own requests, whose answers come after them.
 """
 
 from __future__ import annotations
@@ -20,24 +21,29 @@ END_OF_FACT = {
     OrderFact.EXPIRED: 3,
     OrderFact.SNAPSHOT_FILLED: 4,
 }
-"""How strong an end is: the strongest stated one gives the final status."""
+"""How strong an end is: the strongest stated one gives the final status. The numbers are in snapshots."""
 _STATUS_OF_END = (S.RECORDED, S.CANCELLED, S.REJECTED, S.EXPIRED, S.FILLED)
 RANK_AMENDED = 1
-"""A statement of terms in answer to an amend beats another one of the same moment."""
+"""The rank of a statement of terms that answers an amend: it beats another one of the same venue time."""
 CODE_LISTED = "listed"
-"""The code of an AMENDED that reconciliation concludes from a listing that was read later than the read lag after what
-became known of the order: its terms are the newest, whatever their date."""
+"""The code of an AMENDED that reconciliation concludes from a listing which was asked for later than the read lag after
+the last news of the order: its terms are the newest, whatever their date. A format: it is in the journal."""
 
 
 class OrderEvidence(msgspec.Struct, array_like=True):
-    """What is proved about one order.
+    """What is proved about one order. Sizes are scaled by the instrument's size_decimals, times are nanoseconds.
 
-    `traded` is the sum of its distinct fills, voided ones included (a voided fill does not bring the order back);
-    `stated` the most that the venue ever said was filled. `not_found_ns` is when the venue last said "not found",
-    `seen_ns` when it last listed the order as open. `price_dated` and `size_dated` are the newest statements of
-    price and size: (time, rank, value). `amend_since_ns` is the time of the newest one when an amend was asked for.
-    `stepped_ns` is 0 until the venue's clock is found to have been set back; then it is the newest time that was stated
-    before that.
+    `is_sent`: bytes may have left. `is_ambiguous`: an answer left the outcome open. `is_proved`: the venue has shown
+    that it has the order. `is_denied`: it was inferred that the venue never had it. `end` is the strongest stated end,
+    a value of `END_OF_FACT`, 0 for none.
+
+    `traded` is the sum of its distinct fills, voided ones included (a voided fill does not make the order live again);
+    `stated` the most that the venue ever stated as filled. `not_found_ns` is when the venue last answered "not found",
+    `seen_ns` when it last listed the order as open, both by receipt, -1 for never.
+
+    `price_dated` and `size_dated` are the newest statements of price and size: (venue time, rank, value).
+    `amend_since_ns` is the venue time of the newest one when an amend was requested. `stepped_ns` is 0 until the
+    venue's clock is found to have been set back; then it is the newest time that was stated before that.
     """
 
     is_sent: bool = False
@@ -59,22 +65,22 @@ class OrderEvidence(msgspec.Struct, array_like=True):
 
     @property
     def missing(self) -> int:
-        """What the venue says was filled and no fill of ours shows yet."""
+        """How much more the venue states as filled than there are fills: never negative. They must be fetched."""
         return max(0, self.stated - self.traded)
 
     @property
     def terms_ns(self) -> int:
-        """The venue's time of the newest statement of price or size."""
+        """The venue time of the newest statement of price or size, 0 before the first."""
         return max(self.price_dated[0], self.size_dated[0])
 
     @property
     def is_not_found(self) -> bool:
-        """Whether the venue said "not found" after it last listed the order."""
+        """Whether the venue answered "not found" after it last listed the order. That proves no end (I9)."""
         return self.not_found_ns > self.seen_ns
 
 
 def status_of(order: Order, evidence: OrderEvidence) -> OrderStatus:
-    """The status that the proofs amount to."""
+    """The status that the evidence amounts to, the strongest first: see `framework.state.order_transitions`."""
     known = evidence.traded if evidence.traded >= evidence.stated else evidence.stated
     if known >= size_worst(order, evidence):
         return S.FILLED
@@ -108,7 +114,7 @@ def _live_status(order: Order, evidence: OrderEvidence, known: int) -> OrderStat
 
 
 def row_of(order: Order, evidence: OrderEvidence) -> Row:
-    """The row of the table that applies to the order as it stands."""
+    """The row of the transition table that applies to the order as it stands."""
     if order.status is S.REJECTED and not evidence.end:
         return INFERRED_ROW
     if order.status is S.UNKNOWN and evidence.is_proved:
@@ -126,7 +132,7 @@ def exposed(order: Order, evidence: OrderEvidence, *, is_final: bool) -> Size:
 
 
 def learn_flags(evidence: OrderEvidence, fact: OrderFact, ts_recv: int) -> None:
-    """Add what a fact proves by being there; terms, fills and requests are added by their own functions."""
+    """Add what the fact as such proves. Terms and fills are added by functions of their own."""
     if fact is OrderFact.SENT:
         evidence.is_sent = True
     elif fact is OrderFact.UNKNOWN:
@@ -160,11 +166,11 @@ _PROVING = frozenset(
 def learn_terms(
     order: Order, evidence: OrderEvidence, price: Price | None, size: Size | None, *, time_ns: int, rank: int = 0
 ) -> None:
-    """Take over price and size as stated at the venue's time `time_ns`, unless a newer statement is known.
+    """Set price and size as stated at the venue time `time_ns`, unless a newer statement is known.
 
-    The newest is the one with the latest date, as long as the venue's clock only goes forward. After it stepped back
-    (`renew_terms`) a date that had been used up before comes a second time, and proves nothing until the clock has
-    passed it.
+    The newest statement is the one with the latest date, as long as the venue's clock only goes forward. After it
+    stepped back (`renew_terms`), dates come a second time that were stated before; they prove nothing until the clock
+    has passed them.
     """
     if time_ns <= evidence.stepped_ns:
         return
@@ -175,10 +181,10 @@ def learn_terms(
 
 
 def renew_terms(order: Order, evidence: OrderEvidence, price: Price, size: Size, *, time_ns: int) -> None:
-    """Take over price and size that are known to be newer than all that was stated before, whatever their date.
+    """Set price and size that are known to be newer than all that was stated before, whatever their date.
 
-    Other terms with an earlier date prove that the venue's clock was set back: `stepped_ns` says up to where dates are
-    used up. With a clock that only goes forward this is `learn_terms` with `RANK_AMENDED`.
+    Other terms with an earlier date prove that the venue's clock was set back: `stepped_ns` is then the time up to
+    which dates come twice. With a clock that only goes forward this is `learn_terms` with `RANK_AMENDED`.
     """
     if time_ns > max(evidence.terms_ns, evidence.stepped_ns) or (price, size) == (order.price, order.size):
         learn_terms(order, evidence, price, size, time_ns=time_ns, rank=RANK_AMENDED)

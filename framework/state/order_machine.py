@@ -1,4 +1,9 @@
-"""Folding facts into orders: approvals, the venue's reports and listings, fills and adoptions."""
+"""Applying facts to orders: approvals, the venue's reports and listings, fills and adoptions.
+
+A fact adds to the order's evidence; the order's status follows from the evidence (`framework.state.order_evidence`), so
+the sequence in which facts arrive does not matter (I8). What contradicts the evidence is an alarm, and is applied all
+the same: a fill is real whatever was known before (I6, I7).
+"""
 
 from __future__ import annotations
 
@@ -38,7 +43,10 @@ _WITH_REASON = frozenset(
 
 
 class OrderMachine:
-    """Applies facts to `Orders`. Knows nothing of positions: `framework.state.accounts` joins the two."""
+    """Applies facts to `Orders`. It knows nothing of positions: `framework.state.account_updates` joins the two.
+
+    `now_ns` is the wall time of the step; changed orders and alarms are put into `draft`.
+    """
 
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
@@ -57,7 +65,7 @@ class OrderMachine:
             draft.alarm(f"approval for an order that is not known: {approved.client_order_id}")
 
     def report(self, order: Order, report: OrderReport, now_ns: int, draft: Draft) -> None:
-        """Take in a fact that an answer, a stream or a look-up states."""
+        """Apply a fact that an answer, a stream or a look-up states about the order."""
         before = _visible(order)
         evidence, fact = self._orders.evidence(order), fact_of(report.kind, report.code)
         was_over = _is_over(order, evidence)
@@ -80,7 +88,7 @@ class OrderMachine:
         self._finish(order, before, now_ns, draft)
 
     def snapshot(self, order: Order, snapshot: OrderSnapshot, now_ns: int, draft: Draft) -> None:
-        """Take in the order as the venue lists it."""
+        """Apply a listing of the order by the venue, as open or as ended."""
         before = _visible(order)
         evidence, fact = self._orders.evidence(order), _listed_fact(snapshot)
         was_over = _is_over(order, evidence)
@@ -100,7 +108,7 @@ class OrderMachine:
         self._finish(order, before, now_ns, draft)
 
     def adopt(self, event: OrderAdopted, now_ns: int, draft: Draft) -> Order:
-        """Take in an order of the venue that was not known: as one that the venue has shown to hold."""
+        """Add an order of the venue that was not known, and return it. The venue has shown that it holds the order."""
         name = event.client_order_id or f"{event.venue}/{event.venue_order_id}"
         order = Order(
             client_order_id=name,
@@ -157,7 +165,7 @@ class OrderMachine:
         self._finish(order, None, now_ns, draft)
 
     def void(self, order: Order, fill: Fill, now_ns: int, draft: Draft) -> None:
-        """Take a counted fill back. What may still trade grows by it: the venue may let it trade again."""
+        """Subtract a counted fill. What may still trade grows by it: the venue may let it trade again."""
         order.filled = Size(order.filled - fill.size)
         order.fees = Money(order.fees - fill.fee)
         self._finish(order, None, now_ns, draft)
@@ -214,7 +222,7 @@ class OrderMachine:
             draft.alarm(f"{order.client_order_id}: {fact.value}, while it is {order.status.value}", halt=halt)
 
     def _report_over_fill(self, order: Order, was_over: bool, draft: Draft) -> None:
-        """Fills that were within bounds can turn out to be too many when the terms become known."""
+        """Alarm when fills that were within the size before are more than it now, because its terms became known."""
         evidence = self._orders.evidence(order)
         if not was_over and _is_over(order, evidence):
             text = f"{order.client_order_id}: {OrderFact.FILL_OVER.value}: {evidence.traded} of {order.size} traded"
@@ -227,7 +235,7 @@ class OrderMachine:
 
 
 def _visible(order: Order) -> tuple[object, ...]:
-    """What others see of an order and a fact can change."""
+    """What others see of an order and a fact can change: if it stays the same, nobody is notified."""
     return (
         order.status,
         order.price,
@@ -264,7 +272,7 @@ def _amended(order: Order, evidence: OrderEvidence, report: OrderReport) -> None
 
 
 def _is_over(order: Order, evidence: OrderEvidence) -> bool:
-    """Whether more traded than may."""
+    """Whether more traded than the largest size that the order may have."""
     return evidence.traded > size_worst(order, evidence)
 
 
@@ -275,8 +283,8 @@ def _listed_fact(snapshot: OrderSnapshot) -> OrderFact:
 
 
 def _order_terms(order: Order, evidence: OrderEvidence, snapshot: OrderSnapshot) -> None:
-    """Price and size as listed: a pending amend is proved by a listing that shows exactly its terms, and whose date was
-    not used up before (the order may have had these terms then)."""
+    """Apply price and size as listed. A pending amend is proved by a listing that shows exactly its terms, unless the
+    listing's date was stated before: the order may have had these terms then."""
     time_ns = snapshot.ts_venue or snapshot.ts_recv
     price: Price = snapshot.price
     is_match = (price, snapshot.size) == (order.amend_price, order.amend_size)

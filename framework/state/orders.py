@@ -13,9 +13,10 @@ from framework.state.exposure import Exposures
 from framework.state.order_evidence import OrderEvidence, exposed, status_of
 
 ENDED_KEPT_MAX = 10_000
-"""So many ended orders are remembered, the newest."""
+"""So many ended orders are remembered, the newest: memory stays bounded, and late fills find their order."""
 
 _ROTATIONS_MAX = 8
+"""Most ended orders that are passed over in one step because their fills are outstanding: a step stays short."""
 _FINAL = frozenset(status for status in OrderStatus if status.is_final)
 
 
@@ -36,7 +37,12 @@ class OrdersSnapshot(msgspec.Struct, array_like=True):
 
 
 class Orders:
-    """Every order that is remembered. Iteration is always in the order in which things became known."""
+    """Every order that is remembered, with its indexes. Iteration is in the order in which things became known, so that
+    a replay gives the same results.
+
+    `add`, `link` and `give` must be followed by `refresh`. `evidence`, `link`, `refresh` and `give` raise `KeyError`
+    for an order that was not added.
+    """
 
     def __init__(self, exposures: Exposures, *, ended_kept_max: int = ENDED_KEPT_MAX) -> None:
         self._exposures = exposures
@@ -55,7 +61,7 @@ class Orders:
         return None if known is None else known.order
 
     def by_venue_id(self, venue: str, venue_order_id: str) -> Order | None:
-        """The order that the venue calls so, or None."""
+        """The order that the venue has given this id, None when no known order has it."""
         return self._by_venue_id.get((venue, venue_order_id))
 
     def open(self, *, strategy: str = "", venue: str = "", instrument: InstrumentId | None = None) -> tuple[Order, ...]:
@@ -81,7 +87,7 @@ class Orders:
         return self._known[order.client_order_id].evidence
 
     def add(self, order: Order, evidence: OrderEvidence) -> None:
-        """Take in a new order. `refresh` must follow."""
+        """Add a new order under its client order id. `refresh` must follow."""
         self._known[order.client_order_id] = KnownOrder(order, evidence)
         for venue_order_id in evidence.venue_order_ids:
             self._by_venue_id[order.venue, venue_order_id] = order
@@ -97,7 +103,10 @@ class Orders:
         return True
 
     def refresh(self, order: Order, now_ns: int) -> None:
-        """Draw the conclusions from what was learnt: status, indexes, exposure. Call after every change."""
+        """Compute status, indexes and exposure from the evidence. Call after every change of order or evidence.
+
+        `now_ns` is wall time; `updated_ns` never goes back, also when the clock is set back.
+        """
         name = order.client_order_id
         evidence = self._known[name].evidence
         if now_ns > order.updated_ns:
@@ -130,9 +139,10 @@ class Orders:
         return OrdersSnapshot([known for _, known in sorted(self._known.items())], list(self._open), list(self._ended))
 
     def restore(self, snapshot: OrdersSnapshot) -> None:
-        """Become what `snapshot` was taken of. Call on a new object only.
+        """Add the orders that `snapshot` was taken of. Call on a new object only.
 
-        Raises `KeyError` when the snapshot contradicts itself."""
+        Raises `KeyError` when the snapshot contradicts itself.
+        """
         by_name = {known.order.client_order_id: known for known in snapshot.known}
         for name in (*snapshot.ended_names, *snapshot.open_names):
             known = by_name[name]

@@ -1,7 +1,7 @@
 """Positions and their profit and loss, from fills and fees alone, in exact integers.
 
 Average cost: closing a part of a position takes the same part of its cost, rounded towards zero, and the remainder
-stays in the open part, so that no unit is ever lost; closing all takes all. At every moment
+stays in the open part, so that no unit is ever lost; closing all takes all. At any time
 `realised == cash + cost`, where cash is what sales brought less what purchases took. Binary markets speak of YES:
 a position in NO is short, with negative size and cost.
 

@@ -1,4 +1,4 @@
-"""Reading the journal on the disk: every segment is checked, and a torn tail is told from damage. Changes nothing.
+"""Reading the journal on the disk: every segment is checked, and a torn tail is not taken for damage. Changes nothing.
 
 A torn tail is what a crash leaves of records that were never acknowledged: it may be truncated. Damage is anything
 else that can't be read: something durable is gone, so the journal fails closed.
