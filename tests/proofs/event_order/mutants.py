@@ -81,5 +81,5 @@ MUTANTS: dict[str, Mutant] = {
     "timer-rejects-unknown": partial(_switched, order_fold, "learn_flags", _reject_what_is_unknown),
     "last-listing-wins": partial(_switched, order_fold, "learn_terms", _believe_the_last),
     "fill-voided-twice": partial(_switched, Fills, "void", _void_again),
-    "restart-forgets-parked-facts": partial(_switched, UnmatchedReports, "from_image", _forget_what_is_parked),
+    "restart-forgets-parked-facts": partial(_switched, UnmatchedReports, "from_snapshot", _forget_what_is_parked),
 }
