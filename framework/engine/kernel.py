@@ -144,7 +144,8 @@ class Kernel:
         """
         if not self._is_stepping:
             raise RuntimeError("submit: intents are judged while an event is handled; place orders from a hook")
-        verdict = self._overrule(self._gate.judge(intent, self._view), intent, asking)
+        verdict = self._gate.judge(intent, self._view)
+        verdict = self._overrule(verdict, intent, asking)
         try:
             self._record(verdict)
         except JournalError as e:

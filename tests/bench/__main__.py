@@ -13,11 +13,11 @@ import structlog
 from tests.bench import calls, hot_path, network, records, recovery
 
 BENCHES = {
-    "calls": calls.run,
     "hot_path": hot_path.run,
     "records": records.run,
     "network": network.run,
     "recovery": recovery.run,
+    "calls": calls.run,
 }
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
