@@ -14,7 +14,7 @@ from tests.architecture.source_tree import PACKAGES, ROOT
 FOLDERS = (*PACKAGES, "tests", "config", ".ci")
 BESIDE = ("*.md", "*.lock", "pyproject.toml", "Dockerfile", "Makefile", ".dockerignore", ".gitignore", ".importlinter")
 FOREIGN = re.compile(
-    r"(?<![\w.])/(?:root|home|Users|work|mnt)/\w|(?<!-no-emit)-index-url|https?://[^\s\"'`)]*/simple/?(?![\w/-])"
+    r"(?<![\w.])/(?:root|home|Users|work|mnt)/\w|(?<!-no-emit)-index-url|https?://[^\s\"'`)]*/simple(?![\w-])"
 )
 """Paths of somebody's home, and addresses of a package index."""
 
