@@ -102,9 +102,8 @@ class Core(msgspec.Struct, frozen=True):
         Its `on_start` is called by the event `StrategyStarted`, which the caller publishes (in a replay the record
         does). Raises what the strategy's constructor raises.
         """
-        strategy = factory(
-            name, settings, StrategyContext(name, instruments, self.kernel, timers=self.timers, log=self.log)
-        )
+        context = StrategyContext(name, instruments, self.kernel, timers=self.timers, log=self.log)
+        strategy = factory(name, settings, context)
         host = StrategyHost(
             name,
             strategy,

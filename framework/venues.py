@@ -104,8 +104,8 @@ class VenueAccess:
 
 
 def refuse_remote(connector: Connector, *, is_allowed: bool, what: str) -> None:
-    """Raise `ConfigurationError` for a connector with an address outside this machine, unless both permissions were
-    given. Two, because one alone is easily left behind: a file is copied, a command line repeated."""
+    """Refuse a connector with an address outside this machine, unless both permissions were given. Two, because one
+    alone is easily left behind: a file is copied, a command line repeated. Raises `ConfigurationError`."""
     if not connector.is_loopback and not is_allowed:
         raise ConfigurationError(
             f"venues.{connector.venue}: its addresses are not on this machine; {what} needs both `live = true` in the "

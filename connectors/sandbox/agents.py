@@ -106,8 +106,7 @@ class MarketMaker:
         inner = below if side == "bid" else above(spec, fair if below is None else below)
         if inner is None:
             return []
-        ladder = []
-        direction = -1 if side == "bid" else 1
+        ladder, direction = [], -1 if side == "bid" else 1
         price = stepped(spec, inner, steps=direction * (self._width + self._extra))
         for level in range(self._depth):
             if price is None:

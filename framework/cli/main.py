@@ -106,11 +106,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tidegate {version()}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    _add_run(verbs)
-    _add_config_verbs(verbs)
-    _add_tools(verbs)
-    _add_record_verbs(verbs)
-    _add_operator_verbs(verbs)
+    for add in (_add_run, _add_config_verbs, _add_tools, _add_record_verbs, _add_operator_verbs):
+        add(verbs)
     return parser
 
 

@@ -53,7 +53,7 @@ class RecordedInput(Protocol):
 
     @property
     def event(self) -> Event:
-        """What came in."""
+        """What came in: a market or an account event."""
         ...
 
 

@@ -119,8 +119,11 @@ def bind_account(files: FileSystem, journal: Path, venue: str, account: str) -> 
 
 
 def refuse_other_account(files: FileSystem, journal: Path, venue: str, account: str) -> dict[str, str]:
-    """Raise `ConfigurationError` when the journal's records of `venue` are another account's, or when the file that
-    says so can't be read. Returns whose they are, by venue. Raises `OSError`."""
+    """The account of each venue whose records the journal holds, by venue.
+
+    Raises `ConfigurationError` when the records of `venue` are another account's, or when the file that says so can't
+    be read, and `OSError`.
+    """
     path = journal / ACCOUNTS
     try:
         bound = msgspec.json.decode(files.read(path), type=dict[str, str]) if files.exists(path) else {}
@@ -175,8 +178,10 @@ def _set_aside(directory: Path) -> Path | None:
 
 
 def refuse_sandbox_records(directory: Path) -> None:
-    """Raise `ConfigurationError` when the records are an embedded sandbox's: an account must not go on from orders and
-    positions that it never had."""
+    """Keep a venue's account off an embedded sandbox's records: it never had their orders and positions.
+
+    Raises `ConfigurationError` when the records are a sandbox's.
+    """
     if _holds_records(directory / JOURNAL_NAME) and _is_marked(directory / JOURNAL_NAME):
         raise ConfigurationError(
             f"state_dir: {directory} holds the records of an embedded sandbox, whose orders and positions exist at no "

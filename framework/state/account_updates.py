@@ -162,8 +162,7 @@ class AccountUpdates:
         if unmatched is None:
             return
         for fill in unmatched.fills:
-            booked = self._fills.get(fill.venue, fill.fill_id)
-            if booked is not None:
+            if (booked := self._fills.get(fill.venue, fill.fill_id)) is not None:
                 self._attribute(booked, order, now_ns, draft)
         for fact in unmatched.facts():
             if isinstance(fact, OrderReport):

@@ -16,14 +16,13 @@ BANNED = frozenset(
     doubt doubts suspect suspects seek stranger strangers orphan orphans parking parked park survey moment grace endings
     lineup binding carrier parcel ticket tickets nonsense oversight picture farewell pardon condemned promise tend vouch
     witness keeper pacer purse seat pulse image heard told hear unspent
-    utils helpers helper manager base common misc
     """.split()
 )
+DRAWERS = frozenset({"utils", "helpers", "helper", "manager", "base", "common", "misc"})
+"""Words that no file, folder or class may have: they say nothing of what is inside."""
 PUBLIC = {
     "reconcile_grace_ms": "a key of the configuration",
     "orphans": "a verb of the command line, a table of the ledger, a key of JSON",
-    "base_currency": "the market's word: what is bought or sold, beside the quote currency",
-    "base_url": "the web's word: where a server's paths begin",
     "framework/domain/tickets.py": "old public spelling of framework.domain.verdicts",
 }
 """Identifiers and files that keep their name: users or written files have it, or everybody uses it -> why."""
@@ -55,14 +54,18 @@ def banned_words(sources: Iterable[Source]) -> list[str]:
     """Each identifier with a banned word, as `file:line name`, and each file or folder, as `file`."""
     found: list[str] = []
     for one in sources:
-        if one.name not in PUBLIC and any(_is_banned(part) for part in PurePosixPath(one.name).with_suffix("").parts):
+        if one.name not in PUBLIC and any(
+            _is_banned(part, BANNED | DRAWERS) for part in PurePosixPath(one.name).with_suffix("").parts
+        ):
             found.append(one.name)
-        found += [f"{one.name}:{line} {name}" for line, name in identifiers(one.tree) if _is_banned(name)]
+        found += [f"{one.name}:{line} {name}" for line, name in identifiers(one.tree) if _is_banned(name, BANNED)]
+        classes = (node for node in ast.walk(one.tree) if isinstance(node, ast.ClassDef))
+        found += [f"{one.name}:{node.lineno} {node.name}" for node in classes if _is_banned(node.name, DRAWERS)]
     return found
 
 
-def _is_banned(name: str) -> bool:
-    return name not in PUBLIC and not BANNED.isdisjoint(words_of(name))
+def _is_banned(name: str, words: frozenset[str]) -> bool:
+    return name not in PUBLIC and not words.isdisjoint(words_of(name))
 
 
 def test_words_when_names_are_walked_then_none_is_banned() -> None:
@@ -87,6 +90,7 @@ def test_words_when_names_are_walked_then_none_is_banned() -> None:
         "try: ...\nexcept OSError as promise: ...",
         "match x:\n    case [1, seat]: ...",
         "UNSPENT = 1",
+        "class OrderManager: ...",
     ],
 )
 def test_words_when_an_identifier_has_a_banned_one_then_it_is_reported(text: str) -> None:
@@ -102,7 +106,7 @@ def test_words_when_a_file_or_folder_has_a_banned_one_then_it_is_reported(name: 
     "text",
     [
         "def parkings(): ...",
-        "database = 1",
+        "database = base = 1",
         "imagery = managers = 1",
         "x = lib.base.manager",
         "reconcile_grace_ms = base_url = to_base64 = 1",

@@ -73,7 +73,6 @@ class Admin:
 
     async def _add_faults(self, request: web.Request) -> web.Response:
         """One fault as an object, or several as an array; all or none are planned."""
-        plan = self._venue().faults
         try:
             wanted = msgspec.json.decode(await request.read())
             descriptions = wanted if isinstance(wanted, list) else [wanted]
@@ -82,7 +81,7 @@ class Admin:
             # Check all before planning one: a wrong one in the middle must not leave half of them in force.
             for one in descriptions:
                 faults.check_fault(one)
-            planned = [plan.add(one) for one in descriptions]
+            planned = [self._venue().faults.add(one) for one in descriptions]
         except (FaultRequestError, msgspec.DecodeError) as error:
             return _json({"error": str(error)}, 400)
         self._controls.faults_changed()

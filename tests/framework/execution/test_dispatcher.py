@@ -6,13 +6,12 @@ import msgspec
 import pytest
 
 from framework.domain.account_events import OrderReport, ReportKind, Scope, TradingState, TradingStateChanged
-from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import OutcomeUnknown, Retryable
 from framework.domain.market_events import RequestCompleted, RequestOutcome
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.execution.dispatcher import Dispatcher
-from framework.execution.request_sender import ATTEMPTS_MAX
 from tests.support.world import MS, UNLIMITED, Dispatching, HandWriter, Scribe, World, settle, until
 
 LIMITS = RateLimits(
@@ -254,160 +253,6 @@ async def test_order_when_its_deadline_passes_while_the_disk_is_slow_then_it_doe
     await until(lambda: dispatching.order(handle).status.is_final)
 
     assert dispatching.gateway.sent == []
-
-
-async def test_request_when_proved_without_effect_then_it_is_tried_again_with_a_fresh_signature(
-    dispatching: World, scribe: Scribe
-) -> None:
-    dispatching.gateway.answers.append(Retryable("connection refused"))
-
-    handle = await dispatching.working(scribe)
-
-    first, second = dispatching.gateway.signed
-    assert first.wire != second.wire
-    assert dispatching.gateway.sent_names == [("NewOrder", handle.client_order_id)] * 2
-    await until(lambda: outcomes(dispatching) == [RequestOutcome.SPENT])
-
-
-async def test_request_when_proved_without_effect_each_time_then_it_is_given_up(
-    dispatching: World, scribe: Scribe
-) -> None:
-    dispatching.gateway.answers.extend(Retryable("connection refused") for _ in range(ATTEMPTS_MAX))
-
-    handle = dispatching.buy(scribe)
-    await until(lambda: dispatching.order(handle).status.is_final)
-
-    assert dispatching.order(handle).status is OrderStatus.REJECTED
-    assert len(dispatching.gateway.sent) == ATTEMPTS_MAX
-    await until(lambda: outcomes(dispatching) == [RequestOutcome.NOT_CHARGED])
-
-
-async def test_order_when_the_answer_is_ambiguous_then_it_is_unknown_reserved_and_never_sent_again(
-    dispatching: World, scribe: Scribe
-) -> None:
-    dispatching.gateway.answers.append(OutcomeUnknown("time-out"))
-
-    handle = dispatching.buy(scribe, 45, 10)
-    await until(lambda: outcomes(dispatching))
-    await settle(200)
-
-    assert dispatching.order(handle).status is OrderStatus.UNKNOWN
-    assert dispatching.accounts.exposure(dispatching.order(handle).instrument).open_buy == 10
-    assert dispatching.gateway.sent_names == [("NewOrder", handle.client_order_id)]
-    assert outcomes(dispatching) == [RequestOutcome.SPENT]
-
-
-async def test_order_when_the_venue_limits_the_rate_then_the_budget_is_emptied_and_nothing_is_resent(
-    world: World, scribe: Scribe
-) -> None:
-    world.start(LIMITS)
-    world.clock.advance(20_000 * MS)
-    world.quote(40, 60)
-    world.gateway.answers.append(Retryable("429", is_rate_limit=True))
-    async with Dispatching(world):
-        handle = world.buy(scribe)
-        await until(lambda: world.order(handle).status.is_final)
-        await settle(200)
-
-    assert outcomes(world) == [RequestOutcome.LIMITED]
-    assert world.order(handle).reason.startswith("rate_limited")
-    assert len(world.gateway.sent) == 1
-    assert world.budgets["tide"].available(RequestKind.NEW, "scribe") == 0
-
-
-async def test_orders_when_the_budget_pays_for_no_more_then_they_wait_and_a_cancel_overtakes_them(
-    world: World, scribe: Scribe
-) -> None:
-    world.start(LIMITS)
-    world.clock.advance(1_300 * MS)
-    world.quote(40, 60)
-    async with Dispatching(world):
-        first = world.buy(scribe, 45)
-        second = world.buy(scribe, 44)
-        await until(lambda: world.order(first).status is OrderStatus.WORKING)
-        await settle(50)
-        assert world.gateway.sent_names == [("NewOrder", first.client_order_id)]
-        world.do(scribe, first.cancel)
-        await until(lambda: world.order(first).status is OrderStatus.CANCELLED)
-        assert world.order(second).status is OrderStatus.RECORDED
-        world.clock.advance(1_500 * MS)
-        await until(lambda: world.order(second).status is OrderStatus.WORKING)
-
-
-@pytest.mark.parametrize("error", [RefusedByVenue("unknown_order", "not loaded"), ZeroDivisionError("broken signer")])
-async def test_request_when_it_can_not_be_signed_then_nothing_leaves_and_the_next_one_does(
-    dispatching: World, scribe: Scribe, error: Exception
-) -> None:
-    dispatching.gateway.sign_errors.append(error)
-
-    handle = dispatching.buy(scribe)
-    await until(lambda: dispatching.order(handle).status.is_final)
-    other = await dispatching.working(scribe)
-
-    assert str(error) in dispatching.order(handle).reason
-    assert dispatching.gateway.sent_names == [("NewOrder", other.client_order_id)]
-    assert outcomes(dispatching)[0] is RequestOutcome.NOT_CHARGED
-
-
-async def test_cancel_when_it_can_not_be_signed_yet_then_it_is_tried_again(dispatching: World, scribe: Scribe) -> None:
-    handle = await dispatching.working(scribe)
-    dispatching.gateway.sign_errors.extend(Retryable("no venue id yet") for _ in range(2))
-
-    dispatching.do(scribe, handle.cancel)
-
-    await until(lambda: dispatching.order(handle).status is OrderStatus.CANCELLED)
-
-
-async def test_order_when_the_gateway_breaks_while_sending_then_it_is_unknown(
-    dispatching: World, scribe: Scribe
-) -> None:
-    dispatching.gateway.answers.append(KeyError("order_id"))
-
-    handle = dispatching.buy(scribe)
-    await until(lambda: dispatching.order(handle).status is OrderStatus.UNKNOWN)
-
-    other = await dispatching.working(scribe)
-    assert other.is_open
-
-
-async def test_order_when_the_account_can_not_be_used_then_it_ends_and_the_daemon_is_told(
-    dispatching: World, scribe: Scribe
-) -> None:
-    dispatching.gateway.answers.append(Fatal("key refused"))
-
-    handle = dispatching.buy(scribe)
-    await until(lambda: dispatching.failures)
-
-    assert str(dispatching.failures[0]) == "key refused"
-    assert dispatching.order(handle).status is OrderStatus.REJECTED
-
-
-async def test_order_when_the_journal_fails_before_it_is_durable_then_it_never_leaves(
-    dispatching: World, scribe: Scribe
-) -> None:
-    disk = slow_disk(dispatching)
-    handle = dispatching.buy(scribe)
-    await until(lambda: dispatching.gateway.signed)
-
-    disk.fail()
-    await until(lambda: dispatching.failures)
-    await settle()
-
-    assert dispatching.gateway.sent == []
-    assert "disk full" in str(dispatching.failures[0])
-    assert not dispatching.order(handle).is_open
-
-
-async def test_cancel_when_the_journal_has_failed_then_it_leaves_all_the_same(
-    dispatching: World, scribe: Scribe
-) -> None:
-    handle = await dispatching.working(scribe)
-    assert dispatching.log is not None
-    dispatching.log.fail()
-
-    dispatching.do(scribe, handle.cancel)
-
-    await until(lambda: dispatching.order(handle).status is OrderStatus.CANCELLED)
 
 
 async def test_connections_when_new_orders_fill_theirs_then_cancels_still_leave(
