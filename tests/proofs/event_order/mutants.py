@@ -12,8 +12,7 @@ import msgspec
 from framework.domain.account_events import Fill, FillVoided
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus
-from framework.state import order_machine as order_fold
-from framework.state import orders
+from framework.state import order_machine, orders
 from framework.state.account_updates import AccountUpdates
 from framework.state.change import Draft
 from framework.state.fills import BookedFill, Fills
@@ -78,8 +77,8 @@ MUTANTS: dict[str, Mutant] = {
     "late-fill-dropped-after-cancel": partial(_switched, AccountUpdates, "fill", _drop_after_cancel),
     "cancel-frees-exposure-before-fills": partial(_switched, orders, "exposed", _free_at_the_end),
     "unknown-frees-exposure": partial(_switched, orders, "exposed", _free_while_unknown),
-    "timer-rejects-unknown": partial(_switched, order_fold, "learn_flags", _reject_what_is_unknown),
-    "last-listing-wins": partial(_switched, order_fold, "learn_terms", _believe_the_last),
+    "timer-rejects-unknown": partial(_switched, order_machine, "learn_flags", _reject_what_is_unknown),
+    "last-listing-wins": partial(_switched, order_machine, "learn_terms", _believe_the_last),
     "fill-voided-twice": partial(_switched, Fills, "void", _void_again),
     "restart-forgets-parked-facts": partial(_switched, UnmatchedReports, "from_snapshot", _forget_what_is_parked),
 }
