@@ -33,9 +33,11 @@ class RequestQueue:
     def __len__(self) -> int:
         return len(self._heap)
 
-    def holds(self, client_order_id: str) -> bool:
-        """Whether a request about this order is queued. Looks at every request: not for the hot path."""
-        return any(request.approved.client_order_id == client_order_id for _, _, request in self._heap)
+    def holds(self, client_order_id: str, kind: RequestKind | None = None) -> bool:
+        """Whether a request about this order is queued, of this kind or of any. Looks at every request: not for the hot
+        path."""
+        queued = (request.approved for _, _, request in self._heap)
+        return any(one.client_order_id == client_order_id and kind in (None, one.request_kind) for one in queued)
 
     def push(self, request: QueuedRequest) -> None:
         """Queue a request behind those of its priority, and wake who waits."""

@@ -16,6 +16,7 @@ from framework.domain.errors import Fatal, JournalError, OutcomeUnknown, Refused
 from framework.domain.events import Event
 from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.market_events import RequestCompleted, RequestOutcome
+from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Signed
 from framework.execution.ports import DispatchDependencies
 from framework.execution.request_queue import QueuedRequest
@@ -54,6 +55,7 @@ class RequestSender:
 
     def __init__(self, dependencies: DispatchDependencies) -> None:
         self._dependencies = dependencies
+        self._newest_amends: dict[str, Approved] = {}
 
     def __repr__(self) -> str:
         return f"<RequestSender {self._dependencies.venue}>"
@@ -62,12 +64,16 @@ class RequestSender:
         """One try. Whatever happens, the request's tokens are accounted for once."""
         approved = request.approved
         outcome: RequestOutcome | None = RequestOutcome.SPENT
+        if isinstance(approved.intent, AmendOrder):
+            self._newest_amends[approved.client_order_id] = approved
         try:
             outcome = await self._attempt(request)
         except Fatal as e:
             self._report(approved, NOT_SENT_AS[type(approved.intent)], "fatal", str(e))
             self._dependencies.on_fatal(e)
         finally:
+            if self._newest_amends.get(approved.client_order_id) is approved:
+                del self._newest_amends[approved.client_order_id]
             if outcome is not None:
                 self._complete(approved, outcome)
 
@@ -154,17 +160,32 @@ class RequestSender:
             return RequestOutcome.SPENT
         dependencies.observe("venue", dependencies.clock.monotonic_ns() - sent_ns)
         reach("after-answer-before-record")
+        # Asked before the first event: publishing it can bring the next amend into the queue.
+        is_superseded = self._is_superseded(approved)
         for event in events:
-            dependencies.publish(event)
-        self._flag_refused_amends(events)
+            is_amended = isinstance(event, OrderReport) and event.kind is ReportKind.AMENDED
+            if not (is_superseded and is_amended):
+                dependencies.publish(event)
+        self._flag_amends(events, is_superseded=is_superseded)
         reach("after-answer-recorded")
         return RequestOutcome.SPENT
 
-    def _flag_refused_amends(self, events: Sequence[Event]) -> None:
-        """An amend that the venue refuses is often one of an order that has just traded or ended. A refused cancel is
-        followed up in any case, because its order is to end."""
+    def _is_superseded(self, approved: Approved) -> bool:
+        """Whether a later amend of the same order was approved while the answer to this one was under way: the stream
+        had shown its effect already. Where the later one asks for terms that the order had before, its own answer could
+        not be told from this one."""
+        if not isinstance(approved.intent, AmendOrder):
+            return False
+        name = approved.client_order_id
+        return self._newest_amends.get(name) is not approved or self._dependencies.queue.holds(name, RequestKind.AMEND)
+
+    def _flag_amends(self, events: Sequence[Event], *, is_superseded: bool) -> None:
+        """An amend that the venue refuses is often one of an order that has just traded or ended, and a superseded one
+        says nothing of the order's terms now: both orders are queried. A refused cancel is followed up in any case,
+        because its order is to end."""
+        flagged = {ReportKind.AMEND_REFUSED, ReportKind.AMENDED} if is_superseded else {ReportKind.AMEND_REFUSED}
         for event in events:
-            if isinstance(event, OrderReport) and event.kind is ReportKind.AMEND_REFUSED:
+            if isinstance(event, OrderReport) and event.kind in flagged:
                 order = self._dependencies.find(event.client_order_id)
                 if order is not None and order.is_open:
                     self._dependencies.on_refused(order)

@@ -47,6 +47,7 @@ class ScriptedGateway:
         self._may_leave.set()
         self._may_answer = asyncio.Event()
         self._may_answer.set()
+        self._held: list[Callable[[], None]] | None = None
 
     @property
     def sent_names(self) -> list[tuple[str, str]]:
@@ -69,6 +70,10 @@ class ScriptedGateway:
         """Answer what was held."""
         self._may_answer.set()
 
+    def hold_next(self, held: list[Callable[[], None]]) -> None:
+        """Keep back the answer of the next request; `held` gets a function that lets it go."""
+        self._held = held
+
     def sign(self, approved: Approved, _order: Order | None, /) -> Signed:
         if self.sign_errors:
             raise self.sign_errors.popleft()
@@ -83,6 +88,11 @@ class ScriptedGateway:
         self.sent.append(signed.approved)
         answer = self.answers.popleft() if self.answers else self.grant
         await self._may_answer.wait()
+        if self._held is not None:
+            held, self._held = self._held, None
+            may_answer = asyncio.Event()
+            held.append(may_answer.set)
+            await may_answer.wait()
         if isinstance(answer, Exception):
             raise answer
         return tuple(answer(signed.approved) if callable(answer) else answer)

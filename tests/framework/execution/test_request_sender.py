@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
 import pytest
 
 from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.market_events import RequestOutcome
+from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
 from framework.domain.rate_limits import RequestKind
 from framework.execution.request_sender import ATTEMPTS_MAX
@@ -165,3 +169,32 @@ async def test_cancel_when_the_journal_has_failed_then_it_leaves_all_the_same(
     dispatching.do(scribe, handle.cancel)
 
     await until(lambda: dispatching.order(handle).status is OrderStatus.CANCELLED)
+
+
+async def test_amend_when_its_answer_comes_after_a_later_amend_then_the_later_one_stays_unanswered_and_is_queried(
+    dispatching: World, scribe: Scribe
+) -> None:
+    world = dispatching
+    handle = await world.working(scribe)
+    gateway = world.gateway
+    late: list[Callable[[], None]] = []
+    gateway.hold_next(late)
+    world.do(scribe, lambda: handle.amend(Price(46), Size(12)))
+    await until(lambda: len(late) == 1)
+    world.kernel.publish(msgspec.structs.replace(world.listing(handle), price=Price(46), size=Size(12), ts_venue=7))
+    assert world.order(handle).status is OrderStatus.WORKING
+    world.do(scribe, lambda: handle.amend(Price(45), Size(10)))
+    await until(lambda: world.order(handle).status is OrderStatus.WORKING)
+    gateway.hold_next(late)
+    world.do(scribe, lambda: handle.amend(Price(46), Size(12)))
+    await until(lambda: len(late) == 2)
+
+    late[0]()
+    await settle()
+
+    assert world.order(handle).status is OrderStatus.AMEND_REQUESTED
+    assert world.order(handle).price == 45
+    assert handle.client_order_id in world.reconciler._inquiry._flagged
+    late[1]()
+    await until(lambda: world.order(handle).status is OrderStatus.WORKING)
+    assert (world.order(handle).price, world.order(handle).size) == (46, 12)

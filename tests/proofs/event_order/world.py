@@ -229,6 +229,10 @@ class World:
         request = telling.request
         if request is not None and is_report(telling.record, *REFUSALS) and self._is_outdated(request):
             return
+        if request is not None and is_report(telling.record, ReportKind.AMENDED) and self._is_outdated(request):
+            # The sender knows which of its requests was answered, and that a later one has taken over.
+            request.is_answered = True
+            return
         self.tell(telling)
 
     def _is_outdated(self, request: Request) -> bool:
