@@ -21,7 +21,11 @@ EXIT_ORDERS_LEFT = 3
 EXIT_INTERRUPTED = 130
 """Interrupted: Ctrl-C in a command, or a second signal to a daemon, which then waits for nothing (128 + SIGINT)."""
 
-_CLOSENESS_MIN = 0.6
+CLOSENESS_MIN = 0.6
+"""How like a known word must be to stand in place of the list of all, as a ratio of `difflib`."""
+
+_HINT_CLOSENESS_MIN = 0.5
+"""As much, to be named beside other help: half of a verb is enough, as in `tidegate check` for `check-config`."""
 
 
 class TidegateError(Exception):
@@ -82,7 +86,7 @@ class JournalError(Fatal):
     """The journal can't be written or read. No order leaves any more."""
 
 
-def closest(word: str, known: Iterable[str], *, closeness_min: float = _CLOSENESS_MIN) -> str:
+def closest(word: str, known: Iterable[str], *, closeness_min: float = CLOSENESS_MIN) -> str:
     """The known word most like `word`, or an empty string when none is like it.
 
     `closeness_min` is a ratio of `difflib`: from 0 (nothing in common is needed) to 1 (only the same word counts).
@@ -90,9 +94,9 @@ def closest(word: str, known: Iterable[str], *, closeness_min: float = _CLOSENES
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=closeness_min)), "")
 
 
-def hint(word: str, known: Iterable[str]) -> str:
+def hint(word: str, known: Iterable[str], *, closeness_min: float = _HINT_CLOSENESS_MIN) -> str:
     """`; did you mean "x"?`, to be put after what is wrong, or an empty string when no known word is like `word`."""
-    found = closest(word, known)
+    found = closest(word, known, closeness_min=closeness_min)
     return f'; did you mean "{found}"?' if found else ""
 
 
@@ -100,4 +104,4 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """`did you mean "x"?`, or the known words in alphabetical order when none is like `word`."""
     words = sorted(known)
     listed = f"known: {', '.join(words)}" if words else "none is known here"
-    return hint(word, words).removeprefix("; ") or listed
+    return hint(word, words, closeness_min=CLOSENESS_MIN).removeprefix("; ") or listed

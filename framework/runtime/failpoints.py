@@ -13,7 +13,7 @@ import os
 import signal
 from collections.abc import Mapping
 
-from framework.domain.errors import ConfigurationError, hint
+from framework.domain.errors import CLOSENESS_MIN, ConfigurationError, hint
 
 VARIABLE = "TIDEGATE_FAILPOINT"
 """The environment variable that arms a point."""
@@ -64,7 +64,7 @@ def arm(text: str) -> None:
     global _armed, _passages_left
     name, colon, count = text.partition(":")
     if name and name not in POINTS:
-        remedy = hint(name, POINTS) or f"; known: {', '.join(POINTS)}"
+        remedy = hint(name, POINTS, closeness_min=CLOSENESS_MIN) or f"; known: {', '.join(POINTS)}"
         raise ConfigurationError(f'{VARIABLE}: no fail point "{name}"{remedy}')
     if colon and (not count.isdecimal() or int(count) < 1):
         raise ConfigurationError(f'{VARIABLE}: "{count}" is not a number of passages; write it like {name}:3')

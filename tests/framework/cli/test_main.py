@@ -132,6 +132,8 @@ def test_command_when_nothing_is_said_then_shows_help(capsys: pytest.CaptureFixt
     ("arguments", "message"),
     [
         (["rnu"], 'unknown command "rnu"; did you mean "run"?'),
+        (["check"], 'unknown command "check"; did you mean "check-config"?'),
+        (["show"], 'unknown command "show"; did you mean "show-config"?'),
         (["zzzzzz"], 'unknown command "zzzzzz"; see: tidegate --help'),
         (["run", "--duraton", "5"], 'unknown option "--duraton"; did you mean "--duration"?'),
         (["run", "--dur", "5"], 'unknown option "--dur"'),

@@ -30,6 +30,7 @@ def test_exit_codes_when_a_script_compares_them_then_they_are_what_they_always_w
     ("word", "found", "hinted", "suggested"),
     [
         ("verfy", "verify", '; did you mean "verify"?', 'did you mean "verify"?'),
+        ("verbatim", "", '; did you mean "verify"?', "known: cut, dump, verify"),
         ("xyz", "", "", "known: cut, dump, verify"),
     ],
 )

@@ -71,6 +71,7 @@ async def test_socket_when_a_request_comes_then_it_is_handed_over_and_answered(o
         (b"[]", 'a request is an object with a "command"'),
         (b"{}", 'a request is an object with a "command"'),
         (b'{"command": 7}', 'a request is an object with a "command"'),
+        (b'{"command": "adopt"}', 'unknown command "adopt"; did you mean "adopt_orphan"?'),
         (b'{"command": "reconcil"}', 'unknown command "reconcil"; did you mean "reconcile"?'),
         (b'{"command": "sell everything"}', 'unknown command "sell everything"; there are: set_trading_state'),
         (b'{"command": "reconcile", "is_dry_run": 1}', "Expected `bool`"),
