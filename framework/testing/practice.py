@@ -20,14 +20,14 @@ import msgspec
 
 from framework.domain.account_events import Fill, InstrumentDefined, StrategySaved
 from framework.domain.events import Event
-from framework.domain.instruments import FeeSchedule, Instrument, InstrumentId
-from framework.domain.intents import Intent
+from framework.domain.instruments import FeeSchedule, Instrument, InstrumentId, InstrumentStatus
+from framework.domain.intents import Intent, NewOrder
 from framework.domain.market_events import BookSnapshot
 from framework.domain.numbers import Size
-from framework.domain.orders import Order
+from framework.domain.orders import Order, TimeInForce
 from framework.domain.ports import Check, Desk
 from framework.domain.rate_limits import RequestKind
-from framework.domain.verdicts import Refused, Verdict
+from framework.domain.verdicts import Approved, Refused, Verdict
 from framework.domain.views import BookView, BudgetView, PositionView
 from framework.engine.kernel_ports import IntentJudge
 from framework.engine.strategy_context import SAVED_BYTES_MAX
@@ -76,7 +76,7 @@ class PracticeVenue:
         numbers = count(1)
         self._gate = gate(checks, next_client_order_id=lambda: f"practice-{next(numbers)}")
         self._clock = ManualClock(wall_ns=START_NS, monotonic_ns=1)
-        free = msgspec.structs.replace(instrument, fees=FeeSchedule())
+        free = msgspec.structs.replace(instrument, fees=FeeSchedule(), status=InstrumentStatus.ACTIVE)
         self._venue = ScriptedVenue([free], NO_LIMITS, clock=self._clock, publish=self._apply)
         self.advance(ms=0)
         self._venue.connect()
@@ -123,7 +123,7 @@ class PracticeVenue:
         if isinstance(verdict, Refused):
             self.refusals.append(verdict)
         else:
-            self._venue.receive(verdict)
+            self._venue.receive(_at_rest(verdict))
             self._venue.answer_next()
         return verdict
 
@@ -132,6 +132,14 @@ class PracticeVenue:
         of_any_kind: Any = event
         self.books.apply(of_any_kind, self.monotonic_ns)
         self.accounts.apply(of_any_kind, self.now_ns)
+
+
+def _at_rest(approved: Approved) -> Approved:
+    """The request as the venue gets it: an order rests until the test fills it, whatever its time in force."""
+    if not isinstance(approved.intent, NewOrder):
+        return approved
+    intent = msgspec.structs.replace(approved.intent, time_in_force=TimeInForce.GOOD_TILL_CANCELLED)
+    return msgspec.structs.replace(approved, intent=intent)
 
 
 class PracticeDesk:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from framework.domain.instruments import FeeSchedule
+from framework.domain.instruments import FeeSchedule, InstrumentStatus
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.market_events import BookSnapshot
-from framework.domain.orders import OrderStatus, Side
+from framework.domain.orders import OrderStatus, Side, TimeInForce
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import RefusalCode
 from framework.testing.practice import INSTRUMENT, PracticeDesk, PracticeVenue
@@ -58,6 +58,24 @@ def test_fill_when_told_then_position_and_order_follow(venue: PracticeVenue, str
     venue.fill(handle.client_order_id)
     assert strategy.desk.position(INSTRUMENT.id).size == -300
     assert not handle.is_open
+
+
+@pytest.mark.parametrize("time_in_force", list(TimeInForce))
+def test_order_when_it_is_not_to_rest_then_it_still_waits_for_the_test_to_fill_it(
+    venue: PracticeVenue, strategy: Plain, time_in_force: TimeInForce
+) -> None:
+    venue.quote(bid="0.40", ask="0.44")
+    price, size = INSTRUMENT.price("0.44"), INSTRUMENT.size(3)
+    handle = strategy.buy(INSTRUMENT.id, price, size, time_in_force=time_in_force)
+    assert handle.is_open
+    _, order = venue.fill(handle.client_order_id)
+    assert (order.time_in_force, order.status) == (time_in_force, OrderStatus.FILLED)
+
+
+def test_order_when_the_instrument_is_not_open_then_only_a_check_refuses_it() -> None:
+    venue = PracticeVenue(Gate, instrument=msgspec.structs.replace(INSTRUMENT, status=InstrumentStatus.PAUSED))
+    strategy = Plain("plain", None, venue.desk("plain"))
+    assert strategy.buy(INSTRUMENT.id, INSTRUMENT.price("0.44"), INSTRUMENT.size(3)).is_open
 
 
 def test_fill_when_the_order_is_unknown_then_says_so(venue: PracticeVenue) -> None:
