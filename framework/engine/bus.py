@@ -70,9 +70,14 @@ def bind(bus: Bus, host: StrategyHost, instruments: tuple[InstrumentId, ...], bo
     for instrument in instruments:
         # A strategy's book is there from the start, empty and not fresh: so its staleness is seen before any data.
         books.of(instrument)
-        bus.subscribe(Book, partial(host.call, strategy.on_book), instrument)
+        bus.subscribe(Book, partial(_call_on_book, host), instrument)
         bus.subscribe(TradePrint, partial(host.call, strategy.on_trade), instrument)
     bus.subscribe(ConnectorStatus, partial(host.call, strategy.on_connector))
+
+
+def _call_on_book(host: StrategyHost, book: Book, /, *, started_ns: int | None) -> int | None:
+    # Looked up at each call: a strategy may change its `on_book` while it runs, as it may change `on_fill`.
+    return host.call(host.strategy.on_book, book, started_ns=started_ns)
 
 
 def notify(hosts: Mapping[str, StrategyHost], change: Change, orders: Orders) -> None:

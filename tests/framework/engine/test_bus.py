@@ -5,7 +5,12 @@ from functools import partial
 
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookStale, TradePrint
-from framework.engine.bus import ANY, Bus, Handler
+from framework.domain.strategy import Strategy
+from framework.domain.views import BookView
+from framework.engine.bus import ANY, Bus, Handler, bind
+from framework.engine.strategy_host import StrategyHost
+from framework.runtime.clock import ManualClock
+from framework.state.books import Books
 
 HERE, THERE = InstrumentId("tide:A"), InstrumentId("tide:B")
 
@@ -81,3 +86,28 @@ def test_handler_when_another_was_called_before_then_it_begins_when_that_one_was
     bus.publish(BookStale(HERE, 1, "gap"), HERE, 100)
 
     assert begun == [100, 107]
+
+
+class _Changing(Strategy[None]):
+    """Takes its first book one way and all others another way."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self._seen = seen
+
+    def on_book(self, _: BookView) -> None:
+        self._seen.append("first")
+        self.on_book = self._on_later_book  # type: ignore[method-assign]
+
+    def _on_later_book(self, _: BookView) -> None:
+        self._seen.append("later")
+
+
+def test_strategy_when_it_changes_its_on_book_while_it_runs_then_the_new_one_is_called() -> None:
+    bus, books, seen = Bus(), Books(), list[str]()
+    host = StrategyHost("a", _Changing(seen), clock=ManualClock(), call_ns_max=1, on_fault=lambda *_: None)
+    bind(bus, host, (HERE,), books)
+
+    for _ in range(3):
+        bus.publish(books.of(HERE), HERE)
+
+    assert seen == ["first", "later", "later"]
