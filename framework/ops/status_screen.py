@@ -22,6 +22,7 @@ from framework.domain.ports import Clock
 from framework.engine.kernel import Kernel
 from framework.engine.strategy_host import StrategyHost
 from framework.runtime.metrics import Metrics
+from framework.state.books import AGE_NEVER_NS
 from framework.state.positions import profit_and_loss
 
 REDRAW_INTERVAL_MS = 500
@@ -76,7 +77,7 @@ class LiveStatus:
         return self._console.is_terminal
 
     async def run(self) -> None:
-        """Redraw until cancelled; without a terminal wait for the cancel. Log lines go above the tables."""
+        """Redraw until cancelled; without a terminal wait for the cancel. Other output goes above the tables."""
         if not self.is_shown:
             await asyncio.Event().wait()
         # No refresh thread: the loop that trades also draws, so that no half-applied state is shown.
@@ -184,7 +185,7 @@ class StatusReader:
         return VenueStatus(
             venue=name,
             is_up=books.is_connected(name),
-            feed_age_ms=None if age_ns is None else age_ns // 1_000_000,
+            feed_age_ms=None if age_ns == AGE_NEVER_NS else age_ns // 1_000_000,
             budget=", ".join(f"{pool} {left:g}" for (venue, pool), left in tokens.items() if venue == name),
         )
 

@@ -5,11 +5,21 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from framework.ops.status_screen import LiveStatus, QuoteStatus, StatusSnapshot, VenueStatus, render_status
+from framework.ops.status_screen import (
+    LiveStatus,
+    QuoteStatus,
+    StatusReader,
+    StatusSnapshot,
+    VenueStatus,
+    render_status,
+)
+from framework.runtime.metrics import Metrics
+from tests.support.world import World
 
 SNAPSHOT = StatusSnapshot(
     uptime_s=3_725,
@@ -67,6 +77,18 @@ def test_render_when_all_is_known_then_shows_it() -> None:
 
 def test_render_when_there_is_nothing_then_shows_that_without_failing() -> None:
     assert "fills 0" in text_of(StatusSnapshot(uptime_s=0, venues=(), quotes=()))
+
+
+def test_snapshot_when_nothing_was_received_of_a_venue_then_its_feed_age_is_not_known(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    reader = StatusReader(world.kernel, Metrics(), world.clock)
+    assert [venue.feed_age_ms for venue in reader.snapshot().venues] == [None]
+
+    world.start()
+    world.clock.advance(250_000_000)
+
+    assert [venue.feed_age_ms for venue in reader.snapshot().venues] == [250]
+    world.close()
 
 
 async def test_live_status_when_there_is_no_terminal_then_draws_nothing() -> None:
