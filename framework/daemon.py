@@ -176,8 +176,8 @@ class Daemon:
         for note in self._records.notes:
             _log.warning("records", note=note)
         if self._records.lost:
-            text = f"{self._records.lost}: halted until `tidegate resume`; see `tidegate reconcile` and `orphans`"
-            _log.error("alarm", what=text)
+            ways = "see `tidegate reconcile` and `tidegate external-orders`"
+            _log.error("alarm", what=f"{self._records.lost}: halted until `tidegate resume`; {ways}")
 
     async def close(self) -> None:
         """Close every connection and sandbox. Records are closed by their owner afterwards."""

@@ -163,7 +163,7 @@ class Kernel:
                     budget.hold(verdict.request_kind, verdict.intent.strategy)
                 self._queues[verdict.venue].push(QueuedRequest(verdict))
         elif verdict.code is RefusalCode.INVALID_INTENT and (host := self._hosts.get(asking)):
-            host.fault(f"asked for nonsense: {verdict.detail}")
+            host.fault(f"asked for an invalid order or change: {verdict.detail}")
         self._watcher.on_verdict(verdict)
         return verdict
 

@@ -1,8 +1,8 @@
 """Replay: feed recorded inputs to a kernel again and compare what it decides with what was decided.
 
 session = read_session(files, state_directory)
-kernel = Kernel(...)  # of session.accounts, session.client_order_ids(), clock, recorder; decides=False
-result = replay_session(session, kernel, clock, recorder, start=add_the_strategy)
+core = assemble(..., decides=False)  # of session.accounts, session.client_order_ids(), clock, recorder
+result = replay_session(session, core.kernel, clock, recorder, start=add_the_strategy)
 assert result.is_same
 """
 

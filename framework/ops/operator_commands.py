@@ -224,9 +224,9 @@ class Operator:
         if len(found) == 1:
             return found[0]
         if found:
-            raise NotDone(f'"{name}" begins the ids of {len(found)} orphans; give more of it')
+            raise NotDone(f'"{name}" begins the ids of {len(found)} external orders; give more of it')
         ids = [one.venue_order_id for one in external_orders]
-        raise NotDone(f'there is no orphan "{name}"{hint(name, ids)}; `tidegate external-orders` lists them')
+        raise NotDone(f'there is no external order "{name}"{hint(name, ids)}; `tidegate external-orders` lists them')
 
     def _orders_to_cancel(self, request: CancelOrders) -> tuple[Order, ...]:
         orders = self._accounts.orders

@@ -253,7 +253,7 @@ def _external_order(snapshot: OrderSnapshot, instrument: Instrument | None, as_o
         why="a Tidegate daemon placed it, and this is not its journal: another one, or cut short"
         if is_made_here
         else "placed by hand or by another program",
-        action="nothing by itself; `tidegate orphans adopt|cancel|ignore ID` decides",
+        action="nothing by itself; `tidegate external-orders adopt|cancel|ignore ID` decides",
         since_ns=as_of.monotonic_ns,
     )
 

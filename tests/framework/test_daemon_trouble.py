@@ -82,3 +82,4 @@ async def test_start_when_the_journal_has_lost_its_end_then_there_is_an_alarm_th
         assert (alarm["log_level"], alarm["event"]) == ("error", "alarm")
         assert "records 7 to 9" in alarm["what"]
         assert "tidegate resume" in alarm["what"]
+        assert "tidegate external-orders" in alarm["what"]

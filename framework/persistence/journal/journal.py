@@ -230,7 +230,7 @@ def _newest_snapshot(
         raise JournalError(
             f"journal: {directory}: {hole} ({', '.join(damaged) or 'none'} damaged). Restore a snapshot or segment "
             "from a backup; or keep a copy and start with an empty state directory: open orders and positions come "
-            "back from the venue as external orders, to be adopted with `tidegate orphans`"
+            "back from the venue as external orders, to be adopted with `tidegate external-orders`"
         )
     notes += [f"journal: {name} is damaged; the one before it and the records after are used" for name in damaged]
     return snapshot, tuple(notes)

@@ -60,7 +60,7 @@ class Damage(NamedTuple):
             "Nothing is sent on a state that can't be proved. Run `tidegate journal verify` to see what is whole; then "
             "restore the file from a backup, or keep a copy and drop this record and all later ones with "
             f"`tidegate journal cut --after {self.number - 1}`: orders and fills after it come back from the venue as "
-            "external orders, to be adopted with `tidegate orphans`"
+            "external orders, to be adopted with `tidegate external-orders`"
         )
 
 

@@ -103,6 +103,7 @@ def test_strategy_when_it_asks_for_nonsense_then_it_is_refused_counted_and_quara
 
     assert {refused.code for refused in world.watcher.refusals} == {RefusalCode.INVALID_INTENT}
     assert [strategy for strategy, _, _ in world.watcher.faults] == ["scribe"] * 3
+    assert all(reason.startswith("asked for an invalid order or change: ") for _, reason, _ in world.watcher.faults)
     assert world.kernel.hosts["scribe"].is_quarantined
 
 

@@ -333,8 +333,9 @@ async def test_orphan_when_named_by_its_beginning_then_it_is_found_unless_others
 ) -> None:
     foreign(world, "v-foreign-1")
     foreign(world, "v-foreign-2", "others")
-    assert "begins the ids of 2 orphans" in await refused(operator, IgnoreExternalOrder(order="v-foreign", reason="r"))
-    assert 'there is no orphan "v-"' in await refused(operator, IgnoreExternalOrder(order="v-", reason="r"))
+    message = await refused(operator, IgnoreExternalOrder(order="v-foreign", reason="r"))
+    assert "begins the ids of 2 external orders" in message
+    assert 'there is no external order "v-"' in await refused(operator, IgnoreExternalOrder(order="v-", reason="r"))
     foreign(world, "w-foreign-3", "third")
     assert (await operator.answer(IgnoreExternalOrder(order="w-fo", reason="r"))).is_ok
 
@@ -345,7 +346,7 @@ async def test_orphan_when_it_is_not_known_then_the_closest_is_named(
 ) -> None:
     foreign(world)
     message = await refused(operator, CancelExternalOrder(order=name, reason="r"))
-    assert f'there is no orphan "{name}"' in message
+    assert f'there is no external order "{name}"' in message
     assert ('did you mean "v-foreign-1"' in message) is (name != "x")
 
 

@@ -237,7 +237,9 @@ async def test_position_when_the_market_was_settled_then_the_venue_is_behind(wor
     assert held.why == "it was settled, and the venue still shows a position"
 
 
-@pytest.mark.parametrize("word", ["orphan v-9", "venue open, sell 7", "here unknown", "Why:", "What is done:"])
+@pytest.mark.parametrize(
+    "word", ["orphan v-9", "venue open, sell 7", "here unknown", "Why:", "What is done:", "`tidegate external-orders "]
+)
 async def test_difference_when_shown_to_an_operator_then_it_says_everything(world: World, word: str) -> None:
     (external_order,) = await found(world, foreign(world))
     assert word in external_order.text
