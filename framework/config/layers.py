@@ -92,9 +92,8 @@ class Layers:
         elif isinstance(node, dict):
             node[path[-1]] = value
         else:
-            raise ConfigurationError(
-                f"{origin}: {key}: {'.'.join(path[:-1])} is a value, not a table; name the value itself"
-            )
+            table = ".".join(path[:-1])
+            raise ConfigurationError(f"{origin}: {key}: {table} is a value, not a table; name the value itself")
         self._forget(key)
         self._note(key, value, origin)
 

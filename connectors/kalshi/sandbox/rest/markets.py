@@ -68,15 +68,10 @@ def get_orderbooks(call: Call) -> Reply:
         raise errors.bad_query("GetMarketOrderbooks", "Tickers", tag="required")
     if len(tickers) > BOOKS_MAX:
         raise errors.bad_query("GetMarketOrderbooks", "Tickers", tag="max")
-    return Reply(
-        {
-            "orderbooks": [
-                {"orderbook_fp": orderbook_object(call.venue.markets.book(ticker), 0), "ticker": ticker}
-                for ticker in tickers
-                if call.venue.markets.exists(ticker)
-            ]
-        }
-    )
+    markets = call.venue.markets
+    known = [ticker for ticker in tickers if markets.exists(ticker)]
+    books = [{"orderbook_fp": orderbook_object(markets.book(one), 0), "ticker": one} for one in known]
+    return Reply({"orderbooks": books})
 
 
 def list_trades(call: Call) -> Reply:
