@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from framework.domain.verdicts import refusal_table
 from framework.runtime.metrics import metrics_table
+from tests.architecture.source_tree import ROOT, Source, files_of_tests, product_files, source
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PLACES = (ROOT, ROOT / "framework")
 PLACEHOLDERS = ("NAME", "<", "*", "…")
@@ -80,3 +82,44 @@ def test_page_when_it_names_a_file_that_is_gone_then_it_is_seen() -> None:
         "engine/gone.py",
         "gone.md",
     ]
+
+
+def missing_methods(text: str, sources: Iterable[Source]) -> list[str]:
+    """Each `Class.method` in backticks that no class of that name has."""
+    classes = [node for one in sources for node in ast.walk(one.tree) if isinstance(node, ast.ClassDef)]
+    known = {f"{one.name}.{name}" for one in classes for name in _members(one)}
+    return sorted(set(re.findall(r"`([A-Z][a-z]\w*\.[a-z_]\w*)`", text)) - known)
+
+
+def _members(one: ast.ClassDef) -> Iterable[str]:
+    return (node.name for node in one.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "framework/README.md", "connectors/sandbox/README.md"])
+def test_page_when_it_names_methods_then_they_exist(page: str) -> None:
+    assert missing_methods((ROOT / page).read_text(), product_files()) == []
+
+
+def test_page_when_it_names_a_method_that_is_gone_then_it_is_seen() -> None:
+    kernel = source("framework/engine/kernel.py", "class Kernel:\n    def publish(self): ...")
+    assert missing_methods("`Kernel.publish`, then `Kernel.gone`", [kernel]) == ["Kernel.gone"]
+
+
+NUMBER = re.compile(r"\b[CI]\d{1,2}\b")
+"""The number of a control or of an invariant, as comments and messages name them."""
+
+
+def numbers_explained(page: str) -> set[str]:
+    """The numbers in the first cells of a page's tables."""
+    return {number for cell in re.findall(r"^\| ([^|]*) \|", page, re.MULTILINE) for number in NUMBER.findall(cell)}
+
+
+def test_numbers_when_the_source_names_them_then_a_page_explains_each_and_no_other() -> None:
+    proofs = (one for one in files_of_tests() if one.name.startswith("tests/proofs/"))
+    texts = [one.text for one in (*product_files(), *proofs)]
+    used = {number for text in texts for number in NUMBER.findall(text)}
+    assert numbers_explained((ROOT / "framework/README.md").read_text()) == used
+
+
+def test_numbers_when_a_table_explains_some_then_only_its_first_cells_count() -> None:
+    assert numbers_explained("A number such as C7.\n| C1, C2 | see C3 |\n| I4 | what C5 says |") == {"C1", "C2", "I4"}
