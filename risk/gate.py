@@ -95,11 +95,7 @@ def _judge_cancel(intent: CancelOrder | CancelAll, view: RiskView) -> Approved |
             return _refuse(intent, order, _GATE, ts_ns=view.now_ns)
         venue, client_order_id = order.venue, order.client_order_id
     return Approved(
-        intent=intent,
-        venue=venue,
-        client_order_id=client_order_id,
-        request_kind=RequestKind.CANCEL,
-        ts_ns=view.now_ns,
+        intent=intent, venue=venue, client_order_id=client_order_id, request_kind=RequestKind.CANCEL, ts_ns=view.now_ns
     )
 
 

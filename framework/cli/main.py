@@ -12,14 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
 
-from framework.domain.errors import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_USAGE,
-    ConfigurationError,
-    TidegateError,
-    hint,
-)
+from framework.domain.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, ConfigurationError, TidegateError, hint
 from framework.domain.loading import load_late
 
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"

@@ -97,11 +97,7 @@ def new_strategy(options: argparse.Namespace) -> int:
     name, folder = options.name, options.dir
     _check_name(name)
     texts = {"name": name, "title": "".join(part.capitalize() for part in name.split("_")), "folder": folder.as_posix()}
-    files = {
-        folder / f"{name}.py": _STRATEGY,
-        folder / f"test_{name}.py": _TEST,
-        folder / f"{name}.toml": _CONFIG,
-    }
+    files = {folder / f"{name}.py": _STRATEGY, folder / f"test_{name}.py": _TEST, folder / f"{name}.toml": _CONFIG}
     for file in files:
         if file.exists():
             raise ConfigurationError(f"new-strategy: {file} exists already; choose another name, or remove it first")

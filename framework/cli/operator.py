@@ -60,10 +60,7 @@ def cancel(options: argparse.Namespace) -> int:
     Raises `ConfigurationError` unless exactly one of the three is named, `NoServer` when no daemon answers.
     """
     request = CancelOrders(
-        order=options.order,
-        strategy=options.strategy,
-        is_all=options.all,
-        reason=options.reason or BY_THE_OPERATOR,
+        order=options.order, strategy=options.strategy, is_all=options.all, reason=options.reason or BY_THE_OPERATOR
     )
     if not request.names_one:
         raise ConfigurationError(NAME_ONE)

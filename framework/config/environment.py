@@ -13,13 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import create_model
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    SecretsSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic_settings import BaseSettings, EnvSettingsSource, SecretsSettingsSource, SettingsConfigDict, SettingsError
 
 from framework.config.model import Configuration
 from framework.domain.errors import ConfigurationError, closest, suggestion

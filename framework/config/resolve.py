@@ -114,12 +114,7 @@ def resolve(loaded: Loaded) -> Resolved:
 
 
 def _each(
-    table: str,
-    rows: Iterable[tuple[K, R]],
-    make: Callable[[K, R], T],
-    loaded: Loaded,
-    *,
-    problems: list[str],
+    table: str, rows: Iterable[tuple[K, R]], make: Callable[[K, R], T], loaded: Loaded, *, problems: list[str]
 ) -> tuple[T, ...]:
     made: list[T] = []
     for name, row in rows:

@@ -60,12 +60,7 @@ class TradingStates:
             return TradingState.HALTED
         if not self._states:
             return TradingState.ACTIVE
-        scopes = (
-            (Scope.GLOBAL, ""),
-            (Scope.VENUE, venue),
-            (Scope.INSTRUMENT, instrument),
-            (Scope.STRATEGY, strategy),
-        )
+        scopes = ((Scope.GLOBAL, ""), (Scope.VENUE, venue), (Scope.INSTRUMENT, instrument), (Scope.STRATEGY, strategy))
         found = [self._states[scope].state for scope in scopes if scope in self._states]
         return max(found, key=lambda state: state.strictness, default=TradingState.ACTIVE)
 
