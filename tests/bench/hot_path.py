@@ -15,7 +15,6 @@ from framework.config.layers import load
 from framework.config.resolve import resolve
 from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
 from framework.domain.client_order_ids import ClientOrderIds
-from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus, LimitsDeclared
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
@@ -35,17 +34,10 @@ from framework.state.books import Books
 from framework.state.order_book import Book
 from risk.budget.venue_budget import VenueBudget
 from tests.bench.figures import compare
+from tests.support.state_records import kalshi_market
 
-MARKET = InstrumentId("kalshi:T")
-INSTRUMENT = Instrument(
-    id=MARKET,
-    venue="kalshi",
-    symbol="T",
-    kind=InstrumentKind.BINARY,
-    price_decimals=4,
-    size_decimals=2,
-    tick_bands=(TickBand(Price(0), Price(10_000), Price(100)),),
-)
+INSTRUMENT = kalshi_market("T")
+MARKET = INSTRUMENT.id
 LIMITS = RateLimits(
     pools=(Pool("write", 10**9, 10**9),),
     costs=tuple(Cost(kind, "write", 1) for kind in RequestKind),

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from framework.domain.account_events import Fill, OrderReport, ReportKind
+from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import NewOrder
-from framework.domain.numbers import Money, Price, Size
+from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved
@@ -21,6 +21,7 @@ from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
 from framework.state.accounts import AccountRecord
 from tests.bench.figures import row
+from tests.support.state_records import fill
 
 MARKET = InstrumentId("kalshi:T")
 
@@ -40,19 +41,15 @@ def life_of(number: int) -> Iterator[AccountRecord]:
             venue_order_id=f"v{number}",
             detail="0" * 64,
         )
-    yield Fill(
-        venue="kalshi",
-        instrument=MARKET,
-        fill_id=f"f{number}",
+    yield fill(
+        f"f{number}",
+        name=name,
         venue_order_id=f"v{number}",
-        client_order_id=name,
-        side=Side.BUY,
-        price=Price(4_700),
-        size=Size(100),
-        fee=Money(1),
-        is_maker=True,
-        ts_venue=number,
-        ts_recv=number,
+        price=4_700,
+        size=100,
+        fee=1,
+        at=number,
+        instrument=MARKET,
     )
 
 

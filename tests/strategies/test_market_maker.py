@@ -11,13 +11,14 @@ from pydantic import ValidationError
 from framework.domain.account_events import Fill
 from framework.domain.instruments import Instrument, InstrumentStatus
 from framework.domain.intents import AmendOrder, CancelOrder, Intent, NewOrder
-from framework.domain.numbers import Money, Size
+from framework.domain.numbers import Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import RefusalCode
 from strategies.market_maker import MarketMaker, MarketMakerSettings
 from tests.support.desk import CountedBudget, HeldPosition, QuotedBook, RecordingDesk
 from tests.support.risk_view import BINARY, SPOT
+from tests.support.state_records import fill
 
 NEW, AMEND, CANCEL = RequestKind.NEW, RequestKind.AMEND, RequestKind.CANCEL
 WORKING, CANCELLED = OrderStatus.WORKING, OrderStatus.CANCELLED
@@ -434,20 +435,8 @@ def world_acts(rng: Random, desk: RecordingDesk, order: Order) -> int:
 
 
 def fill_of(order: Order) -> Fill:
-    return Fill(
-        venue=order.venue,
-        instrument=order.instrument,
-        fill_id="f1",
-        venue_order_id="v1",
-        client_order_id=order.client_order_id,
-        side=order.side,
-        price=order.price,
-        size=order.size,
-        fee=Money(0),
-        is_maker=True,
-        ts_venue=0,
-        ts_recv=0,
-    )
+    terms = {"side": order.side, "price": order.price, "size": order.size, "instrument": order.instrument}
+    return fill(name=order.client_order_id, at=0, **terms)
 
 
 @pytest.mark.parametrize(

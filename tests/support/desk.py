@@ -13,6 +13,7 @@ from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
 from framework.domain.views import BookView, BudgetView, PositionView
+from tests.support.state_records import order_of
 
 Levels = Sequence[tuple[int, int]]
 
@@ -175,15 +176,6 @@ class RecordingDesk:
         return order
 
     def _record(self, intent: NewOrder) -> Order:
-        order = Order(
-            client_order_id=f"c{len(self.known) + 1}",
-            venue=self.definitions[intent.instrument].venue,
-            strategy=intent.strategy,
-            instrument=intent.instrument,
-            side=intent.side,
-            price=intent.price,
-            size=intent.size,
-            post_only=intent.post_only,
-        )
+        order = order_of(intent, f"c{len(self.known) + 1}", post_only=intent.post_only)
         self.known[order.client_order_id] = order
         return order

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from framework.domain.account_events import OrderReport, ReportKind
+from framework.domain.account_events import ReportKind
 from framework.domain.strategy import OrderHandle
-from tests.support.world import VENUE, Scribe, World
+from tests.support import state_records
+from tests.support.world import Scribe, World
 
 
 def report(world: World, handle: OrderHandle, kind: ReportKind, *, code: str = "", venue_order_id: str = "") -> None:
     """Something became known of the order."""
-    world.kernel.publish(
-        OrderReport(
-            venue=VENUE,
-            client_order_id=handle.client_order_id,
-            kind=kind,
-            ts_recv=world.clock.now_ns(),
-            code=code,
-            venue_order_id=venue_order_id,
-        )
-    )
+    now_ns = world.clock.now_ns()
+    said = state_records.report(kind, handle.client_order_id, at=now_ns, code=code, venue_order_id=venue_order_id)
+    world.kernel.publish(said)
 
 
 def sent(world: World, scribe: Scribe) -> OrderHandle:

@@ -8,20 +8,12 @@ from framework.domain.account_events import TradingState
 from framework.domain.instruments import FeeModel, FeeSchedule, Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.intents import NewOrder
 from framework.domain.numbers import Money, Price, Size
-from framework.domain.orders import Order, OrderStatus, Side, TimeInForce
+from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.views import BookView, BudgetView, ExposureView
 from tests.support.desk import QuotedBook
+from tests.support.state_records import kalshi_market, order_of
 
-BINARY = Instrument(
-    id=InstrumentId("kalshi:KXTIDE-B25"),
-    venue="kalshi",
-    symbol="KXTIDE-B25",
-    kind=InstrumentKind.BINARY,
-    price_decimals=4,
-    size_decimals=2,
-    tick_bands=(TickBand(Price(0), Price(10_000), Price(100)),),
-    fees=FeeSchedule(FeeModel.QUADRATIC, "0.07", "0"),
-)
+BINARY = msgspec.structs.replace(kalshi_market("KXTIDE-B25"), fees=FeeSchedule(FeeModel.QUADRATIC, "0.07", "0"))
 """A cent grid; sizes in hundredths of a contract."""
 
 SPOT = Instrument(
@@ -101,18 +93,7 @@ def new_order(
 
 def working_order(instrument: Instrument = BINARY, **facts: object) -> Order:
     """An own order at the venue: by default ten contracts at 0.50, nothing filled."""
-    order = Order(
-        client_order_id="c1",
-        venue=instrument.venue,
-        strategy="mm",
-        instrument=instrument.id,
-        side=Side.BUY,
-        price=Price(5_000),
-        size=Size(1_000),
-        time_in_force=TimeInForce.GOOD_TILL_CANCELLED,
-        status=OrderStatus.WORKING,
-    )
-    return msgspec.structs.replace(order, **facts)
+    return order_of(new_order(instrument), **{"status": OrderStatus.WORKING, **facts})
 
 
 def book(bid: int = 4_900, ask: int = 5_100, **facts: bool | int) -> QuotedBook:

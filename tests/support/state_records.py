@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from framework.domain.account_events import Fill, OrderReport, OrderSnapshot, ReportKind
-from framework.domain.instruments import InstrumentId
+import msgspec
+
+from framework.domain.account_events import Fill, OrderAdopted, OrderReport, OrderSnapshot, ReportKind
+from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand, instrument_id
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.numbers import Money, Price, Size
-from framework.domain.orders import Order, Side
+from framework.domain.orders import Order, Side, TimeInForce
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved
 from framework.state.accounts import AccountRecord, Accounts
@@ -14,6 +16,32 @@ from framework.state.change import Change
 
 VENUE = "tide"
 MARKET = InstrumentId("tide:A")
+INSTRUMENT = Instrument(
+    id=MARKET,
+    venue=VENUE,
+    symbol="A",
+    kind=InstrumentKind.BINARY,
+    price_decimals=2,
+    size_decimals=0,
+    tick_bands=(TickBand(Price(0), Price(100), Price(1)),),
+)
+"""A binary market with a tick of one cent and whole contracts."""
+
+
+def kalshi_market(symbol: str, *bands: tuple[int, int, int]) -> Instrument:
+    """A binary market of Kalshi's: a grid of cents unless told; sizes in hundredths of a contract."""
+    return Instrument(
+        id=instrument_id("kalshi", symbol),
+        venue="kalshi",
+        symbol=symbol,
+        kind=InstrumentKind.BINARY,
+        price_decimals=4,
+        size_decimals=2,
+        tick_bands=tuple(TickBand(Price(low), Price(high), Price(step)) for low, high, step in bands or [CENTS]),
+    )
+
+
+CENTS = (0, 10_000, 100)
 
 
 def new(
@@ -80,13 +108,14 @@ def listed(
     venue_order_id: str = "v1",
     side: Side = Side.BUY,
     ts_venue: int = 0,
+    instrument: InstrumentId = MARKET,
 ) -> OrderSnapshot:
     """An order as the venue lists it, received at `at`."""
     return OrderSnapshot(
-        venue=VENUE,
+        venue=venue_of(instrument),
         venue_order_id=venue_order_id,
         client_order_id=name,
-        instrument=MARKET,
+        instrument=instrument,
         side=side,
         price=Price(price),
         size=Size(size),
@@ -111,7 +140,7 @@ def fill(
 ) -> Fill:
     """A fill at the venue's time `at`."""
     return Fill(
-        venue=VENUE,
+        venue=venue_of(instrument),
         instrument=instrument,
         fill_id=fill_id,
         venue_order_id=venue_order_id,
@@ -124,6 +153,49 @@ def fill(
         ts_venue=at,
         ts_recv=at,
     )
+
+
+def adopted(
+    *, strategy: str = "", client_order_id: str = "", venue_order_id: str = "v1", filled: int = 0, at: int = 5
+) -> OrderAdopted:
+    """An order that an operator took over at `at`."""
+    return OrderAdopted(
+        venue=VENUE,
+        venue_order_id=venue_order_id,
+        client_order_id=client_order_id,
+        strategy=strategy,
+        instrument=MARKET,
+        side=Side.BUY,
+        price=Price(50),
+        size=Size(10),
+        filled=Size(filled),
+        time_in_force=TimeInForce.GOOD_TILL_CANCELLED,
+        ts_recv=at,
+    )
+
+
+def order_of(intent: NewOrder, name: str = "c1", **facts: object) -> Order:
+    """The order that an intent became, with what is known of it."""
+    order = Order(
+        client_order_id=name,
+        venue=venue_of(intent.instrument),
+        strategy=intent.strategy,
+        instrument=intent.instrument,
+        side=intent.side,
+        price=intent.price,
+        size=intent.size,
+    )
+    return msgspec.structs.replace(order, **facts)
+
+
+def order(side: Side = Side.BUY) -> Order:
+    """Ten contracts at 50 that nothing is known of."""
+    return order_of(NewOrder(strategy="maker", instrument=MARKET, side=side, price=Price(50), size=Size(10)))
+
+
+def venue_of(instrument: InstrumentId) -> str:
+    """The venue that an instrument's id names."""
+    return instrument.partition(":")[0]
 
 
 def apply(accounts: Accounts, *records: AccountRecord) -> Change:

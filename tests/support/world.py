@@ -15,9 +15,8 @@ from framework.domain.account_events import Fill, InstrumentDefined, OrderSnapsh
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import Fatal, JournalError
 from framework.domain.events import Event
-from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.market_events import BookSnapshot, ConnectorStatus, LimitsDeclared, TimerFired, TradePrint
-from framework.domain.numbers import Money, Price, Size
+from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order
 from framework.domain.ports import Check
 from framework.domain.rate_limits import RateLimits
@@ -41,19 +40,7 @@ from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.change import Change
 from tests.support.scripted_gateway import ScriptedGateway
-
-VENUE = "tide"
-MARKET = InstrumentId("tide:A")
-INSTRUMENT = Instrument(
-    id=MARKET,
-    venue=VENUE,
-    symbol="A",
-    kind=InstrumentKind.BINARY,
-    price_decimals=2,
-    size_decimals=0,
-    tick_bands=(TickBand(Price(0), Price(100), Price(1)),),
-)
-"""A binary market with a tick of one cent and whole contracts."""
+from tests.support.state_records import INSTRUMENT, MARKET, VENUE, fill, listed
 
 UNLIMITED = RateLimits(pools=(), costs=())
 START_NS = 1_700_000_000_000_000_000
@@ -285,35 +272,28 @@ class World:
     def listing(self, handle: OrderHandle, *, is_open: bool = True, filled: int = 0) -> OrderSnapshot:
         """The order as the venue would list it."""
         order = self.order(handle)
-        return OrderSnapshot(
-            venue=VENUE,
-            venue_order_id=f"v-{order.client_order_id}",
-            client_order_id=order.client_order_id,
-            instrument=MARKET,
-            side=order.side,
-            price=order.price,
-            size=order.size,
-            filled=Size(filled),
+        return listed(
+            order.client_order_id,
             is_open=is_open,
-            ts_recv=self.clock.now_ns(),
+            filled=filled,
+            size=order.size,
+            price=order.price,
+            at=self.clock.now_ns(),
+            venue_order_id=f"v-{order.client_order_id}",
+            side=order.side,
         )
 
     def fill(self, handle: OrderHandle, size: int, fill_id: str = "f1") -> Fill:
         """A trade of the order."""
         order = self.order(handle)
-        return Fill(
-            venue=VENUE,
-            instrument=MARKET,
-            fill_id=fill_id,
+        return fill(
+            fill_id,
+            name=order.client_order_id,
             venue_order_id=f"v-{order.client_order_id}",
-            client_order_id=order.client_order_id,
             side=order.side,
             price=order.price,
-            size=Size(size),
-            fee=Money(0),
-            is_maker=True,
-            ts_venue=self.clock.now_ns(),
-            ts_recv=self.clock.now_ns(),
+            size=size,
+            at=self.clock.now_ns(),
         )
 
     def entries(self) -> list[Entry]:

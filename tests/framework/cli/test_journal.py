@@ -21,12 +21,11 @@ from framework.runtime.background import InlineWorker
 from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import lock_state
-from tests.framework.cli.test_ledger import TERMS
-from tests.support.state_records import VENUE, fill, new, report
+from tests.support.state_records import INSTRUMENT, VENUE, fill, new, report
 
 BODIES: tuple[Body, ...] = (
     EpochTaken(1, "tg7f3a91", "", "0.1.0", 1),
-    InstrumentDefined(TERMS, 1),
+    InstrumentDefined(INSTRUMENT, 1),
     new("c1"),
     fill(name="c1"),
     CancelRequested(venue=VENUE, client_order_id="c1", reason="by the operator", ts_recv=1),

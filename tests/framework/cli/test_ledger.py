@@ -9,8 +9,6 @@ import pytest
 
 from framework.cli.main import main
 from framework.domain.account_events import ExternalOrderIgnored, InstrumentDefined
-from framework.domain.instruments import Instrument, InstrumentKind, TickBand
-from framework.domain.numbers import Price
 from framework.domain.verdicts import RefusalCode, Refused
 from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.records import Body, Entry, Record
@@ -22,20 +20,11 @@ from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import LEDGER_NAME
 from framework.state.accounts import Accounts
-from tests.support.state_records import MARKET, VENUE, fill, listed, new
+from tests.support.state_records import INSTRUMENT, VENUE, fill, listed, new
 
 HOUR_NS = 3_600_000_000_000
-TERMS = Instrument(
-    id=MARKET,
-    venue=VENUE,
-    symbol="A",
-    kind=InstrumentKind.BINARY,
-    price_decimals=2,
-    size_decimals=0,
-    tick_bands=(TickBand(Price(0), Price(100), Price(1)),),
-)
 SESSION: tuple[Body, ...] = (
-    InstrumentDefined(TERMS, 1),
+    InstrumentDefined(INSTRUMENT, 1),
     new("c1"),
     new("c2", strategy="other"),
     fill(name="c1", at=HOUR_NS + 2_500_000),

@@ -6,22 +6,10 @@ from hypothesis import strategies as st
 
 from framework.domain.instruments import Instrument, InstrumentKind, TickBand, instrument_id
 from framework.domain.numbers import Price
+from tests.support.state_records import kalshi_market
 
-
-def binary(*bands: tuple[int, int, int]) -> Instrument:
-    return Instrument(
-        id=instrument_id("kalshi", "T"),
-        venue="kalshi",
-        symbol="T",
-        kind=InstrumentKind.BINARY,
-        price_decimals=4,
-        size_decimals=2,
-        tick_bands=tuple(TickBand(Price(start), Price(end), Price(step)) for start, end, step in bands),
-    )
-
-
-CENTS = binary((0, 10_000, 100))
-TAPERED = binary((0, 1_000, 10), (1_000, 9_000, 100), (9_000, 10_000, 10))
+CENTS = kalshi_market("T")
+TAPERED = kalshi_market("T", (0, 1_000, 10), (1_000, 9_000, 100), (9_000, 10_000, 10))
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,13 @@ from framework.domain.operator_requests import (
     Request,
     SetTradingState,
 )
-from framework.domain.orders import OrderStatus, Side
+from framework.domain.orders import OrderStatus
 from framework.domain.verdicts import RefusalCode
 from framework.ops.operator_commands import OPERATOR, Operator, OperatorDependencies
 from framework.persistence.journal.restore import fold_record
 from framework.state.accounts import Accounts
 from risk.checks.trading_state import TradingStateCheck
+from tests.support import state_records
 from tests.support.inquiries import listed
 from tests.support.world import MARKET, VENUE, Dispatching, Scribe, World, until
 
@@ -67,18 +68,8 @@ def test_requests_when_listed_then_the_daemon_serves_each_of_them(operator: Oper
 
 def foreign(world: World, name: str = "v-foreign-1", client: str = "theirs") -> OrderSnapshot:
     """The venue lists an order that is not ours."""
-    snapshot = OrderSnapshot(
-        venue=VENUE,
-        venue_order_id=name,
-        client_order_id=client,
-        instrument=MARKET,
-        side=Side.BUY,
-        price=world.accounts.instruments[MARKET].price("0.30"),
-        size=Size(5),
-        filled=Size(0),
-        is_open=True,
-        ts_recv=world.clock.now_ns(),
-    )
+    price = world.accounts.instruments[MARKET].price("0.30")
+    snapshot = state_records.listed(client, venue_order_id=name, price=price, size=5, at=world.clock.now_ns())
     world.kernel.publish(snapshot)
     return snapshot
 

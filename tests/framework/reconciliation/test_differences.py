@@ -20,6 +20,7 @@ from framework.domain.strategy import OrderHandle
 from framework.reconciliation.differences import Difference, DifferenceKind, compare, orders_apart
 from framework.reconciliation.fill_query import FILLS_OVERLAP_NS, FillQuery
 from framework.reconciliation.order_terms import AsOf
+from tests.support import state_records
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
 LAG_NS = 100 * MS
@@ -27,18 +28,8 @@ LAG_NS = 100 * MS
 
 def foreign(world: World, name: str = "v-9", client: str = "", **changes: object) -> OrderSnapshot:
     """An order that somebody else has at the venue."""
-    snapshot = OrderSnapshot(
-        venue=VENUE,
-        venue_order_id=name,
-        client_order_id=client,
-        instrument=MARKET,
-        side=Side.SELL,
-        price=Price(60),
-        size=Size(7),
-        filled=Size(2),
-        is_open=True,
-        ts_recv=world.clock.now_ns(),
-    )
+    terms = {"side": Side.SELL, "price": 60, "size": 7, "filled": 2}
+    snapshot = state_records.listed(client, venue_order_id=name, at=world.clock.now_ns(), **terms)
     return msgspec.structs.replace(snapshot, **changes)
 
 

@@ -14,9 +14,9 @@ from framework.domain.account_events import (
     TradingStateChanged,
 )
 from framework.domain.instruments import InstrumentId
-from framework.domain.numbers import Price, Size
-from framework.domain.orders import Side
+from framework.domain.numbers import Size
 from framework.reconciliation.differences import DifferenceKind
+from tests.support.state_records import listed
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
 GRACE_NS = 10_000 * MS
@@ -30,18 +30,7 @@ def hold(world: World, size: int) -> None:
 
 def foreign(world: World) -> OrderSnapshot:
     """An order that somebody else has at the venue."""
-    snapshot = OrderSnapshot(
-        venue=VENUE,
-        venue_order_id="v-9",
-        client_order_id="theirs",
-        instrument=MARKET,
-        side=Side.BUY,
-        price=Price(20),
-        size=Size(1),
-        filled=Size(0),
-        is_open=True,
-        ts_recv=world.clock.now_ns(),
-    )
+    snapshot = listed("theirs", venue_order_id="v-9", price=20, size=1, at=world.clock.now_ns())
     world.gateway.orders_there["theirs"] = snapshot
     return snapshot
 

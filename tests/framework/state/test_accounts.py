@@ -24,7 +24,7 @@ from framework.domain.account_events import (
     TradingStateChanged,
 )
 from framework.domain.errors import JournalError
-from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, InstrumentStatus, TickBand
+from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.verdicts import RefusalCode, Refused
@@ -32,18 +32,9 @@ from framework.state.accounts import AccountRecord, Accounts
 from framework.state.change import NO_CHANGE
 from framework.state.exposure import Exposure
 from framework.state.fills import Fills
-from tests.support.state_records import MARKET, VENUE, amend, cancel, fill, listed, new, report
+from tests.support.state_records import INSTRUMENT, MARKET, VENUE, amend, cancel, fill, listed, new, report
 
 K = ReportKind
-TIDE = Instrument(
-    id=MARKET,
-    venue=VENUE,
-    symbol="A",
-    kind=InstrumentKind.BINARY,
-    price_decimals=2,
-    size_decimals=0,
-    tick_bands=(TickBand(Price(1), Price(99), Price(1)),),
-)
 
 
 def folded(*records: AccountRecord) -> Accounts:
@@ -130,7 +121,7 @@ def test_void_when_it_comes_before_its_fill_then_the_fill_never_counts() -> None
 
 
 def test_settlement_when_reported_then_positions_are_paid_once() -> None:
-    accounts = folded(InstrumentDefined(TIDE, 1), new(), fill(price=30), settled(100))
+    accounts = folded(InstrumentDefined(INSTRUMENT, 1), new(), fill(price=30), settled(100))
     assert accounts.exposure(MARKET).position == 0
     assert accounts.strategy_exposure("maker", MARKET).position == 0
     assert accounts.positions.of_strategy("maker", MARKET).realised == 700
@@ -142,7 +133,7 @@ def test_settlement_when_reported_then_positions_are_paid_once() -> None:
 
 def test_instrument_when_its_status_changes_then_the_definition_follows() -> None:
     closing = InstrumentStatusChanged(MARKET, InstrumentStatus.PAUSED, 1, 1, close_ns=77)
-    accounts = folded(closing, InstrumentDefined(TIDE, 1), closing)
+    accounts = folded(closing, InstrumentDefined(INSTRUMENT, 1), closing)
     assert (accounts.instruments[MARKET].status, accounts.instruments[MARKET].close_ns) == (InstrumentStatus.PAUSED, 77)
     accounts.apply(InstrumentStatusChanged(MARKET, InstrumentStatus.ACTIVE, 2, 2), 9)
     assert accounts.instruments[MARKET].close_ns == 77
@@ -165,7 +156,7 @@ def test_records_when_they_change_nothing_then_say_so() -> None:
 
 def everything() -> list[AccountRecord]:
     return [
-        InstrumentDefined(TIDE, 1),
+        InstrumentDefined(INSTRUMENT, 1),
         new("c1"),
         new("c2", side=Side.SELL, strategy="taker"),
         new("c3"),

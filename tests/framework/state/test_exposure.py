@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from framework.domain.numbers import Price, Size
-from framework.domain.orders import Order, Side
+from framework.domain.numbers import Size
+from framework.domain.orders import Side
 from framework.state.exposure import Exposure, Exposures
-from tests.support.state_records import MARKET, VENUE
-
-
-def order(side: Side = Side.BUY) -> Order:
-    return Order(
-        client_order_id="c1",
-        venue=VENUE,
-        strategy="maker",
-        instrument=MARKET,
-        side=side,
-        price=Price(50),
-        size=Size(10),
-    )
+from tests.support.state_records import MARKET, order
 
 
 def test_count_when_an_order_changes_then_replaces_what_it_counted_with() -> None:

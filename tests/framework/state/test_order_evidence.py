@@ -6,25 +6,17 @@ import msgspec
 import pytest
 
 from framework.domain.numbers import Price, Size
-from framework.domain.orders import Order, OrderStatus, Side
+from framework.domain.orders import Order, OrderStatus
 from framework.state.order_evidence import OrderEvidence, learn_flags, learn_reason, learn_terms, status_of
 from framework.state.order_transitions import OrderFact
-from tests.support.state_records import MARKET, VENUE
+from tests.support import state_records
 
 S = OrderStatus
 
 
 @pytest.fixture
 def order() -> Order:
-    return Order(
-        client_order_id="c1",
-        venue=VENUE,
-        strategy="maker",
-        instrument=MARKET,
-        side=Side.BUY,
-        price=Price(50),
-        size=Size(10),
-    )
+    return state_records.order()
 
 
 LADDER: list[tuple[dict[str, object], OrderStatus]] = [

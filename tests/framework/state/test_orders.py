@@ -5,10 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from framework.domain.account_events import OrderAdopted, ReportKind
+from framework.domain.account_events import ReportKind
 from framework.domain.instruments import InstrumentId
-from framework.domain.numbers import Price, Size
-from framework.domain.orders import OrderStatus, Side, TimeInForce
+from framework.domain.orders import OrderStatus, Side
 from framework.domain.verdicts import Approved
 from framework.state.accounts import Accounts
 from framework.state.change import Change
@@ -16,6 +15,7 @@ from framework.state.orders import Orders
 from tests.support.state_records import (
     MARKET,
     VENUE,
+    adopted,
     amend,
     apply,
     cancel,
@@ -33,22 +33,6 @@ K, S = ReportKind, OrderStatus
 @pytest.fixture
 def accounts() -> Accounts:
     return Accounts()
-
-
-def adopted(*, strategy: str = "", client_order_id: str = "", filled: int = 0) -> OrderAdopted:
-    return OrderAdopted(
-        venue=VENUE,
-        venue_order_id="v1",
-        client_order_id=client_order_id,
-        strategy=strategy,
-        instrument=MARKET,
-        side=Side.BUY,
-        price=Price(50),
-        size=Size(10),
-        filled=Size(filled),
-        time_in_force=TimeInForce.GOOD_TILL_CANCELLED,
-        ts_recv=5,
-    )
 
 
 def test_approval_when_new_then_records_the_order_as_intended(accounts: Accounts) -> None:

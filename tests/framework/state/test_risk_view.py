@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from framework.domain.account_events import InstrumentDefined, StrategyQuarantined, TradingState
-from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
+from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookSnapshot, ConnectorStatus
 from framework.domain.numbers import Price, Size
 from framework.domain.rate_limits import RequestKind
@@ -11,9 +11,7 @@ from framework.domain.views import BudgetView, ExposureView, PositionView, RiskV
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.risk_view import View
-from tests.support.state_records import MARKET, VENUE, fill, new
-
-BANDS = (TickBand(Price(1), Price(99), Price(1)),)
+from tests.support.state_records import INSTRUMENT, MARKET, VENUE, fill, new
 
 
 class OpenBudget:
@@ -38,24 +36,15 @@ def test_view_when_the_state_moves_then_shows_it_at_once() -> None:
     view.now_ns, view.monotonic_ns = 7, 3
     books.apply(ConnectorStatus(VENUE, True, "", 1), 1)
     books.apply(BookSnapshot(MARKET, 1, 1, ((Price(49), Size(5)),), ()), 1)
-    tide = Instrument(
-        id=MARKET,
-        venue=VENUE,
-        symbol="A",
-        kind=InstrumentKind.BINARY,
-        price_decimals=2,
-        size_decimals=0,
-        tick_bands=BANDS,
-    )
     budgets[VENUE] = OpenBudget()
-    for record in (InstrumentDefined(tide, 1), new(), fill(size=4), StrategyQuarantined("taker", "raised", 1)):
+    for record in (InstrumentDefined(INSTRUMENT, 1), new(), fill(size=4), StrategyQuarantined("taker", "raised", 1)):
         accounts.apply(record, 7)
 
     assert (as_port.now_ns, as_port.monotonic_ns) == (7, 3)
     book, order = as_port.book(MARKET), as_port.order("c1")
     assert book is not None
     assert order is not None
-    assert (book.bid, order.filled, as_port.instrument(MARKET)) == (49, 4, tide)
+    assert (book.bid, order.filled, as_port.instrument(MARKET)) == (49, 4, INSTRUMENT)
     exposure: ExposureView = as_port.exposure(MARKET)
     assert (exposure.position, exposure.open_buy, exposure.open_sell, exposure.open_orders) == (4, 6, 0, 1)
     assert as_port.strategy_exposure("maker", MARKET) == exposure

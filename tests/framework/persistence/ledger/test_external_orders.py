@@ -7,10 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from framework.domain.account_events import ExternalOrderIgnored, InstrumentDefined, OrderAdopted
-from framework.domain.instruments import Instrument, InstrumentKind, TickBand
-from framework.domain.numbers import Price, Size
-from framework.domain.orders import Side, TimeInForce
+from framework.domain.account_events import ExternalOrderIgnored, InstrumentDefined
+from framework.domain.numbers import Size
 from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.records import Body
 from framework.persistence.journal.restore import fold_record, read_accounts
@@ -23,18 +21,9 @@ from framework.runtime.background import InlineWorker
 from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
 from framework.state.accounts import Accounts
-from tests.support.state_records import MARKET, VENUE, listed, new
+from tests.support.state_records import INSTRUMENT, VENUE, adopted, listed, new
 
-TERMS = Instrument(
-    id=MARKET,
-    venue=VENUE,
-    symbol="A",
-    kind=InstrumentKind.BINARY,
-    price_decimals=2,
-    size_decimals=0,
-    tick_bands=(TickBand(Price(0), Price(100), Price(1)),),
-)
-DEFINED = InstrumentDefined(TERMS, 1)
+DEFINED = InstrumentDefined(INSTRUMENT, 1)
 FOREIGN = listed("theirs", venue_order_id="v9")
 
 
@@ -80,19 +69,7 @@ def ignored(reason: str = "mine") -> ExternalOrderIgnored:
     return ExternalOrderIgnored(venue=VENUE, venue_order_id="v9", reason=reason, ts_recv=1)
 
 
-ADOPTED = OrderAdopted(
-    venue=VENUE,
-    venue_order_id="v9",
-    client_order_id="theirs",
-    strategy="maker",
-    instrument=MARKET,
-    side=Side.BUY,
-    price=Price(50),
-    size=Size(10),
-    filled=Size(0),
-    time_in_force=TimeInForce.GOOD_TILL_CANCELLED,
-    ts_recv=1,
-)
+ADOPTED = adopted(strategy="maker", client_order_id="theirs", venue_order_id="v9", at=1)
 
 
 def test_external_order_when_listed_then_it_is_shown_with_exact_amounts(book: Book) -> None:

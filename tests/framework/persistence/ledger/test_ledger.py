@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from framework.domain.account_events import (
@@ -18,9 +19,8 @@ from framework.domain.account_events import (
     TradingState,
     TradingStateChanged,
 )
-from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.intents import NewOrder
-from framework.domain.numbers import Money, Price, Size
+from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, RefusalCode, Refused
@@ -29,37 +29,21 @@ from framework.persistence.ledger.ledger import Ledger
 from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.ledger.schema import LedgerError
 from framework.runtime.background import BackgroundWorker, InlineWorker
+from tests.support import state_records
+from tests.support.state_records import kalshi_market, order_of
 
-MARKET = InstrumentId("kalshi:KXTIDE-A")
-TERMS = Instrument(
-    id=MARKET,
-    venue="kalshi",
-    symbol="KXTIDE-A",
-    kind=InstrumentKind.BINARY,
-    price_decimals=4,
-    size_decimals=2,
-    tick_bands=(TickBand(Price(0), Price(10_000), Price(100)),),
-)
+TERMS = kalshi_market("KXTIDE-A")
+MARKET = TERMS.id
 DEFINED = InstrumentDefined(TERMS, 1)
 INTENT = NewOrder(strategy="mm", instrument=MARKET, side=Side.BUY, price=Price(5600), size=Size(1000))
 APPROVED = Approved(intent=INTENT, venue="kalshi", client_order_id="tg-1-1", request_kind=RequestKind.NEW, ts_ns=1_000)
 
 
 def fill(fill_id: str, size: int, *, side: Side = Side.BUY, client: str = "tg-1-1", fee: int = 17_300) -> Fill:
-    return Fill(
-        venue="kalshi",
-        instrument=MARKET,
-        fill_id=fill_id,
-        venue_order_id="v-1",
-        client_order_id=client,
-        side=side,
-        price=Price(5600),
-        size=Size(size),
-        fee=Money(fee),
-        is_maker=True,
-        ts_venue=5,
-        ts_recv=6,
+    said = state_records.fill(
+        fill_id, name=client, venue_order_id="v-1", side=side, price=5600, size=size, fee=fee, at=5, instrument=MARKET
     )
+    return msgspec.structs.replace(said, ts_recv=6)
 
 
 def strategies(reader: LedgerReader) -> list[tuple[str, bytes, str]]:
@@ -72,19 +56,8 @@ def entries(*bodies: Body) -> list[Entry]:
 
 
 def order(status: OrderStatus = OrderStatus.PARTIALLY_FILLED, filled: int = 300) -> Order:
-    return Order(
-        client_order_id="tg-1-1",
-        venue="kalshi",
-        strategy="mm",
-        instrument=MARKET,
-        side=Side.BUY,
-        price=Price(5600),
-        size=Size(1000),
-        status=status,
-        filled=Size(filled),
-        venue_order_id="v-1",
-        updated_ns=2_000,
-    )
+    facts = {"status": status, "filled": Size(filled), "venue_order_id": "v-1", "updated_ns": 2_000}
+    return order_of(INTENT, "tg-1-1", **facts)
 
 
 @pytest.fixture

@@ -15,9 +15,8 @@ from framework.persistence.journal.journal import JournalSettings
 from framework.persistence.journal.records import Checkpoint
 from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.ledger.schema import LedgerError, LedgerUnusable, ledger_error
-from tests.framework.cli.test_ledger import TERMS
 from tests.support.runs import Run, write
-from tests.support.state_records import fill, new, report
+from tests.support.state_records import INSTRUMENT, fill, new, report
 
 
 @pytest.fixture
@@ -105,7 +104,7 @@ async def test_ledger_when_it_is_lost_and_the_journal_begins_later_then_it_begin
     small = partial(JournalSettings, segment_bytes_max=400, snapshots_kept=1)
     monkeypatch.setattr("framework.persistence.journal.journal.JournalSettings", small)
     first = run()
-    write(first, InstrumentDefined(TERMS, 1), new("c1", size=30), report(ReportKind.SENT, "c1"))
+    write(first, InstrumentDefined(INSTRUMENT, 1), new("c1", size=30), report(ReportKind.SENT, "c1"))
     write(first, report(ReportKind.ACCEPTED, "c1", venue_order_id="v1"), fill("f1", size=7))
     for _ in range(20):
         first.recorder.journal(9, 5, 5, Checkpoint(first.accounts.digest()))

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from framework.domain.account_events import Fill, FillVoided, InstrumentDefined, OrderReport, ReportKind
+from framework.domain.account_events import FillVoided, InstrumentDefined, OrderReport, ReportKind
 from framework.domain.errors import JournalError
-from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.intents import NewOrder
-from framework.domain.numbers import Money, Price, Size
+from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved
@@ -28,18 +27,11 @@ from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
 from framework.state.accounts import Accounts
 from framework.state.fills import FILLS_KEPT_MAX
+from tests.support.state_records import fill, kalshi_market
 
 FILES = RealFiles()
-MARKET = InstrumentId("kalshi:KXTIDE-A")
-TERMS = Instrument(
-    id=MARKET,
-    venue="kalshi",
-    symbol="KXTIDE-A",
-    kind=InstrumentKind.BINARY,
-    price_decimals=4,
-    size_decimals=2,
-    tick_bands=(TickBand(Price(0), Price(10_000), Price(100)),),
-)
+TERMS = kalshi_market("KXTIDE-A")
+MARKET = TERMS.id
 
 
 def session() -> list[Body]:
@@ -56,19 +48,16 @@ def session() -> list[Body]:
             OrderReport(
                 venue="kalshi", client_order_id=client, kind=ReportKind.ACCEPTED, ts_recv=n, venue_order_id=venue_order
             ),
-            Fill(
-                venue="kalshi",
-                instrument=MARKET,
-                fill_id=f"f-{n}",
+            fill(
+                f"f-{n}",
+                name=client,
                 venue_order_id=venue_order,
-                client_order_id=client,
                 side=side,
                 price=intent.price,
-                size=Size(100 * n),
-                fee=Money(n),
-                is_maker=True,
-                ts_venue=n,
-                ts_recv=n,
+                size=100 * n,
+                fee=n,
+                at=n,
+                instrument=MARKET,
             ),
         ]
     return [*bodies, FillVoided(venue="kalshi", fill_id="f-10", ts_recv=1), Checkpoint("end")]
