@@ -33,6 +33,7 @@ from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import refuse_other_account
 from framework.state.accounts import Accounts
+from tests.support.command_line import Capsys
 from tests.support.runs import beginner
 from tests.support.toy_session import replayed
 
@@ -244,7 +245,7 @@ def test_state_when_written_by_0_1_0_then_it_starts_with_the_same_orders_positio
 
 @pytest.mark.parametrize("name", STATES)
 def test_journal_when_written_by_0_1_0_then_verify_and_dump_read_all_of_it(
-    copy: Copy, name: str, capsys: pytest.CaptureFixture[str]
+    copy: Copy, name: str, capsys: Capsys
 ) -> None:
     directory = copy(name)
 

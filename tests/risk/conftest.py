@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from framework.domain.instruments import Instrument
@@ -10,7 +8,7 @@ from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
 from framework.domain.views import Proposal
 from risk.order_proposal import propose_amend, propose_new
-from tests.support.risk_view import BINARY, StaticView, new_order
+from tests.support.risk_view import BINARY, Propose, StaticView, new_order
 
 
 @pytest.fixture
@@ -19,7 +17,7 @@ def view() -> StaticView:
 
 
 @pytest.fixture
-def propose(view: StaticView) -> Callable[..., Proposal]:
+def propose(view: StaticView) -> Propose:
     """A new order as the checks see it."""
 
     def make(
@@ -31,7 +29,7 @@ def propose(view: StaticView) -> Callable[..., Proposal]:
 
 
 @pytest.fixture
-def propose_change(view: StaticView) -> Callable[..., Proposal]:
+def propose_change(view: StaticView) -> Propose:
     """An amend of an order as the checks see it."""
 
     def make(order: Order, *, price: int = 5_000, size: int = 1_000, instrument: Instrument = BINARY) -> Proposal:

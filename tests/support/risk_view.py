@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from framework.domain.account_events import TradingState
@@ -9,9 +11,12 @@ from framework.domain.instruments import FeeModel, FeeSchedule, Instrument, Inst
 from framework.domain.intents import NewOrder
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
-from framework.domain.views import BookView, BudgetView, ExposureView
+from framework.domain.views import BookView, BudgetView, ExposureView, Proposal
 from tests.support.desk import QuotedBook
 from tests.support.state_records import kalshi_market, order_of
+
+Propose = Callable[..., Proposal]
+"""Makes what the gate shows to a check; tests change the terms that matter to them."""
 
 BINARY = msgspec.structs.replace(kalshi_market("KXTIDE-B25"), fees=FeeSchedule(FeeModel.QUADRATIC, "0.07", "0"))
 """A cent grid; sizes in hundredths of a contract."""

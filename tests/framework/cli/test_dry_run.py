@@ -16,6 +16,7 @@ from framework.runtime.background import InlineWorker
 from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import bind_account
+from tests.support.command_line import Capsys
 
 
 @pytest.fixture
@@ -52,9 +53,7 @@ def dry_run(state: Path, *words: str) -> int:
     return main(["reconcile", "--dry-run", "--state-dir", str(state), *words])
 
 
-def test_dry_run_when_the_venue_lives_with_the_daemon_only_then_it_says_so(
-    state: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_dry_run_when_the_venue_lives_with_the_daemon_only_then_it_says_so(state: Path, capsys: Capsys) -> None:
     before = content(state)
     assert dry_run(state) == 2
     assert "its embedded sandbox lives only while its daemon does" in capsys.readouterr().err
@@ -63,7 +62,7 @@ def test_dry_run_when_the_venue_lives_with_the_daemon_only_then_it_says_so(
 
 @pytest.mark.parametrize(("live", "words"), [(False, ["--live"]), (True, []), (False, [])])
 def test_dry_run_when_the_venue_is_not_on_this_machine_then_both_words_for_live_are_needed(
-    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], live: bool, words: list[str]
+    state: Path, tmp_path: Path, capsys: Capsys, live: bool, words: list[str]
 ) -> None:
     options = away(tmp_path, "https://venue.invalid", live=live)
     assert dry_run(state, *options, *words) == 2
@@ -71,7 +70,7 @@ def test_dry_run_when_the_venue_is_not_on_this_machine_then_both_words_for_live_
 
 
 def test_dry_run_when_the_venue_does_not_answer_then_it_fails_and_nothing_has_changed(
-    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    state: Path, tmp_path: Path, capsys: Capsys
 ) -> None:
     before = content(state)
     assert dry_run(state, *away(tmp_path, "http://127.0.0.1:1")) == 1
@@ -79,16 +78,14 @@ def test_dry_run_when_the_venue_does_not_answer_then_it_fails_and_nothing_has_ch
     assert content(state) == before
 
 
-def test_dry_run_when_there_is_no_journal_then_it_says_so_and_makes_none(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_dry_run_when_there_is_no_journal_then_it_says_so_and_makes_none(tmp_path: Path, capsys: Capsys) -> None:
     assert dry_run(tmp_path / "nowhere") == 1
     assert "nowhere/journal" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_dry_run_when_the_journal_is_of_another_account_then_they_are_not_compared(
-    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    state: Path, tmp_path: Path, capsys: Capsys
 ) -> None:
     bind_account(RealFiles(), state / "journal", "kalshi", "venue.invalid k")
     before = content(state)

@@ -21,6 +21,7 @@ from framework.runtime.background import InlineWorker
 from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import lock_state
+from tests.support.command_line import Capsys
 from tests.support.state_records import INSTRUMENT, VENUE, fill, new, report
 
 BODIES: tuple[Body, ...] = (
@@ -51,29 +52,25 @@ def damage(state: Path, number: int) -> None:
     segment.write_bytes(data)
 
 
-def shown(capsys: pytest.CaptureFixture[str], state: Path, *words: str, code: int = 0) -> list[str]:
+def shown(capsys: Capsys, state: Path, *words: str, code: int = 0) -> list[str]:
     assert main(["journal", *words, "--state-dir", str(state)]) == code
     return capsys.readouterr().out.splitlines()
 
 
-def test_verify_when_the_journal_is_sound_then_it_says_so(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_when_the_journal_is_sound_then_it_says_so(state: Path, capsys: Capsys) -> None:
     lines = shown(capsys, state, "verify")
     assert lines == ["1 segments, records 1 to 6", "snapshots after records: none", "sound"]
     (line,) = shown(capsys, state, "verify", "--json")
     assert json.loads(line)["is_sound"] is True
 
 
-def test_verify_when_a_daemon_holds_the_directory_then_it_reads_all_the_same(
-    state: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verify_when_a_daemon_holds_the_directory_then_it_reads_all_the_same(state: Path, capsys: Capsys) -> None:
     lock = lock_state(state)
     assert shown(capsys, state, "verify")[-1] == "sound"
     lock.close()
 
 
-def test_verify_when_a_record_is_damaged_then_it_fails_and_tells_the_ways_out(
-    state: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verify_when_a_record_is_damaged_then_it_fails_and_tells_the_ways_out(state: Path, capsys: Capsys) -> None:
     damage(state, 4)
     text = "\n".join(shown(capsys, state, "verify", code=1))
     assert "DAMAGE" in text
@@ -85,7 +82,7 @@ def test_verify_when_a_record_is_damaged_then_it_fails_and_tells_the_ways_out(
 
 
 def test_damage_when_the_printed_way_out_is_followed_then_the_journal_is_sound_again(
-    state: Path, capsys: pytest.CaptureFixture[str]
+    state: Path, capsys: Capsys
 ) -> None:
     damage(state, 4)
     (advice,) = [line for line in shown(capsys, state, "verify", code=1) if "journal cut" in line]
@@ -101,7 +98,7 @@ def test_damage_when_the_printed_way_out_is_followed_then_the_journal_is_sound_a
 
 
 def test_damage_when_it_is_in_the_first_record_then_the_printed_way_out_gives_up_all(
-    state: Path, capsys: pytest.CaptureFixture[str]
+    state: Path, capsys: Capsys
 ) -> None:
     (segment,) = (state / "journal").glob("*.seg")
     data = bytearray(segment.read_bytes())
@@ -117,7 +114,7 @@ def test_damage_when_it_is_in_the_first_record_then_the_printed_way_out_gives_up
 
 
 def test_verify_when_the_ledger_saw_later_records_durable_then_it_names_them_and_the_way_on(
-    state: Path, capsys: pytest.CaptureFixture[str]
+    state: Path, capsys: Capsys
 ) -> None:
     ledger = Ledger.open(state / "ledger.sqlite3", InlineWorker())
     ledger.mark_durable(6)
@@ -135,9 +132,7 @@ def test_verify_when_the_ledger_saw_later_records_durable_then_it_names_them_and
     assert json.loads(line)["is_sound"] is False
 
 
-def test_cut_when_it_is_asked_for_again_then_what_was_given_up_before_stays(
-    state: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cut_when_it_is_asked_for_again_then_what_was_given_up_before_stays(state: Path, capsys: Capsys) -> None:
     (segment,) = (state / "journal").glob("*.seg")
     whole = segment.read_bytes()
     shown(capsys, state, "cut", "--after", "5", "--yes")
@@ -155,7 +150,7 @@ def test_cut_when_it_is_asked_for_again_then_what_was_given_up_before_stays(
     assert segment.with_name(segment.name + ".removed").read_bytes() == whole
 
 
-def test_dump_when_asked_then_each_record_is_a_line_with_names(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dump_when_asked_then_each_record_is_a_line_with_names(state: Path, capsys: Capsys) -> None:
     lines = shown(capsys, state, "dump")
     assert len(lines) == 6
     assert lines[2].startswith(
@@ -165,7 +160,7 @@ def test_dump_when_asked_then_each_record_is_a_line_with_names(state: Path, caps
     assert lines[5].endswith("StrategySaved  strategy=maker state=<2 bytes> ts_recv=1")
 
 
-def test_dump_when_asked_as_json_then_fields_have_names(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dump_when_asked_as_json_then_fields_have_names(state: Path, capsys: Capsys) -> None:
     rows = [json.loads(line) for line in shown(capsys, state, "dump", "--first", "3", "--json")]
     assert [(row["number"], row["kind"]) for row in rows] == [
         (3, "Approved"),
@@ -199,7 +194,7 @@ def test_dump_when_a_class_has_another_name_than_its_tag_then_the_tag_is_the_kin
     assert described(Entry(1, Record(1, 2, 3, body)))["kind"] == "Checkpoint"
 
 
-def test_rebuild_when_asked_then_the_ledger_shows_the_journal(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rebuild_when_asked_then_the_ledger_shows_the_journal(state: Path, capsys: Capsys) -> None:
     assert "shows records up to 6" in shown(capsys, state, "rebuild-ledger")[0]
     assert main(["fills", "--json", "--state-dir", str(state)]) == 0
     assert json.loads(capsys.readouterr().out)["fill_id"] == "f1"
@@ -207,7 +202,7 @@ def test_rebuild_when_asked_then_the_ledger_shows_the_journal(state: Path, capsy
 
 @pytest.mark.parametrize("words", [["rebuild-ledger"], ["cut", "--after", "3", "--yes"]])
 def test_change_when_a_daemon_holds_the_directory_then_it_is_refused_and_nothing_changes(
-    state: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+    state: Path, capsys: Capsys, words: list[str]
 ) -> None:
     lock = lock_state(state)
     assert main(["journal", *words, "--state-dir", str(state)]) == 1
@@ -217,7 +212,7 @@ def test_change_when_a_daemon_holds_the_directory_then_it_is_refused_and_nothing
     assert not (state / "ledger.sqlite3").exists()
 
 
-def test_cut_when_nobody_says_yes_then_nothing_changes(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cut_when_nobody_says_yes_then_nothing_changes(state: Path, capsys: Capsys) -> None:
     assert main(["journal", "cut", "--after", "3", "--state-dir", str(state)]) == 2
     assert "give up every record after 3" in capsys.readouterr().err
     assert len(shown(capsys, state, "dump")) == 6
@@ -225,7 +220,7 @@ def test_cut_when_nobody_says_yes_then_nothing_changes(state: Path, capsys: pyte
 
 @pytest.mark.parametrize(("answer", "left"), [("yes\n", 3), ("no\n", 6), ("", 6)])
 def test_cut_when_a_person_is_asked_then_only_yes_counts(
-    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answer: str, left: int
+    state: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch, answer: str, left: int
 ) -> None:
     class Person:
         def isatty(self) -> bool:
@@ -249,7 +244,7 @@ def test_cut_when_a_person_is_asked_then_only_yes_counts(
     ],
 )
 def test_journal_when_it_can_not_be_done_then_it_says_why(
-    state: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str, code: int
+    state: Path, capsys: Capsys, words: list[str], message: str, code: int
 ) -> None:
     assert main(["journal", *words, "--state-dir", str(state)]) == code
     assert message in capsys.readouterr().err
@@ -258,7 +253,7 @@ def test_journal_when_it_can_not_be_done_then_it_says_why(
 
 @pytest.mark.parametrize("action", ["verify", "dump", "cut", "rebuild-ledger"])
 def test_journal_when_there_is_none_then_it_says_where_it_looked_and_makes_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], action: str
+    tmp_path: Path, capsys: Capsys, action: str
 ) -> None:
     assert main(["journal", action, "--after", "1", "--yes", "--state-dir", str(tmp_path / "nowhere")]) == 1
     assert "nowhere/journal; name the daemon's state directory" in capsys.readouterr().err

@@ -20,6 +20,7 @@ from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import LEDGER_NAME
 from framework.state.accounts import Accounts
+from tests.support.command_line import Capsys
 from tests.support.state_records import INSTRUMENT, VENUE, fill, listed, new
 
 HOUR_NS = 3_600_000_000_000
@@ -46,14 +47,12 @@ def state(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def shown(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+def shown(capsys: Capsys, *words: str) -> list[str]:
     assert main(list(words)) == 0
     return capsys.readouterr().out.splitlines()
 
 
-def test_orders_when_listed_then_columns_are_aligned_and_the_newest_comes_first(
-    state: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_orders_when_listed_then_columns_are_aligned_and_the_newest_comes_first(state: str, capsys: Capsys) -> None:
     heading, second, first = shown(capsys, "orders", "--state-dir", state)
     assert heading.split() == "created client order id strategy instrument side price size filled status reason".split()
     assert (second.split()[1], first.split()[1]) == ("c2", "c1")
@@ -65,33 +64,33 @@ def test_orders_when_listed_then_columns_are_aligned_and_the_newest_comes_first(
     [(["--strategy", "maker"], ["c1"]), (["--open"], ["c2"]), (["--limit", "1"], ["c2"]), ([], ["c2", "c1"])],
 )
 def test_orders_when_narrowed_then_only_those_are_listed(
-    state: str, capsys: pytest.CaptureFixture[str], words: list[str], names: list[str]
+    state: str, capsys: Capsys, words: list[str], names: list[str]
 ) -> None:
     lines = shown(capsys, "orders", "--json", "--state-dir", state, *words)
     assert [json.loads(line)["client_order_id"] for line in lines] == names
 
 
-def test_fills_when_listed_then_time_and_part_are_in_words(state: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fills_when_listed_then_time_and_part_are_in_words(state: str, capsys: Capsys) -> None:
     _, line = shown(capsys, "fills", "--state-dir", state)
     assert line.startswith("1970-01-01T01:00:00.002Z  maker")
     assert line.endswith("maker")
     assert "0.50" in line.split()
 
 
-def test_positions_when_listed_then_they_are_exact(state: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_positions_when_listed_then_they_are_exact(state: str, capsys: Capsys) -> None:
     lines = shown(capsys, "positions", "--json", "--state-dir", state)
     assert [json.loads(line)["size"] for line in lines] == ["10"]
     assert shown(capsys, "positions", "--strategy", "other", "--state-dir", state) == ["no positions"]
 
 
-def test_refusals_when_listed_then_code_and_numbers_are_there(state: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refusals_when_listed_then_code_and_numbers_are_there(state: str, capsys: Capsys) -> None:
     _, line = shown(capsys, "refusals", "--state-dir", state)
     assert line.split()[-3:] == ["OFF_GRID", "OrderGrid", "price=50"]
 
 
 @pytest.mark.parametrize("verb", ["external-orders", "orphans"])
 def test_external_orders_when_listed_then_ignored_ones_are_left_out_unless_asked_for(
-    state: str, capsys: pytest.CaptureFixture[str], verb: str
+    state: str, capsys: Capsys, verb: str
 ) -> None:
     (only,) = shown(capsys, verb, "--json", "--state-dir", state)
     assert json.loads(only)["venue_order_id"] == "v9"
@@ -100,26 +99,20 @@ def test_external_orders_when_listed_then_ignored_ones_are_left_out_unless_asked
 
 
 @pytest.mark.parametrize("verb", ["orders", "fills", "positions", "refusals", "external-orders", "orphans"])
-def test_listing_when_there_is_no_ledger_then_it_says_what_to_do(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
-) -> None:
+def test_listing_when_there_is_no_ledger_then_it_says_what_to_do(tmp_path: Path, capsys: Capsys, verb: str) -> None:
     assert main([verb, "--state-dir", str(tmp_path)]) == 1
     assert "start the daemon once or run `tidegate journal rebuild-ledger`" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("verb", ["orders", "fills", "positions", "refusals", "external-orders", "orphans"])
-def test_listing_when_the_ledger_is_empty_then_it_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
-) -> None:
+def test_listing_when_the_ledger_is_empty_then_it_says_so(tmp_path: Path, capsys: Capsys, verb: str) -> None:
     Ledger.open(tmp_path / LEDGER_NAME, InlineWorker()).close()
     assert shown(capsys, verb, "--state-dir", str(tmp_path)) == [f"no {verb.replace('-', ' ')}"]
     assert shown(capsys, verb, "--json", "--state-dir", str(tmp_path)) == []
 
 
-def test_listing_when_the_ledger_missed_records_then_it_warns(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_listing_when_the_ledger_missed_records_then_it_warns(tmp_path: Path, capsys: Capsys) -> None:
     ledger = Ledger.open(tmp_path / LEDGER_NAME, InlineWorker())
     ledger.apply(Entry(5, Record(5, 5, 5, SESSION[0])))
     ledger.close()
@@ -135,24 +128,20 @@ def write_journal(state: str, *, now_ns: int) -> None:
     journal.close()
 
 
-def test_listing_when_the_ledger_stands_still_then_it_says_what_is_not_shown(
-    state: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_listing_when_the_ledger_stands_still_then_it_says_what_is_not_shown(state: str, capsys: Capsys) -> None:
     write_journal(state, now_ns=HOUR_NS)
     assert main(["positions", "--state-dir", state]) == 0
     assert f"behind the journal: record {len(SESSION) + 1} of 1970-01-01T01:00:00.000Z" in capsys.readouterr().err
 
 
-def test_listing_when_the_ledger_is_written_just_now_then_it_says_nothing(
-    state: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_listing_when_the_ledger_is_written_just_now_then_it_says_nothing(state: str, capsys: Capsys) -> None:
     write_journal(state, now_ns=SystemClock().now_ns())
     assert main(["positions", "--state-dir", state]) == 0
     assert capsys.readouterr().err == ""
 
 
 def test_listing_when_no_directory_is_named_then_the_configuration_says_where(
-    state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    state: str, tmp_path: Path, capsys: Capsys
 ) -> None:
     file = tmp_path / "my.toml"
     file.write_text(f'state_dir = "{state}"\n')
@@ -160,8 +149,6 @@ def test_listing_when_no_directory_is_named_then_the_configuration_says_where(
     assert len(lines) == 2
 
 
-def test_listing_when_the_limit_is_no_number_of_rows_then_it_is_refused(
-    state: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_listing_when_the_limit_is_no_number_of_rows_then_it_is_refused(state: str, capsys: Capsys) -> None:
     assert main(["orders", "--limit", "0", "--state-dir", state]) == 2
     assert "--limit: 0 is not a number of rows; give 1 or more" in capsys.readouterr().err

@@ -30,6 +30,7 @@ from framework.domain.errors import ConfigurationError, Fatal
 from framework.runtime.secrets import MASK
 from framework.runtime.state_directory import set_aside
 from strategies.market_maker import MarketMakerSettings
+from tests.support.command_line import Capsys
 
 PLUGIN = """
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -108,7 +109,7 @@ def test_help_when_asked_then_loads_nothing_heavy(arguments: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == "LOADED []"
 
 
-def test_help_when_asked_then_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_when_asked_then_names_every_verb(capsys: Capsys) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out
@@ -123,7 +124,7 @@ def test_command_when_run_as_a_module_then_is_the_same() -> None:
     assert 'unknown command "chek-config"; did you mean "check-config"?' in done.stderr
 
 
-def test_command_when_nothing_is_said_then_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_when_nothing_is_said_then_shows_help(capsys: Capsys) -> None:
     assert main([]) == 2
     assert "check-config" in capsys.readouterr().out
 
@@ -142,15 +143,13 @@ def test_command_when_nothing_is_said_then_shows_help(capsys: pytest.CaptureFixt
         (["sandbox", "kalshy"], 'no venue "kalshy" with a sandbox; did you mean "kalshi"?'),
     ],
 )
-def test_command_when_something_is_unknown_then_suggests(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_when_something_is_unknown_then_suggests(arguments: list[str], message: str, capsys: Capsys) -> None:
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("duration", ["0", "-1", "nan", "inf", "soon"])
-def test_run_when_the_duration_is_no_time_then_refuses(duration: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_when_the_duration_is_no_time_then_refuses(duration: str, capsys: Capsys) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["run", f"--duration={duration}"])
     assert caught.value.code == 2
@@ -169,7 +168,7 @@ def test_run_when_the_configuration_is_right_then_starts_the_daemon_with_its_opt
 
 
 def test_run_when_the_state_is_a_sandbox_s_and_the_venue_is_not_then_refuses_to_start(
-    config: Path, started: list[tuple[Resolved, dict[str, Any]]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    config: Path, started: list[tuple[Resolved, dict[str, Any]]], capsys: Capsys, tmp_path: Path
 ) -> None:
     set_aside(tmp_path / "state")
     (tmp_path / "state" / "journal" / "journal-00000000000000000001.seg").touch()
@@ -179,7 +178,7 @@ def test_run_when_the_state_is_a_sandbox_s_and_the_venue_is_not_then_refuses_to_
 
 
 def test_run_when_a_plugin_does_not_load_then_refuses_to_start_and_names_it(
-    config: Path, started: list[tuple[Resolved, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+    config: Path, started: list[tuple[Resolved, dict[str, Any]]], capsys: Capsys
 ) -> None:
     (config.parent / "plugins" / "venue" / "plugin.py").write_text("def broken(:\n")
     for verb in ("run", "check-config"):
@@ -188,14 +187,12 @@ def test_run_when_a_plugin_does_not_load_then_refuses_to_start_and_names_it(
     assert started == []
 
 
-def test_check_config_when_right_then_says_what_was_found(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_config_when_right_then_says_what_was_found(config: Path, capsys: Capsys) -> None:
     assert main(["check-config", "-c", str(config)]) == 0
     assert capsys.readouterr().out == f"ok: {config}: 1 venues, 1 strategies, 2 checks\n"
 
 
-def test_check_config_when_wrong_then_prints_a_line_per_problem(
-    config: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_config_when_wrong_then_prints_a_line_per_problem(config: Path, capsys: Capsys) -> None:
     assert main(["check-config", "-c", str(config), "--set", "http.prot=1", "--set", "log.level=loud"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith('tidegate: --set: http.prot: unknown key "prot"; did you mean "port"?')
@@ -203,7 +200,7 @@ def test_check_config_when_wrong_then_prints_a_line_per_problem(
 
 
 def test_show_config_when_printed_then_has_origins_and_masks_secrets(
-    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    config: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIDEGATE_VENUES__HERE__SETTINGS__API_SECRET", "hunter2-hunter2")
     monkeypatch.setenv("TIDEGATE_HTTP__PORT", "9999")
@@ -221,7 +218,7 @@ def test_show_config_when_printed_then_has_origins_and_masks_secrets(
 
 
 def test_show_config_when_loaded_again_then_is_the_same_configuration(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: Path, tmp_path: Path, capsys: Capsys
 ) -> None:
     plugin = PLUGIN.replace("api_secret", "note").replace("passphrase", "word")
     (config.parent / "plugins" / "venue" / "plugin.py").write_text(plugin)
@@ -236,9 +233,7 @@ def test_show_config_when_loaded_again_then_is_the_same_configuration(
     assert load([again], environ={}).config.checks[1].settings["overrides"] == {"here:KX*": 2}
 
 
-def test_list_when_asked_then_shows_what_to_write_and_every_setting(
-    config: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_list_when_asked_then_shows_what_to_write_and_every_setting(config: Path, capsys: Capsys) -> None:
     (config.parent / "plugins" / "broken.py").write_text("import nothing_like_it\n")
     assert main(["list", "strategies", "-c", str(config)]) == 0
     shown = capsys.readouterr().out
@@ -252,9 +247,7 @@ def test_list_when_asked_then_shows_what_to_write_and_every_setting(
 
 
 @pytest.mark.parametrize(("section", "word"), [("refusals", "`PRICE_COLLAR`"), ("metrics", "`tidegate_fills_total`")])
-def test_list_when_a_table_is_asked_for_then_prints_it(
-    section: str, word: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_list_when_a_table_is_asked_for_then_prints_it(section: str, word: str, capsys: Capsys) -> None:
     assert main(["list", section]) == 0
     assert word in capsys.readouterr().out
 
@@ -288,7 +281,7 @@ def test_sandbox_when_named_then_gets_the_rest_of_the_line(monkeypatch: pytest.M
     ],
 )
 def test_command_when_it_fails_then_the_exit_code_says_how(
-    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Capsys
 ) -> None:
     def fail(_options: object) -> int:
         raise error
@@ -331,9 +324,7 @@ def test_default_configuration_when_compared_with_the_models_then_leaves_no_key_
 
 
 @pytest.mark.parametrize("files", [["config/sandbox.toml"], ["sandbox"], ["sandbox", "config/kalshi.toml"]])
-def test_shipped_configurations_when_checked_then_are_right(
-    files: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_shipped_configurations_when_checked_then_are_right(files: list[str], capsys: Capsys) -> None:
     assert main(["check-config", *(word for file in files for word in ("-c", file))]) == 0
     assert "1 venues, 1 strategies, 10 checks" in capsys.readouterr().out
 

@@ -11,6 +11,7 @@ import pytest
 from framework.cli.main import main
 from framework.config.layers import DEFAULT_FILE, load
 from framework.config.resolve import resolve
+from tests.support.command_line import Capsys
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "plugins"
 
 
-def test_new_strategy_when_written_then_its_own_test_passes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_strategy_when_written_then_its_own_test_passes(folder: Path, capsys: Capsys) -> None:
     assert main(["new-strategy", "my_first"]) == 0
     assert {file.name for file in folder.iterdir()} == {"my_first.py", "test_my_first.py", "my_first.toml"}
     assert "run it:   tidegate run -c sandbox -c plugins/my_first.toml" in capsys.readouterr().out
@@ -44,7 +45,7 @@ def test_new_strategy_when_its_row_is_laid_over_the_default_then_resolves(folder
 
 @pytest.mark.parametrize("existing", ["mine.py", "test_mine.py", "mine.toml"])
 def test_new_strategy_when_a_file_exists_then_refuses_and_writes_nothing(
-    folder: Path, existing: str, capsys: pytest.CaptureFixture[str]
+    folder: Path, existing: str, capsys: Capsys
 ) -> None:
     folder.mkdir()
     (folder / existing).write_text("precious")
@@ -54,9 +55,7 @@ def test_new_strategy_when_a_file_exists_then_refuses_and_writes_nothing(
 
 
 @pytest.mark.parametrize("name", ["Mine", "1st", "my-own", "class", "a/b", "../up", "risk", "x" * 40])
-def test_new_strategy_when_the_name_can_not_be_a_module_then_refuses(
-    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_new_strategy_when_the_name_can_not_be_a_module_then_refuses(folder: Path, name: str, capsys: Capsys) -> None:
     assert main(["new-strategy", name]) == 2
     assert "new-strategy: " in capsys.readouterr().err
     assert not folder.exists()

@@ -27,6 +27,7 @@ from framework.domain.operator_requests import (
     SetTradingState,
 )
 from framework.runtime.unix_socket import UnixServer
+from tests.support.command_line import Capsys
 
 HALTED, ACTIVE, REDUCING = TradingState.HALTED, TradingState.ACTIVE, TradingState.REDUCING
 
@@ -113,7 +114,7 @@ def test_requests_when_listed_then_a_verb_makes_each_of_them() -> None:
 def test_command_when_given_then_the_daemon_hears_it_and_its_answer_is_shown(
     daemon: StandIn,
     run: Callable[..., int],
-    capsys: pytest.CaptureFixture[str],
+    capsys: Capsys,
     words: list[str],
     request_: Request,
 ) -> None:
@@ -139,7 +140,7 @@ def test_command_when_given_then_the_daemon_hears_it_and_its_answer_is_shown(
     ],
 )
 def test_command_when_it_makes_no_sense_then_it_is_refused_before_the_daemon_hears_it(
-    daemon: StandIn, run: Callable[..., int], capsys: pytest.CaptureFixture[str], words: list[str], message: str
+    daemon: StandIn, run: Callable[..., int], capsys: Capsys, words: list[str], message: str
 ) -> None:
     assert run(*words) == 2
     assert message in capsys.readouterr().err
@@ -147,7 +148,7 @@ def test_command_when_it_makes_no_sense_then_it_is_refused_before_the_daemon_hea
 
 
 def test_command_when_the_daemon_refuses_then_it_fails_with_the_reason(
-    daemon: StandIn, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    daemon: StandIn, run: Callable[..., int], capsys: Capsys
 ) -> None:
     daemon.answer = Answer(is_ok=False, lines=('there is no venue "k"',))
     assert run("halt", "--venue", "k") == 1
@@ -155,7 +156,7 @@ def test_command_when_the_daemon_refuses_then_it_fails_with_the_reason(
 
 
 def test_command_when_json_is_asked_for_then_the_whole_answer_is_one_line(
-    daemon: StandIn, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    daemon: StandIn, run: Callable[..., int], capsys: Capsys
 ) -> None:
     daemon.answer = Answer(is_ok=True, lines=("done",), data=["c-1"])
     assert run("cancel", "--all", "--json") == 0
@@ -164,7 +165,7 @@ def test_command_when_json_is_asked_for_then_the_whole_answer_is_one_line(
 
 @pytest.mark.parametrize("words", [["reconcile"], ["reconcile", "--dry-run"]])
 def test_reconcile_when_something_differs_then_the_exit_code_says_so(
-    daemon: StandIn, run: Callable[..., int], capsys: pytest.CaptureFixture[str], words: list[str]
+    daemon: StandIn, run: Callable[..., int], capsys: Capsys, words: list[str]
 ) -> None:
     difference: dict[str, Any] = {"kind": "orphan"}
     daemon.answer = Answer(is_ok=True, lines=("an orphan",), data=[difference])
@@ -176,7 +177,7 @@ def test_reconcile_when_something_differs_then_the_exit_code_says_so(
 
 @pytest.mark.parametrize("words", [["halt"], ["cancel", "--all"], ["external-orders", "ignore", "v9"], ["reconcile"]])
 def test_command_when_no_daemon_runs_then_it_says_where_it_looked(
-    tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str], words: list[str]
+    tmp_path: Path, run: Callable[..., int], capsys: Capsys, words: list[str]
 ) -> None:
     assert run(*words) == 1
     assert f"no daemon answers in {tmp_path}" in capsys.readouterr().err

@@ -13,6 +13,7 @@ import structlog
 from framework.runtime.clock import ManualClock
 from framework.runtime.logging import configure_logging
 from framework.runtime.secrets import MASK, SecretRegistry
+from tests.support.command_line import Capsys
 
 SECRET = "sesame-open-42"
 
@@ -116,7 +117,7 @@ def test_line_when_the_reader_is_gone_then_is_dropped(clock: ManualClock, secret
 
 
 def test_output_when_no_stream_is_given_then_is_the_standard_output_of_the_moment(
-    clock: ManualClock, secrets: SecretRegistry, capsys: pytest.CaptureFixture[str]
+    clock: ManualClock, secrets: SecretRegistry, capsys: Capsys
 ) -> None:
     configure_logging("info", "json", clock=clock, secrets=secrets)
     structlog.get_logger("x").info("now")

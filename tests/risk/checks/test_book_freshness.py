@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from pydantic import ValidationError
 
 from framework.domain.verdicts import RefusalCode
-from framework.domain.views import Proposal
 from risk.checks.book_freshness import BookFreshness
 from tests.support.desk import QuotedBook
-from tests.support.risk_view import BINARY, StaticView, book
+from tests.support.risk_view import BINARY, Propose, StaticView, book
 
 CHECK = BookFreshness(age_ms_max=500)
 
@@ -26,7 +23,7 @@ CHECK = BookFreshness(age_ms_max=500)
     ],
 )
 def test_book_when_missing_stale_crossed_or_old_then_refused_with_the_reason(
-    view: StaticView, propose: Callable[..., Proposal], reference: QuotedBook | None, why: str
+    view: StaticView, propose: Propose, reference: QuotedBook | None, why: str
 ) -> None:
     view.books = {} if reference is None else {BINARY.id: reference}
     refusal = CHECK.check(propose(), view)
@@ -38,9 +35,7 @@ def test_book_when_missing_stale_crossed_or_old_then_refused_with_the_reason(
 @pytest.mark.parametrize(
     "reference", [book(), book(age=500_000_000), QuotedBook(BINARY.id, [(1, 1)]), QuotedBook(BINARY.id)]
 )
-def test_book_when_fresh_then_passes_also_one_sided(
-    view: StaticView, propose: Callable[..., Proposal], reference: QuotedBook
-) -> None:
+def test_book_when_fresh_then_passes_also_one_sided(view: StaticView, propose: Propose, reference: QuotedBook) -> None:
     view.books = {BINARY.id: reference}
     assert CHECK.check(propose(), view) is None
 

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from pydantic import ValidationError
 
 from framework.domain.verdicts import RefusalCode
-from framework.domain.views import Proposal
 from risk.checks.max_open_orders import MaxOpenOrders
-from tests.support.risk_view import Exposure, StaticView, working_order
+from tests.support.risk_view import Exposure, Propose, StaticView, working_order
 
 CHECK = MaxOpenOrders(max_total=10, max_per_strategy=5, max_per_venue=7, max_per_instrument=3)
 
@@ -25,21 +22,19 @@ CHECK = MaxOpenOrders(max_total=10, max_per_strategy=5, max_per_venue=7, max_per
     ],
 )
 def test_new_order_when_under_and_at_each_limit_then_refused_at_it(
-    view: StaticView, propose: Callable[..., Proposal], counts: dict[str, int], on_instrument: int, scope: str | None
+    view: StaticView, propose: Propose, counts: dict[str, int], on_instrument: int, scope: str | None
 ) -> None:
     view.counts, view.account = counts, Exposure(open_orders=on_instrument)
     refusal = CHECK.check(propose(), view)
     assert (refusal and (refusal.code, refusal.details["scope"])) == (scope and (RefusalCode.OPEN_ORDERS_MAX, scope))
 
 
-def test_limits_when_not_given_then_only_the_total_counts(view: StaticView, propose: Callable[..., Proposal]) -> None:
+def test_limits_when_not_given_then_only_the_total_counts(view: StaticView, propose: Propose) -> None:
     view.counts = {"mm": 10**6, "kalshi": 10**6, "": 0}
     assert MaxOpenOrders(max_total=1).check(propose(), view) is None
 
 
-def test_amend_when_at_the_limit_then_passes_because_it_adds_none(
-    view: StaticView, propose_change: Callable[..., Proposal]
-) -> None:
+def test_amend_when_at_the_limit_then_passes_because_it_adds_none(view: StaticView, propose_change: Propose) -> None:
     view.counts = {"": 10, "mm": 10}
     assert CHECK.check(propose_change(working_order()), view) is None
 

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from framework.domain.orders import Side
 from framework.domain.verdicts import RefusalCode
-from framework.domain.views import Proposal
 from risk.checks.max_order_notional import MaxOrderNotional
 from tests.support.desk import QuotedBook
-from tests.support.risk_view import BINARY, SPOT, StaticView, book
+from tests.support.risk_view import BINARY, SPOT, Propose, StaticView, book
 
 CHECK = MaxOrderNotional.model_validate({"max_notional": "5"})
 
@@ -29,7 +26,7 @@ CHECK = MaxOrderNotional.model_validate({"max_notional": "5"})
     ],
 )
 def test_binary_when_valued_then_a_buyer_risks_the_price_and_a_seller_the_rest(
-    view: StaticView, propose: Callable[..., Proposal], side: Side, price: int, size: int, passes: bool
+    view: StaticView, propose: Propose, side: Side, price: int, size: int, passes: bool
 ) -> None:
     refusal = CHECK.check(propose(BINARY, side, price, size), view)
     assert (refusal is None) is passes
@@ -48,7 +45,7 @@ def test_binary_when_valued_then_a_buyer_risks_the_price_and_a_seller_the_rest(
 )
 def test_binary_when_the_market_is_worse_than_the_limit_price_then_the_market_counts_without_rounding(
     view: StaticView,
-    propose: Callable[..., Proposal],
+    propose: Propose,
     side: Side,
     price: int,
     bid: int,
@@ -62,7 +59,7 @@ def test_binary_when_the_market_is_worse_than_the_limit_price_then_the_market_co
 
 @pytest.mark.parametrize("side", Side)
 def test_spot_when_valued_then_the_higher_of_price_and_market_counts(
-    view: StaticView, propose: Callable[..., Proposal], side: Side
+    view: StaticView, propose: Propose, side: Side
 ) -> None:
     check = MaxOrderNotional.model_validate({"max_notional": "100"})
     at_limit, over = 10**8 // 500, 10**8 // 500 + 1
@@ -75,7 +72,7 @@ def test_spot_when_valued_then_the_higher_of_price_and_market_counts(
 
 @pytest.mark.parametrize("facts", [{"is_fresh": False}])
 def test_market_when_its_book_is_stale_or_crossed_then_the_limit_price_alone_counts(
-    view: StaticView, propose: Callable[..., Proposal], facts: dict[str, bool]
+    view: StaticView, propose: Propose, facts: dict[str, bool]
 ) -> None:
     view.books = {BINARY.id: book(9_700, 9_900, **facts)}
     assert CHECK.check(propose(BINARY, Side.BUY, 5_000, 1_000), view) is None

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from framework.domain.numbers import Size
 from framework.domain.verdicts import RefusalCode
-from framework.domain.views import Proposal
 from risk.checks.max_order_size import MaxOrderSize
-from tests.support.risk_view import BINARY, SPOT, StaticView, working_order
+from tests.support.risk_view import BINARY, SPOT, Propose, StaticView, working_order
 
 CHECK = MaxOrderSize.model_validate({"max_size": "10", "overrides": {"coin:*": "0.5"}})
 
@@ -24,7 +21,7 @@ CHECK = MaxOrderSize.model_validate({"max_size": "10", "overrides": {"coin:*": "
     ],
 )
 def test_size_when_under_at_and_over_the_limit_then_only_over_is_refused(
-    view: StaticView, propose: Callable[..., Proposal], instrument: object, size: int, passes: bool
+    view: StaticView, propose: Propose, instrument: object, size: int, passes: bool
 ) -> None:
     refusal = CHECK.check(propose(instrument, size=size), view)
     assert (refusal is None) is passes
@@ -33,9 +30,7 @@ def test_size_when_under_at_and_over_the_limit_then_only_over_is_refused(
         assert f"size={size}" in refusal.text
 
 
-def test_amend_when_part_has_filled_then_the_open_part_counts(
-    view: StaticView, propose_change: Callable[..., Proposal]
-) -> None:
+def test_amend_when_part_has_filled_then_the_open_part_counts(view: StaticView, propose_change: Propose) -> None:
     order = working_order(filled=Size(500))
     assert CHECK.check(propose_change(order, size=1_500), view) is None
     assert CHECK.check(propose_change(order, size=1_501), view) is not None

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from pydantic import ValidationError
 
 from framework.domain.numbers import Size
 from framework.domain.orders import Side
 from framework.domain.verdicts import RefusalCode
-from framework.domain.views import Proposal
 from risk.checks.max_position import MaxPosition
-from tests.support.risk_view import Exposure, StaticView, working_order
+from tests.support.risk_view import Exposure, Propose, StaticView, working_order
 
 CHECK = MaxPosition.model_validate({"max_position": "20", "max_strategy_position": "15"})
 
@@ -37,7 +34,7 @@ def exposure(position: int, open_buy: int = 0, open_sell: int = 0) -> Exposure:
     ],
 )
 def test_account_when_the_worst_case_is_under_at_and_over_the_limit_then_only_over_is_refused(
-    view: StaticView, propose: Callable[..., Proposal], account: Exposure, side: Side, passes: bool
+    view: StaticView, propose: Propose, account: Exposure, side: Side, passes: bool
 ) -> None:
     view.account = account
     refusal = CHECK.check(propose(side=side), view)
@@ -49,7 +46,7 @@ def test_account_when_the_worst_case_is_under_at_and_over_the_limit_then_only_ov
 
 @pytest.mark.parametrize(("position", "passes"), [(499, True), (500, True), (501, False)])
 def test_strategy_when_its_own_worst_case_is_over_then_refused_though_the_account_is_not(
-    view: StaticView, propose: Callable[..., Proposal], position: int, passes: bool
+    view: StaticView, propose: Propose, position: int, passes: bool
 ) -> None:
     view.own = exposure(position)
     refusal = CHECK.check(propose(), view)
@@ -58,7 +55,7 @@ def test_strategy_when_its_own_worst_case_is_over_then_refused_though_the_accoun
 
 
 def test_reducing_when_far_over_the_limit_then_passes_but_not_when_it_could_turn_the_position(
-    view: StaticView, propose: Callable[..., Proposal]
+    view: StaticView, propose: Propose
 ) -> None:
     tight = MaxPosition.model_validate({"max_position": "0.01"})
     view.account = view.own = exposure(9_000)
@@ -70,7 +67,7 @@ def test_reducing_when_far_over_the_limit_then_passes_but_not_when_it_could_turn
 
 
 def test_many_in_one_tick_when_each_alone_would_pass_then_together_they_stay_under_the_limit(
-    view: StaticView, propose: Callable[..., Proposal]
+    view: StaticView, propose: Propose
 ) -> None:
     passed = 0
     for _ in range(100):
@@ -80,9 +77,7 @@ def test_many_in_one_tick_when_each_alone_would_pass_then_together_they_stay_und
     assert passed == 20
 
 
-def test_amend_when_it_grows_then_only_the_growth_is_added(
-    view: StaticView, propose_change: Callable[..., Proposal]
-) -> None:
+def test_amend_when_it_grows_then_only_the_growth_is_added(view: StaticView, propose_change: Propose) -> None:
     order = working_order(filled=Size(400))
     view.account = exposure(1_000, open_buy=600)
     assert CHECK.check(propose_change(order, size=1_400), view) is None

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 import pytest
 
@@ -9,9 +7,8 @@ from framework.domain.instruments import Instrument, TickBand
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.domain.verdicts import RefusalCode
-from framework.domain.views import Proposal
 from risk.checks.order_grid import OrderGrid
-from tests.support.risk_view import BINARY, SPOT, StaticView, working_order
+from tests.support.risk_view import BINARY, SPOT, Propose, StaticView, working_order
 
 TAPERED = msgspec.structs.replace(
     BINARY,
@@ -50,7 +47,7 @@ TAPERED = msgspec.structs.replace(
 @pytest.mark.parametrize("side", Side)
 def test_order_when_on_and_off_the_grid_then_only_exact_ones_pass(
     view: StaticView,
-    propose: Callable[..., Proposal],
+    propose: Propose,
     side: Side,
     instrument: Instrument,
     price: int,
@@ -62,7 +59,7 @@ def test_order_when_on_and_off_the_grid_then_only_exact_ones_pass(
 
 
 def test_amend_when_the_total_is_off_the_lot_or_nothing_is_left_then_refused(
-    view: StaticView, propose_change: Callable[..., Proposal]
+    view: StaticView, propose_change: Propose
 ) -> None:
     order = working_order(SPOT, price=Price(50_000_00), size=Size(50_000), filled=Size(20_000))
 

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from pydantic import ValidationError
 
 from framework.domain.orders import Side
 from framework.domain.verdicts import RefusalCode
-from framework.domain.views import Proposal
 from risk.checks.price_collar import PriceCollar
 from tests.support.desk import QuotedBook
-from tests.support.risk_view import BINARY, SPOT, StaticView, book
+from tests.support.risk_view import BINARY, SPOT, Propose, StaticView, book
 
 TICKS = PriceCollar.model_validate({"band": {"ticks": 3}, "age_ms_max": 1_000})
 BPS = PriceCollar.model_validate({"band": {"bps": 100}, "age_ms_max": 1_000})
@@ -35,7 +32,7 @@ BOTH = PriceCollar.model_validate({"band": {"bps": 100, "ticks": 3}, "age_ms_max
     ],
 )
 def test_price_when_inside_at_and_beyond_the_band_then_only_beyond_is_refused(
-    view: StaticView, propose: Callable[..., Proposal], collar: PriceCollar, side: Side, price: int, passes: bool
+    view: StaticView, propose: Propose, collar: PriceCollar, side: Side, price: int, passes: bool
 ) -> None:
     view.books = {BINARY.id: book(4_900, 5_100)}
     refusal = collar.check(propose(BINARY, side, price), view)
@@ -46,7 +43,7 @@ def test_price_when_inside_at_and_beyond_the_band_then_only_beyond_is_refused(
 
 
 def test_price_when_the_mid_lies_between_two_integers_then_nothing_is_rounded(
-    view: StaticView, propose: Callable[..., Proposal]
+    view: StaticView, propose: Propose
 ) -> None:
     view.books = {SPOT.id: QuotedBook(SPOT.id, [(10_000, 1)], [(10_001, 1)])}
     assert BPS.check(propose(SPOT, Side.BUY, 10_100, 10_000), view) is None
@@ -71,7 +68,7 @@ def test_price_when_the_mid_lies_between_two_integers_then_nothing_is_rounded(
 )
 @pytest.mark.parametrize("side", Side)
 def test_price_when_there_is_no_good_reference_then_nothing_passes(
-    view: StaticView, propose: Callable[..., Proposal], side: Side, reference: QuotedBook | None
+    view: StaticView, propose: Propose, side: Side, reference: QuotedBook | None
 ) -> None:
     view.books = {} if reference is None else {BINARY.id: reference}
     refusal = TICKS.check(propose(BINARY, side, 5_000), view)
@@ -79,15 +76,13 @@ def test_price_when_there_is_no_good_reference_then_nothing_passes(
     assert refusal.code is RefusalCode.NO_REFERENCE_PRICE
 
 
-def test_reference_when_exactly_as_old_as_allowed_then_it_serves(
-    view: StaticView, propose: Callable[..., Proposal]
-) -> None:
+def test_reference_when_exactly_as_old_as_allowed_then_it_serves(view: StaticView, propose: Propose) -> None:
     view.books = {BINARY.id: book(age=1_000_000_000)}
     assert TICKS.check(propose(), view) is None
 
 
 def test_band_when_an_instrument_has_its_own_then_that_replaces_the_general_one(
-    view: StaticView, propose: Callable[..., Proposal]
+    view: StaticView, propose: Propose
 ) -> None:
     collar = PriceCollar.model_validate(
         {"band": {"bps": 1}, "age_ms_max": 1_000, "overrides": {"kalshi:*": {"ticks": 3}}}

@@ -1,23 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from framework.domain.numbers import Size
 from framework.domain.orders import Side
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.verdicts import RefusalCode
-from framework.domain.views import Proposal
 from risk.budget.venue_budget import BudgetSettings, VenueBudget
 from risk.checks.rate_budget import RateBudget
 from tests.support.desk import CountedBudget
-from tests.support.risk_view import Exposure, StaticView, working_order
+from tests.support.risk_view import Exposure, Propose, StaticView, working_order
 
 S = 10**9
 
 
-def test_order_when_the_venue_declared_nothing_then_refused(view: StaticView, propose: Callable[..., Proposal]) -> None:
+def test_order_when_the_venue_declared_nothing_then_refused(view: StaticView, propose: Propose) -> None:
     refusal = RateBudget().check(propose(), view)
     assert refusal is not None
     assert refusal.code is RefusalCode.LIMITS_UNKNOWN
@@ -29,8 +26,8 @@ def test_order_when_the_venue_declared_nothing_then_refused(view: StaticView, pr
 )
 def test_order_when_its_own_kind_has_room_then_passes_and_else_says_when_to_come_again(
     view: StaticView,
-    propose: Callable[..., Proposal],
-    propose_change: Callable[..., Proposal],
+    propose: Propose,
+    propose_change: Propose,
     kind: RequestKind,
     other: RequestKind,
 ) -> None:
@@ -46,9 +43,7 @@ def test_order_when_its_own_kind_has_room_then_passes_and_else_says_when_to_come
     assert refusal.details == {"venue": "kalshi", "kind": kind.value, "wait_ms": 2}
 
 
-def test_order_when_only_the_strategys_share_is_used_up_then_that_is_said(
-    view: StaticView, propose: Callable[..., Proposal]
-) -> None:
+def test_order_when_only_the_strategys_share_is_used_up_then_that_is_said(view: StaticView, propose: Propose) -> None:
     limits = RateLimits((Pool("write", 100, 100),), (Cost(RequestKind.NEW, "write", 10),))
     settings = BudgetSettings(cancel_reserve_percent=0, clock_drift_ppm=0)
     budget = VenueBudget(limits, monotonic_ns=0, shares={"mm": 1, "other": 1}, settings=settings)

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from framework.domain.account_events import TradingState
 from framework.domain.numbers import Size
 from framework.domain.orders import Side
 from framework.domain.verdicts import RefusalCode
-from framework.domain.views import Proposal
 from risk.checks.trading_state import TradingStateCheck
-from tests.support.risk_view import Exposure, StaticView
+from tests.support.risk_view import Exposure, Propose, StaticView
 
 
 @pytest.mark.parametrize(
@@ -27,15 +24,13 @@ from tests.support.risk_view import Exposure, StaticView
     ],
 )
 def test_order_when_long_then_each_state_lets_through_what_it_should_and_an_unknown_state_nothing(
-    view: StaticView, propose: Callable[..., Proposal], state: TradingState, side: Side, code: RefusalCode | None
+    view: StaticView, propose: Propose, state: TradingState, side: Side, code: RefusalCode | None
 ) -> None:
     view.state, view.account, view.own = state, Exposure(Size(1_000)), Exposure(Size(1_000))
     refusal = TradingStateCheck().check(propose(side=side), view)
     assert (refusal and refusal.code) is code
 
 
-def test_order_when_reducing_and_it_could_turn_the_position_then_refused(
-    view: StaticView, propose: Callable[..., Proposal]
-) -> None:
+def test_order_when_reducing_and_it_could_turn_the_position_then_refused(view: StaticView, propose: Propose) -> None:
     view.state, view.account, view.own = TradingState.REDUCING, Exposure(Size(999)), Exposure(Size(999))
     assert TradingStateCheck().check(propose(side=Side.SELL), view) is not None

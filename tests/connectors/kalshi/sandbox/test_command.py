@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from connectors.kalshi.sandbox.command import main
+from tests.support.command_line import Capsys
 
 FIELDS = {
     "ready",
@@ -63,13 +64,13 @@ async def test_command_when_started_and_signalled_then_ready_line_keys_and_statu
 
 
 def test_command_when_port_is_taken_then_status_two_and_a_reason(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], taken_port: int
+    tmp_path: Path, capsys: Capsys, taken_port: int
 ) -> None:
     assert main(["--dir", str(tmp_path), "--port", str(taken_port)]) == 2
     assert "sandbox kalshi:" in capsys.readouterr().err
 
 
-def test_command_when_tier_is_unknown_then_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_when_tier_is_unknown_then_usage_error(capsys: Capsys) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--tier", "gold"])
     assert ended.value.code == 2
