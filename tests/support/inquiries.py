@@ -17,8 +17,7 @@ def report(world: World, handle: OrderHandle, kind: ReportKind, *, code: str = "
 
 def sent(world: World, scribe: Scribe) -> OrderHandle:
     """A bid that has left."""
-    handle = world.buy(scribe)
-    world.queue.pop()
+    handle = world.carried(scribe)
     report(world, handle, ReportKind.SENT)
     return handle
 
@@ -32,8 +31,7 @@ def unknown(world: World, scribe: Scribe) -> OrderHandle:
 
 def listed(world: World, scribe: Scribe, price: int = 45) -> OrderHandle:
     """A bid that the venue has told of once; what its gateway lists is the test's affair."""
-    handle = world.buy(scribe, price)
-    world.queue.pop()
+    handle = world.carried(scribe, price)
     world.kernel.publish(world.listing(handle))
     return handle
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -26,6 +28,13 @@ def promised_at(state: Path) -> dict[str, list[int]]:
 def journal_is_sound(state: Path) -> bool:
     """Whether the journal can be built on."""
     return verify(RealFiles(), state / "journal").is_sound
+
+
+def content(ledger: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of the ledger, per table."""
+    tables = ("meta", "instruments", "orders", "fills", "voids", "positions", "refusals", "strategies", "carried")
+    with closing(sqlite3.connect(ledger)) as connection:
+        return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in tables}  # noqa: S608
 
 
 def positions(state: Path, venue: str = "kalshi") -> dict[str, Decimal]:

@@ -15,6 +15,7 @@ from framework.domain.account_events import Fill, InstrumentDefined, OrderSnapsh
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import Fatal, JournalError
 from framework.domain.events import Event
+from framework.domain.intents import Intent
 from framework.domain.market_events import BookSnapshot, ConnectorStatus, LimitsDeclared, TimerFired, TradePrint
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order
@@ -256,6 +257,18 @@ class World:
         handle = self.do(strategy, lambda: strategy.buy(MARKET, Price(price), Size(size), **terms))
         assert isinstance(handle, OrderHandle)
         return handle
+
+    def carried(self, strategy: Scribe, price: int = 45) -> OrderHandle:
+        """Have the strategy place a bid and somebody take it from the queue."""
+        handle = self.buy(strategy, price)
+        self.queue.pop()
+        return handle
+
+    def next_intent(self) -> Intent:
+        """What the next request in the queue asks for; takes it."""
+        request = self.queue.pop()
+        assert request is not None
+        return request.approved.intent
 
     async def working(self, strategy: Scribe, price: int = 45, size: int = 10) -> OrderHandle:
         """Have the strategy place a bid and the venue take it. The dispatcher runs."""

@@ -221,8 +221,7 @@ def test_over_fill_when_booked_then_its_instrument_is_halted_by_an_input_of_its_
 
 
 def test_cancel_when_the_order_is_at_the_venue_then_it_is_queued_once(world: World, scribe: Scribe) -> None:
-    handle = world.buy(scribe)
-    world.queue.pop()
+    handle = world.carried(scribe)
     accept(world, handle.client_order_id)
 
     world.do(scribe, handle.cancel)
@@ -235,8 +234,7 @@ def test_cancel_when_the_order_is_at_the_venue_then_it_is_queued_once(world: Wor
 def test_cancel_when_the_venue_has_not_confirmed_the_order_then_it_waits_and_leaves_after_the_confirmation(
     world: World, scribe: Scribe
 ) -> None:
-    handle = world.buy(scribe)
-    world.queue.pop()
+    handle = world.carried(scribe)
     world.kernel.publish(report(world, handle.client_order_id, ReportKind.SENT))
 
     world.do(scribe, handle.cancel)
@@ -244,17 +242,14 @@ def test_cancel_when_the_venue_has_not_confirmed_the_order_then_it_waits_and_lea
 
     accept(world, handle.client_order_id)
 
-    request = world.queue.pop()
-    assert request is not None
-    assert isinstance(request.approved.intent, CancelOrder)
+    assert isinstance(world.next_intent(), CancelOrder)
     assert len(world.queue) == 0
 
 
 def test_cancel_when_the_venue_refused_it_then_it_is_asked_again_only_after_the_venue_shows_the_order(
     world: World, scribe: Scribe
 ) -> None:
-    handle = world.buy(scribe)
-    world.queue.pop()
+    handle = world.carried(scribe)
     accept(world, handle.client_order_id)
     world.do(scribe, handle.cancel)
     world.queue.pop()
@@ -310,8 +305,7 @@ def test_shutdown_when_requested_then_everything_is_cancelled_and_nothing_new_pa
     other = world.add("other")
     names = []
     for strategy in (scribe, other):
-        handle = world.buy(strategy)
-        world.queue.pop()
+        handle = world.carried(strategy)
         accept(world, handle.client_order_id)
         names.append(handle.client_order_id)
 
@@ -325,17 +319,14 @@ def test_shutdown_when_requested_then_everything_is_cancelled_and_nothing_new_pa
 
 
 def test_shutdown_when_an_order_turns_out_alive_later_then_it_is_cancelled_too(world: World, scribe: Scribe) -> None:
-    handle = world.buy(scribe)
-    world.queue.pop()
+    handle = world.carried(scribe)
     world.kernel.publish(report(world, handle.client_order_id, ReportKind.NEVER_ARRIVED))
     world.kernel.publish(ShutdownRequested("SIGTERM", 1))
     assert len(world.queue) == 0
 
     world.kernel.publish(world.listing(handle))
 
-    request = world.queue.pop()
-    assert request is not None
-    assert isinstance(request.approved.intent, CancelOrder)
+    assert isinstance(world.next_intent(), CancelOrder)
 
 
 def test_journal_when_it_fails_then_nothing_new_is_promised_and_the_daemon_is_told_once(
@@ -353,8 +344,7 @@ def test_journal_when_it_fails_then_nothing_new_is_promised_and_the_daemon_is_to
 
 
 def test_journal_when_it_fails_then_cancels_still_pass(world: World, scribe: Scribe) -> None:
-    handle = world.buy(scribe)
-    world.queue.pop()
+    handle = world.carried(scribe)
     accept(world, handle.client_order_id)
     assert world.log is not None
     world.log.fail()
@@ -370,8 +360,7 @@ def test_approval_when_its_id_names_another_order_then_nothing_leaves_and_the_in
     world = World(tmp_path, next_client_order_id=iter(["t-1", "t-1"]).__next__)
     world.start()
     scribe = world.add()
-    handle = world.buy(scribe)
-    world.queue.pop()
+    handle = world.carried(scribe)
 
     again = world.buy(scribe, 44)
 
@@ -383,8 +372,7 @@ def test_approval_when_its_id_names_another_order_then_nothing_leaves_and_the_in
 
 
 def test_cancel_when_its_order_was_taken_for_over_and_lives_then_it_leaves(world: World, scribe: Scribe) -> None:
-    handle = world.buy(scribe)
-    world.queue.pop()
+    handle = world.carried(scribe)
     world.kernel.publish(report(world, handle.client_order_id, ReportKind.UNKNOWN))
     world.do(scribe, handle.cancel)
     world.kernel.publish(report(world, handle.client_order_id, ReportKind.NEVER_ARRIVED))
@@ -392,7 +380,5 @@ def test_cancel_when_its_order_was_taken_for_over_and_lives_then_it_leaves(world
 
     world.kernel.publish(world.listing(handle))
 
-    request = world.queue.pop()
-    assert request is not None
-    assert isinstance(request.approved.intent, CancelOrder)
+    assert isinstance(world.next_intent(), CancelOrder)
     assert world.queue.pop() is None

@@ -36,8 +36,7 @@ def test_strategy_when_it_raises_too_often_then_it_is_quarantined_and_others_go_
     world: World, scribe: Scribe
 ) -> None:
     other = world.add("other")
-    handle = world.buy(scribe)
-    world.queue.pop()
+    handle = world.carried(scribe)
     accept(world, handle.client_order_id)
     scribe.chores["book"] = raising
     scribe.heard.clear()
@@ -50,9 +49,7 @@ def test_strategy_when_it_raises_too_often_then_it_is_quarantined_and_others_go_
     (event,) = world.watcher.events_of(StrategyQuarantined)
     assert event.strategy == "scribe"
     assert "ZeroDivisionError: one over nothing" in event.reason
-    request = world.queue.pop()
-    assert request is not None
-    assert isinstance(request.approved.intent, CancelOrder)
+    assert isinstance(world.next_intent(), CancelOrder)
 
 
 def test_strategy_when_it_blocks_once_then_it_is_quarantined_at_once(world: World) -> None:

@@ -12,6 +12,7 @@ from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.execution.dispatcher import Dispatcher
+from tests.support.inquiries import listed
 from tests.support.world import MS, UNLIMITED, Dispatching, HandWriter, Scribe, World, settle, until
 
 LIMITS = RateLimits(
@@ -77,9 +78,7 @@ async def test_order_when_granted_then_its_tokens_are_spent_and_each_stage_is_ti
 
 
 async def test_requests_when_several_wait_then_cancels_leave_first(world: World, scribe: Scribe) -> None:
-    handle = world.buy(scribe)
-    world.queue.pop()
-    world.kernel.publish(world.listing(handle))
+    handle = listed(world, scribe)
     later = world.buy(scribe, 44)
     world.do(scribe, lambda: handle.amend(Price(43), Size(10)))
     world.do(scribe, handle.cancel)
@@ -338,12 +337,8 @@ async def test_amend_when_its_order_is_to_end_before_it_left_then_it_is_dropped(
 def test_queued_requests_when_they_are_abandoned_then_they_count_as_not_sent_and_cancels_keep_their_place(
     world: World, scribe: Scribe
 ) -> None:
-    resting = world.buy(scribe)
-    world.queue.pop()
-    world.kernel.publish(world.listing(resting))
-    changed = world.buy(scribe, 43)
-    world.queue.pop()
-    world.kernel.publish(world.listing(changed))
+    resting = listed(world, scribe)
+    changed = listed(world, scribe, 43)
     world.do(scribe, lambda: changed.amend(Price(42), Size(30)))
     queued = world.buy(scribe, 44)
     world.do(scribe, resting.cancel)
@@ -365,9 +360,7 @@ def test_queued_requests_when_they_are_abandoned_then_they_count_as_not_sent_and
 def test_queued_cancel_when_nothing_is_sent_any_more_then_its_order_is_told_as_it_is(
     world: World, scribe: Scribe
 ) -> None:
-    resting = world.buy(scribe)
-    world.queue.pop()
-    world.kernel.publish(world.listing(resting))
+    resting = listed(world, scribe)
     world.do(scribe, resting.cancel)
 
     assert world.dispatcher.abandon("the daemon has stopped", is_final=True) == (resting.client_order_id,)

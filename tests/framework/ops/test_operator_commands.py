@@ -203,9 +203,7 @@ async def test_cancel_when_asked_then_the_order_is_cancelled_in_its_owners_name(
     answer = await operator.answer(requests[by])
 
     assert answer.data == [handle.client_order_id]
-    request = world.queue.pop()
-    assert request is not None
-    assert request.approved.intent == CancelOrder(strategy="scribe", client_order_id=handle.client_order_id)
+    assert world.next_intent() == CancelOrder(strategy="scribe", client_order_id=handle.client_order_id)
     (event,) = recorded(world, CancelRequested)
     assert isinstance(event, CancelRequested)
     assert event.reason == "r"
@@ -301,9 +299,7 @@ async def test_cancel_orphan_when_asked_then_it_is_adopted_by_the_operator_and_c
 
     await operator.answer(CancelExternalOrder(order="v-foreign-1", reason="r"))
 
-    request = world.queue.pop()
-    assert request is not None
-    assert request.approved.intent == CancelOrder(strategy=OPERATOR, client_order_id="theirs")
+    assert world.next_intent() == CancelOrder(strategy=OPERATOR, client_order_id="theirs")
 
 
 async def test_ignore_when_asked_then_the_orphan_is_not_shown_and_can_still_be_adopted(

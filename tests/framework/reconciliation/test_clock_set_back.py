@@ -7,7 +7,7 @@ import pytest
 from framework.domain.orders import OrderStatus
 from framework.reconciliation.fill_query import FILLS_OVERLAP_NS
 from framework.reconciliation.order_terms import AsOf
-from tests.support.inquiries import look, unknown
+from tests.support.inquiries import listed, look, unknown
 from tests.support.world import MARKET, MS, Scribe, World
 
 HOUR_NS = 3_600_000 * MS
@@ -46,9 +46,7 @@ async def test_unknown_order_when_the_wall_clock_is_set_ahead_then_silence_withi
 async def test_working_order_when_gone_and_the_wall_clock_was_set_back_then_its_end_is_looked_up(
     world: World, scribe: Scribe
 ) -> None:
-    handle = world.buy(scribe)
-    world.queue.pop()
-    world.kernel.publish(world.listing(handle))
+    handle = listed(world, scribe)
     world.gateway.orders_there[handle.client_order_id] = world.listing(handle, is_open=False)
     world.clock.set_wall(world.clock.now_ns() - HOUR_NS)
     world.clock.advance(300 * MS)
@@ -68,9 +66,7 @@ def test_change_when_it_is_older_than_the_read_lag_or_ahead_of_the_clock_then_it
 async def test_fills_when_the_wall_clock_is_set_then_they_are_asked_for_from_the_last_one_on_by_the_venues_time(
     world: World, scribe: Scribe
 ) -> None:
-    handle = world.buy(scribe)
-    world.queue.pop()
-    world.kernel.publish(world.listing(handle))
+    handle = listed(world, scribe)
     world.gateway.fills_there.append(world.fill(handle, 3))
     await world.reconciler.once()
     world.clock.set_wall(world.clock.now_ns() + HOUR_NS)

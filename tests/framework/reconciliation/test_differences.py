@@ -9,7 +9,6 @@ from framework.domain.account_events import (
     ExternalOrderIgnored,
     Fill,
     InstrumentSettled,
-    OrderReport,
     OrderSnapshot,
     PositionReport,
     ReportKind,
@@ -21,6 +20,7 @@ from framework.reconciliation.differences import Difference, DifferenceKind, com
 from framework.reconciliation.fill_query import FILLS_OVERLAP_NS, FillQuery
 from framework.reconciliation.order_terms import AsOf
 from tests.support import state_records
+from tests.support.inquiries import report
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
 LAG_NS = 100 * MS
@@ -113,9 +113,7 @@ async def test_order_when_we_do_not_know_its_outcome_and_the_venue_lists_it_then
 ) -> None:
     handle = world.buy(scribe)
     for kind in (ReportKind.SENT, ReportKind.UNKNOWN):
-        world.kernel.publish(
-            OrderReport(venue=VENUE, client_order_id=handle.client_order_id, kind=kind, ts_recv=world.clock.now_ns())
-        )
+        report(world, handle, kind)
     world.clock.advance(LAG_NS + 1)
 
     (status,) = await found(world, world.listing(handle))
@@ -197,9 +195,7 @@ async def test_position_when_nothing_explains_it_then_that_is_said(world: World)
 async def test_position_when_an_order_is_unknown_then_it_is_suspected(world: World, scribe: Scribe) -> None:
     handle = world.buy(scribe)
     for kind in (ReportKind.SENT, ReportKind.UNKNOWN):
-        world.kernel.publish(
-            OrderReport(venue=VENUE, client_order_id=handle.client_order_id, kind=kind, ts_recv=world.clock.now_ns())
-        )
+        report(world, handle, kind)
     position(world, 2)
 
     (held,) = await found(world)

@@ -151,8 +151,7 @@ async def test_first_read_when_the_account_holds_an_old_position_then_is_of_its_
 async def test_inquiry_when_fills_are_missing_then_they_are_asked_for_since_the_venue_made_the_order(
     world: World, scribe: Scribe
 ) -> None:
-    short = world.buy(scribe)
-    world.queue.pop()
+    short = world.carried(scribe)
     made_ns = world.clock.now_ns() - 2 * HOUR_NS
     listing = msgspec.structs.replace(world.listing(short, is_open=False, filled=10), created_ns=made_ns)
     world.gateway.orders_there[short.client_order_id] = listing

@@ -12,8 +12,9 @@ from framework.domain.errors import Retryable
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
 from framework.reconciliation.reconciler import Reconciler
+from tests.support import state_records
 from tests.support.inquiries import look, report, sent, unknown, working
-from tests.support.world import MARKET, MS, VENUE, Dispatching, Scribe, World, until
+from tests.support.world import MARKET, MS, Dispatching, Scribe, World, until
 
 LAG_NS = 100 * MS
 
@@ -270,10 +271,4 @@ async def test_order_when_the_venue_refuses_to_change_it_and_still_has_it_then_i
 
 def refusal(world: World, client_order_id: str) -> OrderReport:
     """The venue's word that it did not change the order."""
-    return OrderReport(
-        venue=VENUE,
-        client_order_id=client_order_id,
-        kind=ReportKind.AMEND_REFUSED,
-        ts_recv=world.clock.now_ns(),
-        code="not_found",
-    )
+    return state_records.report(ReportKind.AMEND_REFUSED, client_order_id, at=world.clock.now_ns(), code="not_found")

@@ -17,8 +17,7 @@ AHEAD_NS = 8_000 * MS
 
 def working(world: World, scribe: Scribe) -> OrderHandle:
     """A bid that was listed while the venue's clock ran ahead."""
-    handle = world.buy(scribe)
-    world.queue.pop()
+    handle = world.carried(scribe)
     world.kernel.publish(dated(world, world.listing(handle), ahead_ns=AHEAD_NS))
     return handle
 

@@ -30,6 +30,7 @@ from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.ledger.schema import LedgerError
 from framework.runtime.background import BackgroundWorker, InlineWorker
 from tests.support import state_records
+from tests.support.records import content
 from tests.support.state_records import kalshi_market, order_of
 
 TERMS = kalshi_market("KXTIDE-A")
@@ -374,11 +375,3 @@ def test_ledger_when_the_file_is_not_one_then_the_error_names_the_remedy(path: P
 def test_reader_when_there_is_no_ledger_then_it_says_so(path: Path) -> None:
     with pytest.raises(LedgerError, match="there is no"):
         LedgerReader(path)
-
-
-def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    connection = sqlite3.connect(path)
-    tables = ("meta", "instruments", "orders", "fills", "voids", "positions", "refusals", "strategies")
-    found = {table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables}  # noqa: S608
-    connection.close()
-    return found

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,7 @@ from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
 from framework.state.accounts import Accounts
 from framework.state.fills import FILLS_KEPT_MAX
+from tests.support.records import content
 from tests.support.state_records import fill, kalshi_market
 
 FILES = RealFiles()
@@ -102,14 +102,6 @@ def pruned_at(directory: Path, *, number: int, fills_kept: int = FILLS_KEPT_MAX)
     prune(FILES, directory / "journal", snapshots_kept=1)
     assert segment_numbers(FILES, directory / "journal")[0] > 1
     return accounts
-
-
-def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    connection = sqlite3.connect(path)
-    tables = ("meta", "instruments", "orders", "fills", "voids", "positions", "refusals", "strategies", "carried")
-    found = {table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables}  # noqa: S608
-    connection.close()
-    return found
 
 
 def test_rebuild_when_the_whole_journal_is_there_then_it_equals_what_was_written_live(tmp_path: Path) -> None:
