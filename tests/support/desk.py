@@ -176,6 +176,7 @@ class RecordingDesk:
         return order
 
     def _record(self, intent: NewOrder) -> Order:
-        order = order_of(intent, f"c{len(self.known) + 1}", post_only=intent.post_only)
+        venue = self.definitions[intent.instrument].venue
+        order = order_of(intent, f"c{len(self.known) + 1}", venue=venue, post_only=intent.post_only)
         self.known[order.client_order_id] = order
         return order

@@ -27,6 +27,9 @@ INSTRUMENT = Instrument(
 )
 """A binary market with a tick of one cent and whole contracts."""
 
+CENTS = (0, 10_000, 100)
+"""A grid of cents between 0 and 1, in hundredths of a cent."""
+
 
 def kalshi_market(symbol: str, *bands: tuple[int, int, int]) -> Instrument:
     """A binary market of Kalshi's: a grid of cents unless told; sizes in hundredths of a contract."""
@@ -39,9 +42,6 @@ def kalshi_market(symbol: str, *bands: tuple[int, int, int]) -> Instrument:
         size_decimals=2,
         tick_bands=tuple(TickBand(Price(low), Price(high), Price(step)) for low, high, step in bands or [CENTS]),
     )
-
-
-CENTS = (0, 10_000, 100)
 
 
 def new(

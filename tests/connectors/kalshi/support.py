@@ -109,6 +109,13 @@ class ScriptedHttp:
         self.is_closed = True
 
 
+def answering(method: str, path: str, *answers: Answer) -> ScriptedHttp:
+    """A transport with the answers to one kind of request."""
+    http = ScriptedHttp()
+    http.on(method, path, *answers)
+    return http
+
+
 class ScriptedConnection:
     """A `WebSocketConnection` whose peer is the test."""
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiohttp
 import pytest
 
 from connectors.kalshi.plugin import Settings, create
@@ -40,13 +39,14 @@ from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side, TimeInForce
 from framework.domain.venue import Connector
 from framework.runtime.clock import SystemClock
+from tests.connectors.kalshi.sandbox.signed_client import Administered
 from tests.connectors.kalshi.support import approved
 
 E = TypeVar("E")
 WAIT_S = 8.0
 
 
-class Live:
+class Live(Administered):
     """A running sandbox with a running connector."""
 
     def __init__(self, sandbox: KalshiSandbox, info: KalshiSandboxInfo, connector: Connector) -> None:
@@ -86,14 +86,6 @@ class Live:
     @property
     def instrument(self) -> Instrument:
         return next(event.instrument for event in self.events if isinstance(event, InstrumentDefined))
-
-    async def admin(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(method, f"{self.info.admin_url}/{path}", json=body) as answer,
-        ):
-            assert answer.status < 300, await answer.text()
-            return await answer.json() if answer.content_type == "application/json" else None
 
     async def place(self, intent: NewOrder, client_order_id: str) -> tuple[Event, ...]:
         gateway = self.connector.gateway

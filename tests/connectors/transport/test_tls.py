@@ -20,7 +20,7 @@ from connectors.transport.http_pool import Http1Transport
 from connectors.transport.ports import HttpRequest
 from connectors.transport.reference_websocket import ReferenceTransport
 from connectors.transport.websocket import PicowsTransport
-from tests.connectors.transport.loopback import OK, ManualClock, Serve, Wire
+from tests.connectors.transport.loopback import ManualClock, Serve, Wire, always_ok
 
 GET = HttpRequest(method="GET", target="/")
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -61,12 +61,6 @@ def server_tls(certificate: Path) -> ssl.SSLContext:
 @pytest.fixture
 def trusting(certificate: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(certificate))
-
-
-async def always_ok(wire: Wire) -> None:
-    while True:
-        await wire.request()
-        await wire.write(OK)
 
 
 async def test_http_when_certificate_is_trusted_then_requests_share_a_connection(

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
-import pytest
 import structlog
 
 from framework.domain.account_events import PositionReport
@@ -16,14 +14,6 @@ from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
 from framework.runtime.unix_socket import ask
 from tests.support.world import MARKET, MS, VENUE, World
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    world = World(tmp_path)
-    world.start()
-    yield world
-    world.close()
 
 
 def watching(world: World, metrics: Metrics, ledger_trouble: Callable[[], str] = str) -> OperatorService:

@@ -18,7 +18,7 @@ from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
 from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
-from tests.connectors.kalshi.support import START_NS, LoopClock, ScriptedHttp, run_jumping, settings_for
+from tests.connectors.kalshi.support import START_NS, LoopClock, ScriptedHttp, answering, run_jumping, settings_for
 
 EXPIRED = b'{"error":{"code":"header_timestamp_expired","message":"header timestamp expired"}}'
 BAD_KEY = b'{"error":{"code":"authentication_error","message":"authentication_error","details":"NOT_FOUND"}}'
@@ -66,8 +66,7 @@ def read_schedule(http: ScriptedHttp, tmp_path: Path) -> None:
 
 
 def test_read_when_signed_then_key_time_and_prefix_are_there(tmp_path: Path) -> None:
-    http = ScriptedHttp()
-    http.on("GET", "/exchange/schedule", (200, SCHEDULE))
+    http = answering("GET", "/exchange/schedule", (200, SCHEDULE))
     read_schedule(http, tmp_path)
     (request,) = http.requests
     headers = dict(request.headers)
@@ -77,8 +76,7 @@ def test_read_when_signed_then_key_time_and_prefix_are_there(tmp_path: Path) -> 
 
 
 def test_status_when_asked_then_it_is_unsigned_for_the_venues_clock_may_not_be_known_yet(tmp_path: Path) -> None:
-    http = ScriptedHttp()
-    http.on("GET", PATH, (200, STATUS))
+    http = answering("GET", PATH, (200, STATUS))
     assert read_status(http, tmp_path)[0]
     (request,) = http.requests
     assert (request.target, request.headers) == ("/trade-api/v2/exchange/status", ())
@@ -88,31 +86,27 @@ def test_status_when_asked_then_it_is_unsigned_for_the_venues_clock_may_not_be_k
 def test_read_when_it_fails_and_passes_then_it_is_tried_again(
     tmp_path: Path, failure: tuple[int, bytes] | Exception
 ) -> None:
-    http = ScriptedHttp()
-    http.on("GET", PATH, failure, failure, (200, STATUS))
+    http = answering("GET", PATH, failure, failure, (200, STATUS))
     assert read_status(http, tmp_path)[0]
     assert len(http.requests) == 3
 
 
 def test_read_when_it_keeps_failing_then_it_gives_up_after_three_tries(tmp_path: Path) -> None:
-    http = ScriptedHttp()
-    http.on("GET", PATH, (500, b""))
+    http = answering("GET", PATH, (500, b""))
     with pytest.raises(Retryable):
         read_status(http, tmp_path)
     assert len(http.requests) == 3
 
 
 def test_read_when_the_key_is_refused_then_it_is_fatal_at_once(tmp_path: Path) -> None:
-    http = ScriptedHttp()
-    http.on("GET", PATH, (401, BAD_KEY))
+    http = answering("GET", PATH, (401, BAD_KEY))
     with pytest.raises(Fatal, match="key"):
         read_status(http, tmp_path)
     assert len(http.requests) == 1
 
 
 def test_read_when_limited_then_the_budget_is_emptied_before_the_next_try(tmp_path: Path) -> None:
-    http = ScriptedHttp()
-    http.on("GET", PATH, (429, LIMITED), (200, STATUS))
+    http = answering("GET", PATH, (429, LIMITED), (200, STATUS))
     _, elapsed_s = read_status(http, tmp_path, tier="basic")
     assert elapsed_s > 0.3
 
@@ -134,8 +128,7 @@ def test_timestamp_when_refused_then_the_venues_date_is_used_for_the_next_try(tm
 
 
 def test_pages_when_there_are_several_then_all_are_read_and_the_cursor_is_passed_on(tmp_path: Path) -> None:
-    http = ScriptedHttp()
-    http.on("GET", "/portfolio/orders", orders_page(["a", "b"], "c1"), orders_page(["c"], ""))
+    http = answering("GET", "/portfolio/orders", orders_page(["a", "b"], "c1"), orders_page(["c"], ""))
 
     async def main(clock: LoopClock) -> list[str]:
         listed = await queries.get_orders(rest_of(http, clock, tmp_path), status="resting")
@@ -149,10 +142,8 @@ def test_pages_when_there_are_several_then_all_are_read_and_the_cursor_is_passed
 
 
 def test_pages_when_cursors_run_in_a_circle_or_never_end_then_it_is_an_error(tmp_path: Path) -> None:
-    circle = ScriptedHttp()
-    circle.on("GET", "/portfolio/orders", orders_page(["a"], "c1"))
-    endless = ScriptedHttp()
-    endless.on("GET", "/portfolio/orders", *[orders_page(["a"], f"c{number}") for number in range(9)])
+    circle = answering("GET", "/portfolio/orders", orders_page(["a"], "c1"))
+    endless = answering("GET", "/portfolio/orders", *[orders_page(["a"], f"c{number}") for number in range(9)])
     for http, code in ((circle, "cursor_circle"), (endless, "list_too_long")):
 
         async def main(clock: LoopClock, http: ScriptedHttp = http) -> object:
@@ -163,8 +154,7 @@ def test_pages_when_cursors_run_in_a_circle_or_never_end_then_it_is_an_error(tmp
 
 
 def test_balance_when_read_often_then_it_waits_for_its_own_second(tmp_path: Path) -> None:
-    http = ScriptedHttp()
-    http.on("GET", "/portfolio/balance", (200, b'{"balance":9801,"balance_dollars":"98.0186"}'))
+    http = answering("GET", "/portfolio/balance", (200, b'{"balance":9801,"balance_dollars":"98.0186"}'))
 
     async def main(clock: LoopClock) -> float:
         rest = rest_of(http, clock, tmp_path)
@@ -179,8 +169,7 @@ def test_balance_when_read_often_then_it_waits_for_its_own_second(tmp_path: Path
 def test_write_when_the_network_fails_then_only_what_never_left_may_be_sent_again(
     tmp_path: Path, failure: Exception, kind: type[Exception]
 ) -> None:
-    http = ScriptedHttp()
-    http.on("POST", "/portfolio/events/orders", failure)
+    http = answering("POST", "/portfolio/events/orders", failure)
 
     async def main(clock: LoopClock) -> None:
         rest = rest_of(http, clock, tmp_path)
@@ -248,8 +237,7 @@ SOME_READS: list[tuple[Any, str, dict[str, Any], Any]] = [
 def test_read_when_answered_as_documented_then_it_is_decoded(
     tmp_path: Path, read: Any, path: str, body: dict[str, Any], is_right: Any
 ) -> None:
-    http = ScriptedHttp()
-    http.on("GET", path, (200, msgspec.json.encode(body)))
+    http = answering("GET", path, (200, msgspec.json.encode(body)))
 
     async def main(clock: LoopClock) -> Any:
         reading: Coroutine[Any, Any, Any] = read(rest_of(http, clock, tmp_path))
@@ -259,8 +247,7 @@ def test_read_when_answered_as_documented_then_it_is_decoded(
 
 
 def test_balance_when_limited_then_its_own_bucket_is_empty_and_not_that_of_the_other_reads(tmp_path: Path) -> None:
-    http = ScriptedHttp()
-    http.on("GET", "/portfolio/balance", (429, LIMITED))
+    http = answering("GET", "/portfolio/balance", (429, LIMITED))
     http.on("GET", "/exchange/schedule", (200, SCHEDULE))
 
     async def main(clock: LoopClock) -> int:

@@ -29,6 +29,7 @@ from tests.connectors.kalshi.support import (
     TICKER,
     LoopClock,
     ScriptedHttp,
+    answering,
     approved,
     instrument,
     new_order,
@@ -104,12 +105,6 @@ def send(tmp_path: Path, http: ScriptedHttp, intent: Intent, known: Order | None
         return await gateway.send(gateway.sign(approved(intent), known))
 
     return with_gateway(tmp_path, http, use)
-
-
-def answering(method: str, path: str, *answers: tuple[int, bytes] | Exception) -> ScriptedHttp:
-    http = ScriptedHttp()
-    http.on(method, path, *answers)
-    return http
 
 
 def kinds(events: tuple[Event, ...]) -> list[ReportKind]:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiohttp
 import pytest
 
 from connectors.kalshi.rest import queries
@@ -25,7 +24,8 @@ from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retry
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.runtime.clock import SystemClock, seeded_rng
-from tests.connectors.kalshi.support import TICKER, LoopClock, ScriptedHttp, run_jumping, settings_for
+from tests.connectors.kalshi.sandbox.signed_client import Administered
+from tests.connectors.kalshi.support import TICKER, LoopClock, ScriptedHttp, answering, run_jumping, settings_for
 
 T = TypeVar("T")
 GROUPS = "/portfolio/order_groups"
@@ -37,7 +37,7 @@ LIMITED = (429, b'{"error":"too many requests"}')
 BAD_KEY = (401, b'{"error":{"code":"authentication_error","message":"authentication_error","details":"NOT_FOUND"}}')
 
 
-class Account:
+class Account(Administered):
     """A sandbox whose traders rest, and a client of its account."""
 
     def __init__(self, sandbox: KalshiSandbox, info: KalshiSandboxInfo, client: AccountWrites) -> None:
@@ -67,14 +67,6 @@ class Account:
 
     async def open_names(self) -> set[str | None]:
         return {one.client_order_id for one in await queries.get_orders(self.client.rest, status="resting")}
-
-    async def admin(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(method, f"{self.info.admin_url}/{path}", json=body) as answer,
-        ):
-            assert answer.status < 300, await answer.text()
-            return await answer.json() if answer.content_type == "application/json" else None
 
 
 async def account_on(directory: Path, *, key: str = "rsa", tier: str = "prestige") -> Account:
@@ -227,12 +219,6 @@ def using(tmp_path: Path, http: ScriptedHttp, use: Callable[[AccountWrites], Awa
         return await use(AccountWrites(rest, settings, clock=clock))
 
     return run_jumping(main)
-
-
-def answering(method: str, path: str, *answers: tuple[int, bytes] | Exception) -> ScriptedHttp:
-    http = ScriptedHttp()
-    http.on(method, path, *answers)
-    return http
 
 
 @pytest.mark.parametrize(

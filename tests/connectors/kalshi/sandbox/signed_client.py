@@ -40,6 +40,20 @@ def signed_headers(key_path: str, key_id: str, method: str, path: str, skew_ms: 
     }
 
 
+class Administered:
+    """A sandbox that a test changes from outside."""
+
+    info: KalshiSandboxInfo
+
+    async def admin(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"{self.info.admin_url}/{path}", json=body) as answer,
+        ):
+            assert answer.status < 300, await answer.text()
+            return await answer.json() if answer.content_type == "application/json" else None
+
+
 @dataclass
 class Answer:
     """Status, decoded body and headers of one answer."""
