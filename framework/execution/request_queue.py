@@ -10,7 +10,7 @@ import msgspec
 
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved
-from framework.runtime.failpoints import reach
+from framework.runtime import failpoints
 
 _PRIORITY = {kind: kind.priority for kind in RequestKind}
 
@@ -44,7 +44,8 @@ class RequestQueue:
         self._pushed += 1
         heapq.heappush(self._heap, (_PRIORITY[request.approved.request_kind], self._pushed, request))
         self._arrived.set()
-        reach("after-outbox-push")
+        if failpoints.is_armed:
+            failpoints.reach("after-outbox-push")
 
     def pop(self) -> QueuedRequest | None:
         """Take out the most urgent request; None when the queue is empty."""

@@ -17,7 +17,7 @@ from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.records import Body, Entry, Record
 from framework.persistence.ledger.ledger import Ledger
 from framework.persistence.tape import Tape
-from framework.runtime.failpoints import reach
+from framework.runtime import failpoints
 
 
 class Recorder:
@@ -40,13 +40,13 @@ class Recorder:
         Raises `JournalError` once the journal has failed: then nothing was taken, and nothing may be sent.
         """
         if type(body) is Fill:
-            reach("on-fill-before-record")
+            failpoints.reach("on-fill-before-record")
         record = Record(step, now_ns, monotonic_ns, body)
         number = self._journal.append(record)
         if type(body) is Fill:
-            reach("after-fill-recorded")
-        elif type(body) is Approved:
-            reach("after-approve")
+            failpoints.reach("after-fill-recorded")
+        elif failpoints.is_armed and type(body) is Approved:
+            failpoints.reach("after-approve")
         if self._ledger is not None:
             self._ledger.apply(Entry(number, record))
         return number

@@ -54,6 +54,8 @@ POINTS: Mapping[str, str] = {
 
 _armed = ""
 _passages_left = 0
+is_armed = False
+"""Whether any point is armed: asked before `reach` where every order passes, to save the call."""
 
 
 def arm(text: str) -> None:
@@ -61,7 +63,7 @@ def arm(text: str) -> None:
 
     Raises `ConfigurationError` for a name that is not in `POINTS` and for an N that is not a number from 1.
     """
-    global _armed, _passages_left
+    global _armed, _passages_left, is_armed
     name, colon, count = text.partition(":")
     if name and name not in POINTS:
         remedy = hint(name, POINTS, closeness_min=CLOSENESS_MIN) or f"; known: {', '.join(POINTS)}"
@@ -69,7 +71,7 @@ def arm(text: str) -> None:
     if colon and (not count.isdecimal() or int(count) < 1):
         raise ConfigurationError(f'{VARIABLE}: "{count}" is not a number of passages; write it like {name}:3')
     _passages_left = int(count) if colon else 1
-    _armed = name
+    _armed, is_armed = name, bool(name)
 
 
 def reach(name: str) -> None:

@@ -44,6 +44,7 @@ from framework.domain.views import BookView
 from framework.engine.kernel import Kernel
 from framework.ops.telemetry import Telemetry
 from framework.persistence.journal.journal import Journal
+from framework.persistence.ledger.ledger import Ledger
 from framework.persistence.recorder import Recorder
 from framework.persistence.tape import Tape
 from framework.runtime.background import InlineWorker
@@ -198,6 +199,7 @@ def _core(directory: Path) -> Iterator[tuple[Core, Guest]]:
         worker=InlineWorker(),
     )
     tape = Tape.open(RealFiles(), directory / "tape", InlineWorker())
+    ledger = Ledger.open(directory / "ledger.sqlite3", InlineWorker())
     core = assemble(
         CoreSettings(
             venues=["kalshi"],
@@ -208,7 +210,7 @@ def _core(directory: Path) -> Iterator[tuple[Core, Guest]]:
         accounts=accounts,
         books=books,
         next_client_order_id=ClientOrderIds("b", 1).next,
-        recorder=Recorder(journal, tape),
+        recorder=Recorder(journal, tape, ledger),
         watcher=Telemetry(Metrics(), accounts, books, clock),
         timers=None,  # type: ignore[arg-type]
         on_journal_failure=lambda e: None,
@@ -216,6 +218,7 @@ def _core(directory: Path) -> Iterator[tuple[Core, Guest]]:
     )
     guest: Guest = core.add_strategy("guest", Guest, None, (MARKET,))  # type: ignore[assignment]
     yield core, guest
+    ledger.close()
     tape.close()
     journal.close()
 
