@@ -8,7 +8,7 @@ had no effect.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from framework.domain.account_events import OrderReport, ReportKind, TradingState
@@ -16,6 +16,8 @@ from framework.domain.errors import Fatal, JournalError, OutcomeUnknown, Refused
 from framework.domain.events import Event
 from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.market_events import RequestCompleted, RequestOutcome
+from framework.domain.orders import Order
+from framework.domain.ports import Clock
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Signed
 from framework.execution.ports import DispatchDependencies
@@ -85,21 +87,8 @@ class RequestSender:
     def unwanted(self, approved: Approved) -> str | None:
         """Why a request must not leave any more; None when it may. A halt holds for what was approved before it (C15);
         cancels leave whatever happens to their order's market."""
-        intent = approved.intent
-        if isinstance(intent, CancelAll):
-            return None
         order = self._dependencies.find(approved.client_order_id)
-        if order is None or order.status.is_final:
-            return "the order has ended"
-        if not isinstance(intent, CancelOrder) and order.cancel_wanted:
-            return "cancelled before it left"
-        if isinstance(intent, CancelOrder):
-            return None
-        if self._dependencies.trading_state(order) is TradingState.HALTED:
-            return "trading was halted before it left"
-        if intent.deadline_ns and self._dependencies.clock.now_ns() > intent.deadline_ns:
-            return "past its deadline"
-        return None
+        return why_unwanted(approved, order, self._dependencies.trading_state, self._dependencies.clock)
 
     def _last_word(self, approved: Approved) -> str | None:
         """Why a request must not be written, asked immediately before the write: while it waited for a connection, its
@@ -239,3 +228,21 @@ class RequestSender:
                 self._dependencies.clock.now_ns(),
             )
         )
+
+
+def why_unwanted(
+    approved: Approved, order: Order | None, trading_state: Callable[[Order], TradingState], clock: Clock
+) -> str | None:
+    """The rule behind `RequestSender.unwanted`: why a request about `order` must not leave any more, or None."""
+    intent = approved.intent
+    if isinstance(intent, CancelAll):
+        return None
+    if order is None or order.status.is_final:
+        return "the order has ended"
+    if isinstance(intent, CancelOrder):
+        return None
+    if order.cancel_wanted:
+        return "cancelled before it left"
+    if trading_state(order) is TradingState.HALTED:
+        return "trading was halted before it left"
+    return "past its deadline" if 0 < intent.deadline_ns < clock.now_ns() else None

@@ -13,13 +13,14 @@ from framework.domain.account_events import Fill, TradingState
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId
-from framework.domain.intents import CANCELS, Intent
+from framework.domain.intents import Intent
 from framework.domain.market_events import ConnectorStatus, StrategyStarted, TimerFired
 from framework.domain.orders import Order
 from framework.domain.ports import Check, Clock
 from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import Approved, Refused, Verdict
+from framework.execution.request_sender import why_unwanted
 from framework.persistence.journal.records import Body, EpochTaken, Record, decode_record, encode_record
 from framework.persistence.journal.restore import fold_record
 from framework.runtime.clock import ManualClock
@@ -252,13 +253,14 @@ class TradingHarness:
         return True
 
     def _is_wanted(self, approved: Approved) -> bool:
-        """Whether a request may still leave; live, `RequestSender.unwanted` decides it."""
-        intent, order = approved.intent, self._core.accounts.orders.get(approved.client_order_id)
-        if isinstance(intent, CANCELS) or order is None or order.cancel_wanted or not order.is_open:
-            return order is None or (order.is_open and isinstance(intent, CANCELS))
-        of, is_late = order.instrument, 0 < intent.deadline_ns < self.clock.now_ns()
-        state = self._core.accounts.trading.state(strategy=order.strategy, instrument=of, venue=order.venue)
-        return state is not TradingState.HALTED and not is_late
+        """Whether a request may still leave, by the rule of a live run."""
+        accounts = self._core.accounts
+
+        def trading_state(order: Order) -> TradingState:
+            return accounts.trading.state(strategy=order.strategy, instrument=order.instrument, venue=order.venue)
+
+        order = accounts.orders.get(approved.client_order_id)
+        return why_unwanted(approved, order, trading_state, self.clock) is None
 
 
 class MemoryRecorder:
