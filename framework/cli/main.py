@@ -168,13 +168,13 @@ def _add_operator_verbs(verbs: _Verbs) -> None:
     """Verbs that speak to a running daemon."""
     for verb, text in _STATES.items():
         state = _add_configured(verbs, verb, text)
-        state.add_argument("--venue", default="", metavar="V", help="only this venue")
-        state.add_argument("--instrument", default="", metavar="I", help="only this instrument")
-        state.add_argument("--strategy", default="", metavar="S", help="only this strategy")
+        _add_scopes(state, "only this {}")
+        if verb != "resume":
+            state.add_argument("--cancel", action="store_true", help="also cancel what is open there")
         _add_reason(state)
-    cancel = _add_configured(verbs, "cancel", "Cancel one order, a strategy's orders, or all that are ours.")
+    cancel = _add_configured(verbs, "cancel", "Cancel one order, those of a scope, or all that are ours.")
     cancel.add_argument("order", nargs="?", default="", metavar="ID", help="our id of the order, or the venue's")
-    cancel.add_argument("--strategy", default="", metavar="S", help="every open order of this strategy")
+    _add_scopes(cancel, "every open order of this {}")
     cancel.add_argument("--all", action="store_true", help="every open order")
     _add_reason(cancel)
     external = _add_configured(
@@ -195,6 +195,11 @@ def _add_operator_verbs(verbs: _Verbs) -> None:
         "--live", action="store_true", help="allow venues outside this machine, as `run --live` does"
     )
     _add_json(reconcile)
+
+
+def _add_scopes(parser: argparse.ArgumentParser, text: str) -> None:
+    for scope in ("venue", "instrument", "strategy"):
+        parser.add_argument(f"--{scope}", default="", metavar=scope[0].upper(), help=text.format(scope))
 
 
 def _add_configured(verbs: _Verbs, name: str, text: str, *, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:

@@ -50,17 +50,29 @@ def set_trading_state(options: argparse.Namespace) -> int:
         raise ConfigurationError(f"{options.verb}: name one of --venue, --instrument and --strategy, not several")
     scope, target = named[0] if named else (Scope.GLOBAL, "")
     return _ask_daemon(
-        options, SetTradingState(scope=scope, target=target, state=STATES[options.verb], reason=options.reason)
+        options,
+        SetTradingState(
+            scope=scope,
+            target=target,
+            state=STATES[options.verb],
+            reason=options.reason,
+            is_cancelling=getattr(options, "cancel", False),
+        ),
     )
 
 
 def cancel(options: argparse.Namespace) -> int:
-    """Cancel one order, those of a strategy, or all.
+    """Cancel one order, those of a strategy, venue or instrument, or all.
 
-    Raises `ConfigurationError` unless exactly one of the three is named, `NoServer` when no daemon answers.
+    Raises `ConfigurationError` unless exactly one of the five is named, `NoServer` when no daemon answers.
     """
     request = CancelOrders(
-        order=options.order, strategy=options.strategy, is_all=options.all, reason=options.reason or BY_THE_OPERATOR
+        order=options.order,
+        strategy=options.strategy,
+        venue=options.venue,
+        instrument=options.instrument,
+        is_all=options.all,
+        reason=options.reason or BY_THE_OPERATOR,
     )
     if not request.names_one:
         raise ConfigurationError(NAME_ONE)

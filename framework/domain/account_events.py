@@ -182,13 +182,16 @@ class Scope(Enum):
 
 
 class TradingStateChanged(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
-    """A trading state is set: by an operator, a check or a supervisor. Durable; the strictest scope wins."""
+    """A trading state is set: `by` operator, kernel, reconciliation or recovery (empty = not known). Durable; the
+    strictest scope wins. `is_cancelling` also cancels every order that is open in the scope."""
 
     scope: Scope
     target: str
     state: TradingState
     reason: str
     ts_recv: int
+    by: str = ""
+    is_cancelling: bool = False
 
 
 class StrategyQuarantined(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):

@@ -21,36 +21,41 @@ SOCKET_NAME = "operator.sock"
 BY_THE_OPERATOR = "by the operator"
 """The reason that is recorded where none was given."""
 
-NAME_ONE = "cancel: name one order, or --strategy S, or --all"
-"""Why a `CancelOrders` is refused that does not name exactly one of its three."""
+NAME_ONE = "cancel: name one order, or --strategy S, --venue V, --instrument I, or --all"
+"""Why a `CancelOrders` is refused that does not name exactly one of its five."""
 
 
 class SetTradingState(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="set_trading_state", forbid_unknown_fields=True
 ):
     """Halt, reduce or resume a scope (C14). `target` is empty for the global scope, else what is named there: a venue,
-    an instrument or a strategy. A resume needs a `reason`."""
+    an instrument or a strategy. A resume needs a `reason`. `is_cancelling` also cancels what is open in the scope."""
 
     scope: Scope
     state: TradingState
     reason: str
     target: str = ""
+    is_cancelling: bool = False
 
 
 class CancelOrders(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="cancel_orders", forbid_unknown_fields=True
 ):
-    """Cancel one order (by our id or the venue's), those of a strategy, or `is_all`: exactly one of the three."""
+    """Cancel one order (by our id or the venue's), those of a strategy, venue or instrument, or `is_all`: exactly one
+    of the five."""
 
     reason: str
     order: str = ""
     strategy: str = ""
     is_all: bool = False
+    venue: str = ""
+    instrument: str = ""
 
     @property
     def names_one(self) -> bool:
-        """Whether exactly one of the three is given; any other request is refused with `NAME_ONE`."""
-        return [bool(self.order), bool(self.strategy), self.is_all].count(True) == 1
+        """Whether exactly one of the five is given; any other request is refused with `NAME_ONE`."""
+        named = (self.order, self.strategy, self.venue, self.instrument, self.is_all)
+        return [bool(one) for one in named].count(True) == 1
 
 
 class AdoptExternalOrder(

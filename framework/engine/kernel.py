@@ -7,7 +7,7 @@ the start of a step are all the time a step knows. Feed the same inputs again an
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -45,7 +45,7 @@ from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
 from framework.engine.bus import Bus, bind, notify
 from framework.engine.kernel_ports import KernelDependencies
 from framework.engine.pending_cancels import PendingCancels
-from framework.engine.strategy_host import StrategyHost
+from framework.engine.strategy_host import FaultKind, StrategyHost
 from framework.execution.request_queue import QueuedRequest
 from framework.state.change import Change
 
@@ -167,13 +167,13 @@ class Kernel:
         self._watcher.on_verdict(verdict)
         return verdict
 
-    def on_fault(self, host: StrategyHost, reason: str, is_grave: bool) -> None:
+    def on_fault(self, host: StrategyHost, reason: str, kind: FaultKind, is_grave: bool) -> None:
         """A strategy failed: report it, and quarantine the strategy if that was once too often.
 
         The quarantine is an input of its own and begins with it: a replay, which can't see how long a call took,
         finds it there.
         """
-        self._watcher.on_fault(host.name, reason, host.faults)
+        self._watcher.on_fault(host.name, reason, host.faults, kind)
         too_many = host.faults >= self._dependencies.strategy_faults_max
         if (is_grave or too_many) and host.name not in self._quarantined:
             self._quarantined.add(host.name)
@@ -259,6 +259,8 @@ class Kernel:
                 self._quarantine(event)
             case TradingStateChanged():
                 self._lift_quarantine(event)
+                if event.is_cancelling:
+                    self._cancel_orders(self._orders.open_in(event.scope, event.target))
             case CancelRequested():
                 if (order := self._orders.get(event.client_order_id)) is not None and order.is_open:
                     self._cancel(order)
@@ -266,7 +268,7 @@ class Kernel:
                 for host in self._hosts.values():
                     host.call(host.strategy.on_stop)
                 self._is_shutting_down = True
-                self._cancel_orders("")
+                self._cancel_orders(self._orders.open())
             case _:
                 pass
 
@@ -289,6 +291,7 @@ class Kernel:
                     state=TradingState.HALTED,
                     reason="; ".join(change.alarms),
                     ts_recv=self._view.now_ns,
+                    by="kernel",
                 )
             )
 
@@ -321,7 +324,7 @@ class Kernel:
     def _quarantine(self, event: StrategyQuarantined) -> None:
         if host := self._hosts.get(event.strategy):
             host.quarantine = event.reason
-        self._cancel_orders(event.strategy)
+        self._cancel_orders(self._orders.open(strategy=event.strategy))
 
     def _lift_quarantine(self, event: TradingStateChanged) -> None:
         """Setting a strategy ACTIVE ends its quarantine."""
@@ -347,7 +350,7 @@ class Kernel:
     def _cancel(self, order: Order) -> None:
         self.submit(CancelOrder(strategy=order.strategy, client_order_id=order.client_order_id))
 
-    def _cancel_orders(self, strategy: str) -> None:
-        for order in self._orders.open(strategy=strategy):
+    def _cancel_orders(self, orders: Iterable[Order]) -> None:
+        for order in orders:
             if order.client_order_id not in self._pending_cancels:
                 self._cancel(order)

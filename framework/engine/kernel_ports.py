@@ -16,6 +16,7 @@ from framework.domain.ports import Clock
 from framework.domain.rate_limits import RateLimits, RequestKind
 from framework.domain.verdicts import Verdict
 from framework.domain.views import BudgetView, RiskView
+from framework.engine.strategy_host import FaultKind
 from framework.execution.request_queue import RequestQueue
 from framework.state.accounts import Accounts
 from framework.state.books import Books
@@ -87,8 +88,8 @@ class Watcher(Protocol):
         """A record has changed orders, fills or positions."""
         ...
 
-    def on_fault(self, strategy: str, reason: str, faults: int, /) -> None:
-        """A strategy has failed for the `faults`-th time since its start or its last release."""
+    def on_fault(self, strategy: str, reason: str, faults: int, kind: FaultKind, /) -> None:
+        """A strategy has failed, for the `faults`-th time since its start or its last release."""
         ...
 
 

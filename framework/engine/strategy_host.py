@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 from framework.domain.ports import Clock
 from framework.domain.strategy import Strategy
 
-OnFault = Callable[["StrategyHost", str, bool], None]
-"""Called for every fault with the host, what happened, and whether that is grave enough to quarantine at once."""
+
+class FaultKind(Enum):
+    """What a strategy did wrong. The values are a format: metrics show them."""
+
+    RAISED = "raised"
+    BLOCKED = "blocked"
+    """It kept the daemon waiting for longer than `kernel.strategy_call_ms_max`."""
+    INVALID = "invalid"
+    """It returned something, or asked for an order or a change that makes no sense."""
+
+
+OnFault = Callable[["StrategyHost", str, FaultKind, bool], None]
+"""Called for every fault with the host, what happened, its kind, and whether to quarantine at once."""
 
 
 class StrategyHost:
@@ -51,7 +63,7 @@ class StrategyHost:
         try:
             result = hook(*args)
         except Exception as e:  # noqa: BLE001 - a strategy may raise anything; the others must go on
-            self.fault(f"{_name(hook)} raised {describe(e)}")
+            self.fault(f"{_name(hook)} raised {describe(e)}", FaultKind.RAISED)
         else:
             if result is not None:
                 returned = f"returned a {type(result).__name__}; a hook returns nothing (and is never async)"
@@ -61,13 +73,13 @@ class StrategyHost:
         if elapsed_ns > self._call_ns_max:
             limit_ms = self._call_ns_max // 10**6
             reason = f"{_name(hook)} blocked the daemon for {elapsed_ns / 1e6:.0f} ms (limit {limit_ms})"
-            self.fault(reason, is_grave=True)
+            self.fault(reason, FaultKind.BLOCKED, is_grave=True)
         return ended_ns
 
-    def fault(self, reason: str, *, is_grave: bool = False) -> None:
+    def fault(self, reason: str, kind: FaultKind = FaultKind.INVALID, *, is_grave: bool = False) -> None:
         """Count a fault and report it; `is_grave` asks for a quarantine at once."""
         self.faults += 1
-        self._on_fault(self, reason, is_grave)
+        self._on_fault(self, reason, kind, is_grave)
 
 
 def _name(hook: Callable[..., object]) -> str:

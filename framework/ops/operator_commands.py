@@ -38,9 +38,10 @@ from framework.domain.ports import Clock
 from framework.engine.kernel import Kernel
 from framework.reconciliation.differences import Difference
 from framework.reconciliation.reconciler import Reconciler
+from framework.state.trading_states import ScopedState
 
 OPERATOR = "operator"
-"""In whose name an external order is adopted that is only to be cancelled."""
+"""Who sets a trading state here, and in whose name an external order is adopted that is only to be cancelled."""
 
 _PREFIX_MIN = 4
 """Shortest beginning of a venue's order id that may stand for it, in characters."""
@@ -88,7 +89,10 @@ class Operator:
     async def _set_trading_state(self, request: SetTradingState) -> Answer:
         if request.state is TradingState.ACTIVE and not request.reason.strip():
             raise NotDone('resume needs a reason, which is recorded: --reason "…"')
+        if request.state is TradingState.ACTIVE and request.is_cancelling:
+            raise NotDone("resume cancels nothing; cancel by itself, with `tidegate cancel`")
         self._check_target(request.scope, request.target)
+        resting = self._accounts.orders.open_in(request.scope, request.target)
         await self._publish(
             TradingStateChanged(
                 scope=request.scope,
@@ -96,18 +100,13 @@ class Operator:
                 state=request.state,
                 reason=request.reason or BY_THE_OPERATOR,
                 ts_recv=self._dependencies.clock.now_ns(),
+                by=OPERATOR,
+                is_cancelling=request.is_cancelling,
             )
         )
-        lines = [f"{_scope_text(request.scope, request.target)} is {request.state.value}"]
         rows = self._accounts.trading.rows()
-        lines += [
-            f"{_scope_text(row.scope, row.target)} is {row.state.value} ({row.reason})"
-            for row in rows
-            if (row.scope, row.target) != (request.scope, request.target)
-        ]
-        if request.state is not TradingState.ACTIVE and (resting := self._accounts.orders.open_count()):
-            lines.append(f"{resting} orders are open and stay so; `tidegate cancel --all` ends them")
-        return Answer(is_ok=True, lines=tuple(lines), data=[msgspec.structs.asdict(row) for row in rows])
+        lines = (*_state_lines(request, rows), *_resting_lines(request, resting))
+        return Answer(is_ok=True, lines=lines, data=[msgspec.structs.asdict(row) for row in rows])
 
     async def _cancel_orders(self, request: CancelOrders) -> Answer:
         if not request.names_one:
@@ -122,12 +121,7 @@ class Operator:
                 for order in orders
             )
         )
-        lines = [f"{order.client_order_id} of {order.strategy}: {order.status.value}" for order in orders]
-        return Answer(
-            is_ok=True,
-            lines=(f"cancel asked for {len(orders)} open orders", *lines),
-            data=[order.client_order_id for order in orders],
-        )
+        return Answer(is_ok=True, lines=_cancel_lines(orders), data=[order.client_order_id for order in orders])
 
     async def _adopt_external_order(self, request: AdoptExternalOrder) -> Answer:
         self._check_known("strategy", request.strategy, self._strategies())
@@ -230,11 +224,10 @@ class Operator:
 
     def _orders_to_cancel(self, request: CancelOrders) -> tuple[Order, ...]:
         orders = self._accounts.orders
-        if request.is_all:
-            return orders.open()
-        if request.strategy:
-            self._check_known("strategy", request.strategy, self._strategies())
-            return orders.open(strategy=request.strategy)
+        if not request.order:
+            scope, target = _scope_to_cancel(request)
+            self._check_target(scope, target)
+            return orders.open_in(scope, target)
         found = orders.get(request.order)
         for venue in self._dependencies.kernel.dependencies.queues:
             found = found or orders.by_venue_id(venue, request.order)
@@ -287,5 +280,44 @@ def reconcile_answer(
     )
 
 
-def _scope_text(scope: Scope, target: str) -> str:
+def _state_lines(request: SetTradingState, rows: Iterable[ScopedState]) -> list[str]:
+    """What is set now, and what else is: a scope that is active may be halted by another one."""
+    others = [
+        f"{scope_text(row.scope, row.target)} is {row.state.value} ({row.reason})"
+        for row in rows
+        if (row.scope, row.target) != (request.scope, request.target)
+    ]
+    is_resumed = request.state is TradingState.ACTIVE
+    rest = ", but for what is set elsewhere:" if is_resumed and others else ""
+    return [f"{scope_text(request.scope, request.target)} is {request.state.value}{rest}", *others]
+
+
+def _resting_lines(request: SetTradingState, resting: Sequence[Order]) -> Sequence[str]:
+    """What becomes of the orders that were open in the scope."""
+    if request.is_cancelling:
+        return _cancel_lines(resting)
+    if request.state is TradingState.ACTIVE or not resting:
+        return ()
+    of_scope = f" of {scope_text(request.scope, request.target)}" if request.target else ""
+    option = f"--{request.scope.value} {request.target}" if request.target else "--all"
+    return (f"{len(resting)} orders{of_scope} are open and stay so; `tidegate cancel {option}` ends them",)
+
+
+def _cancel_lines(orders: Sequence[Order]) -> tuple[str, ...]:
+    lines = [f"{order.client_order_id} of {order.strategy}: {order.status.value}" for order in orders]
+    return (f"cancel asked for {len(orders)} open orders", *lines)
+
+
+def _scope_to_cancel(request: CancelOrders) -> tuple[Scope, str]:
+    scopes = {
+        Scope.STRATEGY: request.strategy,
+        Scope.VENUE: request.venue,
+        Scope.INSTRUMENT: request.instrument,
+        Scope.GLOBAL: "",
+    }
+    return next((scope, target) for scope, target in scopes.items() if target or scope is Scope.GLOBAL)
+
+
+def scope_text(scope: Scope, target: str) -> str:
+    """A scope in a sentence: `strategy maker`, or `everything` for the global one."""
     return f"{scope.value} {target}" if target else "everything"

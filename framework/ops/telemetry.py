@@ -21,6 +21,7 @@ from framework.domain.market_events import (
 from framework.domain.numbers import to_decimal
 from framework.domain.ports import Clock
 from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
+from framework.engine.strategy_host import FaultKind
 from framework.runtime.metrics import Metrics, Sample
 from framework.state.accounts import Accounts
 from framework.state.books import Books
@@ -86,10 +87,10 @@ class Telemetry:
         for alarm in change.alarms:
             _log.error("alarm", what=alarm)
 
-    def on_fault(self, strategy: str, reason: str, faults: int) -> None:
+    def on_fault(self, strategy: str, reason: str, faults: int, kind: FaultKind) -> None:
         """Count and log a fault of a strategy; `faults` is how many it has had so far."""
-        self._metrics.strategy_faults.inc((strategy, reason.partition(" ")[0]))
-        _log.error("strategy fault", strategy=strategy, reason=reason, faults=faults)
+        self._metrics.strategy_faults.inc((strategy, kind.value))
+        _log.error("strategy fault", strategy=strategy, kind=kind.value, reason=reason, faults=faults)
 
     def _on_refusal(self, refused: Refused) -> None:
         labels = (refused.intent.strategy, refused.code.value)

@@ -146,7 +146,12 @@ class Records:
             # A step of its own: every step has one input at most, and this event is an input.
             self.last_step += 1
             halt = TradingStateChanged(
-                scope=Scope.GLOBAL, target="", state=TradingState.HALTED, reason=self.lost, ts_recv=taken.ts_ns
+                scope=Scope.GLOBAL,
+                target="",
+                state=TradingState.HALTED,
+                reason=self.lost,
+                ts_recv=taken.ts_ns,
+                by="recovery",
             )
             self.recorder.journal(self.last_step, taken.ts_ns, monotonic_ns, halt)
             self.accounts.apply(halt, taken.ts_ns)

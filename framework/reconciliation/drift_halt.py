@@ -59,5 +59,6 @@ class PositionDriftHalt:
                         state=TradingState.HALTED,
                         reason=f"reconcile: venue {one.venue_word}, here {one.own_word}; {one.why}",
                         ts_recv=self._clock.now_ns(),
+                        by="reconciliation",
                     )
                 )

@@ -47,7 +47,7 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
             (fill, one.client_order_id, one.strategy, one.is_voided)
             for fill, one in zip(undated, self.fills.fills, strict=True)
         ]
-        rest = (self.fills.voids, self.unmatched, self.positions, self.trading, self.instruments)
+        rest = (self.fills.voids, self.unmatched, self.positions, self.trading.canonical(), self.instruments)
         venues = (self.venue_positions, self.balances, self.saved_states)
         return _CANONICAL.encode((orders, fills, *rest, *venues))
 

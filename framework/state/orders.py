@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from framework.domain.account_events import Scope
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order, OrderStatus
 from framework.state.exposure import Exposures
@@ -70,6 +71,15 @@ class Orders:
             order
             for order in self._open_where(strategy, venue).values()
             if (not venue or order.venue == venue) and (instrument is None or order.instrument == instrument)
+        )
+
+    def open_in(self, scope: Scope, target: str) -> tuple[Order, ...]:
+        """Orders that have not ended in what a trading state is set for, oldest first: all of them for the global
+        scope, else those of the `target`."""
+        return self.open(
+            strategy=target if scope is Scope.STRATEGY else "",
+            venue=target if scope is Scope.VENUE else "",
+            instrument=InstrumentId(target) if scope is Scope.INSTRUMENT else None,
         )
 
     def open_count(self, *, strategy: str = "", venue: str = "") -> int:

@@ -17,12 +17,15 @@ from framework.domain.instruments import InstrumentId
 
 
 class ScopedState(msgspec.Struct, frozen=True, array_like=True):
-    """One state that is set: for which scope and which target in it ('' for the global one), and why."""
+    """One state that is set: for which scope and which target in it ('' for the global one), why, since when (wall
+    nanoseconds, 0 = not known) and by whom ('' = not known)."""
 
     scope: Scope
     target: str
     state: TradingState
     reason: str
+    since_ns: int = 0
+    by: str = ""
 
 
 class TradingStatesSnapshot(msgspec.Struct, array_like=True):
@@ -31,6 +34,12 @@ class TradingStatesSnapshot(msgspec.Struct, array_like=True):
     states: list[ScopedState]
     quarantined: list[tuple[str, str]]
     shutdown_reason: str | None
+    quarantined_ns: list[tuple[str, int]] = []
+
+    def canonical(self) -> tuple[object, ...]:
+        """What decides, for the digest: without since when and by whom, which records of before do not say."""
+        states = [(row.scope, row.target, row.state, row.reason) for row in self.states]
+        return (states, self.quarantined, self.shutdown_reason)
 
 
 class TradingStates:
@@ -39,12 +48,14 @@ class TradingStates:
     def __init__(self) -> None:
         self._states: dict[tuple[Scope, str], ScopedState] = {}
         self._quarantined: dict[str, str] = {}
+        self._quarantined_ns: dict[str, int] = {}
         self._shutdown_reason: str | None = None
 
     def apply(self, event: TradingStateChanged | StrategyQuarantined | ShutdownRequested) -> None:
         """Apply one event. Setting a strategy ACTIVE also ends its quarantine."""
         if isinstance(event, StrategyQuarantined):
             self._quarantined[event.strategy] = event.reason
+            self._quarantined_ns[event.strategy] = event.ts_recv
         elif isinstance(event, ShutdownRequested):
             self._shutdown_reason = event.reason
         else:
@@ -82,7 +93,14 @@ class TradingStates:
         """Every state that is set and not ACTIVE, in canonical order: states, then quarantines, then the shutdown."""
         rows = [row for _, row in self._sorted_states() if row.state is not TradingState.ACTIVE]
         rows += [
-            ScopedState(Scope.STRATEGY, strategy, TradingState.HALTED, f"quarantined: {reason}")
+            ScopedState(
+                Scope.STRATEGY,
+                strategy,
+                TradingState.HALTED,
+                f"quarantined: {reason}",
+                self._quarantined_ns.get(strategy, 0),
+                "kernel",
+            )
             for strategy, reason in sorted(self._quarantined.items())
         ]
         if self._shutdown_reason is not None:
@@ -92,7 +110,8 @@ class TradingStates:
     def snapshot(self) -> TradingStatesSnapshot:
         """All of it in canonical order, for digest and snapshot."""
         states = [row for _, row in self._sorted_states()]
-        return TradingStatesSnapshot(states, sorted(self._quarantined.items()), self._shutdown_reason)
+        since = sorted(self._quarantined_ns.items())
+        return TradingStatesSnapshot(states, sorted(self._quarantined.items()), self._shutdown_reason, since)
 
     @classmethod
     def from_snapshot(cls, snapshot: TradingStatesSnapshot) -> TradingStates:
@@ -100,15 +119,19 @@ class TradingStates:
         states = cls()
         states._states = {(row.scope, row.target): row for row in snapshot.states}
         states._quarantined = dict(snapshot.quarantined)
+        states._quarantined_ns = dict(snapshot.quarantined_ns)
         states._shutdown_reason = snapshot.shutdown_reason
         return states
 
     def _set(self, event: TradingStateChanged) -> None:
         # A global state has no target: whatever is given there must not split it in two.
         target = "" if event.scope is Scope.GLOBAL else event.target
-        self._states[event.scope, target] = ScopedState(event.scope, target, event.state, event.reason)
+        self._states[event.scope, target] = ScopedState(
+            event.scope, target, event.state, event.reason, event.ts_recv, event.by
+        )
         if event.scope is Scope.STRATEGY and event.state is TradingState.ACTIVE:
             self._quarantined.pop(event.target, None)
+            self._quarantined_ns.pop(event.target, None)
 
     def _sorted_states(self) -> list[tuple[tuple[Scope, str], ScopedState]]:
         return sorted(self._states.items(), key=lambda item: (item[0][0].value, item[0][1]))

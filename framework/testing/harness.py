@@ -20,6 +20,7 @@ from framework.domain.ports import Check, Clock
 from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import Approved, Refused, Verdict
+from framework.engine.strategy_host import FaultKind
 from framework.execution.request_sender import why_unwanted
 from framework.persistence.journal.records import Body, EpochTaken, Record, decode_record, encode_record
 from framework.persistence.journal.restore import fold_record
@@ -302,7 +303,7 @@ class MemoryRecorder:
         self.fills += change.fills
         self.alarms += change.alarms
 
-    def on_fault(self, strategy: str, reason: str, _faults: int, /) -> None:
+    def on_fault(self, strategy: str, reason: str, _faults: int, _kind: FaultKind, /) -> None:
         """Keep a fault. Called while the exception of a hook, if it is one, is being handled."""
         self.faults.append((strategy, reason))
         raised = sys.exc_info()[1] if " raised " in reason else None

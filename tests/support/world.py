@@ -24,6 +24,7 @@ from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import OrderHandle, Strategy
 from framework.domain.verdicts import Refused, Verdict
 from framework.domain.views import BookView
+from framework.engine.strategy_host import FaultKind
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
 from framework.persistence.journal.journal import Journal
@@ -167,7 +168,7 @@ class RecordingWatcher:
     def on_change(self, change: Change) -> None:
         self.changes.append(change)
 
-    def on_fault(self, strategy: str, reason: str, faults: int) -> None:
+    def on_fault(self, strategy: str, reason: str, faults: int, kind: FaultKind) -> None:
         self.faults.append((strategy, reason, faults))
 
     @property

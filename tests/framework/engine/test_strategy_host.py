@@ -5,15 +5,16 @@ from typing import Any
 import pytest
 
 from framework.domain.strategy import Strategy
-from framework.engine.strategy_host import StrategyHost, describe
+from framework.engine.strategy_host import FaultKind, StrategyHost, describe
 from framework.runtime.clock import ManualClock
 
-Faults = list[tuple[str, bool]]
+Faults = list[tuple[str, FaultKind]]
 
 
 def host_of(clock: ManualClock, faults: Faults) -> StrategyHost:
-    def on_fault(_: StrategyHost, reason: str, is_grave: bool) -> None:
-        faults.append((reason, is_grave))
+    def on_fault(_: StrategyHost, reason: str, kind: FaultKind, is_grave: bool) -> None:
+        assert is_grave is (kind is FaultKind.BLOCKED)
+        faults.append((reason, kind))
 
     strategy: Strategy[Any] = Strategy("quiet", None, None)  # type: ignore[arg-type]
     return StrategyHost("quiet", strategy, clock=clock, call_ns_max=100, on_fault=on_fault)
@@ -28,10 +29,10 @@ def test_hook_when_it_raises_then_the_fault_names_hook_error_and_line() -> None:
 
     host.call(on_book, None)
 
-    (reason, is_grave) = faults[0]
+    (reason, kind) = faults[0]
     assert reason.startswith("on_book raised LookupError: no such level at ")
     assert f"{__file__}:" in reason
-    assert not is_grave
+    assert kind is FaultKind.RAISED
     assert host.faults == 1
 
 
@@ -44,7 +45,7 @@ def test_hook_when_it_blocks_longer_than_allowed_then_the_fault_is_grave() -> No
 
     host.call(on_timer)
 
-    assert faults[0][1]
+    assert faults[0][1] is FaultKind.BLOCKED
     assert faults[0][0].startswith("on_timer blocked the daemon")
 
 
@@ -58,7 +59,7 @@ def test_hook_when_it_blocks_and_then_raises_then_the_fault_is_grave_all_the_sam
 
     host.call(on_timer)
 
-    assert [is_grave for _, is_grave in faults] == [False, True]
+    assert [kind for _, kind in faults] == [FaultKind.RAISED, FaultKind.BLOCKED]
 
 
 def test_hook_when_neither_it_nor_what_it_raises_can_be_named_then_the_fault_is_told_all_the_same() -> None:
@@ -97,7 +98,7 @@ def test_hook_when_it_returns_something_then_that_is_a_fault() -> None:
 
     host.call(on_trade)
 
-    assert faults == [("on_trade returned a str; a hook returns nothing (and is never async)", False)]
+    assert faults == [("on_trade returned a str; a hook returns nothing (and is never async)", FaultKind.INVALID)]
 
 
 def test_hook_when_the_host_is_quarantined_then_it_is_not_called() -> None:

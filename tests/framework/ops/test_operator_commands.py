@@ -160,7 +160,10 @@ async def test_resume_when_other_scopes_are_still_halted_then_they_are_named(ope
 
     answer = await operator.answer(RESUME)
 
-    assert answer.lines == ("everything is active", f"instrument {MARKET} is halted (odd)")
+    assert answer.lines == (
+        "everything is active, but for what is set elsewhere:",
+        f"instrument {MARKET} is halted (odd)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,15 +183,70 @@ async def test_halt_when_its_target_is_not_known_then_nothing_is_set(
     assert world.accounts.trading.rows() == ()
 
 
-async def test_halt_when_orders_rest_then_it_says_that_they_stay(
-    operator: Operator, world: World, scribe: Scribe
+@pytest.mark.parametrize(
+    ("scope", "target", "line"),
+    [
+        (Scope.GLOBAL, "", "2 orders are open and stay so; `tidegate cancel --all` ends them"),
+        (
+            Scope.STRATEGY,
+            "scribe",
+            "1 orders of strategy scribe are open and stay so; `tidegate cancel --strategy scribe` ends them",
+        ),
+        (
+            Scope.INSTRUMENT,
+            MARKET,
+            f"2 orders of instrument {MARKET} are open and stay so; `tidegate cancel --instrument {MARKET}` ends them",
+        ),
+        (
+            Scope.VENUE,
+            VENUE,
+            f"2 orders of venue {VENUE} are open and stay so; `tidegate cancel --venue {VENUE}` ends them",
+        ),
+    ],
+)
+async def test_halt_when_orders_rest_then_it_counts_and_advises_in_the_scope_named(
+    operator: Operator, world: World, scribe: Scribe, scope: Scope, target: str, line: str
 ) -> None:
     listed(world, scribe)
-    answer = await operator.answer(HALT)
-    assert "1 orders are open and stay so" in answer.lines[-1]
+    listed(world, world.add(name="other"))
+    answer = await operator.answer(msgspec.structs.replace(HALT, scope=scope, target=target))
+    assert answer.lines[-1] == line
 
 
-@pytest.mark.parametrize("by", ["ours", "venue's", "strategy", "all"])
+async def test_halt_when_it_also_cancels_then_what_is_open_in_its_scope_ends_and_no_other_order(
+    operator: Operator, world: World, scribe: Scribe
+) -> None:
+    mine, others = listed(world, scribe), listed(world, world.add(name="other"))
+    halt = SetTradingState(
+        scope=Scope.STRATEGY, target="scribe", state=TradingState.HALTED, reason="drill", is_cancelling=True
+    )
+
+    answer = await operator.answer(halt)
+
+    assert answer.lines == (
+        "strategy scribe is halted",
+        "cancel asked for 1 open orders",
+        f"{mine.client_order_id} of scribe: cancel_requested",
+    )
+    assert world.order(mine).cancel_wanted
+    assert not world.order(others).cancel_wanted
+    (event,) = recorded(world, TradingStateChanged)
+    assert isinstance(event, TradingStateChanged)
+    assert event.is_cancelling
+    assert recorded(world, CancelRequested) == []
+
+
+async def test_resume_when_it_shall_also_cancel_then_it_is_refused(operator: Operator, world: World) -> None:
+    assert "cancels nothing" in await refused(operator, msgspec.structs.replace(RESUME, is_cancelling=True))
+
+
+async def test_trading_state_when_set_then_it_says_who_set_it_and_since_when(operator: Operator, world: World) -> None:
+    await operator.answer(HALT)
+    (row,) = world.accounts.trading.rows()
+    assert (row.by, row.since_ns) == (OPERATOR, world.clock.now_ns())
+
+
+@pytest.mark.parametrize("by", ["ours", "venue's", "strategy", "venue", "instrument", "all"])
 async def test_cancel_when_asked_then_the_order_is_cancelled_in_its_owners_name(
     operator: Operator, world: World, scribe: Scribe, by: str
 ) -> None:
@@ -197,6 +255,8 @@ async def test_cancel_when_asked_then_the_order_is_cancelled_in_its_owners_name(
         "ours": CancelOrders(order=handle.client_order_id, reason="r"),
         "venue's": CancelOrders(order=f"v-{handle.client_order_id}", reason="r"),
         "strategy": CancelOrders(strategy="scribe", reason="r"),
+        "venue": CancelOrders(venue=VENUE, reason="r"),
+        "instrument": CancelOrders(instrument=MARKET, reason="r"),
         "all": CancelOrders(is_all=True, reason="r"),
     }
 

@@ -100,3 +100,18 @@ def test_snapshot_when_restored_then_states_are_equal(states: TradingStates) -> 
     put(states, Scope.VENUE, "tide", TradingState.HALTED)
     states.apply(StrategyQuarantined("maker", "raised", 1))
     assert TradingStates.from_snapshot(states.snapshot()).rows() == states.rows()
+
+
+def test_digest_when_who_and_since_when_differ_then_is_the_same(states: TradingStates) -> None:
+    put(states, Scope.VENUE, "tide", TradingState.HALTED)
+    (row,) = states.rows()
+    assert (row.since_ns, row.by) == (1, "")
+    before = states.snapshot().canonical()
+    states.apply(
+        TradingStateChanged(
+            scope=Scope.VENUE, target="tide", state=TradingState.HALTED, reason="test", ts_recv=2, by="kernel"
+        )
+    )
+    (row,) = states.rows()
+    assert (row.since_ns, row.by) == (2, "kernel")
+    assert states.snapshot().canonical() == before
