@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from functools import partial
 from importlib.metadata import version
 
@@ -31,6 +31,7 @@ from framework.ops.operator_service import OperatorService
 from framework.ops.prometheus import render_metrics
 from framework.ops.status_screen import LiveStatus, StatusReader
 from framework.ops.telemetry import Telemetry
+from framework.persistence.ledger.retention import Retention
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.persistence.tape import TapeSettings
 from framework.reconciliation.order_inquiry import unanswered_at_restart
@@ -40,7 +41,7 @@ from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.disk_writer import Durability
 from framework.runtime.failpoints import reach
 from framework.runtime.files import RealFiles
-from framework.runtime.logging import configure_logging
+from framework.runtime.logging import LogFile, configure_logging
 from framework.runtime.metrics import Metrics
 from framework.runtime.secrets import SecretRegistry
 from framework.runtime.state_directory import lock_state, set_aside
@@ -73,7 +74,9 @@ async def _serve(resolved: Resolved, *, duration_s: float | None, live: bool, sh
         if resolved.is_embedded:
             set_aside(config.state_dir)
         status = LiveStatus(lambda: status_reader.snapshot()) if show_status else None
-        log_stream = stack.enter_context((config.state_dir / "log.jsonl").open("a")) if _owns_screen(status) else None
+        log_stream = LogFile(config.state_dir / "log.jsonl") if _owns_screen(status) else None
+        if log_stream is not None:
+            stack.enter_context(closing(log_stream))
         configure_logging(config.log.level, config.log.format, clock=clock, secrets=secrets, stream=log_stream)
         records = open_records(
             RealFiles(),
@@ -104,6 +107,7 @@ def _record_settings(config: Configuration) -> RecordSettings:
         directory=config.state_dir,
         durability=Durability(config.durability),
         tape=TapeSettings(bytes_max=config.tape.bytes_max) if config.tape.enabled else None,
+        retention=Retention(**config.ledger.model_dump()),
         version=version("tidegate"),
         config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16],
     )

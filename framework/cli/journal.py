@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from framework.cli.ledger import state_directory
-from framework.cli.tables import print_json, print_lines, time_text
+from framework.cli.tables import print_json, print_lines, sizes_line, time_text
 from framework.domain.errors import EXIT_FAILED, ConfigurationError, JournalError, suggestion
 from framework.domain.events import kind_of
 from framework.persistence.journal.records import Entry
@@ -23,7 +23,7 @@ from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.ledger.rebuild import rebuild_ledger
 from framework.persistence.ledger.schema import LedgerError
 from framework.runtime.files import RealFiles
-from framework.runtime.state_directory import JOURNAL_NAME, LEDGER_NAME, lock_state
+from framework.runtime.state_directory import JOURNAL_NAME, LEDGER_NAME, lock_state, part_bytes
 
 
 def journal(options: argparse.Namespace) -> int:
@@ -53,10 +53,12 @@ def _verify(options: argparse.Namespace, directory: Path) -> int:
     # The ledger is read first: read second, it could be ahead of the journal as read, while a daemon writes both.
     durable_mark = _durable_mark(directory / LEDGER_NAME)
     report = verify(RealFiles(), directory / JOURNAL_NAME, durable_mark=durable_mark)
+    sizes = part_bytes(directory)
     if options.json:
-        print_json([{"is_sound": report.is_sound, "last_number": report.last_number, "lines": report.lines()}])
+        found = {"is_sound": report.is_sound, "last_number": report.last_number, "lines": report.lines()}
+        print_json([found | {"part_bytes": sizes}])
     else:
-        print_lines(report.lines())
+        print_lines([sizes_line(sizes), *report.lines()])
     if report.is_sound:
         return 0
     if not options.json:

@@ -47,3 +47,8 @@ def time_text(time_ns: int) -> str:
         return ""
     seconds, rest = divmod(time_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"
+
+
+def sizes_line(part_bytes: Mapping[str, int]) -> str:
+    """The sizes of the parts of a state directory, given in bytes, in one line of MB (10^6 bytes)."""
+    return "on disk: " + ", ".join(f"{name} {count / 1e6:.1f} MB" for name, count in part_bytes.items())

@@ -61,6 +61,22 @@ class TapeTable(BaseModel):
     bytes_max: int = Field(268_435_456, ge=1_048_576, description="Size on disk at which the oldest part is dropped.")
 
 
+class LedgerTable(BaseModel):
+    """`[ledger]`: how much of the past the tables for people keep. Trading and recovery need none of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bytes_max: int = Field(
+        1_073_741_824,
+        ge=1_048_576,
+        description="Size of the tables at which the oldest rows go: refusals, then ended orders, then fills.",
+    )
+    days_max: int = Field(90, ge=1, description="Age in days at which rows go in any case.")
+    archive: Path | None = Field(
+        None, description="Folder that gets what goes, as gzipped JSON lines; none: it is dropped."
+    )
+
+
 class SandboxSettings(BaseModel):
     """`[venues.NAME.sandbox]`: the local exchange that is started when `embedded_sandbox` is true."""
 
@@ -125,6 +141,7 @@ class Configuration(BaseModel):
     log: LogSettings = Field(default_factory=LogSettings)
     kernel: KernelSettings = Field(default_factory=KernelSettings)
     tape: TapeTable = Field(default_factory=TapeTable)
+    ledger: LedgerTable = Field(default_factory=LedgerTable)
     venues: dict[Name, VenueRow] = Field(min_length=1, description="The venues, by the name used in instruments.")
     strategies: dict[Name, StrategyRow] = Field(default_factory=dict, description="The strategies, by name.")
     checks: tuple[CheckRow, ...] = Field(min_length=1, description="The risk gate's checks, in order.")

@@ -30,6 +30,7 @@ from framework.persistence.journal.restore import begin_accounts, fold, fold_rec
 from framework.persistence.journal.verify import lost_end
 from framework.persistence.ledger.ledger import Ledger
 from framework.persistence.ledger.rebuild import open_ledger, show_past
+from framework.persistence.ledger.retention import DEFAULT_RETENTION, Retention
 from framework.persistence.ledger.schema import LedgerError
 from framework.persistence.recorder import Recorder
 from framework.persistence.tape import Tape, TapeSettings
@@ -51,8 +52,9 @@ SNAPSHOT_RECORDS = 20_000
 class RecordSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where and how a run is recorded.
 
-    `directory` is the state directory, `tape` None records no market data. `version` of the program and `config_hash`
-    (SHA-256) are written into the journal beside the epoch (C23).
+    `directory` is the state directory, `tape` None records no market data, `retention` says how much of the past the
+    ledger keeps. `version` of the program and `config_hash` (SHA-256) are written into the journal beside the epoch
+    (C23).
     """
 
     directory: Path
@@ -60,6 +62,7 @@ class RecordSettings(msgspec.Struct, frozen=True, kw_only=True):
     tape: TapeSettings | None
     version: str
     config_hash: str
+    retention: Retention = DEFAULT_RETENTION
 
 
 class Records:
@@ -80,6 +83,7 @@ class Records:
         journal: Journal,
         recorder: Recorder,
         ledger: Ledger,
+        retention: Retention,
         accounts: Accounts,
         epoch_on_disk: Callable[[], int],
         digest_on_disk: Callable[[int], Awaitable[str]],
@@ -99,6 +103,7 @@ class Records:
         self.lost = ""
         self._begun: int | None = None
         self._taken: EpochTaken | None = None
+        self._retention = retention
         self._epoch_on_disk = epoch_on_disk
         self._digest_on_disk = digest_on_disk
         self._opened = opened
@@ -158,8 +163,9 @@ class Records:
         self._begun = self.journal.appended_count
 
     async def run_maintenance(self, step: int, clock: Clock) -> None:
-        """Call ten times a second after `begin`: starts the writing of tape and ledger, and writes checkpoints and
-        snapshots and compares disk and memory when they are due, as long as the journal can be written.
+        """Call ten times a second after `begin`: starts the writing of tape and ledger and the removal of old rows,
+        writes checkpoints and snapshots and compares disk and memory when they are due, as long as the journal can be
+        written.
 
         `step` is the kernel's last one. Raises what `checkpoint`, `compare_with_disk` and `keep_snapshot` raise.
         """
@@ -168,6 +174,7 @@ class Records:
         if self.journal.failure is not None:
             return
         now_ns, monotonic_ns = clock.now_ns(), clock.monotonic_ns()
+        self.ledger.prune(self._retention, now_ns)
         self.last_step = step
         if monotonic_ns - self.checkpoint_ns >= CHECKPOINT_NS:
             self.checkpoint_ns = monotonic_ns
@@ -277,6 +284,7 @@ def _open(
             journal=journal,
             recorder=Recorder(journal, tape, ledger),
             ledger=ledger,
+            retention=settings.retention,
             accounts=begin_accounts(recovered.snapshot),
             epoch_on_disk=partial(read_epoch, files, directory),
             digest_on_disk=partial(_digest_on_disk, disk, files, journal_directory),

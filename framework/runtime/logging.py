@@ -7,10 +7,14 @@ market event. Lines of other libraries go through the same formatter and the sam
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TextIO, TypeAlias
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol, TextIO, TypeAlias
 
 import msgspec
 import structlog
@@ -19,14 +23,35 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from framework.domain.ports import Clock
 from framework.runtime.secrets import SecretRegistry
 
+LOG_BYTES_MAX = 16_777_216
+"""Bytes of a log file at which the next one begins."""
+LOG_FILES_MAX = 5
+"""Log files that are kept, the one that is written included."""
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _LEADING = ("ts", "level", "logger", "event")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 _Renderer: TypeAlias = Callable[[WrappedLogger, str, EventDict], str]
 
 
+class LineStream(Protocol):
+    """What log lines are written to: a text stream, or a `LogFile`."""
+
+    def write(self, text: str, /) -> int:
+        """Write `text`; raises `OSError` or `ValueError` when it can't."""
+        ...
+
+    def flush(self) -> None:
+        """Hand what was written on."""
+        ...
+
+    def isatty(self) -> bool:
+        """Whether a person reads it at a terminal."""
+        ...
+
+
 def configure_logging(
-    level: str, line_format: str, *, clock: Clock, secrets: SecretRegistry, stream: TextIO | None = None
+    level: str, line_format: str, *, clock: Clock, secrets: SecretRegistry, stream: LineStream | None = None
 ) -> None:
     """Send every log line of the process through one formatter. Call it once, before the first line.
 
@@ -54,7 +79,7 @@ def configure_logging(
 class Output:
     """Where lines go. When they can't be written they are dropped: a closed pipe is no reason to stop trading."""
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: LineStream | None) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:
@@ -70,6 +95,49 @@ class Output:
     def is_terminal(self) -> bool:
         """Whether lines go to a terminal: then they are coloured text unless JSON is asked for."""
         return (self._stream or sys.stdout).isatty()
+
+
+class LogFile:
+    """A file of log lines for the owner alone. At `bytes_max` it is renamed to `NAME.1` (`NAME.1` to `NAME.2`, and so
+    on) and begun anew; the oldest of `LOG_FILES_MAX` files goes. Raises `OSError` when it can't be opened or written.
+    """
+
+    def __init__(self, path: Path, *, bytes_max: int = LOG_BYTES_MAX) -> None:
+        self._path = path
+        self._bytes_max = bytes_max
+        self._file = self._open()
+
+    def write(self, text: str) -> int:
+        """Append `text` and return its length; never splits one text between two files."""
+        if self._file.tell() + len(text) > self._bytes_max and self._file.tell():
+            self._rotate()
+        return self._file.write(text)
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        self._file.flush()
+
+    def isatty(self) -> bool:
+        """Whether a person reads it at a terminal: never."""
+        return False
+
+    def close(self) -> None:
+        """Close the file; nothing may be written any more."""
+        self._file.close()
+
+    def _open(self) -> TextIO:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.fchmod(descriptor, 0o600)  # one that was made by an earlier version may be open to others
+        return open(descriptor, "a", encoding="utf-8")
+
+    def _rotate(self) -> None:
+        names = [self._path, *(self._path.with_name(f"{self._path.name}.{n}") for n in range(1, LOG_FILES_MAX))]
+        with suppress(OSError):  # a name that can't be had makes the file longer; it costs no line
+            for old, new in reversed(list(pairwise(names))):
+                if old.exists():
+                    old.replace(new)
+        full, self._file = self._file, self._open()
+        full.close()
 
 
 class LineLogger:

@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import NewType
@@ -38,6 +39,9 @@ RECORDS = (JOURNAL_NAME, "tape", LEDGER_NAME, f"{LEDGER_NAME}-wal", f"{LEDGER_NA
 """Everything that belongs to one account or one sandbox; lock and epoch are the directory's own."""
 
 ACCOUNTS, PAST = "accounts", "past"
+
+PARTS = {"journal": JOURNAL_NAME, "tape": "tape", "ledger": f"{LEDGER_NAME}*", "log": "log.jsonl*", "past": PAST}
+"""What takes room in a state directory, by the name that people are shown: a pattern of the names in it."""
 
 _LOCK, _EPOCH, _MARK = "lock", "epoch", "of-an-embedded-sandbox"
 _OWN_FOLDER = "give each a folder of its own: --state-dir DIR, or state_dir in the configuration"
@@ -187,6 +191,22 @@ def refuse_sandbox_records(directory: Path) -> None:
             f"state_dir: {directory} holds the records of an embedded sandbox, whose orders and positions exist at no "
             f"venue; {_OWN_FOLDER}"
         )
+
+
+def part_bytes(directory: Path) -> dict[str, int]:
+    """Bytes on the disk of each of `PARTS`, 0 for what is not there. What goes away meanwhile is left out."""
+    return {
+        name: sum(_file_bytes(path) for root in directory.glob(pattern) for path in (root, *root.rglob("*")))
+        for name, pattern in PARTS.items()
+    }
+
+
+def _file_bytes(path: Path) -> int:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0  # removed since it was listed, as old segments are
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def _holds_records(journal: Path) -> bool:

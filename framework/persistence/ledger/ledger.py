@@ -4,8 +4,8 @@ Trading never waits for it and never depends on it: it is written behind the jou
 again from the journal. Only its `durable_mark` says something that the journal can't: which record was durable.
 
 Call order: `Ledger.open` with the number of the journal's last record, `catch_up` with the entries after
-`applied_number`, then `apply` and `put_orders` as things happen, `mark_durable`, and `flush` ten times a second;
-`close` after the journal's. `framework.persistence.ledger.rebuild` does all but the running part.
+`applied_number`, then `apply` and `put_orders` as things happen, `mark_durable`, and `flush` and `prune` ten times a
+second; `close` after the journal's. `framework.persistence.ledger.rebuild` does all but the running part.
 """
 
 from __future__ import annotations
@@ -15,11 +15,20 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from framework.domain.orders import Order
 from framework.persistence.journal.records import Entry
+from framework.persistence.ledger.retention import (
+    BUSY_INTERVAL_NS,
+    INTERVAL_NS,
+    SLICE_ROWS,
+    Retention,
+    give_back,
+    remove_old_rows,
+)
 from framework.persistence.ledger.rows import LedgerRows
 from framework.persistence.ledger.schema import LedgerError, connect, ledger_error, move_aside
 from framework.persistence.ledger.seed import seed
@@ -50,7 +59,8 @@ class Ledger:
         self._is_scheduled = False
         self._is_stalled = False
         self._is_rewound = False
-        self._trouble = ""
+        self._trouble = self._prune_trouble = ""
+        self._prune_due_ns = 0
         self._applied = self._queued = _number(connection, "applied")
         self._durable_mark = self._durable_mark_stored = _number(connection, "durable")
 
@@ -102,7 +112,8 @@ class Ledger:
         if self._is_stalled:
             why = self._trouble or str(self._worker.failure or "it is too slow")
             return f"ledger: {self._path} stands still until the next start, which catches up: {why}"
-        return self._trouble or (f"ledger: {self._worker.failure!r}" if self._worker.failure is not None else "")
+        failure = f"ledger: {self._worker.failure!r}" if self._worker.failure is not None else ""
+        return self._trouble or failure or self._prune_trouble
 
     def apply(self, entry: Entry) -> None:
         """Queue a record, in ascending order; one that was queued or written before is left out."""
@@ -137,6 +148,14 @@ class Ledger:
             self._is_scheduled = True
             if not self._worker.submit(self._write_behind):
                 self._is_scheduled = False
+
+    def prune(self, retention: Retention, now_ns: int) -> None:
+        """Start the removal of rows that are too old or too many, when it is time to look; returns at once. `now_ns` is
+        wall time. What hinders it, as a full archive, is in `trouble`."""
+        if now_ns >= self._prune_due_ns:
+            # Set before the job may shorten it: the job can be over when `submit` returns.
+            self._prune_due_ns = now_ns + INTERVAL_NS
+            self._worker.submit(partial(self._prune, retention, now_ns))
 
     def catch_up(self, entries: Iterable[Entry], orders: Sequence[Order] = ()) -> None:
         """Write entries, and then orders, at once and in the caller's thread; before the first `apply`.
@@ -193,6 +212,21 @@ class Ledger:
             self._trouble = str(e)
         else:
             self._trouble = ""
+
+    def _prune(self, retention: Retention, now_ns: int) -> None:
+        """The worker's other job: one slice of what is to go."""
+        trouble = ""
+        try:
+            with _transaction(self._connection):
+                removed = remove_old_rows(self._connection, retention, now_ns)
+            if removed == SLICE_ROWS:
+                self._prune_due_ns = now_ns + BUSY_INTERVAL_NS
+            else:
+                give_back(self._connection)
+        except (OSError, sqlite3.Error) as e:
+            trouble = f"ledger: {self._path}: old rows stay: {e}"
+        self._prune_trouble = trouble
+        self._rows = None  # an instrument whose scale it remembers may have gone
 
     def _write_pending(self) -> None:
         while self._has_news:

@@ -15,7 +15,7 @@ import msgspec
 
 from framework.domain.numbers import format_scaled, parse_scaled
 from framework.domain.verdicts import OLD_SPELLINGS
-from framework.persistence.ledger.schema import connect_for_reading, ledger_error
+from framework.persistence.ledger.schema import FINAL_STATUSES, connect_for_reading, ledger_error
 
 
 class OrderLine(msgspec.Struct, frozen=True, gc=False):
@@ -100,7 +100,6 @@ class ExternalOrderLine(msgspec.Struct, frozen=True, gc=False):
 
 
 _Line = TypeVar("_Line")
-_FINAL = "('filled', 'cancelled', 'expired', 'rejected')"
 
 
 class LedgerReader:
@@ -142,7 +141,7 @@ class LedgerReader:
         self, *, strategy: str = "", status: str = "", open_only: bool = False, limit: int = 100
     ) -> list[OrderLine]:
         """The newest `limit` orders, newest first. `status` is a value of `OrderStatus`; '' lets all pass."""
-        where = f"(? = '' OR strategy = ?) AND (? = '' OR status = ?) AND (NOT ? OR status NOT IN {_FINAL})"
+        where = f"(? = '' OR strategy = ?) AND (? = '' OR status = ?) AND (NOT ? OR status NOT IN {FINAL_STATUSES})"
         query = f"SELECT * FROM orders WHERE {where} ORDER BY record DESC, created_ns DESC LIMIT ?"  # noqa: S608
         return _lines(OrderLine, self._rows(query, (strategy, strategy, status, status, open_only, limit)))
 

@@ -3,8 +3,8 @@ nanoseconds.
 
 The decimals of an amount are not known before its instrument is defined: until then it is kept as `scaled:<integer>`.
 `carried` holds what a position was before the first fill that is in a row: nothing, unless the ledger was begun from a
-snapshot (`framework.persistence.ledger.seed`). Tables and columns are a format that other programs read: a change needs
-another `SCHEMA_VERSION` and a step in `_UPGRADES`.
+snapshot (`framework.persistence.ledger.seed`) or fills have gone (`framework.persistence.ledger.retention`). Tables and
+columns are a format that other programs read: a change needs another `SCHEMA_VERSION` and a step in `_UPGRADES`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ SCHEMA_VERSION = 3
 """SQLite's `user_version` of a ledger that this program writes."""
 UNPLACED = "scaled:"
 """The beginning of an amount's text while its decimals are not known."""
+FINAL_STATUSES = "('filled', 'cancelled', 'expired', 'rejected')"
+"""The statuses of orders that have ended, as SQL."""
 
 _EXTERNAL_ORDERS = """
 CREATE TABLE orphans (

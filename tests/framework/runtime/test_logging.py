@@ -6,12 +6,13 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from framework.runtime.clock import ManualClock
-from framework.runtime.logging import configure_logging
+from framework.runtime.logging import LOG_FILES_MAX, LogFile, configure_logging
 from framework.runtime.secrets import MASK, SecretRegistry
 from tests.support.command_line import Capsys
 
@@ -122,3 +123,38 @@ def test_output_when_no_stream_is_given_then_is_the_standard_output_of_the_momen
     configure_logging("info", "json", clock=clock, secrets=secrets)
     structlog.get_logger("x").info("now")
     assert json.loads(capsys.readouterr().out)["event"] == "now"
+
+
+def test_log_file_when_it_is_full_then_the_next_begins_and_the_oldest_goes(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "log.jsonl", bytes_max=10)
+    for n in range(LOG_FILES_MAX + 3):
+        file.write(f"line {n:03}\n")
+    file.close()
+    held = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    newest = LOG_FILES_MAX + 2
+    assert held == {
+        "log.jsonl" if age == 0 else f"log.jsonl.{age}": f"line {newest - age:03}\n" for age in range(LOG_FILES_MAX)
+    }
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_log_file_when_an_earlier_version_left_it_open_to_others_then_it_is_the_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text("before\n")
+    path.chmod(0o644)
+    file = LogFile(path)
+    file.write("after\n")
+    file.close()
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("before\nafter\n", 0o600)
+
+
+def test_log_file_when_it_can_not_be_renamed_then_lines_still_go_into_it(tmp_path: Path) -> None:
+    last = tmp_path / f"log.jsonl.{LOG_FILES_MAX - 1}"
+    last.mkdir()
+    (last / "in the way").touch()
+    (tmp_path / f"log.jsonl.{LOG_FILES_MAX - 2}").touch()
+    file = LogFile(tmp_path / "log.jsonl", bytes_max=10)
+    for n in range(3):
+        file.write(f"line {n:03}\n")
+    file.close()
+    assert (tmp_path / "log.jsonl").read_text() == "line 000\nline 001\nline 002\n"
