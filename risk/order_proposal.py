@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from framework.domain.account_events import Scope, TradingState
 from framework.domain.instruments import Instrument
 from framework.domain.intents import AmendOrder, NewOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.views import ExposureView, Proposal, RiskView
+
+_NOTHING = Size(0)
 
 
 class OrderProposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +43,7 @@ def propose_new(intent: NewOrder, instrument: Instrument, view: RiskView) -> Ord
         open_size=intent.size,
         increase=intent.size,
         order=None,
-        is_reducing=_is_reducing(intent.strategy, instrument, intent.side, intent.size, view),
+        is_reducing=_closes_both(intent.strategy, instrument, intent.side, intent.size, view),
     )
 
 
@@ -57,19 +60,53 @@ def propose_amend(intent: AmendOrder, order: Order, instrument: Instrument, view
         open_size=open_size,
         increase=increase,
         order=order,
-        is_reducing=_is_reducing(order.strategy, instrument, order.side, increase, view),
+        is_reducing=_closes_both(order.strategy, instrument, order.side, increase, view),
     )
 
 
 def request_kind(proposal: Proposal) -> RequestKind:
     """Priority and price of the request that would carry it. An amend stays AMEND even when it only reduces,
-    because the venue charges it as one."""
+    because the venue charges it as one. What closes a strategy's position and opens one of the account is NEW, also
+    while the strategy is REDUCING: the reserve is there to make the account smaller."""
     if proposal.order is not None:
         return RequestKind.AMEND
     return RequestKind.REDUCE if proposal.is_reducing else RequestKind.NEW
 
 
-def _is_reducing(strategy: str, instrument: Instrument, side: Side, increase: Size, view: RiskView) -> bool:
+def passes_reducing(
+    strategy: str, instrument: Instrument, side: Side, increase: Size, view: RiskView, *, own_open: Size = _NOTHING
+) -> bool:
+    """The rule of REDUCING (C14), for an order of which `increase` more could trade (scaled by the size decimals).
+
+    Each scope that is REDUCING is judged in its own position: a strategy in the strategy's, and an instrument, a venue
+    or everything in the account's. There the order, with all open ones of its side, can at most close the position; the
+    strictest scope wins. `own_open` is what this order already counts with in the exposures: 0 at the gate, its
+    increase once it is approved. True when no scope is REDUCING.
+    """
+    growth = Size(increase - own_open)
+    account_scopes = ((Scope.GLOBAL, ""), (Scope.VENUE, instrument.venue), (Scope.INSTRUMENT, instrument.id))
+    if any(view.is_set(scope, target, TradingState.REDUCING) for scope, target in account_scopes) and (
+        not _only_closes(view.exposure(instrument.id), side, growth)
+    ):
+        return False
+    return not view.is_set(Scope.STRATEGY, strategy, TradingState.REDUCING) or _only_closes(
+        view.strategy_exposure(strategy, instrument.id), side, growth
+    )
+
+
+def closes_strategy(proposal: Proposal, view: RiskView) -> bool:
+    """Whether it is an exit of its strategy: with all the strategy's open orders of its side it can at most close
+    the strategy's position, whatever the account holds."""
+    exposure = view.strategy_exposure(proposal.strategy, proposal.instrument.id)
+    return _only_closes(exposure, proposal.side, proposal.increase)
+
+
+def shrinks(proposal: Proposal) -> bool:
+    """Whether it is an amend after which less could trade than now, at whatever price: the worst case is smaller."""
+    return proposal.order is not None and proposal.open_size < proposal.order.remaining_worst
+
+
+def _closes_both(strategy: str, instrument: Instrument, side: Side, increase: Size, view: RiskView) -> bool:
     """Whether every order of this side together with this one can at most close the position, in the account and
     in the strategy. Fills of the other side only add to what can be closed."""
     return _only_closes(view.exposure(instrument.id), side, increase) and _only_closes(

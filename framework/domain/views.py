@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from framework.domain.account_events import TradingState
+from framework.domain.account_events import Scope, TradingState
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import AmendOrder, NewOrder
 from framework.domain.numbers import Money, Price, Size
@@ -181,6 +181,11 @@ class RiskView(Protocol):
 
     def trading_state(self, *, strategy: str, instrument: InstrumentId, venue: str) -> TradingState:
         """The strictest trading state of the four scopes that apply: global, venue, instrument, strategy."""
+        ...
+
+    def is_set(self, scope: Scope, target: str, state: TradingState, /) -> bool:
+        """Whether this very state is set for this very scope and target ('' for the global one); other scopes are not
+        looked at."""
         ...
 
     def is_connected(self, venue: str, /) -> bool:

@@ -204,7 +204,8 @@ class StatusReader:
             own_bid=_best(instrument, orders, Side.BUY),
             own_ask=_best(instrument, orders, Side.SELL),
             position=f"{to_decimal(position.size, instrument.size_decimals).normalize():f}",
-            pnl=f"{instrument.money(profit.net):+.4f}",
+            pnl=f"{instrument.money(profit.net):+.4f}"
+            + (f" at {profit.mark}" if profit.mark in ("bid", "ask") else ""),
         )
 
 

@@ -9,7 +9,7 @@ What average cost realises depends on the order of the trades. A position is the
 fills in order of venue time, whatever the order in which they became known (I8).
 
 Prices, sizes and money are integers, scaled by the instrument's decimals; money is a price times a size. What a
-position is worth at the mid of its book is computed from it (`profit_and_loss`) and changes nothing.
+position is worth by its book is computed from it (`profit_and_loss`) and changes nothing.
 """
 
 from __future__ import annotations
@@ -233,14 +233,16 @@ def trade_of(fill: Fill) -> Trade:
 class ProfitAndLoss(msgspec.Struct, frozen=True):
     """Realised and unrealised profit before fees, and the fees: money, scaled by the instrument's decimals.
 
-    `unrealised` is 0 where there is no fresh two-sided book to mark at. Then `is_marked` is False, unless the position
-    is flat.
+    `mark` says at what the open position is valued: "mid" of a fresh book; where the other side of it is empty, the
+    side that closing would trade with, "bid" for a long and "ask" for a short position; "" where there is neither. Then
+    `unrealised` is 0 and `is_marked` False, unless the position is flat.
     """
 
     realised: Money
     unrealised: Money
     fees: Money
     is_marked: bool
+    mark: str = ""
 
     @property
     def net(self) -> Money:
@@ -249,12 +251,24 @@ class ProfitAndLoss(msgspec.Struct, frozen=True):
 
 
 def profit_and_loss(position: Position, book: BookView | None) -> ProfitAndLoss:
-    """The profit and loss of a position at the mid of its book, None for no book. A half unit is rounded down, so that
-    a profit is never shown too high."""
-    mark_twice = book.mid_twice if book is not None and book.is_fresh else None
+    """The profit and loss of a position at the mid of its book, None for no book; of a one-sided book at the side that
+    closing would trade with. A half unit is rounded down, so that a profit is never shown too high."""
+    mark, mark_twice = _mark_of(position.size, book) if book is not None and book.is_fresh else ("", None)
     return ProfitAndLoss(
         realised=position.realised,
         unrealised=Money(position.unrealised_twice(mark_twice) // 2) if mark_twice is not None else Money(0),
         fees=position.fees,
         is_marked=mark_twice is not None or position.size == 0,
+        mark=mark,
     )
+
+
+def _mark_of(size: Size, book: BookView) -> tuple[str, int | None]:
+    """At what a position of this signed size is valued, and twice that price."""
+    if book.mid_twice is not None:
+        return "mid", book.mid_twice
+    if size > 0 and book.ask is None and book.bid is not None:
+        return "bid", 2 * book.bid
+    if size < 0 and book.bid is None and book.ask is not None:
+        return "ask", 2 * book.ask
+    return "", None

@@ -27,5 +27,6 @@ class View:
         self.strategy_exposure = accounts.exposures.of_strategy
         self.open_orders = accounts.orders.open_count
         self.trading_state = accounts.trading.state
+        self.is_set = accounts.trading.is_set
         self.is_connected = books.is_connected
         self.budget = budgets.get

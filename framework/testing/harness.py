@@ -194,7 +194,7 @@ class TradingHarness:
         return positions.of_strategy(strategy, of) if strategy else positions.account(of)
 
     def profit_and_loss(self, strategy: str = "", instrument: InstrumentId | None = None) -> ProfitAndLoss:
-        """A position's profit and fees in `Money` of the instrument, marked at the mid of its book."""
+        """A position's profit and fees in `Money` of the instrument, marked by its book."""
         of = instrument or self._instruments[0]
         return profit_and_loss(self.position(strategy, of), self._core.books.of(of))
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from framework.domain.orders import Side
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import Proposal, RiskView
+from risk.order_proposal import closes_strategy
 
 
 class MaxOpenOrders(BaseModel):
     """C7: a new order passes while fewer than the limit are open, in flight and unknown ones included. An amend
-    adds none."""
+    adds none.
+
+    Each strategy keeps a place for its exit, however full it is: an order that can only close the strategy's position
+    passes while the strategy has no open order on that side of the instrument. So a limit may be passed by one order
+    per strategy and instrument that it holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,7 +27,7 @@ class MaxOpenOrders(BaseModel):
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
         """Refuse a new order with OPEN_ORDERS_MAX, the scope that is full, its count and its limit."""
-        if proposal.order is not None:
+        if proposal.order is not None or _is_first_exit(proposal, view):
             return None
         return (
             _compare("total", view.open_orders(), self.max_total)
@@ -29,6 +35,12 @@ class MaxOpenOrders(BaseModel):
             or _compare("venue", view.open_orders(venue=proposal.instrument.venue), self.max_per_venue)
             or _compare("instrument", view.exposure(proposal.instrument.id).open_orders, self.max_per_instrument)
         )
+
+
+def _is_first_exit(proposal: Proposal, view: RiskView) -> bool:
+    exposure = view.strategy_exposure(proposal.strategy, proposal.instrument.id)
+    same_side = exposure.open_buy if proposal.side is Side.BUY else exposure.open_sell
+    return same_side == 0 and closes_strategy(proposal, view)
 
 
 def _compare(scope: str, count: int, limit: int | None) -> Refusal | None:

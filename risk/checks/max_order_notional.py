@@ -7,7 +7,7 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict, Field
 
 from framework.domain.instruments import InstrumentKind
-from framework.domain.numbers import Money
+from framework.domain.numbers import Money, Price
 from framework.domain.orders import Side
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import Proposal, RiskView
@@ -19,6 +19,9 @@ class MaxOrderNotional(BaseModel):
     mid of a fresh two-sided book (where there is none, at the limit price: the price collar asks for one).
 
     On a binary market the value is what can be lost: a buyer risks the price, a seller one minus the price.
+
+    Of any value may be an order that can only close positions, in the account and in the strategy, and an amend after
+    which the order is worth less than it is now.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
@@ -36,8 +39,11 @@ class MaxOrderNotional(BaseModel):
         """Refuse with ORDER_NOTIONAL_MAX; both values as decimals in the quote currency, the order's rounded up."""
         max_notional = self._table.scaled(proposal.instrument)
         # Twice everything: the mid of two prices may lie between two integers.
-        notional_twice = _worst_price_twice(proposal, view) * proposal.open_size
-        if 0 <= notional_twice <= 2 * max_notional:
+        notional_twice = _worst_price_twice(proposal, proposal.price, view) * proposal.open_size
+        if 0 <= notional_twice <= 2 * max_notional or proposal.is_reducing:
+            return None
+        order = proposal.order
+        if order is not None and notional_twice < _worst_price_twice(proposal, order.price, view) * order.remaining:
             return None
         instrument = proposal.instrument
         return Refusal(
@@ -47,9 +53,9 @@ class MaxOrderNotional(BaseModel):
         )
 
 
-def _worst_price_twice(proposal: Proposal, view: RiskView) -> int:
+def _worst_price_twice(proposal: Proposal, price: Price, view: RiskView) -> int:
     instrument = proposal.instrument
-    prices = [2 * proposal.price]
+    prices = [2 * price]
     book = view.book(instrument.id)
     if book is not None and book.is_fresh and book.mid_twice is not None:
         prices.append(book.mid_twice)

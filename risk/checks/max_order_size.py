@@ -9,10 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import Proposal, RiskView
 from risk.limit_table import Limit, LimitTable
+from risk.order_proposal import shrinks
 
 
 class MaxOrderSize(BaseModel):
-    """C1: what could trade by one order is at most `max_size`. For an amend that is its unfilled part."""
+    """C1: what could trade by one order is at most `max_size`. For an amend that is its unfilled part.
+
+    Of any size may be what makes the worst case smaller: an order that can only close positions, in the account and in
+    the strategy (so it turns neither around), and an amend after which less could trade than now."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
@@ -30,6 +34,6 @@ class MaxOrderSize(BaseModel):
         """Refuse with ORDER_SIZE_MAX; `size` and `max_size` are scaled by the instrument's size decimals."""
         instrument = proposal.instrument
         max_size = self._table.scaled(instrument)
-        if 0 <= proposal.open_size <= max_size:
+        if 0 <= proposal.open_size <= max_size or proposal.is_reducing or shrinks(proposal):
             return None
         return Refusal(RefusalCode.ORDER_SIZE_MAX, size=proposal.open_size, max_size=max_size)

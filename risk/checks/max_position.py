@@ -11,6 +11,7 @@ from framework.domain.orders import Side
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import ExposureView, Proposal, RiskView
 from risk.limit_table import Limit, LimitTable
+from risk.order_proposal import shrinks
 
 
 class MaxPosition(BaseModel):
@@ -18,8 +19,9 @@ class MaxPosition(BaseModel):
     limit; and the reverse for sales. What could be bought or sold: working, in-flight and unknown orders, amends
     at their worse, and the order in question.
 
-    Counted per instrument for the whole account and for the strategy. So an order that can only shrink a position
-    passes however far that is above the limit, and none may turn it around further than the limit on the other side.
+    Counted per instrument for the whole account, whoever placed the orders, and for the strategy. So an order that can
+    only shrink a position passes however far that is above the limit, and none may turn it around further than the
+    limit on the other side. An amend after which less could trade than now passes too: the worst case is smaller.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
@@ -55,6 +57,8 @@ class MaxPosition(BaseModel):
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
         """Refuse with POSITION_MAX, the scope and the worst case; sizes are scaled by the instrument's size
         decimals."""
+        if shrinks(proposal):
+            return None
         instrument = proposal.instrument
         refusal = _compare(proposal, view.exposure(instrument.id), self._account.scaled(instrument), "account")
         own_limits = self._strategy

@@ -41,6 +41,10 @@ class PriceCollar(BaseModel):
     fresh, uncrossed, two-sided book that is not older than `age_ms_max`; without one nothing passes.
 
     An order that waits far away from the market on its own side can't trade at a bad price and passes.
+
+    Where one side of such a book is empty, an order passes that can only close positions, in the account and in the
+    strategy, at the visible best of the other side or behind it: a sale at the best bid or above, a purchase at the
+    best ask or below.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
@@ -59,12 +63,13 @@ class PriceCollar(BaseModel):
         """Refuse with PRICE_COLLAR beyond the band, with NO_REFERENCE_PRICE where there is no book to measure from."""
         book = view.book(proposal.instrument.id)
         mid_twice = book.mid_twice if book is not None and book.is_fresh else None
-        if book is None or mid_twice is None or mid_twice <= 0:
+        is_exit = mid_twice is None and book is not None and book.is_fresh and _is_one_sided_exit(proposal, book)
+        if book is None or not (is_exit or (mid_twice is not None and mid_twice > 0)):
             return Refusal(RefusalCode.NO_REFERENCE_PRICE, instrument=proposal.instrument.id)
         age_ns = book.age_ns(view.monotonic_ns)
         if not 0 <= age_ns <= self.age_ms_max * 1_000_000:
             return Refusal(RefusalCode.NO_REFERENCE_PRICE, age_ms=age_ns // 1_000_000, age_ms_max=self.age_ms_max)
-        return self._compare(proposal, book, mid_twice)
+        return None if mid_twice is None else self._compare(proposal, book, mid_twice)
 
     def _compare(self, proposal: Proposal, book: BookView, mid_twice: int) -> Refusal | None:
         # How far the price lies beyond the mid, doubled like the mid; negative when it lies on the safe side.
@@ -83,6 +88,14 @@ class PriceCollar(BaseModel):
             matches = (each for pattern, each in self.overrides.items() if fnmatchcase(instrument.id, pattern))
             band = self._bands[instrument.id] = next(matches, self.band)
         return band
+
+
+def _is_one_sided_exit(proposal: Proposal, book: BookView) -> bool:
+    if not proposal.is_reducing:
+        return False
+    if proposal.side is Side.SELL:
+        return book.ask is None and book.bid is not None and proposal.price >= book.bid
+    return book.bid is None and book.ask is not None and proposal.price <= book.ask
 
 
 def _tick(instrument: Instrument, book: BookView) -> int:

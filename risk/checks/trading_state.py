@@ -7,12 +7,15 @@ from pydantic import BaseModel, ConfigDict
 from framework.domain.account_events import TradingState
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import Proposal, RiskView
+from risk.order_proposal import passes_reducing
 
 
 class TradingStateCheck(BaseModel):
-    """C14: the strictest of the global, venue, instrument and strategy states decides. REDUCING lets through what
-    can only shrink the position, HALTED nothing. Cancels never come here. It has no settings: states are set by
-    operators and checks while it runs, and survive a restart."""
+    """C14: the strictest of the global, venue, instrument and strategy states decides. HALTED lets nothing through,
+    REDUCING what can only shrink the position of each scope that is reducing: the strategy's own for a strategy, the
+    account's for an instrument, a venue or everything. So a reducing strategy may close what it holds, also where
+    the account is flat; the account's limits are asked all the same. Cancels never come here. It has no settings:
+    states are set by operators and checks while it runs, and survive a restart."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,6 +26,8 @@ class TradingStateCheck(BaseModel):
         )
         if state is TradingState.ACTIVE:
             return None
-        if state is TradingState.REDUCING:
-            return None if proposal.is_reducing else Refusal(RefusalCode.TRADING_REDUCING, side=proposal.side.value)
-        return Refusal(RefusalCode.TRADING_HALTED)
+        if state is not TradingState.REDUCING:
+            return Refusal(RefusalCode.TRADING_HALTED)
+        if passes_reducing(proposal.strategy, proposal.instrument, proposal.side, proposal.increase, view):
+            return None
+        return Refusal(RefusalCode.TRADING_REDUCING, side=proposal.side.value)

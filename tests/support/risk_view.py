@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from framework.domain.account_events import TradingState
+from framework.domain.account_events import Scope, TradingState
 from framework.domain.instruments import FeeModel, FeeSchedule, Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.intents import NewOrder
 from framework.domain.numbers import Money, Price, Size
@@ -57,6 +57,7 @@ class StaticView(msgspec.Struct, kw_only=True):
     own: Exposure = msgspec.field(default_factory=Exposure)
     counts: dict[str, int] = {}
     state: TradingState = TradingState.ACTIVE
+    scopes: frozenset[Scope] = frozenset({Scope.GLOBAL})
     down: tuple[str, ...] = ()
     budgets: dict[str, BudgetView] = {}
 
@@ -80,6 +81,9 @@ class StaticView(msgspec.Struct, kw_only=True):
 
     def trading_state(self, *, strategy: str, instrument: InstrumentId, venue: str) -> TradingState:
         return self.state
+
+    def is_set(self, scope: Scope, target: str, state: TradingState, /) -> bool:
+        return self.state is state and scope in self.scopes
 
     def is_connected(self, venue: str, /) -> bool:
         return venue not in self.down

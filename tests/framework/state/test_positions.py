@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from framework.domain.account_events import Fill
 from framework.domain.numbers import Price
 from framework.domain.orders import Side
-from framework.state.positions import TRADES_KEPT_MAX, Position, Positions, trade_of
+from framework.state.positions import TRADES_KEPT_MAX, Position, Positions, profit_and_loss, trade_of
+from tests.support.desk import QuotedBook
 from tests.support.state_records import MARKET, fill
 
 
@@ -169,3 +170,22 @@ def test_positions_when_a_fill_is_given_to_a_strategy_then_both_books_show_it() 
     assert [key for key, _ in positions.strategies()] == [("maker", MARKET), ("taker", MARKET)]
     assert [key for key, _ in positions.accounts()] == [MARKET]
     assert "size=0" in repr(positions.account(MARKET))
+
+
+@pytest.mark.parametrize(
+    ("side", "bids", "asks", "mark", "unrealised"),
+    [
+        (Side.BUY, [(60, 1)], [(70, 1)], "mid", 3 * 15),
+        (Side.BUY, [(60, 1)], [], "bid", 3 * 10),
+        (Side.BUY, [], [(70, 1)], "", 0),
+        (Side.SELL, [], [(70, 1)], "ask", -3 * 20),
+        (Side.SELL, [(60, 1)], [], "", 0),
+        (Side.BUY, [(70, 1)], [(60, 1)], "", 0),
+    ],
+)
+def test_mark_when_one_side_is_empty_then_it_is_the_side_that_closing_trades_with(
+    side: Side, bids: list[tuple[int, int]], asks: list[tuple[int, int]], mark: str, unrealised: int
+) -> None:
+    profit = profit_and_loss(booked(fill(side=side, price=50, size=3)), QuotedBook(MARKET, bids, asks))
+    assert (profit.mark, profit.unrealised, profit.is_marked) == (mark, unrealised, mark != "")
+    assert not profit_and_loss(booked(fill(price=50)), QuotedBook(MARKET, bids, asks, is_fresh=False)).mark

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from framework.domain.numbers import Size
+from framework.domain.orders import Side
 from framework.domain.verdicts import RefusalCode
 from risk.checks.max_open_orders import MaxOpenOrders
 from tests.support.risk_view import Exposure, Propose, StaticView, working_order
@@ -43,3 +45,24 @@ def test_amend_when_at_the_limit_then_passes_because_it_adds_none(view: StaticVi
 def test_settings_when_a_limit_is_missing_or_none_then_refused(bad: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         MaxOpenOrders.model_validate(bad)
+
+
+@pytest.mark.parametrize(
+    ("own", "side", "passes"),
+    [
+        (Exposure(Size(1_000)), Side.SELL, True),
+        (Exposure(Size(1_000), open_buy=Size(500)), Side.SELL, True),
+        (Exposure(Size(1_000)), Side.BUY, False),
+        (Exposure(Size(999)), Side.SELL, False),
+        (Exposure(Size(2_000), open_sell=Size(1)), Side.SELL, False),
+        (Exposure(Size(-1_000)), Side.BUY, True),
+        (Exposure(Size(-2_000), open_buy=Size(1)), Side.BUY, False),
+        (Exposure(), Side.SELL, False),
+    ],
+)
+def test_exit_when_every_count_is_full_then_a_strategy_has_one_place_on_the_side_that_closes(
+    view: StaticView, propose: Propose, own: Exposure, side: Side, passes: bool
+) -> None:
+    view.counts, view.account = {"": 10, "mm": 5, "kalshi": 7}, Exposure(open_sell=Size(9_000), open_orders=3)
+    view.own = own
+    assert (CHECK.check(propose(side=side), view) is None) is passes

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from framework.domain.numbers import Size
 from framework.domain.orders import Side
 from framework.domain.verdicts import RefusalCode
 from risk.checks.max_order_notional import MaxOrderNotional
 from tests.support.desk import QuotedBook
-from tests.support.risk_view import BINARY, SPOT, Propose, StaticView, book
+from tests.support.risk_view import BINARY, SPOT, Exposure, Propose, StaticView, book, working_order
 
 CHECK = MaxOrderNotional.model_validate({"max_notional": "5"})
 
@@ -78,3 +79,17 @@ def test_market_when_its_book_is_stale_or_crossed_then_the_limit_price_alone_cou
     assert CHECK.check(propose(BINARY, Side.BUY, 5_000, 1_000), view) is None
     view.books = {BINARY.id: book(9_900, 9_700)}
     assert CHECK.check(propose(BINARY, Side.BUY, 5_000, 1_000), view) is None
+
+
+def test_order_when_it_only_closes_then_may_be_of_any_value(view: StaticView, propose: Propose) -> None:
+    view.account = view.own = Exposure(Size(9_000))
+    assert CHECK.check(propose(BINARY, Side.SELL, 100, 9_000), view) is None
+    assert CHECK.check(propose(BINARY, Side.SELL, 100, 9_001), view) is not None
+
+
+def test_amend_when_over_the_limit_then_passes_while_its_value_falls(view: StaticView, propose_change: Propose) -> None:
+    order = working_order(size=Size(3_000))
+    assert CHECK.check(propose_change(order, price=5_000, size=2_999), view) is None
+    assert CHECK.check(propose_change(order, price=5_000, size=3_000), view) is not None
+    assert CHECK.check(propose_change(order, price=4_900, size=3_000), view) is None
+    assert CHECK.check(propose_change(order, price=9_000, size=2_000), view) is not None, "fewer, but worth more"

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from framework.domain.numbers import Size
+from framework.domain.orders import Side
 from framework.domain.verdicts import RefusalCode
 from risk.checks.max_order_size import MaxOrderSize
-from tests.support.risk_view import BINARY, SPOT, Propose, StaticView, working_order
+from tests.support.risk_view import BINARY, SPOT, Exposure, Propose, StaticView, working_order
 
 CHECK = MaxOrderSize.model_validate({"max_size": "10", "overrides": {"coin:*": "0.5"}})
 
@@ -34,3 +35,17 @@ def test_amend_when_part_has_filled_then_the_open_part_counts(view: StaticView, 
     order = working_order(filled=Size(500))
     assert CHECK.check(propose_change(order, size=1_500), view) is None
     assert CHECK.check(propose_change(order, size=1_501), view) is not None
+
+
+def test_order_when_it_only_closes_then_may_be_of_any_size(view: StaticView, propose: Propose) -> None:
+    view.account = view.own = Exposure(Size(5_000))
+    assert CHECK.check(propose(side=Side.SELL, size=5_000), view) is None
+    assert CHECK.check(propose(side=Side.SELL, size=5_001), view) is not None, "it could turn the position"
+    view.account = Exposure(Size(4_999))
+    assert CHECK.check(propose(side=Side.SELL, size=5_000), view) is not None, "the account could turn"
+
+
+def test_amend_when_over_the_limit_then_may_shrink_and_not_stay(view: StaticView, propose_change: Propose) -> None:
+    order = working_order(size=Size(3_000))
+    assert CHECK.check(propose_change(order, size=2_999), view) is None
+    assert CHECK.check(propose_change(order, size=3_000), view) is not None

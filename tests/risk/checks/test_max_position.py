@@ -88,3 +88,12 @@ def test_amend_when_it_grows_then_only_the_growth_is_added(view: StaticView, pro
 def test_settings_when_exceptions_have_no_general_limit_then_refused() -> None:
     with pytest.raises(ValidationError, match="strategy_overrides"):
         MaxPosition.model_validate({"max_position": "1", "strategy_overrides": {"*": "1"}})
+
+
+def test_amend_when_already_over_the_limit_then_may_shrink_and_not_stay(
+    view: StaticView, propose_change: Propose
+) -> None:
+    view.account = view.own = exposure(2_500, open_buy=1_000)
+    order = working_order()
+    assert CHECK.check(propose_change(order, size=999), view) is None
+    assert CHECK.check(propose_change(order, size=1_000), view) is not None

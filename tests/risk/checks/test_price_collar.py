@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from framework.domain.numbers import Size
 from framework.domain.orders import Side
 from framework.domain.verdicts import RefusalCode
 from risk.checks.price_collar import PriceCollar
 from tests.support.desk import QuotedBook
-from tests.support.risk_view import BINARY, SPOT, Propose, StaticView, book
+from tests.support.risk_view import BINARY, SPOT, Exposure, Propose, StaticView, book
 
 TICKS = PriceCollar.model_validate({"band": {"ticks": 3}, "age_ms_max": 1_000})
 BPS = PriceCollar.model_validate({"band": {"bps": 100}, "age_ms_max": 1_000})
@@ -108,3 +109,37 @@ def test_band_when_an_instrument_has_its_own_then_that_replaces_the_general_one(
 def test_settings_when_a_width_or_age_is_missing_or_no_limit_then_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         PriceCollar.model_validate(bad)
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "side", "price", "held", "passes"),
+    [
+        ([(9_700, 1)], [], Side.SELL, 9_700, 1_000, True),
+        ([(9_700, 1)], [], Side.SELL, 9_900, 1_000, True),
+        ([(9_700, 1)], [], Side.SELL, 9_600, 1_000, False),
+        ([(9_700, 1)], [], Side.SELL, 9_700, 999, False),
+        ([(9_700, 1)], [], Side.SELL, 9_700, 0, False),
+        ([(9_700, 1)], [], Side.BUY, 9_700, -1_000, False),
+        ([], [(300, 1)], Side.BUY, 300, -1_000, True),
+        ([], [(300, 1)], Side.BUY, 200, -1_000, True),
+        ([], [(300, 1)], Side.BUY, 400, -1_000, False),
+        ([], [], Side.BUY, 100, -1_000, False),
+        ([(5_000, 1)], [(4_900, 1)], Side.SELL, 5_000, 1_000, False),
+    ],
+)
+def test_exit_when_one_side_is_empty_then_passes_at_or_behind_the_best_of_the_other(
+    view: StaticView,
+    propose: Propose,
+    bids: list[tuple[int, int]],
+    asks: list[tuple[int, int]],
+    side: Side,
+    price: int,
+    held: int,
+    passes: bool,
+) -> None:
+    view.account = view.own = Exposure(Size(held))
+    view.books = {BINARY.id: QuotedBook(BINARY.id, bids, asks)}
+    assert (TICKS.check(propose(BINARY, side, price), view) is None) is passes
+    for bad in ({"age": 1_000_000_001}, {"is_fresh": False}):
+        view.books = {BINARY.id: QuotedBook(BINARY.id, bids, asks, **bad)}  # type: ignore[arg-type]
+        assert TICKS.check(propose(BINARY, side, price), view) is not None
