@@ -288,7 +288,7 @@ class Daemon:
                 _log.warning("fills of the last moment come with the next start", venue=name, reason=str(e))
 
     def _open_orders(self) -> tuple[Order, ...]:
-        return self._records.accounts.orders.open()
+        return tuple(order for order in self._records.accounts.orders.open() if order.status.may_trade)
 
     def _assemble(self) -> Core:
         accounts, books, metrics = self._records.accounts, Books(), self._metrics

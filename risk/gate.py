@@ -112,7 +112,7 @@ def _own_open_order(intent: AmendOrder | CancelOrder, view: RiskView) -> Order |
     order = view.order(intent.client_order_id)
     if order is None or order.strategy != intent.strategy:
         return Refusal(RefusalCode.UNKNOWN_ORDER, client_order_id=intent.client_order_id)
-    if order.status.is_final:
+    if not order.status.may_trade:
         return Refusal(RefusalCode.ORDER_FINAL, client_order_id=order.client_order_id, status=order.status.value)
     return order
 

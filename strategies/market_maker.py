@@ -387,7 +387,7 @@ class MarketMaker(Strategy[MarketMakerSettings]):
         )
 
     def _cancel(self, order: Order) -> None:
-        if order.cancel_wanted or order.status is OrderStatus.CANCEL_REQUESTED:
+        if order.cancel_wanted or not order.status.may_trade or order.status is OrderStatus.CANCEL_REQUESTED:
             return
         lane = self._lanes[order.instrument, order.side]
         if lane.may_pull(order, self.desk.monotonic_ns):

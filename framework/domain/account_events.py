@@ -61,6 +61,8 @@ class ReportKind(Enum):
     """Ambiguous answer: time-out, reset, 5xx, garbled. The order keeps its exposure and is looked up."""
     NEVER_ARRIVED = "never_arrived"
     """Looked up after the venue's read lag and not found: the venue never accepted it."""
+    FILLS_MISSING = "fills_missing"
+    """Asked for often enough, the venue does not list fills that it states: the order's end counts without them."""
 
 
 class OrderReport(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):

@@ -57,6 +57,9 @@ class OrderStatus(Enum):
     UNKNOWN = "unknown"
     """The venue may or may not have it. Only what the venue shows of it ends this; until then its exposure stays
     reserved."""
+    ENDING = "ending"
+    """The venue says that it has ended, and some of what it says was filled is not booked yet. It can't trade, and what
+    is missing of its fills stays reserved. It has ended here once they are booked."""
     FILLED = "filled"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
@@ -65,9 +68,15 @@ class OrderStatus(Enum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the order can no longer trade. A fill that comes late is booked all the same: money is never
-        dropped."""
+        """Whether the order has ended and the fills that the venue states are booked. A fill that comes late is booked
+        all the same: money is never dropped."""
         return self in _FINAL
+
+    @property
+    def may_trade(self) -> bool:
+        """Whether the venue may still trade the order, as far as is known: every status but the final ones and
+        ENDING."""
+        return self not in _OVER
 
     @property
     def is_at_venue(self) -> bool:
@@ -76,6 +85,7 @@ class OrderStatus(Enum):
 
 
 _FINAL = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
+_OVER = _FINAL | {OrderStatus.ENDING}
 _AT_VENUE = frozenset(
     {
         OrderStatus.WORKING,
@@ -118,19 +128,20 @@ class Order(msgspec.Struct, kw_only=True):
 
     @property
     def remaining(self) -> Size:
-        """The size (scaled) that may still trade: never negative, 0 once final."""
-        return Size(0) if self.status.is_final else Size(max(self.size - self.filled, 0))
+        """The size (scaled) that may still trade: never negative, 0 once it can't."""
+        return Size(max(self.size - self.filled, 0)) if self.status.may_trade else Size(0)
 
     @property
     def remaining_worst(self) -> Size:
         """The most (scaled) that may still trade, whether an unanswered amend succeeds or fails: risk counts this
         one."""
-        if self.status.is_final:
+        if not self.status.may_trade:
             return Size(0)
         size = self.size if self.amend_size is None else max(self.size, self.amend_size)
         return Size(max(size - self.filled, 0))
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still trade, as far as is known: every status that is not final, UNKNOWN included."""
+        """Whether more may become of it, as far as is known: every status that is not final, UNKNOWN and ENDING
+        included."""
         return not self.status.is_final

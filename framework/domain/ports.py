@@ -18,6 +18,7 @@ from framework.domain.views import ExposureView as ExposureView
 from framework.domain.views import PositionView as PositionView
 from framework.domain.views import Proposal as Proposal
 from framework.domain.views import RiskView as RiskView
+from framework.domain.views import StrategyExposure as StrategyExposure
 
 
 class Clock(Protocol):
@@ -82,6 +83,11 @@ class Desk(Protocol):
 
     def position(self, instrument: InstrumentId, /) -> PositionView:
         """This strategy's own position in an instrument, from its fills alone; flat when it never traded there."""
+        ...
+
+    def exposure(self, instrument: InstrumentId, /) -> StrategyExposure:
+        """This strategy's own position in an instrument with what its orders may still add to it, as of now: an order
+        counts from its approval until it has ended and its fills are in the position."""
         ...
 
     def order(self, client_order_id: str, /) -> Order | None:

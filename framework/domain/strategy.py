@@ -53,7 +53,8 @@ class OrderHandle:
 
     @property
     def is_open(self) -> bool:
-        """Whether the order may still trade, as far as is known; False when it was refused."""
+        """Whether more may become of the order: it may still trade, or fills of it are not booked yet; False when
+        it was refused."""
         order = self.order
         return order is not None and order.is_open
 
@@ -98,7 +99,9 @@ class Strategy(Generic[SettingsT]):
         """Called for each own fill, once, after position and order are up to date."""
 
     def on_order(self, order: Order) -> None:
-        """Called when something became known of an own order: accepted, rejected, changed, ended, outcome unknown."""
+        """Called when something became known of an own order: accepted, rejected, changed, ended, outcome unknown. Its
+        status is final only when the fills that the venue states are in `order.filled` and in the position; until then
+        it is ENDING."""
 
     def on_timer(self, name: str) -> None:
         """Called when a timer set by `self.desk.set_timer` is due."""

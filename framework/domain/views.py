@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from framework.domain.account_events import Scope, TradingState
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import AmendOrder, NewOrder
@@ -104,6 +106,22 @@ class ExposureView(Protocol):
     def open_orders(self) -> int:
         """How many orders have not ended: in-flight and unknown ones count too."""
         ...
+
+
+class StrategyExposure(msgspec.Struct, frozen=True):
+    """What one strategy holds in an instrument, and what its orders may still add, per side.
+
+    `position` is signed, long > 0. `open_buy` and `open_sell` are the most that its orders may still buy and sell.
+    `in_flight_buy` and `in_flight_sell` are the parts of these that the venue has not confirmed as resting: new orders
+    and enlargements without an answer, orders of unknown outcome, and what has traded by the venue's word and is not
+    booked yet. All are scaled by the size decimals, and all but `position` are never negative.
+    """
+
+    position: Size
+    open_buy: Size
+    open_sell: Size
+    in_flight_buy: Size
+    in_flight_sell: Size
 
 
 class PositionView(Protocol):

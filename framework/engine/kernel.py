@@ -183,7 +183,7 @@ class Kernel:
         """Whether the order is to end, whatever became of the requests for it so far."""
         host = self._hosts.get(order.strategy)
         is_wanted = self._is_shutting_down or (host is not None and host.is_quarantined)
-        return order.is_open and (is_wanted or order.client_order_id in self._pending_cancels)
+        return order.status.may_trade and (is_wanted or order.client_order_id in self._pending_cancels)
 
     def _step(self, event: Event, now_ns: int, monotonic_ns: int) -> None:
         view = self._view
@@ -262,7 +262,7 @@ class Kernel:
                 if event.is_cancelling:
                     self._cancel_orders(self._orders.open_in(event.scope, event.target))
             case CancelRequested():
-                if (order := self._orders.get(event.client_order_id)) is not None and order.is_open:
+                if (order := self._orders.get(event.client_order_id)) is not None and order.status.may_trade:
                     self._cancel(order)
             case ShutdownRequested():
                 for host in self._hosts.values():
@@ -352,5 +352,5 @@ class Kernel:
 
     def _cancel_orders(self, orders: Iterable[Order]) -> None:
         for order in orders:
-            if order.client_order_id not in self._pending_cancels:
+            if order.status.may_trade and order.client_order_id not in self._pending_cancels:
                 self._cancel(order)

@@ -19,7 +19,7 @@ from framework.domain.market_events import TimerFired
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.verdicts import Verdict
-from framework.domain.views import BookView, BudgetView, PositionView
+from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
 from framework.engine.kernel import Kernel
 
 SAVED_BYTES_MAX = 1024 * 1024
@@ -88,6 +88,10 @@ class StrategyContext:
     def position(self, instrument: InstrumentId, /) -> PositionView:
         """This strategy's own position, from its fills; the account's may differ."""
         return self._accounts.positions.of_strategy(self._name, instrument)
+
+    def exposure(self, instrument: InstrumentId, /) -> StrategyExposure:
+        """This strategy's own position with what its orders may still add, and how much of that is in flight."""
+        return self._accounts.desk_exposure(self._name, instrument)
 
     def order(self, client_order_id: str, /) -> Order | None:
         """One of this strategy's orders, ended ones included as long as they are remembered; None for any other."""

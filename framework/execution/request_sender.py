@@ -176,7 +176,7 @@ class RequestSender:
         for event in events:
             if isinstance(event, OrderReport) and event.kind in flagged:
                 order = self._dependencies.find(event.client_order_id)
-                if order is not None and order.is_open:
+                if order is not None and order.status.may_trade:
                     self._dependencies.on_refused(order)
 
     async def _retry(self, request: QueuedRequest, error: Retryable) -> RequestOutcome | None:
@@ -237,7 +237,7 @@ def why_unwanted(
     intent = approved.intent
     if isinstance(intent, CancelAll):
         return None
-    if order is None or order.status.is_final:
+    if order is None or not order.status.may_trade:
         return "the order has ended"
     if isinstance(intent, CancelOrder):
         return None

@@ -234,7 +234,7 @@ class Operator:
         if found is None:
             close = hint(request.order, [order.client_order_id for order in orders.open()])
             raise NotDone(f'there is no order "{request.order}" of ours{close}; see `tidegate orders --open`')
-        if not found.is_open:
+        if not found.status.may_trade:
             raise NotDone(f"{found.client_order_id} has ended: {found.status.value}; there is nothing to cancel")
         return (found,)
 

@@ -30,6 +30,12 @@ LOOKUP_FAILED_NS = 1_000_000_000
 """Time to the next look-up after one that was not answered; other orders are looked up meanwhile."""
 LOOKUPS_MIN = 2
 """So many look-ups in a row, each after the read lag, must not find an order before it counts as not there."""
+FILL_QUERIES_MIN = 5
+"""So many queries in a row, each after the read lag, must not list an order's stated fills before its end counts
+without them: 9 s or more."""
+FILL_QUERY_LATEST_NS = 300_000_000_000
+"""The longest time between two queries for the fills of an order that has ended here. They may never come, as where a
+venue states a trade that it does not list."""
 
 UNANSWERED = (OrderStatus.SENT, OrderStatus.CANCEL_REQUESTED, OrderStatus.AMEND_REQUESTED)
 """Statuses of an order that waits for the answer to a request."""
@@ -43,7 +49,8 @@ class Inquiry(msgspec.Struct):
 
     `subject` is what the evidence is needed for: when it changes, a new inquiry begins. `since_ns` is when it began and
     `due_ns` when the next look-up is due, both monotonic because the wall clock may be set. `wait_ns` is the time to
-    wait after that look-up, `not_found` how many look-ups in a row, each after the read lag, found nothing.
+    wait after that look-up, `not_found` how many look-ups in a row, each after the read lag, found nothing of what was
+    asked for: the order, or fills that are missing.
     """
 
     subject: tuple[object, ...]
@@ -104,14 +111,19 @@ class OrderInquiry:
     async def _resolve(self, order: Order, inquiry: Inquiry) -> None:
         clock, lag_ns = self._dependencies.clock, self._dependencies.lag_ns
         age_ns = clock.monotonic_ns() - inquiry.since_ns
+        is_past_lag = age_ns > lag_ns
         try:
-            await self._query_order(order, inquiry, is_past_lag=age_ns > lag_ns)
+            if order.status.may_trade:
+                await self._query_order(order, inquiry, is_past_lag=is_past_lag)
+            else:
+                await self._query_fills(order, inquiry, is_past_lag=is_past_lag)
         except (Retryable, OutcomeUnknown, RefusedByVenue):
             inquiry.due_ns = clock.monotonic_ns() + LOOKUP_FAILED_NS
             raise
-        wait_ns = inquiry.wait_ns if age_ns > lag_ns else min(inquiry.wait_ns, lag_ns - age_ns + 1)
+        wait_ns = inquiry.wait_ns if is_past_lag else min(inquiry.wait_ns, lag_ns - age_ns + 1)
         inquiry.due_ns = clock.monotonic_ns() + wait_ns
-        inquiry.wait_ns = min(inquiry.wait_ns * 2, LOOKUP_LATEST_NS)
+        latest_ns = FILL_QUERY_LATEST_NS if order.status.is_final else LOOKUP_LATEST_NS
+        inquiry.wait_ns = min(inquiry.wait_ns * 2, latest_ns)
 
     async def _query_order(self, order: Order, inquiry: Inquiry, *, is_past_lag: bool) -> None:
         """Make one look-up and publish what it proves. Absence proves nothing within the read lag, nor when more became
@@ -129,14 +141,27 @@ class OrderInquiry:
                 await self._fetch_fills(found.created_ns or order.created_ns)
             if is_past_lag and is_same and is_unanswered:
                 self._refuse_change(order, found)
-        elif order.status.is_final:
-            # The venue keeps ended orders for a while only. The fills that it stated may be listed longer.
-            await self._fetch_fills(order.created_ns)
         elif must_show and is_same:
             inquiry.not_found += 1
             inquiry.wait_ns = min(max(inquiry.wait_ns, self._dependencies.lag_ns), LOOKUP_AGAIN_NS)
             if inquiry.not_found >= LOOKUPS_MIN:
                 self._report_absent(order)
+
+    async def _query_fills(self, order: Order, inquiry: Inquiry, *, is_past_lag: bool) -> None:
+        """Fetch the fills of an order that has ended at the venue, from the time at which the venue made it. The venue
+        keeps ended orders for a while only; their fills may be listed longer."""
+        missing = self._missing(order)
+        found = await self._dependencies.gateway.find_order(order)
+        if found is not None:
+            self._dependencies.publish(found)
+        await self._fetch_fills(found.created_ns if found is not None and found.created_ns else order.created_ns)
+        inquiry.not_found = inquiry.not_found + 1 if is_past_lag and self._missing(order) == missing else 0
+        if inquiry.not_found >= FILL_QUERIES_MIN and not order.status.is_final:
+            detail = f"{FILL_QUERIES_MIN} queries after the read lag did not list them"
+            self._report(order, ReportKind.FILLS_MISSING, "", detail)
+
+    def _missing(self, order: Order) -> int:
+        return self._dependencies.accounts.orders.evidence(order).missing
 
     def _is_unanswered(self, order: Order) -> bool:
         """Whether an answer is outstanding and will not come any more: the request is not under way, or it is later

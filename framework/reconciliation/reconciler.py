@@ -37,7 +37,8 @@ from framework.reconciliation.ports import ReconcileDependencies
 from framework.runtime.failpoints import reach
 
 RECHECK_NS = 1_000_000_000
-"""Time to the next pass after one that failed, or that found positions apart: most of these are fills under way."""
+"""Time to the next pass after one that failed, or that found positions newly apart: most of these are fills under way.
+What has been apart long enough to halt its instrument is looked at on schedule: asking more often proves nothing."""
 
 TROUBLES = (Retryable, OutcomeUnknown, RefusedByVenue)
 """Errors of a gateway that say: the venue can't be asked now, or did not answer. They prove nothing of an order."""
@@ -162,7 +163,8 @@ class Reconciler:
             self._put_next_pass(RECHECK_NS)
             raise
         self._differences = {one.key: one for one in self._aged(found)}
-        if self._positions_apart():
+        apart_before_ns = dependencies.clock.monotonic_ns() - dependencies.drift_ms_max * 1_000_000
+        if any(one.since_ns > apart_before_ns for one in self._positions_apart()):
             self._put_next_pass(RECHECK_NS)
         self._drift_halt.judge(self._differences.values())
         dependencies.on_pass(self.differences)

@@ -14,6 +14,7 @@ from framework.domain.account_events import BalanceReport, PositionReport
 from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument
 from framework.state.fills import FillKey, FillsSnapshot
+from framework.state.order_evidence import status_of
 from framework.state.orders import OrdersSnapshot
 from framework.state.positions import PositionsSnapshot
 from framework.state.trading_states import TradingStatesSnapshot
@@ -38,9 +39,14 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
 
     def canonical(self) -> bytes:
         """The bytes of what is known, for the digest: without the times and order ids that differ between two reports
-        of the same fact, as by stream and by look-up."""
+        of the same fact, as by stream and by look-up. An order's status is what its evidence amounts to: whether an end
+        was shown before the fills that the venue states depends on the sequence in which they came."""
         orders = [
-            (replace(one.order, updated_ns=0), replace(one.evidence, amend_since_ns=0)) for one in self.orders.known
+            (
+                replace(one.order, updated_ns=0, status=status_of(one.order, one.evidence)),
+                replace(one.evidence, amend_since_ns=0),
+            )
+            for one in self.orders.known
         ]
         undated = [replace(one.fill, ts_recv=0, client_order_id="", venue_order_id="") for one in self.fills.fills]
         fills = [

@@ -32,8 +32,10 @@ from framework.domain.account_events import (
 )
 from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
-from framework.domain.numbers import Price
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Side
 from framework.domain.verdicts import Approved, Refused
+from framework.domain.views import StrategyExposure
 from framework.state.account_snapshot import AccountsSnapshot, Queues, StateSnapshot, decode_snapshot, encode_snapshot
 from framework.state.account_updates import AccountUpdates
 from framework.state.change import NO_CHANGE, Change, Draft
@@ -102,6 +104,20 @@ class Accounts:
     def strategy_exposure(self, strategy: str, instrument: InstrumentId) -> Exposure:
         """One strategy's exposure in an instrument; an empty one when there is none."""
         return self.exposures.of_strategy(strategy, instrument)
+
+    def desk_exposure(self, strategy: str, instrument: InstrumentId) -> StrategyExposure:
+        """One strategy's exposure as it sees it: with the part that does not rest at the venue for certain."""
+        whole, resting = self.exposures.of_strategy(strategy, instrument), {Side.BUY: 0, Side.SELL: 0}
+        for order in self.orders.open(strategy=strategy, instrument=instrument):
+            if order.status.is_at_venue:
+                resting[order.side] += order.remaining
+        return StrategyExposure(
+            position=whole.position,
+            open_buy=whole.open_buy,
+            open_sell=whole.open_sell,
+            in_flight_buy=Size(whole.open_buy - resting[Side.BUY]),
+            in_flight_sell=Size(whole.open_sell - resting[Side.SELL]),
+        )
 
     def external_orders(self, venue: str, *, ignored: bool = False) -> tuple[OrderSnapshot, ...]:
         """Orders open at the venue, as far as listed, that are not ours; or those of them to be ignored."""

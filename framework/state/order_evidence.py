@@ -95,6 +95,18 @@ def status_of(order: Order, evidence: OrderEvidence) -> OrderStatus:
     return S.SENT if evidence.is_sent else S.RECORDED
 
 
+def status_shown(order: Order, evidence: OrderEvidence, *, is_given_up: bool = False) -> OrderStatus:
+    """The order's status: what the evidence amounts to, but no end before the fills that the venue states are booked.
+
+    Until then an order is ENDING. One that was shown as ended before stays so (I7): the venue's statement came later.
+    `is_given_up` shows the end without them, because the venue does not list them.
+    """
+    status = status_of(order, evidence)
+    if evidence.stated <= evidence.traded or is_given_up or not status.is_final:
+        return status
+    return order.status if order.status.is_final else S.ENDING
+
+
 def size_worst(order: Order, evidence: OrderEvidence) -> Size:
     """The largest total that may trade: an unanswered amend counts until the venue stated an end, and also after it
     when more was traded than could be without the amend."""
@@ -122,10 +134,10 @@ def row_of(order: Order, evidence: OrderEvidence) -> Row:
     return TABLE[order.status]
 
 
-def exposed(order: Order, evidence: OrderEvidence, *, is_final: bool) -> Size:
+def exposed(order: Order, evidence: OrderEvidence, *, may_trade: bool) -> Size:
     """The most that may still change the position: what may trade, and what traded but is not booked yet."""
     missing = max(0, evidence.stated - evidence.traded)
-    if is_final:
+    if not may_trade:
         return Size(missing)
     size = order.size if order.amend_size is None else max(order.size, order.amend_size)
     return Size(max(size - order.filled, missing))

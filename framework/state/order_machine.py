@@ -29,7 +29,8 @@ from framework.state.order_evidence import (
 from framework.state.order_transitions import INFERRED_ROW, OrderFact, fact_of
 from framework.state.orders import Orders
 
-_FILLS = frozenset({OrderFact.FILL_PARTIAL, OrderFact.FILL_FULL, OrderFact.FILL_OVER})
+_GRAVE = frozenset({OrderFact.FILL_PARTIAL, OrderFact.FILL_FULL, OrderFact.FILL_OVER, OrderFact.FILLS_MISSING})
+"""Facts about money: where they contradict what is known, the instrument must not be traded on."""
 _WITH_REASON = frozenset(
     {
         OrderFact.NOT_SENT,
@@ -85,7 +86,7 @@ class OrderMachine:
             text = ": ".join(part for part in (report.code, report.detail) if part) or fact.value
             learn_reason(order, evidence, text, fact=fact, ts_recv=report.ts_recv)
         self._report_over_fill(order, was_over, draft)
-        self._finish(order, before, now_ns, draft)
+        self._finish(order, before, now_ns, draft, is_given_up=report.kind is ReportKind.FILLS_MISSING)
 
     def snapshot(self, order: Order, snapshot: OrderSnapshot, now_ns: int, draft: Draft) -> None:
         """Apply a listing of the order by the venue, as open or as ended."""
@@ -217,7 +218,7 @@ class OrderMachine:
         row = row_of(order, evidence)
         learn_flags(evidence, fact, ts_recv)
         if row[fact].is_alarm:
-            is_grave = fact in _FILLS or row is INFERRED_ROW
+            is_grave = fact in _GRAVE or row is INFERRED_ROW
             halt: InstrumentId | None = order.instrument if is_grave else None
             draft.alarm(f"{order.client_order_id}: {fact.value}, while it is {order.status.value}", halt=halt)
 
@@ -228,8 +229,10 @@ class OrderMachine:
             text = f"{order.client_order_id}: {OrderFact.FILL_OVER.value}: {evidence.traded} of {order.size} traded"
             draft.alarm(text, halt=order.instrument)
 
-    def _finish(self, order: Order, before: tuple[object, ...] | None, now_ns: int, draft: Draft) -> None:
-        self._orders.refresh(order, now_ns)
+    def _finish(
+        self, order: Order, before: tuple[object, ...] | None, now_ns: int, draft: Draft, *, is_given_up: bool = False
+    ) -> None:
+        self._orders.refresh(order, now_ns, is_given_up=is_given_up)
         if before is None or before != _visible(order):
             draft.orders[order.client_order_id] = order
 

@@ -7,6 +7,8 @@ fact at a time, and which facts alarm:
 1. FILLED: the fills, or the venue's statement of them, reach the size (of an unanswered amend the larger size), or
    the venue lists the order as filled.
 2. EXPIRED, REJECTED, CANCELLED: the strongest end that the venue stated. Final: nothing leads back.
+   Of 1 and 2, an order is shown as ENDING until the fills that the venue states are booked, so that nobody acts on an
+   end without them; an end that was shown before stays, and follows the evidence once they are booked.
 3. live: the venue has shown that it has the order. A cancel or an amend without an answer shows as
    CANCEL_REQUESTED or AMEND_REQUESTED, a request that the venue answered with "not found" as UNKNOWN.
 4. REJECTED because it was *inferred* that the order never existed (not sent, never arrived). Proof of existence
@@ -26,7 +28,7 @@ from framework.domain.orders import OrderStatus as S
 
 
 class OrderFact(Enum):
-    """What can become known of an order. The first eleven are the kinds of `OrderReport`. The values become reasons of
+    """What can become known of an order. The kinds of `OrderReport` are among them. The values become reasons of
     orders, so they are part of the state's digest and must not change."""
 
     SENT = "sent"
@@ -40,6 +42,8 @@ class OrderFact(Enum):
     EXPIRED = "expired"
     UNKNOWN = "ambiguous answer"
     NEVER_ARRIVED = "never arrived"
+    FILLS_MISSING = "stated fills not listed"
+    """The venue does not list fills that it states, however often it was asked: the end counts without them."""
     NOT_FOUND = "cancel or amend: not found"
     """The venue answered a cancel or an amend with "no such order". Proves no end: look the order up."""
     CANCEL_REQUESTED = "cancel requested"
@@ -80,14 +84,15 @@ LIVE = frozenset({S.WORKING, S.PARTIALLY_FILLED, S.CANCEL_REQUESTED, S.AMEND_REQ
 Row = dict[OrderFact, Step]
 
 _F = OrderFact
-_PARTIAL, _FILLED = Step(S.PARTIALLY_FILLED), Step(S.FILLED)
+_PARTIAL, _FILLED, _ENDING = Step(S.PARTIALLY_FILLED), Step(S.FILLED), Step(S.ENDING)
 _ENDS: Row = {
     _F.CANCELLED: Step(S.CANCELLED),
     _F.EXPIRED: Step(S.EXPIRED),
     _F.SNAPSHOT_ENDED: Step(S.CANCELLED),
-    _F.SNAPSHOT_FILLED: _FILLED,
+    _F.SNAPSHOT_FILLED: _ENDING,
     _F.FILL_FULL: _FILLED,
     _F.FILL_OVER: Step(S.FILLED, is_alarm=True),
+    _F.FILLS_MISSING: IGNORED,
 }
 _UNPROVED: Row = _ENDS | {
     _F.SENT: IGNORED,
@@ -122,7 +127,6 @@ _AT_VENUE: Row = _ENDS | {
     _F.SNAPSHOT_OPEN: IGNORED,
 }
 _FINAL: Row = dict.fromkeys(OrderFact, IGNORED) | {
-    _F.SNAPSHOT_FILLED: _FILLED,
     _F.FILL_FULL: _FILLED,
     _F.FILL_OVER: Step(S.FILLED, is_alarm=True),
     _F.NOT_SENT: ALARM,
@@ -149,7 +153,8 @@ TABLE: dict[S, Row] = {
         _F.AMEND_REQUESTED: ALARM,
         _F.FILL_PARTIAL: IGNORED,
     },
-    S.FILLED: _FINAL | {_F.SNAPSHOT_FILLED: IGNORED, _F.FILL_FULL: IGNORED, _F.FILL_OVER: ALARM},
+    S.ENDING: _FINAL | {_F.FILLS_MISSING: Step(S.FILLED, is_alarm=True)},
+    S.FILLED: _FINAL | {_F.FILL_FULL: IGNORED, _F.FILL_OVER: ALARM},
     S.CANCELLED: _FINAL | {_F.REJECTED: Step(S.REJECTED), _F.EXPIRED: Step(S.EXPIRED)},
     S.EXPIRED: _FINAL,
     S.REJECTED: _FINAL
@@ -159,14 +164,14 @@ TABLE: dict[S, Row] = {
         _F.ACCEPTED: ALARM,
         _F.EXPIRED: Step(S.EXPIRED),
         _F.FILL_PARTIAL: ALARM,
-        _F.SNAPSHOT_FILLED: Step(S.FILLED, is_alarm=True),
+        _F.SNAPSHOT_FILLED: ALARM,
         _F.FILL_FULL: Step(S.FILLED, is_alarm=True),
         _F.SNAPSHOT_OPEN: ALARM,
     },
 }
 """`TABLE[status][fact]`, for every pair."""
 
-_ALARMING_EVIDENCE = (_F.CANCELLED, _F.EXPIRED, _F.SNAPSHOT_ENDED, _F.SNAPSHOT_FILLED, _F.FILL_FULL, _F.FILL_OVER)
+_ALARMING_EVIDENCE = (_F.CANCELLED, _F.EXPIRED, _F.SNAPSHOT_ENDED, _F.FILL_FULL, _F.FILL_OVER)
 INFERRED_ROW: Row = TABLE[S.REJECTED] | {
     _F.REJECTED: IGNORED,
     _F.ACCEPTED: Step(S.WORKING, is_alarm=True),

@@ -11,7 +11,7 @@ from framework.domain.account_events import Scope
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order, OrderStatus
 from framework.state.exposure import Exposures
-from framework.state.order_evidence import OrderEvidence, exposed, status_of
+from framework.state.order_evidence import OrderEvidence, exposed, status_shown
 
 ENDED_KEPT_MAX = 10_000
 """So many ended orders are remembered, the newest: memory stays bounded, and late fills find their order."""
@@ -19,6 +19,7 @@ ENDED_KEPT_MAX = 10_000
 _ROTATIONS_MAX = 8
 """Most ended orders that are passed over in one step because their fills are outstanding: a step stays short."""
 _FINAL = frozenset(status for status in OrderStatus if status.is_final)
+_MAY_TRADE = frozenset(status for status in OrderStatus if status.may_trade)
 
 
 class KnownOrder(msgspec.Struct, array_like=True):
@@ -74,13 +75,14 @@ class Orders:
         )
 
     def open_in(self, scope: Scope, target: str) -> tuple[Order, ...]:
-        """Orders that have not ended in what a trading state is set for, oldest first: all of them for the global
+        """Orders that may still trade in what a trading state is set for, oldest first: all of them for the global
         scope, else those of the `target`."""
-        return self.open(
+        found = self.open(
             strategy=target if scope is Scope.STRATEGY else "",
             venue=target if scope is Scope.VENUE else "",
             instrument=InstrumentId(target) if scope is Scope.INSTRUMENT else None,
         )
+        return tuple(order for order in found if order.status in _MAY_TRADE)
 
     def open_count(self, *, strategy: str = "", venue: str = "") -> int:
         """How many orders have not ended; only those of a strategy or venue where given."""
@@ -112,16 +114,17 @@ class Orders:
         self._by_venue_id[order.venue, venue_order_id] = order
         return True
 
-    def refresh(self, order: Order, now_ns: int) -> None:
+    def refresh(self, order: Order, now_ns: int, *, is_given_up: bool = False) -> None:
         """Compute status, indexes and exposure from the evidence. Call after every change of order or evidence.
 
-        `now_ns` is wall time; `updated_ns` never goes back, also when the clock is set back.
+        `now_ns` is wall time; `updated_ns` never goes back, also when the clock is set back. `is_given_up`: its end
+        counts without the fills that are missing.
         """
         name = order.client_order_id
         evidence = self._known[name].evidence
         if now_ns > order.updated_ns:
             order.updated_ns = now_ns
-        order.status = status = status_of(order, evidence)
+        order.status = status = status_shown(order, evidence, is_given_up=is_given_up)
         is_final = status in _FINAL
         if not is_final:
             self._ended.pop(name, None)
@@ -134,7 +137,7 @@ class Orders:
             self._awaiting[name] = order
         else:
             self._awaiting.pop(name, None)
-        self._exposures.count(order, exposed(order, evidence, is_final=is_final), is_open=not is_final)
+        self._exposures.count(order, exposed(order, evidence, may_trade=status in _MAY_TRADE), is_open=not is_final)
         if len(self._ended) > self._ended_kept_max:
             self._forget_oldest()
 

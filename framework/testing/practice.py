@@ -28,7 +28,7 @@ from framework.domain.orders import Order, TimeInForce
 from framework.domain.ports import Check, Desk
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Refused, Verdict
-from framework.domain.views import BookView, BudgetView, PositionView
+from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
 from framework.engine.kernel_ports import IntentJudge
 from framework.engine.strategy_context import SAVED_BYTES_MAX
 from framework.runtime.clock import ManualClock
@@ -180,6 +180,10 @@ class PracticeDesk:
     def position(self, instrument: InstrumentId, /) -> PositionView:
         """The position that the strategy's fills come to."""
         return self._venue.accounts.positions.of_strategy(self._strategy, instrument)
+
+    def exposure(self, instrument: InstrumentId, /) -> StrategyExposure:
+        """The position with what the strategy's orders may still add."""
+        return self._venue.accounts.desk_exposure(self._strategy, instrument)
 
     def order(self, client_order_id: str, /) -> Order | None:
         """One of the strategy's orders, open or ended; None for those of others."""

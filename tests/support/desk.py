@@ -12,7 +12,7 @@ from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
-from framework.domain.views import BookView, BudgetView, PositionView
+from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
 from tests.support.state_records import order_of
 
 Levels = Sequence[tuple[int, int]]
@@ -118,6 +118,16 @@ class RecordingDesk:
 
     def position(self, instrument: InstrumentId, /) -> PositionView:
         return self.positions.get(instrument) or HeldPosition()
+
+    def exposure(self, instrument: InstrumentId, /) -> StrategyExposure:
+        left = {side: Size(sum(o.remaining for o in self.orders(instrument) if o.side is side)) for side in Side}
+        return StrategyExposure(
+            position=self.position(instrument).size,
+            open_buy=left[Side.BUY],
+            open_sell=left[Side.SELL],
+            in_flight_buy=Size(0),
+            in_flight_sell=Size(0),
+        )
 
     def order(self, client_order_id: str, /) -> Order | None:
         return self.known.get(client_order_id)

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from framework.domain.account_events import OrderReport, ReportKind
+from framework.domain.account_events import OrderReport, ReportKind, Scope, TradingState
 from framework.domain.errors import Retryable
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
@@ -214,8 +214,9 @@ async def test_ended_order_when_the_venue_has_put_it_away_then_its_missing_fills
     world.gateway.orders_there.clear()
     await look(world, after_ns=0)
     before = len(world.entries())
-    for _ in range(5):
+    for _ in range(4):
         await look(world, after_ns=5_000 * MS)
+        assert world.order(handle).status is OrderStatus.ENDING
     assert len(world.entries()) == before
 
     world.gateway.fills_there.append(world.fill(handle, 10))
@@ -223,6 +224,24 @@ async def test_ended_order_when_the_venue_has_put_it_away_then_its_missing_fills
 
     assert world.accounts.positions.account(MARKET).size == 10
     assert world.accounts.orders.awaiting_fills() == ()
+
+
+async def test_ended_order_when_the_venue_never_lists_its_fills_then_it_ends_with_a_halt_and_is_asked_for_ever_less(
+    world: World, scribe: Scribe
+) -> None:
+    handle = working(world, scribe)
+    world.kernel.publish(world.listing(handle, is_open=False, filled=10))
+    for _ in range(30):
+        await look(world, after_ns=1_000 * MS)
+
+    order = world.order(handle)
+    assert (order.status, order.filled) == (OrderStatus.FILLED, 0)
+    assert world.accounts.exposure(MARKET).open_buy == 10
+    assert world.accounts.trading.is_set(Scope.INSTRUMENT, MARKET, TradingState.HALTED)
+    before = len(world.gateway.fills_asked_since)
+    for _ in range(3_600):
+        await look(world, after_ns=1_000 * MS)
+    assert 12 <= len(world.gateway.fills_asked_since) - before <= 24
 
 
 async def test_run_when_a_pass_is_asked_for_during_one_that_finds_positions_apart_then_it_is_made_at_once(

@@ -164,18 +164,47 @@ def test_fill_when_of_another_side_than_the_order_then_alarms(accounts: Accounts
 
 def test_venue_when_it_states_more_filled_than_is_booked_then_fills_are_awaited(accounts: Accounts) -> None:
     apply(accounts, new(), report(K.ACCEPTED), report(K.CANCELLED, filled=7))
-    assert the_order(accounts).status is S.CANCELLED
+    assert the_order(accounts).status is S.ENDING
     assert accounts.orders.awaiting_fills() == (the_order(accounts),)
     assert accounts.exposure(MARKET).open_buy == 7, "what traded and is not booked yet still counts"
     apply(accounts, fill("f1", size=7))
+    assert the_order(accounts).status is S.CANCELLED
     assert accounts.orders.awaiting_fills() == ()
     assert (accounts.exposure(MARKET).position, accounts.exposure(MARKET).open_buy) == (7, 0)
 
 
-def test_venue_when_it_states_all_filled_then_order_is_filled_before_its_fills_come(accounts: Accounts) -> None:
+def test_order_when_the_venue_states_all_filled_then_it_ends_once_its_fills_are_booked(accounts: Accounts) -> None:
     apply(accounts, new(), report(K.ACCEPTED, filled=10))
-    assert (the_order(accounts).status, the_order(accounts).filled) == (S.FILLED, 0)
-    assert (accounts.exposure(MARKET).open_buy, accounts.exposure(MARKET).open_orders) == (10, 0)
+    assert (the_order(accounts).status, the_order(accounts).filled) == (S.ENDING, 0)
+    assert (accounts.exposure(MARKET).open_buy, accounts.exposure(MARKET).open_orders) == (10, 1)
+    apply(accounts, fill("f1", size=4))
+    assert (the_order(accounts).status, accounts.exposure(MARKET).open_buy) == (S.ENDING, 6)
+    apply(accounts, fill("f2", size=6))
+    assert (the_order(accounts).status, the_order(accounts).filled) == (S.FILLED, 10)
+    assert (accounts.exposure(MARKET).position, accounts.exposure(MARKET).open_buy) == (10, 0)
+
+
+def test_order_when_its_stated_fills_are_not_listed_then_it_ends_with_an_alarm_and_they_stay_reserved(
+    accounts: Accounts,
+) -> None:
+    apply(accounts, new(), report(K.ACCEPTED, filled=10))
+    change = accounts.apply(report(K.FILLS_MISSING), 2)
+    assert change.alarms
+    assert change.halts == (MARKET,)
+    assert (the_order(accounts).status, accounts.exposure(MARKET).open_buy) == (S.FILLED, 10)
+    again = Accounts.from_snapshot(accounts.to_snapshot())
+    assert the_order(again).status is S.FILLED
+    apply(accounts, fill("f1", size=10))
+    assert (accounts.exposure(MARKET).position, accounts.exposure(MARKET).open_buy) == (10, 0)
+
+
+def test_order_when_more_is_stated_as_filled_after_its_end_then_the_end_stays_until_the_fills_come(
+    accounts: Accounts,
+) -> None:
+    apply(accounts, new(), report(K.ACCEPTED), report(K.CANCELLED), listed(is_open=False, filled=10))
+    assert (the_order(accounts).status, accounts.exposure(MARKET).open_buy) == (S.CANCELLED, 10)
+    apply(accounts, fill("f1", size=10))
+    assert the_order(accounts).status is S.FILLED
 
 
 def test_amend_when_unanswered_then_the_worse_of_both_sizes_counts(accounts: Accounts) -> None:
@@ -310,7 +339,7 @@ def test_ended_orders_when_too_many_then_the_oldest_go_but_not_those_that_await_
     accounts.orders = Orders(accounts.exposures, ended_kept_max=2)
     accounts._wire()
     approvals: list[Approved] = [new(f"c{number}") for number in range(4)]
-    apply(accounts, *approvals, report(K.CANCELLED, "c0", filled=3))
+    apply(accounts, *approvals, report(K.CANCELLED, "c0", filled=3), report(K.FILLS_MISSING, "c0"))
     apply(accounts, *(report(K.CANCELLED, f"c{number}", venue_order_id=f"v{number}") for number in (1, 2, 3)))
     kept = [accounts.orders.get(f"c{number}") is not None for number in range(4)]
     assert kept == [True, False, False, True]

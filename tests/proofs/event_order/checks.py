@@ -28,11 +28,13 @@ def expect(what: str, is_: object, wanted: object) -> None:
 
 
 def check_step(observer: Observer, sight: Sight, change: Change, order: Order | None) -> None:
-    """One record: finals stay final (I7), no over-fill goes unnoticed (I6), fills are published once (I4)."""
+    """One record: finals stay final (I7), no over-fill goes unnoticed (I6), fills are published once (I4), and before
+    an order is shown as ended."""
     for fill in change.fills:
         if fill.fill_id in observer.published:
             raise Divergence(f"fill {fill.fill_id} is published twice (I4)")
         observer.published.add(fill.fill_id)
+    _check_shown_ends(observer, sight, change)
     if order is None:
         return
     name = order.client_order_id
@@ -47,6 +49,21 @@ def check_step(observer: Observer, sight: Sight, change: Change, order: Order | 
         raise Divergence(f"{name} was {sight.status.value} and is {order.status.value} (I7)")
     if order.filled < sight.filled and not isinstance(sight.record, FillVoided):
         raise Divergence(f"{name}: filled went from {sight.filled} to {order.filled} (I6)")
+
+
+def _check_shown_ends(observer: Observer, sight: Sight, change: Change) -> None:
+    """What a strategy's hook gets: no order that has just ended with less filled than the venue has told by then."""
+    for order in change.orders:
+        watched = observer.orders.get(order.client_order_id)
+        was_shown = sight.status is not None and sight.status.is_final
+        if watched is None or watched.is_given_up or was_shown or not order.status.is_final:
+            continue
+        taken_back = watched.traded - observer.filled(watched)
+        if order.filled + taken_back < watched.told_filled:
+            raise Divergence(
+                f"{order.client_order_id} is shown as {order.status.value} with {order.filled} filled; "
+                f"the venue has told of {watched.told_filled}"
+            )
 
 
 def check_order(accounts: Accounts, observer: Observer, venue: Venue, name: str) -> None:

@@ -19,7 +19,7 @@ from tests.proofs.event_order.world import World
 S = OrderStatus
 OPEN_MAX = 7
 CHANGEABLE = (S.WORKING, S.PARTIALLY_FILLED)
-IN_DOUBT = (S.SENT, S.UNKNOWN, S.CANCEL_REQUESTED, S.AMEND_REQUESTED)
+IN_DOUBT = (S.SENT, S.UNKNOWN, S.CANCEL_REQUESTED, S.AMEND_REQUESTED, S.ENDING)
 
 
 def _own(world: World, statuses: Sequence[OrderStatus]) -> list[Order]:

@@ -16,7 +16,7 @@ from framework.state import order_machine, orders
 from framework.state.account_updates import AccountUpdates
 from framework.state.change import Draft
 from framework.state.fills import BookedFill, Fills
-from framework.state.order_evidence import OrderEvidence, exposed, learn_flags
+from framework.state.order_evidence import OrderEvidence, exposed, learn_flags, status_of
 from framework.state.order_transitions import OrderFact
 from framework.state.unmatched import UnmatchedReports
 
@@ -44,12 +44,16 @@ def _drop_after_cancel(self: AccountUpdates, fill: Fill, now_ns: int, draft: Dra
         _fill(self, fill, now_ns, draft)
 
 
-def _free_at_the_end(order: Order, evidence: OrderEvidence, *, is_final: bool) -> Size:
-    return Size(0) if is_final else exposed(order, evidence, is_final=False)
+def _free_at_the_end(order: Order, evidence: OrderEvidence, *, may_trade: bool) -> Size:
+    return exposed(order, evidence, may_trade=True) if may_trade else Size(0)
 
 
-def _free_while_unknown(order: Order, evidence: OrderEvidence, *, is_final: bool) -> Size:
-    return Size(0) if order.status is OrderStatus.UNKNOWN else exposed(order, evidence, is_final=is_final)
+def _free_while_unknown(order: Order, evidence: OrderEvidence, *, may_trade: bool) -> Size:
+    return Size(0) if order.status is OrderStatus.UNKNOWN else exposed(order, evidence, may_trade=may_trade)
+
+
+def _show_the_end_at_once(order: Order, evidence: OrderEvidence, **_given_up: bool) -> OrderStatus:
+    return status_of(order, evidence)
 
 
 def _reject_what_is_unknown(evidence: OrderEvidence, fact: OrderFact, ts_recv: int) -> None:
@@ -77,6 +81,7 @@ MUTANTS: dict[str, Mutant] = {
     "late-fill-dropped-after-cancel": partial(_switched, AccountUpdates, "fill", _drop_after_cancel),
     "cancel-frees-exposure-before-fills": partial(_switched, orders, "exposed", _free_at_the_end),
     "unknown-frees-exposure": partial(_switched, orders, "exposed", _free_while_unknown),
+    "end-shown-before-its-fills": partial(_switched, orders, "status_shown", _show_the_end_at_once),
     "timer-rejects-unknown": partial(_switched, order_machine, "learn_flags", _reject_what_is_unknown),
     "last-listing-wins": partial(_switched, order_machine, "learn_terms", _believe_the_last),
     "fill-voided-twice": partial(_switched, Fills, "void", _void_again),

@@ -29,6 +29,7 @@ from tests.proofs.event_order.words import Ask, Request, Telling
 
 K, S = ReportKind, OrderStatus
 PROVING = frozenset({K.ACCEPTED, K.AMENDED})
+FINAL = (S.FILLED, S.CANCELLED, S.EXPIRED, S.REJECTED)
 ENDS = {K.EXPIRED: S.EXPIRED, K.REJECTED: S.REJECTED, K.CANCELLED: S.CANCELLED}
 
 
@@ -41,7 +42,8 @@ class Money(NamedTuple):
 
 
 class Watched(msgspec.Struct, kw_only=True):
-    """What was told of one order of ours. `terms` is (venue time, price, size) of the newest statement."""
+    """What was told of one order of ours. `terms` is (venue time, price, size) of the newest statement. `shown_end` is
+    the end that its strategy may have seen; `is_given_up` says that it was shown without all the fills told of."""
 
     name: str
     strategy: str
@@ -59,6 +61,8 @@ class Watched(msgspec.Struct, kw_only=True):
     requests: list[Request] = []
     not_found_at: int = -1
     listed_at: int = -1
+    shown_end: OrderStatus | None = None
+    is_given_up: bool = False
     is_alarmed: bool = False
 
     def pending(self, ask: Ask) -> list[Request]:
@@ -144,7 +148,14 @@ class Observer:
                 self._aside.setdefault(record.venue_order_id, []).append(telling)
 
     def status(self, order: Watched) -> OrderStatus:
-        """What the order's status is, as far as was told."""
+        """What the order's status is, as far as was told: no end before the fills that the venue counted were told,
+        but one that was shown before stays."""
+        status = self._amounts_to(order)
+        if not status.is_final or order.told_filled <= order.traded:
+            return status
+        return order.shown_end or S.ENDING
+
+    def _amounts_to(self, order: Watched) -> OrderStatus:
         known = max(order.traded, order.told_filled)
         # Of an ended order an amend without an answer counts only if the fills would be too many without it.
         is_amend_out = bool(order.ends) and known <= order.size
@@ -179,7 +190,7 @@ class Observer:
     def exposed(self, order: Watched) -> int:
         """The most by which the order may still change the position."""
         missing = max(order.told_filled - order.traded, 0)
-        if self.status(order).is_final:
+        if self.status(order) in (S.ENDING, *FINAL):
             return missing
         return max(order.size_worst - self.filled(order), missing)
 
@@ -228,6 +239,8 @@ class Observer:
             self._learn_listing(order, record)
         elif isinstance(record, OrderReport):
             self._learn_report(order, record, telling.request)
+        status = self._amounts_to(order) if order.is_given_up else self.status(order)
+        order.shown_end = status if status.is_final else None
 
     def _learn_listing(self, order: Watched, listing: OrderSnapshot) -> None:
         order.told_filled = max(order.told_filled, listing.filled)
@@ -261,3 +274,5 @@ class Observer:
             order.is_ambiguous = True
         elif report.kind in (K.NOT_SENT, K.NEVER_ARRIVED):
             order.is_denied = True
+        elif report.kind is K.FILLS_MISSING:
+            order.is_given_up = True

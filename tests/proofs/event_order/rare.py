@@ -102,9 +102,7 @@ BY_ANY: dict[str, Is] = {
     "unknown, then cancelled": lambda sight, order: sight.status is S.UNKNOWN and order.status is S.CANCELLED,
     "unknown, then expired": lambda sight, order: sight.status is S.UNKNOWN and order.status is S.EXPIRED,
     "never arrived, then appears": lambda sight, order: sight.is_inferred and order.status in LIVE,
-    "filled as stated, its fills still missing": lambda sight, order: (
-        sight.becomes(order, S.FILLED) and order.filled < order.size
-    ),
+    "ended as stated, its fills still missing": lambda sight, order: sight.becomes(order, S.ENDING),
 }
 BY_FILL: dict[str, Is] = {
     "fill told twice": lambda sight, order: not sight.is_new,
@@ -114,6 +112,10 @@ BY_FILL: dict[str, Is] = {
     "fill after the expiry was told": lambda sight, order: sight.is_new and sight.status is S.EXPIRED,
     "filled by a late fill after the cancel was told": lambda sight, order: (
         sight.status is S.CANCELLED and order.status is S.FILLED
+    ),
+    "ended by the last fill that was stated": lambda sight, order: sight.status is S.ENDING and order.status.is_final,
+    "fill after its fills were given up": lambda sight, order: (
+        sight.is_new and sight.watched is not None and sight.watched.is_given_up
     ),
     "over-fill": lambda sight, order: sight.filled <= order.size < order.filled,
     "fill after the settlement": lambda sight, order: sight.is_new and order.instrument in sight.observer.settled,
@@ -144,6 +146,7 @@ BY_REPORT: dict[str, Is] = {
     "amended, proved by a listing before": lambda sight, order: (
         _is_kind(sight, K.AMENDED) and not sight.is_amending and sight.status in LIVE
     ),
+    "stated fills given up": lambda sight, order: _is_kind(sight, K.FILLS_MISSING) and sight.status is S.ENDING,
     "amend refused": lambda sight, order: _is_kind(sight, K.AMEND_REFUSED) and sight.is_amending,
 }
 BY_LISTING: dict[str, Is] = {
@@ -182,7 +185,7 @@ BY_TYPE: dict[type, dict[str, Is]] = {
 WITHOUT_ORDER = ("position settled", "order placed by hand listed", "fill of an order placed by hand")
 RESTARTS = {
     status: f"restart with an order {status.value.replace('_', ' ')}"
-    for status in (S.RECORDED, S.SENT, S.UNKNOWN, S.CANCEL_REQUESTED, S.AMEND_REQUESTED)
+    for status in (S.RECORDED, S.SENT, S.UNKNOWN, S.CANCEL_REQUESTED, S.AMEND_REQUESTED, S.ENDING)
 }
 NAMES = (*dict.fromkeys(name for table in BY_TYPE.values() for name in table), *WITHOUT_ORDER, *RESTARTS.values())
 """Everything that must be met."""

@@ -15,7 +15,7 @@ import msgspec
 
 from framework.domain.account_events import OrderAdopted, OrderReport, ReportKind
 from framework.domain.instruments import InstrumentId
-from framework.domain.orders import Order, Side, TimeInForce
+from framework.domain.orders import Order, OrderStatus, Side, TimeInForce
 from framework.reconciliation.order_inquiry import unanswered_at_restart
 from framework.state.accounts import AccountRecord, Accounts
 from tests.proofs.event_order.checks import Divergence, check_market, check_order, check_step, check_whole, is_report
@@ -102,6 +102,10 @@ class World:
         """Ask the venue for one order, and conclude as a reconciliation does from what it lists."""
         name = order.client_order_id
         at_venue = self.venue.find(name)
+        if order.status is OrderStatus.ENDING and self.rng.random() < 0.4:
+            # Its fills were asked for often enough.
+            self._conclude(order, ReportKind.FILLS_MISSING, None)
+            return
         if at_venue is None:
             if not order.venue_order_id:
                 self._conclude(order, ReportKind.NEVER_ARRIVED, None)
