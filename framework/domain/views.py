@@ -186,7 +186,8 @@ class RiskView(Protocol):
         ...
 
     def exposure(self, instrument: InstrumentId, /) -> ExposureView:
-        """The whole account's exposure in an instrument, orders of all strategies together."""
+        """The whole account's exposure in an instrument: orders of all strategies together, and open orders at the
+        venue that are not ours."""
         ...
 
     def strategy_exposure(self, strategy: str, instrument: InstrumentId, /) -> ExposureView:
@@ -194,7 +195,8 @@ class RiskView(Protocol):
         ...
 
     def open_orders(self, *, strategy: str = "", venue: str = "") -> int:
-        """How many orders have not ended: of a strategy, at a venue, of the strategy at the venue, or all of them."""
+        """How many orders have not ended: of a strategy, at a venue, of the strategy at the venue, or all of them.
+        Where no strategy is named, open orders at the venue that are not ours count too."""
         ...
 
     def trading_state(self, *, strategy: str, instrument: InstrumentId, venue: str) -> TradingState:

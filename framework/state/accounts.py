@@ -61,7 +61,7 @@ class Accounts:
         self.exposures = Exposures()
         self.orders = Orders(self.exposures)
         self.fills = Fills()
-        self.unmatched = UnmatchedReports()
+        self.unmatched = UnmatchedReports(self.exposures)
         self.positions = Positions()
         self.trading = TradingStates()
         self.instruments: dict[InstrumentId, Instrument] = {}
@@ -144,7 +144,9 @@ class Accounts:
         accounts = cls()
         try:
             accounts.fills = Fills.from_snapshot(snapshot.fills, queues.fills)
-            accounts.unmatched = UnmatchedReports.from_snapshot(snapshot.unmatched, queues.unmatched)
+            accounts.unmatched = UnmatchedReports.from_snapshot(
+                snapshot.unmatched, queues.unmatched, accounts.exposures
+            )
             accounts.positions = Positions.from_snapshot(snapshot.positions)
             accounts.orders.restore(snapshot.orders)
         except KeyError as e:

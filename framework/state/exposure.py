@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Size
 from framework.domain.orders import Order, Side
 
 _NOTHING = (0, 0)
+
+ExternalExposure = tuple[InstrumentId, Side, Size]
+"""What an external order may still add: in which instrument, on which side, and how much (scaled)."""
 
 
 class Exposure:
@@ -48,12 +51,14 @@ class Exposure:
 
 class Exposures:
     """The exposure in each instrument, of the account and of each strategy. Kept up to date by every change, because
-    the gate reads it for every order (I17)."""
+    the gate reads it for every order (I17). External orders count in the account's."""
 
     def __init__(self) -> None:
         self._account: defaultdict[InstrumentId, Exposure] = defaultdict(Exposure)
         self._strategies: defaultdict[tuple[str, InstrumentId], Exposure] = defaultdict(Exposure)
         self._counted: dict[str, tuple[int, int]] = {}
+        self._external: dict[tuple[str, str], ExternalExposure] = {}
+        self._external_at: Counter[str] = Counter()
 
     def account(self, instrument: InstrumentId) -> Exposure:
         """The whole account's exposure; an empty one, not kept, when there is none."""
@@ -82,6 +87,22 @@ class Exposures:
         size, orders = self._counted.pop(order.client_order_id, _NOTHING)
         self._account[order.instrument]._count(order.side, -size, -orders)
         self._strategies[order.strategy, order.instrument]._count(order.side, -size, -orders)
+
+    def count_external(self, key: tuple[str, str], now: ExternalExposure | None) -> None:
+        """Let the external order `key` (venue, venue order id) count as one open order with this, or, with None, not at
+        all, instead of what it counted with before."""
+        before = self._external.pop(key, None)
+        if now is not None:
+            self._external[key] = now
+        for counted, sign in ((before, -1), (now, 1)):
+            if counted is not None:
+                instrument, side, size = counted
+                self._account[instrument]._count(side, sign * size, sign)
+                self._external_at[key[0]] += sign
+
+    def external_count(self, venue: str = "") -> int:
+        """How many external orders are open: at a venue, or all of them."""
+        return self._external_at[venue] if venue else len(self._external)
 
     def set_account_position(self, instrument: InstrumentId, size: Size) -> None:
         """Set the account's position: signed, scaled by the instrument's size_decimals."""

@@ -20,10 +20,10 @@ class MaxOpenOrders(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_total: int = Field(gt=0, description="All orders of the daemon.")
+    max_total: int = Field(gt=0, description="All open orders, also those that others placed on the accounts.")
     max_per_strategy: int | None = Field(None, gt=0, description="Orders of one strategy; none: not counted.")
-    max_per_venue: int | None = Field(None, gt=0, description="Orders at one venue; none: not counted.")
-    max_per_instrument: int | None = Field(None, gt=0, description="Orders on one instrument; none: not counted.")
+    max_per_venue: int | None = Field(None, gt=0, description="The same at one venue; none: not counted.")
+    max_per_instrument: int | None = Field(None, gt=0, description="The same on one instrument; none: not counted.")
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
         """Refuse a new order with OPEN_ORDERS_MAX, the scope that is full, its count and its limit."""

@@ -6,12 +6,13 @@ import pytest
 
 from framework.domain.account_events import ReportKind
 from framework.state import unmatched as unmatched_module
+from framework.state.exposure import Exposures
 from framework.state.unmatched import UnmatchedReports
 from tests.support.state_records import VENUE, fill, listed, report
 
 
 def test_unmatched_reports_when_claimed_then_gives_everything_once() -> None:
-    unmatched = UnmatchedReports()
+    unmatched = UnmatchedReports(Exposures())
     late, early = fill("f2", at=20), fill("f1", at=10)
     unmatched.add_fill(late)
     unmatched.add_fill(early)
@@ -26,7 +27,7 @@ def test_unmatched_reports_when_claimed_then_gives_everything_once() -> None:
 
 
 def test_unmatched_reports_when_an_older_listing_comes_later_then_keeps_the_newest() -> None:
-    unmatched = UnmatchedReports()
+    unmatched = UnmatchedReports(Exposures())
     for filled, ts_venue in ((2, 20), (1, 10)):
         unmatched.add_snapshot(listed(filled=filled, ts_venue=ts_venue))
     assert [one.filled for one in unmatched.external_orders(VENUE)] == [2]
@@ -34,7 +35,7 @@ def test_unmatched_reports_when_an_older_listing_comes_later_then_keeps_the_newe
 
 
 def test_external_orders_when_listed_as_ended_first_then_an_open_listing_does_not_revive_them() -> None:
-    unmatched = UnmatchedReports()
+    unmatched = UnmatchedReports(Exposures())
     unmatched.add_snapshot(listed(is_open=False))
     unmatched.add_snapshot(listed())
     assert unmatched.external_orders(VENUE) == ()
@@ -42,16 +43,16 @@ def test_external_orders_when_listed_as_ended_first_then_an_open_listing_does_no
 
 def test_unmatched_reports_when_full_then_lets_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unmatched_module, "UNMATCHED_MAX", 2)
-    unmatched = UnmatchedReports()
+    unmatched = UnmatchedReports(Exposures())
     for number in range(3):
         unmatched.add_snapshot(listed(venue_order_id=f"v{number}"))
     assert [one.venue_order_id for one in unmatched.external_orders(VENUE)] == ["v1", "v2"]
 
 
 def test_unmatched_reports_when_restored_then_is_equal_and_in_the_same_order() -> None:
-    unmatched = UnmatchedReports()
+    unmatched = UnmatchedReports(Exposures())
     for name in ("v2", "v1"):
         unmatched.add_snapshot(listed(venue_order_id=name))
-    again = UnmatchedReports.from_snapshot(unmatched.snapshot(), unmatched.keys())
+    again = UnmatchedReports.from_snapshot(unmatched.snapshot(), unmatched.keys(), Exposures())
     assert again.keys() == unmatched.keys() == [(VENUE, "v2"), (VENUE, "v1")]
     assert again.snapshot() == unmatched.snapshot()

@@ -95,6 +95,9 @@ def check_market(accounts: Accounts, observer: Observer, market: InstrumentId) -
             strategies.add(order.strategy)
             open_sizes[order.side] += observer.exposed(order)
             open_orders += not observer.status(order).is_final
+    for side, size in observer.external_exposures(market):
+        open_sizes[side] += size
+        open_orders += 1
     exposure = accounts.exposure(market)
     found = (exposure.position, exposure.open_buy, exposure.open_sell, exposure.open_orders)
     wanted = (observer.money(market).size, open_sizes[Side.BUY], open_sizes[Side.SELL], open_orders)

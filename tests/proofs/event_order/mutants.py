@@ -15,6 +15,7 @@ from framework.domain.orders import Order, OrderStatus
 from framework.state import order_machine, orders
 from framework.state.account_updates import AccountUpdates
 from framework.state.change import Draft
+from framework.state.exposure import Exposures
 from framework.state.fills import BookedFill, Fills
 from framework.state.order_evidence import OrderEvidence, exposed, learn_flags, status_of
 from framework.state.order_transitions import OrderFact
@@ -71,8 +72,8 @@ def _void_again(self: Fills, event: FillVoided) -> BookedFill | None:
     return self.get(event.venue, event.fill_id)
 
 
-def _forget_what_is_parked(_snapshot: object, _keys: object) -> UnmatchedReports:
-    return UnmatchedReports()
+def _forget_what_is_parked(_snapshot: object, _keys: object, exposures: Exposures) -> UnmatchedReports:
+    return UnmatchedReports(exposures)
 
 
 Mutant = Callable[[], AbstractContextManager[None]]

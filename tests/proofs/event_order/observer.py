@@ -211,6 +211,18 @@ class Observer:
             if {one.record.is_open for one in tellings if isinstance(one.record, OrderSnapshot)} == {True}
         }
 
+    def external_exposures(self, market: InstrumentId) -> list[tuple[Side, int]]:
+        """Side and open size of each external order in a market: as listed newest, less the fills told of it."""
+        found = []
+        for name in sorted(self.external_orders()):
+            records = [one.record for one in self._aside[name]]
+            listings = [one for one in records if isinstance(one, OrderSnapshot)]
+            newest = max(listings, key=lambda one: (one.ts_venue, one.ts_recv, one.filled))
+            traded = {one.fill_id: one.size for one in records if isinstance(one, Fill)}
+            if newest.instrument == market:
+                found.append((newest.side, max(newest.size - sum(traded.values()), 0)))
+        return found
+
     def _fills_of(self, market: InstrumentId, strategy: str | None) -> Iterator[Fill]:
         if strategy is None:
             return (fill for fill in self.fills.values() if fill.instrument == market)
