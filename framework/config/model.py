@@ -96,6 +96,11 @@ class VenueRow(BaseModel):
 
     use: str = Field(min_length=1, description="The connector: a module such as connectors.kalshi.plugin.")
     embedded_sandbox: bool = Field(False, description="Start the venue's sandbox and trade there, with its own keys.")
+    adopt_own: bool = Field(
+        False,
+        description="Adopt open orders that a daemon of before placed and this state directory does not know; a clean "
+        "stop cancels them. Only where no other daemon trades on the account.",
+    )
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings, description="Options of the embedded sandbox.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The connector's settings.")
 

@@ -18,6 +18,10 @@ from framework.domain.account_events import Scope, TradingState
 SOCKET_NAME = "operator.sock"
 """Where a daemon listens, in its state directory."""
 
+OPERATOR = "operator"
+"""Who sets a trading state by request, and in whose name external orders are adopted that are no strategy's: those to
+be cancelled, and those of a daemon of before."""
+
 BY_THE_OPERATOR = "by the operator"
 """The reason that is recorded where none was given."""
 

@@ -24,6 +24,7 @@ from framework.domain.errors import JournalError, OutcomeUnknown, RefusedByVenue
 from framework.domain.operator_requests import (
     BY_THE_OPERATOR,
     NAME_ONE,
+    OPERATOR,
     AdoptExternalOrder,
     Answer,
     CancelExternalOrder,
@@ -33,15 +34,13 @@ from framework.domain.operator_requests import (
     Request,
     SetTradingState,
 )
-from framework.domain.orders import Order, TimeInForce
+from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.engine.kernel import Kernel
 from framework.reconciliation.differences import Difference
+from framework.reconciliation.external_orders import adoption
 from framework.reconciliation.reconciler import Reconciler
 from framework.state.trading_states import ScopedState
-
-OPERATOR = "operator"
-"""Who sets a trading state here, and in whose name an external order is adopted that is only to be cancelled."""
 
 _PREFIX_MIN = 4
 """Shortest beginning of a venue's order id that may stand for it, in characters."""
@@ -174,21 +173,7 @@ class Operator:
         return reconcile_answer(differences, troubles, self._dependencies.clock, agreed="the venues and we agree")
 
     async def _adopt(self, external_order: OrderSnapshot, strategy: str) -> Order:
-        await self._publish(
-            OrderAdopted(
-                venue=external_order.venue,
-                venue_order_id=external_order.venue_order_id,
-                client_order_id=external_order.client_order_id,
-                strategy=strategy,
-                instrument=external_order.instrument,
-                side=external_order.side,
-                price=external_order.price,
-                size=external_order.size,
-                filled=external_order.filled,
-                time_in_force=TimeInForce.GOOD_TILL_CANCELLED,
-                ts_recv=self._dependencies.clock.now_ns(),
-            )
-        )
+        await self._publish(adoption(external_order, strategy, self._dependencies.clock.now_ns()))
         order = self._accounts.orders.by_venue_id(external_order.venue, external_order.venue_order_id)
         if order is None:
             raise NotDone(

@@ -12,6 +12,7 @@ from framework.engine.kernel import Kernel
 from framework.ops.operator_commands import Operator, OperatorDependencies
 from framework.ops.operator_socket import OperatorSocket
 from framework.reconciliation.differences import Difference, DifferenceKind
+from framework.reconciliation.external_orders import placed_elsewhere
 from framework.reconciliation.history import ReconcileHistory
 from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.files import FileSystem
@@ -69,8 +70,21 @@ class OperatorService:
         await self._socket.close()
 
     def not_ready(self) -> list[str]:
-        """One reason why the daemon is not ready for each position on which a venue and we differ; empty when none
-        does."""
+        """One reason why the daemon is not ready for each position on which a venue and we differ, and for each venue
+        with open orders of another state directory of ours; empty when there are none."""
+        return [*self._foreign_orders(), *self._positions_apart()]
+
+    def _foreign_orders(self) -> list[str]:
+        accounts = self._kernel.dependencies.accounts
+        found = [(venue, len(placed_elsewhere(accounts, venue))) for venue in self._reconcilers]
+        return [
+            f"open orders at {venue} that a Tidegate daemon placed and this journal does not know: {count}; "
+            f"`tidegate external-orders` lists them: adopt, cancel or ignore each, or set venues.{venue}.adopt_own"
+            for venue, count in found
+            if count
+        ]
+
+    def _positions_apart(self) -> list[str]:
         return [
             f"position of {one.instrument} differs: venue {one.venue_size}, own {one.own_size}"
             for reconciler in self._reconcilers.values()
@@ -82,8 +96,12 @@ class OperatorService:
         """Count a pass; what it found newly goes to the log and to the history."""
         self._metrics.reconciliations.inc((venue, "differs" if differences else "agreed"))
         new, trouble = self.history.add(venue, differences)
+        elsewhere = {one.venue_order_id for one in placed_elsewhere(self._kernel.dependencies.accounts, venue)}
         for difference in new:
-            _log.warning("the venue and we differ", kind=difference.kind.value, what=difference.text)
+            if difference.subject in elsewhere:
+                _log.error("alarm", what=difference.text)
+            else:
+                _log.warning("the venue and we differ", kind=difference.kind.value, what=difference.text)
         if trouble:
             _log.warning("history of reconciliation", reason=trouble)
 

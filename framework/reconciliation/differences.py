@@ -253,7 +253,8 @@ def _external_order(snapshot: OrderSnapshot, instrument: Instrument | None, as_o
         why="a Tidegate daemon placed it, and this is not its journal: another one, or cut short"
         if is_made_here
         else "placed by hand or by another program",
-        action="nothing by itself; `tidegate external-orders adopt|cancel|ignore ID` decides",
+        action="nothing by itself; it counts in the limits. `tidegate external-orders adopt|cancel|ignore ID` decides"
+        f"{f', or `venues.{snapshot.venue}.adopt_own`' if is_made_here else ''}",
         since_ns=as_of.monotonic_ns,
     )
 

@@ -10,8 +10,9 @@ from collections.abc import Collection
 
 import msgspec
 
-from framework.domain.account_events import Fill, OrderSnapshot
-from framework.domain.orders import Order
+from framework.domain.account_events import Fill, OrderAdopted, OrderSnapshot
+from framework.domain.client_order_ids import parse_client_order_id
+from framework.domain.orders import Order, TimeInForce
 from framework.domain.venue import Gateway
 from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
@@ -20,6 +21,29 @@ LOOKUPS_PER_PASS_MAX = 20
 """Most look-ups of one kind in a pass; the other orders are looked up in later ones."""
 EXTERNAL_LOOKUPS_MIN = 2
 """So many look-ups in different passes must not find an order before it counts as gone."""
+
+
+def placed_elsewhere(accounts: Accounts, venue: str) -> list[OrderSnapshot]:
+    """The open orders at the venue with ids in our own format that this journal does not know and the operator does
+    not ignore: a daemon on another state directory placed them, or a lost end of this one's journal holds them."""
+    return [one for one in accounts.external_orders(venue) if parse_client_order_id(one.client_order_id) is not None]
+
+
+def adoption(order: OrderSnapshot, strategy: str, now_ns: int) -> OrderAdopted:
+    """The event that makes an external order a strategy's, at the wall time `now_ns`."""
+    return OrderAdopted(
+        venue=order.venue,
+        venue_order_id=order.venue_order_id,
+        client_order_id=order.client_order_id,
+        strategy=strategy,
+        instrument=order.instrument,
+        side=order.side,
+        price=order.price,
+        size=order.size,
+        filled=order.filled,
+        time_in_force=TimeInForce.GOOD_TILL_CANCELLED,
+        ts_recv=now_ns,
+    )
 
 
 class ExternalOrders:

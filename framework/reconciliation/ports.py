@@ -25,7 +25,8 @@ class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
 
     `publish` gives an event to the kernel. `is_ending` says whether an order is to end in any case, `is_under_way`
     whether a request about the order with this client order id may still be answered. `on_pass` gets the differences
-    after each pass, `on_trouble` the venue and a sentence when it can't be asked.
+    after each pass, `on_trouble` the venue and a sentence when it can't be asked. With `adopt_own`, open orders with
+    ids in our format that this journal does not know are adopted in the operator's name.
 
     All times in milliseconds: `interval_ms` from one scheduled pass to the next; later than `answer_ms_max` after a
     request no answer comes any more; a position that is apart for `drift_ms_max` halts its instrument (C21).
@@ -43,6 +44,7 @@ class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
     interval_ms: int = 15_000
     answer_ms_max: int = 10_000
     drift_ms_max: int = 10_000
+    adopt_own: bool = False
 
     @property
     def lag_ns(self) -> int:

@@ -16,6 +16,7 @@ import msgspec
 from framework.domain.account_events import OrderSnapshot
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.instruments import InstrumentId
+from framework.domain.operator_requests import OPERATOR
 from framework.domain.orders import Order
 from framework.reconciliation import order_terms
 from framework.reconciliation.differences import (
@@ -29,7 +30,7 @@ from framework.reconciliation.differences import (
     unlisted,
 )
 from framework.reconciliation.drift_halt import PositionDriftHalt
-from framework.reconciliation.external_orders import ExternalOrders
+from framework.reconciliation.external_orders import ExternalOrders, adoption, placed_elsewhere
 from framework.reconciliation.fill_query import FillQuery, is_news
 from framework.reconciliation.order_inquiry import OrderInquiry
 from framework.reconciliation.order_terms import AsOf
@@ -193,10 +194,22 @@ class Reconciler:
         for snapshot in listed:
             self._publish_listing(snapshot, resting_terms)
         reach("reconcile-mid-pass")
+        if dependencies.adopt_own:
+            found = self._adopt_own(found)
         seen = {snapshot.venue_order_id for snapshot in listed}
         await self._look_up(unlisted(dependencies.venue, dependencies.accounts, seen, as_of))
         await self._try(lambda: self._look_up_external_orders(seen, as_of))
         return found
+
+    def _adopt_own(self, found: Sequence[Difference]) -> list[Difference]:
+        """Adopt the orders that a former self of this daemon placed; the differences found, with what was done."""
+        dependencies = self._dependencies
+        own = placed_elsewhere(dependencies.accounts, dependencies.venue)
+        for order in own:
+            dependencies.publish(adoption(order, OPERATOR, dependencies.clock.now_ns()))
+        names = {order.venue_order_id for order in own}
+        action = f"adopted by {OPERATOR}: a clean stop cancels it"
+        return [msgspec.structs.replace(one, action=action) if one.subject in names else one for one in found]
 
     def _publish_listing(self, snapshot: OrderSnapshot, resting_terms: dict[str, order_terms.Known]) -> None:
         """Publish an order as listed. If the listing must be the newest of what is known of the order, but its own date

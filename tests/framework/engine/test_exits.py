@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from framework.domain.account_events import Scope, TradingState, TradingStateChanged
+from framework.domain.account_events import OrderSnapshot, Scope, TradingState, TradingStateChanged
 from framework.domain.orders import Side
 from framework.domain.ports import Check
 from framework.domain.strategy import Strategy
@@ -111,3 +112,30 @@ def test_exit_when_nobody_asks_near_the_end_then_leaves_at_the_best_bid_and_the_
     assert ask(harness, "a", Side.SELL, "0.96", "10") is RefusalCode.NO_REFERENCE_PRICE
     assert ask(harness, "a", Side.SELL, "0.97", "10") is None
     assert harness.position("a").size == 0
+
+
+def test_account_limits_when_another_programs_order_rests_then_it_counts_and_only_there() -> None:
+    limits = MaxPosition.model_validate({"max_position": "255", "max_strategy_position": "6"})
+    harness = TradingHarness(checks=[limits, MaxOpenOrders(max_total=3, max_per_strategy=2)])
+    harness.venue.quote(bid="0.40", ask="0.44")
+    harness.add("a", Plain)
+    listing = OrderSnapshot(
+        venue=INSTRUMENT.venue,
+        venue_order_id="theirs",
+        client_order_id="",
+        instrument=INSTRUMENT.id,
+        side=Side.BUY,
+        price=INSTRUMENT.price("0.39"),
+        size=INSTRUMENT.size("250"),
+        filled=INSTRUMENT.size("0"),
+        is_open=True,
+        ts_recv=1,
+    )
+    harness.publish(listing)
+    assert ask(harness, "a", Side.BUY, "0.40", "6") is RefusalCode.POSITION_MAX
+    assert ask(harness, "a", Side.BUY, "0.40", "5") is None
+    harness.publish(msgspec.structs.replace(listing, venue_order_id="too", side=Side.SELL))
+    assert ask(harness, "a", Side.SELL, "0.44", "1") is RefusalCode.OPEN_ORDERS_MAX
+    for name in ("theirs", "too"):
+        harness.publish(msgspec.structs.replace(listing, venue_order_id=name, is_open=False, ts_recv=2))
+    assert ask(harness, "a", Side.SELL, "0.44", "1") is None

@@ -21,6 +21,7 @@ from framework.domain.errors import Retryable
 from framework.domain.intents import CancelOrder
 from framework.domain.numbers import Size
 from framework.domain.operator_requests import (
+    OPERATOR,
     AdoptExternalOrder,
     Answer,
     CancelExternalOrder,
@@ -32,7 +33,7 @@ from framework.domain.operator_requests import (
 )
 from framework.domain.orders import OrderStatus
 from framework.domain.verdicts import RefusalCode
-from framework.ops.operator_commands import OPERATOR, Operator, OperatorDependencies
+from framework.ops.operator_commands import Operator, OperatorDependencies
 from framework.persistence.journal.restore import fold_record
 from framework.state.accounts import Accounts
 from risk.checks.trading_state import TradingStateCheck
