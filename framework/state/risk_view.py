@@ -29,10 +29,4 @@ class View:
         self.is_set = accounts.trading.is_set
         self.is_connected = books.is_connected
         self.budget = budgets.get
-        self._open_count = accounts.orders.open_count
-        self._external_count = accounts.exposures.external_count
-
-    def open_orders(self, *, strategy: str = "", venue: str = "") -> int:
-        """How many orders have not ended. External ones count wherever no strategy is named."""
-        own = self._open_count(strategy=strategy, venue=venue)
-        return own if strategy else own + self._external_count(venue)
+        self.open_orders = accounts.orders.count_with_external
