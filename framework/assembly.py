@@ -22,6 +22,7 @@ from framework.engine.kernel import Kernel
 from framework.engine.kernel_ports import Budget, KernelDependencies, KernelRecorder, Watcher
 from framework.engine.strategy_context import StrategyContext, Timers
 from framework.engine.strategy_host import StrategyHost
+from framework.execution.last_look import LastLook
 from framework.execution.request_queue import RequestQueue
 from framework.state.accounts import Accounts
 from framework.state.books import Books
@@ -37,7 +38,7 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     `venues`: names of the venue accounts. `checks`: (name, check) in the order in which the gate asks them. `shares`:
     the weight of each strategy in a venue's rate limits, 1 or more; without any, first come is first served. A strategy
     is quarantined after `strategy_faults_max` faults, or at once when a hook takes longer than `strategy_call_ms_max`
-    milliseconds.
+    milliseconds. A new order that has not left `order_deadline_ms` milliseconds after its approval is not sent.
     """
 
     venues: Sequence[str]
@@ -45,6 +46,7 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     shares: Mapping[str, int] = {}
     strategy_faults_max: int = 5
     strategy_call_ms_max: int = 100
+    order_deadline_ms: int = 2_000
 
 
 def core_settings(resolved: Resolved) -> CoreSettings:
@@ -56,6 +58,7 @@ def core_settings(resolved: Resolved) -> CoreSettings:
         shares={row.name: 1 for row in resolved.strategies},
         strategy_faults_max=kernel.strategy_faults_max,
         strategy_call_ms_max=kernel.strategy_call_ms_max,
+        order_deadline_ms=kernel.order_deadline_ms,
     )
 
 
@@ -67,10 +70,12 @@ def all_checks(configured: Sequence[tuple[str, Check]]) -> Sequence[tuple[str, C
 
 
 class Core(msgspec.Struct, frozen=True):
-    """A kernel and what surrounds it. `log` takes what strategies log: a message and fields."""
+    """A kernel and what surrounds it. `last_look` is asked before a queued request leaves; `log` takes what strategies
+    log: a message and fields."""
 
     settings: CoreSettings
     kernel: Kernel
+    last_look: LastLook
     timers: Timers
     log: Callable[..., None]
 
@@ -135,12 +140,13 @@ def assemble(
     any more. With `decides=False`, as in a replay, what follows from an input is read from the record.
     """
     budgets: dict[str, Budget] = {}
+    gate = Gate(settings.checks, next_client_order_id=next_client_order_id)
     dependencies = KernelDependencies(
         clock=clock,
         books=books,
         accounts=accounts,
         view=View(books=books, accounts=accounts, budgets=budgets),
-        gate=Gate(settings.checks, next_client_order_id=next_client_order_id),
+        gate=gate,
         recorder=recorder,
         watcher=watcher,
         budgets=budgets,
@@ -150,4 +156,11 @@ def assemble(
         decides=decides,
         strategy_faults_max=settings.strategy_faults_max,
     )
-    return Core(settings, Kernel(dependencies), timers, log)
+    kernel = Kernel(dependencies)
+    return Core(settings, kernel, _last_look(gate, kernel, deadline_ms=settings.order_deadline_ms), timers, log)
+
+
+def _last_look(gate: Gate, kernel: Kernel, *, deadline_ms: int) -> LastLook:
+    parts = kernel.dependencies
+    view = View(books=parts.books, accounts=parts.accounts, budgets=parts.budgets)
+    return LastLook(gate, view, clock=parts.clock, is_ending=kernel.is_ending, deadline_ms=deadline_ms)

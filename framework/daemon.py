@@ -329,9 +329,7 @@ class Daemon:
                 observe=lambda stage, duration_ns: latency.at((name, stage)).observe_ns(duration_ns),
                 on_fatal=self._on_fatal,
                 clock=self._clock,
-                trading_state=lambda order: self._records.accounts.trading.state(
-                    strategy=order.strategy, instrument=order.instrument, venue=name
-                ),
+                why_unwanted=self._core.last_look.why_unwanted,
                 on_refused=lambda order: self._venues[name].reconciler.flag(order),
                 is_fenced=self._records.is_fenced,
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from framework.domain.instruments import Instrument, InstrumentId
-from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, Intent, NewOrder
+from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, Intent, NewOrder, only_shrinks
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Check
 from framework.domain.rate_limits import RequestKind
@@ -29,12 +29,18 @@ class Gate:
 
     `checks` are (name, check) in the order in which they are asked. `next_client_order_id` is called once per
     approved new order. `judge` is synchronous and changes nothing else.
+
+    A check whose answer follows from the market or from operators, not from our own requests, has a class attribute
+    `asked_again`: `reconsider` asks it once more before the request leaves, `"always"` or `"when it grows"`.
     """
 
-    __slots__ = ("_checks", "_next_client_order_id")
+    __slots__ = ("_checks", "_checks_always", "_checks_growing", "_next_client_order_id")
 
     def __init__(self, checks: Sequence[tuple[str, Check]], *, next_client_order_id: Callable[[], str]) -> None:
         self._checks = tuple(checks)
+        asked_again = [(getattr(check, "asked_again", ""), check) for _, check in checks]
+        self._checks_always = tuple(check for when, check in asked_again if when == "always")
+        self._checks_growing = tuple(check for when, check in asked_again if when)
         self._next_client_order_id = next_client_order_id
 
     def judge(self, intent: object, view: RiskView, /) -> Approved | Refused:
@@ -69,6 +75,29 @@ class Gate:
             )
         except Exception as e:  # noqa: BLE001 - the gate fails closed: a check that breaks has not said yes
             return _refuse(intent, _broken(e), asked, ts_ns=view.now_ns)
+
+    def reconsider(self, intent: NewOrder | AmendOrder, order: Order, view: RiskView, /) -> Refusal | None:
+        """Why what was approved must not leave any more, by what may have changed since. `order` is the one that the
+        intent makes or changes; its exposure counts already. Never raises: an exception inside is a no.
+
+        An amend that only shrinks its order needs no connected venue and no fresh book.
+        """
+        try:
+            instrument = view.instrument(order.instrument)
+            if instrument is None:
+                return Refusal(RefusalCode.UNKNOWN_INSTRUMENT, instrument=order.instrument)
+            if isinstance(intent, NewOrder):
+                return self._ask_again(propose_new(intent, instrument, view, is_counted=True), view)
+            proposal = propose_amend(intent, order, instrument, view, is_counted=True)
+            return self._ask_again(proposal, view, is_growing=not only_shrinks(intent, order))
+        except Exception as e:  # noqa: BLE001 - fails closed, like `judge`
+            return _broken(e)
+
+    def _ask_again(self, proposal: OrderProposal, view: RiskView, *, is_growing: bool = True) -> Refusal | None:
+        if is_growing and not view.is_connected(proposal.instrument.venue):
+            return Refusal(RefusalCode.VENUE_DOWN, venue=proposal.instrument.venue)
+        checks = self._checks_growing if is_growing else self._checks_always
+        return next((no for no in (check.check(proposal, view) for check in checks) if no is not None), None)
 
 
 def _propose(intent: NewOrder | AmendOrder, view: RiskView) -> OrderProposal | Refusal:

@@ -12,8 +12,6 @@ from framework.domain.orders import Order, Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.views import ExposureView, Proposal, RiskView
 
-_NOTHING = Size(0)
-
 
 class OrderProposal(msgspec.Struct, frozen=True, kw_only=True):
     """A new order or an amend, as it would be if approved; implements `framework.domain.views.Proposal`.
@@ -32,8 +30,10 @@ class OrderProposal(msgspec.Struct, frozen=True, kw_only=True):
     is_reducing: bool
 
 
-def propose_new(intent: NewOrder, instrument: Instrument, view: RiskView) -> OrderProposal:
-    """A new order: all of it could trade."""
+def propose_new(intent: NewOrder, instrument: Instrument, view: RiskView, *, is_counted: bool = False) -> OrderProposal:
+    """A new order: all of it could trade. `is_counted`: it was approved before; the exposures hold it already, and the
+    increase is 0."""
+    increase = Size(0) if is_counted else intent.size
     return OrderProposal(
         intent=intent,
         strategy=intent.strategy,
@@ -41,16 +41,19 @@ def propose_new(intent: NewOrder, instrument: Instrument, view: RiskView) -> Ord
         side=intent.side,
         price=intent.price,
         open_size=intent.size,
-        increase=intent.size,
+        increase=increase,
         order=None,
-        is_reducing=_closes_both(intent.strategy, instrument, intent.side, intent.size, view),
+        is_reducing=_closes_both(intent.strategy, instrument, intent.side, increase, view),
     )
 
 
-def propose_amend(intent: AmendOrder, order: Order, instrument: Instrument, view: RiskView) -> OrderProposal:
-    """An amend: until the venue answers, the worse of the order before and after it could trade."""
+def propose_amend(
+    intent: AmendOrder, order: Order, instrument: Instrument, view: RiskView, *, is_counted: bool = False
+) -> OrderProposal:
+    """An amend: until the venue answers, the worse of the order before and after it could trade. `is_counted` as in
+    `propose_new`."""
     open_size = Size(max(intent.size - order.filled, 0))
-    increase = Size(max(open_size - order.remaining_worst, 0))
+    increase = Size(0) if is_counted else Size(max(open_size - order.remaining_worst, 0))
     return OrderProposal(
         intent=intent,
         strategy=order.strategy,
@@ -73,24 +76,20 @@ def request_kind(proposal: Proposal) -> RequestKind:
     return RequestKind.REDUCE if proposal.is_reducing else RequestKind.NEW
 
 
-def passes_reducing(
-    strategy: str, instrument: Instrument, side: Side, increase: Size, view: RiskView, *, own_open: Size = _NOTHING
-) -> bool:
+def passes_reducing(strategy: str, instrument: Instrument, side: Side, increase: Size, view: RiskView) -> bool:
     """The rule of REDUCING (C14), for an order of which `increase` more could trade (scaled by the size decimals).
 
     Each scope that is REDUCING is judged in its own position: a strategy in the strategy's, and an instrument, a venue
     or everything in the account's. There the order, with all open ones of its side, can at most close the position; the
-    strictest scope wins. `own_open` is what this order already counts with in the exposures: 0 at the gate, its
-    increase once it is approved. True when no scope is REDUCING.
+    strictest scope wins. True when no scope is REDUCING.
     """
-    growth = Size(increase - own_open)
     account_scopes = ((Scope.GLOBAL, ""), (Scope.VENUE, instrument.venue), (Scope.INSTRUMENT, instrument.id))
     if any(view.is_set(scope, target, TradingState.REDUCING) for scope, target in account_scopes) and (
-        not _only_closes(view.exposure(instrument.id), side, growth)
+        not _only_closes(view.exposure(instrument.id), side, increase)
     ):
         return False
     return not view.is_set(Scope.STRATEGY, strategy, TradingState.REDUCING) or _only_closes(
-        view.strategy_exposure(strategy, instrument.id), side, growth
+        view.strategy_exposure(strategy, instrument.id), side, increase
     )
 
 

@@ -46,6 +46,11 @@ class KernelSettings(BaseModel):
 
     strategy_faults_max: int = Field(5, ge=1, description="Faults after which a strategy is quarantined.")
     strategy_call_ms_max: int = Field(500, ge=1, description="A strategy call that blocks longer counts as a fault.")
+    order_deadline_ms: int = Field(
+        2_000,
+        ge=1,
+        description="A new order, or an amend that does more than shrink, that has not left by then is not sent.",
+    )
     shutdown_ms_max: int = Field(4_000, ge=100, description="Time to cancel everything and prove it when stopping.")
     reconcile_grace_ms: int = Field(
         10_000, ge=1_000, description="A position that differs from the venue's for longer halts its instrument."

@@ -6,7 +6,7 @@ import msgspec
 
 from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Price, Size
-from framework.domain.orders import Side, TimeInForce
+from framework.domain.orders import Order, Side, TimeInForce
 
 
 class NewOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
@@ -58,3 +58,10 @@ Intent = NewOrder | AmendOrder | CancelOrder | CancelAll
 
 CANCELS = (CancelOrder, CancelAll)
 """What only takes orders out of the market."""
+
+
+def only_shrinks(intent: AmendOrder, order: Order) -> bool:
+    """Whether an amend asks for no more than the order has, at a price that is no better for the other side: whatever
+    then trades could have traded without it."""
+    is_eager = intent.price > order.price if order.side is Side.BUY else intent.price < order.price
+    return intent.size <= order.size and not is_eager

@@ -50,7 +50,10 @@ class Check(Protocol):
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
         """Return a refusal with its numbers, or None to let it pass. Called once per new order and amend, never for
-        cancels; must be quick and change nothing. An exception refuses too, as CHECK_FAILED: the gate fails closed."""
+        cancels; must be quick and change nothing. An exception refuses too, as CHECK_FAILED: the gate fails closed.
+
+        A class attribute `asked_again`, `"always"` or `"when it grows"`, has it asked once more before the request
+        leaves, for all requests or not for amends that only shrink; `view` then has the times of that question."""
         ...
 
 

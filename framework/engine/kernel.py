@@ -25,7 +25,7 @@ from framework.domain.account_events import (
 from framework.domain.errors import JournalError
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.intents import CANCELS, CancelOrder, Intent
+from framework.domain.intents import CANCELS, AmendOrder, CancelOrder, Intent
 from framework.domain.market_events import (
     BookDelta,
     BookLevel,
@@ -161,7 +161,7 @@ class Kernel:
             if is_due and not change.halts:
                 if budget := self._budgets.get(verdict.venue):
                     budget.hold(verdict.request_kind, verdict.intent.strategy)
-                self._queues[verdict.venue].push(QueuedRequest(verdict))
+                self._queues[verdict.venue].push(QueuedRequest(verdict, approved_ns=self._view.monotonic_ns))
         elif verdict.code is RefusalCode.INVALID_INTENT and (host := self._hosts.get(asking)):
             host.fault(f"asked for an invalid order or change: {verdict.detail}")
         self._watcher.on_verdict(verdict)
@@ -305,6 +305,13 @@ class Kernel:
             return msgspec.structs.replace(verdict, intent=CancelOrder(strategy=asking, client_order_id=""))
         if isinstance(intent, CANCELS):
             return verdict
+        if (
+            isinstance(intent, AmendOrder)
+            and isinstance(verdict, Approved)
+            and verdict.client_order_id in self._pending_cancels
+        ):
+            # Also while no cancel is under way, because the last one was refused: it is asked for again.
+            return self._refuse(intent, RefusalCode.ORDER_BUSY, "the order is to end")
         if self._journal_error is not None:
             return self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(self._journal_error))
         if self._is_shutting_down:

@@ -67,7 +67,7 @@ class Dispatcher:
         request = self._dependencies.queue.peek()
         if request is None:
             return None
-        if (reason := self._sender.unwanted(request.approved)) is not None:
+        if (reason := self._dependencies.why_unwanted(request)) is not None:
             self._dependencies.queue.pop()
             self._sender.drop(request.approved, reason)
             return None

@@ -7,14 +7,13 @@ from typing import Protocol
 
 import msgspec
 
-from framework.domain.account_events import TradingState
 from framework.domain.errors import Fatal
 from framework.domain.events import Event
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RequestKind
 from framework.domain.venue import Gateway
-from framework.execution.request_queue import RequestQueue
+from framework.execution.request_queue import QueuedRequest, RequestQueue
 
 
 class DispatchBudget(Protocol):
@@ -33,11 +32,6 @@ class DispatchBudget(Protocol):
         ...
 
 
-def always_active(_order: Order) -> TradingState:
-    """Trading is never halted: for a core without operators."""
-    return TradingState.ACTIVE
-
-
 def nobody_asks(_order: Order) -> None:
     """Nothing follows from a refused change: for a core without a reconciler."""
 
@@ -52,7 +46,8 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
 
     `publish` is the kernel's; `wait_durable` returns once everything recorded so far is durable; `observe` takes
     the latency of a stage in nanoseconds; `on_fatal` is told when the account can't be used any more;
-    `trading_state` is the strictest state that applies to an order;
+    `why_unwanted` says why a queued request must not leave any more, None when it may
+    (`framework.execution.last_look.LastLook`);
     `on_refused` is called with an order whose change the venue refused: it may have ended without a report of it;
     `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel.
     """
@@ -66,8 +61,8 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     wait_durable: Callable[[], Awaitable[None]]
     observe: Callable[[str, int], None]
     on_fatal: Callable[[Fatal], None]
+    why_unwanted: Callable[[QueuedRequest], str | None]
     clock: Clock
-    trading_state: Callable[[Order], TradingState] = always_active
     on_refused: Callable[[Order], None] = nobody_asks
     is_fenced: Callable[[], bool] = never
     requests_max: int = 8

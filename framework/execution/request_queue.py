@@ -16,10 +16,12 @@ _PRIORITY = {kind: kind.priority for kind in RequestKind}
 
 
 class QueuedRequest(msgspec.Struct, gc=False):
-    """One approved intent that is to be sent. `attempts` counts how often that was tried."""
+    """One approved intent that is to be sent. `attempts` counts how often that was tried; `approved_ns` is the
+    monotonic time of its approval in nanoseconds, 0 where nobody asks how old it is."""
 
     approved: Approved
     attempts: int = 0
+    approved_ns: int = 0
 
 
 class RequestQueue:

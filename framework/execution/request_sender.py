@@ -8,16 +8,14 @@ had no effect.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from framework.domain.account_events import OrderReport, ReportKind, TradingState
+from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.errors import Fatal, JournalError, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.market_events import RequestCompleted, RequestOutcome
-from framework.domain.orders import Order
-from framework.domain.ports import Clock
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Signed
 from framework.execution.ports import DispatchDependencies
@@ -84,16 +82,12 @@ class RequestSender:
         self._report(approved, NOT_SENT_AS[type(approved.intent)], "not_sent", reason)
         self._complete(approved, RequestOutcome.NOT_CHARGED)
 
-    def unwanted(self, approved: Approved) -> str | None:
-        """Why a request must not leave any more; None when it may. A halt holds for what was approved before it (C15);
-        cancels leave whatever happens to their order's market."""
-        order = self._dependencies.find(approved.client_order_id)
-        return why_unwanted(approved, order, self._dependencies.trading_state, self._dependencies.clock)
-
-    def _last_word(self, approved: Approved) -> str | None:
-        """Why a request must not be written, asked immediately before the write: while it waited for a connection, its
-        order may have ended, trading may have been halted, or a newer run may have taken over."""
-        return "a newer run has taken over" if self._dependencies.is_fenced() else self.unwanted(approved)
+    def _last_word(self, request: QueuedRequest) -> str | None:
+        """Why a request must not be written, asked immediately before the write: while it waited for a connection, all
+        that the last look asks may have changed, or a newer run may have taken over."""
+        return (
+            "a newer run has taken over" if self._dependencies.is_fenced() else self._dependencies.why_unwanted(request)
+        )
 
     async def _attempt(self, request: QueuedRequest) -> RequestOutcome | None:
         """Sign, record, wait until the record is durable, send. None: it will be tried again."""
@@ -117,7 +111,7 @@ class RequestSender:
         dependencies.observe("sign", signed_ns - started_ns)
         await self._wait_durable(approved)
         dependencies.observe("durable", dependencies.clock.monotonic_ns() - signed_ns)
-        if (reason := self.unwanted(approved)) is not None:
+        if (reason := dependencies.why_unwanted(request)) is not None:
             return self._give_back(approved, "not_sent", reason)
         return await self._send(request, signed)
 
@@ -138,7 +132,7 @@ class RequestSender:
         reach(before)
         reach_soon(after)
         try:
-            events = await dependencies.gateway.send(signed, last_word=partial(self._last_word, approved))
+            events = await dependencies.gateway.send(signed, last_word=partial(self._last_word, request))
         except Retryable as e:
             return await self._retry(request, e)
         except Fatal:
@@ -228,21 +222,3 @@ class RequestSender:
                 self._dependencies.clock.now_ns(),
             )
         )
-
-
-def why_unwanted(
-    approved: Approved, order: Order | None, trading_state: Callable[[Order], TradingState], clock: Clock
-) -> str | None:
-    """The rule behind `RequestSender.unwanted`: why a request about `order` must not leave any more, or None."""
-    intent = approved.intent
-    if isinstance(intent, CancelAll):
-        return None
-    if order is None or not order.status.may_trade:
-        return "the order has ended"
-    if isinstance(intent, CancelOrder):
-        return None
-    if order.cancel_wanted:
-        return "cancelled before it left"
-    if trading_state(order) is TradingState.HALTED:
-        return "trading was halted before it left"
-    return "past its deadline" if 0 < intent.deadline_ns < clock.now_ns() else None

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from framework.assembly import CoreSettings, all_checks, assemble
 from framework.config.errors import parse_settings
-from framework.domain.account_events import Fill, TradingState
+from framework.domain.account_events import Fill
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId
@@ -19,9 +19,8 @@ from framework.domain.orders import Order
 from framework.domain.ports import Check, Clock
 from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import Strategy
-from framework.domain.verdicts import Approved, Refused, Verdict
+from framework.domain.verdicts import Refused, Verdict
 from framework.engine.strategy_host import FaultKind
-from framework.execution.request_sender import why_unwanted
 from framework.persistence.journal.records import Body, EpochTaken, Record, decode_record, encode_record
 from framework.persistence.journal.restore import fold_record
 from framework.runtime.clock import ManualClock
@@ -244,24 +243,17 @@ class TradingHarness:
         queue, budget = self._core.queues[venue.name], cast(Any, self._core.budgets.get(venue.name))
         if (request := queue.peek()) is None:
             return venue.answer_next()
-        approved, is_wanted = request.approved, self._is_wanted(request.approved)
-        if is_wanted and budget is not None:
+        approved, reason = request.approved, self._core.last_look.why_unwanted(request)
+        if reason is None and budget is not None:
             if budget.dispatch_wait_ns(approved.request_kind, self.clock.monotonic_ns()) > 0:
                 return venue.answer_next()
             budget.start(approved.request_kind)
         queue.pop()
-        (venue.receive if is_wanted else venue.drop)(approved)
+        if reason is None:
+            venue.receive(approved)
+        else:
+            venue.drop(approved, reason)
         return True
-
-    def _is_wanted(self, approved: Approved) -> bool:
-        """Whether a request may still leave, by the rule of a live run."""
-        accounts = self._core.accounts
-
-        def trading_state(order: Order) -> TradingState:
-            return accounts.trading.state(strategy=order.strategy, instrument=order.instrument, venue=order.venue)
-
-        order = accounts.orders.get(approved.client_order_id)
-        return why_unwanted(approved, order, trading_state, self.clock) is None
 
 
 class MemoryRecorder:

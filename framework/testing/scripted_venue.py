@@ -214,9 +214,10 @@ class ScriptedVenue:
         self._unanswered.append(approved)
         self._report(approved.client_order_id, ReportKind.SENT)
 
-    def drop(self, approved: Approved) -> None:
-        """A request that is not wanted any more does not leave."""
-        self._complete(approved, self._refuse(approved, "not_sent", NOT_SENT_AS, RequestOutcome.NOT_CHARGED))
+    def drop(self, approved: Approved, reason: str) -> None:
+        """A request that is not wanted any more does not leave, for this reason."""
+        outcome = self._refuse(approved, "not_sent", NOT_SENT_AS, RequestOutcome.NOT_CHARGED, detail=reason)
+        self._complete(approved, outcome)
 
     def answer_next(self) -> bool:
         """Answer the oldest request; False when there is none, or it is held."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +20,7 @@ class AllowList(BaseModel):
     about to close. What is not listed is refused; an empty list refuses everything."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+    asked_again: ClassVar[str] = "when it grows"
 
     instruments: tuple[str, ...] = Field(
         description='Patterns of allowed instruments as venue:symbol, for example ["kalshi:KX*"]; ["*"] allows all.'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from framework.domain.verdicts import Refusal, RefusalCode
@@ -15,6 +17,7 @@ class BookFreshness(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    asked_again: ClassVar[str] = "when it grows"
 
     age_ms_max: int = Field(
         gt=0, description="Oldest proof that the book is current, in milliseconds, by receipt and by venue time."

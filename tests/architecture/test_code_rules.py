@@ -38,6 +38,7 @@ BROAD_EXCEPTS = {
     "framework/testing/harness.py": ("the test's own error, raised again below",),
     "risk/gate.py": (
         "whatever breaks, in the gate or in a check, has not approved",
+        "the same when it is asked again before the request leaves",
         "the error's text is code of the check, too; what can't be shown is left out",
     ),
     "connectors/transport/dial.py": (CLEANUP,),

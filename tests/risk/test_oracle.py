@@ -79,6 +79,11 @@ class Case(msgspec.Struct, kw_only=True):
         holds_other_side = who[0] < 0 if self.side is Side.BUY else who[0] > 0
         return holds_other_side and self.after(who) <= 0
 
+    @property
+    def only_shrinks(self) -> bool:
+        is_eager = self.price > self.price_before if self.side is Side.BUY else self.price < self.price_before
+        return self.before is not None and self.left <= self.before and not is_eager
+
     def value(self, price: Decimal, size: Decimal) -> Decimal:
         prices = [price]
         if self.bid is not None and self.ask is not None and self.bid < self.ask:
@@ -99,6 +104,8 @@ def oracle_state(case: Case) -> str:
     if case.state is TradingState.HALTED:
         return "TRADING_HALTED"
     if case.state is TradingState.REDUCING:
+        if case.only_shrinks:
+            return ""
         judged = [case.own if scope is Scope.STRATEGY else case.account for scope in case.scopes]
         return "" if all(case.closes(who) for who in judged) else "TRADING_REDUCING"
     return ""

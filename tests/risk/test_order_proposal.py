@@ -13,8 +13,8 @@ from tests.support.risk_view import BINARY, Exposure, StaticView
 STRATEGY, ACCOUNT = frozenset({Scope.STRATEGY}), frozenset({Scope.GLOBAL})
 
 
-def passes(view: StaticView, side: Side = Side.SELL, increase: int = 1_000, own_open: int = 0) -> bool:
-    return passes_reducing("mm", BINARY, side, Size(increase), view, own_open=Size(own_open))
+def passes(view: StaticView, side: Side = Side.SELL, increase: int = 1_000) -> bool:
+    return passes_reducing("mm", BINARY, side, Size(increase), view)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_order_when_it_counts_in_the_exposure_already_then_it_is_not_counted_twi
     view.state = TradingState.REDUCING
     view.account = view.own = Exposure(Size(1_000), open_sell=Size(1_000))
     assert not passes(view)
-    assert passes(view, own_open=1_000)
+    assert passes(view, increase=0)
     view.account = Exposure(Size(1_000), open_sell=Size(1_001))
-    assert not passes(view, own_open=1_000), "with another order of its side it could turn the position"
+    assert not passes(view, increase=0), "with another order of its side it could turn the position"
 
 
 def test_order_when_no_scope_is_reducing_then_passes(view: StaticView) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from framework.assembly import CoreSettings, assemble
+from framework.assembly import CoreSettings, all_checks, assemble
 from framework.domain.account_events import Fill, InstrumentDefined, OrderSnapshot
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import Fatal, JournalError
@@ -207,7 +207,7 @@ class World:
         self.timers = HandTimers()
         self.gateway = ScriptedGateway(VENUE, self.clock)
         self.core = assemble(
-            CoreSettings(venues=[VENUE], checks=checks, strategy_faults_max=faults_max),
+            CoreSettings(venues=[VENUE], checks=all_checks(checks), strategy_faults_max=faults_max),
             clock=self.clock,
             accounts=Accounts(),
             books=Books(),
@@ -334,9 +334,7 @@ class World:
             observe=lambda stage, _: self.stages.append(stage),
             on_fatal=self.failures.append,
             clock=self.clock,
-            trading_state=lambda order: self.accounts.trading.state(
-                strategy=order.strategy, instrument=order.instrument, venue=VENUE
-            ),
+            why_unwanted=self.core.last_look.why_unwanted,
             on_refused=lambda order: self.reconciler.flag(order),
         )
 
