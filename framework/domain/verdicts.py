@@ -96,7 +96,10 @@ class RefusalCode(Enum):
     NOTIONAL_MIN = "NOTIONAL_MIN", "The order's value is below the venue's minimum (C19)."
     UNKNOWN_ORDER = "UNKNOWN_ORDER", "There is no such order of this strategy."
     ORDER_FINAL = "ORDER_FINAL", "The order has ended; nothing is left to change."
-    ORDER_BUSY = "ORDER_BUSY", "A change of this order is under way, it is to end, or the venue has not confirmed it yet."
+    ORDER_BUSY = (
+        "ORDER_BUSY",
+        "A change of this order is under way, it is to end, or the venue has not confirmed it yet.",
+    )
     VENUE_DOWN = "VENUE_DOWN", "The connector of the venue is not up."
     INVALID_INTENT = "INVALID_INTENT", "The intent is not one: a wrong type, a float, a negative or a missing value."
     QUARANTINED = "QUARANTINED", "The strategy failed too often and is quarantined."
