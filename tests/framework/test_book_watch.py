@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import structlog
 
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus
@@ -83,6 +84,27 @@ def test_watch_when_the_venue_is_down_then_nothing_is_asked_for_and_patience_sta
     assert [market.pass_ms(step) for step in (0, 5_000)] == [[], []]
     market.books.apply(ConnectorStatus("tide", True, "", 0), 0)
     assert [market.pass_ms(step) for step in (0, 999, 1)] == [[], [], [A, B]]
+
+
+def test_watch_when_a_book_is_stale_for_long_then_the_log_says_so_once_and_once_that_it_is_fresh(
+    market: Market,
+) -> None:
+    market.cross(A)
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(100):
+            market.pass_ms(250)
+        assert market.watch.stale == {A: "crossed: bid 70, ask 60"}
+        market.books.apply(ConnectorStatus("tide", False, "lost", 0), 0)
+        market.pass_ms(250)
+        market.books.apply(ConnectorStatus("tide", True, "", 0), 0)
+        market.prove(A)
+        market.prove(B)
+        market.pass_ms(250)
+    assert market.watch.stale == {}
+    assert [(line["log_level"], line["event"], line["instrument"]) for line in logged] == [
+        ("warning", "book is stale: no order is approved on it", A),
+        ("info", "book is fresh again", A),
+    ]
 
 
 async def test_watch_when_it_runs_then_it_looks_by_itself_until_cancelled(market: Market) -> None:

@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
-TURN_NS = 1_000_000_000
-"""A book whose changes contradict each other again and again is not asked for more often than this."""
+from connectors.kalshi.turns import Turns
 
 REPORT_INTERVAL_NS = 1_000_000_000
 """A proof is reported at most this often."""
@@ -25,19 +24,23 @@ that the venue takes in a second (vendor docs)."""
 
 
 class BookRecovery:
-    """Which books are proved: each from its snapshot until the next gap; and until when the others must be."""
+    """Which books are proved: each from its snapshot until it is lost; and when the others are asked for.
+
+    A lost book is asked for at once, then at the pace of `Turns` until it comes: neither a market that can't be read
+    nor a stream that goes wrong again and again costs more than that.
+    """
 
     def __init__(self, limit_ns: int) -> None:
-        """Allow `limit_ns` nanoseconds from `expect` until the snapshot."""
+        """Allow `limit_ns` nanoseconds from asking until the snapshot."""
         self._limit_ns = limit_ns
         self.proved: set[str] = set()
         """Markets whose books may be used. Written here only."""
         self._due_ns: dict[str, int] = {}
-        self._last_turn_ns: dict[str, int] = {}
+        self._turns = Turns()
         self._attempts = 0
 
     def __repr__(self) -> str:
-        return f"<BookRecovery proved={len(self.proved)} missing={len(self._due_ns)} attempts={self._attempts}>"
+        return f"<BookRecovery proved={len(self.proved)} missing={len(self._due_ns)} {self._turns!r}>"
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -50,27 +53,43 @@ class BookRecovery:
         return self._attempts
 
     @property
-    def is_any_proved(self) -> bool:
-        """Whether at least one book is proved, so that the connection delivers snapshots."""
-        return bool(self.proved)
+    def is_delivering(self) -> bool:
+        """Whether books come by this connection: at least one is proved, or one came that could not be read."""
+        return bool(self.proved) or bool(self._turns)
 
-    def take_turn(self, ticker: str, now_ns: int) -> bool:
-        """Whether a proved book may be asked for again: once in `TURN_NS`. True counts as a turn."""
-        last_ns = self._last_turn_ns.get(ticker)
-        if ticker not in self.proved or (last_ns is not None and now_ns - last_ns < TURN_NS):
-            return False
-        self._last_turn_ns[ticker] = now_ns
-        return True
+    def is_in_use(self, ticker: str) -> bool:
+        """Whether the book is proved or its snapshot is awaited, so that losing it is news."""
+        return ticker in self.proved or ticker in self._due_ns
+
+    def may_lose(self, ticker: str, now_ns: int) -> bool:
+        """Whether a proved book could be asked for right now."""
+        return ticker in self.proved and self._turns.is_free(ticker, now_ns)
+
+    def lose(self, tickers: Iterable[str], now_ns: int) -> tuple[str, ...]:
+        """Mark these books as unproved. Returns those to ask for now; the others follow in `take_turns`."""
+        for ticker in tickers:
+            self._turns.want(ticker, now_ns, was_well=ticker in self.proved)
+            self.proved.discard(ticker)
+            self._due_ns.pop(ticker, None)
+        return self.take_turns(now_ns)
+
+    def take_turns(self, now_ns: int) -> tuple[str, ...]:
+        """The lost books whose turn has come: the caller asks for them, and their snapshots are awaited."""
+        taken = self._turns.take(now_ns)
+        self.expect(taken, now_ns=now_ns)
+        return taken
 
     def expect(self, tickers: Iterable[str], *, now_ns: int) -> None:
-        """Mark these books as unproved, with their snapshots due from now. Others keep their deadlines."""
+        """Mark these books as unproved and asked for: their snapshots are due from now. Others keep their deadlines."""
         for ticker in tickers:
             self.proved.discard(ticker)
+            self._turns.cease(ticker)
             self._due_ns[ticker] = now_ns + self._limit_ns
 
     def prove(self, ticker: str) -> None:
         """Mark a book as proved, because its snapshot came."""
         self.proved.add(ticker)
+        self._turns.cease(ticker)
         self._due_ns.pop(ticker, None)
         if not self._due_ns:
             self._attempts = 0
@@ -78,6 +97,7 @@ class BookRecovery:
     def forget(self, ticker: str) -> None:
         """Drop a market that has ended: no snapshot of it is awaited any more."""
         self.proved.discard(ticker)
+        self._turns.forget(ticker)
         self._due_ns.pop(ticker, None)
 
     def is_overdue(self, now_ns: int) -> bool:

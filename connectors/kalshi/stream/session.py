@@ -6,7 +6,7 @@ Call order: `open` once; then `receive` for every message and `tick` a few times
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from connectors.kalshi.stream.subscriptions import (
     TICKER,
     Subscriptions,
 )
+from connectors.kalshi.turns import Turns
 from connectors.kalshi.wire import decode_stream as decode
 from connectors.kalshi.wire import stream_messages as s
 from connectors.kalshi.wire.fixed_point import NS_PER_MS
@@ -35,7 +36,8 @@ from framework.domain.venue import Publish
 # Vendor docs: these end the subscription and leave the socket open.
 _TERMINAL_CODES = frozenset({10, 25})
 _ACCOUNT_FRAMES = frozenset({"fill", "user_order", "market_position"})
-_BOOK_FRAMES = frozenset({"orderbook_snapshot", "orderbook_delta"})
+_DELTA = "orderbook_delta"
+_BOOK_FRAMES = frozenset({"orderbook_snapshot", _DELTA})
 _BOOK_FRAME_TYPES = frozenset({s.SnapshotFrame, s.DeltaFrame})
 _OPTIONAL_CHANNELS = frozenset({TICKER, GROUPS, POSITIONS})
 # Also while books flow: the response carries the venue's time, and shows that it still reads commands.
@@ -95,6 +97,8 @@ class StreamSession:
         self._event_of = events.decoders
         self._is_reported_up = False
         self._liveness = BookLiveness()
+        self._account_turns = Turns()
+        self._account_reason = ""
         self._probed_ns = 0
         self._now_ns = 0
         self._ts_recv = 0
@@ -123,13 +127,15 @@ class StreamSession:
         self._sync()
 
     def receive(self, data: bytes, ts_recv: int, now_ns: int) -> None:
-        """Take one message. Raises `StreamBroken` when the stream cannot be trusted any more: a message that is no
-        frame, an unreadable own fill or order, a refused channel."""
+        """Take one message. One that can't be read makes no more unusable than what it was about. Raises `StreamBroken`
+        for a refused channel and for the end of one that is not named."""
         self._ts_recv, self._now_ns = ts_recv, now_ns
         try:
             frame = self._decoder.decode(data)
         except decode.NotAFrame as e:
-            raise StreamBroken(f"the venue sent what is no frame: {e}") from e
+            # What it was is not known. A missing number shows as a gap; own fills and orders have none.
+            self._compare_account(f"the venue sent what is no frame: {e}")
+            return
         if (event_of := self._event_of.get(type(frame))) is None:
             self._control[type(frame)](frame)
         elif not frame.seq or self._is_in_order(frame.sid, frame.seq):  # type: ignore[union-attr]  # all data frames have
@@ -148,6 +154,8 @@ class StreamSession:
             raise StreamBroken("the venue did not answer a command in time")
         if self._books.is_overdue(now_ns):
             self._press_for_books()
+        self._subscriptions.get_snapshot(self._books.take_turns(now_ns))
+        self._request_comparison()
         self._probe()
         self._sync()
 
@@ -156,16 +164,15 @@ class StreamSession:
         self._sync()
 
     def resync(self, ticker: str, *, ts_recv: int, now_ns: int) -> None:
-        """Mark a book that contradicts itself as stale and ask for the whole of it, at most once a second.
+        """Mark a book that contradicts itself as stale and ask for the whole of it, at most once a second, and less
+        often when it does so again and again.
 
         Nothing happens while a snapshot of it is under way or due anyway, or when it is not streamed.
         """
-        instrument = self._registry.followed.get(ticker)
-        if instrument is None or not self._subscriptions.is_live((BOOK,)) or not self._books.take_turn(ticker, now_ns):
-            return
-        self._publish(BookStale(instrument, ts_recv, "its changes did not add up"))
-        self._books.expect((ticker,), now_ns=now_ns)
-        self._subscriptions.get_snapshot((ticker,))
+        self._ts_recv, self._now_ns = ts_recv, now_ns
+        if ticker in self._registry.followed and self._subscriptions.is_live((BOOK,)):
+            if self._books.may_lose(ticker, now_ns):
+                self._lose((ticker,), "its changes did not add up")
 
     def close(self, reason: str, *, ts_recv: int) -> None:
         """End the session with the connection: every book becomes stale, and the venue is reported as down."""
@@ -191,7 +198,9 @@ class StreamSession:
             event = event_of(frame, self._ts_recv)
         except ValueError as e:
             self._counts.unreadable += 1
-            self._unreadable(str(frame.__struct_config__.tag), f"a value can't be read: {e}")
+            kind = str(frame.__struct_config__.tag)
+            market = getattr(getattr(frame, "msg", None), "market_ticker", "")
+            self._unreadable(kind, market, f"a {kind} frame can't be read: {e}")
             return
         if event is not None:
             # The kernel's step begins with the receipt: nothing but decoding lies between.
@@ -216,10 +225,13 @@ class StreamSession:
             self._books.forget(frame.msg.market_ticker)
 
     def _on_other(self, frame: s.OtherFrame) -> None:
-        if frame.seq:
-            self._is_in_order(frame.sid, frame.seq)
+        if frame.seq and not self._is_in_order(frame.sid, frame.seq):
+            return
         if frame.type in s.FRAME_TYPES:
-            self._unreadable(frame.type, f"a {frame.type} frame has a shape that can't be read")
+            self._unreadable(frame.type, frame.market, f"a {frame.type} frame can't be read: {frame.flaw}")
+        elif frame.market in self._registry.followed and self._subscriptions.channels.get(frame.sid) == BOOK:
+            # It has a number among the changes of books: nothing proves that it is none.
+            self._lose((frame.market,), f"a frame of the unknown type {frame.type!r} is about this book")
 
     def _on_subscribed(self, frame: s.SubscribedFrame) -> None:
         channel = frame.msg.channel
@@ -278,32 +290,50 @@ class StreamSession:
             return False
         self._counts.gaps += 1
         if channel == BOOK:
-            self._lose_books("a gap in the sequence of book changes")
+            self._lose(self._registry.followed, "a gap in the sequence of book changes")
         elif channel == LIFECYCLE:
             self._callbacks.refresh()
         return True
 
-    def _unreadable(self, kind: str, reason: str) -> None:
-        """Decide what an unreadable frame makes unusable: the connection (own fills, orders), the books or nothing."""
+    def _unreadable(self, kind: str, market: str, reason: str) -> None:
+        """Decide what an unreadable frame makes unusable: the book that it names, all books when it is a change of one
+        that can't be told, or nothing that a read of the venue does not bring back."""
         if kind in _ACCOUNT_FRAMES:
-            raise StreamBroken(f"{kind}: {reason}")
-        if kind in _BOOK_FRAMES:
-            self._lose_books(reason)
+            self._compare_account(reason)
+        elif kind == "market_lifecycle_v2":
+            self._callbacks.refresh()
+        elif market in self._registry.followed and kind in _BOOK_FRAMES:
+            self._lose((market,), reason)
+        elif kind == _DELTA and not market:
+            self._lose(self._registry.followed, reason)
+
+    def _compare_account(self, reason: str) -> None:
+        """Own fills or orders may have been missed: have the account compared, which asks the venue for all of them."""
+        self._account_reason = reason
+        self._account_turns.want(self._venue, self._now_ns, was_well=True)
+        self._request_comparison()
+
+    def _request_comparison(self) -> None:
+        """Publish that the venue is up with the reason why the account is to be compared: each such report does it."""
+        if self._account_turns and self._is_reported_up and self._account_turns.take(self._now_ns):
+            self._publish(ConnectorStatus(self._venue, True, self._account_reason, self._ts_recv))
 
     def _press_for_books(self) -> None:
-        """Act on late snapshots: subscribe again once. After that the connection is at fault, or these markets are."""
-        if self._books.attempts == 1:
+        """Act on late snapshots. Where others come, these markets are at fault and stay stale without taking the others
+        down: the venue may have no book for a closed one. Else subscribe again once, then give the connection up."""
+        if self._books.is_delivering:
+            self._subscriptions.get_snapshot(self._books.lose(self._books.missing, self._now_ns))
+        elif self._books.attempts == 1:
             self._end(BOOK, "no snapshot came in time", is_dropped=True)
-        elif self._books.is_any_proved:
-            # The venue may have no book for a closed market; it stays stale without taking the others down.
-            self._subscriptions.get_snapshot(self._books.missing)
         else:
             raise StreamBroken(f"no book came for {', '.join(self._books.missing[:3])}")
 
-    def _lose_books(self, reason: str) -> None:
-        self._mark_stale(reason)
-        self._books.expect(self._registry.followed, now_ns=self._now_ns)
-        self._subscriptions.get_snapshot(self._registry.followed)
+    def _lose(self, tickers: Collection[str], reason: str) -> None:
+        """Make these books stale, and ask for each at its own pace."""
+        for ticker in tickers:
+            if self._books.is_in_use(ticker):
+                self._publish(BookStale(self._registry.followed[ticker], self._ts_recv, reason))
+        self._subscriptions.get_snapshot(self._books.lose(tickers, self._now_ns))
 
     def _mark_stale(self, reason: str) -> None:
         for instrument in self._registry.followed.values():

@@ -32,7 +32,6 @@ from framework.domain.numbers import Price
 from framework.domain.orders import Side
 
 _KNOWN: msgspec.json.Decoder[KnownFrame] = msgspec.json.Decoder(KnownFrame)
-_OTHER = msgspec.json.Decoder(OtherFrame)
 _NAMES_MAX = 64
 
 
@@ -73,8 +72,8 @@ class FrameDecoder:
         """
         try:
             frame = _KNOWN.decode(data)
-        except msgspec.ValidationError:
-            return self._other(data)
+        except msgspec.ValidationError as e:
+            return self._other(data, str(e))
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
             raise NotAFrame(f"not JSON: {data[:120]!r}") from e
         if type(frame) not in self._checked:
@@ -83,16 +82,38 @@ class FrameDecoder:
                 self._counts.count(self._counts.unknown_fields, name)
         return frame
 
-    def _other(self, data: bytes) -> OtherFrame:
-        try:
-            frame = _OTHER.decode(data)
-        except msgspec.ValidationError as e:
-            raise NotAFrame(f"not a frame: {data[:120]!r}") from e
+    def _other(self, data: bytes, flaw: str) -> OtherFrame:
+        frame = _rest_of(data, flaw)
         if frame.type in FRAME_TYPES:
             self._counts.unreadable += 1
         else:
             self._counts.count(self._counts.unknown_types, frame.type)
         return frame
+
+
+def _rest_of(data: bytes, flaw: str) -> OtherFrame:
+    """What can be told of a frame that fits none of the known ones. Raises `NotAFrame`."""
+    try:
+        raw = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise NotAFrame(f"not JSON: {data[:120]!r}") from e
+    if not isinstance(raw, dict):
+        raise NotAFrame(f"not a frame: {data[:120]!r}")
+    msg = raw.get("msg")
+    market = msg.get("market_ticker") if isinstance(msg, dict) else None
+    return OtherFrame(
+        type=str(raw.get("type", ""))[:40],
+        sid=_count_of(raw.get("sid")),
+        seq=_count_of(raw.get("seq")),
+        market=market if isinstance(market, str) else "",
+        flaw=flaw,
+    )
+
+
+def _count_of(value: object) -> int:
+    """A number as such or as text; 0 for anything else, as for a frame without a number."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
 def book_delta(msg: BookDeltaMsg, instrument: InstrumentId, ts_recv: int, *, yes_prices: bool = True) -> BookDelta:

@@ -20,6 +20,9 @@ PRICE_ONE = Price(10**PRICE_DECIMALS)
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 
+# More digits than any amount here has; sums of such numbers fit a record.
+_DIGITS_MAX = 16
+
 # A day's stream repeats a few thousand texts; a cached result costs a tenth of a parsed one.
 _CACHE_ENTRIES = 65_536
 
@@ -80,9 +83,13 @@ def _scaled(text: str, decimals: int, field: str) -> int:
     """Drop the point of a number with exactly `decimals` digits after it: the usual form, and the fastest to read.
     Any other form is parsed and checked."""
     digits = text[: -decimals - 1] + text[-decimals:]
-    if text[-decimals - 1 : -decimals] == "." and digits.isascii() and digits.removeprefix("-").isdigit():
+    is_plain = text[-decimals - 1 : -decimals] == "." and digits.isascii() and digits.removeprefix("-").isdigit()
+    if is_plain and len(digits) <= _DIGITS_MAX:
         return int(digits)
-    return parse_scaled(text, decimals, field=field)
+    value = parse_scaled(text, decimals, field=field)
+    if abs(value) >= 10**_DIGITS_MAX:
+        raise ValueError(f"{field}: {text[:40]!r} is too large")
+    return value
 
 
 def _offset_s(zone: str) -> int:

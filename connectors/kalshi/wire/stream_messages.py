@@ -7,7 +7,15 @@ by `unknown_fields` and counted. Enumerations stay text. `*_dollars` are dollars
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+Millis = Annotated[int, msgspec.Meta(ge=0, lt=2**43)]
+"""Unix milliseconds before the year 2248, so that nanoseconds fit a record."""
+
+Seconds = Annotated[int, msgspec.Meta(ge=0, lt=2**33)]
+"""Unix seconds before the year 2242."""
 
 
 class BookSnapshotMsg(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +35,7 @@ class BookDeltaMsg(msgspec.Struct, frozen=True, gc=False):
     price_dollars: str
     delta_fp: str
     side: str
-    ts_ms: int = 0
+    ts_ms: Millis = 0
 
 
 class TradeMsg(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +45,7 @@ class TradeMsg(msgspec.Struct, frozen=True, gc=False):
     market_ticker: str
     yes_price_dollars: str
     count_fp: str
-    ts_ms: int = 0
+    ts_ms: Millis = 0
     taker_book_side: str = ""
     taker_outcome_side: str = ""
     taker_side: str = ""
@@ -47,7 +55,7 @@ class TickerMsg(msgspec.Struct, frozen=True, gc=False):
     """Best quotes and volumes. Nothing here is needed beside the book: it counts as a sign of life."""
 
     market_ticker: str
-    ts_ms: int = 0
+    ts_ms: Millis = 0
 
 
 class FillMsg(msgspec.Struct, frozen=True, gc=False):
@@ -60,7 +68,7 @@ class FillMsg(msgspec.Struct, frozen=True, gc=False):
     count_fp: str
     fee_cost: str
     is_taker: bool
-    ts_ms: int = 0
+    ts_ms: Millis = 0
     client_order_id: str | None = ""
     book_side: str = ""
     outcome_side: str = ""
@@ -80,8 +88,8 @@ class UserOrderMsg(msgspec.Struct, frozen=True, gc=False):
     client_order_id: str | None = ""
     book_side: str = ""
     outcome_side: str = ""
-    created_ts_ms: int = 0
-    last_updated_ts_ms: int = 0
+    created_ts_ms: Millis = 0
+    last_updated_ts_ms: Millis = 0
     last_update_reason: str = ""
     subaccount_number: int = 0
 
@@ -99,7 +107,7 @@ class LifecycleMsg(msgspec.Struct, frozen=True, gc=False):
 
     market_ticker: str
     event_type: str
-    close_ts: int | None = None
+    close_ts: Seconds | None = None
     is_deactivated: bool | None = None
 
 
@@ -130,7 +138,7 @@ class SnapshotFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag
     sid: int
     seq: int
     msg: BookSnapshotMsg
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class DeltaFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="orderbook_delta"):
@@ -139,7 +147,7 @@ class DeltaFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="o
     sid: int
     seq: int
     msg: BookDeltaMsg
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class TradeFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="trade"):
@@ -148,7 +156,7 @@ class TradeFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="t
     sid: int
     msg: TradeMsg
     seq: int = 0
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class TickerFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ticker"):
@@ -157,7 +165,7 @@ class TickerFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="
     sid: int
     msg: TickerMsg
     seq: int = 0
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class FillFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="fill"):
@@ -166,7 +174,7 @@ class FillFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="fi
     sid: int
     msg: FillMsg
     seq: int = 0
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class UserOrderFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="user_order"):
@@ -175,7 +183,7 @@ class UserOrderFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", ta
     sid: int
     msg: UserOrderMsg
     seq: int = 0
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class PositionFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="market_position"):
@@ -184,7 +192,7 @@ class PositionFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag
     sid: int
     msg: PositionMsg
     seq: int = 0
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class LifecycleFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="market_lifecycle_v2"):
@@ -193,7 +201,7 @@ class LifecycleFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", ta
     sid: int
     seq: int
     msg: LifecycleMsg
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class OrderGroupFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="order_group_updates"):
@@ -202,7 +210,7 @@ class OrderGroupFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", t
     sid: int
     seq: int
     msg: OrderGroupMsg
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class SubscribedFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="subscribed"):
@@ -210,7 +218,7 @@ class SubscribedFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", t
 
     msg: SubscribedMsg
     id: int = 0
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class UnsubscribedFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="unsubscribed"):
@@ -219,7 +227,7 @@ class UnsubscribedFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type",
     sid: int = 0
     seq: int = 0
     id: int = 0
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class OkFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ok"):
@@ -228,7 +236,7 @@ class OkFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ok")
     id: int = 0
     sid: int = 0
     seq: int = 0
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class ErrorFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="error"):
@@ -238,7 +246,7 @@ class ErrorFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="e
     id: int = 0
     sid: int = 0
     seq: int = 0
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
 
 
 class OtherFrame(msgspec.Struct, frozen=True, gc=False):
@@ -247,7 +255,11 @@ class OtherFrame(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     sid: int = 0
     seq: int = 0
-    sending_ts_ms: int = 0
+    sending_ts_ms: Millis = 0
+    market: str = ""
+    """The market that it names; empty for none."""
+    flaw: str = ""
+    """What of it can't be read."""
 
 
 DataFrame = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from connectors.kalshi.stream.book_sync import TURN_NS, BookRecovery
+from connectors.kalshi.stream.book_sync import BookRecovery
+from connectors.kalshi.turns import FIRST_NS
 
 
 def test_book_when_expected_then_it_is_unproved_until_its_snapshot() -> None:
@@ -38,10 +39,22 @@ def test_recovery_when_one_book_is_expected_again_and_again_then_the_others_keep
     assert [books.is_overdue(now_ns) for now_ns in (99, 100)] == [False, True]
 
 
-def test_turn_when_taken_then_the_next_one_comes_after_a_second_and_only_for_proved_books() -> None:
+def test_lost_book_when_repeated_then_a_book_is_asked_for_at_once_and_then_at_its_turns() -> None:
     books = BookRecovery(100)
-    assert not books.take_turn("A", 0)
-    books.prove("A")
-    assert [books.take_turn("A", now_ns) for now_ns in (0, 1, TURN_NS - 1, TURN_NS)] == [True, False, False, True]
+    assert books.lose(["A", "B"], 0) == ("A", "B")
     books.prove("B")
-    assert books.take_turn("B", 1)
+    assert (books.lose(["A"], 1), books.lose(["A", "B"], 2)) == ((), ())
+    assert (books.missing, books.is_delivering) == ((), True)
+    assert (books.take_turns(FIRST_NS - 1), books.take_turns(FIRST_NS)) == ((), ("A", "B"))
+    assert books.missing == ("A", "B")
+
+
+def test_lost_book_when_the_book_comes_meanwhile_then_it_is_not_asked_for_again() -> None:
+    books = BookRecovery(100)
+    books.lose(["A"], 0)
+    books.lose(["A"], 1)
+    books.prove("A")
+    assert books.take_turns(FIRST_NS) == ()
+    assert books.may_lose("A", FIRST_NS)
+    assert not books.may_lose("A", FIRST_NS - 1)
+    assert not books.may_lose("B", FIRST_NS)

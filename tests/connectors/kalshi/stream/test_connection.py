@@ -163,15 +163,27 @@ def test_stream_when_it_answers_but_neither_sends_nor_pings_then_silence_ends_it
     assert (False, "nothing was heard for 25000 ms") in made.statuses()
 
 
-def test_stream_when_garbage_comes_then_the_connection_is_replaced(tmp_path: Path) -> None:
+def test_stream_when_garbage_comes_then_the_account_is_compared_and_the_connection_and_its_books_stay(
+    tmp_path: Path,
+) -> None:
     def babble(connection: ScriptedConnection, command: dict[str, Any]) -> None:
-        answer_subscriptions(connection, command)
+        pinging(connection, command)
         if command["id"] == 1:
             asyncio.get_running_loop().call_later(3, connection.deliver, b"garbage")
 
     made = run(tmp_path, 20, lambda made: setattr(made.socket, "script", [babble, pinging]))
+    assert len(made.socket.connections) == 1
+    assert [reason[:37] for is_up, reason in made.statuses() if is_up][1:] == ["the venue sent what is no frame: not "]
+    assert len([event for event in made.events if isinstance(event, BookStale)]) == 1  # at the end
+
+
+def test_stream_when_nothing_but_garbage_comes_then_the_connection_is_replaced(tmp_path: Path) -> None:
+    def babble(connection: ScriptedConnection, _command: dict[str, Any]) -> None:
+        connection.deliver(b"garbage")
+
+    made = run(tmp_path, 20, lambda made: setattr(made.socket, "script", [babble, pinging]))
     assert len(made.socket.connections) == 2
-    assert any("no frame" in reason for _, reason in made.statuses())
+    assert made.statuses()[0] == (False, "the venue did not answer a command in time")
 
 
 def test_upgrade_when_the_key_is_refused_then_it_is_fatal(tmp_path: Path) -> None:
