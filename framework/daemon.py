@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, closing
@@ -20,6 +21,7 @@ from framework.config.resolve import Resolved
 from framework.domain.account_events import ShutdownRequested
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.instruments import InstrumentStatus
 from framework.domain.market_events import ConnectorStatus, StrategyStarted
 from framework.domain.orders import Order
 from framework.domain.venue import Connector
@@ -47,7 +49,7 @@ from framework.runtime.secrets import SecretRegistry
 from framework.runtime.state_directory import lock_state, set_aside
 from framework.runtime.supervisor import Supervisor
 from framework.state.books import Books
-from framework.venues import BookWatch, VenueAccess
+from framework.venues import BookWatch, VenueAccess, warn_of_proxy_variables
 
 FLUSH_S = 0.1
 
@@ -130,6 +132,7 @@ class Daemon:
         self._clock = clock
         self._metrics = metrics
         self._venues: dict[str, VenueConnection] = {}
+        self._watches: list[BookWatch] = []
         self._has_started = False
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
         self._access = VenueAccess(resolved.config, clock=clock, supervisor=self.supervisor)
@@ -158,15 +161,30 @@ class Daemon:
         reasons = [] if self._has_started else ["starting: strategies have not begun"]
         view = self.kernel.dependencies.view
         reasons += [f"venue {name} is not connected" for name in self._core.queues if not view.is_connected(name)]
+        reasons += self._stale_books()
         reasons += self._operator_service.not_ready()
         reasons += [
             f"strategy {host.name} is quarantined" for host in self.kernel.hosts.values() if host.is_quarantined
         ]
         return reasons + (["stopping"] if self.supervisor.is_stopping else [])
 
+    def _stale_books(self) -> list[str]:
+        """The stale books of active instruments that a strategy trades, while their venue is up."""
+        # A constructor that does not call its parent's leaves a strategy without a desk.
+        desks = [getattr(host.strategy, "desk", None) for host in self.kernel.hosts.values()]
+        traded = {one for desk in desks if desk is not None for one in desk.instruments}
+        known = self._records.accounts.instruments
+        return [
+            f"book {instrument} is stale: {reason}"
+            for watch in self._watches
+            for instrument, reason in watch.stale.items()
+            if instrument in traded and known[instrument].status is InstrumentStatus.ACTIVE
+        ]
+
     async def connect(self, *, live: bool) -> None:
         """Start sandboxes, connectors and the control server; the rest comes up under the supervisor."""
         self._log_recovery()
+        warn_of_proxy_variables(os.environ)
         for venue in self._resolved.venues:
             self._venues[venue.name] = self._make_venue(await self._access.connector(venue, live=live))
         port = await self._control.start()
@@ -206,6 +224,7 @@ class Daemon:
             self.supervisor.spawn(f"{name} dispatch", connection.dispatcher.run())
             self.supervisor.spawn(f"{name} streams", connection.connector.run())
             watch = BookWatch(name, self._core.books, connection.connector.resync, clock=self._clock)
+            self._watches.append(watch)
             self.supervisor.spawn(f"{name} books", watch.run())
             await self._until_it_works(name, connection.reconciler.once)
             self.supervisor.spawn(f"{name} reconcile", connection.reconciler.run())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -27,6 +27,18 @@ PATIENCE_NS = 1_000_000_000
 
 LOOK_MS = 250
 """How often the books are looked at. `PATIENCE_NS` counts from the first look that finds a book stale."""
+
+
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+"""What other programs take for the address of a proxy."""
+
+
+def warn_of_proxy_variables(environ: Mapping[str, str]) -> None:
+    """Name in the log the variables that name a proxy: none of them is used, and who set them may believe so."""
+    found = [name for name in PROXY_VARIABLES if environ.get(name)]
+    if found:
+        names, remedy = ", ".join(found), "venues.NAME.proxy names a venue's proxy"
+        _log.warning("proxies of the environment are ignored", variables=names, remedy=remedy)
 
 
 class VenueAccess:
@@ -114,7 +126,8 @@ def refuse_remote(connector: Connector, *, is_allowed: bool, what: str) -> None:
 
 
 class BookWatch:
-    """Asks for a snapshot of each book of a venue that went stale by itself: crossed, or with a level below zero.
+    """Asks for a snapshot of each book of a venue that went stale by itself: crossed, or with a level below zero. Says
+    in the log which books are stale while their venue is up, once each, and when they are fresh again.
 
     A connector notices gaps in its stream and gets a snapshot by itself. That changes do not add up only the book
     notices, and nothing but a snapshot makes it fresh again. `run` until cancelled; `resync` is the connector's, which
@@ -127,6 +140,9 @@ class BookWatch:
         self._resync = resync
         self._clock = clock
         self._since_ns: dict[InstrumentId, int] = {}
+        self.stale: dict[InstrumentId, str] = {}
+        """The books that have been stale for longer than `PATIENCE_NS` while the venue was up, and why. Written here
+        only; what goes down with the venue stays until it is fresh again."""
 
     def __repr__(self) -> str:
         return f"<BookWatch {self._venue} stale={list(self._since_ns)}>"
@@ -146,4 +162,14 @@ class BookWatch:
         self._since_ns = {instrument: self._since_ns.get(instrument, now_ns) for instrument in stale}
         for instrument, since_ns in self._since_ns.items():
             if now_ns - since_ns >= PATIENCE_NS:
+                self._report_stale(instrument)
                 self._resync(instrument)
+        for instrument in [one for one in self.stale if self._books.of(one).is_fresh]:
+            del self.stale[instrument]
+            _log.info("book is fresh again", instrument=instrument)
+
+    def _report_stale(self, instrument: InstrumentId) -> None:
+        reason = self._books.of(instrument).stale_reason
+        if instrument not in self.stale:
+            _log.warning("book is stale: no order is approved on it", instrument=instrument, reason=reason)
+        self.stale[instrument] = reason

@@ -47,8 +47,10 @@ class KalshiConnector:
         rng: Rng,
         http: HttpTransport | None = None,
         websocket: WebSocketTransport | None = None,
+        proxy: str = "",
     ) -> None:
-        """Load the private key; no connection is opened yet. `http` and `websocket` replace the real network in tests.
+        """Load the private key; no connection is opened yet. `http` and `websocket` replace the real network in tests,
+        `proxy` is the address of an HTTP proxy, empty for none.
 
         Raises `ConfigurationError` for a key that cannot be used.
         """
@@ -57,12 +59,11 @@ class KalshiConnector:
         self._clock = clock
         self._signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
         self._time = VenueTime(clock)
-        self._websocket = websocket or PicowsTransport(settings.ws_origin, clock=clock)
+        self._websocket = websocket or PicowsTransport(settings.ws_origin, clock=clock, proxy=proxy)
         self._breaker = make_breaker(settings, rng)
-        transport = http or open_transport(settings, clock=clock, breaker=self._breaker)
-        self._rest = KalshiRest(transport, self._signer, settings, clock=clock, time=self._time)
+        http = http or open_transport(settings, clock=clock, breaker=self._breaker, proxy=proxy)
+        self._rest = KalshiRest(http, self._signer, settings, clock=clock, time=self._time)
         self._registry = MarketRegistry(name, Selection(settings.markets), markets_max=settings.markets_max)
-        self._selection = Selection(settings.markets)
         self._publish: Publish = _drop
         self._loader = MarketLoader(
             name, self._rest, settings, self._registry, clock=clock, publish=lambda event: self._publish(event)
@@ -71,12 +72,9 @@ class KalshiConnector:
         self._gateway = KalshiGateway(name, self._rest, settings, clock=clock, find_instrument=self._registry.find)
         self.counts = DecodeCounts()
         """Counts of what the stream received and tolerated since the start."""
+        backoff = Backoff(rng, connects_per_minute_max=settings.connects_per_minute_max)
         self._stream = KalshiStream(
-            self._dial,
-            self._make_session,
-            clock=clock,
-            backoff=Backoff(rng, connects_per_minute_max=settings.connects_per_minute_max),
-            silence_ms_max=settings.silence_ms_max,
+            self._dial, self._make_session, clock=clock, backoff=backoff, silence_ms_max=settings.silence_ms_max
         )
 
     def __repr__(self) -> str:
@@ -142,7 +140,7 @@ class KalshiConnector:
         await self._rest.close()
 
     def _on_fetched(self, ticker: str) -> None:
-        if self._selection.wants(ticker) and self._registry.follow([ticker]):
+        if self._registry.wants(ticker) and self._registry.follow([ticker]):
             self._stream.follow_new()
 
     async def _watch_calendar(self) -> None:

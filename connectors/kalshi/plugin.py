@@ -16,9 +16,12 @@ SANDBOX = "connectors.kalshi.sandbox"
 """Module of the local exchange, run as `python -m`: it prints one JSON line when it is ready."""
 
 
-def create(name: str, settings: KalshiSettings, *, clock: Clock, rng: Rng) -> Connector:
-    """Make the connector of one account. Raises `ConfigurationError` when the private key cannot be used."""
-    return KalshiConnector(name, settings, clock=clock, rng=rng)
+def create(name: str, settings: KalshiSettings, *, clock: Clock, rng: Rng, proxy: str = "") -> Connector:
+    """Make the connector of one account, which connects through `proxy` where one is given.
+
+    Raises `ConfigurationError` when the private key cannot be used.
+    """
+    return KalshiConnector(name, settings, clock=clock, rng=rng, proxy=proxy)
 
 
 def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,24 +6,33 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+import aiohappyeyeballs
 import msgspec
+from aiohappyeyeballs import AddrInfoType
 
 from connectors.transport.errors import NotSent
+from connectors.transport.proxy import Proxy, parse_proxy
 
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _SECURE = frozenset({"https", "wss"})
 
+NEXT_ADDRESS_S = 0.25
+"""An address of a name that has not answered for so long gets company by the next one (RFC 8305)."""
+
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One host. `authority` is the value of the Host header; `tls` is None for the unencrypted schemes."""
+    """One host. `authority` is the value of the Host header; `tls` is None for the unencrypted schemes, `proxy` where
+    the host is reached directly."""
 
     scheme: str
     host: str
     port: int
     authority: str
     tls: ssl.SSLContext | None
+    proxy: Proxy | None = None
 
     @property
     def url(self) -> str:
@@ -31,11 +40,12 @@ class Endpoint(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{self.authority}"
 
 
-def parse_endpoint(base_url: str, *, schemes: tuple[str, ...], tls: ssl.SSLContext | None) -> Endpoint:
+def parse_endpoint(base_url: str, *, schemes: tuple[str, ...], tls: ssl.SSLContext | None, proxy: str = "") -> Endpoint:
     """Read `base_url` ("https://host[:port]") and choose its TLS context: `tls`, or a default one that verifies.
 
-    Raises ValueError for another scheme, for user info, a path, query or fragment (targets carry the whole path,
-    because signatures cover it), and for a `tls` context that does not verify the peer.
+    `proxy` is the address of an HTTP proxy, empty for none. Raises ValueError for another scheme, for user info, a
+    path, query or fragment (targets carry the whole path, because signatures cover it), for a `tls` context that does
+    not verify the peer, and for a `proxy` that is no address of one.
     """
     parts = urlsplit(base_url)
     if parts.scheme not in schemes:
@@ -49,7 +59,8 @@ def parse_endpoint(base_url: str, *, schemes: tuple[str, ...], tls: ssl.SSLConte
     shown = f"[{host}]" if ":" in host else host
     authority = shown if port == _PORTS[parts.scheme] else f"{shown}:{port}"
     context = _verified(tls) if parts.scheme in _SECURE else None
-    return Endpoint(scheme=parts.scheme, host=host, port=port, authority=authority, tls=context)
+    via = parse_proxy(proxy) if proxy else None
+    return Endpoint(scheme=parts.scheme, host=host, port=port, authority=authority, tls=context, proxy=via)
 
 
 def _verified(tls: ssl.SSLContext | None) -> ssl.SSLContext:
@@ -70,17 +81,21 @@ def deadline_after(timeout_ms: int) -> float:
 
 
 async def dial(endpoint: Endpoint, *, deadline: float) -> socket.socket:
-    """Return a connected, non-blocking socket; addresses are tried one by one in the resolver's order.
+    """Return a socket that is connected to the host, through its proxy where it has one; non-blocking.
+
+    Addresses of a name are tried in the resolver's order, families in turn, the next one when the last has failed or
+    has not answered for `NEXT_ADDRESS_S`. However many they are, they are one attempt to connect.
 
     Raises NotSent when the name has no address, when no address accepts, and at `deadline` (loop time).
     """
+    through = f" through {endpoint.proxy!r}" if endpoint.proxy else ""
     try:
         async with asyncio.timeout_at(deadline):
-            return await _connect_first_reachable(endpoint)
+            return await _connect(endpoint)
     except TimeoutError as e:
-        raise NotSent(f"not connected to {endpoint.url} within the time-out; nothing was sent") from e
-    except OSError as e:
-        raise NotSent(f"cannot connect to {endpoint.url}: {e}; nothing was sent") from e
+        raise NotSent(f"not connected to {endpoint.url}{through} within the time-out; nothing was sent") from e
+    except (OSError, RuntimeError) as e:
+        raise NotSent(f"cannot connect to {endpoint.url}{through}: {e}; nothing was sent") from e
 
 
 def cut(sock: socket.socket) -> None:
@@ -89,21 +104,26 @@ def cut(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
 
 
-async def _connect_first_reachable(endpoint: Endpoint) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    failure = OSError("the name has no address")
-    addresses = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-    for family, kind, protocol, _, address in addresses:
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setblocking(False)
-            await loop.sock_connect(sock, address)
-        except OSError as e:
-            failure = e
-            sock.close()
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    raise failure
+async def _connect(endpoint: Endpoint) -> socket.socket:
+    if endpoint.proxy is None:
+        return await _connect_first_answering(endpoint.host, endpoint.port)
+    sock = await _connect_first_answering(endpoint.proxy.host, endpoint.proxy.port)
+    try:
+        await endpoint.proxy.open_tunnel(sock, endpoint.host, endpoint.port)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _resolve(host: str, port: int) -> Sequence[AddrInfoType]:
+    return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+async def _connect_first_answering(host: str, port: int) -> socket.socket:
+    addresses = await _resolve(host, port)
+    if not addresses:
+        raise OSError("the name has no address")
+    sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, interleave=1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable
 
-from connectors.transport.dial import deadline_after, parse_endpoint
+from connectors.transport.dial import deadline_after, dial, parse_endpoint
 from connectors.transport.errors import NotSent
 from connectors.transport.http_codec import encode_request
 from connectors.transport.http_connection import Http1Connection
@@ -34,8 +34,10 @@ class Http1Transport:
         tls: ssl.SSLContext | None = None,
         body_bytes_max: int = 8 * _MIB,
         idle_ms_max: int = 45_000,
+        proxy: str = "",
     ) -> None:
-        """Connect to `base_url` ("https://host[:port]") as needed; nothing is opened yet.
+        """Connect to `base_url` ("https://host[:port]") as needed; nothing is opened yet. `proxy` is the address of an
+        HTTP proxy, empty for none.
 
         `connections_max` counts idle and busy connections together. `body_bytes_max` limits the body of a response.
         `idle_ms_max`: a connection unused for longer is dropped instead of used, because servers close idle
@@ -46,7 +48,7 @@ class Http1Transport:
         for name, value in limits.items():
             if value < 1:
                 raise ValueError(f"{name}={value}: must be at least 1")
-        self._endpoint = parse_endpoint(base_url, schemes=("http", "https"), tls=tls)
+        self._endpoint = parse_endpoint(base_url, schemes=("http", "https"), tls=tls, proxy=proxy)
         self._clock = clock
         self._body_bytes_max = body_bytes_max
         self._idle_ns_max = idle_ms_max * 1_000_000
@@ -196,9 +198,7 @@ class Http1Transport:
             async with asyncio.timeout_at(deadline) as wait:
                 self._waits.add(wait)
                 try:
-                    _, connection = await asyncio.get_running_loop().create_connection(
-                        self._make_connection, end.host, end.port, ssl=end.tls
-                    )
+                    connection = await self._open_connection(deadline)
                 finally:
                     self._waits.discard(wait)
         except TimeoutError as e:
@@ -210,6 +210,15 @@ class Http1Transport:
                 connection.attempt = attempt
             elif attempt is not None and self.breaker is not None:
                 self.breaker.end(attempt, self._clock.monotonic_ns(), is_answered=False)
+        return connection
+
+    async def _open_connection(self, deadline: float) -> Http1Connection:
+        """Connect, with TLS where the address asks for it. Raises NotSent, OSError and TimeoutError."""
+        tls, host = self._endpoint.tls, self._endpoint.host
+        sock = await dial(self._endpoint, deadline=deadline)
+        _, connection = await asyncio.get_running_loop().create_connection(
+            self._make_connection, sock=sock, ssl=tls, server_hostname=host if tls else None
+        )
         return connection
 
     def _begin(self) -> Attempt | None:

@@ -120,13 +120,20 @@ class ReferenceConnection:
 
 
 class ReferenceTransport:
-    """A `WebSocketTransport`. No compression is offered, no redirect followed, no proxy used."""
+    """A `WebSocketTransport`. No compression is offered, no redirect followed."""
 
     def __init__(
-        self, base_url: str, *, clock: Clock, tls: ssl.SSLContext | None = None, message_bytes_max: int = 16 * _MIB
+        self,
+        base_url: str,
+        *,
+        clock: Clock,
+        tls: ssl.SSLContext | None = None,
+        message_bytes_max: int = 16 * _MIB,
+        proxy: str = "",
     ) -> None:
-        """Connect to `base_url` ("wss://host[:port]"). Raises ValueError for a bad URL or an unverifying `tls`."""
-        self._endpoint = parse_endpoint(base_url, schemes=("ws", "wss"), tls=tls)
+        """Connect to `base_url` ("wss://host[:port]"), through `proxy` where one is given. Raises ValueError for a bad
+        address and for an unverifying `tls`."""
+        self._endpoint = parse_endpoint(base_url, schemes=("ws", "wss"), tls=tls, proxy=proxy)
         self._clock = clock
         self._message_bytes_max = message_bytes_max
 

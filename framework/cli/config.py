@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretStr
 from framework.config.errors import is_secret_key
 from framework.config.layers import DEFAULT_FILE, SECRETS_DIR, Loaded, load
 from framework.config.resolve import Resolved, resolve
-from framework.runtime.secrets import MASK
+from framework.runtime.secrets import MASK, mask_user_info
 
 DEFAULT_NAME = "sandbox"
 _ORIGIN_COLUMN = 48
@@ -102,7 +102,7 @@ def _table(table: Mapping[str, Any], name: str, key: str, loaded: Loaded) -> Ite
 def _line(field: str, value: Any, origin: str) -> str:
     if value is None:
         return f"# {_key(field)} is not set"
-    shown = json.dumps(MASK) if is_secret_key(field) or isinstance(value, SecretStr) else to_toml(value)
+    shown = json.dumps(MASK) if is_secret_key(field) or isinstance(value, SecretStr) else mask_user_info(to_toml(value))
     return f"{_key(field)} = {shown}".ljust(_ORIGIN_COLUMN) + f"  # {origin}"
 
 

@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from framework.domain.errors import ConfigurationError, suggestion
+from framework.runtime.secrets import mask_user_info
 
 Tree = dict[str, Any]
 """Settings as read: tables are dicts, arrays are lists."""
@@ -98,7 +99,7 @@ def _place(key: str, origins: Origins) -> str:
 def _shown(location: Sequence[str], value: Any) -> str:
     if any(is_secret_key(part) for part in location):
         return "(its value is not shown)"
-    text = repr(str(value)) if not isinstance(value, (bool, int, list, dict, tuple)) else repr(value)
+    text = mask_user_info(repr(str(value)) if not isinstance(value, (bool, int, list, dict, tuple)) else repr(value))
     return text if len(text) <= _VALUE_CHARACTERS_MAX else text[:_VALUE_CHARACTERS_MAX] + "…"
 
 

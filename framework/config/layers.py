@@ -17,6 +17,7 @@ from framework.config.environment import PREFIX, Variable, from_environment, fro
 from framework.config.errors import Origins, Tree, is_secret_key, origin_of, parse_settings
 from framework.config.model import Configuration
 from framework.domain.errors import ConfigurationError
+from framework.runtime.secrets import passwords_in
 
 DEFAULT_FILE = Path(__file__).with_name("sandbox.toml")
 """What runs when no file is named: the embedded sandbox. `config/sandbox.toml` is a link to it."""
@@ -41,7 +42,9 @@ class Loaded:
 
     def secret_values(self) -> list[str]:
         """The values that must never be printed: register them for masking before anything is logged."""
-        return [str(value) for key, value in leaves(self.tree) if is_secret_key(key.rpartition(".")[2])]
+        values = [(key.rpartition(".")[2], str(value)) for key, value in leaves(self.tree)]
+        named = [value for name, value in values if is_secret_key(name)]
+        return named + [password for _name, value in values for password in passwords_in(value)]
 
 
 def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

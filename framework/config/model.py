@@ -9,8 +9,9 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 """Names of venues and strategies: they become parts of instrument names, order ids and metric labels."""
@@ -108,6 +109,20 @@ class VenueRow(BaseModel):
     )
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings, description="Options of the embedded sandbox.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The connector's settings.")
+    proxy: str = Field(
+        "",
+        description="HTTP proxy for every connection to the venue: http://[user:password@]host:port; empty for none.",
+    )
+
+    @field_validator("proxy")
+    @classmethod
+    def _an_http_proxy(cls, value: str) -> str:
+        """The error does not repeat the value: a password may be in it."""
+        parts = urlsplit(value)
+        is_whole = parts.scheme == "http" and parts.hostname and parts.port
+        if value and (not is_whole or parts.path not in ("", "/") or parts.query or parts.fragment):
+            raise ValueError("must be http://[user:password@]host:port, with user and password percent-encoded")
+        return value
 
 
 class StrategyRow(BaseModel):

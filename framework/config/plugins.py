@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import sys
 import traceback
@@ -34,7 +35,8 @@ OWN_PACKAGES = ("strategies", "risk", "connectors", "framework")
 class ConnectorPlugin:
     """A connector's module, seen from outside.
 
-    The module has `Settings` (a pydantic model) and `create(name, settings, *, clock, rng)`. One that ships a
+    The module has `Settings` (a pydantic model) and `create(name, settings, *, clock, rng)`, with `proxy` as a further
+    argument (the address of an HTTP proxy, by default "") where it can connect through one. One that ships a
     sandbox also has `SANDBOX`, the module that `python -m` runs and that prints one JSON line when it is ready, and
     `sandbox_settings(ready)`, which turns that line into settings.
     """
@@ -44,6 +46,11 @@ class ConnectorPlugin:
     create: Callable[..., Connector]
     sandbox_module: str = ""
     sandbox_settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+
+    @property
+    def takes_proxy(self) -> bool:
+        """Whether the connector can connect through an HTTP proxy."""
+        return "proxy" in inspect.signature(self.create).parameters
 
 
 class Plugins:

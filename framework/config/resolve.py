@@ -61,7 +61,8 @@ class ResolvedVenue:
             settings = parse_settings(self.plugin.settings_model, raw, key=self._key, origins=self.origins)
         if settings is None:
             raise ConfigurationError(f"{self._key}: incomplete until the embedded sandbox is ready; start it first")
-        return self.plugin.create(self.name, settings, clock=clock, rng=rng)
+        proxy = {"proxy": self.row.proxy} if self.row.proxy else {}
+        return self.plugin.create(self.name, settings, clock=clock, rng=rng, **proxy)
 
     @property
     def _key(self) -> str:
@@ -135,6 +136,8 @@ def _venue(plugins: Plugins, origins: Origins, name: str, row: VenueRow) -> Reso
             f"venues.{name}.embedded_sandbox: {row.use} ships no sandbox; "
             f"set it to false and give venues.{name}.settings"
         )
+    if row.proxy and not plugin.takes_proxy:
+        raise ConfigurationError(f"venues.{name}.proxy: {row.use} can't use a proxy; leave the key out")
     settings = parse_settings(
         plugin.settings_model,
         row.settings,

@@ -6,7 +6,7 @@ import base64
 import re
 import stat
 from pathlib import Path
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from framework.domain.errors import ConfigurationError
 
@@ -16,6 +16,7 @@ MASK = "********"
 _CHARACTERS_MIN = 4
 _LINE_CHARACTERS_MIN = 16
 _CORE_CHARACTERS_MIN = 6
+_USER_INFO = re.compile(r"(?<=://)([^/\s@:]*)(?::([^/\s@]*))?@")
 
 
 class SecretRegistry:
@@ -53,6 +54,17 @@ class SecretRegistry:
 
     def __repr__(self) -> str:
         return f"SecretRegistry({len(self._forms)} forms)"
+
+
+def mask_user_info(text: str) -> str:
+    """`text` with user and password of every address in it replaced by `MASK`: "http://u:p@host" loses both."""
+    return _USER_INFO.sub(f"{MASK}@", text)
+
+
+def passwords_in(text: str) -> list[str]:
+    """The passwords of the addresses in `text`, as they are written and decoded."""
+    found = [password for _user, password in _USER_INFO.findall(text) if password]
+    return list(dict.fromkeys([*found, *map(unquote, found)]))
 
 
 def read_secret_file(path: Path, registry: SecretRegistry) -> bytes:

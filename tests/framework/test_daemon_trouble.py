@@ -8,13 +8,19 @@ from pathlib import Path
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
+from framework.domain.account_events import InstrumentDefined
 from framework.domain.errors import JournalError
+from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.market_events import ConnectorStatus
+from framework.domain.strategy import Strategy
 from framework.runtime.clock import SystemClock
 from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.state_directory import lock_state
+from framework.venues import BookWatch
 from tests.framework.test_daemon_shutdown import VENUE, Rig, rigged
+from tests.support.state_records import INSTRUMENT
 
 
 @contextmanager
@@ -61,6 +67,26 @@ async def test_venue_when_its_streams_are_up_again_then_it_is_compared_at_once(t
 
         assert reconciler._next_pass_ns == 0
         assert reconciler._wake.is_set()
+
+
+async def test_book_when_stale_then_the_daemon_is_not_ready_where_a_strategy_trades_it_and_its_market_is_active(
+    tmp_path: Path,
+) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
+        daemon = rig.daemon
+        a, b = (replace(INSTRUMENT, id=InstrumentId(f"kalshi:{name}"), venue=VENUE) for name in "AB")
+        closed = replace(a, id=InstrumentId("kalshi:C"), status=InstrumentStatus.CLOSED)
+        for one in (a, b, closed):
+            daemon.kernel.publish(InstrumentDefined(one, 1))
+        daemon._core.add_strategy("quiet", Strategy, None, (a.id, closed.id))
+        watch = BookWatch(VENUE, daemon._core.books, lambda _: None, clock=SystemClock())
+        watch.stale = {one.id: "an orderbook_delta frame can't be read" for one in (a, b, closed)}
+        before = daemon.not_ready()
+        daemon._watches.append(watch)
+
+        assert [line for line in daemon.not_ready() if line not in before] == [
+            f"book {a.id} is stale: an orderbook_delta frame can't be read"
+        ]
 
 
 async def test_stop_when_it_was_asked_for_then_it_is_no_error(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 
 from framework.config.layers import DEFAULT_FILE, load
 from framework.config.resolve import resolve
@@ -13,7 +14,7 @@ from framework.domain.venue import Connector
 from framework.runtime.clock import SystemClock
 from framework.runtime.state_directory import ACCOUNTS
 from framework.runtime.supervisor import Supervisor
-from framework.venues import VenueAccess
+from framework.venues import VenueAccess, warn_of_proxy_variables
 from tests.framework.cli.test_dry_run import away
 
 
@@ -42,3 +43,12 @@ async def test_venue_when_it_can_not_be_written_down_whose_it_is_then_there_is_n
     (tmp_path / "state" / "journal" / ACCOUNTS).mkdir(parents=True)
     with pytest.raises(Fatal, match=r"state_dir: .* can't be read or written"):
         await connector_at(tmp_path, 1)
+
+
+def test_proxies_when_the_environment_names_some_then_one_line_says_which_and_that_they_are_ignored() -> None:
+    with structlog.testing.capture_logs() as logged:
+        warn_of_proxy_variables({"HTTPS_PROXY": "http://u:secret@p:1", "http_proxy": "http://p:1", "ALL_PROXY": ""})
+        warn_of_proxy_variables({"NO_PROXY": "*", "all_proxy": ""})
+    (line,) = logged
+    assert (line["variables"], line["log_level"]) == ("HTTPS_PROXY, http_proxy", "warning")
+    assert "secret" not in str(line)

@@ -66,6 +66,10 @@ class MarketRegistry:
         """The instrument of this market's ticker, or None when the market is not known."""
         return self._instruments.get(ticker)
 
+    def wants(self, ticker: str) -> bool:
+        """Whether the market belongs to the selection."""
+        return self._selection.wants(ticker)
+
     def tickers(self) -> tuple[str, ...]:
         """The tickers of every known market that is not settled."""
         return tuple(ticker for ticker in self._instruments if ticker not in self._settled)

@@ -48,9 +48,12 @@ T = TypeVar("T")
 P = TypeVar("P", bound=Page)
 
 
-def open_transport(settings: KalshiSettings, *, clock: Clock, breaker: ConnectBreaker) -> Http1Transport:
-    """The HTTP client for the REST address of `settings`; no connection is opened yet."""
-    transport = Http1Transport(settings.rest_origin, clock=clock, connections_max=settings.connections_max)
+def open_transport(
+    settings: KalshiSettings, *, clock: Clock, breaker: ConnectBreaker, proxy: str = ""
+) -> Http1Transport:
+    """The HTTP client for the REST address of `settings`, through `proxy` where one is given; no connection is opened
+    yet."""
+    transport = Http1Transport(settings.rest_origin, clock=clock, connections_max=settings.connections_max, proxy=proxy)
     transport.breaker = breaker
     return transport
 

@@ -41,6 +41,7 @@ from framework.domain.venue import Connector
 from framework.runtime.clock import SystemClock
 from tests.connectors.kalshi.sandbox.signed_client import Administered
 from tests.connectors.kalshi.support import approved
+from tests.support.connect_proxy import ConnectProxy
 
 E = TypeVar("E")
 WAIT_S = 8.0
@@ -103,7 +104,9 @@ class Live(Administered):
         return NewOrder(**(values | changes))
 
 
-async def live_on(tmp_path: Path, *, key: str = "rsa", changes: dict[str, Any] | None = None, **options: Any) -> Live:
+async def live_on(
+    tmp_path: Path, *, key: str = "rsa", changes: dict[str, Any] | None = None, proxy: str = "", **options: Any
+) -> Live:
     values: dict[str, Any] = {"markets": 2, "seed": 3, "speed": 4.0, "tier": "prestige"}
     sandbox = KalshiSandbox(SandboxOptions(directory=tmp_path, **(values | options)))
     info = await sandbox.start()
@@ -118,7 +121,7 @@ async def live_on(tmp_path: Path, *, key: str = "rsa", changes: dict[str, Any] |
         tier=options.get("tier", "prestige"),
         **(changes or {}),
     )
-    connector = create("kalshi", settings, clock=SystemClock(), rng=random.Random(1))
+    connector = create("kalshi", settings, clock=SystemClock(), rng=random.Random(1), proxy=proxy)
     live = Live(sandbox, info, connector)
     try:
         await live.start()
@@ -350,3 +353,19 @@ async def test_start_when_the_key_is_not_the_venues_then_it_is_fatal(tmp_path: P
     finally:
         await connector.close()
         await sandbox.stop()
+
+
+async def test_proxy_when_the_configuration_names_one_then_requests_and_stream_go_through_it_and_the_venue_is_local(
+    tmp_path: Path,
+) -> None:
+    async with ConnectProxy(credentials="me:s3cret") as proxy:
+        live = await live_on(tmp_path, proxy=f"http://me:s3cret@127.0.0.1:{proxy.port}")
+        try:
+            await live.until(BookDelta)
+            assert isinstance((await live.place(live.bid(), "tg-1"))[0], OrderReport)
+            ports = {target.rpartition(":")[2] for target in proxy.asked}
+            assert ports == {url.split(":")[2].split("/")[0] for url in (live.info.rest_url, live.info.ws_url)}
+            assert live.connector.is_loopback
+            assert "s3cret" not in repr(live.connector)
+        finally:
+            await live.stop()

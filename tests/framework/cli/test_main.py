@@ -204,6 +204,7 @@ def test_show_config_when_printed_then_has_origins_and_masks_secrets(
 ) -> None:
     monkeypatch.setenv("TIDEGATE_VENUES__HERE__SETTINGS__API_SECRET", "hunter2-hunter2")
     monkeypatch.setenv("TIDEGATE_HTTP__PORT", "9999")
+    monkeypatch.setenv("TIDEGATE_HTTP__HOST", "http://me:hunter2@host")
     assert main(["show-config", "-c", str(config)]) == 0
     shown = capsys.readouterr().out
     lines = {line.partition(" = ")[0]: line for line in shown.splitlines()}

@@ -108,6 +108,36 @@ def test_venue_when_its_sandbox_is_ready_then_the_connector_gets_address_and_own
     assert arguments == ["--port", "0", "--dir", str(folder), "--seed", "7", "--markets", "4", "--speed", "1"]
 
 
+PROXIED = CONFIG.replace('use = "venue.plugin"', 'use = "venue.plugin"\nproxy = "http://me:s3cret@proxy:3128"')
+
+
+def test_venue_when_it_has_a_proxy_then_a_connector_that_takes_one_gets_it(folder: Path) -> None:
+    plugin = PLUGINS["venue/plugin.py"].replace("clock, rng)", 'clock, rng, proxy="")')
+    (folder / "plugins" / "venue" / "plugin.py").write_text(plugin.replace("settings.markets,", "proxy,"))
+    found = resolved(folder, PROXIED)
+    ready = {"rest_url": "u"}
+    connector = found.venues[0].connector(clock=ManualClock(wall_ns=9), rng=seeded_rng(1), sandbox_ready=ready)
+    assert cast(object, connector) == ("here", "u", "http://me:s3cret@proxy:3128", 9)
+    assert found.loaded.secret_values() == ["s3cret"]
+
+
+def test_venue_when_it_has_a_proxy_and_its_connector_takes_none_then_the_key_is_refused(folder: Path) -> None:
+    assert "venues.here.proxy: venue.plugin can't use a proxy" in problems(folder, PROXIED)[0]
+
+
+@pytest.mark.parametrize(
+    "proxy", ["proxy:1", "https://proxy:1", "http://me:s3cret@proxy", "http://me:s3cret@proxy:1/a"]
+)
+def test_venue_when_its_proxy_is_no_address_of_one_then_the_form_is_shown_and_no_password(
+    folder: Path, proxy: str
+) -> None:
+    text = CONFIG.replace('use = "venue.plugin"', f'use = "venue.plugin"\nproxy = "{proxy}"')
+    (line,) = problems(folder, text)
+    assert "venues.here.proxy" in line
+    assert "must be http://[user:password@]host:port" in line
+    assert "s3cret" not in line
+
+
 def test_venue_when_its_sandbox_is_not_ready_then_can_not_be_built(folder: Path) -> None:
     (venue,) = resolved(folder).venues
     with pytest.raises(ConfigurationError, match="incomplete until the embedded sandbox is ready"):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from framework.domain.errors import ConfigurationError
-from framework.runtime.secrets import MASK, SecretRegistry, read_secret_file
+from framework.runtime.secrets import MASK, SecretRegistry, mask_user_info, passwords_in, read_secret_file
 
 SECRET = 'p@ss/word+"9'
 
@@ -106,3 +106,10 @@ def test_read_secret_file_when_missing_or_empty_then_says_which(tmp_path: Path) 
         read_secret_file(empty, SecretRegistry())
     with pytest.raises(ConfigurationError, match=r"absent: secret file can't be read \(No such file"):
         read_secret_file(tmp_path / "absent", SecretRegistry())
+
+
+def test_address_when_it_has_user_and_password_then_both_are_masked_and_the_password_is_known_decoded_too() -> None:
+    text = "via http://me:pa%3Ass@proxy:3128 and wss://host/path@x, https://u@host"
+    assert mask_user_info(text) == f"via http://{MASK}@proxy:3128 and wss://host/path@x, https://{MASK}@host"
+    assert passwords_in(text) == ["pa%3Ass", "pa:ss"]
+    assert passwords_in("http://host:80/a:b@c") == []
