@@ -30,7 +30,9 @@ from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
 from framework.ops.http import ControlServer
 from framework.ops.operator_service import OperatorService
-from framework.ops.prometheus import render_metrics
+from framework.ops.prometheus import MetricsText
+from framework.ops.readiness import NotReady, NotReadyKind, halt_reasons, show_readiness
+from framework.ops.state_gauges import StateGauges
 from framework.ops.status_screen import LiveStatus, StatusReader
 from framework.ops.telemetry import Telemetry
 from framework.persistence.ledger.retention import Retention
@@ -151,31 +153,40 @@ class Daemon:
         )
         self._control = ControlServer(
             resolved.config.http,
-            render_metrics=lambda: render_metrics(metrics, version=version("tidegate")),
+            render_metrics=MetricsText(metrics, version=version("tidegate")).render,
             beat_age_ns=self.supervisor.beat_age_ns,
             not_ready=self.not_ready,
+            trading=records.accounts.trading,
         )
+        show_readiness(metrics, self.not_ready)
 
-    def not_ready(self) -> list[str]:
+    def not_ready(self) -> list[NotReady]:
         """Why the daemon is not ready to trade; empty when it is."""
-        reasons = [] if self._has_started else ["starting: strategies have not begun"]
-        view = self.kernel.dependencies.view
-        reasons += [f"venue {name} is not connected" for name in self._core.queues if not view.is_connected(name)]
+        kinds, books = NotReadyKind, self._core.books
+        reasons = [] if self._has_started else [NotReady(kinds.STARTING, "starting: strategies have not begun")]
+        reasons += [
+            NotReady(kinds.VENUE_DOWN, f"venue {name} is not connected")
+            for name in self._core.queues
+            if not books.is_connected(name)
+        ]
         reasons += self._stale_books()
+        reasons += halt_reasons(self._records.accounts.trading)
         reasons += self._operator_service.not_ready()
         reasons += [
-            f"strategy {host.name} is quarantined" for host in self.kernel.hosts.values() if host.is_quarantined
+            NotReady(kinds.QUARANTINED, f"strategy {host.name} is quarantined")
+            for host in self.kernel.hosts.values()
+            if host.is_quarantined
         ]
-        return reasons + (["stopping"] if self.supervisor.is_stopping else [])
+        return reasons + ([NotReady(kinds.STOPPING, "stopping")] if self.supervisor.is_stopping else [])
 
-    def _stale_books(self) -> list[str]:
+    def _stale_books(self) -> list[NotReady]:
         """The stale books of active instruments that a strategy trades, while their venue is up."""
         # A constructor that does not call its parent's leaves a strategy without a desk.
         desks = [getattr(host.strategy, "desk", None) for host in self.kernel.hosts.values()]
         traded = {one for desk in desks if desk is not None for one in desk.instruments}
         known = self._records.accounts.instruments
         return [
-            f"book {instrument} is stale: {reason}"
+            NotReady(NotReadyKind.BOOK_STALE, f"book {instrument} is stale: {reason}")
             for watch in self._watches
             for instrument, reason in watch.stale.items()
             if instrument in traded and known[instrument].status is InstrumentStatus.ACTIVE
@@ -311,6 +322,8 @@ class Daemon:
 
     def _assemble(self) -> Core:
         accounts, books, metrics = self._records.accounts, Books(), self._metrics
+        venues, strategies = self._names()
+        telemetry = Telemetry(metrics, accounts, self._clock, venues=venues, strategies=strategies)
         core = assemble(
             core_settings(self._resolved),
             clock=self._clock,
@@ -318,20 +331,19 @@ class Daemon:
             books=books,
             next_client_order_id=ClientOrderIds(self._records.instance, self._records.epoch).next,
             recorder=self._records.recorder,
-            watcher=Telemetry(metrics, accounts, books, self._clock),
+            watcher=telemetry,
             timers=self._timers,
             on_journal_failure=self._on_fatal,
             log=_log.info,
         )
-        metrics.budget_tokens.pull(
-            lambda: [
-                ((venue, pool), left)
-                for venue, budget in core.budgets.items()
-                for pool, left in budget.tokens().items()
-            ]
-        )
+        StateGauges(metrics, core.kernel, telemetry.in_question, strategies=strategies)
+        metrics.ledger_lag.pull(lambda: [((), self._records.ledger_lag)])
         core.kernel.resume(self._records.last_step)
         return core
+
+    def _names(self) -> tuple[list[str], list[str]]:
+        """The venues and the strategies of the configuration."""
+        return [one.name for one in self._resolved.venues], [one.name for one in self._resolved.strategies]
 
     def _make_venue(self, connector: Connector) -> VenueConnection:
         name, gateway = connector.venue, connector.gateway

@@ -15,6 +15,9 @@ from framework.domain.rate_limits import RequestKind
 from framework.domain.venue import Gateway
 from framework.execution.request_queue import QueuedRequest, RequestQueue
 
+STAGES = ("sign", "durable", "venue")
+"""The stages of a request whose latency is observed: signing, waiting for the journal, waiting for the answer."""
+
 
 class DispatchBudget(Protocol):
     """The dispatcher's side of a venue's budget; `risk.budget.venue_budget.VenueBudget` says what each call means."""
@@ -45,7 +48,7 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What a dispatcher needs.
 
     `publish` is the kernel's; `wait_durable` returns once everything recorded so far is durable; `observe` takes
-    the latency of a stage in nanoseconds; `on_fatal` is told when the account can't be used any more;
+    the latency of one of `STAGES` in nanoseconds; `on_fatal` is told when the account can't be used any more;
     `why_unwanted` says why a queued request must not leave any more, None when it may
     (`framework.execution.last_look.LastLook`);
     `on_refused` is called with an order whose change the venue refused: it may have ended without a report of it;

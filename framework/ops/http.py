@@ -1,9 +1,9 @@
 """The control server: what Prometheus, a container engine and an operator can read over HTTP.
 
 `GET /metrics`, `GET /healthz` (200 while the event loop runs), `GET /readyz` (200 when everything needed for trading is
-there, else 503 with the reasons). Reads only: orders of an operator go through the socket, which knows its users. A
-request whose Host header is not on the list is refused, so that a web page in an operator's browser can't reach a
-loopback server through a name of its own (DNS rebinding).
+there, else 503 with the reasons; `halted` and `reducing` list the scopes that are). Reads only: orders of an operator
+go through the socket, which knows its users. A request whose Host header is not on the list is refused, so that a web
+page in an operator's browser can't reach a loopback server through a name of its own (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from typing import Protocol
 import msgspec
 from aiohttp import hdrs, web
 
+from framework.domain.account_events import TradingState
 from framework.domain.errors import ConfigurationError
 from framework.ops.prometheus import CONTENT_TYPE
+from framework.ops.readiness import NotReady, scopes_in
+from framework.state.trading_states import TradingStates
 
 BEAT_AGE_MS_MAX = 2_000
 """`/healthz` answers 503 when the last heartbeat is older: a loop that is blocked so long can't cancel in time."""
@@ -53,14 +56,16 @@ class ControlServer:
         self,
         address: Address,
         *,
-        render_metrics: Callable[[], bytes],
+        render_metrics: Callable[[], Awaitable[bytes]],
         beat_age_ns: Callable[[], int],
-        not_ready: Callable[[], Sequence[str]],
+        not_ready: Callable[[], Sequence[NotReady]],
+        trading: TradingStates,
     ) -> None:
         self._address = address
         self._render_metrics = render_metrics
         self._beat_age_ns = beat_age_ns
         self._not_ready = not_ready
+        self._trading = trading
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> int:
@@ -99,15 +104,18 @@ class ControlServer:
         return await handler(request)
 
     async def _metrics(self, _request: web.Request) -> web.StreamResponse:
-        return web.Response(body=self._render_metrics(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+        return web.Response(body=await self._render_metrics(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
     async def _healthz(self, _request: web.Request) -> web.StreamResponse:
         age_ms = self._beat_age_ns() // 1_000_000
         return _json(200 if age_ms <= BEAT_AGE_MS_MAX else 503, {"beat_age_ms": age_ms})
 
     async def _readyz(self, _request: web.Request) -> web.StreamResponse:
-        reasons = list(self._not_ready())
-        return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
+        reasons = [reason.text for reason in self._not_ready()]
+        scopes = {
+            state.value: scopes_in(self._trading, state) for state in (TradingState.HALTED, TradingState.REDUCING)
+        }
+        return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons} | scopes)
 
 
 def _json(status: int, content: dict[str, object]) -> web.Response:

@@ -11,6 +11,8 @@ import structlog
 from framework.engine.kernel import Kernel
 from framework.ops.operator_commands import Operator, OperatorDependencies
 from framework.ops.operator_socket import OperatorSocket
+from framework.ops.readiness import NotReady, NotReadyKind
+from framework.ops.state_gauges import shown_instruments
 from framework.reconciliation.differences import Difference, DifferenceKind
 from framework.reconciliation.external_orders import placed_elsewhere
 from framework.reconciliation.history import ReconcileHistory
@@ -54,7 +56,11 @@ class OperatorService:
         self._socket = OperatorSocket(directory, operator.answer)
         self._ledger_trouble = ledger_trouble
         self._trouble_reported = ""
+        self._reconciled_ns = dict.fromkeys(kernel.dependencies.queues, 0)
         metrics.drift.pull(self._drift_samples)
+        metrics.differences.pull(self._difference_samples)
+        metrics.external_orders.pull(self._external_order_samples)
+        metrics.reconciled_at.pull(lambda: [((one,), at_ns / 1e9) for one, at_ns in self._reconciled_ns.items()])
         metrics.ledger_up.pull(lambda: [((), int(not ledger_trouble()))])
 
     def watch(self, venue: str, reconciler: Reconciler) -> None:
@@ -69,24 +75,30 @@ class OperatorService:
         """Stop listening at the socket and end its open connections. Does nothing when not started."""
         await self._socket.close()
 
-    def not_ready(self) -> list[str]:
+    def not_ready(self) -> list[NotReady]:
         """One reason why the daemon is not ready for each position on which a venue and we differ, and for each venue
         with open orders of another state directory of ours; empty when there are none."""
         return [*self._foreign_orders(), *self._positions_apart()]
 
-    def _foreign_orders(self) -> list[str]:
+    def _foreign_orders(self) -> list[NotReady]:
         accounts = self._kernel.dependencies.accounts
         found = [(venue, len(placed_elsewhere(accounts, venue))) for venue in self._reconcilers]
         return [
-            f"open orders at {venue} that a Tidegate daemon placed and this journal does not know: {count}; "
-            f"`tidegate external-orders` lists them: adopt, cancel or ignore each, or set venues.{venue}.adopt_own"
+            NotReady(
+                NotReadyKind.FOREIGN_ORDERS,
+                f"open orders at {venue} that a Tidegate daemon placed and this journal does not know: {count}; "
+                f"`tidegate external-orders` lists them: adopt, cancel or ignore each, or set venues.{venue}.adopt_own",
+            )
             for venue, count in found
             if count
         ]
 
-    def _positions_apart(self) -> list[str]:
+    def _positions_apart(self) -> list[NotReady]:
         return [
-            f"position of {one.instrument} differs: venue {one.venue_size}, own {one.own_size}"
+            NotReady(
+                NotReadyKind.POSITION_DIFFERS,
+                f"position of {one.instrument} differs: venue {one.venue_size}, own {one.own_size}",
+            )
             for reconciler in self._reconcilers.values()
             for one in reconciler.differences
             if one.kind is DifferenceKind.POSITION
@@ -95,6 +107,7 @@ class OperatorService:
     def on_pass(self, venue: str, differences: tuple[Difference, ...]) -> None:
         """Count a pass; what it found newly goes to the log and to the history."""
         self._metrics.reconciliations.inc((venue, "differs" if differences else "agreed"))
+        self._reconciled_ns[venue] = self._kernel.dependencies.clock.now_ns()
         new, trouble = self.history.add(venue, differences)
         elsewhere = {one.venue_order_id for one in placed_elsewhere(self._kernel.dependencies.accounts, venue)}
         for difference in new:
@@ -125,6 +138,17 @@ class OperatorService:
         drifts = {venue: reconciler.drift for venue, reconciler in self._reconcilers.items()}
         return [
             ((one.venue, one.id), float(drifts[one.venue].get(one.id, 0)))
-            for one in self._kernel.dependencies.accounts.instruments.values()
+            for one in shown_instruments(self._kernel)
             if one.venue in drifts
         ]
+
+    def _difference_samples(self) -> Iterable[Sample]:
+        counts = dict.fromkeys(DifferenceKind, 0)
+        for reconciler in self._reconcilers.values():
+            for one in reconciler.differences:
+                counts[one.kind] += 1
+        return [((kind.value,), count) for kind, count in counts.items()]
+
+    def _external_order_samples(self) -> Iterable[Sample]:
+        accounts = self._kernel.dependencies.accounts
+        return [((one,), len(accounts.external_orders(one))) for one in self._kernel.dependencies.queues]

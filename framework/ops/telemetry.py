@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import get_args
 
 import structlog
 
-from framework.domain.account_events import InstrumentDefined, OrderReport
+from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
 from framework.domain.events import Event, kind_of
 from framework.domain.market_events import (
     BookDelta,
@@ -18,15 +19,14 @@ from framework.domain.market_events import (
     RequestOutcome,
     TradePrint,
 )
-from framework.domain.numbers import to_decimal
 from framework.domain.ports import Clock
 from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
 from framework.engine.strategy_host import FaultKind
-from framework.runtime.metrics import Metrics, Sample
+from framework.execution.ports import STAGES
+from framework.ops.orders_in_question import OrdersInQuestion
+from framework.runtime.metrics import Metrics
 from framework.state.accounts import Accounts
-from framework.state.books import Books
 from framework.state.change import Change
-from framework.state.positions import profit_and_loss
 
 _log = structlog.get_logger("kernel")
 
@@ -41,20 +41,31 @@ QUIET_CODES = frozenset(
 """Refusals that a healthy strategy gets all day: counted, not logged."""
 
 
+APPROVED = "approved"
+OUTCOMES = (APPROVED, *(kind.value for kind in ReportKind))
+"""What may become of an order."""
+RESULTS = ("agreed", "differs", "failed")
+"""What a comparison with a venue may come to."""
+
+
 class Telemetry:
     """The kernel's watcher. Market events are only counted; what is rare is also logged."""
 
-    def __init__(self, metrics: Metrics, accounts: Accounts, books: Books, clock: Clock) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        accounts: Accounts,
+        clock: Clock,
+        *,
+        venues: Sequence[str] = (),
+        strategies: Sequence[str] = (),
+    ) -> None:
+        """`venues` and `strategies` are the configured ones: their series exist from the start."""
         self._metrics = metrics
         self._accounts = accounts
-        self._books = books
-        self._clock = clock
         self._connected: dict[str, bool] = {}
-        metrics.connector_up.pull(self._connector_samples)
-        metrics.feed_age.pull(self._feed_age_samples)
-        metrics.position.pull(self._position_samples)
-        metrics.pnl.pull(self._pnl_samples)
-        metrics.open_orders.pull(self._open_order_samples)
+        self.in_question = OrdersInQuestion(accounts.orders, clock)
+        declare_series(metrics, venues, strategies)
 
     def on_event(self, event: Event) -> None:
         """Count an event that the kernel has applied; log what is rare: connectors going up or down, a 429."""
@@ -75,15 +86,19 @@ class Telemetry:
     def on_verdict(self, verdict: Verdict) -> None:
         """Count an approval or a refusal; log the 1st, 2nd, 4th, … refusal of a code, unless it is in `QUIET_CODES`."""
         if isinstance(verdict, Approved):
-            self._metrics.orders.inc((verdict.venue, verdict.intent.strategy, "approved"))
+            self._metrics.orders.inc((verdict.venue, verdict.intent.strategy, APPROVED))
+            if (order := self._accounts.orders.get(verdict.client_order_id)) is not None and order.cancel_wanted:
+                self.in_question.look_at(order)
         else:
             self._on_refusal(verdict)
 
     def on_change(self, change: Change) -> None:
         """Count the fills that changed something (one seen twice does not) and log alarms of the state."""
         for fill in change.fills:
-            order = self._accounts.orders.get(fill.client_order_id)
-            self._metrics.fills.inc((fill.venue, order.strategy if order else ""))
+            own = self._accounts.orders.get(fill.client_order_id)
+            self._metrics.fills.inc((fill.venue, own.strategy if own else ""))
+        for order in change.orders:
+            self.in_question.look_at(order)
         for alarm in change.alarms:
             _log.error("alarm", what=alarm)
 
@@ -114,40 +129,30 @@ class Telemetry:
             self._metrics.reconnects.inc((status.venue,))
         _log.info("connector up" if status.is_up else "connector down", venue=status.venue, reason=status.reason)
 
-    def _connector_samples(self) -> Iterable[Sample]:
-        return [((venue,), int(is_up)) for venue, is_up in self._connected.items()]
 
-    def _feed_age_samples(self) -> Iterable[Sample]:
-        now_ns = self._clock.monotonic_ns()
-        return [
-            ((venue, book.instrument), book.age_ns(now_ns) / 1e9)
-            for venue in self._books.venues
-            for book in self._books.of_venue(venue)
-        ]
+def declare_series(metrics: Metrics, venues: Sequence[str], strategies: Sequence[str]) -> None:
+    """Let every series exist whose labels are known: of these venues and strategies, and of closed sets of words."""
+    owners = [(venue, strategy) for venue in venues for strategy in strategies]
+    metrics.events.declare((venue, tag) for venue in venues for tag, has_venue in _event_tags() if has_venue)
+    metrics.events.declare(("", tag) for tag, has_venue in _event_tags() if not has_venue)
+    metrics.orders.declare((*owner, outcome) for owner in owners for outcome in OUTCOMES)
+    metrics.fills.declare(owners)
+    metrics.refusals.declare((strategy, code.value) for strategy in strategies for code in RefusalCode)
+    metrics.reconnects.declare((venue,) for venue in venues)
+    metrics.rate_limited.declare((venue,) for venue in venues)
+    metrics.reconciliations.declare((venue, result) for venue in venues for result in RESULTS)
+    metrics.strategy_faults.declare((strategy, kind.value) for strategy in strategies for kind in FaultKind)
+    for venue in venues:
+        for stage in STAGES:
+            metrics.order_latency.at((venue, stage))
 
-    def _position_samples(self) -> Iterable[Sample]:
-        return [
-            ((i.venue, i.id), float(to_decimal(self._accounts.positions.account(i.id).size, i.size_decimals)))
-            for i in self._accounts.instruments.values()
-        ]
 
-    def _pnl_samples(self) -> Iterable[Sample]:
-        """Sums over a strategy's instruments at a venue, in the quote currency."""
-        sums: dict[tuple[str, str, str], float] = {}
-        for (strategy, instrument_id), position in self._accounts.positions.strategies():
-            instrument = self._accounts.instruments[instrument_id]
-            profit = profit_and_loss(position, self._books.get(instrument_id))
-            for kind in ("realised", "unrealised", "fees"):
-                key = (instrument.venue, strategy, kind)
-                sums[key] = sums.get(key, 0.0) + float(instrument.money(getattr(profit, kind)))
-        return list(sums.items())
-
-    def _open_order_samples(self) -> Iterable[Sample]:
-        counts: dict[tuple[str, str], int] = {}
-        for order in self._accounts.orders.open():
-            key = (order.venue, order.strategy)
-            counts[key] = counts.get(key, 0) + 1
-        return list(counts.items())
+def _event_tags() -> list[tuple[str, bool]]:
+    """The kinds of events, each with whether it belongs to a venue."""
+    return [
+        (str(one.__struct_config__.tag), not {"venue", "instrument"}.isdisjoint(one.__struct_fields__))
+        for one in get_args(Event)
+    ]
 
 
 def _venue_of(event: Event) -> str:

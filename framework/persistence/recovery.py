@@ -132,6 +132,11 @@ class Records:
         """
         return self._epoch_on_disk() > self.epoch
 
+    @property
+    def ledger_lag(self) -> int:
+        """How many durable records the ledger does not show yet."""
+        return max(0, self.journal.durable_count - self.ledger.applied_number)
+
     def checkpoint(self, now_ns: int, monotonic_ns: int) -> None:
         """Record the digest of the state, so that a later fold can be compared with it. Raises `JournalError` once the
         journal has failed."""

@@ -1,8 +1,9 @@
 """Metrics as plain slots: counting costs a dictionary update, and Prometheus reads the slots when it scrapes.
 
-Names and labels are a contract: dashboards are built on them, and `metrics_table` prints it. Labels are bounded: past
-`series_max` combinations of one metric, new ones are counted under `other`, so that no stream of new instruments can
-fill the memory.
+Names and labels are a contract: dashboards are built on them, and `metrics_table` prints it. Series whose labels are
+known beforehand are declared: they exist from the start, at 0, because a series that begins with its first increment
+hides that increment from `increase()`. Other labels are bounded: past `series_max` combinations of one metric, new ones
+are counted under `other`, so that no stream of new names can fill the memory.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Sample = tuple[Labels, float | int]
 """Label values in the order of the metric's label names, and the value."""
 
 SERIES_MAX = 1_000
-"""Combinations of labels kept per metric."""
+"""Combinations of labels kept per metric beside those that were declared."""
 
 BUCKET_EXPONENTS = range(10, 36)
 """Upper bounds of histogram buckets: 2**exponent nanoseconds, from 1 microsecond to 34 seconds."""
@@ -45,6 +46,16 @@ class Counter:
             self.values[labels] += amount
         except KeyError:
             self._add(labels, amount)
+
+    def declare(self, series: Iterable[Labels]) -> None:
+        """Let each of these combinations of labels exist, at 0 until it is counted; they don't count as unknown ones.
+
+        Raises `ConfigurationError` when the number of values is not that of the names.
+        """
+        for labels in series:
+            if labels not in self.values:
+                self._series_max += 1
+                self._add(labels, 0)
 
     def _add(self, labels: Labels, amount: int) -> None:
         labels = _bounded(self.name, self.labels, labels, known=len(self.values), series_max=self._series_max)
@@ -102,29 +113,24 @@ class HistogramFamily:
 
 
 class Gauge:
-    """A value per combination of labels that is asked for when Prometheus scrapes."""
+    """A value per combination of labels that is asked for when Prometheus scrapes. It keeps nothing, so that only its
+    sources can bound how many there are: they know which ones must not be missing."""
 
-    __slots__ = ("_series_max", "_sources", "help", "labels", "name")
+    __slots__ = ("_sources", "help", "labels", "name")
 
-    def __init__(self, name: str, labels: Labels, text: str, *, series_max: int = SERIES_MAX) -> None:
+    def __init__(self, name: str, labels: Labels, text: str) -> None:
         self.name = name
         self.labels = labels
         self.help = text
         self._sources: list[Callable[[], Iterable[Sample]]] = []
-        self._series_max = series_max
 
     def pull(self, source: Callable[[], Iterable[Sample]]) -> None:
         """Ask `source` at each scrape. It must be quick and must not change anything."""
         self._sources.append(source)
 
     def samples(self) -> Sequence[Sample]:
-        """What the sources say now: at most `series_max` series, the first win."""
-        found: dict[Labels, float | int] = {}
-        for source in self._sources:
-            for labels, value in source():
-                if labels in found or len(found) < self._series_max:
-                    found[labels] = value
-        return list(found.items())
+        """What the sources say now; of two that name the same series the last one wins."""
+        return list(dict(sample for source in self._sources for sample in source()).items())
 
 
 def _bounded(name: str, names: Labels, values: Labels, *, known: int, series_max: int) -> Labels:
@@ -140,6 +146,7 @@ class Metrics:
         self._series_max = series_max
         self._define_counters()
         self._define_gauges()
+        self._define_state_gauges()
         self._define_histograms()
 
     def _define_counters(self) -> None:
@@ -165,10 +172,12 @@ class Metrics:
 
     def _define_gauges(self) -> None:
         def gauge(name: str, labels: Labels, text: str) -> Gauge:
-            return Gauge(name, labels, text, series_max=self._series_max)
+            return Gauge(name, labels, text)
 
         book = ("venue", "instrument")
-        self.feed_age = gauge("tidegate_feed_age_seconds", book, "Age of the newest proof of a book.")
+        self.feed_age = gauge(
+            "tidegate_feed_age_seconds", book, "Age of the newest proof of this very book; absent until the first."
+        )
         self.connector_up = gauge("tidegate_connector_up", ("venue",), "1 while the venue's streams are up, else 0.")
         self.budget_tokens = gauge("tidegate_budget_tokens", ("venue", "pool"), "Rate-limit tokens certainly left.")
         self.position = gauge("tidegate_position", book, "The account's net position in contracts, long > 0.")
@@ -183,6 +192,42 @@ class Metrics:
             "tidegate_ledger_up", (), "1 while the ledger shows what happens, 0 while it can't be written."
         )
         self.build_info = gauge("tidegate_build_info", ("version", "python"), "Always 1; the labels say what runs.")
+
+    def _define_state_gauges(self) -> None:
+        """What says whether the daemon trades, and what an operator has to see to."""
+        self.ready = Gauge("tidegate_ready", (), "1 while the daemon is ready to trade, as `/readyz` says, else 0.")
+        self.not_ready = Gauge("tidegate_not_ready", ("reason",), "1 for each kind of reason not to be ready, else 0.")
+        self.trading_state = Gauge(
+            "tidegate_trading_state", ("scope", "target"), "0 active, 1 reducing, 2 halted; the strictest wins."
+        )
+        self.strategy_quarantined = Gauge(
+            "tidegate_strategy_quarantined", ("strategy",), "1 while quarantined, else 0."
+        )
+        self.orders_by_state = Gauge("tidegate_orders", ("state",), "Orders that have not ended, by state.")
+        self.unknown_age = Gauge(
+            "tidegate_orders_unknown_age_seconds", (), "How long the oldest has been unknown; 0: none."
+        )
+        self.cancel_age = Gauge(
+            "tidegate_cancel_pending_age_seconds",
+            (),
+            "How long ago the oldest cancel that waits was asked for; 0: none.",
+        )
+        self.reconciled_at = Gauge(
+            "tidegate_reconcile_last_success_timestamp_seconds",
+            ("venue",),
+            "When a comparison last succeeded; 0: never.",
+        )
+        self.differences = Gauge("tidegate_differences", ("kind",), "What did not agree when last compared, by kind.")
+        self.external_orders = Gauge(
+            "tidegate_external_orders", ("venue",), "Open orders at the venue that are not ours, ignored ones left out."
+        )
+        self.book_fresh = Gauge(
+            "tidegate_book_fresh", ("venue", "instrument"), "1 while the book is proved whole, else 0."
+        )
+        self.clock_offset = Gauge(
+            "tidegate_clock_offset_seconds", ("venue",), "Venue's clock minus ours; absent until measured."
+        )
+        self.ledger_lag = Gauge("tidegate_ledger_lag_records", (), "Durable records that the ledger does not show yet.")
 
     def _define_histograms(self) -> None:
         def histogram(name: str, labels: Labels, text: str) -> HistogramFamily:

@@ -69,6 +69,16 @@ class Books:
         """All books of a venue, in the order in which they were first received or asked for."""
         return tuple(book for book in self._books.values() if venue_of(book.instrument) == venue)
 
+    def down_reason(self, venue: str) -> str:
+        """Why the venue's connector is down, as it said last; empty while it is up."""
+        feed_clock = self._feed_clocks.get(venue)
+        return "not connected yet" if feed_clock is None else feed_clock.down_reason
+
+    def clock_offset_ns(self, venue: str) -> int | None:
+        """The venue's clock minus ours in nanoseconds, as measured last; None until it was."""
+        feed_clock = self._feed_clocks.get(venue)
+        return feed_clock.offset_ns if feed_clock is not None and feed_clock.is_offset_known else None
+
     def is_connected(self, venue: str) -> bool:
         """Whether the venue's connector said that it is up and has not said otherwise since."""
         feed_clock = self._feed_clocks.get(venue)
@@ -100,10 +110,12 @@ class Books:
             feed_clock.late_ns, feed_clock.is_late_known = feed_clock.lateness_ns(event.ts_venue, event.ts_recv), True
 
     def _apply_clock(self, event: VenueClock, monotonic_ns: int) -> None:
-        self._feed_clock(event.venue).offset_ns = event.offset_ns
+        feed_clock = self._feed_clock(event.venue)
+        feed_clock.offset_ns, feed_clock.is_offset_known = event.offset_ns, True
 
     def _apply_status(self, event: ConnectorStatus, monotonic_ns: int) -> None:
-        self._feed_clock(event.venue).is_connected = event.is_up
+        feed_clock = self._feed_clock(event.venue)
+        feed_clock.is_connected, feed_clock.down_reason = event.is_up, "" if event.is_up else event.reason
         if not event.is_up:
             for book in self.of_venue(event.venue):
                 book.mark_stale(f"{event.venue} is down: {event.reason}")

@@ -23,16 +23,27 @@ _NO_SIZE = Size(0)
 
 class FeedClock:
     """When a venue last sent a sign of life, how late its messages are, how far its clock is off. Nanoseconds;
-    `received_ns` is monotonic, -1 before the first. Venue time = our wall time + `offset_ns`."""
+    `received_ns` is monotonic, -1 before the first; `down_reason` is empty while it is connected. Venue time = our wall
+    time + `offset_ns`."""
 
-    __slots__ = ("is_connected", "is_late_known", "late_ns", "offset_ns", "received_ns")
+    __slots__ = (
+        "down_reason",
+        "is_connected",
+        "is_late_known",
+        "is_offset_known",
+        "late_ns",
+        "offset_ns",
+        "received_ns",
+    )
 
     def __init__(self) -> None:
         self.received_ns = -1
         self.late_ns = 0
         self.is_late_known = False
         self.offset_ns = 0
+        self.is_offset_known = False
         self.is_connected = False
+        self.down_reason = "not connected yet"
 
     def lateness_ns(self, ts_venue: int, ts_recv: int) -> int:
         """How late a message came by the venue's clock: never negative, 0 when the venue gave no time."""
@@ -117,6 +128,12 @@ class Book:
             received = feed_clock.received_ns
             late = feed_clock.late_ns if feed_clock.is_late_known else late
         return max(0, monotonic_ns - received) + late
+
+    def proof_age_ns(self, monotonic_ns: int) -> int | None:
+        """Time since this book's own last message plus how late that was; None when there was none. A venue's
+        heartbeat does not count: it goes on when one book has stopped."""
+        received = self._received_ns
+        return None if received < 0 else max(0, monotonic_ns - received) + self._late_ns
 
     def depth(self, side: Side, levels: int) -> Sequence[tuple[Price, Size]]:
         """The best `levels` levels of a side, best first."""

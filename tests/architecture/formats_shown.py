@@ -23,6 +23,7 @@ from framework.domain.operator_requests import OPERATOR_COMMANDS
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import OLD_SPELLINGS, RefusalCode
 from framework.ops.http import ControlServer
+from framework.ops.readiness import NotReady, NotReadyKind
 from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.records import Body, Entry, Record
 from framework.persistence.journal.restore import fold_record
@@ -34,6 +35,7 @@ from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
 from framework.runtime.state_directory import JOURNAL_NAME, LEDGER_NAME
 from framework.state.accounts import Accounts
+from framework.state.trading_states import TradingStates
 from tests.architecture.formats_walk import Walk, sample
 from tests.framework.cli.test_ledger import SESSION
 
@@ -112,17 +114,25 @@ def _lines(directory: Path, *words: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.getvalue().splitlines()]
 
 
+async def _no_metrics() -> bytes:
+    return b""
+
+
 async def _http() -> dict[str, list[str]]:
-    reasons: list[str] = []
+    reasons: list[NotReady] = []
     server = ControlServer(
-        HttpSettings(port=0), render_metrics=lambda: b"", beat_age_ns=lambda: 0, not_ready=lambda: reasons
+        HttpSettings(port=0),
+        render_metrics=_no_metrics,
+        beat_age_ns=lambda: 0,
+        not_ready=lambda: reasons,
+        trading=TradingStates(),
     )
     port = await server.start()
     found: dict[str, list[str]] = {}
     try:
         async with aiohttp.ClientSession() as client:
             for path, host, told in _requests():
-                reasons[:] = told
+                reasons[:] = [NotReady(NotReadyKind.STARTING, text) for text in told]
                 async with client.get(f"http://127.0.0.1:{port}{path}", headers={"Host": host}) as answer:
                     text = await answer.text()
                     keys = list(json.loads(text)) if answer.content_type == "application/json" else []

@@ -211,7 +211,7 @@ def _core(directory: Path) -> Iterator[tuple[Core, Guest]]:
         books=books,
         next_client_order_id=ClientOrderIds("b", 1).next,
         recorder=Recorder(journal, tape, ledger),
-        watcher=Telemetry(Metrics(), accounts, books, clock),
+        watcher=Telemetry(Metrics(), accounts, clock),
         timers=None,  # type: ignore[arg-type]
         on_journal_failure=lambda e: None,
         log=lambda *_, **__: None,

@@ -83,7 +83,7 @@ class Core:
             books=books,
             next_client_order_id=ClientOrderIds("b", 1).next,
             recorder=Recorder(self._journal),
-            watcher=Telemetry(metrics, accounts, books, clock),
+            watcher=Telemetry(metrics, accounts, clock),
             timers=None,  # type: ignore[arg-type]
             on_journal_failure=lambda e: None,
             log=lambda *_, **__: None,

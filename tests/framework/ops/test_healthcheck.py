@@ -8,16 +8,23 @@ import sys
 
 from framework.config.model import HttpSettings
 from framework.ops.http import ControlServer
+from framework.ops.readiness import NotReady, NotReadyKind
+from framework.state.trading_states import TradingStates
 
 MODULE = "framework.ops.healthcheck"
+
+
+async def no_metrics() -> bytes:
+    return b""
 
 
 async def run_against(beat_age_ms: int) -> tuple[int, str]:
     server = ControlServer(
         HttpSettings(port=0),
-        render_metrics=lambda: b"",
+        render_metrics=no_metrics,
         beat_age_ns=lambda: beat_age_ms * 1_000_000,
-        not_ready=lambda: ["irrelevant here"],
+        not_ready=lambda: [NotReady(NotReadyKind.HALTED, "irrelevant here")],
+        trading=TradingStates(),
     )
     port = await server.start()
     try:

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from framework.config.model import HttpSettings
+from framework.domain.account_events import Scope, TradingState, TradingStateChanged
 from framework.domain.errors import ConfigurationError
 from framework.ops.http import BEAT_AGE_MS_MAX, ControlServer
+from framework.ops.readiness import NotReady, NotReadyKind
+from framework.state.trading_states import TradingStates
 
 
 @dataclass
@@ -19,7 +22,8 @@ class Daemon:
     """What the server looks at, set by the test."""
 
     beat_age_ms: int = 0
-    reasons: list[str] = field(default_factory=list)
+    reasons: list[NotReady] = field(default_factory=list)
+    trading: TradingStates = field(default_factory=TradingStates)
 
 
 @dataclass
@@ -46,10 +50,15 @@ async def port(daemon: Daemon) -> AsyncIterator[int]:
 def make_server(daemon: Daemon, settings: HttpSettings) -> ControlServer:
     return ControlServer(
         settings,
-        render_metrics=lambda: b"tidegate_build_info 1\n",
+        render_metrics=scraped,
         beat_age_ns=lambda: daemon.beat_age_ms * 1_000_000,
         not_ready=lambda: daemon.reasons,
+        trading=daemon.trading,
     )
+
+
+async def scraped() -> bytes:
+    return b"tidegate_build_info 1\n"
 
 
 async def get(port: int, path: str, *, host: str = "127.0.0.1:8080", method: str = "GET") -> Answer:
@@ -83,12 +92,34 @@ async def test_healthz_when_the_heart_beat_some_time_ago_then_says_whether_that_
 
 
 async def test_readyz_when_something_is_missing_then_503_with_the_reasons(port: int, daemon: Daemon) -> None:
-    daemon.reasons = ["venue kalshi is not connected"]
+    daemon.reasons = [NotReady(NotReadyKind.VENUE_DOWN, "venue kalshi is not connected")]
     answer = await get(port, "/readyz")
     assert answer.status == 503
-    assert json.loads(answer.body) == {"ready": False, "reasons": ["venue kalshi is not connected"]}
+    assert json.loads(answer.body) == {
+        "ready": False,
+        "reasons": ["venue kalshi is not connected"],
+        "halted": [],
+        "reducing": [],
+    }
     daemon.reasons = []
     assert (await get(port, "/readyz")).status == 200
+
+
+async def test_readyz_when_scopes_are_halted_or_reducing_then_names_them_with_the_reason(
+    port: int, daemon: Daemon
+) -> None:
+    for scope, target, state in [
+        (Scope.STRATEGY, "mm", TradingState.HALTED),
+        (Scope.VENUE, "kalshi", TradingState.REDUCING),
+        (Scope.INSTRUMENT, "kalshi:A", TradingState.ACTIVE),
+    ]:
+        daemon.trading.apply(TradingStateChanged(scope=scope, target=target, state=state, reason="drill", ts_recv=1))
+
+    answer = await get(port, "/readyz")
+
+    assert answer.status == 200
+    assert json.loads(answer.body)["halted"] == [{"scope": "strategy", "target": "mm", "reason": "drill"}]
+    assert json.loads(answer.body)["reducing"] == [{"scope": "venue", "target": "kalshi", "reason": "drill"}]
 
 
 @pytest.mark.parametrize("host", ["localhost:9", "127.0.0.1", "TIDEGATE:8080", "tidegate"])

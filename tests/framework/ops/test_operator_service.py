@@ -10,6 +10,7 @@ from framework.domain.account_events import PositionReport
 from framework.domain.numbers import Size
 from framework.domain.operator_requests import SOCKET_NAME, Answer
 from framework.ops.operator_service import HISTORY_NAME, OperatorService
+from framework.ops.readiness import NotReady, NotReadyKind
 from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
 from framework.runtime.unix_socket import ask
@@ -52,7 +53,8 @@ async def test_drift_when_a_position_differs_then_it_is_a_metric_and_a_reason_no
     world.clock.advance(101 * MS)
     await world.reconciler.once()
 
-    assert operator_service.not_ready() == [f"position of {MARKET} differs: venue -3, own 0"]
+    text = f"position of {MARKET} differs: venue -3, own 0"
+    assert operator_service.not_ready() == [NotReady(NotReadyKind.POSITION_DIFFERS, text)]
 
 
 async def test_passes_when_made_then_they_are_counted_by_what_they_found(world: World) -> None:

@@ -28,6 +28,19 @@ CONTRACT = {
     "tidegate_strategy_faults_total": ("strategy", "kind"),
     "tidegate_drift": ("venue", "instrument"),
     "tidegate_reconciliations_total": ("venue", "result"),
+    "tidegate_ready": (),
+    "tidegate_not_ready": ("reason",),
+    "tidegate_trading_state": ("scope", "target"),
+    "tidegate_strategy_quarantined": ("strategy",),
+    "tidegate_orders": ("state",),
+    "tidegate_orders_unknown_age_seconds": (),
+    "tidegate_cancel_pending_age_seconds": (),
+    "tidegate_reconcile_last_success_timestamp_seconds": ("venue",),
+    "tidegate_differences": ("kind",),
+    "tidegate_external_orders": ("venue",),
+    "tidegate_book_fresh": ("venue", "instrument"),
+    "tidegate_clock_offset_seconds": ("venue",),
+    "tidegate_ledger_lag_records": (),
 }
 
 
@@ -98,10 +111,20 @@ def test_histogram_family_when_asked_twice_then_gives_the_same_series() -> None:
 
 
 def test_gauge_when_pulled_then_asks_every_source_each_time() -> None:
-    gauge = Gauge("g", ("venue",), "help", series_max=2)
+    gauge = Gauge("g", ("venue",), "help")
     value = 1
     gauge.pull(lambda: [(("a",), value)])
     gauge.pull(lambda: [(("b",), 2), (("c",), 3)])
-    assert gauge.samples() == [(("a",), 1), (("b",), 2)]
+    assert gauge.samples() == [(("a",), 1), (("b",), 2), (("c",), 3)]
     value = 9
     assert gauge.samples()[0] == (("a",), 9)
+
+
+def test_counter_when_series_are_declared_then_they_exist_at_0_and_take_no_room_of_others() -> None:
+    counter = Counter("c", ("strategy",), "help", series_max=1)
+    counter.declare([("a",), ("b",)])
+    counter.declare([("a",)])
+    assert counter.values == {("a",): 0, ("b",): 0}
+    for name in ("b", "new", "newer"):
+        counter.inc((name,))
+    assert counter.values == {("a",): 0, ("b",): 1, ("new",): 1, ("other",): 1}

@@ -1,0 +1,63 @@
+"""Why a daemon is not ready to trade: reasons of known kinds, so that a metric has a series for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+
+import msgspec
+
+from framework.domain.account_events import Scope, TradingState
+from framework.runtime.metrics import Metrics, Sample
+from framework.state.trading_states import TradingStates
+
+
+class NotReadyKind(Enum):
+    """What keeps a daemon from being ready. The values are a format: metrics show them."""
+
+    STARTING = "starting"
+    VENUE_DOWN = "venue_down"
+    BOOK_STALE = "book_stale"
+    HALTED = "halted"
+    """Everything is halted; a halt of one scope leaves the others ready."""
+    POSITION_DIFFERS = "position_differs"
+    FOREIGN_ORDERS = "foreign_orders"
+    """Open orders that a daemon with another state directory placed are to be decided about."""
+    QUARANTINED = "quarantined"
+    STOPPING = "stopping"
+
+
+class NotReady(msgspec.Struct, frozen=True):
+    """One reason: its kind, and the sentence for people."""
+
+    kind: NotReadyKind
+    text: str
+
+
+def halt_reasons(trading: TradingStates) -> list[NotReady]:
+    """The reason that a halt of everything is; none for halts of a part, nor for the shutdown, which says so itself."""
+    return [
+        NotReady(NotReadyKind.HALTED, f"everything is halted: {row.reason}")
+        for row in trading.rows()
+        if row.scope is Scope.GLOBAL and trading.is_set(Scope.GLOBAL, "", TradingState.HALTED)
+    ][:1]
+
+
+def scopes_in(trading: TradingStates, state: TradingState) -> list[dict[str, str]]:
+    """The scopes that are in this state, each with its target and reason, as `/readyz` lists them."""
+    return [
+        {"scope": row.scope.value, "target": row.target, "reason": row.reason}
+        for row in trading.rows()
+        if row.state is state
+    ]
+
+
+def show_readiness(metrics: Metrics, not_ready: Callable[[], Sequence[NotReady]]) -> None:
+    """Make metrics of the reasons: whether there is one, and a series for each kind."""
+    metrics.ready.pull(lambda: [((), int(not not_ready()))])
+    metrics.not_ready.pull(lambda: _by_kind(not_ready()))
+
+
+def _by_kind(reasons: Iterable[NotReady]) -> Iterable[Sample]:
+    found = {reason.kind for reason in reasons}
+    return [((kind.value,), int(kind in found)) for kind in NotReadyKind]
