@@ -110,15 +110,18 @@ def test_halt_when_the_daemon_restarts_then_it_still_holds_until_somebody_resume
     with running(arguments, tmp_path / "log") as daemon:
         daemon.wait_ready()
         wait_until(lambda: daemon.total("tidegate_fills_total") >= 1, "a fill")
-        assert "everything is halted" in done(state, "halt", "--reason", "drill")
-        assert "cancel asked" in done(state, "cancel", "--all")
+        told = done(state, "halt", "--cancel", "--reason", "drill")
+        assert "everything is halted" in told
+        assert "cancel asked" in told
+        assert daemon.not_ready() == ["everything is halted: drill"]
+        assert daemon.total("tidegate_trading_state", scope="global") == 2
         wait_until(lambda: not sandbox.open_orders(), "end of all orders")
         wait_until(lambda: daemon.total("tidegate_refusals_total", code="TRADING_HALTED"), "refused orders")
         daemon.kill()
     sent = len(sandbox.truth()["orders"])
 
     with running(arguments, tmp_path / "log") as daemon:
-        daemon.wait_ready()
+        wait_until(lambda: daemon.not_ready() == ["everything is halted: drill"], "readiness but for the halt")
         wait_until(lambda: daemon.total("tidegate_refusals_total", code="TRADING_HALTED"), "refused orders")
         assert len(sandbox.truth()["orders"]) == sent
         refused = tidegate(state, "resume")
@@ -126,6 +129,7 @@ def test_halt_when_the_daemon_restarts_then_it_still_holds_until_somebody_resume
         assert "say why" in refused.stderr
         assert "everything is active" in done(state, "resume", "--reason", "drill is over")
         wait_until(lambda: len(sandbox.truth()["orders"]) > sent, "new orders")
+        assert daemon.not_ready() == []
         code, _ = daemon.terminate()
 
     assert code == 0, daemon.tail
