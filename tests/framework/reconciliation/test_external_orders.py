@@ -69,7 +69,7 @@ async def test_order_of_a_former_daemon_when_it_rests_then_it_counts_and_refuses
 
     assert world.accounts.exposure(MARKET).open_buy == 10
     (reason,) = operator_service.not_ready()
-    assert "this journal does not know: 1; `tidegate external-orders`" in reason
+    assert "this journal does not know: 1; `tidegate external-orders`" in reason.text
     assert [(line["log_level"], line["event"]) for line in logged] == [
         ("error", "alarm"),
         ("warning", "the venue and we differ"),
