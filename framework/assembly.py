@@ -100,14 +100,23 @@ class Core(msgspec.Struct, frozen=True):
         return self.kernel.dependencies.queues
 
     def add_strategy(
-        self, name: str, factory: type[Strategy[Any]], settings: Any, instruments: tuple[InstrumentId, ...]
+        self,
+        name: str,
+        factory: type[Strategy[Any]],
+        settings: Any,
+        instruments: tuple[InstrumentId, ...],
+        *,
+        trade_anything: bool = False,
     ) -> Strategy[Any]:
-        """Make a strategy and bind it to the events of its instruments.
+        """Make a strategy and bind it to the events of its instruments. It may open positions in these only, or, with
+        `trade_anything`, in any.
 
         Its `on_start` is called by the event `StrategyStarted`, which the caller publishes (in a replay the record
         does). Raises what the strategy's constructor raises.
         """
-        context = StrategyContext(name, instruments, self.kernel, timers=self.timers, log=self.log)
+        context = StrategyContext(
+            name, instruments, self.kernel, timers=self.timers, log=self.log, trade_anything=trade_anything
+        )
         strategy = factory(name, settings, context)
         host = StrategyHost(
             name,
@@ -115,6 +124,7 @@ class Core(msgspec.Struct, frozen=True):
             clock=self.kernel.dependencies.clock,
             call_ns_max=self.settings.strategy_call_ms_max * 1_000_000,
             on_fault=self.kernel.on_fault,
+            may_trade=context.may_trade,
         )
         self.kernel.add_host(host, instruments)
         return strategy

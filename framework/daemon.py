@@ -276,7 +276,9 @@ class Daemon:
         for row in self._resolved.strategies:
             known = [one for one in self._records.accounts.instruments.values() if one.venue in self._core.queues]
             instruments = choose_instruments(known, row.row.instruments, count_max=row.row.instruments_max)
-            self._core.add_strategy(row.name, row.factory, row.settings, instruments)
+            self._core.add_strategy(
+                row.name, row.factory, row.settings, instruments, trade_anything=row.row.trade_anything
+            )
             _log.info("strategy starts", strategy=row.name, instruments=list(instruments))
             self.kernel.publish(StrategyStarted(row.name, self._clock.now_ns()))
 

@@ -137,6 +137,9 @@ class StrategyRow(BaseModel):
     instruments_max: int = Field(
         10, ge=1, description="At most so many of the instruments that match, in the order of their names."
     )
+    trade_anything: bool = Field(
+        False, description="Whether it may open positions in other instruments than its own, too."
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="The strategy's settings.")
 
 

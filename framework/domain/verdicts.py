@@ -88,7 +88,10 @@ class RefusalCode(Enum):
     LIMITS_UNKNOWN = "LIMITS_UNKNOWN", "The venue has not declared its rate limits yet (C8)."
     TRADING_REDUCING = "TRADING_REDUCING", "Only orders that reduce the position are allowed now (C14)."
     TRADING_HALTED = "TRADING_HALTED", "Trading is halted; only cancels pass (C14)."
-    NOT_ALLOWED = "NOT_ALLOWED", "The instrument, side or time in force is not on the allow-list (C18)."
+    NOT_ALLOWED = (
+        "NOT_ALLOWED",
+        "The instrument, side or time in force is not on the allow-list, or the instrument not the strategy's (C18).",
+    )
     INSTRUMENT_NOT_ACTIVE = "INSTRUMENT_NOT_ACTIVE", "The instrument is not open for trading (C18)."
     UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT", "No connector has defined this instrument."
     OFF_GRID = "OFF_GRID", "The price is not on the instrument's tick grid (C19)."

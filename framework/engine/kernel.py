@@ -25,7 +25,7 @@ from framework.domain.account_events import (
 from framework.domain.errors import JournalError
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.intents import CANCELS, AmendOrder, CancelOrder, Intent
+from framework.domain.intents import CANCELS, AmendOrder, CancelOrder, Intent, NewOrder
 from framework.domain.market_events import (
     BookDelta,
     BookLevel,
@@ -41,6 +41,7 @@ from framework.domain.market_events import (
     VenueClock,
 )
 from framework.domain.orders import Order
+from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
 from framework.engine.bus import Bus, bind, notify
 from framework.engine.kernel_ports import KernelDependencies
@@ -316,9 +317,21 @@ class Kernel:
             return self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(self._journal_error))
         if self._is_shutting_down:
             return self._refuse(intent, RefusalCode.SHUTTING_DOWN, "the daemon is stopping")
-        if (host := self._hosts.get(intent.strategy)) and host.quarantine:
+        host = self._hosts.get(intent.strategy)
+        if host is not None and host.quarantine:
             return self._refuse(intent, RefusalCode.QUARANTINED, host.quarantine)
+        if isinstance(verdict, Approved) and verdict.request_kind is RequestKind.NEW and host is not None:
+            return self._keep_to_instruments(verdict, host)
         return verdict
+
+    def _keep_to_instruments(self, verdict: Approved, host: StrategyHost) -> Verdict:
+        """Refuse a new order outside of its strategy's instruments. What only closes a position there passes: it is an
+        exit from what was bought when the configuration was another one, or adopted."""
+        instrument = cast("NewOrder", verdict.intent).instrument
+        if host.may_trade(instrument):
+            return verdict
+        why = f"{instrument} is not among its instruments; strategies.{host.name}.trade_anything = true allows any"
+        return self._refuse(verdict.intent, RefusalCode.NOT_ALLOWED, why)
 
     def _refuse(self, intent: Intent, code: RefusalCode, detail: str) -> Refused:
         return Refused(intent=intent, code=code, detail=detail, check="kernel", ts_ns=self._view.now_ns)

@@ -40,7 +40,18 @@ class Timers(Protocol):
 class StrategyContext:
     """What one strategy may see and do; implements `framework.domain.ports.Desk`. All it shows is as of this step."""
 
-    __slots__ = ("_accounts", "_books", "_budgets", "_instruments", "_kernel", "_log", "_name", "_timers", "_view")
+    __slots__ = (
+        "_accounts",
+        "_books",
+        "_budgets",
+        "_instruments",
+        "_kernel",
+        "_log",
+        "_name",
+        "_timers",
+        "_trade_anything",
+        "_view",
+    )
 
     def __init__(
         self,
@@ -50,8 +61,10 @@ class StrategyContext:
         *,
         timers: Timers,
         log: Callable[..., None],
+        trade_anything: bool = False,
     ) -> None:
         self._name = name
+        self._trade_anything = trade_anything
         self._instruments = instruments
         self._kernel = kernel
         self._view, self._books = kernel.dependencies.view, kernel.dependencies.books
@@ -73,6 +86,11 @@ class StrategyContext:
     def instruments(self) -> tuple[InstrumentId, ...]:
         """The instruments that the configuration gave to this strategy, in the order of their names."""
         return self._instruments
+
+    def may_trade(self, instrument: InstrumentId, /) -> bool:
+        """Whether the strategy may open a position in it: it is among its instruments, or the configuration allows any
+        (`trade_anything`)."""
+        return self._trade_anything or instrument in self.instruments
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument:
         """The instrument as last defined. Raises `KeyError` when no connector has defined it."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from framework.domain.instruments import InstrumentId
 from framework.domain.ports import Clock
 from framework.domain.strategy import Strategy
 
@@ -29,18 +30,32 @@ OnFault = Callable[["StrategyHost", str, FaultKind, bool], None]
 """Called for every fault with the host, what happened, its kind, and whether to quarantine at once."""
 
 
-class StrategyHost:
-    """One strategy and its faults so far. `quarantine` says why its hooks are not called; empty while they are."""
+def any_instrument(_instrument: InstrumentId) -> bool:
+    """No instrument is kept from the strategy: for a host without a configuration."""
+    return True
 
-    __slots__ = ("_call_ns_max", "_clock", "_on_fault", "faults", "name", "quarantine", "strategy")
+
+class StrategyHost:
+    """One strategy and its faults so far. `quarantine` says why its hooks are not called; empty while they are.
+    `may_trade` says of an instrument whether the strategy may open a position in it."""
+
+    __slots__ = ("_call_ns_max", "_clock", "_on_fault", "faults", "may_trade", "name", "quarantine", "strategy")
 
     def __init__(
-        self, name: str, strategy: Strategy[Any], *, clock: Clock, call_ns_max: int, on_fault: OnFault
+        self,
+        name: str,
+        strategy: Strategy[Any],
+        *,
+        clock: Clock,
+        call_ns_max: int,
+        on_fault: OnFault,
+        may_trade: Callable[[InstrumentId], bool] = any_instrument,
     ) -> None:
         self.name = name
         self.strategy = strategy
         self.faults = 0
         self.quarantine = ""
+        self.may_trade = may_trade
         self._clock = clock
         self._call_ns_max = call_ns_max
         self._on_fault = on_fault

@@ -153,13 +153,20 @@ class StatusReader:
             quotes=tuple(
                 self._quote(host, instrument)
                 for host in self._kernel.hosts.values()
-                for instrument in host.strategy.desk.instruments
+                for instrument in self._shown(host)
             ),
             fills=sum(self._metrics.fills.values.values()),
             refusals=sum(self._metrics.refusals.values.values()),
             open_orders=dependencies.accounts.orders.open_count(),
             note=f"quarantined: {', '.join(quarantined)}" if quarantined else "",
         )
+
+    def _shown(self, host: StrategyHost) -> list[InstrumentId]:
+        """The strategy's instruments, then others in which it holds a position or has an open order."""
+        accounts, own = self._kernel.dependencies.accounts, host.strategy.desk.instruments
+        others = {order.instrument for order in accounts.orders.open(strategy=host.name)}
+        others |= {of for (name, of), one in accounts.positions.strategies() if name == host.name and one.size}
+        return [*own, *sorted(others.difference(own))]
 
     def exit_summary(self, reason: str, state_dir: Path) -> str:
         """What a stopped daemon leaves, as text for the terminal: orders that may be open, positions, where records
@@ -192,15 +199,15 @@ class StatusReader:
     def _quote(self, host: StrategyHost, instrument_id: InstrumentId) -> QuoteStatus:
         dependencies = self._kernel.dependencies
         instrument = dependencies.accounts.instruments[instrument_id]
-        book = dependencies.books.of(instrument_id)
+        book = dependencies.books.get(instrument_id)
         orders = dependencies.accounts.orders.open(strategy=host.name, instrument=instrument_id)
         position = dependencies.accounts.positions.of_strategy(host.name, instrument_id)
         profit = profit_and_loss(position, book)
         return QuoteStatus(
             strategy=host.name,
             instrument=instrument.symbol,
-            bid=_price(instrument, book.bid),
-            ask=_price(instrument, book.ask),
+            bid=_price(instrument, None if book is None else book.bid),
+            ask=_price(instrument, None if book is None else book.ask),
             own_bid=_best(instrument, orders, Side.BUY),
             own_ask=_best(instrument, orders, Side.SELL),
             position=f"{to_decimal(position.size, instrument.size_decimals).normalize():f}",

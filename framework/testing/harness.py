@@ -79,7 +79,7 @@ class TradingHarness:
         named_checks = all_checks([(type(check).__name__, check) for check in checks])
         self._settings = CoreSettings(venues=list(self.venues), checks=named_checks, shares=shares or {})
         self._instruments = tuple(one.id for one in instruments)
-        self._rows: dict[str, tuple[type[Strategy[Any]], Any, tuple[InstrumentId, ...]]] = {}
+        self._rows: dict[str, tuple[type[Strategy[Any]], Any, tuple[InstrumentId, ...], bool]] = {}
         self._raise_faults = raise_faults
         self._epoch = 0
         self._is_serving = False
@@ -109,8 +109,10 @@ class TradingHarness:
         settings: Mapping[str, Any] | None = None,
         *,
         instruments: Sequence[InstrumentId] | None = None,
+        trade_anything: bool = False,
     ) -> S:
-        """Add a strategy and start it: `on_start` is called before this returns. It gets all instruments unless named.
+        """Add a strategy and start it: `on_start` is called before this returns. It gets all instruments unless named,
+        and with `trade_anything` it may open positions in others, too.
 
         Raises `ConfigurationError`, as a configuration does, for settings that do not fit `factory.Settings`,
         `ValueError` for a name that is taken, and what the constructor and `on_start` raise.
@@ -118,7 +120,8 @@ class TradingHarness:
         if name in self._rows:
             raise ValueError(f"name: there is a strategy {name!r} already")
         parsed = parse_settings(factory.Settings, dict(settings or {}), key=f"strategies.{name}.settings", origins={})
-        self._rows[name] = (factory, parsed, self._instruments if instruments is None else tuple(instruments))
+        bound = self._instruments if instruments is None else tuple(instruments)
+        self._rows[name] = (factory, parsed, bound, trade_anything)
         self._start(name)
         return cast(S, self.strategies[name])
 
@@ -223,7 +226,8 @@ class TradingHarness:
             self._start(name)
 
     def _start(self, name: str) -> None:
-        self.strategies[name] = self._core.add_strategy(name, *self._rows[name])
+        factory, parsed, bound, trade_anything = self._rows[name]
+        self.strategies[name] = self._core.add_strategy(name, factory, parsed, bound, trade_anything=trade_anything)
         self.publish(StrategyStarted(name, self.clock.now_ns()))
 
     def _serve(self) -> None:

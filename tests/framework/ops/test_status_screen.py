@@ -6,10 +6,15 @@ import asyncio
 import io
 import threading
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
+from framework.domain.account_events import InstrumentDefined
+from framework.domain.instruments import InstrumentId
+from framework.domain.numbers import Price, Size
 from framework.ops.status_screen import (
     LiveStatus,
     QuoteStatus,
@@ -19,7 +24,7 @@ from framework.ops.status_screen import (
     render_status,
 )
 from framework.runtime.metrics import Metrics
-from tests.support.world import World
+from tests.support.world import INSTRUMENT, MARKET, VENUE, Scribe, World
 
 SNAPSHOT = StatusSnapshot(
     uptime_s=3_725,
@@ -124,3 +129,22 @@ async def test_live_status_when_on_a_terminal_then_draws_without_a_thread_and_en
             await status.run()
     assert "fills 12" in stream.getvalue()
     assert threads == {before}
+
+
+def test_table_when_a_strategy_trades_another_instrument_then_that_is_a_row_while_it_holds_something(
+    world: World,
+) -> None:
+    other = msgspec.structs.replace(INSTRUMENT, id=InstrumentId(f"{VENUE}:OTHER"), symbol="OTHER")
+    world.kernel.publish(InstrumentDefined(other, 1))
+    scribe: Any = world.core.add_strategy("scribe", Scribe, None, (MARKET,), trade_anything=True)
+    reader = StatusReader(world.kernel, Metrics(), world.clock)
+
+    def rows() -> list[tuple[str, str, str]]:
+        return [(row.instrument, row.own_bid, row.position) for row in reader.snapshot().quotes]
+
+    assert rows() == [(INSTRUMENT.symbol, "", "0")]
+    handle = world.do(scribe, lambda: scribe.buy(other.id, Price(45), Size(10)))
+    assert rows()[1:] == [("OTHER", "0.45 x 10", "0")]
+    world.kernel.publish(msgspec.structs.replace(world.fill(handle, 10), instrument=other.id))
+    assert rows()[1:] == [("OTHER", "", "10")]
+    assert world.books.get(other.id) is None, "looking at it makes no book"
