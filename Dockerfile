@@ -34,5 +34,5 @@ VOLUME ["/state"]
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-    CMD ["python", "-m", "framework.control.healthcheck"]
+    CMD ["python", "-m", "framework.ops.healthcheck"]
 ENTRYPOINT ["tidegate", "run"]

@@ -9,14 +9,14 @@ Call order: `assemble` once, `Core.add_strategy` for each strategy, then `Core.k
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from framework.config.resolve import Resolved
 from framework.domain.errors import JournalError
 from framework.domain.instruments import InstrumentId
-from framework.domain.ports import Check, Clock
+from framework.domain.ports import Check, Clock, Desk
 from framework.domain.strategy import Strategy
 from framework.engine.kernel import Kernel
 from framework.engine.kernel_ports import Budget, KernelDependencies, KernelRecorder, Watcher
@@ -54,7 +54,7 @@ def core_settings(resolved: Resolved) -> CoreSettings:
     kernel = resolved.config.kernel
     return CoreSettings(
         venues=[venue.name for venue in resolved.venues],
-        checks=all_checks(resolved.checks),
+        checks=resolved.checks if resolved.is_unguarded else all_checks(resolved.checks),
         shares={row.name: 1 for row in resolved.strategies},
         strategy_faults_max=kernel.strategy_faults_max,
         strategy_call_ms_max=kernel.strategy_call_ms_max,
@@ -67,6 +67,10 @@ def all_checks(configured: Sequence[tuple[str, Check]]) -> Sequence[tuple[str, C
     if any(isinstance(check, TradingStateCheck) for _, check in configured):
         return configured
     return [("TradingStateCheck", TradingStateCheck()), *configured]
+
+
+MakeStrategy: TypeAlias = Callable[[str, Any, Desk], Strategy[Any]]
+"""A strategy's class, or what calls it: gets its name, its settings and its desk."""
 
 
 class Core(msgspec.Struct, frozen=True):
@@ -102,7 +106,7 @@ class Core(msgspec.Struct, frozen=True):
     def add_strategy(
         self,
         name: str,
-        factory: type[Strategy[Any]],
+        factory: MakeStrategy,
         settings: Any,
         instruments: tuple[InstrumentId, ...],
         *,

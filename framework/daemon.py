@@ -28,6 +28,7 @@ from framework.domain.venue import Connector
 from framework.engine.strategy_context import LoopTimers, choose_instruments
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
+from framework.ops.healthcheck import url_of, write_address
 from framework.ops.http import ControlServer
 from framework.ops.operator_service import OperatorService
 from framework.ops.prometheus import MetricsText
@@ -58,16 +59,22 @@ FLUSH_S = 0.1
 _log = structlog.get_logger("daemon")
 
 
-def run(resolved: Resolved, *, duration_s: float | None, live: bool, show_status: bool) -> int:
-    """Run the daemon until it is stopped; return its exit code.
+def run(
+    resolved: Resolved, *, duration_s: float | None, live: bool, show_status: bool, has_tracebacks: bool = False
+) -> int:
+    """Run the daemon until it is stopped; return its exit code. `has_tracebacks`: log them, too.
 
     0: stopped, every order proved ended. 1: a part failed. 2: the configuration can't be used. 3: stopped, but
     orders may be left at a venue (they are listed in the log).
     """
-    return uvloop.run(_serve(resolved, duration_s=duration_s, live=live, show_status=show_status))
+    return uvloop.run(
+        _serve(resolved, duration_s=duration_s, live=live, show_status=show_status, has_tracebacks=has_tracebacks)
+    )
 
 
-async def _serve(resolved: Resolved, *, duration_s: float | None, live: bool, show_status: bool) -> int:
+async def _serve(
+    resolved: Resolved, *, duration_s: float | None, live: bool, show_status: bool, has_tracebacks: bool
+) -> int:
     config = resolved.config
     clock, secrets, metrics = SystemClock(), SecretRegistry(), Metrics()
     for value in resolved.loaded.secret_values():
@@ -78,10 +85,15 @@ async def _serve(resolved: Resolved, *, duration_s: float | None, live: bool, sh
         if resolved.is_embedded:
             set_aside(config.state_dir)
         status = LiveStatus(lambda: status_reader.snapshot()) if show_status else None
-        log_stream = LogFile(config.state_dir / "log.jsonl") if _owns_screen(status) else None
-        if log_stream is not None:
-            stack.enter_context(closing(log_stream))
-        configure_logging(config.log.level, config.log.format, clock=clock, secrets=secrets, stream=log_stream)
+        log_stream = _log_file(stack, config) if _owns_screen(status) else None
+        configure_logging(
+            config.log.level,
+            config.log.format,
+            clock=clock,
+            secrets=secrets,
+            stream=log_stream,
+            has_tracebacks=has_tracebacks,
+        )
         records = open_records(
             RealFiles(),
             _record_settings(config),
@@ -100,6 +112,10 @@ async def _serve(resolved: Resolved, *, duration_s: float | None, live: bool, sh
         if status is not None and status.is_shown:
             sys.stdout.write(status_reader.exit_summary(daemon.supervisor.stop_reason, config.state_dir))
         return code
+
+
+def _log_file(stack: AsyncExitStack, config: Configuration) -> LogFile:
+    return stack.enter_context(closing(LogFile(config.state_dir / "log.jsonl")))
 
 
 def _owns_screen(status: LiveStatus | None) -> bool:
@@ -137,7 +153,9 @@ class Daemon:
         self._watches: list[BookWatch] = []
         self._has_started = False
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
-        self._access = VenueAccess(resolved.config, clock=clock, supervisor=self.supervisor)
+        self._access = VenueAccess(
+            resolved.config, clock=clock, supervisor=self.supervisor, missing_guards=resolved.missing_guards
+        )
         self._timers = LoopTimers(lambda event: self.kernel.publish(event), clock)
         self._core = self._assemble()
         self.kernel = self._core.kernel
@@ -194,16 +212,24 @@ class Daemon:
 
     async def connect(self, *, live: bool) -> None:
         """Start sandboxes, connectors and the control server; the rest comes up under the supervisor."""
+        self._log_configuration()
         self._log_recovery()
         warn_of_proxy_variables(os.environ)
         for venue in self._resolved.venues:
             self._venues[venue.name] = self._make_venue(await self._access.connector(venue, live=live))
+        http, directory = self._resolved.config.http, self._resolved.config.state_dir
         port = await self._control.start()
+        write_address(directory, http.host, port)
         await self._operator_service.start()
-        _log.info("listening", http=f"http://{self._resolved.config.http.host}:{port}", epoch=self._records.epoch)
+        _log.info("listening", http=url_of(http.host, port), epoch=self._records.epoch)
         self.supervisor.install_signals()
         self.supervisor.on_stop("cancel orders", self._stop_trading, timeout_ms=self._shutdown_ms)
         self.supervisor.spawn("trade", self._trade())
+
+    def _log_configuration(self) -> None:
+        for note in self._resolved.notes:
+            _log.warning("configuration", note=note)
+        _log.info("checks", asked=[name for name, _ in self._core.settings.checks])
 
     def _log_recovery(self) -> None:
         for note in self._records.notes:
@@ -213,7 +239,8 @@ class Daemon:
             _log.error("alarm", what=f"{self._records.lost}: halted until `tidegate resume`; {ways}")
 
     async def close(self) -> None:
-        """Close every connection and sandbox. Records are closed by their owner afterwards."""
+        """End every task, close every connection and sandbox. Records are closed by their owner afterwards."""
+        await self.supervisor.close()
         self._timers.close()
         await self._control.close()
         await self._operator_service.close()
@@ -275,9 +302,11 @@ class Daemon:
     def _start_strategies(self) -> None:
         for row in self._resolved.strategies:
             known = [one for one in self._records.accounts.instruments.values() if one.venue in self._core.queues]
-            instruments = choose_instruments(known, row.row.instruments, count_max=row.row.instruments_max)
+            instruments = choose_instruments(
+                known, row.row.instruments, count_max=row.row.instruments_max, strategy=row.name
+            )
             self._core.add_strategy(
-                row.name, row.factory, row.settings, instruments, trade_anything=row.row.trade_anything
+                row.name, row.make, row.settings, instruments, trade_anything=row.row.trade_anything
             )
             _log.info("strategy starts", strategy=row.name, instruments=list(instruments))
             self.kernel.publish(StrategyStarted(row.name, self._clock.now_ns()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -44,8 +44,11 @@ def warn_of_proxy_variables(environ: Mapping[str, str]) -> None:
 class VenueAccess:
     """Makes connectors and owns what they need beside them. `connector` once per venue, `close` at the end."""
 
-    def __init__(self, config: Configuration, *, clock: Clock, supervisor: Supervisor) -> None:
+    def __init__(
+        self, config: Configuration, *, clock: Clock, supervisor: Supervisor, missing_guards: Sequence[str] = ()
+    ) -> None:
         self._config = config
+        self._missing_guards = missing_guards
         self._clock = clock
         self._supervisor = supervisor
         self._sandboxes: list[SandboxProcess] = []
@@ -55,13 +58,14 @@ class VenueAccess:
     async def connector(self, venue: ResolvedVenue, *, live: bool) -> Connector:
         """The venue's connector, with its sandbox started, its account locked, and the journal bound to it.
 
-        Raises `ConfigurationError` for an address outside this machine without both permissions and for an account that
-        is not the journal's, `StateInUse` when another daemon trades on the account, `Fatal` when the sandbox does not
-        start.
+        Raises `ConfigurationError` for an address outside this machine without both permissions or without the checks
+        that it needs and for an account that is not the journal's, `StateInUse` when another daemon trades on the
+        account, `Fatal` when the sandbox does not start.
         """
         ready = (await self._start_sandbox(venue)).ready if venue.row.embedded_sandbox else None
         connector = venue.connector(clock=self._clock, rng=system_rng(), sandbox_ready=ready)
         refuse_remote(connector, is_allowed=live and self._config.live, what="real trading")
+        refuse_unguarded(connector, self._missing_guards)
         self._lock_account(connector)
         self._bind_account(connector)
         if not connector.is_loopback:
@@ -122,6 +126,16 @@ def refuse_remote(connector: Connector, *, is_allowed: bool, what: str) -> None:
         raise ConfigurationError(
             f"venues.{connector.venue}: its addresses are not on this machine; {what} needs both `live = true` in the "
             "configuration and `--live` on the command line"
+        )
+
+
+def refuse_unguarded(connector: Connector, missing_guards: Sequence[str]) -> None:
+    """Refuse a connector with an address outside this machine while a check is off that real trading needs. Raises
+    `ConfigurationError`."""
+    if not connector.is_loopback and missing_guards:
+        raise ConfigurationError(
+            f"checks: {' and '.join(missing_guards)} can't be missing, replaced or switched off while venues."
+            f"{connector.venue} is not on this machine; take it over from the default: tidegate show-config -c sandbox"
         )
 
 

@@ -1,4 +1,4 @@
-"""`tidegate check-config` and `tidegate show-config`."""
+"""`tidegate show-config`, and the configuration that a command line asks for."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from framework.config.checks import order_of_checks
 from framework.config.errors import is_secret_key
 from framework.config.layers import DEFAULT_FILE, SECRETS_DIR, Loaded, load
 from framework.config.resolve import Resolved, resolve
-from framework.runtime.secrets import MASK, mask_user_info
+from framework.runtime.secrets import MASK, mask_urls
 
 DEFAULT_NAME = "sandbox"
 _ORIGIN_COLUMN = 48
@@ -28,31 +29,23 @@ def load_from(options: argparse.Namespace) -> Loaded:
 
     Raises `ConfigurationError` with one line per problem.
     """
-    files = [DEFAULT_FILE if str(file) == DEFAULT_NAME and not file.exists() else file for file in options.config]
+    files = [DEFAULT_FILE if file == DEFAULT_NAME else Path(file) for file in options.config]
+    if DEFAULT_NAME in options.config and Path(DEFAULT_NAME).exists():
+        sys.stderr.write(
+            f"tidegate: -c {DEFAULT_NAME} is the default that ships with tidegate, not the file or folder "
+            f"./{DEFAULT_NAME}; write ./{DEFAULT_NAME} for that\n"
+        )
     overrides = list(options.set)
     if options.state_dir:
         overrides.append(f"state_dir={options.state_dir}")
     return load(files, environ=os.environ, overrides=overrides, secrets_dir=SECRETS_DIR)
 
 
-def check_config(options: argparse.Namespace) -> int:
-    """Load the configuration and every plugin, start nothing, and print what was found.
+def show_config(options: argparse.Namespace) -> int:
+    """Print the configuration as TOML, with the origin of each value beside it.
 
     Raises `ConfigurationError` with one line per problem.
     """
-    resolved = resolve(load_from(options))
-    names = ", ".join(map(shown_path, resolved.loaded.files))
-    parts = [
-        f"{len(resolved.venues)} venues",
-        f"{len(resolved.strategies)} strategies",
-        f"{len(resolved.checks)} checks",
-    ]
-    sys.stdout.write(f"ok: {names}: {', '.join(parts)}\n")
-    return 0
-
-
-def show_config(options: argparse.Namespace) -> int:
-    """Print the configuration as TOML, with the origin of each value beside it. Raises like `check_config`."""
     loaded = load_from(options)
     for line in render_config(loaded, merged(resolve(loaded))):
         sys.stdout.write(line + "\n")
@@ -63,19 +56,21 @@ def merged(resolved: Resolved) -> dict[str, Any]:
     """All values as one tree, the defaults of the core and of the plugins' settings included. Secrets are not
     masked."""
     tree = resolved.config.model_dump()
+    checks = dict(resolved.checks)
     for venue in resolved.venues:
         tree["venues"][venue.name]["settings"] |= _dump(venue.settings)
     for strategy in resolved.strategies:
         tree["strategies"][strategy.name]["settings"] |= _dump(strategy.settings)
-    tree["checks"] = [
-        {**row, "settings": _dump(check if isinstance(check, BaseModel) else None)}
-        for row, (_name, check) in zip(tree["checks"], resolved.checks, strict=True)
-    ]
+    tree["checks"] = {name: tree["checks"][name] for name in order_of_checks(resolved.config.checks)}
+    for name, check in checks.items():
+        tree["checks"][name]["settings"] = _dump(check if isinstance(check, BaseModel) else None)
     return tree
 
 
 def render_config(loaded: Loaded, tree: Mapping[str, Any]) -> Iterator[str]:
     """`tree` as lines of TOML, each with its origin as a comment; secrets are masked. Can be loaded again."""
+    asked = [name for name, row in tree["checks"].items() if row["enabled"]]
+    yield f"# The gate asks, in this order: {', '.join(asked)}"
     yield from _table(tree, "", "", loaded)
 
 
@@ -102,7 +97,7 @@ def _table(table: Mapping[str, Any], name: str, key: str, loaded: Loaded) -> Ite
 def _line(field: str, value: Any, origin: str) -> str:
     if value is None:
         return f"# {_key(field)} is not set"
-    shown = json.dumps(MASK) if is_secret_key(field) or isinstance(value, SecretStr) else mask_user_info(to_toml(value))
+    shown = json.dumps(MASK) if is_secret_key(field) or isinstance(value, SecretStr) else mask_urls(to_toml(value))
     return f"{_key(field)} = {shown}".ljust(_ORIGIN_COLUMN) + f"  # {origin}"
 
 

@@ -7,19 +7,30 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
 
-from framework.domain.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, ConfigurationError, TidegateError, hint
+from framework.domain.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    ConfigurationError,
+    TidegateError,
+    closest,
+    describe_error,
+    hint,
+)
 from framework.domain.loading import load_late
 
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 COMMANDS = {
     "run": "framework.cli.run:check_and_run",
-    "check-config": "framework.cli.config:check_config",
+    "check-config": "framework.cli.preflight:check_config",
+    "healthcheck": "framework.cli.run:healthcheck",
     "show-config": "framework.cli.config:show_config",
     "list": "framework.cli.list:list_plugins",
     "new-strategy": "framework.cli.new_strategy:new_strategy",
@@ -57,8 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code. Without `argv`: that of this process.
 
     A `TidegateError` is printed to standard error, one line per problem, and becomes an exit code; argparse leaves by
-    `SystemExit` for `--help`, `--version` and an option whose value it can't read. Any other exception is a defect
-    and passes through.
+    `SystemExit` for `--help`, `--version` and an option whose value it can't read. Any other exception is a defect: one
+    line, and its traceback with `--debug`.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
@@ -72,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options, unknown = parser.parse_known_args(arguments)
         if unknown:
-            meant = hint(unknown[0].partition("=")[0], options_of(parser, verb))
+            meant = _meant_option(unknown[0].partition("=")[0], options_of(parser, verb))
             return _complain([f'unknown option "{unknown[0]}"{meant}; see: tidegate {verb} --help'])
         return int(load_late(COMMANDS[options.verb])(options))
     except ConfigurationError as e:
@@ -87,6 +98,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except Exception as e:  # noqa: BLE001 - no traceback reaches a user who has not asked for it
+        # A defect of ours, or of a plugin: one line for the user, the traceback for whoever asks for it.
+        if "--debug" in arguments:
+            traceback.print_exc()
+        _complain([f"unexpected error: {describe_error(e)}; please report it with the output of --debug"])
+        return EXIT_FAILED
+
+
+def _meant_option(word: str, known: Sequence[str]) -> str:
+    """The hint at the option that was meant. The dashes are left out: they would make every two options alike."""
+    found = closest(word.lstrip("-"), [one.lstrip("-") for one in known])
+    return f'; did you mean "--{found}"?' if found else ""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -97,6 +120,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Without a configuration it trades on a local exchange: no account, no key, no money.",
         allow_abbrev=False,
     )
+    parser.add_argument("--debug", action="store_true", help="show Python tracebacks of errors")
     parser.add_argument("--version", action="version", version=f"tidegate {version()}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     for add in (_add_run, _add_config_verbs, _add_tools, _add_record_verbs, _add_operator_verbs):
@@ -131,11 +155,16 @@ def _add_run(verbs: _Verbs) -> None:
 
 
 def _add_config_verbs(verbs: _Verbs) -> None:
-    _add_configured(verbs, "check-config", "Check the configuration and load every plugin, start nothing.")
+    check = _add_configured(
+        verbs, "check-config", "Check the configuration, load every plugin, make every connector and strategy."
+    )
+    check.add_argument("--connect", action="store_true", help="ask the venues, too; nothing is ordered")
+    check.add_argument("--live", action="store_true", help="--connect: allow venues outside this machine")
     _add_configured(verbs, "show-config", "Print the merged configuration and where each value comes from.")
 
 
 def _add_tools(verbs: _Verbs) -> None:
+    _add_configured(verbs, "healthcheck", "Ask the running daemon of a state directory whether its event loop runs.")
     listing = _add_configured(
         verbs, "list", "List venues, strategies, checks and their settings; refusal codes; metrics."
     )
@@ -231,12 +260,14 @@ def _number(text: str) -> int:
 
 def _add(verbs: _Verbs, name: str, text: str, *, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
     # No abbreviations: `--re` must not become `--reason` today and be ambiguous with the next option.
-    return verbs.add_parser(name, aliases=list(aliases), help=text, description=text, allow_abbrev=False)
+    parser = verbs.add_parser(name, aliases=list(aliases), help=text, description=text, allow_abbrev=False)
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
 
 
 def _add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-c", "--config", action="append", default=[], type=Path, metavar="FILE",
+        "-c", "--config", action="append", default=[], metavar="FILE",
         help="TOML file; repeat it to lay one over another; `sandbox` is the default that ships with tidegate",
     )  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as in --set http.port=0")

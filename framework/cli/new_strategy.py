@@ -76,7 +76,7 @@ def test_{name}_when_nobody_offers_then_stays_out():
 '''
 
 _CONFIG = """# Lay this over a configuration: tidegate run -c sandbox -c {folder}/{name}.toml
-plugin_paths = ["{folder}"]
+plugin_paths = ["."]
 
 [strategies.{name}]
 use = "{name}:{title}"
@@ -91,8 +91,8 @@ size = 1
 def new_strategy(options: argparse.Namespace) -> int:
     """Write the three files into `options.dir` and print what to do next.
 
-    Raises `ConfigurationError` for a name that can't be a module, and when one of the files exists: nothing is
-    overwritten.
+    Raises `ConfigurationError` for a name that can't be a module, when one of the files exists (nothing is
+    overwritten), and for a folder that can't be written to.
     """
     name, folder = options.name, options.dir
     _check_name(name)
@@ -101,9 +101,14 @@ def new_strategy(options: argparse.Namespace) -> int:
     for file in files:
         if file.exists():
             raise ConfigurationError(f"new-strategy: {file} exists already; choose another name, or remove it first")
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, template in files.items():
-        file.write_text(template.format(**texts), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, template in files.items():
+            file.write_text(template.format(**texts), encoding="utf-8")
+    except OSError as e:
+        raise ConfigurationError(
+            f"new-strategy: can't write to {folder} ({e.strerror}); name a folder of yours: --dir FOLDER"
+        ) from e
     sys.stdout.write(_next_steps(name, folder, list(files)))
     return 0
 

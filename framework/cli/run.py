@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import sys
 
 from framework.cli.config import load_from
+from framework.cli.ledger import state_directory
 from framework.config.plugins import shipped_venues
 from framework.config.resolve import resolve
-from framework.domain.errors import ConfigurationError, suggestion
+from framework.domain.errors import ConfigurationError, Fatal, suggestion
 from framework.domain.loading import load_late
-from framework.runtime.state_directory import refuse_sandbox_records
+from framework.ops.healthcheck import ADDRESS_NAME, address_in, check
 
+PREFLIGHT = "framework.cli.preflight:refuse_offline"
 DAEMON = "framework.daemon:run"
 
 
@@ -21,11 +25,33 @@ def check_and_run(options: argparse.Namespace) -> int:
     daemon raises before it runs, such as `StateInUse`.
     """
     resolved = resolve(load_from(options))
-    if not resolved.is_embedded:
-        refuse_sandbox_records(resolved.config.state_dir)
     # Late: a wrong configuration is reported at once, before the trading parts load.
+    asyncio.run(load_late(PREFLIGHT)(resolved))
     run_daemon = load_late(DAEMON)
-    return int(run_daemon(resolved, duration_s=options.duration, live=options.live, show_status=not options.no_status))
+    return int(
+        run_daemon(
+            resolved,
+            duration_s=options.duration,
+            live=options.live,
+            show_status=not options.no_status,
+            has_tracebacks=options.debug,
+        )
+    )
+
+
+def healthcheck(options: argparse.Namespace) -> int:
+    """Ask the running daemon of the state directory whether its event loop runs, and return 0 when it does.
+
+    Raises `ConfigurationError` for a configuration that can't be used, and `Fatal` with the reason when it is not
+    healthy.
+    """
+    directory = state_directory(options)
+    address = address_in(directory)
+    reason = check(address) if address else f"{directory / ADDRESS_NAME} is not there: no daemon has run here"
+    if reason:
+        raise Fatal(f"healthcheck: {reason}")
+    sys.stdout.write(f"healthy: {address}\n")
+    return 0
 
 
 def run_sandbox(options: argparse.Namespace) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from framework.domain.errors import ConfigurationError, suggestion
-from framework.runtime.secrets import mask_user_info
+from framework.runtime.secrets import mask_urls
 
 Tree = dict[str, Any]
 """Settings as read: tables are dicts, arrays are lists."""
@@ -18,6 +18,7 @@ Origins = Mapping[str, str]
 """Dotted key -> where it was set: `FILE`, `environment NAME`, `--set`."""
 
 _VALUE_CHARACTERS_MAX = 80
+_OF_A_NAME = "[key]"  # what pydantic adds to the place of an error in the name of a table
 _SECRET_WORDS = frozenset({"secret", "password", "passphrase", "token", "credential", "credentials", "mnemonic"})
 _SECRET_PAIRS = ("api_key", "private_key")
 _LOCATION_SUFFIXES = ("_path", "_file", "_dir", "_id")
@@ -44,11 +45,12 @@ def parse_settings(
         if not errors:
             return None
         prefix = tuple(key.split(".")) if key else ()
-        lines = [_message(model, dict(error), prefix, origins) for error in errors]
+        lines = dict.fromkeys(_message(model, dict(error), prefix, origins, raw=raw) for error in errors)
     except Exception as e:
         # A plugin's own validator may raise anything; that must not look like a fault of the program.
-        raise ConfigurationError(f"{_place(key, origins)}: {type(e).__name__}: {e}; see: tidegate list") from e
-    raise ConfigurationError("\n".join(lines))
+        text = mask_urls(f"{_place(key, origins)}: {type(e).__name__}: {e}; see: tidegate list")
+        raise ConfigurationError(text) from e
+    raise ConfigurationError(mask_urls("\n".join(lines)))
 
 
 def is_secret_key(name: str) -> bool:
@@ -76,19 +78,87 @@ def nearest_origin(key: str, origins: Origins) -> str:
     return found
 
 
-def _message(model: type[BaseModel], error: dict[str, Any], prefix: Sequence[str], origins: Origins) -> str:
-    location = [str(part) for part in error["loc"]]
+def _message(
+    model: type[BaseModel], error: dict[str, Any], prefix: Sequence[str], origins: Origins, *, raw: Tree
+) -> str:
+    location = list(_keys_of(error["loc"], raw))
     key = ".".join([*prefix, *location])
     place = _place(key, origins)
     if error["type"] == "extra_forbidden":
         return f'{place}: unknown key "{location[-1]}"; {suggestion(location[-1], known_keys(model, location[:-1]))}'
     if error["type"] == "missing":
-        return f"{place}: is missing; {_meaning(model, location)}"
-    text = error["msg"].removeprefix("Value error, ")
+        return f"{place}: is missing{_named_otherwise(location, raw)}; {_meaning(model, location)}"
+    text = in_our_words(error)
     remedy = _meaning(model, location)
+    if error["loc"] and error["loc"][-1] == _OF_A_NAME:
+        return f"{place}: {text}; choose another name"
     if isinstance(error["input"], dict):
         return f"{place}: {text}; {remedy}"
-    return f"{place}: {_shown(location, error['input'])}: {text[:1].lower()}{text[1:]}; {remedy}"
+    return f"{place}: {_shown(location, error['input'])}: {text}; {remedy}"
+
+
+def in_our_words(error: Mapping[str, Any]) -> str:
+    """What is wrong with a value, for an error of pydantic: our words for its type, as they go on after the value.
+
+    A validator's own text is taken as it is.
+    """
+    context = error.get("ctx", {})
+    if error["type"] in ("value_error", "assertion_error"):
+        return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if error["type"] in ("too_short", "string_too_short") and context.get("min_length") == 1:
+        return "is empty"
+    return WORDS.get(error["type"], "can't be used").format(**context)
+
+
+WORDS = {
+    **dict.fromkeys(("bool_type", "bool_parsing"), "is not true or false"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "is not a whole number"),
+    **dict.fromkeys(("decimal_type", "decimal_parsing", "float_type", "float_parsing"), "is not a number"),
+    "finite_number": "is not a finite number",
+    "greater_than": "is not above {gt}",
+    "greater_than_equal": "is below {ge}",
+    "less_than": "is not below {lt}",
+    "less_than_equal": "is above {le}",
+    "multiple_of": "is not a multiple of {multiple_of}",
+    "decimal_max_digits": "has more than {max_digits} digits",
+    "decimal_max_places": "has more than {decimal_places} decimal places",
+    "decimal_whole_digits": "has more than {whole_digits} digits before the point",
+    "string_type": "is not text",
+    "string_unicode": "is not text",
+    "string_too_short": "has fewer than {min_length} characters",
+    "string_too_long": "has more than {max_length} characters",
+    "string_pattern_mismatch": "does not fit the pattern {pattern}",
+    "literal_error": "is not {expected}",
+    "enum": "is not {expected}",
+    "path_type": "is not a path",
+    **dict.fromkeys(
+        ("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"), 'is not a list such as ["a", "b"]'
+    ),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "mapping_type"), "is not a table"),
+    "too_short": "has fewer than {min_length} entries",
+    "too_long": "has more than {max_length} entries",
+    "none_required": "must be left out",
+}
+"""What is wrong, by the type of pydantic's error; in braces what the error adds."""
+
+
+def _keys_of(location: Sequence[str | int], raw: Any) -> Iterator[str]:
+    """The keys of an error's place as one writes them: pydantic adds what it tried, such as the members of a union."""
+    node = raw
+    for part in location:
+        is_index = isinstance(node, (list, tuple)) and isinstance(part, int)
+        if part != _OF_A_NAME and (isinstance(node, dict) or is_index):
+            yield str(part)
+            node = node.get(part) if isinstance(node, dict) else node[int(part)]
+
+
+def _named_otherwise(location: Sequence[str], raw: Tree) -> str:
+    """The table of this section that was meant by one without `use`, or those that there are."""
+    table = raw.get(location[0]) if len(location) == 3 and location[-1] == "use" else None
+    if not isinstance(table, dict):
+        return ""
+    others = [name for name, row in table.items() if isinstance(row, dict) and "use" in row]
+    return f"; {suggestion(location[1], others)}" if others else ""
 
 
 def _place(key: str, origins: Origins) -> str:
@@ -99,7 +169,7 @@ def _place(key: str, origins: Origins) -> str:
 def _shown(location: Sequence[str], value: Any) -> str:
     if any(is_secret_key(part) for part in location):
         return "(its value is not shown)"
-    text = mask_user_info(repr(str(value)) if not isinstance(value, (bool, int, list, dict, tuple)) else repr(value))
+    text = mask_urls(repr(str(value)) if not isinstance(value, (bool, int, list, dict, tuple)) else repr(value))
     return text if len(text) <= _VALUE_CHARACTERS_MAX else text[:_VALUE_CHARACTERS_MAX] + "…"
 
 

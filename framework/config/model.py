@@ -11,10 +11,36 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, field_validator
+
+from framework.domain.operator_requests import OPERATOR
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 """Names of venues and strategies: they become parts of instrument names, order ids and metric labels."""
+
+
+def _reserve(*reserved: str, meaning: str) -> AfterValidator:
+    """A validator that refuses names which records use for something else."""
+
+    def check(name: str) -> str:
+        if name in reserved:
+            raise ValueError(f"this name is reserved: {meaning}")
+        return name
+
+    return AfterValidator(check)
+
+
+StrategyName = Annotated[Name, _reserve(OPERATOR, meaning="orders that an operator adopts are recorded under it")]
+"""Names of strategies: all but the operator's own."""
+
+CheckName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9_]{1,64}$"),
+    _reserve("gate", "kernel", meaning="refusals by no check say it"),
+]
+"""Names of checks: refusals say them."""
+
+_ENABLED = "false: as if it were not there."
 
 
 class HttpSettings(BaseModel):
@@ -101,6 +127,7 @@ class VenueRow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     use: str = Field(min_length=1, description="The connector: a module such as connectors.kalshi.plugin.")
+    enabled: bool = Field(True, description=_ENABLED)
     embedded_sandbox: bool = Field(False, description="Start the venue's sandbox and trade there, with its own keys.")
     adopt_own: bool = Field(
         False,
@@ -131,6 +158,7 @@ class StrategyRow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     use: str = Field(min_length=1, description="The strategy: module:Class, or an entry point's name.")
+    enabled: bool = Field(True, description=_ENABLED)
     instruments: tuple[str, ...] = Field(
         min_length=1, description="Patterns of the instruments it gets, as in kalshi:KXTIDE-*."
     )
@@ -144,11 +172,13 @@ class StrategyRow(BaseModel):
 
 
 class CheckRow(BaseModel):
-    """`[[checks]]`: one question of the risk gate. They are asked in the order of the file."""
+    """`[checks.NAME]`: one question of the risk gate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     use: str = Field(min_length=1, description="The check: module:Class, or an entry point's name.")
+    enabled: bool = Field(True, description=_ENABLED)
+    after: str = Field("", description="The check that this one is asked directly after; empty: as they appear.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The check's limits.")
 
 
@@ -159,6 +189,9 @@ class Configuration(BaseModel):
 
     live: bool = Field(
         False, description="Allow venues that are not on this machine; --live on the command line is needed too."
+    )
+    replace_checks: StrictBool = Field(
+        False, description="true in a file: what the files before it said about checks is dropped."
     )
     plugin_paths: tuple[Path, ...] = Field((), description="Folders with your own strategies, checks and connectors.")
     state_dir: Path = Field(Path("state"), description="Journal, ledger and tape live here; one daemon per folder.")
@@ -171,5 +204,5 @@ class Configuration(BaseModel):
     tape: TapeTable = Field(default_factory=TapeTable)
     ledger: LedgerTable = Field(default_factory=LedgerTable)
     venues: dict[Name, VenueRow] = Field(min_length=1, description="The venues, by the name used in instruments.")
-    strategies: dict[Name, StrategyRow] = Field(default_factory=dict, description="The strategies, by name.")
-    checks: tuple[CheckRow, ...] = Field(min_length=1, description="The risk gate's checks, in order.")
+    strategies: dict[StrategyName, StrategyRow] = Field(default_factory=dict, description="The strategies, by name.")
+    checks: dict[CheckName, CheckRow] = Field(min_length=1, description="The risk gate's checks, by name.")

@@ -16,17 +16,19 @@ import pkgutil
 import sys
 import traceback
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from framework.domain.errors import PluginError, suggestion
+from framework.domain.errors import CLOSENESS_MIN, ConfigurationError, PluginError, hint, suggestion
 from framework.domain.strategy import Strategy
 from framework.domain.venue import Connector
+
+T = TypeVar("T")
 
 OWN_PACKAGES = ("strategies", "risk", "connectors", "framework")
 
@@ -166,6 +168,17 @@ def _entry_point(name: str, group: str, *, paths: Sequence[Path]) -> object:
     )
 
 
+def call_plugin(use: str, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """What a function of a plugin returns. Raises `ConfigurationError` when it refuses what it gets, and `PluginError`,
+    with file and line, for whatever else it raises."""
+    try:
+        return function(*arguments, **named)
+    except ConfigurationError as e:
+        raise ConfigurationError(f"{use}: {e}") from e
+    except Exception as e:
+        raise PluginError(_explain(use, e, "correct this")) from e
+
+
 def _import(name: str, use: str, *, searched: Sequence[Path] = ()) -> types.ModuleType:
     try:
         return importlib.import_module(name)
@@ -173,12 +186,22 @@ def _import(name: str, use: str, *, searched: Sequence[Path] = ()) -> types.Modu
         # The module itself is missing, or something that it imports: the remedies differ.
         if e.name is not None and (name == e.name or name.startswith(e.name + ".")):
             folders = ", ".join(map(str, searched)) or "none"
+            meant = hint(name, _modules(searched), closeness_min=CLOSENESS_MIN)
             raise PluginError(
-                f"{use}: there is no module {name}; check the spelling and plugin_paths (now: {folders})"
+                f"{use}: there is no module {name}{meant or '; check the spelling'}; plugin_paths: {folders}"
             ) from e
         raise PluginError(_explain(use, e)) from e
     except Exception as e:
         raise PluginError(_explain(use, e)) from e
+
+
+def _modules(folders: Sequence[Path]) -> Iterator[str]:
+    """The modules that may be named: ours, a check's under its short name, and those of the folders."""
+    for package, shown in (("strategies", "strategies"), ("risk.checks", "risk")):
+        paths = importlib.import_module(package).__path__
+        yield from (f"{shown}.{found.name}" for found in pkgutil.iter_modules(paths))
+    yield from (f"connectors.{venue}.plugin" for venue in shipped_venues("plugin"))
+    yield from (found.name for found in pkgutil.iter_modules(map(str, folders)))
 
 
 def _package_for(folder: Path) -> str:
@@ -193,13 +216,13 @@ def _package_for(folder: Path) -> str:
     return name
 
 
-def _explain(use: str, error: BaseException) -> str:
+def _explain(use: str, error: BaseException, remedy: str = "the plugin does not load until this is corrected") -> str:
     """File, line and reason: the place in the plugin where it happened, not in the import machinery."""
     if isinstance(error, SyntaxError):
         return f"{use}: {error.filename}:{error.lineno}: syntax error: {error.msg}; correct this line"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
     place = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
-    return f"{use}: {place}{type(error).__name__}: {error}; the plugin does not load until this is corrected"
+    return f"{use}: {place}{type(error).__name__}: {error}; {remedy}"
 
 
 def _is_machinery(filename: str) -> bool:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -14,18 +14,22 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from framework.config.errors import Origins, parse_settings
-from framework.config.layers import Loaded
+from framework.config.checks import FIRST, LAST, order_of_checks
+from framework.config.errors import Origins, Tree, parse_settings
+from framework.config.layers import Loaded, holds_path
 from framework.config.model import CheckRow, Configuration, StrategyRow, VenueRow
-from framework.config.plugins import ConnectorPlugin, Plugins
+from framework.config.plugins import ConnectorPlugin, Plugins, call_plugin
 from framework.domain.errors import ConfigurationError, PluginError, suggestion
-from framework.domain.ports import Check, Clock, Rng
+from framework.domain.ports import Check, Clock, Desk, Rng
 from framework.domain.strategy import Strategy
 from framework.domain.venue import Connector
 
-K = TypeVar("K")
-R = TypeVar("R")
+R = TypeVar("R", VenueRow, StrategyRow, CheckRow)
 T = TypeVar("T")
+
+GUARDS = {FIRST: "risk.trading_state:TradingStateCheck", LAST: "risk.rate_budget:RateBudget"}
+"""The checks that are always asked where money is real: without them a halt would not hold, and the venue would
+refuse what its rate limit leaves no room for."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class ResolvedVenue:
     def connector(self, *, clock: Clock, rng: Rng, sandbox_ready: Mapping[str, Any] | None = None) -> Connector:
         """Build the connector. `sandbox_ready` is the line that the embedded sandbox printed, as a dict.
 
-        Raises `ConfigurationError` when the settings are incomplete or the connector refuses them.
+        Raises `ConfigurationError` when the settings are incomplete, the connector refuses them, or its plugin breaks.
         """
         settings = self.settings
         if sandbox_ready is not None and self.plugin.sandbox_settings is not None:
@@ -62,7 +66,7 @@ class ResolvedVenue:
         if settings is None:
             raise ConfigurationError(f"{self._key}: incomplete until the embedded sandbox is ready; start it first")
         proxy = {"proxy": self.row.proxy} if self.row.proxy else {}
-        return self.plugin.create(self.name, settings, clock=clock, rng=rng, **proxy)
+        return call_plugin(self._key, self.plugin.create, self.name, settings, clock=clock, rng=rng, **proxy)
 
     @property
     def _key(self) -> str:
@@ -71,12 +75,17 @@ class ResolvedVenue:
 
 @dataclass(frozen=True)
 class ResolvedStrategy:
-    """A strategy's class with its settings: `factory(name, settings, desk)` makes it."""
+    """A strategy's class with its settings: `make(name, settings, desk)` makes it."""
 
     name: str
     row: StrategyRow
     factory: type[Strategy[Any]]
     settings: BaseModel | None
+
+    def make(self, name: str, settings: Any, desk: Desk) -> Strategy[Any]:
+        """The strategy as its class makes it. Raises `PluginError`, with file and line, for what the constructor
+        raises."""
+        return call_plugin(f"strategies.{name}: {self.row.use}", self.factory, name, settings, desk)
 
 
 @dataclass(frozen=True)
@@ -88,39 +97,74 @@ class Resolved:
     venues: tuple[ResolvedVenue, ...]
     strategies: tuple[ResolvedStrategy, ...]
     checks: tuple[tuple[str, Check], ...]
+    missing_guards: tuple[str, ...] = ()
+    """Of the checks that no venue outside this machine may be without, those that are not asked."""
 
     @property
     def is_embedded(self) -> bool:
         """Whether every venue is an embedded sandbox, whose orders and positions begin anew; otherwise none is."""
         return all(venue.row.embedded_sandbox for venue in self.venues)
 
+    @property
+    def is_unguarded(self) -> bool:
+        """Whether somebody switched the trading states off, and has not only forgotten them."""
+        row = self.config.checks.get(FIRST)
+        return row is not None and not row.enabled
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever starts this should know, a line each: what is switched off, replaced or ignored."""
+        return (*self.loaded.notes, *_switched_off(self.loaded))
+
 
 def resolve(loaded: Loaded) -> Resolved:
-    """Load every plugin and check every table of settings. Raises `ConfigurationError` with all problems at once."""
-    config, origins = loaded.config, loaded.origins
+    """Load every plugin that is switched on, and check its settings. Raises `ConfigurationError` with all problems at
+    once."""
+    config = loaded.config
     plugins = Plugins(config.plugin_paths)
-    problems = [*_mixed_venues(loaded), *_unknown_venues(loaded)]
-    resolved = Resolved(
-        config=config,
-        loaded=loaded,
-        venues=_each("venues", config.venues.items(), partial(_venue, plugins, origins), loaded, problems=problems),
-        strategies=_each(
-            "strategies", config.strategies.items(), partial(_strategy, plugins, origins), loaded, problems=problems
-        ),
-        checks=_each("checks", enumerate(config.checks), partial(_check, plugins, origins), loaded, problems=problems),
-    )
+    problems = [*_missing_folders(loaded), *_mixed_venues(loaded), *_unknown_venues(loaded)]
+    venues = _each("venues", config.venues, partial(_venue, plugins), loaded, problems=problems)
+    strategies = _each("strategies", config.strategies, partial(_strategy, plugins), loaded, problems=problems)
+    checks = _each("checks", _checks_in_order(loaded, problems), partial(_check, plugins), loaded, problems=problems)
     if problems:
         raise ConfigurationError("\n".join(problems))
-    return resolved
+    return Resolved(config, loaded, venues, strategies, checks, missing_guards=_missing_guards(plugins, checks))
+
+
+def _checks_in_order(loaded: Loaded, problems: list[str]) -> Mapping[str, CheckRow]:
+    rows = loaded.config.checks
+    try:
+        return {name: rows[name] for name in order_of_checks(rows)}
+    except ConfigurationError as e:
+        problems.extend(str(e).splitlines())
+        return rows
+
+
+def _missing_guards(plugins: Plugins, checks: Sequence[tuple[str, Check]]) -> tuple[str, ...]:
+    # By what is asked, not by its name: another class under the name of ours guards nothing.
+    return tuple(
+        name for name, use in GUARDS.items() if not any(isinstance(check, plugins.check(use)) for _, check in checks)
+    )
+
+
+def _switched_off(loaded: Loaded) -> Iterator[str]:
+    config = loaded.config
+    for table in ("venues", "strategies", "checks"):
+        for name, row in getattr(config, table).items():
+            if not row.enabled:
+                key = f"{table}.{name}.enabled"
+                yield f"{loaded.origin(key)}: {key} = false: it is switched off"
 
 
 def _each(
-    table: str, rows: Iterable[tuple[K, R]], make: Callable[[K, R], T], loaded: Loaded, *, problems: list[str]
+    table: str, rows: Mapping[str, R], make: Callable[[Loaded, str, R], T], loaded: Loaded, *, problems: list[str]
 ) -> tuple[T, ...]:
     made: list[T] = []
-    for name, row in rows:
+    for name, row in rows.items():
+        if not row.enabled:
+            continue
         try:
-            made.append(make(name, row))
+            made.append(make(loaded, name, row))
         except PluginError as e:
             key = f"{table}.{name}.use"
             problems.append(f"{loaded.origin(key)}: {key}: {e}")
@@ -129,7 +173,7 @@ def _each(
     return tuple(made)
 
 
-def _venue(plugins: Plugins, origins: Origins, name: str, row: VenueRow) -> ResolvedVenue:
+def _venue(plugins: Plugins, loaded: Loaded, name: str, row: VenueRow) -> ResolvedVenue:
     plugin = plugins.connector(row.use)
     if row.embedded_sandbox and (not plugin.sandbox_module or plugin.sandbox_settings is None):
         raise ConfigurationError(
@@ -138,35 +182,55 @@ def _venue(plugins: Plugins, origins: Origins, name: str, row: VenueRow) -> Reso
         )
     if row.proxy and not plugin.takes_proxy:
         raise ConfigurationError(f"venues.{name}.proxy: {row.use} can't use a proxy; leave the key out")
+    key = f"venues.{name}.settings"
+    raw = _with_paths(plugin.settings_model, row.settings, loaded, key)
     settings = parse_settings(
-        plugin.settings_model,
-        row.settings,
-        key=f"venues.{name}.settings",
-        origins=origins,
-        is_partial=row.embedded_sandbox,
+        plugin.settings_model, raw, key=key, origins=loaded.origins, is_partial=row.embedded_sandbox
     )
-    return ResolvedVenue(name, row, plugin, settings, origins)
+    return ResolvedVenue(name, row.model_copy(update={"settings": raw}), plugin, settings, loaded.origins)
 
 
-def _strategy(plugins: Plugins, origins: Origins, name: str, row: StrategyRow) -> ResolvedStrategy:
+def _strategy(plugins: Plugins, loaded: Loaded, name: str, row: StrategyRow) -> ResolvedStrategy:
     factory = plugins.strategy(row.use)
-    settings = parse_settings(factory.Settings, row.settings, key=f"strategies.{name}.settings", origins=origins)
+    key = f"strategies.{name}.settings"
+    raw = _with_paths(factory.Settings, row.settings, loaded, key)
+    settings = parse_settings(factory.Settings, raw, key=key, origins=loaded.origins)
     return ResolvedStrategy(name, row, factory, settings)
 
 
-def _check(plugins: Plugins, origins: Origins, index: int, row: CheckRow) -> tuple[str, Check]:
+def _check(plugins: Plugins, loaded: Loaded, name: str, row: CheckRow) -> tuple[str, Check]:
     model = plugins.check(row.use)
-    settings = parse_settings(model, row.settings, key=f"checks.{index}.settings", origins=origins)
-    return row.use.rpartition(":")[2], cast(Check, settings)
+    settings = parse_settings(model, row.settings, key=f"checks.{name}.settings", origins=loaded.origins)
+    return name, cast(Check, settings)
+
+
+def _with_paths(model: type[BaseModel] | None, raw: Tree, loaded: Loaded, key: str) -> Tree:
+    """Settings whose relative paths count from the file that names them, as those of plugin folders do."""
+    fields = {} if model is None else model.model_fields
+    paths = {name for name, field in fields.items() if holds_path(field.annotation)}
+    return {name: loaded.anchored(f"{key}.{name}", value) if name in paths else value for name, value in raw.items()}
+
+
+def _missing_folders(loaded: Loaded) -> list[str]:
+    origin = loaded.origin("plugin_paths")
+    return [
+        f'{origin}: plugin_paths: {folder} is no folder; a relative path counts from the file that names it, "." is '
+        "that file's own folder"
+        for folder in loaded.config.plugin_paths
+        if not folder.is_dir()
+    ]
 
 
 def _mixed_venues(loaded: Loaded) -> list[str]:
     """An embedded sandbox begins anew at each start and an account does not: no journal can be of both."""
-    embedded = [name for name, row in loaded.config.venues.items() if row.embedded_sandbox]
-    if len(embedded) in (0, len(loaded.config.venues)):
+    enabled = _enabled_venues(loaded)
+    if not enabled:
+        return ["venues: none is switched on; a daemon needs one"]
+    embedded = [name for name, row in enabled.items() if row.embedded_sandbox]
+    if len(embedded) in (0, len(enabled)):
         return []
     key = f"venues.{embedded[0]}.embedded_sandbox"
-    others = ", ".join(name for name in loaded.config.venues if name not in embedded)
+    others = ", ".join(name for name in enabled if name not in embedded)
     return [
         f"{loaded.origin(key)}: {key}: an embedded sandbox begins anew at each start, the account of {others} does "
         "not: one journal can't be of both. Run two daemons with a state_dir each, or start the sandbox by itself with "
@@ -174,16 +238,28 @@ def _mixed_venues(loaded: Loaded) -> list[str]:
     ]
 
 
+def _enabled_venues(loaded: Loaded) -> dict[str, VenueRow]:
+    return {name: row for name, row in loaded.config.venues.items() if row.enabled}
+
+
 def _unknown_venues(loaded: Loaded) -> list[str]:
     """An instrument pattern of a venue that isn't there would never match: a strategy would silently do nothing."""
+    enabled = list(_enabled_venues(loaded))
     problems = []
     for name, row in loaded.config.strategies.items():
-        for pattern in row.instruments:
-            venue, colon, _symbol = pattern.partition(":")
-            key = f"strategies.{name}.instruments"
-            if not colon:
-                problems.append(f'{loaded.origin(key)}: {key}: "{pattern}" names no venue; write it like "kalshi:*"')
-            elif not any(fnmatchcase(known, venue) for known in loaded.config.venues):
-                remedy = suggestion(venue, loaded.config.venues)
-                problems.append(f'{loaded.origin(key)}: {key}: "{pattern}": no venue is named {venue}; {remedy}')
+        key = f"strategies.{name}.instruments"
+        for pattern in row.instruments if row.enabled else ():
+            flaw = _flaw_of_pattern(pattern, enabled, loaded.config.venues, strategy=name)
+            problems += [f'{loaded.origin(key)}: {key}: "{pattern}"{flaw}'] if flaw else []
     return problems
+
+
+def _flaw_of_pattern(pattern: str, enabled: Sequence[str], venues: Mapping[str, VenueRow], *, strategy: str) -> str:
+    venue, colon, _symbol = pattern.partition(":")
+    if not colon:
+        return ' names no venue; write it like "kalshi:*"'
+    if any(fnmatchcase(known, venue) for known in enabled):
+        return ""
+    if any(fnmatchcase(known, venue) for known in venues):
+        return f": the venue {venue} is switched off; switch strategies.{strategy} off too (enabled = false), or it on"
+    return f": no venue is named {venue}; {suggestion(venue, enabled)}"

@@ -7,6 +7,7 @@ This file imports the standard library only: `tidegate --help` loads it and must
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 EXIT_FAILED = 1
@@ -26,6 +27,10 @@ CLOSENESS_MIN = 0.6
 
 _HINT_CLOSENESS_MIN = 0.5
 """As much, to be named beside other help: half of a verb is enough, as in `tidegate check` for `check-config`."""
+
+
+_BEGINNING_MIN = 3
+"""Shortest beginning that stands for a whole word, in characters."""
 
 
 class TidegateError(Exception):
@@ -86,12 +91,21 @@ class JournalError(Fatal):
     """The journal can't be written or read. No order leaves any more."""
 
 
+def describe_error(error: BaseException) -> str:
+    """An exception on one line: its type, its message, and the file and line that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+
+
 def closest(word: str, known: Iterable[str], *, closeness_min: float = CLOSENESS_MIN) -> str:
-    """The known word most like `word`, or an empty string when none is like it.
+    """The known word that begins with `word`, else the one most like it, or an empty string when none is like it.
 
     `closeness_min` is a ratio of `difflib`: from 0 (nothing in common is needed) to 1 (only the same word counts).
     """
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=closeness_min)), "")
+    words = list(known)
+    begun = [one for one in words if len(word) >= _BEGINNING_MIN and one.startswith(word)]
+    return next(iter(begun or difflib.get_close_matches(word, words, n=1, cutoff=closeness_min)), "")
 
 
 def hint(word: str, known: Iterable[str], *, closeness_min: float = _HINT_CLOSENESS_MIN) -> str:

@@ -20,7 +20,7 @@ SOCKET_NAME = "operator.sock"
 
 OPERATOR = "operator"
 """Who sets a trading state by request, and in whose name external orders are adopted that are no strategy's: those to
-be cancelled, and those of a daemon of before."""
+be cancelled, and those of a daemon of before. No strategy may be named so."""
 
 BY_THE_OPERATOR = "by the operator"
 """The reason that is recorded where none was given."""

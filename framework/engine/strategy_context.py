@@ -187,17 +187,17 @@ class LoopTimers:
 
 
 def choose_instruments(
-    known: Iterable[Instrument], patterns: Sequence[str], *, count_max: int
+    known: Iterable[Instrument], patterns: Sequence[str], *, count_max: int, strategy: str
 ) -> tuple[InstrumentId, ...]:
     """The active instruments that match a pattern, at most `count_max`, in the order of their names.
 
-    Raises `ConfigurationError` when none does.
+    Raises `ConfigurationError`, naming `strategy`, when none does.
     """
     active = sorted(instrument.id for instrument in known if instrument.status is InstrumentStatus.ACTIVE)
     chosen = tuple(one for one in active if any(fnmatchcase(one, pattern) for pattern in patterns))[:count_max]
     if not chosen:
         raise ConfigurationError(
-            f"strategies: no active instrument matches {list(patterns)}; the venues offer {active[:5]}"
-            f"{' and more' if len(active) > 5 else ''}"
+            f"strategies.{strategy}.instruments: no active instrument matches {list(patterns)}; the venues offer "
+            f"{active[:5]}{' and more' if len(active) > 5 else ''}"
         )
     return chosen

@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 
 from framework.domain.account_events import TradingState
 from framework.domain.errors import ConfigurationError
+from framework.ops.healthcheck import url_of
 from framework.ops.prometheus import CONTENT_TYPE
 from framework.ops.readiness import NotReady, scopes_in
 from framework.state.trading_states import TradingStates
@@ -80,8 +81,9 @@ class ControlServer:
             await web.TCPSite(runner, self._address.host, self._address.port).start()
         except OSError as e:
             await runner.cleanup()
+            address = url_of(self._address.host, self._address.port).removeprefix("http://")
             raise ConfigurationError(
-                f"http.port: can't listen on {self._address.host}:{self._address.port} ({e.strerror or e}); "
+                f"http.port: can't listen on {address} ({e.strerror or e}); "
                 "stop what uses it, or give another one: --set http.port=0 takes any free port"
             ) from e
         self._runner = runner

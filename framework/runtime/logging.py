@@ -20,6 +20,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from framework.domain.errors import TidegateError, describe_error
 from framework.domain.ports import Clock
 from framework.runtime.secrets import SecretRegistry
 
@@ -51,12 +52,19 @@ class LineStream(Protocol):
 
 
 def configure_logging(
-    level: str, line_format: str, *, clock: Clock, secrets: SecretRegistry, stream: LineStream | None = None
+    level: str,
+    line_format: str,
+    *,
+    clock: Clock,
+    secrets: SecretRegistry,
+    stream: LineStream | None = None,
+    has_tracebacks: bool = False,
 ) -> None:
     """Send every log line of the process through one formatter. Call it once, before the first line.
 
     `level` is debug, info, warning or error; `line_format` is json, console, or auto (console on a terminal).
-    Without `stream` lines go to what `sys.stdout` is at that moment.
+    Without `stream` lines go to what `sys.stdout` is at that moment. Without `has_tracebacks` an exception is its type,
+    its message and where it was raised, in `error`.
     """
     output = Output(stream)
     is_console = line_format == "console" or (line_format == "auto" and output.is_terminal)
@@ -65,6 +73,7 @@ def configure_logging(
         structlog.stdlib.add_log_level,
         _add_logger_name,
         _stamp(clock),
+        *([] if has_tracebacks else [_shorten_exception]),
     ]
     render = _masked(_console_renderer(has_colours=output.is_terminal) if is_console else _json_line, secrets)
     structlog.configure(
@@ -191,6 +200,18 @@ def _stamp(clock: Clock) -> Processor:
         return event
 
     return stamp
+
+
+def _shorten_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """One line in place of a traceback: whoever runs the daemon can't read one. What we raise on purpose says in its
+    message what to do; that is in the line already."""
+    found = event.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    error = found[1] if isinstance(found, tuple) else found
+    if isinstance(error, BaseException) and not isinstance(error, TidegateError):
+        event["error"] = describe_error(error)
+    return event
 
 
 def _add_logger_name(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
-import stat
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
 
 from framework.domain.errors import ConfigurationError
+from framework.domain.loading import secret_file_flaw
 
 MASK = "********"
 """What is shown in place of a secret."""
 
+_SECRET_OF_QUERY = re.compile(
+    r"([?&][^=\s&]*(?:secret|password|passphrase|token|key|signature)[^=\s&]*=)([^&\s\"'<>]+)", re.IGNORECASE
+)
 _CHARACTERS_MIN = 4
 _LINE_CHARACTERS_MIN = 16
 _CORE_CHARACTERS_MIN = 6
-_USER_INFO = re.compile(r"(?<=://)([^/\s@:]*)(?::([^/\s@]*))?@")
+_USER_INFO = re.compile(r"(?<=://)([^/\s@:]*)(?::([^/\s]*))?@")
+# More than that: a "/" in a password must be written %2F, but whoever forgot that must not see it in a log.
+_MAY_BE_USER_INFO = re.compile(r"(?<=://)(?!\[)[^/\s@:\"'<>]*(?::[^\s\"'<>]*)?@")
 
 
 class SecretRegistry:
@@ -46,8 +52,8 @@ class SecretRegistry:
         self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
     def redact(self, text: str) -> str:
-        """`text` with every known secret replaced by `MASK`."""
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
+        """`text` with every known secret, and what is secret in a URL, replaced by `MASK`."""
+        return mask_urls(text if self._pattern is None else self._pattern.sub(MASK, text))
 
     def __len__(self) -> int:
         return len(self._forms)
@@ -56,31 +62,33 @@ class SecretRegistry:
         return f"SecretRegistry({len(self._forms)} forms)"
 
 
-def mask_user_info(text: str) -> str:
-    """`text` with user and password of every address in it replaced by `MASK`: "http://u:p@host" loses both."""
-    return _USER_INFO.sub(f"{MASK}@", text)
+def mask_urls(text: str) -> str:
+    """`text` with user and password of every address in it replaced by `MASK`, "http://u:p@host" loses both, and with
+    what an address's query calls a secret replaced, too."""
+    return _SECRET_OF_QUERY.sub(rf"\1{MASK}", _MAY_BE_USER_INFO.sub(f"{MASK}@", text)) if "://" in text else text
 
 
 def passwords_in(text: str) -> list[str]:
-    """The passwords of the addresses in `text`, as they are written and decoded."""
-    found = [password for _user, password in _USER_INFO.findall(text) if password]
-    return list(dict.fromkeys([*found, *map(unquote, found)]))
+    """The passwords of the addresses in `text`, as they are written and decoded, and the secrets of their queries; none
+    that is too short to be masked."""
+    found = [password for _user, password in _USER_INFO.findall(text)] if "://" in text else []
+    found += [secret for _name, secret in _SECRET_OF_QUERY.findall(text)] if "://" in text else []
+    return [one for one in dict.fromkeys([*found, *map(unquote, found)]) if len(one.strip()) >= _CHARACTERS_MIN]
 
 
 def read_secret_file(path: Path, registry: SecretRegistry) -> bytes:
     """The content of a secret file without its final line break, registered for masking.
 
-    Raises `ConfigurationError` when it is missing, empty, or readable by group or others.
+    Raises `ConfigurationError` when it is missing, empty, or readable by others (`secret_file_flaw`).
     """
     try:
-        mode = path.stat().st_mode
-        content = path.read_bytes().rstrip(b"\r\n")
+        with path.open("rb") as file:
+            flaw = secret_file_flaw(os.fstat(file.fileno()))
+            content = file.read().rstrip(b"\r\n")
     except OSError as e:
         raise ConfigurationError(f"{path}: secret file can't be read ({e.strerror}); check path and owner") from e
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigurationError(
-            f"{path}: mode {stat.S_IMODE(mode):04o} lets others read this secret; run: chmod 600 {path}"
-        )
+    if flaw:
+        raise ConfigurationError(f"{path}: {flaw}")
     if not content:
         raise ConfigurationError(f"{path}: secret file is empty; write the secret into it")
     registry.add(content)

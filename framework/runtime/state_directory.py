@@ -163,11 +163,7 @@ def set_aside(directory: Path) -> Path | None:
 
 def _set_aside(directory: Path) -> Path | None:
     journal, past = directory / JOURNAL_NAME, directory / PAST
-    if _holds_records(journal) and not _is_marked(journal):
-        raise ConfigurationError(
-            f"state_dir: {directory} holds the records of a venue's account, and every venue here is an embedded "
-            f"sandbox, which begins anew; {_OWN_FOLDER}"
-        )
+    refuse_account_records(directory)
     found = [directory / name for name in RECORDS if (directory / name).exists()]
     if journal.exists():
         # Where it is missing, an interrupted call has moved it already: then `past` holds the newest, and is kept.
@@ -179,6 +175,15 @@ def _set_aside(directory: Path) -> Path | None:
     files.make_directory(journal)
     write_atomically(files, journal / _MARK, b"")
     return past if found else None
+
+
+def refuse_account_records(directory: Path) -> None:
+    """Keep embedded sandboxes off a venue account's records. Raises `ConfigurationError` when they are one's."""
+    if _holds_records(directory / JOURNAL_NAME) and not _is_marked(directory / JOURNAL_NAME):
+        raise ConfigurationError(
+            f"state_dir: {directory} holds the records of a venue's account, and every venue here is an embedded "
+            f"sandbox, which begins anew; {_OWN_FOLDER}"
+        )
 
 
 def refuse_sandbox_records(directory: Path) -> None:

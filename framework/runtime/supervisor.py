@@ -101,10 +101,13 @@ class Supervisor:
             for hook in self._hooks:
                 await self._call(hook)
         finally:
-            beat.cancel()
             await self._cancel_tasks(beat)
         _log.info("stopped", reason=self._reason, exit_code=self._exit_code)
         return self._exit_code
+
+    async def close(self) -> None:
+        """End every task that is left, as after a start that failed: `run` leaves none."""
+        await self._cancel_tasks()
 
     async def _wait_for_stop(self, duration_s: float | None) -> None:
         try:
@@ -132,8 +135,8 @@ class Supervisor:
             self._exit_code = self._exit_code or EXIT_FAILED
             _log.error("stop hook failed", hook=hook.name, error=repr(e))
 
-    async def _cancel_tasks(self, beat: asyncio.Task[None]) -> None:
-        tasks = [*self._tasks, beat]
+    async def _cancel_tasks(self, *more: asyncio.Task[None]) -> None:
+        tasks = [*self._tasks, *more]
         for task in tasks:
             task.remove_done_callback(self._on_done)
             task.cancel()

@@ -84,7 +84,7 @@ async def test_book_when_stale_then_the_daemon_is_not_ready_where_a_strategy_tra
         before = daemon.not_ready()
         daemon._watches.append(watch)
 
-        assert [line for line in daemon.not_ready() if line not in before] == [
+        assert [one.text for one in daemon.not_ready() if one not in before] == [
             f"book {a.id} is stale: an orderbook_delta frame can't be read"
         ]
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from framework.domain.errors import ConfigurationError
+from framework.domain.loading import secret_file_flaw
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
@@ -72,8 +73,9 @@ def load_private_key(path: Path) -> PrivateKey:
     """Read a PEM private key once.
 
     Raises `ConfigurationError`, naming the file and the remedy, when it is missing, not a regular file, readable
-    by group or others, encrypted, or neither RSA (2048 bits or more) nor Ed25519. A symbolic link is followed
-    (secrets are mounted that way); what it points to is checked. The file's content never appears in a message.
+    by others (`secret_file_flaw`), encrypted, or neither RSA (2048 bits or more) nor Ed25519. A symbolic link is
+    followed (secrets are mounted that way); what it points to is checked. The file's content never appears in a
+    message.
     """
     pem = _read_private(path)
     try:
@@ -101,11 +103,8 @@ def _read_private(path: Path) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ConfigurationError(f"private_key_path={path}: not a regular file; give the PEM file itself")
-        mode = stat.S_IMODE(status.st_mode)
-        if mode & 0o077:
-            raise ConfigurationError(
-                f"private_key_path={path}: mode {mode:04o} lets others read it; run: chmod 600 {path}"
-            )
+        if flaw := secret_file_flaw(status):
+            raise ConfigurationError(f"private_key_path={path}: {flaw}")
         return os.read(descriptor, _KEY_BYTES_MAX)
     finally:
         os.close(descriptor)

@@ -43,6 +43,12 @@ def test_new_strategy_when_its_row_is_laid_over_the_default_then_resolves(folder
     assert mine.settings.model_dump() == {"size": 1}
 
 
+def test_new_strategy_when_the_folder_can_not_be_written_then_says_so(folder: Path, capsys: Capsys) -> None:
+    folder.touch()
+    assert main(["new-strategy", "mine"]) == 2
+    assert capsys.readouterr().err.startswith("tidegate: new-strategy: can't write to plugins (File exists); name a ")
+
+
 @pytest.mark.parametrize("existing", ["mine.py", "test_mine.py", "mine.toml"])
 def test_new_strategy_when_a_file_exists_then_refuses_and_writes_nothing(
     folder: Path, existing: str, capsys: Capsys

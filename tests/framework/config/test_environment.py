@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from framework.config.environment import Variable, from_environment, from_secrets
+from framework.config.environment import Variable, from_environment, from_secrets, injected_names
 from framework.domain.errors import ConfigurationError
 
 
@@ -20,7 +20,7 @@ from framework.domain.errors import ConfigurationError
         ("tidegate_http__Port", ("http", "port")),
         ("TIDEGATE_HTTP__PROT", ("http", "prot")),
         ("TIDEGATE_CHECKS", ("checks",)),
-        ("TIDEGATE_CHECKS__0__SETTINGS__MAX_SIZE", ("checks", "0", "settings", "max_size")),
+        ("TIDEGATE_CHECKS__MAX_ORDER_SIZE__SETTINGS__MAX_SIZE", ("checks", "max_order_size", "settings", "max_size")),
         ("TIDEGATE_VENUES__KALSHI__SETTINGS__API_SECRET", ("venues", "kalshi", "settings", "api_secret")),
         ("TIDEGATE_STRATEGIES__MM__SETTINGS__BAND__TICKS", ("strategies", "mm", "settings", "band", "ticks")),
     ],
@@ -37,9 +37,42 @@ def test_variables_when_they_contradict_each_other_then_both_are_told_in_the_ord
     assert [one.path for one in from_environment(environ)] == [("http", "port"), ("http", "port", "x")]
 
 
-@pytest.mark.parametrize("name", ["TIDEGATE_SERVICE_HOST", "TIDEGATE_RECORDINGS", "TIDEGATE_", "PATH", "TIDEGATEWAY"])
+@pytest.mark.parametrize("name", ["TIDEGATE_FAILPOINT", "TIDEGATE_RECORDINGS", "PATH", "TIDEGATEWAY"])
 def test_variable_when_it_is_nobodys_then_it_is_ignored(name: str) -> None:
     assert list(from_environment({name: "x"})) == []
+
+
+KUBERNETES = {
+    "TIDEGATE_SERVICE_HOST": "10.0.0.1",
+    "TIDEGATE_SERVICE_PORT": "8080",
+    "TIDEGATE_SERVICE_PORT_METRICS": "8080",
+    "TIDEGATE_PORT": "tcp://10.0.0.1:8080",
+    "TIDEGATE_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+    "TIDEGATE_PORT_8080_TCP_PROTO": "tcp",
+    "TIDEGATE_PORT_8080_TCP_PORT": "8080",
+    "TIDEGATE_PORT_8080_TCP_ADDR": "10.0.0.1",
+    "TIDEGATE_HTTP_SERVICE_HOST": "10.0.0.1",
+    "TIDEGATE_HTTP_PORT": "tcp://10.0.0.1:8080",
+}
+
+
+def test_variables_when_kubernetes_injects_them_then_they_are_told_apart_and_ignored() -> None:
+    assert injected_names(KUBERNETES) == sorted(KUBERNETES)
+    assert list(from_environment(KUBERNETES)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("TIDEGATE_HTTP_PORT", "TIDEGATE_HTTP__PORT"),
+        ("TIDEGATE_STATE__DIR", "TIDEGATE_STATE_DIR"),
+        ("TIDEGATE_KERNEL_SHUTDOWN_MS_MAX", "TIDEGATE_KERNEL__SHUTDOWN_MS_MAX"),
+    ],
+)
+def test_variable_when_only_its_underscores_are_wrong_then_the_right_one_is_named(name: str, meant: str) -> None:
+    assert injected_names({name: "9000"}) == []
+    with pytest.raises(ConfigurationError, match=f'environment {name}: is not a key; did you mean "{meant}"'):
+        list(from_environment({name: "9000"}))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +81,9 @@ def test_variable_when_it_is_nobodys_then_it_is_ignored(name: str) -> None:
         ("TIDEGATE_LIV", 'unknown key "liv"; did you mean "live"?'),
         ("TIDEGATE_HTPP__PORT", 'unknown key "htpp"; did you mean "http"?'),
         ("TIDEGATE_ZZZ__PORT", 'unknown key "zzz"; known: '),
+        ("TIDEGATE_", "is not a key"),
+        ("TIDEGATE_RECORDS", "unknown key"),
+        ("TIDEGATE_VENUES_KALSHI_USE", "two underscores"),
         ("TIDEGATE_HTTP__", "is not a key"),
         ("TIDEGATE___PORT", "is not a key"),
         ("TIDEGATE_VENUES____USE", "is not a key"),

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from framework.config.errors import is_secret_key, known_keys, nearest_origin, origin_of, parse_settings, suggestion
+from framework.cli.list import checks, strategies, venues
+from framework.config.errors import (
+    WORDS,
+    in_our_words,
+    is_secret_key,
+    known_keys,
+    nearest_origin,
+    origin_of,
+    parse_settings,
+    suggestion,
+)
+from framework.config.model import Configuration
+from framework.config.plugins import Plugins
 from framework.domain.errors import ConfigurationError
 
 
@@ -71,7 +87,7 @@ def test_parse_settings_when_right_then_is_the_model() -> None:
         ({"size": 1, "overrides": {"a": {"tick": 1}}}, 'overrides.a.tick: unknown key "tick"; did you mean "ticks"?'),
         ({"size": 1, "bands": [{"tick": 1}]}, 'bands.0.tick: unknown key "tick"; did you mean "ticks"?'),
         ({}, "strategies.mm.settings.size: is missing; give: Size of each quote."),
-        ({"size": -1}, "my.toml: strategies.mm.settings.size: -1: input should be greater than 0; give: Size of each"),
+        ({"size": -1}, "my.toml: strategies.mm.settings.size: -1: is not above 0; give: Size of each"),
         ({"size": 1, "band": {}}, "strategies.mm.settings.band: no width is given; give: How far."),
     ],
 )
@@ -129,3 +145,82 @@ def test_known_keys_when_the_place_does_not_exist_then_none() -> None:
 
 def test_suggestion_when_nothing_is_known_then_says_so() -> None:
     assert suggestion("x", []) == "none is known here"
+
+
+WRONG: tuple[Any, ...] = (
+    None, True, 0, -1, 10**30, 1.5, "", "x", "x" * 5_000, "nan", "9" * 500, [], ["x"], [[]], [None], {}, {"a": 1},
+    {"a": []}, Decimal("Infinity"), Decimal("1e-40"), b"\xff",
+)  # fmt: skip
+
+
+def models() -> Iterator[type[BaseModel]]:
+    """Every model of the configuration and of the settings that ship, those inside others included."""
+    plugins = Plugins()
+    listed = [*checks(plugins), *strategies(plugins), *venues(plugins)]
+    waiting: list[Any] = [Configuration, Everything, *(one.settings for one in listed)]
+    seen: set[Any] = set()
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, type) and issubclass(found, BaseModel) and found not in seen:
+            seen.add(found)
+            yield found
+            waiting += [field.annotation for field in found.model_fields.values()]
+        waiting += get_args(found)
+
+
+class Colour(Enum):
+    """Two."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
+class Everything(BaseModel):
+    """What a plugin's settings may be made of."""
+
+    colour: Colour = Colour.RED
+    ratio: float = Field(0.5, multiple_of=0.25, allow_inf_nan=False)
+    exact: Decimal = Field(Decimal(1), max_digits=3, decimal_places=1)
+    word: str = Field("ab", min_length=2, max_length=3)
+    names: set[str] = Field(set(), max_length=2)
+    few: tuple[int, ...] = Field((1, 2), min_length=2)
+    pair: tuple[int, int] = (1, 2)
+    place: Path = Path("x")
+
+
+def test_refusals_when_any_field_of_any_model_is_wrong_then_they_are_in_our_words() -> None:
+    seen: dict[str, str] = {}
+    for model in models():
+        for name in model.model_fields:
+            for value in WRONG:
+                try:
+                    model.model_validate({name: value})
+                except ValidationError as e:
+                    seen |= {error["type"]: in_our_words(dict(error)) for error in e.errors()}
+    own = {"missing", "extra_forbidden", "value_error", "assertion_error"}
+    assert set(seen) - own <= set(WORDS)
+    assert len(seen) > 20, sorted(seen)
+    pydantics = ("Input should", "should have", "validation", "Unable", "valid ")
+    assert not [text for kind, text in seen.items() if kind not in own and any(word in text for word in pydantics)]
+
+
+def test_refusal_when_pydantic_tried_several_types_then_the_key_is_as_one_writes_it() -> None:
+    class Either(BaseModel):
+        limit: int | tuple[int, ...] = 1
+
+    found = problem({"limit": "x"}, model=Either)
+    assert [line.split(": ")[1] for line in found.splitlines()] == ["strategies.mm.settings.limit"] * 2
+
+
+def test_refusal_when_a_validator_shows_a_url_then_its_password_is_masked() -> None:
+    class Site(BaseModel):
+        url: str
+
+        @field_validator("url")
+        @classmethod
+        def _refuse(cls, value: str) -> str:
+            raise ValueError(f"{value} is not an address")
+
+    found = problem({"url": "https://me:hunter2@venue/x?api_token=hunter3"}, model=Site)
+    assert "hunter" not in found
+    assert found.count("https://********@venue/x?api_token=********") == 2

@@ -72,19 +72,6 @@ def test_load_when_environment_and_set_disagree_then_set_wins(minimal: Path) -> 
     assert found.origin("http.port") == "--set"
 
 
-def test_load_when_a_later_file_has_checks_then_they_replace_the_earlier_ones(tmp_path: Path, minimal: Path) -> None:
-    other = write(tmp_path, "b.toml", '[[checks]]\nuse = "a.b:C"\n')
-    assert [row.use for row in loaded(minimal, other).config.checks] == ["a.b:C"]
-    assert loaded(minimal, other).origin("checks.0.use") == str(other)
-
-
-def test_load_when_a_check_is_addressed_by_index_then_it_is_changed_in_place(minimal: Path) -> None:
-    found = loaded(minimal, overrides=("checks.0.settings.max_size=12.5",))
-    assert found.config.checks[0].settings == {"max_size": "12.5"}
-    assert found.origin("checks.0.use") == str(minimal)
-    assert found.origin("checks.0.settings.max_size") == "--set"
-
-
 def test_load_when_toml_has_a_decimal_then_it_stays_exact(tmp_path: Path, minimal: Path) -> None:
     other = write(tmp_path, "b.toml", "[venues.kalshi.settings]\nlimit = 0.1\n")
     assert loaded(minimal, other).config.venues["kalshi"].settings["limit"] == Decimal("0.1")
@@ -130,10 +117,8 @@ def test_load_when_a_value_is_wrong_then_names_file_key_value_and_remedy(tmp_pat
     other = write(tmp_path, "mine.toml", '[log]\nlevel = "loud"\n[http]\nport = 70000\n')
     lines = problem(minimal, other).splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith(
-        f"{other}: http.port: 70000: input should be less than or equal to 65535; give: TCP port"
-    )
-    assert lines[1].startswith(f"{other}: log.level: 'loud': input should be 'debug'")
+    assert lines[0].startswith(f"{other}: http.port: 70000: is above 65535; give: TCP port")
+    assert lines[1].startswith(f"{other}: log.level: 'loud': is not 'debug'")
 
 
 def test_load_when_a_required_table_is_missing_then_says_what_to_give(tmp_path: Path) -> None:
@@ -157,7 +142,7 @@ def test_load_when_a_venue_has_a_name_that_can_not_be_part_of_an_instrument_then
         ({"TIDEGATE_LIV": "true"}, 'environment TIDEGATE_LIV: unknown key "liv"; did you mean "live"?'),
         ({"TIDEGATE_HTTP__": "1"}, "environment TIDEGATE_HTTP__: is not a key"),
         ({"TIDEGATE_HTTP__PORT__X": "1", "TIDEGATE_HTTP__PORT": "1"}, "is a value, not a table"),
-        ({"TIDEGATE_CHECKS__7__USE": "x"}, "'7' is not an index; this array has 0 to 0"),
+        ({"TIDEGATE_CHECKS__0__USE": "x"}, "TIDEGATE_CHECKS__0__USE: checks.0.use: checks have names, not numbers"),
     ],
 )
 def test_load_when_the_environment_is_wrong_then_names_the_variable(
@@ -166,8 +151,10 @@ def test_load_when_the_environment_is_wrong_then_names_the_variable(
     assert message in problem(minimal, environ=environ)
 
 
-def test_load_when_a_container_engine_adds_variables_then_ignores_them(minimal: Path) -> None:
-    loaded(minimal, environ={"TIDEGATE_SERVICE_HOST": "10.0.0.1", "TIDEGATE_RECORDINGS": "x", "PATH": "/bin"})
+def test_load_when_a_container_engine_adds_variables_then_ignores_them_and_says_so(minimal: Path) -> None:
+    found = loaded(minimal, environ={"TIDEGATE_SERVICE_HOST": "10.0.0.1", "TIDEGATE_RECORDINGS": "x", "PATH": "/bin"})
+    (note,) = found.notes
+    assert note == "environment: taken for those of a Kubernetes Service and ignored: TIDEGATE_SERVICE_HOST"
 
 
 @pytest.mark.parametrize("override", ["http.port", "=1", "http..port=1", ""])
@@ -185,6 +172,43 @@ def test_load_when_set_has_a_broken_array_then_says_so(minimal: Path) -> None:
 def test_load_when_live_is_not_said_by_a_file_then_refuses(minimal: Path, source: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="live: only a configuration file may say this"):
         load([minimal], environ=source.get("environ", {}), overrides=source.get("overrides", ()))  # type: ignore[arg-type]
+
+
+def test_load_when_replacing_checks_is_not_said_by_a_file_then_refuses(minimal: Path) -> None:
+    assert "replace_checks: only a configuration file may say this" in problem(
+        minimal, environ={"TIDEGATE_REPLACE_CHECKS": "true"}
+    )
+
+
+def test_load_when_paths_are_relative_then_they_count_from_the_file_that_names_them(
+    tmp_path: Path, minimal: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    other = write(
+        tmp_path / "mine",
+        "b.toml",
+        'plugin_paths = [".", "../shared", "/srv"]\nstate_dir = "state"\n[ledger]\narchive = "old"\n',
+    )
+    config = loaded(minimal, other).config
+    assert config.plugin_paths == (tmp_path / "mine", tmp_path / "shared", Path("/srv"))
+    assert config.ledger.archive == tmp_path / "mine" / "old"
+    assert config.state_dir == Path("state")
+    overridden = loaded(minimal, other, overrides=('plugin_paths=["here"]',)).config
+    assert overridden.plugin_paths == (Path("here"),)
+
+
+def test_load_when_a_url_has_a_password_then_it_is_a_secret_and_never_shown(tmp_path: Path, minimal: Path) -> None:
+    other = write(tmp_path, "b.toml", '[venues.kalshi.settings]\nproxy = "http://me:hunter2@proxy:3128"\n')
+    assert loaded(minimal, other).secret_values() == ["hunter2"]
+    wrong = write(tmp_path, "c.toml", 'durability = "http://me:hunter2@proxy"\n')
+    assert "hunter2" not in problem(minimal, wrong)
+    assert "http://********@proxy" in problem(minimal, wrong)
+
+
+def test_load_when_a_secret_variable_is_no_toml_then_does_not_show_it(minimal: Path) -> None:
+    message = problem(minimal, environ={"TIDEGATE_VENUES__KALSHI__SETTINGS__API_SECRET": "[hunter2"})
+    assert "hunter2" not in message
+    assert "is not a TOML value" in message
 
 
 def test_load_when_live_is_said_by_a_file_then_is_taken(tmp_path: Path, minimal: Path) -> None:

@@ -133,7 +133,7 @@ def test_plugin_when_the_class_is_missing_then_suggests_the_closest(folder: Path
 
 
 def test_plugin_when_the_module_is_nowhere_then_says_where_was_looked(folder: Path) -> None:
-    assert f"there is no module nowhere.at_all; check the spelling and plugin_paths (now: {folder})" in problem(
+    assert f"there is no module nowhere.at_all; check the spelling; plugin_paths: {folder}" in problem(
         folder, "nowhere.at_all:Mine"
     )
 

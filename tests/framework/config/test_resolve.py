@@ -92,7 +92,7 @@ def problems(folder: Path, text: str) -> list[str]:
 def test_resolve_when_all_is_right_then_has_everything_in_order(folder: Path) -> None:
     found = resolved(folder)
     (venue,), (strategy,), ((name, check),) = found.venues, found.strategies, found.checks
-    assert (venue.name, strategy.name, name) == ("here", "quoter", "Limit")
+    assert (venue.name, strategy.name, name) == ("here", "quoter", "limit")
     assert strategy.settings is not None
     assert strategy.settings.model_dump() == {"size": 3}
     assert cast(Any, check).most == 4
@@ -185,12 +185,12 @@ def test_resolve_when_much_is_wrong_then_tells_all_of_it(folder: Path) -> None:
         'strategies.quoter.instruments: "there:*": no venue is named there; did you mean "here"?'
     )
     assert found[1].startswith("strategies.quoter.use: quoter:Quotter: ")
-    assert found[2].startswith("checks.0.settings.most: 'many': input should be a valid integer")
+    assert found[2].startswith("checks.limit.settings.most: 'many': is not a whole number")
 
 
 def test_strategy_when_its_settings_are_wrong_then_names_key_value_and_remedy(folder: Path) -> None:
     assert problems(folder, CONFIG.replace("size = 3", "size = 0")) == [
-        "strategies.quoter.settings.size: 0: input should be greater than 0; give: Contracts."
+        "strategies.quoter.settings.size: 0: is not above 0; give: Contracts."
     ]
 
 
@@ -203,3 +203,72 @@ def test_instruments_when_the_pattern_has_no_venue_then_shows_how(folder: Path) 
     assert problems(folder, CONFIG.replace("here:*", "KXBTC")) == [
         'strategies.quoter.instruments: "KXBTC" names no venue; write it like "kalshi:*"'
     ]
+
+
+@pytest.mark.parametrize("table", ["venues.here", "strategies.quoter"])
+def test_table_when_switched_off_then_it_is_as_if_it_were_not_there_and_that_is_said(folder: Path, table: str) -> None:
+    text = CONFIG.replace(f"[{table}]\n", f"[{table}]\nenabled = false\n")
+    if table == "venues.here":
+        text = text.replace("here:*", "there:*") + '[venues.there]\nuse = "venue.plugin"\nembedded_sandbox = true\n'
+    found = resolved(folder, text)
+    assert [venue.name for venue in found.venues] == (["there"] if table == "venues.here" else ["here"])
+    assert len(found.strategies) == (1 if table == "venues.here" else 0)
+    assert found.notes == (f"{folder}/my.toml: {table}.enabled = false: it is switched off",)
+
+
+def test_strategy_when_its_venue_is_switched_off_then_one_line_says_so(folder: Path) -> None:
+    text = CONFIG.replace("embedded_sandbox = true", "enabled = false")
+    text += '[venues.there]\nuse = "venue.plugin"\nembedded_sandbox = true\n'
+    assert problems(folder, text) == [
+        'strategies.quoter.instruments: "here:*": the venue here is switched off; switch strategies.quoter off too '
+        "(enabled = false), or it on"
+    ]
+
+
+def test_venues_when_all_are_switched_off_then_refuses(folder: Path) -> None:
+    found = problems(folder, CONFIG.replace("embedded_sandbox = true", "enabled = false"))
+    assert "venues: none is switched on; a daemon needs one" in found
+
+
+def test_strategy_when_it_has_a_name_that_records_use_then_it_is_refused(folder: Path) -> None:
+    found = problems(folder, CONFIG.replace("strategies.quoter", "strategies.operator"))
+    assert found == [
+        "strategies.operator: this name is reserved: orders that an operator adopts are recorded under it; "
+        "choose another name"
+    ]
+
+
+def test_settings_when_they_name_a_path_then_it_counts_from_the_file(folder: Path) -> None:
+    plugin = PLUGINS["venue/plugin.py"].replace("    url: str", "    key: Path | None = None\n    url: str")
+    (folder / "plugins" / "venue" / "plugin.py").write_text("from pathlib import Path\n" + plugin)
+    (venue,) = resolved(folder, CONFIG.replace("markets =", 'url = "u"\nkey = "keys/k.pem"\nmarkets =')).venues
+    assert venue.settings is not None
+    assert venue.settings.model_dump()["key"] == folder / "keys" / "k.pem"
+    assert venue.row.settings["key"] == str(folder / "keys" / "k.pem")
+
+
+def test_plugin_folder_when_it_is_missing_then_says_what_relative_paths_count_from(folder: Path) -> None:
+    (folder / "my.toml").write_text(f'plugin_paths = ["plugin"]\n{CONFIG}')
+    with pytest.raises(ConfigurationError, match=rf"plugin_paths: {folder}/plugin is no folder; a relative"):
+        resolve(load([folder / "my.toml"], environ={}))
+
+
+def test_strategy_when_its_module_is_misspelt_then_the_one_that_was_meant_is_told(folder: Path) -> None:
+    assert (
+        'there is no module quoterr; did you mean "quoter"?'
+        in problems(folder, CONFIG.replace("quoter:Quoter", "quoterr:Quoter"))[0]
+    )
+    assert (
+        'did you mean "strategies.market_maker"?'
+        in problems(folder, CONFIG.replace("quoter:Quoter", "strategies.market_makr:MarketMaker"))[0]
+    )
+
+
+def test_connector_when_its_plugin_breaks_then_file_and_line_are_told(folder: Path) -> None:
+    plugin = folder / "plugins" / "venue" / "plugin.py"
+    plugin.write_text(plugin.read_text().replace("return (name", "return 1 / 0, (name"))
+    (venue,) = resolved(folder, CONFIG.replace("markets =", 'url = "u"\nmarkets =')).venues
+    with pytest.raises(
+        ConfigurationError, match=rf"^venues\.here\.settings: {plugin}:\d+: ZeroDivisionError: .*; correct this$"
+    ):
+        venue.connector(clock=ManualClock(), rng=seeded_rng(1))

@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from framework.cli.main import main
 from framework.config.model import HttpSettings
+from framework.ops.healthcheck import check, url_of, write_address
 from framework.ops.http import ControlServer
 from framework.ops.readiness import NotReady, NotReadyKind
 from framework.state.trading_states import TradingStates
+from tests.support.command_line import Capsys
 
 MODULE = "framework.ops.healthcheck"
 
@@ -18,18 +24,23 @@ async def no_metrics() -> bytes:
     return b""
 
 
-async def run_against(beat_age_ms: int) -> tuple[int, str]:
+async def run_against(beat_age_ms: int, folder: Path, *, host: str = "127.0.0.1") -> tuple[int, str]:
+    """What the check of a state directory says of a server on any free port."""
     server = ControlServer(
-        HttpSettings(port=0),
+        HttpSettings(host=host, port=0),
         render_metrics=no_metrics,
         beat_age_ns=lambda: beat_age_ms * 1_000_000,
         not_ready=lambda: [NotReady(NotReadyKind.HALTED, "irrelevant here")],
         trading=TradingStates(),
     )
-    port = await server.start()
+    write_address(folder, host, await server.start())
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", MODULE, env={"TIDEGATE_HTTP__PORT": str(port)}, stderr=asyncio.subprocess.PIPE
+            sys.executable,
+            "-m",
+            MODULE,
+            env={"TIDEGATE_STATE_DIR": str(folder), "TIDEGATE_HTTP__PORT": "1"},
+            stderr=asyncio.subprocess.PIPE,
         )
         _, errors = await process.communicate()
         return process.returncode or 0, errors.decode()
@@ -37,14 +48,41 @@ async def run_against(beat_age_ms: int) -> tuple[int, str]:
         await server.close()
 
 
-async def test_healthcheck_when_the_heart_beats_then_exits_0() -> None:
-    assert await run_against(beat_age_ms=10) == (0, "")
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::", "::1", "localhost"])  # noqa: S104 - as in a container
+async def test_healthcheck_when_the_heart_beats_then_exits_0_wherever_the_daemon_listens(
+    tmp_path: Path, host: str
+) -> None:
+    assert await run_against(10, tmp_path, host=host) == (0, "")
 
 
-async def test_healthcheck_when_the_heart_stopped_then_exits_1_with_the_answer() -> None:
-    code, errors = await run_against(beat_age_ms=9_000)
+async def test_healthcheck_when_the_heart_stopped_then_exits_1_with_the_answer(tmp_path: Path) -> None:
+    code, errors = await run_against(9_000, tmp_path)
     assert code == 1
     assert '503 {"beat_age_ms":9000}' in errors
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:80"), ("::", "http://[::]:80"), ("fe80::1", "http://[fe80::1]:80")],
+)
+def test_address_when_it_is_shown_then_one_of_ipv6_is_in_brackets(host: str, url: str) -> None:
+    assert url_of(host, 80) == url
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:x/", "http://[::1/", "http://127.0.0.1:99999/"])
+def test_healthcheck_when_the_address_is_none_then_says_how_to_write_it(url: str) -> None:
+    assert "write it like http://127.0.0.1:8080/healthz" in check(url)
+
+
+def test_command_when_a_daemon_of_the_state_is_asked_for_then_says_why_it_is_not_healthy(
+    tmp_path: Path, capsys: Capsys
+) -> None:
+    words = ["healthcheck", "--state-dir", str(tmp_path)]
+    assert main(words) == 1
+    assert f"healthcheck: {tmp_path}/http-address is not there: no daemon has run here" in capsys.readouterr().err
+    write_address(tmp_path, "127.0.0.1", 1)
+    assert main(words) == 1
+    assert "healthcheck: http://127.0.0.1:1/healthz: no answer" in capsys.readouterr().err
 
 
 def test_healthcheck_when_nobody_listens_then_exits_1() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from framework.config.layers import load
 from framework.config.model import HttpSettings
 from framework.domain.account_events import Scope, TradingState, TradingStateChanged
 from framework.domain.errors import ConfigurationError
@@ -164,3 +167,12 @@ async def test_close_when_called_twice_then_is_harmless(daemon: Daemon) -> None:
     await server.start()
     await server.close()
     await server.close()
+
+
+def test_compose_when_prometheus_asks_by_the_service_s_name_then_that_name_is_allowed() -> None:
+    text = Path("deploy/compose.yaml").read_text()
+    (target,) = re.findall(r'targets: \["([a-z]+):8080"\]', text)
+    (allowed,) = re.findall(r"TIDEGATE_HTTP__ALLOWED_HOSTS: '(.*)'", text)
+    environ = {"TIDEGATE_HTTP__ALLOWED_HOSTS": allowed}
+    assert load([], environ=environ).config.http.allowed_hosts == (target,)
+    assert f"\n  {target}:\n" in text

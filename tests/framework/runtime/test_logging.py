@@ -158,3 +158,34 @@ def test_log_file_when_it_can_not_be_renamed_then_lines_still_go_into_it(tmp_pat
         file.write(f"line {n:03}\n")
     file.close()
     assert (tmp_path / "log.jsonl").read_text() == "line 000\nline 001\nline 002\n"
+
+
+@pytest.mark.parametrize("line_format", ["json", "console"])
+def test_line_when_it_has_an_exception_then_it_is_one_line_without_a_traceback(
+    clock: ManualClock, secrets: SecretRegistry, line_format: str
+) -> None:
+    for has_tracebacks in (False, True):
+        stream = io.StringIO()
+        configure_logging(
+            "info", line_format, clock=clock, secrets=secrets, stream=stream, has_tracebacks=has_tracebacks
+        )
+        try:
+            raise ValueError(f"bad {SECRET}\nsecond line")
+        except ValueError as e:
+            structlog.get_logger("supervisor").error("task ended", exc_info=e)
+            logging.getLogger("asyncio").error("never retrieved", exc_info=e)
+        text = stream.getvalue()
+        assert SECRET not in text
+        assert ("Traceback" in text) is has_tracebacks
+        if not has_tracebacks:
+            assert text.count("\n") == 2
+            assert text.count(f"ValueError: bad {MASK} second line ({__file__}:") == 2
+
+
+def test_line_when_it_has_a_url_with_a_password_then_that_is_masked(
+    clock: ManualClock, secrets: SecretRegistry
+) -> None:
+    stream = io.StringIO()
+    configure_logging("info", "json", clock=clock, secrets=secrets, stream=stream)
+    structlog.get_logger("venue").warning("no answer", url="http://me:pw@proxy:3128/x?a=1&api_key=k42")
+    assert json.loads(stream.getvalue())["url"] == f"http://{MASK}@proxy:3128/x?a=1&api_key={MASK}"

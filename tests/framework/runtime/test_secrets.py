@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from framework.domain.errors import ConfigurationError
-from framework.runtime.secrets import MASK, SecretRegistry, mask_user_info, passwords_in, read_secret_file
+from framework.runtime.secrets import MASK, SecretRegistry, mask_urls, passwords_in, read_secret_file
 
 SECRET = 'p@ss/word+"9'
 
@@ -95,7 +95,7 @@ def test_read_secret_file_when_others_may_read_it_then_refuses_with_the_remedy(t
     file = tmp_path / "key"
     file.write_text("hunter2-hunter2")
     file.chmod(mode)
-    with pytest.raises(ConfigurationError, match=f"mode {mode:04o}.*chmod 600 {file}"):
+    with pytest.raises(ConfigurationError, match=rf"{file}: mode {mode:04o}.*\(chmod 600\)"):
         read_secret_file(file, SecretRegistry())
 
 
@@ -110,6 +110,10 @@ def test_read_secret_file_when_missing_or_empty_then_says_which(tmp_path: Path) 
 
 def test_address_when_it_has_user_and_password_then_both_are_masked_and_the_password_is_known_decoded_too() -> None:
     text = "via http://me:pa%3Ass@proxy:3128 and wss://host/path@x, https://u@host"
-    assert mask_user_info(text) == f"via http://{MASK}@proxy:3128 and wss://host/path@x, https://{MASK}@host"
+    assert mask_urls(text) == f"via http://{MASK}@proxy:3128 and wss://host/path@x, https://{MASK}@host"
     assert passwords_in(text) == ["pa%3Ass", "pa:ss"]
     assert passwords_in("http://host:80/a:b@c") == []
+    assert mask_urls("http://me:pa/s@s@proxy:3128/x?a=1&api_token=hunter2") == (
+        f"http://{MASK}@proxy:3128/x?a=1&api_token={MASK}"
+    )
+    assert passwords_in("http://me:pw@proxy/x?api_token=hunter2") == ["hunter2"]

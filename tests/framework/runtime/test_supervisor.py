@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+import structlog
 
 from framework.domain.errors import EXIT_FAILED, EXIT_INTERRUPTED, Fatal
 from framework.runtime.clock import SystemClock
@@ -106,6 +107,15 @@ async def test_run_when_it_ends_then_no_task_is_left(supervisor: Supervisor) -> 
     assert {task.get_name() for task in asyncio.all_tasks() - before} == {"one", "two"}
     await supervisor.run(duration_s=0.01)
     assert asyncio.all_tasks() == before
+
+
+async def test_close_when_it_never_ran_then_its_tasks_end_and_nothing_is_said_of_them(supervisor: Supervisor) -> None:
+    task = supervisor.spawn("sandbox", asyncio.Event().wait())
+    with structlog.testing.capture_logs() as logged:
+        await supervisor.close()
+        await asyncio.sleep(0)
+    assert task.cancelled()
+    assert logged == []
 
 
 async def test_heartbeat_when_the_loop_runs_then_beats_and_measures_lag() -> None:

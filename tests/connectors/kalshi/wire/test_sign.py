@@ -82,7 +82,7 @@ def test_key_when_ed25519_then_its_kind_comes_from_the_key(tmp_path: Path) -> No
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o601])
 def test_key_when_others_may_touch_the_file_then_it_is_refused_with_the_remedy(tmp_path: Path, mode: int) -> None:
     path = write(tmp_path / "k.pem", b"anything", mode)
-    with pytest.raises(ConfigurationError, match=f"chmod 600 {path}"):
+    with pytest.raises(ConfigurationError, match=rf"{path}: mode {mode:04o}.*\(chmod 600\)"):
         load_private_key(path)
 
 
@@ -92,6 +92,14 @@ def test_key_when_a_link_points_to_an_open_file_then_the_file_is_judged(tmp_path
     link.symlink_to(target)
     with pytest.raises(ConfigurationError, match="chmod 600"):
         load_private_key(link)
+
+
+def test_key_when_kubernetes_mounts_it_then_its_links_are_followed(tmp_path: Path, rsa_key: rsa.RSAPrivateKey) -> None:
+    (tmp_path / "..2026_11_30").mkdir()
+    write(tmp_path / "..2026_11_30" / "kalshi.pem", pem_of(rsa_key, serialization.PrivateFormat.PKCS8), 0o400)
+    (tmp_path / "..data").symlink_to("..2026_11_30")
+    (tmp_path / "kalshi.pem").symlink_to(Path("..data") / "kalshi.pem")
+    assert isinstance(load_private_key(tmp_path / "kalshi.pem"), rsa.RSAPrivateKey)
 
 
 def test_key_when_missing_or_no_file_or_garbage_then_the_message_names_the_path(tmp_path: Path) -> None:

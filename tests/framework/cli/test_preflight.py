@@ -1,0 +1,156 @@
+"""What is refused before anything starts: all that is known without the venue, and with `--connect` what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from framework.cli.main import main
+from framework.runtime.files import RealFiles
+from framework.runtime.state_directory import JOURNAL_NAME, bind_account
+from tests.framework.cli.test_dry_run import away
+from tests.support.command_line import Capsys
+
+HERE, ELSEWHERE = "http://127.0.0.1:1", "https://venue.invalid"
+STRATEGY = """
+from framework.domain.strategy import Strategy
+
+class Mine(Strategy[None]):
+    def __init__(self, name, settings, desk):
+        super().__init__(name, settings, desk)
+        {body}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def refused(verb: str, options: Sequence[str], capsys: Capsys) -> list[str]:
+    assert main([verb, *options]) == 2
+    return [line.removeprefix("tidegate: ") for line in capsys.readouterr().err.splitlines()]
+
+
+def overlay(folder: Path, text: str) -> list[str]:
+    file = folder / "overlay.toml"
+    file.write_text(text)
+    return ["-c", str(file)]
+
+
+def with_strategy(folder: Path, body: str) -> list[str]:
+    (folder / "mine.py").write_text(STRATEGY.format(body=body))
+    text = 'plugin_paths = ["."]\n[strategies.mine]\nuse = "mine:Mine"\ninstruments = ["kalshi:*"]\n'
+    return ["-c", "sandbox", *overlay(folder, text)]
+
+
+@pytest.mark.parametrize("verb", ["run", "check-config"])
+def test_account_when_its_key_file_is_missing_or_open_then_is_refused(
+    verb: str, tmp_path: Path, capsys: Capsys
+) -> None:
+    options = away(tmp_path, HERE)
+    (tmp_path / "key.pem").chmod(0o644)
+    (found,) = refused(verb, options, capsys)
+    assert found.startswith(f"venues.kalshi.settings: private_key_path={tmp_path}/key.pem: mode 0644")
+    (tmp_path / "key.pem").unlink()
+    (found,) = refused(verb, options, capsys)
+    assert "can't be opened: No such file or directory" in found
+
+
+@pytest.mark.parametrize("verb", ["run", "check-config"])
+def test_account_when_it_is_not_on_this_machine_and_no_file_says_live_then_is_refused(
+    verb: str, tmp_path: Path, capsys: Capsys
+) -> None:
+    (found,) = refused(verb, away(tmp_path, ELSEWHERE), capsys)
+    assert "needs both `live = true` in the configuration and `--live`" in found
+
+
+@pytest.mark.parametrize("verb", ["run", "check-config"])
+@pytest.mark.parametrize("name", ["trading_state", "rate_budget"])
+def test_account_when_it_is_not_on_this_machine_then_its_guards_can_not_be_switched_off(
+    verb: str, name: str, tmp_path: Path, capsys: Capsys
+) -> None:
+    options = [*away(tmp_path, ELSEWHERE, live=True), "--live", "--set", f"checks.{name}.enabled=false"]
+    (found,) = refused(verb, options, capsys)
+    assert found.startswith(f"checks: {name} can't be missing, replaced or switched off while venues.kalshi is not on")
+    assert main(["check-config", *away(tmp_path, ELSEWHERE, live=True)]) == 0
+    assert main(["check-config", *away(tmp_path, HERE), *options[-2:]]) == 0
+
+
+@pytest.mark.parametrize("verb", ["run", "check-config"])
+def test_account_when_two_venues_are_the_same_then_is_refused(verb: str, tmp_path: Path, capsys: Capsys) -> None:
+    options = away(tmp_path, HERE)
+    text = (tmp_path / "venue.toml").read_text().replace("venues.kalshi", "venues.again").replace("live = false\n", "")
+    second = overlay(tmp_path, text.replace("[venues.again]\n", '[venues.again]\nuse = "connectors.kalshi.plugin"\n'))
+    (found,) = refused(verb, [*options, *second], capsys)
+    assert found == "venues.again: is the same account as venues.kalshi (127.0.0.1:1 k); name it once"
+
+
+@pytest.mark.parametrize("verb", ["run", "check-config"])
+def test_state_when_it_is_another_account_s_then_is_refused_and_nothing_is_written(
+    verb: str, tmp_path: Path, capsys: Capsys
+) -> None:
+    journal = tmp_path / "state" / JOURNAL_NAME
+    journal.mkdir(parents=True)
+    bind_account(RealFiles(), journal, "kalshi", "another k")
+    (found,) = refused(verb, away(tmp_path, HERE), capsys)
+    assert 'the records in state/journal are of the account "another k"' in found
+    (embedded,) = refused(verb, ["-c", "sandbox"], capsys)
+    assert "holds the records of a venue's account" in embedded
+    assert [file.name for file in journal.iterdir()] == ["accounts"]
+
+
+def test_strategy_when_its_constructor_raises_then_check_config_names_file_and_line(
+    tmp_path: Path, capsys: Capsys
+) -> None:
+    (found,) = refused("check-config", with_strategy(tmp_path, "self.x = {}['size']"), capsys)
+    assert found == f"strategies.mine: mine:Mine: {tmp_path}/mine.py:7: KeyError: 'size'; correct this"
+
+
+def test_strategy_when_its_constructor_asks_the_desk_then_only_a_run_can_judge_it(
+    tmp_path: Path, capsys: Capsys
+) -> None:
+    assert main(["check-config", *with_strategy(tmp_path, "self.first = desk.instruments[0]")]) == 0
+
+
+def test_connect_when_all_is_right_then_says_what_the_venue_lists_and_leaves_nothing(
+    tmp_path: Path, capsys: Capsys
+) -> None:
+    assert main(["check-config", "-c", "sandbox", "--connect"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "kalshi: 4 instruments, streams are up"
+    assert re.fullmatch(r"kalshi: its clock is [+-]\d+ ms from this machine's, give or take \d+ ms", lines[1])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ('strategies.mm.instruments=["kalshi:NO*"]', "strategies.mm.instruments: no active instrument matches ["),
+        (
+            "venues.kalshi.settings.markets_max=1",
+            "venues.kalshi: markets=['*']: 4 markets match, more than markets_max",
+        ),
+        ('venues.kalshi.settings.markets=["KXNO"]', "venues.kalshi: markets: the venue has no market KXNO; check"),
+    ],
+)
+def test_connect_when_the_venue_does_not_have_what_is_named_then_is_refused(
+    override: str, message: str, capsys: Capsys
+) -> None:
+    (found,) = refused("check-config", ["-c", "sandbox", "--connect", "--set", override], capsys)
+    assert found.startswith(message)
+
+
+def test_connect_when_nobody_answers_then_the_venue_is_named(tmp_path: Path, capsys: Capsys) -> None:
+    (found,) = refused("check-config", [*away(tmp_path, HERE), "--connect"], capsys)
+    assert found.startswith("venues.kalshi: ")
+
+
+def test_connect_when_the_venue_is_not_on_this_machine_then_live_is_needed_here_too(
+    tmp_path: Path, capsys: Capsys
+) -> None:
+    (found,) = refused("check-config", [*away(tmp_path, ELSEWHERE, live=True), "--connect"], capsys)
+    assert "asking it needs both" in found
