@@ -116,7 +116,7 @@ class Run:
         else:
             self.strangers.append(name)
             side = self.rng.choice(list(Side))
-            self.world.kernel.publish(listed("", venue_order_id=name, size=self.rng.randint(1, 9), side=side))
+            self.world.kernel.publish(listed("", venue_order_id=name, size=self.rng.randint(1, 25), side=side))
             self.world.kernel.publish(self._fill("", name, side, 1))
 
     def operate(self) -> None:
