@@ -106,6 +106,14 @@ class Daemon:
         except AssertionError as e:
             raise AssertionError(f"{e}: {self.not_ready()}\n{self.tail}") from None
 
+    def wait_ready_but(self, words: Sequence[str], *, timeout_s: float = READY_S) -> None:
+        """Return once every reason why it is not ready has one of these words."""
+
+        def is_ready() -> bool:
+            return all(any(word in reason for word in words) for reason in self.not_ready())
+
+        wait_until(is_ready, f"readiness but for {', '.join(words)}", timeout_s=timeout_s)
+
     def metrics(self) -> dict[tuple[str, Labels], float]:
         """Every sample, by name and sorted labels."""
         text = get(f"{self.url}/metrics")[1].decode()
@@ -209,6 +217,15 @@ class Sandbox:
             for market, position in positions.items()
             if position["net"]
         }
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stand still for the length of a `with`: connections stay, nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it."""

@@ -19,7 +19,7 @@ import struct
 import time
 from collections.abc import Callable
 
-from tests.support.frame_filter import FrameFilter
+from tests.support.frame_filter import FrameFilter, Rewrite
 from tests.support.toxics import Direction, Toxic
 
 _RESET = struct.pack("ii", 1, 0)
@@ -35,6 +35,8 @@ class FaultProxy:
         self.toxic: Toxic | None = None
         self.muted: Callable[[bytes], bool] | None = None
         """Which WebSocket messages of the venue are swallowed; pings and pongs pass."""
+        self.rewrite: Rewrite | None = None
+        """What becomes of each WebSocket message of the venue."""
         self.accepted_ns: list[int] = []
         """Monotonic time of each connection that was accepted."""
         self.rng = rng
@@ -96,7 +98,7 @@ class FaultProxy:
 
     def heal(self) -> None:
         """End every fault. Frozen connections stay frozen, as they do when a middlebox has forgotten them."""
-        self.toxic, self.muted = None, None
+        self.toxic, self.muted, self.rewrite = None, None, None
         self._unstuff()
         if self._accepting is None:
             self._listener.listen(128)
@@ -230,7 +232,12 @@ class _Pipe:
             if not data:
                 sink.shutdown(socket.SHUT_WR)
                 return
-            await self._emit(sink, data if self._filter is None else self._filter.pass_on(data, self._proxy.muted))
+            await self._emit(sink, self._passed(data))
+
+    def _passed(self, data: bytes) -> bytes:
+        if self._filter is None:
+            return data
+        return self._filter.pass_on(data, self._proxy.muted, self._proxy.rewrite)
 
     async def _hold(self, came: float) -> None:
         """Wait for as long as the toxic of the moment holds this chunk back."""

@@ -1,4 +1,5 @@
-"""Takes chosen messages out of a WebSocket stream on its way from the server, and leaves pings, pongs and closes in."""
+"""Takes chosen messages out of a WebSocket stream on its way from the server, or puts others in their place, and leaves
+pings, pongs and closes in."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ _HEAD_END = b"\r\n\r\n"
 _CONTROL = 0x08
 _LENGTH_16, _LENGTH_64 = 126, 127
 
+Rewrite = Callable[[bytes], bytes]
+
 
 class FrameFilter:
     """One connection, from the first byte of its answer on. What is no upgrade to WebSocket passes untouched."""
@@ -16,8 +19,9 @@ class FrameFilter:
         self._rest = b""
         self._is_upgraded: bool | None = None
 
-    def pass_on(self, data: bytes, is_muted: Callable[[bytes], bool] | None) -> bytes:
-        """Take more bytes; give those that go on. An unfinished frame waits for its end."""
+    def pass_on(self, data: bytes, is_muted: Callable[[bytes], bool] | None, rewrite: Rewrite | None = None) -> bytes:
+        """Take more bytes; give those that go on. An unfinished frame waits for its end. `rewrite` gets each message
+        that is not muted and gives the one to pass on."""
         if self._is_upgraded is False:
             return data
         self._rest += data
@@ -31,16 +35,27 @@ class FrameFilter:
                 whole, self._rest = self._rest, b""
                 return whole
             head, self._rest = self._rest[: end + len(_HEAD_END)], self._rest[end + len(_HEAD_END) :]
-        return head + b"".join(self._frames(is_muted))
+        return head + b"".join(self._frames(is_muted, rewrite))
 
-    def _frames(self, is_muted: Callable[[bytes], bool] | None) -> list[bytes]:
+    def _frames(self, is_muted: Callable[[bytes], bool] | None, rewrite: Rewrite | None) -> list[bytes]:
         passed = []
         while (size := _frame_size(self._rest)) is not None and len(self._rest) >= sum(size):
             frame, self._rest = self._rest[: sum(size)], self._rest[sum(size) :]
-            is_control = bool(frame[0] & _CONTROL)
-            if is_control or is_muted is None or not is_muted(frame[size[0] :]):
+            payload = frame[size[0] :]
+            if frame[0] & _CONTROL:
                 passed.append(frame)
+            elif is_muted is None or not is_muted(payload):
+                passed.append(frame if rewrite is None else _frame(frame[0], rewrite(payload)))
         return passed
+
+
+def _frame(first: int, payload: bytes) -> bytes:
+    """An unmasked frame around a payload, with the first byte of the one that it replaces."""
+    if len(payload) < _LENGTH_16:
+        return bytes((first, len(payload))) + payload
+    if len(payload) < 1 << 16:
+        return bytes((first, _LENGTH_16)) + len(payload).to_bytes(2, "big") + payload
+    return bytes((first, _LENGTH_64)) + len(payload).to_bytes(8, "big") + payload
 
 
 def _frame_size(data: bytes) -> tuple[int, int] | None:
