@@ -354,7 +354,10 @@ class Daemon:
     def _assemble(self) -> Core:
         accounts, books, metrics = self._records.accounts, Books(), self._metrics
         venues, strategies = self._names()
-        telemetry = Telemetry(metrics, accounts, self._clock, venues=venues, strategies=strategies)
+        logs_fills = self._resolved.config.log.fills
+        telemetry = Telemetry(
+            metrics, accounts, self._clock, venues=venues, strategies=strategies, logs_fills=logs_fills
+        )
         core = assemble(
             core_settings(self._resolved),
             clock=self._clock,

@@ -55,14 +55,13 @@ def _verify(options: argparse.Namespace, directory: Path) -> int:
     report = verify(RealFiles(), directory / JOURNAL_NAME, durable_mark=durable_mark)
     sizes = part_bytes(directory)
     if options.json:
-        found = {"is_sound": report.is_sound, "last_number": report.last_number, "lines": report.lines()}
-        print_json([found | {"part_bytes": sizes}])
-    else:
-        print_lines([sizes_line(sizes), *report.lines()])
+        told = {"is_sound": report.is_sound, "last_number": report.last_number, "lines": report.lines()}
+        print_json([told | {"part_bytes": sizes}])
+        return 0 if report.is_sound else EXIT_FAILED
+    print_lines([sizes_line(sizes), *report.lines()])
     if report.is_sound:
         return 0
-    if not options.json:
-        print_lines(_ways_out(directory, report))
+    print_lines(_ways_out(directory, report))
     return EXIT_FAILED
 
 

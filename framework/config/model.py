@@ -64,6 +64,7 @@ class LogSettings(BaseModel):
     format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: text on a terminal, JSON lines otherwise."
     )
+    fills: bool = Field(True, description="Whether each fill and each settlement of a position is a line.")
 
 
 class KernelSettings(BaseModel):

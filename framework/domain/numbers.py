@@ -65,3 +65,12 @@ def format_scaled(scaled: int, decimals: int) -> str:
     sign = "-" if scaled < 0 else ""
     whole, fraction = divmod(abs(scaled), 10**decimals)
     return f"{sign}{whole}.{fraction:0{decimals}d}"
+
+
+UNPLACED = "scaled:"
+"""The beginning of an amount's text while its decimals are not known."""
+
+
+def amount_text(scaled: int, decimals: int | None) -> str:
+    """An amount as an exact decimal, or `scaled:<integer>` while `decimals` is not known."""
+    return f"{UNPLACED}{scaled}" if decimals is None else format_scaled(scaled, decimals)

@@ -9,6 +9,7 @@ import structlog
 
 from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
 from framework.domain.events import Event, kind_of
+from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import (
     BookDelta,
     BookLevel,
@@ -19,6 +20,7 @@ from framework.domain.market_events import (
     RequestOutcome,
     TradePrint,
 )
+from framework.domain.numbers import amount_text
 from framework.domain.ports import Clock
 from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
 from framework.engine.strategy_host import FaultKind
@@ -59,11 +61,14 @@ class Telemetry:
         *,
         venues: Sequence[str] = (),
         strategies: Sequence[str] = (),
+        logs_fills: bool = False,
     ) -> None:
-        """`venues` and `strategies` are the configured ones: their series exist from the start."""
+        """`venues` and `strategies` are the configured ones: their series exist from the start. With `logs_fills` each
+        fill and each settlement of a position is a log line."""
         self._metrics = metrics
         self._accounts = accounts
         self._connected: dict[str, bool] = {}
+        self._logs_fills = logs_fills
         self.in_question = OrdersInQuestion(accounts.orders, clock)
         declare_series(metrics, venues, strategies)
 
@@ -93,12 +98,14 @@ class Telemetry:
             self._on_refusal(verdict)
 
     def on_change(self, change: Change) -> None:
-        """Count the fills that changed something (one seen twice does not) and log alarms of the state."""
+        """Count and log the fills that changed something (one seen twice does not); log settlements and alarms."""
         for fill in change.fills:
             own = self._accounts.orders.get(fill.client_order_id)
             self._metrics.fills.inc((fill.venue, own.strategy if own else ""))
         for order in change.orders:
             self.in_question.look_at(order)
+        if self._logs_fills and (change.fills or change.unattributed or change.payouts):
+            log_money(change, self._accounts)
         for alarm in change.alarms:
             _log.error("alarm", what=alarm)
 
@@ -128,6 +135,39 @@ class Telemetry:
         if status.is_up and was_up is False:
             self._metrics.reconnects.inc((status.venue,))
         _log.info("connector up" if status.is_up else "connector down", venue=status.venue, reason=status.reason)
+
+
+def log_money(change: Change, accounts: Accounts) -> None:
+    """Log each fill and each settlement of a position. Amounts are decimals, `scaled:<integer>` while the instrument is
+    not defined; `strategy` is empty for the fill of an order that is not known as ours."""
+    for fill in (*change.fills, *change.unattributed):
+        order, (price, size, money) = accounts.orders.get(fill.client_order_id), _decimals(accounts, fill.instrument)
+        _log.info(
+            "fill",
+            strategy=order.strategy if order else "",
+            instrument=fill.instrument,
+            side=fill.side.value,
+            size=amount_text(fill.size, size),
+            price=amount_text(fill.price, price),
+            fee=amount_text(fill.fee, money),
+            liquidity="maker" if fill.is_maker else "taker",
+            client_order_id=fill.client_order_id,
+            fill_id=fill.fill_id,
+        )
+    for paid in change.payouts:
+        price, size, money = _decimals(accounts, paid.instrument)
+        _log.info(
+            "settled",
+            instrument=paid.instrument,
+            size=amount_text(paid.size, size),
+            value=amount_text(paid.value, price),
+            realised=amount_text(paid.realised, money),
+        )
+
+
+def _decimals(accounts: Accounts, instrument: InstrumentId) -> tuple[int | None, int | None, int | None]:
+    terms = accounts.instruments.get(instrument)
+    return (None,) * 3 if terms is None else (terms.price_decimals, terms.size_decimals, terms.money_decimals)
 
 
 def declare_series(metrics: Metrics, venues: Sequence[str], strategies: Sequence[str]) -> None:

@@ -18,8 +18,9 @@ from framework.domain.account_events import (
     ReportKind,
 )
 from framework.domain.instruments import InstrumentId
+from framework.domain.numbers import Money
 from framework.domain.orders import Order
-from framework.state.change import Draft
+from framework.state.change import Draft, Payout
 from framework.state.exposure import Exposures
 from framework.state.fills import BookedFill, Fills, is_same_trade
 from framework.state.order_machine import OrderMachine
@@ -115,11 +116,18 @@ class AccountUpdates:
             if value != event.value:
                 draft.alarm(f"{event.instrument} was settled at {value} and is now reported settled at {event.value}")
             return
-        self._positions.settle(event.instrument, event.value)
+        self._pay(event, draft)
         self._show(event.instrument, None)
         for (strategy, instrument), _ in self._positions.strategies():
             if instrument == event.instrument:
                 self._show(instrument, strategy)
+
+    def _pay(self, event: InstrumentSettled, draft: Draft) -> None:
+        held = self._positions.account(event.instrument)
+        size, realised = held.size, held.realised
+        self._positions.settle(event.instrument, event.value)
+        if size:
+            draft.payouts.append(Payout(event.instrument, size, event.value, Money(held.realised - realised)))
 
     def _order_of(self, venue: str, client_order_id: str, venue_order_id: str) -> Order | None:
         order = self._orders.get(client_order_id) if client_order_id else None

@@ -86,6 +86,7 @@ class Accounts:
             unattributed=tuple(draft.unattributed),
             alarms=tuple(draft.alarms),
             halts=tuple(draft.halts),
+            payouts=tuple(draft.payouts),
         )
 
     def begin_epoch(self) -> None:

@@ -6,7 +6,18 @@ import msgspec
 
 from framework.domain.account_events import Fill
 from framework.domain.instruments import InstrumentId
+from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order
+
+
+class Payout(msgspec.Struct, frozen=True):
+    """A settlement that paid a position of the account: its signed `size` before, the `value` paid per contract, and
+    the profit that this realised, before fees. Scaled by the instrument's decimals."""
+
+    instrument: InstrumentId
+    size: Size
+    value: Price
+    realised: Money
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -14,7 +25,8 @@ class Change(msgspec.Struct, frozen=True):
 
     `fills` are newly booked to an order of ours, with its client order id; `unattributed` are fills newly booked to
     the account alone, because no order of ours is known for them (they come as `fills` when it becomes known).
-    `alarms` are sentences for the operator; `halts` the instruments that must not be traded on after them.
+    `alarms` are sentences for the operator; `halts` the instruments that must not be traded on after them. `payouts`
+    are positions that a settlement paid.
     """
 
     orders: tuple[Order, ...] = ()
@@ -22,6 +34,7 @@ class Change(msgspec.Struct, frozen=True):
     unattributed: tuple[Fill, ...] = ()
     alarms: tuple[str, ...] = ()
     halts: tuple[InstrumentId, ...] = ()
+    payouts: tuple[Payout, ...] = ()
 
 
 NO_CHANGE = Change()
@@ -36,6 +49,7 @@ class Draft(msgspec.Struct):
     unattributed: list[Fill] = []
     alarms: list[str] = []
     halts: dict[InstrumentId, None] = {}
+    payouts: list[Payout] = []
 
     def alarm(self, text: str, *, halt: InstrumentId | None = None) -> None:
         """Raise an alarm with this text for the operator, and stop trading in `halt`."""

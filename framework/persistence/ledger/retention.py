@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from framework.domain.numbers import format_scaled, parse_scaled
+from framework.domain.numbers import UNPLACED, format_scaled, parse_scaled
 from framework.domain.orders import Side
-from framework.persistence.ledger.schema import FINAL_STATUSES, UNPLACED
+from framework.persistence.ledger.schema import FINAL_STATUSES
 from framework.runtime.files import RealFiles
 
 DAY_NS = 86_400_000_000_000

@@ -26,11 +26,10 @@ from framework.domain.account_events import (
     TradingStateChanged,
 )
 from framework.domain.intents import NewOrder
-from framework.domain.numbers import format_scaled, parse_scaled
+from framework.domain.numbers import UNPLACED, amount_text, parse_scaled
 from framework.domain.orders import Order, Side
 from framework.domain.verdicts import Approved, Refused
 from framework.persistence.journal.records import Entry
-from framework.persistence.ledger.schema import UNPLACED
 
 _ORDER = """
 INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -132,9 +131,9 @@ class LedgerRows:
             order.strategy,
             order.instrument,
             order.side.value,
-            text(order.price, scale.price),
-            text(order.size, scale.size),
-            text(order.filled, scale.size),
+            amount_text(order.price, scale.price),
+            amount_text(order.size, scale.size),
+            amount_text(order.filled, scale.size),
             order.time_in_force.value,
             order.status.value,
             order.reason,
@@ -179,7 +178,7 @@ class LedgerRows:
 
     def _book(self, fill: Fill, number: int) -> None:
         scale = self._scales.get(fill.instrument, UNKNOWN_SCALE)
-        size, fee = text(fill.size, scale.size), text(fill.fee, scale.money)
+        size, fee = amount_text(fill.size, scale.size), amount_text(fill.fee, scale.money)
         key = (fill.venue, fill.fill_id)
         is_voided = self._db.execute("SELECT 1 FROM voids WHERE venue = ? AND fill_id = ?", key).fetchone() is not None
         client_order_id, strategy = self._owner(fill)
@@ -190,7 +189,7 @@ class LedgerRows:
             strategy,
             fill.instrument,
             fill.side.value,
-            text(fill.price, scale.price),
+            amount_text(fill.price, scale.price),
             size,
             fee,
             fill.is_maker,
@@ -208,7 +207,11 @@ class LedgerRows:
         if self._db.execute(_IS_OURS, ids).fetchone() is not None:
             return
         price, size = self._scales.get(snapshot.instrument, UNKNOWN_SCALE)
-        amounts = (text(snapshot.price, price), text(snapshot.size, size), text(snapshot.filled, size))
+        amounts = (
+            amount_text(snapshot.price, price),
+            amount_text(snapshot.size, size),
+            amount_text(snapshot.filled, size),
+        )
         names = (snapshot.venue, snapshot.venue_order_id, snapshot.client_order_id, snapshot.instrument)
         row = (*names, snapshot.side.value, *amounts, snapshot.is_open, snapshot.ts_recv, number)
         self._db.execute(_EXTERNAL_ORDER, row)
@@ -236,7 +239,7 @@ class LedgerRows:
         moved = 0 if settled.fetchone()[0] else sign * parse_scaled(size, scale.size)
         new_size = parse_scaled(old_size, scale.size) + moved
         new_fees = parse_scaled(old_fees, scale.money) + parse_scaled(fee, scale.money)
-        self._db.execute(_POSITION, (*key, text(new_size, scale.size), text(new_fees, scale.money)))
+        self._db.execute(_POSITION, (*key, amount_text(new_size, scale.size), amount_text(new_fees, scale.money)))
 
     def _void(self, voided: FillVoided, number: int) -> None:
         key = (voided.venue, voided.fill_id)
@@ -251,7 +254,7 @@ class LedgerRows:
         scale = self._scales.get(settled.instrument, UNKNOWN_SCALE)
         self._db.execute(
             "UPDATE instruments SET settled_value = ?, settled_record = ? WHERE instrument = ? AND settled_record = 0",
-            (text(settled.value, scale.price), number, settled.instrument),
+            (amount_text(settled.value, scale.price), number, settled.instrument),
         )
         self.recount((settled.instrument,))
 
@@ -283,15 +286,10 @@ class LedgerRows:
                     (instrument, UNPLACED + "%"),
                 ).fetchall()
                 for (old,) in found:
-                    new = text(int(old.removeprefix(UNPLACED)), columns[name])
+                    new = amount_text(int(old.removeprefix(UNPLACED)), columns[name])
                     update = f"UPDATE {table} SET {name} = ? WHERE instrument = ? AND {name} = ?"  # noqa: S608
                     self._db.execute(update, (new, instrument, old))
         self.recount((instrument,))
-
-
-def text(scaled: int, decimals: int | None) -> str:
-    """An amount as the ledger holds it: an exact decimal, or `scaled:<integer>` while `decimals` is not known."""
-    return f"{UNPLACED}{scaled}" if decimals is None else format_scaled(scaled, decimals)
 
 
 def _recorded_order(approved: Approved, intent: NewOrder) -> Order:

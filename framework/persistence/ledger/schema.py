@@ -17,8 +17,6 @@ from framework.runtime.files import RealFiles, aside_name
 
 SCHEMA_VERSION = 3
 """SQLite's `user_version` of a ledger that this program writes."""
-UNPLACED = "scaled:"
-"""The beginning of an amount's text while its decimals are not known."""
 FINAL_STATUSES = "('filled', 'cancelled', 'expired', 'rejected')"
 """The statuses of orders that have ended, as SQL."""
 

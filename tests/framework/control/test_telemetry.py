@@ -1,19 +1,27 @@
 from __future__ import annotations
 
+import json
 from typing import Any, cast, get_args
 
 import msgspec
 
+from framework.domain.account_events import InstrumentDefined, InstrumentSettled
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookStale
+from framework.domain.numbers import Price
+from framework.domain.orders import Side
 from framework.domain.verdicts import RefusalCode
 from framework.execution.ports import STAGES
 from framework.ops.telemetry import Telemetry
 from framework.runtime.clock import SystemClock
+from framework.runtime.logging import configure_logging
 from framework.runtime.metrics import Metrics
+from framework.runtime.secrets import SecretRegistry
 from framework.state.accounts import Accounts
 from tests.architecture.formats_walk import sample
+from tests.support.command_line import Capsys
+from tests.support.state_records import fill, kalshi_market
 
 
 class Renamed(msgspec.Struct, tag="Heartbeat", array_like=True):
@@ -52,3 +60,32 @@ def test_events_when_each_kind_comes_then_no_series_begins_that_was_not_there() 
     for kind in get_args(Event):
         telemetry.on_event(sample(kind))
     assert set(metrics.events.values) == before
+
+
+def test_money_when_it_moves_then_each_fill_and_settlement_is_a_line_in_decimals(capsys: Capsys) -> None:
+    configure_logging("info", "json", clock=SystemClock(), secrets=SecretRegistry())
+    accounts = Accounts()
+    telemetry = Telemetry(Metrics(), accounts, SystemClock(), logs_fills=True)
+    terms = kalshi_market("KXTIDE-A")
+    bought = fill("f1", name="c1", venue_order_id="v1", side=Side.BUY, price=5600, size=300, fee=17_300, at=5,
+                  instrument=terms.id)  # fmt: skip
+    settled = InstrumentSettled(terms.id, Price(10_000), 0, 0)
+    for event in (InstrumentDefined(terms, 1), bought, bought, settled, settled):
+        telemetry.on_change(accounts.apply(event, 1))
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["fill", "settled"]
+    assert [lines[0][name] for name in ("instrument", "side", "size", "price", "fee", "fill_id")] == [
+        "kalshi:KXTIDE-A", "buy", "3.00", "0.5600", "0.017300", "f1",
+    ]  # fmt: skip
+    assert [lines[1][name] for name in ("size", "value", "realised")] == ["3.00", "1.0000", "1.320000"]
+
+
+def test_money_when_lines_of_fills_are_off_or_the_instrument_is_not_defined_then_nothing_breaks(capsys: Capsys) -> None:
+    configure_logging("info", "json", clock=SystemClock(), secrets=SecretRegistry())
+    for logs_fills in (False, True):
+        accounts = Accounts()
+        telemetry = Telemetry(Metrics(), accounts, SystemClock(), logs_fills=logs_fills)
+        telemetry.on_change(accounts.apply(fill("f1", size=300, instrument=InstrumentId("kalshi:NEW")), 1))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["size"] == "scaled:300"
