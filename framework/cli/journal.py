@@ -55,8 +55,8 @@ def _verify(options: argparse.Namespace, directory: Path) -> int:
     report = verify(RealFiles(), directory / JOURNAL_NAME, durable_mark=durable_mark)
     sizes = part_bytes(directory)
     if options.json:
-        told = {"is_sound": report.is_sound, "last_number": report.last_number, "lines": report.lines()}
-        print_json([told | {"part_bytes": sizes}])
+        found = {"is_sound": report.is_sound, "last_number": report.last_number, "lines": report.lines()}
+        print_json([found | {"part_bytes": sizes}])
         return 0 if report.is_sound else EXIT_FAILED
     print_lines([sizes_line(sizes), *report.lines()])
     if report.is_sound:
