@@ -34,7 +34,8 @@ from framework.ops.operator_service import OperatorService
 from framework.ops.prometheus import MetricsText
 from framework.ops.readiness import NotReady, NotReadyKind, halt_reasons, show_readiness
 from framework.ops.state_gauges import StateGauges
-from framework.ops.status_screen import LiveStatus, StatusReader
+from framework.ops.status_reader import StatusReader, StatusSources
+from framework.ops.status_screen import LiveStatus
 from framework.ops.telemetry import Telemetry
 from framework.persistence.ledger.retention import Retention
 from framework.persistence.recovery import Records, RecordSettings, open_records
@@ -84,7 +85,7 @@ async def _serve(
         stack.callback(state_lock.close)
         if resolved.is_embedded:
             set_aside(config.state_dir)
-        status = LiveStatus(lambda: status_reader.snapshot()) if show_status else None
+        status = LiveStatus(lambda: daemon.status.read()) if show_status else None
         log_stream = _log_file(stack, config) if _owns_screen(status) else None
         configure_logging(
             config.log.level,
@@ -103,14 +104,13 @@ async def _serve(
         )
         stack.callback(records.close)
         daemon = Daemon(resolved, records=records, clock=clock, metrics=metrics)
-        status_reader = StatusReader(daemon.kernel, metrics, clock)
         stack.push_async_callback(daemon.close)
         await daemon.connect(live=live)
         if status is not None and status.is_shown:
             daemon.supervisor.spawn("status", status.run())
         code = await daemon.supervisor.run(duration_s=duration_s)
         if status is not None and status.is_shown:
-            sys.stdout.write(status_reader.exit_summary(daemon.supervisor.stop_reason, config.state_dir))
+            sys.stdout.write(daemon.status.exit_summary(daemon.supervisor.stop_reason, config.state_dir))
         return code
 
 
@@ -168,7 +168,10 @@ class Daemon:
             strategies=[row.name for row in resolved.strategies],
             wait_durable=records.recorder.wait_durable,
             ledger_trouble=lambda: records.ledger.trouble,
+            read_status=lambda: self.status.read(),
         )
+        self._trouble: dict[str, str] = {}
+        self.status = self._make_status_reader()
         self._control = ControlServer(
             resolved.config.http,
             render_metrics=MetricsText(metrics, version=version("tidegate")).render,
@@ -288,10 +291,12 @@ class Daemon:
             try:
                 await attempt()
             except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
+                self._trouble[venue] = str(e)
                 _log.warning("venue is not ready; trying again", venue=venue, reason=str(e), after_s=delay_s)
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, 15.0)
             else:
+                self._trouble.pop(venue, None)
                 return
 
     def _on_connector(self, status: ConnectorStatus) -> None:
@@ -370,10 +375,21 @@ class Daemon:
             on_journal_failure=self._on_fatal,
             log=_log.info,
         )
+        self._in_question = telemetry.in_question
         StateGauges(metrics, core.kernel, telemetry.in_question, strategies=strategies)
         metrics.ledger_lag.pull(lambda: [((), self._records.ledger_lag)])
         core.kernel.resume(self._records.last_step)
         return core
+
+    def _make_status_reader(self) -> StatusReader:
+        sources = StatusSources(
+            not_ready=self.not_ready,
+            reconcilers=lambda: self._operator_service.reconcilers,
+            strategies=self._names()[1],
+            trouble=self._trouble,
+            in_question=self._in_question,
+        )
+        return StatusReader(self.kernel, self._metrics, self._clock, sources)
 
     def _names(self) -> tuple[list[str], list[str]]:
         """The venues and the strategies of the configuration."""

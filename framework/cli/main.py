@@ -41,6 +41,7 @@ COMMANDS = {
     "refusals": "framework.cli.ledger:refusals",
     "external-orders": "framework.cli.operator:external_orders",
     "orphans": "framework.cli.operator:external_orders",
+    "status": "framework.cli.status:status",
     "cancel": "framework.cli.operator:cancel",
     "halt": "framework.cli.operator:set_trading_state",
     "reduce": "framework.cli.operator:set_trading_state",
@@ -195,6 +196,7 @@ def _add_record_verbs(verbs: _Verbs) -> None:
 
 def _add_operator_verbs(verbs: _Verbs) -> None:
     """Verbs that speak to a running daemon."""
+    _add_json(_add_configured(verbs, "status", "Say how the daemon is, or without one what its records say."))
     for verb, text in _STATES.items():
         state = _add_configured(verbs, verb, text)
         _add_scopes(state, "only this {}")

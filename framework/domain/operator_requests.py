@@ -97,7 +97,19 @@ class Reconcile(
     is_dry_run: bool = False
 
 
-Request = SetTradingState | CancelOrders | AdoptExternalOrder | CancelExternalOrder | IgnoreExternalOrder | Reconcile
+class ShowStatus(msgspec.Struct, frozen=True, tag_field="command", tag="status", forbid_unknown_fields=True):
+    """Say how the daemon is: `data` of the answer is a `framework.ops.status.Status`. Changes nothing."""
+
+
+Request = (
+    SetTradingState
+    | CancelOrders
+    | AdoptExternalOrder
+    | CancelExternalOrder
+    | IgnoreExternalOrder
+    | Reconcile
+    | ShowStatus
+)
 """Everything that can be asked: the one list. A new request is a struct above and a member here; what reads it off the
 wire follows from this, and a test names each place that does not serve it yet."""
 

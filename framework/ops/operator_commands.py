@@ -33,10 +33,12 @@ from framework.domain.operator_requests import (
     Reconcile,
     Request,
     SetTradingState,
+    ShowStatus,
 )
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.engine.kernel import Kernel
+from framework.ops.status import Status
 from framework.reconciliation.differences import Difference
 from framework.reconciliation.external_orders import adoption
 from framework.reconciliation.reconciler import Reconciler
@@ -52,13 +54,14 @@ class NotDone(TidegateError):
 
 class OperatorDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What `Operator` needs. `reconcilers` by venue, as far as they are made; `strategies` are the configured ones;
-    `wait_durable` returns once everything recorded so far is durable."""
+    `wait_durable` returns once everything recorded so far is durable; `read_status` is quick and changes nothing."""
 
     kernel: Kernel
     clock: Clock
     reconcilers: Callable[[], Mapping[str, Reconciler]]
     strategies: Collection[str]
     wait_durable: Callable[[], Awaitable[None]]
+    read_status: Callable[[], Status] = Status
 
 
 class Operator:
@@ -74,6 +77,7 @@ class Operator:
             CancelExternalOrder: self._cancel_external_order,
             IgnoreExternalOrder: self._ignore_external_order,
             Reconcile: self._reconcile,
+            ShowStatus: self._show_status,
         }
 
     async def answer(self, request: Request) -> Answer:
@@ -171,6 +175,10 @@ class Operator:
             except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
                 troubles.append(f"{venue} can't be asked now: {e}")
         return reconcile_answer(differences, troubles, self._dependencies.clock, agreed="the venues and we agree")
+
+    async def _show_status(self, _: ShowStatus) -> Answer:
+        status = self._dependencies.read_status()
+        return Answer(is_ok=True, lines=status.not_ready or ("ready",), data=status)
 
     async def _adopt(self, external_order: OrderSnapshot, strategy: str) -> Order:
         await self._publish(adoption(external_order, strategy, self._dependencies.clock.now_ns()))

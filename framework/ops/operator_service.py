@@ -3,7 +3,7 @@ both."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -13,6 +13,7 @@ from framework.ops.operator_commands import Operator, OperatorDependencies
 from framework.ops.operator_socket import OperatorSocket
 from framework.ops.readiness import NotReady, NotReadyKind
 from framework.ops.state_gauges import shown_instruments
+from framework.ops.status import Status
 from framework.reconciliation.differences import Difference, DifferenceKind
 from framework.reconciliation.external_orders import placed_elsewhere
 from framework.reconciliation.history import ReconcileHistory
@@ -38,6 +39,7 @@ class OperatorService:
         strategies: Collection[str],
         wait_durable: Callable[[], Awaitable[None]],
         ledger_trouble: Callable[[], str],
+        read_status: Callable[[], Status] = Status,
     ) -> None:
         clock = kernel.dependencies.clock
         self._kernel = kernel
@@ -51,6 +53,7 @@ class OperatorService:
                 reconcilers=lambda: self._reconcilers,
                 strategies=strategies,
                 wait_durable=wait_durable,
+                read_status=read_status,
             )
         )
         self._socket = OperatorSocket(directory, operator.answer)
@@ -62,6 +65,11 @@ class OperatorService:
         metrics.external_orders.pull(self._external_order_samples)
         metrics.reconciled_at.pull(lambda: [((one,), at_ns / 1e9) for one, at_ns in self._reconciled_ns.items()])
         metrics.ledger_up.pull(lambda: [((), int(not ledger_trouble()))])
+
+    @property
+    def reconcilers(self) -> Mapping[str, Reconciler]:
+        """The reconcilers that are watched, by venue."""
+        return self._reconcilers
 
     def watch(self, venue: str, reconciler: Reconciler) -> None:
         """Let the operator reconcile this venue, and show its drift."""

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from framework.domain.errors import hint
-from framework.domain.operator_requests import OPERATOR_COMMANDS, SOCKET_NAME, Answer, Request
+from framework.domain.operator_requests import OPERATOR_COMMANDS, SOCKET_NAME, Answer, Request, ShowStatus
 from framework.runtime.unix_socket import UnixServer
 
 ANSWER_S_MAX = 60.0
@@ -69,6 +69,9 @@ class OperatorSocket:
             _log.warning("operator's request refused", reason=request)
             return _refusal(request)
         try:
+            if isinstance(request, ShowStatus):
+                # Changes nothing: it need not wait for its turn behind a long reconciliation, and is not logged.
+                return _encode(await self._answer_request(request))
             async with asyncio.timeout(self._answer_s_max), self._one_at_a_time:
                 answer = await self._answer_request(request)
         except TimeoutError:

@@ -1,0 +1,177 @@
+"""Reads the status of a running daemon from the kernel's state and the metrics; changes neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from framework.domain.instruments import Instrument, InstrumentId
+from framework.domain.numbers import Price, to_decimal
+from framework.domain.orders import Order, Side
+from framework.domain.ports import Clock
+from framework.engine.kernel import Kernel
+from framework.engine.strategy_host import StrategyHost
+from framework.ops.orders_in_question import OrdersInQuestion
+from framework.ops.readiness import NotReady
+from framework.ops.status import (
+    QuestionedOrder,
+    QuoteStatus,
+    Status,
+    StrategyStatus,
+    VenueStatus,
+    cash_of,
+    positions_of,
+    trading_of,
+)
+from framework.reconciliation.reconciler import Reconciler
+from framework.runtime.metrics import Metrics
+from framework.state.positions import profit_and_loss
+
+
+class StatusSources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a status is read from beside the kernel. `strategies` are the configured ones; `trouble` says why a venue
+    could not be brought up yet, by venue."""
+
+    not_ready: Callable[[], Sequence[NotReady]] = tuple
+    reconcilers: Callable[[], Mapping[str, Reconciler]] = dict
+    strategies: Sequence[str] = ()
+    trouble: Mapping[str, str] = {}
+    in_question: OrdersInQuestion | None = None
+
+
+class StatusReader:
+    """Reads the status of one daemon."""
+
+    def __init__(self, kernel: Kernel, metrics: Metrics, clock: Clock, sources: StatusSources) -> None:
+        self._kernel = kernel
+        self._metrics = metrics
+        self._clock = clock
+        self._sources = sources
+        self._accounts = kernel.dependencies.accounts
+        self._books = kernel.dependencies.books
+        self._started_ns = clock.monotonic_ns()
+
+    def read(self) -> Status:
+        """The status as it is now. Quick, without I/O: meant to be called on the event loop."""
+        hosts = self._kernel.hosts.values()
+        return Status(
+            uptime_s=(self._clock.monotonic_ns() - self._started_ns) // 1_000_000_000,
+            not_ready=tuple(one.text for one in self._sources.not_ready()),
+            trading=trading_of(self._accounts),
+            venues=tuple(self._venue(name) for name in self._kernel.dependencies.queues),
+            strategies=tuple(self._strategy(name) for name in self._strategies()),
+            orders_in_question=tuple(self._orders_in_question()),
+            differences=tuple(
+                one.text for reconciler in self._sources.reconcilers().values() for one in reconciler.differences
+            ),
+            cash=cash_of(self._accounts),
+            positions=positions_of(self._accounts),
+            quotes=tuple(self._quote(host, instrument) for host in hosts for instrument in self._shown(host)),
+            fills=sum(self._metrics.fills.values.values()),
+            refusals=sum(self._metrics.refusals.values.values()),
+            open_orders=self._accounts.orders.open_count(),
+        )
+
+    def exit_summary(self, reason: str, state_dir: Path) -> str:
+        """What a stopped daemon leaves, as text for the terminal: orders that may be open, positions, where records
+        are."""
+        left = [
+            f"order may be left: {order.client_order_id} {order.status.value} on {order.instrument}"
+            for order in self._accounts.orders.open()
+        ]
+        held = [f"position: {one.size} {one.instrument}" for one in positions_of(self._accounts)]
+        records = f"records: {state_dir}  (tidegate orders | fills | positions --state-dir {state_dir})"
+        return "\n".join([f"stopped: {reason}", *(left or ["no order left"]), *held, records]) + "\n"
+
+    def _strategies(self) -> Sequence[str]:
+        return list(dict.fromkeys([*self._sources.strategies, *self._kernel.hosts]))
+
+    def _shown(self, host: StrategyHost) -> list[InstrumentId]:
+        """The strategy's instruments, then others in which it holds a position or has an open order."""
+        own = instruments_of(host)
+        others = {order.instrument for order in self._accounts.orders.open(strategy=host.name)}
+        others |= {of for (name, of), one in self._accounts.positions.strategies() if name == host.name and one.size}
+        shown = [*own, *sorted(others.difference(own))]
+        return [one for one in shown if one in self._accounts.instruments]
+
+    def _venue(self, name: str) -> VenueStatus:
+        now_ns = self._clock.monotonic_ns()
+        books = self._books.of_venue(name)
+        ages = [book.proof_age_ns(now_ns) or 0 for book in books if book.is_fresh]
+        offset_ns = self._books.clock_offset_ns(name)
+        tokens = self._kernel.dependencies.budgets
+        is_up = self._books.is_connected(name)
+        return VenueStatus(
+            venue=name,
+            is_up=is_up,
+            reason="" if is_up else self._sources.trouble.get(name, "") or self._books.down_reason(name),
+            feed_age_ms=max(ages) // 1_000_000 if ages else None,
+            books=len(books),
+            books_fresh=len(ages),
+            clock_offset_ms=None if offset_ns is None else offset_ns / 1e6,
+            rate_limit_left=dict(tokens[name].tokens()) if name in tokens else {},
+            external_orders=len(self._accounts.external_orders(name)),
+        )
+
+    def _strategy(self, name: str) -> StrategyStatus:
+        host = self._kernel.hosts.get(name)
+        if host is None:
+            why = [one.text for one in self._sources.not_ready() if name in one.text.split()]
+            return StrategyStatus(name, "waiting", "; ".join(why) or "it has not begun")
+        return StrategyStatus(
+            name,
+            "quarantined" if host.is_quarantined else "running",
+            host.quarantine,
+            instruments=len(instruments_of(host)),
+            open_orders=self._accounts.orders.open_count(strategy=name),
+            faults=host.faults,
+        )
+
+    def _orders_in_question(self) -> list[QuestionedOrder]:
+        in_question = self._sources.in_question
+        if in_question is None:
+            return []
+        kinds = {"unknown": in_question.unknown(), "cancel pending": in_question.cancels()}
+        return [questioned(order, what, age_ns) for what, aged in kinds.items() for order, age_ns in aged]
+
+    def _quote(self, host: StrategyHost, instrument_id: InstrumentId) -> QuoteStatus:
+        instrument, book = self._accounts.instruments[instrument_id], self._books.get(instrument_id)
+        orders = self._accounts.orders.open(strategy=host.name, instrument=instrument_id)
+        position = self._accounts.positions.of_strategy(host.name, instrument_id)
+        profit = profit_and_loss(position, book)
+        return QuoteStatus(
+            strategy=host.name,
+            instrument=instrument.symbol,
+            bid=_price(instrument, book.bid if book else None),
+            ask=_price(instrument, book.ask if book else None),
+            own_bid=_best(instrument, orders, Side.BUY),
+            own_ask=_best(instrument, orders, Side.SELL),
+            position=f"{to_decimal(position.size, instrument.size_decimals).normalize():f}",
+            pnl=f"{instrument.money(profit.net):+.4f}",
+        )
+
+
+def questioned(order: Order, what: str, age_ns: int) -> QuestionedOrder:
+    """The order as one to see to, for the reason `what`."""
+    return QuestionedOrder(order.client_order_id, order.strategy, order.instrument, what, age_ns // 1_000_000)
+
+
+def instruments_of(host: StrategyHost) -> tuple[InstrumentId, ...]:
+    """The strategy's instruments; none where its constructor did not call its parent's, which gives it its desk."""
+    desk = getattr(host.strategy, "desk", None)
+    return () if desk is None else tuple(desk.instruments)
+
+
+def _price(instrument: Instrument, price: Price | None) -> str:
+    return "" if price is None else instrument.price_text(price)
+
+
+def _best(instrument: Instrument, orders: tuple[Order, ...], side: Side) -> str:
+    """Our best price on a side, with its size."""
+    own = [order for order in orders if order.side is side]
+    if not own:
+        return ""
+    best = max(own, key=lambda order: order.price * side.sign)
+    return f"{instrument.price_text(best.price)} x {to_decimal(best.remaining, instrument.size_decimals).normalize():f}"
