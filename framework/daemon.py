@@ -332,7 +332,8 @@ class Daemon:
         left = len(self._open_orders())
         if left:
             self.supervisor.request_stop("orders may be left", exit_code=EXIT_ORDERS_LEFT)
-        _log.info("trading stopped", orders_left=left)
+        external_orders = self._records.accounts.exposures.external_count()
+        _log.info("trading stopped", orders_left=left, external_orders=external_orders)
         if self._records.journal.failure is not None:
             return  # told when it failed: nothing can be recorded or compared any more
         self._records.last_step = self.kernel.step_number

@@ -83,7 +83,10 @@ class StatusReader:
         ]
         held = [f"position: {one.size} {one.instrument}" for one in positions_of(self._accounts)]
         records = f"records: {state_dir}  (tidegate orders | fills | positions --state-dir {state_dir})"
-        return "\n".join([f"stopped: {reason}", *(left or ["no order left"]), *held, records]) + "\n"
+        others = self._accounts.exposures.external_count()
+        if others:
+            held.insert(0, f"open and not ours: {others}  (tidegate external-orders --state-dir {state_dir})")
+        return "\n".join([f"stopped: {reason}", *(left or ["no order of ours left"]), *held, records]) + "\n"
 
     def _strategies(self) -> Sequence[str]:
         return list(dict.fromkeys([*self._sources.strategies, *self._kernel.hosts]))
@@ -149,7 +152,8 @@ class StatusReader:
             own_bid=_best(instrument, orders, Side.BUY),
             own_ask=_best(instrument, orders, Side.SELL),
             position=f"{to_decimal(position.size, instrument.size_decimals).normalize():f}",
-            pnl=f"{instrument.money(profit.net):+.4f}",
+            pnl=f"{instrument.money(profit.net):+.4f}"
+            + (f" at {profit.mark}" if profit.mark in ("bid", "ask") else ""),
         )
 
 

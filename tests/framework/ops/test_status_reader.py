@@ -16,13 +16,14 @@ from framework.domain.account_events import (
     TradingStateChanged,
 )
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import ConnectorStatus, VenueClock
+from framework.domain.market_events import BookSnapshot, ConnectorStatus, VenueClock
 from framework.domain.numbers import Price, Size
 from framework.ops.orders_in_question import OrdersInQuestion
 from framework.ops.readiness import NotReady, NotReadyKind
 from framework.ops.status import CashStatus, PositionStatus, StrategyStatus, TradingStatus
 from framework.ops.status_reader import StatusReader, StatusSources
 from framework.runtime.metrics import Metrics
+from tests.support import state_records
 from tests.support.inquiries import listed, unknown
 from tests.support.state_records import INSTRUMENT, MARKET, VENUE
 from tests.support.world import MS, Scribe, World
@@ -128,3 +129,20 @@ def test_quotes_when_a_strategy_trades_another_instrument_then_that_is_a_row_whi
     world.kernel.publish(msgspec.structs.replace(world.fill(handle, 10), instrument=other.id))
     assert rows()[1:] == [("OTHER", "", "10")]
     assert world.books.get(other.id) is None, "looking at it makes no book"
+
+
+def test_pnl_when_nobody_asks_then_says_that_it_is_marked_at_the_bid(world: World, scribe: Scribe) -> None:
+    world.kernel.publish(world.fill(world.buy(scribe), 10))
+    world.kernel.publish(BookSnapshot(MARKET, 1, 1, ((Price(97), Size(5)),), ()))
+    (row,) = reader_of(world).read().quotes
+    assert row.pnl.endswith(" at bid")
+    world.quote(40, 60)
+    (row,) = reader_of(world).read().quotes
+    assert float(row.pnl) > 0
+
+
+def test_summary_when_others_have_open_orders_then_says_that_these_stay(world: World) -> None:
+    reader = reader_of(world)
+    assert "not ours" not in reader.exit_summary("SIGTERM", Path("s"))
+    world.kernel.publish(state_records.listed(""))
+    assert "open and not ours: 1  (tidegate external-orders --state-dir s)" in reader.exit_summary("SIGTERM", Path("s"))
