@@ -38,7 +38,8 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     `venues`: names of the venue accounts. `checks`: (name, check) in the order in which the gate asks them. `shares`:
     the weight of each strategy in a venue's rate limits, 1 or more; without any, first come is first served. A strategy
     is quarantined after `strategy_faults_max` faults, or at once when a hook takes longer than `strategy_call_ms_max`
-    milliseconds. A new order that has not left `order_deadline_ms` milliseconds after its approval is not sent.
+    milliseconds, or while it is refused more than `refusals_per_second_max` times a second. A new order that has not
+    left `order_deadline_ms` milliseconds after its approval is not sent.
     """
 
     venues: Sequence[str]
@@ -47,6 +48,7 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     strategy_faults_max: int = 5
     strategy_call_ms_max: int = 100
     order_deadline_ms: int = 2_000
+    refusals_per_second_max: int = 1_000
 
 
 def core_settings(resolved: Resolved) -> CoreSettings:
@@ -59,6 +61,7 @@ def core_settings(resolved: Resolved) -> CoreSettings:
         strategy_faults_max=kernel.strategy_faults_max,
         strategy_call_ms_max=kernel.strategy_call_ms_max,
         order_deadline_ms=kernel.order_deadline_ms,
+        refusals_per_second_max=kernel.refusals_per_second_max,
     )
 
 
@@ -169,6 +172,7 @@ def assemble(
         on_journal_failure=on_journal_failure,
         decides=decides,
         strategy_faults_max=settings.strategy_faults_max,
+        refusals_per_second_max=settings.refusals_per_second_max,
     )
     kernel = Kernel(dependencies)
     return Core(settings, kernel, _last_look(gate, kernel, deadline_ms=settings.order_deadline_ms), timers, log)

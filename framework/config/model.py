@@ -79,6 +79,12 @@ class KernelSettings(BaseModel):
         ge=1,
         description="A new order, or an amend that does more than shrink, that has not left by then is not sent.",
     )
+    refusals_per_second_max: int = Field(
+        1_000,
+        ge=50,
+        le=1_000_000,
+        description="A strategy that the gate refuses more often, for 5 seconds or by as much, is quarantined.",
+    )
     shutdown_ms_max: int = Field(4_000, ge=100, description="Time to cancel everything and prove it when stopping.")
     reconcile_grace_ms: int = Field(
         10_000, ge=1_000, description="A position that differs from the venue's for longer halts its instrument."

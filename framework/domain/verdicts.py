@@ -39,8 +39,24 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=Tr
     ts_ns: int
 
 
+class RefusalsCounted(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True):
+    """Refusals of one strategy with one code that were too many to be recorded one by one: how many within a second, in
+    which steps of the kernel the first and the last. `ts_ns` is the wall time at which they were counted up, in
+    nanoseconds."""
+
+    strategy: str
+    code: RefusalCode
+    count: int
+    first_step: int
+    last_step: int
+    ts_ns: int
+
+
 Verdict = Approved | Refused
 """What the gate answers to an intent."""
+
+Decision = Verdict | RefusalsCounted
+"""What is recorded of the gate's answers; a replay comes to the same."""
 
 
 class Signed(msgspec.Struct, frozen=True, gc=False):

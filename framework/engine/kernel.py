@@ -42,10 +42,11 @@ from framework.domain.market_events import (
 )
 from framework.domain.orders import Order
 from framework.domain.rate_limits import RequestKind
-from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
+from framework.domain.verdicts import Approved, Decision, RefusalCode, Refused, Verdict
 from framework.engine.bus import Bus, bind, notify
 from framework.engine.kernel_ports import KernelDependencies
 from framework.engine.pending_cancels import PendingCancels
+from framework.engine.refusal_throttle import RefusalThrottle
 from framework.engine.strategy_host import FaultKind, StrategyHost
 from framework.execution.request_queue import QueuedRequest
 from framework.state.change import Change
@@ -66,6 +67,7 @@ class Kernel:
         self._hosts: dict[str, StrategyHost] = {}
         self._quarantined: set[str] = set()
         self._pending_cancels = PendingCancels(self._orders.open())
+        self._refusals = RefusalThrottle(dependencies.refusals_per_second_max)
         self._pending: deque[tuple[Event, int, int]] = deque()
         self._is_stepping = False
         self._step_number = 0
@@ -148,7 +150,8 @@ class Kernel:
         verdict = self._gate.judge(intent, self._view)
         verdict = self._overrule(verdict, intent, asking)
         try:
-            self._record(verdict)
+            if isinstance(verdict, Approved) or self._is_recorded_singly(verdict):
+                self._record(verdict)
         except JournalError as e:
             self._fail(e)
             if not isinstance(intent, CANCELS):
@@ -193,6 +196,8 @@ class Kernel:
             now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
         view.now_ns, view.monotonic_ns = now_ns, monotonic_ns
         self._step_number += 1
+        if monotonic_ns >= self._refusals.due_ns:
+            self._record_counted()
         for budget in self._budgets.values():
             budget.advance(monotonic_ns)
         handler = self._market_handlers.get(type(event))
@@ -270,10 +275,29 @@ class Kernel:
                     host.call(host.strategy.on_stop)
                 self._is_shutting_down = True
                 self._cancel_orders(self._orders.open())
+                self._record_counted()
             case _:
                 pass
 
-    def _record(self, record: Verdict | AccountEvent) -> None:
+    def _is_recorded_singly(self, refused: Refused) -> bool:
+        """Whether a refusal is a record of its own; a strategy that is refused without pause is quarantined."""
+        monotonic_ns, strategy = self._view.monotonic_ns, refused.intent.strategy
+        is_single = self._refusals.count(refused, self._step_number, monotonic_ns)
+        host = self._hosts.get(strategy)
+        if host and strategy not in self._quarantined and self._refusals.is_storm(strategy, monotonic_ns):
+            limit = f"refusals_per_second_max={self._dependencies.refusals_per_second_max}"
+            host.fault(f"was refused without pause, last with {refused.code.value} ({limit})", is_grave=True)
+        return is_single
+
+    def _record_counted(self) -> None:
+        """Record the refusals of the last second that were too many to be recorded one by one."""
+        for counted in self._refusals.close_window(self._view.now_ns):
+            try:
+                self._record(counted)
+            except JournalError as e:
+                self._fail(e)
+
+    def _record(self, record: Decision | AccountEvent) -> None:
         self._recorder.journal(self._step_number, self._view.now_ns, self._view.monotonic_ns, record)
 
     def _apply(self, record: Approved | AccountEvent) -> Change:
@@ -352,6 +376,7 @@ class Kernel:
         if host is not None and event.state is TradingState.ACTIVE:
             host.quarantine, host.faults = "", 0
             self._quarantined.discard(host.name)
+            self._refusals.forgive(host.name)
 
     def _end_due(self, event: AccountEvent, change: Change) -> None:
         """Ask (again) for the end of orders that are to end and are now known to be at the venue."""

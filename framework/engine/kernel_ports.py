@@ -14,7 +14,7 @@ from framework.domain.market_events import MarketEvent, RequestOutcome
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RateLimits, RequestKind
-from framework.domain.verdicts import Verdict
+from framework.domain.verdicts import Decision, Verdict
 from framework.domain.views import BudgetView, RiskView
 from framework.engine.strategy_host import FaultKind
 from framework.execution.request_queue import RequestQueue
@@ -60,7 +60,7 @@ class KernelRecorder(Protocol):
     """Where the kernel writes: the journal (what must survive), the tape (what may be replayed), and for people what
     became of orders. Times are nanoseconds: wall, then monotonic."""
 
-    def journal(self, step: int, now_ns: int, monotonic_ns: int, record: Verdict | AccountEvent, /) -> object:
+    def journal(self, step: int, now_ns: int, monotonic_ns: int, record: Decision | AccountEvent, /) -> object:
         """Append a record of step `step`. Raises `JournalError` once nothing can be recorded any more."""
         ...
 
@@ -97,7 +97,8 @@ class KernelDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a kernel is made of.
 
     `decides` is False in a replay, where quarantines come out of the record. `strategy_faults_max` faults
-    quarantine a strategy. `on_journal_failure` is called once, when nothing can be recorded any more.
+    quarantine a strategy, and so do more than `refusals_per_second_max` refusals a second for a while.
+    `on_journal_failure` is called once, when nothing can be recorded any more.
     """
 
     clock: Clock
@@ -113,3 +114,4 @@ class KernelDependencies(msgspec.Struct, frozen=True, kw_only=True):
     on_journal_failure: Callable[[JournalError], None]
     decides: bool = True
     strategy_faults_max: int = 5
+    refusals_per_second_max: int = 1_000

@@ -23,7 +23,7 @@ from framework.domain.errors import JournalError
 from framework.domain.events import Event
 from framework.domain.market_events import MarketEvent, StrategyStarted
 from framework.domain.orders import Order
-from framework.domain.verdicts import Approved, Refused, Verdict
+from framework.domain.verdicts import Approved, Decision, RefusalsCounted, Refused
 from framework.engine.kernel import Kernel
 from framework.persistence.journal.records import Entry, EpochTaken
 from framework.persistence.journal.restore import fold_record
@@ -78,15 +78,16 @@ class SteppedClock:
 
 
 class DecisionRecorder:
-    """Keeps what the kernel decides: one line of bytes per verdict, and a digest over all of them."""
+    """Keeps what the kernel decides: one line of bytes per verdict, or per count of refusals that are not journaled one
+    by one, and a digest over all of them."""
 
     def __init__(self) -> None:
         self.decisions: list[bytes] = []
         self._encoder = msgspec.msgpack.Encoder()
 
-    def journal(self, step: int, now_ns: int, monotonic_ns: int, record: Verdict | AccountEvent) -> None:
+    def journal(self, step: int, now_ns: int, monotonic_ns: int, record: Decision | AccountEvent) -> None:
         """Keep a verdict; anything else was an input of the replay and is known already."""
-        if isinstance(record, (Approved, Refused)):
+        if isinstance(record, (Approved, Refused, RefusalsCounted)):
             self.decisions.append(self._encoder.encode((step, now_ns, monotonic_ns, record)))
 
     def tape(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent) -> None:
@@ -124,7 +125,7 @@ class Session(NamedTuple):
         kept = DecisionRecorder()
         for entry in self.entries:
             record = entry.record
-            if isinstance(record.body, (Approved, Refused)):
+            if isinstance(record.body, (Approved, Refused, RefusalsCounted)):
                 kept.journal(record.step, record.now_ns, record.monotonic_ns, record.body)
         return kept.decisions
 

@@ -10,13 +10,14 @@ import sys
 
 import structlog
 
-from tests.bench import calls, hot_path, network, records, recovery
+from tests.bench import calls, hot_path, network, records, recovery, refusals
 
 BENCHES = {
     "hot_path": hot_path.run,
     "records": records.run,
     "network": network.run,
     "recovery": recovery.run,
+    "refusals": refusals.run,
     "calls": calls.run,
 }
 

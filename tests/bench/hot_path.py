@@ -63,9 +63,9 @@ class Quoter(Strategy[None]):
 class Core:
     """Kernel, state, the default configuration's checks, a real journal and metrics; nothing carries the outbox."""
 
-    def __init__(self, directory: Path, durability: Durability) -> None:
+    def __init__(self, directory: Path, durability: Durability, *, refusals_per_second_max: int = 1_000) -> None:
         clock, metrics = SystemClock(), Metrics()
-        self._journal, _ = Journal.open(
+        self.journal, _ = Journal.open(
             RealFiles(),
             directory / "journal",
             start_writer=lambda sink: DiskWriter(sink, clock=clock, durability=durability),
@@ -77,18 +77,24 @@ class Core:
                 venues=["kalshi"],
                 checks=resolve(load((), environ={}, overrides=())).checks,
                 strategy_call_ms_max=1_000,
+                refusals_per_second_max=refusals_per_second_max,
             ),
             clock=clock,
             accounts=accounts,
             books=books,
             next_client_order_id=ClientOrderIds("b", 1).next,
+<<<<<<< HEAD
             recorder=Recorder(self._journal),
             watcher=Telemetry(metrics, accounts, clock),
+=======
+            recorder=Recorder(self.journal),
+            watcher=Telemetry(metrics, accounts, books, clock),
+>>>>>>> 998d0a0 (A strategy that is refused without pause leaves a count per second in the journal, and is quarantined past a limit)
             timers=None,  # type: ignore[arg-type]
             on_journal_failure=lambda e: None,
             log=lambda *_, **__: None,
         )
-        self.kernel, self.queue = core.kernel, core.queues["kalshi"]
+        self.kernel, self.queue, self.add_strategy = core.kernel, core.queues["kalshi"], core.add_strategy
         self.quoter: Quoter = core.add_strategy("quoter", Quoter, None, (MARKET,))  # type: ignore[assignment]
         now_ns = clock.now_ns()
         levels = tuple((Price(4_700 - 100 * n), Size(10_000)) for n in range(10))
@@ -123,7 +129,7 @@ class Core:
 
     def close(self) -> None:
         """Flush and close the journal."""
-        self._journal.close()
+        self.journal.close()
 
 
 def run() -> None:

@@ -60,7 +60,8 @@ LIMITS = RateLimits(
 
 
 class Shaky(Strategy[None]):
-    """Raises at every seventh trade, blocks at the fortieth, and asks for things that make no sense."""
+    """Raises at every seventh trade, blocks at the fortieth, asks for far too much without pause at the twentieth, and
+    asks for things that make no sense."""
 
     def __init__(self, name: str, settings: None, desk: StrategyContext) -> None:
         super().__init__(name, settings, desk)
@@ -71,6 +72,8 @@ class Shaky(Strategy[None]):
         self.trades += 1
         if self.trades == 40:
             self.block()
+        for _ in range(300 if self.trades == 20 else 0):
+            self.buy(trade.instrument, Price(1), Size(1_000_000))
         if self.trades % 7 == 0:
             raise ValueError(f"trade {self.trades}")
         if self.trades % 5 == 0:
@@ -165,7 +168,7 @@ def serve(core: ToyCore, venue: ScriptedVenue, clock: ManualClock, rng: Random) 
         assert order is not None
         clock.advance(rng.randrange(3 * MS))
         if order.status.is_final or (isinstance(approved.intent, NewOrder) and order.cancel_wanted):
-            venue.drop(approved)
+            venue.drop(approved, "the order has ended")
             continue
         if rng.random() < 0.05 and order.status is OrderStatus.RECORDED:
             venue.reject_next("post_only")

@@ -12,7 +12,7 @@ import msgspec
 
 from framework.domain.account_events import AccountEvent
 from framework.domain.errors import JournalError
-from framework.domain.verdicts import Approved, Refused
+from framework.domain.verdicts import Approved, RefusalsCounted, Refused
 
 
 class EpochTaken(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
@@ -39,8 +39,9 @@ class SnapshotTaken(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=
     digest: str
 
 
-Body = Approved | Refused | AccountEvent | EpochTaken | Checkpoint | SnapshotTaken
-"""What a record can hold: a verdict of the gate, an event about orders and money, or a note of the recovery."""
+Body = Approved | Refused | RefusalsCounted | AccountEvent | EpochTaken | Checkpoint | SnapshotTaken
+"""What a record can hold: a verdict of the gate or a count of them, an event about orders and money, or a note of the
+recovery."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False, array_like=True):

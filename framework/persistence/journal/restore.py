@@ -12,6 +12,7 @@ from pathlib import Path
 
 from framework.domain.errors import JournalError
 from framework.domain.orders import Order
+from framework.domain.verdicts import RefusalsCounted
 from framework.persistence.journal.records import Body, Checkpoint, EpochTaken, SnapshotTaken
 from framework.persistence.journal.scan import hole_in, read_entries, scan_journal
 from framework.persistence.journal.snapshots import SnapshotFile, newest_snapshot, snapshot_numbers
@@ -35,7 +36,7 @@ def fold_record(accounts: Accounts, body: Body, now_ns: int) -> Sequence[Order]:
     """
     if isinstance(body, EpochTaken):
         accounts.begin_epoch()
-    if isinstance(body, (EpochTaken, Checkpoint, SnapshotTaken)):
+    if isinstance(body, (EpochTaken, Checkpoint, SnapshotTaken, RefusalsCounted)):
         return ()
     return accounts.apply(body, now_ns).orders
 

@@ -28,7 +28,7 @@ from framework.domain.account_events import (
 from framework.domain.intents import NewOrder
 from framework.domain.numbers import UNPLACED, amount_text, parse_scaled
 from framework.domain.orders import Order, Side
-from framework.domain.verdicts import Approved, Refused
+from framework.domain.verdicts import Approved, RefusalsCounted, Refused
 from framework.persistence.journal.records import Entry
 
 _ORDER = """
@@ -97,7 +97,7 @@ class LedgerRows:
         match record.body:
             case Fill() as fill:
                 self._book(fill, number)
-            case Refused() as refused:
+            case Refused() | RefusalsCounted() as refused:
                 self._refuse(refused, number)
             case Approved(intent=NewOrder() as intent) as approved:
                 self.put_order(_recorded_order(approved, intent), number)
@@ -258,10 +258,14 @@ class LedgerRows:
         )
         self.recount((settled.instrument,))
 
-    def _refuse(self, refused: Refused, number: int) -> None:
-        intent = refused.intent
-        instrument = intent.instrument if isinstance(intent, NewOrder) else ""
-        row = (number, refused.ts_ns, intent.strategy, instrument, refused.code.value, refused.check, refused.detail)
+    def _refuse(self, refused: Refused | RefusalsCounted, number: int) -> None:
+        if isinstance(refused, Refused):
+            strategy, detail, check = refused.intent.strategy, refused.detail, refused.check
+            instrument = refused.intent.instrument if isinstance(refused.intent, NewOrder) else ""
+        else:
+            strategy, instrument, check = refused.strategy, "", "kernel"
+            detail = f"{refused.count} more, in steps {refused.first_step} to {refused.last_step}"
+        row = (number, refused.ts_ns, strategy, instrument, refused.code.value, check, detail)
         self._db.execute("INSERT OR IGNORE INTO refusals VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def _define(self, defined: InstrumentDefined) -> None:

@@ -47,6 +47,17 @@ def test_quarantine_when_replayed_then_it_comes_from_the_record_and_not_from_the
     assert result.is_same
 
 
+def test_refusals_when_too_many_to_be_recorded_one_by_one_then_a_replay_counts_the_same(tmp_path: Path) -> None:
+    record(tmp_path, rounds=600)
+
+    result = replayed(tmp_path)
+
+    counted = [line for line in result.recorded if b"RefusalsCounted" in line]
+    assert counted
+    assert [line for line in result.decided if b"RefusalsCounted" in line] == counted
+    assert result.is_same
+
+
 def _journal_bytes(directory: Path) -> list[bytes]:
     assert StrategyQuarantined.__struct_config__.array_like
     return [path.read_bytes() for path in sorted((directory / "journal").iterdir())]
