@@ -83,13 +83,8 @@ class Core:
             accounts=accounts,
             books=books,
             next_client_order_id=ClientOrderIds("b", 1).next,
-<<<<<<< HEAD
-            recorder=Recorder(self._journal),
-            watcher=Telemetry(metrics, accounts, clock),
-=======
             recorder=Recorder(self.journal),
-            watcher=Telemetry(metrics, accounts, books, clock),
->>>>>>> 998d0a0 (A strategy that is refused without pause leaves a count per second in the journal, and is quarantined past a limit)
+            watcher=Telemetry(metrics, accounts, clock),
             timers=None,  # type: ignore[arg-type]
             on_journal_failure=lambda e: None,
             log=lambda *_, **__: None,

@@ -60,8 +60,7 @@ LIMITS = RateLimits(
 
 
 class Shaky(Strategy[None]):
-    """Raises at every seventh trade, blocks at the fortieth, asks for far too much without pause at the twentieth, and
-    asks for things that make no sense."""
+    """Raises at every seventh trade, blocks at the fortieth, and asks for things that make no sense."""
 
     def __init__(self, name: str, settings: None, desk: StrategyContext) -> None:
         super().__init__(name, settings, desk)
@@ -72,8 +71,6 @@ class Shaky(Strategy[None]):
         self.trades += 1
         if self.trades == 40:
             self.block()
-        for _ in range(300 if self.trades == 20 else 0):
-            self.buy(trade.instrument, Price(1), Size(1_000_000))
         if self.trades % 7 == 0:
             raise ValueError(f"trade {self.trades}")
         if self.trades % 5 == 0:
@@ -83,6 +80,14 @@ class Shaky(Strategy[None]):
     def on_book(self, book: BookView) -> None:
         if self.trades >= 40:
             self.buy(book.instrument, Price(1), Size(1))
+
+
+class Loud(Strategy[None]):
+    """Asks for far too much, three hundred times at each trade."""
+
+    def on_trade(self, trade: TradePrint) -> None:
+        for _ in range(300):
+            self.buy(trade.instrument, Price(1), Size(1_000_000))
 
 
 class ToyCore(NamedTuple):
@@ -105,11 +110,10 @@ class ToyCore(NamedTuple):
     def start(self, name: str) -> None:
         """Let the strategy of this name in."""
         settings = {"size": "5", "position_max": "15", "interval_ms_min": 20}
-        is_maker = name == "mm"
         self.strategies[name] = self.core.add_strategy(
             name,
-            MarketMaker if is_maker else Shaky,
-            MarketMakerSettings.model_validate(settings) if is_maker else None,
+            {"mm": MarketMaker, "shaky": Shaky, "loud": Loud}[name],
+            MarketMakerSettings.model_validate(settings) if name == "mm" else None,
             (MARKET,),
         )
 
@@ -227,7 +231,7 @@ def _trade(records: Records, clock: ManualClock, rng: Random, rounds: int) -> No
     for _ in range(20):
         clock.advance(MS)
         bid = _market_event(publish, clock, rng, bid)
-    for name in ("mm", "shaky"):
+    for name in ("mm", "shaky", "loud"):
         core.start(name)
         publish(StrategyStarted(name, clock.now_ns()))
     shaky = core.strategies["shaky"]
