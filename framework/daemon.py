@@ -50,7 +50,7 @@ from framework.runtime.files import RealFiles
 from framework.runtime.logging import LogFile, configure_logging
 from framework.runtime.metrics import Metrics
 from framework.runtime.secrets import SecretRegistry
-from framework.runtime.state_directory import lock_state, set_aside
+from framework.runtime.state_directory import DiskUsage, lock_state, set_aside
 from framework.runtime.supervisor import Supervisor
 from framework.state.books import Books
 from framework.venues import BookWatch, VenueAccess, warn_of_proxy_variables
@@ -171,6 +171,7 @@ class Daemon:
             read_status=lambda: self.status.read(),
         )
         self._trouble: dict[str, str] = {}
+        self._disk_usage = DiskUsage(resolved.config.state_dir)
         self.status = self._make_status_reader()
         self._control = ControlServer(
             resolved.config.http,
@@ -227,6 +228,7 @@ class Daemon:
         _log.info("listening", http=url_of(http.host, port), epoch=self._records.epoch)
         self.supervisor.install_signals()
         self.supervisor.on_stop("cancel orders", self._stop_trading, timeout_ms=self._shutdown_ms)
+        self.supervisor.spawn("disk usage", self._disk_usage.run())
         self.supervisor.spawn("trade", self._trade())
 
     def _log_configuration(self) -> None:
@@ -379,6 +381,8 @@ class Daemon:
         self._in_question = telemetry.in_question
         StateGauges(metrics, core.kernel, telemetry.in_question, strategies=strategies)
         metrics.ledger_lag.pull(lambda: [((), self._records.ledger_lag)])
+        metrics.state_bytes.pull(lambda: [((part,), size) for part, size in self._disk_usage.part_bytes.items()])
+        metrics.disk_free.pull(lambda: [((), self._disk_usage.free_bytes)])
         core.kernel.resume(self._records.last_step)
         return core
 

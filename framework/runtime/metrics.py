@@ -227,6 +227,8 @@ class Metrics:
         self.clock_offset = Gauge(
             "tidegate_clock_offset_seconds", ("venue",), "Venue's clock minus ours; absent until measured."
         )
+        self.state_bytes = Gauge("tidegate_state_bytes", ("part",), "Room that the state directory takes, by part.")
+        self.disk_free = Gauge("tidegate_disk_free_bytes", (), "Room that is free where the state directory lies.")
         self.ledger_lag = Gauge("tidegate_ledger_lag_records", (), "Durable records that the ledger does not show yet.")
 
     def _define_histograms(self) -> None:

@@ -14,12 +14,15 @@ Accounts and mark lie in the journal's folder, so that they are moved and copied
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NewType
 from zlib import crc32
@@ -42,6 +45,9 @@ ACCOUNTS, PAST = "accounts", "past"
 
 PARTS = {"journal": JOURNAL_NAME, "tape": "tape", "ledger": f"{LEDGER_NAME}*", "log": "log.jsonl*", "past": PAST}
 """What takes room in a state directory, by the name that people are shown: a pattern of the names in it."""
+
+MEASURE_S = 10
+"""How often a running daemon measures its state directory, in seconds."""
 
 _LOCK, _EPOCH, _MARK = "lock", "epoch", "of-an-embedded-sandbox"
 _OWN_FOLDER = "give each a folder of its own: --state-dir DIR, or state_dir in the configuration"
@@ -204,6 +210,26 @@ def part_bytes(directory: Path) -> dict[str, int]:
         name: sum(_file_bytes(path) for root in directory.glob(pattern) for path in (root, *root.rglob("*")))
         for name, pattern in PARTS.items()
     }
+
+
+class DiskUsage:
+    """How much room a state directory takes, by part, and how much is free, in bytes. Measured every few seconds by
+    `run`, away from the event loop: a disk that hangs must not hold it. Before the first time all is 0."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.part_bytes: Mapping[str, int] = dict.fromkeys(PARTS, 0)
+        self.free_bytes = 0
+
+    async def run(self) -> None:
+        """Measure until cancelled; what can't be read keeps its last value."""
+        while True:
+            with suppress(OSError):
+                self.part_bytes, self.free_bytes = await asyncio.to_thread(self._measure)
+            await asyncio.sleep(MEASURE_S)
+
+    def _measure(self) -> tuple[Mapping[str, int], int]:
+        return part_bytes(self._directory), shutil.disk_usage(self._directory).free
 
 
 def _file_bytes(path: Path) -> int:

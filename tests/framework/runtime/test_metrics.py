@@ -40,6 +40,8 @@ CONTRACT = {
     "tidegate_external_orders": ("venue",),
     "tidegate_book_fresh": ("venue", "instrument"),
     "tidegate_clock_offset_seconds": ("venue",),
+    "tidegate_state_bytes": ("part",),
+    "tidegate_disk_free_bytes": (),
     "tidegate_ledger_lag_records": (),
 }
 

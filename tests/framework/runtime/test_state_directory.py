@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,7 +10,15 @@ import pytest
 
 from framework.domain.errors import Fatal
 from framework.runtime.files import RealFiles
-from framework.runtime.state_directory import StateInUse, lock_account, lock_state, read_epoch, take_epoch
+from framework.runtime.state_directory import (
+    PARTS,
+    DiskUsage,
+    StateInUse,
+    lock_account,
+    lock_state,
+    read_epoch,
+    take_epoch,
+)
 
 FILES = RealFiles()
 HOLDER = """
@@ -137,3 +146,18 @@ def test_account_when_no_lock_can_be_made_then_the_error_says_where(tmp_path: Pa
     (tmp_path / "file").write_text("")
     with pytest.raises(Fatal, match="account a can't be used"):
         lock_account("a", tmp_path / "file" / "locks")
+
+
+async def test_disk_usage_when_it_runs_then_it_says_how_much_room_each_part_takes_and_what_is_free(
+    tmp_path: Path,
+) -> None:
+    usage = DiskUsage(tmp_path / "state")
+    assert usage.part_bytes == dict.fromkeys(PARTS, 0)
+    (tmp_path / "state" / "journal").mkdir(parents=True)
+    (tmp_path / "state" / "journal" / "1").write_bytes(b"x" * 100)
+    measuring = asyncio.create_task(usage.run())
+    async with asyncio.timeout(5):
+        while not usage.free_bytes:  # noqa: ASYNC110 - a thread measures
+            await asyncio.sleep(0.01)
+    measuring.cancel()
+    assert usage.part_bytes == dict.fromkeys(PARTS, 0) | {"journal": 100}
