@@ -10,8 +10,9 @@ from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookStale
 from framework.domain.numbers import Price
-from framework.domain.orders import Side
+from framework.domain.orders import Order, Side
 from framework.domain.verdicts import RefusalCode
+from framework.engine.strategy_host import FaultKind
 from framework.execution.ports import STAGES
 from framework.ops.telemetry import Telemetry
 from framework.runtime.clock import SystemClock
@@ -21,7 +22,9 @@ from framework.runtime.secrets import SecretRegistry
 from framework.state.accounts import Accounts
 from tests.architecture.formats_walk import sample
 from tests.support.command_line import Capsys
+from tests.support.inquiries import listed, unknown
 from tests.support.state_records import fill, kalshi_market
+from tests.support.world import MS, Scribe, World
 
 
 class Renamed(msgspec.Struct, tag="Heartbeat", array_like=True):
@@ -89,3 +92,30 @@ def test_money_when_lines_of_fills_are_off_or_the_instrument_is_not_defined_then
         telemetry.on_change(accounts.apply(fill("f1", size=300, instrument=InstrumentId("kalshi:NEW")), 1))
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["size"] == "scaled:300"
+
+
+def test_fault_when_counted_then_its_kind_is_what_was_wrong_whatever_the_hook_is_called() -> None:
+    metrics = Metrics()
+    telemetry = Telemetry(metrics, Accounts(), SystemClock(), strategies=["maker"])
+    for kind in FaultKind:
+        telemetry.on_fault("maker", "on_book did it", 1, kind)
+    assert metrics.strategy_faults.values == {("maker", kind.value): 1 for kind in FaultKind}
+
+
+def test_orders_when_they_become_unknown_or_are_to_end_then_they_are_watched_from_that_moment(
+    world: World, scribe: Scribe
+) -> None:
+    telemetry = Telemetry(Metrics(), world.accounts, world.clock)
+    unanswered = unknown(world, scribe)
+    telemetry.on_change(world.watcher.changes[-1])
+    world.clock.advance(1_000 * MS)
+    resting = listed(world, scribe)
+    world.do(scribe, resting.cancel)
+    telemetry.on_verdict(world.watcher.verdicts[-1])
+    world.clock.advance(500 * MS)
+
+    def ages(found: list[tuple[Order, int]]) -> list[tuple[str, int]]:
+        return [(order.client_order_id, age_ns // MS) for order, age_ns in found]
+
+    assert ages(telemetry.in_question.unknown()) == [(unanswered.client_order_id, 1_500)]
+    assert ages(telemetry.in_question.cancels()) == [(resting.client_order_id, 500)]

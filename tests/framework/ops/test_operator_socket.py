@@ -163,3 +163,20 @@ async def test_socket_when_two_ask_at_once_then_one_is_answered_after_the_other(
 def test_commands_when_listed_then_they_are_those_of_the_requests() -> None:
     tags = {kind.__struct_config__.tag for kind in Request.__args__}
     assert set(OPERATOR_COMMANDS) == tags
+
+
+async def test_status_when_another_request_takes_long_then_it_is_answered_at_once(opened: Open, tmp_path: Path) -> None:
+    is_over = asyncio.Event()
+
+    async def act(request: Request) -> Answer:
+        if isinstance(request, Reconcile):
+            await is_over.wait()
+        return Answer(is_ok=True)
+
+    await opened(act)
+    reconciling = asyncio.create_task(asked(tmp_path, b'{"command": "reconcile"}'))
+    await asyncio.sleep(0.05)
+    assert (await asked(tmp_path, b'{"command": "status"}')).is_ok
+    assert not reconciling.done()
+    is_over.set()
+    assert (await reconciling).is_ok

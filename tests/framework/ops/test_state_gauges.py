@@ -115,8 +115,8 @@ def test_trading_state_when_set_then_each_scope_says_how_strict_it_is(world: Wor
 def test_orders_when_unknown_or_to_be_cancelled_then_their_number_and_the_oldest_ones_age_are_shown(
     world: World, metrics: Metrics, scribe: Scribe, in_question: OrdersInQuestion
 ) -> None:
-    in_doubt = unknown(world, scribe)
-    in_question.look_at(world.order(in_doubt))
+    unanswered = unknown(world, scribe)
+    in_question.look_at(world.order(unanswered))
     world.clock.advance(2_000_000_000)
     resting = listed(world, scribe)
     world.do(scribe, resting.cancel)
