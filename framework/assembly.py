@@ -22,6 +22,7 @@ from framework.engine.kernel import Kernel
 from framework.engine.kernel_ports import Budget, KernelDependencies, KernelRecorder, Watcher
 from framework.engine.strategy_context import StrategyContext, Timers
 from framework.engine.strategy_host import StrategyHost
+from framework.engine.universe import InstrumentPattern, Universe
 from framework.execution.last_look import LastLook
 from framework.execution.request_queue import RequestQueue
 from framework.state.accounts import Accounts
@@ -111,18 +112,20 @@ class Core(msgspec.Struct, frozen=True):
         name: str,
         factory: MakeStrategy,
         settings: Any,
-        instruments: tuple[InstrumentId, ...],
+        instruments: Sequence[InstrumentId],
+        pattern: InstrumentPattern | None = None,
         *,
         trade_anything: bool = False,
     ) -> Strategy[Any]:
-        """Make a strategy and bind it to the events of its instruments. It may open positions in these only, or, with
-        `trade_anything`, in any.
+        """Make a strategy and bind it to the events of the instruments that it starts with. Others join these as
+        `pattern` says, none without it. It may open positions in these only, or, with `trade_anything`, in any.
 
         Its `on_start` is called by the event `StrategyStarted`, which the caller publishes (in a replay the record
         does). Raises what the strategy's constructor raises.
         """
+        universe = Universe(instruments, pattern)
         context = StrategyContext(
-            name, instruments, self.kernel, timers=self.timers, log=self.log, trade_anything=trade_anything
+            name, universe, self.kernel, timers=self.timers, log=self.log, trade_anything=trade_anything
         )
         strategy = factory(name, settings, context)
         host = StrategyHost(
@@ -133,7 +136,7 @@ class Core(msgspec.Struct, frozen=True):
             on_fault=self.kernel.on_fault,
             may_trade=context.may_trade,
         )
-        self.kernel.add_host(host, instruments)
+        self.kernel.add_host(host, universe)
         return strategy
 
 

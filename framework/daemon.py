@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, closing
+from fnmatch import fnmatchcase
 from functools import partial
 from importlib.metadata import version
 
@@ -17,15 +18,16 @@ import uvloop
 
 from framework.assembly import Core, assemble, core_settings
 from framework.config.model import Configuration
-from framework.config.resolve import Resolved
+from framework.config.resolve import Resolved, ResolvedStrategy
 from framework.domain.account_events import ShutdownRequested
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
-from framework.domain.instruments import InstrumentStatus
+from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.market_events import ConnectorStatus, StrategyStarted
 from framework.domain.orders import Order
 from framework.domain.venue import Connector
-from framework.engine.strategy_context import LoopTimers, choose_instruments
+from framework.engine.strategy_context import LoopTimers
+from framework.engine.universe import InstrumentPattern
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
 from framework.ops.healthcheck import url_of, write_address
@@ -56,6 +58,8 @@ from framework.state.books import Books
 from framework.venues import BookWatch, VenueAccess, warn_of_proxy_variables
 
 FLUSH_S = 0.1
+START_S = 0.1
+"""How often it is looked whether a strategy that waits can begin."""
 
 _log = structlog.get_logger("daemon")
 
@@ -151,7 +155,7 @@ class Daemon:
         self._metrics = metrics
         self._venues: dict[str, VenueConnection] = {}
         self._watches: list[BookWatch] = []
-        self._has_started = False
+        self._starting: set[str] = set()
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
         self._access = VenueAccess(
             resolved.config, clock=clock, supervisor=self.supervisor, missing_guards=resolved.missing_guards
@@ -179,17 +183,22 @@ class Daemon:
             beat_age_ns=self.supervisor.beat_age_ns,
             not_ready=self.not_ready,
             trading=records.accounts.trading,
+            waiting=self.waiting,
         )
         show_readiness(metrics, self.not_ready)
 
     def not_ready(self) -> list[NotReady]:
         """Why the daemon is not ready to trade; empty when it is."""
-        kinds, books = NotReadyKind, self._core.books
-        reasons = [] if self._has_started else [NotReady(kinds.STARTING, "starting: strategies have not begun")]
-        reasons += [
+        kinds = NotReadyKind
+        reasons = [
             NotReady(kinds.VENUE_DOWN, f"venue {name} is not connected")
             for name in self._core.queues
-            if not books.is_connected(name)
+            if not self._is_up(name)
+        ]
+        reasons += [
+            NotReady(kinds.STARTING, f"strategy {row.name} has not begun{self._reason_to_wait(row)}")
+            for row in self._not_begun()
+            if self._awaited(row) or self._instruments_of(row)
         ]
         reasons += self._stale_books()
         reasons += halt_reasons(self._records.accounts.trading)
@@ -203,15 +212,21 @@ class Daemon:
 
     def _stale_books(self) -> list[NotReady]:
         """The stale books of active instruments that a strategy trades, while their venue is up."""
-        # A constructor that does not call its parent's leaves a strategy without a desk.
-        desks = [getattr(host.strategy, "desk", None) for host in self.kernel.hosts.values()]
-        traded = {one for desk in desks if desk is not None for one in desk.instruments}
+        traded = {instrument for name in self.kernel.hosts for instrument in self.kernel.instruments_of(name)}
         known = self._records.accounts.instruments
         return [
             NotReady(NotReadyKind.BOOK_STALE, f"book {instrument} is stale: {reason}")
             for watch in self._watches
             for instrument, reason in watch.stale.items()
             if instrument in traded and known[instrument].status is InstrumentStatus.ACTIVE
+        ]
+
+    def waiting(self) -> list[str]:
+        """Strategies that wait for an instrument to open, and for which. That is no fault: the daemon can be ready."""
+        return [
+            f"strategy {row.name} waits for an active instrument that matches {', '.join(row.row.instruments)}"
+            for row in self._resolved.strategies
+            if not self._awaited(row) and not self._instruments_of(row)
         ]
 
     async def connect(self, *, live: bool) -> None:
@@ -258,24 +273,28 @@ class Daemon:
         return self._resolved.config.kernel.shutdown_ms_max
 
     async def _trade(self) -> None:
-        """Bring the venues up, reconcile, start the strategies, then keep the records in order."""
-        publish = self.kernel.publish
+        """Bring the venues up side by side, and let each strategy begin when it can."""
         for report in unanswered_at_restart(self._records.accounts, self._clock.now_ns()):
-            publish(report)
+            self.kernel.publish(report)
+        self.supervisor.spawn("records", self._keep_records())
+        self._starting.update(self._venues)
         for name, connection in self._venues.items():
-            await self._until_it_works(name, partial(connection.connector.start, self.kernel.publish))
-            self.supervisor.spawn(f"{name} dispatch", connection.dispatcher.run())
-            self.supervisor.spawn(f"{name} streams", connection.connector.run())
-            watch = BookWatch(name, self._core.books, connection.connector.resync, clock=self._clock)
-            self._watches.append(watch)
-            self.supervisor.spawn(f"{name} books", watch.run())
-            await self._until_it_works(name, connection.reconciler.once)
-            self.supervisor.spawn(f"{name} reconcile", connection.reconciler.run())
-        while not all(self._core.books.is_connected(name) for name in self._venues):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)  # strategies begin on a market that they can see
-        self._start_strategies()
-        self._has_started = True
-        await self._keep_records()
+            self.supervisor.spawn(f"{name} reconcile", self._bring_up(name, connection))
+        while True:
+            self._start_strategies()
+            await asyncio.sleep(START_S)
+
+    async def _bring_up(self, name: str, connection: VenueConnection) -> None:
+        """Bring one venue up, and then keep comparing with it. Whatever the others do, it waits for none of them."""
+        await self._until_it_works(name, partial(connection.connector.start, self.kernel.publish))
+        self.supervisor.spawn(f"{name} dispatch", connection.dispatcher.run())
+        self.supervisor.spawn(f"{name} streams", connection.connector.run())
+        watch = BookWatch(name, self._core.books, connection.connector.resync, clock=self._clock)
+        self._watches.append(watch)
+        self.supervisor.spawn(f"{name} books", watch.run())
+        await self._until_it_works(name, connection.reconciler.once)
+        self._starting.discard(name)
+        await connection.reconciler.run()
 
     async def _keep_records(self) -> None:
         """Have tape and ledger written in bulk, and the state's digest and a snapshot now and then."""
@@ -307,16 +326,37 @@ class Daemon:
             connection.reconciler.request()
 
     def _start_strategies(self) -> None:
-        for row in self._resolved.strategies:
-            known = [one for one in self._records.accounts.instruments.values() if one.venue in self._core.queues]
-            instruments = choose_instruments(
-                known, row.row.instruments, count_max=row.row.instruments_max, strategy=row.name
-            )
-            self._core.add_strategy(
-                row.name, row.make, row.settings, instruments, trade_anything=row.row.trade_anything
-            )
-            _log.info("strategy starts", strategy=row.name, instruments=list(instruments))
-            self.kernel.publish(StrategyStarted(row.name, self._clock.now_ns()))
+        """Let each strategy begin whose venues are up and which has an instrument to begin with."""
+        for row in self._not_begun():
+            if not self._awaited(row) and (instruments := self._instruments_of(row)):
+                anything = row.row.trade_anything
+                self._core.add_strategy(
+                    row.name, row.make, row.settings, instruments, _pattern(row), trade_anything=anything
+                )
+                _log.info("strategy starts", strategy=row.name, instruments=list(instruments))
+                self.kernel.publish(StrategyStarted(row.name, self._clock.now_ns()))
+
+    def _not_begun(self) -> list[ResolvedStrategy]:
+        return [row for row in self._resolved.strategies if row.name not in self.kernel.hosts]
+
+    def _is_up(self, venue: str) -> bool:
+        """Whether the venue is connected now and was compared with at least once in this run."""
+        return venue not in self._starting and self._core.books.is_connected(venue)
+
+    def _awaited(self, row: ResolvedStrategy) -> str:
+        """The first venue that the strategy's patterns name and that is not up, empty when all are."""
+        named = {venue for venue in self._core.queues for one in row.row.instruments if _names(one, venue)}
+        return min((venue for venue in named if not self._is_up(venue)), default="")
+
+    def _reason_to_wait(self, row: ResolvedStrategy) -> str:
+        return f": waits for venue {venue}" if (venue := self._awaited(row)) else ""
+
+    def _instruments_of(self, row: ResolvedStrategy) -> tuple[InstrumentId, ...]:
+        """The instruments that the strategy has; before it begins, those that it would begin with now."""
+        if row.name in self.kernel.hosts:
+            return self.kernel.instruments_of(row.name)
+        known = self._records.accounts.instruments.values()
+        return _pattern(row).choose(one for one in known if one.venue in self._core.queues)
 
     async def _stop_trading(self) -> None:
         """Stop entry, cancel everything that is ours, and prove it."""
@@ -325,7 +365,7 @@ class Daemon:
         self._abandon_queued(is_final=False)
         reach("shutdown-after-cancel")
         deadline_ns = self._clock.monotonic_ns() + self._shutdown_ms * 800_000
-        while self._open_orders() and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
+        while self._provable() and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # what is waited for is a fold of many answers: there is no one event
         await self._fetch_last_fills()
         self._abandon_queued(is_final=True)
@@ -348,13 +388,19 @@ class Daemon:
             if dropped := connection.dispatcher.abandon("the daemon is stopping", is_final=is_final):
                 _log.info("requests were not sent", venue=name, orders=list(dropped))
 
+    def _provable(self) -> list[Order]:
+        """Open orders whose end can be seen: not those at a venue that never came up in this run."""
+        return [order for order in self._open_orders() if order.venue not in self._starting]
+
     async def _fetch_last_fills(self) -> None:
         """A cancel's answer does not say what traded before it, and the stream may be behind it."""
-        for name, connection in self._venues.items():
-            try:
-                await connection.reconciler.once()
-            except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
-                _log.warning("fills of the last moment come with the next start", venue=name, reason=str(e))
+        await asyncio.gather(*(self._fetch_fills_of(name) for name in self._venues if name not in self._starting))
+
+    async def _fetch_fills_of(self, venue: str) -> None:
+        try:
+            await self._venues[venue].reconciler.once()
+        except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
+            _log.warning("fills of the last moment come with the next start", venue=venue, reason=str(e))
 
     def _open_orders(self) -> tuple[Order, ...]:
         return tuple(order for order in self._records.accounts.orders.open() if order.status.may_trade)
@@ -440,3 +486,12 @@ class Daemon:
 
     def _on_fatal(self, error: Fatal) -> None:
         self.supervisor.request_stop(str(error), exit_code=EXIT_FAILED)
+
+
+def _pattern(row: ResolvedStrategy) -> InstrumentPattern:
+    return InstrumentPattern(row.row.instruments, row.row.instruments_max)
+
+
+def _names(pattern: str, venue: str) -> bool:
+    """Whether an instrument pattern is about this venue."""
+    return fnmatchcase(venue, pattern.partition(":")[0])

@@ -251,9 +251,16 @@ class MarketMaker(Strategy[MarketMakerSettings]):
 
     def on_start(self) -> None:
         """Begin to quote, and look again at intervals: an ageing book sends no event."""
-        self._sizes = {each: scale_sizes(self.settings, self.desk.instrument(each)) for each in self.desk.instruments}
-        self._lanes = {(instrument, side): Lane(self.settings) for instrument in self.desk.instruments for side in Side}
+        for each in self.desk.instruments:
+            self._begin(self.desk.instrument(each))
         self.on_timer(_CHECK)
+
+    def on_instrument(self, instrument: Instrument) -> None:
+        """Quote one more instrument from now on, or none of one that settled."""
+        if instrument.id in self.desk.instruments:
+            self._begin(instrument)
+        self._sizes = {one: sizes for one, sizes in self._sizes.items() if one in self.desk.instruments}
+        self._lanes = {key: lane for key, lane in self._lanes.items() if key[0] in self.desk.instruments}
 
     def on_timer(self, name: str) -> None:
         """Compare every instrument's quotes with their targets again, and set the next check."""
@@ -275,6 +282,10 @@ class MarketMaker(Strategy[MarketMakerSettings]):
         if lane is not None:
             lane.confirmed(order, self.desk.monotonic_ns)
         self._quote(order.instrument)
+
+    def _begin(self, instrument: Instrument) -> None:
+        self._sizes[instrument.id] = scale_sizes(self.settings, instrument)
+        self._lanes |= {(instrument.id, side): Lane(self.settings) for side in Side}
 
     def _quote(self, instrument_id: InstrumentId) -> None:
         if (instrument_id, Side.BUY) not in self._lanes:

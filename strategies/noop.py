@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from framework.domain.account_events import Fill
+from framework.domain.instruments import Instrument
 from framework.domain.market_events import TradePrint
 from framework.domain.orders import Order
 from framework.domain.ports import Desk
@@ -30,6 +31,11 @@ class Noop(Strategy[NoopSettings]):
     def __init__(self, name: str, settings: NoopSettings, desk: Desk) -> None:
         super().__init__(name, settings, desk)
         self.counts = {"book": 0, "trade": 0, "fill": 0}
+
+    def on_instrument(self, instrument: Instrument) -> None:
+        """A market that the configuration's pattern names has opened, or one has settled: `desk.instruments` has
+        changed. Without this hook a strategy gets no market that opens after its start."""
+        self.desk.log("instruments changed", instrument=instrument.id, status=instrument.status.value)
 
     def on_book(self, book: BookView) -> None:
         """A book changed. To trade: `self.buy(book.instrument, price, size)` returns a handle with the verdict."""

@@ -15,6 +15,7 @@ _STRATEGY = '''"""{title}: joins the best bid with one order, and waits. Change 
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from framework.domain.instruments import Instrument
 from framework.domain.ports import BookView
 from framework.domain.strategy import OrderHandle, Strategy
 
@@ -32,6 +33,9 @@ class {title}(Strategy[{title}Settings]):
 
     Settings = {title}Settings
     _bid: OrderHandle | None = None
+
+    def on_instrument(self, instrument: Instrument) -> None:
+        """A market has opened and is ours to trade, or one of ours has settled: see self.desk.instruments."""
 
     def on_book(self, book: BookView) -> None:
         """Place one bid when the book is fresh and two-sided."""

@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from framework.domain.instruments import Instrument
 from framework.domain.market_events import ConnectorStatus, VenueClock
 from framework.domain.ports import Desk
 from framework.domain.venue import Connector
-from framework.engine.strategy_context import choose_instruments
+from framework.engine.universe import InstrumentPattern
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.files import RealFiles
 from framework.runtime.sandbox_process import SandboxProcess
@@ -165,7 +165,7 @@ async def ask_venues(resolved: Resolved, *, is_live: bool) -> list[str]:
     """Connect to every venue, read what it lists, follow its streams until they are up, and order nothing.
 
     Embedded sandboxes are started for that, in a folder of their own. Returns what was seen, a line each. Raises
-    `ConfigurationError` with a line for each venue that can't be used and each strategy without an instrument.
+    `ConfigurationError` with a line for each venue that can't be used.
     """
     problems = Problems()
     found: dict[str, Instrument] = {}
@@ -175,12 +175,19 @@ async def ask_venues(resolved: Resolved, *, is_live: bool) -> list[str]:
             seen = await _ask(venue, is_allowed=is_live and resolved.config.live)
             found |= seen.instruments
             lines += _what_was_seen(venue.name, seen)
-    for strategy in resolved.strategies if not problems.lines else ():
-        row = strategy.row
-        with problems:
-            choose_instruments(found.values(), row.instruments, count_max=row.instruments_max, strategy=strategy.name)
     problems.refuse()
-    return lines
+    return [*lines, *_who_waits(resolved, found)]
+
+
+def _who_waits(resolved: Resolved, found: Mapping[str, Instrument]) -> list[str]:
+    """A line for each strategy that would wait, because no instrument that is open now is one of its own."""
+    offered = InstrumentPattern(("*",), 5).choose(found.values())
+    return [
+        f"strategies.{one.name}.instruments: no active instrument matches {list(one.row.instruments)} now, so it waits for "
+        f"one; the venues offer {list(offered)}"
+        for one in resolved.strategies
+        if not InstrumentPattern(one.row.instruments, one.row.instruments_max).choose(found.values())
+    ]
 
 
 async def _ask(venue: ResolvedVenue, *, is_allowed: bool) -> _Seen:

@@ -72,7 +72,8 @@ class Desk(Protocol):
 
     @property
     def instruments(self) -> tuple[InstrumentId, ...]:
-        """The instruments that the configuration gave to this strategy, in order."""
+        """The instruments of this strategy now, in the order of their names: those that the configuration's patterns
+        name, as they open and until they settle (see `Strategy.on_instrument`)."""
         ...
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Generic, TypeVar
 
 from framework.domain.account_events import Fill
-from framework.domain.instruments import InstrumentId, InstrumentKind
+from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind
 from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
 from framework.domain.market_events import ConnectorStatus, TradePrint
 from framework.domain.numbers import Price, Size
@@ -87,7 +87,12 @@ class Strategy(Generic[SettingsT]):
         self.desk = desk
 
     def on_start(self) -> None:
-        """Called once, when the instruments are known and trading may begin."""
+        """Called once, when its venues are up and at least one of its instruments is open for trading."""
+
+    def on_instrument(self, instrument: Instrument) -> None:
+        """Called after `on_start`, when an instrument that the configuration's pattern names has opened and joined
+        `self.desk.instruments`, and when one has settled (its status says so) and left them. A strategy without this
+        hook keeps the instruments that it started with and gets no new ones."""
 
     def on_book(self, book: BookView) -> None:
         """Called after each change of a book, also when it becomes stale: look at `book.is_fresh`."""

@@ -36,12 +36,20 @@ class Bus:
     __slots__ = ("_resolved", "_subscriptions")
 
     def __init__(self) -> None:
-        self._subscriptions: list[tuple[type, InstrumentId, Handler]] = []
+        self._subscriptions: list[tuple[type, InstrumentId, Handler, str]] = []
         self._resolved: dict[tuple[type, InstrumentId], tuple[Handler, ...]] = {}
 
-    def subscribe(self, event_type: type, handler: Handler, instrument: InstrumentId = ANY) -> None:
-        """Have `handler` called for every event of exactly `event_type`, of one instrument or of `ANY`."""
-        self._subscriptions.append((event_type, instrument, handler))
+    def subscribe(
+        self, event_type: type, handler: Handler, instrument: InstrumentId = ANY, *, subscriber: str = ""
+    ) -> None:
+        """Have `handler` called for every event of exactly `event_type`, of one instrument or of `ANY`. `subscriber`
+        names it for `unsubscribe`."""
+        self._subscriptions.append((event_type, instrument, handler, subscriber))
+        self._resolved.clear()
+
+    def unsubscribe(self, subscriber: str, instrument: InstrumentId) -> None:
+        """Call this subscriber no more for events of one instrument."""
+        self._subscriptions = [one for one in self._subscriptions if one[1::2] != (instrument, subscriber)]
         self._resolved.clear()
 
     def publish(self, event: object, instrument: InstrumentId = ANY, started_ns: int | None = None) -> None:
@@ -57,7 +65,7 @@ class Bus:
         event_type, instrument = topic
         handlers = tuple(
             handler
-            for subscribed_type, subscribed_instrument, handler in self._subscriptions
+            for subscribed_type, subscribed_instrument, handler, _ in self._subscriptions
             if subscribed_type is event_type and subscribed_instrument in (ANY, instrument)
         )
         self._resolved[topic] = handlers
@@ -65,14 +73,18 @@ class Bus:
 
 
 def bind(bus: Bus, host: StrategyHost, instruments: tuple[InstrumentId, ...], books: Books) -> None:
-    """Subscribe a strategy's hooks to the topics of its instruments."""
-    strategy = host.strategy
+    """Subscribe a strategy's hooks to the topics of its instruments, and to the state of the connectors."""
     for instrument in instruments:
-        # A strategy's book is there from the start, empty and not fresh: so its staleness is seen before any data.
-        books.of(instrument)
-        bus.subscribe(Book, partial(_call_on_book, host), instrument)
-        bus.subscribe(TradePrint, partial(host.call, strategy.on_trade), instrument)
-    bus.subscribe(ConnectorStatus, partial(host.call, strategy.on_connector))
+        bind_instrument(bus, host, instrument, books)
+    bus.subscribe(ConnectorStatus, partial(host.call, host.strategy.on_connector))
+
+
+def bind_instrument(bus: Bus, host: StrategyHost, instrument: InstrumentId, books: Books) -> None:
+    """Subscribe a strategy's hooks to the topics of one more instrument."""
+    # A strategy's book is there from the start, empty and not fresh: so its staleness is seen before any data.
+    books.of(instrument)
+    bus.subscribe(Book, partial(_call_on_book, host), instrument, subscriber=host.name)
+    bus.subscribe(TradePrint, partial(host.call, host.strategy.on_trade), instrument, subscriber=host.name)
 
 
 def _call_on_book(host: StrategyHost, book: Book, /, *, started_ns: int | None) -> int | None:

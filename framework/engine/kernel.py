@@ -15,6 +15,9 @@ import msgspec
 from framework.domain.account_events import (
     AccountEvent,
     CancelRequested,
+    InstrumentDefined,
+    InstrumentSettled,
+    InstrumentStatusChanged,
     OrderSnapshot,
     Scope,
     ShutdownRequested,
@@ -43,11 +46,12 @@ from framework.domain.market_events import (
 from framework.domain.orders import Order
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Decision, RefusalCode, Refused, Verdict
-from framework.engine.bus import Bus, bind, notify
+from framework.engine.bus import Bus, notify
 from framework.engine.kernel_ports import KernelDependencies
 from framework.engine.pending_cancels import PendingCancels
 from framework.engine.refusal_throttle import RefusalThrottle
 from framework.engine.strategy_host import FaultKind, StrategyHost
+from framework.engine.universe import Universe, Universes
 from framework.execution.request_queue import QueuedRequest
 from framework.state.change import Change
 
@@ -64,6 +68,9 @@ class Kernel:
         self._recorder, self._watcher = dependencies.recorder, dependencies.watcher
         self._tape: Callable[[int, int, int, Any], object] = dependencies.recorder.tape
         self._bus = Bus()
+        self._universes = Universes(
+            self._bus, self._books, dependencies.accounts.instruments, dependencies.watcher.on_bound
+        )
         self._hosts: dict[str, StrategyHost] = {}
         self._quarantined: set[str] = set()
         self._pending_cancels = PendingCancels(self._orders.open())
@@ -109,12 +116,16 @@ class Kernel:
         """Go on counting steps where a predecessor stopped. Before the first `publish`."""
         self._step_number = step_number
 
-    def add_host(self, host: StrategyHost, instruments: tuple[InstrumentId, ...]) -> None:
+    def add_host(self, host: StrategyHost, universe: Universe) -> None:
         """Bind a strategy to the topics of its instruments. A quarantine of an earlier run still stands."""
         self._hosts[host.name] = host
         if self._accounts.trading.is_quarantined(host.name):
             host.quarantine = "since an earlier run"
-        bind(self._bus, host, instruments, self._books)
+        self._universes.add(host, universe)
+
+    def instruments_of(self, strategy: str) -> tuple[InstrumentId, ...]:
+        """The instruments of a strategy of this run as they are now, in the order of their names."""
+        return self._universes.of(strategy)
 
     def follow_connectors(self, handler: Callable[[ConnectorStatus], None]) -> None:
         """Have `handler` called in the step of each `ConnectorStatus`, before strategies are. It must not raise."""
@@ -276,6 +287,10 @@ class Kernel:
                 self._is_shutting_down = True
                 self._cancel_orders(self._orders.open())
                 self._record_counted()
+            case InstrumentDefined():
+                self._universes.follow(event.instrument.id)
+            case InstrumentStatusChanged() | InstrumentSettled():
+                self._universes.follow(event.instrument)
             case _:
                 pass
 
@@ -377,6 +392,7 @@ class Kernel:
             host.quarantine, host.faults = "", 0
             self._quarantined.discard(host.name)
             self._refusals.forgive(host.name)
+            self._universes.release(host.name)
 
     def _end_due(self, event: AccountEvent, change: Change) -> None:
         """Ask (again) for the end of orders that are to end and are now known to be at the venue."""

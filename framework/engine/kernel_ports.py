@@ -10,6 +10,7 @@ import msgspec
 from framework.domain.account_events import AccountEvent
 from framework.domain.errors import JournalError
 from framework.domain.events import Event
+from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import MarketEvent, RequestOutcome
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
@@ -90,6 +91,10 @@ class Watcher(Protocol):
 
     def on_fault(self, strategy: str, reason: str, faults: int, kind: FaultKind, /) -> None:
         """A strategy has failed, for the `faults`-th time since its start or its last release."""
+        ...
+
+    def on_bound(self, strategy: str, instrument: InstrumentId, has_joined: bool, /) -> None:
+        """An instrument has joined a strategy's after its start, or has left it because it settled."""
         ...
 
 

@@ -1,19 +1,16 @@
 """What one strategy may see and do: the market, its orders and positions, the way to the gate, timers.
 
-Timers are one-shot, replaced by name, and delivered to the kernel as events. `choose_instruments` says which
-instruments a strategy gets.
+Timers are one-shot, replaced by name, and delivered to the kernel as events.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable
 from typing import Protocol
 
 from framework.domain.account_events import StrategySaved
-from framework.domain.errors import ConfigurationError
-from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
+from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import CancelAll, Intent
 from framework.domain.market_events import TimerFired
 from framework.domain.orders import Order
@@ -21,6 +18,7 @@ from framework.domain.ports import Clock
 from framework.domain.verdicts import Verdict
 from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
 from framework.engine.kernel import Kernel
+from framework.engine.universe import Universe
 
 SAVED_BYTES_MAX = 1024 * 1024
 """The most that a strategy may save at once: it is a record of the journal and a part of every snapshot."""
@@ -44,19 +42,19 @@ class StrategyContext:
         "_accounts",
         "_books",
         "_budgets",
-        "_instruments",
         "_kernel",
         "_log",
         "_name",
         "_timers",
         "_trade_anything",
+        "_universe",
         "_view",
     )
 
     def __init__(
         self,
         name: str,
-        instruments: tuple[InstrumentId, ...],
+        universe: Universe,
         kernel: Kernel,
         *,
         timers: Timers,
@@ -65,7 +63,7 @@ class StrategyContext:
     ) -> None:
         self._name = name
         self._trade_anything = trade_anything
-        self._instruments = instruments
+        self._universe = universe
         self._kernel = kernel
         self._view, self._books = kernel.dependencies.view, kernel.dependencies.books
         self._accounts, self._budgets = kernel.dependencies.accounts, kernel.dependencies.budgets
@@ -84,8 +82,8 @@ class StrategyContext:
 
     @property
     def instruments(self) -> tuple[InstrumentId, ...]:
-        """The instruments that the configuration gave to this strategy, in the order of their names."""
-        return self._instruments
+        """The instruments of this strategy now, in the order of their names."""
+        return self._universe.instruments
 
     def may_trade(self, instrument: InstrumentId, /) -> bool:
         """Whether the strategy may open a position in it: it is among its instruments, or the configuration allows any
@@ -184,20 +182,3 @@ class LoopTimers:
     def _fire(self, key: tuple[str, str]) -> None:
         self._handles.pop(key, None)
         self._publish(TimerFired(key[0], key[1], self._clock.now_ns()))
-
-
-def choose_instruments(
-    known: Iterable[Instrument], patterns: Sequence[str], *, count_max: int, strategy: str
-) -> tuple[InstrumentId, ...]:
-    """The active instruments that match a pattern, at most `count_max`, in the order of their names.
-
-    Raises `ConfigurationError`, naming `strategy`, when none does.
-    """
-    active = sorted(instrument.id for instrument in known if instrument.status is InstrumentStatus.ACTIVE)
-    chosen = tuple(one for one in active if any(fnmatchcase(one, pattern) for pattern in patterns))[:count_max]
-    if not chosen:
-        raise ConfigurationError(
-            f"strategies.{strategy}.instruments: no active instrument matches {list(patterns)}; the venues offer "
-            f"{active[:5]}{' and more' if len(active) > 5 else ''}"
-        )
-    return chosen

@@ -1,9 +1,10 @@
 """The control server: what Prometheus, a container engine and an operator can read over HTTP.
 
 `GET /metrics`, `GET /healthz` (200 while the event loop runs), `GET /readyz` (200 when everything needed for trading is
-there, else 503 with the reasons; `halted` and `reducing` list the scopes that are). Reads only: orders of an operator
-go through the socket, which knows its users. A request whose Host header is not on the list is refused, so that a web
-page in an operator's browser can't reach a loopback server through a name of its own (DNS rebinding).
+there, else 503 with the reasons; `halted` and `reducing` list the scopes that are, `waiting` the strategies that wait
+for a market to open, which is no fault). Reads only: orders of an operator go through the socket, which knows its
+users. A request whose Host header is not on the list is refused, so that a web page in an operator's browser can't
+reach a loopback server through a name of its own (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Address(Protocol):
 
 
 class ControlServer:
-    """The HTTP server of one daemon. Call order: `start`, `close`. The three callables are called per request, on the
+    """The HTTP server of one daemon. Call order: `start`, `close`. The four callables are called per request, on the
     event loop: they must be quick. `beat_age_ns` is in nanoseconds."""
 
     def __init__(
@@ -61,12 +62,14 @@ class ControlServer:
         beat_age_ns: Callable[[], int],
         not_ready: Callable[[], Sequence[NotReady]],
         trading: TradingStates,
+        waiting: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._address = address
         self._render_metrics = render_metrics
         self._beat_age_ns = beat_age_ns
         self._not_ready = not_ready
         self._trading = trading
+        self._waiting = waiting
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> int:
@@ -114,10 +117,10 @@ class ControlServer:
 
     async def _readyz(self, _request: web.Request) -> web.StreamResponse:
         reasons = [reason.text for reason in self._not_ready()]
-        scopes = {
-            state.value: scopes_in(self._trading, state) for state in (TradingState.HALTED, TradingState.REDUCING)
-        }
-        return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons} | scopes)
+        content: dict[str, object] = {"ready": not reasons, "reasons": reasons}
+        for state in (TradingState.HALTED, TradingState.REDUCING):
+            content[state.value] = scopes_in(self._trading, state)
+        return _json(503 if reasons else 200, content | {"waiting": list(self._waiting())})
 
 
 def _json(status: int, content: dict[str, object]) -> web.Response:

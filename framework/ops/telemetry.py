@@ -114,6 +114,10 @@ class Telemetry:
         self._metrics.strategy_faults.inc((strategy, kind.value))
         _log.error("strategy fault", strategy=strategy, kind=kind.value, reason=reason, faults=faults)
 
+    def on_bound(self, strategy: str, instrument: InstrumentId, has_joined: bool) -> None:
+        """Log that a strategy got another instrument, or lost one that settled."""
+        _log.info("instrument joins" if has_joined else "instrument leaves", strategy=strategy, instrument=instrument)
+
     def _on_refusal(self, refused: Refused) -> None:
         labels = (refused.intent.strategy, refused.code.value)
         self._metrics.refusals.inc(labels)

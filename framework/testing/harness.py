@@ -21,6 +21,7 @@ from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import Refused, Verdict
 from framework.engine.strategy_host import FaultKind
+from framework.engine.universe import InstrumentPattern
 from framework.persistence.journal.records import Body, EpochTaken, Record, decode_record, encode_record
 from framework.persistence.journal.restore import fold_record
 from framework.runtime.clock import ManualClock
@@ -33,6 +34,7 @@ from framework.testing.scripted_venue import INSTRUMENT, ScriptedVenue
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound=Strategy[Any])
+_Row = tuple[type[Strategy[Any]], Any, tuple[InstrumentId, ...], InstrumentPattern | None, bool]
 
 START_NS = 1_700_000_000_000_000_000
 """The wall time at which a harness begins: 14 November 2023, 22:13:20 UTC."""
@@ -79,7 +81,7 @@ class TradingHarness:
         named_checks = all_checks([(type(check).__name__, check) for check in checks])
         self._settings = CoreSettings(venues=list(self.venues), checks=named_checks, shares=shares or {})
         self._instruments = tuple(one.id for one in instruments)
-        self._rows: dict[str, tuple[type[Strategy[Any]], Any, tuple[InstrumentId, ...], bool]] = {}
+        self._rows: dict[str, _Row] = {}
         self._raise_faults = raise_faults
         self._epoch = 0
         self._is_serving = False
@@ -109,10 +111,12 @@ class TradingHarness:
         settings: Mapping[str, Any] | None = None,
         *,
         instruments: Sequence[InstrumentId] | None = None,
+        pattern: InstrumentPattern | None = None,
         trade_anything: bool = False,
     ) -> S:
         """Add a strategy and start it: `on_start` is called before this returns. It gets all instruments unless named,
-        and with `trade_anything` it may open positions in others, too.
+        or, as in a live run, those that are open and match a `pattern`, and later ones by `on_instrument`. With
+        `trade_anything` it may open positions in others, too.
 
         Raises `ConfigurationError`, as a configuration does, for settings that do not fit `factory.Settings`,
         `ValueError` for a name that is taken, and what the constructor and `on_start` raise.
@@ -121,7 +125,7 @@ class TradingHarness:
             raise ValueError(f"name: there is a strategy {name!r} already")
         parsed = parse_settings(factory.Settings, dict(settings or {}), key=f"strategies.{name}.settings", origins={})
         bound = self._instruments if instruments is None else tuple(instruments)
-        self._rows[name] = (factory, parsed, bound, trade_anything)
+        self._rows[name] = (factory, parsed, bound, pattern, trade_anything)
         self._start(name)
         return cast(S, self.strategies[name])
 
@@ -226,8 +230,11 @@ class TradingHarness:
             self._start(name)
 
     def _start(self, name: str) -> None:
-        factory, parsed, bound, trade_anything = self._rows[name]
-        self.strategies[name] = self._core.add_strategy(name, factory, parsed, bound, trade_anything=trade_anything)
+        factory, parsed, bound, pattern, trade_anything = self._rows[name]
+        chosen = bound if pattern is None else pattern.choose(self._core.accounts.instruments.values())
+        self.strategies[name] = self._core.add_strategy(
+            name, factory, parsed, chosen, pattern, trade_anything=trade_anything
+        )
         self.publish(StrategyStarted(name, self.clock.now_ns()))
 
     def _serve(self) -> None:
@@ -304,6 +311,9 @@ class MemoryRecorder:
         self.faults.append((strategy, reason))
         raised = sys.exc_info()[1] if " raised " in reason else None
         self.errors.append(raised or AssertionError(f"strategy {strategy}: {reason}"))
+
+    def on_bound(self, *_: object) -> None:
+        """A strategy's `on_instrument` is called as well."""
 
     def log(self, message: str, **fields: object) -> None:
         """Keep a line of a strategy's log."""

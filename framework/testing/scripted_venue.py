@@ -146,6 +146,11 @@ class ScriptedVenue:
         traded = known.size - known.filled if size is None else of.size(size)
         return self._trade(known, traded, known.price if price is None else of.price(price), is_maker=is_maker)
 
+    def list_instrument(self, instrument: Instrument) -> None:
+        """Offer one more instrument from now on; its venue must be this one."""
+        self._instruments[instrument.id] = instrument
+        self._tell(InstrumentDefined(instrument, self._clock.now_ns()))
+
     def set_status(self, status: InstrumentStatus, *, instrument: InstrumentId | None = None) -> None:
         """Pause, close or open an instrument. None but an active one takes new orders; CLOSED and SETTLED end them."""
         of = msgspec.structs.replace(self._instrument(instrument), status=status)

@@ -15,6 +15,7 @@ from framework.domain.account_events import Fill, InstrumentDefined, OrderSnapsh
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import Fatal, JournalError
 from framework.domain.events import Event
+from framework.domain.instruments import InstrumentId
 from framework.domain.intents import Intent
 from framework.domain.market_events import BookSnapshot, ConnectorStatus, LimitsDeclared, TimerFired, TradePrint
 from framework.domain.numbers import Price, Size
@@ -158,6 +159,7 @@ class RecordingWatcher:
         self.verdicts: list[Verdict] = []
         self.changes: list[Change] = []
         self.faults: list[tuple[str, str, int]] = []
+        self.bound: list[tuple[str, InstrumentId, bool]] = []
 
     def on_event(self, event: Event) -> None:
         self.events.append(event)
@@ -170,6 +172,9 @@ class RecordingWatcher:
 
     def on_fault(self, strategy: str, reason: str, faults: int, kind: FaultKind) -> None:
         self.faults.append((strategy, reason, faults))
+
+    def on_bound(self, strategy: str, instrument: InstrumentId, has_joined: bool) -> None:
+        self.bound.append((strategy, instrument, has_joined))
 
     @property
     def refusals(self) -> list[Refused]:

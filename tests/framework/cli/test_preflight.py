@@ -129,7 +129,6 @@ def test_connect_when_all_is_right_then_says_what_the_venue_lists_and_leaves_not
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ('strategies.mm.instruments=["kalshi:NO*"]', "strategies.mm.instruments: no active instrument matches ["),
         (
             "venues.kalshi.settings.markets_max=1",
             "venues.kalshi: markets=['*']: 4 markets match, more than markets_max",
@@ -142,6 +141,15 @@ def test_connect_when_the_venue_does_not_have_what_is_named_then_is_refused(
 ) -> None:
     (found,) = refused("check-config", ["-c", "sandbox", "--connect", "--set", override], capsys)
     assert found.startswith(message)
+
+
+def test_connect_when_no_open_market_matches_then_it_says_that_the_strategy_would_wait(capsys: Capsys) -> None:
+    assert (
+        main(["check-config", "-c", "sandbox", "--connect", "--set", 'strategies.mm.instruments=["kalshi:NO*"]']) == 0
+    )
+    assert "strategies.mm.instruments: no active instrument matches ['kalshi:NO*'] now, so it waits" in (
+        capsys.readouterr().out
+    )
 
 
 def test_connect_when_nobody_answers_then_the_venue_is_named(tmp_path: Path, capsys: Capsys) -> None:

@@ -103,6 +103,7 @@ async def test_readyz_when_something_is_missing_then_503_with_the_reasons(port: 
         "reasons": ["venue kalshi is not connected"],
         "halted": [],
         "reducing": [],
+        "waiting": [],
     }
     daemon.reasons = []
     assert (await get(port, "/readyz")).status == 200
