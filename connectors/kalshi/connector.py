@@ -124,6 +124,7 @@ class KalshiConnector:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._stream.run(), name=f"{self._name}.stream")
                 tasks.create_task(self._refresher.run(), name=f"{self._name}.markets")
+                tasks.create_task(self._search_markets(), name=f"{self._name}.search")
                 tasks.create_task(self._watch_calendar(), name=f"{self._name}.calendar")
                 tasks.create_task(self._watch_balance(), name=f"{self._name}.balance")
         except BaseExceptionGroup as group:
@@ -153,6 +154,11 @@ class KalshiConnector:
             if change is not None:
                 self._publish(change)
             await asyncio.sleep(_CALENDAR_MS / 1000)
+
+    async def _search_markets(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.markets_interval_ms / 1000)
+            self._refresher.search()
 
     async def _watch_balance(self) -> None:
         while True:

@@ -35,6 +35,11 @@ class KalshiSettings(BaseModel):
         description='Which markets: ticker patterns ("KXTIDE-*"), "series:KXTIDE" or "event:KXTIDE-26NOV21".',
     )
     markets_max: int = Field(default=50, ge=1, le=2000, description="The most markets to follow; start fails above.")
+    markets_interval_ms: int = Field(
+        default=60_000,
+        ge=1_000,
+        description="How often new markets are looked for, besides being announced by the stream.",
+    )
     tier: Tier = Field(default="basic", description="Rate limits assumed until the venue has declared the account's.")
     subaccount: int | None = Field(
         default=None,

@@ -18,6 +18,8 @@ HOUR_NS = 3_600 * NS_PER_S
 LINEAR_CENT = (PriceBand(0, 10_000, 100),)
 TAPERED_DECI_CENT = (PriceBand(0, 1_000, 10), PriceBand(1_000, 9_000, 100), PriceBand(9_000, 10_000, 10))
 GATES = (("TIDE", "Harbour"), ("SURGE", "River mouth"), ("EBB", "North lock"), ("SWELL", "Outer mole"))
+ROLLING_SERIES = "KXROLL"
+"""The series of which a new market opens whenever the last one closes, when that is asked for."""
 FEES: dict[str, FeeModel] = {
     "quadratic": FeeModel(),
     "quadratic_with_maker_fees": FeeModel(maker_ppm=17_500),
@@ -109,6 +111,34 @@ def generate(rng: random.Random, *, now_ns: int, count: int = 4, schedule: Sched
         if place == 0:
             _add_event(listings, event_index, now_ns=now_ns)
         listings.markets.append(_market(rng, listings, index=index, now_ns=now_ns, schedule=schedule))
+    return listings
+
+
+def generate_next(rng: random.Random, *, now_ns: int, period_s: int) -> Listings:
+    """The market of a rolling series that opens now and closes after `period_s` seconds, with its series and event.
+
+    It is determined and paid a tenth of that time later each, but 1 s at least. Its ticker says when it opened.
+    """
+    series = Series(
+        ticker=ROLLING_SERIES,
+        title="Water level, short term",
+        category="Climate and Weather",
+        frequency="custom",
+        fee_type="quadratic",
+    )
+    opening = datetime.fromtimestamp(now_ns // NS_PER_S, UTC)
+    event = EventListing(
+        event_ticker=f"{ROLLING_SERIES}-{opening:%y%b%d%H%M%S}".upper(),
+        series_ticker=ROLLING_SERIES,
+        title=f"Water level {period_s} s after {opening:%H:%M:%S}",
+        sub_title=f"After {opening:%H:%M:%S}",
+        mutually_exclusive=False,
+        strike_ns=now_ns + period_s * NS_PER_S,
+    )
+    delay_s = max(period_s // 10, 1)
+    schedule = Schedule(close_after_s=period_s, determine_after_s=delay_s, settle_after_s=delay_s)
+    listings = Listings([series], [event], [])
+    listings.markets.append(_market(rng, listings, index=0, now_ns=now_ns, schedule=schedule))
     return listings
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from connectors.kalshi.markets.instruments import UnusableMarket, fees_of, series_of
+from connectors.kalshi.markets.instruments import UnusableMarket, fees_of, series_of, settlement_value_of
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest
@@ -31,7 +31,7 @@ _TRIES_MAX = 30
 class MarketLoader:
     """Reads markets with the fees of their series and events, defines them in the registry and publishes the events.
 
-    Call order: `declare_limits`, `load` once, then `fetch` and `refresh`. All raise like `KalshiRest.get`.
+    Call order: `declare_limits`, `load` once, then `fetch`, `refresh` and `find_new`. All raise like `KalshiRest.get`.
     """
 
     def __init__(
@@ -94,6 +94,15 @@ class MarketLoader:
         """Read every known market again, because lifecycle messages may have been missed."""
         await self._define(await queries.get_markets_named(self._rest, self._registry.tickers()))
 
+    async def find_new(self) -> None:
+        """List what is wanted, define what is not known yet, and follow it as far as there is room: a market may have
+        been created while nobody told us, or while there was none."""
+        if not self._registry.has_room:
+            return
+        wanted = await self._wanted()
+        await self._define(market for ticker, market in wanted.items() if not self._registry.find_ticker(ticker))
+        self._registry.follow(wanted)
+
     async def fetch(self, ticker: str) -> bool:
         """Read and define one market. False when the venue does not list it yet, or not yet what it pays."""
         market = await queries.or_none(queries.get_market(self._rest, ticker))
@@ -151,6 +160,8 @@ class MarketLoader:
                 continue
             for event in events:
                 self._publish(event)
+            if settlement_value_of(market) is not None:
+                self._events.pop(market.event_ticker, None)
 
     async def _fees(self, market: RestMarket) -> tuple[RestSeries | None, RestEvent | None]:
         """The series and the event, whose fees hold for the market."""
@@ -181,6 +192,7 @@ class MarketRefresher:
         self._on_fetched = on_fetched
         self._tries: dict[str, int] = {}
         self._is_refresh_wanted = False
+        self._is_search_wanted = False
         self._is_wanted = asyncio.Event()
         self.abandoned = 0
         """How many markets could not be read in `_TRIES_MAX` tries; a refresh may still find them."""
@@ -194,8 +206,13 @@ class MarketRefresher:
         self._is_wanted.set()
 
     def refresh(self) -> None:
-        """Have every known market read, before the queued ones."""
+        """Have every known market read and new ones looked for, before the queued ones."""
         self._is_refresh_wanted = True
+        self.search()
+
+    def search(self) -> None:
+        """Have markets looked for that are wanted and not known yet."""
+        self._is_search_wanted = True
         self._is_wanted.set()
 
     async def run(self) -> None:
@@ -207,6 +224,9 @@ class MarketRefresher:
                 if self._is_refresh_wanted:
                     await self._loader.refresh()
                     self._is_refresh_wanted = False
+                if self._is_search_wanted:
+                    await self._loader.find_new()
+                    self._is_search_wanted = False
             except (Retryable, RefusedByVenue):
                 self._is_wanted.set()
             for ticker in list(self._tries):

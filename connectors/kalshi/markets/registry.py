@@ -16,6 +16,9 @@ from framework.domain.events import Event
 from framework.domain.instruments import FeeSchedule, Instrument, InstrumentId, InstrumentStatus, instrument_id
 from framework.domain.numbers import Price
 
+SETTLED_KEPT_MAX = 100
+"""So many settled markets stay known, the newest. One that is forgotten is read again when something of it comes."""
+
 _NEVER = 2**63
 
 
@@ -49,7 +52,7 @@ class MarketRegistry:
         self._instruments: dict[str, Instrument] = {}
         self._open_ns: dict[str, int] = {}
         self._paying: set[str] = set()
-        self._settled: set[str] = set()
+        self._settled: dict[str, None] = {}
         self._fetch_soon: dict[str, None] = {}
         self._next_due_ns = _NEVER
         self.followed: dict[str, InstrumentId] = {}
@@ -97,11 +100,17 @@ class MarketRegistry:
         """Whether the venue announced that the market is paid, and what it pays has not been read yet."""
         return ticker in self._paying
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one more market may be followed."""
+        return len(self.followed) < self._markets_max
+
     def follow(self, tickers: Iterable[str]) -> tuple[str, ...]:
-        """Mark known markets as followed, as long as `markets_max` allows. Returns those that are new."""
+        """Mark known markets that are not settled as followed, as far as there is room. Returns those that are new."""
         new = []
         for ticker in tickers:
-            if ticker in self._instruments and ticker not in self.followed and len(self.followed) < self._markets_max:
+            is_new = ticker in self._instruments and ticker not in self.followed and ticker not in self._settled
+            if is_new and self.has_room:
                 self.followed[ticker] = instrument_id(self._venue, ticker)
                 new.append(ticker)
         return tuple(new)
@@ -128,7 +137,7 @@ class MarketRegistry:
             return LifecycleEffect((self._change(ticker, InstrumentStatus.CLOSED, ts_venue, ts_recv),))
         if kind == "settled":
             # What it pays is read, not taken from here: a result can be disputed and amended after it was determined.
-            self._paying |= {ticker} - self._settled
+            self._paying |= {ticker} - self._settled.keys()
             return LifecycleEffect(is_fetch_needed=ticker in self._paying)
         if kind in ("price_level_structure_updated", "metadata_updated"):
             return LifecycleEffect(is_fetch_needed=kind != "metadata_updated")
@@ -158,7 +167,7 @@ class MarketRegistry:
         return taken
 
     def _has_room_for(self, ticker: str) -> bool:
-        return len(self.followed) < self._markets_max and self._selection.wants(ticker)
+        return self.has_room and self._selection.wants(ticker)
 
     def _change(
         self, ticker: str, status: InstrumentStatus, ts_venue: int, ts_recv: int, *, close_ns: int = 0
@@ -171,12 +180,18 @@ class MarketRegistry:
     def _settle(self, ticker: str, value: Price, *, ts_venue: int, ts_recv: int) -> tuple[Event, ...]:
         if ticker in self._settled:
             return ()
-        self._settled.add(ticker)
+        self._settled[ticker] = None
         self._paying.discard(ticker)
         self.followed.pop(ticker, None)
         old = self._instruments[ticker]
         self._instruments[ticker] = msgspec.structs.replace(old, status=InstrumentStatus.SETTLED)
+        if len(self._settled) > SETTLED_KEPT_MAX:
+            self._forget(next(iter(self._settled)))
         return (InstrumentSettled(old.id, value, ts_venue, ts_recv),)
+
+    def _forget(self, ticker: str) -> None:
+        del self._settled[ticker], self._instruments[ticker]
+        self._open_ns.pop(ticker, None)
 
     def _due_ns(self, ticker: str) -> int:
         """When the calendar next changes this market; `_NEVER` when it does not."""

@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--close-after", type=int, default=None, metavar="S", help="close and settle markets after S seconds"
     )
     parser.add_argument(
+        "--roll-every",
+        type=int,
+        default=None,
+        metavar="S",
+        help="list a market that closes after S seconds, again and again",
+    )
+    parser.add_argument(
         "--read-lag", type=int, default=0, metavar="MS", help="let reads of own data lag writes by MS milliseconds"
     )
     parser.add_argument(
@@ -53,6 +60,7 @@ def options_from(arguments: argparse.Namespace) -> SandboxOptions:
         speed=arguments.speed,
         tier=arguments.tier,
         close_after_s=arguments.close_after,
+        roll_every_s=arguments.roll_every,
         removed_members=arguments.removed_members,
         read_lag_ms=arguments.read_lag,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -27,7 +28,8 @@ from connectors.sandbox.events import Event
 from connectors.sandbox.exchange import Exchange
 from connectors.sandbox.faults import FaultPlan
 from connectors.sandbox.flow import OrderFlow
-from connectors.sandbox.markets import Schedule, generate
+from connectors.sandbox.markets import Schedule, generate, generate_next
+from connectors.sandbox.model import NS_PER_S
 from connectors.sandbox.seeding import seeded
 
 # Between two runs of flow, engine and fault plan: expiries and closes are at most this late.
@@ -43,10 +45,11 @@ class SandboxOptions:
     """How to run a sandbox. `port` 0 takes a free one; `speed` 0 stops the order flow.
 
     `close_after_s` makes markets close (and settle soon after) that many seconds after the start; None keeps them
-    open for a day. `deposit` is the member's cash in 10^-6 dollars. `removed_members` writes markets with the members
-    that the venue has dropped, for clients that still require them. `read_lag_ms` is how far reads of own orders, fills
-    and positions lag writes. `heartbeat_s` is the time between the pings of a stream, `queue_frames_max` how many
-    frames a slow stream client may leave unread.
+    open for a day. `roll_every_s` lists another market every so many seconds, each open until the next one; None lists
+    none. `deposit` is the member's cash in 10^-6 dollars. `removed_members` writes markets with the members that the
+    venue has dropped, for clients that still require them. `read_lag_ms` is how far reads of own orders, fills and
+    positions lag writes. `heartbeat_s` is the time between the pings of a stream, `queue_frames_max` how many frames a
+    slow stream client may leave unread.
     """
 
     directory: Path
@@ -56,6 +59,7 @@ class SandboxOptions:
     speed: float = 1.0
     tier: str = "basic"
     close_after_s: int | None = None
+    roll_every_s: int | None = None
     deposit: int = DEPOSIT
     removed_members: bool = False
     read_lag_ms: int = 0
@@ -90,12 +94,14 @@ class KalshiSandbox:
     """A local Kalshi. Call `start` once, then `stop`; both on the same event loop.
 
     `now_ns` reads wall time in nanoseconds since the epoch. Raises `ValueError` for an unknown tier, and for a number
-    of markets or a speed out of range.
+    of markets, a speed or a roll out of range.
     """
 
     def __init__(self, options: SandboxOptions, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         if options.tier not in TIERS:
             raise ValueError(f"tier is {options.tier!r}; use one of {', '.join(TIERS)}")
+        if options.roll_every_s is not None and options.roll_every_s < 1:
+            raise ValueError(f"roll-every is {options.roll_every_s}; give 1 s or more")
         self._options = options
         self._now_ns = now_ns
         self._keys: tuple[auth.ApiKey, ...] = ()
@@ -192,6 +198,8 @@ class KalshiSandbox:
         listings = generate(seeded(options.seed, "markets"), now_ns=now_ns, count=options.markets, schedule=schedule)
         for listing in listings.markets:
             exchange.add_market(listing.spec, now_ns)
+        self._rolling = seeded(options.seed, "rolling")
+        self._next_listing_ns = now_ns if options.roll_every_s else sys.maxsize
         # Nobody is connected yet: the events of listing are not for any client.
         exchange.drain()
         faults = FaultPlan(seeded(options.seed, "faults"), self._now_ns)
@@ -224,9 +232,20 @@ class KalshiSandbox:
             await asyncio.sleep(TIMER_S)
             now_ns = self._now_ns()
             self._standing.apply()
+            self._list_due(now_ns)
             self._flow.step(now_ns)
             self._venue.exchange.advance(now_ns)
             self._venue.publish_events()
+
+    def _list_due(self, now_ns: int) -> None:
+        """List the next market of the rolling series when the last one closes."""
+        period_s = self._options.roll_every_s
+        if period_s is None or now_ns < self._next_listing_ns:
+            return
+        self._next_listing_ns = now_ns + period_s * NS_PER_S
+        listings = generate_next(self._rolling, now_ns=now_ns, period_s=period_s)
+        self._venue.catalog.add(listings)
+        self._venue.exchange.add_market(listings.markets[0].spec, now_ns)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Upgrade a signed request and serve its session."""

@@ -10,7 +10,7 @@ start at 1 per subscription, and ids and numbers start again on each connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
 
 from connectors.kalshi.turns import Turns
@@ -99,6 +99,12 @@ class BookRecovery:
         self.proved.discard(ticker)
         self._turns.forget(ticker)
         self._due_ns.pop(ticker, None)
+        self._last_turn_ns.pop(ticker, None)
+
+    def retain(self, tickers: Collection[str]) -> None:
+        """Drop every market but these."""
+        for ticker in (self.proved | self._due_ns.keys() | self._last_turn_ns.keys()).difference(tickers):
+            self.forget(ticker)
 
     def is_overdue(self, now_ns: int) -> bool:
         """Whether a snapshot should have come by now. True counts an attempt and sets the deadlines anew."""

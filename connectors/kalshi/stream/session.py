@@ -351,6 +351,7 @@ class StreamSession:
         self._sync()
 
     def _sync(self) -> None:
+        self._books.retain(self._registry.followed)
         asked = self._subscriptions.sync(self._registry.followed, now_ns=self._now_ns)
         if asked:
             self._books.expect(asked, now_ns=self._now_ns)

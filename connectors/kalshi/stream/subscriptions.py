@@ -64,7 +64,8 @@ class Subscriptions:
         return min((one.sent_ns for one in self._pending.values()), default=None)
 
     def sync(self, markets: Collection[str], *, now_ns: int) -> tuple[str, ...]:
-        """Ask for every wanted channel that neither runs nor is asked for, and for markets not yet on it.
+        """Ask for every wanted channel that neither runs nor is asked for, and for markets not yet on it; take those
+        off it that are not in `markets` any more.
 
         A channel that ended is asked for again after a second at the earliest. Returns the tickers whose books were
         newly asked for. Raises what `send` raises, as every command does.
@@ -83,7 +84,8 @@ class Subscriptions:
             elif is_by_market:
                 missing = [ticker for ticker in markets if ticker not in self._asked[channel]]
                 if missing:
-                    self._add_markets(channel, missing, now_ns)
+                    self._change_markets(channel, "add_markets", missing, now_ns)
+                self._leave(channel, markets, now_ns)
             else:
                 continue
             if channel == BOOK:
@@ -143,9 +145,17 @@ class Subscriptions:
         self._not_before_ns[channel] = now_ns + _RESUBSCRIBE_NS
         self._command("subscribe", params, channel, now_ns)
 
-    def _add_markets(self, channel: str, markets: list[str], now_ns: int) -> None:
-        self._asked[channel].update(markets)
-        params = {"sids": [self._sids[channel]], "action": "add_markets", "market_tickers": markets}
+    def _leave(self, channel: str, markets: Collection[str], now_ns: int) -> None:
+        """Take markets off a channel that are not wanted any more. The last one stays until there is another: what a
+        subscription without markets is, is not documented."""
+        gone = sorted(self._asked[channel].difference(markets))
+        if gone and len(gone) < len(self._asked[channel]):
+            self._change_markets(channel, "delete_markets", gone, now_ns)
+
+    def _change_markets(self, channel: str, action: str, markets: list[str], now_ns: int) -> None:
+        asked = self._asked[channel]
+        self._asked[channel] = asked.difference(markets) if action == "delete_markets" else asked.union(markets)
+        params = {"sids": [self._sids[channel]], "action": action, "market_tickers": markets}
         self._command("update_subscription", params, "", now_ns)
 
     def _command(self, name: str, params: Mapping[str, object], channel: str, now_ns: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import pytest
 
 from connectors.kalshi.plugin import Settings, create
 from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
+from connectors.sandbox.markets import generate_next
 from framework.domain.account_events import (
     Fill,
     InstrumentDefined,
@@ -24,7 +26,7 @@ from framework.domain.account_events import (
 )
 from framework.domain.errors import Fatal, OutcomeUnknown, Retryable
 from framework.domain.events import Event
-from framework.domain.instruments import Instrument, InstrumentStatus
+from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
 from framework.domain.market_events import (
     BookDelta,
@@ -332,6 +334,55 @@ async def test_market_when_it_is_settled_then_its_end_and_its_value_are_reported
             InstrumentStatusChanged,
             lambda one: one.instrument == settled.instrument and one.status is InstrumentStatus.CLOSED,
         )
+    finally:
+        await live.stop()
+
+
+def list_unannounced(live: Live) -> str:
+    """Have the venue list a market of which no message tells. Returns its ticker."""
+    venue, now_ns = live.sandbox.venue, time.time_ns()
+    listings = generate_next(random.Random(1), now_ns=now_ns, period_s=3_600)
+    venue.publish_events()
+    venue.catalog.add(listings)
+    venue.exchange.add_market(listings.markets[0].spec, now_ns)
+    venue.exchange.drain()
+    return listings.markets[0].spec.market_id
+
+
+async def test_market_when_it_opened_during_an_outage_of_the_stream_then_the_next_connection_finds_it(
+    live: Live,
+) -> None:
+    ticker = list_unannounced(live)
+    await live.admin("POST", "faults", {"kind": "drop_connection", "count": 1})
+    await live.until(InstrumentDefined, lambda one: one.instrument.symbol == ticker)
+    await live.until(BookSnapshot, lambda one: one.instrument == f"kalshi:{ticker}")
+
+
+async def test_market_when_nothing_announces_it_then_it_is_found_by_looking(tmp_path: Path) -> None:
+    live = await live_on(tmp_path, changes={"markets_interval_ms": 1_000})
+    try:
+        ticker = list_unannounced(live)
+        await live.until(InstrumentDefined, lambda one: one.instrument.symbol == ticker)
+        await live.until(BookSnapshot, lambda one: one.instrument == f"kalshi:{ticker}")
+        assert not any(isinstance(one, ConnectorStatus) and not one.is_up for one in live.events)
+    finally:
+        await live.stop()
+
+
+async def test_markets_when_one_opens_as_another_ends_then_the_stream_carries_the_new_one_and_leaves_the_old(
+    tmp_path: Path,
+) -> None:
+    live = await live_on(tmp_path, changes={"markets_max": 3, "markets_interval_ms": 1_000}, roll_every_s=1)
+    try:
+        settled: set[InstrumentId] = set()
+        for _ in range(2):
+            one = await live.until(InstrumentSettled, lambda one: one.instrument not in settled)
+            settled.add(one.instrument)
+            seen = len(live.events)
+            await live.until(BookSnapshot, lambda one: one.instrument not in settled, after=seen)
+        (session,) = live.sandbox._sessions
+        subscribed = {one for sub in session.commands.subscriptions.values() for one in sub.markets or ()}
+        assert subscribed.isdisjoint(one.partition(":")[2] for one in settled)
     finally:
         await live.stop()
 

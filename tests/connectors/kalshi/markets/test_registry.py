@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.kalshi.markets.instruments import UnusableMarket
-from connectors.kalshi.markets.registry import LifecycleEffect, MarketRegistry, Selection
+from connectors.kalshi.markets.registry import SETTLED_KEPT_MAX, LifecycleEffect, MarketRegistry, Selection
 from connectors.kalshi.wire.fixed_point import time_of
 from connectors.kalshi.wire.stream_messages import LifecycleMsg
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled, InstrumentStatusChanged
@@ -161,3 +161,26 @@ def test_calendar_when_the_opening_passes_then_the_market_is_read_once() -> None
     assert made.take_openings() == (TICKER,)
     made.due(time_of("2026-06-20T16:00:01Z"), ts_recv=1)
     assert made.take_openings() == ()
+
+
+def test_settled_markets_when_there_are_too_many_then_the_oldest_is_forgotten_and_known_again_once_it_is_read() -> None:
+    made = registry()
+    tickers = [f"KXTIDE-26NOV21-T{number}" for number in range(SETTLED_KEPT_MAX + 1)]
+    for ticker in tickers:
+        made.define(market(ticker), FEES, ts_recv=1)
+        made.define(market(ticker, status="finalized", result="yes"), FEES, ts_recv=2)
+
+    assert made.find_ticker(tickers[0]) is None
+    assert made.find_ticker(tickers[1]) is not None
+    assert made.tickers() == (TICKER,)
+    defined, settled = made.define(market(tickers[0], status="finalized", result="yes"), FEES, ts_recv=3)
+    assert isinstance(defined, InstrumentDefined)
+    assert isinstance(settled, InstrumentSettled)
+
+
+def test_market_when_it_is_settled_then_reading_it_once_more_does_not_make_it_followed_again() -> None:
+    made = registry(markets_max=1)
+    made.define(market(status="finalized", result="yes"), FEES, ts_recv=2)
+
+    assert made.follow([TICKER]) == ()
+    assert made.has_room

@@ -53,6 +53,18 @@ def test_sync_when_markets_are_new_then_they_are_added_once_the_channel_runs() -
     assert subscriptions.sync(["A", "B"], now_ns=3) == ()
 
 
+def test_sync_when_markets_are_not_wanted_any_more_then_they_are_taken_off_but_for_the_last_one() -> None:
+    subscriptions, sent = desk(BOOK)
+    subscriptions.sync(["A", "B"], now_ns=0)
+    subscriptions.acknowledge(1, BOOK, 7)
+    subscriptions.sync(["B"], now_ns=1)
+    assert sent[-1]["params"] == {"sids": [7], "action": "delete_markets", "market_tickers": ["A"]}
+    subscriptions.sync([], now_ns=2)
+    assert len(sent) == 2
+    subscriptions.sync(["C"], now_ns=3)
+    assert [one["params"]["action"] for one in sent[2:]] == ["add_markets", "delete_markets"]
+
+
 def test_sync_when_a_channel_ended_then_it_is_asked_for_again_a_second_after_the_last_time() -> None:
     subscriptions, sent = desk(FILL)
     subscriptions.sync([], now_ns=0)

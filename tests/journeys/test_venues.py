@@ -1,0 +1,82 @@
+"""Several venues and markets that come and go: what one of them does is not the others' trouble."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.daemon import Daemon, Sandbox, get, running, venue_toml, wait_until
+
+
+def table_of(name: str, ready: dict[str, Any]) -> str:
+    """The configuration of a sandbox under another venue's name."""
+    return (
+        venue_toml(ready)
+        .replace("venues.kalshi", f"venues.{name}")
+        .replace("embedded_sandbox", 'use = "connectors.kalshi.plugin"\nembedded_sandbox', 1)
+    )
+
+
+def readiness(daemon: Daemon) -> dict[str, Any]:
+    """What /readyz says."""
+    return dict(json.loads(get(f"{daemon.url}/readyz")[1]))
+
+
+def test_daemon_when_one_venue_is_dead_then_the_other_trades_and_it_says_who_waits_for_what(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    other = Sandbox(tmp_path / "other")
+    other.stop()
+    port = other.ready["rest_url"].split(":")[2].partition("/")[0]
+    strategy = '[strategies.far]\nuse = "strategies.noop:Noop"\ninstruments = ["other:*"]\n'
+    file = tmp_path / "tidegate.toml"
+    file.write_text(venue_toml(sandbox.ready) + table_of("other", other.ready) + strategy)
+    arguments = ["-c", "sandbox", "-c", str(file), "--state-dir", str(tmp_path / "state")]
+
+    with running(arguments, tmp_path / "log") as daemon:
+        wait_until(lambda: daemon.logged("strategy starts", strategy="mm"), "strategy at the venue that is there")
+        wait_until(sandbox.open_orders, "quote at the venue that is there")
+        assert readiness(daemon) == {
+            "ready": False,
+            "reasons": ["venue other is not connected", "strategy far has not begun: waits for venue other"],
+            "waiting": [],
+        }
+
+        back = Sandbox(tmp_path / "other", port=int(port))
+        try:
+            wait_until(lambda: daemon.logged("strategy starts", strategy="far"), "the other strategy", timeout_s=30)
+            daemon.wait_ready()
+            assert daemon.terminate()[0] == 0
+        finally:
+            back.stop()
+    assert sandbox.open_orders() == []
+
+
+def test_strategy_when_markets_roll_over_then_it_quotes_each_and_leaves_what_has_settled(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / "sandbox", roll_every=7)
+    file = tmp_path / "tidegate.toml"
+    strategies = (
+        '[strategies.mm]\ninstruments = ["kalshi:KXROLL-*"]\ninstruments_max = 3\n'
+        "[strategies.mm.settings]\nstop_before_close_ms = 100\n"
+        '[strategies.night]\nuse = "strategies.noop:Noop"\ninstruments = ["kalshi:KXNIGHT-*"]\n'
+    )
+    file.write_text(venue_toml(sandbox.ready, markets=["series:KXROLL"]) + strategies)
+    try:
+        with running(
+            ["-c", "sandbox", "-c", str(file), "--state-dir", str(tmp_path / "state")], tmp_path / "log"
+        ) as daemon:
+            daemon.wait_ready()
+            night = "strategy night waits for an active instrument that matches kalshi:KXNIGHT-*"
+            assert night in readiness(daemon)["waiting"]
+            wait_until(lambda: len(quoted(sandbox)) >= 2, "quote in two markets", timeout_s=25)
+            wait_until(lambda: daemon.logged("instrument leaves", strategy="mm"), "end of the first")
+            assert not daemon.logged("strategy fault")
+            assert daemon.terminate()[0] == 0
+    finally:
+        sandbox.stop()
+
+
+def quoted(sandbox: Sandbox) -> set[str]:
+    """The markets in which we ever had an order."""
+    return {order["market_id"] for order in sandbox.truth()["orders"]}
