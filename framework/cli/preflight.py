@@ -183,8 +183,8 @@ def _who_waits(resolved: Resolved, found: Mapping[str, Instrument]) -> list[str]
     """A line for each strategy that would wait, because no instrument that is open now is one of its own."""
     offered = InstrumentPattern(("*",), 5).choose(found.values())
     return [
-        f"strategies.{one.name}.instruments: no active instrument matches {list(one.row.instruments)} now, so it waits for "
-        f"one; the venues offer {list(offered)}"
+        f"strategies.{one.name}.instruments: no active instrument matches {list(one.row.instruments)} now, so it waits "
+        f"for one; the venues offer {list(offered)}"
         for one in resolved.strategies
         if not InstrumentPattern(one.row.instruments, one.row.instruments_max).choose(found.values())
     ]

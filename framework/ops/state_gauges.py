@@ -134,9 +134,7 @@ def _needed(kernel: Kernel) -> Iterable[InstrumentId]:
     held = [instrument for instrument, position in accounts.positions.accounts() if position.size]
     held += [instrument for instrument, report in accounts.venue_positions.items() if report.size]
     traded = [order.instrument for order in accounts.orders.open()]
-    # A constructor that does not call its parent's leaves a strategy without a desk.
-    desks = [getattr(host.strategy, "desk", None) for host in kernel.hosts.values()]
-    given = [one for desk in desks if desk is not None for one in desk.instruments]
+    given = [one for name in kernel.hosts for one in kernel.instruments_of(name)]
     return dict.fromkeys([*held, *traded, *given])
 
 

@@ -24,6 +24,11 @@ def connected(rig: Rig) -> None:
     rig.daemon.kernel.publish(ConnectorStatus(VENUE, True, "subscribed", 1))
 
 
+def reasons(rig: Rig) -> list[str]:
+    """Why the daemon is not ready."""
+    return [one.text for one in rig.daemon.not_ready()]
+
+
 async def test_strategy_when_no_market_matches_then_the_daemon_is_ready_and_says_for_what_it_waits(
     tmp_path: Path,
 ) -> None:
@@ -31,7 +36,7 @@ async def test_strategy_when_no_market_matches_then_the_daemon_is_ready_and_says
         connected(rig)
         rig.daemon._start_strategies()
 
-        assert rig.daemon.not_ready() == []
+        assert reasons(rig) == []
         assert rig.daemon.waiting() == WAITS
 
 
@@ -40,11 +45,11 @@ async def test_strategy_when_its_first_market_opens_then_it_begins_and_waits_no_
         connected(rig)
         rig.daemon._start_strategies()
         rig.daemon.kernel.publish(InstrumentDefined(OPEN, 2))
-        assert rig.daemon.not_ready() == ["strategy mm has not begun"]
+        assert reasons(rig) == ["strategy mm has not begun"]
 
         rig.daemon._start_strategies()
 
-        assert (rig.daemon.not_ready(), rig.daemon.waiting()) == ([], [])
+        assert (reasons(rig), rig.daemon.waiting()) == ([], [])
         assert rig.daemon.kernel.hosts["mm"].strategy.desk.instruments == (OPEN.id,)
         rig.daemon._timers.close()
 
@@ -55,7 +60,7 @@ async def test_strategy_when_its_venue_is_not_up_then_it_waits_for_it_and_the_da
     with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
         rig.daemon.kernel.publish(InstrumentDefined(OPEN, 2))
         rig.daemon._start_strategies()
-        assert rig.daemon.not_ready() == [
+        assert reasons(rig) == [
             "venue kalshi is not connected",
             "strategy mm has not begun: waits for venue kalshi",
         ]

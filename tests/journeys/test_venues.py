@@ -40,6 +40,8 @@ def test_daemon_when_one_venue_is_dead_then_the_other_trades_and_it_says_who_wai
         assert readiness(daemon) == {
             "ready": False,
             "reasons": ["venue other is not connected", "strategy far has not begun: waits for venue other"],
+            "halted": [],
+            "reducing": [],
             "waiting": [],
         }
 
