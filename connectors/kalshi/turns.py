@@ -39,6 +39,11 @@ class Turns:
         """Whether anything is wanted and has not been taken."""
         return bool(self._wanted)
 
+    @property
+    def names(self) -> set[str]:
+        """Everything that is wanted or was taken before."""
+        return self._wanted | self._turns.keys()
+
     def is_free(self, name: str, now_ns: int) -> bool:
         """Whether it could be taken now."""
         turn = self._turns.get(name)

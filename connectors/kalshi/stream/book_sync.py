@@ -99,11 +99,10 @@ class BookRecovery:
         self.proved.discard(ticker)
         self._turns.forget(ticker)
         self._due_ns.pop(ticker, None)
-        self._last_turn_ns.pop(ticker, None)
 
     def retain(self, tickers: Collection[str]) -> None:
         """Drop every market but these."""
-        for ticker in (self.proved | self._due_ns.keys() | self._last_turn_ns.keys()).difference(tickers):
+        for ticker in {*self.proved, *self._due_ns, *self._turns.names}.difference(tickers):
             self.forget(ticker)
 
     def is_overdue(self, now_ns: int) -> bool:
