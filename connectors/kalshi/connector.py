@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from connectors.kalshi.markets.loader import MarketLoader, MarketRefresher
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
@@ -33,6 +33,7 @@ from framework.domain.venue import Publish
 # The account first: own fills and orders matter more than any book, so theirs are asked for before it.
 _CHANNELS = (FILL, ORDERS, POSITIONS, LIFECYCLE, GROUPS, BOOK, TRADE)
 _CALENDAR_MS = 500
+_MAY_TRADE = frozenset({"write", "write::trade"})
 
 
 class KalshiConnector:
@@ -117,6 +118,20 @@ class KalshiConnector:
         await self._loader.declare_limits()
         await self._loader.load()
         await self._publish_balance()
+
+    async def access_notes(self) -> Sequence[str]:
+        """What the key may not do that trading needs, a sentence each; none when the venue does not say. After `start`.
+
+        Raises `Retryable` when the venue cannot be reached and `Fatal` for a refused key.
+        """
+        try:
+            keys = await queries.get_api_keys(self._rest)
+        except RefusedByVenue:
+            return ()
+        scopes = next((key.scopes for key in keys if key.api_key_id == self._settings.key_id), _MAY_TRADE)
+        if not _MAY_TRADE.isdisjoint(scopes):
+            return ()
+        return (f"the key may not trade, its scopes are {', '.join(scopes)}: orders would be refused",)
 
     async def run(self) -> None:
         """Stream until cancelled. Raises the error of a task that ended, a `Fatal` one before any other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.kalshi.connector import KalshiConnector
@@ -32,4 +32,9 @@ def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: ready[name] for name in ("rest_url", "ws_url", "key_id", "private_key_path")}
 
 
-__all__ = ["SANDBOX", "Settings", "create", "sandbox_settings"]
+async def access_notes(connector: KalshiConnector) -> Sequence[str]:
+    """What the key of a started connector may not do that trading needs, a sentence each. Raises like its `start`."""
+    return await connector.access_notes()
+
+
+__all__ = ["SANDBOX", "Settings", "access_notes", "create", "sandbox_settings"]

@@ -151,6 +151,7 @@ class _Seen:
     instruments: dict[str, Instrument] = field(default_factory=dict)
     clock: VenueClock | None = None
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
+    notes: list[str] = field(default_factory=list)
 
     def take(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
         if isinstance(event, InstrumentDefined):
@@ -203,6 +204,8 @@ async def _ask(venue: ResolvedVenue, *, is_allowed: bool) -> _Seen:
         stack.push_async_callback(connector.close)
         refuse_remote(connector, is_allowed=is_allowed, what="asking it")
         await _watch(connector, seen)
+        if venue.plugin.access_notes is not None:
+            seen.notes += await venue.plugin.access_notes(connector)
     return seen
 
 
@@ -229,6 +232,7 @@ async def _watch(connector: Connector, seen: _Seen) -> None:
 
 
 def _what_was_seen(name: str, seen: _Seen) -> Iterator[str]:
+    yield from (f"{name}: {note}" for note in seen.notes)
     yield f"{name}: {len(seen.instruments)} instruments, streams are up"
     if seen.clock is not None:
         offset_ms, range_ms = seen.clock.offset_ns / 1e6, seen.clock.uncertainty_ns / 1e6

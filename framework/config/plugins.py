@@ -16,7 +16,7 @@ import pkgutil
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -40,7 +40,8 @@ class ConnectorPlugin:
     The module has `Settings` (a pydantic model) and `create(name, settings, *, clock, rng)`, with `proxy` as a further
     argument (the address of an HTTP proxy, by default "") where it can connect through one. One that ships a
     sandbox also has `SANDBOX`, the module that `python -m` runs and that prints one JSON line when it is ready, and
-    `sandbox_settings(ready)`, which turns that line into settings.
+    `sandbox_settings(ready)`, which turns that line into settings. One whose venue says what a key may do has
+    `access_notes(connector)`, awaited after `start`: what trading needs and the key may not, a sentence each.
     """
 
     use: str
@@ -48,6 +49,7 @@ class ConnectorPlugin:
     create: Callable[..., Connector]
     sandbox_module: str = ""
     sandbox_settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    access_notes: Callable[[Connector], Awaitable[Sequence[str]]] | None = None
 
     @property
     def takes_proxy(self) -> bool:
@@ -100,6 +102,7 @@ class Plugins:
             create=create,
             sandbox_module=getattr(module, "SANDBOX", ""),
             sandbox_settings=getattr(module, "sandbox_settings", None),
+            access_notes=getattr(module, "access_notes", None),
         )
 
     def module(self, name: str) -> types.ModuleType:

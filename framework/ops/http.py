@@ -9,6 +9,7 @@ reach a loopback server through a name of its own (DNS rebinding).
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -84,11 +85,7 @@ class ControlServer:
             await web.TCPSite(runner, self._address.host, self._address.port).start()
         except OSError as e:
             await runner.cleanup()
-            address = url_of(self._address.host, self._address.port).removeprefix("http://")
-            raise ConfigurationError(
-                f"http.port: can't listen on {address} ({e.strerror or e}); "
-                "stop what uses it, or give another one: --set http.port=0 takes any free port"
-            ) from e
+            raise ConfigurationError(_why_not_listening(self._address, e)) from e
         self._runner = runner
         return int(runner.addresses[0][1])
 
@@ -121,6 +118,14 @@ class ControlServer:
         for state in (TradingState.HALTED, TradingState.REDUCING):
             content[state.value] = scopes_in(self._trading, state)
         return _json(503 if reasons else 200, content | {"waiting": list(self._waiting())})
+
+
+def _why_not_listening(address: Address, error: OSError) -> str:
+    where = url_of(address.host, address.port).removeprefix("http://")
+    if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        remedy = "stop what uses it, or give another one: --set http.port=0 takes any free port"
+        return f"http.port: can't listen on {where} ({error.strerror or error}); {remedy}"
+    return f"http.host: can't listen on {where} ({error.strerror or error}); give an address of this machine"
 
 
 def _json(status: int, content: dict[str, object]) -> web.Response:

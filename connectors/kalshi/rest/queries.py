@@ -105,6 +105,11 @@ async def get_account_limits(rest: KalshiRest) -> a.AccountLimits:
     return await rest.get("/account/limits", a.AccountLimits)
 
 
+async def get_api_keys(rest: KalshiRest) -> Sequence[a.RestApiKey]:
+    """Read the account's API keys and what each may do."""
+    return (await rest.get("/api_keys", a.ApiKeysResponse)).api_keys
+
+
 async def get_endpoint_costs(rest: KalshiRest) -> a.EndpointCosts:
     """Read the default cost of a request and the endpoints that cost another number of tokens."""
     return await rest.get("/account/endpoint_costs", a.EndpointCosts)

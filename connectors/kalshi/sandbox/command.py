@@ -73,7 +73,7 @@ def run(options: SandboxOptions, *, with_parent: bool = False) -> int:
     """
     try:
         asyncio.run(_serve(options, parent=os.getppid() if with_parent else None))
-    except (ValueError, OSError) as error:
+    except (ValueError, OverflowError, OSError) as error:
         print(f"sandbox kalshi: {error}", file=sys.stderr)
         return 2
     return 0

@@ -226,6 +226,19 @@ class AccountLimits(msgspec.Struct, frozen=True):
     write: Bucket
 
 
+class RestApiKey(msgspec.Struct, frozen=True):
+    """An API key of the account, without its public key; `scopes` says what it may do."""
+
+    api_key_id: str
+    scopes: tuple[str, ...]
+
+
+class ApiKeysResponse(msgspec.Struct, frozen=True):
+    """The account's API keys."""
+
+    api_keys: tuple[RestApiKey, ...]
+
+
 class EndpointCost(msgspec.Struct, frozen=True):
     """Tokens that an endpoint takes when they differ from the default."""
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 
+from connectors.kalshi.wire.sign import Signer, load_private_key
 from framework.cli.main import main
+from framework.runtime.clock import SystemClock
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import JOURNAL_NAME, bind_account
 from tests.framework.cli.test_dry_run import away
 from tests.support.command_line import Capsys
+from tests.support.daemon import Sandbox, venue_toml
 
 HERE, ELSEWHERE = "http://127.0.0.1:1", "https://venue.invalid"
 STRATEGY = """
@@ -162,3 +168,44 @@ def test_connect_when_the_venue_is_not_on_this_machine_then_live_is_needed_here_
 ) -> None:
     (found,) = refused("check-config", [*away(tmp_path, ELSEWHERE, live=True), "--connect"], capsys)
     assert "asking it needs both" in found
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    exchange = Sandbox(tmp_path / "venue", speed=0)
+    yield exchange
+    exchange.stop()
+
+
+def test_connect_when_the_key_is_not_the_account_s_then_it_is_refused(
+    tmp_path: Path, sandbox: Sandbox, capsys: Capsys
+) -> None:
+    options = ["-c", "sandbox", *overlay(tmp_path, venue_toml(sandbox.ready)), "--connect"]
+    assert main(["check-config", *options]) == 0
+
+    away(tmp_path, HERE)
+    key = f"venues.kalshi.settings.private_key_path={tmp_path}/key.pem"
+    (found,) = refused("check-config", [*options, "--set", key], capsys)
+    assert found.startswith("venues.kalshi: ")
+    assert "the key is refused; check key_id, private_key_path and that both fit rest_url" in found
+
+
+def test_connect_when_the_key_may_only_read_then_that_is_said(tmp_path: Path, sandbox: Sandbox, capsys: Capsys) -> None:
+    ready = sandbox.ready
+    target = f"{urlsplit(ready['rest_url']).path}/api_keys/generate"
+    signer = Signer(ready["key_id"], load_private_key(Path(ready["private_key_path"])))
+    request = Request(
+        f"{ready['rest_url']}/api_keys/generate",
+        data=b'{"name": "reader", "scopes": ["read"]}',
+        headers=dict(signer.headers(SystemClock().now_ns() // 1_000_000, "POST", target)),
+    )
+    with urlopen(request) as answer:
+        made = json.loads(answer.read())
+    key = tmp_path / "reader.pem"
+    key.touch(0o600)
+    key.write_text(made["private_key"])
+    rows = venue_toml(ready, key_id=made["api_key_id"], private_key_path=str(key))
+
+    assert main(["check-config", "-c", "sandbox", *overlay(tmp_path, rows), "--connect"]) == 0
+
+    assert "kalshi: the key may not trade, its scopes are read: orders would be refused" in capsys.readouterr().out

@@ -170,6 +170,11 @@ async def test_close_when_called_twice_then_is_harmless(daemon: Daemon) -> None:
     await server.close()
 
 
+async def test_start_when_the_host_is_not_this_machine_s_then_names_that_key(daemon: Daemon) -> None:
+    with pytest.raises(ConfigurationError, match=r"^http\.host: can't listen on \[2001:db8::1\]:0 .* of this machine$"):
+        await make_server(daemon, HttpSettings(host="2001:db8::1", port=0)).start()
+
+
 def test_compose_when_prometheus_asks_by_the_service_s_name_then_that_name_is_allowed() -> None:
     text = Path("deploy/compose.yaml").read_text()
     (target,) = re.findall(r'targets: \["([a-z]+):8080"\]', text)
