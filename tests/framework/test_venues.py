@@ -52,3 +52,23 @@ def test_proxies_when_the_environment_names_some_then_one_line_says_which_and_th
     (line,) = logged
     assert (line["variables"], line["log_level"]) == ("HTTPS_PROXY, http_proxy", "warning")
     assert "secret" not in str(line)
+
+
+async def test_venue_when_it_is_not_on_this_machine_and_a_guard_is_off_then_there_is_no_way_to_it(
+    tmp_path: Path,
+) -> None:
+    options = away(tmp_path, "https://venue.invalid", live=True)
+    resolved = resolve(
+        load(
+            [DEFAULT_FILE, Path(options[-1])],
+            environ={},
+            overrides=[f"state_dir={tmp_path / 'state'}", "checks.rate_budget.enabled=false"],
+        )
+    )
+    clock = SystemClock()
+    access = VenueAccess(
+        resolved.config, clock=clock, supervisor=Supervisor(clock=clock), missing_guards=resolved.missing_guards
+    )
+    with pytest.raises(ConfigurationError, match=r"^checks: rate_budget can't be missing, replaced or switched off"):
+        await access.connector(resolved.venues[0], live=True)
+    await access.close()

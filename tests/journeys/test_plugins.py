@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -167,3 +168,15 @@ def test_venue_when_it_is_not_on_this_machine_then_it_is_refused_unless_live_is_
 
 def _quarantined(reasons: list[str]) -> set[str]:
     return {reason.split()[1] for reason in reasons if reason.endswith("is quarantined")}
+
+
+def test_daemon_when_its_port_is_taken_then_one_line_says_so_and_no_task_is_blamed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        words = ["--set", f"http.port={port}", "--state-dir", str(tmp_path / "state")]
+        with running(words, tmp_path / "log") as daemon:
+            assert daemon.wait(30) == 2
+            errors = [line for line in daemon.lines if line.get("level") == "error" or "text" in line]
+    (line,) = errors
+    assert line["text"].startswith(f"tidegate: http.port: can't listen on 127.0.0.1:{port} (")
+    assert list((tmp_path / "state").glob("sandbox-*/sandbox.log")) != []

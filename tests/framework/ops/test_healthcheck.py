@@ -11,7 +11,7 @@ import pytest
 
 from framework.cli.main import main
 from framework.config.model import HttpSettings
-from framework.ops.healthcheck import check, url_of, write_address
+from framework.ops.healthcheck import address_in, check, url_of, write_address
 from framework.ops.http import ControlServer
 from framework.ops.readiness import NotReady, NotReadyKind
 from framework.state.trading_states import TradingStates
@@ -67,6 +67,15 @@ async def test_healthcheck_when_the_heart_stopped_then_exits_1_with_the_answer(t
 )
 def test_address_when_it_is_shown_then_one_of_ipv6_is_in_brackets(host: str, url: str) -> None:
     assert url_of(host, 80) == url
+
+
+@pytest.mark.parametrize(
+    ("host", "written"),
+    [("0.0.0.0", "http://127.0.0.1:80"), ("::", "http://[::1]:80"), ("10.0.0.9", "http://10.0.0.9:80")],  # noqa: S104
+)
+def test_address_when_it_is_any_then_this_machine_s_own_is_written(tmp_path: Path, host: str, written: str) -> None:
+    write_address(tmp_path, host, 80)
+    assert address_in(tmp_path) == f"{written}/healthz"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:x/", "http://[::1/", "http://127.0.0.1:99999/"])
