@@ -12,7 +12,7 @@ from functools import partial
 
 from framework.cli.config import load_from
 from framework.config.resolve import Resolved, ResolvedVenue, resolve
-from framework.domain.account_events import InstrumentDefined
+from framework.domain.account_events import InstrumentDefined, InstrumentSettled
 from framework.domain.errors import ConfigurationError, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.operator_requests import Answer
@@ -70,8 +70,9 @@ async def _ask(connector: Connector, accounts: Accounts, clock: SystemClock, *, 
 
 
 def _define(accounts: Accounts, event: Event) -> None:
-    """Of what the connector publishes at its start only instruments matter here: they give amounts their decimals."""
-    if isinstance(event, InstrumentDefined):
+    """Of what the connector publishes at its start only instruments matter here: their definitions give amounts their
+    decimals, and their settlements end positions."""
+    if isinstance(event, InstrumentDefined | InstrumentSettled):
         accounts.apply(event, event.ts_recv)
 
 

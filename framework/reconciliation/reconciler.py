@@ -121,16 +121,17 @@ class Reconciler:
         await self._inquiry.resolve()
 
     async def dry_run(self) -> tuple[Difference, ...]:
-        """Ask the venue and compare, but publish nothing and change nothing.
-
-        A position counts only when it is apart by the same size again after the venue's read lag, which this waits for.
-        Raises what the gateway raises.
-        """
-        found = await self._ask()
-        if any(one.kind is DifferenceKind.POSITION for one in found):
-            before = {one.key for one in found}
-            await asyncio.sleep(self._dependencies.gateway.read_lag_ms / 1000)
-            found = [one for one in await self._ask() if one.kind is not DifferenceKind.POSITION or one.key in before]
+        """Ask the venue and compare, but publish nothing and change nothing: see `compare`. Raises what the gateway
+        raises."""
+        dependencies = self._dependencies
+        found = await compare(
+            dependencies.venue,
+            dependencies.gateway,
+            dependencies.accounts,
+            fill_query=self._fill_query,
+            clock=dependencies.clock,
+            drift_ms_max=dependencies.drift_ms_max,
+        )
         return tuple(self._aged(found))
 
     async def confirmed_differences(self) -> tuple[Difference, ...]:
@@ -275,17 +276,6 @@ class Reconciler:
             dependencies.accounts,
             reports,
             dependencies.as_of(),
-            drift_ms_max=dependencies.drift_ms_max,
-        )
-
-    async def _ask(self) -> list[Difference]:
-        dependencies = self._dependencies
-        return await compare(
-            dependencies.venue,
-            dependencies.gateway,
-            dependencies.accounts,
-            fill_query=self._fill_query,
-            clock=dependencies.clock,
             drift_ms_max=dependencies.drift_ms_max,
         )
 

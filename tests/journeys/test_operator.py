@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,32 @@ def test_orphans_when_placed_by_hand_then_one_is_adopted_one_cancelled_and_one_i
     kinds = [type(entry.record.body) for entry in read_entries(RealFiles(), state / "journal")]
     assert (kinds.count(CancelRequested), kinds.count(ExternalOrderIgnored)) == (1, 1)
     assert [row["venue_order_id"] for row in rows(state, "orphans", "--ignored")] == [ignored]
+
+
+def test_dry_run_when_the_daemon_was_killed_and_its_orders_traded_on_then_booking_the_fills_is_all_there_is_to_do(
+    tmp_path: Path, sandbox: Sandbox, configure: Configure
+) -> None:
+    state = tmp_path / "state"
+    arguments = configure(read_lag_ms=200)
+    with running(arguments, tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        wait_until(sandbox.open_orders, "orders that rest")
+        daemon.kill()
+    booked = {row["instrument"]: Decimal(row["size"]) for row in rows(state, "positions") if Decimal(row["size"])}
+
+    def differs() -> bool:
+        return {f"kalshi:{market}": net for market, net in sandbox.positions().items()} != booked
+
+    wait_until(differs, "trades while the daemon is dead")
+    sandbox.fault(kind="pause", scope="trading", duration_ms=30_000)
+    assert differs(), "the trades that came last must not take the position back"
+
+    report = tidegate(state, "reconcile", "--dry-run", "--json", *arguments[:4])
+    kinds = {one["kind"] for one in json.loads(report.stdout)["data"]}
+
+    assert "fills" in kinds
+    assert "position" not in kinds, report.stdout
+    assert report.returncode == 1
 
 
 def test_halt_when_the_daemon_restarts_then_it_still_holds_until_somebody_resumes(
