@@ -22,7 +22,7 @@ from framework.domain.numbers import Price, Size, to_decimal
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.domain.venue import Gateway
-from framework.reconciliation.fill_query import FillQuery
+from framework.reconciliation.fill_query import FillQuery, owed
 from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
 
@@ -147,11 +147,13 @@ def fills_apart(venue: str, accounts: Accounts, missing: Iterable[Fill], as_of: 
     ]
 
 
-def unbooked(accounts: Accounts, listed: Iterable[Fill]) -> list[Fill]:
-    """Those of the listed fills that are missing here. One as old as fills that are forgotten counts as booked: nothing
-    tells it from one of them (I4)."""
-    fills = accounts.fills
-    return [fill for fill in listed if fills.get(fill.venue, fill.fill_id) is None and fills.is_news(fill)]
+def unbooked(accounts: Accounts, listed: Sequence[Fill]) -> list[Fill]:
+    """Those of the listed fills that are missing here. One as old as fills that are forgotten counts as booked, unless
+    its order's numbers prove that it is not: nothing else tells it from one of them (I4)."""
+    fills, late = accounts.fills, owed(accounts, listed)
+    return [
+        fill for fill in listed if fills.get(fill.venue, fill.fill_id) is None and (fills.is_news(fill) or fill in late)
+    ]
 
 
 def positions_apart(

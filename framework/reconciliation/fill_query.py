@@ -7,9 +7,14 @@ noticed within less time, and then everything is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations, islice
+
 from framework.domain.account_events import Fill
+from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.venue import Gateway
+from framework.state.account_updates import remembers_all
 from framework.state.accounts import Accounts
 from framework.state.fills import is_same_trade
 
@@ -20,6 +25,10 @@ UNTOUCHED_NS = 86_400_000_000_000
 is longer than any clock is wrong."""
 
 
+OWED_MAX = 12
+"""Of so many fills of one order as old as forgotten ones it is worked out which are not booked: 4,096 choices."""
+
+
 def is_news(accounts: Accounts, fill: Fill) -> bool:
     """Whether a fill that the venue lists can change anything. One that is booked and that no order claims can do so
     only once the order that it names is known: trades of other programs are not published again with every pass."""
@@ -28,6 +37,36 @@ def is_news(accounts: Accounts, fill: Fill) -> bool:
         return accounts.fills.is_news(fill)
     by_name = accounts.orders.get(fill.client_order_id)
     return (by_name or accounts.orders.by_venue_id(fill.venue, fill.venue_order_id)) is not None
+
+
+def owed(accounts: Accounts, listed: Sequence[Fill]) -> list[Fill]:
+    """Of the listed fills those as old as forgotten ones that their orders' numbers prove not to be booked.
+
+    Where some of an order's booked fills are forgotten, the list must hold all that the venue states of the order, and
+    exactly one choice among the fills in question may come to what is missing: else the order stays in inquiry.
+    """
+    groups: dict[str, list[Fill]] = {}
+    for fill in listed:
+        if accounts.fills.get(fill.venue, fill.fill_id) is None and accounts.fills.is_forgotten(fill):
+            groups.setdefault(fill.venue_order_id, []).append(fill)
+    proved: list[Fill] = []
+    for venue_order_id, old in groups.items():
+        order = accounts.orders.by_venue_id(old[0].venue, venue_order_id)
+        if order is not None:
+            of_order = sum(fill.size for fill in listed if fill.venue_order_id == venue_order_id)
+            proved += _proved(accounts, order, old, of_order)
+    return proved
+
+
+def _proved(accounts: Accounts, order: Order, old: list[Fill], listed_size: int) -> list[Fill]:
+    evidence = accounts.orders.evidence(order)
+    if remembers_all(order, accounts.orders, accounts.fills):
+        return old
+    if not evidence.is_sent or not evidence.missing or listed_size < evidence.stated or len(old) > OWED_MAX:
+        return []
+    choices = (choice for count in range(1, len(old) + 1) for choice in combinations(old, count))
+    fitting = list(islice((one for one in choices if sum(fill.size for fill in one) == evidence.missing), 2))
+    return list(fitting[0]) if len(fitting) == 1 else []
 
 
 class FillQuery:
@@ -43,7 +82,8 @@ class FillQuery:
     async def fetch(self, *, from_ns: int | None = None) -> tuple[Fill, ...]:
         """Fills that may be news, oldest first; also those since the venue time `from_ns` (nanoseconds) if it is given.
 
-        The next query goes on from here, so publish all that `is_news` lets pass. Raises what the gateway raises.
+        The next query goes on from here, so publish all that `is_news` lets pass and all `owed`. Raises what the
+        gateway raises.
         """
         listed = await self.peek(from_ns=from_ns)
         self._since_ns = max([self._since_ns or 0, *(fill.ts_venue for fill in listed)])

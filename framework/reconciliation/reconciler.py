@@ -31,7 +31,7 @@ from framework.reconciliation.differences import (
 )
 from framework.reconciliation.drift_halt import PositionDriftHalt
 from framework.reconciliation.external_orders import ExternalOrders, adoption, placed_elsewhere
-from framework.reconciliation.fill_query import FillQuery, is_news
+from framework.reconciliation.fill_query import FillQuery, is_news, owed
 from framework.reconciliation.order_inquiry import OrderInquiry
 from framework.reconciliation.order_terms import AsOf
 from framework.reconciliation.ports import ReconcileDependencies
@@ -261,7 +261,8 @@ class Reconciler:
         found = fills_apart(
             dependencies.venue, dependencies.accounts, unbooked(dependencies.accounts, listed), dependencies.as_of()
         )
-        for fill in [fill for fill in listed if is_news(dependencies.accounts, fill)]:
+        late = owed(dependencies.accounts, listed)
+        for fill in [fill for fill in listed if fill in late or is_news(dependencies.accounts, fill)]:
             dependencies.publish(fill)
         return found
 

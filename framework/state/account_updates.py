@@ -29,6 +29,14 @@ from framework.state.positions import Positions
 from framework.state.unmatched import UnmatchedReports
 
 
+def remembers_all(order: Order, orders: Orders, fills: Fills) -> bool:
+    """Whether every booked fill of an order is remembered: then none of its fills is among the forgotten ones. Not
+    known of an adopted order, which may have traded before it was ours. Reads every fill: not for every event."""
+    evidence = orders.evidence(order)
+    remembered = sum(booked.fill.size for booked in fills.of_order(order.client_order_id))
+    return evidence.is_sent and remembered == evidence.traded
+
+
 class AccountUpdates:
     """Applies every record about orders, fills and settlements to the parts of the state that it concerns.
 
@@ -88,7 +96,7 @@ class AccountUpdates:
         order = self._order_of(fill.venue, fill.client_order_id, fill.venue_order_id)
         booked = self._fills.get(fill.venue, fill.fill_id)
         if booked is None:
-            booked = self._enter(fill, draft, is_unmatched=order is None)
+            booked = self._enter(fill, order, draft)
         elif not is_same_trade(booked.fill, fill):
             draft.alarm(f"fill {fill.fill_id} was reported in two ways: {booked.fill} and {fill}", halt=fill.instrument)
         if order is None or booked is None:
@@ -135,8 +143,16 @@ class AccountUpdates:
             return order
         return self._orders.by_venue_id(venue, venue_order_id) if venue_order_id else None
 
-    def _enter(self, fill: Fill, draft: Draft, *, is_unmatched: bool) -> BookedFill | None:
-        booked = self._fills.enter(fill)
+    def _is_owed(self, fill: Fill, order: Order) -> bool:
+        """Whether the order's numbers prove that a fill as old as forgotten ones is not booked: none of the order's is
+        forgotten, or the venue states at least its size beyond what is booked (`reconciliation` tells which it is)."""
+        evidence = self._orders.evidence(order)
+        is_missing = evidence.is_sent and fill.size <= evidence.missing
+        return is_missing or remembers_all(order, self._orders, self._fills)
+
+    def _enter(self, fill: Fill, order: Order | None, draft: Draft) -> BookedFill | None:
+        is_owed = order is not None and self._fills.is_forgotten(fill) and self._is_owed(fill, order)
+        booked = self._fills.enter(fill, is_owed=is_owed)
         if booked is None:
             draft.alarm(
                 f"fill {fill.fill_id} is older than every fill that is remembered and may be booked already, so it is "
@@ -147,7 +163,7 @@ class AccountUpdates:
         if not booked.is_voided:
             self._positions.book(fill)
             self._show(fill.instrument, None)
-        if is_unmatched:
+        if order is None:
             self._unmatched.add_fill(fill)
             draft.unattributed.append(fill)
         return booked

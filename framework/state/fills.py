@@ -9,7 +9,8 @@ import msgspec
 from framework.domain.account_events import Fill, FillVoided
 
 FILLS_KEPT_MAX = 10_000
-"""So many fills are remembered. A fill that is not newer than a forgotten one may be a duplicate, so it is refused."""
+"""So many fills are remembered. A fill that is not newer than a forgotten one may be a duplicate, so it is refused
+unless its order's numbers prove that it is none."""
 
 _traded = attrgetter("instrument", "side", "price", "size", "fee")
 
@@ -61,10 +62,11 @@ class Fills:
         event."""
         return max((_time_of(one.fill) for one in self._fills.values() if one.fill.venue == venue), default=None)
 
-    def enter(self, fill: Fill) -> BookedFill | None:
+    def enter(self, fill: Fill, *, is_owed: bool = False) -> BookedFill | None:
         """Register a fill that `get` does not know; None, and nothing changed, when it is too old to be
-        distinguished from a duplicate. A void that came before its fill makes it a voided one from the start."""
-        if self._is_forgotten(fill):
+        distinguished from a duplicate and it is not proved otherwise to be none (`is_owed`). A void that came before
+        its fill makes it a voided one from the start."""
+        if not is_owed and self.is_forgotten(fill):
             return None
         key = (fill.venue, fill.fill_id)
         booked = self._fills[key] = BookedFill(fill, is_voided=self._voids.pop(key, None) is not None)
@@ -77,7 +79,7 @@ class Fills:
         differs from what is booked. One as old as forgotten ones can't: nothing tells it from a duplicate."""
         booked = self._fills.get((fill.venue, fill.fill_id))
         if booked is None:
-            return not self._is_forgotten(fill)
+            return not self.is_forgotten(fill)
         return not booked.client_order_id or not is_same_trade(booked.fill, fill)
 
     def void(self, event: FillVoided) -> BookedFill | None:
@@ -117,7 +119,8 @@ class Fills:
         fills._forgotten_before = dict(snapshot.forgotten_before)
         return fills
 
-    def _is_forgotten(self, fill: Fill) -> bool:
+    def is_forgotten(self, fill: Fill) -> bool:
+        """Whether a fill that `get` does not know is as old as those that are forgotten: it may be one of them."""
         # Up to and including: the one that was forgotten last may be reported again, and must not be booked twice.
         return _time_of(fill) <= self._forgotten_before.get(fill.venue, -1)
 
