@@ -478,6 +478,7 @@ class Daemon:
                 on_trouble=self._operator_service.on_trouble,
                 is_under_way=dispatcher.has_request_for,
                 drift_ms_max=self._resolved.config.kernel.reconcile_grace_ms,
+                reread=connector.reread,
                 adopt_own=self._resolved.config.venues[name].adopt_own,
             )
         )

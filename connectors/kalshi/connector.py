@@ -151,6 +151,12 @@ class KalshiConnector:
         if known is not None:
             self._stream.resync(known.symbol)
 
+    def reread(self, instrument: InstrumentId, /) -> None:
+        """Read the market again, as after a lifecycle message; an unknown instrument does nothing."""
+        known = self._registry.find(instrument)
+        if known is not None:
+            self._refresher.fetch(known.symbol)
+
     async def close(self) -> None:
         """Close the HTTP connections; the stream's connection ends with the cancellation of `run`."""
         await self._rest.close()

@@ -18,6 +18,7 @@ FAULT_KINDS = {
     "silent_stream": "keep a stream connected but send nothing on it",
     "sequence_gap": "leave out one sequenced frame, its number included",
     "duplicate_frame": "send one frame twice",
+    "mute": "leave out a stream's messages of a channel about a market, unnumbered, as if they had never been",
     "delay": "answer late by `delay_ms`",
     "error_after_accept": "do the act, then answer `status` (default 500)",
     "lost_response": "do the act, then cut the connection without an answer",

@@ -1,7 +1,8 @@
 """Account events: orders, money, trading states and operators. They go to the journal, durably.
 
 Prices and sizes are scaled by the instrument's decimals, fees by its `money_decimals`. `ts_venue` is the venue's own
-time (0 = it gave none), `ts_recv` ours at receipt; both are wall nanoseconds. Fields are written as arrays: new ones
+time (0 = it gave none), `ts_recv` ours at receipt, and of orders and positions that were read ours when they were asked
+for, so that an older read undoes no newer message; both are wall nanoseconds. Fields are written as arrays: new ones
 come at the end, with defaults.
 """
 

@@ -134,6 +134,13 @@ class Connector(Protocol):
         """
         ...
 
+    def reread(self, instrument: InstrumentId, /) -> None:
+        """Read the instrument again: its position is gone at the venue, so it may have been settled without a message.
+
+        Returns at once; what is new comes as events. Does nothing for an unknown instrument, or while it is under way.
+        """
+        ...
+
     async def close(self) -> None:
         """Close every connection and give back what they hold; safe after a `start` that failed."""
         ...

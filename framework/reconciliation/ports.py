@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from framework.domain.events import Event
+from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.venue import Gateway
@@ -20,13 +21,18 @@ def always(_client_order_id: str) -> bool:
     return True
 
 
+def leave(_instrument: InstrumentId) -> None:
+    """The default of `reread`, for a caller that can't read an instrument again."""
+
+
 class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What a reconciler of one venue account needs.
 
     `publish` gives an event to the kernel. `is_ending` says whether an order is to end in any case, `is_under_way`
     whether a request about the order with this client order id may still be answered. `on_pass` gets the differences
     after each pass, `on_trouble` the venue and a sentence when it can't be asked. With `adopt_own`, open orders with
-    ids in our format that this journal does not know are adopted in the operator's name.
+    ids in our format that this journal does not know are adopted in the operator's name. `reread` has an instrument
+    read again at the venue, and returns at once.
 
     All times in milliseconds: `interval_ms` from one scheduled pass to the next; later than `answer_ms_max` after a
     request no answer comes any more; a position that is apart for `drift_ms_max` halts its instrument (C21).
@@ -45,6 +51,7 @@ class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
     answer_ms_max: int = 10_000
     drift_ms_max: int = 10_000
     adopt_own: bool = False
+    reread: Callable[[InstrumentId], None] = leave
 
     @property
     def lag_ns(self) -> int:

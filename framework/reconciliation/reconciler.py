@@ -161,6 +161,7 @@ class Reconciler:
             found += await self._fetch_fills()
             await self._try(self._look_up_unclaimed_fills)
             found += await self._compare_positions()
+            self._look_for_settlements(found)
         except TROUBLES:
             self._put_next_pass(RECHECK_NS)
             raise
@@ -279,6 +280,13 @@ class Reconciler:
             dependencies.as_of(),
             drift_ms_max=dependencies.drift_ms_max,
         )
+
+    def _look_for_settlements(self, found: Sequence[Difference]) -> None:
+        """Have the instruments read again whose positions are gone at the venue: a settlement may have ended them, and
+        the message of it may be lost."""
+        for one in found:
+            if one.kind is DifferenceKind.POSITION and not one.venue_size:
+                self._dependencies.reread(one.instrument)
 
     def _aged(self, found: Sequence[Difference]) -> list[Difference]:
         """The differences found; those that the last pass found too keep the time since when they exist."""

@@ -52,6 +52,9 @@ class ScriptedConnector:
     def resync(self, _instrument: InstrumentId, /) -> None:
         """No book to get."""
 
+    def reread(self, _instrument: InstrumentId, /) -> None:
+        """No instrument to read."""
+
     async def close(self) -> None:
         """Nothing to close."""
 

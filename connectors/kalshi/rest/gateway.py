@@ -121,16 +121,18 @@ class KalshiGateway:
 
         None when the venue lists no such order. Raises `Retryable`, `RefusedByVenue` or `Fatal` like every read.
         """
+        asked_ns = self._clock.now_ns()
         if order.venue_order_id:
             found = await queries.or_none(queries.get_order(self._rest, order.venue_order_id))
             if found is not None:
-                return self._snapshot(found)
+                return self._snapshot(found, asked_ns)
         return await self._find_listed(order.client_order_id, order.instrument, since_ns=order.created_ns)
 
     async def open_orders(self) -> tuple[OrderSnapshot, ...]:
         """Every resting order of the account's subaccount, on all shards. Raises like `find_order`."""
+        asked_ns = self._clock.now_ns()
         listed = await queries.get_orders(self._rest, status="resting", subaccount=self._settings.own_subaccount)
-        return tuple(self._snapshot(one) for one in listed)
+        return tuple(self._snapshot(one, asked_ns) for one in listed)
 
     async def fills(self, since_ns: int, /) -> tuple[Fill, ...]:
         """Every fill since a venue time (Unix nanoseconds), oldest first; a few older ones may come along.
@@ -145,9 +147,9 @@ class KalshiGateway:
 
     async def positions(self) -> tuple[PositionReport, ...]:
         """Every position that is not flat, in markets that are not settled, on all shards. Raises like `find_order`."""
+        asked_ns = self._clock.now_ns()
         listed = await queries.get_positions(self._rest, subaccount=self._settings.own_subaccount)
-        ts_recv = self._clock.now_ns()
-        reports = (self._readable(rest_position, one, ts_recv) for one in listed)
+        reports = (self._readable(rest_position, one, asked_ns) for one in listed)
         return tuple(report for report in reports if report.size)
 
     def _call(self, approved: Approved, order: Order | None) -> Call:
@@ -204,6 +206,7 @@ class KalshiGateway:
         ahead_ns = self._rest.time.now_ns() - self._clock.now_ns()
         symbol, since_s = self._instrument(instrument).symbol, (since_ns + ahead_ns) // NS_PER_S
         for look_back_s in (_LOOK_BACK_S, _CLOCK_SET_BACK_S_MAX):
+            asked_ns = self._clock.now_ns()
             listed = await queries.get_orders(
                 self._rest,
                 ticker=symbol,
@@ -212,7 +215,7 @@ class KalshiGateway:
             )
             for one in listed:
                 if one.client_order_id == client_order_id:
-                    return self._snapshot(one)
+                    return self._snapshot(one, asked_ns)
         return None
 
     def _instrument(self, instrument: InstrumentId) -> Instrument:
@@ -221,8 +224,9 @@ class KalshiGateway:
             raise RefusedByVenue("unknown_instrument", f"{instrument}: not defined by this connector")
         return found
 
-    def _snapshot(self, order: RestOrder) -> OrderSnapshot:
-        return self._readable(rest_order_snapshot, order, self._clock.now_ns())
+    def _snapshot(self, order: RestOrder, asked_ns: int) -> OrderSnapshot:
+        """An order as read. It is dated by when it was asked for: what was received meanwhile is not older."""
+        return self._readable(rest_order_snapshot, order, asked_ns)
 
     def _readable(self, decode: Decode[M, E], message: M, ts_recv: int) -> E:
         """Decode an item of a list. Raises `Retryable` for one that cannot be read: skipping it would report a list as

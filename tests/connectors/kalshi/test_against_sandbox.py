@@ -387,6 +387,28 @@ async def test_markets_when_one_opens_as_another_ends_then_the_stream_carries_th
         await live.stop()
 
 
+async def test_market_when_the_stream_does_not_tell_of_its_settlement_then_reading_it_does(
+    tmp_path: Path,
+) -> None:
+    live = await live_on(tmp_path)
+    try:
+        muted = {"channel": "market_lifecycle_v2", "market": live.instrument.symbol}
+        await live.admin("POST", "faults", {"kind": "mute", "count": -1, "match": muted})
+        await live.admin(
+            "POST", "faults", {"kind": "settle", "value": "yes", "match": {"market": live.instrument.symbol}}
+        )
+        async with asyncio.timeout(WAIT_S):
+            while (await live.admin("GET", "truth"))["faults_struck"].get("mute", 0) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # what is waited for comes as no event
+        assert not any(isinstance(event, InstrumentSettled) for event in live.events)
+        live.connector.reread(live.instrument.id)
+        settled = await live.until(InstrumentSettled)
+        assert (settled.instrument, settled.value) == (live.instrument.id, live.instrument.unit)
+        live.connector.reread(InstrumentId("kalshi:NONE"))
+    finally:
+        await live.stop()
+
+
 async def test_start_when_the_key_is_not_the_venues_then_it_is_fatal(tmp_path: Path) -> None:
     sandbox = KalshiSandbox(SandboxOptions(directory=tmp_path))
     info = await sandbox.start()

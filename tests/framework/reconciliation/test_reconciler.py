@@ -11,6 +11,7 @@ from framework.domain.errors import OutcomeUnknown, Retryable
 from framework.domain.intents import CancelOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
+from framework.reconciliation.reconciler import Reconciler
 from tests.support.inquiries import look, report, unknown, working
 from tests.support.world import MARKET, MS, VENUE, Scribe, World, until
 
@@ -277,6 +278,22 @@ async def test_position_when_it_differs_for_less_than_the_read_lag_then_that_is_
     (difference,) = await world.reconciler.once()
     assert difference.instrument == MARKET
     assert (int(difference.venue_size), int(difference.own_size)) == (0, 4)
+
+
+@pytest.mark.parametrize(("theirs", "reread"), [(0, [MARKET, MARKET]), (1, [])])
+async def test_position_when_it_is_gone_at_the_venue_then_its_instrument_is_read_again_for_a_settlement(
+    world: World, scribe: Scribe, theirs: int, reread: list[str]
+) -> None:
+    asked: list[str] = []
+    world.reconciler = Reconciler(msgspec.structs.replace(world.reconciler._dependencies, reread=asked.append))
+    handle = working(world, scribe)
+    world.kernel.publish(world.fill(handle, 4))
+    world.gateway.positions_there.append(PositionReport(venue=VENUE, instrument=MARKET, size=Size(theirs), ts_recv=2))
+
+    for _ in range(2):
+        await world.reconciler.once()
+
+    assert asked == reread
 
 
 async def test_position_when_both_move_and_stay_apart_then_the_difference_keeps_its_age(

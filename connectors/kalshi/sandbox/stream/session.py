@@ -84,9 +84,10 @@ class Session:
         """Queue a publication, numbered, for every subscription of this connection that it reaches."""
         for subscription in list(self.commands.subscriptions.values()):
             if publication.reaches(subscription, self._accounts):
-                frame: dict[str, Any] = {"type": publication.kind} | subscription.numbered()
-                frame["msg"] = publication.message_for(subscription, self._accounts)
-                self.offer(frame, subscription)
+                frame: dict[str, Any] = {"type": publication.kind}
+                message = publication.message_for(subscription, self._accounts)
+                if self._venue.faults.take("mute", **_target(frame | {"msg": message}, subscription)) is None:
+                    self.offer(frame | subscription.numbered() | {"msg": message}, subscription)
 
     def offer(self, frame: dict[str, Any], subscription: Subscription | None) -> None:
         """Queue one frame; a full queue ends the frame's subscription. Frames of no subscription are always queued."""

@@ -17,7 +17,7 @@ from connectors.kalshi.rest.gateway import KalshiGateway
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
-from connectors.transport.ports import HttpRequest
+from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.account_events import OrderReport, OrderSnapshot, ReportKind
 from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
@@ -395,3 +395,31 @@ def test_read_lag_when_asked_then_it_is_the_setting(tmp_path: Path) -> None:
         return gateway.read_lag_ms
 
     assert with_gateway(tmp_path, ScriptedHttp(), use) == 2_000
+
+
+def test_reads_when_they_take_long_then_what_they_state_is_as_old_as_the_question(tmp_path: Path) -> None:
+    http = ScriptedHttp()
+    http.on("GET", "/portfolio/orders", page(listed()))
+    http.on("GET", f"/portfolio/orders/{ORDER_ID}", (200, msgspec.json.encode({"order": listed()})))
+    position = {"ticker": TICKER, "position_fp": "3.00", "last_updated_ts": "2026-06-11T06:29:20Z"}
+    http.on("GET", "/portfolio/positions", (200, msgspec.json.encode({"market_positions": [position], "cursor": ""})))
+    answer = http.send
+
+    async def slowly(request: HttpRequest, *words: Any, **more: Any) -> HttpResponse:
+        await asyncio.sleep(2)
+        return await answer(request, *words, **more)
+
+    async def use(gateway: KalshiGateway) -> list[tuple[int, int]]:
+        ages = []
+        known = order(venue_order_id=ORDER_ID)
+        for read in (gateway.open_orders, gateway.positions, lambda: gateway.find_order(known)):
+            asked_ns = gateway._clock.now_ns()
+            answered: Any = await read()
+            (fact,) = answered if isinstance(answered, tuple) else (answered,)
+            ages.append((fact.ts_recv - asked_ns, gateway._clock.now_ns() - asked_ns))
+        return ages
+
+    http.send = slowly  # type: ignore[method-assign]
+    ages = with_gateway(tmp_path, http, use)
+    assert [age_ns for age_ns, _ in ages] == [0, 0, 0]
+    assert all(took_ns >= 2_000_000_000 for _, took_ns in ages)

@@ -114,6 +114,17 @@ async def test_gap_when_it_strikes_then_one_number_is_missing(client: Client) ->
     assert (frame["seq"], frame["msg"]["price_dollars"]) == (3, "0.0200")
 
 
+async def test_mute_when_it_strikes_then_a_channel_says_nothing_of_a_market_and_no_number_is_missing(
+    client: Client,
+) -> None:
+    stream = await book_stream(client)
+    await plan(client, kind="mute", match={"channel": "orderbook_delta", "market": client.ticker})
+    await client.place(price="0.0100")
+    await client.place(price="0.0200")
+    frame = await stream.next()
+    assert (frame["seq"], frame["msg"]["price_dollars"]) == (2, "0.0200")
+
+
 async def test_duplicate_when_it_strikes_then_the_same_frame_twice(client: Client) -> None:
     stream = await book_stream(client)
     await plan(client, kind="duplicate_frame", match={"type": "orderbook_delta"})
