@@ -107,7 +107,7 @@ class Lane:
         loaded = load([DEFAULT_FILE, file], environ={}, overrides=[f"state_dir={self._state}"])
         made = spy.keep_made(composition)
         serving = asyncio.create_task(
-            composition._serve(resolve(loaded), duration_s=None, live=False, show_status=False)
+            composition._serve(resolve(loaded), duration_s=None, live=False, show_status=False, has_tracebacks=False)
         )
         await _until(lambda: bool(made) or serving.done())
         if not made:
