@@ -110,14 +110,14 @@ def test_dry_run_when_the_daemon_was_killed_and_its_orders_traded_on_then_bookin
     arguments = configure(read_lag_ms=200)
     with running(arguments, tmp_path / "log") as daemon:
         daemon.wait_ready()
-        wait_until(sandbox.open_orders, "orders that rest")
+        wait_until(lambda: len(sandbox.open_orders()) >= 3, "orders that rest on both sides of the market")
         daemon.kill()
     booked = {row["instrument"]: Decimal(row["size"]) for row in rows(state, "positions") if Decimal(row["size"])}
 
     def differs() -> bool:
         return {f"kalshi:{market}": net for market, net in sandbox.positions().items()} != booked
 
-    wait_until(differs, "trades while the daemon is dead")
+    wait_until(differs, "trades while the daemon is dead", timeout_s=60)
     sandbox.fault(kind="pause", scope="trading", duration_ms=30_000)
     assert differs(), "the trades that came last must not take the position back"
 
