@@ -188,14 +188,17 @@ def trade(core: ToyCore, venue: ScriptedVenue, rng: Random) -> None:
         venue.fill(order, size=rng.randint(1, order.remaining) if order.remaining else 1)
 
 
-def record(directory: Path, *, seed: int = 7, rounds: int = 600) -> str:
-    """Trade `rounds` turns of the market with journal and tape under `directory`; the digest of the state."""
+def record(directory: Path, *, seed: int = 7, rounds: int = 600, last: Event | None = None) -> str:
+    """Trade `rounds` turns of the market with journal and tape under `directory`, and publish `last` at the end; the
+    digest of the state."""
     clock, rng = ManualClock(wall_ns=START_NS, monotonic_ns=MS), Random(seed)
     records = open_records(
         RealFiles(), _settings(directory), clock=clock, rng=Random(seed), observe_sync_ns=lambda _: None
     )
     try:
-        _trade(records, clock, rng, rounds)
+        core = _trade(records, clock, rng, rounds)
+        if last is not None:
+            core.kernel.publish(last)
         return records.accounts.digest()
     finally:
         records.close()
@@ -219,7 +222,7 @@ def _settings(directory: Path) -> RecordSettings:
     )
 
 
-def _trade(records: Records, clock: ManualClock, rng: Random, rounds: int) -> None:
+def _trade(records: Records, clock: ManualClock, rng: Random, rounds: int) -> ToyCore:
     ids = ClientOrderIds(records.instance, records.epoch)
     core = make_core(clock, records.accounts, records.recorder, ids.next, decides=True)
     core.kernel.resume(records.last_step)
@@ -247,6 +250,7 @@ def _trade(records: Records, clock: ManualClock, rng: Random, rounds: int) -> No
         serve(core, venue, clock, rng)
         if rng.random() < 0.2:
             trade(core, venue, rng)
+    return core
 
 
 def _market_event(publish: Callable[[Event], None], clock: ManualClock, rng: Random, bid: int) -> int:

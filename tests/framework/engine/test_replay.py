@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from framework.domain.account_events import StrategyQuarantined
+from framework.domain.account_events import Scope, StrategyQuarantined, TradingState, TradingStateChanged
+from framework.domain.intents import CancelOrder
 from framework.domain.market_events import TimerFired
 from framework.domain.verdicts import Approved
 from framework.engine.replay import DecisionRecorder, SteppedClock, replay
+from framework.persistence.journal.scan import read_entries
 from framework.persistence.tape import KernelInput
+from framework.runtime.files import RealFiles
 from tests.support.toy_session import record, replayed
 from tests.support.world import Scribe, World
 
@@ -56,6 +59,18 @@ def test_refusals_when_too_many_to_be_recorded_one_by_one_then_a_replay_counts_t
     assert counted
     assert [line for line in result.decided if b"RefusalsCounted" in line] == counted
     assert result.is_same
+
+
+def test_halt_that_cancels_when_replayed_then_the_cancels_come_out_the_same(tmp_path: Path) -> None:
+    halt = TradingStateChanged(
+        scope=Scope.GLOBAL, target="", state=TradingState.HALTED, reason="drill", ts_recv=1, is_cancelling=True
+    )
+    record(tmp_path, rounds=200, last=halt)
+
+    bodies = [entry.record.body for entry in read_entries(RealFiles(), tmp_path / "journal", first=1)]
+    after = bodies[bodies.index(halt) + 1 :]
+    assert [one for one in after if isinstance(one, Approved) and isinstance(one.intent, CancelOrder)]
+    assert replayed(tmp_path).is_same
 
 
 def _journal_bytes(directory: Path) -> list[bytes]:
