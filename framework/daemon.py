@@ -22,7 +22,7 @@ from framework.config.resolve import Resolved, ResolvedStrategy
 from framework.domain.account_events import ShutdownRequested
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
-from framework.domain.instruments import InstrumentId, InstrumentStatus
+from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import ConnectorStatus, StrategyStarted
 from framework.domain.orders import Order
 from framework.domain.venue import Connector
@@ -34,7 +34,7 @@ from framework.ops.healthcheck import url_of, write_address
 from framework.ops.http import ControlServer
 from framework.ops.operator_service import OperatorService
 from framework.ops.prometheus import MetricsText
-from framework.ops.readiness import NotReady, NotReadyKind, halt_reasons, show_readiness
+from framework.ops.readiness import NotReady, NotReadyKind, halt_reasons, quarantines, show_readiness, stale_books
 from framework.ops.state_gauges import StateGauges
 from framework.ops.status_reader import StatusReader, StatusSources
 from framework.ops.status_screen import LiveStatus
@@ -200,26 +200,11 @@ class Daemon:
             for row in self._not_begun()
             if self._awaited(row) or self._instruments_of(row)
         ]
-        reasons += self._stale_books()
+        reasons += stale_books(self.kernel, self._watches)
         reasons += halt_reasons(self._records.accounts.trading)
         reasons += self._operator_service.not_ready()
-        reasons += [
-            NotReady(kinds.QUARANTINED, f"strategy {host.name} is quarantined")
-            for host in self.kernel.hosts.values()
-            if host.is_quarantined
-        ]
+        reasons += quarantines(self.kernel)
         return reasons + ([NotReady(kinds.STOPPING, "stopping")] if self.supervisor.is_stopping else [])
-
-    def _stale_books(self) -> list[NotReady]:
-        """The stale books of active instruments that a strategy trades, while their venue is up."""
-        traded = {instrument for name in self.kernel.hosts for instrument in self.kernel.instruments_of(name)}
-        known = self._records.accounts.instruments
-        return [
-            NotReady(NotReadyKind.BOOK_STALE, f"book {instrument} is stale: {reason}")
-            for watch in self._watches
-            for instrument, reason in watch.stale.items()
-            if instrument in traded and known[instrument].status is InstrumentStatus.ACTIVE
-        ]
 
     def waiting(self) -> list[str]:
         """Strategies that wait for an instrument to open, and for which. That is no fault: the daemon can be ready."""
@@ -435,6 +420,7 @@ class Daemon:
     def _make_status_reader(self) -> StatusReader:
         sources = StatusSources(
             not_ready=self.not_ready,
+            waiting=self.waiting,
             reconcilers=lambda: self._operator_service.reconcilers,
             strategies=self._names()[1],
             trouble=self._trouble,

@@ -8,8 +8,11 @@ from enum import Enum
 import msgspec
 
 from framework.domain.account_events import Scope, TradingState
+from framework.domain.instruments import InstrumentStatus
+from framework.engine.kernel import Kernel
 from framework.runtime.metrics import Metrics, Sample
 from framework.state.trading_states import TradingStates
+from framework.venues import BookWatch
 
 
 class NotReadyKind(Enum):
@@ -41,6 +44,27 @@ def halt_reasons(trading: TradingStates) -> list[NotReady]:
         for row in trading.rows()
         if row.scope is Scope.GLOBAL and trading.is_set(Scope.GLOBAL, "", TradingState.HALTED)
     ][:1]
+
+
+def quarantines(kernel: Kernel) -> list[NotReady]:
+    """A reason for each strategy that is quarantined."""
+    return [
+        NotReady(NotReadyKind.QUARANTINED, f"strategy {host.name} is quarantined")
+        for host in kernel.hosts.values()
+        if host.is_quarantined
+    ]
+
+
+def stale_books(kernel: Kernel, watches: Iterable[BookWatch]) -> list[NotReady]:
+    """The stale books of active instruments that a strategy trades, while their venue is up."""
+    traded = {instrument for name in kernel.hosts for instrument in kernel.instruments_of(name)}
+    known = kernel.dependencies.accounts.instruments
+    return [
+        NotReady(NotReadyKind.BOOK_STALE, f"book {instrument} is stale: {reason}")
+        for watch in watches
+        for instrument, reason in watch.stale.items()
+        if instrument in traded and known[instrument].status is InstrumentStatus.ACTIVE
+    ]
 
 
 def scopes_in(trading: TradingStates, state: TradingState) -> list[dict[str, str]]:

@@ -31,10 +31,12 @@ from framework.state.positions import profit_and_loss
 
 
 class StatusSources(msgspec.Struct, frozen=True, kw_only=True):
-    """What a status is read from beside the kernel. `strategies` are the configured ones; `trouble` says why a venue
+    """What a status is read from beside the kernel. `strategies` are the configured ones,
+    `waiting` says which wait for an instrument; `trouble` says why a venue
     could not be brought up yet, by venue."""
 
     not_ready: Callable[[], Sequence[NotReady]] = tuple
+    waiting: Callable[[], Sequence[str]] = tuple
     reconcilers: Callable[[], Mapping[str, Reconciler]] = dict
     strategies: Sequence[str] = ()
     trouble: Mapping[str, str] = {}
@@ -93,7 +95,7 @@ class StatusReader:
 
     def _shown(self, host: StrategyHost) -> list[InstrumentId]:
         """The strategy's instruments, then others in which it holds a position or has an open order."""
-        own = instruments_of(host)
+        own = self._kernel.instruments_of(host.name)
         others = {order.instrument for order in self._accounts.orders.open(strategy=host.name)}
         others |= {of for (name, of), one in self._accounts.positions.strategies() if name == host.name and one.size}
         shown = [*own, *sorted(others.difference(own))]
@@ -121,13 +123,15 @@ class StatusReader:
     def _strategy(self, name: str) -> StrategyStatus:
         host = self._kernel.hosts.get(name)
         if host is None:
-            why = [one.text for one in self._sources.not_ready() if name in one.text.split()]
+            texts = [*(one.text for one in self._sources.not_ready()), *self._sources.waiting()]
+            mark = f"strategy {name} "
+            why = [text.removeprefix(mark) for text in texts if text.startswith(mark)]
             return StrategyStatus(name, "waiting", "; ".join(why) or "it has not begun")
         return StrategyStatus(
             name,
             "quarantined" if host.is_quarantined else "running",
             host.quarantine,
-            instruments=len(instruments_of(host)),
+            instruments=len(self._kernel.instruments_of(name)),
             open_orders=self._accounts.orders.open_count(strategy=name),
             faults=host.faults,
         )
@@ -160,12 +164,6 @@ class StatusReader:
 def questioned(order: Order, what: str, age_ns: int) -> QuestionedOrder:
     """The order as one to see to, for the reason `what`."""
     return QuestionedOrder(order.client_order_id, order.strategy, order.instrument, what, age_ns // 1_000_000)
-
-
-def instruments_of(host: StrategyHost) -> tuple[InstrumentId, ...]:
-    """The strategy's instruments; none where its constructor did not call its parent's, which gives it its desk."""
-    desk = getattr(host.strategy, "desk", None)
-    return () if desk is None else tuple(desk.instruments)
 
 
 def _price(instrument: Instrument, price: Price | None) -> str:

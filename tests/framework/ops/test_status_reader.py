@@ -73,12 +73,19 @@ def test_strategies_when_one_runs_and_others_do_not_then_each_says_why(world: Wo
     listed(world, scribe)
     world.add(name="bad")
     world.kernel.hosts["bad"].quarantine = "on_book raised"
-    not_ready = [NotReady(NotReadyKind.STARTING, "strategy late has not begun: venue ebb is down")]
-    reader = reader_of(world, strategies=["scribe", "bad", "late"], not_ready=lambda: not_ready)
+    not_ready = [NotReady(NotReadyKind.STARTING, "strategy late has not begun: waits for venue ebb")]
+    waiting = ["strategy later waits for an active instrument that matches ebb:X-*"]
+    reader = reader_of(
+        world,
+        strategies=["scribe", "bad", "late", "later"],
+        not_ready=lambda: not_ready,
+        waiting=lambda: waiting,
+    )
     assert reader.read().strategies == (
         StrategyStatus("scribe", "running", instruments=1, open_orders=1),
         StrategyStatus("bad", "quarantined", "on_book raised", instruments=1),
-        StrategyStatus("late", "waiting", "strategy late has not begun: venue ebb is down"),
+        StrategyStatus("late", "waiting", "has not begun: waits for venue ebb"),
+        StrategyStatus("later", "waiting", "waits for an active instrument that matches ebb:X-*"),
     )
 
 
