@@ -1,4 +1,5 @@
-"""How strategies share one pool: each saves its part of the flow, and what none has saved is common to all."""
+"""How strategies share one pool: each saves its part of the flow, and what none has saved is common to all. Reducing
+requests may borrow beyond that, each strategy's a little, from what its own flow pays back first."""
 
 from __future__ import annotations
 
@@ -11,20 +12,26 @@ from risk.budget.token_pool import NEVER_NS
 class _Account:
     """What one strategy has saved; negative while it owes. `full_ns` is when it will be full, -1 once it is;
     `queued_ns` when that is looked at next: never later than `full_ns`, so that using the account need not touch the
-    queue."""
+    queue. `lent` is the part of what it owes that its reducing requests borrowed, at most `credit`."""
 
-    __slots__ = ("at_ns", "capacity", "full_ns", "level", "queued_ns", "rate")
+    __slots__ = ("at_ns", "capacity", "credit", "full_ns", "lent", "lent_ns", "level", "queued_ns", "rate")
 
-    def __init__(self, *, capacity: int, rate: int, at_ns: int) -> None:
+    def __init__(self, *, capacity: int, credit: int, rate: int, at_ns: int) -> None:
         self.capacity = capacity
+        self.credit = credit
         self.rate = rate
-        self.level = 0
-        self.at_ns = at_ns
+        self.level = self.lent = 0
+        self.at_ns = self.lent_ns = at_ns
         self.full_ns = NEVER_NS
         self.queued_ns = NEVER_NS
 
     def level_at(self, monotonic_ns: int) -> int:
         return min(self.level + (monotonic_ns - self.at_ns) * self.rate, self.capacity)
+
+    def lent_at(self, monotonic_ns: int) -> int:
+        """What is borrowed still: the flow pays it back before anything else that is owed."""
+        left = self.lent - (monotonic_ns - self.lent_ns) * self.rate
+        return min(max(left, 0), max(-self.level_at(monotonic_ns), 0))
 
 
 class FairShare:
@@ -37,20 +44,43 @@ class FairShare:
     strategy whose part is smaller than one request lives from what is common. Where the pool has less than was saved
     (cancels went into debt, the venue said 429), nothing is common until it has caught up.
 
+    Reducing requests have precedence, not impunity. They may use what is the strategy's own and what is common, like
+    others; beyond that they borrow from `reserve`, the part of the pool that is kept for them: each strategy its
+    weight's part, at least one request of `request` units. So they take from other strategies neither flow nor savings.
+    A borrowed token keeps new orders waiting until it is back; so, beyond one request, no more is lent than the
+    smallest account can hold beside a request of its own.
+
     Exact integers in the pool's units. A decision costs O(1), and O(log strategies) when an account has become full
     since the last one. Reading settles what has flowed; how often that is done makes no difference.
     """
 
-    __slots__ = ("_accounts", "_at_ns", "_filling", "_filling_rate", "_saved")
+    __slots__ = ("_accounts", "_at_ns", "_filling", "_filling_rate", "_kept", "_reserve", "_saved")
 
-    def __init__(self, weights: Mapping[str, int], *, capacity: int, rate_per_weight: int, at_ns: int) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, int],
+        *,
+        capacity: int,
+        rate_per_weight: int,
+        at_ns: int,
+        reserve: int = 0,
+        request: int = 0,
+    ) -> None:
         total = sum(weights.values())
+        least = min((capacity * weight // total for weight in weights.values()), default=0)
+        lendable = min(reserve, max(least - request, request))
+        self._reserve, self._kept = reserve, reserve - lendable
         self._at_ns = at_ns
         self._saved = 0
         self._filling: list[tuple[int, str]] = []
         self._filling_rate = rate_per_weight * total
         self._accounts = {
-            strategy: _Account(capacity=capacity * weight // total, rate=rate_per_weight * weight, at_ns=at_ns)
+            strategy: _Account(
+                capacity=capacity * weight // total,
+                credit=max(lendable * weight // total, min(lendable, request)),
+                rate=rate_per_weight * weight,
+                at_ns=at_ns,
+            )
             for strategy, weight in weights.items()
         }
         for strategy, account in self._accounts.items():
@@ -63,6 +93,24 @@ class FairShare:
         account = self._accounts.get(strategy)
         own = account.level_at(monotonic_ns) if account else 0
         return min(own + common if common > 0 else own, room)
+
+    def available_reducing(self, strategy: str, room: int, monotonic_ns: int) -> int:
+        """Units that the strategy's reducing requests may use, of a pool with `room` beside the cancels' reserve."""
+        self._flow(monotonic_ns)
+        common = max(room - self._reserve - self._saved, 0)
+        if (account := self._accounts.get(strategy)) is None:
+            return min(common, room)
+        own = max(account.level_at(monotonic_ns), 0)
+        return min(own + common + account.credit - account.lent_at(monotonic_ns), room - self._kept)
+
+    def wait_reducing_ns(self, strategy: str, units: int, room: int, monotonic_ns: int) -> int:
+        """Nanoseconds until the strategy's reducing requests may use `units`, by its own flow alone: others may make it
+        shorter."""
+        missing = units - self.available_reducing(strategy, room, monotonic_ns)
+        account = self._accounts.get(strategy)
+        if missing <= 0:
+            return 0
+        return -(-missing // account.rate) if account else NEVER_NS
 
     def wait_ns(self, strategy: str, units: int, room: int, monotonic_ns: int) -> int:
         """Nanoseconds until the strategy may use `units` of a pool with `room` now, if no strategy uses anything
@@ -86,6 +134,18 @@ class FairShare:
         if account:
             level = account.level_at(monotonic_ns)
             self._set(strategy, account, min(level, max(level - units, 0)), monotonic_ns)
+
+    def take_reducing(self, strategy: str, units: int, room: int, monotonic_ns: int) -> None:
+        """Use units for a reducing request, of a pool with `room` beside the cancels' reserve: own ones, then common
+        ones, and the rest is borrowed."""
+        self._flow(monotonic_ns)
+        account = self._accounts.get(strategy)
+        if account:
+            level, lent = account.level_at(monotonic_ns), account.lent_at(monotonic_ns)
+            own = min(max(level, 0), units)
+            borrowed = max(units - own - max(room - self._reserve - self._saved, 0), 0)
+            self._set(strategy, account, level - own - borrowed, monotonic_ns)
+            account.lent, account.lent_ns = lent + borrowed, monotonic_ns
 
     def owe(self, strategy: str, units: int, monotonic_ns: int) -> None:
         """Use units that may not be refused: the account goes into debt, at most as deep as it is high."""

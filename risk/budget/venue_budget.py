@@ -30,9 +30,6 @@ from risk.budget.token_pool import NS_PER_S, PPM, TokenPool
 UNLIMITED = 2**31 - 1
 """How many requests are available of a kind that costs nothing."""
 
-_UNSHARED = frozenset({RequestKind.CANCEL, RequestKind.REDUCE})
-"""Kinds that are not held to a strategy's share; what they take is owed to it."""
-
 
 class BudgetSettings(BaseModel):
     """How a venue's budget is kept."""
@@ -44,7 +41,7 @@ class BudgetSettings(BaseModel):
         ge=0,
         le=90,
         description="Part of a pool's capacity that new orders, amends and queries leave alone. Reducing orders may "
-        "use its upper half; its lower half is for cancels alone.",
+        "use its upper half, each strategy a part of it; its lower half is for cancels alone.",
     )
     clock_drift_ppm: int = Field(
         200,
@@ -66,12 +63,12 @@ class _Charge(NamedTuple):
 class _Requests:
     """The requests of one kind: their price, how many are held, and how many of those may be on the way."""
 
-    __slots__ = ("charges", "held", "is_cancel", "is_shared", "started")
+    __slots__ = ("charges", "held", "is_cancel", "is_reducing", "started")
 
     def __init__(self, kind: RequestKind) -> None:
         self.charges: tuple[_Charge, ...] = ()
         self.is_cancel = kind is RequestKind.CANCEL
-        self.is_shared = kind not in _UNSHARED
+        self.is_reducing = kind is RequestKind.REDUCE
         self.held = 0
         self.started = 0
 
@@ -150,8 +147,9 @@ class VenueBudget:
         least = UNLIMITED
         for pool, share, units, floor in requests.charges:
             room = pool.level_at(now_ns) - pool.held - floor
-            if room >= units and share is not None and strategy and requests.is_shared:
-                room = share.available(strategy, room, now_ns)
+            if room >= units and share is not None and strategy and not requests.is_cancel:
+                available = share.available_reducing if requests.is_reducing else share.available
+                room = available(strategy, room, now_ns)
             least = min(least, room // units)
         return max(least, 1 if requests.is_cancel else 0)
 
@@ -166,8 +164,9 @@ class VenueBudget:
         for pool, share, units, floor in requests.charges:
             room = pool.level_at(now_ns) - pool.held - floor
             longest_ns = max(longest_ns, pool.wait_ns(units - room))
-            if share is not None and strategy and requests.is_shared:
-                longest_ns = max(longest_ns, share.wait_ns(strategy, units, room, now_ns))
+            if share is not None and strategy:
+                wait_ns = share.wait_reducing_ns if requests.is_reducing else share.wait_ns
+                longest_ns = max(longest_ns, wait_ns(strategy, units, room, now_ns))
         return longest_ns
 
     def hold(self, kind: RequestKind, strategy: str) -> None:
@@ -175,10 +174,15 @@ class VenueBudget:
         requests = self._requests[kind]
         now_ns = self._now_ns
         requests.held += 1
-        for pool, share, units, _ in requests.charges:
+        for pool, share, units, floor in requests.charges:
+            room = pool.level_at(now_ns) - pool.held - floor
             pool.held += units
-            if share is not None and strategy:
-                use = share.take if requests.is_shared else share.owe
+            if share is None or not strategy:
+                continue
+            if requests.is_reducing:
+                share.take_reducing(strategy, units, room, now_ns)
+            else:
+                use = share.owe if requests.is_cancel else share.take
                 use(strategy, units, now_ns)
 
     def complete(self, kind: RequestKind, strategy: str, outcome: RequestOutcome) -> None:
@@ -248,11 +252,14 @@ class VenueBudget:
         if len(self._shares) < 2:
             return None
         dearest = max(prices.get(pool.name, 0) for prices in units.values())
+        floor = self._floor(RequestKind.NEW, pool, units)
         return FairShare(
             self._shares,
-            capacity=max(pool.capacity - self._floor(RequestKind.NEW, pool, units) - dearest, 0),
+            capacity=max(pool.capacity - floor - dearest, 0),
             rate_per_weight=pool.rate // sum(self._shares.values()),
             at_ns=self._now_ns,
+            reserve=floor - self._floor(RequestKind.REDUCE, pool, units),
+            request=units[RequestKind.REDUCE].get(pool.name, 0),
         )
 
     def _floor(self, kind: RequestKind, pool: TokenPool, units: Mapping[RequestKind, Mapping[str, int]]) -> int:

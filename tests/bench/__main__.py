@@ -10,9 +10,10 @@ import sys
 
 import structlog
 
-from tests.bench import calls, hot_path, network, records, recovery, refusals
+from tests.bench import budget, calls, hot_path, network, records, recovery, refusals
 
 BENCHES = {
+    "budget": budget.run,
     "hot_path": hot_path.run,
     "records": records.run,
     "network": network.run,

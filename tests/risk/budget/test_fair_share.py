@@ -6,7 +6,10 @@ from hypothesis import strategies as st
 from risk.budget.fair_share import FairShare
 
 ACTS = st.tuples(
-    st.integers(0, 40), st.sampled_from(["take", "owe", "give_back"]), st.sampled_from("abx"), st.integers(0, 150)
+    st.integers(0, 40),
+    st.sampled_from(["take", "owe", "give_back", "reduce"]),
+    st.sampled_from("abx"),
+    st.integers(0, 150),
 )
 
 
@@ -14,14 +17,20 @@ ACTS = st.tuples(
 def test_accounts_when_used_in_any_way_then_their_sum_is_what_is_kept_as_sum(
     acts: list[tuple[int, str, str, int]], capacity: int
 ) -> None:
-    share, now_ns = FairShare({"a": 2, "b": 5}, capacity=capacity, rate_per_weight=1, at_ns=0), 0
+    share = FairShare({"a": 2, "b": 5}, capacity=capacity, rate_per_weight=1, at_ns=0, reserve=14, request=5)
+    now_ns = 0
     for after_ns, act, strategy, units in acts:
         now_ns += after_ns
-        getattr(share, act)(strategy, units, now_ns)
+        if act == "reduce":
+            room = 20 + share._reserve + share._saved
+            share.take_reducing(strategy, min(units, share.available_reducing(strategy, room, now_ns)), room, now_ns)
+        else:
+            getattr(share, act)(strategy, units, now_ns)
         share.available("a", 100, now_ns)
         accounts = share._accounts.values()
         assert share._saved == sum(each.level_at(now_ns) for each in accounts)
-        assert all(-each.capacity <= each.level_at(now_ns) <= each.capacity for each in accounts)
+        assert all(-each.capacity - each.credit <= each.level_at(now_ns) <= each.capacity for each in accounts)
+        assert all(0 <= each.lent_at(now_ns) <= each.credit for each in accounts)
 
 
 def test_room_when_split_then_everybody_has_its_own_and_what_is_common_and_a_stranger_the_common_part() -> None:

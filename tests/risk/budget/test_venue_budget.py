@@ -270,7 +270,8 @@ def test_share_when_it_is_used_up_but_the_pool_is_not_then_only_the_others_may_g
     assert budget.available(NEW, "") == 3
     assert budget.available(NEW, "b") == 2
     assert budget.wait_ns(NEW, "a") == S // 10
-    assert budget.available(REDUCE, "a") == 3, "reducing is never held to a share"
+    assert budget.available(REDUCE, "a") == 0, "what the others have saved is not for reducing either"
+    assert budget.available(REDUCE, "b") == 2
 
 
 def test_share_when_a_strategy_cancels_a_lot_then_its_own_orders_pay_for_it() -> None:
