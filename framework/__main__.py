@@ -1,10 +1,25 @@
-"""`python -m framework` and the `tidegate` command."""
+"""`python -m framework` and the `tidegate` command: signals and standard streams first, then everything else."""
 
 from __future__ import annotations
 
 import sys
 
-from framework.cli.main import main
+from framework.domain.loading import load_late
+from framework.runtime.standard_streams import open_standard_streams
+from framework.runtime.stop_signals import StopSignals
+
+
+def main() -> int:
+    """Run the command line of this process and return its exit code; see `framework.cli.main`.
+
+    `run` gets its signals from here on, before the rest is loaded. The other verbs end as a signal says.
+    """
+    signals = StopSignals()
+    if next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "run":
+        signals.install()
+    open_standard_streams()
+    return int(load_late("framework.cli.main:main")(signals=signals))
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from framework.config.resolve import Resolved
-from framework.domain.errors import JournalError
+from framework.domain.errors import JournalError, describe_error
 from framework.domain.instruments import InstrumentId
 from framework.domain.ports import Check, Clock, Desk
 from framework.domain.strategy import Strategy
@@ -121,13 +121,18 @@ class Core(msgspec.Struct, frozen=True):
         `pattern` says, none without it. It may open positions in these only, or, with `trade_anything`, in any.
 
         Its `on_start` is called by the event `StrategyStarted`, which the caller publishes (in a replay the record
-        does). Raises what the strategy's constructor raises.
+        does). When its constructor raises, a `Strategy` that does nothing stands in its place, and that event
+        quarantines it.
         """
         universe = Universe(instruments, pattern)
         context = StrategyContext(
             name, universe, self.kernel, timers=self.timers, log=self.log, trade_anything=trade_anything
         )
-        strategy = factory(name, settings, context)
+        flaw, strategy = "", Strategy(name, settings, context)
+        try:
+            strategy = factory(name, settings, context)
+        except BaseException as e:  # noqa: BLE001 - whatever it raises, the other strategies go on
+            flaw = f"__init__ raised {describe_error(e)}"
         host = StrategyHost(
             name,
             strategy,
@@ -135,6 +140,7 @@ class Core(msgspec.Struct, frozen=True):
             call_ns_max=self.settings.strategy_call_ms_max * 1_000_000,
             on_fault=self.kernel.on_fault,
             may_trade=context.may_trade,
+            flaw=flaw,
         )
         self.kernel.add_host(host, universe)
         return strategy

@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, suppress
 from fnmatch import fnmatchcase
 from functools import partial
 from importlib.metadata import version
@@ -19,12 +19,10 @@ import uvloop
 from framework.assembly import Core, assemble, core_settings
 from framework.config.model import Configuration
 from framework.config.resolve import Resolved, ResolvedStrategy
-from framework.domain.account_events import ShutdownRequested
 from framework.domain.client_order_ids import ClientOrderIds
-from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import EXIT_FAILED, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import ConnectorStatus, StrategyStarted
-from framework.domain.orders import Order
 from framework.domain.venue import Connector
 from framework.engine.strategy_context import LoopTimers
 from framework.engine.universe import InstrumentPattern
@@ -47,13 +45,15 @@ from framework.reconciliation.ports import ReconcileDependencies
 from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.disk_writer import Durability
-from framework.runtime.failpoints import reach
 from framework.runtime.files import RealFiles
 from framework.runtime.logging import LogFile, configure_logging
 from framework.runtime.metrics import Metrics
 from framework.runtime.secrets import SecretRegistry
+from framework.runtime.standard_streams import discard_output
 from framework.runtime.state_directory import DiskUsage, lock_state, set_aside
-from framework.runtime.supervisor import Supervisor
+from framework.runtime.stop_signals import StopSignals
+from framework.runtime.supervisor import StopHook, Supervisor
+from framework.shutdown import Shutdown, VenueConnection
 from framework.state.books import Books
 from framework.venues import BookWatch, VenueAccess, warn_of_proxy_variables
 
@@ -61,25 +61,36 @@ FLUSH_S = 0.1
 START_S = 0.1
 """How often it is looked whether a strategy that waits can begin."""
 
+CLOSE_MS_MAX = 300
+"""Longest time to close the connections to one venue that may hang, in milliseconds."""
+
 _log = structlog.get_logger("daemon")
 
 
-def run(
-    resolved: Resolved, *, duration_s: float | None, live: bool, show_status: bool, has_tracebacks: bool = False
-) -> int:
-    """Run the daemon until it is stopped; return its exit code. `has_tracebacks`: log them, too.
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run is to go: `duration_s` None has no end, `live` allows venues outside this machine, `show_status` draws
+    on a terminal, `has_tracebacks` logs them, too. `signals` are those that ask for its end."""
+
+    signals: StopSignals
+    duration_s: float | None = None
+    live: bool = False
+    show_status: bool = False
+    has_tracebacks: bool = False
+
+
+def run(resolved: Resolved, options: RunOptions) -> int:
+    """Run the daemon until it is stopped; return its exit code.
 
     0: stopped, every order proved ended. 1: a part failed. 2: the configuration can't be used. 3: stopped, but
     orders may be left at a venue (they are listed in the log).
     """
-    return uvloop.run(
-        _serve(resolved, duration_s=duration_s, live=live, show_status=show_status, has_tracebacks=has_tracebacks)
-    )
+    options.signals.install()  # nothing new, unless the command line was called as a function
+    code = uvloop.run(_serve(resolved, options))
+    discard_output()  # a pipe that was closed meanwhile is no reason to end with another code
+    return code
 
 
-async def _serve(
-    resolved: Resolved, *, duration_s: float | None, live: bool, show_status: bool, has_tracebacks: bool
-) -> int:
+async def _serve(resolved: Resolved, options: RunOptions) -> int:
     config = resolved.config
     clock, secrets, metrics = SystemClock(), SecretRegistry(), Metrics()
     for value in resolved.loaded.secret_values():
@@ -89,37 +100,47 @@ async def _serve(
         stack.callback(state_lock.close)
         if resolved.is_embedded:
             set_aside(config.state_dir)
-        status = LiveStatus(lambda: daemon.status.read()) if show_status else None
-        log_stream = _log_file(stack, config) if _owns_screen(status) else None
+        status = LiveStatus(lambda: daemon.status.read()) if options.show_status else None
         configure_logging(
             config.log.level,
             config.log.format,
             clock=clock,
             secrets=secrets,
-            stream=log_stream,
-            has_tracebacks=has_tracebacks,
+            stream=_log_file(stack, config) if _owns_screen(status) else None,
+            has_tracebacks=options.has_tracebacks,
         )
-        records = open_records(
-            RealFiles(),
-            _record_settings(config),
-            clock=clock,
-            rng=system_rng(),
-            observe_sync_ns=metrics.journal_sync.observe_ns,
-        )
+        records = _open_records(config, clock, metrics)
         stack.callback(records.close)
         daemon = Daemon(resolved, records=records, clock=clock, metrics=metrics)
         stack.push_async_callback(daemon.close)
-        await daemon.connect(live=live)
+        daemon.supervisor.follow(options.signals, daemon.shutdown.last_words)
+        await daemon.supervisor.unless_stopped(daemon.connect(live=options.live))
         if status is not None and status.is_shown:
-            daemon.supervisor.spawn("status", status.run())
-        code = await daemon.supervisor.run(duration_s=duration_s)
-        if status is not None and status.is_shown:
-            sys.stdout.write(daemon.status.exit_summary(daemon.supervisor.stop_reason, config.state_dir))
+            daemon.supervisor.spawn("status", status.run(), is_critical=False)
+        code = await daemon.supervisor.run(duration_s=options.duration_s)
+        if _owns_screen(status):
+            _print(daemon.status.exit_summary(daemon.supervisor.stop_reason, config.state_dir))
         return code
+
+
+def _open_records(config: Configuration, clock: SystemClock, metrics: Metrics) -> Records:
+    return open_records(
+        RealFiles(),
+        _record_settings(config),
+        clock=clock,
+        rng=system_rng(),
+        observe_sync_ns=metrics.journal_sync.observe_ns,
+    )
 
 
 def _log_file(stack: AsyncExitStack, config: Configuration) -> LogFile:
     return stack.enter_context(closing(LogFile(config.state_dir / "log.jsonl")))
+
+
+def _print(text: str) -> None:
+    with suppress(OSError):  # the terminal may be what has closed
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 def _owns_screen(status: LiveStatus | None) -> bool:
@@ -135,14 +156,6 @@ def _record_settings(config: Configuration) -> RecordSettings:
         version=version("tidegate"),
         config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16],
     )
-
-
-class VenueConnection(msgspec.Struct, frozen=True):
-    """What belongs to one venue account: its connector, and who sends to it and compares with it."""
-
-    connector: Connector
-    dispatcher: Dispatcher
-    reconciler: Reconciler
 
 
 class Daemon:
@@ -164,6 +177,7 @@ class Daemon:
         self._core = self._assemble()
         self.kernel = self._core.kernel
         self.kernel.follow_connectors(self._on_connector)
+        self.shutdown = self._make_shutdown()
         self._operator_service = OperatorService(
             self.kernel,
             metrics,
@@ -186,6 +200,17 @@ class Daemon:
             waiting=self.waiting,
         )
         show_readiness(metrics, self.not_ready)
+
+    def _make_shutdown(self) -> Shutdown:
+        return Shutdown(
+            self.kernel,
+            self._records,
+            clock=self._clock,
+            supervisor=self.supervisor,
+            venues=self._venues,
+            starting=self._starting,
+            ms_max=self._resolved.config.kernel.shutdown_ms_max,
+        )
 
     def not_ready(self) -> list[NotReady]:
         """Why the daemon is not ready to trade; empty when it is."""
@@ -216,6 +241,7 @@ class Daemon:
 
     async def connect(self, *, live: bool) -> None:
         """Start sandboxes, connectors and the control server; the rest comes up under the supervisor."""
+        self._starting.update(venue.name for venue in self._resolved.venues)
         self._log_configuration()
         self._log_recovery()
         warn_of_proxy_variables(os.environ)
@@ -226,8 +252,6 @@ class Daemon:
         write_address(directory, http.host, port)
         await self._operator_service.start()
         _log.info("listening", http=url_of(http.host, port), epoch=self._records.epoch)
-        self.supervisor.install_signals()
-        self.supervisor.on_stop("cancel orders", self._stop_trading, timeout_ms=self._shutdown_ms)
         self.supervisor.spawn("disk usage", self._disk_usage.run())
         self.supervisor.spawn("trade", self._trade())
 
@@ -249,24 +273,21 @@ class Daemon:
         self._timers.close()
         await self._control.close()
         await self._operator_service.close()
-        for connection in self._venues.values():
-            await connection.connector.close()
+        finish = self.supervisor.finish
+        for name, connection in self._venues.items():
+            await finish(StopHook(f"{name} connections", connection.connector.close, CLOSE_MS_MAX))
         await self._access.close()
-
-    @property
-    def _shutdown_ms(self) -> int:
-        return self._resolved.config.kernel.shutdown_ms_max
 
     async def _trade(self) -> None:
         """Bring the venues up side by side, and let each strategy begin when it can."""
         for report in unanswered_at_restart(self._records.accounts, self._clock.now_ns()):
             self.kernel.publish(report)
         self.supervisor.spawn("records", self._keep_records())
-        self._starting.update(self._venues)
         for name, connection in self._venues.items():
             self.supervisor.spawn(f"{name} reconcile", self._bring_up(name, connection))
         while True:
-            self._start_strategies()
+            if not self.supervisor.is_stopping:
+                self._start_strategies()
             await asyncio.sleep(START_S)
 
     async def _bring_up(self, name: str, connection: VenueConnection) -> None:
@@ -342,53 +363,6 @@ class Daemon:
             return self.kernel.instruments_of(row.name)
         known = self._records.accounts.instruments.values()
         return _pattern(row).choose(one for one in known if one.venue in self._core.queues)
-
-    async def _stop_trading(self) -> None:
-        """Stop entry, cancel everything that is ours, and prove it."""
-        reach("shutdown-before-cancel")
-        self.kernel.publish(ShutdownRequested(self.supervisor.stop_reason, self._clock.now_ns()))
-        self._abandon_queued(is_final=False)
-        reach("shutdown-after-cancel")
-        deadline_ns = self._clock.monotonic_ns() + self._shutdown_ms * 800_000
-        while self._provable() and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)  # what is waited for is a fold of many answers: there is no one event
-        await self._fetch_last_fills()
-        self._abandon_queued(is_final=True)
-        for order in self._open_orders():
-            _log.error("order may be left", order=order.client_order_id, status=order.status.value, venue=order.venue)
-        left = len(self._open_orders())
-        if left:
-            self.supervisor.request_stop("orders may be left", exit_code=EXIT_ORDERS_LEFT)
-        external_orders = self._records.accounts.exposures.external_count()
-        _log.info("trading stopped", orders_left=left, external_orders=external_orders)
-        if self._records.journal.failure is not None:
-            return  # told when it failed: nothing can be recorded or compared any more
-        self._records.last_step = self.kernel.step_number
-        self._records.checkpoint(self._clock.now_ns(), self._clock.monotonic_ns())
-        await self._records.compare_with_disk()
-
-    def _abandon_queued(self, *, is_final: bool) -> None:
-        """What waited in a queue is told apart from what may have reached a venue: it has not left, and does not."""
-        for name, connection in self._venues.items():
-            if dropped := connection.dispatcher.abandon("the daemon is stopping", is_final=is_final):
-                _log.info("requests were not sent", venue=name, orders=list(dropped))
-
-    def _provable(self) -> list[Order]:
-        """Open orders whose end can be seen: not those at a venue that never came up in this run."""
-        return [order for order in self._open_orders() if order.venue not in self._starting]
-
-    async def _fetch_last_fills(self) -> None:
-        """A cancel's answer does not say what traded before it, and the stream may be behind it."""
-        await asyncio.gather(*(self._fetch_fills_of(name) for name in self._venues if name not in self._starting))
-
-    async def _fetch_fills_of(self, venue: str) -> None:
-        try:
-            await self._venues[venue].reconciler.once()
-        except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
-            _log.warning("fills of the last moment come with the next start", venue=venue, reason=str(e))
-
-    def _open_orders(self) -> tuple[Order, ...]:
-        return tuple(order for order in self._records.accounts.orders.open() if order.status.may_trade)
 
     def _assemble(self) -> Core:
         accounts, books, metrics = self._records.accounts, Books(), self._metrics

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from framework.domain.errors import message_of, raised_at
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, Intent, NewOrder, only_shrinks
 from framework.domain.orders import Order, OrderStatus
@@ -73,7 +74,7 @@ class Gate:
                 request_kind=request_kind(proposal),
                 ts_ns=view.now_ns,
             )
-        except Exception as e:  # noqa: BLE001 - the gate fails closed: a check that breaks has not said yes
+        except BaseException as e:  # noqa: BLE001 - the gate fails closed: a check that breaks has not said yes
             return _refuse(intent, _broken(e), asked, ts_ns=view.now_ns)
 
     def reconsider(self, intent: NewOrder | AmendOrder, order: Order, view: RiskView, /) -> Refusal | None:
@@ -90,7 +91,7 @@ class Gate:
                 return self._ask_again(propose_new(intent, instrument, view, is_counted=True), view)
             proposal = propose_amend(intent, order, instrument, view, is_counted=True)
             return self._ask_again(proposal, view, is_growing=not only_shrinks(intent, order))
-        except Exception as e:  # noqa: BLE001 - fails closed, like `judge`
+        except BaseException as e:  # noqa: BLE001 - fails closed, like `judge`
             return _broken(e)
 
     def _ask_again(self, proposal: OrderProposal, view: RiskView, *, is_growing: bool = True) -> Refusal | None:
@@ -166,9 +167,8 @@ def _stand_in(intent: object) -> CancelOrder:
     return CancelOrder(strategy=strategy if is_text(strategy) else "", client_order_id="")
 
 
-def _broken(error: Exception) -> Refusal:
-    try:
-        text = ascii(str(error))[:_ERROR_TEXT_MAX]
-    except Exception:  # noqa: BLE001 - the message is code of the check; what can't be read is left out
-        text = "(its message can't be read)"
-    return Refusal(RefusalCode.CHECK_FAILED, error=f"{type(error).__name__}: {text}")
+def _broken(error: BaseException) -> Refusal:
+    """Names the file without its folder: a verdict is the same wherever the program is installed."""
+    text = ascii(message_of(error))[:_ERROR_TEXT_MAX]
+    place = raised_at(error).rpartition("/")[2]
+    return Refusal(RefusalCode.CHECK_FAILED, error=f"{type(error).__name__}: {text} at {place}")

@@ -44,6 +44,8 @@ def journal(options: argparse.Namespace) -> int:
         )
     try:
         return action(options, directory)
+    except BrokenPipeError:
+        raise  # the reader of the output has gone: nothing is wrong with the disk
     except OSError as e:
         raise JournalError(f"journal: {directory} can't be read or written ({e}); check the disk and rights") from e
 

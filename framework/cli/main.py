@@ -16,6 +16,7 @@ from typing import TypeAlias
 from framework.domain.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    EXIT_PIPE_CLOSED,
     EXIT_USAGE,
     ConfigurationError,
     TidegateError,
@@ -24,6 +25,8 @@ from framework.domain.errors import (
     hint,
 )
 from framework.domain.loading import load_late
+from framework.runtime.standard_streams import discard_output
+from framework.runtime.stop_signals import StopSignals
 
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -65,14 +68,27 @@ _STATES = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code. Without `argv`: that of this process.
+def main(argv: Sequence[str] | None = None, *, signals: StopSignals | None = None) -> int:
+    """Run one command line and return its exit code. Without `argv`: that of this process. `run` hears `signals`.
 
     A `TidegateError` is printed to standard error, one line per problem, and becomes an exit code; argparse leaves by
     `SystemExit` for `--help`, `--version` and an option whose value it can't read. Any other exception is a defect: one
-    line, and its traceback with `--debug`.
+    line, and its traceback with `--debug`. When the reader of the output has gone, as `head` does, it ends without a
+    word, with the code that a shell shows for that.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        try:
+            return _main(arguments, signals or StopSignals())
+        except SystemExit:
+            sys.stdout.flush()
+            raise
+    except BrokenPipeError:
+        discard_output()
+        return EXIT_PIPE_CLOSED
+
+
+def _main(arguments: Sequence[str], signals: StopSignals) -> int:
     parser = build_parser()
     verb = next((word for word in arguments if not word.startswith("-")), "")
     if not arguments:
@@ -86,17 +102,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if unknown:
             meant = _meant_option(unknown[0].partition("=")[0], options_of(parser, verb))
             return _complain([f'unknown option "{unknown[0]}"{meant}; see: tidegate {verb} --help'])
-        return int(load_late(COMMANDS[options.verb])(options))
+        options.signals = signals
+        code = int(load_late(COMMANDS[options.verb])(options))
+        _flush_output()
+        return code
     except ConfigurationError as e:
         return _complain(str(e).splitlines())
     except TidegateError as e:
         _complain(str(e).splitlines())
         return EXIT_FAILED
     except BrokenPipeError:
-        # The reader closed the pipe, as `head` does: not an error. Standard error is closed so that the interpreter
-        # does not report the same at exit.
-        sys.stderr.close()
-        return 0
+        raise
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except Exception as e:  # noqa: BLE001 - no traceback reaches a user who has not asked for it
@@ -111,6 +127,18 @@ def _meant_option(word: str, known: Sequence[str]) -> str:
     """The hint at the option that was meant. The dashes are left out: they would make every two options alike."""
     found = closest(word.lstrip("-"), [one.lstrip("-") for one in known])
     return f'; did you mean "--{found}"?' if found else ""
+
+
+def _flush_output() -> None:
+    """Print what is held back, as long as its failure can still be told. Raises `BrokenPipeError` when nobody reads it
+    any more, `TidegateError` when it can't be written for another reason, as on a full disk."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        discard_output()
+        raise TidegateError(f"standard output: {e.strerror or e}; what was printed is not complete") from e
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ from framework.ops.healthcheck import ADDRESS_NAME, address_in, check
 
 PREFLIGHT = "framework.cli.preflight:refuse_offline"
 DAEMON = "framework.daemon:run"
+RUN_OPTIONS = "framework.daemon:RunOptions"
 
 
 def check_and_run(options: argparse.Namespace) -> int:
@@ -27,16 +28,14 @@ def check_and_run(options: argparse.Namespace) -> int:
     resolved = resolve(load_from(options))
     # Late: a wrong configuration is reported at once, before the trading parts load.
     asyncio.run(load_late(PREFLIGHT)(resolved))
-    run_daemon = load_late(DAEMON)
-    return int(
-        run_daemon(
-            resolved,
-            duration_s=options.duration,
-            live=options.live,
-            show_status=not options.no_status,
-            has_tracebacks=options.debug,
-        )
+    run_options = load_late(RUN_OPTIONS)(
+        signals=options.signals,
+        duration_s=options.duration,
+        live=options.live,
+        show_status=not options.no_status,
+        has_tracebacks=options.debug,
     )
+    return int(load_late(DAEMON)(resolved, run_options))
 
 
 def healthcheck(options: argparse.Namespace) -> int:

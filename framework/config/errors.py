@@ -8,7 +8,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from framework.domain.errors import ConfigurationError, suggestion
+from framework.domain.errors import ConfigurationError, describe_error, suggestion
 from framework.runtime.secrets import mask_urls
 
 Tree = dict[str, Any]
@@ -46,10 +46,9 @@ def parse_settings(
             return None
         prefix = tuple(key.split(".")) if key else ()
         lines = dict.fromkeys(_message(model, dict(error), prefix, origins, raw=raw) for error in errors)
-    except Exception as e:
+    except BaseException as e:
         # A plugin's own validator may raise anything; that must not look like a fault of the program.
-        text = mask_urls(f"{_place(key, origins)}: {type(e).__name__}: {e}; see: tidegate list")
-        raise ConfigurationError(text) from e
+        raise ConfigurationError(mask_urls(f"{_place(key, origins)}: {describe_error(e)}; see: tidegate list")) from e
     raise ConfigurationError(mask_urls("\n".join(lines)))
 
 

@@ -24,7 +24,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from framework.domain.errors import CLOSENESS_MIN, ConfigurationError, PluginError, hint, suggestion
+from framework.domain.errors import CLOSENESS_MIN, ConfigurationError, PluginError, hint, message_of, suggestion
 from framework.domain.strategy import Strategy
 from framework.domain.venue import Connector
 
@@ -162,7 +162,7 @@ def _entry_point(name: str, group: str, *, paths: Sequence[Path]) -> object:
         if point.name == name:
             try:
                 return cast(object, point.load())
-            except Exception as e:
+            except BaseException as e:
                 raise PluginError(_explain(name, e)) from e
     places = f" and is no file in {', '.join(map(str, paths))}" if paths else ""
     known = suggestion(name, entry_points(group))
@@ -178,7 +178,7 @@ def call_plugin(use: str, function: Callable[..., T], *arguments: Any, **named: 
         return function(*arguments, **named)
     except ConfigurationError as e:
         raise ConfigurationError(f"{use}: {e}") from e
-    except Exception as e:
+    except BaseException as e:
         raise PluginError(_explain(use, e, "correct this")) from e
 
 
@@ -194,7 +194,8 @@ def _import(name: str, use: str, *, searched: Sequence[Path] = ()) -> types.Modu
                 f"{use}: there is no module {name}{meant or '; check the spelling'}; plugin_paths: {folders}"
             ) from e
         raise PluginError(_explain(use, e)) from e
-    except Exception as e:
+    except BaseException as e:
+        # `sys.exit` in a module ends the loading of the plugin, not the program.
         raise PluginError(_explain(use, e)) from e
 
 
@@ -225,7 +226,7 @@ def _explain(use: str, error: BaseException, remedy: str = "the plugin does not 
         return f"{use}: {error.filename}:{error.lineno}: syntax error: {error.msg}; correct this line"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
     place = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
-    return f"{use}: {place}{type(error).__name__}: {error}; {remedy}"
+    return f"{use}: {place}{type(error).__name__}: {message_of(error)}; {remedy}"
 
 
 def _is_machinery(filename: str) -> bool:

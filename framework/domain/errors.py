@@ -7,7 +7,6 @@ This file imports the standard library only: `tidegate --help` loads it and must
 from __future__ import annotations
 
 import difflib
-import traceback
 from collections.abc import Iterable
 
 EXIT_FAILED = 1
@@ -21,6 +20,9 @@ EXIT_ORDERS_LEFT = 3
 
 EXIT_INTERRUPTED = 130
 """Interrupted: Ctrl-C in a command, or a second signal to a daemon, which then waits for nothing (128 + SIGINT)."""
+
+EXIT_PIPE_CLOSED = 141
+"""The reader of a command's output has gone, as `head` does: what a shell shows of git or cat then (128 + SIGPIPE)."""
 
 CLOSENESS_MIN = 0.6
 """How like a known word must be to stand in place of the list of all, as a ratio of `difflib`."""
@@ -92,10 +94,25 @@ class JournalError(Fatal):
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception on one line: its type, its message, and the file and line that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+    """An exception in one line: type, message, and file and line of the code that raised it. Never raises."""
+    place = raised_at(error)
+    return f"{type(error).__name__}: {' '.join(message_of(error).split())}{f' at {place}' if place else ''}"
+
+
+def message_of(error: BaseException) -> str:
+    """The message of an exception that may be a plugin's own: reading it runs the plugin's code. Never raises."""
+    try:
+        return str(error)
+    except BaseException:  # noqa: BLE001 - what can't be read is left out
+        return "(its message can't be read)"
+
+
+def raised_at(error: BaseException) -> str:
+    """`FILE:LINE` of the code that raised an exception; empty for one that was never raised."""
+    found = error.__traceback__
+    while found is not None and found.tb_next is not None:
+        found = found.tb_next
+    return "" if found is None else f"{found.tb_frame.f_code.co_filename}:{found.tb_lineno}"
 
 
 def closest(word: str, known: Iterable[str], *, closeness_min: float = CLOSENESS_MIN) -> str:

@@ -259,7 +259,7 @@ class Kernel:
 
     def _on_strategy_started(self, event: StrategyStarted) -> None:
         if host := self._hosts.get(event.strategy):
-            host.call(host.strategy.on_start)
+            host.start()
 
     def _on_account_event(self, event: AccountEvent) -> None:
         try:
@@ -386,12 +386,13 @@ class Kernel:
         self._cancel_orders(self._orders.open(strategy=event.strategy))
 
     def _lift_quarantine(self, event: TradingStateChanged) -> None:
-        """Setting a strategy ACTIVE ends its quarantine."""
+        """Setting a strategy ACTIVE ends its quarantine. One that was not started because of it, starts now."""
         host = self._hosts.get(event.target) if event.scope is Scope.STRATEGY else None
         if host is not None and event.state is TradingState.ACTIVE:
             host.quarantine, host.faults = "", 0
             self._quarantined.discard(host.name)
             self._refusals.forgive(host.name)
+            host.start()
             self._universes.release(host.name)
 
     def _end_due(self, event: AccountEvent, change: Change) -> None:

@@ -1,16 +1,17 @@
 """The host of one strategy: calls its hooks, times them, and keeps its faults from the others.
 
-A hook that raises, takes too long or returns something is a fault: named, counted, logged. Too many, or one
-that blocks the whole daemon, and the kernel quarantines the strategy.
+A hook that raises, takes too long or returns something is a fault: named, counted, logged. Too many, or one that blocks
+the whole daemon, and the kernel quarantines the strategy; so it does at once with a strategy that can't be made or
+started.
 """
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from framework.domain.errors import describe_error
 from framework.domain.instruments import InstrumentId
 from framework.domain.ports import Clock
 from framework.domain.strategy import Strategy
@@ -37,9 +38,24 @@ def any_instrument(_instrument: InstrumentId) -> bool:
 
 class StrategyHost:
     """One strategy and its faults so far. `quarantine` says why its hooks are not called; empty while they are.
-    `may_trade` says of an instrument whether the strategy may open a position in it."""
+    `may_trade` says of an instrument whether the strategy may open a position in it.
 
-    __slots__ = ("_call_ns_max", "_clock", "_on_fault", "faults", "may_trade", "name", "quarantine", "strategy")
+    `flaw` says why the strategy could not be made, empty when it could. `has_started` is True once `on_start` came to
+    its end.
+    """
+
+    __slots__ = (
+        "_call_ns_max",
+        "_clock",
+        "_on_fault",
+        "faults",
+        "flaw",
+        "has_started",
+        "may_trade",
+        "name",
+        "quarantine",
+        "strategy",
+    )
 
     def __init__(
         self,
@@ -50,12 +66,15 @@ class StrategyHost:
         call_ns_max: int,
         on_fault: OnFault,
         may_trade: Callable[[InstrumentId], bool] = any_instrument,
+        flaw: str = "",
     ) -> None:
         self.name = name
         self.strategy = strategy
+        self.flaw = flaw
         self.faults = 0
         self.quarantine = ""
         self.may_trade = may_trade
+        self.has_started = False
         self._clock = clock
         self._call_ns_max = call_ns_max
         self._on_fault = on_fault
@@ -65,8 +84,18 @@ class StrategyHost:
         """Whether its hooks are not called any more; `quarantine` says why."""
         return bool(self.quarantine)
 
-    def call(self, hook: Callable[..., object], *args: object, started_ns: int | None = None) -> int | None:
-        """Call a hook. Never raises but for what ends the process.
+    def start(self) -> None:
+        """Call `on_start`, unless it has come to its end before. Its failure, and that of the constructor, are grave: a
+        strategy that is half made would be idle, or trade on what it does not know."""
+        if self.flaw:
+            self.fault(self.flaw, FaultKind.RAISED, is_grave=True)
+        elif not self.has_started:
+            self.call(self.strategy.on_start, is_start=True)
+
+    def call(
+        self, hook: Callable[..., object], *args: object, started_ns: int | None = None, is_start: bool = False
+    ) -> int | None:
+        """Call a hook. Never raises: also what would end the program or cancel its task is a fault of the strategy.
 
         The hook's time counts from `started_ns` (monotonic nanoseconds), or from now. Returns when it was over, or
         `started_ns` when the strategy is quarantined and nothing was called.
@@ -77,9 +106,10 @@ class StrategyHost:
             started_ns = self._clock.monotonic_ns()
         try:
             result = hook(*args)
-        except Exception as e:  # noqa: BLE001 - a strategy may raise anything; the others must go on
-            self.fault(f"{_name(hook)} raised {describe(e)}", FaultKind.RAISED)
+        except BaseException as e:  # noqa: BLE001 - a strategy may raise anything; the others must go on
+            self.fault(f"{_name(hook)} raised {describe_error(e)}", FaultKind.RAISED, is_grave=is_start)
         else:
+            self.has_started |= is_start
             if result is not None:
                 returned = f"returned a {type(result).__name__}; a hook returns nothing (and is never async)"
                 self.fault(f"{_name(hook)} {returned}")
@@ -99,15 +129,3 @@ class StrategyHost:
 
 def _name(hook: Callable[..., object]) -> str:
     return getattr(hook, "__name__", type(hook).__name__)
-
-
-def describe(error: BaseException) -> str:
-    """An exception in one line: type, message, and the line of the strategy that raised it. Never raises: the message
-    is the strategy's own code."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - what can't be read is left out
-        text = "(its message can't be read)"
-    return f"{type(error).__name__}: {text}{where}"

@@ -102,7 +102,7 @@ class RequestSender:
             return self._give_back(approved, e.code, str(e))
         except Fatal:
             raise
-        except Exception as e:  # noqa: BLE001 - whatever breaks in a signer: nothing leaves
+        except BaseException as e:  # noqa: BLE001 - whatever breaks in a signer: nothing leaves
             return self._give_back(approved, "sign_failed", f"{type(e).__name__}: {e}")
         reach("after-sign")
         self._report(approved, ReportKind.SENT, "", signed.digest)
@@ -137,7 +137,10 @@ class RequestSender:
             return await self._retry(request, e)
         except Fatal:
             raise
-        except Exception as e:  # noqa: BLE001 - a gateway that breaks has proved nothing, like an ambiguous answer
+        except BaseException as e:
+            if _ends_this_task(e):
+                raise
+            # A gateway that breaks has proved nothing, like an ambiguous answer.
             detail = str(e) if isinstance(e, OutcomeUnknown) else f"{type(e).__name__}: {e}"
             self._report(approved, UNKNOWN_AS[type(approved.intent)], "outcome_unknown", detail)
             return RequestOutcome.SPENT
@@ -222,3 +225,10 @@ class RequestSender:
                 self._dependencies.clock.now_ns(),
             )
         )
+
+
+def _ends_this_task(error: BaseException) -> bool:
+    """Whether the daemon itself ends the task. A `CancelledError` that nobody asked for is the gateway's."""
+    task = asyncio.current_task()
+    is_asked = task is not None and task.cancelling() > 0
+    return isinstance(error, GeneratorExit) or (isinstance(error, asyncio.CancelledError) and is_asked)

@@ -1,24 +1,25 @@
 """The supervisor: owns every task of the daemon, measures its heartbeat, and stops it in order.
 
-Call order: `spawn` and `on_stop` as parts are started, `install_signals` once the loop runs, then `run`, which
-returns the exit code. Stop hooks run in the order in which they were registered, while the tasks still live (a
-cancel needs its gateway); afterwards the tasks are cancelled and awaited. Nothing outlives `run`.
+Call order: `follow` the signals as soon as the loop runs, `unless_stopped` for what the start waits for, `spawn` and
+`on_stop` as parts are started, then `run`, which returns the exit code. Stop hooks run in the order in which they were
+registered, while the tasks still live (a cancel needs its gateway); afterwards the tasks are cancelled and awaited.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 
-from framework.domain.errors import EXIT_FAILED, EXIT_INTERRUPTED, TidegateError
+from framework.domain.errors import EXIT_FAILED, Fatal, TidegateError, describe_error
 from framework.domain.ports import Clock
 from framework.runtime.metrics import Histogram
+from framework.runtime.stop_signals import StopSignals
 
 BEAT_INTERVAL_MS = 100
 """The heartbeat's period: lag is how much later than this a beat comes."""
@@ -46,7 +47,6 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._exit_code = 0
         self._reason = ""
-        self._signals_seen = 0
         self._last_beat_ns = clock.monotonic_ns()
 
     def spawn(self, name: str, work: Coroutine[Any, Any, Any], *, is_critical: bool = True) -> asyncio.Task[Any]:
@@ -55,9 +55,10 @@ class Supervisor:
         When a critical task ends by itself, with an exception or without, the daemon stops with that reason. The
         failure of another one is logged. Needs a running loop.
         """
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = asyncio.get_running_loop().create_task(_contained(work), name=name)
         self._tasks[task] = is_critical
         task.add_done_callback(self._on_done)
+        task.add_done_callback(lambda _: work.close())  # it has not begun when the task is cancelled at once
         return task
 
     def on_stop(self, name: str, call: Callable[[], Awaitable[None]], *, timeout_ms: int) -> None:
@@ -65,11 +66,12 @@ class Supervisor:
         self._hooks.append(StopHook(name, call, timeout_ms))
 
     def request_stop(self, reason: str, *, exit_code: int = 0) -> None:
-        """Begin the shutdown. The first reason counts; a failing exit code is never taken back."""
+        """Begin the shutdown. The first reason counts, and the highest exit code: that orders may be left says more
+        than that a part failed."""
         if not self._stop.is_set():
             self._reason = reason
             self._stop.set()
-        self._exit_code = self._exit_code or exit_code
+        self._exit_code = max(self._exit_code, exit_code)
 
     @property
     def is_stopping(self) -> bool:
@@ -86,11 +88,26 @@ class Supervisor:
         loop."""
         return self._clock.monotonic_ns() - self._last_beat_ns
 
-    def install_signals(self) -> None:
-        """The first SIGTERM or SIGINT stops gracefully, the second exits at once. Needs a running loop."""
+    def follow(self, signals: StopSignals, last_words: Callable[[], str]) -> None:
+        """Stop when a signal asks for it, or has asked before; `last_words` as in `StopSignals`. Needs a running
+        loop."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal, number)
+
+        def stop(reason: str) -> None:
+            with suppress(RuntimeError):  # the loop is closed: the process ends already
+                loop.call_soon_threadsafe(partial(self.request_stop, reason))
+
+        signals.follow(stop, last_words)
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work`, and cancel it when a stop is asked for first. Raises what `work` raises."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
 
     async def run(self, *, duration_s: float | None = None) -> int:
         """Live until a stop is asked for, or for `duration_s`; shut down; return the exit code."""
@@ -99,7 +116,7 @@ class Supervisor:
             await self._wait_for_stop(duration_s)
             (_log.error if self._exit_code else _log.info)("stopping", reason=self._reason)
             for hook in self._hooks:
-                await self._call(hook)
+                await self.finish(hook)
         finally:
             await self._cancel_tasks(beat)
         _log.info("stopped", reason=self._reason, exit_code=self._exit_code)
@@ -124,15 +141,16 @@ class Supervisor:
             if self._loop_lag is not None:
                 self._loop_lag.observe_ns(self._clock.monotonic_ns() - before_ns - BEAT_INTERVAL_MS * 1_000_000)
 
-    async def _call(self, hook: StopHook) -> None:
+    async def finish(self, hook: StopHook) -> None:
+        """Do the last work of a part within its time. A failure is logged and makes the exit code a failing one."""
         try:
             async with asyncio.timeout(hook.timeout_ms / 1000):
                 await hook.call()
         except TimeoutError:
-            self._exit_code = self._exit_code or EXIT_FAILED
+            self._exit_code = max(self._exit_code, EXIT_FAILED)
             _log.error("stop hook timed out", hook=hook.name, timeout_ms=hook.timeout_ms)
         except Exception as e:  # noqa: BLE001  (whatever fails here, the hooks after it must still run)
-            self._exit_code = self._exit_code or EXIT_FAILED
+            self._exit_code = max(self._exit_code, EXIT_FAILED)
             _log.error("stop hook failed", hook=hook.name, error=repr(e))
 
     async def _cancel_tasks(self, *more: asyncio.Task[None]) -> None:
@@ -153,12 +171,14 @@ class Supervisor:
         if is_critical:
             self.request_stop(f"task {task.get_name()} {ending}", exit_code=EXIT_FAILED)
 
-    def _on_signal(self, number: signal.Signals) -> None:
-        self._signals_seen += 1
-        if self._signals_seen > 1:
-            # At once: an ordinary exit would run through the loop and the threads that may be what is stuck.
-            os._exit(EXIT_INTERRUPTED)
-        self.request_stop(f"{number.name} received")
+
+async def _contained(work: Coroutine[Any, Any, Any]) -> Any:
+    """What would end the program instead of the task becomes an error of the task: it may come from a connector, and
+    the others must still cancel their orders."""
+    try:
+        return await work
+    except (SystemExit, KeyboardInterrupt) as e:
+        raise Fatal(f"raised {describe_error(e)}") from e
 
 
 def _describe(error: BaseException) -> str:

@@ -143,12 +143,12 @@ class TradingHarness:
         For a strategy's own methods: `harness.call(mine.buy, instrument, price, size)`. Raises what it raises.
         """
         results: list[R] = []
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
 
         def work() -> None:
             try:
                 results.append(function(*args, **kwargs))
-            except Exception as e:  # noqa: BLE001 - the test's own, raised below: no fault of a strategy
+            except BaseException as e:  # noqa: BLE001 - the test's own, raised below: no fault of a strategy
                 errors.append(e)
 
         self._core.kernel.hosts[_CALLER].strategy.settings = work

@@ -15,16 +15,15 @@ BROAD = {"Exception", "BaseException"}
 CLEANUP = "cleans up and raises again, whatever it was, also when the task is cancelled"
 BROAD_EXCEPTS = {
     "framework/cli/main.py": ("a defect of a command is one line for its user; the traceback is for who asks for it",),
+    "framework/assembly.py": ("a strategy's constructor may raise anything; the other strategies go on",),
     "framework/config/errors.py": ("a plugin's own validator may raise anything; it is an error of configuration",),
     "framework/config/plugins.py": (
         "a module of a plugin may raise anything while it is imported",
         "the same for one that is found as an entry point",
         "the same for what makes a strategy or a connector",
     ),
-    "framework/engine/strategy_host.py": (
-        "a strategy may raise anything; the other strategies go on",
-        "the error's text is code of the strategy, too; what can't be shown is left out",
-    ),
+    "framework/domain/errors.py": ("an error's text is code of its plugin, too; what can't be shown is left out",),
+    "framework/engine/strategy_host.py": ("a strategy may raise anything; the other strategies go on",),
     "framework/execution/request_sender.py": (
         "a signer may raise anything; nothing was sent",
         "a gateway may raise anything; the outcome is then unknown, as after an ambiguous answer",
@@ -36,12 +35,12 @@ BROAD_EXCEPTS = {
         "goes to the caller through the future",
         "kept for the owner, who asks for `failure`",
     ),
+    "framework/runtime/sandbox_process.py": (CLEANUP,),
     "framework/runtime/supervisor.py": ("whatever fails in one hook, the hooks after it must run",),
     "framework/testing/harness.py": ("the test's own error, raised again below",),
     "risk/gate.py": (
         "whatever breaks, in the gate or in a check, has not approved",
         "the same when it is asked again before the request leaves",
-        "the error's text is code of the check, too; what can't be shown is left out",
     ),
     "connectors/transport/dial.py": (CLEANUP,),
     "connectors/transport/http_pool.py": (CLEANUP, CLEANUP),

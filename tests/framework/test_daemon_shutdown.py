@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
+import pytest
+import structlog
 
 from framework.config.layers import DEFAULT_FILE, load
 from framework.config.resolve import resolve
 from framework.daemon import Daemon
 from framework.domain.account_events import OrderReport, ReportKind
-from framework.domain.errors import EXIT_ORDERS_LEFT
+from framework.domain.errors import EXIT_ORDERS_LEFT, Fatal, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import LimitsDeclared
@@ -116,7 +118,7 @@ async def test_order_when_it_is_queued_at_the_shutdown_then_it_counts_as_not_sen
         rig.queued("a")
 
         async with asyncio.timeout(10):
-            await rig.daemon._stop_trading()
+            await rig.daemon.shutdown.run()
 
         assert (rig.order("a").status, rig.order("a").reason) == (
             OrderStatus.REJECTED,
@@ -132,9 +134,55 @@ async def test_cancel_when_it_never_left_before_the_end_then_its_order_is_left_a
     with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
         rig.resting("a")
 
-        await rig.daemon._stop_trading()
+        await rig.daemon.shutdown.run()
 
         assert rig.order("a").status is OrderStatus.WORKING
         assert len(rig.daemon._core.queues[VENUE]) == 0
         assert rig.daemon.supervisor.stop_reason == "orders may be left"
         assert rig.daemon.supervisor._exit_code == EXIT_ORDERS_LEFT
+
+
+@pytest.mark.parametrize("error", [Fatal("the key was refused"), Retryable("no route")])
+async def test_shutdown_when_the_last_fills_can_not_be_asked_for_then_it_ends_in_order(
+    tmp_path: Path, error: Exception
+) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
+        rig.daemon._venues[VENUE].reconciler.once = failing(error)  # type: ignore[method-assign]
+        with structlog.testing.capture_logs() as logged:
+            await rig.daemon.shutdown.run()
+
+    assert [line["reason"] for line in logged if "come with the next start" in line["event"]] == [str(error)]
+    assert logged[-1]["event"] == "trading stopped"
+
+
+async def test_shutdown_when_a_venue_never_answers_then_every_order_that_may_be_left_is_listed_in_time(
+    tmp_path: Path,
+) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=200) as rig:
+        rig.resting("a")
+        rig.resting("b")
+        rig.daemon._venues[VENUE].reconciler.once = asyncio.Event().wait  # type: ignore[method-assign,assignment]
+        rig.daemon.supervisor.request_stop("SIGTERM received")
+        with structlog.testing.capture_logs() as logged:
+            async with asyncio.timeout(10):
+                code = await rig.daemon.supervisor.run()
+
+    assert code == EXIT_ORDERS_LEFT
+    assert [line["order"] for line in logged if line["event"] == "order may be left"] == ["a", "b"]
+    assert "stop hook timed out" not in [line["event"] for line in logged]
+
+
+async def test_last_words_when_orders_are_open_then_each_is_named(tmp_path: Path) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
+        assert "no order is open" in rig.daemon.shutdown.last_words()
+        rig.resting("a")
+        assert "tidegate: order may be left: a working at kalshi on " in rig.daemon.shutdown.last_words()
+
+
+def failing(error: Exception) -> Callable[[], Awaitable[object]]:
+    """What raises this when it is awaited."""
+
+    async def fail() -> object:
+        raise error
+
+    return fail

@@ -80,7 +80,7 @@ async def test_stop_when_a_venue_never_came_up_then_its_orders_are_listed_and_no
         rig.daemon._starting.add(VENUE)
         with structlog.testing.capture_logs() as logged:
             async with asyncio.timeout(10):
-                await rig.daemon._stop_trading()
+                await rig.daemon.shutdown.run()
 
         assert [line["order"] for line in logged if line["event"] == "order may be left"] == ["a"]
         assert await rig.daemon.supervisor.run() == EXIT_ORDERS_LEFT

@@ -39,7 +39,6 @@ def full_disk(directory: Path) -> Iterator[Rig]:
 async def test_shutdown_when_the_journal_has_failed_then_its_reason_is_the_only_error(tmp_path: Path) -> None:
     with full_disk(tmp_path / "state") as rig:
         supervisor, failure = rig.daemon.supervisor, rig.records.journal.failure
-        supervisor.on_stop("cancel orders", rig.daemon._stop_trading, timeout_ms=5_000)
         assert failure is not None
         rig.daemon._on_fatal(failure)
         with structlog.testing.capture_logs() as logged:

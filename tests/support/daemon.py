@@ -128,6 +128,15 @@ class Daemon:
         wanted = set(labels.items())
         return sum(value for (found, has), value in self.metrics().items() if found == name and wanted <= set(has))
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def wait_for_handlers(self) -> None:
+        """Return as soon as it has a handler for SIGTERM, which is before it has loaded anything."""
+        status, mask = Path(f"/proc/{self._process.pid}/status"), 1 << (signal.SIGTERM - 1)
+        wait_until(lambda: int(status.read_text().split("SigCgt:")[1].split()[0], 16) & mask, "handler of SIGTERM")
+
     def terminate(self) -> tuple[int, float]:
         """Ask it to stop; its exit code and the seconds it took."""
         started = time.monotonic()
@@ -227,8 +236,13 @@ class Sandbox:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal: SIGSTOP makes it hang."""
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """End it."""
+        self._process.send_signal(signal.SIGCONT)
         self._process.terminate()
         try:
             self._process.wait(5)

@@ -17,7 +17,7 @@ from framework.domain.ports import Clock
 from framework.domain.venue import LastWord, nothing_against
 from framework.domain.verdicts import Approved, Signed
 
-Answer = Exception | Sequence[Event] | Callable[[Approved], Sequence[Event]]
+Answer = BaseException | Sequence[Event] | Callable[[Approved], Sequence[Event]]
 """What a request is answered with: an error, events, or events that follow from it."""
 
 
@@ -30,7 +30,7 @@ class ScriptedGateway:
         self._numbers = count(1)
         self.read_lag_ms = 100
         self.answers: deque[Answer] = deque()
-        self.sign_errors: deque[Exception] = deque()
+        self.sign_errors: deque[BaseException] = deque()
         self.signed: list[Signed] = []
         self.sent: list[Approved] = []
         self.looked_up: list[str] = []
@@ -38,7 +38,7 @@ class ScriptedGateway:
         self.orders_there: dict[str, OrderSnapshot] = {}
         self.fills_there: list[Fill] = []
         self.positions_there: list[PositionReport] = []
-        self.lookup_errors: deque[Exception] = deque()
+        self.lookup_errors: deque[BaseException] = deque()
         self.unreadable: set[str] = set()
         """Client order ids whose look-up is not answered."""
         self.meanwhile: Callable[[], object] | None = None
@@ -93,7 +93,7 @@ class ScriptedGateway:
             may_answer = asyncio.Event()
             held.append(may_answer.set)
             await may_answer.wait()
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return tuple(answer(signed.approved) if callable(answer) else answer)
 

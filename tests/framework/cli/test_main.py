@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import BaseModel
 
@@ -26,9 +27,11 @@ from framework.config.model import (
 )
 from framework.config.plugins import shipped_venues
 from framework.config.resolve import Resolved
+from framework.daemon import RunOptions
 from framework.domain.errors import ConfigurationError, Fatal
 from framework.runtime.secrets import MASK
 from framework.runtime.state_directory import set_aside
+from framework.runtime.stop_signals import StopSignals
 from strategies.market_maker import MarketMakerSettings
 from tests.support.command_line import Capsys
 
@@ -91,8 +94,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Resolved, dict[str, A
     """What was handed to a daemon that only notes it."""
     calls: list[tuple[Resolved, dict[str, Any]]] = []
 
-    def run(resolved: Resolved, **options: Any) -> int:
-        calls.append((resolved, options))
+    def run(resolved: Resolved, options: RunOptions) -> int:
+        calls.append((resolved, msgspec.structs.asdict(options)))
         return 7
 
     recorder = ModuleType("recording_daemon")
@@ -167,6 +170,7 @@ def test_run_when_the_configuration_is_right_then_starts_the_daemon_with_its_opt
     options = ["--duration", "1.5", "--live", "--no-status", "--set", "http.port=0", "--state-dir", "/tmp/s"]
     assert main(["run", "-c", str(config), *options]) == 7
     ((resolved, keywords),) = started
+    assert isinstance(keywords.pop("signals"), StopSignals)
     assert keywords == {"duration_s": 1.5, "live": True, "show_status": False, "has_tracebacks": False}
     assert resolved.config.http.port == 0
     assert resolved.config.state_dir == Path("/tmp/s")
@@ -313,7 +317,7 @@ def test_command_when_it_has_a_defect_then_a_traceback_is_shown_only_to_who_asks
     monkeypatch.setitem(COMMANDS, "run", "failing_command:fail")
     assert main(words) == 1
     *traceback, last = capsys.readouterr().err.splitlines()
-    assert last.startswith(f"tidegate: unexpected error: KeyError: 'size' ({__file__}:")
+    assert last.startswith(f"tidegate: unexpected error: KeyError: 'size' at {__file__}:")
     assert (traceback[:1] == ["Traceback (most recent call last):"]) is ("--debug" in words)
 
 

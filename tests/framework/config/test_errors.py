@@ -115,6 +115,20 @@ def test_parse_settings_when_partial_then_missing_is_fine_and_wrong_is_not() -> 
         parse_settings(Settings, {"sise": 1}, key="k", origins={}, is_partial=True)
 
 
+def test_parse_settings_when_the_plugins_validator_ends_the_program_then_is_a_configuration_error() -> None:
+    class Leaving(BaseModel):
+        size: int
+
+        @field_validator("size")
+        @classmethod
+        def leave(cls, _: int) -> int:
+            raise SystemExit(3)
+
+    message = problem({"size": 3}, model=Leaving)
+    assert "SystemExit: 3 at " in message
+    assert f"{__file__}:" in message
+
+
 def test_parse_settings_when_the_plugins_validator_breaks_then_is_a_configuration_error() -> None:
     assert "KeyError: 3" in problem({"size": 3}, model=Explosive)
 

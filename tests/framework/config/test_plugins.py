@@ -127,6 +127,16 @@ def test_plugin_when_it_raises_while_loading_then_names_the_line_that_did(folder
     assert problem(folder, "mine:Mine").startswith(f"mine:Mine: {file}:2: ZeroDivisionError: division by zero")
 
 
+@pytest.mark.parametrize("leaving", ["sys.exit(3)", "raise KeyboardInterrupt", "raise GeneratorExit"])
+def test_plugin_when_its_import_ends_the_program_then_it_does_not_load_and_the_line_is_named(
+    folder: Path, leaving: str
+) -> None:
+    file = write(folder, "mine.py", f"import sys\n{leaving}\n")
+    message = problem(folder, "mine:Mine")
+    assert message.startswith(f"mine:Mine: {file}:2: ")
+    assert "\n" not in message
+
+
 def test_plugin_when_the_class_is_missing_then_suggests_the_closest(folder: Path) -> None:
     file = write(folder, "mine.py", STRATEGY)
     assert problem(folder, "mine:Mime") == f'mine:Mime: {file} has no Mime; did you mean "Mine"?'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,7 @@ from framework.domain.account_events import (
     TradingStateChanged,
 )
 from framework.domain.intents import CancelOrder, NewOrder
-from framework.domain.market_events import (
-    TimerFired,
-)
+from framework.domain.market_events import StrategyStarted, TimerFired
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.domain.verdicts import RefusalCode, Refused
@@ -158,3 +157,105 @@ def test_quarantine_when_the_strategy_is_set_active_then_it_is_over(world: World
 
     assert scribe.of("book") == [41]
     assert world.buy(scribe).is_approved
+
+
+ENDINGS = [ZeroDivisionError, SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit]
+
+
+def started(world: World, name: str) -> None:
+    world.kernel.publish(StrategyStarted(name, world.clock.now_ns()))
+
+
+def resumed(world: World, name: str) -> None:
+    world.kernel.publish(
+        TradingStateChanged(scope=Scope.STRATEGY, target=name, state=TradingState.ACTIVE, reason="mended", ts_recv=1)
+    )
+
+
+@pytest.mark.parametrize("error", ENDINGS)
+def test_strategy_when_a_hook_raises_what_ends_a_program_then_it_is_quarantined_and_others_go_on(
+    world: World, scribe: Scribe, error: type[BaseException]
+) -> None:
+    def leave() -> None:
+        raise error
+
+    other = world.add("other")
+    scribe.chores["book"] = leave
+
+    for _ in range(5):
+        world.quote(40, 60)
+
+    assert other.of("book") == [40] * 5
+    (event,) = world.watcher.events_of(StrategyQuarantined)
+    assert event.strategy == "scribe"
+    assert f"raised {error.__name__}" in event.reason
+    assert f"{__file__}:" in event.reason
+
+
+class Broken(Scribe):
+    """Can't be made."""
+
+    error: type[BaseException] = ValueError
+
+    def __init__(self, name: str, settings: Any, desk: Any) -> None:
+        raise self.error("no such file")
+
+
+@pytest.mark.parametrize("error", ENDINGS)
+def test_strategy_when_its_constructor_raises_then_it_is_quarantined_with_its_orders_and_others_go_on(
+    world: World, error: type[BaseException]
+) -> None:
+    before = world.add("broken")
+    handle = world.carried(before)
+    accept(world, handle.client_order_id)
+    other = world.add("other")
+    world.add("broken", type("Unmade", (Broken,), {"error": error}))
+
+    started(world, "broken")
+    world.quote(40, 60)
+
+    (event,) = world.watcher.events_of(StrategyQuarantined)
+    assert (event.strategy, event.reason.startswith(f"__init__ raised {error.__name__}: ")) == ("broken", True)
+    assert f" at {__file__}:" in event.reason
+    assert world.kernel.hosts["broken"].is_quarantined
+    assert world.next_intent() == CancelOrder(strategy="broken", client_order_id=handle.client_order_id)
+    assert other.of("book") == [40]
+
+
+@pytest.mark.parametrize("error", ENDINGS)
+def test_strategy_when_on_start_raises_then_it_is_quarantined_at_once(
+    world: World, scribe: Scribe, error: type[BaseException]
+) -> None:
+    def leave() -> None:
+        raise error
+
+    scribe.chores["start"] = leave
+
+    started(world, "scribe")
+    world.quote(40, 60)
+
+    assert f"on_start raised {error.__name__}" in world.watcher.events_of(StrategyQuarantined)[0].reason
+    assert scribe.of("book") == []
+
+
+def test_strategy_when_it_is_resumed_before_it_was_started_then_it_starts(world: World, scribe: Scribe) -> None:
+    scribe.chores["start"] = raising
+    started(world, "scribe")
+    scribe.chores.pop("start")
+    scribe.heard.clear()
+
+    resumed(world, "scribe")
+    world.quote(40, 60)
+    resumed(world, "scribe")
+
+    assert scribe.heard == [("start", None), ("book", 40)]
+
+
+def test_strategy_when_it_could_not_be_made_then_resuming_it_says_so_again(world: World) -> None:
+    world.add("broken", Broken)
+    started(world, "broken")
+
+    resumed(world, "broken")
+
+    assert len(world.watcher.events_of(StrategyQuarantined)) == 2
+    assert world.kernel.hosts["broken"].is_quarantined

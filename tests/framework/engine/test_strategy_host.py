@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from framework.domain.errors import describe_error
 from framework.domain.strategy import Strategy
-from framework.engine.strategy_host import FaultKind, StrategyHost, describe
+from framework.engine.strategy_host import FaultKind, StrategyHost
 from framework.runtime.clock import ManualClock
 
 Faults = list[tuple[str, FaultKind]]
+ENDINGS = [SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit]
+"""What is no `Exception`: it ends a program, a task or a generator, unless somebody stops it."""
 
 
 def host_of(clock: ManualClock, faults: Faults) -> StrategyHost:
@@ -112,13 +116,29 @@ def test_hook_when_the_host_is_quarantined_then_it_is_not_called() -> None:
     assert called == []
 
 
-def test_hook_when_it_asks_the_process_to_end_then_that_is_not_held_up() -> None:
-    def on_stop() -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_hook_when_it_raises_what_ends_a_program_then_it_is_this_strategys_fault_with_its_line(
+    ending: type[BaseException],
+) -> None:
+    faults: Faults = []
+    host = host_of(ManualClock(), faults)
 
-    with pytest.raises(KeyboardInterrupt):
-        host_of(ManualClock(), []).call(on_stop)
+    def on_stop() -> None:
+        raise ending
+
+    assert host.call(on_stop) is not None
+    assert faults[0][0].startswith(f"on_stop raised {ending.__name__}: ")
+    assert f" at {__file__}:" in faults[0][0]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_error_when_its_text_can_not_be_read_then_that_ends_nothing(ending: type[BaseException]) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ending
+
+    assert describe_error(Mute()) == "Mute: (its message can't be read)"
 
 
 def test_error_when_it_was_never_raised_then_it_is_described_without_a_place() -> None:
-    assert describe(ValueError("odd")) == "ValueError: odd"
+    assert describe_error(ValueError("odd")) == "ValueError: odd"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -95,9 +96,11 @@ async def test_orders_when_the_budget_pays_for_no_more_then_they_wait_and_a_canc
         await until(lambda: world.order(second).status is OrderStatus.WORKING)
 
 
-@pytest.mark.parametrize("error", [RefusedByVenue("unknown_order", "not loaded"), ZeroDivisionError("broken signer")])
+@pytest.mark.parametrize(
+    "error", [RefusedByVenue("unknown_order", "not loaded"), ZeroDivisionError("broken signer"), SystemExit("left")]
+)
 async def test_request_when_it_can_not_be_signed_then_nothing_leaves_and_the_next_one_does(
-    dispatching: World, scribe: Scribe, error: Exception
+    dispatching: World, scribe: Scribe, error: BaseException
 ) -> None:
     dispatching.gateway.sign_errors.append(error)
 
@@ -119,10 +122,11 @@ async def test_cancel_when_it_can_not_be_signed_yet_then_it_is_tried_again(dispa
     await until(lambda: dispatching.order(handle).status is OrderStatus.CANCELLED)
 
 
+@pytest.mark.parametrize("error", [KeyError("order_id"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
 async def test_order_when_the_gateway_breaks_while_sending_then_it_is_unknown(
-    dispatching: World, scribe: Scribe
+    dispatching: World, scribe: Scribe, error: BaseException
 ) -> None:
-    dispatching.gateway.answers.append(KeyError("order_id"))
+    dispatching.gateway.answers.append(error)
 
     handle = dispatching.buy(scribe)
     await until(lambda: dispatching.order(handle).status is OrderStatus.UNKNOWN)

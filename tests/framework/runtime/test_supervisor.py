@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 import structlog
 
-from framework.domain.errors import EXIT_FAILED, EXIT_INTERRUPTED, Fatal
+from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, Fatal
 from framework.runtime.clock import SystemClock
 from framework.runtime.metrics import Histogram
+from framework.runtime.stop_signals import StopSignals
 from framework.runtime.supervisor import Supervisor
 
 
@@ -133,41 +131,64 @@ async def test_stop_when_the_exit_code_says_failure_then_is_never_taken_back(sup
     assert await supervisor.run() == 1
 
 
-async def test_signal_when_first_then_stops_gracefully(supervisor: Supervisor) -> None:
-    supervisor.install_signals()
-    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+async def test_signal_when_it_came_before_the_loop_ran_then_it_stops_all_the_same(supervisor: Supervisor) -> None:
+    signals = StopSignals()
+    signals._on_signal(signal.SIGTERM, None)
+
+    supervisor.follow(signals, str)
+
     assert await supervisor.run(duration_s=5) == 0
     assert supervisor.stop_reason == "SIGTERM received"
 
 
-_STUBBORN = """
-import asyncio, sys
-from framework.runtime.clock import SystemClock
-from framework.runtime.supervisor import Supervisor
+async def test_start_when_a_stop_is_asked_for_then_what_it_waits_for_is_cancelled(supervisor: Supervisor) -> None:
+    ended: list[str] = []
 
-async def main():
-    supervisor = Supervisor(clock=SystemClock())
-    async def hang():
-        print("hanging", flush=True)
-        await asyncio.sleep(60)
-    supervisor.on_stop("hang", hang, timeout_ms=60_000)
-    supervisor.install_signals()
-    print("ready", flush=True)
-    return await supervisor.run()
-
-sys.exit(asyncio.run(main()))
-"""
-
-
-def test_signal_when_second_then_exits_at_once() -> None:
-    with subprocess.Popen([sys.executable, "-c", _STUBBORN], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    async def connect() -> None:
         try:
-            assert process.stdout.readline() == "ready\n"
-            process.send_signal(signal.SIGINT)
-            while "hanging" not in process.stdout.readline():
-                assert process.poll() is None
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=5) == EXIT_INTERRUPTED
+            await _forever()
         finally:
-            process.kill()
+            ended.append("connect")
+
+    asyncio.get_running_loop().call_soon(supervisor.request_stop, "operator")
+    async with asyncio.timeout(5):
+        await supervisor.unless_stopped(connect())
+
+    assert ended == ["connect"]
+
+
+async def test_start_when_it_fails_then_its_error_reaches_the_caller(supervisor: Supervisor) -> None:
+    async def connect() -> None:
+        raise Fatal("no such account")
+
+    with pytest.raises(Fatal, match="no such account"):
+        await supervisor.unless_stopped(connect())
+
+
+async def test_stop_when_orders_may_be_left_then_its_exit_code_counts_more_than_a_failed_part(
+    supervisor: Supervisor,
+) -> None:
+    supervisor.request_stop("task failed", exit_code=EXIT_FAILED)
+    supervisor.request_stop("orders may be left", exit_code=EXIT_ORDERS_LEFT)
+    assert await supervisor.run() == EXIT_ORDERS_LEFT
+
+
+@pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt()])
+async def test_task_when_it_raises_what_ends_a_program_then_the_daemon_stops_in_order(
+    supervisor: Supervisor, ending: BaseException
+) -> None:
+    cancelled: list[str] = []
+
+    async def leave() -> None:
+        raise ending
+
+    async def cancel_orders() -> None:
+        cancelled.append("all")
+
+    supervisor.on_stop("cancel orders", cancel_orders, timeout_ms=1_000)
+    supervisor.spawn("stream", leave())
+
+    assert await supervisor.run(duration_s=5) == EXIT_FAILED
+    assert cancelled == ["all"]
+    assert f"task stream failed: raised {type(ending).__name__}" in supervisor.stop_reason
+    assert f"{__file__}:" in supervisor.stop_reason

@@ -27,6 +27,7 @@ import uvloop
 from framework import daemon as composition
 from framework.config.layers import DEFAULT_FILE, load
 from framework.config.resolve import resolve
+from framework.runtime.stop_signals import StopSignals
 from tests.proofs.network import spy as spy
 from tests.proofs.network.look import Eyes
 from tests.proofs.network.spec import Spec, legs_cut
@@ -107,7 +108,7 @@ class Lane:
         loaded = load([DEFAULT_FILE, file], environ={}, overrides=[f"state_dir={self._state}"])
         made = spy.keep_made(composition)
         serving = asyncio.create_task(
-            composition._serve(resolve(loaded), duration_s=None, live=False, show_status=False, has_tracebacks=False)
+            composition._serve(resolve(loaded), composition.RunOptions(signals=StopSignals()))
         )
         await _until(lambda: bool(made) or serving.done())
         if not made:
