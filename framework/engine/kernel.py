@@ -73,7 +73,7 @@ class Kernel:
         )
         self._hosts: dict[str, StrategyHost] = {}
         self._quarantined: set[str] = set()
-        self._pending_cancels = PendingCancels(self._orders.open())
+        self._pending_cancels = PendingCancels(self._orders)
         self._refusals = RefusalThrottle(dependencies.refusals_per_second_max)
         self._pending: deque[tuple[Event, int, int]] = deque()
         self._is_stepping = False

@@ -19,9 +19,11 @@ class PendingCancels:
 
     __slots__ = ("_is_under_way",)
 
-    def __init__(self, orders: Iterable[Order] = ()) -> None:
-        """`orders`: those that are open at the start; what an earlier run wanted to end is taken over."""
-        self._is_under_way = {order.client_order_id: False for order in orders if order.cancel_wanted}
+    def __init__(self, orders: Orders) -> None:
+        """`orders`: as they are at the start; what an earlier run wanted to end is taken over, also where the last
+        cancel was refused."""
+        wanted = (one for one in orders.open() if one.cancel_wanted or orders.evidence(one).is_end_wanted)
+        self._is_under_way = {order.client_order_id: False for order in wanted}
 
     def __contains__(self, client_order_id: object) -> bool:
         return client_order_id in self._is_under_way

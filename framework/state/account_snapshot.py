@@ -44,7 +44,7 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
         orders = [
             (
                 replace(one.order, updated_ns=0, status=status_of(one.order, one.evidence)),
-                replace(one.evidence, amend_since_ns=0),
+                one.evidence.canonical(),
             )
             for one in self.orders.known
         ]

@@ -44,6 +44,9 @@ class OrderEvidence(msgspec.Struct, array_like=True):
     `price_dated` and `size_dated` are the newest statements of price and size: (venue time, rank, value).
     `amend_since_ns` is the venue time of the newest one when an amend was requested. `stepped_ns` is 0 until the
     venue's clock is found to have been set back; then it is the newest time that was stated before that.
+
+    `is_end_wanted`: a cancel was asked for, whatever it was answered. It proves nothing and decides no status: it is
+    kept, so that a later run still asks for the end.
     """
 
     is_sent: bool = False
@@ -62,6 +65,12 @@ class OrderEvidence(msgspec.Struct, array_like=True):
     reason_rank: tuple[int, int] = (0, 0)
     venue_order_ids: list[str] = []
     stepped_ns: int = 0
+    is_end_wanted: bool = False
+
+    def canonical(self) -> tuple[object, ...]:
+        """What is proved, for the digest: without the time of an amend's request, and without the wish for an end,
+        which checkpoints of before do not count."""
+        return msgspec.structs.astuple(msgspec.structs.replace(self, amend_since_ns=0))[:-1]
 
     @property
     def missing(self) -> int:
@@ -157,6 +166,8 @@ def learn_flags(evidence: OrderEvidence, fact: OrderFact, ts_recv: int) -> None:
         evidence.end = max(evidence.end, END_OF_FACT[fact])
     elif fact in _PROVING:
         evidence.is_proved = True
+    elif fact is OrderFact.CANCEL_REQUESTED:
+        evidence.is_end_wanted = True
     if fact is OrderFact.AMENDED:
         evidence.is_amended = True
     elif fact is OrderFact.SNAPSHOT_OPEN:

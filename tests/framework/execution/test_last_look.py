@@ -25,8 +25,10 @@ from framework.domain.orders import OrderStatus
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import OrderHandle
 from framework.domain.verdicts import RefusalCode
+from framework.engine.pending_cancels import PendingCancels
 from framework.persistence.journal.restore import fold
 from framework.runtime.files import RealFiles
+from framework.state.accounts import Accounts
 from risk.checks.allow_list import AllowList
 from risk.checks.book_freshness import BookFreshness
 from tests.framework.engine.test_kernel import report
@@ -302,3 +304,23 @@ async def test_amend_when_the_cancel_was_refused_while_it_waited_then_it_does_no
         await until(lambda: len(world.watcher.events_of(RequestCompleted)) == 3)
 
     assert "AmendOrder" not in [kind for kind, _ in world.gateway.sent_names]
+
+
+async def test_order_when_its_cancel_was_refused_and_the_run_ended_then_the_next_run_still_wants_its_end(
+    world: World, scribe: Scribe
+) -> None:
+    async with Dispatching(world):
+        handle = await world.working(scribe)
+        world.gateway.answers.append(Retryable("429", is_rate_limit=True, was_answered=True))
+        world.do(scribe, handle.cancel)
+        await until(lambda: reports(world)[-1][0] is ReportKind.CANCEL_REFUSED)
+
+    folded = fold(RealFiles(), world.directory / "journal")
+    again = Accounts.from_snapshot(folded.to_snapshot())
+
+    assert folded.digest() == again.digest() == world.accounts.digest()
+    for accounts in (folded, again):
+        order = accounts.orders.get(handle.client_order_id)
+        assert order is not None
+        assert not order.cancel_wanted
+        assert order.client_order_id in PendingCancels(accounts.orders)
