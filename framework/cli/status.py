@@ -71,7 +71,8 @@ def _parts(found: Status, width: int) -> Iterator[RenderableType]:
         yield readiness(found)
     yield totals(found)
     yield from map(trading_line, found.trading)
-    yield from notes(found)
+    # Strategies have a table of their own here.
+    yield from notes(msgspec.structs.replace(found, strategies=()))
     yield from map(_question_line, found.orders_in_question)
     if found.venues:
         yield venues_table(found.venues, width, wraps=True)

@@ -142,9 +142,11 @@ def test_halt_when_the_daemon_restarts_then_it_still_holds_until_somebody_resume
         assert "cancel asked" in told
         assert daemon.not_ready() == ["everything is halted: drill"]
         assert daemon.total("tidegate_trading_state", scope="global") == 2
+        assert "HALTED everything: drill, by operator" in done(state, "status")
         wait_until(lambda: not sandbox.open_orders(), "end of all orders")
         wait_until(lambda: daemon.total("tidegate_refusals_total", code="TRADING_HALTED"), "refused orders")
         daemon.kill()
+    assert "ended without a stop" in " ".join(done(state, "status").split())
     sent = len(sandbox.truth()["orders"])
 
     with running(arguments, tmp_path / "log") as daemon:
