@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import msgspec
 
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.events import Event
@@ -18,6 +20,30 @@ LastWord = Callable[[], str | None]
 def nothing_against() -> str | None:
     """The `LastWord` that never objects: the request leaves as soon as a connection is there."""
     return None
+
+
+class UnreadableRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of one of the account's lists that can't be read, alone neither: what it states is not known.
+
+    `listing` is "orders", "fills" or "positions". `instrument` and `subject` (the venue's id of the order or the fill)
+    are empty where the row does not show them. `detail` says which field is wrong and how.
+    """
+
+    listing: str
+    instrument: InstrumentId
+    subject: str
+    detail: str
+
+
+@runtime_checkable
+class LeavesRowsOut(Protocol):
+    """A gateway whose lists leave out rows that it can't read, and that says which: they must not count as absent. The
+    lists of a gateway without it are whole."""
+
+    @property
+    def unreadable_rows(self) -> tuple[UnreadableRow, ...]:
+        """The rows that the last read of each list left out."""
+        ...
 
 
 class Gateway(Protocol):
@@ -70,6 +96,12 @@ class Gateway(Protocol):
     def read_lag_ms(self) -> int:
         """How many milliseconds the venue's reads may lag behind its writes: until then absence proves nothing."""
         ...
+
+
+def left_out(gateway: Gateway, listing: str) -> tuple[UnreadableRow, ...]:
+    """The rows that a gateway's last read of "orders", "fills" or "positions" left out."""
+    rows = gateway.unreadable_rows if isinstance(gateway, LeavesRowsOut) else ()
+    return tuple(row for row in rows if row.listing == listing)
 
 
 class Publish(Protocol):

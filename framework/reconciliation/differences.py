@@ -21,7 +21,7 @@ from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import Price, Size, to_decimal
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
-from framework.domain.venue import Gateway
+from framework.domain.venue import Gateway, UnreadableRow, left_out
 from framework.reconciliation.fill_query import FillQuery, owed
 from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
@@ -42,6 +42,8 @@ class DifferenceKind(Enum):
     """Trades of the account that are not booked here."""
     STATUS = "status"
     """An order that both know, in different states or on different terms."""
+    UNREADABLE = "unreadable"
+    """A row of one of the venue's lists that can't be read."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,10 +98,36 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def orders_apart(venue: str, accounts: Accounts, listed: Sequence[OrderSnapshot], as_of: AsOf) -> list[Difference]:
-    """External orders, orders whose status or terms differ, and orders that only we know.
+def unreadable(venue: str, rows: Iterable[UnreadableRow], as_of: AsOf) -> list[Difference]:
+    """One difference for each row that can't be read: whether it agrees with ours is not known."""
+    return [
+        Difference(
+            kind=DifferenceKind.UNREADABLE,
+            venue=venue,
+            instrument=row.instrument or InstrumentId(f"{venue}:?"),
+            subject=row.subject,
+            venue_word=f"a row of the {row.listing} that can't be read ({row.detail})",
+            own_word="not compared",
+            why="the venue sends it in another form than it documents",
+            action="it counts as neither there nor gone; look at the venue, and report it",
+            since_ns=as_of.monotonic_ns,
+        )
+        for row in rows
+    ]
 
-    `listed` are the venue's open orders as of `as_of`. External orders that the operator ignores are left out.
+
+def orders_apart(
+    venue: str,
+    accounts: Accounts,
+    listed: Sequence[OrderSnapshot],
+    as_of: AsOf,
+    *,
+    unread: Sequence[UnreadableRow] = (),
+) -> list[Difference]:
+    """External orders, orders whose status or terms differ, orders that only we know, and rows that can't be read.
+
+    `listed` are the venue's open orders as of `as_of`, and `unread` the rows of that list that can't be read. External
+    orders that the operator ignores are left out.
     """
     ignored = {one.venue_order_id for one in accounts.external_orders(venue, ignored=True)}
     found: list[Difference] = []
@@ -110,7 +138,8 @@ def orders_apart(venue: str, accounts: Accounts, listed: Sequence[OrderSnapshot]
             found += _apart(order, snapshot, accounts, as_of)
         elif snapshot.venue_order_id not in ignored:
             found.append(_external_order(snapshot, accounts.instruments.get(snapshot.instrument), as_of))
-    seen = {snapshot.venue_order_id for snapshot in listed}
+    found += unreadable(venue, unread, as_of)
+    seen = {snapshot.venue_order_id for snapshot in listed} | {row.subject for row in unread if row.subject}
     return found + [_only_here(order, as_of) for order in unlisted(venue, accounts, seen, as_of)]
 
 
@@ -164,18 +193,21 @@ def positions_apart(
     *,
     drift_ms_max: int,
     missing: Sequence[Fill] = (),
+    unread: Sequence[UnreadableRow] = (),
 ) -> list[Difference]:
-    """Instruments of the venue in which its position and ours are not the same; one without a report counts as flat.
+    """Instruments of the venue in which its position and ours are not the same; one without a report counts as flat,
+    but those of the rows `unread`, whose position is not known.
 
     `missing` are fills that are not booked yet and that a pass books before it compares: they count as booked.
     `drift_ms_max` is only shown.
     """
+    unknown = {row.instrument for row in unread}
     sizes = {report.instrument: report.size for report in reports}
     found = []
     for instrument in accounts.instruments.values():
         unbooked = [fill for fill in missing if fill.instrument == instrument.id]
         own, theirs = _own_size(accounts, instrument.id, unbooked), sizes.get(instrument.id, 0)
-        if instrument.venue != venue or own == theirs:
+        if instrument.venue != venue or own == theirs or instrument.id in unknown:
             continue
         own_word = instrument.size_text(own)
         found.append(
@@ -329,12 +361,15 @@ async def _compare_once(
 ) -> list[Difference]:
     asked = AsOf.of(clock, lag_ms=gateway.read_lag_ms)
     listed = await gateway.open_orders()
-    found = orders_apart(venue, accounts, listed, AsOf.of(clock, lag_ms=gateway.read_lag_ms).after(asked))
+    listed_as_of = AsOf.of(clock, lag_ms=gateway.read_lag_ms).after(asked)
+    found = orders_apart(venue, accounts, listed, listed_as_of, unread=left_out(gateway, "orders"))
     missing = unbooked(accounts, await fill_query.peek())
     positions = await gateway.positions()
     as_of = AsOf.of(clock, lag_ms=gateway.read_lag_ms)
+    unread = left_out(gateway, "positions")
     return [
         *found,
         *fills_apart(venue, accounts, missing, as_of),
-        *positions_apart(venue, accounts, positions, as_of, drift_ms_max=drift_ms_max, missing=missing),
+        *unreadable(venue, (*left_out(gateway, "fills"), *unread), as_of),
+        *positions_apart(venue, accounts, positions, as_of, drift_ms_max=drift_ms_max, missing=missing, unread=unread),
     ]

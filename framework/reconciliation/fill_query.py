@@ -13,7 +13,7 @@ from itertools import combinations, islice
 from framework.domain.account_events import Fill
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
-from framework.domain.venue import Gateway
+from framework.domain.venue import Gateway, left_out
 from framework.state.account_updates import remembers_all
 from framework.state.accounts import Accounts
 from framework.state.fills import is_same_trade
@@ -86,7 +86,9 @@ class FillQuery:
         gateway raises.
         """
         listed = await self.peek(from_ns=from_ns)
-        self._since_ns = max([self._since_ns or 0, *(fill.ts_venue for fill in listed)])
+        if not left_out(self._gateway, "fills"):
+            # Else one that can't be read now must still be asked for when it can.
+            self._since_ns = max([self._since_ns or 0, *(fill.ts_venue for fill in listed)])
         return listed
 
     async def peek(self, *, from_ns: int | None = None) -> tuple[Fill, ...]:

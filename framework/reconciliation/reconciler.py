@@ -18,6 +18,7 @@ from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.instruments import InstrumentId
 from framework.domain.operator_requests import OPERATOR
 from framework.domain.orders import Order
+from framework.domain.venue import left_out
 from framework.reconciliation import order_terms
 from framework.reconciliation.differences import (
     Difference,
@@ -28,6 +29,7 @@ from framework.reconciliation.differences import (
     positions_apart,
     unbooked,
     unlisted,
+    unreadable,
 )
 from framework.reconciliation.drift_halt import PositionDriftHalt
 from framework.reconciliation.external_orders import ExternalOrders, adoption, placed_elsewhere
@@ -192,13 +194,14 @@ class Reconciler:
         resting_terms = order_terms.resting_terms(dependencies.venue, dependencies.accounts, asked)
         listed = await dependencies.gateway.open_orders()
         as_of = dependencies.as_of().after(asked)
-        found = orders_apart(dependencies.venue, dependencies.accounts, listed, as_of)
+        unread = left_out(dependencies.gateway, "orders")
+        found = orders_apart(dependencies.venue, dependencies.accounts, listed, as_of, unread=unread)
         for snapshot in listed:
             self._publish_listing(snapshot, resting_terms)
         reach("reconcile-mid-pass")
         if dependencies.adopt_own:
             found = self._adopt_own(found)
-        seen = {snapshot.venue_order_id for snapshot in listed}
+        seen = {snapshot.venue_order_id for snapshot in listed} | {row.subject for row in unread if row.subject}
         await self._look_up(unlisted(dependencies.venue, dependencies.accounts, seen, as_of))
         await self._try(lambda: self._look_up_external_orders(seen, as_of))
         return found
@@ -265,7 +268,8 @@ class Reconciler:
         late = owed(dependencies.accounts, listed)
         for fill in [fill for fill in listed if fill in late or is_news(dependencies.accounts, fill)]:
             dependencies.publish(fill)
-        return found
+        unread = left_out(dependencies.gateway, "fills")
+        return found + unreadable(dependencies.venue, unread, dependencies.as_of())
 
     async def _compare_positions(self) -> list[Difference]:
         """Publish the venue's positions; the ones that are not the same as ours."""
@@ -273,12 +277,14 @@ class Reconciler:
         reports = await dependencies.gateway.positions()
         for report in reports:
             dependencies.publish(report)
-        return positions_apart(
+        as_of, unread = dependencies.as_of(), left_out(dependencies.gateway, "positions")
+        return unreadable(dependencies.venue, unread, as_of) + positions_apart(
             dependencies.venue,
             dependencies.accounts,
             reports,
-            dependencies.as_of(),
+            as_of,
             drift_ms_max=dependencies.drift_ms_max,
+            unread=unread,
         )
 
     def _look_for_settlements(self, found: Sequence[Difference]) -> None:

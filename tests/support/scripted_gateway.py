@@ -14,7 +14,7 @@ from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrde
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
-from framework.domain.venue import LastWord, nothing_against
+from framework.domain.venue import LastWord, UnreadableRow, nothing_against
 from framework.domain.verdicts import Approved, Signed
 
 Answer = BaseException | Sequence[Event] | Callable[[Approved], Sequence[Event]]
@@ -38,6 +38,8 @@ class ScriptedGateway:
         self.orders_there: dict[str, OrderSnapshot] = {}
         self.fills_there: list[Fill] = []
         self.positions_there: list[PositionReport] = []
+        self.unreadable_rows: tuple[UnreadableRow, ...] = ()
+        """Rows that the lists leave out."""
         self.lookup_errors: deque[BaseException] = deque()
         self.unreadable: set[str] = set()
         """Client order ids whose look-up is not answered."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from connectors.kalshi.markets.instruments import UnusableMarket, fees_of, series_of, settlement_value_of
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
 from connectors.kalshi.rest import queries
-from connectors.kalshi.rest.client import KalshiRest
+from connectors.kalshi.rest.client import KalshiRest, UnreadableAnswer
 from connectors.kalshi.rest.rate_limits import CostTable, documented_costs, rate_limits, tier_limits
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.market_messages import RestEvent, RestMarket, RestSeries
@@ -56,15 +56,16 @@ class MarketLoader:
     async def declare_limits(self) -> None:
         """Publish the account's rate limits, and pace reads by them.
 
-        Where the venue refuses to state them, the documented ones of the setting `tier` are used.
+        Where the venue refuses to state them, or states what can't be read, the documented ones of the setting `tier`
+        are used.
         """
         try:
             costs = CostTable(await queries.get_endpoint_costs(self._rest))
-        except RefusedByVenue:
+        except (RefusedByVenue, UnreadableAnswer):
             costs = documented_costs()
         try:
             account = await queries.get_account_limits(self._rest)
-        except RefusedByVenue:
+        except (RefusedByVenue, UnreadableAnswer):
             account = tier_limits(self._settings.tier)
         limits = rate_limits(account, costs)
         self._rest.adopt_limits(limits, costs)
@@ -142,19 +143,23 @@ class MarketLoader:
     async def _held(self) -> list[str]:
         own = self._settings.own_subaccount
         since_s = max(0, self._rest.time.now_ms() // 1000 - _SETTLEMENTS_LOOK_BACK_S)
-        held = [one.ticker for one in await queries.get_positions(self._rest, subaccount=own)]
-        held += [one.ticker for one in await queries.get_orders(self._rest, status="resting", subaccount=own)]
-        held += [one.ticker for one in await queries.get_settlements(self._rest, since_s=since_s, subaccount=own)]
+        held: list[str] = []
+        for listed in (
+            await queries.get_positions(self._rest, subaccount=own),
+            await queries.get_orders(self._rest, status="resting", subaccount=own),
+            await queries.get_settlements(self._rest, since_s=since_s, subaccount=own),
+        ):
+            held += [*(one.ticker for one in listed), *(row.text("ticker") for row in listed.bad if row.text("ticker"))]
         return list(dict.fromkeys(held))
 
     async def _define(self, markets: Iterable[RestMarket], *, is_start: bool = False) -> None:
         """Define the markets that can be. At the start, an unusable one that is wanted by its exact name raises
         `ConfigurationError`. Later it stays as it was known: one bad market must not stop the others."""
         for market in markets:
-            fees = await self._fees(market)
             try:
+                fees = await self._fees(market)
                 events = self._registry.define(market, fees_of(*fees), ts_recv=self._clock.now_ns())
-            except UnusableMarket as e:
+            except (UnusableMarket, UnreadableAnswer) as e:
                 if is_start and market.ticker in self._settings.markets:
                     raise ConfigurationError(f"markets: {e}") from e
                 continue

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
+import structlog
 
 from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.rest.rate_limiter import RateLimiter
@@ -15,6 +17,7 @@ from connectors.kalshi.rest.rate_limits import BALANCE, READ, CostTable, documen
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.encode import Call
 from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error
+from connectors.kalshi.wire.listing import BadRow, Listing, P, read_page
 from connectors.kalshi.wire.sign import Signer
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as ResponseLost
@@ -35,17 +38,15 @@ _READ_TRIES_MAX = 3
 _RETRY_MS = 300
 
 
-class Page(Protocol):
-    """A page of a list: whatever its items are, it names the next page."""
+_REPORTED_MAX = 1_000
+_log = structlog.get_logger("kalshi")
 
-    @property
-    def cursor(self) -> str:
-        """Where the next page starts; empty on the last one (recorded answer)."""
-        ...
+
+class UnreadableAnswer(Retryable):
+    """A whole answer that is JSON and not of the expected form: the same request brings the same again."""
 
 
 T = TypeVar("T")
-P = TypeVar("P", bound=Page)
 
 
 def open_transport(
@@ -81,6 +82,7 @@ class KalshiRest:
         assumed = tier_limits(settings.tier).read
         self._read = RateLimiter(capacity=assumed.bucket_capacity, refill_per_s=assumed.refill_rate, clock=clock)
         self._balance = RateLimiter(capacity=1, refill_per_s=1, clock=clock)
+        self._reported: set[tuple[str, str, str]] = set()
 
     def __repr__(self) -> str:
         return f"<KalshiRest {self._settings.rest_origin} key_id={self._settings.key_id} read={self._read!r}>"
@@ -134,37 +136,31 @@ class KalshiRest:
         `cost_path` is the path with `*` for its variable parts, where it has any; parameters of None are left out.
 
         Tries again what passes by itself (a cut connection, 5xx, an expired timestamp), three times in all.
-        Raises `Retryable` after the last try, `RefusedByVenue` for a 4xx, `Fatal` for a refused key.
+        Raises `Retryable` after the last try, `UnreadableAnswer` for an answer of another form, `RefusedByVenue` for a
+        4xx, `Fatal` for a refused key.
         """
-        query = urlencode([(name, value) for name, value in params if value is not None])
-        call = Call("GET", f"{path}?{query}" if query else path)
-        cost = self._costs.of("GET", cost_path or path)
-        for attempt in range(1, _READ_TRIES_MAX + 1):
-            try:
-                body = await self._get_once(call, *self._price(path, cost))
-                return self._decode(body, expected, path)
-            except Retryable as e:
-                if attempt == _READ_TRIES_MAX:
-                    raise
-                await asyncio.sleep(max(e.after_ms, _RETRY_MS * attempt) / 1000)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return await self._get(path, partial(msgspec.json.decode, type=expected), params, cost_path=cost_path)
 
-    async def pages(self, path: str, page: type[P], params: Params = ()) -> list[P]:
-        """Read every page of a list, in the venue's order.
+    async def listing(self, path: str, page: type[P], params: Params = ()) -> Listing[Any]:
+        """Read every page of a list, in the venue's order. Rows that can't be read are among its `bad` ones, and each
+        is reported in the log once.
 
         Raises `RefusedByVenue` when the list is longer than `pages_max` or its cursors run in a circle: the venue
         returns the first page for an unreadable cursor (recorded answer). Otherwise raises like `get`.
         """
         fixed = list(params)
-        pages: list[P] = []
+        found: Listing[Any] = Listing([], [])
         cursor = ""
         seen: set[str] = set()
-        while len(pages) < self._settings.pages_max:
-            one = await self.get(path, page, [*fixed, ("cursor", cursor or None)])
-            pages.append(one)
-            cursor = one.cursor
+        for _ in range(self._settings.pages_max):
+            decode = partial(read_page, page=page)
+            cursor, rows = await self._get(path, decode, [*fixed, ("cursor", cursor or None)])
+            found.rows += rows.rows
+            found.bad += rows.bad
             if not cursor:
-                return pages
+                for row in found.bad:
+                    self.report(path, row)
+                return found
             if cursor in seen:
                 raise RefusedByVenue("cursor_circle", f"{path}: the cursor {cursor!r} came twice")
             seen.add(cursor)
@@ -173,6 +169,13 @@ class KalshiRest:
             f"{path}: more than pages_max={self._settings.pages_max} pages; raise it or narrow the list",
         )
 
+    def report(self, path: str, row: BadRow) -> None:
+        """Say in the log that a row can't be read, once for each row and reason."""
+        key = (path, row.name, row.reason)
+        if key not in self._reported and len(self._reported) < _REPORTED_MAX:
+            self._reported.add(key)
+            _log.warning("a row of a list can't be read", list=path, row=row.name, reason=row.reason)
+
     async def close(self) -> None:
         """Close the connections; requests in flight end with `OutcomeUnknown`."""
         await self._transport.close()
@@ -180,6 +183,21 @@ class KalshiRest:
     def _price(self, path: str, cost: int) -> tuple[RateLimiter, int]:
         """Which bucket a read takes its tokens from, and how many."""
         return (self._balance, 1) if path == "/portfolio/balance" else (self._read, cost)
+
+    async def _get(self, path: str, decode: Callable[[bytes], T], params: Params, *, cost_path: str = "") -> T:
+        query = urlencode([(name, value) for name, value in params if value is not None])
+        call = Call("GET", f"{path}?{query}" if query else path)
+        cost = self._costs.of("GET", cost_path or path)
+        for attempt in range(1, _READ_TRIES_MAX + 1):
+            try:
+                return _decoded(await self._get_once(call, *self._price(path, cost)), decode, path)
+            except UnreadableAnswer:
+                raise
+            except Retryable as e:
+                if attempt == _READ_TRIES_MAX:
+                    raise
+                await asyncio.sleep(max(e.after_ms, _RETRY_MS * attempt) / 1000)
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _get_once(self, call: Call, rate_limiter: RateLimiter, cost: int) -> bytes:
         async with rate_limiter.spend(cost):
@@ -197,9 +215,11 @@ class KalshiRest:
     def _unsigned(self, call: Call) -> HttpRequest:
         return HttpRequest(call.method, f"{self._settings.rest_prefix}{call.target}")
 
-    @staticmethod
-    def _decode(body: bytes, expected: type[T], path: str) -> T:
-        try:
-            return msgspec.json.decode(body, type=expected)
-        except (msgspec.DecodeError, UnicodeDecodeError) as e:
-            raise Retryable(f"GET {path}: the response can't be read as {expected.__name__}: {e}") from e
+
+def _decoded(body: bytes, decode: Callable[[bytes], T], path: str) -> T:
+    try:
+        return decode(body)
+    except msgspec.ValidationError as e:
+        raise UnreadableAnswer(f"GET {path}: the response can't be read: {e}") from e
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise Retryable(f"GET {path}: the response can't be read: {e}") from e

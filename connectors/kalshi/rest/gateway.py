@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Protocol, TypeVar
 
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest
+from connectors.kalshi.rest.lone_rows import LoneRows
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire import encode
-from connectors.kalshi.wire.account_messages import RestOrder
+from connectors.kalshi.wire.account_messages import RestFill, RestOrder, RestPosition
 from connectors.kalshi.wire.decode_acks import accepted, amended, cancelled, decode_ack, refused
 from connectors.kalshi.wire.decode_rest import rest_fill, rest_order_snapshot, rest_position
 from connectors.kalshi.wire.encode import AccountScope, Call
 from connectors.kalshi.wire.errors import ORDER_ALREADY_EXISTS, failure_of_write, parse_error
 from connectors.kalshi.wire.fixed_point import NS_PER_S
+from connectors.kalshi.wire.listing import BadRow
 from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
@@ -24,20 +25,8 @@ from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
-from framework.domain.venue import LastWord, nothing_against
+from framework.domain.venue import LastWord, UnreadableRow, nothing_against
 from framework.domain.verdicts import Approved, Signed
-
-M = TypeVar("M", contravariant=True)
-E = TypeVar("E", covariant=True)
-
-
-class Decode(Protocol[M, E]):
-    """A function of `decode_rest`: a listed object in, an event out."""
-
-    def __call__(self, message: M, /, *, venue: str, ts_recv: int) -> E:
-        """Turn a listed object into an event. Raises `ValueError` for a value that cannot be read."""
-        ...
-
 
 # Lists are asked from a little before the time wanted: `min_ts` has whole seconds, and clocks differ.
 _LOOK_BACK_S = 120
@@ -69,6 +58,7 @@ class KalshiGateway:
         self._settings = settings
         self._clock = clock
         self._find_instrument = find_instrument
+        self._rows = LoneRows(venue, rest, clock)
         self._scope = AccountScope(settings.subaccount, settings.use_shards, settings.self_trade_prevention)
         # Orders whose cancel was signed. The same objects that the daemon updates, so that the acknowledgement is
         # compared with what is known when it comes.
@@ -81,6 +71,12 @@ class KalshiGateway:
     def read_lag_ms(self) -> int:
         """Milliseconds for which reads may lag behind writes: the setting; 360 ms was recorded."""
         return self._settings.read_lag_ms
+
+    @property
+    def unreadable_rows(self) -> tuple[UnreadableRow, ...]:
+        """The rows that `open_orders`, `fills` and `positions` left out when last read: the venue sent them in a form
+        that can't be read, and a look-up of each alone brought no more."""
+        return self._rows.unreadable
 
     def sign(self, approved: Approved, order: Order | None, /) -> Signed:
         """Build and sign the request with a timestamp of now.
@@ -130,9 +126,11 @@ class KalshiGateway:
 
     async def open_orders(self) -> tuple[OrderSnapshot, ...]:
         """Every resting order of the account's subaccount, on all shards. Raises like `find_order`."""
-        asked_ns = self._clock.now_ns()
-        listed = await queries.get_orders(self._rest, status="resting", subaccount=self._settings.own_subaccount)
-        return tuple(self._snapshot(one, asked_ns) for one in listed)
+        own, asked_ns = self._settings.own_subaccount, self._clock.now_ns()
+        listed = await queries.get_orders(self._rest, status="resting", subaccount=own)
+        snapshots = await self._rows.events("orders", listed, rest_order_snapshot, self._order_of, asked_ns=asked_ns)
+        # One that was looked up alone may have ended since.
+        return tuple(snapshot for snapshot in snapshots if snapshot.is_open)
 
     async def fills(self, since_ns: int, /) -> tuple[Fill, ...]:
         """Every fill since a venue time (Unix nanoseconds), oldest first; a few older ones may come along.
@@ -141,16 +139,34 @@ class KalshiGateway:
         """
         since_s = max(0, since_ns // NS_PER_S - _LOOK_BACK_S)
         listed = await queries.get_fills(self._rest, since_s=since_s, subaccount=self._settings.own_subaccount)
-        ts_recv = self._clock.now_ns()
-        fills = [self._readable(rest_fill, one, ts_recv) for one in reversed(listed)]
+        listed.rows.reverse()
+        fills = await self._rows.events("fills", listed, rest_fill, self._fill_of, asked_ns=self._clock.now_ns())
         return tuple(sorted(fills, key=lambda fill: fill.ts_venue))
 
     async def positions(self) -> tuple[PositionReport, ...]:
         """Every position that is not flat, in markets that are not settled, on all shards. Raises like `find_order`."""
         asked_ns = self._clock.now_ns()
         listed = await queries.get_positions(self._rest, subaccount=self._settings.own_subaccount)
-        reports = (self._readable(rest_position, one, asked_ns) for one in listed)
+        reports = await self._rows.events(
+            "positions", listed, rest_position, self._position_of, asked_ns=asked_ns
+        )
+        if any(row.listing == "positions" and not row.instrument for row in self.unreadable_rows):
+            raise Retryable("a row of the positions can't be read and names no market: none counts as flat")
         return tuple(report for report in reports if report.size)
+
+    async def _order_of(self, row: BadRow) -> RestOrder | None:
+        name = row.text("order_id")
+        return await queries.or_none(queries.get_order(self._rest, name)) if name else None
+
+    async def _fill_of(self, row: BadRow) -> RestFill | None:
+        name, own = row.text("order_id"), self._settings.own_subaccount
+        found = await queries.get_fills(self._rest, order_id=name, subaccount=own) if name else ()
+        return next((one for one in found if one.trade_id == row.text("trade_id")), None)
+
+    async def _position_of(self, row: BadRow) -> RestPosition | None:
+        name, own = row.text("ticker"), self._settings.own_subaccount
+        found = await queries.get_positions(self._rest, ticker=name, subaccount=own) if name else ()
+        return next((one for one in found if one.ticker == name), None)
 
     def _call(self, approved: Approved, order: Order | None) -> Call:
         intent = approved.intent
@@ -216,6 +232,9 @@ class KalshiGateway:
             for one in listed:
                 if one.client_order_id == client_order_id:
                     return self._snapshot(one, asked_ns)
+            for row in listed.bad:
+                if row.text("client_order_id") in ("", client_order_id):
+                    raise Retryable(f"{row.row!r} can't be read and may be {client_order_id}: {row.reason}")
         return None
 
     def _instrument(self, instrument: InstrumentId) -> Instrument:
@@ -225,13 +244,9 @@ class KalshiGateway:
         return found
 
     def _snapshot(self, order: RestOrder, asked_ns: int) -> OrderSnapshot:
-        """An order as read. It is dated by when it was asked for: what was received meanwhile is not older."""
-        return self._readable(rest_order_snapshot, order, asked_ns)
-
-    def _readable(self, decode: Decode[M, E], message: M, ts_recv: int) -> E:
-        """Decode an item of a list. Raises `Retryable` for one that cannot be read: skipping it would report a list as
-        complete that is not."""
+        """An order as read. It is dated by when it was asked for: what was received meanwhile is not older. Raises
+        `Retryable` for one that cannot be read."""
         try:
-            return decode(message, venue=self._venue, ts_recv=ts_recv)
+            return rest_order_snapshot(order, venue=self._venue, ts_recv=asked_ns)
         except ValueError as e:
-            raise Retryable(f"{message!r} can't be read: {e}") from e
+            raise Retryable(f"{order!r} can't be read: {e}") from e

@@ -1,19 +1,23 @@
 """Every read of Kalshi's REST that has a use here, one function each. All raise like `KalshiRest.get`.
 
-Lists come whole: all their pages, in the venue's order (newest first, recorded answer). Times are Unix seconds, as
-the venue takes them. `subaccount` None leaves the number out: what that means differs between endpoints.
+Lists come whole: all their pages, in the venue's order (newest first, recorded answer). A row that can't be read is
+told in the log; markets and events are then read alone. Times are Unix seconds, as the venue takes them. `subaccount`
+None leaves the number out: what that means differs between endpoints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 from urllib.parse import quote
 
-from connectors.kalshi.rest.client import KalshiRest, Params
+from connectors.kalshi.rest.client import KalshiRest, Params, UnreadableAnswer
 from connectors.kalshi.wire import account_messages as a
 from connectors.kalshi.wire import market_messages as m
 from connectors.kalshi.wire.errors import NOT_FOUND
+from connectors.kalshi.wire.listing import BadRow, Listing
 from framework.domain.errors import RefusedByVenue
 
 T = TypeVar("T")
@@ -22,6 +26,8 @@ T = TypeVar("T")
 _PAGE = 1000
 _EVENTS_PAGE = 200
 _TICKERS_PER_REQUEST = 100
+_ALONE_MAX = 20
+"""Rows that are read one by one in one read of a list: a list full of bad ones must not use up the budget."""
 
 
 async def get_exchange_status(rest: KalshiRest) -> m.ExchangeStatus:
@@ -49,7 +55,8 @@ async def get_events_of_series(rest: KalshiRest, series_ticker: str) -> list[m.R
     found: list[m.RestEvent] = []
     for status in ("open", "unopened"):
         params: Params = [("series_ticker", series_ticker), ("status", status), ("limit", _EVENTS_PAGE)]
-        found += [one for page in await rest.pages("/events", m.EventsPage, params) for one in page.events]
+        listed = await rest.listing("/events", m.EventsPage, params)
+        found += [*listed, *await _each_alone(listed.bad, "event_ticker", partial(get_event, rest))]
     return found
 
 
@@ -66,7 +73,7 @@ async def get_markets(
     `status` is the filter's word, not the market's: `unopened`, `open`, `paused`, `closed` or `settled` (vendor docs).
     """
     params = [("series_ticker", series_ticker), ("event_ticker", event_ticker), ("status", status), ("limit", _PAGE)]
-    return [one for page in await rest.pages("/markets", m.MarketsPage, params) for one in page.markets]
+    return await _markets(rest, params)
 
 
 async def get_markets_named(rest: KalshiRest, tickers: Sequence[str]) -> list[m.RestMarket]:
@@ -74,7 +81,7 @@ async def get_markets_named(rest: KalshiRest, tickers: Sequence[str]) -> list[m.
     found: list[m.RestMarket] = []
     for some in _chunks(tickers):
         params: Params = [("tickers", ",".join(some)), ("limit", _PAGE)]
-        found += [one for page in await rest.pages("/markets", m.MarketsPage, params) for one in page.markets]
+        found += await _markets(rest, params)
     return found
 
 
@@ -97,7 +104,7 @@ async def get_orderbooks(rest: KalshiRest, tickers: Sequence[str]) -> list[m.Tic
 async def get_trades(rest: KalshiRest, ticker: str, *, since_s: int) -> list[m.RestTrade]:
     """Read the public trades of a market since `since_s`."""
     params: Params = [("ticker", ticker), ("min_ts", since_s), ("limit", _PAGE)]
-    return [one for page in await rest.pages("/markets/trades", m.TradesPage, params) for one in page.trades]
+    return list(await rest.listing("/markets/trades", m.TradesPage, params))
 
 
 async def get_account_limits(rest: KalshiRest) -> a.AccountLimits:
@@ -133,7 +140,7 @@ async def get_orders(
     ticker: str | None = None,
     since_s: int | None = None,
     subaccount: int | None = None,
-) -> list[a.RestOrder]:
+) -> Listing[a.RestOrder]:
     """Read own orders on all shards: of one status (`resting`, `canceled`, `executed`) or all, since `since_s`.
 
     The time is compared with an order's creation (*assumption*).
@@ -145,27 +152,31 @@ async def get_orders(
         ("subaccount", subaccount),
         ("limit", _PAGE),
     ]
-    return [one for page in await rest.pages("/portfolio/orders", a.OrdersPage, params) for one in page.orders]
+    return await rest.listing("/portfolio/orders", a.OrdersPage, params)
 
 
-async def get_fills(rest: KalshiRest, *, since_s: int, subaccount: int | None = None) -> list[a.RestFill]:
-    """Read own trades on all shards since `since_s`."""
-    params = [("min_ts", since_s), ("subaccount", subaccount), ("limit", _PAGE)]
-    return [one for page in await rest.pages("/portfolio/fills", a.FillsPage, params) for one in page.fills]
+async def get_fills(
+    rest: KalshiRest, *, since_s: int | None = None, order_id: str | None = None, subaccount: int | None = None
+) -> Listing[a.RestFill]:
+    """Read own trades on all shards since `since_s`, of one order by the venue's id or of all."""
+    params = [("min_ts", since_s), ("order_id", order_id), ("subaccount", subaccount), ("limit", _PAGE)]
+    return await rest.listing("/portfolio/fills", a.FillsPage, params)
 
 
-async def get_positions(rest: KalshiRest, *, subaccount: int | None = None) -> list[a.RestPosition]:
-    """Read own positions in markets that are not settled, on all shards."""
-    params = [("subaccount", subaccount), ("limit", _PAGE)]
-    pages = await rest.pages("/portfolio/positions", a.PositionsPage, params)
-    return [one for page in pages for one in page.market_positions]
+async def get_positions(
+    rest: KalshiRest, *, ticker: str | None = None, subaccount: int | None = None
+) -> Listing[a.RestPosition]:
+    """Read own positions in markets that are not settled, on all shards; of one market or of all."""
+    params = [("ticker", ticker), ("subaccount", subaccount), ("limit", _PAGE)]
+    return await rest.listing("/portfolio/positions", a.PositionsPage, params)
 
 
-async def get_settlements(rest: KalshiRest, *, since_s: int, subaccount: int | None = None) -> list[a.RestSettlement]:
+async def get_settlements(
+    rest: KalshiRest, *, since_s: int, subaccount: int | None = None
+) -> Listing[a.RestSettlement]:
     """Read the markets that paid the account since `since_s`."""
     params = [("min_ts", since_s), ("subaccount", subaccount), ("limit", _PAGE)]
-    pages = await rest.pages("/portfolio/settlements", a.SettlementsPage, params)
-    return [one for page in pages for one in page.settlements]
+    return await rest.listing("/portfolio/settlements", a.SettlementsPage, params)
 
 
 async def get_order_groups(rest: KalshiRest, *, subaccount: int | None = None) -> tuple[a.OrderGroup, ...]:
@@ -199,6 +210,21 @@ async def or_none(read: Awaitable[T]) -> T | None:
         if not e.code.startswith(NOT_FOUND):
             raise
         return None
+
+
+async def _markets(rest: KalshiRest, params: Params) -> list[m.RestMarket]:
+    listed = await rest.listing("/markets", m.MarketsPage, params)
+    return [*listed, *await _each_alone(listed.bad, "ticker", partial(get_market, rest))]
+
+
+async def _each_alone(bad: Iterable[BadRow], key: str, read: Callable[[str], Awaitable[T]]) -> list[T]:
+    """What can be read of these rows one by one, by the field `key`; the others are left out."""
+    found: list[T] = []
+    for name in [row.text(key) for row in bad if row.text(key)][:_ALONE_MAX]:
+        with contextlib.suppress(UnreadableAnswer):
+            if (one := await or_none(read(name))) is not None:
+                found.append(one)
+    return found
 
 
 def _quoted(name: str) -> str:

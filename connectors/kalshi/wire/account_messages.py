@@ -71,20 +71,12 @@ class RestSettlement(msgspec.Struct, frozen=True, kw_only=True):
     fee_cost: str = "0"
 
 
-class ShardBalance(msgspec.Struct, frozen=True):
-    """Cash on one shard, in dollars."""
-
-    exchange_index: int
-    balance: str
-
-
 class RestBalance(msgspec.Struct, frozen=True, kw_only=True):
     """Cash of the account. `balance` is truncated to cents; `balance_dollars` is exact."""
 
     balance: int
     balance_dollars: str = ""
     updated_ts: int = 0
-    balance_breakdown: tuple[ShardBalance, ...] = ()
 
 
 class OrderAck(msgspec.Struct, frozen=True, kw_only=True):

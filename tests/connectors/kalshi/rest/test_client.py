@@ -216,7 +216,7 @@ SOME_READS: list[tuple[Any, str, dict[str, Any], Any]] = [
         lambda rest: queries.get_settlements(rest, since_s=5),
         "/portfolio/settlements",
         {"settlements": [{"ticker": "A", "market_result": "yes", "value": 100}], "cursor": ""},
-        lambda answer: answer[0].value == 100,
+        lambda answer: answer.rows[0].value == 100,
     ),
     (
         lambda rest: queries.get_order_groups(rest),

@@ -1,0 +1,119 @@
+"""Rows of the account's lists that can't be read: looked up alone, and said to be unreadable when that fails too."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from connectors.kalshi.rest.client import KalshiRest
+from connectors.kalshi.turns import Turns
+from connectors.kalshi.wire.listing import BadRow, Listing
+from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.instruments import InstrumentId, instrument_id
+from framework.domain.ports import Clock
+from framework.domain.venue import UnreadableRow
+
+M = TypeVar("M")
+M_contra = TypeVar("M_contra", contravariant=True)
+E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
+
+
+_ALONE_MAX = 10
+"""Rows that are read alone with one list: a list full of bad ones must not use up the budget."""
+
+
+class Decode(Protocol[M_contra, E_co]):
+    """A function of `decode_rest`: a listed object in, an event out."""
+
+    def __call__(self, message: M_contra, /, *, venue: str, ts_recv: int) -> E_co:
+        """Turn a listed object into an event. Raises `ValueError` for a value that cannot be read."""
+        ...
+
+
+class LoneRows:
+    """Turns the lists of one account into events, row by row where one of them can't be read.
+
+    A row that can't be read in its list is read alone, at the pace of `Turns`. What can't be read then either is in
+    `unreadable` until its list is read without it.
+    """
+
+    def __init__(self, venue: str, rest: KalshiRest, clock: Clock) -> None:
+        self._venue = venue
+        self._rest = rest
+        self._clock = clock
+        self._turns = Turns()
+        self._asked_ns = 0
+        self._left: dict[str, tuple[UnreadableRow, ...]] = {}
+
+    @property
+    def unreadable(self) -> tuple[UnreadableRow, ...]:
+        """The rows of the last read of each list whose contents are not known."""
+        return tuple(row for rows in self._left.values() for row in rows)
+
+    async def events(
+        self,
+        name: str,
+        listed: Listing[M],
+        decode: Decode[M, E],
+        read_alone: Callable[[BadRow], Awaitable[M | None]],
+        *,
+        asked_ns: int,
+    ) -> list[E]:
+        """The rows of the list `name` as events, dated by `asked_ns`, our wall time. `read_alone` looks one up by the ids
+        that its row shows, None when the venue does not know it."""
+        self._asked_ns = asked_ns
+        events: list[E] = []
+        bad = list(listed.bad)
+        for message in listed:
+            try:
+                events.append(self._decoded(decode, message))
+            except ValueError as e:
+                bad.append(self._bad(name, message, e))
+        left: list[UnreadableRow] = []
+        turns = self._take_turns(name, bad)
+        for row in bad:
+            found = await self._alone(decode, row, read_alone) if f"{name} {row.name}" in turns else None
+            if found is None:
+                left.append(self._unreadable(name, row))
+            else:
+                self._turns.forget(f"{name} {row.name}")
+                events.append(found)
+        self._left[name] = tuple(left)
+        return events
+
+    def _decoded(self, decode: Decode[M, E], row: M) -> E:
+        return decode(row, venue=self._venue, ts_recv=self._asked_ns)
+
+    def _bad(self, name: str, row: object, error: ValueError) -> BadRow:
+        bad = BadRow(msgspec.to_builtins(row), str(error))
+        self._rest.report(name, bad)
+        return bad
+
+    def _take_turns(self, name: str, bad: list[BadRow]) -> set[str]:
+        now_ns = self._clock.monotonic_ns()
+        for row in bad:
+            self._turns.want(f"{name} {row.name}", now_ns, was_well=False)
+        return set(self._turns.take(now_ns)[:_ALONE_MAX])
+
+    async def _alone(
+        self, decode: Decode[M, E], row: BadRow, read_alone: Callable[[BadRow], Awaitable[M | None]]
+    ) -> E | None:
+        try:
+            found = await read_alone(row)
+            return None if found is None else self._decoded(decode, found)
+        except (ValueError, Retryable, OutcomeUnknown, RefusedByVenue):
+            # It stays unreadable: that is said of it, and it is asked for again.
+            return None
+
+    def _unreadable(self, name: str, row: BadRow) -> UnreadableRow:
+        ticker = row.text("ticker")
+        instrument = instrument_id(self._venue, ticker) if ticker else InstrumentId("")
+        return UnreadableRow(listing=name, instrument=instrument, subject=_id_of(name, row), detail=row.reason)
+
+
+def _id_of(name: str, row: BadRow) -> str:
+    """The venue's id of what the row is about: an order's or a fill's; positions have none."""
+    return row.text({"orders": "order_id", "fills": "trade_id"}.get(name, ""))
