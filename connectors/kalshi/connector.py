@@ -8,17 +8,19 @@ from collections.abc import Callable, Sequence
 from connectors.kalshi.markets.loader import MarketLoader, MarketRefresher
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
 from connectors.kalshi.rest import queries
-from connectors.kalshi.rest.client import KalshiRest, make_breaker, open_transport
+from connectors.kalshi.rest.client import KalshiRest, UnreadableAnswer, make_breaker, open_transport
 from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.rest.gateway import KalshiGateway
 from connectors.kalshi.settings import ASSUMPTIONS, KalshiSettings
 from connectors.kalshi.stream.connection import KalshiStream
 from connectors.kalshi.stream.session import SessionCallbacks, SessionTerms, StreamSession
 from connectors.kalshi.stream.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, POSITIONS, TICKER, TRADE
+from connectors.kalshi.turns import Turns
 from connectors.kalshi.wire.decode_rest import rest_balance
 from connectors.kalshi.wire.decode_stream import DecodeCounts
 from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error
 from connectors.kalshi.wire.fixed_point import NS_PER_MS
+from connectors.kalshi.wire.listing import BadRow
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import HandshakeRefused
 from connectors.transport.ports import HttpTransport, OnMessage, WebSocketConnection, WebSocketTransport
@@ -51,9 +53,8 @@ class KalshiConnector:
         proxy: str = "",
     ) -> None:
         """Load the private key; no connection is opened yet. `http` and `websocket` replace the real network in tests,
-        `proxy` is the address of an HTTP proxy, empty for none.
-
-        Raises `ConfigurationError` for a key that cannot be used.
+        `proxy` is the address of an HTTP proxy, empty for none. Raises `ConfigurationError` for a key that cannot be
+        used.
         """
         self._name = name
         self._settings = settings
@@ -64,13 +65,16 @@ class KalshiConnector:
         self._breaker = make_breaker(settings, rng)
         http = http or open_transport(settings, clock=clock, breaker=self._breaker, proxy=proxy)
         self._rest = KalshiRest(http, self._signer, settings, clock=clock, time=self._time)
-        self._registry = MarketRegistry(name, Selection(settings.markets), markets_max=settings.markets_max)
+        self._registry = _make_registry(name, settings)
         self._publish: Publish = _drop
         self._loader = MarketLoader(
             name, self._rest, settings, self._registry, clock=clock, publish=lambda event: self._publish(event)
         )
         self._refresher = MarketRefresher(self._loader, self._on_fetched)
-        self._gateway = KalshiGateway(name, self._rest, settings, clock=clock, find_instrument=self._registry.find)
+        self._gateway = KalshiGateway(
+            name, self._rest, settings, clock=clock, find_instrument=self._registry.find, read_again=self._read_again
+        )
+        self._turns = Turns()
         self.counts = DecodeCounts()
         """Counts of what the stream received and tolerated since the start."""
         backoff = Backoff(rng, connects_per_minute_max=settings.connects_per_minute_max)
@@ -139,8 +143,8 @@ class KalshiConnector:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._stream.run(), name=f"{self._name}.stream")
                 tasks.create_task(self._refresher.run(), name=f"{self._name}.markets")
-                tasks.create_task(self._search_markets(), name=f"{self._name}.search")
                 tasks.create_task(self._watch_calendar(), name=f"{self._name}.calendar")
+                tasks.create_task(self._watch_markets(), name=f"{self._name}.all-markets")
                 tasks.create_task(self._watch_balance(), name=f"{self._name}.balance")
         except BaseExceptionGroup as group:
             raise _root_error(group) from group
@@ -165,21 +169,26 @@ class KalshiConnector:
         if self._registry.wants(ticker) and self._registry.follow([ticker]):
             self._stream.follow_new()
 
+    def _read_again(self, ticker: str) -> None:
+        """Have a market read soon; less and less often while this is asked for again and again."""
+        self._turns.want(ticker, self._clock.monotonic_ns(), was_well=True)
+
+    async def _watch_markets(self) -> None:
+        """Read all known markets and look for new ones now and then: what no message told is learnt so."""
+        while True:
+            await asyncio.sleep(self._settings.markets_interval_ms / 1000)
+            self._refresher.refresh()
+
     async def _watch_calendar(self) -> None:
         while True:
             for event in self._registry.due(self._time.now_ns(), ts_recv=self._clock.now_ns()):
                 self._publish(event)
-            for ticker in self._registry.take_openings():
+            for ticker in (*self._registry.take_openings(), *self._turns.take(self._clock.monotonic_ns())):
                 self._refresher.fetch(ticker)
             change = self._time.take_change(self._name)
             if change is not None:
                 self._publish(change)
             await asyncio.sleep(_CALENDAR_MS / 1000)
-
-    async def _search_markets(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.markets_interval_ms / 1000)
-            self._refresher.search()
 
     async def _watch_balance(self) -> None:
         while True:
@@ -190,7 +199,10 @@ class KalshiConnector:
         try:
             balance = await queries.get_balance(self._rest, subaccount=self._settings.own_subaccount)
             report = rest_balance(balance, venue=self._name, ts_recv=self._clock.now_ns())
-        except (Retryable, RefusedByVenue, ValueError):
+        except (UnreadableAnswer, ValueError) as e:
+            self._rest.report("/portfolio/balance", BadRow("the balance", str(e)))
+            return
+        except (Retryable, RefusedByVenue):
             # No decision depends on this balance; it is read again after the next interval.
             return
         self._publish(report)
@@ -233,6 +245,15 @@ class KalshiConnector:
         failure = failure_of_read(error)
         if isinstance(failure, Fatal):
             raise failure
+
+
+def _make_registry(name: str, settings: KalshiSettings) -> MarketRegistry:
+    return MarketRegistry(
+        name,
+        Selection(settings.markets),
+        markets_max=settings.markets_max,
+        read_lag_ns=settings.read_lag_ms * NS_PER_MS,
+    )
 
 
 def _drop(_event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:

@@ -38,7 +38,7 @@ class KalshiSettings(BaseModel):
     markets_interval_ms: int = Field(
         default=60_000,
         ge=1_000,
-        description="How often new markets are looked for, besides being announced by the stream.",
+        description="How often the known markets are read and new ones looked for, whatever the stream tells of them.",
     )
     tier: Tier = Field(default="basic", description="Rate limits assumed until the venue has declared the account's.")
     subaccount: int | None = Field(

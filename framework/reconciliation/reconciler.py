@@ -277,14 +277,10 @@ class Reconciler:
         reports = await dependencies.gateway.positions()
         for report in reports:
             dependencies.publish(report)
-        as_of, unread = dependencies.as_of(), left_out(dependencies.gateway, "positions")
-        return unreadable(dependencies.venue, unread, as_of) + positions_apart(
-            dependencies.venue,
-            dependencies.accounts,
-            reports,
-            as_of,
-            drift_ms_max=dependencies.drift_ms_max,
-            unread=unread,
+        venue, as_of, unread = dependencies.venue, dependencies.as_of(), left_out(dependencies.gateway, "positions")
+        drift_ms_max = dependencies.drift_ms_max
+        return unreadable(venue, unread, as_of) + positions_apart(
+            venue, dependencies.accounts, reports, as_of, drift_ms_max=drift_ms_max, unread=unread
         )
 
     def _look_for_settlements(self, found: Sequence[Difference]) -> None:

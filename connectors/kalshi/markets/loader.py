@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from connectors.kalshi.markets.instruments import UnusableMarket, fees_of, series_of, settlement_value_of
-from connectors.kalshi.markets.registry import MarketRegistry, Selection
+from connectors.kalshi.markets.registry import MarketRegistry, ReadBegan, Selection
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest, UnreadableAnswer
 from connectors.kalshi.rest.rate_limits import CostTable, documented_costs, rate_limits, tier_limits
@@ -77,6 +77,7 @@ class MarketLoader:
         A pattern may match nothing yet: its markets are followed once they are created. Raises
         `ConfigurationError` for an exact ticker that does not exist, and for more markets than `markets_max`.
         """
+        began = self._begin()
         wanted = await self._wanted()
         missing = [one for one in self._settings.markets if _is_exact(one) and one not in wanted]
         if missing:
@@ -88,29 +89,39 @@ class MarketLoader:
             )
         held = await self._held()
         others = await queries.get_markets_named(self._rest, [ticker for ticker in held if ticker not in wanted])
-        await self._define([*wanted.values(), *others], is_start=True)
+        await self._define([*wanted.values(), *others], began, is_start=True)
         self._registry.follow(wanted)
 
-    async def refresh(self) -> None:
-        """Read every known market again, because lifecycle messages may have been missed."""
-        await self._define(await queries.get_markets_named(self._rest, self._registry.tickers()))
+    async def refresh(self) -> list[str]:
+        """Read every known market again, because lifecycle messages may have been missed. Returns those that must be
+        read once more: a message came about them meanwhile."""
+        began, known = self._begin(), self._registry.tickers()
+        await self._define(await queries.get_markets_named(self._rest, known), began)
+        return [ticker for ticker in known if self._registry.is_outdated(ticker)]
 
     async def find_new(self) -> None:
         """List what is wanted, define what is not known yet, and follow it as far as there is room: a market may have
         been created while nobody told us, or while there was none."""
         if not self._registry.has_room:
             return
+        began = self._begin()
         wanted = await self._wanted()
-        await self._define(market for ticker, market in wanted.items() if not self._registry.find_ticker(ticker))
+        new = [market for ticker, market in wanted.items() if not self._registry.find_ticker(ticker)]
+        await self._define(new, began)
         self._registry.follow(wanted)
 
     async def fetch(self, ticker: str) -> bool:
-        """Read and define one market. False when the venue does not list it yet, or not yet what it pays."""
+        """Read and define one market. False when the venue does not list it yet, not yet what it pays, or not yet what
+        the last message said of it."""
+        began = self._begin()
         market = await queries.or_none(queries.get_market(self._rest, ticker))
         if market is None:
             return False
-        await self._define([market])
-        return not self._registry.is_paying(ticker)
+        await self._define([market], began)
+        return not (self._registry.is_paying(ticker) or self._registry.is_outdated(ticker))
+
+    def _begin(self) -> ReadBegan:
+        return ReadBegan(self._clock.monotonic_ns(), self._rest.time.now_ns())
 
     async def _wanted(self) -> dict[str, RestMarket]:
         found: dict[str, RestMarket] = {}
@@ -152,13 +163,13 @@ class MarketLoader:
             held += [*(one.ticker for one in listed), *(row.text("ticker") for row in listed.bad if row.text("ticker"))]
         return list(dict.fromkeys(held))
 
-    async def _define(self, markets: Iterable[RestMarket], *, is_start: bool = False) -> None:
+    async def _define(self, markets: Iterable[RestMarket], began: ReadBegan, *, is_start: bool = False) -> None:
         """Define the markets that can be. At the start, an unusable one that is wanted by its exact name raises
         `ConfigurationError`. Later it stays as it was known: one bad market must not stop the others."""
         for market in markets:
             try:
                 fees = await self._fees(market)
-                events = self._registry.define(market, fees_of(*fees), ts_recv=self._clock.now_ns())
+                events = self._registry.define(market, fees_of(*fees), ts_recv=self._clock.now_ns(), began=began)
             except (UnusableMarket, UnreadableAnswer) as e:
                 if is_start and market.ticker in self._settings.markets:
                     raise ConfigurationError(f"markets: {e}") from e
@@ -196,6 +207,7 @@ class MarketRefresher:
         self._loader = loader
         self._on_fetched = on_fetched
         self._tries: dict[str, int] = {}
+        self._asked_again: set[str] = set()
         self._is_refresh_wanted = False
         self._is_search_wanted = False
         self._is_wanted = asyncio.Event()
@@ -206,8 +218,10 @@ class MarketRefresher:
         return f"<MarketRefresher waiting={len(self._tries)} refresh={self._is_refresh_wanted}>"
 
     def fetch(self, ticker: str) -> None:
-        """Queue one market to be read; one that is queued already keeps its tries."""
+        """Queue one market to be read; one that is queued already keeps its tries. One that is being read now is read
+        once more after that: what this is asked for need not be in the answer."""
         self._tries.setdefault(ticker, 0)
+        self._asked_again.add(ticker)
         self._is_wanted.set()
 
     def refresh(self) -> None:
@@ -227,8 +241,7 @@ class MarketRefresher:
             self._is_wanted.clear()
             try:
                 if self._is_refresh_wanted:
-                    await self._loader.refresh()
-                    self._is_refresh_wanted = False
+                    await self._refresh_known()
                 if self._is_search_wanted:
                     await self._loader.find_new()
                     self._is_search_wanted = False
@@ -240,16 +253,30 @@ class MarketRefresher:
                 self._is_wanted.set()
                 await asyncio.sleep(_RETRY_MS / 1000)
 
-    async def _fetch(self, ticker: str) -> None:
+    async def _refresh_known(self) -> None:
+        """One that is asked for meanwhile is done afterwards."""
+        self._is_refresh_wanted = False
         try:
-            is_found = await self._loader.fetch(ticker)
+            for ticker in await self._loader.refresh():
+                self._tries.setdefault(ticker, 0)
         except (Retryable, RefusedByVenue):
-            is_found = False
-        if is_found:
-            self._tries.pop(ticker, None)
+            self._is_refresh_wanted = True
+            raise
+
+    async def _fetch(self, ticker: str) -> None:
+        self._asked_again.discard(ticker)
+        if await self._is_fetched(ticker):
+            if ticker not in self._asked_again:
+                del self._tries[ticker]
             self._on_fetched(ticker)
             return
         self._tries[ticker] += 1
         if self._tries[ticker] >= _TRIES_MAX:
             del self._tries[ticker]
             self.abandoned += 1
+
+    async def _is_fetched(self, ticker: str) -> bool:
+        try:
+            return await self._loader.fetch(ticker)
+        except (Retryable, RefusedByVenue):
+            return False

@@ -20,6 +20,8 @@ SETTLED_KEPT_MAX = 100
 """So many settled markets stay known, the newest. One that is forgotten is read again when something of it comes."""
 
 _NEVER = 2**63
+_STATES = frozenset({"activated", "deactivated", "close_date_updated", "determined"})
+"""Messages that carry a state of the market by themselves; the others only have it read."""
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -39,13 +41,25 @@ class LifecycleEffect(msgspec.Struct, frozen=True):
     is_fetch_needed: bool = False
 
 
+class ReadBegan(msgspec.Struct, frozen=True):
+    """When a read of markets began: by our monotonic clock, and by the venue's clock as it is known here."""
+
+    monotonic_ns: int
+    venue_ns: int
+
+
 class MarketRegistry:
     """Instruments by ticker. `followed` are those whose books are streamed; others are known for their positions.
 
     All times are Unix nanoseconds; `ts_recv` is ours, `ts_venue` the venue's.
     """
 
-    def __init__(self, venue: str, selection: Selection, *, markets_max: int) -> None:
+    def __init__(self, venue: str, selection: Selection, *, markets_max: int, read_lag_ns: int = 0) -> None:
+        """`read_lag_ns`: a read that began less than this after a message may still show what was before it."""
+        self._read_lag_ns = read_lag_ns
+        self._message_ns: dict[str, int] = {}
+        self._read: dict[str, ReadBegan] = {}
+        self._outdated: set[str] = set()
         self._venue = venue
         self._selection = selection
         self._markets_max = markets_max
@@ -77,24 +91,48 @@ class MarketRegistry:
         """The tickers of every known market that is not settled."""
         return tuple(ticker for ticker in self._instruments if ticker not in self._settled)
 
-    def define(self, market: RestMarket, fees: FeeSchedule, *, ts_recv: int) -> tuple[Event, ...]:
+    def define(
+        self, market: RestMarket, fees: FeeSchedule, *, ts_recv: int, began: ReadBegan | None = None
+    ) -> tuple[Event, ...]:
         """Take a market as read. Returns its definition when anything of it is new, and its settlement, once.
 
-        Raises `UnusableMarket` for a market that cannot be traded safely; what was known of it then stays.
+        `began` is when that read began, None for now. A read older than the last one changes nothing. One that need not
+        show the last message leaves status and close as they were told, and the market `is_outdated`. Raises
+        `UnusableMarket` for a market that cannot be traded safely; what was known of it then stays.
         """
         ticker = market.ticker
-        instrument = instrument_of(market, venue=self._venue, fees=fees)
+        if began is not None and began.monotonic_ns < self._read.get(ticker, began).monotonic_ns:
+            return ()
+        instrument = self._as_announced(instrument_of(market, venue=self._venue, fees=fees), began)
         open_ns, value = market_time(market.open_time, ticker), settlement_value_of(market)
         events: list[Event] = []
         if self._instruments.get(ticker) != instrument:
             self._instruments[ticker] = instrument
             events.append(InstrumentDefined(instrument, ts_recv))
+        if began is not None:
+            self._read[ticker] = began
         self._open_ns[ticker] = open_ns
         self._next_due_ns = min(self._next_due_ns, self._due_ns(ticker))
         if value is not None:
             ts_venue = market_time(market.settlement_ts, ticker)
             events += self._settle(ticker, value, ts_venue=ts_venue, ts_recv=ts_recv)
         return tuple(events)
+
+    def _as_announced(self, instrument: Instrument, began: ReadBegan | None) -> Instrument:
+        """The instrument as read, but for what a message said that the read need not show. A payment is final."""
+        ticker = instrument.symbol
+        message_ns, known = self._message_ns.get(ticker), self._instruments.get(ticker)
+        self._outdated.discard(ticker)
+        if began is None or message_ns is None or known is None or instrument.status is InstrumentStatus.SETTLED:
+            return instrument
+        if began.monotonic_ns >= message_ns + self._read_lag_ns:
+            return instrument
+        self._outdated.add(ticker)
+        return msgspec.structs.replace(instrument, status=known.status, close_ns=known.close_ns)
+
+    def is_outdated(self, ticker: str) -> bool:
+        """Whether the last read of the market need not show the last message about it: it is to be read again."""
+        return ticker in self._outdated
 
     def is_paying(self, ticker: str) -> bool:
         """Whether the venue announced that the market is paid, and what it pays has not been read yet."""
@@ -115,10 +153,16 @@ class MarketRegistry:
                 new.append(ticker)
         return tuple(new)
 
-    def apply(self, msg: LifecycleMsg, *, ts_venue: int, ts_recv: int) -> LifecycleEffect | None:
-        """Apply a lifecycle message. Returns its effect, or None for an `event_type` that is not documented."""
+    def apply(self, msg: LifecycleMsg, *, ts_venue: int, ts_recv: int, now_ns: int = 0) -> LifecycleEffect | None:
+        """Apply a lifecycle message that was received at `now_ns` (monotonic). Returns its effect, or None for an
+        `event_type` that is not documented. One that is older than the last read has the market read again instead."""
         ticker, kind = msg.market_ticker, msg.event_type
         known = ticker in self._instruments
+        read = self._read.get(ticker)
+        if read is not None and kind in _STATES and 0 < ts_venue < read.venue_ns - self._read_lag_ns:
+            return LifecycleEffect(is_fetch_needed=True)
+        if known:
+            self._message_ns[ticker] = now_ns
         if kind == "created":
             return LifecycleEffect(is_fetch_needed=known or self._has_room_for(ticker))
         if not known:
@@ -191,7 +235,8 @@ class MarketRegistry:
 
     def _forget(self, ticker: str) -> None:
         del self._settled[ticker], self._instruments[ticker]
-        self._open_ns.pop(ticker, None)
+        for of_ticker in (self._open_ns, self._message_ns, self._read):
+            of_ticker.pop(ticker, None)
 
     def _due_ns(self, ticker: str) -> int:
         """When the calendar next changes this market; `_NEVER` when it does not."""

@@ -148,18 +148,14 @@ class KalshiRest:
         Raises `RefusedByVenue` when the list is longer than `pages_max` or its cursors run in a circle: the venue
         returns the first page for an unreadable cursor (recorded answer). Otherwise raises like `get`.
         """
-        fixed = list(params)
+        fixed, decode = list(params), partial(read_page, page=page)
         found: Listing[Any] = Listing([], [])
         cursor = ""
         seen: set[str] = set()
         for _ in range(self._settings.pages_max):
-            decode = partial(read_page, page=page)
             cursor, rows = await self._get(path, decode, [*fixed, ("cursor", cursor or None)])
-            found.rows += rows.rows
-            found.bad += rows.bad
+            self._add(found, rows, path)
             if not cursor:
-                for row in found.bad:
-                    self.report(path, row)
                 return found
             if cursor in seen:
                 raise RefusedByVenue("cursor_circle", f"{path}: the cursor {cursor!r} came twice")
@@ -168,6 +164,12 @@ class KalshiRest:
             "list_too_long",
             f"{path}: more than pages_max={self._settings.pages_max} pages; raise it or narrow the list",
         )
+
+    def _add(self, found: Listing[Any], rows: Listing[Any], path: str) -> None:
+        found.rows += rows.rows
+        found.bad += rows.bad
+        for row in rows.bad:
+            self.report(path, row)
 
     def report(self, path: str, row: BadRow) -> None:
         """Say in the log that a row can't be read, once for each row and reason."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import msgspec
 
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest
@@ -14,7 +18,7 @@ from connectors.kalshi.wire.account_messages import RestFill, RestOrder, RestPos
 from connectors.kalshi.wire.decode_acks import accepted, amended, cancelled, decode_ack, refused
 from connectors.kalshi.wire.decode_rest import rest_fill, rest_order_snapshot, rest_position
 from connectors.kalshi.wire.encode import AccountScope, Call
-from connectors.kalshi.wire.errors import ORDER_ALREADY_EXISTS, failure_of_write, parse_error
+from connectors.kalshi.wire.errors import ORDER_ALREADY_EXISTS, failure_of_write, is_about_the_market, parse_error
 from connectors.kalshi.wire.fixed_point import NS_PER_S
 from connectors.kalshi.wire.listing import BadRow
 from connectors.transport.ports import HttpRequest, HttpResponse
@@ -28,6 +32,14 @@ from framework.domain.ports import Clock
 from framework.domain.venue import LastWord, UnreadableRow, nothing_against
 from framework.domain.verdicts import Approved, Signed
 
+E = TypeVar("E")
+
+
+class _OrderBody(msgspec.Struct):
+    ticker: str = ""
+
+
+_ORDER_BODY = msgspec.json.Decoder(_OrderBody)
 # Lists are asked from a little before the time wanted: `min_ts` has whole seconds, and clocks differ.
 _LOOK_BACK_S = 120
 # An order is recorded at our wall time. If the clock was set back since, that time is in the venue's future, so a
@@ -52,12 +64,16 @@ class KalshiGateway:
         *,
         clock: Clock,
         find_instrument: Callable[[InstrumentId], Instrument | None],
+        read_again: Callable[[str], None] = lambda _ticker: None,
     ) -> None:
+        """`read_again` is called with the ticker of a market that is not as it is known here: the venue refused an
+        order for its grid or its status."""
         self._venue = venue
         self._rest = rest
         self._settings = settings
         self._clock = clock
         self._find_instrument = find_instrument
+        self._read_again = read_again
         self._rows = LoneRows(venue, rest, clock)
         self._scope = AccountScope(settings.subaccount, settings.use_shards, settings.self_trade_prevention)
         # Orders whose cancel was signed. The same objects that the daemon updates, so that the acknowledgement is
@@ -108,6 +124,8 @@ class KalshiGateway:
         failure = failure_of_write(error, is_cancel=isinstance(intent, CANCELS))
         if not isinstance(failure, RefusedByVenue):
             raise failure
+        if isinstance(intent, (NewOrder, AmendOrder)) and is_about_the_market(failure.code):
+            self._read_again(_ORDER_BODY.decode(request.body).ticker)
         if isinstance(intent, NewOrder) and failure.code.startswith(ORDER_ALREADY_EXISTS):
             return await self._find_existing(signed.approved, intent)
         return refused(signed.approved, failure, ts_recv=self._clock.now_ns())
@@ -128,7 +146,9 @@ class KalshiGateway:
         """Every resting order of the account's subaccount, on all shards. Raises like `find_order`."""
         own, asked_ns = self._settings.own_subaccount, self._clock.now_ns()
         listed = await queries.get_orders(self._rest, status="resting", subaccount=own)
-        snapshots = await self._rows.events("orders", listed, rest_order_snapshot, self._order_of, asked_ns=asked_ns)
+        snapshots = await self._rows.events(
+            "orders", listed, self._dated(rest_order_snapshot, asked_ns), self._order_of
+        )
         # One that was looked up alone may have ended since.
         return tuple(snapshot for snapshot in snapshots if snapshot.is_open)
 
@@ -140,19 +160,23 @@ class KalshiGateway:
         since_s = max(0, since_ns // NS_PER_S - _LOOK_BACK_S)
         listed = await queries.get_fills(self._rest, since_s=since_s, subaccount=self._settings.own_subaccount)
         listed.rows.reverse()
-        fills = await self._rows.events("fills", listed, rest_fill, self._fill_of, asked_ns=self._clock.now_ns())
+        fills = await self._rows.events("fills", listed, self._dated(rest_fill, self._clock.now_ns()), self._fill_of)
         return tuple(sorted(fills, key=lambda fill: fill.ts_venue))
 
     async def positions(self) -> tuple[PositionReport, ...]:
-        """Every position that is not flat, in markets that are not settled, on all shards. Raises like `find_order`."""
+        """Every position that is not flat, in markets that are not settled, on all shards.
+
+        Raises like `find_order`, and `Retryable` for a row that can't be read and names no market.
+        """
         asked_ns = self._clock.now_ns()
         listed = await queries.get_positions(self._rest, subaccount=self._settings.own_subaccount)
-        reports = await self._rows.events(
-            "positions", listed, rest_position, self._position_of, asked_ns=asked_ns
-        )
+        reports = await self._rows.events("positions", listed, self._dated(rest_position, asked_ns), self._position_of)
         if any(row.listing == "positions" and not row.instrument for row in self.unreadable_rows):
             raise Retryable("a row of the positions can't be read and names no market: none counts as flat")
         return tuple(report for report in reports if report.size)
+
+    def _dated(self, decode: Callable[..., E], ts_recv: int) -> Callable[[object], E]:
+        return partial(decode, venue=self._venue, ts_recv=ts_recv)
 
     async def _order_of(self, row: BadRow) -> RestOrder | None:
         name = row.text("order_id")

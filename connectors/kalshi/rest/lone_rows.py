@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -16,21 +16,11 @@ from framework.domain.ports import Clock
 from framework.domain.venue import UnreadableRow
 
 M = TypeVar("M")
-M_contra = TypeVar("M_contra", contravariant=True)
 E = TypeVar("E")
-E_co = TypeVar("E_co", covariant=True)
 
 
 _ALONE_MAX = 10
 """Rows that are read alone with one list: a list full of bad ones must not use up the budget."""
-
-
-class Decode(Protocol[M_contra, E_co]):
-    """A function of `decode_rest`: a listed object in, an event out."""
-
-    def __call__(self, message: M_contra, /, *, venue: str, ts_recv: int) -> E_co:
-        """Turn a listed object into an event. Raises `ValueError` for a value that cannot be read."""
-        ...
 
 
 class LoneRows:
@@ -45,7 +35,6 @@ class LoneRows:
         self._rest = rest
         self._clock = clock
         self._turns = Turns()
-        self._asked_ns = 0
         self._left: dict[str, tuple[UnreadableRow, ...]] = {}
 
     @property
@@ -57,21 +46,12 @@ class LoneRows:
         self,
         name: str,
         listed: Listing[M],
-        decode: Decode[M, E],
+        decode: Callable[[M], E],
         read_alone: Callable[[BadRow], Awaitable[M | None]],
-        *,
-        asked_ns: int,
     ) -> list[E]:
-        """The rows of the list `name` as events, dated by `asked_ns`, our wall time. `read_alone` looks one up by the ids
-        that its row shows, None when the venue does not know it."""
-        self._asked_ns = asked_ns
-        events: list[E] = []
-        bad = list(listed.bad)
-        for message in listed:
-            try:
-                events.append(self._decoded(decode, message))
-            except ValueError as e:
-                bad.append(self._bad(name, message, e))
+        """The rows of the list `name` as events. `decode` raises `ValueError` for one that it can't read; `read_alone`
+        looks one up by the ids that its row shows, None when the venue does not know it."""
+        events, bad = self._decoded_rows(name, listed, decode)
         left: list[UnreadableRow] = []
         turns = self._take_turns(name, bad)
         for row in bad:
@@ -84,8 +64,15 @@ class LoneRows:
         self._left[name] = tuple(left)
         return events
 
-    def _decoded(self, decode: Decode[M, E], row: M) -> E:
-        return decode(row, venue=self._venue, ts_recv=self._asked_ns)
+    def _decoded_rows(self, name: str, listed: Listing[M], decode: Callable[[M], E]) -> tuple[list[E], list[BadRow]]:
+        events: list[E] = []
+        bad = list(listed.bad)
+        for message in listed:
+            try:
+                events.append(decode(message))
+            except ValueError as e:
+                bad.append(self._bad(name, message, e))
+        return events, bad
 
     def _bad(self, name: str, row: object, error: ValueError) -> BadRow:
         bad = BadRow(msgspec.to_builtins(row), str(error))
@@ -99,11 +86,11 @@ class LoneRows:
         return set(self._turns.take(now_ns)[:_ALONE_MAX])
 
     async def _alone(
-        self, decode: Decode[M, E], row: BadRow, read_alone: Callable[[BadRow], Awaitable[M | None]]
+        self, decode: Callable[[M], E], row: BadRow, read_alone: Callable[[BadRow], Awaitable[M | None]]
     ) -> E | None:
         try:
             found = await read_alone(row)
-            return None if found is None else self._decoded(decode, found)
+            return None if found is None else decode(found)
         except (ValueError, Retryable, OutcomeUnknown, RefusedByVenue):
             # It stays unreadable: that is said of it, and it is asked for again.
             return None

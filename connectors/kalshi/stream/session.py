@@ -154,8 +154,7 @@ class StreamSession:
             raise StreamBroken("the venue did not answer a command in time")
         if self._books.is_overdue(now_ns):
             self._press_for_books()
-        self._subscriptions.get_snapshot(self._books.take_turns(now_ns))
-        self._request_comparison()
+        self._catch_up()
         self._probe()
         self._sync()
 
@@ -181,6 +180,11 @@ class StreamSession:
         self._is_reported_up = False
         self._publish(ConnectorStatus(self._venue, False, reason, ts_recv))
 
+    def _catch_up(self) -> None:
+        """Ask for what could not be read before, as far as its turn has come."""
+        self._subscriptions.get_snapshot(self._books.take_turns(self._now_ns))
+        self._request_comparison()
+
     def _probe(self) -> None:
         """Ask for a quiet book, whose snapshot proves all of them, and for the list of subscriptions: that response
         must come, or `tick` ends the connection."""
@@ -197,10 +201,7 @@ class StreamSession:
         try:
             event = event_of(frame, self._ts_recv)
         except ValueError as e:
-            self._counts.unreadable += 1
-            kind = str(frame.__struct_config__.tag)
-            market = getattr(getattr(frame, "msg", None), "market_ticker", "")
-            self._unreadable(kind, market, f"a {kind} frame can't be read: {e}")
+            self._on_unreadable_values(frame, e)
             return
         if event is not None:
             # The kernel's step begins with the receipt: nothing but decoding lies between.
@@ -209,11 +210,17 @@ class StreamSession:
             # Something of ours happened in a market that is not known: have it read.
             self._callbacks.fetch(event.instrument.partition(":")[2])
 
+    def _on_unreadable_values(self, frame: s.Frame, error: ValueError) -> None:
+        self._counts.unreadable += 1
+        kind = str(frame.__struct_config__.tag)
+        market = getattr(getattr(frame, "msg", None), "market_ticker", "")
+        self._unreadable(kind, market, f"a {kind} frame can't be read: {error}")
+
     def _on_lifecycle(self, frame: s.LifecycleFrame) -> None:
         if not self._is_in_order(frame.sid, frame.seq):
             return
         ts_venue = frame.sending_ts_ms * NS_PER_MS
-        outcome = self._registry.apply(frame.msg, ts_venue=ts_venue, ts_recv=self._ts_recv)
+        outcome = self._registry.apply(frame.msg, ts_venue=ts_venue, ts_recv=self._ts_recv, now_ns=self._now_ns)
         if outcome is None:
             self._counts.count(self._counts.unknown_values, f"market_lifecycle_v2.event_type={frame.msg.event_type}")
             return

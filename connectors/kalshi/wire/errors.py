@@ -19,6 +19,9 @@ TOO_MANY_REQUESTS = "too_many_requests"
 # Pauses end by themselves; nothing of a refused write is kept meanwhile (*assumption*). A cancel is worth repeating; an
 # order or an amend is not: its price is of before the pause, and each try costs tokens.
 _PAUSED = frozenset({"trading_is_paused", "exchange_is_paused"})
+# Refusals that say that the market is not as it is known here: its price grid, its status, its shard (recorded answers
+# and the vendor's changelog).
+_ABOUT_THE_MARKET = ("invalid_price", "invalid_order_size", "market_closed", "market_inactive", "market_not_found")
 # A proxy on the way stopped waiting: the venue behind it may have done what was asked.
 _REQUEST_TIMEOUT = 408
 _DETAIL_CHARS_MAX = 300
@@ -95,6 +98,11 @@ def failure_of_write(error: ErrorResponse, *, is_cancel: bool = False) -> Tidega
     if 400 <= error.status < 500 and error.status != _REQUEST_TIMEOUT and error.code:
         return RefusedByVenue(error.code, error.text, status=error.status)
     return OutcomeUnknown(f"{error.text}: this proves nothing; look the order up")
+
+
+def is_about_the_market(code: str) -> bool:
+    """Whether a refusal of this code shows that what is known of the market may be old: it is to be read again."""
+    return code.lower().startswith((*_ABOUT_THE_MARKET, *_PAUSED))
 
 
 def failure_of_read(error: ErrorResponse) -> TidegateError:

@@ -82,6 +82,8 @@ class ScriptedHttp:
         self.headers: dict[str, str] = {}
         self._answers: dict[tuple[str, str], list[Answer]] = {}
         self.is_closed = False
+        self.slow_s = 0.0
+        """How long each answer is under way: it says what was so when it was asked for."""
 
     def on(self, method: str, path: str, *answers: Answer) -> None:
         """Answer `method path` (below /trade-api/v2, without query) with these, the last one again and again."""
@@ -101,6 +103,8 @@ class ScriptedHttp:
         if answers is None:
             raise AssertionError(f"no answer was scripted for {request.method} {path}")
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if self.slow_s:
+            await asyncio.sleep(self.slow_s)
         if isinstance(answer, Exception):
             raise answer
         return HttpResponse(answer[0], dict(self.headers), answer[1])

@@ -18,6 +18,7 @@ from connectors.kalshi.wire.stream_messages import LifecycleMsg
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled
 from framework.domain.errors import ConfigurationError
 from framework.domain.events import Event
+from framework.domain.instruments import InstrumentStatus
 from framework.domain.market_events import LimitsDeclared
 from framework.domain.rate_limits import Pool
 from tests.connectors.kalshi.support import TICKER, LoopClock, ScriptedHttp, run_jumping, settings_for
@@ -38,7 +39,10 @@ class Desk:
         signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
         rest = KalshiRest(http, signer, settings, clock=clock, time=VenueTime(clock))
         self.events: list[Event] = []
-        self.registry = MarketRegistry("kalshi", Selection(settings.markets), markets_max=settings.markets_max)
+        self.clock = clock
+        self.registry = MarketRegistry(
+            "kalshi", Selection(settings.markets), markets_max=settings.markets_max, read_lag_ns=2_000_000_000
+        )
         self.loader = MarketLoader("kalshi", rest, settings, self.registry, clock=clock, publish=self.events.append)
 
     @property
@@ -246,3 +250,84 @@ def test_refresher_when_a_market_was_announced_as_paid_then_it_is_read_until_its
 
     desk, _ = with_desk(tmp_path, http, use)
     assert [event.value for event in desk.events if isinstance(event, InstrumentSettled)] == [0]
+
+
+def test_refresher_when_a_message_comes_while_the_market_is_read_then_it_is_not_undone_and_the_market_read_again(
+    tmp_path: Path,
+) -> None:
+    http = quiet_venue(TICKER)
+    http.on(
+        "GET",
+        f"/markets/{TICKER}",
+        *[body(market=listed_market(TICKER))] * 2,
+        body(market=listed_market(TICKER, status="inactive")),
+    )
+    http.slow_s = 0.2
+
+    async def use(desk: Desk) -> list[InstrumentStatus]:
+        await desk.loader.load()
+        refresher = MarketRefresher(desk.loader, lambda _ticker: None)
+        task = asyncio.create_task(refresher.run())
+        refresher.fetch(TICKER)
+        await asyncio.sleep(0.1)
+        now_ns = desk.clock.monotonic_ns()
+        desk.registry.apply(LifecycleMsg(TICKER, "deactivated"), ts_venue=0, ts_recv=1, now_ns=now_ns)
+        seen = []
+        for _ in range(60):
+            await asyncio.sleep(0.25)
+            known = desk.registry.find_ticker(TICKER)
+            assert known is not None
+            seen.append(known.status)
+        task.cancel()
+        await asyncio.wait({task})
+        return seen
+
+    assert set(with_desk(tmp_path, http, use)[1]) == {InstrumentStatus.PAUSED}
+    assert http.targets().count(f"/trade-api/v2/markets/{TICKER}") == 3
+
+
+def test_refresher_when_a_market_is_asked_for_while_it_is_read_then_it_is_read_once_more(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER)
+    http.on("GET", f"/markets/{TICKER}", body(market=listed_market(TICKER)))
+    http.slow_s = 0.2
+
+    async def use(desk: Desk) -> None:
+        await desk.loader.load()
+        refresher = MarketRefresher(desk.loader, lambda _ticker: None)
+        task = asyncio.create_task(refresher.run())
+        refresher.fetch(TICKER)
+        await asyncio.sleep(0.1)
+        refresher.fetch(TICKER)
+        await asyncio.sleep(10)
+        task.cancel()
+        await asyncio.wait({task})
+
+    with_desk(tmp_path, http, use)
+    assert http.targets().count(f"/trade-api/v2/markets/{TICKER}") == 2
+
+
+def test_markets_when_one_of_the_list_can_not_be_read_then_it_is_read_alone_or_left_out_and_the_others_are_there(
+    tmp_path: Path,
+) -> None:
+    http = quiet_venue(TICKER)
+    rows = [
+        listed_market(TICKER),
+        listed_market("KXTIDE-1-B", status=None),
+        listed_market("KXTIDE-1-C", close_time=5),
+    ]
+    http.on("GET", "/markets", body(markets=rows, cursor=""))
+    http.on("GET", "/markets/KXTIDE-1-B", body(market=listed_market("KXTIDE-1-B")))
+    http.on("GET", "/markets/KXTIDE-1-C", body(market=rows[2]))
+    http.on("GET", "/events/KXTIDE-1", body(event={"event_ticker": "KXTIDE-1", "series_ticker": "KXTIDE"}))
+    desk, _ = with_desk(tmp_path, http, lambda desk: desk.loader.load())
+    assert set(desk.defined) == {TICKER, "KXTIDE-1-B"}
+
+
+def test_fees_when_an_event_can_not_be_read_then_its_markets_are_left_out_and_the_others_are_there(
+    tmp_path: Path,
+) -> None:
+    http = quiet_venue(TICKER, "KXTIDE-1-B")
+    http.on("GET", "/events", body(events=[{"event_ticker": "KXTIDE-1", "series_ticker": None}], cursor=""))
+    http.on("GET", "/events/KXTIDE-1", body(event={"event_ticker": "KXTIDE-1", "series_ticker": None}))
+    desk, _ = with_desk(tmp_path, http, lambda desk: desk.loader.load())
+    assert desk.defined == [TICKER]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.kalshi.markets.instruments import UnusableMarket
-from connectors.kalshi.markets.registry import SETTLED_KEPT_MAX, LifecycleEffect, MarketRegistry, Selection
+from connectors.kalshi.markets.registry import SETTLED_KEPT_MAX, LifecycleEffect, MarketRegistry, ReadBegan, Selection
 from connectors.kalshi.wire.fixed_point import time_of
 from connectors.kalshi.wire.stream_messages import LifecycleMsg
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled, InstrumentStatusChanged
@@ -184,3 +184,53 @@ def test_market_when_it_is_settled_then_reading_it_once_more_does_not_make_it_fo
 
     assert made.follow([TICKER]) == ()
     assert made.has_room
+
+
+def told(made: MarketRegistry, event_type: str, at_ns: int, **fields: Any) -> None:
+    outcome = made.apply(
+        LifecycleMsg(market_ticker=TICKER, event_type=event_type, **fields), ts_venue=0, ts_recv=6, now_ns=at_ns
+    )
+    assert outcome is not None
+
+
+def read(made: MarketRegistry, began_ns: int, **changes: Any) -> Any:
+    made.define(market(**changes), FEES, ts_recv=1, began=ReadBegan(began_ns, began_ns))
+    return made.find_ticker(TICKER)
+
+
+def test_read_when_it_began_before_a_message_or_within_the_read_lag_then_status_and_close_stay_as_told() -> None:
+    made = MarketRegistry("kalshi", Selection(("series:KXTIDE",)), markets_max=10, read_lag_ns=50)
+    read(made, 100)
+    told(made, "deactivated", 200)
+    told(made, "close_date_updated", 210, close_ts=1_790_000_000)
+    for began_ns in (199, 210, 259):
+        known = read(made, began_ns, exchange_index=began_ns)
+        assert (known.status, known.close_ns) == (InstrumentStatus.PAUSED, 1_790_000_000_000_000_000)
+        assert known.shard == began_ns
+        assert made.is_outdated(TICKER)
+    known = read(made, 260)
+    assert (known.status, known.close_ns) == (InstrumentStatus.ACTIVE, time_of("2026-06-25T16:00:00Z"))
+    assert not made.is_outdated(TICKER)
+
+
+def test_read_when_it_shows_the_payment_then_it_counts_however_old_it_is() -> None:
+    made = MarketRegistry("kalshi", Selection(("series:KXTIDE",)), markets_max=10, read_lag_ns=50)
+    read(made, 100)
+    told(made, "deactivated", 200)
+    assert read(made, 199, status="finalized", result="yes").status is InstrumentStatus.SETTLED
+    assert made.tickers() == ()
+
+
+def test_read_when_a_newer_one_came_before_then_it_changes_nothing() -> None:
+    made = registry()
+    read(made, 100)
+    assert read(made, 99, status="inactive", exchange_index=3) == read(made, 100)
+
+
+def test_message_when_it_is_older_than_the_last_read_then_the_market_is_read_again_instead() -> None:
+    made = MarketRegistry("kalshi", Selection(("series:KXTIDE",)), markets_max=10, read_lag_ns=50)
+    read(made, 1_000)
+    late = LifecycleMsg(market_ticker=TICKER, event_type="deactivated")
+    assert made.apply(late, ts_venue=949, ts_recv=6, now_ns=1_100) == LifecycleEffect(is_fetch_needed=True)
+    outcome = made.apply(late, ts_venue=950, ts_recv=6, now_ns=1_100)
+    assert isinstance(only_event(outcome), InstrumentStatusChanged)

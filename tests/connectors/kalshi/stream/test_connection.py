@@ -15,10 +15,10 @@ from connectors.kalshi.connector import KalshiConnector
 from connectors.kalshi.stream.subscriptions import FILL, LIFECYCLE
 from connectors.transport.errors import HandshakeRefused, NotSent
 from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, HttpResponse
-from framework.domain.account_events import Fill
+from framework.domain.account_events import Fill, InstrumentDefined
 from framework.domain.errors import Fatal, JournalError
 from framework.domain.events import Event
-from framework.domain.instruments import instrument_id
+from framework.domain.instruments import InstrumentStatus, instrument_id
 from framework.domain.market_events import BookSnapshot, BookStale, ConnectorStatus, Heartbeat
 from framework.domain.venue import LastWord, nothing_against
 from tests.connectors.kalshi.support import (
@@ -27,6 +27,8 @@ from tests.connectors.kalshi.support import (
     ScriptedConnection,
     ScriptedHttp,
     ScriptedWebSocket,
+    approved,
+    new_order,
     run_jumping,
     settings_for,
 )
@@ -301,3 +303,36 @@ def test_account_frames_when_no_subaccount_is_set_then_only_those_of_the_primary
 
     made = run(tmp_path, 5, lambda made: setattr(made.socket, "script", [trading]))
     assert [event.fill_id for event in made.events if isinstance(event, Fill)] == ["t0"]
+
+
+def test_status_when_only_a_read_tells_it_then_it_is_learnt_within_the_interval(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER)
+    listed = [body(markets=[listed_market(TICKER, status=status)], cursor="") for status in ("active", "inactive")]
+    http.on("GET", "/markets", *[listed[0]] * 4, listed[1])
+
+    def prepare(made: Run) -> None:
+        made.socket.script = [pinging]
+
+    made = run(tmp_path, 100, prepare, http=http, markets_interval_ms=20_000)
+    defined = [event.instrument.status for event in made.events if isinstance(event, InstrumentDefined)]
+    assert defined == [InstrumentStatus.ACTIVE, InstrumentStatus.PAUSED]
+
+
+def test_market_when_orders_are_refused_for_its_grid_then_it_is_read_again_at_its_turns(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER)
+    http.on("GET", f"/markets/{TICKER}", body(market=listed_market(TICKER)))
+    http.on("POST", "/portfolio/events/orders", (400, b'{"error":{"code":"invalid_price","message":"invalid price"}}'))
+
+    async def main(clock: LoopClock) -> None:
+        made = Run(clock, tmp_path, http=http)
+        made.socket.script = [pinging]
+        task = asyncio.create_task(made.for_seconds(40))
+        await asyncio.sleep(1)
+        gateway = made.connector.gateway
+        for _ in range(300):
+            await gateway.send(gateway.sign(approved(new_order()), None))
+            await asyncio.sleep(0.1)
+        await task
+
+    run_jumping(main)
+    assert 4 <= http.targets().count(f"/trade-api/v2/markets/{TICKER}") <= 7
