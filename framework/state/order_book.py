@@ -18,6 +18,9 @@ from framework.domain.orders import Side
 AGE_NEVER_NS = 2**63 - 1
 """The age of what was never received."""
 
+NO_SNAPSHOT = "no snapshot yet"
+"""Why a book is stale of which nothing was received."""
+
 _NO_SIZE = Size(0)
 
 
@@ -74,7 +77,7 @@ class Book:
     def __init__(self, instrument: InstrumentId, feed_clock: FeedClock | None = None) -> None:
         self.instrument = instrument
         self.is_fresh = False
-        self.stale_reason = "no snapshot yet"
+        self.stale_reason = NO_SNAPSHOT
         self.ts_venue = 0
         self._bids: dict[Price, Size] = {}
         self._asks: dict[Price, Size] = {}
@@ -175,8 +178,11 @@ class Book:
         return self.mark_stale(event.reason)
 
     def mark_stale(self, reason: str) -> bool:
-        """Make the book stale until the next snapshot. False when it already was: the first reason stays."""
+        """Make the book stale until the next snapshot. False when it already was: the first reason stays.
+        For one of which nothing was received yet the reason says why."""
         if not self.is_fresh:
+            if self.stale_reason == NO_SNAPSHOT:
+                self.stale_reason = reason
             return False
         self.is_fresh, self.stale_reason = False, reason
         return True

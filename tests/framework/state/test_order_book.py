@@ -220,3 +220,10 @@ def test_book_when_any_deltas_come_then_agrees_with_a_plain_model(changes: list[
         assert list(book.depth(Side.BUY, 99)) == sorted(bids.items(), reverse=True)
         assert list(book.depth(Side.SELL, 99)) == sorted(asks.items())
         assert not bids or not asks or max(bids) < min(asks)
+
+
+def test_book_when_its_first_snapshot_can_not_be_read_then_that_is_why_it_is_stale() -> None:
+    book = Book(InstrumentId("tide:A"))
+    assert not book.mark_stale("a snapshot can't be read")
+    assert not book.mark_stale("another reason")
+    assert book.stale_reason == "a snapshot can't be read"
