@@ -23,7 +23,8 @@ def test_accounts_when_used_in_any_way_then_their_sum_is_what_is_kept_as_sum(
         now_ns += after_ns
         if act == "reduce":
             room = 20 + share._reserve + share._saved
-            share.take_reducing(strategy, min(units, share.available_reducing(strategy, room, now_ns)), room, now_ns)
+            allowed = max(share.available_reducing(strategy, room, now_ns), 0)
+            share.take_reducing(strategy, min(units, allowed), room, now_ns)
         else:
             getattr(share, act)(strategy, units, now_ns)
         share.available("a", 100, now_ns)
