@@ -95,8 +95,8 @@ class FairShare:
         return min(own + common if common > 0 else own, room)
 
     def available_reducing(self, strategy: str, room: int, monotonic_ns: int) -> int:
-        """Units that the strategy's reducing requests may use, of a pool with `room` beside the cancels' reserve; below 0
-        while that is short."""
+        """Units that the strategy's reducing requests may use, of a pool with `room` beside the cancels' reserve; below
+        0 while that is short."""
         self._flow(monotonic_ns)
         common = max(room - self._reserve - self._saved, 0)
         if (account := self._accounts.get(strategy)) is None:
