@@ -7,7 +7,7 @@ import msgspec
 from framework.domain.account_events import Fill
 from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Money, Price, Size
-from framework.domain.orders import Order
+from framework.domain.orders import Order, OrderStatus
 
 
 class Payout(msgspec.Struct, frozen=True):
@@ -42,13 +42,15 @@ NO_CHANGE = Change()
 
 class Draft(msgspec.Struct):
     """A change in the making: what is folded is put into it as it becomes known. `orders` by client order id, `halts`
-    as the keys of a dict, so that each appears once and in the order in which it came."""
+    as the keys of a dict, so that each appears once and in the order in which it came. `shown` has the status that each
+    order had before the record: a record can state several facts of an order, and others see it after the last."""
 
     orders: dict[str, Order] = {}
     fills: list[Fill] = []
     unattributed: list[Fill] = []
     alarms: list[str] = []
     halts: dict[InstrumentId, None] = {}
+    shown: dict[str, OrderStatus] = {}
     payouts: list[Payout] = []
 
     def alarm(self, text: str, *, halt: InstrumentId | None = None) -> None:

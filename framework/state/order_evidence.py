@@ -104,16 +104,18 @@ def status_of(order: Order, evidence: OrderEvidence) -> OrderStatus:
     return S.SENT if evidence.is_sent else S.RECORDED
 
 
-def status_shown(order: Order, evidence: OrderEvidence, *, is_given_up: bool = False) -> OrderStatus:
+def status_shown(
+    order: Order, evidence: OrderEvidence, *, shown: OrderStatus, is_given_up: bool = False
+) -> OrderStatus:
     """The order's status: what the evidence amounts to, but no end before the fills that the venue states are booked.
 
-    Until then an order is ENDING. One that was shown as ended before stays so (I7): the venue's statement came later.
+    Until then an order is ENDING. One that was `shown` as ended before stays so (I7): the venue's statement came later.
     `is_given_up` shows the end without them, because the venue does not list them.
     """
     status = status_of(order, evidence)
     if evidence.stated <= evidence.traded or is_given_up or not status.is_final:
         return status
-    return order.status if order.status.is_final else S.ENDING
+    return shown if shown.is_final else S.ENDING
 
 
 def size_worst(order: Order, evidence: OrderEvidence) -> Size:

@@ -232,7 +232,8 @@ class OrderMachine:
     def _finish(
         self, order: Order, before: tuple[object, ...] | None, now_ns: int, draft: Draft, *, is_given_up: bool = False
     ) -> None:
-        self._orders.refresh(order, now_ns, is_given_up=is_given_up)
+        shown = draft.shown.setdefault(order.client_order_id, order.status)
+        self._orders.refresh(order, now_ns, shown=shown, is_given_up=is_given_up)
         if before is None or before != _visible(order):
             draft.orders[order.client_order_id] = order
 

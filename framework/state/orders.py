@@ -119,17 +119,17 @@ class Orders:
         self._by_venue_id[order.venue, venue_order_id] = order
         return True
 
-    def refresh(self, order: Order, now_ns: int, *, is_given_up: bool = False) -> None:
+    def refresh(self, order: Order, now_ns: int, *, shown: OrderStatus, is_given_up: bool = False) -> None:
         """Compute status, indexes and exposure from the evidence. Call after every change of order or evidence.
 
-        `now_ns` is wall time; `updated_ns` never goes back, also when the clock is set back. `is_given_up`: its end
-        counts without the fills that are missing.
+        `now_ns` is wall time; `updated_ns` never goes back, also when the clock is set back. `shown` is the status that
+        others saw last. `is_given_up`: its end counts without the fills that are missing.
         """
         name = order.client_order_id
         evidence = self._known[name].evidence
         if now_ns > order.updated_ns:
             order.updated_ns = now_ns
-        order.status = status = status_shown(order, evidence, is_given_up=is_given_up)
+        order.status = status = status_shown(order, evidence, shown=shown, is_given_up=is_given_up)
         is_final = status in _FINAL
         if not is_final:
             self._ended.pop(name, None)
@@ -165,7 +165,7 @@ class Orders:
         for name in (*snapshot.ended_names, *snapshot.open_names):
             known = by_name[name]
             self.add(known.order, known.evidence)
-            self.refresh(known.order, known.order.updated_ns)
+            self.refresh(known.order, known.order.updated_ns, shown=known.order.status)
 
     def _open_where(self, strategy: str, venue: str) -> dict[str, Order]:
         if strategy:

@@ -198,6 +198,16 @@ def test_order_when_its_stated_fills_are_not_listed_then_it_ends_with_an_alarm_a
     assert (accounts.exposure(MARKET).position, accounts.exposure(MARKET).open_buy) == (10, 0)
 
 
+def test_order_when_a_listing_waited_for_its_id_then_its_end_and_what_was_filled_become_known_together(
+    accounts: Accounts,
+) -> None:
+    apply(accounts, new(), report(K.SENT), listed("", is_open=False, filled=2, venue_order_id="v1"))
+    apply(accounts, report(K.CANCELLED, venue_order_id="v1"))
+    assert (the_order(accounts).status, accounts.exposure(MARKET).open_buy) == (S.ENDING, 2)
+    apply(accounts, fill("f1", size=2))
+    assert (the_order(accounts).status, the_order(accounts).filled) == (S.CANCELLED, 2)
+
+
 def test_order_when_more_is_stated_as_filled_after_its_end_then_the_end_stays_until_the_fills_come(
     accounts: Accounts,
 ) -> None:

@@ -53,7 +53,7 @@ def _free_while_unknown(order: Order, evidence: OrderEvidence, *, may_trade: boo
     return Size(0) if order.status is OrderStatus.UNKNOWN else exposed(order, evidence, may_trade=may_trade)
 
 
-def _show_the_end_at_once(order: Order, evidence: OrderEvidence, **_given_up: bool) -> OrderStatus:
+def _show_the_end_at_once(order: Order, evidence: OrderEvidence, **_shown: object) -> OrderStatus:
     return status_of(order, evidence)
 
 

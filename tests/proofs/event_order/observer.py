@@ -129,6 +129,7 @@ class Observer:
             listed_at=event.ts_recv,
         )
         self._link(order, event.venue_order_id)
+        self._show(order, event)
 
     def hear(self, telling: Telling) -> None:
         """Something is told. Its receipt time is set."""
@@ -144,6 +145,7 @@ class Observer:
             if order is not None:
                 self._learn(order, telling)
                 self._link(order, record.venue_order_id)
+                self._show(order, record)
             elif record.venue_order_id:
                 self._aside.setdefault(record.venue_order_id, []).append(telling)
 
@@ -223,6 +225,12 @@ class Observer:
                 found.append((newest.side, max(newest.size - sum(traded.values()), 0)))
         return found
 
+    def _show(self, order: Watched, record: object) -> None:
+        """All that the record leads to is known: this is what is seen of the order now."""
+        is_given_up = isinstance(record, OrderReport) and record.kind is K.FILLS_MISSING
+        status = self._amounts_to(order) if is_given_up else self.status(order)
+        order.shown_end = status if status.is_final else None
+
     def _fills_of(self, market: InstrumentId, strategy: str | None) -> Iterator[Fill]:
         if strategy is None:
             return (fill for fill in self.fills.values() if fill.instrument == market)
@@ -251,8 +259,6 @@ class Observer:
             self._learn_listing(order, record)
         elif isinstance(record, OrderReport):
             self._learn_report(order, record, telling.request)
-        status = self._amounts_to(order) if order.is_given_up else self.status(order)
-        order.shown_end = status if status.is_final else None
 
     def _learn_listing(self, order: Watched, listing: OrderSnapshot) -> None:
         order.told_filled = max(order.told_filled, listing.filled)
