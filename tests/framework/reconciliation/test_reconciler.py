@@ -280,6 +280,22 @@ async def test_position_when_it_differs_for_less_than_the_read_lag_then_that_is_
     assert (int(difference.venue_size), int(difference.own_size)) == (0, 4)
 
 
+async def test_position_when_it_stays_apart_for_long_then_the_venue_is_asked_at_the_usual_pace_again(
+    world: World, scribe: Scribe
+) -> None:
+    handle = working(world, scribe)
+    world.kernel.publish(world.fill(handle, 4))
+    due = []
+    for _ in range(60):
+        if world.clock.monotonic_ns() >= world.reconciler._next_pass_ns:
+            await world.reconciler.once()
+            due.append(world.clock.monotonic_ns())
+        world.clock.advance(1_000 * MS)
+    waits = [(later - earlier) // (1_000 * MS) for earlier, later in pairwise(due)]
+    assert set(waits[:9]) == {1}
+    assert set(waits[11:]) == {15}
+
+
 @pytest.mark.parametrize(("theirs", "reread"), [(0, [MARKET, MARKET]), (1, [])])
 async def test_position_when_it_is_gone_at_the_venue_then_its_instrument_is_read_again_for_a_settlement(
     world: World, scribe: Scribe, theirs: int, reread: list[str]
