@@ -341,7 +341,7 @@ class ScriptedVenue:
 
     def _end(self, order: OrderSnapshot, reason: str = "") -> None:
         self.orders[order.client_order_id] = msgspec.structs.replace(order, is_open=False, reason=reason)
-        self._report(order.client_order_id, ReportKind.CANCELLED, detail=reason)
+        self._report(order.client_order_id, ReportKind.CANCELLED, detail=reason, filled=order.filled)
 
     def _refuse(
         self,
