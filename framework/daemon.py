@@ -55,6 +55,7 @@ from framework.runtime.stop_signals import StopSignals
 from framework.runtime.supervisor import StopHook, Supervisor
 from framework.shutdown import Shutdown, VenueConnection
 from framework.state.books import Books
+from framework.state.purged import PurgeSchedule
 from framework.venues import BookWatch, VenueAccess, warn_of_proxy_variables
 
 FLUSH_S = 0.1
@@ -304,8 +305,10 @@ class Daemon:
 
     async def _keep_records(self) -> None:
         """Have tape and ledger written in bulk, and the state's digest and a snapshot now and then."""
+        purges = PurgeSchedule(self._records.accounts, self.kernel.publish, self._clock)
         while True:
             await asyncio.sleep(FLUSH_S)
+            purges.look()
             try:
                 await self._records.run_maintenance(self.kernel.step_number, self._clock)
                 self._operator_service.look_at_ledger()

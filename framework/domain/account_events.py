@@ -43,6 +43,14 @@ class InstrumentSettled(msgspec.Struct, frozen=True, gc=False, tag=True, array_l
     ts_recv: int
 
 
+class InstrumentPurged(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """An instrument leaves the state, metrics and snapshots: it has settled, and nothing is held or open in it. One of
+    which that is not true stays."""
+
+    instrument: InstrumentId
+    ts_recv: int
+
+
 class ReportKind(Enum):
     """What is reported of an order."""
 
@@ -274,5 +282,6 @@ AccountEvent = (
     | OrderAdopted
     | ExternalOrderIgnored
     | CancelRequested
+    | InstrumentPurged
 )
 """Inputs that the journal records, durably."""

@@ -16,6 +16,7 @@ from framework.domain.account_events import (
     AccountEvent,
     CancelRequested,
     InstrumentDefined,
+    InstrumentPurged,
     InstrumentSettled,
     InstrumentStatusChanged,
     OrderSnapshot,
@@ -291,6 +292,8 @@ class Kernel:
                 self._universes.follow(event.instrument.id)
             case InstrumentStatusChanged() | InstrumentSettled():
                 self._universes.follow(event.instrument)
+            case InstrumentPurged():
+                self._universes.forget(event.instrument)
             case _:
                 pass
 

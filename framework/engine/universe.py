@@ -85,6 +85,12 @@ class Universes:
                 self._leave(host, universe, instrument)
                 self._join(host, universe, self._instruments.values())
 
+    def forget(self, instrument: InstrumentId) -> None:
+        """An instrument has left the state: its book goes, too."""
+        if instrument not in self._instruments:
+            self._books.forget(instrument)
+            self._bus.unsubscribe("", instrument)
+
     def release(self, strategy: str) -> None:
         """A strategy is called again after a quarantine: it joins what has opened meanwhile."""
         for host, universe in self._bound:

@@ -79,11 +79,16 @@ class StateGauges:
         """Sums over a strategy's instruments at a venue, in the quote currency."""
         sums: dict[tuple[str, str, str], float] = {}
         for (strategy, instrument_id), position in self._accounts.positions.strategies():
-            instrument = self._accounts.instruments[instrument_id]
+            if (instrument := self._accounts.instruments.get(instrument_id)) is None:
+                continue
             profit = profit_and_loss(position, self._books.get(instrument_id))
             for kind in ("realised", "unrealised", "fees"):
                 key = (instrument.venue, strategy, kind)
                 sums[key] = sums.get(key, 0.0) + float(instrument.money(getattr(profit, kind)))
+        for one in self._accounts.purged.sums():
+            for kind, amount in (("realised", one.realised), ("fees", one.fees)) if one.strategy else ():
+                key = (one.venue, one.strategy, kind)
+                sums[key] = sums.get(key, 0.0) + float(to_decimal(amount, one.decimals))
         return list(sums.items())
 
     def _open_order_samples(self) -> Iterable[Sample]:

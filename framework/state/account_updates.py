@@ -6,6 +6,8 @@ known. Reports that name an order only by a venue id that no order has yet are k
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from framework.domain.account_events import (
@@ -41,7 +43,7 @@ class AccountUpdates:
     """Applies every record about orders, fills and settlements to the parts of the state that it concerns.
 
     Called by `Accounts.apply` only. `now_ns` is the wall time of the step; what others must know of the record is put
-    into `draft`.
+    into `draft`. `recall` is called before anything is booked in an instrument, which may have left.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class AccountUpdates:
         unmatched: UnmatchedReports,
         positions: Positions,
         exposures: Exposures,
+        recall: Callable[[InstrumentId, Draft], None],
     ) -> None:
         self._orders = orders
         self._fills = fills
@@ -60,6 +63,7 @@ class AccountUpdates:
         self._positions = positions
         self._exposures = exposures
         self._machine = machine
+        self._recall = recall
 
     def report(self, report: OrderReport, now_ns: int, draft: Draft) -> None:
         """Take in a report about an order, or keep it until the order is known."""
@@ -110,6 +114,7 @@ class AccountUpdates:
         if booked is None:
             return
         fill = booked.fill
+        self._recall(fill.instrument, draft)
         self._positions.void(fill, booked.strategy)
         self._show(fill.instrument, booked.strategy)
         draft.alarm(f"{event.venue} took fill {fill.fill_id} back: {event.reason or 'no reason given'}")
@@ -161,6 +166,7 @@ class AccountUpdates:
             )
             return None
         if not booked.is_voided:
+            self._recall(fill.instrument, draft)
             self._positions.book(fill)
             self._show(fill.instrument, None)
         if order is None:
@@ -174,6 +180,7 @@ class AccountUpdates:
         fill = booked.fill
         booked.client_order_id, booked.strategy = order.client_order_id, order.strategy
         if not booked.is_voided:
+            self._recall(fill.instrument, draft)
             self._positions.attribute(fill, order.strategy)
             self._show(fill.instrument, order.strategy)
             draft.fills.append(msgspec.structs.replace(fill, client_order_id=order.client_order_id))

@@ -19,6 +19,7 @@ from framework.domain.account_events import (
     Fill,
     FillVoided,
     InstrumentDefined,
+    InstrumentPurged,
     InstrumentSettled,
     InstrumentStatusChanged,
     OrderAdopted,
@@ -44,6 +45,7 @@ from framework.state.fills import Fills
 from framework.state.order_machine import OrderMachine
 from framework.state.orders import Orders
 from framework.state.positions import Positions
+from framework.state.purged import PurgedInstrument, PurgedInstruments
 from framework.state.trading_states import TradingStates
 from framework.state.unmatched import UnmatchedReports
 
@@ -68,6 +70,7 @@ class Accounts:
         self.venue_positions: dict[InstrumentId, PositionReport] = {}
         self.balances: dict[tuple[str, str], BalanceReport] = {}
         self.saved_states: dict[str, bytes] = {}
+        self.purged = PurgedInstruments()
         self._wire()
 
     def apply(self, record: AccountRecord, now_ns: int) -> Change:
@@ -97,6 +100,10 @@ class Accounts:
     def settlements(self) -> dict[InstrumentId, Price]:
         """What each settled instrument paid per contract, scaled by its price_decimals."""
         return self.positions.settled
+
+    def purgeable(self) -> list[InstrumentId]:
+        """The instruments that may leave (`InstrumentPurged`): settled, with nothing held or open, and not stopped."""
+        return [one for one in self.positions.settled if self._may_leave(one)]
 
     def exposure(self, instrument: InstrumentId) -> Exposure:
         """The whole account's exposure in an instrument; an empty one when there is none."""
@@ -157,6 +164,7 @@ class Accounts:
         accounts.venue_positions = {one.instrument: one for one in snapshot.venue_positions}
         accounts.balances = {(one.venue, one.currency): one for one in snapshot.balances}
         accounts.saved_states = dict(snapshot.saved_states)
+        accounts.purged = PurgedInstruments.from_snapshot(snapshot.purged)
         for instrument, position in accounts.positions.accounts():
             accounts.exposures.set_account_position(instrument, position.size)
         for (strategy, instrument), position in accounts.positions.strategies():
@@ -173,6 +181,7 @@ class Accounts:
             unmatched=self.unmatched,
             positions=self.positions,
             exposures=self.exposures,
+            recall=self._recall,
         )
         self._updates = updates
         self._handlers: dict[type, Callable[[Any, int, Draft], None]] = {
@@ -192,9 +201,11 @@ class Accounts:
             ShutdownRequested: self._set_trading,
             ExternalOrderIgnored: self._ignore,
             StrategySaved: self._save_state,
+            InstrumentPurged: self._purge,
         }
 
     def _define(self, event: InstrumentDefined, now_ns: int, draft: Draft) -> None:
+        self._recall(event.instrument.id)
         self.instruments[event.instrument.id] = event.instrument
 
     def _set_status(self, event: InstrumentStatusChanged, now_ns: int, draft: Draft) -> None:
@@ -205,6 +216,7 @@ class Accounts:
             self.instruments[event.instrument] = changed
 
     def _settle(self, event: InstrumentSettled, now_ns: int, draft: Draft) -> None:
+        self._recall(event.instrument)
         instrument = self.instruments.get(event.instrument)
         if instrument is not None:
             settled = msgspec.structs.replace(instrument, status=InstrumentStatus.SETTLED)
@@ -212,6 +224,8 @@ class Accounts:
         self._updates.settle(event, draft)
 
     def _set_venue_position(self, event: PositionReport, now_ns: int, draft: Draft) -> None:
+        if event.instrument in self.purged:
+            return
         before = self.venue_positions.get(event.instrument)
         if before is None or (before.ts_venue, before.ts_recv) <= (event.ts_venue, event.ts_recv):
             self.venue_positions[event.instrument] = event
@@ -220,6 +234,29 @@ class Accounts:
         before = self.balances.get((event.venue, event.currency))
         if before is None or before.ts_recv <= event.ts_recv:
             self.balances[event.venue, event.currency] = event
+
+    def _recall(self, instrument: InstrumentId, draft: Draft | None = None) -> None:
+        """Bring an instrument back that has left, when something of it comes all the same."""
+        if (kept := self.purged.take(instrument)) is None:
+            return
+        self.instruments[instrument] = kept.instrument
+        self.positions.settled[instrument] = kept.value
+        if draft is not None:
+            draft.alarm(f"{instrument} had settled and left; now a fill of it came, was taken back, or found its order")
+
+    def _purge(self, event: InstrumentPurged, now_ns: int, draft: Draft) -> None:
+        if not self._may_leave(event.instrument):
+            return
+        terms, value = self.instruments.pop(event.instrument), self.positions.settled[event.instrument]
+        self.purged.put(PurgedInstrument(terms, value), self.positions.purge(event.instrument))
+        self.exposures.purge(event.instrument)
+        self.trading.forget(event.instrument)
+        self.venue_positions.pop(event.instrument, None)
+
+    def _may_leave(self, instrument: InstrumentId) -> bool:
+        is_over = instrument in self.positions.settled and instrument in self.instruments
+        is_idle = is_over and self.exposures.account(instrument) == Exposure()
+        return is_idle and not self.trading.is_limited(instrument)
 
     def _set_trading(
         self, event: TradingStateChanged | StrategyQuarantined | ShutdownRequested, now_ns: int, draft: Draft
@@ -243,4 +280,5 @@ class Accounts:
             venue_positions=[one for _, one in sorted(self.venue_positions.items(), key=lambda item: item[0])],
             balances=[one for _, one in sorted(self.balances.items(), key=lambda item: item[0])],
             saved_states=sorted(self.saved_states.items()),
+            purged=self.purged.snapshot(),
         )

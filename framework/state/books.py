@@ -65,6 +65,10 @@ class Books:
             book = self._books[instrument] = Book(instrument, self._feed_clock(venue_of(instrument)))
         return book
 
+    def forget(self, instrument: InstrumentId) -> None:
+        """Drop the book of an instrument that has left."""
+        self._books.pop(instrument, None)
+
     def of_venue(self, venue: str) -> tuple[Book, ...]:
         """All books of a venue, in the order in which they were first received or asked for."""
         return tuple(book for book in self._books.values() if venue_of(book.instrument) == venue)

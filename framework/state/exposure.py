@@ -111,3 +111,9 @@ class Exposures:
     def set_strategy_position(self, strategy: str, instrument: InstrumentId, size: Size) -> None:
         """Set one strategy's position: signed, scaled by the instrument's size_decimals."""
         self._strategies[strategy, instrument].position = size
+
+    def purge(self, instrument: InstrumentId) -> None:
+        """Forget an instrument in which nothing is held or open."""
+        self._account.pop(instrument, None)
+        for key in [key for key in self._strategies if key[1] == instrument]:
+            del self._strategies[key]

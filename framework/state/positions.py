@@ -195,6 +195,16 @@ class Positions:
             if of == instrument:
                 position.settle(value)
 
+    def purge(self, instrument: InstrumentId) -> list[tuple[str, int, int]]:
+        """Forget every position in a settled instrument. Returns what each strategy realised in it and its fees, and
+        under '' what belongs to none."""
+        owners = [key for key in self._strategies if key[1] == instrument]
+        found = [(key[0], one.realised, one.fees) for key in owners for one in (self._strategies.pop(key),)]
+        whole = self._account.pop(instrument, Position())
+        del self.settled[instrument]
+        rest = (whole.realised - sum(one[1] for one in found), whole.fees - sum(one[2] for one in found))
+        return [*found, ("", *rest)] if any(rest) else [*found]
+
     def snapshot(self) -> PositionsSnapshot:
         """All positions that ever traded, in canonical order, for digest and snapshot."""
         return PositionsSnapshot(

@@ -80,6 +80,15 @@ class TradingStates:
         row = self._states.get((scope, target))
         return row is not None and row.state is state
 
+    def is_limited(self, instrument: InstrumentId) -> bool:
+        """Whether a state other than ACTIVE is set for this very instrument."""
+        row = self._states.get((Scope.INSTRUMENT, instrument))
+        return row is not None and row.state is not TradingState.ACTIVE
+
+    def forget(self, instrument: InstrumentId) -> None:
+        """Drop what is set for this very instrument: it has left."""
+        self._states.pop((Scope.INSTRUMENT, instrument), None)
+
     def is_quarantined(self, strategy: str) -> bool:
         """Whether the strategy was quarantined and not set ACTIVE since. A quarantined strategy is halted."""
         return strategy in self._quarantined

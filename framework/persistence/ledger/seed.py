@@ -36,7 +36,8 @@ def seed(db: sqlite3.Connection, accounts: Accounts, number: int) -> None:
     All rows carry this record's number. Raises `sqlite3.Error`.
     """
     rows = LedgerRows(db)
-    for instrument in accounts.instruments.values():
+    purged = accounts.purged.remembered()
+    for instrument in (*accounts.instruments.values(), *(one.instrument for one in purged)):
         _apply(rows, number, InstrumentDefined(instrument, 0))
     for order in known_orders(accounts).values():
         rows.put_order(order, number)
@@ -44,7 +45,7 @@ def seed(db: sqlite3.Connection, accounts: Accounts, number: int) -> None:
     for body in (*_strategies(accounts), *_external_orders(accounts)):
         _apply(rows, number, body)
     _carry(db, accounts)
-    for of, value in accounts.settlements.items():
+    for of, value in (*accounts.settlements.items(), *((one.instrument.id, one.value) for one in purged)):
         _apply(rows, number, InstrumentSettled(of, value, 0, 0))
     rows.recount(accounts.instruments)
 
