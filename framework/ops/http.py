@@ -9,6 +9,7 @@ reach a loopback server through a name of its own (DNS rebinding).
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,7 +28,14 @@ from framework.state.trading_states import TradingStates
 BEAT_AGE_MS_MAX = 2_000
 """`/healthz` answers 503 when the last heartbeat is older: a loop that is blocked so long can't cancel in time."""
 
-_SHUTDOWN_TIMEOUT_S = 1.0
+HTTP_CONNECTIONS_MAX = 32
+"""More than these are closed, the oldest first: peers that hang must not use up the descriptors."""
+
+CONNECTION_S_MAX = 10.0
+"""Longest life of a connection in seconds. Each serves one request: an older one has not asked, or does not read."""
+
+_LOOK_S = 0.1
+_SHUTDOWN_TIMEOUT_S = 0.2
 _encode = msgspec.json.encode
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -64,7 +72,10 @@ class ControlServer:
         not_ready: Callable[[], Sequence[NotReady]],
         trading: TradingStates,
         waiting: Callable[[], Sequence[str]] = tuple,
+        connection_s_max: float = CONNECTION_S_MAX,
     ) -> None:
+        self._connection_s_max = connection_s_max
+        self._guard: asyncio.Task[None] | None = None
         self._address = address
         self._render_metrics = render_metrics
         self._beat_age_ns = beat_age_ns
@@ -87,13 +98,29 @@ class ControlServer:
             await runner.cleanup()
             raise ConfigurationError(_why_not_listening(self._address, e)) from e
         self._runner = runner
+        self._guard = asyncio.create_task(self._close_what_hangs(runner))
         return int(runner.addresses[0][1])
 
     async def close(self) -> None:
         """Stop listening and end every connection, within 1 s. Does nothing when not started."""
+        if self._guard is not None:
+            self._guard.cancel()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    async def _close_what_hangs(self, runner: web.AppRunner) -> None:
+        """Close connections that are too old or too many, until cancelled: aiohttp waits for a request's headers for
+        ever."""
+        ages: dict[web.RequestHandler, float] = {}
+        while (server := runner.server) is not None:
+            now_s = asyncio.get_running_loop().time()
+            ages = {one: ages.get(one, now_s) for one in server.connections}
+            too_many = len(ages) - HTTP_CONNECTIONS_MAX
+            for number, (connection, since_s) in enumerate(ages.items()):
+                if number < too_many or now_s - since_s > self._connection_s_max:
+                    connection.force_close()
+            await asyncio.sleep(_LOOK_S)
 
     @web.middleware
     async def _check_host(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -103,7 +130,9 @@ class ControlServer:
             return _json(
                 421, {"error": "host_not_allowed", "host": host, "remedy": "add the name to http.allowed_hosts"}
             )
-        return await handler(request)
+        answer = await handler(request)
+        answer.force_close()
+        return answer
 
     async def _metrics(self, _request: web.Request) -> web.StreamResponse:
         return web.Response(body=await self._render_metrics(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})

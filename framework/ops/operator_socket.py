@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import msgspec
 import structlog
 
 from framework.domain.errors import hint
-from framework.domain.operator_requests import OPERATOR_COMMANDS, SOCKET_NAME, Answer, Request, ShowStatus
+from framework.domain.operator_requests import OPERATOR_COMMANDS, SOCKET_NAME, Answer, Reconcile, Request, ShowStatus
 from framework.runtime.unix_socket import UnixServer
 
 ANSWER_S_MAX = 60.0
@@ -32,8 +33,8 @@ _encode = msgspec.json.encode
 class OperatorSocket:
     """The socket of one daemon. Call order: `start`, `close`.
 
-    `answer` is asked one request at a time: two operators at once see each other's effect, not half of it. Every
-    request and its answer are logged.
+    `answer` is asked one request at a time, but for comparisons with the venues: two operators at once see each other's
+    effect, not half of it. Every request and its answer are logged, but those that only ask.
     """
 
     def __init__(
@@ -63,6 +64,10 @@ class OperatorSocket:
         """Stop listening, end open connections, and remove the socket. Does nothing when not started."""
         await self._server.close()
 
+    def _turn(self, request: Request) -> AbstractAsyncContextManager[None]:
+        # A comparison takes as long as the venues do and changes nothing that an operator sets: a halt passes it.
+        return nullcontext() if isinstance(request, Reconcile) else self._one_at_a_time
+
     async def _answer(self, line: bytes) -> bytes:
         request = _read(line)
         if isinstance(request, str):
@@ -72,7 +77,7 @@ class OperatorSocket:
             if isinstance(request, ShowStatus):
                 # Changes nothing: it need not wait for its turn behind a long reconciliation, and is not logged.
                 return _encode(await self._answer_request(request))
-            async with asyncio.timeout(self._answer_s_max), self._one_at_a_time:
+            async with asyncio.timeout(self._answer_s_max), self._turn(request):
                 answer = await self._answer_request(request)
         except TimeoutError:
             return _refusal(f"not finished within {self._answer_s_max:g} s; it may still take effect, so look first")

@@ -22,12 +22,15 @@ LINE_BYTES_MAX = 65_536
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 CONNECTIONS_MAX = 16
+"""One more displaces the one that has been idle for longest, or, if none is idle, the oldest: the newest gets in."""
+
 IDLE_S_MAX = 10.0
 """A connection that asks nothing for so long is closed."""
 
 _PATH_BYTES_MAX = 100
 """A socket's path has room for 104 to 108 bytes, depending on the system."""
 
+_ENDED = "the connection made room for a newer one, or the daemon stops; it may still take effect, so look first"
 _PEER_UIDS_SHOWN = "this daemon's user and root"
 
 
@@ -57,7 +60,9 @@ class UnixServer:
         self._uids = uids
         self._idle_s_max = idle_s_max
         self._server: asyncio.Server | None = None
-        self._conversations: set[asyncio.Task[None]] = set()
+        # In the order of their age, and of how long they have been idle.
+        self._conversations: dict[asyncio.Task[None], None] = {}
+        self._idle: dict[asyncio.Task[None], None] = {}
 
     async def start(self) -> None:
         """Listen, in the place of a socket that an ended daemon left: hold the directory's lock, or it may be a live
@@ -89,35 +94,56 @@ class UnixServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         conversation = asyncio.current_task()
         assert conversation is not None  # noqa: S101 - the server runs this as a task
-        self._conversations.add(conversation)
         try:
-            await self._converse(reader, writer)
-        except (ConnectionError, TimeoutError, asyncio.CancelledError):
-            pass  # the peer closed, asked nothing for too long, or the daemon stops: there is no one to answer
+            uid = _peer_uid(writer)
+            if uid in self._uids:
+                self._make_room()
+                self._conversations[conversation] = None
+                await self._converse(reader, writer, conversation)
+            else:
+                reason = f"user {uid} may not give orders here; only {_PEER_UIDS_SHOWN} may"
+                await self._say(writer, self._refuse(reason))
+        except asyncio.CancelledError:
+            writer.write(self._refuse(_ENDED) + b"\n")  # displaced, or the daemon stops
+        except (ConnectionError, TimeoutError):
+            pass  # the peer closed, or asked or read nothing for too long: there is no one to answer
         finally:
-            self._conversations.discard(conversation)
+            self._conversations.pop(conversation, None)
             writer.close()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        uid = _peer_uid(writer)
-        if uid not in self._uids:
-            await _say(writer, self._refuse(f"user {uid} may not give orders here; only {_PEER_UIDS_SHOWN} may"))
-            return
-        if len(self._conversations) > CONNECTIONS_MAX:
-            await _say(writer, self._refuse(f"{CONNECTIONS_MAX} connections are open already; try again"))
-            return
+    def _make_room(self) -> None:
+        """End one conversation when there are as many as may be: peers that hang must not keep a halt out."""
+        if len(self._conversations) >= CONNECTIONS_MAX:
+            displaced = next(iter(self._idle or self._conversations))
+            self._idle.pop(displaced, None)
+            self._conversations.pop(displaced)
+            displaced.cancel()
+
+    async def _converse(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, conversation: asyncio.Task[None]
+    ) -> None:
         while True:
+            self._idle[conversation] = None
             try:
                 async with asyncio.timeout(self._idle_s_max):
                     line = await reader.readuntil(b"\n")
             except asyncio.LimitOverrunError:
-                await _say(writer, self._refuse(f"the request is longer than {LINE_BYTES_MAX} bytes; ask for less"))
+                reason = f"the request is longer than {LINE_BYTES_MAX} bytes; ask for less"
+                await self._say(writer, self._refuse(reason))
                 return
             except asyncio.IncompleteReadError as e:
                 if e.partial:
-                    await _say(writer, self._refuse("the request has no line end; end it with a newline"))
+                    await self._say(writer, self._refuse("the request has no line end; end it with a newline"))
                 return
-            await _say(writer, await self._answer(line[:-1]))
+            finally:
+                self._idle.pop(conversation, None)
+            await self._say(writer, await self._answer(line[:-1]))
+
+    async def _say(self, writer: asyncio.StreamWriter, line: bytes) -> None:
+        """Write a line. Raises `TimeoutError` when the peer does not read it."""
+        writer.write(line + b"\n")
+        async with asyncio.timeout(self._idle_s_max):
+            await writer.drain()
 
 
 def ask(path: Path, line: bytes, *, timeout_s: float) -> bytes:
@@ -142,11 +168,6 @@ def ask(path: Path, line: bytes, *, timeout_s: float) -> bytes:
     if not answer.endswith(b"\n"):
         raise NoServer(f"{path}: the connection ended before the answer did; the daemon may have stopped")
     return answer[:-1]
-
-
-async def _say(writer: asyncio.StreamWriter, line: bytes) -> None:
-    writer.write(line + b"\n")
-    await writer.drain()
 
 
 def _bind_for_owner(listener: socket.socket, address: str) -> None:

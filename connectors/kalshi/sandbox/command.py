@@ -14,7 +14,7 @@ from pathlib import Path
 from connectors.kalshi.sandbox.buckets import TIERS
 from connectors.kalshi.sandbox.server import KalshiSandbox, SandboxOptions
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 PARENT_CHECK_S = 0.5
 
 
@@ -67,7 +67,7 @@ def options_from(arguments: argparse.Namespace) -> SandboxOptions:
 
 
 def run(options: SandboxOptions, *, with_parent: bool = False) -> int:
-    """Serve until SIGTERM or SIGINT; the exit status: 0 after a signal, 2 when the options or the port cannot be used.
+    """Serve until one of `SIGNALS`; the exit status: 0 after a signal, 2 when the options or the port cannot be used.
 
     With `with_parent` it also ends when the process that started it is gone.
     """
@@ -100,7 +100,8 @@ async def _serve(options: SandboxOptions, *, parent: int | None) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
-        loop.add_signal_handler(number, stopped.set)
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` wants it
+            loop.add_signal_handler(number, stopped.set)
     sandbox = KalshiSandbox(options)
     info = await sandbox.start()
     try:

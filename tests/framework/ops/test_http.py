@@ -15,7 +15,7 @@ from framework.config.layers import load
 from framework.config.model import HttpSettings
 from framework.domain.account_events import Scope, TradingState, TradingStateChanged
 from framework.domain.errors import ConfigurationError
-from framework.ops.http import BEAT_AGE_MS_MAX, ControlServer
+from framework.ops.http import BEAT_AGE_MS_MAX, HTTP_CONNECTIONS_MAX, ControlServer
 from framework.ops.readiness import NotReady, NotReadyKind
 from framework.state.trading_states import TradingStates
 
@@ -50,13 +50,14 @@ async def port(daemon: Daemon) -> AsyncIterator[int]:
     await server.close()
 
 
-def make_server(daemon: Daemon, settings: HttpSettings) -> ControlServer:
+def make_server(daemon: Daemon, settings: HttpSettings, *, connection_s_max: float = 10) -> ControlServer:
     return ControlServer(
         settings,
         render_metrics=scraped,
         beat_age_ns=lambda: daemon.beat_age_ms * 1_000_000,
         not_ready=lambda: daemon.reasons,
         trading=daemon.trading,
+        connection_s_max=connection_s_max,
     )
 
 
@@ -182,3 +183,28 @@ def test_compose_when_prometheus_asks_by_the_service_s_name_then_that_name_is_al
     environ = {"TIDEGATE_HTTP__ALLOWED_HOSTS": allowed}
     assert load([], environ=environ).config.http.allowed_hosts == (target,)
     assert f"\n  {target}:\n" in text
+
+
+@pytest.mark.parametrize("half", [b"", b"GET /healthz HTTP/1.1\r\nHost: local"])
+async def test_connection_when_its_request_does_not_come_then_it_is_closed(daemon: Daemon, half: bytes) -> None:
+    server = make_server(daemon, HttpSettings(port=0), connection_s_max=0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", await server.start())
+    writer.write(half)
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+    await server.close()
+
+
+async def test_connections_when_hundreds_hang_then_the_oldest_go_and_a_new_one_is_answered(
+    port: int,
+) -> None:
+    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
+    for _, writer in held:
+        writer.write(b"GET /healthz HTTP/1.1\r\n")
+    async with asyncio.timeout(5):
+        ended = [await reader.read() for reader, _ in held[:-HTTP_CONNECTIONS_MAX]]
+    assert set(ended) == {b""}
+    assert (await get(port, "/healthz")).status == 200
+    for _, writer in held:
+        writer.close()

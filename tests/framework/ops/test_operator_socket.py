@@ -180,3 +180,21 @@ async def test_status_when_another_request_takes_long_then_it_is_answered_at_onc
     assert not reconciling.done()
     is_over.set()
     assert (await reconciling).is_ok
+
+
+async def test_halt_when_a_reconciliation_is_under_way_then_it_does_not_wait_for_it(
+    opened: Open, tmp_path: Path
+) -> None:
+    async def act(request: Request) -> Answer:
+        if isinstance(request, Reconcile):
+            await asyncio.Event().wait()
+        return Answer(is_ok=True, lines=("done",))
+
+    await opened(act)
+    _reader, writer = await asyncio.open_unix_connection(tmp_path / SOCKET_NAME)
+    writer.write(b'{"command": "reconcile"}\n')
+    await asyncio.sleep(0.05)
+
+    assert (await asked(tmp_path, HALT)).is_ok
+
+    writer.close()

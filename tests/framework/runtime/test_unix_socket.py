@@ -103,12 +103,52 @@ async def test_server_when_a_peer_falls_silent_then_its_connection_is_closed(sta
     writer.close()
 
 
-async def test_server_when_too_many_are_connected_then_the_next_is_told(start: Start, tmp_path: Path) -> None:
-    await start()
+async def test_server_when_too_many_idle_peers_are_connected_then_the_newest_gets_in_and_the_oldest_goes(
+    start: Start, tmp_path: Path
+) -> None:
+    await start(idle_s=60)
     held = [await asyncio.open_unix_connection(tmp_path / "s.sock") for _ in range(CONNECTIONS_MAX)]
-    assert b"connections are open" in await asked(tmp_path / "s.sock", b"halt")
+    async with asyncio.timeout(10):
+        assert await asked(tmp_path / "s.sock", b"halt") == b"heard halt"
+        assert b"made room for a newer one" in await held[0][0].read()
+    held[-1][1].write(b"status\n")
+    assert await held[-1][0].readline() == b"heard status\n"
     for _, writer in held:
         writer.close()
+
+
+async def test_server_when_all_peers_wait_for_answers_then_the_newest_gets_in_all_the_same(tmp_path: Path) -> None:
+    async def brood(line: bytes) -> bytes:
+        await (asyncio.sleep(0) if line == b"halt" else asyncio.Event().wait())
+        return b"heard " + line
+
+    server = UnixServer(tmp_path / "s.sock", brood, refuse=refuse, uids=OWN)
+    await server.start()
+    held = [await asyncio.open_unix_connection(tmp_path / "s.sock") for _ in range(CONNECTIONS_MAX)]
+    for _, writer in held:
+        writer.write(b"reconcile\n")
+    await asyncio.sleep(0.05)
+    try:
+        assert await asked(tmp_path / "s.sock", b"halt") == b"heard halt"
+        assert b"it may still take effect" in await held[0][0].readline()
+    finally:
+        await server.close()
+        for _, writer in held:
+            writer.close()
+
+
+async def test_server_when_a_peer_does_not_read_its_answer_then_its_connection_is_closed(tmp_path: Path) -> None:
+    async def flood(_: bytes) -> bytes:
+        return b"x" * 10_000_000
+
+    server = UnixServer(tmp_path / "s.sock", flood, refuse=refuse, uids=OWN, idle_s_max=0.05)
+    await server.start()
+    _, writer = await asyncio.open_unix_connection(tmp_path / "s.sock", limit=1)
+    writer.write(b"orders\n")
+    await asyncio.sleep(0.3)
+    assert server._conversations == {}
+    writer.close()
+    await server.close()
 
 
 async def test_server_when_a_dead_one_left_its_socket_then_it_takes_its_place(start: Start, tmp_path: Path) -> None:
