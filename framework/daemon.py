@@ -250,7 +250,8 @@ class Daemon:
             self._venues[venue.name] = self._make_venue(await self._access.connector(venue, live=live))
         http, directory = self._resolved.config.http, self._resolved.config.state_dir
         port = await self._control.start()
-        write_address(directory, http.host, port)
+        if trouble := write_address(directory, http.host, port):
+            _log.warning("the health check can't find this daemon", reason=trouble)
         await self._operator_service.start()
         _log.info("listening", http=url_of(http.host, port), epoch=self._records.epoch)
         self.supervisor.spawn("disk usage", self._disk_usage.run())

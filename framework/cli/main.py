@@ -106,21 +106,24 @@ def _main(arguments: Sequence[str], signals: StopSignals) -> int:
         code = int(load_late(COMMANDS[options.verb])(options))
         _flush_output()
         return code
-    except ConfigurationError as e:
-        return _complain(str(e).splitlines())
     except TidegateError as e:
+        _show_traceback(arguments)
         _complain(str(e).splitlines())
-        return EXIT_FAILED
+        return EXIT_USAGE if isinstance(e, ConfigurationError) else EXIT_FAILED
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except Exception as e:  # noqa: BLE001 - no traceback reaches a user who has not asked for it
         # A defect of ours, or of a plugin: one line for the user, the traceback for whoever asks for it.
-        if "--debug" in arguments:
-            traceback.print_exc()
+        _show_traceback(arguments)
         _complain([f"unexpected error: {describe_error(e)}; please report it with the output of --debug"])
         return EXIT_FAILED
+
+
+def _show_traceback(arguments: Sequence[str]) -> None:
+    if "--debug" in arguments:
+        traceback.print_exc()
 
 
 def _meant_option(word: str, known: Sequence[str]) -> str:

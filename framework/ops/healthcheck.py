@@ -27,16 +27,20 @@ def url_of(host: str, port: int, path: str = "") -> str:
     return f"http://[{host}]:{port}{path}" if ":" in host else f"http://{host}:{port}{path}"
 
 
-def write_address(directory: Path, host: str, port: int) -> None:
-    """Leave in a state directory where its daemon can be asked: "any address" is this machine's own. Raises
-    `OSError`."""
-    (directory / ADDRESS_NAME).write_text(url_of(_ANY.get(host, host), port) + "\n", encoding="ascii")
+def write_address(directory: Path, host: str, port: int) -> str:
+    """Leave in a state directory where its daemon can be asked: "any address" is this machine's own. Return an empty
+    string, or why it can't be written: no reason not to trade."""
+    try:
+        (directory / ADDRESS_NAME).write_text(url_of(_ANY.get(host, host), port) + "\n", encoding="utf-8")
+    except OSError as e:
+        return str(e)
+    return ""
 
 
 def address_in(directory: Path) -> str:
     """The URL to ask for the health of the daemon of a state directory; empty when none has run there."""
     try:
-        return (directory / ADDRESS_NAME).read_text(encoding="ascii").strip() + "/healthz"
+        return (directory / ADDRESS_NAME).read_text(encoding="utf-8").strip() + "/healthz"
     except (OSError, UnicodeDecodeError):
         return ""
 

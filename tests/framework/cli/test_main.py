@@ -321,6 +321,13 @@ def test_command_when_it_has_a_defect_then_a_traceback_is_shown_only_to_who_asks
     assert (traceback[:1] == ["Traceback (most recent call last):"]) is ("--debug" in words)
 
 
+def test_command_when_it_is_refused_then_debug_shows_where(capsys: Capsys) -> None:
+    assert main(["--debug", "check-config", "--set", "http.prot=1"]) == 2
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert last.startswith('tidegate: --set: http.prot: unknown key "prot"')
+
+
 def test_default_when_something_else_is_called_like_it_then_it_wins_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys
 ) -> None:

@@ -74,7 +74,8 @@ def test_address_when_it_is_shown_then_one_of_ipv6_is_in_brackets(host: str, url
     [("0.0.0.0", "http://127.0.0.1:80"), ("::", "http://[::1]:80"), ("10.0.0.9", "http://10.0.0.9:80")],  # noqa: S104
 )
 def test_address_when_it_is_any_then_this_machine_s_own_is_written(tmp_path: Path, host: str, written: str) -> None:
-    write_address(tmp_path, host, 80)
+    assert "No such file or directory" in write_address(tmp_path / "none", host, 80)
+    assert write_address(tmp_path, host, 80) == ""
     assert address_in(tmp_path) == f"{written}/healthz"
 
 
