@@ -70,7 +70,7 @@ def all_checks(configured: Sequence[tuple[str, Check]]) -> Sequence[tuple[str, C
     """The configured checks, with the trading states first where the configuration forgot them: a halt must hold."""
     if any(isinstance(check, TradingStateCheck) for _, check in configured):
         return configured
-    return [("TradingStateCheck", TradingStateCheck()), *configured]
+    return [("trading_state", TradingStateCheck()), *configured]
 
 
 MakeStrategy: TypeAlias = Callable[[str, Any, Desk], Strategy[Any]]
