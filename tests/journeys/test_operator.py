@@ -40,13 +40,13 @@ def rows(state: Path, *words: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done(state, *words, "--json").splitlines()]
 
 
-def place_by_hand(sandbox: Sandbox, price: str) -> str:
-    """An order that a person places at the venue, beside the daemon; its id there."""
+def place_by_hand(sandbox: Sandbox, price: str, *, name: str = "") -> str:
+    """An order that a person places at the venue, beside the daemon, by the client order id `name`; its id there."""
     ready = sandbox.ready
     ticker = next(iter(sandbox.truth()["decimals"]))
     body = {
         "ticker": ticker,
-        "client_order_id": f"by-hand-{price}",
+        "client_order_id": name or f"by-hand-{price}",
         "side": "bid",
         "count": "1.00",
         "price": price,
@@ -173,3 +173,22 @@ def test_halt_when_the_daemon_restarts_then_it_still_holds_until_somebody_resume
     asked = tidegate(state, "reconcile")
     assert asked.returncode == 1
     assert "no daemon answers" in asked.stderr
+
+
+def test_order_when_another_state_directory_of_ours_placed_it_then_not_ready_until_it_is_adopted_and_cancelled(
+    tmp_path: Path, sandbox: Sandbox, configure: Configure
+) -> None:
+    watching = [*configure(), "--set", "strategies.mm.enabled=false"]
+    with running(watching, tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        former = place_by_hand(sandbox, "0.0100", name="tg0a1b2c-3-7")
+        reason = "that a Tidegate daemon placed and this journal does not know: 1"
+        wait_until(lambda: any(reason in one for one in daemon.not_ready()), "the reason")
+        daemon.terminate()
+        assert daemon.logged("trading stopped")[0]["external_orders"] == 1
+    assert status(sandbox, former) == "resting"
+
+    with running([*watching, "--set", "venues.kalshi.adopt_own=true"], tmp_path / "log2") as daemon:
+        daemon.wait_ready()
+        code, _ = daemon.terminate()
+    assert (code, sandbox.open_orders()) == (0, []), daemon.tail

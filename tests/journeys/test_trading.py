@@ -64,29 +64,6 @@ def test_daemon_when_it_dies_in_the_middle_then_the_next_one_owns_its_orders_and
     assert _fill_ids(tmp_path / "state") == {fill["trade_id"] for fill in truth["fills"]}
 
 
-def test_daemon_when_it_begins_on_a_new_state_beside_its_former_orders_then_not_ready_until_they_are_its_own(
-    tmp_path: Path, sandbox: Sandbox, configure: Configure
-) -> None:
-    with running(configure(), tmp_path / "log") as daemon:
-        daemon.wait_ready()
-        wait_until(lambda: sandbox.open_orders(), "open orders")
-        daemon.kill()
-    fresh = [*configure()[:-1], str(tmp_path / "fresh")]
-
-    with running([*fresh, "--set", "strategies.mm.enabled=false"], tmp_path / "log2") as daemon:
-        reason = "that a Tidegate daemon placed and this journal does not know"
-        wait_until(lambda: any(reason in one for one in daemon.not_ready()), "the reason")
-        wait_until(lambda: daemon.logged("alarm"), "alarm")
-        daemon.terminate()
-        assert daemon.logged("trading stopped")[0]["external_orders"] == len(sandbox.open_orders()) > 0
-
-    adopting = [*fresh, "--set", "strategies.mm.enabled=false", "--set", "venues.kalshi.adopt_own=true"]
-    with running(adopting, tmp_path / "log3") as daemon:
-        daemon.wait_ready()
-        code, _ = daemon.terminate()
-    assert (code, sandbox.open_orders()) == (0, []), daemon.tail
-
-
 def test_daemon_when_a_second_one_wants_the_same_state_then_it_is_refused(tmp_path: Path, configure: Configure) -> None:
     arguments = configure()
     with running(arguments, tmp_path / "log") as daemon:
