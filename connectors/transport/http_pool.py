@@ -227,7 +227,7 @@ class Http1Transport:
             return None
         now_ns = self._clock.monotonic_ns()
         if (wait_ns := self.breaker.wait_ns(now_ns)) > 0:
-            wait_ms = wait_ns // 1_000_000
+            wait_ms = -(-wait_ns // 1_000_000)  # rounded up: "in 0 ms" would be now
             raise NotSent(
                 f"too many or failing connects to {self._endpoint.url}; next try in {wait_ms} ms; nothing was sent"
             )

@@ -1,4 +1,4 @@
-"""`tidegate orders|fills|positions|refusals|external-orders`: the ledger, read while a daemon writes it or not."""
+"""`tidegate orders|fills|refusals|external-orders`: the ledger, read while a daemon writes it or not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from framework.runtime.state_directory import JOURNAL_NAME, LEDGER_NAME
 LAG_NS_MAX = 5_000_000_000
 """The ledger is written behind the journal: a record younger than this many nanoseconds is not called missing yet."""
 
-NUMBERS = ("price", "size", "filled", "fee", "fees", "record")
+NUMBERS = ("price", "size", "filled", "fee", "fees", "record", "average", "mark", "unrealised", "realised")
 
 
 def state_directory(options: argparse.Namespace) -> Path:
@@ -42,45 +42,41 @@ def orders(options: argparse.Namespace) -> int:
     """
     columns = ("created", "client_order_id", "strategy", "instrument", "side", "price", "size", "filled", "status",
                "reason")  # fmt: skip
-    return _print(
+    return print_rows(
         options,
         columns,
-        lambda ledger: ledger.orders(strategy=options.strategy, open_only=options.open, limit=_limit(options)),
+        lambda ledger: ledger.orders(strategy=options.strategy, open_only=options.open, limit=limit_of(options)),
     )
 
 
 def fills(options: argparse.Namespace) -> int:
     """Print the newest fills with fee, liquidity side and a note where the venue took one back."""
     columns = ("time", "strategy", "instrument", "side", "price", "size", "fee", "client_order_id", "fill_id", "note")
-    return _print(options, columns, lambda ledger: ledger.fills(strategy=options.strategy, limit=_limit(options)))
-
-
-def positions(options: argparse.Namespace) -> int:
-    """Print the account's positions, or a strategy's part of them."""
-    columns = ("venue", "instrument", "size", "fees", "settled_value")
-    return _print(options, columns, lambda ledger: ledger.positions(strategy=options.strategy)[: _limit(options)])
+    return print_rows(options, columns, lambda ledger: ledger.fills(strategy=options.strategy, limit=limit_of(options)))
 
 
 def refusals(options: argparse.Namespace) -> int:
     """Print the newest refusals of the gate."""
     columns = ("time", "strategy", "instrument", "code", "check_name", "detail")
-    return _print(options, columns, lambda ledger: ledger.refusals(strategy=options.strategy, limit=_limit(options)))
+    return print_rows(
+        options, columns, lambda ledger: ledger.refusals(strategy=options.strategy, limit=limit_of(options))
+    )
 
 
 def list_external_orders(options: argparse.Namespace) -> int:
     """Print open orders at the venues that are not ours, as reconciliation listed them last."""
     columns = ("seen", "venue", "venue_order_id", "instrument", "side", "price", "size", "filled", "client_order_id",
                "ignored_for")  # fmt: skip
-    return _print(
-        options, columns, lambda ledger: ledger.external_orders(ignored=options.ignored, limit=_limit(options))
+    return print_rows(
+        options, columns, lambda ledger: ledger.external_orders(ignored=options.ignored, limit=limit_of(options))
     )
 
 
-def _print(
+def print_rows(
     options: argparse.Namespace, columns: Sequence[str], query: Callable[[LedgerReader], Sequence[msgspec.Struct]]
 ) -> int:
-    """Run one query and print it. What the ledger misses goes to standard error, so that the rows are not taken for
-    complete."""
+    """Run one query on the ledger and print it; returns 0. What the ledger misses goes to standard error, so that the
+    rows are not taken for complete. Raises `LedgerError` when it can't be read."""
     directory = state_directory(options)
     ledger = LedgerReader(directory / LEDGER_NAME)
     try:
@@ -135,7 +131,8 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _limit(options: argparse.Namespace) -> int:
+def limit_of(options: argparse.Namespace) -> int:
+    """The number of rows that `--limit` asks for. Raises `ConfigurationError` for one below 1."""
     if options.limit < 1:
         raise ConfigurationError(f"--limit: {options.limit} is not a number of rows; give 1 or more")
     return int(options.limit)

@@ -40,7 +40,7 @@ COMMANDS = {
     "sandbox": "framework.cli.run:run_sandbox",
     "orders": "framework.cli.ledger:orders",
     "fills": "framework.cli.ledger:fills",
-    "positions": "framework.cli.ledger:positions",
+    "positions": "framework.cli.positions:positions",
     "refusals": "framework.cli.ledger:refusals",
     "external-orders": "framework.cli.operator:external_orders",
     "orphans": "framework.cli.operator:external_orders",

@@ -35,7 +35,7 @@ from framework.domain.operator_requests import (
     SetTradingState,
     ShowStatus,
 )
-from framework.domain.orders import Order
+from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.engine.kernel import Kernel
 from framework.ops.status import Status
@@ -297,8 +297,14 @@ def _resting_lines(request: SetTradingState, resting: Sequence[Order]) -> Sequen
 
 
 def _cancel_lines(orders: Sequence[Order]) -> tuple[str, ...]:
-    lines = [f"{order.client_order_id} of {order.strategy}: {order.status.value}" for order in orders]
+    lines = [f"{order.client_order_id} of {order.strategy}: {_progress(order)}" for order in orders]
     return (f"cancel asked for {len(orders)} open orders", *lines)
+
+
+def _progress(order: Order) -> str:
+    """How far its cancel is. What had not left yet is over at once, and nobody has rejected it."""
+    never_left = order.status in (OrderStatus.RECORDED, OrderStatus.REJECTED)
+    return "it has not left and does not leave any more" if never_left else order.status.value.replace("_", " ")
 
 
 def _scope_to_cancel(request: CancelOrders) -> tuple[Scope, str]:

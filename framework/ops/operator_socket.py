@@ -82,10 +82,15 @@ class OperatorSocket:
         except TimeoutError:
             return _refusal(f"not finished within {self._answer_s_max:g} s; it may still take effect, so look first")
         except Exception as e:  # noqa: BLE001 - a defect in a command must not end the daemon's only way to be stopped
-            _log.error("operator's request failed", request=repr(request), error=repr(e), exc_info=e)
+            _log.error("operator's request failed", **_fields(request), error=f"{type(e).__name__}: {e}", exc_info=e)
             return _refusal(f"it failed: {type(e).__name__}: {e}; see the daemon's log")
-        _log.info("operator", request=repr(request), done=answer.is_ok, answer=list(answer.lines))
+        _log.info("operator", **_fields(request), done=answer.is_ok, answer="; ".join(answer.lines))
         return _encode(answer)
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    """A request as fields of a log line, those that say nothing left out."""
+    return {name: field for name, field in msgspec.to_builtins(request).items() if field not in ("", False, None)}
 
 
 def _read(line: bytes) -> Request | str:

@@ -65,11 +65,12 @@ class QuestionedOrder(msgspec.Struct, frozen=True):
 
 
 class CashStatus(msgspec.Struct, frozen=True):
-    """What the venue says of an account's cash, as exact decimal text."""
+    """What the venue said of an account's cash at `told_ns` (wall time), as exact decimal text."""
 
     venue: str
     currency: str
     amount: str
+    told_ns: int = 0
 
 
 class PositionStatus(msgspec.Struct, frozen=True):
@@ -77,6 +78,16 @@ class PositionStatus(msgspec.Struct, frozen=True):
 
     instrument: str
     size: str
+
+
+class MarkStatus(msgspec.Struct, frozen=True):
+    """At what a long and a short position in an instrument are valued, as decimal text, and which price of the book
+    that is: `mid`, `bid` or `ask`; both empty where there is none."""
+
+    long: str = ""
+    long_at: str = ""
+    short: str = ""
+    short_at: str = ""
 
 
 class QuoteStatus(msgspec.Struct, frozen=True):
@@ -110,6 +121,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     fills: int = 0
     refusals: int = 0
     open_orders: int = 0
+    marks: Mapping[str, MarkStatus] = {}
 
 
 def trading_of(accounts: Accounts) -> tuple[TradingStatus, ...]:
@@ -123,7 +135,7 @@ def trading_of(accounts: Accounts) -> tuple[TradingStatus, ...]:
 def cash_of(accounts: Accounts) -> tuple[CashStatus, ...]:
     """The cash of each account, as its venue said last."""
     return tuple(
-        CashStatus(one.venue, one.currency, f"{to_decimal(one.amount, one.decimals).normalize():f}")
+        CashStatus(one.venue, one.currency, f"{to_decimal(one.amount, one.decimals).normalize():f}", one.ts_recv)
         for one in accounts.balances.values()
     )
 

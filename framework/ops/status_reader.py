@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from framework.domain.instruments import Instrument, InstrumentId
-from framework.domain.numbers import Price, to_decimal
+from framework.domain.numbers import Price, Size, to_decimal
 from framework.domain.orders import Order, Side
 from framework.domain.ports import Clock
 from framework.engine.kernel import Kernel
@@ -16,6 +16,7 @@ from framework.engine.strategy_host import StrategyHost
 from framework.ops.orders_in_question import OrdersInQuestion
 from framework.ops.readiness import NotReady
 from framework.ops.status import (
+    MarkStatus,
     QuestionedOrder,
     QuoteStatus,
     Status,
@@ -27,7 +28,7 @@ from framework.ops.status import (
 )
 from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.metrics import Metrics
-from framework.state.positions import profit_and_loss
+from framework.state.positions import mark_of, profit_and_loss
 
 
 class StatusSources(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +75,19 @@ class StatusReader:
             fills=sum(self._metrics.fills.values.values()),
             refusals=sum(self._metrics.refusals.values.values()),
             open_orders=self._accounts.orders.open_count(),
+            marks=dict(self._marks()),
         )
+
+    def _marks(self) -> Iterator[tuple[str, MarkStatus]]:
+        """Of every instrument in which the account or a strategy holds something."""
+        held = {of for of, one in self._accounts.positions.accounts() if one.size}
+        held |= {of for (_, of), one in self._accounts.positions.strategies() if one.size}
+        for name in sorted(held):
+            instrument, book = self._accounts.instruments.get(name), self._books.get(name)
+            if instrument is not None and book is not None and book.is_fresh:
+                sides = (mark_of(size, book) for size in (Size(1), Size(-1)))
+                texts = [(at, "" if twice is None else half_text(twice, instrument)) for at, twice in sides]
+                yield name, MarkStatus(texts[0][1], texts[0][0], texts[1][1], texts[1][0])
 
     def exit_summary(self, reason: str, state_dir: Path) -> str:
         """What a stopped daemon leaves, as text for the terminal: orders that may be open, positions, where records
@@ -177,3 +190,8 @@ def _best(instrument: Instrument, orders: tuple[Order, ...], side: Side) -> str:
         return ""
     best = max(own, key=lambda order: order.price * side.sign)
     return f"{instrument.price_text(best.price)} x {to_decimal(best.remaining, instrument.size_decimals).normalize():f}"
+
+
+def half_text(price_twice: int, instrument: Instrument) -> str:
+    """Half of a price as exact decimal text: a mid may lie between two prices."""
+    return f"{(to_decimal(price_twice, instrument.price_decimals) / 2).normalize():f}"

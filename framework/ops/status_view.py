@@ -22,13 +22,18 @@ _QUOTE_COLUMNS = ("bid", "ask", "our bid", "our ask", "position", "P&L")
 
 def totals(status: Status) -> Text:
     """Counts and cash in one line; of a daemon that does not run only what its records hold."""
-    cash = [f"cash {one.venue} {one.amount} {one.currency}" for one in status.cash]
+    cash = [f"cash {one.venue} {one.amount} {one.currency}{_of_time(one.told_ns)}" for one in status.cash]
     if status.ended:
         return Text("   ".join([f"open orders {status.open_orders}", *cash]))
     minutes, seconds = divmod(status.uptime_s, 60)
     hours, minutes = divmod(minutes, 60)
     counts = [f"open orders {status.open_orders}", f"fills {status.fills}", f"refusals {status.refusals}"]
     return Text("   ".join([f"up {hours:d}:{minutes:02d}:{seconds:02d}", *counts, *cash]))
+
+
+def _of_time(told_ns: int) -> str:
+    """Cash is told now and then: how old it is must be seen."""
+    return f" of {datetime.fromtimestamp(told_ns // 1_000_000_000, UTC):%H:%M:%S}" if told_ns else ""
 
 
 def readiness(status: Status) -> Text:

@@ -263,7 +263,7 @@ class ProfitAndLoss(msgspec.Struct, frozen=True):
 def profit_and_loss(position: Position, book: BookView | None) -> ProfitAndLoss:
     """The profit and loss of a position at the mid of its book, None for no book; of a one-sided book at the side that
     closing would trade with. A half unit is rounded down, so that a profit is never shown too high."""
-    mark, mark_twice = _mark_of(position.size, book) if book is not None and book.is_fresh else ("", None)
+    mark, mark_twice = mark_of(position.size, book) if book is not None and book.is_fresh else ("", None)
     return ProfitAndLoss(
         realised=position.realised,
         unrealised=Money(position.unrealised_twice(mark_twice) // 2) if mark_twice is not None else Money(0),
@@ -273,8 +273,9 @@ def profit_and_loss(position: Position, book: BookView | None) -> ProfitAndLoss:
     )
 
 
-def _mark_of(size: Size, book: BookView) -> tuple[str, int | None]:
-    """At what a position of this signed size is valued, and twice that price."""
+def mark_of(size: Size, book: BookView) -> tuple[str, int | None]:
+    """At what a position of this signed size is valued in a fresh book: "mid", "bid" or "ask", and twice that price;
+    "" and None where there is none."""
     if book.mid_twice is not None:
         return "mid", book.mid_twice
     if size > 0 and book.ask is None and book.bid is not None:

@@ -214,7 +214,7 @@ class StreamSession:
         self._counts.unreadable += 1
         kind = str(frame.__struct_config__.tag)
         market = getattr(getattr(frame, "msg", None), "market_ticker", "")
-        self._unreadable(kind, market, f"a {kind} frame can't be read: {error}")
+        self._unreadable(kind, market, f"{kind} can't be read: {error}")
 
     def _on_lifecycle(self, frame: s.LifecycleFrame) -> None:
         if not self._is_in_order(frame.sid, frame.seq):
@@ -235,7 +235,7 @@ class StreamSession:
         if frame.seq and not self._is_in_order(frame.sid, frame.seq):
             return
         if frame.type in s.FRAME_TYPES:
-            self._unreadable(frame.type, frame.market, f"a {frame.type} frame can't be read: {frame.flaw}")
+            self._unreadable(frame.type, frame.market, f"{frame.type} can't be read: {frame.flaw}")
         elif frame.market in self._registry.followed and self._subscriptions.channels.get(frame.sid) == BOOK:
             # It has a number among the changes of books: nothing proves that it is none.
             self._lose((frame.market,), f"a frame of the unknown type {frame.type!r} is about this book")

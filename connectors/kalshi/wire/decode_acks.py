@@ -15,7 +15,7 @@ from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.numbers import Size
-from framework.domain.orders import Order
+from framework.domain.orders import Order, TimeInForce
 from framework.domain.verdicts import Approved
 
 _ACK = msgspec.json.Decoder(OrderAck)
@@ -35,6 +35,13 @@ def decode_ack(body: bytes) -> OrderAck:
     return ack
 
 
+_AT_ONCE = {
+    TimeInForce.GOOD_TILL_CANCELLED: "cancelled by the venue on arrival",
+    TimeInForce.IMMEDIATE_OR_CANCEL: "immediate-or-cancel: the rest did not trade",
+    TimeInForce.FILL_OR_KILL: "fill-or-kill: not all of it could trade",
+}
+
+
 def accepted(approved: Approved, intent: NewOrder, ack: OrderAck, *, ts_recv: int) -> tuple[OrderReport, ...]:
     """A created order; with its end when the response shows that nothing of it is left to trade.
 
@@ -48,7 +55,7 @@ def accepted(approved: Approved, intent: NewOrder, ack: OrderAck, *, ts_recv: in
     report = msgspec.structs.replace(_report(approved, ReportKind.ACCEPTED, ack, ts_recv), filled=filled)
     if filled is None or remaining != 0 or filled >= intent.size:
         return (report,)
-    return (report, msgspec.structs.replace(report, kind=ReportKind.CANCELLED, detail="nothing left after the answer"))
+    return (report, msgspec.structs.replace(report, kind=ReportKind.CANCELLED, detail=_AT_ONCE[intent.time_in_force]))
 
 
 def cancelled(
@@ -65,7 +72,7 @@ def cancelled(
     if order is not None and taken_off is not None and (order.amend_size is not None or taken_off != order.remaining):
         return ()
     report = _report(approved, ReportKind.CANCELLED, ack, ts_recv)
-    return (msgspec.structs.replace(report, detail=f"reduced_by={ack.reduced_by}"),)
+    return (msgspec.structs.replace(report, detail=f"cancelled on request, {ack.reduced_by} were left"),)
 
 
 def amended(approved: Approved, intent: AmendOrder, ack: OrderAck, *, ts_recv: int) -> tuple[OrderReport, ...]:

@@ -180,8 +180,24 @@ def fill_of(msg: FillMsg, *, venue: str, ts_recv: int) -> Fill:
     )
 
 
+_REASONS = {
+    "Decrease": "cancelled or made smaller on request",
+    "Amend": "amended",
+    "MarginCancel": "cancelled: not enough cash",
+    "SelfTradeCancel": "cancelled: it met an own order",
+    "ExpiryCancel": "expired",
+    "CloseCancel": "cancelled: the market closed",
+    "HaltCancel": "cancelled: the market was paused",
+    "Trade": "traded",
+    "PostOnlyCrossCancel": "cancelled: post-only, and it would have traded",
+    "ReduceOnlyCancel": "cancelled: reduce-only, and nothing was left to reduce",
+    "SettlementBoundsCancel": "cancelled: outside the bounds of the settlement",
+}
+"""The venue's reasons (vendor docs) in words; others are shown as they come."""
+
+
 def order_snapshot(msg: UserOrderMsg, *, venue: str, ts_recv: int) -> OrderSnapshot:
-    """An own order after a change; `reason` is the venue's for its last one, else the status."""
+    """An own order after a change; `reason` says in words what the venue gives for its last one, else the status."""
     filled, remaining = size_of(msg.fill_count_fp), size_of(msg.remaining_count_fp)
     return OrderSnapshot(
         venue=venue,
@@ -196,7 +212,7 @@ def order_snapshot(msg: UserOrderMsg, *, venue: str, ts_recv: int) -> OrderSnaps
         ts_recv=ts_recv,
         ts_venue=msg.last_updated_ts_ms * NS_PER_MS,
         created_ns=msg.created_ts_ms * NS_PER_MS,
-        reason=msg.last_update_reason or msg.status,
+        reason=_REASONS.get(msg.last_update_reason or "", msg.last_update_reason) or msg.status,
     )
 
 

@@ -227,7 +227,7 @@ async def test_halt_when_it_also_cancels_then_what_is_open_in_its_scope_ends_and
     assert answer.lines == (
         "strategy scribe is halted",
         "cancel asked for 1 open orders",
-        f"{mine.client_order_id} of scribe: cancel_requested",
+        f"{mine.client_order_id} of scribe: cancel requested",
     )
     assert world.order(mine).cancel_wanted
     assert not world.order(others).cancel_wanted
@@ -292,7 +292,8 @@ async def test_cancel_when_the_order_has_not_left_then_it_never_does(
     operator: Operator, world: World, scribe: Scribe
 ) -> None:
     handle = world.buy(scribe)
-    await operator.answer(CancelOrders(order=handle.client_order_id, reason="r"))
+    answer = await operator.answer(CancelOrders(order=handle.client_order_id, reason="r"))
+    assert answer.lines[-1] == f"{handle.client_order_id} of scribe: it has not left and does not leave any more"
     async with Dispatching(world):
         await until(lambda: world.order(handle).status is OrderStatus.REJECTED)
     assert world.gateway.sent == []

@@ -114,7 +114,7 @@ async def test_money_when_reported_then_cash_positions_and_what_differs_are_ther
 
     status = reader_of(world, reconcilers=lambda: {VENUE: world.reconciler}).read()
 
-    assert status.cash == (CashStatus(VENUE, "USD", "10000.5"),)
+    assert status.cash == (CashStatus(VENUE, "USD", "10000.5", 1),)
     assert status.positions == (PositionStatus(MARKET, "3"),)
     assert any("position" in text for text in status.differences)
 

@@ -96,7 +96,12 @@ def test_order_when_closed_by_the_venue_then_it_ends_with_its_reason() -> None:
     msg = message(USER_ORDER)
     assert isinstance(msg, stream_messages.UserOrderMsg)
     snapshot = decode_ws.order_snapshot(msg, venue="kalshi", ts_recv=7)
-    assert (snapshot.size, snapshot.filled, snapshot.is_open, snapshot.reason) == (1000, 200, False, "CloseCancel")
+    assert (snapshot.size, snapshot.filled, snapshot.is_open, snapshot.reason) == (
+        1000,
+        200,
+        False,
+        "cancelled: the market closed",
+    )
 
 
 def test_trade_when_the_taker_sold_then_the_aggressor_sells() -> None:
