@@ -179,7 +179,7 @@ def test_line_when_it_has_an_exception_then_it_is_one_line_without_a_traceback(
         assert ("Traceback" in text) is has_tracebacks
         if not has_tracebacks:
             assert text.count("\n") == 2
-            assert text.count(f"ValueError: bad {MASK} second line ({__file__}:") == 2
+            assert text.count(f"ValueError: bad {MASK} second line at {__file__}:") == 2
 
 
 def test_line_when_it_has_a_url_with_a_password_then_that_is_masked(
