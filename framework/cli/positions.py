@@ -25,8 +25,7 @@ from framework.state.accounts import Accounts
 from framework.state.positions import Position
 
 COLUMNS = ("venue", "instrument", "size", "average", "mark", "unrealised", "realised", "fees", "settled_value")
-ANSWER_S_MAX = 3.0
-"""How long a daemon is waited for, in seconds: without its books the rest is shown."""
+_ANSWER_S_MAX = 3.0  # without the daemon's books the rest is shown
 _MORE_DECIMALS = 2
 
 
@@ -38,12 +37,12 @@ class PositionRow(msgspec.Struct, frozen=True):
     venue: str
     instrument: str
     size: str
+    fees: str
+    settled_value: str
     average: str
     mark: str
     unrealised: str
     realised: str
-    fees: str
-    settled_value: str
 
 
 def positions(options: argparse.Namespace) -> int:
@@ -70,7 +69,7 @@ def _accounts(directory: Path) -> Accounts:
 
 def _marks(directory: Path) -> Mapping[str, MarkStatus]:
     try:
-        line = ask(directory / SOCKET_NAME, msgspec.json.encode(ShowStatus()), timeout_s=ANSWER_S_MAX)
+        line = ask(directory / SOCKET_NAME, msgspec.json.encode(ShowStatus()), timeout_s=_ANSWER_S_MAX)
     except NoServer:
         return {}
     answer = msgspec.json.decode(line, type=Answer)
@@ -86,7 +85,7 @@ def _row(line: PositionLine, accounts: Accounts, strategy: str, marks: Mapping[s
         values = ("", "", "", "")  # the ledger is behind, or the instrument has left the state
     else:
         values = _values(position, terms, marks.get(name, MarkStatus()))
-    return PositionRow(line.venue, line.instrument, line.size, *values, line.fees, line.settled_value)
+    return PositionRow(line.venue, line.instrument, line.size, line.fees, line.settled_value, *values)
 
 
 def _values(position: Position, terms: Instrument, mark: MarkStatus) -> tuple[str, str, str, str]:

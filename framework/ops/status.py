@@ -65,12 +65,12 @@ class QuestionedOrder(msgspec.Struct, frozen=True):
 
 
 class CashStatus(msgspec.Struct, frozen=True):
-    """What the venue said of an account's cash at `told_ns` (wall time), as exact decimal text."""
+    """What the venue said of an account's cash at `reported_ns` (wall time), as exact decimal text."""
 
     venue: str
     currency: str
     amount: str
-    told_ns: int = 0
+    reported_ns: int = 0
 
 
 class PositionStatus(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ _QUOTE_COLUMNS = ("bid", "ask", "our bid", "our ask", "position", "P&L")
 
 def totals(status: Status) -> Text:
     """Counts and cash in one line; of a daemon that does not run only what its records hold."""
-    cash = [f"cash {one.venue} {one.amount} {one.currency}{_of_time(one.told_ns)}" for one in status.cash]
+    cash = [f"cash {one.venue} {one.amount} {one.currency}{_of_time(one.reported_ns)}" for one in status.cash]
     if status.ended:
         return Text("   ".join([f"open orders {status.open_orders}", *cash]))
     minutes, seconds = divmod(status.uptime_s, 60)
@@ -31,9 +31,9 @@ def totals(status: Status) -> Text:
     return Text("   ".join([f"up {hours:d}:{minutes:02d}:{seconds:02d}", *counts, *cash]))
 
 
-def _of_time(told_ns: int) -> str:
+def _of_time(reported_ns: int) -> str:
     """Cash is told now and then: how old it is must be seen."""
-    return f" of {datetime.fromtimestamp(told_ns // 1_000_000_000, UTC):%H:%M:%S}" if told_ns else ""
+    return f" of {datetime.fromtimestamp(reported_ns // 1_000_000_000, UTC):%H:%M:%S}" if reported_ns else ""
 
 
 def readiness(status: Status) -> Text:
