@@ -19,6 +19,7 @@ from framework.domain.verdicts import Verdict
 from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
 from framework.engine.kernel import Kernel
 from framework.engine.universe import Universe
+from framework.state.order_book import Book
 
 SAVED_BYTES_MAX = 1024 * 1024
 """The most that a strategy may save at once: it is a record of the journal and a part of every snapshot."""
@@ -98,8 +99,13 @@ class StrategyContext:
         return found
 
     def book(self, instrument: InstrumentId, /) -> BookView:
-        """The live book: it changes under its reader with every step. Empty and not fresh until a snapshot came."""
-        return self._books.of(instrument)
+        """The live book: it changes under its reader with every step. Empty and not fresh until a snapshot came.
+
+        Of an instrument that no connector has defined it is an empty one that stays so: a wrong name makes no book.
+        """
+        if (book := self._books.get(instrument)) is not None:
+            return book
+        return self._books.of(instrument) if instrument in self._accounts.instruments else Book(instrument)
 
     def position(self, instrument: InstrumentId, /) -> PositionView:
         """This strategy's own position, from its fills; the account's may differ."""

@@ -25,6 +25,16 @@ def test_desk_when_the_instrument_is_unknown_then_it_says_so(scribe: Scribe) -> 
     assert not scribe.desk.book(InstrumentId("tide:Z")).is_fresh
 
 
+def test_book_when_no_connector_has_defined_the_instrument_then_no_book_and_no_venue_begins(
+    world: World, scribe: Scribe
+) -> None:
+    for name in ("bogus:X", "tide:Z", "no venue"):
+        assert not scribe.desk.book(InstrumentId(name)).is_fresh
+    books = world.kernel.dependencies.books
+    assert books.venues == (VENUE,)
+    assert [book.instrument for book in books.of_venue(VENUE)] == [MARKET]
+
+
 def test_desk_when_time_passes_between_events_then_a_step_sees_one_time(world: World, scribe: Scribe) -> None:
     seen: list[int] = []
 
