@@ -19,6 +19,7 @@ from framework.runtime.sandbox_process import SandboxProcess
 from framework.runtime.state_directory import JOURNAL_NAME, StateInUse, StateLock, bind_account, lock_account
 from framework.runtime.supervisor import Supervisor
 from framework.state.books import Books
+from framework.state.order_book import Book
 
 _log = structlog.get_logger("daemon")
 
@@ -178,8 +179,14 @@ class BookWatch:
             if now_ns - since_ns >= PATIENCE_NS:
                 self._report_stale(instrument)
                 self._resync(instrument)
-        for instrument in [one for one in self.stale if self._books.of(one).is_fresh]:
+        for instrument in tuple(self.stale):
+            self._look_again(instrument, self._books.get(instrument))
+
+    def _look_again(self, instrument: InstrumentId, book: Book | None) -> None:
+        """Leave out a book that is fresh again, and one of an instrument that has left."""
+        if book is None or book.is_fresh:
             del self.stale[instrument]
+        if book is not None and book.is_fresh:
             _log.info("book is fresh again", instrument=instrument)
 
     def _report_stale(self, instrument: InstrumentId) -> None:

@@ -107,6 +107,18 @@ def test_watch_when_a_book_is_stale_for_long_then_the_log_says_so_once_and_once_
     ]
 
 
+def test_watch_when_an_instrument_with_a_stale_book_has_left_then_it_brings_no_book_back_and_asks_for_none(
+    market: Market,
+) -> None:
+    market.cross(A)
+    for _ in range(10):
+        market.pass_ms(250)
+    market.books.forget(A)
+    with structlog.testing.capture_logs() as logged:
+        assert [market.pass_ms(step) for step in (250, 5_000)] == [[], []]
+    assert (market.watch.stale, market.books.get(A), logged) == ({}, None, [])
+
+
 async def test_watch_when_it_runs_then_it_looks_by_itself_until_cancelled(market: Market) -> None:
     market.cross(A)
     market.pass_ms(0)
