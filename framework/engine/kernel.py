@@ -362,15 +362,21 @@ class Kernel:
         host = self._hosts.get(intent.strategy)
         if host is not None and host.quarantine:
             return self._refuse(intent, RefusalCode.QUARANTINED, host.quarantine)
-        if isinstance(verdict, Approved) and verdict.request_kind is RequestKind.NEW and host is not None:
+        if isinstance(verdict, Approved) and verdict.request_kind is not RequestKind.REDUCE and host is not None:
             return self._keep_to_instruments(verdict, host)
         return verdict
 
     def _keep_to_instruments(self, verdict: Approved, host: StrategyHost) -> Verdict:
-        """Refuse a new order outside of its strategy's instruments. What only closes a position there passes: it is an
-        exit from what was bought when the configuration was another one, or adopted."""
-        instrument = cast("NewOrder", verdict.intent).instrument
-        if host.may_trade(instrument):
+        """Refuse a new order outside of its strategy's instruments, and an amend that makes one larger. What only
+        closes a position there passes: it is an exit from what was bought when the configuration was another one, or
+        adopted."""
+        intent = verdict.intent
+        if isinstance(intent, AmendOrder):
+            order = cast("Order", self._orders.get(verdict.client_order_id))
+            instrument, is_larger = order.instrument, intent.size > order.size
+        else:
+            instrument, is_larger = cast("NewOrder", intent).instrument, True
+        if not is_larger or host.may_trade(instrument):
             return verdict
         why = f"{instrument} is not among its instruments; strategies.{host.name}.trade_anything = true allows any"
         return self._refuse(verdict.intent, RefusalCode.NOT_ALLOWED, why)
@@ -396,7 +402,8 @@ class Kernel:
             self._quarantined.discard(host.name)
             self._refusals.forgive(host.name)
             host.start()
-            self._universes.release(host.name)
+            if host.has_started:
+                self._universes.release(host.name)
 
     def _end_due(self, event: AccountEvent, change: Change) -> None:
         """Ask (again) for the end of orders that are to end and are now known to be at the venue."""

@@ -91,3 +91,27 @@ def test_order_when_the_strategy_holds_another_instrument_then_it_can_change_and
     assert not ask(harness, Side.SELL, "5").is_approved, "it would turn the position"
     assert ask(harness, Side.SELL, "4").is_approved
     assert harness.position("a", OTHER.id).size == 0
+
+
+def test_exit_when_it_is_amended_outside_its_own_instruments_then_it_may_move_and_shrink_but_not_grow() -> None:
+    harness = quoted()
+    harness.add("a", Plain, instruments=[INSTRUMENT.id])
+    harness.add("b", Plain)
+    bid = ask(harness, Side.BUY, "10", strategy="b")
+    (order,) = harness.orders("b")
+    give(harness, order)
+    harness.venue.fill(bid, size="10")
+    strategy: Any = harness.strategies["a"]
+    rests = harness.call(strategy.sell, OTHER.id, OTHER.price("0.45"), OTHER.size("4"))
+
+    def amend(price: str, size: str) -> bool:
+        (order,) = harness.orders("a")
+        name = order.client_order_id
+        asked = AmendOrder(strategy="a", client_order_id=name, price=OTHER.price(price), size=OTHER.size(size))
+        return isinstance(harness.submit(asked), Approved)
+
+    assert rests.is_approved
+    assert not amend("0.45", "18"), "it could turn the position"
+    assert harness.refusals[-1].code is RefusalCode.NOT_ALLOWED
+    assert amend("0.46", "4")
+    assert amend("0.46", "3")

@@ -139,3 +139,23 @@ def test_strategy_when_it_was_quarantined_then_it_joins_what_has_opened_once_it_
 
     assert symbols(strategy) == ["A", "B"]
     assert strategy.told == [("B", "active")]
+
+
+class Failing(Watching):
+    """Can't start."""
+
+    def on_start(self) -> None:
+        raise RuntimeError("no")
+
+
+def test_strategy_when_it_fails_to_start_once_more_at_its_release_then_no_other_hook_is_called() -> None:
+    harness = TradingHarness(instruments=[market("A")], raise_faults=False)
+    strategy = harness.add("mine", Failing, pattern=ALL)
+    harness.venue.list_instrument(market("B"))
+
+    harness.publish(
+        TradingStateChanged(scope=Scope.STRATEGY, target="mine", state=TradingState.ACTIVE, reason="mended", ts_recv=1)
+    )
+
+    assert harness._core.kernel.hosts["mine"].is_quarantined
+    assert (strategy.told, symbols(strategy)) == ([], ["A"])
