@@ -207,6 +207,7 @@ class AccountUpdates:
         for booked in self._fills.of_order(order.client_order_id):
             booked.strategy = strategy
             if not booked.is_voided:
+                self._recall(booked.fill.instrument, draft)
                 self._positions.withdraw(booked.fill, former)
                 self._positions.attribute(booked.fill, strategy)
         self._show(order.instrument, former)

@@ -242,7 +242,7 @@ class Accounts:
         self.instruments[instrument] = kept.instrument
         self.positions.settled[instrument] = kept.value
         if draft is not None:
-            draft.alarm(f"{instrument} had settled and left; now a fill of it came, was taken back, or found its order")
+            draft.alarm(f"{instrument} had settled and left; now a fill of it came, was taken back, or got an owner")
 
     def _purge(self, event: InstrumentPurged, now_ns: int, draft: Draft) -> None:
         if not self._may_leave(event.instrument):

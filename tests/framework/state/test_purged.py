@@ -13,6 +13,7 @@ from framework.domain.account_events import (
     InstrumentDefined,
     InstrumentPurged,
     InstrumentSettled,
+    OrderAdopted,
     Scope,
     TradingState,
     TradingStateChanged,
@@ -184,3 +185,30 @@ def test_schedule_when_an_instrument_could_leave_for_long_enough_then_it_does_an
     schedule.look()
 
     assert MARKET not in accounts.instruments
+
+
+def test_order_when_it_changes_hands_after_its_instrument_left_then_its_profit_goes_along_and_nothing_is_held() -> None:
+    accounts = traded_and_settled(LEAVES)
+    order = accounts.orders.get("a")
+    assert order is not None
+    before = total(accounts, "maker")
+    given = OrderAdopted(
+        venue=order.venue,
+        venue_order_id=order.venue_order_id,
+        client_order_id="a",
+        strategy="other",
+        instrument=MARKET,
+        side=order.side,
+        price=order.price,
+        size=order.size,
+        filled=order.filled,
+        time_in_force=order.time_in_force,
+        ts_recv=1,
+    )
+
+    assert len(take(accounts, given)) == 1
+
+    assert (total(accounts, "maker"), total(accounts, "other")) == (0, before)
+    assert accounts.strategy_exposure("maker", MARKET).position == 0
+    assert accounts.strategy_exposure("other", MARKET).position == 0
+    assert accounts.purgeable() == [MARKET]
