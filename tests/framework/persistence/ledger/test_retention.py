@@ -157,6 +157,20 @@ def test_a_settled_instrument_goes_when_nothing_of_it_is_left(kept: Filled) -> N
     assert kept.position()[0] == "1.00"
 
 
+def test_a_look_at_many_settled_instruments_reads_their_orders_once(kept: Filled) -> None:
+    for number in range(200):
+        market = kalshi_market(f"KXTIDE-{number}")
+        kept.put(InstrumentDefined(market, 1))
+        intent = msgspec.structs.replace(INTENT, instrument=market.id)
+        kept.ledger.put_orders([order_of(intent, f"o-{number}", status=OrderStatus.CANCELLED, updated_ns=NOW)])
+        kept.put(InstrumentSettled(market.id, Price(10_000), 0, 0))
+    kept.ledger.flush()
+    looks: list[int] = []
+    kept.ledger._connection.set_progress_handler(lambda: looks.append(1), 100)
+    kept.prune(Retention(bytes_max=ROOMY, days_max=90))
+    assert len(looks) < 200, "of 100 operations of SQLite each"
+
+
 def test_what_goes_is_in_the_archive_as_gzipped_json_lines(kept: Filled, tmp_path: Path) -> None:
     kept.order("a", at_ns=1)
     kept.fill("a", 300, at_ns=1)
