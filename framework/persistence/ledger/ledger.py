@@ -18,6 +18,7 @@ from copy import copy
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from shutil import disk_usage
 
 from framework.domain.orders import Order
 from framework.persistence.journal.records import Entry
@@ -222,7 +223,7 @@ class Ledger:
             if removed == SLICE_ROWS:
                 self._prune_due_ns = now_ns + BUSY_INTERVAL_NS
             else:
-                give_back(self._connection)
+                give_back(self._connection, disk_usage(self._path.parent).free)
         except (OSError, sqlite3.Error) as e:
             trouble = f"ledger: {self._path}: old rows stay: {e}"
         self._prune_trouble = trouble

@@ -27,6 +27,8 @@ SLICE_ROWS = 5_000
 INTERVAL_NS, BUSY_INTERVAL_NS = 10_000_000_000, 1_000_000_000
 """How often the ledger is looked at, and how often while there is more to remove."""
 _FREE_PAGES_MIN = 4_096
+_COPIES = 3
+"""So many times what the rows take must be free on the disk before the file is rewritten: two copies, and room."""
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,11 +92,13 @@ def used_bytes(db: sqlite3.Connection) -> int:
     return (_pragma(db, "page_count") - _pragma(db, "freelist_count")) * _pragma(db, "page_size")
 
 
-def give_back(db: sqlite3.Connection) -> None:
+def give_back(db: sqlite3.Connection, room_bytes: int) -> None:
     """Make the file smaller when more than half of it is free, as after the limit was lowered. Outside a transaction;
-    rewrites the file. Raises `sqlite3.Error`."""
+    writes all rows twice before it gives room back, so only where `room_bytes`, what is free on the disk, are plenty:
+    the journal lies on it, too. Raises `sqlite3.Error`."""
     free = _pragma(db, "freelist_count")
-    if free > _FREE_PAGES_MIN and free * 2 > _pragma(db, "page_count"):
+    is_worth_it = free > _FREE_PAGES_MIN and free * 2 > _pragma(db, "page_count")
+    if is_worth_it and room_bytes > _COPIES * used_bytes(db):
         db.execute("VACUUM")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the file itself changes only then
 

@@ -18,7 +18,7 @@ from framework.domain.verdicts import RefusalCode, Refused
 from framework.persistence.journal.records import Body, Entry, Record
 from framework.persistence.ledger.ledger import Ledger
 from framework.persistence.ledger.reader import LedgerReader
-from framework.persistence.ledger.retention import DAY_NS, SLICE_ROWS, Retention
+from framework.persistence.ledger.retention import DAY_NS, SLICE_ROWS, Retention, give_back, used_bytes
 from framework.runtime.background import InlineWorker
 from tests.support import state_records
 from tests.support.state_records import kalshi_market, order_of
@@ -208,6 +208,19 @@ def test_one_turn_removes_a_slice_and_the_next_comes_soon(kept: Filled) -> None:
     assert kept.shown()[2] == 1
     kept.prune(retention, NOW + 1_000_000_000)
     assert kept.shown()[2] == 0
+
+
+def test_the_file_is_not_rewritten_where_the_disk_has_no_room_for_the_copies(kept: Filled) -> None:
+    for _ in range(2 * SLICE_ROWS):
+        kept.put(Refused(intent=INTENT, code=RefusalCode.OFF_GRID, detail="x" * 4_000, check="grid", ts_ns=1))
+    kept.ledger.flush()
+    db = kept.ledger._connection
+    db.execute("DELETE FROM refusals")
+    pages = int(db.execute("PRAGMA page_count").fetchone()[0])
+    give_back(db, 2 * used_bytes(db))
+    assert int(db.execute("PRAGMA page_count").fetchone()[0]) == pages
+    give_back(db, 4 * used_bytes(db))
+    assert int(db.execute("PRAGMA page_count").fetchone()[0]) < pages / 2
 
 
 def test_the_file_shrinks_when_most_of_it_is_free(kept: Filled) -> None:
