@@ -297,7 +297,9 @@ class Daemon:
         await self._until_it_works(name, partial(connection.connector.start, self.kernel.publish))
         self.supervisor.spawn(f"{name} dispatch", connection.dispatcher.run())
         self.supervisor.spawn(f"{name} streams", connection.connector.run())
-        watch = BookWatch(name, self._core.books, connection.connector.resync, clock=self._clock)
+        known = self._records.accounts.instruments
+        resync = connection.connector.resync
+        watch = BookWatch(name, self._core.books, resync, clock=self._clock, instruments=known)
         self._watches.append(watch)
         self.supervisor.spawn(f"{name} books", watch.run())
         await self._until_it_works(name, connection.reconciler.once)

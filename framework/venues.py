@@ -10,7 +10,7 @@ import structlog
 from framework.config.model import Configuration
 from framework.config.resolve import ResolvedVenue
 from framework.domain.errors import ConfigurationError, Fatal
-from framework.domain.instruments import InstrumentId
+from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.ports import Clock
 from framework.domain.venue import Connector
 from framework.runtime.clock import system_rng
@@ -146,14 +146,23 @@ class BookWatch:
 
     A connector notices gaps in its stream and gets a snapshot by itself. That changes do not add up only the book
     notices, and nothing but a snapshot makes it fresh again. `run` until cancelled; `resync` is the connector's, which
-    limits how often it asks.
+    limits how often it asks. Of `instruments`, those that have closed or settled are left alone: their books stand.
     """
 
-    def __init__(self, venue: str, books: Books, resync: Callable[[InstrumentId], None], *, clock: Clock) -> None:
+    def __init__(
+        self,
+        venue: str,
+        books: Books,
+        resync: Callable[[InstrumentId], None],
+        *,
+        clock: Clock,
+        instruments: Mapping[InstrumentId, Instrument],
+    ) -> None:
         self._venue = venue
         self._books = books
         self._resync = resync
         self._clock = clock
+        self._instruments = instruments
         self._since_ns: dict[InstrumentId, int] = {}
         self.stale: dict[InstrumentId, str] = {}
         """The books that have been stale for longer than `PATIENCE_NS` while the venue was up, and why. Written here
@@ -172,8 +181,7 @@ class BookWatch:
         """Ask for the books that have been stale for longer than `PATIENCE_NS`, unless the venue is down: then all
         of them come with the next connection."""
         now_ns = self._clock.monotonic_ns()
-        is_up = self._books.is_connected(self._venue)
-        stale = [book.instrument for book in self._books.of_venue(self._venue) if is_up and not book.is_fresh]
+        stale = self._stale_now() if self._books.is_connected(self._venue) else ()
         self._since_ns = {instrument: self._since_ns.get(instrument, now_ns) for instrument in stale}
         for instrument, since_ns in self._since_ns.items():
             if now_ns - since_ns >= PATIENCE_NS:
@@ -183,11 +191,19 @@ class BookWatch:
             self._look_again(instrument, self._books.get(instrument))
 
     def _look_again(self, instrument: InstrumentId, book: Book | None) -> None:
-        """Leave out a book that is fresh again, and one of an instrument that has left."""
-        if book is None or book.is_fresh:
+        """Leave out a book that is fresh again, and one of an instrument that has closed or left."""
+        if book is None or book.is_fresh or self._is_over(instrument):
             del self.stale[instrument]
         if book is not None and book.is_fresh:
             _log.info("book is fresh again", instrument=instrument)
+
+    def _stale_now(self) -> Sequence[InstrumentId]:
+        books = [book for book in self._books.of_venue(self._venue) if not book.is_fresh]
+        return [book.instrument for book in books if not self._is_over(book.instrument)]
+
+    def _is_over(self, instrument: InstrumentId) -> bool:
+        known = self._instruments.get(instrument)
+        return known is None or known.status.is_over
 
     def _report_stale(self, instrument: InstrumentId) -> None:
         reason = self._books.of(instrument).stale_reason

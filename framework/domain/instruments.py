@@ -32,6 +32,11 @@ class InstrumentStatus(Enum):
     CLOSED = "closed"
     SETTLED = "settled"
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing trades in it any more: its book stands as it last was, and nothing proves it again."""
+        return self in (InstrumentStatus.CLOSED, InstrumentStatus.SETTLED)
+
 
 class FeeModel(Enum):
     """How a fee follows from price and size."""

@@ -162,7 +162,9 @@ def read_session(files: FileSystem, directory: Path, *, epoch: int = 0) -> Sessi
     Raises `JournalError` when there is no such run or the journal does not begin with record 1, and `OSError`.
     """
     journal = directory / "journal"
-    starts = [entry for entry in read_entries(files, journal) if isinstance(entry.record.body, EpochTaken)]
+    taken = [entry for entry in read_entries(files, journal) if isinstance(entry.record.body, EpochTaken)]
+    # A run's epoch is repeated after each of its snapshots: the run began at the first.
+    starts = list({_taken(entry).epoch: entry for entry in reversed(taken)}.values())[::-1]
     chosen = [n for n, entry in enumerate(starts) if epoch in (0, _taken(entry).epoch)][-1:]
     if not chosen:
         raise JournalError(f"epoch: {journal} holds no run {epoch or ''}; it holds {[_taken(e).epoch for e in starts]}")

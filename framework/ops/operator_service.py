@@ -22,6 +22,8 @@ from framework.runtime.files import FileSystem
 from framework.runtime.metrics import Metrics, Sample
 
 HISTORY_NAME = "reconcile.jsonl"
+UNANSWERED_NS = 10_000_000_000
+"""Requests of a comparison that fail for so long, without one pass that succeeds, make the daemon not ready."""
 
 _log = structlog.get_logger("operator")
 
@@ -59,6 +61,7 @@ class OperatorService:
         self._socket = OperatorSocket(directory, operator.answer)
         self._ledger_trouble = ledger_trouble
         self._trouble_reported = ""
+        self._troubles: dict[str, tuple[int, int, str]] = {}  # since the last pass: first and last time, last reason
         self._reconciled_ns = dict.fromkeys(kernel.dependencies.queues, 0)
         metrics.drift.pull(self._drift_samples)
         metrics.differences.pull(self._difference_samples)
@@ -85,8 +88,17 @@ class OperatorService:
 
     def not_ready(self) -> list[NotReady]:
         """One reason why the daemon is not ready for each position on which a venue and we differ, and for each venue
-        with open orders of another state directory of ours; empty when there are none."""
-        return [*self._foreign_orders(), *self._positions_apart()]
+        that answers no requests or has open orders of another state directory of ours; empty when there are none."""
+        return [*self._unanswered(), *self._foreign_orders(), *self._positions_apart()]
+
+    def _unanswered(self) -> list[NotReady]:
+        """Streams can be up while no request gets through: then nothing can be sent or compared."""
+        is_connected = self._kernel.dependencies.books.is_connected
+        return [
+            NotReady(NotReadyKind.VENUE_DOWN, f"venue {venue} answers no requests: {reason}")
+            for venue, (first_ns, last_ns, reason) in self._troubles.items()
+            if last_ns - first_ns >= UNANSWERED_NS and is_connected(venue)
+        ]
 
     def _foreign_orders(self) -> list[NotReady]:
         accounts = self._kernel.dependencies.accounts
@@ -115,6 +127,7 @@ class OperatorService:
     def on_pass(self, venue: str, differences: tuple[Difference, ...]) -> None:
         """Count a pass; what it found newly goes to the log and to the history."""
         self._metrics.reconciliations.inc((venue, "differs" if differences else "agreed"))
+        self._troubles.pop(venue, None)
         self._reconciled_ns[venue] = self._kernel.dependencies.clock.now_ns()
         new, trouble = self.history.add(venue, differences)
         elsewhere = {one.venue_order_id for one in placed_elsewhere(self._kernel.dependencies.accounts, venue)}
@@ -129,6 +142,8 @@ class OperatorService:
     def on_trouble(self, venue: str, reason: str) -> None:
         """Count and log a pass that could not be made."""
         self._metrics.reconciliations.inc((venue, "failed"))
+        now_ns = self._kernel.dependencies.clock.monotonic_ns()
+        self._troubles[venue] = (self._troubles.get(venue, (now_ns,))[0], now_ns, reason)
         _log.warning("reconcile", venue=venue, reason=reason)
 
     def look_at_ledger(self) -> None:

@@ -118,7 +118,8 @@ class StateGauges:
         return [((one,), int(self._accounts.trading.is_quarantined(one))) for one in self._strategies]
 
     def _shown_books(self) -> Iterable[tuple[Instrument, Book]]:
-        found = ((one, self._books.get(one.id)) for one in shown_instruments(self._kernel))
+        trading = (one for one in shown_instruments(self._kernel) if not one.status.is_over)
+        found = ((one, self._books.get(one.id)) for one in trading)
         return [(one, book) for one, book in found if book is not None]
 
 

@@ -116,7 +116,7 @@ class StatusReader:
 
     def _venue(self, name: str) -> VenueStatus:
         now_ns = self._clock.monotonic_ns()
-        books = self._books.of_venue(name)
+        books = [book for book in self._books.of_venue(name) if self._is_traded(book.instrument)]
         ages = [book.proof_age_ns(now_ns) or 0 for book in books if book.is_fresh]
         offset_ns = self._books.clock_offset_ns(name)
         tokens = self._kernel.dependencies.budgets
@@ -132,6 +132,11 @@ class StatusReader:
             rate_limit_left=dict(tokens[name].tokens()) if name in tokens else {},
             external_orders=len(self._accounts.external_orders(name)),
         )
+
+    def _is_traded(self, instrument: InstrumentId) -> bool:
+        """False once the venue has closed it. A book that comes before its instrument counts."""
+        known = self._accounts.instruments.get(instrument)
+        return known is None or not known.status.is_over
 
     def _strategy(self, name: str) -> StrategyStatus:
         host = self._kernel.hosts.get(name)

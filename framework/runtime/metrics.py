@@ -176,7 +176,9 @@ class Metrics:
 
         book = ("venue", "instrument")
         self.feed_age = gauge(
-            "tidegate_feed_age_seconds", book, "Age of the newest proof of this very book; absent until the first."
+            "tidegate_feed_age_seconds",
+            book,
+            "Age of the newest proof of this very book; absent until the first and after the close.",
         )
         self.connector_up = gauge("tidegate_connector_up", ("venue",), "1 while the venue's streams are up, else 0.")
         self.budget_tokens = gauge("tidegate_budget_tokens", ("venue", "pool"), "Rate-limit tokens certainly left.")
@@ -222,7 +224,9 @@ class Metrics:
             "tidegate_external_orders", ("venue",), "Open orders at the venue that are not ours, ignored ones left out."
         )
         self.book_fresh = Gauge(
-            "tidegate_book_fresh", ("venue", "instrument"), "1 while the book is proved whole, else 0."
+            "tidegate_book_fresh",
+            ("venue", "instrument"),
+            "1 while the book is proved whole, else 0; absent after the close.",
         )
         self.clock_offset = Gauge(
             "tidegate_clock_offset_seconds", ("venue",), "Venue's clock minus ours; absent until measured."

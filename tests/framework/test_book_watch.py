@@ -6,14 +6,16 @@ import asyncio
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
-from framework.domain.instruments import InstrumentId
+from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.runtime.clock import ManualClock
 from framework.state.books import Books
 from framework.venues import BookWatch
+from tests.support.state_records import INSTRUMENT
 
 A, B, ELSEWHERE = InstrumentId("tide:A"), InstrumentId("tide:B"), InstrumentId("other:A")
 MS = 1_000_000
@@ -26,7 +28,8 @@ class Market:
         self.clock = ManualClock(wall_ns=0, monotonic_ns=0)
         self.books = Books()
         self.asked: list[InstrumentId] = []
-        self.watch = BookWatch("tide", self.books, self.asked.append, clock=self.clock)
+        self.known = {one: replace(INSTRUMENT, id=one) for one in (A, B, ELSEWHERE)}
+        self.watch = BookWatch("tide", self.books, self.asked.append, clock=self.clock, instruments=self.known)
         for venue in ("tide", "other"):
             self.books.apply(ConnectorStatus(venue, True, "", 0), 0)
         for instrument in (A, B, ELSEWHERE):
@@ -117,6 +120,31 @@ def test_watch_when_an_instrument_with_a_stale_book_has_left_then_it_brings_no_b
     with structlog.testing.capture_logs() as logged:
         assert [market.pass_ms(step) for step in (250, 5_000)] == [[], []]
     assert (market.watch.stale, market.books.get(A), logged) == ({}, None, [])
+
+
+@pytest.mark.parametrize("status", [InstrumentStatus.CLOSED, InstrumentStatus.SETTLED])
+def test_watch_when_a_market_has_closed_then_its_stale_book_is_neither_asked_for_nor_logged(
+    market: Market, status: InstrumentStatus
+) -> None:
+    market.known[A] = replace(market.known[A], status=status)
+    market.cross(A)
+    with structlog.testing.capture_logs() as logged:
+        assert [market.pass_ms(step) for step in (0, 1_000, 10_000)] == [[], [], []]
+    assert (market.watch.stale, logged) == ({}, [])
+
+
+def test_watch_when_a_market_closes_or_leaves_while_its_book_is_stale_then_it_is_forgotten(market: Market) -> None:
+    market.cross(A)
+    market.cross(B)
+    market.pass_ms(0)
+    market.pass_ms(1_000)
+    market.known[A] = replace(market.known[A], status=InstrumentStatus.CLOSED)
+    del market.known[B]
+    market.books.forget(B)
+    with structlog.testing.capture_logs() as logged:
+        assert market.pass_ms(250) == []
+    assert (market.watch.stale, logged) == ({}, [])
+    assert market.books.get(B) is None
 
 
 async def test_watch_when_it_runs_then_it_looks_by_itself_until_cancelled(market: Market) -> None:

@@ -78,7 +78,7 @@ async def test_book_when_stale_then_the_daemon_is_not_ready_where_a_strategy_tra
         for one in (a, b, closed):
             daemon.kernel.publish(InstrumentDefined(one, 1))
         daemon._core.add_strategy("quiet", Strategy, None, (a.id, closed.id))
-        watch = BookWatch(VENUE, daemon._core.books, lambda _: None, clock=SystemClock())
+        watch = BookWatch(VENUE, daemon._core.books, lambda _: None, clock=SystemClock(), instruments={})
         watch.stale = {one.id: "an orderbook_delta frame can't be read" for one in (a, b, closed)}
         before = daemon.not_ready()
         daemon._watches.append(watch)

@@ -98,6 +98,17 @@ def test_replay_when_the_state_saw_several_runs_then_each_comes_out_again(tmp_pa
     assert set(first.decided).isdisjoint(last.decided)
 
 
+def test_replay_when_a_snapshot_was_taken_during_the_run_then_all_of_the_run_comes_out_again(tmp_path: Path) -> None:
+    record(tmp_path, seed=1, rounds=120, repeats_epoch=True)
+    record(tmp_path, seed=2, rounds=120, repeats_epoch=True)
+
+    first, last = replayed(tmp_path, epoch=1), replayed(tmp_path)
+
+    assert first.is_same
+    assert last.is_same
+    assert min(len(first.decided), len(last.decided)) > 20
+
+
 def test_sessions_when_recorded_twice_from_the_same_seed_then_they_are_the_same(tmp_path: Path) -> None:
     assert record(tmp_path / "a", rounds=100) == record(tmp_path / "b", rounds=100)
     assert replayed(tmp_path / "a").digest == replayed(tmp_path / "b").digest

@@ -39,6 +39,7 @@ from framework.engine.kernel_ports import KernelRecorder
 from framework.engine.replay import DecisionRecorder, Replayed, SteppedClock, read_session, replay_session
 from framework.engine.strategy_context import StrategyContext
 from framework.execution.request_queue import RequestQueue
+from framework.persistence.journal.records import EpochTaken
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.persistence.tape import TapeSettings
 from framework.runtime.clock import ManualClock
@@ -188,15 +189,20 @@ def trade(core: ToyCore, venue: ScriptedVenue, rng: Random) -> None:
         venue.fill(order, size=rng.randint(1, order.remaining) if order.remaining else 1)
 
 
-def record(directory: Path, *, seed: int = 7, rounds: int = 600, last: Event | None = None) -> str:
-    """Trade `rounds` turns of the market with journal and tape under `directory`, and publish `last` at the end; the
-    digest of the state."""
+def record(
+    directory: Path, *, seed: int = 7, rounds: int = 600, last: Event | None = None, repeats_epoch: bool = False
+) -> str:
+    """Trade `rounds` turns of the market with journal and tape under `directory`, repeat the epoch as after a snapshot,
+    and publish `last` at the end; the digest of the state."""
     clock, rng = ManualClock(wall_ns=START_NS, monotonic_ns=MS), Random(seed)
     records = open_records(
         RealFiles(), _settings(directory), clock=clock, rng=Random(seed), observe_sync_ns=lambda _: None
     )
     try:
         core = _trade(records, clock, rng, rounds)
+        if repeats_epoch:
+            taken = EpochTaken(records.epoch, records.instance, "x", "1", clock.now_ns())
+            records.recorder.journal(core.kernel.step_number, clock.now_ns(), clock.monotonic_ns(), taken)
         if last is not None:
             core.kernel.publish(last)
         return records.accounts.digest()

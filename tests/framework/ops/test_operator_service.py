@@ -7,6 +7,7 @@ import msgspec
 import structlog
 
 from framework.domain.account_events import PositionReport
+from framework.domain.market_events import ConnectorStatus
 from framework.domain.numbers import Size
 from framework.domain.operator_requests import SOCKET_NAME, Answer
 from framework.ops.operator_service import HISTORY_NAME, OperatorService
@@ -55,6 +56,27 @@ async def test_drift_when_a_position_differs_then_it_is_a_metric_and_a_reason_no
 
     text = f"position of {MARKET} differs: venue -3, own 0"
     assert operator_service.not_ready() == [NotReady(NotReadyKind.POSITION_DIFFERS, text)]
+
+
+async def test_venue_when_its_streams_are_up_and_no_request_gets_through_then_the_daemon_is_not_ready(
+    world: World,
+) -> None:
+    operator_service = watching(world, Metrics())
+    for _ in range(2):
+        operator_service.on_trouble(VENUE, "connection refused")
+        world.clock.advance(9_999 * MS)
+    assert operator_service.not_ready() == []
+
+    world.clock.advance(1 * MS)
+    operator_service.on_trouble(VENUE, "no answer")
+    reason = NotReady(NotReadyKind.VENUE_DOWN, f"venue {VENUE} answers no requests: no answer")
+    assert operator_service.not_ready() == [reason]
+
+    world.kernel.publish(ConnectorStatus(VENUE, False, "lost", 1))
+    assert operator_service.not_ready() == []  # that it is not connected says more
+    world.kernel.publish(ConnectorStatus(VENUE, True, "", 1))
+    operator_service.on_pass(VENUE, ())
+    assert operator_service.not_ready() == []
 
 
 async def test_passes_when_made_then_they_are_counted_by_what_they_found(world: World) -> None:

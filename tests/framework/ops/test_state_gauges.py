@@ -15,7 +15,7 @@ from framework.domain.account_events import (
     TradingState,
     TradingStateChanged,
 )
-from framework.domain.instruments import InstrumentId
+from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.market_events import BookStale, ConnectorStatus, Heartbeat, VenueClock
 from framework.ops.orders_in_question import OrdersInQuestion
 from framework.ops.prometheus import MetricsText
@@ -69,6 +69,18 @@ def test_book_fresh_when_the_book_goes_stale_then_is_0(world: World, metrics: Me
     assert of(metrics.book_fresh) == {BOOK: 1}
     world.kernel.publish(BookStale(MARKET, 1, "gap"))
     assert of(metrics.book_fresh) == {BOOK: 0}
+
+
+@pytest.mark.usefixtures("in_question")
+@pytest.mark.parametrize("status", [InstrumentStatus.CLOSED, InstrumentStatus.SETTLED])
+def test_book_when_its_market_has_closed_then_it_has_neither_age_nor_freshness(
+    world: World, metrics: Metrics, status: InstrumentStatus
+) -> None:
+    world.quote(40, 44)
+    world.kernel.publish(InstrumentDefined(msgspec.structs.replace(INSTRUMENT, status=status), 1))
+    assert of(metrics.feed_age) == of(metrics.book_fresh) == {}
+    world.kernel.publish(InstrumentDefined(INSTRUMENT, 2))
+    assert set(of(metrics.feed_age)) == set(of(metrics.book_fresh)) == {BOOK}
 
 
 def test_connector_up_when_the_venue_never_came_then_is_0_from_the_start(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from framework.domain.account_events import (
     TradingState,
     TradingStateChanged,
 )
-from framework.domain.instruments import InstrumentId
+from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.market_events import BookSnapshot, ConnectorStatus, VenueClock
 from framework.domain.numbers import Price, Size
 from framework.ops.orders_in_question import OrdersInQuestion
@@ -58,6 +58,15 @@ def test_venue_when_it_went_down_then_it_says_why(world: World) -> None:
     (venue,) = reader_of(world).read().venues
     assert (venue.is_up, venue.reason) == (False, "silent for 25 s")
     assert (venue.books_fresh, venue.feed_age_ms) == (0, None)
+
+
+def test_venue_when_a_market_has_closed_then_its_book_counts_no_more(world: World) -> None:
+    reader = reader_of(world)
+    before = reader.read().venues[0]
+    world.kernel.publish(InstrumentDefined(msgspec.structs.replace(INSTRUMENT, status=InstrumentStatus.CLOSED), 1))
+    (venue,) = reader.read().venues
+    assert (before.books, before.books_fresh) == (1, 1)
+    assert (venue.books, venue.books_fresh, venue.feed_age_ms) == (0, 0, None)
 
 
 def test_status_when_a_scope_is_halted_then_it_says_why_by_whom_and_since_when(world: World) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from connectors.kalshi.connector import KalshiConnector
 from framework.domain.events import Event
@@ -23,6 +24,7 @@ from tests.connectors.kalshi.support import (
     settings_for,
 )
 from tests.connectors.kalshi.venue_script import answer_subscriptions, quiet_venue
+from tests.support.state_records import INSTRUMENT as A_MARKET
 
 INSTRUMENT = InstrumentId(f"kalshi:{TICKER}")
 
@@ -70,7 +72,9 @@ async def book_after(clock: LoopClock, tmp_path: Path, venue: Crossing, *, is_wa
     await connector.start(publish)
     tasks = [asyncio.create_task(connector.run())]
     if is_watched:
-        tasks.append(asyncio.create_task(BookWatch("kalshi", books, connector.resync, clock=clock).run()))
+        known = {INSTRUMENT: replace(A_MARKET, id=INSTRUMENT)}
+        watch = BookWatch("kalshi", books, connector.resync, clock=clock, instruments=known)
+        tasks.append(asyncio.create_task(watch.run()))
     await asyncio.sleep(2.75)
     book = books.of(INSTRUMENT)
     seen = (book.is_fresh, book.stale_reason)
