@@ -25,7 +25,7 @@ def parse_limit(value: object) -> Decimal:
     except InvalidOperation:
         raise ValueError(f'{value!r} is not a decimal number; write for example "10.5"') from None
     if not limit.is_finite() or limit <= 0:
-        raise ValueError(f"{value!r} is no limit; give a finite number above 0")
+        raise ValueError(f"{value!r} is not a finite number above 0")
     return limit
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from framework.config.plugins import OWN_PACKAGES
 from framework.domain.errors import ConfigurationError
+from framework.domain.operator_requests import OPERATOR
 
 _STRATEGY = '''"""{title}: joins the best bid with one order, and waits. Change it into what you want."""
 
@@ -95,8 +96,8 @@ size = 1
 def new_strategy(options: argparse.Namespace) -> int:
     """Write the three files into `options.dir` and print what to do next.
 
-    Raises `ConfigurationError` for a name that can't be a module, when one of the files exists (nothing is
-    overwritten), and for a folder that can't be written to.
+    Raises `ConfigurationError` for a name that can't be a module or stands for something else, when one of the files
+    exists (nothing is overwritten), and for a folder that can't be written to.
     """
     name, folder = options.name, options.dir
     _check_name(name)
@@ -122,6 +123,9 @@ def _check_name(name: str) -> None:
         raise ConfigurationError(f'new-strategy: "{name}" can\'t name a module; use lower case, as in my_strategy')
     if name in OWN_PACKAGES:
         raise ConfigurationError(f'new-strategy: "{name}" is a package of Tidegate; choose another name')
+    if name == OPERATOR or name in sys.stdlib_module_names:
+        meaning = "orders that an operator adopts" if name == OPERATOR else "a module of Python"
+        raise ConfigurationError(f'new-strategy: "{name}" is the name of {meaning}; choose another name')
 
 
 def _next_steps(name: str, folder: Path, files: list[Path]) -> str:

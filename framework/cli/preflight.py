@@ -32,6 +32,7 @@ from framework.runtime.state_directory import (
     refuse_account_records,
     refuse_other_account,
     refuse_sandbox_records,
+    refuse_unusable,
 )
 from framework.venues import refuse_remote, refuse_unguarded
 
@@ -92,6 +93,8 @@ async def refuse_offline(resolved: Resolved) -> None:
     Whether `--live` was given is not asked: a daemon asks. Raises `ConfigurationError` with a line per problem.
     """
     problems = Problems()
+    with problems:
+        refuse_unusable(resolved.config.state_dir)
     with problems:
         refuse_records = refuse_account_records if resolved.is_embedded else refuse_sandbox_records
         refuse_records(resolved.config.state_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -39,7 +40,8 @@ def parse_settings(
             )
         return None
     try:
-        return model.model_validate(raw)
+        made = model.model_validate(raw)
+        lines = dict.fromkeys(_numbers_of_bools(model, raw, made, key.split(".") if key else [], [], origins))
     except ValidationError as e:
         errors = [error for error in e.errors() if not (is_partial and error["type"] == "missing")]
         if not errors:
@@ -49,7 +51,21 @@ def parse_settings(
     except BaseException as e:
         # A plugin's own validator may raise anything; that must not look like a fault of the program.
         raise ConfigurationError(mask_urls(f"{_place(key, origins)}: {describe_error(e)}; see: tidegate list")) from e
+    if not lines:
+        return made
     raise ConfigurationError(mask_urls("\n".join(lines)))
+
+
+def _numbers_of_bools(
+    model: type[BaseModel], raw: Any, made: Any, prefix: Sequence[str], location: list[str], origins: Origins
+) -> Iterator[str]:
+    """A line for each `true` or `false` that pydantic took for a number: it means 1 and 0, nobody else does."""
+    if isinstance(raw, bool) and isinstance(made, (int, float, Decimal)) and not isinstance(made, bool):
+        place = _place(".".join([*prefix, *location]), origins)
+        yield f"{place}: {str(raw).lower()}: is not a number; {_meaning(model, location)}"
+    for name, value in raw.items() if isinstance(raw, dict) else ():
+        inner = made.get(name) if isinstance(made, dict) else getattr(made, name, None)
+        yield from _numbers_of_bools(model, value, inner, prefix, [*location, name], origins)
 
 
 def is_secret_key(name: str) -> bool:
@@ -66,14 +82,15 @@ def origin_of(key: str, origins: Origins) -> str:
 
 
 def nearest_origin(key: str, origins: Origins) -> str:
-    """Where the settings around `key` come from: for what is missing there."""
+    """Where the settings around `key` come from, all such places: for what is missing or does not fit together."""
     found = origin_of(key, origins)
     parts = key.split(".")
     for length in range(len(parts), 0, -1):
         if found != "default":
             break
         prefix = ".".join(parts[:length]) + "."
-        found = next((origin for name, origin in origins.items() if name.startswith(prefix)), found)
+        around = dict.fromkeys(origin for name, origin in origins.items() if name.startswith(prefix))
+        found = ", ".join(around) or found
     return found
 
 
@@ -84,16 +101,24 @@ def _message(
     key = ".".join([*prefix, *location])
     place = _place(key, origins)
     if error["type"] == "extra_forbidden":
-        return f'{place}: unknown key "{location[-1]}"; {suggestion(location[-1], known_keys(model, location[:-1]))}'
+        return f'{place}: unknown key "{location[-1]}"; {_meant_key(location[-1], known_keys(model, location[:-1]))}'
     if error["type"] == "missing":
         return f"{place}: is missing{_named_otherwise(location, raw)}; {_meaning(model, location)}"
-    text = in_our_words(error)
+    text = in_our_words(error).removeprefix(repr(error["input"])).lstrip(": ")  # a validator may name the value, too
     remedy = _meaning(model, location)
     if error["loc"] and error["loc"][-1] == _OF_A_NAME:
         return f"{place}: {text}; choose another name"
     if isinstance(error["input"], dict):
         return f"{place}: {text}; {remedy}"
     return f"{place}: {_shown(location, error['input'])}: {text}; {remedy}"
+
+
+def _meant_key(name: str, known: Sequence[str]) -> str:
+    """The key that was meant, or those that there are; a plugin's own keys stand in a table of their own."""
+    text = suggestion(name, known)
+    return (
+        f"{text}; the plugin's own stand under settings" if "settings" in known and text.startswith("known") else text
+    )
 
 
 def in_our_words(error: Mapping[str, Any]) -> str:

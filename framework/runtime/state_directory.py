@@ -183,6 +183,19 @@ def _set_aside(directory: Path) -> Path | None:
     return past if found else None
 
 
+def refuse_unusable(directory: Path) -> None:
+    """Look whether a state directory can be made or written to, and make nothing.
+
+    Raises `ConfigurationError` when this user can't. What only a write shows, such as a full disk, is not seen.
+    """
+    nearest = next(place for place in (directory, *directory.absolute().parents) if os.path.exists(place))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        why = "is not writable" if nearest.is_dir() else "is a file"
+        raise ConfigurationError(
+            f"state_dir: {directory} can't be used: {nearest} {why}; give a folder that this user may write"
+        )
+
+
 def refuse_account_records(directory: Path) -> None:
     """Keep embedded sandboxes off a venue account's records. Raises `ConfigurationError` when they are one's."""
     if _holds_records(directory / JOURNAL_NAME) and not _is_marked(directory / JOURNAL_NAME):

@@ -60,8 +60,12 @@ def test_new_strategy_when_a_file_exists_then_refuses_and_writes_nothing(
     assert [(file.name, file.read_text()) for file in folder.iterdir()] == [(existing, "precious")]
 
 
-@pytest.mark.parametrize("name", ["Mine", "1st", "my-own", "class", "a/b", "../up", "risk", "x" * 40])
-def test_new_strategy_when_the_name_can_not_be_a_module_then_refuses(folder: Path, name: str, capsys: Capsys) -> None:
+@pytest.mark.parametrize(
+    "name", ["Mine", "1st", "my-own", "class", "a/b", "../up", "risk", "operator", "json", "x" * 40]
+)
+def test_new_strategy_when_the_name_can_not_be_a_module_or_is_taken_then_refuses(
+    folder: Path, name: str, capsys: Capsys
+) -> None:
     assert main(["new-strategy", name]) == 2
     assert "new-strategy: " in capsys.readouterr().err
     assert not folder.exists()

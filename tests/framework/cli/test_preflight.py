@@ -109,6 +109,17 @@ def test_state_when_it_is_another_account_s_then_is_refused_and_nothing_is_writt
     assert [file.name for file in journal.iterdir()] == ["accounts"]
 
 
+@pytest.mark.parametrize("verb", ["run", "check-config"])
+@pytest.mark.parametrize("place", ["taken", "taken/state"])
+def test_state_when_its_folder_can_not_be_made_then_is_refused(
+    verb: str, place: str, tmp_path: Path, capsys: Capsys
+) -> None:
+    (tmp_path / "taken").touch()
+    (found,) = refused(verb, ["--set", f"state_dir={place}"], capsys)
+    assert found.startswith(f"state_dir: {place} can't be used: ")
+    assert found.endswith("taken is a file; give a folder that this user may write")
+
+
 def test_strategy_when_its_constructor_raises_then_check_config_names_file_and_line(
     tmp_path: Path, capsys: Capsys
 ) -> None:

@@ -25,6 +25,7 @@ from framework.config.errors import (
 from framework.config.model import Configuration
 from framework.config.plugins import Plugins
 from framework.domain.errors import ConfigurationError
+from risk.limit_table import Limit
 
 
 class Band(BaseModel):
@@ -143,12 +144,12 @@ def test_is_secret_key_when_it_only_points_to_one_then_no(name: str) -> None:
     assert not is_secret_key(name)
 
 
-def test_origins_when_a_key_was_not_set_then_default_and_the_nearest_is_its_neighbours() -> None:
+def test_origins_when_a_key_was_not_set_then_default_and_the_nearest_are_its_neighbours() -> None:
     origins = {"http.port": "a.toml", "http.allowed_hosts": "b.toml"}
     assert origin_of("http.port", origins) == "a.toml"
     assert origin_of("http.allowed_hosts.0", origins) == "b.toml"
     assert origin_of("http.host", origins) == "default"
-    assert nearest_origin("http.host", origins) == "a.toml"
+    assert nearest_origin("http.host", origins) == "a.toml, b.toml"
     assert nearest_origin("log.level", origins) == "default"
 
 
@@ -238,3 +239,43 @@ def test_refusal_when_a_validator_shows_a_url_then_its_password_is_masked() -> N
     found = problem({"url": "https://me:hunter2@venue/x?api_token=hunter3"}, model=Site)
     assert "hunter" not in found
     assert found.count("https://********@venue/x?api_token=********") == 2
+
+
+def test_refusal_when_a_validator_names_the_value_too_then_it_is_said_once() -> None:
+    class Site(BaseModel):
+        url: str = Field("", description="Where.")
+        limit: Limit = Decimal(1)
+
+        @field_validator("url")
+        @classmethod
+        def _refuse(cls, value: str) -> str:
+            raise ValueError(f"{value!r}: has no host")
+
+    key = "my.toml: strategies.mm.settings"
+    assert problem({"url": "x"}, model=Site) == f"{key}.url: 'x': has no host; give: Where."
+    found = problem({"limit": Decimal("NaN")}, model=Site)
+    assert found == f"{key}.limit: 'NaN': is not a finite number above 0; see the example in config/"
+
+
+def test_refusal_when_a_bool_stands_for_a_number_then_it_is_not_taken_as_1() -> None:
+    class Numbers(BaseModel):
+        port: int = Field(0, description="A port.")
+        is_on: bool = False
+        inner: dict[str, Band] = Field(default_factory=dict)
+
+    assert problem({"port": True, "is_on": True}, model=Numbers) == (
+        "my.toml: strategies.mm.settings.port: true: is not a number; give: A port."
+    )
+    found = problem({"inner": {"a": {"ticks": True}}}, model=Numbers)
+    assert found == "my.toml: strategies.mm.settings.inner.a.ticks: true: is not a number; give: Width in ticks."
+
+
+def test_refusal_when_a_key_of_the_plugin_stands_beside_settings_then_says_where_it_belongs() -> None:
+    class Row(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        use: str = ""
+        settings: dict[str, Any] = Field(default_factory=dict)
+
+    found = problem({"max_position": "5"}, model=Row)
+    assert found.endswith("known: settings, use; the plugin's own stand under settings")
+    assert problem({"usee": "x"}, model=Row).endswith('did you mean "use"?')
