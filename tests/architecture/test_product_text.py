@@ -11,7 +11,7 @@ import pytest
 
 from tests.architecture.source_tree import PACKAGES, ROOT
 
-FOLDERS = (*PACKAGES, "tests", "config", ".ci")
+FOLDERS = (*PACKAGES, "tests", "config", "docs", "deploy", ".ci")
 BESIDE = ("*.md", "*.lock", "pyproject.toml", "Dockerfile", "Makefile", ".dockerignore", ".gitignore", ".importlinter")
 FOREIGN = re.compile(
     r"(?<![\w.])/(?:root|home|Users|work|mnt)/\w|(?<!-no-emit)-index-url|https?://[^\s\"'`)]*/simple(?![\w-])"

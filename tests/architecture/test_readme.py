@@ -47,9 +47,22 @@ def test_readme_when_its_example_is_copied_then_the_configuration_loads(tmp_path
     assert done.returncode == 0, done.stderr
 
 
-def test_readme_when_it_names_files_then_they_exist() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
+def test_page_when_it_links_to_files_then_they_exist(page: str) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)[^)]*\)", (ROOT / page).read_text())
+    assert targets
+    for target in targets:
+        assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_readme_when_it_links_to_a_heading_then_the_page_has_it() -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]+)#([^)]+)\)", README):
+        headings = re.findall(r"^#+ (.+)$", (ROOT / target).read_text(), re.MULTILINE)
+        assert anchor in [re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings], anchor
+
+
+def test_readme_when_read_then_a_newcomer_gets_through() -> None:
+    assert len(README.splitlines()) <= 300
 
 
 @pytest.mark.parametrize("target", ["run", "test", "check", "bench", "lock"])
