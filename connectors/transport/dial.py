@@ -88,7 +88,7 @@ async def dial(endpoint: Endpoint, *, deadline: float) -> socket.socket:
 
     Raises NotSent when the name has no address, when no address accepts, and at `deadline` (loop time).
     """
-    through = f" through {endpoint.proxy!r}" if endpoint.proxy else ""
+    through = f" through the proxy {endpoint.proxy.host}:{endpoint.proxy.port}" if endpoint.proxy else ""
     try:
         async with asyncio.timeout_at(deadline):
             return await _connect(endpoint)

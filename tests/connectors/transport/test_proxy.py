@@ -107,7 +107,7 @@ async def test_proxy_when_nobody_listens_there_then_nothing_was_sent_and_the_ven
 ) -> None:
     server = await serve(always_ok)
     transport = Http1Transport(f"http://127.0.0.1:{server.port}", clock=clock, proxy="http://me:s3cret@127.0.0.1:1")
-    with pytest.raises(NotSent, match=r"through <Proxy 127\.0\.0\.1:1>"):
+    with pytest.raises(NotSent, match=r"through the proxy 127\.0\.0\.1:1: "):
         await transport.send(GET, timeout_ms=2_000)
     assert server.connections == 0
     await transport.close()
