@@ -41,7 +41,7 @@ from framework.persistence.ledger.retention import Retention
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.persistence.tape import TapeSettings
 from framework.reconciliation.order_inquiry import unanswered_at_restart
-from framework.reconciliation.ports import ReconcileDependencies
+from framework.reconciliation.ports import ReconcileDependencies, leave
 from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.disk_writer import Durability
@@ -444,7 +444,8 @@ class Daemon:
                 on_trouble=self._operator_service.on_trouble,
                 is_under_way=dispatcher.has_request_for,
                 drift_ms_max=self._resolved.config.kernel.reconcile_grace_ms,
-                reread=connector.reread,
+                # A connector that was written before there was `reread` goes on without it.
+                reread=getattr(connector, "reread", leave),
                 adopt_own=self._resolved.config.venues[name].adopt_own,
             )
         )
