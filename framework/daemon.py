@@ -14,7 +14,6 @@ from importlib.metadata import version
 
 import msgspec
 import structlog
-import uvloop
 
 from framework.assembly import Core, assemble, core_settings
 from framework.config.model import Configuration
@@ -52,7 +51,7 @@ from framework.runtime.secrets import SecretRegistry
 from framework.runtime.standard_streams import discard_output
 from framework.runtime.state_directory import DiskUsage, lock_state, set_aside
 from framework.runtime.stop_signals import StopSignals
-from framework.runtime.supervisor import StopHook, Supervisor
+from framework.runtime.supervisor import StopHook, Supervisor, run_to_end
 from framework.shutdown import Shutdown, VenueConnection
 from framework.state.books import Books
 from framework.state.purged import PurgeSchedule
@@ -86,7 +85,7 @@ def run(resolved: Resolved, options: RunOptions) -> int:
     orders may be left at a venue (they are listed in the log).
     """
     options.signals.install()  # nothing new, unless the command line was called as a function
-    code = uvloop.run(_serve(resolved, options))
+    code = run_to_end(_serve(resolved, options))
     discard_output()  # a pipe that was closed meanwhile is no reason to end with another code
     return code
 

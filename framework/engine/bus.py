@@ -76,20 +76,15 @@ def bind(bus: Bus, host: StrategyHost, instruments: tuple[InstrumentId, ...], bo
     """Subscribe a strategy's hooks to the topics of its instruments, and to the state of the connectors."""
     for instrument in instruments:
         bind_instrument(bus, host, instrument, books)
-    bus.subscribe(ConnectorStatus, partial(host.call, host.strategy.on_connector))
+    bus.subscribe(ConnectorStatus, partial(host.call, "on_connector"))
 
 
 def bind_instrument(bus: Bus, host: StrategyHost, instrument: InstrumentId, books: Books) -> None:
     """Subscribe a strategy's hooks to the topics of one more instrument."""
     # A strategy's book is there from the start, empty and not fresh: so its staleness is seen before any data.
     books.of(instrument)
-    bus.subscribe(Book, partial(_call_on_book, host), instrument, subscriber=host.name)
-    bus.subscribe(TradePrint, partial(host.call, host.strategy.on_trade), instrument, subscriber=host.name)
-
-
-def _call_on_book(host: StrategyHost, book: Book, /, *, started_ns: int | None) -> int | None:
-    # Looked up at each call: a strategy may change its `on_book` while it runs, as it may change `on_fill`.
-    return host.call(host.strategy.on_book, book, started_ns=started_ns)
+    bus.subscribe(Book, partial(host.call, "on_book"), instrument, subscriber=host.name)
+    bus.subscribe(TradePrint, partial(host.call, "on_trade"), instrument, subscriber=host.name)
 
 
 def notify(hosts: Mapping[str, StrategyHost], change: Change, orders: Orders) -> None:
@@ -97,7 +92,7 @@ def notify(hosts: Mapping[str, StrategyHost], change: Change, orders: Orders) ->
     for fill in change.fills:
         order = orders.get(fill.client_order_id)
         if order is not None and (host := hosts.get(order.strategy)):
-            host.call(host.strategy.on_fill, fill, order)
+            host.call("on_fill", fill, order)
     for order in change.orders:
         if host := hosts.get(order.strategy):
-            host.call(host.strategy.on_order, order)
+            host.call("on_order", order)

@@ -256,7 +256,7 @@ class Kernel:
 
     def _on_timer(self, event: TimerFired) -> None:
         if host := self._hosts.get(event.strategy):
-            host.call(host.strategy.on_timer, event.name)
+            host.call("on_timer", event.name)
 
     def _on_strategy_started(self, event: StrategyStarted) -> None:
         if host := self._hosts.get(event.strategy):
@@ -284,7 +284,7 @@ class Kernel:
                     self._cancel(order)
             case ShutdownRequested():
                 for host in self._hosts.values():
-                    host.call(host.strategy.on_stop)
+                    host.call("on_stop")
                 self._is_shutting_down = True
                 self._cancel_orders(self._orders.open())
                 self._record_counted()

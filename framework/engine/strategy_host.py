@@ -90,34 +90,34 @@ class StrategyHost:
         if self.flaw:
             self.fault(self.flaw, FaultKind.RAISED, is_grave=True)
         elif not self.has_started:
-            self.call(self.strategy.on_start, is_start=True)
+            self.call("on_start", is_start=True)
 
-    def call(
-        self, hook: Callable[..., object], *args: object, started_ns: int | None = None, is_start: bool = False
-    ) -> int | None:
-        """Call a hook. Never raises: also what would end the program or cancel its task is a fault of the strategy.
+    def call(self, hook: str, *args: object, started_ns: int | None = None, is_start: bool = False) -> int | None:
+        """Call the hook of that name. Never raises: also what would end the program or cancel its task is a fault of
+        the strategy, and so is a hook that can't be looked up, or returns what can't be named.
 
-        The hook's time counts from `started_ns` (monotonic nanoseconds), or from now. Returns when it was over, or
-        `started_ns` when the strategy is quarantined and nothing was called.
+        It is looked up at each call: a strategy may change its hooks while it runs. Its time counts from `started_ns`
+        (monotonic nanoseconds), or from now. Returns when it was over, or `started_ns` when the strategy is quarantined
+        and nothing was called.
         """
         if self.quarantine:
             return started_ns
         if started_ns is None:
             started_ns = self._clock.monotonic_ns()
         try:
-            result = hook(*args)
+            result = getattr(self.strategy, hook)(*args)
+            returned = "" if result is None else f"returned a {type(result).__name__}"
         except BaseException as e:  # noqa: BLE001 - a strategy may raise anything; the others must go on
-            self.fault(f"{_name(hook)} raised {describe_error(e)}", FaultKind.RAISED, is_grave=is_start)
+            self.fault(f"{hook} raised {describe_error(e)}", FaultKind.RAISED, is_grave=is_start)
         else:
             self.has_started |= is_start
-            if result is not None:
-                returned = f"returned a {type(result).__name__}; a hook returns nothing (and is never async)"
-                self.fault(f"{_name(hook)} {returned}")
+            if returned:
+                self.fault(f"{hook} {returned}; a hook returns nothing (and is never async)")
         ended_ns = self._clock.monotonic_ns()
         elapsed_ns = ended_ns - started_ns
         if elapsed_ns > self._call_ns_max:
             limit_ms = self._call_ns_max // 10**6
-            reason = f"{_name(hook)} blocked the daemon for {elapsed_ns / 1e6:.0f} ms (limit {limit_ms})"
+            reason = f"{hook} blocked the daemon for {elapsed_ns / 1e6:.0f} ms (limit {limit_ms})"
             self.fault(reason, FaultKind.BLOCKED, is_grave=True)
         return ended_ns
 
@@ -125,7 +125,3 @@ class StrategyHost:
         """Count a fault and report it; `is_grave` asks for a quarantine at once."""
         self.faults += 1
         self._on_fault(self, reason, kind, is_grave)
-
-
-def _name(hook: Callable[..., object]) -> str:
-    return getattr(hook, "__name__", type(hook).__name__)

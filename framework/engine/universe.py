@@ -104,13 +104,13 @@ class Universes:
             universe.instruments = tuple(sorted((*universe.instruments, one)))
             bind_instrument(self._bus, host, one, self._books)
             self._on_bound(host.name, one, True)
-            host.call(host.strategy.on_instrument, self._instruments[one])
+            host.call("on_instrument", self._instruments[one])
 
     def _leave(self, host: StrategyHost, universe: Universe, instrument: Instrument) -> None:
         universe.instruments = tuple(one for one in universe.instruments if one != instrument.id)
         self._bus.unsubscribe(host.name, instrument.id)
         self._on_bound(host.name, instrument.id, False)
-        host.call(host.strategy.on_instrument, instrument)
+        host.call("on_instrument", instrument)
 
 
 def takes_more(host: StrategyHost) -> bool:

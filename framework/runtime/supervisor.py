@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
+import uvloop
 
 from framework.domain.errors import EXIT_FAILED, Fatal, TidegateError, describe_error
 from framework.domain.ports import Clock
@@ -25,6 +26,8 @@ BEAT_INTERVAL_MS = 100
 """The heartbeat's period: lag is how much later than this a beat comes."""
 
 _log = structlog.get_logger("supervisor")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,24 @@ class Supervisor:
         _log.error("task ended", task=task.get_name(), is_critical=is_critical, ending=ending, exc_info=error)
         if is_critical:
             self.request_stop(f"task {task.get_name()} {ending}", exit_code=EXIT_FAILED)
+
+
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` on an event loop of its own and return its result, or raise what it raises.
+
+    A `SystemExit` or `KeyboardInterrupt` out of a callback, or out of a task that is not ours, does not end the loop: it
+    is logged like any other exception there, with file and line. A plugin may have left it, and orders are open.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(work)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt) as e:
+                if task.done():
+                    raise
+                loop.call_exception_handler({"message": "what would end the program was raised", "exception": e})
 
 
 async def _contained(work: Coroutine[Any, Any, Any]) -> Any:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,13 +16,24 @@ ENDINGS = [SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit]
 """What is no `Exception`: it ends a program, a task or a generator, unless somebody stops it."""
 
 
-def host_of(clock: ManualClock, faults: Faults) -> StrategyHost:
+def host_of(clock: ManualClock, faults: Faults, strategy: Any = None) -> StrategyHost:
     def on_fault(_: StrategyHost, reason: str, kind: FaultKind, is_grave: bool) -> None:
         assert is_grave is (kind is FaultKind.BLOCKED)
         faults.append((reason, kind))
 
-    strategy: Strategy[Any] = Strategy("quiet", None, None)  # type: ignore[arg-type]
-    return StrategyHost("quiet", strategy, clock=clock, call_ns_max=100, on_fault=on_fault)
+    return StrategyHost(
+        "quiet",
+        strategy or Strategy[Any]("quiet", None, None),  # type: ignore[arg-type]
+        clock=clock,
+        call_ns_max=100,
+        on_fault=on_fault,
+    )
+
+
+def call(host: StrategyHost, hook: Callable[..., object], *args: object) -> int | None:
+    """Give the strategy a hook of that name and have it called."""
+    setattr(host.strategy, hook.__name__, hook)
+    return host.call(hook.__name__, *args)
 
 
 def test_hook_when_it_raises_then_the_fault_names_hook_error_and_line() -> None:
@@ -31,7 +43,7 @@ def test_hook_when_it_raises_then_the_fault_names_hook_error_and_line() -> None:
     def on_book(_: object) -> None:
         raise LookupError("no such level")
 
-    host.call(on_book, None)
+    call(host, on_book, None)
 
     (reason, kind) = faults[0]
     assert reason.startswith("on_book raised LookupError: no such level at ")
@@ -47,7 +59,7 @@ def test_hook_when_it_blocks_longer_than_allowed_then_the_fault_is_grave() -> No
     def on_timer() -> None:
         clock.advance(101)
 
-    host.call(on_timer)
+    call(host, on_timer)
 
     assert faults[0][1] is FaultKind.BLOCKED
     assert faults[0][0].startswith("on_timer blocked the daemon")
@@ -61,7 +73,7 @@ def test_hook_when_it_blocks_and_then_raises_then_the_fault_is_grave_all_the_sam
         clock.advance(101)
         raise LookupError("no such level")
 
-    host.call(on_timer)
+    call(host, on_timer)
 
     assert [kind for _, kind in faults] == [FaultKind.RAISED, FaultKind.BLOCKED]
 
@@ -72,13 +84,15 @@ def test_hook_when_neither_it_nor_what_it_raises_can_be_named_then_the_fault_is_
             raise RuntimeError("no words")
 
     class Hook:
-        def __call__(self) -> None:
+        def __call__(self, _: str) -> None:
             raise Mute
 
     faults: Faults = []
-    host_of(ManualClock(), faults).call(Hook())
+    host = host_of(ManualClock(), faults)
+    host.strategy.on_timer = Hook()  # type: ignore[method-assign]
+    host.call("on_timer", "pause")
 
-    assert faults[0][0].startswith("Hook raised Mute: (its message can't be read) at ")
+    assert faults[0][0].startswith("on_timer raised Mute: (its message can't be read) at ")
 
 
 def test_hook_when_it_takes_just_as_long_as_allowed_then_there_is_no_fault() -> None:
@@ -88,7 +102,7 @@ def test_hook_when_it_takes_just_as_long_as_allowed_then_there_is_no_fault() -> 
     def on_timer() -> None:
         clock.advance(100)
 
-    host.call(on_timer)
+    call(host, on_timer)
 
     assert faults == []
 
@@ -100,7 +114,7 @@ def test_hook_when_it_returns_something_then_that_is_a_fault() -> None:
     def on_trade() -> str:
         return "done"
 
-    host.call(on_trade)
+    call(host, on_trade)
 
     assert faults == [("on_trade returned a str; a hook returns nothing (and is never async)", FaultKind.INVALID)]
 
@@ -110,7 +124,8 @@ def test_hook_when_the_host_is_quarantined_then_it_is_not_called() -> None:
     host = host_of(ManualClock(), [])
     host.quarantine = "raised too often"
 
-    host.call(lambda: called.append(1))
+    host.strategy.on_start = lambda: called.append(1)  # type: ignore[method-assign]
+    host.call("on_start")
 
     assert host.is_quarantined
     assert called == []
@@ -126,9 +141,43 @@ def test_hook_when_it_raises_what_ends_a_program_then_it_is_this_strategys_fault
     def on_stop() -> None:
         raise ending
 
-    assert host.call(on_stop) is not None
+    assert call(host, on_stop) is not None
     assert faults[0][0].startswith(f"on_stop raised {ending.__name__}: ")
     assert f" at {__file__}:" in faults[0][0]
+
+
+@pytest.mark.parametrize("ending", [*ENDINGS, LookupError])
+@pytest.mark.parametrize("hook", ["on_start", "on_book", "on_trade", "on_fill", "on_order", "on_timer", "on_stop"])
+def test_hook_when_looking_it_up_raises_then_that_is_a_fault_of_this_strategy(
+    hook: str, ending: type[BaseException]
+) -> None:
+    def look_up(_: object) -> object:
+        raise ending
+
+    faults: Faults = []
+    strategy = type("Hidden", (Strategy,), {hook: property(look_up)})("hidden", None, None)
+
+    assert host_of(ManualClock(), faults, strategy).call(hook) is not None
+    assert faults[0][0].startswith(f"{hook} raised {ending.__name__}: ")
+    assert f" at {__file__}:" in faults[0][0]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_hook_when_what_it_returns_can_not_be_named_then_that_is_a_fault_of_this_strategy(
+    ending: type[BaseException],
+) -> None:
+    def name(_: object) -> str:
+        raise ending
+
+    nameless = type("Nameless", (type,), {"__name__": property(name)})
+
+    def on_book() -> object:
+        return nameless("it", (), {})()
+
+    faults: Faults = []
+
+    assert call(host_of(ManualClock(), faults), on_book) is not None
+    assert faults[0][0].startswith(f"on_book raised {ending.__name__}: ")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 import pytest
 import structlog
@@ -12,7 +13,7 @@ from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, Fatal
 from framework.runtime.clock import SystemClock
 from framework.runtime.metrics import Histogram
 from framework.runtime.stop_signals import StopSignals
-from framework.runtime.supervisor import Supervisor
+from framework.runtime.supervisor import Supervisor, run_to_end
 
 
 @pytest.fixture
@@ -192,3 +193,38 @@ async def test_task_when_it_raises_what_ends_a_program_then_the_daemon_stops_in_
     assert cancelled == ["all"]
     assert f"task stream failed: raised {type(ending).__name__}" in supervisor.stop_reason
     assert f"{__file__}:" in supervisor.stop_reason
+
+
+@pytest.mark.parametrize("ending", [SystemExit(9), KeyboardInterrupt()])
+@pytest.mark.parametrize("is_task", [True, False])
+def test_loop_when_a_callback_or_a_task_of_a_plugin_raises_what_ends_a_program_then_it_is_told_and_the_work_goes_on(
+    ending: BaseException, is_task: bool
+) -> None:
+    told: list[BaseException] = []
+
+    def leave() -> None:
+        raise ending
+
+    async def leave_later() -> None:
+        leave()
+
+    async def work() -> str:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        left = loop.create_task(leave_later()) if is_task else loop.call_soon(leave)
+        await asyncio.sleep(0.01)
+        del left
+        return "orders are cancelled"
+
+    assert run_to_end(work()) == "orders are cancelled"
+    assert told[0] is ending
+
+
+@pytest.mark.parametrize("ending", [SystemExit, Fatal])
+def test_loop_when_its_work_raises_then_that_reaches_the_caller(ending: Callable[[str], BaseException]) -> None:
+    async def work() -> None:
+        raise ending("no such account")
+
+    with pytest.raises(BaseException, match="no such account") as raised:
+        run_to_end(work())
+    assert isinstance(raised.value, (SystemExit, Fatal))
