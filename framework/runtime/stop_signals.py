@@ -19,13 +19,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 class StopSignals:
     """What was asked of this process by signals. Call order: `install`, `follow`. One per process.
 
-    The first signal asks for an orderly stop; a second SIGTERM, SIGINT or SIGQUIT ends the process at once. SIGHUP only
-    ever asks: a terminal that closes sends it twice.
+    The first signal asks for an orderly stop; the second SIGTERM, SIGINT or SIGQUIT ends the process at once.
+    SIGHUP only ever asks and is not counted: a terminal that closes sends it twice, and whoever closes it may send
+    SIGTERM next.
     """
 
     def __init__(self) -> None:
         self._reason = ""
-        self._seen = 0
+        self._counted = 0
         self._on_stop: Callable[[str], object] | None = None
         self._last_words: Callable[[], str] = str
 
@@ -47,18 +48,18 @@ class StopSignals:
             on_stop(self._reason)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._counted += number != signal.SIGHUP
         if not self._reason:
             self._reason = f"{signal.Signals(number).name} received"
             if self._on_stop is not None:
                 self._on_stop(self._reason)
-        elif number != signal.SIGHUP:
+        elif number != signal.SIGHUP and self._counted > 1:
             self._end_at_once()
 
     def _end_at_once(self) -> None:
         """An ordinary exit would run through the loop and the threads that may be what is stuck."""
-        self._seen += 1
         try:
-            if self._seen == 1:
+            if self._counted == 2:  # a third one finds these words under way or said
                 os.write(2, self._last_words().encode())
         finally:
             os._exit(128 + signal.SIGINT)

@@ -178,8 +178,8 @@ class Supervisor:
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` on an event loop of its own and return its result, or raise what it raises.
 
-    A `SystemExit` or `KeyboardInterrupt` out of a callback, or out of a task that is not ours, does not end the loop: it
-    is logged like any other exception there, with file and line. A plugin may have left it, and orders are open.
+    A `SystemExit` or `KeyboardInterrupt` out of a callback, or out of a task that is not ours, does not end the loop:
+    it is logged like any other exception there, with file and line. A plugin may have left it, and orders are open.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         loop = runner.get_loop()

@@ -82,6 +82,19 @@ def test_hangup_when_it_comes_after_another_signal_then_it_ends_nothing() -> Non
             process.wait(0.3)
 
 
+def test_signal_when_only_hangups_came_before_then_it_asks_too_and_the_next_one_ends_at_once() -> None:
+    with program("stubborn") as process:
+        assert process.stdout is not None
+        process.send_signal(signal.SIGHUP)
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (EXIT_INTERRUPTED, "order may be left: a-1\n")
+
+
 def test_hangup_when_it_was_ignored_before_then_it_stays_so() -> None:
     with program("late", ignored=[signal.SIGHUP]) as process:
         process.send_signal(signal.SIGHUP)
