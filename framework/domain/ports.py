@@ -116,7 +116,8 @@ class Desk(Protocol):
 
     def set_timer(self, name: str, *, after_ms: int) -> None:
         """Call `on_timer(name)` once after `after_ms` milliseconds; a timer of the same name is replaced. Timers do not
-        survive a restart: set them in `on_start`. Raises `ValueError` unless it is an int from 0 to 366 days.
+        survive a restart: set them in `on_start`. Raises `ValueError` unless it is an int from 0 to 366 days and the
+        name printable text.
         """
         ...
 

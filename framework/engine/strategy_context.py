@@ -140,7 +140,10 @@ class StrategyContext:
 
     def set_timer(self, name: str, *, after_ms: int) -> None:
         """Fire once after `after_ms`. Raises `ValueError` for what is no number of milliseconds: one that compares with
-        nothing (NaN) would put everybody's timers out of order."""
+        nothing (NaN) would put everybody's timers out of order; and for a name that is no printable text: it could not
+        be written, and would end the tape."""
+        if type(name) is not str or not name.isprintable():
+            raise ValueError(f"name: {name!r} of a timer; give printable characters")
         if type(after_ms) is not int or not 0 <= after_ms <= TIMER_MS_MAX:
             raise ValueError(f"after_ms: {after_ms!r} of timer {name!r}; give an int from 0 to {TIMER_MS_MAX}")
         self._timers.set(self._name, name, after_ms)

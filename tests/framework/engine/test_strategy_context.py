@@ -116,6 +116,16 @@ def test_timer_when_its_time_is_no_number_of_milliseconds_then_it_is_refused(
     assert world.timers.due == {}
 
 
+@pytest.mark.parametrize("name", ["\udc80", "a\nb", 3, None, ("check",)])
+def test_timer_when_its_name_can_not_be_written_then_it_is_refused_before_it_reaches_the_tape(
+    world: World, scribe: Scribe, name: str
+) -> None:
+    with pytest.raises(ValueError, match=r"name: .* of a timer; give printable characters"):
+        scribe.desk.set_timer(name, after_ms=20)
+
+    assert world.timers.due == {}
+
+
 def test_budget_when_limits_are_declared_then_the_desk_shows_what_is_left(world: World, scribe: Scribe) -> None:
     budget = scribe.desk.budget(VENUE)
 
