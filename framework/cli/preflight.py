@@ -93,8 +93,10 @@ async def refuse_offline(resolved: Resolved) -> None:
     Whether `--live` was given is not asked: a daemon asks. Raises `ConfigurationError` with a line per problem.
     """
     problems = Problems()
-    with problems:
-        refuse_unusable(resolved.config.state_dir)
+    for key, folder in (("state_dir", resolved.config.state_dir), ("ledger.archive", resolved.config.ledger.archive)):
+        with problems:
+            if folder is not None:
+                refuse_unusable(folder, key=key)
     with problems:
         refuse_records = refuse_account_records if resolved.is_embedded else refuse_sandbox_records
         refuse_records(resolved.config.state_dir)

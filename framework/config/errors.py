@@ -40,7 +40,8 @@ def parse_settings(
             )
         return None
     try:
-        made = model.model_validate(raw)
+        # A model that does not say what becomes of unknown keys would drop them, and a misspelt limit with them.
+        made = model.model_validate(raw, extra=None if "extra" in model.model_config else "forbid")
         lines = dict.fromkeys(_numbers_of_bools(model, raw, made, key.split(".") if key else [], [], origins))
     except ValidationError as e:
         errors = [error for error in e.errors() if not (is_partial and error["type"] == "missing")]

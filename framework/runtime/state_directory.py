@@ -183,8 +183,8 @@ def _set_aside(directory: Path) -> Path | None:
     return past if found else None
 
 
-def refuse_unusable(directory: Path) -> None:
-    """Look whether a state directory can be made or written to, and make nothing.
+def refuse_unusable(directory: Path, *, key: str) -> None:
+    """Look whether the folder that the setting `key` names can be made or written to, and make nothing.
 
     Raises `ConfigurationError` when this user can't. What only a write shows, such as a full disk, is not seen.
     """
@@ -192,7 +192,7 @@ def refuse_unusable(directory: Path) -> None:
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         why = "is not writable" if nearest.is_dir() else "is a file"
         raise ConfigurationError(
-            f"state_dir: {directory} can't be used: {nearest} {why}; give a folder that this user may write"
+            f"{key}: {directory} can't be used: {nearest} {why}; give a folder that this user may write"
         )
 
 

@@ -111,12 +111,14 @@ def test_state_when_it_is_another_account_s_then_is_refused_and_nothing_is_writt
 
 @pytest.mark.parametrize("verb", ["run", "check-config"])
 @pytest.mark.parametrize("place", ["taken", "taken/state"])
-def test_state_when_its_folder_can_not_be_made_then_is_refused(
-    verb: str, place: str, tmp_path: Path, capsys: Capsys
+@pytest.mark.parametrize("key", ["state_dir", "ledger.archive"])
+def test_folder_of_records_when_it_can_not_be_made_then_is_refused(
+    verb: str, key: str, place: str, tmp_path: Path, capsys: Capsys
 ) -> None:
     (tmp_path / "taken").touch()
-    (found,) = refused(verb, ["--set", f"state_dir={place}"], capsys)
-    assert found.startswith(f"state_dir: {place} can't be used: ")
+    (found,) = refused(verb, ["--set", f"{key}={place}"], capsys)
+    assert found.startswith(f"{key}: ")
+    assert f"{place} can't be used: " in found
     assert found.endswith("taken is a file; give a folder that this user may write")
 
 

@@ -279,3 +279,14 @@ def test_refusal_when_a_key_of_the_plugin_stands_beside_settings_then_says_where
     found = problem({"max_position": "5"}, model=Row)
     assert found.endswith("known: settings, use; the plugin's own stand under settings")
     assert problem({"usee": "x"}, model=Row).endswith('did you mean "use"?')
+
+
+def test_refusal_when_a_model_does_not_say_what_becomes_of_unknown_keys_then_they_are_refused() -> None:
+    class Plain(BaseModel):
+        size: int = 1
+
+    class Open(BaseModel):
+        model_config = ConfigDict(extra="allow")
+
+    assert problem({"siz": 1}, model=Plain).endswith('unknown key "siz"; did you mean "size"?')
+    assert parse_settings(Open, {"any": 1}, key="k", origins={}) is not None
