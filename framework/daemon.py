@@ -366,8 +366,8 @@ class Daemon:
         """The instruments that the strategy has; before it begins, those that it would begin with now."""
         if row.name in self.kernel.hosts:
             return self.kernel.instruments_of(row.name)
-        known = self._records.accounts.instruments.values()
-        return _pattern(row).choose(one for one in known if one.venue in self._core.queues)
+        known, settled = self._records.accounts.instruments.values(), self._records.accounts.settlements
+        return _pattern(row).choose(one for one in known if one.venue in self._core.queues and one.id not in settled)
 
     def _assemble(self) -> Core:
         accounts, books, metrics = self._records.accounts, Books(), self._metrics

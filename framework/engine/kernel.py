@@ -69,9 +69,8 @@ class Kernel:
         self._recorder, self._watcher = dependencies.recorder, dependencies.watcher
         self._tape: Callable[[int, int, int, Any], object] = dependencies.recorder.tape
         self._bus = Bus()
-        self._universes = Universes(
-            self._bus, self._books, dependencies.accounts.instruments, dependencies.watcher.on_bound
-        )
+        accounts, on_bound = dependencies.accounts, dependencies.watcher.on_bound
+        self._universes = Universes(self._bus, self._books, accounts.instruments, accounts.settlements, on_bound)
         self._hosts: dict[str, StrategyHost] = {}
         self._quarantined: set[str] = set()
         self._pending_cancels = PendingCancels(self._orders)

@@ -6,7 +6,7 @@ the same instruments in the same steps, and needs no record of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -45,7 +45,8 @@ class Universe:
 
 
 class Universes:
-    """The instruments of every strategy. `on_bound` is called with strategy, instrument, and whether it joined or left.
+    """The instruments of every strategy. `settled` are those that none joins any more; `on_bound` is called with
+    strategy, instrument, and whether it joined or left.
 
     A strategy without `on_instrument` gets no instrument after its start: it may have made what it keeps for each of
     them in `on_start`, and would fail at the first book of another one.
@@ -56,11 +57,13 @@ class Universes:
         bus: Bus,
         books: Books,
         instruments: Mapping[InstrumentId, Instrument],
+        settled: Container[InstrumentId],
         on_bound: Callable[[str, InstrumentId, bool], None],
     ) -> None:
         self._bus = bus
         self._books = books
         self._instruments = instruments
+        self._settled = settled
         self._on_bound = on_bound
         self._bound: list[tuple[StrategyHost, Universe]] = []
 
@@ -100,7 +103,9 @@ class Universes:
     def _join(self, host: StrategyHost, universe: Universe, candidates: Iterable[Instrument]) -> None:
         if universe.pattern is None or host.is_quarantined or not takes_more(host):
             return
-        for one in universe.pattern.choose(candidates, universe.instruments):
+        # What says after the settlement that a market is open was read before it.
+        unsettled = (one for one in candidates if one.id not in self._settled)
+        for one in universe.pattern.choose(unsettled, universe.instruments):
             universe.instruments = tuple(sorted((*universe.instruments, one)))
             bind_instrument(self._bus, host, one, self._books)
             self._on_bound(host.name, one, True)

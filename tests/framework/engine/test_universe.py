@@ -6,8 +6,16 @@ from typing import Any
 
 import msgspec
 
-from framework.domain.account_events import Scope, TradingState, TradingStateChanged
+from framework.domain.account_events import (
+    InstrumentDefined,
+    InstrumentPurged,
+    InstrumentSettled,
+    Scope,
+    TradingState,
+    TradingStateChanged,
+)
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
+from framework.domain.numbers import Price
 from framework.domain.strategy import Strategy
 from framework.domain.views import BookView
 from framework.engine.universe import InstrumentPattern
@@ -103,6 +111,17 @@ def test_strategy_when_it_has_all_that_it_may_have_then_one_that_settles_makes_r
     assert strategy.told == [("A", "settled"), ("C", "active")]
     harness.venue.quote(bid="0.40", ask="0.44", instrument=InstrumentId("tide:A"))
     assert strategy.books == []
+
+
+def test_strategy_when_a_market_that_has_settled_is_told_as_open_after_that_then_it_does_not_join_again() -> None:
+    harness = harness_with(market("A"), market("B"))
+    strategy = harness.add("mine", Watching, pattern=ALL)
+    settled = market("A").id
+    harness.publish(InstrumentSettled(settled, Price(1), 1, 1))
+    harness.publish(InstrumentDefined(market("A"), 1))
+    harness.publish(InstrumentPurged(settled, 1))
+
+    assert (symbols(strategy), strategy.told) == (["B"], [("A", "settled")])
 
 
 def test_strategy_when_its_pattern_is_of_other_markets_then_they_stay_out() -> None:
