@@ -55,7 +55,7 @@ from framework.runtime.supervisor import StopHook, Supervisor, run_to_end
 from framework.shutdown import Shutdown, VenueConnection
 from framework.state.books import Books
 from framework.state.purged import PurgeSchedule
-from framework.venues import BookWatch, VenueAccess, warn_of_proxy_variables
+from framework.venues import BookWatch, VenueAccess, not_defined_again, warn_of_proxy_variables
 
 FLUSH_S = 0.1
 START_S = 0.1
@@ -293,10 +293,13 @@ class Daemon:
 
     async def _bring_up(self, name: str, connection: VenueConnection) -> None:
         """Bring one venue up, and then keep comparing with it. Whatever the others do, it waits for none of them."""
+        known = self._records.accounts.instruments
+        earlier = dict(known)
         await self._until_it_works(name, partial(connection.connector.start, self.kernel.publish))
         self.supervisor.spawn(f"{name} dispatch", connection.dispatcher.run())
         self.supervisor.spawn(f"{name} streams", connection.connector.run())
-        known = self._records.accounts.instruments
+        for one in not_defined_again(name, earlier, known):
+            getattr(connection.connector, "reread", leave)(one)
         resync = connection.connector.resync
         watch = BookWatch(name, self._core.books, resync, clock=self._clock, instruments=known)
         self._watches.append(watch)

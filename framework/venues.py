@@ -10,7 +10,7 @@ import structlog
 from framework.config.model import Configuration
 from framework.config.resolve import ResolvedVenue
 from framework.domain.errors import ConfigurationError, Fatal
-from framework.domain.instruments import Instrument, InstrumentId
+from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.ports import Clock
 from framework.domain.venue import Connector
 from framework.runtime.clock import system_rng
@@ -138,6 +138,15 @@ def refuse_unguarded(connector: Connector, missing_guards: Sequence[str]) -> Non
             f"checks: {' and '.join(missing_guards)} can't be missing, replaced or switched off while venues."
             f"{connector.venue} is not on this machine; take it over from the default: tidegate show-config -c sandbox"
         )
+
+
+def not_defined_again(
+    venue: str, earlier: Mapping[InstrumentId, Instrument], now: Mapping[InstrumentId, Instrument]
+) -> Sequence[InstrumentId]:
+    """The instruments of an earlier run that the venue did not define again when it came up, though they had not
+    settled: they may have since, and where nothing was held no settlement will tell."""
+    same = [one for one in earlier.values() if one.venue == venue and now.get(one.id) is one]
+    return [one.id for one in same if one.status is not InstrumentStatus.SETTLED]
 
 
 class BookWatch:

@@ -156,10 +156,10 @@ class KalshiConnector:
             self._stream.resync(known.symbol)
 
     def reread(self, instrument: InstrumentId, /) -> None:
-        """Read the market again, as after a lifecycle message; an unknown instrument does nothing."""
-        known = self._registry.find(instrument)
-        if known is not None:
-            self._refresher.fetch(known.symbol)
+        """Read the market again, as after a lifecycle message; also one that only an earlier run knew."""
+        venue, _, ticker = instrument.partition(":")
+        if venue == self._name:
+            self._refresher.fetch(ticker)
 
     async def close(self) -> None:
         """Close the HTTP connections; the stream's connection ends with the cancellation of `run`."""

@@ -167,9 +167,10 @@ class Connector(Protocol):
         ...
 
     def reread(self, instrument: InstrumentId, /) -> None:
-        """Read the instrument again: its position is gone at the venue, so it may have been settled without a message.
+        """Read the instrument again: its position is gone at the venue, or it is one of an earlier run that `start` did
+        not define, so it may have been settled without a message.
 
-        Returns at once; what is new comes as events. Does nothing for an unknown instrument, or while it is under way.
+        Returns at once; what is new comes as events. Does nothing for one of another venue, or while it is under way.
         """
         ...
 

@@ -14,7 +14,7 @@ from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.runtime.clock import ManualClock
 from framework.state.books import Books
-from framework.venues import BookWatch
+from framework.venues import BookWatch, not_defined_again
 from tests.support.state_records import INSTRUMENT
 
 A, B, ELSEWHERE = InstrumentId("tide:A"), InstrumentId("tide:B"), InstrumentId("other:A")
@@ -156,3 +156,15 @@ async def test_watch_when_it_runs_then_it_looks_by_itself_until_cancelled(market
     task.cancel()
     await asyncio.wait({task})
     assert market.asked == [A]
+
+
+def test_not_defined_again_when_an_earlier_run_knew_markets_then_those_that_are_neither_defined_again_nor_settled_are(
+    market: Market,
+) -> None:
+    earlier = {one.id: replace(one, venue=one.id.partition(":")[0]) for one in market.known.values()}
+    now = dict(earlier)
+    assert not_defined_again("tide", earlier, now) == [A, B]
+    now[B] = replace(now[B])
+    assert not_defined_again("tide", earlier, now) == [A]
+    earlier[A] = now[A] = replace(now[A], status=InstrumentStatus.SETTLED)
+    assert not_defined_again("tide", earlier, now) == []

@@ -72,3 +72,22 @@ def test_daemon_when_the_stream_does_not_tell_of_a_settlement_then_it_is_looked_
 
     assert code == 0, daemon.tail
     assert_agreed(daemon, sandbox, state)
+
+
+def test_daemon_when_a_market_in_which_nothing_is_held_settles_between_two_runs_then_the_next_one_learns_it(
+    tmp_path: Path, sandbox: Sandbox, configure: Configure
+) -> None:
+    state, market = tmp_path / "state", min(sandbox.truth()["markets"])
+    arguments = configure("[strategies.mm]\nenabled = false\n")
+    with running(arguments, tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        daemon.kill()
+    sandbox.fault(kind="settle", value="yes", match={"market": market})
+    wait_until(lambda: sandbox.truth()["markets"][market]["status"] == "finalized", "settlement")
+
+    with running(arguments, tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        wait_until(
+            lambda: any(isinstance(one, InstrumentSettled) for one in journal_of(state)), f"settlement; {daemon.tail}"
+        )
+        assert daemon.terminate()[0] == 0
