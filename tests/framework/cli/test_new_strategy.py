@@ -11,6 +11,7 @@ import pytest
 from framework.cli.main import main
 from framework.config.layers import DEFAULT_FILE, load
 from framework.config.resolve import resolve
+from tests.architecture.source_tree import ROOT
 from tests.support.command_line import Capsys
 
 
@@ -32,6 +33,15 @@ def test_new_strategy_when_written_then_its_own_test_passes(folder: Path, capsys
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
+
+
+def test_new_strategy_when_it_lies_in_a_clone_then_the_linter_has_nothing_to_say(folder: Path) -> None:
+    main(["new-strategy", "my_third"])
+    # Which imports are ours is seen in the clone only.
+    options = ["--no-cache", "--ignore", "I001", "--config", ROOT / "pyproject.toml"]
+    command = [sys.executable, "-m", "ruff", "check", *options, folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_new_strategy_when_its_row_is_laid_over_the_default_then_resolves(folder: Path) -> None:
