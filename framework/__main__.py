@@ -15,10 +15,14 @@ def main() -> int:
     `run` gets its signals from here on, before the rest is loaded. The other verbs end as a signal says.
     """
     signals = StopSignals()
-    if next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "run":
+    is_run = next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "run"
+    if is_run:
         signals.install()
     open_standard_streams()
-    return int(load_late("framework.cli.main:main")(signals=signals))
+    code = int(load_late("framework.cli.main:main")(signals=signals))
+    if is_run:
+        load_late("framework.runtime.background:end_process_if_held")(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -186,6 +186,7 @@ class Daemon:
             strategies=[row.name for row in resolved.strategies],
             wait_durable=records.recorder.wait_durable,
             ledger_trouble=lambda: records.ledger.trouble,
+            tape_trouble=lambda: records.recorder.tape_trouble,
             read_status=lambda: self.status.read(),
         )
         self._trouble: dict[str, str] = {}
@@ -316,7 +317,7 @@ class Daemon:
             purges.look()
             try:
                 await self._records.run_maintenance(self.kernel.step_number, self._clock)
-                self._operator_service.look_at_ledger()
+                self._operator_service.look_at_records()
             except OSError as e:
                 _log.warning("the snapshot could not be written; the next start takes longer", reason=str(e))
 

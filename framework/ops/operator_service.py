@@ -41,6 +41,7 @@ class OperatorService:
         strategies: Collection[str],
         wait_durable: Callable[[], Awaitable[None]],
         ledger_trouble: Callable[[], str],
+        tape_trouble: Callable[[], str] = str,
         read_status: Callable[[], Status] = Status,
     ) -> None:
         clock = kernel.dependencies.clock
@@ -59,8 +60,8 @@ class OperatorService:
             )
         )
         self._socket = OperatorSocket(directory, operator.answer)
-        self._ledger_trouble = ledger_trouble
-        self._trouble_reported = ""
+        self._record_troubles = {"ledger": ledger_trouble, "tape": tape_trouble}
+        self._reported: dict[str, str] = {}
         self._troubles: dict[str, tuple[int, int, str]] = {}  # since the last pass: first and last time, last reason
         self._reconciled_ns = dict.fromkeys(kernel.dependencies.queues, 0)
         metrics.drift.pull(self._drift_samples)
@@ -146,16 +147,17 @@ class OperatorService:
         self._troubles[venue] = (self._troubles.get(venue, (now_ns,))[0], now_ns, reason)
         _log.warning("reconcile", venue=venue, reason=reason)
 
-    def look_at_ledger(self) -> None:
-        """Log when the ledger stops showing what happens, when the reason changes, and when it shows it again."""
-        trouble = self._ledger_trouble()
-        if trouble == self._trouble_reported:
-            return
-        self._trouble_reported = trouble
-        if trouble:
-            _log.warning("the ledger does not show what happens; trading goes on", reason=trouble)
-        else:
-            _log.info("the ledger is written again")
+    def look_at_records(self) -> None:
+        """Log when the ledger or the tape is not written any more, when the reason changes, and when it is again."""
+        for part, trouble_of in self._record_troubles.items():
+            trouble = trouble_of()
+            if trouble == self._reported.get(part, ""):
+                continue
+            self._reported[part] = trouble
+            if trouble:
+                _log.warning(f"the {part} does not show what happens; trading goes on", reason=trouble)
+            else:
+                _log.info(f"the {part} is written again")
 
     def _drift_samples(self) -> Iterable[Sample]:
         drifts = {venue: reconciler.drift for venue, reconciler in self._reconcilers.items()}

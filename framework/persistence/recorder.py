@@ -56,6 +56,11 @@ class Recorder:
         if self._ledger is not None:
             self._ledger.put_orders(orders)
 
+    @property
+    def tape_trouble(self) -> str:
+        """Why the tape records nothing any more, empty while it does and where there is none."""
+        return "" if self._tape is None else self._tape.trouble
+
     async def wait_durable(self) -> None:
         """Return once everything recorded so far is durable. Raises `JournalError` when it can't become so."""
         await self._journal.wait_durable(self._journal.appended_count)

@@ -122,6 +122,12 @@ class Tape:
         """How many events of this run were not recorded because too many were waiting to be written."""
         return self._shed
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing is recorded any more, empty while it is. Only the next start goes on."""
+        failure = self._worker.failure
+        return "" if failure is None else f"tape: {self._directory}: {type(failure).__name__}: {failure}"
+
     def record(self, step: int, now_ns: int, monotonic_ns: int, event: MarketEvent) -> None:
         """Queue an event, or drop and count it when `pending_max` events wait. Times as in `KernelInput`."""
         pending = self._pending

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Callable
 from queue import Full, Queue
@@ -127,6 +129,17 @@ class InlineWorker:
 
     def close(self) -> None:
         """Does nothing: there is no queue and no thread to end."""
+
+
+def end_process_if_held(code: int) -> None:
+    """End the process with `code` at once when threads of plugins would keep it: everything of ours is closed, and a
+    container would wait for nothing. Names them on standard error. Returns when there are none."""
+    held = [one.name for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon]
+    if held:
+        sys.stderr.write(f"tidegate: threads that still run end with the process: {', '.join(held)}\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _set_result(future: asyncio.Future[T], result: T) -> None:

@@ -160,3 +160,31 @@ def shown(terminal: int) -> bool:
         return bool(os.read(terminal, 65_536)) or True
     except BlockingIOError:
         return True
+
+
+THREAD = """
+import threading
+import time
+
+from framework.domain.strategy import Strategy
+
+
+class Lingers(Strategy[None]):
+    def on_start(self):
+        threading.Thread(target=time.sleep, args=(60,), name="lingering").start()
+"""
+
+
+def test_stop_when_a_strategy_has_left_a_thread_then_the_process_ends_all_the_same(
+    tmp_path: Path, configure: Configure
+) -> None:
+    (tmp_path / "lingers.py").write_text(THREAD)
+    row = (
+        '[strategies.mm]\nenabled = false\n[strategies.lingers]\nuse = "lingers:Lingers"\ninstruments = ["kalshi:*"]\n'
+    )
+    paths = ["--set", f'plugin_paths=["{tmp_path}"]']
+    with running([*configure(row), *paths], tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait(10) == 0, daemon.tail
+        assert "threads that still run end with the process: lingering" in daemon.tail

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -12,13 +13,17 @@ from framework.domain.numbers import Size
 from framework.domain.operator_requests import SOCKET_NAME, Answer
 from framework.ops.operator_service import HISTORY_NAME, OperatorService
 from framework.ops.readiness import NotReady, NotReadyKind
-from framework.runtime.files import RealFiles
+from framework.persistence.tape import Tape
+from framework.runtime.background import BackgroundWorker
+from framework.runtime.files import RealFile, RealFiles
 from framework.runtime.metrics import Metrics
 from framework.runtime.unix_socket import ask
 from tests.support.world import MARKET, MS, VENUE, World
 
 
-def watching(world: World, metrics: Metrics, ledger_trouble: Callable[[], str] = str) -> OperatorService:
+def watching(
+    world: World, metrics: Metrics, ledger_trouble: Callable[[], str] = str, tape_trouble: Callable[[], str] = str
+) -> OperatorService:
     operator_service = OperatorService(
         world.kernel,
         metrics,
@@ -27,6 +32,7 @@ def watching(world: World, metrics: Metrics, ledger_trouble: Callable[[], str] =
         strategies=["scribe"],
         wait_durable=world.recorder.wait_durable,
         ledger_trouble=ledger_trouble,
+        tape_trouble=tape_trouble,
     )
     operator_service.watch(VENUE, world.reconciler)
     return operator_service
@@ -104,7 +110,7 @@ async def test_ledger_when_it_can_not_be_written_then_it_is_told_once_per_change
     with structlog.testing.capture_logs() as logged:
         for reason in ("", "locked", "locked", "disk full", "disk full", "", ""):
             trouble[0] = reason
-            operator_service.look_at_ledger()
+            operator_service.look_at_records()
             seen.append(metrics.ledger_up.samples())
 
     assert [(line["log_level"], line.get("reason", "")) for line in logged] == [
@@ -113,3 +119,25 @@ async def test_ledger_when_it_can_not_be_written_then_it_is_told_once_per_change
         ("info", ""),
     ]
     assert [value for ((_, value),) in seen] == [1, 0, 0, 0, 0, 1, 1]
+
+
+async def test_tape_when_it_can_not_be_written_then_that_is_told_once(world: World, tmp_path: Path) -> None:
+    worker = BackgroundWorker("tape")
+    tape = Tape.open(FaultyTape(), tmp_path / "tape", worker)
+    operator_service = watching(world, Metrics(), tape_trouble=lambda: tape.trouble)
+    with structlog.testing.capture_logs() as logged:
+        operator_service.look_at_records()
+        tape.record(1, 1, 1, ConnectorStatus(VENUE, True, "", 1))
+        tape.flush()
+        worker.close()
+        for _ in range(3):
+            operator_service.look_at_records()
+    assert [line["event"] for line in logged] == ["the tape does not show what happens; trading goes on"]
+    assert logged[0]["reason"].endswith("OSError: no room")
+
+
+class FaultyTape(RealFiles):
+    """A disk on which no file can be begun."""
+
+    def open_append(self, path: Path, /) -> RealFile:
+        raise OSError("no room")
