@@ -61,10 +61,14 @@ def parse_proxy(url: str) -> Proxy:
 
     Raises ValueError for anything else. The error does not repeat the address: a password may be in it.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname or not parts.port:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port or parts.scheme != "http":
         raise ValueError("proxy: must be http://[user:password@]host:port")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("proxy: only scheme, user, password, host and port belong in it")
     credentials = "" if parts.username is None else f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return Proxy(parts.hostname.encode("idna").decode("ascii"), parts.port, credentials)
+    return Proxy(host.encode("idna").decode("ascii"), port, credentials)

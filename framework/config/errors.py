@@ -23,6 +23,8 @@ _OF_A_NAME = "[key]"  # what pydantic adds to the place of an error in the name 
 _SECRET_WORDS = frozenset({"secret", "password", "passphrase", "token", "credential", "credentials", "mnemonic"})
 _SECRET_PAIRS = ("api_key", "private_key")
 _LOCATION_SUFFIXES = ("_path", "_file", "_dir", "_id")
+_PROXY = "proxy"
+"""An address that is wrong may be one in which the password can't be told from the rest."""
 
 
 def parse_settings(
@@ -192,7 +194,7 @@ def _place(key: str, origins: Origins) -> str:
 
 
 def _shown(location: Sequence[str], value: Any) -> str:
-    if any(is_secret_key(part) for part in location):
+    if any(is_secret_key(part) or part == _PROXY for part in location):
         return "(its value is not shown)"
     text = mask_urls(repr(str(value)) if not isinstance(value, (bool, int, list, dict, tuple)) else repr(value))
     return text if len(text) <= _VALUE_CHARACTERS_MAX else text[:_VALUE_CHARACTERS_MAX] + "…"

@@ -6,6 +6,7 @@ them. Settings of venues, strategies and checks stay plain tables here: the plug
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -41,6 +42,19 @@ CheckName = Annotated[
 """Names of checks: refusals say them."""
 
 _ENABLED = "false: as if it were not there."
+
+_OF_AN_ADDRESS = re.compile(r"[!#-&(-;=?-~]+")
+"""No space and no quotation mark: where one is, masking takes the address to end, and the password to be none."""
+
+
+def _is_proxy(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        is_whole = parts.scheme == "http" and bool(parts.hostname) and bool(parts.port)
+    except ValueError:  # its text repeats parts of the address
+        return False
+    is_plain = _OF_AN_ADDRESS.fullmatch(address) is not None
+    return is_whole and is_plain and not (parts.path.strip("/") or parts.query or parts.fragment)
 
 
 class HttpSettings(BaseModel):
@@ -151,10 +165,8 @@ class VenueRow(BaseModel):
     @field_validator("proxy")
     @classmethod
     def _an_http_proxy(cls, value: str) -> str:
-        """The error does not repeat the value: a password may be in it."""
-        parts = urlsplit(value)
-        is_whole = parts.scheme == "http" and parts.hostname and parts.port
-        if value and (not is_whole or parts.path not in ("", "/") or parts.query or parts.fragment):
+        """The error repeats no part of the value: a password may be in it."""
+        if value and not _is_proxy(value):
             raise ValueError("must be http://[user:password@]host:port, with user and password percent-encoded")
         return value
 

@@ -126,7 +126,24 @@ def test_venue_when_it_has_a_proxy_and_its_connector_takes_none_then_the_key_is_
 
 
 @pytest.mark.parametrize(
-    "proxy", ["proxy:1", "https://proxy:1", "http://me:s3cret@proxy", "http://me:s3cret@proxy:1/a"]
+    "proxy",
+    [
+        "proxy:1",
+        "https://proxy:1",
+        "http://me:s3cret@proxy",
+        "http://me:s3cret@proxy:1/a",
+        "me:s3cret@proxy:1",
+        "http://me:s3cret",
+        "http://s3cret",
+        "http://me:s3cret/@proxy:1",
+        "http://me:s3cret#@proxy:1",
+        "http://me:[s3cret@proxy:1",
+        "http://me:s3cret@proxy:99999",
+        "http://me:s3cret@pro\u2100xy:1",
+        "http://me:s3cret x@proxy:1",
+        "http://me:s3cret<@proxy:1",
+        "http://me:s3cret'@proxy:1",
+    ],
 )
 def test_venue_when_its_proxy_is_no_address_of_one_then_the_form_is_shown_and_no_password(
     folder: Path, proxy: str
@@ -136,6 +153,7 @@ def test_venue_when_its_proxy_is_no_address_of_one_then_the_form_is_shown_and_no
     assert "venues.here.proxy" in line
     assert "must be http://[user:password@]host:port" in line
     assert "s3cret" not in line
+    assert "(its value is not shown)" in line
 
 
 def test_venue_when_its_sandbox_is_not_ready_then_can_not_be_built(folder: Path) -> None:
