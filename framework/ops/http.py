@@ -106,7 +106,10 @@ class ControlServer:
         if self._guard is not None:
             self._guard.cancel()
         if self._runner is not None:
+            transports = [one.transport for one in self._runner.server.connections] if self._runner.server else []
             await self._runner.cleanup()
+            for transport in transports:
+                _cut(transport)
             self._runner = None
 
     async def _close_what_hangs(self, runner: web.AppRunner) -> None:
@@ -119,6 +122,7 @@ class ControlServer:
             too_many = len(ages) - HTTP_CONNECTIONS_MAX
             for number, (connection, since_s) in enumerate(ages.items()):
                 if number < too_many or now_s - since_s > self._connection_s_max:
+                    _cut(connection.transport)
                     connection.force_close()
             await asyncio.sleep(_LOOK_S)
 
@@ -147,6 +151,12 @@ class ControlServer:
         for state in (TradingState.HALTED, TradingState.REDUCING):
             content[state.value] = scopes_in(self._trading, state)
         return _json(503 if reasons else 200, content | {"waiting": list(self._waiting())})
+
+
+def _cut(transport: asyncio.Transport | None) -> None:
+    """End a connection now: a close alone waits until the peer has read what it was sent, which may be never."""
+    if transport is not None:
+        transport.abort()
 
 
 def _why_not_listening(address: Address, error: OSError) -> str:

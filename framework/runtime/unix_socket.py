@@ -109,6 +109,8 @@ class UnixServer:
             pass  # the peer closed, or asked or read nothing for too long: there is no one to answer
         finally:
             self._conversations.pop(conversation, None)
+            if writer.transport.get_write_buffer_size():
+                writer.transport.abort()  # to close would wait until the peer reads, which may be never
             writer.close()
 
     def _make_room(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,19 +52,25 @@ async def port(daemon: Daemon) -> AsyncIterator[int]:
     await server.close()
 
 
-def make_server(daemon: Daemon, settings: HttpSettings, *, connection_s_max: float = 10) -> ControlServer:
+async def scraped() -> bytes:
+    return b"tidegate_build_info 1\n"
+
+
+def make_server(
+    daemon: Daemon,
+    settings: HttpSettings,
+    *,
+    connection_s_max: float = 10,
+    render_metrics: Callable[[], Awaitable[bytes]] = scraped,
+) -> ControlServer:
     return ControlServer(
         settings,
-        render_metrics=scraped,
+        render_metrics=render_metrics,
         beat_age_ns=lambda: daemon.beat_age_ms * 1_000_000,
         not_ready=lambda: daemon.reasons,
         trading=daemon.trading,
         connection_s_max=connection_s_max,
     )
-
-
-async def scraped() -> bytes:
-    return b"tidegate_build_info 1\n"
 
 
 async def get(port: int, path: str, *, host: str = "127.0.0.1:8080", method: str = "GET") -> Answer:
@@ -194,6 +202,40 @@ async def test_connection_when_its_request_does_not_come_then_it_is_closed(daemo
         assert await reader.read() == b""
     writer.close()
     await server.close()
+
+
+@pytest.mark.parametrize("life_s", [0.1, 3_600], ids=["too old", "at the end"])
+async def test_connection_when_its_peer_does_not_read_the_answer_then_no_descriptor_is_held(
+    daemon: Daemon, life_s: float
+) -> None:
+    async def metrics() -> bytes:
+        return b"x" * 8_000_000
+
+    server = make_server(daemon, HttpSettings(port=0), connection_s_max=life_s, render_metrics=metrics)
+    port = await server.start()
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        peer.connect(("127.0.0.1", port))
+        peer.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: is_serving(port))
+        if life_s > 1:
+            await server.close()
+        await until(lambda: not is_serving(port))
+    await server.close()
+
+
+def is_serving(port: int) -> bool:
+    """Whether this process holds the server's end of a connection to `port`."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {row[9] for row in rows if int(row[1].partition(":")[2], 16) == port and row[3] != "0A"}
+    names = [str(os.readlink(one)) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+    return not inodes.isdisjoint(name.removeprefix("socket:[").removesuffix("]") for name in names)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - the operating system closes it, and rings no bell
+            await asyncio.sleep(0.01)
 
 
 async def test_connections_when_hundreds_hang_then_the_oldest_go_and_a_new_one_is_answered(

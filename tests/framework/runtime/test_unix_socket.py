@@ -138,15 +138,23 @@ async def test_server_when_all_peers_wait_for_answers_then_the_newest_gets_in_al
 
 
 async def test_server_when_a_peer_does_not_read_its_answer_then_its_connection_is_closed(tmp_path: Path) -> None:
+    answer = b"x" * 10_000_000
+
     async def flood(_: bytes) -> bytes:
-        return b"x" * 10_000_000
+        return answer
 
     server = UnixServer(tmp_path / "s.sock", flood, refuse=refuse, uids=OWN, idle_s_max=0.05)
     await server.start()
-    _, writer = await asyncio.open_unix_connection(tmp_path / "s.sock", limit=1)
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "s.sock", limit=1)
     writer.write(b"orders\n")
-    await asyncio.sleep(0.3)
-    assert server._conversations == {}
+    async with asyncio.timeout(5):
+        while not server._conversations:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0)
+        while server._conversations:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
+        # What had not left by then never comes: the server's end is gone, not only forgotten.
+        read = await reader.read()
+    assert len(read) < len(answer)
     writer.close()
     await server.close()
 
