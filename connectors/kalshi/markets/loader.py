@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+import structlog
+
 from connectors.kalshi.markets.instruments import UnusableMarket, fees_of, series_of, settlement_value_of
 from connectors.kalshi.markets.registry import MarketRegistry, ReadBegan, Selection
 from connectors.kalshi.rest import queries
@@ -26,6 +28,9 @@ _SETTLEMENTS_LOOK_BACK_S = 14 * 24 * 3600
 # A created market may not be readable at once (vendor docs), so it is tried for half a minute.
 _RETRY_MS = 1_000
 _TRIES_MAX = 30
+# Listing what is wanted takes a hundredth of the time at most: a pattern without a series reads every market there is.
+_SEARCH_PAUSE_FACTOR = 100
+_log = structlog.get_logger("kalshi")
 
 
 class MarketLoader:
@@ -52,6 +57,7 @@ class MarketLoader:
         self._publish = publish
         self._series: dict[str, RestSeries | None] = {}
         self._events: dict[str, RestEvent | None] = {}
+        self._search_due_ns = 0
 
     async def declare_limits(self) -> None:
         """Publish the account's rate limits, and pace reads by them.
@@ -101,14 +107,24 @@ class MarketLoader:
 
     async def find_new(self) -> None:
         """List what is wanted, define what is not known yet, and follow it as far as there is room: a market may have
-        been created while nobody told us, or while there was none."""
-        if not self._registry.has_room:
-            return
+        been created while nobody told us, or while there was none. Does nothing where the last list took so long that
+        it is too early for another one."""
         began = self._begin()
-        wanted = await self._wanted()
+        if not self._registry.has_room or began.monotonic_ns < self._search_due_ns:
+            return
+        try:
+            wanted = await self._wanted()
+        except (RefusedByVenue, UnreadableAnswer):
+            self._pause_search(began)
+            raise
+        self._pause_search(began)
         new = [market for ticker, market in wanted.items() if not self._registry.find_ticker(ticker)]
         await self._define(new, began)
         self._registry.follow(wanted)
+
+    def _pause_search(self, began: ReadBegan) -> None:
+        now_ns = self._clock.monotonic_ns()
+        self._search_due_ns = now_ns + _SEARCH_PAUSE_FACTOR * (now_ns - began.monotonic_ns)
 
     async def fetch(self, ticker: str) -> bool:
         """Read and define one market. False when the venue does not list it yet, not yet what it pays, or not yet what
@@ -235,18 +251,15 @@ class MarketRefresher:
         self._is_wanted.set()
 
     async def run(self) -> None:
-        """Read what is queued, until cancelled. Failures are tried again after a second; raises `Fatal` only."""
+        """Read what is queued, until cancelled. What may succeed then is tried again after a second; raises `Fatal`
+        only."""
         while True:
             await self._is_wanted.wait()
             self._is_wanted.clear()
-            try:
-                if self._is_refresh_wanted:
-                    await self._refresh_known()
-                if self._is_search_wanted:
-                    await self._loader.find_new()
-                    self._is_search_wanted = False
-            except (Retryable, RefusedByVenue):
-                self._is_wanted.set()
+            if self._is_refresh_wanted:
+                await self._refresh_known()
+            if self._is_search_wanted:
+                await self._find_new()
             for ticker in list(self._tries):
                 await self._fetch(ticker)
             if self._tries or self._is_wanted.is_set():
@@ -254,14 +267,24 @@ class MarketRefresher:
                 await asyncio.sleep(_RETRY_MS / 1000)
 
     async def _refresh_known(self) -> None:
-        """One that is asked for meanwhile is done afterwards."""
+        """One that is asked for meanwhile is done afterwards; so is one that failed, if it may succeed then."""
         self._is_refresh_wanted = False
         try:
             for ticker in await self._loader.refresh():
                 self._tries.setdefault(ticker, 0)
-        except (Retryable, RefusedByVenue):
+        except (RefusedByVenue, UnreadableAnswer) as e:
+            _log.warning("known markets can't be read again", reason=str(e))
+        except Retryable:
             self._is_refresh_wanted = True
-            raise
+            self._is_wanted.set()
+
+    async def _find_new(self) -> None:
+        """One that fails is not done again before it is asked for: the lists may be long."""
+        self._is_search_wanted = False
+        try:
+            await self._loader.find_new()
+        except (Retryable, RefusedByVenue) as e:
+            _log.warning("new markets can't be looked for", reason=str(e))
 
     async def _fetch(self, ticker: str) -> None:
         self._asked_again.discard(ticker)

@@ -34,7 +34,7 @@ class LoneRows:
         self._venue = venue
         self._rest = rest
         self._clock = clock
-        self._turns = Turns()
+        self._turns: dict[str, Turns] = {}
         self._left: dict[str, tuple[UnreadableRow, ...]] = {}
 
     @property
@@ -55,11 +55,11 @@ class LoneRows:
         left: list[UnreadableRow] = []
         turns = self._take_turns(name, bad)
         for row in bad:
-            found = await self._alone(decode, row, read_alone) if f"{name} {row.name}" in turns else None
+            found = await self._alone(decode, row, read_alone) if row.name in turns else None
             if found is None:
                 left.append(self._unreadable(name, row))
             else:
-                self._turns.forget(f"{name} {row.name}")
+                self._turns[name].forget(row.name)
                 events.append(found)
         self._left[name] = tuple(left)
         return events
@@ -80,10 +80,14 @@ class LoneRows:
         return bad
 
     def _take_turns(self, name: str, bad: list[BadRow]) -> set[str]:
-        now_ns = self._clock.monotonic_ns()
-        for row in bad:
-            self._turns.want(f"{name} {row.name}", now_ns, was_well=False)
-        return set(self._turns.take(now_ns)[:_ALONE_MAX])
+        """The rows that are read alone now: of those whose wait is over the first ones, so that each has its turn."""
+        now_ns, turns = self._clock.monotonic_ns(), self._turns.setdefault(name, Turns())
+        for gone in turns.names.difference(row.name for row in bad):
+            turns.forget(gone)
+        free = [row.name for row in bad if turns.is_free(row.name, now_ns)]
+        for one in free[:_ALONE_MAX]:
+            turns.want(one, now_ns, was_well=False)
+        return set(turns.take(now_ns))
 
     async def _alone(
         self, decode: Callable[[M], E], row: BadRow, read_alone: Callable[[BadRow], Awaitable[M | None]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import structlog
 
 from connectors.kalshi.markets.loader import MarketLoader, MarketRefresher
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
@@ -213,6 +214,64 @@ def test_refresher_when_a_refresh_fails_then_it_is_done_later(tmp_path: Path) ->
         return desk.defined
 
     assert with_desk(tmp_path, http, use)[1] == [TICKER, TICKER]
+
+
+REFUSED = (400, b'{"error":{"code":"invalid_parameters","message":"no such filter"}}')
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [(REFUSED, "invalid_parameters"), (body(markets={}), "can't be read"), ((500, b""), "500")]
+)
+def test_refresher_when_new_markets_can_not_be_looked_for_then_that_is_said_and_not_tried_before_it_is_asked_for(
+    tmp_path: Path, answer: tuple[int, bytes], said: str
+) -> None:
+    http = quiet_venue()
+    http.on("GET", "/markets", answer)
+    with structlog.testing.capture_logs() as logged:
+        run_refresher(tmp_path, http, lambda refresher: refresher.search(), 300)
+    assert len(http.targets()) <= 3
+    (line,) = logged
+    assert line["event"] == "new markets can't be looked for"
+    assert said in line["reason"]
+
+
+def test_refresher_when_known_markets_are_refused_then_they_are_not_asked_for_again_by_themselves(
+    tmp_path: Path,
+) -> None:
+    http = quiet_venue(TICKER)
+
+    async def use(desk: Desk) -> int:
+        await desk.loader.load()
+        http.on("GET", "/markets", REFUSED)
+        asked = len(http.targets())
+        refresher = MarketRefresher(desk.loader, lambda _ticker: None)
+        task = asyncio.create_task(refresher.run())
+        refresher.refresh()
+        await asyncio.sleep(300)
+        task.cancel()
+        await asyncio.wait({task})
+        return len(http.targets()) - asked
+
+    # The known ones and what is wanted, each once.
+    assert with_desk(tmp_path, http, use)[1] == 2
+
+
+def test_search_when_its_list_took_long_then_the_next_one_comes_a_hundred_times_later(tmp_path: Path) -> None:
+    http = quiet_venue(TICKER)
+    pages = [body(markets=[], cursor=f"c{number}") for number in range(40)]
+
+    async def use(desk: Desk) -> list[int]:
+        counts = []
+        # Twenty reads may be made at once and twenty more in each second: these take a second or two.
+        for seconds in (0, 60, 600):
+            await asyncio.sleep(seconds)
+            http.on("GET", "/markets", *pages, body(markets=[], cursor=""))
+            before = len(http.targets())
+            await desk.loader.find_new()
+            counts.append(len(http.targets()) - before)
+        return counts
+
+    assert with_desk(tmp_path, http, use, markets=("*",), tier="basic")[1] == [43, 0, 43]
 
 
 def test_refresher_when_a_wanted_market_becomes_unreadable_then_the_daemon_goes_on_with_what_it_knows(

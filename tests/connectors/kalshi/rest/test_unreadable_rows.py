@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,9 @@ def test_orders_when_the_one_that_is_read_alone_has_ended_then_it_is_not_listed_
     assert opened(tmp_path, http) == ((), ())
 
 
-def test_orders_when_many_can_not_be_read_then_ten_are_read_alone_and_again_at_their_turns(tmp_path: Path) -> None:
+def test_orders_when_many_can_not_be_read_then_ten_are_read_alone_with_each_list_until_all_had_their_turn(
+    tmp_path: Path,
+) -> None:
     rows = [listed(f"tg-{number}", order_id=f"o{number}", status=None) for number in range(40)]
     http = answering("GET", "/portfolio/orders", page(*rows))
     for number in range(40):
@@ -97,7 +100,26 @@ def test_orders_when_many_can_not_be_read_then_ten_are_read_alone_and_again_at_t
         return len(gateway.unreadable_rows)
 
     assert with_gateway(tmp_path, http, use) == 40
-    assert len(http.requests) == 5 + 10
+    alone = [target for target in http.targets() if "/portfolio/orders/" in target]
+    assert len(alone) == len(set(alone)) == 40
+    places = [number for number, target in enumerate(http.targets()) if "/portfolio/orders?" in target]
+    assert places == [0, 11, 22, 33, 44]
+
+
+def test_orders_when_a_fill_waits_for_its_turn_then_a_read_of_orders_does_not_take_it(tmp_path: Path) -> None:
+    http = answering("GET", "/portfolio/orders", page())
+    http.on("GET", "/portfolio/fills", body(fills=[fill(count_fp=None)], cursor=""))
+
+    async def use(gateway: KalshiGateway) -> None:
+        for _ in range(2):
+            await gateway.fills(0)
+            await asyncio.sleep(0.5)
+        await gateway.open_orders()
+        await gateway.fills(0)
+
+    with_gateway(tmp_path, http, use)
+    alone = [number for number, target in enumerate(http.targets()) if "order_id=" in target]
+    assert (alone, len(http.targets())) == ([1, 5], 6)
 
 
 def test_look_up_when_a_row_that_can_not_be_read_may_be_the_order_then_the_list_proves_nothing(tmp_path: Path) -> None:
