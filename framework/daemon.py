@@ -254,7 +254,7 @@ class Daemon:
             _log.warning("the health check can't find this daemon", reason=trouble)
         await self._operator_service.start()
         _log.info("listening", http=url_of(http.host, port), epoch=self._records.epoch)
-        self.supervisor.spawn("disk usage", self._disk_usage.run())
+        self.supervisor.spawn("disk usage", self._disk_usage.run(), is_critical=False)
         self.supervisor.spawn("trade", self._trade())
 
     def _log_configuration(self) -> None:
@@ -396,7 +396,7 @@ class Daemon:
         StateGauges(metrics, core.kernel, telemetry.in_question, strategies=strategies)
         metrics.ledger_lag.pull(lambda: [((), self._records.ledger_lag)])
         metrics.state_bytes.pull(lambda: [((part,), size) for part, size in self._disk_usage.part_bytes.items()])
-        metrics.disk_free.pull(lambda: [((), self._disk_usage.free_bytes)])
+        metrics.disk_free.pull(lambda: [((), free) for free in [self._disk_usage.free_bytes] if free is not None])
         core.kernel.resume(self._records.last_step)
         return core
 

@@ -130,7 +130,7 @@ class KalshiConnector:
         """
         try:
             keys = await queries.get_api_keys(self._rest)
-        except RefusedByVenue:
+        except (RefusedByVenue, UnreadableAnswer):
             return ()
         scopes = next((key.scopes for key in keys if key.api_key_id == self._settings.key_id), _MAY_TRADE)
         if not _MAY_TRADE.isdisjoint(scopes):

@@ -123,7 +123,7 @@ def _main(arguments: Sequence[str], signals: StopSignals) -> int:
 
 def _show_traceback(arguments: Sequence[str]) -> None:
     if "--debug" in arguments:
-        traceback.print_exc()
+        _say(traceback.format_exc())
 
 
 def _meant_option(word: str, known: Sequence[str]) -> str:
@@ -318,6 +318,10 @@ def _seconds(text: str) -> float:
 
 
 def _complain(problems: Sequence[str]) -> int:
-    for problem in problems:
-        sys.stderr.write(f"tidegate: {problem}\n")
+    _say("".join(f"tidegate: {problem}\n" for problem in problems))
     return EXIT_USAGE
+
+
+def _say(text: str) -> None:
+    """Write to standard error, without the password of an address: what is said may come from anywhere."""
+    sys.stderr.write(load_late("framework.runtime.secrets:mask_urls")(text))

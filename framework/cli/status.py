@@ -96,6 +96,7 @@ def _from_records(directory: Path, why: str) -> Status:
     left = accounts.orders.open()
     return Status(
         ended=f"{why}. {_ending(directory, accounts)}",
+        not_ready=(why,),
         trading=trading_of(accounts),
         orders_in_question=tuple(questioned(order, "open", max(0, now_ns - order.updated_ns)) for order in left),
         cash=cash_of(accounts),

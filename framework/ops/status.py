@@ -105,9 +105,9 @@ class QuoteStatus(msgspec.Struct, frozen=True):
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. Counts are since the start. `not_ready` is empty when it is ready to trade. Of a daemon that does not
-    run, `ended` says when and how its last run ended, and the rest is what its records say."""
+    run, `ended` says when and how its last run ended, and the rest is what its records say; what they don't is None."""
 
-    uptime_s: int = 0
+    uptime_s: int | None = None
     ended: str = ""
     not_ready: tuple[str, ...] = ()
     trading: tuple[TradingStatus, ...] = ()
@@ -118,8 +118,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     cash: tuple[CashStatus, ...] = ()
     positions: tuple[PositionStatus, ...] = ()
     quotes: tuple[QuoteStatus, ...] = ()
-    fills: int = 0
-    refusals: int = 0
+    fills: int | None = None
+    refusals: int | None = None
     open_orders: int = 0
     marks: Mapping[str, MarkStatus] = {}
 

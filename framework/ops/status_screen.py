@@ -80,7 +80,7 @@ def render_screen(status: Status, *, width: int, height: int) -> Group:
     parts: list[RenderableType] = [*lines, venues_table(status.venues, width)]
     count = max(1, room)
     pages = max(1, -(-len(status.quotes) // count))
-    page = status.uptime_s // PAGE_S % pages
+    page = (status.uptime_s or 0) // PAGE_S % pages
     parts.append(quotes_table(status.quotes[page * count : (page + 1) * count], width))
     of_pages = f"page {page + 1} of {pages}, {len(status.quotes)} rows   " if pages > 1 else ""
     parts.append(_one_line(Text(f"{of_pages}{_STOPS}", style="dim")))

@@ -23,7 +23,7 @@ _QUOTE_COLUMNS = ("bid", "ask", "our bid", "our ask", "position", "P&L")
 def totals(status: Status) -> Text:
     """Counts and cash in one line; of a daemon that does not run only what its records hold."""
     cash = [f"cash {one.venue} {one.amount} {one.currency}{_of_time(one.reported_ns)}" for one in status.cash]
-    if status.ended:
+    if status.uptime_s is None:
         return Text("   ".join([f"open orders {status.open_orders}", *cash]))
     minutes, seconds = divmod(status.uptime_s, 60)
     hours, minutes = divmod(minutes, 60)

@@ -1,4 +1,5 @@
-"""Background work: small jobs, done in order by one thread away from the loop, or at once in the caller's thread."""
+"""Background work: small jobs, done in order by one thread away from the loop, at once in the caller's thread, or in a
+thread that may hang."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Full, Queue
 from typing import Protocol, TypeVar
 
@@ -68,17 +70,7 @@ class BackgroundWorker:
 
         Raises `Fatal` when the queue is full or the worker has ended. Needs a running loop.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-
-        def carry_out() -> None:
-            try:
-                result = job()
-            except Exception as e:  # noqa: BLE001 - raised again in the caller, who decides
-                loop.call_soon_threadsafe(_set_error, future, e)
-            else:
-                loop.call_soon_threadsafe(_set_result, future, result)
-
+        carry_out, future = _awaitable(job)
         if not self.submit(carry_out):
             raise Fatal(f"{self._thread.name}: the job was not taken: {self._failure or 'the queue is full'}")
         return await future
@@ -140,6 +132,35 @@ def end_process_if_held(code: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+async def run_detached(job: Callable[[], T], *, name: str) -> T:
+    """Do a job in a thread of its own and return its result, or raise what it raised. Nothing ever waits for the
+    thread: a job that hangs does not hold the end of the process, as one of the event loop's own threads would."""
+    carry_out, future = _awaitable(job)
+
+    def work() -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            carry_out()
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return await future
+
+
+def _awaitable(job: Callable[[], T]) -> tuple[Job, asyncio.Future[T]]:
+    """The job for another thread, and what becomes of it for the running loop."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def carry_out() -> None:
+        try:
+            result = job()
+        except Exception as e:  # noqa: BLE001 - raised again in the caller, who decides
+            loop.call_soon_threadsafe(_set_error, future, e)
+        else:
+            loop.call_soon_threadsafe(_set_result, future, result)
+
+    return carry_out, future
 
 
 def _set_result(future: asyncio.Future[T], result: T) -> None:

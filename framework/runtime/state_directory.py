@@ -30,6 +30,7 @@ from zlib import crc32
 import msgspec
 
 from framework.domain.errors import ConfigurationError, Fatal
+from framework.runtime.background import run_detached
 from framework.runtime.files import FileSystem, RealFiles, write_atomically
 
 Epoch = NewType("Epoch", int)
@@ -227,18 +228,19 @@ def part_bytes(directory: Path) -> dict[str, int]:
 
 class DiskUsage:
     """How much room a state directory takes, by part, and how much is free, in bytes. Measured every few seconds by
-    `run`, away from the event loop: a disk that hangs must not hold it. Before the first time all is 0."""
+    `run`, in a thread: a disk that hangs must hold neither the event loop nor the end of the process. Before the first
+    time no part is known, and `free_bytes` is None."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.part_bytes: Mapping[str, int] = dict.fromkeys(PARTS, 0)
-        self.free_bytes = 0
+        self.part_bytes: Mapping[str, int] = {}
+        self.free_bytes: int | None = None
 
     async def run(self) -> None:
         """Measure until cancelled; what can't be read keeps its last value."""
         while True:
             with suppress(OSError):
-                self.part_bytes, self.free_bytes = await asyncio.to_thread(self._measure)
+                self.part_bytes, self.free_bytes = await run_detached(self._measure, name="disk usage")
             await asyncio.sleep(MEASURE_S)
 
     def _measure(self) -> tuple[Mapping[str, int], int]:

@@ -19,19 +19,25 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parents[2]
-READY_S = 15.0
+READY_S = 60.0
+"""No more than a bound: a loaded machine takes many seconds to start a daemon."""
 
 Labels = tuple[tuple[str, str], ...]
 
 
 def wait_until(condition: Callable[[], Any], what: str, *, timeout_s: float = READY_S) -> Any:
     """Return the condition's first true answer; fail, naming `what`, when it does not come within the time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.02)
+    if found := comes_true(condition, timeout_s=timeout_s):
+        return found
     raise AssertionError(f"within {timeout_s:g} s there was no {what}")
+
+
+def comes_true(condition: Callable[[], Any], *, timeout_s: float) -> Any:
+    """The condition's first true answer, or its last one when none comes within the time."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
 
 
 def get(url: str, *, method: str = "GET", body: object = None) -> tuple[int, bytes]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
+import structlog
 
 from connectors.kalshi.markets.registry import MarketRegistry
 from connectors.kalshi.rest.clock_sync import VenueTime
@@ -32,6 +33,8 @@ from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.events import Event
 from framework.domain.market_events import BookStale, ConnectorStatus, Heartbeat
 from framework.domain.venue import Publish
+
+_log = structlog.get_logger("kalshi")
 
 # Vendor docs: these end the subscription and leave the socket open.
 _TERMINAL_CODES = frozenset({10, 25})
@@ -304,7 +307,11 @@ class StreamSession:
 
     def _unreadable(self, kind: str, market: str, reason: str) -> None:
         """Decide what an unreadable frame makes unusable: the book that it names, all books when it is a change of one
-        that can't be told, or nothing that a read of the venue does not bring back."""
+        that can't be told, or nothing that a read of the venue does not bring back. The log has the first, the second,
+        the fourth, … of each kind."""
+        count = self._counts.count(self._counts.unreadable_kinds, kind)
+        if count & (count - 1) == 0:
+            _log.warning("a frame can't be read", kind=kind, market=market, reason=reason, count=count)
         if kind in _ACCOUNT_FRAMES:
             self._compare_account(reason)
         elif kind == "market_lifecycle_v2":

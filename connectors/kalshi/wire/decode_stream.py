@@ -42,16 +42,18 @@ class DecodeCounts(msgspec.Struct):
     unknown_fields: dict[str, int] = {}
     unknown_values: dict[str, int] = {}
     unreadable: int = 0
+    unreadable_kinds: dict[str, int] = {}
     repeated: int = 0
     gaps: int = 0
     strays: int = 0
     """Frames of subscriptions that have ended, or of markets not followed."""
 
-    def count(self, names: dict[str, int], name: str) -> None:
-        """Count `name` once in `names`, one of the three tables."""
+    def count(self, names: dict[str, int], name: str) -> int:
+        """Count `name` once in `names`, one of the tables. Return how many there were of it."""
         if name not in names and len(names) >= _NAMES_MAX:
             name = "…"
         names[name] = names.get(name, 0) + 1
+        return names[name]
 
 
 class NotAFrame(ValueError):

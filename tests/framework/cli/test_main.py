@@ -321,6 +321,23 @@ def test_command_when_it_has_a_defect_then_a_traceback_is_shown_only_to_who_asks
     assert (traceback[:1] == ["Traceback (most recent call last):"]) is ("--debug" in words)
 
 
+@pytest.mark.parametrize("words", [["--debug", "run"], ["run"]])
+def test_command_when_its_defect_names_an_address_with_a_password_then_that_is_masked(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Capsys
+) -> None:
+    def fail(_options: object) -> int:
+        raise KeyError("http://me:hunter2@venue")
+
+    failing = ModuleType("failing_command")
+    failing.fail = fail  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "failing_command", failing)
+    monkeypatch.setitem(COMMANDS, "run", "failing_command:fail")
+    assert main(words) == 1
+    said = capsys.readouterr().err.replace('raise KeyError("http://me:hunter2@venue")', "")
+    assert "********@venue" in said
+    assert "hunter2" not in said
+
+
 def test_command_when_it_is_refused_then_debug_shows_where(capsys: Capsys) -> None:
     assert main(["--debug", "check-config", "--set", "http.prot=1"]) == 2
     first, *_, last = capsys.readouterr().err.splitlines()

@@ -98,6 +98,16 @@ def test_status_when_the_daemon_was_stopped_then_the_records_say_so(
     assert "no position" in text
 
 
+def test_status_when_a_program_asks_without_a_daemon_then_it_is_not_ready_and_what_no_record_says_is_null(
+    world: World, capsys: Capsys
+) -> None:
+    world.kernel.publish(ShutdownRequested("signal SIGTERM", 1))
+    found = json.loads(shown(world.directory, capsys, "--json"))
+    assert [found[name] for name in ("uptime_s", "fills", "refusals", "open_orders")] == [None, None, None, 0]
+    (reason,) = found["not_ready"]
+    assert "no daemon answers" in reason
+
+
 def test_status_when_there_is_neither_daemon_nor_journal_then_it_is_one_line(tmp_path: Path, capsys: Capsys) -> None:
     assert main(["status", "--state-dir", str(tmp_path)]) == 1
     (line,) = capsys.readouterr().err.splitlines()

@@ -100,7 +100,7 @@ def test_screen_when_too_much_needs_attention_then_it_says_how_much_more() -> No
 
 
 def test_screen_when_there_is_nothing_then_shows_that_without_failing() -> None:
-    rows = picture(Status(), 80, 24)
+    rows = picture(Status(uptime_s=0, fills=0, refusals=0), 80, 24)
     assert rows[:2] == ["up 0:00:00   open orders 0   fills 0   refusals 0", "ready"]
 
 

@@ -152,7 +152,7 @@ async def test_disk_usage_when_it_runs_then_it_says_how_much_room_each_part_take
     tmp_path: Path,
 ) -> None:
     usage = DiskUsage(tmp_path / "state")
-    assert usage.part_bytes == dict.fromkeys(PARTS, 0)
+    assert (usage.part_bytes, usage.free_bytes) == ({}, None)
     (tmp_path / "state" / "journal").mkdir(parents=True)
     (tmp_path / "state" / "journal" / "1").write_bytes(b"x" * 100)
     measuring = asyncio.create_task(usage.run())
@@ -161,3 +161,20 @@ async def test_disk_usage_when_it_runs_then_it_says_how_much_room_each_part_take
             await asyncio.sleep(0.01)
     measuring.cancel()
     assert usage.part_bytes == dict.fromkeys(PARTS, 0) | {"journal": 100}
+
+
+def test_disk_usage_when_the_disk_hangs_then_the_end_of_the_process_does_not_wait_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "hangs")
+    program = f"""
+import asyncio, contextlib, pathlib
+from framework.runtime import state_directory as s
+s.part_bytes = lambda _: pathlib.Path({str(tmp_path / "hangs")!r}).read_bytes()  # blocks until somebody writes
+async def main():
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await s.DiskUsage(pathlib.Path({str(tmp_path)!r})).run()
+asyncio.run(main())
+print("ended")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("ended\n", "", 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import structlog
 
 from connectors.kalshi.stream.session import StreamBroken
 from connectors.kalshi.stream.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, TRADE
@@ -91,6 +92,22 @@ def test_book_frame_when_unreadable_then_the_book_is_stale_and_asked_for_again(r
     running.numbered("orderbook_delta", BOOK, {"market_ticker": TICKER, "price": 47})
     assert len(running.take(BookStale)) == 1
     assert running.counts.unreadable == 2
+
+
+def test_frames_when_they_can_not_be_read_again_and_again_then_the_log_has_the_first_second_fourth_of_each_kind(
+    running: Rig,
+) -> None:
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(5):
+            running.numbered("trade", TRADE, {"market_ticker": TICKER})
+        running.numbered("ticker", TRADE, {})
+    assert [(line["kind"], line["count"]) for line in logged] == [
+        ("trade", 1),
+        ("trade", 2),
+        ("trade", 4),
+        ("ticker", 1),
+    ]
+    assert "trade_id" in logged[0]["reason"]
 
 
 def test_books_when_no_snapshot_comes_then_the_channel_is_subscribed_anew_and_then_the_connection_ends(
