@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def proof(*arguments: str) -> tuple[int, dict[str, Any]]:
     """A small run of the proof: its exit code and its figures."""
     command = [sys.executable, "-m", "tests.proofs.sigkill", "--lanes", "1", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 

@@ -147,7 +147,7 @@ class Daemon:
         """Ask it to stop; its exit code and the seconds it took."""
         started = time.monotonic()
         self._process.send_signal(signal.SIGTERM)
-        return self.wait(10), time.monotonic() - started
+        return self.wait(30), time.monotonic() - started
 
     def kill(self) -> None:
         """End it without a word of warning."""

@@ -23,7 +23,7 @@ from tests.proofs.sigkill.truth import Truth, ask
 from tests.proofs.sigkill.watch import JournalWatch
 from tests.support.daemon import Sandbox, get, venue_toml
 
-READY_S_MAX = 20.0
+READY_S_MAX = 60.0
 DEATH_S_MAX = 8.0
 RANDOM_S_MAX = 0.8
 START_POINTS = frozenset(
