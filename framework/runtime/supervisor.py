@@ -154,7 +154,7 @@ class Supervisor:
             _log.error("stop hook timed out", hook=hook.name, timeout_ms=hook.timeout_ms)
         except Exception as e:  # noqa: BLE001  (whatever fails here, the hooks after it must still run)
             self._exit_code = max(self._exit_code, EXIT_FAILED)
-            _log.error("stop hook failed", hook=hook.name, error=repr(e))
+            _log.error("stop hook failed", hook=hook.name, error=describe_error(e))
 
     async def _cancel_tasks(self, *more: asyncio.Task[None]) -> None:
         tasks = [*self._tasks, *more]
@@ -203,4 +203,4 @@ async def _contained(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _describe(error: BaseException) -> str:
-    return str(error) if isinstance(error, TidegateError) else repr(error)
+    return str(error) if isinstance(error, TidegateError) else describe_error(error)
