@@ -108,7 +108,9 @@ class StrategyHost:
             result = getattr(self.strategy, hook)(*args)
             returned = "" if result is None else f"returned a {type(result).__name__}"
         except BaseException as e:  # noqa: BLE001 - a strategy may raise anything; the others must go on
-            self.fault(f"{hook} raised {describe_error(e)}", FaultKind.RAISED, is_grave=is_start)
+            # What ends a program is no slip: the strategy means to end, and is not called once more.
+            is_grave = is_start or not isinstance(e, Exception)
+            self.fault(f"{hook} raised {describe_error(e)}", FaultKind.RAISED, is_grave=is_grave)
         else:
             self.has_started |= is_start
             if returned:

@@ -182,10 +182,11 @@ def test_strategy_when_a_hook_raises_what_ends_a_program_then_it_is_quarantined_
     other = world.add("other")
     scribe.chores["book"] = leave
 
-    for _ in range(5):
+    # At once for what ends a program: the strategy means to end.
+    for _ in range(5 if issubclass(error, Exception) else 1):
         world.quote(40, 60)
 
-    assert other.of("book") == [40] * 5
+    assert set(other.of("book")) == {40}
     (event,) = world.watcher.events_of(StrategyQuarantined)
     assert event.strategy == "scribe"
     assert f"raised {error.__name__}" in event.reason

@@ -18,7 +18,8 @@ ENDINGS = [SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit]
 
 def host_of(clock: ManualClock, faults: Faults, strategy: Any = None) -> StrategyHost:
     def on_fault(_: StrategyHost, reason: str, kind: FaultKind, is_grave: bool) -> None:
-        assert is_grave is (kind is FaultKind.BLOCKED)
+        is_ending = any(f"raised {error.__name__}" in reason for error in ENDINGS)
+        assert is_grave is (kind is FaultKind.BLOCKED or is_ending)
         faults.append((reason, kind))
 
     return StrategyHost(
