@@ -24,6 +24,7 @@ from framework.domain.market_events import ConnectorStatus, VenueClock
 from framework.domain.ports import Desk
 from framework.domain.venue import Connector
 from framework.engine.universe import InstrumentPattern
+from framework.ops.http import refuse_foreign_host
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.files import RealFiles
 from framework.runtime.sandbox_process import SandboxProcess
@@ -88,11 +89,14 @@ class Problems:
 
 
 async def refuse_offline(resolved: Resolved) -> None:
-    """Make every connector that trades on an account, without connecting, and look whose the state directory is.
+    """Make every connector that trades on an account, without connecting; look whose the state directory is, and
+    whether `http.host` is this machine.
 
     Whether `--live` was given is not asked: a daemon asks. Raises `ConfigurationError` with a line per problem.
     """
     problems = Problems()
+    with problems:
+        await refuse_foreign_host(resolved.config.http.host)
     for key, folder in (("state_dir", resolved.config.state_dir), ("ledger.archive", resolved.config.ledger.archive)):
         with problems:
             if folder is not None:

@@ -96,7 +96,7 @@ class ControlServer:
             await web.TCPSite(runner, self._address.host, self._address.port).start()
         except OSError as e:
             await runner.cleanup()
-            raise ConfigurationError(_why_not_listening(self._address, e)) from e
+            raise ConfigurationError(_why_not_listening(self._address.host, self._address.port, e)) from e
         self._runner = runner
         self._guard = asyncio.create_task(self._close_what_hangs(runner))
         return int(runner.addresses[0][1])
@@ -159,8 +159,21 @@ def _cut(transport: asyncio.Transport | None) -> None:
         transport.abort()
 
 
-def _why_not_listening(address: Address, error: OSError) -> str:
-    where = url_of(address.host, address.port).removeprefix("http://")
+async def refuse_foreign_host(host: str) -> None:
+    """Refuse an `http.host` that is no address of this machine; whether the port is free is not asked. Raises
+    `ConfigurationError`."""
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, 0).start()
+    except OSError as e:
+        raise ConfigurationError(_why_not_listening(host, 0, e)) from e
+    finally:
+        await runner.cleanup()
+
+
+def _why_not_listening(host: str, port: int, error: OSError) -> str:
+    where = url_of(host, port).removeprefix("http://")
     if error.errno in (errno.EADDRINUSE, errno.EACCES):
         remedy = "stop what uses it, or give another one: --set http.port=0 takes any free port"
         return f"http.port: can't listen on {where} ({error.strerror or error}); {remedy}"

@@ -54,6 +54,12 @@ def with_strategy(folder: Path, body: str) -> list[str]:
 
 
 @pytest.mark.parametrize("verb", ["run", "check-config"])
+def test_host_when_it_is_not_of_this_machine_then_is_refused(verb: str, capsys: Capsys) -> None:
+    (line,) = refused(verb, ["--set", "http.host=2001:db8::1"], capsys)
+    assert re.fullmatch(r"http\.host: can't listen on \[2001:db8::1\]:0 \(.*\); give an address of this machine", line)
+
+
+@pytest.mark.parametrize("verb", ["run", "check-config"])
 def test_account_when_its_key_file_is_missing_or_open_then_is_refused(
     verb: str, tmp_path: Path, capsys: Capsys
 ) -> None:
