@@ -89,7 +89,7 @@ class StrategyContext:
     def may_trade(self, instrument: InstrumentId, /) -> bool:
         """Whether the strategy may open a position in it: it is among its instruments, or the configuration allows any
         (`trade_anything`)."""
-        return self._trade_anything or instrument in self.instruments
+        return self._trade_anything or instrument in self._universe.instruments
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument:
         """The instrument as last defined. Raises `KeyError` when no connector has defined it."""

@@ -27,8 +27,10 @@ class MaxOpenOrders(BaseModel):
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
         """Refuse a new order with OPEN_ORDERS_MAX, the scope that is full, its count and its limit."""
-        if proposal.order is not None or _is_first_exit(proposal, view):
-            return None
+        refusal = None if proposal.order is not None else self._full(proposal, view)
+        return None if refusal is None or _is_first_exit(proposal, view) else refusal
+
+    def _full(self, proposal: Proposal, view: RiskView) -> Refusal | None:
         return (
             _compare("total", view.open_orders(), self.max_total)
             or _compare("strategy", view.open_orders(strategy=proposal.strategy), self.max_per_strategy)
