@@ -34,9 +34,9 @@ proofs: proof-power-loss proof-sigkill proof-ambiguity proof-event-order proof-n
 
 # Re-resolve both lock files; hashes in, addresses out.
 lock: $(VENV)/dev.stamp
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 --extra build pyproject.toml --output-file requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 --extra build --extra dev --extra wallet --constraints requirements.lock \
 		pyproject.toml --output-file requirements-dev.lock
 

@@ -183,7 +183,7 @@ class Daemon:
             metrics,
             files=RealFiles(),
             directory=resolved.config.state_dir,
-            strategies=[row.name for row in resolved.strategies],
+            strategies=self._names()[1],
             wait_durable=records.recorder.wait_durable,
             ledger_trouble=lambda: records.ledger.trouble,
             tape_trouble=lambda: records.recorder.tape_trouble,
@@ -300,7 +300,7 @@ class Daemon:
         self.supervisor.spawn(f"{name} dispatch", connection.dispatcher.run())
         self.supervisor.spawn(f"{name} streams", connection.connector.run())
         for one in not_defined_again(name, earlier, known):
-            getattr(connection.connector, "reread", leave)(one)
+            _reread_of(connection.connector)(one)
         resync = connection.connector.resync
         watch = BookWatch(name, self._core.books, resync, clock=self._clock, instruments=known)
         self._watches.append(watch)
@@ -447,8 +447,7 @@ class Daemon:
                 on_trouble=self._operator_service.on_trouble,
                 is_under_way=dispatcher.has_request_for,
                 drift_ms_max=self._resolved.config.kernel.reconcile_grace_ms,
-                # A connector that was written before there was `reread` goes on without it.
-                reread=getattr(connector, "reread", leave),
+                reread=_reread_of(connector),
                 adopt_own=self._resolved.config.venues[name].adopt_own,
             )
         )
@@ -457,6 +456,11 @@ class Daemon:
 
     def _on_fatal(self, error: Fatal) -> None:
         self.supervisor.request_stop(str(error), exit_code=EXIT_FAILED)
+
+
+def _reread_of(connector: Connector) -> Callable[[InstrumentId], None]:
+    # A connector that was written before there was `reread` goes on without it.
+    return getattr(connector, "reread", leave)
 
 
 def _pattern(row: ResolvedStrategy) -> InstrumentPattern:

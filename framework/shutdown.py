@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import msgspec
 import structlog
 
-from framework.domain.account_events import ShutdownRequested
+from framework.domain.account_events import Scope, ShutdownRequested
 from framework.domain.errors import EXIT_ORDERS_LEFT, TidegateError
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
@@ -128,4 +128,4 @@ class Shutdown:
             _log.warning("fills of the last moment come with the next start", venue=venue, reason=str(e))
 
     def _open_orders(self) -> tuple[Order, ...]:
-        return tuple(order for order in self._records.accounts.orders.open() if order.status.may_trade)
+        return self._records.accounts.orders.open_in(Scope.GLOBAL, "")

@@ -116,13 +116,13 @@ def reconcile(options: argparse.Namespace) -> int:
     return EXIT_FAILED if answer.data or not answer.is_ok else 0
 
 
-def request(directory: Path, question: Request) -> Answer:
-    """Send one request to the daemon of a state directory and return its answer; blocks for up to 65 s.
+def request(directory: Path, question: Request, *, timeout_s: float = _ANSWER_S_MAX) -> Answer:
+    """Send one request to the daemon of a state directory and return its answer; blocks for up to `timeout_s` seconds.
 
     Raises `NoServer` when no daemon answers there.
     """
     try:
-        line = ask(directory / SOCKET_NAME, msgspec.json.encode(question), timeout_s=_ANSWER_S_MAX)
+        line = ask(directory / SOCKET_NAME, msgspec.json.encode(question), timeout_s=timeout_s)
     except NoServer as e:
         raise NoServer(
             f"no daemon answers in {directory} ({e}); start it, or name the state directory of the one that runs: "

@@ -11,21 +11,22 @@ from pathlib import Path
 import msgspec
 
 from framework.cli.ledger import limit_of, print_rows, state_directory
+from framework.cli.operator import request
 from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import format_scaled, to_decimal
-from framework.domain.operator_requests import SOCKET_NAME, Answer, ShowStatus
+from framework.domain.operator_requests import ShowStatus
 from framework.ops.status import MarkStatus, Status
 from framework.persistence.journal.restore import read_accounts
 from framework.persistence.ledger.reader import LedgerReader, PositionLine
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import JOURNAL_NAME
-from framework.runtime.unix_socket import NoServer, ask
+from framework.runtime.unix_socket import NoServer
 from framework.state.accounts import Accounts
 from framework.state.positions import Position
 
 COLUMNS = ("venue", "instrument", "size", "average", "mark", "unrealised", "realised", "fees", "settled_value")
-_ANSWER_S_MAX = 3.0  # without the daemon's books the rest is shown
+_MARKS_S_MAX = 3.0  # without the daemon's books the rest is shown
 _MORE_DECIMALS = 2
 
 
@@ -69,10 +70,9 @@ def _accounts(directory: Path) -> Accounts:
 
 def _marks(directory: Path) -> Mapping[str, MarkStatus]:
     try:
-        line = ask(directory / SOCKET_NAME, msgspec.json.encode(ShowStatus()), timeout_s=_ANSWER_S_MAX)
+        answer = request(directory, ShowStatus(), timeout_s=_MARKS_S_MAX)
     except NoServer:
         return {}
-    answer = msgspec.json.decode(line, type=Answer)
     return msgspec.convert(answer.data, Status).marks if answer.is_ok else {}
 
 

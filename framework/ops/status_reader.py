@@ -59,12 +59,13 @@ class StatusReader:
     def read(self) -> Status:
         """The status as it is now. Quick, without I/O: meant to be called on the event loop."""
         hosts = self._kernel.hosts.values()
+        not_ready = tuple(one.text for one in self._sources.not_ready())
         return Status(
             uptime_s=(self._clock.monotonic_ns() - self._started_ns) // 1_000_000_000,
-            not_ready=tuple(one.text for one in self._sources.not_ready()),
+            not_ready=not_ready,
             trading=trading_of(self._accounts),
             venues=tuple(self._venue(name) for name in self._kernel.dependencies.queues),
-            strategies=tuple(self._strategy(name) for name in self._strategies()),
+            strategies=self._strategies(not_ready),
             orders_in_question=tuple(self._orders_in_question()),
             differences=tuple(
                 one.text for reconciler in self._sources.reconcilers().values() for one in reconciler.differences
@@ -103,8 +104,10 @@ class StatusReader:
             held.insert(0, f"open and not ours: {others}  (tidegate external-orders --state-dir {state_dir})")
         return "\n".join([f"stopped: {reason}", *(left or ["no order of ours left"]), *held, records]) + "\n"
 
-    def _strategies(self) -> Sequence[str]:
-        return list(dict.fromkeys([*self._sources.strategies, *self._kernel.hosts]))
+    def _strategies(self, not_ready: Sequence[str]) -> tuple[StrategyStatus, ...]:
+        reasons = [*not_ready, *self._sources.waiting()]
+        names = dict.fromkeys([*self._sources.strategies, *self._kernel.hosts])
+        return tuple(self._strategy(name, reasons) for name in names)
 
     def _shown(self, host: StrategyHost) -> list[InstrumentId]:
         """The strategy's instruments, then others in which it holds a position or has an open order."""
@@ -138,12 +141,11 @@ class StatusReader:
         known = self._accounts.instruments.get(instrument)
         return known is None or not known.status.is_over
 
-    def _strategy(self, name: str) -> StrategyStatus:
+    def _strategy(self, name: str, reasons: Sequence[str]) -> StrategyStatus:
         host = self._kernel.hosts.get(name)
         if host is None:
-            texts = [*(one.text for one in self._sources.not_ready()), *self._sources.waiting()]
             mark = f"strategy {name} "
-            why = [text.removeprefix(mark) for text in texts if text.startswith(mark)]
+            why = [text.removeprefix(mark) for text in reasons if text.startswith(mark)]
             return StrategyStatus(name, "waiting", "; ".join(why) or "it has not begun")
         return StrategyStatus(
             name,

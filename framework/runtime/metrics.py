@@ -171,29 +171,26 @@ class Metrics:
         )
 
     def _define_gauges(self) -> None:
-        def gauge(name: str, labels: Labels, text: str) -> Gauge:
-            return Gauge(name, labels, text)
-
         book = ("venue", "instrument")
-        self.feed_age = gauge(
+        self.feed_age = Gauge(
             "tidegate_feed_age_seconds",
             book,
             "Age of the newest proof of this very book; absent until the first and after the close.",
         )
-        self.connector_up = gauge("tidegate_connector_up", ("venue",), "1 while the venue's streams are up, else 0.")
-        self.budget_tokens = gauge("tidegate_budget_tokens", ("venue", "pool"), "Rate-limit tokens certainly left.")
-        self.position = gauge("tidegate_position", book, "The account's net position in contracts, long > 0.")
-        self.drift = gauge("tidegate_drift", book, "Venue's position minus ours in contracts, when last compared.")
-        self.pnl = gauge(
+        self.connector_up = Gauge("tidegate_connector_up", ("venue",), "1 while the venue's streams are up, else 0.")
+        self.budget_tokens = Gauge("tidegate_budget_tokens", ("venue", "pool"), "Rate-limit tokens certainly left.")
+        self.position = Gauge("tidegate_position", book, "The account's net position in contracts, long > 0.")
+        self.drift = Gauge("tidegate_drift", book, "Venue's position minus ours in contracts, when last compared.")
+        self.pnl = Gauge(
             "tidegate_pnl",
             ("venue", "strategy", "kind"),
             "Profit and loss in the quote currency; kind is realised, unrealised or fees.",
         )
-        self.open_orders = gauge("tidegate_open_orders", ("venue", "strategy"), "Orders that have not ended.")
-        self.ledger_up = gauge(
+        self.open_orders = Gauge("tidegate_open_orders", ("venue", "strategy"), "Orders that have not ended.")
+        self.ledger_up = Gauge(
             "tidegate_ledger_up", (), "1 while the ledger shows what happens, 0 while it can't be written."
         )
-        self.build_info = gauge("tidegate_build_info", ("version", "python"), "Always 1; the labels say what runs.")
+        self.build_info = Gauge("tidegate_build_info", ("version", "python"), "Always 1; the labels say what runs.")
 
     def _define_state_gauges(self) -> None:
         """What says whether the daemon trades, and what an operator has to see to."""

@@ -113,7 +113,7 @@ def status_shown(
     `is_given_up` shows the end without them, because the venue does not list them.
     """
     status = status_of(order, evidence)
-    if evidence.stated <= evidence.traded or is_given_up or not status.is_final:
+    if not evidence.missing or is_given_up or not status.is_final:
         return status
     return shown if shown.is_final else S.ENDING
 
@@ -147,11 +147,10 @@ def row_of(order: Order, evidence: OrderEvidence) -> Row:
 
 def exposed(order: Order, evidence: OrderEvidence, *, may_trade: bool) -> Size:
     """The most that may still change the position: what may trade, and what traded but is not booked yet."""
-    missing = max(0, evidence.stated - evidence.traded)
     if not may_trade:
-        return Size(missing)
+        return Size(evidence.missing)
     size = order.size if order.amend_size is None else max(order.size, order.amend_size)
-    return Size(max(size - order.filled, missing))
+    return Size(max(size - order.filled, evidence.missing))
 
 
 def learn_flags(evidence: OrderEvidence, fact: OrderFact, ts_recv: int) -> None:

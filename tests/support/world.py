@@ -226,7 +226,7 @@ class World:
         self.kernel, self.accounts, self.books = self.core.kernel, self.core.accounts, self.core.books
         self.budgets, self.queue = self.core.budgets, self.core.queues[VENUE]
         self.dispatcher = Dispatcher(self._dispatch_dependencies())
-        self.reconciler = Reconciler(self._reconcile_dependencies())
+        self.reconciler = Reconciler(self.reconcile_dependencies())
 
     def start(self, limits: RateLimits = UNLIMITED) -> None:
         """The venue is up, its market is open and quoted at 40 to 60."""
@@ -343,7 +343,8 @@ class World:
             on_refused=lambda order: self.reconciler.flag(order),
         )
 
-    def _reconcile_dependencies(self) -> ReconcileDependencies:
+    def reconcile_dependencies(self) -> ReconcileDependencies:
+        """What this world's reconciler is made of."""
         return ReconcileDependencies(
             venue=VENUE,
             gateway=self.gateway,

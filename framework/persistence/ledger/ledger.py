@@ -220,6 +220,8 @@ class Ledger:
         try:
             with _transaction(self._connection):
                 removed = remove_old_rows(self._connection, retention, now_ns)
+            if removed:
+                self._rows = None  # an instrument whose scale it remembers may have gone
             if removed == SLICE_ROWS:
                 self._prune_due_ns = now_ns + BUSY_INTERVAL_NS
             else:
@@ -227,7 +229,6 @@ class Ledger:
         except (OSError, sqlite3.Error) as e:
             trouble = f"ledger: {self._path}: old rows stay: {e}"
         self._prune_trouble = trouble
-        self._rows = None  # an instrument whose scale it remembers may have gone
 
     def _write_pending(self) -> None:
         while self._has_news:

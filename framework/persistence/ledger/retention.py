@@ -45,22 +45,21 @@ DEFAULT_RETENTION = Retention(bytes_max=1_073_741_824, days_max=90)
 
 
 class _Kind(NamedTuple):
-    """Rows of one table that may go: the condition for it, their key, the column of their time, the order in which they
-    came, and the age in nanoseconds that they reach in any case."""
+    """Rows of one table that may go: the condition for it, their key, the column of their time, and the age in
+    nanoseconds that they reach in any case."""
 
     table: str
     where: str
     key: tuple[str, ...]
     time: str
-    order: str
     age_ns_min: int
 
 
 _KINDS = (
-    _Kind("refusals", "1", ("record",), "ts_ns", "record", 0),
-    _Kind("orders", f"status IN {FINAL_STATUSES}", ("client_order_id",), "updated_ns", "record", DAY_NS),
-    _Kind("orphans", "NOT is_open", ("venue", "venue_order_id"), "seen_ns", "record", DAY_NS),
-    _Kind("fills", f"size NOT LIKE '{UNPLACED}%'", ("venue", "fill_id"), "ts_recv", "record", DAY_NS),
+    _Kind("refusals", "1", ("record",), "ts_ns", 0),
+    _Kind("orders", f"status IN {FINAL_STATUSES}", ("client_order_id",), "updated_ns", DAY_NS),
+    _Kind("orphans", "NOT is_open", ("venue", "venue_order_id"), "seen_ns", DAY_NS),
+    _Kind("fills", f"size NOT LIKE '{UNPLACED}%'", ("venue", "fill_id"), "ts_recv", DAY_NS),
 )
 _SETTLED = """
 SELECT * FROM instruments AS i WHERE settled_record > 0
@@ -76,13 +75,10 @@ def remove_old_rows(db: sqlite3.Connection, retention: Retention, now_ns: int) -
     What goes is on the disk in the archive before the caller commits. A crash between leaves it in both: `record`
     tells. Raises `sqlite3.Error`, and `OSError` when the archive can't be written.
     """
-    oldest_ns = now_ns - retention.days_max * DAY_NS
-    for kind in _KINDS:
-        if rows := _rows(db, kind, min(oldest_ns, now_ns - kind.age_ns_min)):
-            return _remove(db, kind, rows, retention, now_ns)
-    if used_bytes(db) > retention.bytes_max:
+    is_too_large = used_bytes(db) > retention.bytes_max
+    for before_ns in (now_ns - retention.days_max * DAY_NS, *([now_ns] if is_too_large else [])):
         for kind in _KINDS:
-            if rows := _rows(db, kind, now_ns - kind.age_ns_min):
+            if rows := _rows(db, kind, min(before_ns, now_ns - kind.age_ns_min)):
                 return _remove(db, kind, rows, retention, now_ns)
     return _remove_settled(db, retention, now_ns)
 
@@ -109,7 +105,7 @@ def _pragma(db: sqlite3.Connection, name: str) -> int:
 
 def _rows(db: sqlite3.Connection, kind: _Kind, before_ns: int) -> list[dict[str, object]]:
     """The oldest rows of a kind that may go and are older than `before_ns`."""
-    oldest = f"SELECT * FROM {kind.table} WHERE {kind.where} ORDER BY {kind.order} LIMIT ?"  # noqa: S608
+    oldest = f"SELECT * FROM {kind.table} WHERE {kind.where} ORDER BY record LIMIT ?"  # noqa: S608
     found = db.execute(f"SELECT * FROM ({oldest}) WHERE {kind.time} < ?", (SLICE_ROWS, before_ns))  # noqa: S608
     return _named(found)
 

@@ -282,6 +282,18 @@ def test_sandbox_when_named_then_gets_the_rest_of_the_line(monkeypatch: pytest.M
     assert seen == [["--port", "0", "--seed=3"]]
 
 
+def let_run_raise(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a command that raises in the place of `run`."""
+
+    def fail(_options: object) -> int:
+        raise error
+
+    failing = ModuleType("failing_command")
+    failing.fail = fail  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "failing_command", failing)
+    monkeypatch.setitem(COMMANDS, "run", "failing_command:fail")
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -293,13 +305,7 @@ def test_sandbox_when_named_then_gets_the_rest_of_the_line(monkeypatch: pytest.M
 def test_command_when_it_fails_then_the_exit_code_says_how(
     error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Capsys
 ) -> None:
-    def fail(_options: object) -> int:
-        raise error
-
-    failing = ModuleType("failing_command")
-    failing.fail = fail  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "failing_command", failing)
-    monkeypatch.setitem(COMMANDS, "run", "failing_command:fail")
+    let_run_raise(error, monkeypatch)
     assert main(["run"]) == code
     assert str(error) in capsys.readouterr().err
 
@@ -308,13 +314,7 @@ def test_command_when_it_fails_then_the_exit_code_says_how(
 def test_command_when_it_has_a_defect_then_a_traceback_is_shown_only_to_who_asks(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Capsys
 ) -> None:
-    def fail(_options: object) -> int:
-        raise KeyError("size")
-
-    failing = ModuleType("failing_command")
-    failing.fail = fail  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "failing_command", failing)
-    monkeypatch.setitem(COMMANDS, "run", "failing_command:fail")
+    let_run_raise(KeyError("size"), monkeypatch)
     assert main(words) == 1
     *traceback, last = capsys.readouterr().err.splitlines()
     assert last.startswith(f"tidegate: unexpected error: KeyError: 'size' at {__file__}:")
@@ -325,15 +325,9 @@ def test_command_when_it_has_a_defect_then_a_traceback_is_shown_only_to_who_asks
 def test_command_when_its_defect_names_an_address_with_a_password_then_that_is_masked(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Capsys
 ) -> None:
-    def fail(_options: object) -> int:
-        raise KeyError("http://me:hunter2@venue")
-
-    failing = ModuleType("failing_command")
-    failing.fail = fail  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "failing_command", failing)
-    monkeypatch.setitem(COMMANDS, "run", "failing_command:fail")
+    let_run_raise(KeyError("http://me:hunter2@venue"), monkeypatch)
     assert main(words) == 1
-    said = capsys.readouterr().err.replace('raise KeyError("http://me:hunter2@venue")', "")
+    said = capsys.readouterr().err
     assert "********@venue" in said
     assert "hunter2" not in said
 

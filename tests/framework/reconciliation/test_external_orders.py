@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import structlog
 
@@ -11,7 +12,6 @@ from framework.domain.operator_requests import OPERATOR
 from framework.domain.orders import Side
 from framework.ops.operator_service import OperatorService
 from framework.reconciliation.external_orders import adoption, placed_elsewhere
-from framework.reconciliation.ports import ReconcileDependencies
 from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
@@ -43,19 +43,7 @@ def service(world: World) -> OperatorService:
 
 
 def adopting(world: World) -> Reconciler:
-    return Reconciler(
-        ReconcileDependencies(
-            venue=VENUE,
-            gateway=world.gateway,
-            accounts=world.accounts,
-            publish=world.kernel.publish,
-            clock=world.clock,
-            is_ending=world.kernel.is_ending,
-            on_pass=world.passes.append,
-            on_trouble=lambda _, reason: world.troubles.append(reason),
-            adopt_own=True,
-        )
-    )
+    return Reconciler(msgspec.structs.replace(world.reconcile_dependencies(), adopt_own=True))
 
 
 async def test_order_of_a_former_daemon_when_it_rests_then_it_counts_and_refuses_readiness_until_decided(
