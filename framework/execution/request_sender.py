@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from framework.domain.account_events import OrderReport, ReportKind
-from framework.domain.errors import Fatal, JournalError, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import Fatal, JournalError, OutcomeUnknown, RefusedByVenue, Retryable, message_of
 from framework.domain.events import Event
 from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.market_events import RequestCompleted, RequestOutcome
@@ -103,7 +103,7 @@ class RequestSender:
         except Fatal:
             raise
         except BaseException as e:  # noqa: BLE001 - whatever breaks in a signer: nothing leaves
-            return self._give_back(approved, "sign_failed", f"{type(e).__name__}: {e}")
+            return self._give_back(approved, "sign_failed", f"{type(e).__name__}: {message_of(e)}")
         reach("after-sign")
         self._report(approved, ReportKind.SENT, "", signed.digest)
         reach("after-sent-record")
@@ -141,7 +141,7 @@ class RequestSender:
             if _ends_this_task(e):
                 raise
             # A gateway that breaks has proved nothing, like an ambiguous answer.
-            detail = str(e) if isinstance(e, OutcomeUnknown) else f"{type(e).__name__}: {e}"
+            detail = str(e) if isinstance(e, OutcomeUnknown) else f"{type(e).__name__}: {message_of(e)}"
             self._report(approved, UNKNOWN_AS[type(approved.intent)], "outcome_unknown", detail)
             return RequestOutcome.SPENT
         dependencies.observe("venue", dependencies.clock.monotonic_ns() - sent_ns)

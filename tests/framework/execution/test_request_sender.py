@@ -113,6 +113,27 @@ async def test_request_when_it_can_not_be_signed_then_nothing_leaves_and_the_nex
     assert outcomes(dispatching)[0] is RequestOutcome.NOT_CHARGED
 
 
+class Unreadable(Exception):
+    """An error whose message breaks when it is read."""
+
+    def __str__(self) -> str:
+        raise LookupError("no message")
+
+
+async def test_order_when_the_message_of_an_error_can_not_be_read_then_the_error_counts_all_the_same(
+    dispatching: World, scribe: Scribe
+) -> None:
+    dispatching.gateway.sign_errors.append(Unreadable())
+    unsigned = dispatching.buy(scribe)
+    await until(lambda: dispatching.order(unsigned).status.is_final)
+    dispatching.gateway.answers.append(Unreadable())
+    sent = dispatching.buy(scribe)
+    await until(lambda: dispatching.order(sent).status is OrderStatus.UNKNOWN)
+
+    assert dispatching.order(unsigned).reason == "sign_failed: Unreadable: (its message can't be read)"
+    assert (await dispatching.working(scribe)).is_open
+
+
 async def test_cancel_when_it_can_not_be_signed_yet_then_it_is_tried_again(dispatching: World, scribe: Scribe) -> None:
     handle = await dispatching.working(scribe)
     dispatching.gateway.sign_errors.extend(Retryable("no venue id yet") for _ in range(2))
