@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from framework.domain.account_events import Scope
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import Price, Size, to_decimal
 from framework.domain.orders import Order, Side
@@ -95,7 +96,7 @@ class StatusReader:
         are."""
         left = [
             f"order may be left: {order.client_order_id} {order.status.value} on {order.instrument}"
-            for order in self._accounts.orders.open()
+            for order in self._accounts.orders.open_in(Scope.GLOBAL, "")
         ]
         held = [f"position: {one.size} {one.instrument}" for one in positions_of(self._accounts)]
         records = f"records: {state_dir}  (tidegate orders | fills | positions --state-dir {state_dir})"

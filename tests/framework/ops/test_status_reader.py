@@ -18,6 +18,7 @@ from framework.domain.account_events import (
 from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.market_events import BookSnapshot, ConnectorStatus, VenueClock
 from framework.domain.numbers import Price, Size
+from framework.domain.orders import OrderStatus
 from framework.ops.orders_in_question import OrdersInQuestion
 from framework.ops.readiness import NotReady, NotReadyKind
 from framework.ops.status import CashStatus, PositionStatus, StrategyStatus, TradingStatus
@@ -155,6 +156,16 @@ def test_pnl_when_nobody_asks_then_says_that_it_is_marked_at_the_bid(world: Worl
     world.quote(40, 60)
     (row,) = reader_of(world).read().quotes
     assert float(row.pnl) > 0
+
+
+def test_summary_when_an_order_can_not_trade_any_more_then_it_is_not_among_those_that_may_be_left(
+    world: World, scribe: Scribe
+) -> None:
+    handle = listed(world, scribe)
+    assert f"order may be left: {handle.client_order_id}" in reader_of(world).exit_summary("SIGTERM", Path("s"))
+    world.kernel.publish(world.listing(handle, is_open=False, filled=10))
+    assert world.order(handle).status is OrderStatus.ENDING
+    assert "no order of ours left" in reader_of(world).exit_summary("SIGTERM", Path("s"))
 
 
 def test_summary_when_others_have_open_orders_then_says_that_these_stay(world: World) -> None:
