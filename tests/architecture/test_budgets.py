@@ -84,8 +84,8 @@ def docstring_lines(function: Function) -> int:
 
 
 def full_folders(sources: Iterable[Source]) -> list[str]:
-    """Folders over the limit, with the number of their files; `__init__.py` does not count."""
-    paths = [PurePosixPath(one.name) for one in sources]
+    """Folders over the limit, with the number of their files; `__init__.py` and old spellings do not count."""
+    paths = [PurePosixPath(one.name) for one in sources if not ALONE.get(one.name, "").startswith("old public")]
     counts = Counter(path.parent.as_posix() for path in paths if path.name != INIT)
     return [f"{folder}: {count}" for folder, count in sorted(counts.items()) if count > FOLDER_FILES_MAX]
 

@@ -75,7 +75,7 @@ def _files(texts: Mapping[str, str]) -> list[Source]:
     [
         ("framework/ops/http.py", "framework/engine/bus.py"),
         ("connectors/transport/dial.py", "connectors/transport/http/pool.py"),
-        ("connectors/sandbox/model.py", "connectors/sandbox/engine/book.py"),
+        ("connectors/sandbox/engine/model.py", "connectors/sandbox/engine/book.py"),
         ("connectors/tide/connector.py", "connectors/tide/wire/sign.py"),
         ("connectors/tide/sandbox/server.py", "connectors/tide/sandbox/rest/orders.py"),
     ],
@@ -91,7 +91,7 @@ def test_names_when_two_files_of_a_package_define_one_then_it_is_reported(first:
     ("first", "second"),
     [
         ("framework/ops/http.py", "risk/gate.py"),
-        ("connectors/transport/dial.py", "connectors/sandbox/model.py"),
+        ("connectors/transport/dial.py", "connectors/sandbox/engine/model.py"),
         ("connectors/tide/connector.py", "connectors/tide/sandbox/server.py"),
         ("connectors/tide/connector.py", "connectors/ebb/connector.py"),
     ],

@@ -71,11 +71,11 @@ def test_venues_when_the_source_is_read_then_none_knows_another_nor_a_client_its
         ("connectors/tide/sandbox/server.py", "from connectors.transport import http_codec"),
         ("connectors/tide/sandbox/server.py", "from framework.domain.numbers import parse"),
         ("connectors/tide/rest/client.py", "from connectors.tide.sandbox import keys"),
-        ("connectors/tide/rest/client.py", "from connectors.sandbox.model import Side"),
-        ("connectors/sandbox/model.py", "from connectors.tide.wire.sign import sign"),
-        ("connectors/sandbox/model.py", "from connectors.transport.dial import dial"),
+        ("connectors/tide/rest/client.py", "from connectors.sandbox.engine.model import Side"),
+        ("connectors/sandbox/engine/model.py", "from connectors.tide.wire.sign import sign"),
+        ("connectors/sandbox/engine/model.py", "from connectors.transport.dial import dial"),
         ("connectors/transport/dial.py", "from connectors.tide.settings import Settings"),
-        ("connectors/transport/dial.py", "def dial():\n    import connectors.sandbox.model"),
+        ("connectors/transport/dial.py", "def dial():\n    import connectors.sandbox.engine.model"),
     ],
 )
 def test_venues_when_one_imports_what_it_must_not_then_it_is_reported(path: str, line: str) -> None:
@@ -90,7 +90,7 @@ def test_venues_when_one_imports_what_it_must_not_then_it_is_reported(path: str,
         ("connectors/tide/rest/client.py", "from connectors.transport.ports import Http"),
         ("connectors/tide/rest/client.py", "from framework.domain.numbers import parse"),
         ("connectors/tide/sandbox/server.py", "from connectors.tide.sandbox import keys"),
-        ("connectors/tide/sandbox/server.py", "from connectors.sandbox.model import Side"),
+        ("connectors/tide/sandbox/server.py", "from connectors.sandbox.engine.model import Side"),
     ],
 )
 def test_venues_when_one_imports_its_own_then_nothing_is_reported(path: str, line: str) -> None:

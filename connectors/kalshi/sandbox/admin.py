@@ -11,8 +11,8 @@ from aiohttp import web
 
 from connectors.kalshi.sandbox import faults
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.sandbox import audit_report
-from connectors.sandbox.faults import FAULT_KINDS, FaultRequestError
+from connectors.sandbox.engine import audit_report
+from connectors.sandbox.serving.faults import FAULT_KINDS, FaultRequestError
 
 ADMIN_PREFIX = "/admin"
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.sandbox.limits import TokenBucket
+from connectors.sandbox.serving.limits import TokenBucket
 
 DEFAULT_COST = 10
 CANCEL_COST = 2

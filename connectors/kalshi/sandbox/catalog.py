@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.sandbox.markets import EventListing, Listings, MarketListing, Series
+from connectors.kalshi.sandbox.listings import EventListing, Listings, MarketListing, Series
 
 
 class Catalog:

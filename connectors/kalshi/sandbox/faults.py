@@ -11,8 +11,8 @@ from typing import Any
 
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.wire import PRICE_ONE
-from connectors.sandbox.faults import FaultRequestError
-from connectors.sandbox.model import NS_PER_MS, Phase
+from connectors.sandbox.engine.model import NS_PER_MS, Phase
+from connectors.sandbox.serving.faults import FaultRequestError
 
 PAUSE_SCOPES = ("trading", "exchange", "market")
 

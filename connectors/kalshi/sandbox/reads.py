@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from connectors.sandbox.events import Event, FillEvent, OrderChange, PositionChange, SettlementEvent
-from connectors.sandbox.exchange import Exchange
-from connectors.sandbox.model import Fill, Order, Position, Settlement
+from connectors.sandbox.engine.events import Event, FillEvent, OrderChange, PositionChange, SettlementEvent
+from connectors.sandbox.engine.exchange import Exchange
+from connectors.sandbox.engine.model import Fill, Order, Position, Settlement
 
 
 @dataclass

@@ -18,19 +18,19 @@ from connectors.kalshi.sandbox.admin import ADMIN_PREFIX, Admin
 from connectors.kalshi.sandbox.buckets import TIERS
 from connectors.kalshi.sandbox.catalog import Catalog
 from connectors.kalshi.sandbox.faults import StandingFaults
+from connectors.kalshi.sandbox.listings import Schedule, generate, generate_next
 from connectors.kalshi.sandbox.rest.call import REST_PREFIX
 from connectors.kalshi.sandbox.rest.server import RestServer, signing_key
 from connectors.kalshi.sandbox.stream.channels import publications
 from connectors.kalshi.sandbox.stream.session import HEARTBEAT_S, QUEUE_FRAMES_MAX, STREAM_PATH, Session
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.wire import MONEY_ONE, VenueClock, stable_uuid
-from connectors.sandbox.events import Event
-from connectors.sandbox.exchange import Exchange
-from connectors.sandbox.faults import FaultPlan
-from connectors.sandbox.flow import OrderFlow
-from connectors.sandbox.markets import Schedule, generate, generate_next
-from connectors.sandbox.model import NS_PER_S
-from connectors.sandbox.seeding import seeded
+from connectors.sandbox.engine.events import Event
+from connectors.sandbox.engine.exchange import Exchange
+from connectors.sandbox.engine.flow import OrderFlow
+from connectors.sandbox.engine.model import NS_PER_S
+from connectors.sandbox.engine.seeding import seeded
+from connectors.sandbox.serving.faults import FaultPlan
 
 # Between two runs of flow, engine and fault plan: expiries and closes are at most this late.
 TIMER_S = 0.02

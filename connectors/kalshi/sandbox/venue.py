@@ -18,10 +18,10 @@ from connectors.kalshi.sandbox.reads import Reads
 from connectors.kalshi.sandbox.render.candles import Candles
 from connectors.kalshi.sandbox.render.market_view import MarketView
 from connectors.kalshi.sandbox.wire import VenueClock
-from connectors.sandbox.accounts import Account
-from connectors.sandbox.events import Event
-from connectors.sandbox.exchange import Exchange
-from connectors.sandbox.faults import FaultPlan
+from connectors.sandbox.engine.accounts import Account
+from connectors.sandbox.engine.events import Event
+from connectors.sandbox.engine.exchange import Exchange
+from connectors.sandbox.serving.faults import FaultPlan
 
 MEMBER = "member"
 # The highest subaccount number; 0 is the primary (vendor docs).

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from connectors.sandbox.model import NS_PER_MS, NS_PER_S
+from connectors.sandbox.engine.model import NS_PER_MS, NS_PER_S
 
 PRICE_DECIMALS = 4
 COUNT_DECIMALS = 2

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import pytest
 
 from connectors.kalshi.plugin import Settings, create
+from connectors.kalshi.sandbox.listings import generate_next
 from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
-from connectors.sandbox.markets import generate_next
 from framework.domain.account_events import (
     Fill,
     InstrumentDefined,

@@ -14,8 +14,8 @@ import msgspec
 
 from connectors.kalshi.sandbox import auth
 from connectors.kalshi.sandbox.server import KalshiSandbox, SandboxOptions
-from connectors.sandbox.exchange import Exchange
-from connectors.sandbox.model import OrderRequest, Rejection
+from connectors.sandbox.engine.exchange import Exchange
+from connectors.sandbox.engine.model import OrderRequest, Rejection
 from tests.proofs.ambiguity.front import Answer, Call
 
 RIVAL = "rival"

@@ -8,9 +8,9 @@ from typing import Any
 
 from connectors.kalshi.sandbox import wire
 from connectors.kalshi.sandbox.wire import PRICE_ONE
-from connectors.sandbox.events import BookChange, Event, TradePrint
-from connectors.sandbox.exchange import Exchange
-from connectors.sandbox.model import NS_PER_S
+from connectors.sandbox.engine.events import BookChange, Event, TradePrint
+from connectors.sandbox.engine.exchange import Exchange
+from connectors.sandbox.engine.model import NS_PER_S
 
 MINUTE_S = 60
 KEPT_MINUTES = 10_080

@@ -8,9 +8,9 @@ from connectors.kalshi.sandbox import errors
 from connectors.kalshi.sandbox.catalog import Catalog
 from connectors.kalshi.sandbox.render.markets import REMOVED_MEMBERS, market_object, snapshot_message, ticker_message
 from connectors.kalshi.sandbox.wire import VenueClock
-from connectors.sandbox.exchange import Exchange
-from connectors.sandbox.matching import Book
-from connectors.sandbox.model import Market
+from connectors.sandbox.engine.exchange import Exchange
+from connectors.sandbox.engine.matching import Book
+from connectors.sandbox.engine.model import Market
 
 
 class MarketView:

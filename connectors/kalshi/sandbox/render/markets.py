@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from connectors.kalshi.sandbox import wire
+from connectors.kalshi.sandbox.listings import EventListing, MarketListing, Series
 from connectors.kalshi.sandbox.wire import PRICE_ONE, VenueClock
-from connectors.sandbox.events import TradePrint
-from connectors.sandbox.markets import EventListing, MarketListing, Series
-from connectors.sandbox.matching import Book
-from connectors.sandbox.model import PPM, Market, MarketSpec, Side
+from connectors.sandbox.engine.events import TradePrint
+from connectors.sandbox.engine.matching import Book
+from connectors.sandbox.engine.model import PPM, Market, MarketSpec, Side
 
 SETTLEMENT_SOURCES = [{"name": "Tide gauge of the sandbox", "url": "https://example.com/tide-gauge"}]
 EARLY_CLOSE = "This market will close and expire early if the event occurs."

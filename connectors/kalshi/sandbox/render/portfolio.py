@@ -12,7 +12,7 @@ from typing import Any
 
 from connectors.kalshi.sandbox import wire
 from connectors.kalshi.sandbox.wire import VenueClock
-from connectors.sandbox.model import Fill, Order, Position, Settlement, Side
+from connectors.sandbox.engine.model import Fill, Order, Position, Settlement, Side
 
 
 def outcome(side: Side) -> str:

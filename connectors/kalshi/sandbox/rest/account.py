@@ -12,7 +12,7 @@ from connectors.kalshi.sandbox import auth, buckets, errors, wire
 from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Reply, Route, empty_lists
 from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import stable_uuid
-from connectors.sandbox.model import NS_PER_S
+from connectors.sandbox.engine.model import NS_PER_S
 
 # How long rows stay outside /historical (vendor docs: three months; the two weeks of orders are not copied).
 HISTORY_S = 90 * 86_400

@@ -15,7 +15,7 @@ from connectors.kalshi.sandbox.auth import ApiKey
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, DEFAULT_COST, UNSCOPED
 from connectors.kalshi.sandbox.rest import parse
 from connectors.kalshi.sandbox.venue import SUBACCOUNTS_MAX, Venue, account_id_of
-from connectors.sandbox.model import Accepted, Rejection
+from connectors.sandbox.engine.model import Accepted, Rejection
 
 REST_PREFIX = "/trade-api/v2"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.kalshi.sandbox import errors
+from connectors.kalshi.sandbox.listings import EventListing
 from connectors.kalshi.sandbox.render.candles import candle_objects
 from connectors.kalshi.sandbox.render.markets import SETTLEMENT_SOURCES, event_object, series_object
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
 from connectors.kalshi.sandbox.rest.markets import STATUS_FILTER, span
-from connectors.sandbox.markets import EventListing
-from connectors.sandbox.model import Market
+from connectors.sandbox.engine.model import Market
 
 # Default and maximum of the page size of events (vendor docs).
 EVENT_PAGE = 200

@@ -12,8 +12,8 @@ from connectors.kalshi.sandbox.buckets import SHARDS
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, refusal_of
 from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, COUNT_ONE
-from connectors.sandbox.groups import Group
-from connectors.sandbox.model import Rejection
+from connectors.sandbox.engine.groups import Group
+from connectors.sandbox.engine.model import Rejection
 
 GROUP_LIMIT_MAX = 1_000_000
 """The highest limit of a group in whole contracts; the lowest is 1 (vendor docs)."""

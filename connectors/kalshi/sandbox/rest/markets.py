@@ -12,8 +12,8 @@ from connectors.kalshi.sandbox.render.candles import candle_objects, count_of
 from connectors.kalshi.sandbox.render.markets import orderbook_object, trade_object
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
 from connectors.kalshi.sandbox.rest.parse import Query
-from connectors.sandbox.events import TradePrint
-from connectors.sandbox.model import NS_PER_S
+from connectors.sandbox.engine.events import TradePrint
+from connectors.sandbox.engine.model import NS_PER_S
 
 # Limits of one request (vendor docs): markets, levels, candles; and the candle periods in minutes.
 BOOKS_MAX = 100

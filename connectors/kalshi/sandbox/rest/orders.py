@@ -14,7 +14,7 @@ from connectors.kalshi.sandbox.render.portfolio import averages
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
 from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, PRICE_DECIMALS
-from connectors.sandbox.model import NS_PER_S, AmendRequest, OrderRequest, SelfTrade, Side, TimeInForce
+from connectors.sandbox.engine.model import NS_PER_S, AmendRequest, OrderRequest, SelfTrade, Side, TimeInForce
 
 BOOK_SIDES: dict[str, Side] = {"bid": "bid", "ask": "ask"}
 TIMES_IN_FORCE: dict[str, TimeInForce] = {

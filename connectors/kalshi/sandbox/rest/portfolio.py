@@ -21,7 +21,7 @@ from connectors.kalshi.sandbox.render.portfolio import (
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, empty_lists
 from connectors.kalshi.sandbox.rest.parse import Query
 from connectors.kalshi.sandbox.wire import PRICE_ONE
-from connectors.sandbox.model import NS_PER_S, Market, Order, Position, cash_account_name
+from connectors.sandbox.engine.model import NS_PER_S, Market, Order, Position, cash_account_name
 
 # Tickers that one query may name (vendor docs).
 TICKERS_MAX = 100

@@ -19,7 +19,7 @@ from connectors.kalshi.sandbox.rest import orders as rest_orders
 from connectors.kalshi.sandbox.rest import portfolio as rest_portfolio
 from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Reply, Route
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.sandbox.model import NS_PER_S
+from connectors.sandbox.engine.model import NS_PER_S
 
 ROUTES: tuple[Route, ...] = (
     *rest_markets.ROUTES,

@@ -15,7 +15,7 @@ from connectors.kalshi.sandbox.render.markets import created_members, trade_mess
 from connectors.kalshi.sandbox.render.portfolio import fill_message, order_message
 from connectors.kalshi.sandbox.stream.subscriptions import Subscription
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.sandbox.events import (
+from connectors.sandbox.engine.events import (
     BookChange,
     Event,
     FillEvent,

@@ -18,7 +18,7 @@ from connectors.kalshi.sandbox.stream.channels import Publication
 from connectors.kalshi.sandbox.stream.commands import CommandHandler
 from connectors.kalshi.sandbox.stream.subscriptions import Subscription
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.sandbox.faults import Fault
+from connectors.sandbox.serving.faults import Fault
 
 # The venue pings about every 10 s with this payload (vendor docs).
 HEARTBEAT = b"heartbeat"

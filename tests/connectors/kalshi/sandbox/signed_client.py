@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo
-from connectors.sandbox.model import Accepted, OrderRequest, Side
+from connectors.sandbox.engine.model import Accepted, OrderRequest, Side
 
 PREFIX = "/trade-api/v2"
 STREAM = "/trade-api/ws/v2"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.sandbox.model import PriceBand
+from connectors.sandbox.engine.model import PriceBand
 from tests.connectors.kalshi.sandbox.signed_client import Answer, Client
 
 ORDERS = "/portfolio/events/orders"

@@ -1,0 +1,211 @@
+"""A seeded set of binary markets with the texts a venue shows about them: series, events, strikes, titles.
+
+The invented subject is the water level at a tide gate: each event is one gate on one day, each of its markets a band of
+levels or a threshold. Prices are 10^-4 dollars.
+"""
+
+import random
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from connectors.sandbox.engine.model import NS_PER_S, FeeModel, MarketSpec, PriceBand
+from connectors.sandbox.engine.seeding import new_uuid
+
+HOUR_NS = 3_600 * NS_PER_S
+
+LINEAR_CENT = (PriceBand(0, 10_000, 100),)
+TAPERED_DECI_CENT = (PriceBand(0, 1_000, 10), PriceBand(1_000, 9_000, 100), PriceBand(9_000, 10_000, 10))
+GATES = (("TIDE", "Harbour"), ("SURGE", "River mouth"), ("EBB", "North lock"), ("SWELL", "Outer mole"))
+ROLLING_SERIES = "KXROLL"
+"""The series of which a new market opens whenever the last one closes, when that is asked for."""
+FEES: dict[str, FeeModel] = {
+    "quadratic": FeeModel(),
+    "quadratic_with_maker_fees": FeeModel(maker_ppm=17_500),
+}
+"""Fee models by the venue's `fee_type` (vendor docs); the balance step is a direct member's $0.0001."""
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """A family of recurring events. `fee_type` names its fee model in FEES."""
+
+    ticker: str
+    title: str
+    category: str
+    frequency: str
+    fee_type: str
+
+
+class EventListing(msgspec.Struct, frozen=True, kw_only=True):
+    """One occurrence of a series, with one or more markets; `strike_ns` is when its outcome is measured."""
+
+    event_ticker: str
+    series_ticker: str
+    title: str
+    sub_title: str
+    mutually_exclusive: bool
+    strike_ns: int
+
+
+class MarketListing(msgspec.Struct, frozen=True, kw_only=True):
+    """A market with its texts. Strikes are whole centimetres; `structure` names the tick grid; times are nanoseconds.
+
+    `opening_price` is where the order flow's fair value starts, in price units.
+    """
+
+    spec: MarketSpec
+    market_uuid: str
+    event_ticker: str
+    series_ticker: str
+    title: str
+    yes_sub_title: str
+    no_sub_title: str
+    rules_primary: str
+    strike_type: Literal["between", "greater"]
+    floor_strike: int
+    cap_strike: int | None
+    structure: str
+    created_ns: int
+    expected_expiration_ns: int
+    latest_expiration_ns: int
+    settlement_timer_s: int
+    opening_price: int
+
+
+class Listings(msgspec.Struct, frozen=True):
+    """What the generator made, each list in order of listing."""
+
+    series: list[Series]
+    events: list[EventListing]
+    markets: list[MarketListing]
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """When the generated markets live, in seconds after the start.
+
+    The first opens at once and closes after `close_after_s`; each next one opens `stagger_s` and closes `stagger_s`
+    later. Determination comes `determine_after_s` after the close, payment `settle_after_s` after that.
+    """
+
+    close_after_s: int = 24 * 3_600
+    stagger_s: int = 0
+    determine_after_s: int = 5
+    settle_after_s: int = 10
+
+
+LONG_LIVED = Schedule()
+"""Everything open from the start and for a day."""
+
+
+def generate(rng: random.Random, *, now_ns: int, count: int = 4, schedule: Schedule = LONG_LIVED) -> Listings:
+    """Make `count` markets, three to an event. Every third has the tapered grid; every second event pays maker fees.
+
+    Tickers are unique for one start time. Raises `ValueError` when `count` is below 1 or above 1000.
+    """
+    if not 1 <= count <= 1_000:
+        raise ValueError(f"count is {count}; ask for 1 to 1000 markets")
+    listings = Listings([], [], [])
+    for index in range(count):
+        event_index, place = divmod(index, 3)
+        if place == 0:
+            _add_event(listings, event_index, now_ns=now_ns)
+        listings.markets.append(_market(rng, listings, index=index, now_ns=now_ns, schedule=schedule))
+    return listings
+
+
+def generate_next(rng: random.Random, *, now_ns: int, period_s: int) -> Listings:
+    """The market of a rolling series that opens now and closes after `period_s` seconds, with its series and event.
+
+    It is determined and paid a tenth of that time later each, but 1 s at least. Its ticker says when it opened.
+    """
+    series = Series(
+        ticker=ROLLING_SERIES,
+        title="Water level, short term",
+        category="Climate and Weather",
+        frequency="custom",
+        fee_type="quadratic",
+    )
+    opening = datetime.fromtimestamp(now_ns // NS_PER_S, UTC)
+    event = EventListing(
+        event_ticker=f"{ROLLING_SERIES}-{opening:%y%b%d%H%M%S}".upper(),
+        series_ticker=ROLLING_SERIES,
+        title=f"Water level {period_s} s after {opening:%H:%M:%S}",
+        sub_title=f"After {opening:%H:%M:%S}",
+        mutually_exclusive=False,
+        strike_ns=now_ns + period_s * NS_PER_S,
+    )
+    delay_s = max(period_s // 10, 1)
+    schedule = Schedule(close_after_s=period_s, determine_after_s=delay_s, settle_after_s=delay_s)
+    listings = Listings([series], [event], [])
+    listings.markets.append(_market(rng, listings, index=0, now_ns=now_ns, schedule=schedule))
+    return listings
+
+
+def _add_event(listings: Listings, event_index: int, *, now_ns: int) -> None:
+    day_index, gate_index = divmod(event_index, len(GATES))
+    name, gate = GATES[gate_index]
+    series_ticker = f"KX{name}"
+    if day_index == 0:
+        listings.series.append(
+            Series(
+                ticker=series_ticker,
+                title=f"{gate} water level",
+                category="Climate and Weather",
+                frequency="daily",
+                fee_type="quadratic_with_maker_fees" if gate_index % 2 else "quadratic",
+            )
+        )
+    strike_ns = now_ns + day_index * 24 * HOUR_NS
+    day = datetime.fromtimestamp(strike_ns // NS_PER_S, UTC)
+    listings.events.append(
+        EventListing(
+            event_ticker=f"{series_ticker}-{day:%y%b%d}".upper(),
+            series_ticker=series_ticker,
+            title=f"{gate} high water on {day:%b} {day.day}, {day.year}",
+            sub_title=f"On {day:%b} {day.day}, {day.year}",
+            mutually_exclusive=False,
+            strike_ns=strike_ns,
+        )
+    )
+
+
+def _market(rng: random.Random, listings: Listings, *, index: int, now_ns: int, schedule: Schedule) -> MarketListing:
+    event = listings.events[-1]
+    fee_type = next(series.fee_type for series in listings.series if series.ticker == event.series_ticker)
+    place = index % 3
+    level = 180 + 20 * place + 2 * rng.randrange(8)
+    between = place > 0
+    tapered = index % 3 == 2
+    open_ns = now_ns + index * schedule.stagger_s * NS_PER_S
+    close_ns = now_ns + (schedule.close_after_s + index * schedule.stagger_s) * NS_PER_S
+    sub_title = f"{level} to {level + 10} cm" if between else f"Above {level} cm"
+    ticker = f"{event.event_ticker}-{'B' if between else 'T'}{level}"
+    spec = MarketSpec(
+        market_id=ticker,
+        bands=TAPERED_DECI_CENT if tapered else LINEAR_CENT,
+        fees=FEES[fee_type],
+        open_ns=open_ns,
+        close_ns=close_ns,
+        determine_delay_ns=schedule.determine_after_s * NS_PER_S,
+        settle_delay_ns=schedule.settle_after_s * NS_PER_S,
+    )
+    return MarketListing(
+        spec=spec,
+        market_uuid=new_uuid(rng),
+        event_ticker=event.event_ticker,
+        series_ticker=event.series_ticker,
+        title=f"{event.title}: {sub_title}?",
+        yes_sub_title=sub_title,
+        no_sub_title=sub_title,
+        rules_primary=f"If the {event.title.lower()} is {sub_title.lower()}, then the market resolves to Yes.",
+        strike_type="between" if between else "greater",
+        floor_strike=level,
+        cap_strike=level + 10 if between else None,
+        structure="tapered_deci_cent" if tapered else "linear_cent",
+        created_ns=now_ns - HOUR_NS,
+        expected_expiration_ns=close_ns + HOUR_NS,
+        latest_expiration_ns=close_ns + 7 * 24 * HOUR_NS,
+        settlement_timer_s=schedule.settle_after_s,
+        opening_price=100 * rng.randrange(30, 71),
+    )

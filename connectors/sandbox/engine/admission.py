@@ -1,0 +1,135 @@
+"""Whether the exchange takes a request at all. Pure questions on the state; each answers None or the Rejection.
+
+The order of the questions decides which code a request with several faults gets. The venue does not document its order:
+ours is an *assumption*, but for what recorded answers show.
+"""
+
+from connectors.sandbox.engine.accounts import Account
+from connectors.sandbox.engine.collateral import COLLATERAL
+from connectors.sandbox.engine.fees import fee_bound
+from connectors.sandbox.engine.groups import OrderGroups
+from connectors.sandbox.engine.model import AmendRequest, Market, MarketSpec, Order, OrderRequest, Rejection
+from connectors.sandbox.engine.price_grid import on_grid
+from connectors.sandbox.engine.state import ExchangeState
+
+
+def refuse_entry(state: ExchangeState, market: Market) -> Rejection | None:
+    """Placing and amending: only while exchange, trading and market are open (vendor docs)."""
+    refusal = refuse_cancel(state, market)
+    if refusal is not None:
+        return refusal
+    if state.phase == "trading_paused" or market.status == "inactive":
+        return Rejection("trading_is_paused")
+    return None
+
+
+def refuse_cancel(state: ExchangeState, market: Market) -> Rejection | None:
+    """Cancelling and decreasing: also in a trading pause, not in an exchange pause or after the close (vendor docs).
+
+    The code before a market opens is an *assumption*.
+    """
+    if state.phase == "exchange_paused":
+        return Rejection("exchange_is_paused")
+    if market.status == "initialized":
+        return Rejection("market_inactive", "market is not open yet")
+    if market.status not in ("active", "inactive"):
+        return Rejection("market_closed")
+    return None
+
+
+def refuse_new(state: ExchangeState, request: OrderRequest, *, groups: OrderGroups) -> Rejection | None:
+    """Everything about a new order that depends neither on the book nor on the balance."""
+    market = state.markets.get(request.market_id)
+    if state.phase == "exchange_paused":
+        return Rejection("exchange_is_paused")
+    if market is None:
+        return Rejection("market_not_found", request.market_id)
+    if request.account not in state.accounts:
+        return Rejection("user_not_found", request.account)
+    return (
+        refuse_entry(state, market)
+        or _refuse_flags(request, state.now_ns)
+        or _refuse_size(market.spec, request.size)
+        or _refuse_price(market.spec, request.price)
+        or _refuse_client_id(state, request.account, client_order_id=request.client_order_id)
+        or _refuse_group(groups, request)
+    )
+
+
+def refuse_amend(state: ExchangeState, request: AmendRequest, *, order: Order) -> Rejection | None:
+    """Everything about an amend of the resting `order` that depends neither on the book nor on the balance."""
+    market = state.markets[order.market_id]
+    if request.market_id not in (None, order.market_id):
+        return Rejection("order_ticker_mismatch", f"order is in {order.market_id}")
+    if request.side not in (None, order.side):
+        return Rejection("order_side_mismatch", f"order is {order.side}")
+    if request.client_order_id not in (None, "", order.client_order_id):
+        return Rejection("order_id_and_client_order_id_mismatch")
+    if request.expiration_ns and request.expiration_ns <= state.now_ns:
+        return Rejection("invalid_parameters", "Expiration timestamp must be in the future")
+    if request.size <= order.filled:
+        return Rejection("invalid_order_size", f"count must be above the {order.filled} already filled")
+    renamed = request.new_client_order_id
+    if renamed and renamed != order.client_order_id:
+        refusal = _refuse_client_id(state, request.account, client_order_id=renamed)
+        if refusal is not None:
+            return refusal
+    return (
+        refuse_entry(state, market)
+        or _refuse_size(market.spec, request.size)
+        or _refuse_price(market.spec, request.price)
+    )
+
+
+def refuse_balance(account: Account, spec: MarketSpec, *, order: Order, crosses: bool) -> Rejection | None:
+    """The account must cover the order's worst case: collateral at its limit and the fee of trading at once.
+
+    `crosses` is whether it would trade at once; only then the taker fee counts (*assumption*).
+    """
+    net = account.position(spec.market_id).net
+    funded = COLLATERAL[spec.kind].funded(net, order.side, size=order.remaining)
+    fee = fee_bound(spec, order.price, size=funded, taker=True) if crosses and funded else 0
+    if account.shortfall(spec, order, fee=fee) > 0:
+        return Rejection("insufficient_balance")
+    return None
+
+
+def _refuse_flags(request: OrderRequest, now_ns: int) -> Rejection | None:
+    # Vendor docs: reduce-only needs immediate-or-cancel, an expiration needs good-till-canceled and the future.
+    # That post-only needs good-till-canceled, and the codes of all four, are assumptions.
+    if request.reduce_only and request.tif != "ioc":
+        return Rejection("invalid_order", "reduce only orders must be immediate or cancel")
+    if request.post_only and request.tif != "gtc":
+        return Rejection("invalid_order", "post only orders must be good till canceled")
+    if request.expiration_ns and request.tif != "gtc":
+        return Rejection("invalid_parameters", "expiration time requires good till canceled")
+    if request.expiration_ns and request.expiration_ns <= now_ns:
+        return Rejection("invalid_parameters", "Expiration timestamp must be in the future")
+    return None
+
+
+def _refuse_size(spec: MarketSpec, size: int) -> Rejection | None:
+    if size <= 0 or size % spec.size_step or size > spec.size_max:
+        return Rejection(
+            "invalid_order_size", f"size {size} must be a multiple of {spec.size_step} up to {spec.size_max}"
+        )
+    return None
+
+
+def _refuse_price(spec: MarketSpec, price: int) -> Rejection | None:
+    return None if on_grid(spec, price) else Rejection("invalid_price")
+
+
+def _refuse_client_id(state: ExchangeState, account: str, *, client_order_id: str) -> Rejection | None:
+    if client_order_id and state.ledger.order_by_client(account, client_order_id) is not None:
+        return Rejection("order_already_exists")
+    return None
+
+
+def _refuse_group(groups: OrderGroups, request: OrderRequest) -> Rejection | None:
+    if not request.group_id:
+        return None
+    group = groups.get(request.account, request.group_id)
+    if group is None:
+        return Rejection("not_found", f"order group {request.group_id}")
+    return Rejection("invalid_order", "order group is triggered") if group.triggered else None

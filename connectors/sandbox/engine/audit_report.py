@@ -1,0 +1,82 @@
+"""The state and history of an exchange as plain data, for an administrator to compare with what a client recorded."""
+
+from typing import Any
+
+import msgspec
+
+from connectors.sandbox.engine.accounts import account_problems
+from connectors.sandbox.engine.exchange import Exchange
+
+Json = dict[str, Any]
+
+
+def report(exchange: Exchange) -> Json:
+    """Every order ever accepted from outside with its final state, fills, settlements, positions and balances.
+
+    Numbers are the engine's integers; `decimals` gives the scale of each market's prices and sizes. Internal accounts
+    are left out. Everything in it can be written as JSON; `problems` is the list that `problems` returns.
+    """
+    state = exchange.state
+    external = [account for account in state.accounts.values() if not account.internal]
+    names = {account.account_id for account in external}
+    return {
+        "now_ns": state.now_ns,
+        "phase": state.phase,
+        "decimals": {
+            market_id: {"price": market.spec.price_decimals, "size": market.spec.size_decimals}
+            for market_id, market in state.markets.items()
+        },
+        "orders": [msgspec.to_builtins(order) for order in exchange.ledger.orders.values() if order.account in names],
+        "fills": [msgspec.to_builtins(fill) for fill in exchange.ledger.fills],
+        "settlements": [msgspec.to_builtins(settlement) for settlement in exchange.ledger.settlements],
+        "positions": {account.account_id: msgspec.to_builtins(account.positions) for account in external},
+        "balances": {
+            account.account_id: {
+                "cash": dict(account.cash),
+                "reserved": dict(account.reserved),
+                "deposits": dict(account.deposits),
+            }
+            for account in external
+        },
+        "markets": {
+            market_id: {
+                "status": market.status,
+                "clock": market.clock,
+                "volume": market.volume,
+                "open_interest": market.open_interest,
+                "result": market.result,
+            }
+            for market_id, market in state.markets.items()
+        },
+        "problems": problems(exchange),
+    }
+
+
+def problems(exchange: Exchange) -> list[str]:
+    """One line for each thing that does not add up; empty when nothing is wrong.
+
+    Checked: each account (`account_problems`), no book crossed, open interest equal on both sides, and per cash account
+    deposits = cash + fees collected + what open binary contracts will pay.
+    """
+    state = exchange.state
+    found = [line for account in state.accounts.values() for line in account_problems(account, state.markets)]
+    locked: dict[str, int] = {}
+    for market_id, market in state.markets.items():
+        bid, ask = state.books[market_id].best("bid"), state.books[market_id].best("ask")
+        if bid is not None and ask is not None and bid >= ask:
+            found.append(f"{market_id}: book crossed, bid {bid} ask {ask}")
+        nets = [a.positions[market_id].net for a in state.accounts.values() if market_id in a.positions]
+        if sum(nets) != 0:
+            found.append(f"{market_id}: positions sum to {sum(nets)}, expected 0")
+        if market.status != "finalized" and sum(net for net in nets if net > 0) != market.open_interest:
+            found.append(f"{market_id}: open interest {market.open_interest} differs from the positions")
+        if market.spec.kind == "binary":
+            cash_account = market.spec.cash_account
+            locked[cash_account] = locked.get(cash_account, 0) + market.open_interest * market.spec.one
+    for cash_account in sorted({name for account in state.accounts.values() for name in account.cash}):
+        deposits = sum(account.deposits.get(cash_account, 0) for account in state.accounts.values())
+        cash = sum(account.cash.get(cash_account, 0) for account in state.accounts.values())
+        accounted = cash + state.fees_collected.get(cash_account, 0) + locked.get(cash_account, 0)
+        if accounted != deposits:
+            found.append(f"cash account {cash_account}: {accounted} accounted for, {deposits} deposited")
+    return found

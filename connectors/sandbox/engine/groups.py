@@ -1,0 +1,145 @@
+"""Order groups: a limit on contracts matched within a rolling window, shared by the orders of a group.
+
+When the matched contracts of the window reach the limit the group triggers: its orders are cancelled and new ones are
+refused until a reset (vendor docs: "when the limit is hit"). That the fill which reaches the limit stands, and that the
+limit triggers when it is reached and not only when it is exceeded, are *assumptions*.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from connectors.sandbox.engine.events import GroupChange, GroupKind
+from connectors.sandbox.engine.model import NS_PER_S, Order, Rejection
+from connectors.sandbox.engine.state import ExchangeState
+
+WINDOW_NS = 15 * NS_PER_S
+"""Matched contracts count for 15 seconds (vendor docs)."""
+
+
+class Group:
+    """One order group. `limit` and `matched` in contracts of 10^-size_decimals.
+
+    `window` holds (time in ns, contracts) of the matches that still count; `orders` are those of the group that rest or
+    trade now, by order id.
+    """
+
+    __slots__ = ("account", "exchange_index", "group_id", "limit", "matched", "orders", "triggered", "window")
+
+    def __init__(self, group_id: str, account: str, *, limit: int, exchange_index: int) -> None:
+        self.group_id = group_id
+        self.account = account
+        self.limit = limit
+        self.exchange_index = exchange_index
+        self.triggered = False
+        self.matched = 0
+        self.window: deque[tuple[int, int]] = deque()
+        self.orders: dict[str, Order] = {}
+
+    def expire(self, now_ns: int) -> None:
+        """Drop the matches that are WINDOW_NS old or older, and take them off `matched`."""
+        while self.window and self.window[0][0] <= now_ns - WINDOW_NS:
+            self.matched -= self.window.popleft()[1]
+
+
+class OrderGroups:
+    """All groups. Acts answer None when done, else the Rejection; another account's group is "not_found"."""
+
+    def __init__(self, state: ExchangeState, cancel: Callable[[Order], None]) -> None:
+        self._state = state
+        self._cancel = cancel
+        self._groups: dict[str, Group] = {}
+
+    def create(self, account: str, limit: int, *, now_ns: int, exchange_index: int = 0) -> Group:
+        """Make a group with no orders. `limit` is in contracts of 10^-size_decimals.
+
+        Raises `ValueError` when `limit` is not above zero.
+        """
+        if limit <= 0:
+            raise ValueError(f"group limit {limit} must be above zero contracts")
+        self._state.now_ns = max(self._state.now_ns, now_ns)
+        group = Group(self._state.new_id(), account, limit=limit, exchange_index=exchange_index)
+        self._groups[group.group_id] = group
+        self._publish(group, "created")
+        return group
+
+    def get(self, account: str, group_id: str) -> Group | None:
+        """The group of this id, or None when there is none or it is another account's."""
+        group = self._groups.get(group_id)
+        return group if group is not None and group.account == account else None
+
+    def of_account(self, account: str) -> list[Group]:
+        """The groups of an account in order of creation."""
+        return [group for group in self._groups.values() if group.account == account]
+
+    def reset(self, account: str, group_id: str, *, now_ns: int) -> Rejection | None:
+        """Empty the window and accept orders again; orders that were cancelled stay so."""
+        group = self._own(account, group_id, now_ns=now_ns)
+        if isinstance(group, Rejection):
+            return group
+        group.window.clear()
+        group.matched = 0
+        group.triggered = False
+        self._publish(group, "reset")
+        return None
+
+    def trigger(self, account: str, group_id: str, *, now_ns: int) -> Rejection | None:
+        """Cancel the group's orders and refuse new ones until a reset, as if the limit had been reached."""
+        group = self._own(account, group_id, now_ns=now_ns)
+        if isinstance(group, Rejection):
+            return group
+        self._trigger(group)
+        return None
+
+    def set_limit(self, account: str, group_id: str, *, limit: int, now_ns: int) -> Rejection | None:
+        """Change the limit; one at or below what the window holds triggers at once."""
+        group = self._own(account, group_id, now_ns=now_ns)
+        if isinstance(group, Rejection):
+            return group
+        if limit <= 0:
+            return Rejection("invalid_parameters", f"contracts_limit {limit} must be above zero")
+        group.limit = limit
+        self._publish(group, "limit_updated")
+        if group.matched >= limit and not group.triggered:
+            self._trigger(group)
+        return None
+
+    def delete(self, account: str, group_id: str, *, now_ns: int) -> Rejection | None:
+        """Cancel the group's orders, then remove it; orders can no longer name it."""
+        group = self._own(account, group_id, now_ns=now_ns)
+        if isinstance(group, Rejection):
+            return group
+        self._cancel_orders(group)
+        del self._groups[group_id]
+        self._publish(group, "deleted")
+        return None
+
+    def matched(self, order: Order, size: int) -> None:
+        """Count a fill of one of the group's orders; triggers the group when its limit is reached."""
+        group = self._groups.get(order.group_id)
+        if group is None:
+            return
+        group.expire(self._state.now_ns)
+        group.window.append((self._state.now_ns, size))
+        group.matched += size
+        if group.matched >= group.limit and not group.triggered:
+            self._trigger(group)
+
+    def _own(self, account: str, group_id: str, *, now_ns: int) -> Group | Rejection:
+        self._state.now_ns = max(self._state.now_ns, now_ns)
+        group = self.get(account, group_id)
+        if group is None:
+            return Rejection("not_found", f"order group {group_id}")
+        group.expire(self._state.now_ns)
+        return group
+
+    def _trigger(self, group: Group) -> None:
+        group.triggered = True
+        self._publish(group, "triggered")
+        self._cancel_orders(group)
+
+    def _cancel_orders(self, group: Group) -> None:
+        for order in list(group.orders.values()):
+            self._cancel(order)
+
+    def _publish(self, group: Group, kind: GroupKind) -> None:
+        self._state.events.append(GroupChange(group.group_id, group.account, kind, group.limit, self._state.now_ns))

@@ -1,0 +1,71 @@
+"""Rate limits of a venue: token buckets with continuous refill, in exact integers."""
+
+from connectors.sandbox.engine.model import NS_PER_S
+
+
+class TokenBucket:
+    """`refill_rate` tokens a second, up to `capacity`; full at `now_ns`.
+
+    `accepted` and `refused` count the draws. Times are nanoseconds of any one clock; a time before the newest one seen
+    refills nothing.
+    """
+
+    def __init__(self, refill_rate: int, capacity: int, *, now_ns: int) -> None:
+        self.refill_rate = refill_rate
+        self.capacity = capacity
+        self.accepted = 0
+        self.refused = 0
+        # Billionths of a token: a nanosecond refills `refill_rate` of them, so no fraction is lost between two looks.
+        self._nanotokens = capacity * NS_PER_S
+        self._updated_ns = now_ns
+
+    def take(self, cost: int, now_ns: int) -> bool:
+        """Draw `cost` tokens. False, and nothing is drawn, when fewer are there."""
+        self._refill(now_ns)
+        if cost * NS_PER_S > self._nanotokens:
+            self.refused += 1
+            return False
+        self._nanotokens -= cost * NS_PER_S
+        self.accepted += 1
+        return True
+
+    def tokens(self, now_ns: int) -> int:
+        """Whole tokens there at `now_ns`, from 0 to the capacity."""
+        self._refill(now_ns)
+        return self._nanotokens // NS_PER_S
+
+    def _refill(self, now_ns: int) -> None:
+        elapsed_ns = now_ns - self._updated_ns
+        if elapsed_ns > 0:
+            self._nanotokens = min(self.capacity * NS_PER_S, self._nanotokens + elapsed_ns * self.refill_rate)
+            self._updated_ns = now_ns
+
+
+class RateLimits:
+    """The buckets of all accounts: `pools` gives (refill_rate, capacity) by pool name, each account gets its own."""
+
+    def __init__(self, pools: dict[str, tuple[int, int]]) -> None:
+        self.pools = dict(pools)
+        self._buckets: dict[tuple[str, str], TokenBucket] = {}
+
+    def bucket(self, account: str, pool: str, *, now_ns: int) -> TokenBucket:
+        """The bucket of an account in a pool, made full when first used. Raises `KeyError` for an unknown pool."""
+        bucket = self._buckets.get((account, pool))
+        if bucket is None:
+            refill_rate, capacity = self.pools[pool]
+            bucket = self._buckets[account, pool] = TokenBucket(refill_rate, capacity, now_ns=now_ns)
+        return bucket
+
+    def take(self, account: str, pool: str, *, cost: int, now_ns: int) -> bool:
+        """Charge one request of `cost` tokens; False means that the venue answers 429.
+
+        Raises `KeyError` for an unknown pool.
+        """
+        return self.bucket(account, pool, now_ns=now_ns).take(cost, now_ns)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many requests each bucket accepted and refused so far, by "account/pool"."""
+        return {
+            f"{account}/{pool}": {"accepted": bucket.accepted, "refused": bucket.refused}
+            for (account, pool), bucket in sorted(self._buckets.items())
+        }
