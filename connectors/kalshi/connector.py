@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from connectors.client.turns import Turns
 from connectors.kalshi.markets.loader import MarketLoader, MarketRefresher
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
 from connectors.kalshi.rest import queries
@@ -15,7 +16,6 @@ from connectors.kalshi.settings import ASSUMPTIONS, KalshiSettings
 from connectors.kalshi.stream.connection import KalshiStream
 from connectors.kalshi.stream.session import SessionCallbacks, SessionTerms, StreamSession
 from connectors.kalshi.stream.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, POSITIONS, TICKER, TRADE
-from connectors.kalshi.turns import Turns
 from connectors.kalshi.wire.decode_rest import rest_balance
 from connectors.kalshi.wire.decode_stream import DecodeCounts
 from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error

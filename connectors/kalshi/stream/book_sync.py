@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
 
-from connectors.kalshi.turns import Turns
+from connectors.client.turns import Turns
 
 REPORT_INTERVAL_NS = 1_000_000_000
 """A proof is reported at most this often."""

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from connectors.client.turns import Turns
 from connectors.kalshi.markets.registry import MarketRegistry
 from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.stream.book_sync import BookLiveness, BookRecovery, SequenceTracker, Step
@@ -25,7 +26,6 @@ from connectors.kalshi.stream.subscriptions import (
     TICKER,
     Subscriptions,
 )
-from connectors.kalshi.turns import Turns
 from connectors.kalshi.wire import decode_stream as decode
 from connectors.kalshi.wire import stream_messages as s
 from connectors.kalshi.wire.fixed_point import NS_PER_MS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.kalshi.turns import FIRST_NS, LONGEST_NS, Turns
+from connectors.client.turns import FIRST_NS, LONGEST_NS, Turns
 
 SECOND = FIRST_NS
 
