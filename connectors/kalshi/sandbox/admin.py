@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp import web
 
-from connectors.kalshi.sandbox import faults
+from connectors.kalshi.sandbox import faults, words
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.sandbox.engine import audit_report
+from connectors.sandbox.engine.model import Order
 from connectors.sandbox.serving.faults import FAULT_KINDS, FaultRequestError
 
 ADMIN_PREFIX = "/admin"
@@ -59,6 +60,7 @@ class Admin:
         venue = self._venue()
         observed = venue.observed
         report = audit_report.report(venue.exchange) | {
+            "orders": [_order(one) for one in venue.exchange.ledger.orders.values() if venue.is_member(one.account)],
             "connections": observed.connections,
             "faults_struck": dict(venue.faults.struck),
             "rate_limited": observed.rate_limited,
@@ -101,6 +103,11 @@ class Admin:
     async def _reset(self, _request: web.Request) -> web.Response:
         self._controls.reset()
         return _json({})
+
+
+def _order(order: Order) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(order)
+    return shown | {"status": words.status_of(order), "reason": words.reason_of(order)}
 
 
 def is_local(remote: str | None) -> bool:

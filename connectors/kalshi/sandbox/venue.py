@@ -14,6 +14,7 @@ from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.auth import KeyRing
 from connectors.kalshi.sandbox.buckets import Buckets, Tier
 from connectors.kalshi.sandbox.catalog import Catalog
+from connectors.kalshi.sandbox.groups import OrderGroups
 from connectors.kalshi.sandbox.reads import Reads
 from connectors.kalshi.sandbox.render.candles import Candles
 from connectors.kalshi.sandbox.render.market_view import MarketView
@@ -48,6 +49,7 @@ class Venue:
         self, *, exchange: Exchange, catalog: Catalog, clock: VenueClock, tier: Tier, faults: FaultPlan
     ) -> None:
         self.exchange = exchange
+        self.groups = OrderGroups(exchange)
         self.catalog = catalog
         self.clock = clock
         self.tier = tier

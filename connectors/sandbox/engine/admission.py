@@ -7,7 +7,6 @@ ours is an *assumption*, but for what recorded answers show.
 from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.collateral import COLLATERAL
 from connectors.sandbox.engine.fees import fee_bound
-from connectors.sandbox.engine.groups import OrderGroups
 from connectors.sandbox.engine.model import AmendRequest, Market, MarketSpec, Order, OrderRequest, Rejection
 from connectors.sandbox.engine.price_grid import on_grid
 from connectors.sandbox.engine.state import ExchangeState
@@ -19,7 +18,7 @@ def refuse_entry(state: ExchangeState, market: Market) -> Rejection | None:
     if refusal is not None:
         return refusal
     if state.phase == "trading_paused" or market.status == "inactive":
-        return Rejection("trading_is_paused")
+        return Rejection("trading_paused")
     return None
 
 
@@ -29,30 +28,30 @@ def refuse_cancel(state: ExchangeState, market: Market) -> Rejection | None:
     The code before a market opens is an *assumption*.
     """
     if state.phase == "exchange_paused":
-        return Rejection("exchange_is_paused")
+        return Rejection("exchange_paused")
     if market.status == "initialized":
-        return Rejection("market_inactive", "market is not open yet")
+        return Rejection("market_not_open", "market is not open yet")
     if market.status not in ("active", "inactive"):
         return Rejection("market_closed")
     return None
 
 
-def refuse_new(state: ExchangeState, request: OrderRequest, *, groups: OrderGroups) -> Rejection | None:
+def refuse_new(state: ExchangeState, request: OrderRequest) -> Rejection | None:
     """Everything about a new order that depends neither on the book nor on the balance."""
     market = state.markets.get(request.market_id)
     if state.phase == "exchange_paused":
-        return Rejection("exchange_is_paused")
+        return Rejection("exchange_paused")
     if market is None:
         return Rejection("market_not_found", request.market_id)
     if request.account not in state.accounts:
-        return Rejection("user_not_found", request.account)
+        return Rejection("account_not_found", request.account)
     return (
         refuse_entry(state, market)
         or _refuse_flags(request, state.now_ns)
         or _refuse_size(market.spec, request.size)
         or _refuse_price(market.spec, request.price)
         or _refuse_client_id(state, request.account, client_order_id=request.client_order_id)
-        or _refuse_group(groups, request)
+        or (state.hook.refuse(request) if state.hook else None)
     )
 
 
@@ -60,15 +59,15 @@ def refuse_amend(state: ExchangeState, request: AmendRequest, *, order: Order) -
     """Everything about an amend of the resting `order` that depends neither on the book nor on the balance."""
     market = state.markets[order.market_id]
     if request.market_id not in (None, order.market_id):
-        return Rejection("order_ticker_mismatch", f"order is in {order.market_id}")
+        return Rejection("market_mismatch", f"order is in {order.market_id}")
     if request.side not in (None, order.side):
-        return Rejection("order_side_mismatch", f"order is {order.side}")
+        return Rejection("side_mismatch", f"order is {order.side}")
     if request.client_order_id not in (None, "", order.client_order_id):
-        return Rejection("order_id_and_client_order_id_mismatch")
+        return Rejection("client_id_mismatch")
     if request.expiration_ns and request.expiration_ns <= state.now_ns:
-        return Rejection("invalid_parameters", "Expiration timestamp must be in the future")
+        return Rejection("invalid_expiry", "Expiration timestamp must be in the future")
     if request.size <= order.filled:
-        return Rejection("invalid_order_size", f"count must be above the {order.filled} already filled")
+        return Rejection("invalid_size", f"count must be above the {order.filled} already filled")
     renamed = request.new_client_order_id
     if renamed and renamed != order.client_order_id:
         refusal = _refuse_client_id(state, request.account, client_order_id=renamed)
@@ -102,17 +101,15 @@ def _refuse_flags(request: OrderRequest, now_ns: int) -> Rejection | None:
     if request.post_only and request.tif != "gtc":
         return Rejection("invalid_order", "post only orders must be good till canceled")
     if request.expiration_ns and request.tif != "gtc":
-        return Rejection("invalid_parameters", "expiration time requires good till canceled")
+        return Rejection("invalid_expiry", "expiration time requires good till canceled")
     if request.expiration_ns and request.expiration_ns <= now_ns:
-        return Rejection("invalid_parameters", "Expiration timestamp must be in the future")
+        return Rejection("invalid_expiry", "Expiration timestamp must be in the future")
     return None
 
 
 def _refuse_size(spec: MarketSpec, size: int) -> Rejection | None:
     if size <= 0 or size % spec.size_step or size > spec.size_max:
-        return Rejection(
-            "invalid_order_size", f"size {size} must be a multiple of {spec.size_step} up to {spec.size_max}"
-        )
+        return Rejection("invalid_size", f"size {size} must be a multiple of {spec.size_step} up to {spec.size_max}")
     return None
 
 
@@ -122,14 +119,5 @@ def _refuse_price(spec: MarketSpec, price: int) -> Rejection | None:
 
 def _refuse_client_id(state: ExchangeState, account: str, *, client_order_id: str) -> Rejection | None:
     if client_order_id and state.ledger.order_by_client(account, client_order_id) is not None:
-        return Rejection("order_already_exists")
+        return Rejection("client_id_used")
     return None
-
-
-def _refuse_group(groups: OrderGroups, request: OrderRequest) -> Rejection | None:
-    if not request.group_id:
-        return None
-    group = groups.get(request.account, request.group_id)
-    if group is None:
-        return Rejection("not_found", f"order group {request.group_id}")
-    return Rejection("invalid_order", "order group is triggered") if group.triggered else None

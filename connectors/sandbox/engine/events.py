@@ -12,7 +12,6 @@ from connectors.sandbox.engine.model import Fill, Order, Settlement, Side
 LifecycleKind = Literal[
     "created", "opened", "activated", "deactivated", "closed", "determined", "settled", "close_date_updated"
 ]
-GroupKind = Literal["created", "triggered", "reset", "deleted", "limit_updated"]
 
 
 class BookChange(msgspec.Struct, frozen=True, gc=False):
@@ -78,14 +77,10 @@ class MarketLifecycle(msgspec.Struct, frozen=True, gc=False):
     ns: int
 
 
-class GroupChange(msgspec.Struct, frozen=True, gc=False):
-    """An order group was created, reached its limit, or was changed. `limit` in contracts of 10^-size_decimals."""
+class Notice(msgspec.Struct, frozen=True, gc=False):
+    """What a venue's `OrderHook` has to say, in its place among the events; the engine never looks into `detail`."""
 
-    group_id: str
-    account: str
-    kind: GroupKind
-    limit: int
-    ns: int
+    detail: object
 
 
 class SettlementEvent(msgspec.Struct, frozen=True, gc=False):
@@ -94,6 +89,4 @@ class SettlementEvent(msgspec.Struct, frozen=True, gc=False):
     settlement: Settlement
 
 
-Event = (
-    BookChange | TradePrint | OrderChange | FillEvent | PositionChange | MarketLifecycle | GroupChange | SettlementEvent
-)
+Event = BookChange | TradePrint | OrderChange | FillEvent | PositionChange | MarketLifecycle | Notice | SettlementEvent

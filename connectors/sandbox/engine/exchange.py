@@ -32,9 +32,9 @@ from connectors.sandbox.engine.state import ExchangeState, Ledger
 class Exchange:
     """Markets, accounts and orders of one venue.
 
-    `state` is everything as it stands, `ledger` everything that happened, `groups` the order groups. `outcomes` may be
-    given a fair value per market (price units), by which markets without a fixed settlement value are determined. `rng`
-    fixes the identifiers and the drawn outcomes.
+    `state` is everything as it stands, `ledger` everything that happened. `outcomes` may be given a fair value per
+    market (price units), by which markets without a fixed settlement value are determined. `rng` fixes the identifiers
+    and the drawn outcomes.
     """
 
     def __init__(self, rng: random.Random, *, now_ns: int) -> None:
@@ -42,7 +42,6 @@ class Exchange:
         self._execution = Execution(self.state)
         self._lifecycle = Lifecycle(self.state, self._execution, rng=rng)
         self.ledger: Ledger = self.state.ledger
-        self.groups = self._execution.groups
         self.outcomes = self._lifecycle.outcomes
 
     def add_market(self, spec: MarketSpec, now_ns: int) -> Market:
@@ -74,7 +73,7 @@ class Exchange:
         """Place an order: trade what crosses at the resting prices, then rest, or end as its time in force demands."""
         self.advance(now_ns)
         state = self.state
-        refusal = admission.refuse_new(state, request, groups=self.groups)
+        refusal = admission.refuse_new(state, request)
         if refusal is not None:
             return refusal
         order = self._new_order(request)
@@ -86,7 +85,7 @@ class Exchange:
             return refusal
         state.ledger.accept(order, internal=account.internal)
         if order.remaining == 0:
-            self._execution.end_unfilled(order, "ReduceOnlyCancel")
+            self._execution.end_unfilled(order, "reduce_only")
             return Accepted(order)
         self._lifecycle.watch_expiry(order)
         return Accepted(order, self._execution.run(order))
@@ -124,9 +123,9 @@ class Exchange:
         book = self.state.books[order.market_id]
         crosses = book.crosses(order.side, order.price)
         if order.post_only and crosses:
-            return Rejection("invalid_order", "post only cross")
+            return Rejection("post_only_crosses", "post only cross")
         if order.tif == "fok" and book.fillable(order) < order.remaining:
-            return Rejection("fill_or_kill_insufficient_resting_volume")
+            return Rejection("fok_unfillable")
         spec = self.state.markets[order.market_id].spec
         return admission.refuse_balance(account, spec, order=order, crosses=crosses)
 
@@ -155,11 +154,11 @@ class Exchange:
         less = order.remaining - wanted.remaining
         if request.price == order.price and less >= 0:
             order.initial = request.size
-            self._execution.shrink(order, less, reason="Amend")
+            self._execution.shrink(order, less, reason="amended")
             return Accepted(order)
         self._execution.take_out(order)
         order.price, order.initial, order.remaining = wanted.price, wanted.initial, wanted.remaining
-        order.reason = "Amend"
+        order.reason = "amended"
         return Accepted(order, self._execution.run(order))
 
     def decrease(
@@ -173,14 +172,14 @@ class Exchange:
         if isinstance(order, Rejection):
             return order
         if (reduce_by is None) == (reduce_to is None):
-            return Rejection("invalid_parameters", "exactly one of reduce_by and reduce_to is required")
+            return Rejection("invalid_request", "exactly one of reduce_by and reduce_to is required")
         taken = reduce_by if reduce_by is not None else order.remaining - (reduce_to or 0)
         if not 0 < taken <= order.remaining or taken % self.state.markets[order.market_id].spec.size_step:
-            return Rejection("invalid_order_size", f"cannot take {taken} off {order.remaining} remaining")
+            return Rejection("invalid_size", f"cannot take {taken} off {order.remaining} remaining")
         if taken == order.remaining:
-            self._execution.cancel(order, "Decrease")
+            self._execution.cancel(order, "cancelled")
         else:
-            self._execution.shrink(order, taken, reason="Decrease")
+            self._execution.shrink(order, taken, reason="decreased")
         return Accepted(order, (), taken)
 
     def cancel(self, account: str, order_id: str, *, now_ns: int) -> Accepted | Rejection:
@@ -191,7 +190,7 @@ class Exchange:
         order = self._cancellable_order(account, order_id, now_ns=now_ns)
         if isinstance(order, Rejection):
             return order
-        return Accepted(order, (), self._execution.cancel(order, "Decrease"))
+        return Accepted(order, (), self._execution.cancel(order, "cancelled"))
 
     def cancel_all(self, account: str, now_ns: int, *, market_id: str | None = None) -> list[Order]:
         """End every order of the account that may be cancelled now (in one market, when named); return them.
@@ -205,7 +204,7 @@ class Exchange:
             if admission.refuse_cancel(self.state, self.state.markets[name]) is None:
                 ended += list(working.get(name, {}).values())
         for order in ended:
-            self._execution.cancel(order, "Decrease")
+            self._execution.cancel(order, "cancelled")
         return ended
 
     def _cancellable_order(self, account: str, order_id: str, *, now_ns: int) -> Order | Rejection:
@@ -218,11 +217,15 @@ class Exchange:
         self.advance(now_ns)
         # The pause is checked first; which of the two codes the venue would prefer is an assumption.
         if self.state.phase == "exchange_paused":
-            return Rejection("exchange_is_paused")
+            return Rejection("exchange_paused")
         order = self.ledger.orders.get(order_id)
-        if order is None or order.account != account or order.status != "resting":
+        if order is None or order.account != account or order.status != "open":
             return Rejection("not_found")
         return order
+
+    def withdraw(self, order: Order) -> None:
+        """End an order by the venue's own rules, at the present time, also while it trades; for `OrderHook`s."""
+        self._execution.withdraw(order)
 
     def set_phase(self, phase: Phase, now_ns: int) -> None:
         """Open or pause the exchange. A trading pause lets cancels through, an exchange pause nothing (vendor docs)."""
@@ -234,7 +237,7 @@ class Exchange:
 
         "determine" closes first, "settle" closes and determines first. `value` is the price per YES that they pay; None
         leaves it to the market's specification or to a draw. A market whose status does not allow the act gives the
-        Rejection "invalid_parameters".
+        Rejection "invalid_request".
         """
         self.advance(now_ns)
         market = self.state.markets.get(market_id)

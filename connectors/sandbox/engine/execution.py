@@ -7,9 +7,8 @@ from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.collateral import COLLATERAL
 from connectors.sandbox.engine.events import BookChange, FillEvent, TradePrint
 from connectors.sandbox.engine.fees import fill_fee, trade_fee
-from connectors.sandbox.engine.groups import OrderGroups
 from connectors.sandbox.engine.matching import Book, opposite
-from connectors.sandbox.engine.model import Fill, Market, Order, OrderStatus, UpdateReason
+from connectors.sandbox.engine.model import Fill, Market, Order, UpdateReason
 from connectors.sandbox.engine.state import ExchangeState
 
 
@@ -18,23 +17,22 @@ class Execution:
 
     def __init__(self, state: ExchangeState) -> None:
         self._state = state
-        self.groups = OrderGroups(state, self._cancel_by_group)
 
     def run(self, order: Order) -> tuple[Fill, ...]:
         """Trade an order that is not in the book as far as it can; what remains rests or ends. Return its fills."""
         state = self._state
         market = state.markets[order.market_id]
         market.clock = state.next_operation()
-        if group := self.groups.get(order.account, order.group_id):
-            group.orders[order.order_id] = order
+        if state.hook:
+            state.hook.entered(order)
         fills = self._match(order, market)
-        if order.status == "resting":
+        if order.status == "open":
             if order.remaining == 0 and order.reduce_only and order.filled < order.initial:
-                self._end(order, "canceled", reason="ReduceOnlyCancel")
+                self._end(order, "reduce_only")
             elif order.remaining == 0:
-                self._end(order, "executed", reason="Trade")
+                self._end(order, "filled")
             elif order.tif != "gtc":
-                self._end(order, "canceled", reason="Trade" if fills else "")
+                self._end(order, "unfilled")
             else:
                 self._rest(order, market)
         self._enforce_margin(state.accounts[order.account], market)
@@ -44,16 +42,16 @@ class Execution:
         book = self._state.books[taker.market_id]
         fills: list[Fill] = []
         far = opposite(taker.side)
-        while taker.remaining and taker.status == "resting" and book.crosses(taker.side, taker.price):
+        while taker.remaining and taker.status == "open" and book.crosses(taker.side, taker.price):
             maker = book.head(far)
             if maker is None:
                 break
             if maker.account != taker.account:
                 fills.append(self._trade(taker, maker, market=market, book=book))
             elif taker.self_trade == "maker":
-                self.cancel(maker, "SelfTradeCancel")
+                self.cancel(maker, "self_trade")
             else:
-                self._end(taker, "canceled", reason="SelfTradeCancel")
+                self._end(taker, "self_trade")
         return tuple(fills)
 
     def _trade(self, taker: Order, maker: Order, *, market: Market, book: Book) -> Fill:
@@ -74,13 +72,13 @@ class Execution:
         trade = TradePrint(trade_id, market.market_id, price, size, taker.side, market.clock, state.now_ns)
         self._print_trade(market, trade)
         if maker.remaining == 0:
-            self._end(maker, "executed", reason="Trade")
+            self._end(maker, "filled")
         else:
-            maker.reason = "Trade"
+            maker.reason = "traded"
             state.order_changed(maker)
-        for order in (maker, taker):
-            if order.group_id:
-                self.groups.matched(order, size)
+        if state.hook:
+            state.hook.matched(maker, size)
+            state.hook.matched(taker, size)
         self._enforce_margin(state.accounts[maker.account], market)
         return taker_fill
 
@@ -134,7 +132,6 @@ class Execution:
             fee=fee,
             position=account.position(order.market_id).net,
             ns=state.now_ns,
-            exchange_index=state.markets[order.market_id].spec.exchange_index,
         )
         if not account.internal:
             state.ledger.fills.append(fill)
@@ -147,8 +144,8 @@ class Execution:
         account = state.accounts[order.account]
         order.sequence = state.next_sequence()
         order.updated_ns = state.now_ns
-        if order.filled and order.reason != "Amend":
-            order.reason = "Trade"
+        if order.filled and order.reason != "amended":
+            order.reason = "traded"
         total = state.books[order.market_id].add(order)
         account.working.setdefault(order.market_id, {})[order.order_id] = order
         account.hold(market.spec)
@@ -170,7 +167,7 @@ class Execution:
         total = self._state.books[order.market_id].remove(order)
         taken = order.remaining
         self._publish_book(order, market, delta=-taken, total=total)
-        self._end(order, "canceled", reason=reason)
+        self._end(order, reason)
         return taken
 
     def shrink(self, order: Order, size: int, *, reason: UpdateReason) -> None:
@@ -187,31 +184,32 @@ class Execution:
 
     def end_unfilled(self, order: Order, reason: UpdateReason) -> None:
         """End an order that was accepted but never reached the book; nothing of it was filled."""
-        self._end(order, "canceled", reason=reason)
+        self._end(order, reason)
 
-    def _end(self, order: Order, status: OrderStatus, *, reason: UpdateReason) -> None:
+    def _end(self, order: Order, reason: UpdateReason) -> None:
         state = self._state
         account = state.accounts[order.account]
-        order.status = status
+        order.status = "ended"
         order.reason = reason
         order.remaining = 0
         order.updated_ns = state.now_ns
         account.working.get(order.market_id, {}).pop(order.order_id, None)
-        if group := self.groups.get(order.account, order.group_id):
-            group.orders.pop(order.order_id, None)
+        if state.hook:
+            state.hook.ended(order)
         account.hold(state.markets[order.market_id].spec)
         state.order_changed(order)
         if account.internal:
             state.ledger.forget(order)
 
-    def _cancel_by_group(self, order: Order) -> None:
-        if order.status != "resting":
+    def withdraw(self, order: Order) -> None:
+        """End an order by the venue's own rules, also one that is trading right now; nothing for one that has ended."""
+        if order.status == "ended":
             return
-        # An order that is trading right now is in the group but not in the book: it only ends.
+        # An order that is trading right now is not in the book: it only ends.
         if order.order_id in self._state.accounts[order.account].working.get(order.market_id, {}):
-            self.cancel(order, "Decrease")
+            self.cancel(order, "cancelled")
         else:
-            self._end(order, "canceled", reason="Decrease")
+            self._end(order, "cancelled")
 
     def _enforce_margin(self, account: Account, market: Market) -> None:
         """Cancel the newest orders that draw on the market's cash account until the reserves are covered.
@@ -222,7 +220,7 @@ class Execution:
         while account.available(cash_account) < 0 < account.reserved.get(cash_account, 0):
             resting = [order for orders in account.working.values() for order in orders.values()]
             drawing = [o for o in resting if self._state.markets[o.market_id].spec.cash_account == cash_account]
-            self.cancel(max(drawing, key=lambda order: order.sequence), "MarginCancel")
+            self.cancel(max(drawing, key=lambda order: order.sequence), "margin")
 
     def _publish_book(self, order: Order, market: Market, *, delta: int, total: int) -> None:
         state = self._state

@@ -61,12 +61,12 @@ class Lifecycle:
         state.phase = phase
         if entering_pause:
             for market_id in state.markets:
-                self._cancel_resting(market_id, "HaltCancel", only_on_pause=True)
+                self._cancel_resting(market_id, "halted", only_on_pause=True)
 
     def act(self, market: Market, act: MarketAct, *, value: int | None) -> Rejection | None:
         """Do what an operator asks; None when done. `value` is the price paid per YES for "determine" and "settle"."""
         if value is not None and not 0 <= value <= market.spec.one:
-            return Rejection("invalid_parameters", f"settlement value {value} must be from 0 to {market.spec.one}")
+            return Rejection("invalid_request", f"settlement value {value} must be from 0 to {market.spec.one}")
         allowed = {
             "pause": ("active",),
             "resume": ("inactive",),
@@ -75,7 +75,7 @@ class Lifecycle:
             "settle": ("initialized", "active", "inactive", "closed", "determined"),
         }[act]
         if market.status not in allowed:
-            return Rejection("invalid_parameters", f"cannot {act} a market that is {market.status}")
+            return Rejection("invalid_request", f"cannot {act} a market that is {market.status}")
         match act:
             case "pause":
                 self._pause(market)
@@ -109,11 +109,11 @@ class Lifecycle:
     def _pause(self, market: Market) -> None:
         market.status = "inactive"
         self._publish(market, "deactivated")
-        self._cancel_resting(market.market_id, "HaltCancel", only_on_pause=True)
+        self._cancel_resting(market.market_id, "halted", only_on_pause=True)
 
     def _resume(self, market: Market) -> None:
         """Vendor docs: going back from inactive to active cancels everything that rested."""
-        self._cancel_resting(market.market_id, "HaltCancel")
+        self._cancel_resting(market.market_id, "halted")
         market.status = "active"
         self._publish(market, "activated")
 
@@ -139,7 +139,7 @@ class Lifecycle:
         self._at(now_ns + spec.determine_delay_ns, self._determine_on_time, target=spec.market_id)
 
     def _cancel_closed(self, market_id: str) -> None:
-        self._cancel_resting(market_id, "CloseCancel")
+        self._cancel_resting(market_id, "closed")
 
     def _determine_on_time(self, market_id: str) -> None:
         market = self._state.markets[market_id]
@@ -190,7 +190,6 @@ class Lifecycle:
                     value=market.settle_value,
                     fees=position.fees,
                     ns=state.now_ns,
-                    exchange_index=spec.exchange_index,
                 )
                 state.ledger.settlements.append(settlement)
                 state.events.append(SettlementEvent(settlement))
@@ -201,11 +200,11 @@ class Lifecycle:
 
     def _expire(self, order_id: str) -> None:
         order = self._state.ledger.orders.get(order_id)
-        if order is None or order.status != "resting":
+        if order is None or order.status != "open":
             return
         # Timers stay in the heap when an amend moves or clears the expiry; the order's own field decides.
         if 0 < order.expiration_ns <= self._state.now_ns:
-            self._execution.cancel(order, "ExpiryCancel")
+            self._execution.cancel(order, "expired")
 
     def _cancel_resting(self, market_id: str, reason: UpdateReason, *, only_on_pause: bool = False) -> None:
         book = self._state.books[market_id]

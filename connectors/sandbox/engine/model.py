@@ -17,44 +17,51 @@ Side = Literal["bid", "ask"]
 TimeInForce = Literal["gtc", "ioc", "fok"]
 SelfTrade = Literal["taker_at_cross", "maker"]
 """Who is cancelled when an order meets one of its own account: the incoming order, or the one that rests."""
-OrderStatus = Literal["resting", "canceled", "executed"]
+OrderStatus = Literal["open", "pending_trigger", "cancelling", "ended"]
+"""Where an order stands: it rests or trades; it waits for its trigger; its cancel is on the way; it is over."""
 MarketKind = Literal["binary", "spot"]
 MarketStatus = Literal["initialized", "active", "inactive", "closed", "determined", "finalized"]
 Phase = Literal["open", "trading_paused", "exchange_paused"]
 UpdateReason = Literal[
     "",
-    "Decrease",
-    "Amend",
-    "MarginCancel",
-    "SelfTradeCancel",
-    "ExpiryCancel",
-    "CloseCancel",
-    "HaltCancel",
-    "Trade",
-    "PostOnlyCrossCancel",
-    "ReduceOnlyCancel",
+    "amended",
+    "decreased",
+    "traded",
+    "filled",
+    "unfilled",
+    "cancelled",
+    "margin",
+    "self_trade",
+    "expired",
+    "closed",
+    "halted",
+    "reduce_only",
 ]
-"""Why an order last changed (vendor docs). A cancel by the owner or by a group is a Decrease: *assumption*."""
+"""Why an order last changed. One that ended by trading everything is "filled"; what an immediate order did not get is
+"unfilled"; "cancelled" is by its owner or by the venue's own rules; "margin": the reserves were not covered any more.
+"""
 RejectionCode = Literal[
-    "exchange_is_paused",
-    "fill_or_kill_insufficient_resting_volume",
+    "account_not_found",
+    "client_id_mismatch",
+    "client_id_used",
+    "exchange_paused",
+    "fok_unfillable",
     "insufficient_balance",
+    "invalid_expiry",
     "invalid_order",
-    "invalid_order_size",
-    "invalid_parameters",
     "invalid_price",
+    "invalid_request",
+    "invalid_size",
     "market_closed",
-    "market_inactive",
+    "market_mismatch",
     "market_not_found",
+    "market_not_open",
     "not_found",
-    "order_already_exists",
-    "order_id_and_client_order_id_mismatch",
-    "order_side_mismatch",
-    "order_ticker_mismatch",
-    "trading_is_paused",
-    "user_not_found",
+    "post_only_crosses",
+    "side_mismatch",
+    "trading_paused",
 ]
-"""Every code of a refusal: the venue's own, as recorded, as its changelog names them or as third parties saw them."""
+"""Every code of a refusal; a venue's server translates it into that venue's words."""
 
 
 class FeeModel(msgspec.Struct, frozen=True):
@@ -82,10 +89,10 @@ class PriceBand(msgspec.Struct, frozen=True):
 
 
 class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What never changes about a market. `quote` and `base` name assets; a binary market has no base.
-
-    Sizes are multiples of `size_step` up to `size_max`. `exchange_index` is the venue's shard. `settle_value` fixes the
-    outcome beforehand (price per YES, 0 to `one`); -1 leaves it open.
+    """What never changes about a market. `cash_account` names the balance that the market draws on: the quote
+    asset, or a part of it where the venue divides it. `base` is the asset that is traded; a binary market has none.
+    Sizes are multiples of `size_step` up to `size_max`. `settle_value` fixes the outcome beforehand (price per YES,
+    0 to `one`); -1 leaves it open.
     Times: it opens by itself at `open_ns`, closes at `close_ns`, cancels what rests `cancel_delay_ns` later, is
     determined `determine_delay_ns` after the close and paid out `settle_delay_ns` after that. A close of 0 means never.
     The delays are *assumptions*: the venue documents the order of these steps, not their times.
@@ -99,9 +106,8 @@ class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
     size_step: int = 1
     size_max: int = 10**12
     fees: FeeModel = FeeModel()
-    quote: str = "USD"
+    cash_account: str = "USD"
     base: str = ""
-    exchange_index: int = 0
     open_ns: int = 0
     close_ns: int = 0
     cancel_delay_ns: int = 2_000_000_000
@@ -113,19 +119,6 @@ class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
     def one(self) -> int:
         """The price 1: what one contract of the winning side pays."""
         return int(10**self.price_decimals)
-
-    @property
-    def cash_account(self) -> str:
-        """The cash account that this market draws on: its quote asset on its shard ("USD", "USD#2")."""
-        return cash_account_name(self.quote, self.exchange_index)
-
-
-def cash_account_name(asset: str, shard: int) -> str:
-    """The account that holds an asset's cash on a shard: "USD" on shard 0, "USD#2" on shard 2.
-
-    Vendor docs: cash lies on a shard, and an order draws only on that of its market.
-    """
-    return asset if shard == 0 else f"{asset}#{shard}"
 
 
 class Market(msgspec.Struct, kw_only=True):
@@ -231,7 +224,7 @@ class Order(msgspec.Struct, kw_only=True):
     expiration_ns: int
     group_id: str
     cancel_on_pause: bool
-    status: OrderStatus = "resting"
+    status: OrderStatus = "open"
     reason: UpdateReason = ""
     arrival_ns: int
     updated_ns: int
@@ -274,7 +267,6 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     fee: int
     position: int
     ns: int
-    exchange_index: int
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -288,7 +280,6 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     value: int
     fees: int
     ns: int
-    exchange_index: int
 
 
 class Accepted(msgspec.Struct, frozen=True):

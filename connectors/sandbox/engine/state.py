@@ -3,11 +3,12 @@
 import copy
 import random
 from collections import defaultdict, deque
+from typing import Protocol
 
 from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.events import Event, OrderChange, PositionChange, TradePrint
 from connectors.sandbox.engine.matching import Book
-from connectors.sandbox.engine.model import Fill, Market, Order, Phase, Settlement
+from connectors.sandbox.engine.model import Fill, Market, Order, OrderRequest, Phase, Rejection, Settlement
 from connectors.sandbox.engine.seeding import new_uuid
 
 TAPE_LENGTH = 20_000
@@ -64,11 +65,35 @@ class Ledger:
         return list(self._tape.get(market_id, ()))
 
 
+class OrderHook(Protocol):
+    """Rules of one venue about its orders that the engine does not have; `ExchangeState.hook` is asked and told.
+
+    It may end orders with `Exchange.withdraw`, also from within a call, and emit `Notice`s.
+    """
+
+    def refuse(self, request: OrderRequest) -> Rejection | None:
+        """Why a new order that is right in itself is refused, or None."""
+        ...
+
+    def entered(self, order: Order) -> None:
+        """An order starts to trade or rest; after an amend that lost its place in the queue once more."""
+        ...
+
+    def matched(self, order: Order, size: int) -> None:
+        """`size` of an order has traded; the maker of a trade is named before its taker."""
+        ...
+
+    def ended(self, order: Order) -> None:
+        """An order is over."""
+        ...
+
+
 class ExchangeState:
     """The whole exchange as data. Only the engine's own parts write here; a server reads.
 
     `now_ns` is the engine's time, nanoseconds since the epoch: the highest `now_ns` any act was given, so it never goes
     back. `fees_collected` is money by cash account. `events` are those not drained yet.
+    `hook` may be set once, before the first order.
     """
 
     def __init__(self, rng: random.Random, now_ns: int) -> None:
@@ -77,6 +102,7 @@ class ExchangeState:
         self.accounts: dict[str, Account] = {}
         self.ledger = Ledger()
         self.events: list[Event] = []
+        self.hook: OrderHook | None = None
         self.phase: Phase = "open"
         self.now_ns = now_ns
         self.fees_collected: dict[str, int] = {}

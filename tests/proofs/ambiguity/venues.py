@@ -15,10 +15,16 @@ import msgspec
 from connectors.kalshi.sandbox import auth
 from connectors.kalshi.sandbox.server import KalshiSandbox, SandboxOptions
 from connectors.sandbox.engine.exchange import Exchange
-from connectors.sandbox.engine.model import OrderRequest, Rejection
+from connectors.sandbox.engine.model import Order, OrderRequest, Rejection
 from tests.proofs.ambiguity.front import Answer, Call
 
 RIVAL = "rival"
+
+
+def _state_of(order: Order) -> Literal["open", "cancelled", "filled"]:
+    if order.status != "ended":
+        return "open"
+    return "filled" if order.reason == "filled" else "cancelled"
 
 
 class Act(Enum):
@@ -169,16 +175,11 @@ class Kalshi:
 
     def orders(self) -> list[Truth]:
         """Every order of ours that it ever accepted."""
-        state: dict[str, Literal["open", "cancelled", "filled"]] = {
-            "resting": "open",
-            "canceled": "cancelled",
-            "executed": "filled",
-        }
         return [
             Truth(
                 client_order_id=order.client_order_id,
                 venue_order_id=order.order_id,
-                state=state[order.status],
+                state=_state_of(order),
                 price=order.price,
                 size=order.initial,
                 filled=order.filled,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.kalshi.sandbox import errors
+from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.catalog import Catalog
 from connectors.kalshi.sandbox.render.markets import REMOVED_MEMBERS, market_object, snapshot_message, ticker_message
 from connectors.kalshi.sandbox.wire import VenueClock
@@ -39,7 +39,7 @@ class MarketView:
 
     def shard(self, ticker: str) -> int:
         """The exchange index (shard) of a market, from 0."""
-        return self._exchange.state.markets[ticker].spec.exchange_index
+        return words.shard_of(self._exchange.state.markets[ticker].spec)
 
     def uuid(self, ticker: str) -> str:
         """The UUID that the stream gives as `market_id`; REST never shows it (vendor docs)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from connectors.kalshi.sandbox import wire
+from connectors.kalshi.sandbox import wire, words
 from connectors.kalshi.sandbox.listings import EventListing, MarketListing, Series
 from connectors.kalshi.sandbox.wire import PRICE_ONE, VenueClock
 from connectors.sandbox.engine.events import TradePrint
@@ -64,7 +64,7 @@ def market_object(item: Market, listing: MarketListing, *, book: Book, clock: Ve
     shown: dict[str, Any] = {
         "close_time": clock.rfc3339(item.close_ns),
         "created_time": clock.rfc3339(listing.created_ns),
-        "exchange_index": spec.exchange_index,
+        "exchange_index": words.shard_of(spec),
         "expected_expiration_time": expected,
         "expiration_time": latest,
         "expiration_value": "" if item.settle_value < 0 else wire.price(item.settle_value),
@@ -146,7 +146,7 @@ def series_object(item: Series, markets: Sequence[Market], *, clock: VenueClock)
         "category": item.category,
         "contract_terms_url": "https://example.com/terms",
         "contract_url": "https://example.com/contract",
-        "exchange_index": spec.exchange_index,
+        "exchange_index": words.shard_of(spec),
         "fee_multiplier": spec.fees.multiplier_ppm / PPM,
         "fee_type": item.fee_type,
         "frequency": item.frequency,
@@ -258,7 +258,7 @@ def created_members(item: Market, listing: MarketListing, *, clock: VenueClock) 
     strikes = {"floor_strike": listing.floor_strike, "cap_strike": listing.cap_strike}
     metadata |= {name: strike for name, strike in strikes.items() if strike is not None}
     return {
-        "exchange_index": spec.exchange_index,
+        "exchange_index": words.shard_of(spec),
         "open_ts": clock.seconds(spec.open_ns),
         "close_ts": clock.seconds(item.close_ns),
         "additional_metadata": metadata,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from connectors.kalshi.sandbox import wire
+from connectors.kalshi.sandbox import wire, words
 from connectors.kalshi.sandbox.wire import VenueClock
 from connectors.sandbox.engine.model import Fill, Order, Position, Settlement, Side
 
@@ -49,7 +49,7 @@ def order_object(
         "order_id": item.order_id,
         "remaining_count_fp": wire.count(item.remaining),
         "self_trade_prevention_type": item.self_trade,
-        "status": item.status,
+        "status": words.status_of(item),
         "subaccount_number": subaccount,
         "taker_fees_dollars": wire.money(item.taker_fees),
         "taker_fill_cost_dollars": wire.money(item.taker_cost),
@@ -72,7 +72,7 @@ def order_message(
         "user_id": user_id,
         "ticker": item.market_id,
         "exchange_index": exchange_index,
-        "status": item.status,
+        "status": words.status_of(item),
         "side": "yes",
         "is_yes": item.side == "bid",
         "outcome_side": outcome(item.side),
@@ -98,8 +98,8 @@ def order_message(
     if item.expiration_ns:
         shown["expiration_time"] = clock.rfc3339_ms(item.expiration_ns)
         shown["expiration_ts_ms"] = clock.ms(item.expiration_ns)
-    if item.reason:
-        shown["last_update_reason"] = item.reason
+    if reason := words.reason_of(item):
+        shown["last_update_reason"] = reason
     return shown
 
 
@@ -116,12 +116,12 @@ def averages(fills: Sequence[Fill]) -> dict[str, str]:
     }
 
 
-def fill_object(item: Fill, clock: VenueClock, *, subaccount: int) -> dict[str, Any]:
+def fill_object(item: Fill, clock: VenueClock, *, subaccount: int, exchange_index: int) -> dict[str, Any]:
     """A Fill as REST lists it: without the client's order id."""
     return direction(item.side) | {
         "count_fp": wire.count(item.size),
         "created_time": clock.rfc3339(item.ns),
-        "exchange_index": item.exchange_index,
+        "exchange_index": exchange_index,
         "fee_cost": wire.money(item.fee),
         "fill_id": item.trade_id,
         "is_taker": item.is_taker,
@@ -136,13 +136,13 @@ def fill_object(item: Fill, clock: VenueClock, *, subaccount: int) -> dict[str, 
     }
 
 
-def fill_message(item: Fill, clock: VenueClock, *, subaccount: int) -> dict[str, Any]:
+def fill_message(item: Fill, clock: VenueClock, *, subaccount: int, exchange_index: int) -> dict[str, Any]:
     """The `msg` of a fill frame; `subaccount` is written only for subaccounts other than the primary."""
     shown: dict[str, Any] = {
         "trade_id": item.trade_id,
         "order_id": item.order_id,
         "market_ticker": item.market_id,
-        "exchange_index": item.exchange_index,
+        "exchange_index": exchange_index,
         "is_taker": item.is_taker,
         "side": "yes",
         "yes_price_dollars": wire.price(item.price),
@@ -189,13 +189,13 @@ def event_position_object(event_ticker: str, items: Sequence[Position]) -> dict[
     }
 
 
-def settlement_object(item: Settlement, clock: VenueClock, *, event_ticker: str) -> dict[str, Any]:
+def settlement_object(item: Settlement, clock: VenueClock, *, event_ticker: str, exchange_index: int) -> dict[str, Any]:
     """A Settlement; `revenue` and `value` are whole cents, as they still are on the wire."""
     is_yes = item.net > 0
     result = {0: "no", wire.PRICE_ONE: "yes"}.get(item.value, "scalar")
     return {
         "event_ticker": event_ticker,
-        "exchange_index": item.exchange_index,
+        "exchange_index": exchange_index,
         "fee_cost": wire.money(item.fees),
         "market_result": result,
         "no_count_fp": wire.count(0 if is_yes else -item.net),

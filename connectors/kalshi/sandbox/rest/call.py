@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from connectors.kalshi.sandbox import errors
+from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.auth import ApiKey
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, DEFAULT_COST, UNSCOPED
 from connectors.kalshi.sandbox.rest import parse
@@ -140,7 +140,7 @@ def empty_lists(*names: str) -> Handler:
 
 def refusal_of(rejection: Rejection, user_id: str) -> errors.VenueRefusal:
     """The engine's Rejection as the venue's answer; `user_id` stands in the code of an account that does not exist."""
-    code: str = rejection.code
+    code = words.CODES[rejection.code]
     details = rejection.details
     if code == "user_not_found":
         code = f"user_not_found: {user_id}"

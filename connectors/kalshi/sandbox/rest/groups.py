@@ -9,10 +9,10 @@ from typing import Any
 
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import SHARDS
+from connectors.kalshi.sandbox.groups import Group
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, refusal_of
 from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, COUNT_ONE
-from connectors.sandbox.engine.groups import Group
 from connectors.sandbox.engine.model import Rejection
 
 GROUP_LIMIT_MAX = 1_000_000
@@ -31,7 +31,7 @@ def create_group(call: Call) -> Reply:
     account = call.account_id(subaccount)
     if not 0 <= shard < SHARDS:
         raise errors.nested("invalid_parameters")
-    group = call.venue.exchange.groups.create(account, limit, now_ns=call.now_ns, exchange_index=shard)
+    group = call.venue.groups.create(account, limit, now_ns=call.now_ns, exchange_index=shard)
     call.venue.publish_events()
     number = call.venue.subaccount_of(account)
     return Reply({"exchange_index": shard, "order_group_id": group.group_id, "subaccount": number}, 201)
@@ -39,7 +39,7 @@ def create_group(call: Call) -> Reply:
 
 def list_groups(call: Call) -> Reply:
     """GET /portfolio/order_groups: every group of the member, or of one subaccount; not paged."""
-    groups = call.venue.exchange.groups
+    groups = call.venue.groups
     names = call.accounts(call.query_of("GetOrderGroups").integer("subaccount"))
     return Reply({"order_groups": [_group(one) | {"id": one.group_id} for n in names for one in groups.of_account(n)]})
 
@@ -53,19 +53,19 @@ def get_group(call: Call) -> Reply:
 def delete_group(call: Call) -> Reply:
     """DELETE /portfolio/order_groups/{order_group_id}: cancel its orders and remove the group."""
     group = _own_group(call)
-    return _done(call, call.venue.exchange.groups.delete(group.account, group.group_id, now_ns=call.now_ns))
+    return _done(call, call.venue.groups.delete(group.account, group.group_id, now_ns=call.now_ns))
 
 
 def reset_group(call: Call) -> Reply:
     """PUT /portfolio/order_groups/{order_group_id}/reset: empty the window and accept orders again."""
     group = _own_group(call)
-    return _done(call, call.venue.exchange.groups.reset(group.account, group.group_id, now_ns=call.now_ns))
+    return _done(call, call.venue.groups.reset(group.account, group.group_id, now_ns=call.now_ns))
 
 
 def trigger_group(call: Call) -> Reply:
     """PUT /portfolio/order_groups/{order_group_id}/trigger: cancel its orders and refuse new ones until a reset."""
     group = _own_group(call)
-    return _done(call, call.venue.exchange.groups.trigger(group.account, group.group_id, now_ns=call.now_ns))
+    return _done(call, call.venue.groups.trigger(group.account, group.group_id, now_ns=call.now_ns))
 
 
 def limit_group(call: Call) -> Reply:
@@ -75,9 +75,7 @@ def limit_group(call: Call) -> Reply:
     """
     group = _own_group(call)
     limit = _contracts_limit(call.body("UpdateOrderGroupLimitRequest"))
-    return _done(
-        call, call.venue.exchange.groups.set_limit(group.account, group.group_id, limit=limit, now_ns=call.now_ns)
-    )
+    return _done(call, call.venue.groups.set_limit(group.account, group.group_id, limit=limit, now_ns=call.now_ns))
 
 
 def _contracts_limit(body: Body) -> int:
@@ -98,7 +96,7 @@ def _group(group: Group) -> dict[str, Any]:
 
 
 def _own_group(call: Call) -> Group:
-    groups = call.venue.exchange.groups
+    groups = call.venue.groups
     for name in call.accounts(None):
         group = groups.get(name, call.params["order_group_id"])
         if group is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from connectors.kalshi.sandbox import errors, wire
+from connectors.kalshi.sandbox import errors, wire, words
 from connectors.kalshi.sandbox.buckets import SHARDS, SINGLE_READ_COST
 from connectors.kalshi.sandbox.render.portfolio import (
     event_position_object,
@@ -20,8 +20,9 @@ from connectors.kalshi.sandbox.render.portfolio import (
 )
 from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, empty_lists
 from connectors.kalshi.sandbox.rest.parse import Query
+from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.wire import PRICE_ONE
-from connectors.sandbox.engine.model import NS_PER_S, Market, Order, Position, cash_account_name
+from connectors.sandbox.engine.model import NS_PER_S, Fill, Market, Order, Position, Settlement
 
 # Tickers that one query may name (vendor docs).
 TICKERS_MAX = 100
@@ -39,7 +40,7 @@ def list_orders(call: Call) -> Reply:
     chosen = [
         (order.arrival_ns * 10**7 + place, order)
         for place, order in enumerate(orders)
-        if (status is None or order.status == status)
+        if (status is None or words.status_of(order) == status)
         and (events is None or call.venue.catalog.event_of(order.market_id) in events)
         and keeps(order.market_id, order.arrival_ns)
     ]
@@ -59,7 +60,7 @@ def get_queue_position(call: Call) -> Reply:
     Raises `VenueRefusal` 404 when the order does not rest.
     """
     order = _own_order(call)
-    if order.status != "resting":
+    if order.status != "open":
         raise errors.nested("not_found")
     return Reply({"queue_position_fp": wire.count(_ahead(call, order))})
 
@@ -77,7 +78,7 @@ def get_queue_positions(call: Call) -> Reply:
     for order in call.venue.reads.orders(call.accounts(query.integer("subaccount")), call.now_ns):
         event_named = call.venue.catalog.event_of(order.market_id) == event
         named = event_named or (tickers is not None and order.market_id in tickers)
-        if order.status == "resting" and named:
+        if order.status == "open" and named:
             position = wire.count(_ahead(call, order))
             shown.append({"market_ticker": order.market_id, "order_id": order.order_id, "queue_position_fp": position})
     return Reply({"queue_positions": shown})
@@ -95,9 +96,7 @@ def list_fills(call: Call) -> Reply:
         lambda fill: (order_id is None or fill.order_id == order_id) and keeps(fill.market_id, fill.ns),
         limit=limit,
     )
-    clock, subaccount_of = call.venue.clock, call.venue.subaccount_of
-    shown = [fill_object(fill, clock, subaccount=subaccount_of(fill.account)) for fill in page]
-    return Reply({"cursor": cursor, "fills": shown})
+    return Reply({"cursor": cursor, "fills": [_fill(call.venue, fill) for fill in page]})
 
 
 def list_positions(call: Call) -> Reply:
@@ -145,8 +144,7 @@ def list_settlements(call: Call) -> Reply:
         lambda one: (event is None or event_of(one.market_id) == event) and keeps(one.market_id, one.ns),
         limit=limit,
     )
-    shown = [settlement_object(one, call.venue.clock, event_ticker=event_of(one.market_id)) for one in page]
-    return Reply({"cursor": cursor, "settlements": shown})
+    return Reply({"cursor": cursor, "settlements": [_settlement(call.venue, one) for one in page]})
 
 
 def get_balance(call: Call) -> Reply:
@@ -158,7 +156,7 @@ def get_balance(call: Call) -> Reply:
     shard = query.integer("exchange_index")
     account = call.account_id(query.integer("subaccount"))
     balances = call.venue.reads.balances(account, call.now_ns)
-    available = {number: balances.get(cash_account_name("USD", number)) for number in range(SHARDS)}
+    available = {number: balances.get(words.cash_account_of(number)) for number in range(SHARDS)}
     shown = {number: cash for number, cash in available.items() if cash is not None and shard in (None, number)}
     total = sum(shown.values())
     held = call.venue.reads.positions(account, call.now_ns)
@@ -183,7 +181,7 @@ def get_resting_value(call: Call) -> Reply:
     reserved: dict[int, int] = {}
     for name in call.accounts(call.query_of("GetRestingOrderTotalValue").integer("subaccount")):
         for number in range(SHARDS):
-            held = call.venue.exchange.state.accounts[name].reserved.get(cash_account_name("USD", number), 0)
+            held = call.venue.exchange.state.accounts[name].reserved.get(words.cash_account_of(number), 0)
             if held:
                 reserved[number] = reserved.get(number, 0) + held
     total = wire.cents(sum(reserved.values()))
@@ -206,6 +204,16 @@ def _order(call: Call, order: Order) -> dict[str, Any]:
     )
 
 
+def _fill(venue: Venue, fill: Fill) -> dict[str, Any]:
+    shard = venue.markets.shard(fill.market_id)
+    return fill_object(fill, venue.clock, subaccount=venue.subaccount_of(fill.account), exchange_index=shard)
+
+
+def _settlement(venue: Venue, paid: Settlement) -> dict[str, Any]:
+    event, shard = venue.catalog.event_of(paid.market_id), venue.markets.shard(paid.market_id)
+    return settlement_object(paid, venue.clock, event_ticker=event, exchange_index=shard)
+
+
 def _own_order(call: Call) -> Order:
     order = call.venue.reads.order(call.params["order_id"], call.now_ns)
     if order is None or order.account not in call.accounts(None):
@@ -216,7 +224,7 @@ def _own_order(call: Call) -> Order:
 def _ahead(call: Call, order: Order) -> int:
     """Contracts ahead of an order, by the book as it is now."""
     live = call.venue.exchange.ledger.orders[order.order_id]
-    return call.venue.markets.book(order.market_id).queue_ahead(live) if live.status == "resting" else 0
+    return call.venue.markets.book(order.market_id).queue_ahead(live) if live.status == "open" else 0
 
 
 def _event_positions(call: Call, markets: Sequence[tuple[str, Position]]) -> list[dict[str, Any]]:

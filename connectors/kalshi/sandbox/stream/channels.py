@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.kalshi.sandbox import wire
+from connectors.kalshi.sandbox.groups import GroupChange
 from connectors.kalshi.sandbox.render.markets import created_members, trade_message
 from connectors.kalshi.sandbox.render.portfolio import fill_message, order_message
 from connectors.kalshi.sandbox.stream.subscriptions import Subscription
@@ -19,8 +20,8 @@ from connectors.sandbox.engine.events import (
     BookChange,
     Event,
     FillEvent,
-    GroupChange,
     MarketLifecycle,
+    Notice,
     OrderChange,
     PositionChange,
     TradePrint,
@@ -95,12 +96,17 @@ def _of_event(event: Event, venue: Venue) -> Iterator[Publication]:
         yield Publication("user_orders", "user_order", message, order.market_id, order.account)
     elif isinstance(event, FillEvent):
         fill = event.fill
-        message = fill_message(fill, venue.clock, subaccount=venue.subaccount_of(fill.account))
+        message = fill_message(
+            fill,
+            venue.clock,
+            subaccount=venue.subaccount_of(fill.account),
+            exchange_index=venue.markets.shard(fill.market_id),
+        )
         yield Publication("fill", "fill", message, fill.market_id, fill.account)
     elif isinstance(event, PositionChange):
         yield _position(event, venue)
-    elif isinstance(event, GroupChange):
-        yield _group(event, venue)
+    elif isinstance(event, Notice) and isinstance(event.detail, GroupChange):
+        yield _group(event.detail, venue)
     elif isinstance(event, MarketLifecycle) and event.kind in ANNOUNCED:
         yield from _lifecycle(event, venue)
 

@@ -81,7 +81,7 @@ def test_balance_when_a_taker_needs_its_fee_too_then_the_fee_is_part_of_the_wors
     venue = Venue()
     venue.order("A", "ask", 50, 1_999)
     assert venue.refusal("B", "bid", 50, 1_999) == "insufficient_balance"
-    assert venue.order("B", "bid", 50, 1_900).status == "executed"
+    assert venue.order("B", "bid", 50, 1_900).status == "ended"
     assert venue.available("B") >= 0
 
 
@@ -91,7 +91,7 @@ def test_balance_when_a_position_is_closed_then_no_free_cash_is_needed() -> None
     venue.order("A", "ask", 50, 1)
     venue.order("P", "bid", 50, 1)
     venue.order("A", "bid", 49, 1)
-    assert venue.order("P", "ask", 49, 1).status == "executed"
+    assert venue.order("P", "ask", 49, 1).status == "ended"
     venue.assert_sound()
 
 
@@ -102,8 +102,8 @@ def test_margin_when_fees_eat_the_reserve_then_the_newest_orders_are_canceled() 
     new = venue.order("A", "bid", 41, 1_000)
     account.deposit("USD", -300 * DOLLAR)
     venue.order("B", "ask", 41, 0.01)
-    assert (new.status, new.reason) == ("canceled", "MarginCancel")
-    assert old.status == "resting"
+    assert (new.status, new.reason) == ("ended", "margin")
+    assert old.status == "open"
     assert venue.available("A") >= 0
     venue.assert_sound()
 
@@ -115,7 +115,7 @@ def test_margin_when_a_taker_pays_more_small_fees_than_its_bound_then_its_newest
         venue.order("A", "ask", 51, 0.01)
     resting = venue.order("P", "bid", 10, 1)
     assert venue.order("P", "bid", 51, 1).taker_fees == 17_500
-    assert (resting.status, resting.reason) == ("canceled", "MarginCancel")
+    assert (resting.status, resting.reason) == ("ended", "margin")
     venue.assert_sound()
 
 
@@ -124,15 +124,15 @@ def test_balance_when_overdrawn_then_a_closing_order_is_still_let_in(venue: Venu
     venue.order("B", "bid", 50, 1)
     venue.exchange.state.accounts["B"].deposit("USD", -1_000 * DOLLAR)
     assert venue.refusal("B", "bid", 50, 1) == "insufficient_balance"
-    assert venue.order("B", "ask", 60, 1).status == "resting"
+    assert venue.order("B", "ask", 60, 1).status == "open"
 
 
 def test_cash_account_when_the_market_is_on_another_shard_then_its_cash_must_be_there() -> None:
-    venue = Venue(MarketSpec(market_id="M", exchange_index=2))
+    venue = Venue(MarketSpec(market_id="M", cash_account="USD#2"))
     assert venue.refusal("A", "bid", 50, 1) == "insufficient_balance"
     venue.exchange.state.accounts["A"].deposit("USD", -DOLLAR)
     venue.exchange.state.accounts["A"].deposit("USD#2", DOLLAR)
-    assert venue.order("A", "bid", 50, 1).status == "resting"
+    assert venue.order("A", "bid", 50, 1).status == "open"
     venue.assert_sound()
 
 

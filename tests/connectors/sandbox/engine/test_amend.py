@@ -19,7 +19,7 @@ def test_amend_when_price_or_size_change_then_priority_follows_the_rule(
     order = venue.order("A", "bid", 48, 5)
     venue.order("B", "bid", 48, 5)
     assert isinstance(venue.amend(order, cents, contracts), Accepted)
-    assert (order.price, order.remaining, order.reason) == (cents * 100, contracts * 100, "Amend")
+    assert (order.price, order.remaining, order.reason) == (cents * 100, contracts * 100, "amended")
     assert venue.exchange.state.books["M"].queue_ahead(order) == ahead
     venue.assert_sound()
 
@@ -37,7 +37,7 @@ def test_amend_when_the_total_leaves_nothing_to_rest_then_it_is_refused(venue: V
     venue.order("B", "ask", 48, 2)
     answer = venue.amend(order, 48, contracts)
     assert isinstance(answer, Rejection)
-    assert answer.code == "invalid_order_size"
+    assert answer.code == "invalid_size"
 
 
 def test_amend_when_it_crosses_then_it_trades_at_once(venue: Venue) -> None:
@@ -46,7 +46,7 @@ def test_amend_when_it_crosses_then_it_trades_at_once(venue: Venue) -> None:
     answer = venue.amend(order, 52, 5)
     assert isinstance(answer, Accepted)
     assert [(fill.price, fill.size, fill.is_taker) for fill in answer.fills] == [(5200, 200, True)]
-    assert (order.filled, order.remaining, order.status) == (200, 300, "resting")
+    assert (order.filled, order.remaining, order.status) == (200, 300, "open")
     assert venue.levels("bid") == [(5200, 300)]
     venue.assert_sound()
 
@@ -54,7 +54,7 @@ def test_amend_when_it_crosses_then_it_trades_at_once(venue: Venue) -> None:
 def test_amend_when_post_only_would_cross_then_it_is_refused_and_unchanged(venue: Venue) -> None:
     venue.order("B", "ask", 52, 2)
     order = venue.order("A", "bid", 48, 5, post_only=True)
-    assert venue.amend(order, 52, 5) == Rejection("invalid_order", "post only cross")
+    assert venue.amend(order, 52, 5) == Rejection("post_only_crosses", "post only cross")
     assert (order.price, order.remaining) == (4800, 500)
 
 
@@ -71,14 +71,14 @@ def test_amend_when_only_the_expiry_changes_then_it_expires_then(venue: Venue) -
     order = venue.order("A", "bid", 48, 5)
     assert isinstance(venue.amend(order, 48, 5, expiration_ns=venue.now_ns + 10_000_000), Accepted)
     venue.exchange.advance(venue.tick(20))
-    assert (order.status, order.reason) == ("canceled", "ExpiryCancel")
+    assert (order.status, order.reason) == ("ended", "expired")
 
 
 def test_amend_when_the_expiry_is_cleared_then_it_no_longer_expires(venue: Venue) -> None:
     order = venue.order("A", "bid", 48, 5, expiration_ns=venue.now_ns + 10_000_000)
     assert isinstance(venue.amend(order, 48, 5, expiration_ns=0), Accepted)
     venue.exchange.advance(venue.tick(20))
-    assert order.status == "resting"
+    assert order.status == "open"
 
 
 def test_amend_when_the_client_id_is_renewed_then_old_and_new_are_both_used(venue: Venue) -> None:
@@ -86,22 +86,22 @@ def test_amend_when_the_client_id_is_renewed_then_old_and_new_are_both_used(venu
     assert isinstance(venue.amend(order, 48, 5, client_order_id="old", new_client_order_id="new"), Accepted)
     assert order.client_order_id == "new"
     for used in ("old", "new"):
-        assert venue.refusal("A", "bid", 40, 1, client_order_id=used) == "order_already_exists"
+        assert venue.refusal("A", "bid", 40, 1, client_order_id=used) == "client_id_used"
 
 
 def test_amend_when_the_new_client_id_is_taken_then_it_is_refused(venue: Venue) -> None:
     venue.order("A", "bid", 47, 1, client_order_id="taken")
     order = venue.order("A", "bid", 48, 5, client_order_id="mine")
-    assert venue.amend(order, 48, 4, new_client_order_id="taken") == Rejection("order_already_exists")
+    assert venue.amend(order, 48, 4, new_client_order_id="taken") == Rejection("client_id_used")
 
 
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
-        ({"market_id": "N"}, "order_ticker_mismatch"),
-        ({"side": "ask"}, "order_side_mismatch"),
-        ({"client_order_id": "other"}, "order_id_and_client_order_id_mismatch"),
-        ({"expiration_ns": START_NS}, "invalid_parameters"),
+        ({"market_id": "N"}, "market_mismatch"),
+        ({"side": "ask"}, "side_mismatch"),
+        ({"client_order_id": "other"}, "client_id_mismatch"),
+        ({"expiration_ns": START_NS}, "invalid_expiry"),
         ({"account": "B"}, "not_found"),
     ],
 )

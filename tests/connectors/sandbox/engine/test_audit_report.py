@@ -14,7 +14,7 @@ def test_report_when_orders_came_and_went_then_all_are_there_with_their_final_st
     venue.cancel(gone)
     report = json.loads(json.dumps(audit_report.report(venue.exchange)))
     states = {order["client_order_id"]: (order["status"], order["filled"]) for order in report["orders"]}
-    assert states == {"m": ("resting", 100), "t": ("executed", 100), "g": ("canceled", 0)}
+    assert states == {"m": ("open", 100), "t": ("ended", 100), "g": ("ended", 0)}
     assert [order["arrival_ns"] for order in report["orders"]] == [o.arrival_ns for o in (maker, taker, gone)]
     assert {fill["account"]: fill["position"] for fill in report["fills"]} == {"A": -100, "B": 100}
     assert report["positions"]["B"]["M"]["net"] == 100

@@ -9,7 +9,7 @@ from tests.connectors.sandbox.engine.venue import START_NS, Venue
 
 def test_order_when_nothing_crosses_then_it_rests(venue: Venue) -> None:
     order = venue.order("A", "bid", 48, 10)
-    assert (order.status, order.filled, order.remaining) == ("resting", 0, 1000)
+    assert (order.status, order.filled, order.remaining) == ("open", 0, 1000)
     assert venue.levels("bid") == [(4800, 1000)]
 
 
@@ -25,27 +25,27 @@ def test_taker_when_several_levels_cross_then_best_price_first_and_oldest_first(
     first = venue.order("A", "ask", 52, 1)
     third = venue.order("C", "ask", 53, 1)
     assert venue.fills("B", "bid", 53, 2.5) == [(5200, 100), (5300, 100), (5300, 50)]
-    assert [order.status for order in (first, second, third)] == ["executed", "executed", "resting"]
+    assert [order.reason for order in (first, second, third)] == ["filled", "filled", "traded"]
     assert third.remaining == 50
 
 
 def test_good_till_canceled_when_partly_filled_then_the_rest_rests(venue: Venue) -> None:
     venue.order("A", "ask", 52, 3)
     order = venue.order("B", "bid", 52, 10)
-    assert (order.status, order.filled, order.remaining, order.reason) == ("resting", 300, 700, "Trade")
+    assert (order.status, order.filled, order.remaining, order.reason) == ("open", 300, 700, "traded")
     assert venue.levels("bid") == [(5200, 700)]
 
 
 def test_immediate_or_cancel_when_partly_filled_then_the_rest_is_canceled(venue: Venue) -> None:
     venue.order("A", "ask", 52, 3)
     order = venue.order("B", "bid", 52, 10, tif="ioc")
-    assert (order.status, order.filled, order.remaining, order.initial) == ("canceled", 300, 0, 1000)
+    assert (order.reason, order.filled, order.remaining, order.initial) == ("unfilled", 300, 0, 1000)
     assert venue.levels("bid") == []
 
 
 def test_fill_or_kill_when_it_cannot_fill_whole_then_it_is_refused_and_nothing_trades(venue: Venue) -> None:
     venue.order("A", "ask", 52, 3)
-    assert venue.refusal("B", "bid", 52, 4, tif="fok") == "fill_or_kill_insufficient_resting_volume"
+    assert venue.refusal("B", "bid", 52, 4, tif="fok") == "fok_unfillable"
     assert venue.levels("ask") == [(5200, 300)]
     assert venue.fills("B", "bid", 52, 3, tif="fok") == [(5200, 300)]
 
@@ -53,22 +53,22 @@ def test_fill_or_kill_when_it_cannot_fill_whole_then_it_is_refused_and_nothing_t
 def test_post_only_when_it_would_cross_then_it_is_refused(venue: Venue) -> None:
     venue.order("A", "ask", 52, 3)
     answer = venue.send("B", "bid", 52, 1, post_only=True)
-    assert answer == Rejection("invalid_order", "post only cross")
-    assert venue.order("B", "bid", 51, 1, post_only=True).status == "resting"
+    assert answer == Rejection("post_only_crosses", "post only cross")
+    assert venue.order("B", "bid", 51, 1, post_only=True).status == "open"
 
 
 def test_self_trade_when_taker_at_cross_then_the_taker_ends_and_the_resting_order_is_untouched(venue: Venue) -> None:
     mine = venue.order("A", "bid", 48, 1)
     order = venue.order("A", "ask", 48, 1)
-    assert (order.status, order.filled, order.remaining, order.reason) == ("canceled", 0, 0, "SelfTradeCancel")
-    assert (mine.status, mine.remaining) == ("resting", 100)
+    assert (order.status, order.filled, order.remaining, order.reason) == ("ended", 0, 0, "self_trade")
+    assert (mine.status, mine.remaining) == ("open", 100)
 
 
 def test_self_trade_when_taker_at_cross_then_fills_before_the_own_order_stand(venue: Venue) -> None:
     venue.order("B", "bid", 49, 1)
     venue.order("A", "bid", 48, 1)
     order = venue.order("A", "ask", 48, 3)
-    assert (order.status, order.filled) == ("canceled", 100)
+    assert (order.status, order.filled) == ("ended", 100)
     assert venue.levels("ask") == []
 
 
@@ -76,8 +76,8 @@ def test_self_trade_when_maker_mode_then_the_own_resting_order_ends_and_the_take
     mine = venue.order("A", "bid", 49, 1)
     venue.order("B", "bid", 48, 2)
     order = venue.order("A", "ask", 48, 3, self_trade="maker")
-    assert (mine.status, mine.reason) == ("canceled", "SelfTradeCancel")
-    assert (order.filled, order.remaining, order.status) == (200, 100, "resting")
+    assert (mine.status, mine.reason) == ("ended", "self_trade")
+    assert (order.filled, order.remaining, order.status) == (200, 100, "open")
 
 
 def test_reduce_only_when_not_immediate_then_it_is_refused(venue: Venue) -> None:
@@ -87,7 +87,7 @@ def test_reduce_only_when_not_immediate_then_it_is_refused(venue: Venue) -> None
 def test_reduce_only_when_there_is_nothing_to_reduce_then_it_is_accepted_and_canceled(venue: Venue) -> None:
     venue.order("A", "ask", 52, 3)
     order = venue.order("B", "bid", 52, 1, reduce_only=True, tif="ioc")
-    assert (order.status, order.reason, order.filled) == ("canceled", "ReduceOnlyCancel", 0)
+    assert (order.status, order.reason, order.filled) == ("ended", "reduce_only", 0)
 
 
 def test_reduce_only_when_larger_than_the_position_then_it_is_capped(venue: Venue) -> None:
@@ -95,22 +95,22 @@ def test_reduce_only_when_larger_than_the_position_then_it_is_capped(venue: Venu
     venue.order("B", "bid", 52, 2)
     venue.order("C", "bid", 50, 10)
     order = venue.order("B", "ask", 50, 5, reduce_only=True, tif="ioc")
-    assert (order.filled, order.status, order.reason) == (200, "canceled", "ReduceOnlyCancel")
+    assert (order.filled, order.status, order.reason) == (200, "ended", "reduce_only")
     assert venue.net("B") == 0
     venue.assert_sound()
 
 
 def test_client_order_id_when_used_before_then_it_is_refused_for_ever_per_account(venue: Venue) -> None:
     order = venue.order("A", "bid", 48, 1, client_order_id="x")
-    assert venue.refusal("A", "bid", 47, 1, client_order_id="x") == "order_already_exists"
+    assert venue.refusal("A", "bid", 47, 1, client_order_id="x") == "client_id_used"
     venue.cancel(order)
-    assert venue.refusal("A", "bid", 47, 1, client_order_id="x") == "order_already_exists"
-    assert venue.order("B", "bid", 47, 1, client_order_id="x").status == "resting"
+    assert venue.refusal("A", "bid", 47, 1, client_order_id="x") == "client_id_used"
+    assert venue.order("B", "bid", 47, 1, client_order_id="x").status == "open"
 
 
 def test_client_order_id_when_the_order_was_refused_then_it_is_still_free(venue: Venue) -> None:
     assert venue.refusal("A", "bid", 48.5, 1, client_order_id="x") == "invalid_price"
-    assert venue.order("A", "bid", 48, 1, client_order_id="x").status == "resting"
+    assert venue.order("A", "bid", 48, 1, client_order_id="x").status == "open"
 
 
 @pytest.mark.parametrize("cents", [0, 100, 48.5, -1, 150])
@@ -120,22 +120,22 @@ def test_price_when_off_the_grid_or_outside_zero_to_one_then_it_is_refused(venue
 
 @pytest.mark.parametrize("contracts", [0, -1])
 def test_size_when_not_above_zero_then_it_is_refused(venue: Venue, contracts: float) -> None:
-    assert venue.refusal("A", "bid", 48, contracts) == "invalid_order_size"
+    assert venue.refusal("A", "bid", 48, contracts) == "invalid_size"
 
 
 def test_size_when_off_the_markets_step_then_it_is_refused() -> None:
     venue = Venue(MarketSpec(market_id="M", size_step=100))
-    assert venue.refusal("A", "bid", 48, 1.5) == "invalid_order_size"
+    assert venue.refusal("A", "bid", 48, 1.5) == "invalid_size"
 
 
 def test_expiration_when_past_or_with_another_time_in_force_then_it_is_refused(venue: Venue) -> None:
-    assert venue.refusal("A", "bid", 48, 1, expiration_ns=START_NS - 1) == "invalid_parameters"
-    assert venue.refusal("A", "bid", 48, 1, tif="ioc", expiration_ns=START_NS * 2) == "invalid_parameters"
+    assert venue.refusal("A", "bid", 48, 1, expiration_ns=START_NS - 1) == "invalid_expiry"
+    assert venue.refusal("A", "bid", 48, 1, tif="ioc", expiration_ns=START_NS * 2) == "invalid_expiry"
 
 
 def test_order_when_market_or_account_is_unknown_then_it_is_refused(venue: Venue) -> None:
     assert venue.refusal("A", "bid", 48, 1, market_id="X") == "market_not_found"
-    assert venue.refusal("Z", "bid", 48, 1) == "user_not_found"
+    assert venue.refusal("Z", "bid", 48, 1) == "account_not_found"
 
 
 def test_cancel_when_resting_then_it_ends_and_says_what_it_took_off(venue: Venue) -> None:
@@ -143,7 +143,7 @@ def test_cancel_when_resting_then_it_ends_and_says_what_it_took_off(venue: Venue
     answer = venue.cancel(order)
     assert isinstance(answer, Accepted)
     assert answer.reduced == 200
-    assert (order.status, order.remaining, order.initial) == ("canceled", 0, 200)
+    assert (order.status, order.remaining, order.initial) == ("ended", 0, 200)
     assert venue.levels("bid") == []
 
 
@@ -160,7 +160,7 @@ def test_cancel_all_when_asked_then_only_the_accounts_own_orders_end(venue: Venu
     venue.order("A", "ask", 52, 2)
     other = venue.order("B", "bid", 47, 2)
     assert len(venue.exchange.cancel_all("A", venue.tick())) == 2
-    assert other.status == "resting"
+    assert other.status == "open"
     assert venue.available("A") == 1_000_000_000
 
 
@@ -169,7 +169,7 @@ def test_decrease_when_less_than_remaining_then_the_place_in_the_queue_is_kept(v
     second = venue.order("B", "bid", 48, 5)
     answer = venue.exchange.decrease("A", first.order_id, now_ns=venue.tick(), reduce_by=200)
     assert isinstance(answer, Accepted)
-    assert (first.remaining, first.reason) == (300, "Decrease")
+    assert (first.remaining, first.reason) == (300, "decreased")
     book = venue.exchange.state.books["M"]
     assert (book.queue_ahead(first), book.queue_ahead(second)) == (0, 300)
 
@@ -178,16 +178,16 @@ def test_decrease_when_to_nothing_then_the_order_is_canceled(venue: Venue) -> No
     order = venue.order("A", "bid", 48, 5)
     answer = venue.exchange.decrease("A", order.order_id, now_ns=venue.tick(), reduce_to=0)
     assert isinstance(answer, Accepted)
-    assert (answer.reduced, order.status) == (500, "canceled")
+    assert (answer.reduced, order.status) == (500, "ended")
 
 
 @pytest.mark.parametrize(
     ("sizes", "code"),
     [
-        ({}, "invalid_parameters"),
-        ({"reduce_by": 1, "reduce_to": 1}, "invalid_parameters"),
-        ({"reduce_by": 600}, "invalid_order_size"),
-        ({"reduce_to": 500}, "invalid_order_size"),
+        ({}, "invalid_request"),
+        ({"reduce_by": 1, "reduce_to": 1}, "invalid_request"),
+        ({"reduce_by": 600}, "invalid_size"),
+        ({"reduce_to": 500}, "invalid_size"),
     ],
 )
 def test_decrease_when_sizes_are_invalid_then_it_is_refused(venue: Venue, sizes: dict[str, int], code: str) -> None:
@@ -215,8 +215,8 @@ def test_events_when_orders_trade_then_book_tape_and_private_events_agree(venue:
         (trade.trade_id, taker.order_id, True, 100),
     }
     assert [(order.order_id, order.status) for order in orders] == [
-        (maker.order_id, "resting"),
-        (taker.order_id, "executed"),
+        (maker.order_id, "open"),
+        (taker.order_id, "ended"),
     ]
     assert venue.exchange.drain() == []
 

@@ -6,14 +6,31 @@ limit triggers when it is reached and not only when it is exceeded, are *assumpt
 """
 
 from collections import deque
-from collections.abc import Callable
+from typing import Literal
 
-from connectors.sandbox.engine.events import GroupChange, GroupKind
-from connectors.sandbox.engine.model import NS_PER_S, Order, Rejection
-from connectors.sandbox.engine.state import ExchangeState
+import msgspec
+
+from connectors.sandbox.engine.events import Notice
+from connectors.sandbox.engine.exchange import Exchange
+from connectors.sandbox.engine.model import NS_PER_S, Order, OrderRequest, Rejection
+
+GroupKind = Literal["created", "triggered", "reset", "deleted", "limit_updated"]
 
 WINDOW_NS = 15 * NS_PER_S
 """Matched contracts count for 15 seconds (vendor docs)."""
+
+
+class GroupChange(msgspec.Struct, frozen=True, gc=False):
+    """An order group was created, reached its limit, or was changed. `limit` in contracts of 10^-size_decimals.
+
+    The engine carries it to the stream inside a `Notice`.
+    """
+
+    group_id: str
+    account: str
+    kind: GroupKind
+    limit: int
+    ns: int
 
 
 class Group:
@@ -42,12 +59,16 @@ class Group:
 
 
 class OrderGroups:
-    """All groups. Acts answer None when done, else the Rejection; another account's group is "not_found"."""
+    """All groups of one exchange; they hook themselves into it.
 
-    def __init__(self, state: ExchangeState, cancel: Callable[[Order], None]) -> None:
-        self._state = state
-        self._cancel = cancel
+    Acts answer None when done, else the Rejection; another account's group is "not_found".
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._state = exchange.state
         self._groups: dict[str, Group] = {}
+        exchange.state.hook = self
 
     def create(self, account: str, limit: int, *, now_ns: int, exchange_index: int = 0) -> Group:
         """Make a group with no orders. `limit` is in contracts of 10^-size_decimals.
@@ -56,7 +77,7 @@ class OrderGroups:
         """
         if limit <= 0:
             raise ValueError(f"group limit {limit} must be above zero contracts")
-        self._state.now_ns = max(self._state.now_ns, now_ns)
+        self._exchange.advance(now_ns)
         group = Group(self._state.new_id(), account, limit=limit, exchange_index=exchange_index)
         self._groups[group.group_id] = group
         self._publish(group, "created")
@@ -96,7 +117,7 @@ class OrderGroups:
         if isinstance(group, Rejection):
             return group
         if limit <= 0:
-            return Rejection("invalid_parameters", f"contracts_limit {limit} must be above zero")
+            return Rejection("invalid_request", f"contracts_limit {limit} must be above zero")
         group.limit = limit
         self._publish(group, "limit_updated")
         if group.matched >= limit and not group.triggered:
@@ -113,6 +134,25 @@ class OrderGroups:
         self._publish(group, "deleted")
         return None
 
+    def refuse(self, request: OrderRequest) -> Rejection | None:
+        """Why an order cannot join the group that it names; None when it can, or names none."""
+        if not request.group_id:
+            return None
+        group = self.get(request.account, request.group_id)
+        if group is None:
+            return Rejection("not_found", f"order group {request.group_id}")
+        return Rejection("invalid_order", "order group is triggered") if group.triggered else None
+
+    def entered(self, order: Order) -> None:
+        """Count the order among those of its group."""
+        if group := self.get(order.account, order.group_id):
+            group.orders[order.order_id] = order
+
+    def ended(self, order: Order) -> None:
+        """Drop the order from its group."""
+        if group := self.get(order.account, order.group_id):
+            group.orders.pop(order.order_id, None)
+
     def matched(self, order: Order, size: int) -> None:
         """Count a fill of one of the group's orders; triggers the group when its limit is reached."""
         group = self._groups.get(order.group_id)
@@ -125,7 +165,7 @@ class OrderGroups:
             self._trigger(group)
 
     def _own(self, account: str, group_id: str, *, now_ns: int) -> Group | Rejection:
-        self._state.now_ns = max(self._state.now_ns, now_ns)
+        self._exchange.advance(now_ns)
         group = self.get(account, group_id)
         if group is None:
             return Rejection("not_found", f"order group {group_id}")
@@ -139,7 +179,8 @@ class OrderGroups:
 
     def _cancel_orders(self, group: Group) -> None:
         for order in list(group.orders.values()):
-            self._cancel(order)
+            self._exchange.withdraw(order)
 
     def _publish(self, group: Group, kind: GroupKind) -> None:
-        self._state.events.append(GroupChange(group.group_id, group.account, kind, group.limit, self._state.now_ns))
+        change = GroupChange(group.group_id, group.account, kind, group.limit, self._state.now_ns)
+        self._state.events.append(Notice(change))
