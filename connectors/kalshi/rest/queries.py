@@ -35,11 +35,6 @@ async def get_exchange_status(rest: KalshiRest) -> m.ExchangeStatus:
     return await rest.get("/exchange/status", m.ExchangeStatus)
 
 
-async def get_schedule(rest: KalshiRest) -> m.Schedule:
-    """Read the planned maintenance windows; trading hours are not read."""
-    return (await rest.get("/exchange/schedule", m.ScheduleResponse)).schedule
-
-
 async def get_series(rest: KalshiRest, ticker: str) -> m.RestSeries:
     """Read one series; its fees hold for all its events."""
     return (await rest.get(f"/series/{_quoted(ticker)}", m.SeriesResponse, cost_path="/series/*")).series
@@ -83,28 +78,6 @@ async def get_markets_named(rest: KalshiRest, tickers: Sequence[str]) -> list[m.
         params: Params = [("tickers", ",".join(some)), ("limit", _PAGE)]
         found += await _markets(rest, params)
     return found
-
-
-async def get_orderbook(rest: KalshiRest, ticker: str, *, depth: int = 0) -> m.BookSides:
-    """Read one book, down to `depth` levels (0 = all, at most 100)."""
-    path = f"/markets/{_quoted(ticker)}/orderbook"
-    response = await rest.get(path, m.OrderbookResponse, [("depth", depth)], cost_path="/markets/*/orderbook")
-    return response.orderbook_fp
-
-
-async def get_orderbooks(rest: KalshiRest, tickers: Sequence[str]) -> list[m.TickerBook]:
-    """Read several books, a hundred in a request."""
-    found: list[m.TickerBook] = []
-    for some in _chunks(tickers):
-        params = [("tickers", ticker) for ticker in some]
-        found += (await rest.get("/markets/orderbooks", m.OrderbooksResponse, params)).orderbooks
-    return found
-
-
-async def get_trades(rest: KalshiRest, ticker: str, *, since_s: int) -> list[m.RestTrade]:
-    """Read the public trades of a market since `since_s`."""
-    params: Params = [("ticker", ticker), ("min_ts", since_s), ("limit", _PAGE)]
-    return list(await rest.listing("/markets/trades", m.TradesPage, params))
 
 
 async def get_account_limits(rest: KalshiRest) -> a.AccountLimits:
@@ -177,29 +150,6 @@ async def get_settlements(
     """Read the markets that paid the account since `since_s`."""
     params = [("min_ts", since_s), ("subaccount", subaccount), ("limit", _PAGE)]
     return await rest.listing("/portfolio/settlements", a.SettlementsPage, params)
-
-
-async def get_order_groups(rest: KalshiRest, *, subaccount: int | None = None) -> tuple[a.OrderGroup, ...]:
-    """Read the account's order groups; none are an empty tuple."""
-    response = await rest.get("/portfolio/order_groups", a.OrderGroupsResponse, [("subaccount", subaccount)])
-    return response.order_groups or ()
-
-
-async def get_order_group(rest: KalshiRest, group_id: str, *, subaccount: int | None = None) -> a.OrderGroupResponse:
-    """Read one order group with the ids of its orders."""
-    path = f"/portfolio/order_groups/{_quoted(group_id)}"
-    params: Params = [("subaccount", subaccount)]
-    return await rest.get(path, a.OrderGroupResponse, params, cost_path="/portfolio/order_groups/*")
-
-
-async def get_queue_positions(rest: KalshiRest, tickers: Sequence[str]) -> list[a.QueuePosition]:
-    """Read how many contracts are ahead of the own resting orders in these markets."""
-    found: list[a.QueuePosition] = []
-    for some in _chunks(tickers):
-        params = [("market_tickers", ",".join(some))]
-        response = await rest.get("/portfolio/orders/queue_positions", a.QueuePositionsResponse, params)
-        found += response.queue_positions or ()
-    return found
 
 
 async def or_none(read: Awaitable[T]) -> T | None:

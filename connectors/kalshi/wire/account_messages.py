@@ -95,34 +95,6 @@ class OrderAck(msgspec.Struct, frozen=True, kw_only=True):
     ts_ms: int | None = None
 
 
-class ItemError(msgspec.Struct, frozen=True):
-    """Why one order of a batch was refused."""
-
-    code: str = ""
-    message: str = ""
-    details: object = None
-
-
-class BatchItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One order of a batch, in the order asked: an acknowledgement or an error."""
-
-    order_id: str | None = None
-    client_order_id: str | None = None
-    fill_count: str | None = None
-    remaining_count: str | None = None
-    average_fill_price: str | None = None
-    average_fee_paid: str | None = None
-    reduced_by: str | None = None
-    ts_ms: int | None = None
-    error: ItemError | None = None
-
-
-class BatchResponse(msgspec.Struct, frozen=True):
-    """Response to a batch; its items are in the order of the request."""
-
-    orders: tuple[BatchItem, ...]
-
-
 class OrdersPage(msgspec.Struct, frozen=True):
     """A page of orders, newest first; `cursor` is empty on the last one (recorded answer)."""
 
@@ -155,52 +127,6 @@ class OrderResponse(msgspec.Struct, frozen=True):
     """Response that holds one order."""
 
     order: RestOrder
-
-
-class QueuePosition(msgspec.Struct, frozen=True):
-    """Contracts ahead of an own resting order in price-time order."""
-
-    order_id: str
-    market_ticker: str
-    queue_position_fp: str
-
-
-class QueuePositionsResponse(msgspec.Struct, frozen=True):
-    """Queue positions; null when nothing rests."""
-
-    queue_positions: tuple[QueuePosition, ...] | None = None
-
-
-class OrderGroup(msgspec.Struct, frozen=True):
-    """A group of orders that the venue cancels together once more than its limit matched within 15 s."""
-
-    id: str
-    contracts_limit_fp: str = ""
-    is_auto_cancel_enabled: bool = False
-    exchange_index: int = 0
-
-
-class OrderGroupsResponse(msgspec.Struct, frozen=True):
-    """The account's order groups; null when it has none."""
-
-    order_groups: tuple[OrderGroup, ...] | None = None
-
-
-class OrderGroupResponse(msgspec.Struct, frozen=True):
-    """One order group with the ids of its orders."""
-
-    contracts_limit_fp: str = ""
-    is_auto_cancel_enabled: bool = False
-    orders: tuple[str, ...] | None = None
-    exchange_index: int = 0
-
-
-class OrderGroupCreated(msgspec.Struct, frozen=True):
-    """Response to the creation of a group."""
-
-    order_group_id: str
-    subaccount: int = 0
-    exchange_index: int = 0
 
 
 class Bucket(msgspec.Struct, frozen=True):

@@ -10,18 +10,15 @@ from connectors.kalshi.wire.account_messages import RestBalance, RestFill, RestO
 from connectors.kalshi.wire.fixed_point import (
     NS_PER_MS,
     NS_PER_S,
-    PRICE_ONE,
     SIZE_DECIMALS,
     money_of,
     price_of,
     size_of,
     time_of,
 )
-from connectors.kalshi.wire.market_messages import BookSides, RestTrade
 from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot, PositionReport
-from framework.domain.instruments import InstrumentId, instrument_id
-from framework.domain.market_events import BookSnapshot, Level, TradePrint
-from framework.domain.numbers import Price, Size, parse_scaled
+from framework.domain.instruments import instrument_id
+from framework.domain.numbers import Size, parse_scaled
 from framework.domain.orders import Side
 
 _BALANCE_DECIMALS = 6
@@ -123,37 +120,9 @@ def rest_balance(balance: RestBalance, *, venue: str, ts_recv: int) -> BalanceRe
     return BalanceReport(venue=venue, currency="USD", amount=amount, decimals=_BALANCE_DECIMALS, ts_recv=ts_recv)
 
 
-def rest_trade(trade: RestTrade, *, instrument: InstrumentId, ts_recv: int) -> TradePrint:
-    """A public trade; the aggressor's side is that of the taker."""
-    return TradePrint(
-        instrument=instrument,
-        ts_venue=time_of(trade.created_time),
-        ts_recv=ts_recv,
-        trade_id=trade.trade_id,
-        price=price_of(trade.yes_price_dollars),
-        size=size_of(trade.count_fp),
-        aggressor=side_of(trade.taker_book_side, trade.taker_side),
-    )
-
-
-def rest_book_snapshot(sides: BookSides, *, instrument: InstrumentId, ts_recv: int) -> BookSnapshot:
-    """One YES book: bids for NO at q are asks for YES at 1 - q. The response carries no time, so `ts_venue` is 0."""
-    return BookSnapshot(
-        instrument=instrument,
-        ts_venue=0,
-        ts_recv=ts_recv,
-        bids=tuple((price_of(price), size_of(size)) for price, size in sides.yes_dollars or ()),
-        asks=tuple(_complement(level) for level in sides.no_dollars or ()),
-    )
-
-
 def _stream_time_of(text: str | None) -> int:
     """A time cut to milliseconds, as the stream and the responses to writes give it (recorded answer).
 
     So one fact has one time from whichever source, and the order by time does not depend on the source.
     """
     return time_of(text) // NS_PER_MS * NS_PER_MS
-
-
-def _complement(level: tuple[str, str]) -> Level:
-    return Price(PRICE_ONE - price_of(level[0])), size_of(level[1])

@@ -59,45 +59,6 @@ class RestSeries(msgspec.Struct, frozen=True, kw_only=True):
     exchange_index: int = 0
 
 
-class RestTrade(msgspec.Struct, frozen=True, kw_only=True):
-    """A public trade; its price is in YES terms."""
-
-    trade_id: str
-    ticker: str
-    count_fp: str
-    yes_price_dollars: str
-    taker_book_side: str = ""
-    taker_side: str = ""
-    created_time: str | None = None
-    is_block_trade: bool = False
-
-
-class BookSides(msgspec.Struct, frozen=True):
-    """Bids for YES and bids for NO, each in its own prices, as (price, contracts). An empty side may be missing."""
-
-    yes_dollars: tuple[tuple[str, str], ...] | None = None
-    no_dollars: tuple[tuple[str, str], ...] | None = None
-
-
-class OrderbookResponse(msgspec.Struct, frozen=True):
-    """Response that holds one book."""
-
-    orderbook_fp: BookSides
-
-
-class TickerBook(msgspec.Struct, frozen=True):
-    """One book of several, with the market it is of."""
-
-    ticker: str
-    orderbook_fp: BookSides
-
-
-class OrderbooksResponse(msgspec.Struct, frozen=True):
-    """Response that holds several books."""
-
-    orderbooks: tuple[TickerBook, ...]
-
-
 class MarketsPage(msgspec.Struct, frozen=True):
     """A page of markets; `cursor` is empty on the last one."""
 
@@ -109,13 +70,6 @@ class EventsPage(msgspec.Struct, frozen=True):
     """A page of events; `cursor` is empty on the last one."""
 
     events: tuple[RestEvent, ...]
-    cursor: str = ""
-
-
-class TradesPage(msgspec.Struct, frozen=True):
-    """A page of trades, newest first (recorded answer)."""
-
-    trades: tuple[RestTrade, ...]
     cursor: str = ""
 
 
@@ -143,22 +97,3 @@ class ExchangeStatus(msgspec.Struct, frozen=True):
     exchange_active: bool
     trading_active: bool
     exchange_estimated_resume_time: str | None = None
-
-
-class MaintenanceWindow(msgspec.Struct, frozen=True):
-    """A planned pause of trading, from and to as RFC 3339."""
-
-    start_datetime: str
-    end_datetime: str
-
-
-class Schedule(msgspec.Struct, frozen=True):
-    """Trading hours; only the maintenance windows are read."""
-
-    maintenance_windows: tuple[MaintenanceWindow, ...] = ()
-
-
-class ScheduleResponse(msgspec.Struct, frozen=True):
-    """Response that holds the schedule."""
-
-    schedule: Schedule

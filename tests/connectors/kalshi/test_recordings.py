@@ -14,17 +14,9 @@ from connectors.kalshi.rest.rate_limits import CostTable, rate_limits
 from connectors.kalshi.wire import account_messages as a
 from connectors.kalshi.wire import market_messages as m
 from connectors.kalshi.wire import stream_messages as s
-from connectors.kalshi.wire.decode_rest import (
-    rest_balance,
-    rest_book_snapshot,
-    rest_fill,
-    rest_order_snapshot,
-    rest_position,
-    rest_trade,
-)
+from connectors.kalshi.wire.decode_rest import rest_balance, rest_fill, rest_order_snapshot, rest_position
 from connectors.kalshi.wire.decode_stream import DecodeCounts, FrameDecoder
 from connectors.kalshi.wire.errors import parse_error
-from framework.domain.instruments import instrument_id
 from tests.connectors.kalshi.support import FEES
 
 FOLDER = os.environ.get("TIDEGATE_RECORDINGS", "")
@@ -70,16 +62,6 @@ def read_positions(body: bytes) -> None:
         rest_position(position, venue="kalshi", ts_recv=1)
 
 
-def read_trades(body: bytes) -> None:
-    for trade in msgspec.json.decode(body, type=m.TradesPage).trades:
-        rest_trade(trade, instrument=instrument_id("kalshi", trade.ticker), ts_recv=1)
-
-
-def read_book(body: bytes) -> None:
-    sides = msgspec.json.decode(body, type=m.OrderbookResponse).orderbook_fp
-    rest_book_snapshot(sides, instrument=instrument_id("kalshi", "X"), ts_recv=1)
-
-
 def read_balance(body: bytes) -> None:
     rest_balance(msgspec.json.decode(body, type=a.RestBalance), venue="kalshi", ts_recv=1)
 
@@ -100,8 +82,8 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "order": read_order,
     "fills": read_fills,
     "market_positions": read_positions,
-    "trades": read_trades,
-    "orderbook_fp": read_book,
+    "trades": lambda _body: None,
+    "orderbook_fp": lambda _body: None,
     "balance": read_balance,
     "usage_tier": read_limits,
     "default_cost": lambda body: CostTable(msgspec.json.decode(body, type=a.EndpointCosts)),

@@ -24,7 +24,7 @@ EXPIRED = b'{"error":{"code":"header_timestamp_expired","message":"header timest
 BAD_KEY = b'{"error":{"code":"authentication_error","message":"authentication_error","details":"NOT_FOUND"}}'
 LIMITED = b'{"error":"too many requests"}'
 STATUS = b'{"exchange_active":true,"trading_active":true}'
-SCHEDULE = b'{"schedule":{"standard_hours":[],"maintenance_windows":[]}}'
+KEYS = b'{"api_keys":[]}'
 PATH = "/exchange/status"
 
 
@@ -58,19 +58,19 @@ def orders_page(ids: list[str], cursor: str) -> tuple[int, bytes]:
     return 200, msgspec.json.encode({"orders": orders, "cursor": cursor})
 
 
-def read_schedule(http: ScriptedHttp, tmp_path: Path) -> None:
+def read_keys(http: ScriptedHttp, tmp_path: Path) -> None:
     async def main(clock: LoopClock) -> None:
-        await queries.get_schedule(rest_of(http, clock, tmp_path))
+        await queries.get_api_keys(rest_of(http, clock, tmp_path))
 
     run_jumping(main)
 
 
 def test_read_when_signed_then_key_time_and_prefix_are_there(tmp_path: Path) -> None:
-    http = answering("GET", "/exchange/schedule", (200, SCHEDULE))
-    read_schedule(http, tmp_path)
+    http = answering("GET", "/api_keys", (200, KEYS))
+    read_keys(http, tmp_path)
     (request,) = http.requests
     headers = dict(request.headers)
-    assert request.target == "/trade-api/v2/exchange/schedule"
+    assert request.target == "/trade-api/v2/api_keys"
     assert abs(int(headers["KALSHI-ACCESS-TIMESTAMP"]) - START_NS // 1_000_000) < 2_000
     assert headers["KALSHI-ACCESS-SIGNATURE"]
 
@@ -114,12 +114,12 @@ def test_read_when_limited_then_the_budget_is_emptied_before_the_next_try(tmp_pa
 def test_timestamp_when_refused_then_the_venues_date_is_used_for_the_next_try(tmp_path: Path) -> None:
     http = ScriptedHttp()
     http.headers["date"] = "Thu, 11 Jun 2026 07:29:20 GMT"
-    http.on("GET", "/exchange/schedule", (401, EXPIRED), (200, SCHEDULE))
+    http.on("GET", "/api_keys", (401, EXPIRED), (200, KEYS))
 
     async def main(clock: LoopClock) -> None:
         rest = rest_of(http, clock, tmp_path)
         rest.time.sample_ms(START_NS // 1_000_000, sent_ns=0, received_ns=1)
-        await queries.get_schedule(rest)
+        await queries.get_api_keys(rest)
 
     run_jumping(main)
     stamps = [int(dict(request.headers)["KALSHI-ACCESS-TIMESTAMP"]) for request in http.requests]
@@ -183,10 +183,10 @@ def test_write_when_the_network_fails_then_only_what_never_left_may_be_sent_agai
 ONE_MARKET = {"ticker": "KXTIDE-1-A", "event_ticker": "KXTIDE-1", "status": "active"}
 SOME_READS: list[tuple[Any, str, dict[str, Any], Any]] = [
     (
-        lambda rest: queries.get_schedule(rest),
-        "/exchange/schedule",
-        {"schedule": {"maintenance_windows": [{"start_datetime": "a", "end_datetime": "b"}]}},
-        lambda answer: answer.maintenance_windows[0].start_datetime == "a",
+        lambda rest: queries.get_api_keys(rest),
+        "/api_keys",
+        {"api_keys": [{"api_key_id": "a", "scopes": ["read"]}]},
+        lambda answer: answer[0].scopes == ("read",),
     ),
     (
         lambda rest: queries.get_market(rest, "KXTIDE-1-A"),
@@ -195,40 +195,10 @@ SOME_READS: list[tuple[Any, str, dict[str, Any], Any]] = [
         lambda answer: answer.ticker == "KXTIDE-1-A",
     ),
     (
-        lambda rest: queries.get_orderbook(rest, "KXTIDE-1-A"),
-        "/markets/KXTIDE-1-A/orderbook",
-        {"orderbook_fp": {"yes_dollars": [["0.4700", "3.00"]]}},
-        lambda answer: answer.yes_dollars == (("0.4700", "3.00"),),
-    ),
-    (
-        lambda rest: queries.get_orderbooks(rest, ["A", "B"]),
-        "/markets/orderbooks",
-        {"orderbooks": [{"ticker": "A", "orderbook_fp": {}}]},
-        lambda answer: answer[0].ticker == "A",
-    ),
-    (
-        lambda rest: queries.get_trades(rest, "A", since_s=5),
-        "/markets/trades",
-        {"trades": [], "cursor": ""},
-        lambda answer: answer == [],
-    ),
-    (
         lambda rest: queries.get_settlements(rest, since_s=5),
         "/portfolio/settlements",
         {"settlements": [{"ticker": "A", "market_result": "yes", "value": 100}], "cursor": ""},
         lambda answer: answer.rows[0].value == 100,
-    ),
-    (
-        lambda rest: queries.get_order_groups(rest),
-        "/portfolio/order_groups",
-        {"order_groups": [{"id": "g", "contracts_limit_fp": "5.00", "is_auto_cancel_enabled": True}]},
-        lambda answer: answer[0].id == "g",
-    ),
-    (
-        lambda rest: queries.get_queue_positions(rest, ["A"]),
-        "/portfolio/orders/queue_positions",
-        {"queue_positions": [{"order_id": "o", "market_ticker": "A", "queue_position_fp": "7.00"}]},
-        lambda answer: answer[0].queue_position_fp == "7.00",
     ),
 ]
 
@@ -248,7 +218,7 @@ def test_read_when_answered_as_documented_then_it_is_decoded(
 
 def test_balance_when_limited_then_its_own_bucket_is_empty_and_not_that_of_the_other_reads(tmp_path: Path) -> None:
     http = answering("GET", "/portfolio/balance", (429, LIMITED))
-    http.on("GET", "/exchange/schedule", (200, SCHEDULE))
+    http.on("GET", "/api_keys", (200, KEYS))
 
     async def main(clock: LoopClock) -> int:
         rest = rest_of(http, clock, tmp_path, tier="basic")
@@ -256,7 +226,7 @@ def test_balance_when_limited_then_its_own_bucket_is_empty_and_not_that_of_the_o
         with pytest.raises(Retryable):
             await queries.get_balance(rest)
         before_ns = clock.monotonic_ns()
-        await queries.get_schedule(rest)
+        await queries.get_api_keys(rest)
         return clock.monotonic_ns() - before_ns
 
     assert run_jumping(main) == 0
@@ -265,7 +235,7 @@ def test_balance_when_limited_then_its_own_bucket_is_empty_and_not_that_of_the_o
 def test_names_when_they_hold_odd_characters_then_each_is_one_part_of_the_path(tmp_path: Path) -> None:
     http, odd, quoted = ScriptedHttp(), "KX TIDE/../#1?", "KX%20TIDE%2F..%2F%231%3F"
     not_found = (404, b'{"error":{"code":"not_found","message":"not found"}}')
-    paths = ("/markets/{}", "/markets/{}/orderbook", "/series/{}", "/events/{}", "/portfolio/orders/{}")
+    paths = ("/markets/{}", "/series/{}", "/events/{}", "/portfolio/orders/{}")
     for path in paths:
         http.on("GET", path.format(quoted), not_found)
 
@@ -273,7 +243,6 @@ def test_names_when_they_hold_odd_characters_then_each_is_one_part_of_the_path(t
         rest = rest_of(http, clock, tmp_path)
         for query in (
             queries.get_market,
-            queries.get_orderbook,
             queries.get_series,
             queries.get_event,
             queries.get_order,

@@ -6,14 +6,11 @@ import msgspec
 import pytest
 
 from connectors.kalshi.wire import account_messages as a
-from connectors.kalshi.wire import market_messages as m
 from connectors.kalshi.wire.decode_rest import (
     rest_balance,
-    rest_book_snapshot,
     rest_fill,
     rest_order_snapshot,
     rest_position,
-    rest_trade,
     side_of,
 )
 from framework.domain.instruments import InstrumentId
@@ -40,11 +37,6 @@ POSITIONS = b"""{"cursor":"","event_positions":[],"market_positions":[{"fees_pai
 "total_traded_dollars":"2.500000"}]}"""
 BALANCE = b"""{"balance":9801,"balance_breakdown":[{"balance":"98.0186","exchange_index":0}],
 "balance_dollars":"98.0186","portfolio_value":198,"updated_ts":1781159348}"""
-BOOK = b'{"orderbook_fp":{"no_dollars":[["0.4800","3.00"]],"yes_dollars":[["0.4700","3.00"]]}}'
-TRADES = b"""{"cursor":"x","trades":[{"count_fp":"7.77","created_time":"2026-06-15T15:48:42.609997Z",
-"is_block_trade":false,"no_price_dollars":"0.9700","taker_book_side":"bid","taker_outcome_side":"yes",
-"taker_side":"yes","ticker":"KXPGATOUR-USO26-JDAY","trade_id":"56932642-f55c-41a6-1cad-35b95c27373b",
-"yes_price_dollars":"0.0300"}]}"""
 
 
 def an_order(**changes: str) -> a.RestOrder:
@@ -107,26 +99,6 @@ def test_balance_when_exact_dollars_are_given_then_truncated_cents_are_not_used(
         rest_balance(msgspec.json.decode(BALANCE, type=a.RestBalance), venue="kalshi", ts_recv=5).amount == 98_018_600
     )
     assert rest_balance(a.RestBalance(balance=9801), venue="kalshi", ts_recv=5).amount == 98_010_000
-
-
-def test_book_when_read_then_bids_for_no_are_asks_for_yes() -> None:
-    sides = msgspec.json.decode(BOOK, type=m.OrderbookResponse).orderbook_fp
-    snapshot = rest_book_snapshot(sides, instrument=ID, ts_recv=5)
-    assert (snapshot.bids, snapshot.asks) == (((4700, 300),), ((5200, 300),))
-
-
-@pytest.mark.parametrize("body", [b'{"orderbook_fp":{}}', b'{"orderbook_fp":{"yes_dollars":null,"no_dollars":null}}'])
-def test_book_when_a_side_is_empty_then_its_key_may_be_missing_or_null(body: bytes) -> None:
-    snapshot = rest_book_snapshot(
-        msgspec.json.decode(body, type=m.OrderbookResponse).orderbook_fp, instrument=ID, ts_recv=5
-    )
-    assert (snapshot.bids, snapshot.asks) == ((), ())
-
-
-def test_trade_when_read_then_fractional_counts_are_exact() -> None:
-    trade = msgspec.json.decode(TRADES, type=m.TradesPage).trades[0]
-    printed = rest_trade(trade, instrument=ID, ts_recv=5)
-    assert (printed.price, printed.size, printed.aggressor) == (300, 777, Side.BUY)
 
 
 def test_side_when_no_word_or_an_unknown_one_is_given_then_it_is_refused() -> None:
