@@ -35,6 +35,7 @@ ALONE = {
     "connectors/*/sign.py": "a venue's role file: every venue has its signing in a file of this name",
     "connectors/*/limits.py": "a venue's role file: every venue has its rate limits in a file of this name",
     "connectors/*/dialect.py": "a venue's role file: every venue has its dialect in a file of this name",
+    "framework/testing/conformance/cases/*.py": "cases of one subject, declared when their package is imported",
     "risk/checks/*.py": "one check, loaded by its name",
     "strategies/*.py": "one strategy, loaded by its name",
     "framework/cli/run.py": "loaded when its verb is used, so that help is quick",

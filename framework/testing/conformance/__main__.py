@@ -1,0 +1,76 @@
+"""`python -m framework.testing.conformance VENUE`: play the contract suite against a venue's own sandbox.
+
+Exits 0 when every case passes or is not offered, 1 when one fails, 2 when the arguments can't be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvloop
+
+from framework.domain.errors import EXIT_USAGE, TidegateError, suggestion
+from framework.runtime.clock import SystemClock
+from framework.runtime.logging import LogFile, configure_logging
+from framework.runtime.secrets import SecretRegistry
+from framework.testing.conformance.candidates import Candidate, find_venues
+from framework.testing.conformance.case import CASES
+from framework.testing.conformance.suite import Played, play_venue
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line's options. Ends the process for one that does not exist."""
+    parser = argparse.ArgumentParser(prog="python -m framework.testing.conformance", description=__doc__)
+    parser.add_argument("venue", nargs="?", help="the venue's name, as in `tidegate list`")
+    parser.add_argument("--plugin-path", type=Path, action="append", default=[], help="a folder with a venue's folder")
+    parser.add_argument("--stream-library", default="", help="one of the libraries that the connector can use")
+    parser.add_argument("--dialect", default="", help="one of the venue's dialects (default: its first)")
+    parser.add_argument("--case", action="append", default=[], metavar="N", help="play this case only, as in 6 or V06")
+    parser.add_argument("--list", action="store_true", help="list the cases, and play none")
+    parser.add_argument("--log", type=Path, default=Path("/dev/null"), help="a file for the daemons' logs")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    options = parse_arguments(arguments)
+    if options.list:
+        print("\n".join(f"{one.code} {one.sentence}" for one in CASES.values()))
+        return 0
+    try:
+        return _report(uvloop.run(_play(options)))
+    except TidegateError as e:
+        print(e, file=sys.stderr)
+        return EXIT_USAGE
+
+
+async def _play(options: argparse.Namespace) -> list[Played]:
+    venue = _venue(find_venues(options.plugin_path), options.venue)
+    configure_logging("info", "json", clock=SystemClock(), secrets=SecretRegistry(), stream=LogFile(options.log))
+    codes = [f"V{code.upper().removeprefix('V'):0>2}" for code in options.case]
+    dialect = options.dialect or venue.dialects[0]
+    library = options.stream_library or venue.libraries[0]
+    return await play_venue(venue, dialect=dialect, library=library, codes=codes)
+
+
+def _venue(found: dict[str, Candidate], name: str | None) -> Candidate:
+    if name not in found:
+        raise TidegateError(f"venue: {name or 'none is named'}; {suggestion(name or '', list(found))}")
+    return found[name]
+
+
+def _report(played: Sequence[Played]) -> int:
+    for one in played:
+        print(f"{one.case.code} {one.finding.value:<11} {one.seconds:5.2f} s  {one.case.sentence}")
+        if one.detail:
+            print(f"    {one.detail}")
+    failed = sum(one.is_failure for one in played)
+    print(f"{len(played)} cases, {failed} failed, {sum(one.seconds for one in played):.1f} s")
+    return 1 if failed or not played else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""A venue's sandbox as the suite sees it: the process, and the administrator's address that drives and shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from framework.runtime.sandbox_process import SandboxProcess
+from framework.testing.conformance.candidates import Candidate
+from framework.testing.conformance.findings import NotStaged, expect
+
+Json = dict[str, Any]
+
+
+class Sandbox:
+    """One running sandbox. `ready` is the line that it printed. Shared by all cases: `reset` makes a fresh exchange."""
+
+    def __init__(self, process: SandboxProcess, http: aiohttp.ClientSession) -> None:
+        self._process = process
+        self._http = http
+        self.ready = process.ready
+
+    @classmethod
+    async def start(cls, venue: Candidate, dialect: str, directory: Path) -> Sandbox:
+        """Start the venue's sandbox as the daemon does. Raises `Fatal` when it does not become ready."""
+        arguments = ["--port", "0", "--dir", str(directory)]
+        arguments += [*venue.declaration.sandbox.arguments, *venue.dialect(dialect).arguments]
+        process = await SandboxProcess.start(venue.plugin.sandbox_module, arguments, directory / "sandbox.log")
+        return cls(process, aiohttp.ClientSession())
+
+    async def stop(self) -> None:
+        """End the process and the connections to it."""
+        await self._http.close()
+        await self._process.stop()
+
+    async def reset(self) -> None:
+        """A fresh exchange with the same seed and keys."""
+        await self._ask("POST", "reset", {})
+
+    async def truth(self) -> Json:
+        """What really happened, as the exchange has it."""
+        return await self._ask("GET", "truth", None)
+
+    async def act(self, act: str, **fields: Any) -> Json:
+        """Have the counterparty, or the venue itself, do something. Raises `NotStaged` when the sandbox can't."""
+        return await self._stage("act", {"act": act, **fields})
+
+    async def fault(self, kind: str, **fields: Any) -> None:
+        """Have something go wrong. Raises `NotStaged` when the sandbox can't."""
+        await self._stage("faults", {"kind": kind, **fields})
+
+    async def end_faults(self) -> None:
+        """End every fault that is planned or in force."""
+        await self._ask("DELETE", "faults", None)
+
+    async def _stage(self, path: str, body: Mapping[str, Any]) -> Json:
+        status, answer = await self._request("POST", path, body)
+        if status >= 400:
+            raise NotStaged(f"{path} {dict(body)}: {status} {answer.get('error', answer)}")
+        return answer
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Json:
+        status, answer = await self._request(method, path, body)
+        expect(status < 400, f"{method} admin/{path}: {status} {answer}")
+        return answer
+
+    async def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, Json]:
+        data = None if body is None else msgspec.json.encode(body)
+        async with self._http.request(method, f"{self.ready['admin_url']}/{path}", data=data) as response:
+            raw = await response.read()
+            return response.status, _decoded(raw)
+
+
+def _decoded(raw: bytes) -> Json:
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {"error": raw.decode(errors="replace")[:200]}
+
+
+def own(rows: Sequence[Json], **fields: Any) -> list[Json]:
+    """The rows of a list of `Sandbox.truth` whose members equal the given ones."""
+    return [row for row in rows if all(row.get(name) == value for name, value in fields.items())]

@@ -1,0 +1,83 @@
+"""The stage of one case: the sandbox, and the daemons that the case starts on it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from framework.domain.venue import Connector
+from framework.testing.conformance.candidates import LIBRARY_SETTING, Candidate
+from framework.testing.conformance.sandbox import Sandbox
+from framework.testing.conformance.session import VenueSession, Wrap
+
+
+def unchanged(connector: Connector) -> Connector:
+    """The connector as its plugin made it."""
+    return connector
+
+
+class Stage:
+    """What a case gets. `open` starts a daemon; `restart` starts the next one on what the last one has written."""
+
+    def __init__(
+        self, venue: Candidate, dialect: str, library: str, sandbox: Sandbox, directory: Path, wrap: Wrap = unchanged
+    ) -> None:
+        self.venue = venue
+        self.sandbox = sandbox
+        self.session: VenueSession | None = None
+        self._dialect = venue.dialect(dialect)
+        self._library = library
+        self._directory = directory
+        self._wrap = wrap
+        self._started = 0
+
+    def settings(self, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The connector's settings: declared, of the dialect, of the running sandbox, and the case's own changes."""
+        of_sandbox = self.venue.plugin.sandbox_settings
+        ready = dict(of_sandbox(self.sandbox.ready)) if of_sandbox is not None else {}
+        library = {LIBRARY_SETTING: self._library} if self._library else {}
+        declared = {**self.venue.declaration.settings, **self._dialect.settings}
+        return {**declared, **ready, **library, **(changes or {})}
+
+    async def open(self, changes: Mapping[str, Any] | None = None, *, is_awaited: bool = True) -> VenueSession:
+        """Start a daemon with an empty state, and wait until it is ready unless `is_awaited` is false."""
+        return await self._begin(self._next_directory(), changes, is_awaited=is_awaited)
+
+    async def crash(self) -> Path:
+        """End the daemon at once, as the machine's failure would; the folder with what was written until then."""
+        session, directory = self._running, self._next_directory()
+        shutil.copytree(session.directory / "state", directory / "state")
+        self.session = None
+        await session.crash()
+        return directory
+
+    async def resume(self, directory: Path, changes: Mapping[str, Any] | None = None) -> VenueSession:
+        """Start a daemon on what `crash` left, and wait until it is ready."""
+        return await self._begin(directory, changes, is_awaited=True)
+
+    async def close(self) -> None:
+        """End the daemon that still runs."""
+        session, self.session = self.session, None
+        if session is not None:
+            await session.crash()
+
+    @property
+    def _running(self) -> VenueSession:
+        if self.session is None:
+            raise RuntimeError("no daemon runs: call open first")
+        return self.session
+
+    async def _begin(self, directory: Path, changes: Mapping[str, Any] | None, *, is_awaited: bool) -> VenueSession:
+        session = self.session = VenueSession(self.venue, directory, self.settings(changes), self._wrap)
+        await session.start()
+        if is_awaited:
+            await session.until_ready()
+        return session
+
+    def _next_directory(self) -> Path:
+        self._started += 1
+        directory = self._directory / str(self._started)
+        directory.mkdir(parents=True)
+        return directory
