@@ -29,6 +29,7 @@ def report(exchange: Exchange) -> Json:
         "orders": [msgspec.to_builtins(order) for order in exchange.ledger.orders.values() if order.account in names],
         "fills": [msgspec.to_builtins(fill) for fill in exchange.ledger.fills],
         "settlements": [msgspec.to_builtins(settlement) for settlement in exchange.ledger.settlements],
+        "cash_flows": [msgspec.to_builtins(flow) for flow in exchange.ledger.cash_flows],
         "positions": {account.account_id: msgspec.to_builtins(account.positions) for account in external},
         "balances": {
             account.account_id: {

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from connectors.sandbox.engine.model import Fill, Order, Settlement, Side
+from connectors.sandbox.engine.model import CashFlow, Fill, Order, Settlement, Side
 
 LifecycleKind = Literal[
     "created", "opened", "activated", "deactivated", "closed", "determined", "settled", "close_date_updated"
@@ -89,4 +89,20 @@ class SettlementEvent(msgspec.Struct, frozen=True, gc=False):
     settlement: Settlement
 
 
-Event = BookChange | TradePrint | OrderChange | FillEvent | PositionChange | MarketLifecycle | Notice | SettlementEvent
+class CashFlowEvent(msgspec.Struct, frozen=True, gc=False):
+    """Money came to or went from an external account without a trade."""
+
+    flow: CashFlow
+
+
+Event = (
+    BookChange
+    | TradePrint
+    | OrderChange
+    | FillEvent
+    | PositionChange
+    | MarketLifecycle
+    | Notice
+    | SettlementEvent
+    | CashFlowEvent
+)

@@ -245,6 +245,28 @@ class Exchange:
             return Rejection("market_not_found", market_id)
         return self._lifecycle.act(market, act, value=value)
 
+    def set_mark(self, market_id: str, price: int, *, now_ns: int) -> Rejection | None:
+        """Set the mark price of a perpetual; None when done. No other kind of market has one."""
+        self.advance(now_ns)
+        if market_id not in self.state.markets:
+            return Rejection("market_not_found", market_id)
+        return Rejection("invalid_request", f"{market_id} has no mark price {price} to set")
+
+    def deposit(self, account_id: str, currency: str, amount: int, *, now_ns: int) -> Rejection | None:
+        """Bring `amount` of a cash account (money) or a base asset (sizes) in from outside; negative: take it out.
+
+        Refused for an unknown account, and where it would leave less than the resting orders hold back.
+        """
+        self.advance(now_ns)
+        account = self.state.accounts.get(account_id)
+        if account is None:
+            return Rejection("account_not_found", account_id)
+        if account.available(currency) + amount < 0:
+            return Rejection("insufficient_balance")
+        account.deposit(currency, amount)
+        self.state.record_flow(account, "transfer", currency=currency, amount=amount)
+        return None
+
     def advance(self, now_ns: int) -> None:
         """Do what is due by `now_ns`: expiries, opens, closes, cancels after the close, determinations, payments."""
         self._lifecycle.advance(now_ns)

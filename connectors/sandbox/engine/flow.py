@@ -22,6 +22,7 @@ CATCH_UP_NS = 2_000 * NS_PER_MS
 # More than the agents can lose in any session, so that the flow never ends for lack of balance.
 AGENT_CASH = 10**18
 AGENT_BASE = 10**15
+AGENT_PREFIX = "flow:"
 # Stands in the timetable for the fair value's own step, beside the indices of the agents.
 _FAIR = -1
 
@@ -78,7 +79,7 @@ class _MarketFlow:
         balances = {spec.cash_account: AGENT_CASH} | ({spec.base: AGENT_BASE} if spec.base else {})
 
         def account(role: str) -> AgentAccount:
-            account_id = f"flow:{spec.market_id}:{role}"
+            account_id = f"{AGENT_PREFIX}{spec.market_id}:{role}"
             exchange.add_account(account_id, balances, internal=True)
             return AgentAccount(exchange, spec, account_id=account_id, rng=seeded(seed, role, spec.market_id))
 
@@ -93,7 +94,7 @@ class _MarketFlow:
 class OrderFlow:
     """Drives the agents of every market of an exchange.
 
-    `speed` multiplies all rates (0 stops the flow). Markets added to the exchange later join at the next step. Call
+    `speed` multiplies all rates (0: no flow). Markets added to the exchange later join at the next step. Call
     `step` often: each action happens at its own due time, in order; when the caller stayed away for more than two
     seconds, what was due before that is skipped, not replayed. `actions` counts what was done.
     `opening_prices` gives the first fair value by market in price units; a binary market without one starts at its last
@@ -126,6 +127,12 @@ class OrderFlow:
     def fair(self, market_id: str) -> int:
         """The hidden fair value of a market the flow has entered, in price units. Raises `KeyError` for others."""
         return self._flows[market_id].fair.price
+
+    def stop(self, now_ns: int) -> None:
+        """End the flow for good and cancel every order of its agents. Without effect on markets that are closed."""
+        self._speed = 0
+        for account_id in [one for one in self._exchange.state.accounts if one.startswith(AGENT_PREFIX)]:
+            self._exchange.cancel_all(account_id, now_ns)
 
     def step(self, now_ns: int) -> None:
         """Do every action due by `now_ns` (nanoseconds since the epoch); nothing at speed 0.

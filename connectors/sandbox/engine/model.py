@@ -64,6 +64,9 @@ RejectionCode = Literal[
 """Every code of a refusal; a venue's server translates it into that venue's words."""
 
 
+CashFlowKind = Literal["transfer", "funding", "liquidation"]
+
+
 class FeeModel(msgspec.Struct, frozen=True):
     """How one fill is charged. `formula` "quadratic" is rate x size x P x (1 - P); "notional" is rate x size x P.
 
@@ -279,6 +282,21 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     revenue: int
     value: int
     fees: int
+    ns: int
+
+
+class CashFlow(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of a balance that no trade made. `amount` is signed: money, or sizes of a base asset.
+
+    `currency` is the cash account or base asset; `market_id` is empty where no market is concerned.
+    """
+
+    flow_id: str
+    account: str
+    kind: CashFlowKind
+    market_id: str
+    currency: str
+    amount: int
     ns: int
 
 

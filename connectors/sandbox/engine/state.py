@@ -6,9 +6,19 @@ from collections import defaultdict, deque
 from typing import Protocol
 
 from connectors.sandbox.engine.accounts import Account
-from connectors.sandbox.engine.events import Event, OrderChange, PositionChange, TradePrint
+from connectors.sandbox.engine.events import CashFlowEvent, Event, OrderChange, PositionChange, TradePrint
 from connectors.sandbox.engine.matching import Book
-from connectors.sandbox.engine.model import Fill, Market, Order, OrderRequest, Phase, Rejection, Settlement
+from connectors.sandbox.engine.model import (
+    CashFlow,
+    CashFlowKind,
+    Fill,
+    Market,
+    Order,
+    OrderRequest,
+    Phase,
+    Rejection,
+    Settlement,
+)
 from connectors.sandbox.engine.seeding import new_uuid
 
 TAPE_LENGTH = 20_000
@@ -16,7 +26,8 @@ TAPE_LENGTH = 20_000
 
 
 class Ledger:
-    """What happened, oldest first: orders of external accounts for ever, their fills and settlements, the public tape.
+    """What happened, oldest first: orders of external accounts for ever, their fills, settlements and cash flows, the
+    public tape.
 
     Of internal accounts only resting orders are here, and none of their fills: the order flow makes thousands a minute.
     """
@@ -25,6 +36,7 @@ class Ledger:
         self.orders: dict[str, Order] = {}
         self.fills: list[Fill] = []
         self.settlements: list[Settlement] = []
+        self.cash_flows: list[CashFlow] = []
         self._by_client: dict[tuple[str, str], str] = {}
         self._orders_of: dict[str, list[Order]] = {}
         self._tape: defaultdict[str, deque[TradePrint]] = defaultdict(lambda: deque(maxlen=TAPE_LENGTH))
@@ -147,3 +159,21 @@ class ExchangeState:
                 ns=self.now_ns,
             )
         )
+
+    def record_flow(
+        self, account: Account, kind: CashFlowKind, *, currency: str, amount: int, market_id: str = ""
+    ) -> None:
+        """Record and emit a change of balance that no trade made; nothing for internal accounts."""
+        if account.internal or amount == 0:
+            return
+        flow = CashFlow(
+            flow_id=self.new_id(),
+            account=account.account_id,
+            kind=kind,
+            market_id=market_id,
+            currency=currency,
+            amount=amount,
+            ns=self.now_ns,
+        )
+        self.ledger.cash_flows.append(flow)
+        self.events.append(CashFlowEvent(flow))
