@@ -6,6 +6,7 @@ import msgspec
 
 from connectors.sandbox.engine.accounts import account_problems
 from connectors.sandbox.engine.exchange import Exchange
+from connectors.sandbox.engine.model import Market
 
 Json = dict[str, Any]
 
@@ -39,17 +40,18 @@ def report(exchange: Exchange) -> Json:
             }
             for account in external
         },
-        "markets": {
-            market_id: {
-                "status": market.status,
-                "clock": market.clock,
-                "volume": market.volume,
-                "open_interest": market.open_interest,
-                "result": market.result,
-            }
-            for market_id, market in state.markets.items()
-        },
+        "markets": {market_id: _market(market) for market_id, market in state.markets.items()},
         "problems": problems(exchange),
+    }
+
+
+def _market(market: Market) -> Json:
+    return {
+        "status": market.status,
+        "clock": market.clock,
+        "volume": market.volume,
+        "open_interest": market.open_interest,
+        "result": market.result,
     }
 
 
