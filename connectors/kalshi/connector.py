@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from connectors.client.turns import Turns
+from connectors.client.venue_time import VenueTime
+from connectors.client.wire.decimals import NS_PER_MS
+from connectors.client.wire.listing import BadRow
 from connectors.kalshi.markets.loader import MarketLoader, MarketRefresher
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest, UnreadableAnswer, make_breaker, open_transport
-from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.rest.gateway import KalshiGateway
 from connectors.kalshi.settings import ASSUMPTIONS, KalshiSettings
 from connectors.kalshi.stream.connection import KalshiStream
@@ -19,8 +21,6 @@ from connectors.kalshi.stream.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE
 from connectors.kalshi.wire.decode_rest import rest_balance
 from connectors.kalshi.wire.decode_stream import DecodeCounts
 from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error
-from connectors.kalshi.wire.fixed_point import NS_PER_MS
-from connectors.kalshi.wire.listing import BadRow
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import HandshakeRefused
 from connectors.transport.ports import HttpTransport, OnMessage, WebSocketConnection, WebSocketTransport

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import msgspec
 import picows
 
+from connectors.client.venue_time import VenueTime
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
-from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.stream.connection import KalshiStream
 from connectors.kalshi.stream.session import SessionCallbacks, SessionTerms, StreamSession
 from connectors.kalshi.stream.subscriptions import BOOK, FILL, ORDERS

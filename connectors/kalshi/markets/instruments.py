@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-from connectors.kalshi.wire.fixed_point import PRICE_DECIMALS, PRICE_ONE, SIZE_DECIMALS, price_of, time_of
+from connectors.client.wire.decimals import iso_ns
+from connectors.kalshi.wire.fixed_point import PRICE_DECIMALS, PRICE_ONE, SIZE_DECIMALS, price_of
 from connectors.kalshi.wire.market_messages import PriceRange, RestEvent, RestMarket, RestSeries
 from framework.domain.instruments import (
     FeeModel,
@@ -81,7 +82,7 @@ def instrument_of(market: RestMarket, *, venue: str, fees: FeeSchedule) -> Instr
 def market_time(text: str | None, ticker: str) -> int:
     """A time of a market in Unix nanoseconds, 0 for none. Raises `UnusableMarket` when it cannot be read."""
     try:
-        return time_of(text)
+        return iso_ns(text)
     except ValueError as e:
         raise UnusableMarket(f"{ticker}: {e}; leave this market out") from e
 

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from connectors.client.wire.decimals import NS_PER_S
 from connectors.kalshi.markets.instruments import instrument_of, market_time, series_of, settlement_value_of
-from connectors.kalshi.wire.fixed_point import NS_PER_S
 from connectors.kalshi.wire.market_messages import RestMarket
 from connectors.kalshi.wire.stream_messages import LifecycleMsg
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled, InstrumentStatusChanged

@@ -11,13 +11,13 @@ from urllib.parse import urlencode
 import msgspec
 import structlog
 
-from connectors.kalshi.rest.clock_sync import VenueTime
+from connectors.client.venue_time import VenueTime
+from connectors.client.wire.listing import BadRow, Listing, P, read_page
 from connectors.kalshi.rest.rate_limiter import RateLimiter
 from connectors.kalshi.rest.rate_limits import BALANCE, READ, CostTable, documented_costs, tier_limits
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.encode import Call
 from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error
-from connectors.kalshi.wire.listing import BadRow, Listing, P, read_page
 from connectors.kalshi.wire.sign import Signer
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as ResponseLost

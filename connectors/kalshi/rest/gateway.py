@@ -9,9 +9,11 @@ from typing import TypeVar
 
 import msgspec
 
+from connectors.client.lone_rows import LoneRows
+from connectors.client.wire.decimals import NS_PER_S
+from connectors.client.wire.listing import BadRow
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest
-from connectors.kalshi.rest.lone_rows import LoneRows
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire import encode
 from connectors.kalshi.wire.account_messages import RestFill, RestOrder, RestPosition
@@ -19,8 +21,6 @@ from connectors.kalshi.wire.decode_acks import accepted, amended, cancelled, dec
 from connectors.kalshi.wire.decode_rest import rest_fill, rest_order_snapshot, rest_position
 from connectors.kalshi.wire.encode import AccountScope, Call
 from connectors.kalshi.wire.errors import ORDER_ALREADY_EXISTS, failure_of_write, is_about_the_market, parse_error
-from connectors.kalshi.wire.fixed_point import NS_PER_S
-from connectors.kalshi.wire.listing import BadRow
 from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable

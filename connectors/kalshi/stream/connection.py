@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from connectors.client.wire.decimals import NS_PER_MS
 from connectors.kalshi.stream.session import StreamBroken, StreamSession
-from connectors.kalshi.wire.fixed_point import NS_PER_MS
 from connectors.transport.errors import NotSent, TransportError
 from connectors.transport.ports import CloseCause, CloseReason, OnMessage, WebSocketConnection
 from connectors.transport.reconnect import HEALTHY_NS, Backoff, SilenceWatch

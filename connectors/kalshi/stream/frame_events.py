@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from connectors.client.wire.decimals import NS_PER_MS
 from connectors.kalshi.markets.registry import MarketRegistry
 from connectors.kalshi.stream.book_sync import BookRecovery
 from connectors.kalshi.wire import decode_stream as decode
 from connectors.kalshi.wire import stream_messages as s
-from connectors.kalshi.wire.fixed_point import NS_PER_MS
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.events import Event
 from framework.domain.market_events import BookDelta, BookSnapshot, TradePrint

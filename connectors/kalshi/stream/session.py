@@ -13,8 +13,9 @@ import msgspec
 import structlog
 
 from connectors.client.turns import Turns
+from connectors.client.venue_time import VenueTime
+from connectors.client.wire.decimals import NS_PER_MS
 from connectors.kalshi.markets.registry import MarketRegistry
-from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.stream.book_sync import BookLiveness, BookRecovery, SequenceTracker, Step
 from connectors.kalshi.stream.frame_events import FrameEvents
 from connectors.kalshi.stream.subscriptions import (
@@ -28,7 +29,6 @@ from connectors.kalshi.stream.subscriptions import (
 )
 from connectors.kalshi.wire import decode_stream as decode
 from connectors.kalshi.wire import stream_messages as s
-from connectors.kalshi.wire.fixed_point import NS_PER_MS
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.events import Event
 from framework.domain.market_events import BookStale, ConnectorStatus, Heartbeat

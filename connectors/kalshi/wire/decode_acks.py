@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
+from connectors.client.wire.decimals import NS_PER_MS
 from connectors.kalshi.wire.account_messages import OrderAck
 from connectors.kalshi.wire.errors import NOT_FOUND
-from connectors.kalshi.wire.fixed_point import NS_PER_MS, size_of
+from connectors.kalshi.wire.fixed_point import size_of
 from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder

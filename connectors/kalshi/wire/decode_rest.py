@@ -6,16 +6,9 @@ dollar, sizes in hundredths of a contract, times in Unix nanoseconds; `ts_recv` 
 
 from __future__ import annotations
 
+from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S, iso_ns
 from connectors.kalshi.wire.account_messages import RestBalance, RestFill, RestOrder, RestPosition
-from connectors.kalshi.wire.fixed_point import (
-    NS_PER_MS,
-    NS_PER_S,
-    SIZE_DECIMALS,
-    money_of,
-    price_of,
-    size_of,
-    time_of,
-)
+from connectors.kalshi.wire.fixed_point import SIZE_DECIMALS, money_of, price_of, size_of
 from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot, PositionReport
 from framework.domain.instruments import instrument_id
 from framework.domain.numbers import Size, parse_scaled
@@ -70,7 +63,7 @@ def rest_order_snapshot(order: RestOrder, *, venue: str, ts_recv: int) -> OrderS
         is_open=is_open(order.status, remaining),
         ts_recv=ts_recv,
         ts_venue=_stream_time_of(order.last_update_time),
-        created_ns=time_of(order.created_time),
+        created_ns=iso_ns(order.created_time),
         reason=order.status,
     )
 
@@ -107,7 +100,7 @@ def rest_position(position: RestPosition, *, venue: str, ts_recv: int) -> Positi
         instrument=instrument_id(venue, position.ticker),
         size=size_of(position.position_fp),
         ts_recv=ts_recv,
-        ts_venue=time_of(position.last_updated_ts),
+        ts_venue=iso_ns(position.last_updated_ts),
     )
 
 
@@ -125,4 +118,4 @@ def _stream_time_of(text: str | None) -> int:
 
     So one fact has one time from whichever source, and the order by time does not depend on the source.
     """
-    return time_of(text) // NS_PER_MS * NS_PER_MS
+    return iso_ns(text) // NS_PER_MS * NS_PER_MS

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import msgspec
 
+from connectors.client.wire.decimals import NS_PER_MS
 from connectors.kalshi.wire.decode_rest import is_open, side_of, total_size
-from connectors.kalshi.wire.fixed_point import NS_PER_MS, PRICE_ONE, money_of, price_of, size_of
+from connectors.kalshi.wire.fixed_point import PRICE_ONE, money_of, price_of, size_of
 from connectors.kalshi.wire.stream_messages import (
     FRAME_TYPES,
     BookDeltaMsg,

@@ -10,7 +10,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from connectors.kalshi.wire.fixed_point import NS_PER_S, price_text, size_text
+from connectors.client.wire.decimals import NS_PER_S
+from connectors.kalshi.wire.fixed_point import price_text, size_text
 from framework.domain.instruments import Instrument
 from framework.domain.intents import AmendOrder, NewOrder
 from framework.domain.numbers import Price

@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from connectors.kalshi.rest.clock_sync import VenueTime
+from connectors.client.venue_time import VenueTime
 from framework.domain.client_order_ids import ClientOrderIds, parse_client_order_id
 from framework.domain.errors import Retryable
 from framework.domain.market_events import Heartbeat

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import pytest
 import structlog
 
+from connectors.client.venue_time import VenueTime
 from connectors.kalshi.markets.loader import MarketLoader, MarketRefresher
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
 from connectors.kalshi.rest.client import KalshiRest
-from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.kalshi.wire.stream_messages import LifecycleMsg
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from connectors.client.wire.decimals import iso_ns
 from connectors.kalshi.markets.instruments import UnusableMarket
 from connectors.kalshi.markets.registry import SETTLED_KEPT_MAX, LifecycleEffect, MarketRegistry, ReadBegan, Selection
-from connectors.kalshi.wire.fixed_point import time_of
 from connectors.kalshi.wire.stream_messages import LifecycleMsg
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled, InstrumentStatusChanged
 from framework.domain.events import Event
@@ -94,7 +94,7 @@ def test_lifecycle_when_the_close_moves_then_the_new_time_is_reported_and_kept()
 
 def test_lifecycle_when_the_close_is_put_off_after_the_calendar_closed_the_market_then_it_is_read() -> None:
     made = registry(close_time="2026-06-25T16:00:00Z")
-    made.due(time_of("2026-06-25T16:00:00Z"), ts_recv=1)
+    made.due(iso_ns("2026-06-25T16:00:00Z"), ts_recv=1)
     outcome = apply(made, "close_date_updated", close_ts=1_782_500_000)
     assert outcome is not None
     assert outcome.is_fetch_needed
@@ -110,7 +110,7 @@ def test_lifecycle_when_determined_then_settled_then_what_is_read_is_paid_once()
     assert made.is_paying(TICKER)
     paid = market(status="finalized", result="no", settlement_ts="2026-06-25T18:00:00Z")
     (_, settled) = made.define(paid, FEES, ts_recv=9)
-    paid_ns = time_of("2026-06-25T18:00:00Z")
+    paid_ns = iso_ns("2026-06-25T18:00:00Z")
     assert settled == InstrumentSettled(InstrumentId(f"kalshi:{TICKER}"), Price(0), paid_ns, 9)
     assert (TICKER in made.followed, made.is_paying(TICKER)) == (False, False)
     assert apply(made, "settled") == LifecycleEffect()
@@ -145,7 +145,7 @@ def test_lifecycle_when_of_a_market_not_known_or_a_kind_not_known_then_nothing_c
 
 def test_calendar_when_the_close_passes_then_the_market_closes_by_itself_once() -> None:
     made = registry(close_time="2026-06-25T16:00:00Z")
-    close_ns = time_of("2026-06-25T16:00:00Z")
+    close_ns = iso_ns("2026-06-25T16:00:00Z")
     assert made.due(close_ns - 1, ts_recv=1) == ()
     (event,) = made.due(close_ns, ts_recv=1)
     assert isinstance(event, InstrumentStatusChanged)
@@ -155,11 +155,11 @@ def test_calendar_when_the_close_passes_then_the_market_closes_by_itself_once() 
 
 def test_calendar_when_the_opening_passes_then_the_market_is_read_once() -> None:
     made = registry(status="initialized", open_time="2026-06-20T16:00:00Z")
-    made.due(time_of("2026-06-20T15:59:59Z"), ts_recv=1)
+    made.due(iso_ns("2026-06-20T15:59:59Z"), ts_recv=1)
     assert made.take_openings() == ()
-    made.due(time_of("2026-06-20T16:00:00Z"), ts_recv=1)
+    made.due(iso_ns("2026-06-20T16:00:00Z"), ts_recv=1)
     assert made.take_openings() == (TICKER,)
-    made.due(time_of("2026-06-20T16:00:01Z"), ts_recv=1)
+    made.due(iso_ns("2026-06-20T16:00:01Z"), ts_recv=1)
     assert made.take_openings() == ()
 
 
@@ -209,7 +209,7 @@ def test_read_when_it_began_before_a_message_or_within_the_read_lag_then_status_
         assert known.shard == began_ns
         assert made.is_outdated(TICKER)
     known = read(made, 260)
-    assert (known.status, known.close_ns) == (InstrumentStatus.ACTIVE, time_of("2026-06-25T16:00:00Z"))
+    assert (known.status, known.close_ns) == (InstrumentStatus.ACTIVE, iso_ns("2026-06-25T16:00:00Z"))
     assert not made.is_outdated(TICKER)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from connectors.client.venue_time import VenueTime
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest
-from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.wire.encode import Call
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import NotSent

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
+from connectors.client.venue_time import VenueTime
 from connectors.kalshi.rest.client import KalshiRest
-from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.rest.gateway import KalshiGateway
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import NotSent

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 import structlog
 
+from connectors.client.wire.listing import read_page
 from connectors.kalshi.rest.gateway import KalshiGateway
 from connectors.kalshi.wire.account_messages import OrdersPage
-from connectors.kalshi.wire.listing import read_page
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.errors import Retryable
 from framework.domain.venue import UnreadableRow

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from connectors.client.venue_time import VenueTime
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
-from connectors.kalshi.rest.clock_sync import VenueTime
 from connectors.kalshi.stream.session import SessionCallbacks, SessionTerms, StreamSession
 from connectors.kalshi.stream.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, TRADE
 from connectors.kalshi.wire.decode_stream import DecodeCounts

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.kalshi.wire.fixed_point import money_of, price_of, price_text, size_of, size_text, time_of
+from connectors.client.wire.decimals import iso_ns
+from connectors.kalshi.wire.fixed_point import money_of, price_of, price_text, size_of, size_text
 from framework.domain.numbers import format_scaled
 
 
@@ -55,10 +56,10 @@ def test_price_when_not_an_exact_price_then_it_is_refused(text: str) -> None:
     ],
 )
 def test_time_when_fraction_is_trimmed_or_missing_then_it_is_exact(text: str | None, ns: int) -> None:
-    assert time_of(text) == ns
+    assert iso_ns(text) == ns
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-06-11", "2026-06-11T06:29:47", "2026-13-11T06:29:47Z"])
 def test_time_when_not_rfc3339_then_it_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="RFC 3339"):
-        time_of(text)
+        iso_ns(text)

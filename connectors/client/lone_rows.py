@@ -8,8 +8,8 @@ from typing import TypeVar
 import msgspec
 
 from connectors.client.turns import Turns
+from connectors.client.wire.listing import BadRow, Listing
 from connectors.kalshi.rest.client import KalshiRest
-from connectors.kalshi.wire.listing import BadRow, Listing
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.instruments import InstrumentId, instrument_id
 from framework.domain.ports import Clock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
 
-from connectors.kalshi.wire.fixed_point import NS_PER_MS, NS_PER_S
+from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S
 from connectors.transport.clock_offset import ClockOffset
 from framework.domain.market_events import VenueClock
 from framework.domain.ports import Clock

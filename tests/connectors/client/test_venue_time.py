@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.kalshi.rest.clock_sync import VenueTime
+from connectors.client.venue_time import VenueTime
 from framework.runtime.clock import ManualClock
 
 WALL_NS = 1_781_159_360_500_000_000

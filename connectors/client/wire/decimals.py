@@ -1,0 +1,128 @@
+"""Decimal texts and times of venues as scaled integers and nanoseconds, and back. Exact: nothing is ever rounded. Pure.
+
+Scales come from a venue's tick and step (`decimals_of`), never from the decimals of an asset: 18 of them fit no record.
+Amounts in an asset's smallest unit ("base units") are turned into scaled ones where messages are read and written, and
+a remainder is refused.
+"""
+
+from __future__ import annotations
+
+import calendar
+from decimal import Decimal
+from functools import lru_cache
+
+from framework.domain.numbers import format_scaled, parse_scaled
+
+NS_PER_US = 1_000
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+
+# More digits than any amount that is traded here has; sums of such numbers fit a record.
+_DIGITS_MAX = 16
+_TIME_NS_MAX = 2**63
+
+
+def scaled_of(text: str, decimals: int, field: str) -> int:
+    """A decimal text as an integer scaled by `decimals`: "0.5600" at four is 5600.
+
+    A number with exactly `decimals` digits after its point is the usual form, and only loses the point here; any other
+    form is parsed and checked. Raises `ValueError`, naming `field`, for anything that is no finite decimal, has more
+    than `decimals` digits after the point, or has over 16 digits in all.
+    """
+    digits = text[: -decimals - 1] + text[-decimals:]
+    is_plain = text[-decimals - 1 : -decimals] == "." and digits.isascii() and digits.removeprefix("-").isdigit()
+    if is_plain and len(digits) <= _DIGITS_MAX:
+        return int(digits)
+    value = parse_scaled(text, decimals, field=field)
+    if abs(value) >= 10**_DIGITS_MAX:
+        raise ValueError(f"{field}: {text[:40]!r} is too large")
+    return value
+
+
+def decimals_of(step: str, field: str = "step") -> int:
+    """How many digits after the point the multiples of a tick or step have: "0.010" has 2, "1" and "50" have none.
+
+    Raises `ValueError`, naming `field`, for a step that is not above 0 or has more than 16 digits after the point.
+    """
+    scaled = parse_scaled(step, _DIGITS_MAX, field=field)
+    if scaled <= 0:
+        raise ValueError(f"{field}: {step!r} is not above 0")
+    return max(0, -int(Decimal(step).normalize().as_tuple().exponent))
+
+
+def plain_text(scaled: int, decimals: int) -> str:
+    """The shortest text of a scaled integer: 1000 at four decimals is "0.1".
+
+    For venues that sign a number's text: write it once, sign and send the same.
+    """
+    text = format_scaled(scaled, decimals)
+    return text.rstrip("0").removesuffix(".") if decimals else text
+
+
+def from_base_units(text: str, *, base_decimals: int, decimals: int, field: str) -> int:
+    """An amount in units of ten to the power of -`base_decimals` as one scaled by `decimals`.
+
+    Raises `ValueError`, naming `field`, for anything but an integer's text, and for an amount that `decimals` can't
+    hold exactly.
+    """
+    if not text.removeprefix("-").isdecimal() or not text.isascii():
+        raise ValueError(f"{field}: {text[:60]!r} is not a whole number of base units")
+    return scaled_of(str(Decimal(text).scaleb(-base_decimals)), decimals, field)
+
+
+def to_base_units(scaled: int, *, decimals: int, base_decimals: int, field: str) -> str:
+    """A scaled amount in units of ten to the power of -`base_decimals`. Raises `ValueError` for a remainder."""
+    if base_decimals >= decimals:
+        return str(scaled * 10 ** (base_decimals - decimals))
+    units, rest = divmod(scaled, 10 ** (decimals - base_decimals))
+    if rest:
+        raise ValueError(f"{field}: {format_scaled(scaled, decimals)} is no whole number of base units")
+    return str(units)
+
+
+def time_ns(value: int | str | None, *, unit_ns: int = NS_PER_MS, field: str = "time") -> int:
+    """Unix nanoseconds of a venue's time: a number of `unit_ns`, also as text, or an ISO text (RFC 3339).
+
+    0 for None, 0, "" and year 1, which mean that it is not set. Raises `ValueError`, naming `field`, for anything else
+    and for times that no record holds.
+    """
+    if isinstance(value, str) and not value.isdecimal():
+        return iso_ns(value)
+    found = int(value or 0) * unit_ns
+    if not 0 <= found < _TIME_NS_MAX:
+        raise ValueError(f"{field}: {value!r} is no time")
+    return found
+
+
+@lru_cache(maxsize=4096)
+def iso_ns(text: str | None) -> int:
+    """Unix nanoseconds of an RFC 3339 time with 0 to 9 fractional digits; 0 for None, "" and year 1 (unset).
+
+    Raises `ValueError` for anything else.
+    """
+    if not text or text.startswith("0001-01-01"):
+        return 0
+    try:
+        date, clock = text[:10], text[11:19]
+        rest = text[19:]
+        fraction = ""
+        if rest.startswith("."):
+            end = next((i for i, c in enumerate(rest[1:], 1) if not c.isdigit()), len(rest))
+            fraction, rest = rest[1:end], rest[end:]
+        year, month, day = map(int, date.split("-"))
+        hour, minute, second = map(int, clock.split(":"))
+        if text[10] not in "Tt " or len(fraction) > 9 or not 1 <= month <= 12 or not 1 <= day <= 31:
+            raise ValueError(text)
+        seconds = calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0)) - _zone_s(rest)
+    except (ValueError, IndexError):
+        raise ValueError(f"time: {text!r} is not RFC 3339") from None
+    return seconds * NS_PER_S + int(fraction.ljust(9, "0"))
+
+
+def _zone_s(zone: str) -> int:
+    if zone in ("Z", "z"):
+        return 0
+    sign = {"+": 1, "-": -1}.get(zone[:1])
+    if sign is None or len(zone) != 6:
+        raise ValueError(zone)
+    return sign * (int(zone[1:3]) * 3600 + int(zone[4:6]) * 60)
