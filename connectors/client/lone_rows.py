@@ -9,7 +9,6 @@ import msgspec
 
 from connectors.client.turns import Turns
 from connectors.client.wire.listing import BadRow, Listing
-from connectors.kalshi.rest.client import KalshiRest
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.instruments import InstrumentId, instrument_id
 from framework.domain.ports import Clock
@@ -23,6 +22,13 @@ _ALONE_MAX = 10
 """Rows that are read alone with one list: a list full of bad ones must not use up the budget."""
 
 
+class RowFields(msgspec.Struct, frozen=True):
+    """Which fields of a list's rows name the market and the thing itself; `subject` is empty where nothing does."""
+
+    market: str
+    subject: str = ""
+
+
 class LoneRows:
     """Turns the lists of one account into events, row by row where one of them can't be read.
 
@@ -30,10 +36,15 @@ class LoneRows:
     `unreadable` until its list is read without it.
     """
 
-    def __init__(self, venue: str, rest: KalshiRest, clock: Clock) -> None:
+    def __init__(
+        self, venue: str, fields: dict[str, RowFields], clock: Clock, report: Callable[[str, BadRow], None]
+    ) -> None:
+        """`fields` are those of each list, by its name: "orders", "fills", "positions". `report` is called with the
+        list's name and each row that `decode` can't read."""
         self._venue = venue
-        self._rest = rest
+        self._fields = fields
         self._clock = clock
+        self._report = report
         self._turns: dict[str, Turns] = {}
         self._left: dict[str, tuple[UnreadableRow, ...]] = {}
 
@@ -75,8 +86,9 @@ class LoneRows:
         return events, bad
 
     def _bad(self, name: str, row: object, error: ValueError) -> BadRow:
-        bad = BadRow(msgspec.to_builtins(row), str(error))
-        self._rest.report(name, bad)
+        fields = self._fields[name]
+        bad = BadRow(msgspec.to_builtins(row), str(error), tuple(filter(None, (fields.subject, fields.market))))
+        self._report(name, bad)
         return bad
 
     def _take_turns(self, name: str, bad: list[BadRow]) -> set[str]:
@@ -100,11 +112,7 @@ class LoneRows:
             return None
 
     def _unreadable(self, name: str, row: BadRow) -> UnreadableRow:
-        ticker = row.text("ticker")
-        instrument = instrument_id(self._venue, ticker) if ticker else InstrumentId("")
-        return UnreadableRow(listing=name, instrument=instrument, subject=_id_of(name, row), detail=row.reason)
-
-
-def _id_of(name: str, row: BadRow) -> str:
-    """The venue's id of what the row is about: an order's or a fill's; positions have none."""
-    return row.text({"orders": "order_id", "fills": "trade_id"}.get(name, ""))
+        fields = self._fields[name]
+        market = row.text(fields.market)
+        instrument = instrument_id(self._venue, market) if market else InstrumentId("")
+        return UnreadableRow(listing=name, instrument=instrument, subject=row.text(fields.subject), detail=row.reason)

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from connectors.client.venue_time import VenueTime
-from connectors.client.wire.listing import BadRow, Listing, P, read_page
+from connectors.client.wire.listing import BadRow, Listing, read_page
 from connectors.kalshi.rest.rate_limiter import RateLimiter
 from connectors.kalshi.rest.rate_limits import BALANCE, READ, CostTable, documented_costs, tier_limits
 from connectors.kalshi.settings import KalshiSettings
@@ -36,6 +36,7 @@ _UNSIGNED = frozenset({"/exchange/status"})
 """What is read before the venue's clock is known. Exchange endpoints are public (vendor docs)."""
 _READ_TRIES_MAX = 3
 _RETRY_MS = 300
+_ROW_IDS = ("trade_id", "order_id", "ticker", "event_ticker")
 
 
 _REPORTED_MAX = 1_000
@@ -141,20 +142,21 @@ class KalshiRest:
         """
         return await self._get(path, partial(msgspec.json.decode, type=expected), params, cost_path=cost_path)
 
-    async def listing(self, path: str, page: type[P], params: Params = ()) -> Listing[Any]:
+    async def listing(self, path: str, page: type, params: Params = ()) -> Listing[Any]:
         """Read every page of a list, in the venue's order. Rows that can't be read are among its `bad` ones, and each
         is reported in the log once.
 
         Raises `RefusedByVenue` when the list is longer than `pages_max` or its cursors run in a circle: the venue
         returns the first page for an unreadable cursor (recorded answer). Otherwise raises like `get`.
         """
-        fixed, decode = list(params), partial(read_page, page=page)
+        fixed, decode = list(params), partial(read_page, page=page, ids=_ROW_IDS)
         found: Listing[Any] = Listing([], [])
         cursor = ""
         seen: set[str] = set()
         for _ in range(self._settings.pages_max):
-            cursor, rows = await self._get(path, decode, [*fixed, ("cursor", cursor or None)])
+            whole, rows = await self._get(path, decode, [*fixed, ("cursor", cursor or None)])
             self._add(found, rows, path)
+            cursor = whole.cursor or ""
             if not cursor:
                 return found
             if cursor in seen:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from connectors.client.lone_rows import LoneRows
+from connectors.client.lone_rows import LoneRows, RowFields
 from connectors.client.wire.decimals import NS_PER_S
 from connectors.client.wire.listing import BadRow
 from connectors.kalshi.rest import queries
@@ -40,6 +40,11 @@ class _OrderBody(msgspec.Struct):
 
 
 _ORDER_BODY = msgspec.json.Decoder(_OrderBody)
+_ROW_FIELDS = {
+    "orders": RowFields("ticker", "order_id"),
+    "fills": RowFields("ticker", "trade_id"),
+    "positions": RowFields("ticker"),
+}
 # Lists are asked from a little before the time wanted: `min_ts` has whole seconds, and clocks differ.
 _LOOK_BACK_S = 120
 # An order is recorded at our wall time. If the clock was set back since, that time is in the venue's future, so a
@@ -74,7 +79,7 @@ class KalshiGateway:
         self._clock = clock
         self._find_instrument = find_instrument
         self._read_again = read_again
-        self._rows = LoneRows(venue, rest, clock)
+        self._rows = LoneRows(venue, _ROW_FIELDS, clock, rest.report)
         self._scope = AccountScope(settings.subaccount, settings.use_shards, settings.self_trade_prevention)
         # Orders whose cancel was signed. The same objects that the daemon updates, so that the acknowledgement is
         # compared with what is known when it comes.

@@ -99,28 +99,28 @@ class OrdersPage(msgspec.Struct, frozen=True):
     """A page of orders, newest first; `cursor` is empty on the last one (recorded answer)."""
 
     orders: tuple[RestOrder, ...]
-    cursor: str = ""
+    cursor: str | None = ""
 
 
 class FillsPage(msgspec.Struct, frozen=True):
     """A page of fills, newest first (recorded answer)."""
 
     fills: tuple[RestFill, ...]
-    cursor: str = ""
+    cursor: str | None = ""
 
 
 class PositionsPage(msgspec.Struct, frozen=True):
     """A page of positions; flat ones may be among them."""
 
     market_positions: tuple[RestPosition, ...]
-    cursor: str = ""
+    cursor: str | None = ""
 
 
 class SettlementsPage(msgspec.Struct, frozen=True):
     """A page of settlements, newest first."""
 
     settlements: tuple[RestSettlement, ...]
-    cursor: str = ""
+    cursor: str | None = ""
 
 
 class OrderResponse(msgspec.Struct, frozen=True):

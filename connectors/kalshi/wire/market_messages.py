@@ -63,14 +63,14 @@ class MarketsPage(msgspec.Struct, frozen=True):
     """A page of markets; `cursor` is empty on the last one."""
 
     markets: tuple[RestMarket, ...]
-    cursor: str = ""
+    cursor: str | None = ""
 
 
 class EventsPage(msgspec.Struct, frozen=True):
     """A page of events; `cursor` is empty on the last one."""
 
     events: tuple[RestEvent, ...]
-    cursor: str = ""
+    cursor: str | None = ""
 
 
 class MarketResponse(msgspec.Struct, frozen=True):
