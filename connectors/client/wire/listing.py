@@ -50,8 +50,8 @@ def read_page(body: bytes, page: type[P], ids: tuple[str, ...] = ("id",)) -> tup
     """The page as a struct of type `page`, and its rows. The usual page is decoded at once; where a row can't be read,
     the struct returned has no rows.
 
-    `ids` name the fields that identify a row. Raises `msgspec.DecodeError` and `UnicodeDecodeError` for a body that is
-    no such page, whatever its rows are.
+    `ids` name the fields that identify a row. For a body that is no such page, whatever its rows are, raises
+    `msgspec.ValidationError`, `msgspec.DecodeError` or `UnicodeDecodeError`.
     """
     rows_field, *_ = page.__struct_fields__  # type: ignore[attr-defined]  # every page is a struct
     try:
