@@ -18,6 +18,7 @@ from framework.domain.errors import JournalError, describe_error
 from framework.domain.instruments import InstrumentId
 from framework.domain.ports import Check, Clock, Desk
 from framework.domain.strategy import Strategy
+from framework.domain.terms import VenueTerms
 from framework.engine.kernel import Kernel
 from framework.engine.kernel_ports import Budget, KernelDependencies, KernelRecorder, Watcher
 from framework.engine.strategy_context import StrategyContext, Timers
@@ -162,20 +163,21 @@ def assemble(
 ) -> Core:
     """Build a kernel with its gate, its budgets and a queue per venue, to go on from `accounts` and `books`.
 
-    `next_client_order_id` is called once per approved new order, `on_journal_failure` once when nothing can be recorded
-    any more. With `decides=False`, as in a replay, what follows from an input is read from the record.
+    `next_client_order_id` is called per approved new order, `on_journal_failure` once, when nothing can be recorded any
+    more. With `decides=False`, as in a replay, what follows from an input is read from the record.
     """
-    budgets: dict[str, Budget] = {}
+    budgets, terms = dict[str, Budget](), dict[str, VenueTerms]()
     gate = Gate(settings.checks, next_client_order_id=next_client_order_id)
     dependencies = KernelDependencies(
         clock=clock,
         books=books,
         accounts=accounts,
-        view=View(books=books, accounts=accounts, budgets=budgets),
+        view=View(books=books, accounts=accounts, budgets=budgets, terms=terms),
         gate=gate,
         recorder=recorder,
         watcher=watcher,
         budgets=budgets,
+        terms=terms,
         make_budget=lambda _, limits, now_ns: VenueBudget(limits, monotonic_ns=now_ns, shares=settings.shares),
         queues={venue: RequestQueue() for venue in settings.venues},
         on_journal_failure=on_journal_failure,
@@ -189,5 +191,5 @@ def assemble(
 
 def _last_look(gate: Gate, kernel: Kernel, *, deadline_ms: int) -> LastLook:
     parts = kernel.dependencies
-    view = View(books=parts.books, accounts=parts.accounts, budgets=parts.budgets)
+    view = View(books=parts.books, accounts=parts.accounts, budgets=parts.budgets, terms=parts.terms)
     return LastLook(gate, view, clock=parts.clock, is_ending=kernel.is_ending, deadline_ms=deadline_ms)

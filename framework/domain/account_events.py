@@ -61,6 +61,8 @@ class ReportKind(Enum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
+    CANCEL_PENDING = "cancel_pending"
+    """The venue has taken the cancel and has not carried it out yet: the order can still trade."""
     CANCEL_REFUSED = "cancel_refused"
     """The venue did not cancel. `code` `not_found` proves nothing about the order's end by itself."""
     AMENDED = "amended"
@@ -98,7 +100,8 @@ class OrderSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=Tru
     """An order as the venue lists it: what reconciliation and streams of whole orders bring.
 
     `is_open` False with `filled < size` means cancelled or expired; `size` is the initial total.
-    `client_order_id` is empty where the venue gives none.
+    `client_order_id` is empty where the venue gives none. `is_cancelling`: open, with a cancel under way at the venue.
+    `cost` (price times size of what is filled) and `fees` are in the instrument's money, None where it states none.
     """
 
     venue: str
@@ -114,13 +117,29 @@ class OrderSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=Tru
     ts_venue: int = 0
     created_ns: int = 0
     reason: str = ""
+    is_cancelling: bool = False
+    cost: Money | None = None
+    fees: Money | None = None
+
+
+class FillSource(Enum):
+    """What shows a fill."""
+
+    LISTED = "listed"
+    """The venue reports or lists it."""
+    INFERRED_ORDER = "inferred_order"
+    """The order states more filled than is booked, at a venue that lists no fills."""
+    INFERRED_POSITION = "inferred_position"
+    """The position changed, at a venue that does not list the fills of resting orders."""
 
 
 class Fill(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
     """A trade of ours. `(venue, fill_id)` is unique: the same fill seen twice is booked once.
 
-    `client_order_id` may be empty when the source does not give it; the order is then found by `venue_order_id`.
-    `side` is ours. `fee` is what we pay (negative = rebate).
+    `client_order_id` may be empty when the source does not give it; the order is then found by `venue_order_id`. `side`
+    is ours. `fee` is what we pay (negative = rebate): in the instrument's money, or, where `fee_currency` names another
+    currency than the quote's, scaled by `fee_decimals`. `cost` is the exact price times size where the price is an
+    average that lies off the grid; None means that they multiply to it.
     """
 
     venue: str
@@ -135,6 +154,10 @@ class Fill(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_
     is_maker: bool
     ts_venue: int
     ts_recv: int
+    cost: Money | None = None
+    fee_currency: str = ""
+    fee_decimals: int = 0
+    source: FillSource = FillSource.LISTED
 
 
 class FillVoided(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
@@ -148,23 +171,59 @@ class FillVoided(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, 
 
 
 class PositionReport(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
-    """The venue's view of the account's net position (long > 0): compared with ours, never copied over it."""
+    """The venue's view of the account's net position (long > 0): compared with ours, never copied over it. Of a
+    perpetual also the average entry price, the mark, the price of liquidation, the margin kept for it and the leverage,
+    each None where the venue does not say."""
 
     venue: str
     instrument: InstrumentId
     size: Size
     ts_recv: int
     ts_venue: int = 0
+    entry: Price | None = None
+    mark: Price | None = None
+    liquidation: Price | None = None
+    margin: Money | None = None
+    leverage: int | None = None
 
 
 class BalanceReport(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
-    """The venue's view of the account's cash: `amount` scaled by `decimals`."""
+    """The venue's view of the account's cash: `amount` scaled by `decimals`, and of it what is `available` for orders
+    and what open orders have `locked`, None where the venue does not say."""
 
     venue: str
     currency: str
     amount: int
     decimals: int
     ts_recv: int
+    available: int | None = None
+    locked: int | None = None
+
+
+class CashFlowKind(Enum):
+    """Why cash came or went without a trade."""
+
+    FUNDING = "funding"
+    FEE = "fee"
+    REBATE = "rebate"
+    TRANSFER = "transfer"
+    LIQUIDATION = "liquidation"
+
+
+class CashFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """Cash that came (`amount` above 0) or went without a trade of ours, scaled by `decimals`. `(venue, flow_id)` is
+    unique: the same flow seen twice counts once. `instrument` is empty where it belongs to none."""
+
+    venue: str
+    flow_id: str
+    kind: CashFlowKind
+    currency: str
+    amount: int
+    decimals: int
+    ts_venue: int
+    ts_recv: int
+    instrument: InstrumentId = InstrumentId("")
+    detail: str = ""
 
 
 class TradingState(Enum):
@@ -283,5 +342,6 @@ AccountEvent = (
     | ExternalOrderIgnored
     | CancelRequested
     | InstrumentPurged
+    | CashFlow
 )
 """Inputs that the journal records, durably."""

@@ -77,6 +77,11 @@ class OutcomeUnknown(TidegateError):
     shows what became of it."""
 
 
+class AccountRefused(TidegateError):
+    """The venue does not accept this account: its key is refused, or it may not trade. The venue is halted and asked
+    again each minute; the others go on."""
+
+
 class Fatal(TidegateError):
     """The daemon can't go on safely: it stops entering orders, cancels what it can and exits."""
 

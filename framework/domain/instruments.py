@@ -63,12 +63,27 @@ class TickBand(msgspec.Struct, frozen=True, gc=False):
     step: Price
 
 
+NOTIONAL_LIMIT = 2**62
+"""An order's price times its size must stay below: records hold 64 bits with a sign, and amounts are added up."""
+
+SIZE_MAX_DEFAULT = 1
+"""So many whole units must fit where an instrument's largest order is not known."""
+
+
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """One tradable contract. Immutable: a change of status or grid is a new `Instrument`.
 
     `tick_bands` are in ascending order without gaps. `lot` is the granularity of sizes, `size_min` the smallest
     order, `notional_min` the smallest order value (0 = none). `close_ns` and `settle_ns` are wall times
     (0 = none). `shard` is the venue's own partition of its engine, if it has any.
+
+    `size_max` is the largest order (0 = not known). Of a perpetual: `leverage_max` (0 = not known),
+    `maintenance_margin` as a part of the position's value, and `settle_currency`, in which profit is paid.
+    `price_deviation_max` is how far from the last price an order may be, as a part of it. Rates are exact decimals as
+    text, empty where they are not known.
+
+    Raises `ValueError` when an order at the highest price and of the largest size (or of one unit where
+    that is not known) is worth more than the integers of a record can hold.
     """
 
     id: InstrumentId
@@ -82,12 +97,26 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     size_min: Size = Size(1)
     notional_min: Money = Money(0)
     base_currency: str = ""
-    quote_currency: str = "USD"
+    quote_currency: str
     fees: FeeSchedule = FeeSchedule()
     status: InstrumentStatus = InstrumentStatus.ACTIVE
     close_ns: int = 0
     settle_ns: int = 0
     shard: int = 0
+    size_max: Size = Size(0)
+    leverage_max: int = 0
+    maintenance_margin: str = ""
+    settle_currency: str = ""
+    price_deviation_max: str = ""
+
+    def __post_init__(self) -> None:
+        size_max = self.size_max or SIZE_MAX_DEFAULT * 10**self.size_decimals
+        price_max = self.tick_bands[-1].end if self.tick_bands else 0
+        if price_max * size_max >= NOTIONAL_LIMIT:
+            raise ValueError(
+                f"{self.id}: a price of {price_max} (price_decimals={self.price_decimals}) times a size of {size_max} "
+                f"(size_decimals={self.size_decimals}) passes 2^62; take the scales from tick and step"
+            )
 
     @property
     def money_decimals(self) -> int:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import msgspec
 
 from framework.domain.instruments import InstrumentId
-from framework.domain.numbers import Price, Size
-from framework.domain.orders import Order, Side, TimeInForce
+from framework.domain.numbers import Money, Price, Size
+from framework.domain.orders import Order, OrderKind, Side, TimeInForce, Trigger
 
 
 class NewOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
-    """Ask for a new limit order. `price` and `size` are scaled by the instrument's decimals and above 0.
+    """Ask for a new order. `price` and `size` are scaled by the instrument's decimals and above 0.
 
-    `expires_ns`: wall time at which the venue ends it (0 = none). `deadline_ns`: not sent later than this wall time
-    (0 = none), because a late order is worse than none.
+    `price` is the worst acceptable one, also of a market order: every limit is judged by it. `quote_amount` above 0 (in
+    the instrument's money) has a market order trade for that amount; `size` is then the most that it may trade. An
+    order with a `trigger` goes to the book when its condition is met. `expires_ns`: wall time at which the venue ends
+    it (0 = none). `deadline_ns`: not sent later than this wall time (0 = none), because a late order is worse than
+    none.
     """
 
     strategy: str
@@ -26,6 +29,9 @@ class NewOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, ar
     reduce_only: bool = False
     expires_ns: int = 0
     deadline_ns: int = 0
+    kind: OrderKind = OrderKind.LIMIT
+    trigger: Trigger | None = None
+    quote_amount: Money = Money(0)
 
 
 class AmendOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):

@@ -16,6 +16,7 @@ from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.domain.rate_limits import RateLimits, RequestKind
+from framework.domain.terms import VenueTerms
 
 Level = tuple[Price, Size]
 """One price level of a book: (price, total size), both scaled."""
@@ -75,11 +76,27 @@ class TradePrint(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=Tru
 
 
 class Heartbeat(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """The venue's stream proved alive at `ts_recv`: books of `venue` that are not gapped are as fresh as this."""
+    """The venue's stream proved alive at `ts_recv`: books of `venue` that are not gapped are as fresh as this. With an
+    `instrument` it proves that one book only, as after a poll that found it unchanged."""
 
     venue: str
     ts_venue: int
     ts_recv: int
+    instrument: InstrumentId = InstrumentId("")
+
+
+class MarkPrice(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """The venue's mark price of a perpetual, by which it values and liquidates positions, with the index price (0 = not
+    given), both scaled. `funding_rate` is the rate of the next payment as exact text, `next_funding_ns` its venue
+    time."""
+
+    instrument: InstrumentId
+    ts_venue: int
+    ts_recv: int
+    mark: Price
+    index: Price = Price(0)
+    funding_rate: str = ""
+    next_funding_ns: int = 0
 
 
 class VenueClock(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
@@ -105,6 +122,14 @@ class LimitsDeclared(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
     venue: str
     limits: RateLimits
+    ts_recv: int
+
+
+class TermsDeclared(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """What the venue offers this account, as its connector declares it now."""
+
+    venue: str
+    terms: VenueTerms
     ts_recv: int
 
 
@@ -157,6 +182,8 @@ MarketEvent = (
     | RequestCompleted
     | StrategyStarted
     | TimerFired
+    | MarkPrice
+    | TermsDeclared
 )
 """Inputs that only the tape records."""
 

@@ -42,6 +42,38 @@ class TimeInForce(Enum):
     FILL_OR_KILL = "fok"
 
 
+class OrderKind(Enum):
+    """How an order takes its price. Every order has a worst acceptable price; a market order is sent without it where
+    the venue takes none."""
+
+    LIMIT = "limit"
+    MARKET = "market"
+
+
+class TriggerKind(Enum):
+    """When a triggered order goes to the book: STOP when the price moves against the side that it protects (up for a
+    BUY, down for a SELL), TAKE_PROFIT when it moves the other way."""
+
+    STOP = "stop"
+    TAKE_PROFIT = "take_profit"
+
+
+class TriggerBy(Enum):
+    """Which price is watched: of the last trade, or the venue's mark price."""
+
+    LAST = "last"
+    MARK = "mark"
+
+
+class Trigger(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The condition on which an order goes to the book; until then it rests at the venue and can't trade. `price` is
+    scaled by the instrument's price_decimals."""
+
+    kind: TriggerKind
+    price: Price
+    by: TriggerBy = TriggerBy.LAST
+
+
 class OrderStatus(Enum):
     """What is known of an order. The allowed steps between these are one table: `framework.state.order_transitions`."""
 
@@ -101,7 +133,9 @@ class Order(msgspec.Struct, kw_only=True):
 
     Prices and sizes are scaled by the instrument's decimals, fees by its `money_decimals`; times are wall nanoseconds
     (0 = none). `size` is the total that may trade (filled part included), `filled` the sum of its distinct fills.
-    `amend_price` and `amend_size` are what an unanswered amend asks for (exposure counts the worse of both).
+    `amend_price` and `amend_size` are what an unanswered amend asks for (exposure counts the worse of both). `sent_as`
+    is the SHA-256 of the bytes that were sent last for the new order, empty before: a venue without client ids may show
+    what it received. `quote_amount` is in the instrument's money, 0 for an order by size.
     """
 
     client_order_id: str
@@ -125,6 +159,10 @@ class Order(msgspec.Struct, kw_only=True):
     cancel_wanted: bool = False
     amend_price: Price | None = None
     amend_size: Size | None = None
+    kind: OrderKind = OrderKind.LIMIT
+    trigger: Trigger | None = None
+    quote_amount: Money = Money(0)
+    sent_as: str = ""
 
     @property
     def remaining(self) -> Size:

@@ -11,6 +11,7 @@ from typing import Protocol
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import Intent
 from framework.domain.orders import Order
+from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Refusal, Verdict
 from framework.domain.views import BookView as BookView
 from framework.domain.views import BudgetView as BudgetView
@@ -104,6 +105,11 @@ class Desk(Protocol):
 
     def budget(self, venue: str, /) -> BudgetView | None:
         """What is left of the venue's rate limits for this strategy; None until the venue has declared them."""
+        ...
+
+    def terms(self, venue: str, /) -> VenueTerms:
+        """What the venue offers: order types, times in force, flags, and what can be listed. `VenueTerms()`, which
+        lists everything and takes limit orders alone, until its connector has declared it."""
         ...
 
     def submit(self, intent: Intent, /) -> Verdict:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from framework.domain.account_events import Fill
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind
 from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
-from framework.domain.market_events import ConnectorStatus, TradePrint
+from framework.domain.market_events import ConnectorStatus, MarkPrice, TradePrint
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Outcome, Side, TimeInForce
 from framework.domain.ports import Desk
@@ -99,6 +99,9 @@ class Strategy(Generic[SettingsT]):
 
     def on_trade(self, trade: TradePrint) -> None:
         """Called for each public trade on an instrument of this strategy, in the order of the venue's stream."""
+
+    def on_mark(self, mark: MarkPrice) -> None:
+        """Called for each mark price that the venue publishes of a perpetual of this strategy."""
 
     def on_fill(self, fill: Fill, order: Order) -> None:
         """Called for each own fill, once, after position and order are up to date."""

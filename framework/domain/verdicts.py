@@ -119,6 +119,10 @@ class RefusalCode(Enum):
         "ORDER_BUSY",
         "A change of this order is under way, it is to end, or the venue has not confirmed it yet.",
     )
+    NOT_OFFERED = (
+        "NOT_OFFERED",
+        "The venue does not offer this: the order type, trigger, time in force, flag, or amends at all.",
+    )
     VENUE_DOWN = "VENUE_DOWN", "The connector of the venue is not up."
     INVALID_INTENT = "INVALID_INTENT", "The intent is not one: a wrong type, a float, a negative or a missing value."
     QUARANTINED = "QUARANTINED", "The strategy failed too often and is quarantined."

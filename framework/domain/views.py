@@ -13,6 +13,7 @@ from framework.domain.intents import AmendOrder, NewOrder
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, Side
 from framework.domain.rate_limits import RequestKind
+from framework.domain.terms import VenueTerms
 
 
 class BookView(Protocol):
@@ -214,6 +215,10 @@ class RiskView(Protocol):
 
     def budget(self, venue: str, /) -> BudgetView | None:
         """The venue's budget, or None when its limits are not known yet."""
+        ...
+
+    def terms(self, venue: str, /) -> VenueTerms:
+        """What the venue offers, as its connector declared last; `VenueTerms()` before it did."""
         ...
 
 

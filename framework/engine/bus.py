@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import ConnectorStatus, TradePrint
+from framework.domain.market_events import ConnectorStatus, MarkPrice, TradePrint
 from framework.engine.strategy_host import StrategyHost
 from framework.state.books import Book, Books
 from framework.state.change import Change
@@ -85,6 +85,7 @@ def bind_instrument(bus: Bus, host: StrategyHost, instrument: InstrumentId, book
     books.of(instrument)
     bus.subscribe(Book, partial(host.call, "on_book"), instrument, subscriber=host.name)
     bus.subscribe(TradePrint, partial(host.call, "on_trade"), instrument, subscriber=host.name)
+    bus.subscribe(MarkPrice, partial(host.call, "on_mark"), instrument, subscriber=host.name)
 
 
 def notify(hosts: Mapping[str, StrategyHost], change: Change, orders: Orders) -> None:

@@ -38,8 +38,10 @@ from framework.domain.market_events import (
     ConnectorStatus,
     Heartbeat,
     LimitsDeclared,
+    MarkPrice,
     RequestCompleted,
     StrategyStarted,
+    TermsDeclared,
     TimerFired,
     TradePrint,
     VenueClock,
@@ -87,11 +89,13 @@ class Kernel:
             BookLevel: self._on_book_change,
             BookSnapshot: self._on_book_change,
             BookStale: self._on_book_change,
-            TradePrint: self._on_trade,
+            TradePrint: self._on_print,
+            MarkPrice: self._on_print,
             Heartbeat: self._on_feed,
             VenueClock: self._on_feed,
             ConnectorStatus: self._on_connector,
             LimitsDeclared: self._on_limits,
+            TermsDeclared: self._on_terms,
             RequestCompleted: self._on_request_completed,
             TimerFired: self._on_timer,
             StrategyStarted: self._on_strategy_started,
@@ -227,7 +231,7 @@ class Kernel:
             # step. In steps that write the journal, whose disk may stall, hooks are timed by themselves.
             self._bus.publish(book, book.instrument, monotonic_ns)
 
-    def _on_trade(self, event: TradePrint) -> None:
+    def _on_print(self, event: TradePrint | MarkPrice) -> None:
         self._bus.publish(event, event.instrument, self._view.monotonic_ns)
 
     def _on_feed(self, event: Heartbeat | VenueClock) -> None:
@@ -248,6 +252,9 @@ class Kernel:
         else:
             make_budget = self._dependencies.make_budget
             self._budgets[event.venue] = make_budget(event.venue, event.limits, self._view.monotonic_ns)
+
+    def _on_terms(self, event: TermsDeclared) -> None:
+        self._dependencies.terms[event.venue] = event.terms
 
     def _on_request_completed(self, event: RequestCompleted) -> None:
         if budget := self._budgets.get(event.venue):

@@ -15,6 +15,7 @@ from framework.domain.intents import CancelAll, Intent
 from framework.domain.market_events import TimerFired
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
+from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Verdict
 from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
 from framework.engine.kernel import Kernel
@@ -127,6 +128,10 @@ class StrategyContext:
     def budget(self, venue: str, /) -> BudgetView | None:
         """What is left of the venue's rate limits; None as long as the venue has not declared any."""
         return self._budgets.get(venue)
+
+    def terms(self, venue: str, /) -> VenueTerms:
+        """What the venue offers, as declared last."""
+        return self._view.terms(venue)
 
     def submit(self, intent: Intent, /) -> Verdict:
         """Have the intent judged, now. Raises `ValueError` when it is not this strategy's to ask for,

@@ -39,6 +39,7 @@ from framework.runtime.disk_writer import Durability, start_writer
 from framework.runtime.failpoints import reach
 from framework.runtime.files import FileSystem
 from framework.runtime.state_directory import read_epoch, take_epoch
+from framework.state.account_snapshot import CANONICAL_VERSION
 from framework.state.accounts import Accounts
 
 CHECKPOINT_NS = 60_000_000_000
@@ -118,7 +119,7 @@ class Records:
         self.last_step = max(self.last_step, record.step)
         if isinstance(body, EpochTaken):
             self.instance, self.epoch = body.instance, body.epoch
-        elif isinstance(body, Checkpoint) and body.digest != self.accounts.digest():
+        elif isinstance(body, Checkpoint) and body.digest != _digest(self.accounts, body.version, entry.number):
             raise JournalError(
                 f"journal record {entry.number}: the state folded from the journal is not the state that was "
                 "recorded there; do not trade on it. Run `tidegate journal verify` and keep the files."
@@ -140,7 +141,9 @@ class Records:
     def checkpoint(self, now_ns: int, monotonic_ns: int) -> None:
         """Record the digest of the state, so that a later fold can be compared with it. Raises `JournalError` once the
         journal has failed."""
-        self.recorder.journal(self.last_step, now_ns, monotonic_ns, Checkpoint(self.accounts.digest()))
+        self.recorder.journal(
+            self.last_step, now_ns, monotonic_ns, Checkpoint(self.accounts.digest(), CANONICAL_VERSION)
+        )
 
     def begin(self, taken: EpochTaken, monotonic_ns: int) -> None:
         """Begin the run: record its epoch, which is already durable in its own file, and, if records were lost, halt.
@@ -300,6 +303,13 @@ def _open(
     records.last_step = tape.last_step if tape else 0
     records.lost = lost_end(last, ledger.durable_mark)
     return records, recovered
+
+
+def _digest(accounts: Accounts, version: int, number: int) -> str:
+    try:
+        return accounts.digest(version)
+    except ValueError as e:
+        raise JournalError(f"journal record {number}: {e}") from e
 
 
 async def _digest_on_disk(disk: Worker, files: FileSystem, directory: Path, last: int) -> str:

@@ -1,18 +1,24 @@
 """The state as bytes, in two forms: canonical for the digest, and complete for a snapshot file.
 
-The digest must be the same for everybody who folds the same records (I22). A snapshot must give back a state that goes
-on exactly like the one it was taken of, so it also holds the order in which things came. Fields of an `array_like`
-struct are a written format: a new one comes last and has a default.
+The digest must be the same for everybody who folds the same records (I22), also for records of earlier versions of the
+program: a checkpoint says in which version of the canonical form its digest was computed. A snapshot must give back a
+state that goes on exactly like the one it was taken of, so it also holds the order in which things came. Fields of an
+`array_like` struct are a written format: a new one comes last and has a default.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import msgspec
+from msgspec import defstruct
 from msgspec.structs import replace
 
-from framework.domain.account_events import BalanceReport, PositionReport
+from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot, PositionReport
 from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument
+from framework.domain.orders import Order
 from framework.state.fills import FillKey, FillsSnapshot
 from framework.state.order_evidence import status_of
 from framework.state.orders import OrdersSnapshot
@@ -22,7 +28,17 @@ from framework.state.trading_states import TradingStatesSnapshot
 from framework.state.unmatched import UnmatchedOrder, VenueKey
 
 SNAPSHOT_VERSION = 1
-"""The version of the state in a snapshot; another one is refused."""
+"""The version of the state in a snapshot; another one is refused. Fields that are added at the end with defaults are
+the same version: snapshots of before are read."""
+
+CANONICAL_VERSION = 2
+"""The version of the canonical form in which new digests are computed. Raise it with every field that a part of the
+state gets, and say in `_FIELDS` how many the version before had."""
+
+_FIELDS: dict[int, dict[type[msgspec.Struct], int]] = {
+    1: {Order: 21, Fill: 12, OrderSnapshot: 13, Instrument: 17, PositionReport: 5, BalanceReport: 5},
+}
+"""For each earlier version: how many fields its structs had. Those that came later were not known then."""
 
 
 class AccountsSnapshot(msgspec.Struct, array_like=True):
@@ -39,28 +55,71 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
     saved_states: list[tuple[str, bytes]]
     purged: PurgedSnapshot | None = None
 
-    def canonical(self) -> bytes:
+    def canonical(self, version: int = CANONICAL_VERSION) -> bytes:
         """The bytes of what is known, for the digest: without the times and order ids that differ between two reports
         of the same fact, as by stream and by look-up. An order's status is what its evidence amounts to: whether an end
-        was shown before the fills that the venue states depends on the sequence in which they came."""
+        was shown before the fills that the venue states depends on the sequence in which they came.
+
+        In an earlier `version` it is what that version of the program computed of the same records. Raises `ValueError`
+        for a version that is not known.
+        """
+        if version not in range(1, CANONICAL_VERSION + 1):
+            raise ValueError(
+                f"canonical form: version {version} is not known; a later release wrote it: start that one"
+            )
+        return _CANONICAL.encode(self._versioned(version))
+
+    def _versioned(self, version: int) -> tuple[object, ...]:
+        older = _Older(version)
         orders = [
             (
-                replace(one.order, updated_ns=0, status=status_of(one.order, one.evidence)),
-                one.evidence.canonical(),
+                older.cut(replace(one.order, updated_ns=0, status=status_of(one.order, one.evidence))),
+                one.evidence.canonical(version),
             )
             for one in self.orders.known
         ]
         undated = [replace(one.fill, ts_recv=0, client_order_id="", venue_order_id="") for one in self.fills.fills]
         fills = [
-            (fill, one.client_order_id, one.strategy, one.is_voided)
+            (older.cut(fill), one.client_order_id, one.strategy, one.is_voided)
             for fill, one in zip(undated, self.fills.fills, strict=True)
         ]
-        rest = (self.fills.voids, self.unmatched, self.positions, self.trading.canonical(), self.instruments)
-        venues = (self.venue_positions, self.balances, self.saved_states)
-        if self.purged is not None:
-            # Left out of the digest while there is none: checkpoints of before still agree.
-            rest = (*rest, self.purged)  # type: ignore[assignment]
-        return _CANONICAL.encode((orders, fills, *rest, *venues))
+        unmatched = [(key, older.cut_unmatched(one)) for key, one in self.unmatched]
+        rest = (self.fills.voids, unmatched, self.positions, self.trading.canonical(), older.cut_all(self.instruments))
+        venues = (older.cut_all(self.venue_positions), older.cut_all(self.balances), self.saved_states)
+        # Version 1 left the purged instruments out while there were none.
+        purged = () if version == 1 and self.purged is None else (older.cut_purged(self.purged),)
+        return (orders, fills, *rest, *purged, *venues)
+
+
+class _Older:
+    """Writes structs with the fields that they had in an earlier version; without one, as they are."""
+
+    def __init__(self, version: int) -> None:
+        self._kinds = {kind: _with_first(kind, count) for kind, count in _FIELDS.get(version, {}).items()}
+
+    def cut(self, struct: Any) -> Any:
+        if (kind := self._kinds.get(type(struct))) is None:
+            return struct
+        return kind(*[getattr(struct, field) for field in kind.__struct_fields__])
+
+    def cut_all(self, structs: Iterable[Any]) -> list[Any]:
+        return [self.cut(one) for one in structs]
+
+    def cut_unmatched(self, order: UnmatchedOrder) -> UnmatchedOrder:
+        snapshots = self.cut(order.open_snapshot), self.cut(order.ended_snapshot)
+        return UnmatchedOrder(self.cut_all(order.fills), order.reports, *snapshots, order.ignored_for)
+
+    def cut_purged(self, purged: PurgedSnapshot | None) -> PurgedSnapshot | None:
+        if purged is None:
+            return None
+        remembered = [replace(one, instrument=self.cut(one.instrument)) for one in purged.remembered]
+        return PurgedSnapshot(purged.sums, remembered)
+
+
+def _with_first(kind: type[msgspec.Struct], count: int) -> type[msgspec.Struct]:
+    """A struct that is written like `kind`, with its first `count` fields only."""
+    config = kind.__struct_config__
+    return defstruct(kind.__name__, kind.__struct_fields__[:count], tag=config.tag, array_like=config.array_like)
 
 
 class Queues(msgspec.Struct, array_like=True):

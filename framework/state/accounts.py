@@ -37,7 +37,14 @@ from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.domain.verdicts import Approved, Refused
 from framework.domain.views import StrategyExposure
-from framework.state.account_snapshot import AccountsSnapshot, Queues, StateSnapshot, decode_snapshot, encode_snapshot
+from framework.state.account_snapshot import (
+    CANONICAL_VERSION,
+    AccountsSnapshot,
+    Queues,
+    StateSnapshot,
+    decode_snapshot,
+    encode_snapshot,
+)
 from framework.state.account_updates import AccountUpdates
 from framework.state.change import NO_CHANGE, Change, Draft
 from framework.state.exposure import Exposure, Exposures
@@ -131,13 +138,14 @@ class Accounts:
         """Orders open at the venue, as far as listed, that are not ours; or those of them to be ignored."""
         return self.unmatched.external_orders(venue, ignored=ignored)
 
-    def digest(self) -> str:
-        """SHA-256 over the whole folded state, whatever the order in which it was built up.
+    def digest(self, version: int = CANONICAL_VERSION) -> str:
+        """SHA-256 over the whole folded state, whatever the order in which it was built up, in this version of the
+        canonical form. Raises `ValueError` for one that is not known.
 
         Left out is only when something was received (`updated_ns`, receipt times of fills): it differs between two
         reports of the same fact.
         """
-        return hashlib.sha256(self._snapshot().canonical()).hexdigest()
+        return hashlib.sha256(self._snapshot().canonical(version)).hexdigest()
 
     def to_snapshot(self) -> bytes:
         """The whole state as bytes, of which `from_snapshot` makes an `Accounts` that goes on just like this one."""

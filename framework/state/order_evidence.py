@@ -67,10 +67,11 @@ class OrderEvidence(msgspec.Struct, array_like=True):
     stepped_ns: int = 0
     is_end_wanted: bool = False
 
-    def canonical(self) -> tuple[object, ...]:
-        """What is proved, for the digest: without the time of an amend's request, and without the wish for an end,
-        which checkpoints of before do not count."""
-        return msgspec.structs.astuple(msgspec.structs.replace(self, amend_since_ns=0))[:-1]
+    def canonical(self, version: int) -> tuple[object, ...]:
+        """What is proved, for the digest: without the time of an amend's request. Version 1 of the form did not hold
+        the wish for an end."""
+        fields = msgspec.structs.astuple(msgspec.structs.replace(self, amend_since_ns=0))
+        return fields[:16] if version == 1 else fields
 
     @property
     def missing(self) -> int:
@@ -179,6 +180,7 @@ _PROVING = frozenset(
     {
         OrderFact.ACCEPTED,
         OrderFact.AMENDED,
+        OrderFact.CANCEL_PENDING,
         OrderFact.SNAPSHOT_OPEN,
         OrderFact.FILL_PARTIAL,
         OrderFact.FILL_FULL,

@@ -36,6 +36,8 @@ class OrderFact(Enum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
+    CANCEL_PENDING = "cancel pending"
+    """The venue has the order and carries the cancel out later."""
     CANCEL_REFUSED = "cancel refused"
     AMENDED = "amended"
     AMEND_REFUSED = "amend refused"
@@ -99,6 +101,7 @@ _UNPROVED: Row = _ENDS | {
     _F.NOT_SENT: Step(S.REJECTED),
     _F.ACCEPTED: Step(S.WORKING),
     _F.REJECTED: Step(S.REJECTED),
+    _F.CANCEL_PENDING: Step(S.WORKING),
     _F.CANCEL_REFUSED: IGNORED,
     _F.AMENDED: Step(S.WORKING),
     _F.AMEND_REFUSED: IGNORED,
@@ -115,6 +118,7 @@ _AT_VENUE: Row = _ENDS | {
     _F.NOT_SENT: ALARM,
     _F.ACCEPTED: IGNORED,
     _F.REJECTED: Step(S.REJECTED, is_alarm=True),
+    _F.CANCEL_PENDING: IGNORED,
     _F.CANCEL_REFUSED: IGNORED,
     _F.AMENDED: IGNORED,
     _F.AMEND_REFUSED: IGNORED,
@@ -176,6 +180,7 @@ INFERRED_ROW: Row = TABLE[S.REJECTED] | {
     _F.REJECTED: IGNORED,
     _F.ACCEPTED: Step(S.WORKING, is_alarm=True),
     _F.AMENDED: Step(S.WORKING, is_alarm=True),
+    _F.CANCEL_PENDING: Step(S.WORKING, is_alarm=True),
     _F.SNAPSHOT_OPEN: Step(S.WORKING, is_alarm=True),
     _F.FILL_PARTIAL: Step(S.PARTIALLY_FILLED, is_alarm=True),
     **{fact: Step(_ENDS[fact].status, is_alarm=True) for fact in _ALARMING_EVIDENCE},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.views import BudgetView
 from framework.state.accounts import Accounts
 from framework.state.books import Books
@@ -17,7 +18,14 @@ class View:
     that it finds.
     """
 
-    def __init__(self, *, books: Books, accounts: Accounts, budgets: Mapping[str, BudgetView]) -> None:
+    def __init__(
+        self,
+        *,
+        books: Books,
+        accounts: Accounts,
+        budgets: Mapping[str, BudgetView],
+        terms: Mapping[str, VenueTerms] | None = None,
+    ) -> None:
         self.now_ns = 0
         self.monotonic_ns = 0
         self.instrument = accounts.instruments.get
@@ -29,4 +37,9 @@ class View:
         self.is_set = accounts.trading.is_set
         self.is_connected = books.is_connected
         self.budget = budgets.get
+        self._terms = {} if terms is None else terms
         self.open_orders = accounts.orders.count_with_external
+
+    def terms(self, venue: str, /) -> VenueTerms:
+        """What the venue offers, as declared last."""
+        return self._terms.get(venue, UNDECLARED)

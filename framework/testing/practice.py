@@ -27,6 +27,7 @@ from framework.domain.numbers import Size
 from framework.domain.orders import Order, TimeInForce
 from framework.domain.ports import Check, Desk
 from framework.domain.rate_limits import RequestKind
+from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.verdicts import Approved, Refused, Verdict
 from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
 from framework.engine.kernel_ports import IntentJudge
@@ -60,7 +61,8 @@ class PracticeVenue:
     """A venue that does as it is told. `intents` and `refusals` are what strategies asked for, oldest first.
 
     `gate` is `risk.gate.Gate`, `checks` are (name, check) in the order in which it asks them. Time stands still between
-    calls of `advance`. A test may put another budget into `budgets`, and may write to `books` and `accounts` itself.
+    calls of `advance`. A test may put another budget into `budgets`, other terms into `terms`, and may write to `books`
+    and `accounts` itself.
     """
 
     def __init__(
@@ -72,7 +74,8 @@ class PracticeVenue:
         self.accounts = Accounts()
         self.books = Books()
         self.budgets: dict[str, BudgetView] = {instrument.venue: PlentyBudget()}
-        self.view = View(books=self.books, accounts=self.accounts, budgets=self.budgets)
+        self.terms: dict[str, VenueTerms] = {}
+        self.view = View(books=self.books, accounts=self.accounts, budgets=self.budgets, terms=self.terms)
         numbers = count(1)
         self._gate = gate(checks, next_client_order_id=lambda: f"practice-{next(numbers)}")
         self._clock = ManualClock(wall_ns=START_NS, monotonic_ns=1)
@@ -197,6 +200,10 @@ class PracticeDesk:
     def budget(self, venue: str, /) -> BudgetView | None:
         """Plenty, unless the test put another one into `venue.budgets`."""
         return self._venue.budgets.get(venue)
+
+    def terms(self, venue: str, /) -> VenueTerms:
+        """Those of a venue that has declared none, unless the test put others into `venue.terms`."""
+        return self._venue.terms.get(venue, UNDECLARED)
 
     def submit(self, intent: Intent, /) -> Verdict:
         """Have the intent judged and, if approved, carried out."""

@@ -57,6 +57,7 @@ INSTRUMENT = Instrument(
     venue=VENUE,
     symbol="TEST",
     kind=InstrumentKind.BINARY,
+    quote_currency="USD",
     price_decimals=4,
     size_decimals=2,
     tick_bands=(TickBand(Price(100), Price(9_900), Price(100)),),

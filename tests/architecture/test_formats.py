@@ -60,7 +60,7 @@ def test_formats_when_collected_then_they_are_those_of_the_golden_list() -> None
 def test_snapshot_when_it_is_the_golden_list_s_then_it_is_read_and_has_its_digest() -> None:
     disk = read_golden()["disk"]
     accounts = Accounts.from_snapshot(bytes.fromhex(disk["snapshot of a session"][0]))
-    assert [accounts.digest()] == disk["digest of a session"]
+    assert [accounts.digest(1)] == disk["digest of a session"]
 
 
 def test_struct_when_its_class_is_renamed_then_nothing_changed() -> None:

@@ -81,7 +81,7 @@ def described(directory: Path) -> dict[str, Any]:
             ),
             "taped": sorted_count(tag_of(one.event) for one in read_tape(RealFiles(), directory / "tape")),
             "at": states_at(directory / "journal", entries),
-            "cold": {"digest": cold.digest(), "trading": trading_of(cold)},
+            "cold": {"digest": cold.digest(1), "trading": trading_of(cold)},
             "run": {
                 "instance": records.instance,
                 "epoch": records.epoch,
@@ -100,7 +100,7 @@ def states_at(journal: Path, entries: list[Entry]) -> dict[str, list[object]]:
     first = entries[0].number
     begin = min((n for n in snapshot_numbers(RealFiles(), journal) if n >= first), default=first)
     states = {n: fold(RealFiles(), journal, last=n) for n in range(begin, entries[-1].number + 1, STRIDE)}
-    return {str(n): [accounts.digest(), unanswered_of(accounts)] for n, accounts in states.items()}
+    return {str(n): [accounts.digest(1), unanswered_of(accounts)] for n, accounts in states.items()}
 
 
 def unanswered_of(accounts: Accounts) -> list[list[str]]:
@@ -111,7 +111,7 @@ def unanswered_of(accounts: Accounts) -> list[list[str]]:
 def state_of(accounts: Accounts) -> dict[str, Any]:
     """Orders, positions, money and the rest of one folded state."""
     return {
-        "digest": accounts.digest(),
+        "digest": accounts.digest(1),
         "orders": [order_of(known.order) for known in accounts.orders.snapshot().known],
         "doubts": unanswered_of(accounts),
         "positions": {

@@ -11,6 +11,7 @@ from framework.domain.instruments import FeeModel, FeeSchedule, Instrument, Inst
 from framework.domain.intents import NewOrder
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
+from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.views import BookView, BudgetView, ExposureView, Proposal
 from tests.support.desk import QuotedBook
 from tests.support.state_records import kalshi_market, order_of
@@ -26,6 +27,7 @@ SPOT = Instrument(
     venue="coin",
     symbol="BTC-USD",
     kind=InstrumentKind.SPOT,
+    quote_currency="USD",
     price_decimals=2,
     size_decimals=8,
     tick_bands=(TickBand(Price(1), Price(100_000_000_00), Price(1)),),
@@ -57,6 +59,7 @@ class StaticView(msgspec.Struct, kw_only=True):
     own: Exposure = msgspec.field(default_factory=Exposure)
     counts: dict[str, int] = {}
     state: TradingState = TradingState.ACTIVE
+    venue_terms: VenueTerms = UNDECLARED
     scopes: frozenset[Scope] = frozenset({Scope.GLOBAL})
     down: tuple[str, ...] = ()
     budgets: dict[str, BudgetView] = {}
@@ -90,6 +93,9 @@ class StaticView(msgspec.Struct, kw_only=True):
 
     def budget(self, venue: str, /) -> BudgetView | None:
         return self.budgets.get(venue)
+
+    def terms(self, venue: str, /) -> VenueTerms:
+        return self.venue_terms
 
 
 def new_order(

@@ -27,9 +27,11 @@ class EpochTaken(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=Tru
 
 
 class Checkpoint(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
-    """The SHA-256 of the state after all records before this one: a fold of these must come to the same (I22)."""
+    """The SHA-256 of the state after all records before this one: a fold of these must come to the same (I22).
+    `version` is that of the canonical form in which it was computed."""
 
     digest: str
+    version: int = 1
 
 
 class SnapshotTaken(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):

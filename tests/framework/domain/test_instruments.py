@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from framework.domain.instruments import Instrument, InstrumentKind, TickBand, instrument_id
-from framework.domain.numbers import Price
+from framework.domain.numbers import Price, Size
 from tests.support.state_records import kalshi_market
 
 CENTS = kalshi_market("T")
@@ -60,9 +61,18 @@ def test_complement_when_not_binary_then_it_refuses() -> None:
         venue="x",
         symbol="BTC-USD",
         kind=InstrumentKind.SPOT,
+        quote_currency="USD",
         price_decimals=2,
         size_decimals=8,
         tick_bands=(TickBand(Price(1), Price(10**9), Price(1)),),
     )
     with pytest.raises(ValueError, match="only binary"):
         spot.complement_price(Price(1))
+
+
+def test_instrument_when_an_order_could_pass_what_a_record_holds_then_it_is_refused() -> None:
+    fine = kalshi_market("A")
+    with pytest.raises(ValueError, match=r"kalshi:A: a price of \d+ .* passes 2\^62; take the scales"):
+        msgspec.structs.replace(fine, price_decimals=8, size_decimals=18)
+    with pytest.raises(ValueError, match="passes 2"):
+        msgspec.structs.replace(fine, size_max=Size(2**62))

@@ -55,6 +55,25 @@ def test_state_when_it_is_not_what_the_checkpoint_says_then_nothing_starts_and_n
     assert set(threading.enumerate()) == before
 
 
+def test_checkpoint_when_an_earlier_version_wrote_it_then_it_is_checked_in_that_version(run: Run) -> None:
+    first = run()
+    write(first, new("c1"))
+    before = first.accounts
+    assert before.digest(1) != before.digest(2)
+    first.recorder.journal(first.last_step, 5, 5, Checkpoint(before.digest(1)))
+    first.recorder.journal(first.last_step, 5, 5, Checkpoint(before.digest(2), 2))
+    first.close()
+    run().close()
+
+
+def test_checkpoint_when_a_later_version_wrote_it_then_nothing_starts(run: Run) -> None:
+    first = run()
+    first.recorder.journal(first.last_step, 5, 5, Checkpoint("0" * 64, 99))
+    first.close()
+    with pytest.raises(JournalError, match="journal record 2: canonical form: version 99 is not known"):
+        run()
+
+
 def test_epoch_when_its_file_is_lost_then_the_journal_still_knows_it(run: Run, tmp_path: Path) -> None:
     for _ in range(3):
         run().close()

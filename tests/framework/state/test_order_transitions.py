@@ -95,6 +95,7 @@ def test_table_when_unknown_then_only_evidence_ends_it() -> None:
         F.REJECTED,
         F.CANCELLED,
         F.AMENDED,
+        F.CANCEL_PENDING,
         F.EXPIRED,
         F.NEVER_ARRIVED,
         F.FILL_PARTIAL,

@@ -133,8 +133,8 @@ def restart(
 def fold(accounts: Accounts, record: Record) -> None:
     """Take in one record of the past. Raises `JournalError` when a checkpoint does not agree."""
     body = record.body
-    if isinstance(body, Checkpoint) and body.digest != accounts.digest():
-        raise JournalError(f"checkpoint: {body.digest} was recorded, the fold gives {accounts.digest()}")
+    if isinstance(body, Checkpoint) and body.digest != accounts.digest(body.version):
+        raise JournalError(f"checkpoint: {body.digest} was recorded, the fold gives {accounts.digest(body.version)}")
     fold_record(accounts, body, record.now_ns)
 
 

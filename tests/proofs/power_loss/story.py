@@ -19,6 +19,7 @@ from framework.persistence.journal.journal import Journal, JournalSettings
 from framework.persistence.journal.records import Body, Checkpoint, EpochTaken, Record, SnapshotTaken, encode_record
 from framework.runtime.background import InlineWorker
 from framework.runtime.disk_writer import InlineWriter, Sink, Writer
+from framework.state.account_snapshot import CANONICAL_VERSION
 from framework.state.accounts import Accounts
 from tests.proofs.power_loss.promises import Promises, fold, restart
 from tests.proofs.power_loss.writers import GroupWriter, LateWorker, finish
@@ -184,7 +185,7 @@ class Story:
     def close(self) -> None:
         """End a run in good order."""
         self.finish_snapshot(at_once=True)
-        self.commit([Checkpoint(self._accounts.digest())])
+        self.commit([Checkpoint(self._accounts.digest(), CANONICAL_VERSION)])
         self.journal.close()
         self._acknowledge()
 

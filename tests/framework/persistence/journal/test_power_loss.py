@@ -12,6 +12,7 @@ from framework.persistence.journal.segments import segment_name
 from framework.persistence.journal.snapshots import snapshot_name
 from framework.runtime.clock import SystemClock
 from framework.runtime.disk_writer import DiskWriter, InlineWriter
+from framework.state.account_snapshot import CANONICAL_VERSION
 from framework.state.accounts import Accounts
 from tests.proofs.power_loss.__main__ import Figures, cut_power, flip_bits, refuse
 from tests.proofs.power_loss.faults import flip
@@ -25,7 +26,7 @@ RNG = random.Random(5)
 
 
 def a_record(step: int = 1) -> Record:
-    return Record(step, 0, 0, Checkpoint(EMPTY))
+    return Record(step, 0, 0, Checkpoint(EMPTY, CANONICAL_VERSION))
 
 
 def a_file(files: CrashFiles, path: Path, *writes: bytes) -> None:

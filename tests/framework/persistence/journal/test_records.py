@@ -11,7 +11,7 @@ from msgspec import inspect
 from framework.domain.account_events import BalanceReport, StrategySaved
 from framework.domain.errors import JournalError
 from framework.persistence.journal.journal import Journal, Recovered
-from framework.persistence.journal.records import Checkpoint, Record
+from framework.persistence.journal.records import Checkpoint, Record, decode_record
 from framework.persistence.journal.scan import scan_journal
 from framework.persistence.journal.segments import FIRST_CHAIN, PAYLOAD_MAX, Header, SegmentSink
 from framework.runtime.background import InlineWorker
@@ -122,3 +122,8 @@ def test_sink_when_one_record_of_a_group_can_not_be_encoded_then_none_is_written
     found = scan_journal(FILES, tmp_path)
     assert found.damages == ()
     assert found.last.first_number == 3
+
+
+def test_checkpoint_when_it_says_no_version_then_it_is_of_the_first() -> None:
+    old = msgspec.msgpack.encode([1, 2, 3, ["Checkpoint", "x"]])
+    assert decode_record(1, old).record.body == Checkpoint("x", 1)

@@ -15,6 +15,7 @@ from framework.persistence.journal.journal import JournalSettings
 from framework.persistence.journal.records import Checkpoint
 from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.ledger.schema import LedgerError, LedgerUnusable, ledger_error
+from framework.state.account_snapshot import CANONICAL_VERSION
 from tests.support.runs import Run, write
 from tests.support.state_records import INSTRUMENT, fill, new, report
 
@@ -107,7 +108,7 @@ async def test_ledger_when_it_is_lost_and_the_journal_begins_later_then_it_begin
     write(first, InstrumentDefined(INSTRUMENT, 1), new("c1", size=30), report(ReportKind.SENT, "c1"))
     write(first, report(ReportKind.ACCEPTED, "c1", venue_order_id="v1"), fill("f1", size=7))
     for _ in range(20):
-        first.recorder.journal(9, 5, 5, Checkpoint(first.accounts.digest()))
+        first.recorder.journal(9, 5, 5, Checkpoint(first.accounts.digest(), CANONICAL_VERSION))
         await first.recorder.wait_durable()  # one group each: a group of all would end in one segment
     first.recorder.flush()
     await first.ledger._worker.run(lambda: None)
