@@ -137,7 +137,12 @@ class Replayed(NamedTuple):
     missing: int
     recorded: list[bytes]
     decided: list[bytes]
-    accounts_digest: str
+    accounts: Accounts
+
+    @property
+    def accounts_digest(self) -> str:
+        """The digest of the state at the end."""
+        return self.accounts.digest()
 
     @property
     def is_same(self) -> bool:
@@ -197,7 +202,7 @@ def replay_session(
         missing += recorded.step - step - 1
         step = recorded.step
         fed += replay((recorded,), kernel, clock)
-    return Replayed(fed, missing, session.decisions(), recorder.decisions, session.accounts.digest())
+    return Replayed(fed, missing, session.decisions(), recorder.decisions, session.accounts)
 
 
 def replay(inputs: Iterable[RecordedInput], kernel: Kernel, clock: SteppedClock) -> int:

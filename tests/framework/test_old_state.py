@@ -308,7 +308,7 @@ def test_session_when_recorded_by_0_1_0_then_its_replay_decides_the_same(copy: C
     assert result.first_difference() is None
     assert result.is_same
     assert (result.fed, result.missing, len(result.decided)) == (wanted["fed"], 0, wanted["decisions"])
-    assert result.accounts_digest == wanted["digest"]
+    assert result.accounts.digest(1) == wanted["digest"]
     assert as_json(decisions_of(directory)) == expected_decisions()
     assert "INVALID_INTENT" in {row[2] for row in expected_decisions()}
 
