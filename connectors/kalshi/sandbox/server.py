@@ -14,23 +14,21 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 
 from connectors.kalshi.sandbox import auth, errors
-from connectors.kalshi.sandbox.admin import ADMIN_PREFIX, Admin
 from connectors.kalshi.sandbox.buckets import TIERS
 from connectors.kalshi.sandbox.catalog import Catalog
-from connectors.kalshi.sandbox.faults import StandingFaults
 from connectors.kalshi.sandbox.listings import Schedule, generate, generate_next
 from connectors.kalshi.sandbox.rest.call import REST_PREFIX
 from connectors.kalshi.sandbox.rest.server import RestServer, signing_key
 from connectors.kalshi.sandbox.stream.channels import publications
 from connectors.kalshi.sandbox.stream.session import HEARTBEAT_S, QUEUE_FRAMES_MAX, STREAM_PATH, Session
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.kalshi.sandbox.wire import MONEY_ONE, VenueClock, stable_uuid
+from connectors.kalshi.sandbox.wire import MONEY_ONE, stable_uuid
 from connectors.sandbox.engine.events import Event
-from connectors.sandbox.engine.exchange import Exchange
-from connectors.sandbox.engine.flow import OrderFlow
 from connectors.sandbox.engine.model import NS_PER_S
 from connectors.sandbox.engine.seeding import seeded
-from connectors.sandbox.serving.faults import FaultPlan
+from connectors.sandbox.serving.admin import ADMIN_PREFIX, Admin
+from connectors.sandbox.serving.standing_faults import StandingFaults
+from connectors.sandbox.serving.venue import ServedVenue
 
 # Between two runs of flow, engine and fault plan: expiries and closes are at most this late.
 TIMER_S = 0.02
@@ -191,7 +189,8 @@ class KalshiSandbox:
     def _fresh_venue(self) -> None:
         options = self._options
         now_ns = self._now_ns()
-        exchange = Exchange(seeded(options.seed, "exchange"), now_ns=now_ns)
+        served = ServedVenue(seed=options.seed, now_ns=self._now_ns)
+        exchange = served.exchange
         schedule = Schedule()
         if options.close_after_s is not None:
             schedule = Schedule(close_after_s=options.close_after_s, stagger_s=SHORT_LIVED_STAGGER_S)
@@ -202,20 +201,13 @@ class KalshiSandbox:
         self._next_listing_ns = now_ns if options.roll_every_s else sys.maxsize
         # Nobody is connected yet: the events of listing are not for any client.
         exchange.drain()
-        faults = FaultPlan(seeded(options.seed, "faults"), self._now_ns)
-        self._venue = Venue(
-            exchange=exchange,
-            catalog=Catalog(listings),
-            clock=VenueClock(self._now_ns),
-            tier=TIERS[options.tier],
-            faults=faults,
-        )
+        self._venue = Venue(served, Catalog(listings), tier=TIERS[options.tier])
         self._venue.markets.removed_members = options.removed_members
         self._venue.open_account(0, {"USD": options.deposit})
-        self._venue.listen(self._publish)
-        self._standing = StandingFaults(self._venue, read_lag_ms=options.read_lag_ms)
+        served.listen(self._publish)
+        self._standing = StandingFaults(served, read_lag_ms=options.read_lag_ms)
         opening = {listing.spec.market_id: listing.opening_price for listing in listings.markets}
-        self._flow = OrderFlow(exchange, seed=options.seed, speed=options.speed, opening_prices=opening)
+        served.start_flow(options.speed, opening)
 
     def _register_keys(self) -> None:
         for key in self._keys:
@@ -233,9 +225,7 @@ class KalshiSandbox:
             now_ns = self._now_ns()
             self._standing.apply()
             self._list_due(now_ns)
-            self._flow.step(now_ns)
-            self._venue.exchange.advance(now_ns)
-            self._venue.publish_events()
+            self._venue.served.step(now_ns)
 
     def _list_due(self, now_ns: int) -> None:
         """List the next market of the rolling series when the last one closes."""

@@ -6,37 +6,26 @@ engine, with no await in between, so that the stream reports an act before anyth
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import Any
 
-from connectors.kalshi.sandbox import errors, wire
+import msgspec
+
+from connectors.kalshi.sandbox import errors, wire, words
 from connectors.kalshi.sandbox.auth import KeyRing
 from connectors.kalshi.sandbox.buckets import Buckets, Tier
 from connectors.kalshi.sandbox.catalog import Catalog
 from connectors.kalshi.sandbox.groups import OrderGroups
-from connectors.kalshi.sandbox.reads import Reads
 from connectors.kalshi.sandbox.render.candles import Candles
 from connectors.kalshi.sandbox.render.market_view import MarketView
-from connectors.kalshi.sandbox.wire import VenueClock
+from connectors.sandbox.engine import audit_report
 from connectors.sandbox.engine.accounts import Account
-from connectors.sandbox.engine.events import Event
-from connectors.sandbox.engine.exchange import Exchange
-from connectors.sandbox.serving.faults import FaultPlan
+from connectors.sandbox.engine.model import Order
+from connectors.sandbox.serving.venue import ServedVenue
 
 MEMBER = "member"
 # The highest subaccount number; 0 is the primary (vendor docs).
 SUBACCOUNTS_MAX = 63
-
-
-@dataclass
-class Observed:
-    """What the server saw, counted since the start or the last reset. Requests are counted by method and route."""
-
-    requests: Counter[str] = field(default_factory=Counter)
-    rate_limited: int = 0
-    server_errors: int = 0
-    connections: int = 0
 
 
 class Venue:
@@ -45,36 +34,38 @@ class Venue:
     `buckets` limit the member's requests. `public_buckets` limit unsigned reads: a bucket of their own (*assumption*).
     """
 
-    def __init__(
-        self, *, exchange: Exchange, catalog: Catalog, clock: VenueClock, tier: Tier, faults: FaultPlan
-    ) -> None:
-        self.exchange = exchange
-        self.groups = OrderGroups(exchange)
+    def __init__(self, served: ServedVenue, catalog: Catalog, *, tier: Tier) -> None:
+        self.served = served
+        self.exchange, self.clock, self.faults = served.exchange, served.clock, served.faults
+        self.reads, self.observed = served.reads, served.observed
+        self.groups = OrderGroups(served.exchange)
         self.catalog = catalog
-        self.clock = clock
         self.tier = tier
-        self.markets = MarketView(exchange, catalog, clock=clock)
-        self.faults = faults
+        self.markets = MarketView(self.exchange, catalog, clock=self.clock)
         self.keys = KeyRing()
-        self._member_ids: list[str] = []
-        self.observed = Observed()
         self.user_id = wire.stable_uuid("user", MEMBER)
-        self.buckets = Buckets(tier, clock.engine_ns())
-        self.public_buckets = Buckets(tier, clock.engine_ns())
-        self.reads = Reads(exchange, self._member_ids)
-        self.candles = Candles(exchange)
-        self._listeners: list[Callable[[list[Event]], None]] = [self.reads.note, self.candles.note]
-
-    def listen(self, listener: Callable[[list[Event]], None]) -> None:
-        """Call `listener` with every later batch of engine events, in order. It must not act on the engine."""
-        self._listeners.append(listener)
+        self.buckets = Buckets(tier, self.clock.engine_ns())
+        self.public_buckets = Buckets(tier, self.clock.engine_ns())
+        self.candles = Candles(self.exchange)
+        served.listen(self.candles.note)
 
     def publish_events(self) -> None:
         """Give the engine's events since the last call to every listener."""
-        events = self.exchange.drain()
-        if events:
-            for listener in self._listeners:
-                listener(events)
+        self.served.publish_events()
+
+    def report(self) -> Mapping[str, Any]:
+        """The audit report of the engine, and what the server saw, in the engine's integers."""
+        observed = self.observed
+        orders = self.exchange.ledger.orders.values()
+        return audit_report.report(self.exchange) | {
+            "orders": [_order(one) for one in orders if self.is_member(one.account)],
+            "connections": observed.connections,
+            "faults_struck": dict(self.faults.struck),
+            "rate_limited": observed.rate_limited,
+            "refused_signatures": self.keys.refused_signatures,
+            "requests": dict(observed.requests),
+            "server_errors": observed.server_errors,
+        }
 
     def is_member(self, account: str) -> bool:
         """True for the account ids of the member, false for those of the order flow."""
@@ -96,15 +87,18 @@ class Venue:
 
         Raises `ValueError` when it is open already.
         """
-        account = self.exchange.add_account(account_id_of(subaccount), cash)
-        self._member_ids.append(account.account_id)
-        return account
+        return self.served.open_account(account_id_of(subaccount), cash)
 
     def member_accounts(self) -> list[Account]:
         """All accounts of the member in the order in which they were opened, the primary first."""
-        return [self.exchange.state.accounts[name] for name in self._member_ids]
+        return [self.exchange.state.accounts[name] for name in self.served.member_ids]
 
 
 def account_id_of(subaccount: int) -> str:
     """The engine's account id for a subaccount of the member; 0 is the primary."""
     return MEMBER if subaccount == 0 else f"{MEMBER}/{subaccount}"
+
+
+def _order(order: Order) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(order)
+    return shown | {"status": words.status_of(order), "reason": words.reason_of(order)}

@@ -28,8 +28,19 @@ FAULT_KINDS = {
     "settle": "close, determine and pay a market at `value`",
     "pause": "pause trading, the exchange or one market (`scope`)",
     "read_lag": "answer reads as things stood `lag_ms` ago",
+    "hidden_fill": "leave a fill of the member out of the listing of fills",
+    "page_clamp": "give pages of at most `size` rows, whatever was asked for",
+    "slow_cancel": "take a cancel, and end the order `delay_ms` later",
+    "replay_refusal": "refuse a request as if it had come before",
+    "ip_refused": "refuse a request as coming from an address that is not allowed",
+    "mark_jump": "move the mark price of a market to `price`",
+    "funding_now": "pay funding at once",
+    "liquidate": "liquidate the position of a market",
 }
 """Every fault kind and what the server does when it strikes."""
+VENUE_KINDS = ("slow_cancel", "replay_refusal", "ip_refused", "mark_jump", "funding_now", "liquidate")
+"""Those that need something of the venue: it says itself whether it can commit them."""
+COMMON_KINDS = {kind: text for kind, text in FAULT_KINDS.items() if kind not in VENUE_KINDS}
 
 
 class Fault(msgspec.Struct, kw_only=True):
@@ -57,43 +68,55 @@ class FaultPlan:
     """The faults in force, in the order in which they were added; the first that matches strikes.
 
     `now_ns` is the clock that ends faults with a duration. `struck` counts by kind since the start, ended faults too.
+    `kinds` are those that the venue can commit, with what they do.
     """
 
-    def __init__(self, rng: random.Random, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, rng: random.Random, now_ns: Callable[[], int], *, kinds: Mapping[str, str] = FAULT_KINDS
+    ) -> None:
+        self.kinds = dict(kinds)
         self._rng = rng
         self._now_ns = now_ns
         self._faults: list[Fault] = []
         self._added = 0
         self.struck: dict[str, int] = {}
 
-    def add(self, description: Mapping[str, Any]) -> int:
-        """Plan a fault and return its id, counted from 1.
+    def check(self, description: Mapping[str, Any]) -> dict[str, Any]:
+        """The description with every common field, and as the plan counts them; adds nothing.
 
-        Fields: `kind`; `count` (default 1, or without end when `duration_ms` is given); `probability` (default 1);
-        `duration_ms`; `match` (target name -> glob pattern); anything else is a parameter of the kind.
-        Raises `FaultRequestError` when a field is wrong.
+        Fields: `kind`; `count` (default 1, or without end when a duration is given); `probability` (default 1);
+        `duration_ms` or `for_s`; `match` (target name -> glob pattern); anything else is a parameter of the kind.
+        Raises `FaultRequestError` when a field is wrong, and for a kind that the venue can't commit.
         """
         fields = dict(description)
-        kind = fields.pop("kind", None)
-        if kind not in FAULT_KINDS:
-            raise FaultRequestError(f"kind is {kind!r}; use one of {', '.join(FAULT_KINDS)}")
-        duration_ms = _whole(fields.pop("duration_ms", 0), "duration_ms", low=0)
-        count = _whole(fields.pop("count", -1 if duration_ms else 1), "count", low=-1)
-        probability = fields.pop("probability", 1.0)
+        kind = fields.get("kind")
+        if kind not in self.kinds:
+            known = "this venue can't commit it" if kind in FAULT_KINDS else "there is no such fault"
+            raise FaultRequestError(f"kind is {kind!r}: {known}; use one of {', '.join(self.kinds)}")
+        for_s = _whole(fields.pop("for_s", 0), "for_s", low=0)
+        duration_ms = _whole(fields.get("duration_ms", for_s * 1_000), "duration_ms", low=0)
+        count = _whole(fields.get("count", -1 if duration_ms else 1), "count", low=-1)
+        probability = fields.get("probability", 1.0)
         if isinstance(probability, bool) or not isinstance(probability, int | float) or not 0 <= probability <= 1:
             raise FaultRequestError(f"probability is {probability!r}; give a number from 0 to 1")
-        match = fields.pop("match", {})
+        match = fields.get("match", {})
         if not isinstance(match, dict) or not all(isinstance(pattern, str) for pattern in match.values()):
             raise FaultRequestError(f"match is {match!r}; give an object of target names and glob patterns")
+        return fields | {"duration_ms": duration_ms, "count": count, "probability": float(probability), "match": match}
+
+    def add(self, description: Mapping[str, Any]) -> int:
+        """Plan a fault and return its id, counted from 1; fields and errors as for `check`."""
+        fields = self.check(description)
+        duration_ms = fields.pop("duration_ms")
         self._added += 1
         self._faults.append(
             Fault(
                 fault_id=self._added,
-                kind=kind,
-                count=count,
-                probability=float(probability),
+                kind=fields.pop("kind"),
+                count=fields.pop("count"),
+                probability=fields.pop("probability"),
                 until_ns=self._now_ns() + duration_ms * NS_PER_MS if duration_ms else 0,
-                match={str(name): pattern for name, pattern in match.items()},
+                match=fields.pop("match"),
                 params=fields,
             )
         )

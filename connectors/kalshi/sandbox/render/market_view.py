@@ -7,10 +7,10 @@ from typing import Any
 from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.catalog import Catalog
 from connectors.kalshi.sandbox.render.markets import REMOVED_MEMBERS, market_object, snapshot_message, ticker_message
-from connectors.kalshi.sandbox.wire import VenueClock
 from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.matching import Book
 from connectors.sandbox.engine.model import Market
+from connectors.sandbox.serving.clock import VenueClock
 
 
 class MarketView:

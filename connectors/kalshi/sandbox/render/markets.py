@@ -11,10 +11,11 @@ from typing import Any
 
 from connectors.kalshi.sandbox import wire, words
 from connectors.kalshi.sandbox.listings import EventListing, MarketListing, Series
-from connectors.kalshi.sandbox.wire import PRICE_ONE, VenueClock
+from connectors.kalshi.sandbox.wire import PRICE_ONE
 from connectors.sandbox.engine.events import TradePrint
 from connectors.sandbox.engine.matching import Book
 from connectors.sandbox.engine.model import PPM, Market, MarketSpec, Side
+from connectors.sandbox.serving.clock import VenueClock
 
 SETTLEMENT_SOURCES = [{"name": "Tide gauge of the sandbox", "url": "https://example.com/tide-gauge"}]
 EARLY_CLOSE = "This market will close and expire early if the event occurs."

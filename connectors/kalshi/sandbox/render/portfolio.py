@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from connectors.kalshi.sandbox import wire, words
-from connectors.kalshi.sandbox.wire import VenueClock
 from connectors.sandbox.engine.model import Fill, Order, Position, Settlement, Side
+from connectors.sandbox.serving.clock import VenueClock
 
 
 def outcome(side: Side) -> str:

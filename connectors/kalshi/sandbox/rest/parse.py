@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from connectors.kalshi.sandbox import errors, wire
+from connectors.kalshi.sandbox import errors
+from connectors.sandbox.serving.decimals import parse_decimal
 
 PAGE = 100
 PAGE_MAX = 1000
@@ -87,7 +88,7 @@ class Body:
         value = self.text(name)
         if value is None:
             return None
-        parsed = wire.parse_decimal(value, decimals)
+        parsed = parse_decimal(value, decimals)
         if parsed is None:
             raise errors.nested("invalid_parameters")
         return parsed

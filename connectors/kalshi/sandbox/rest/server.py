@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from email.utils import formatdate
 from typing import Any
 
 import msgspec
@@ -19,7 +18,6 @@ from connectors.kalshi.sandbox.rest import orders as rest_orders
 from connectors.kalshi.sandbox.rest import portfolio as rest_portfolio
 from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Reply, Route
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.sandbox.engine.model import NS_PER_S
 
 ROUTES: tuple[Route, ...] = (
     *rest_markets.ROUTES,
@@ -123,7 +121,7 @@ def _repeated(request: web.Request) -> Callable[[str], list[str]]:
 
 
 def _response(venue: Venue, status: int, *, body: Any) -> web.Response:
-    headers = {"Date": formatdate(venue.clock.shown_ns() // NS_PER_S, usegmt=True)}
+    headers = {"Date": venue.clock.http_date()}
     if body is None:
         return web.Response(status=status, headers=headers)
     return web.Response(status=status, body=msgspec.json.encode(body), headers=headers, content_type="application/json")

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from connectors.kalshi.sandbox.admin import Admin, is_local
+from connectors.sandbox.serving.admin import Admin, is_local
 from tests.connectors.kalshi.sandbox.signed_client import Client, StartClient, Stream, TurnedClock
 
 ORDERS_PATH = {"match": {"path": "*/portfolio/events/orders*"}}

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 from connectors.kalshi.sandbox import auth, errors, wire
 from connectors.kalshi.sandbox.rest import parse
+from connectors.sandbox.serving.clock import VenueClock, rfc3339
+from connectors.sandbox.serving.decimals import fixed, parse_decimal
 
 NS = 1_000_000_000
 
@@ -19,7 +21,7 @@ NS = 1_000_000_000
     [(5600, 4, "0.5600"), (-300, 2, "-3.00"), (0, 6, "0.000000"), (17500, 6, "0.017500"), (-1, 4, "-0.0001")],
 )
 def test_fixed_when_rendered_then_exact_digits(value: int, decimals: int, text: str) -> None:
-    assert wire.fixed(value, decimals) == text
+    assert fixed(value, decimals) == text
 
 
 @pytest.mark.parametrize(
@@ -41,13 +43,13 @@ def test_fixed_when_rendered_then_exact_digits(value: int, decimals: int, text: 
     ],
 )
 def test_decimal_when_read_then_exact_or_refused(text: str, decimals: int, value: int | None) -> None:
-    assert wire.parse_decimal(text, decimals) == value
+    assert parse_decimal(text, decimals) == value
 
 
 def test_time_when_rendered_then_trailing_zeros_are_trimmed() -> None:
-    assert wire.rfc3339(1_781_159_360 * NS + 866_753_000) == "2026-06-11T06:29:20.866753Z"
-    assert wire.rfc3339(1_781_159_360 * NS + 285_630_000) == "2026-06-11T06:29:20.28563Z"
-    assert wire.rfc3339(1_781_159_360 * NS + 999) == "2026-06-11T06:29:20Z"
+    assert rfc3339(1_781_159_360 * NS + 866_753_000) == "2026-06-11T06:29:20.866753Z"
+    assert rfc3339(1_781_159_360 * NS + 285_630_000) == "2026-06-11T06:29:20.28563Z"
+    assert rfc3339(1_781_159_360 * NS + 999) == "2026-06-11T06:29:20Z"
 
 
 def test_balance_when_cut_to_cents_then_towards_zero() -> None:
@@ -56,7 +58,7 @@ def test_balance_when_cut_to_cents_then_towards_zero() -> None:
 
 
 def test_skew_when_set_then_shown_times_move_and_engine_times_do_not() -> None:
-    clock = wire.VenueClock(lambda: 100 * NS)
+    clock = VenueClock(lambda: 100 * NS)
     clock.skew_ns = 5 * NS
     assert (clock.engine_ns(), clock.shown_ns(), clock.seconds(100 * NS)) == (100 * NS, 105 * NS, 105)
     assert clock.to_engine_ns(105 * NS) == 100 * NS

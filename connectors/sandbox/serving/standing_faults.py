@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from connectors.kalshi.sandbox.venue import Venue
-from connectors.kalshi.sandbox.wire import PRICE_ONE
-from connectors.sandbox.engine.model import NS_PER_MS, Phase
+from connectors.sandbox.engine.model import NS_PER_MS, Market, Phase
 from connectors.sandbox.serving.faults import FaultRequestError
+from connectors.sandbox.serving.venue import ServedVenue
 
 PAUSE_SCOPES = ("trading", "exchange", "market")
 
@@ -23,7 +22,7 @@ class StandingFaults:
     `read_lag_ms` is how far reads lag while no fault sets another lag.
     """
 
-    def __init__(self, venue: Venue, *, read_lag_ms: int = 0) -> None:
+    def __init__(self, venue: ServedVenue, *, read_lag_ms: int = 0) -> None:
         self._venue = venue
         self._read_lag_ms = read_lag_ms
         self._paused_markets: set[str] = set()
@@ -37,14 +36,13 @@ class StandingFaults:
         if lag_ns != venue.reads.lag_ns:
             venue.reads.set_lag(lag_ns)
         pauses = [fault for fault in listed if fault["kind"] == "pause"]
-        self._apply_phase(pauses)
+        self._apply_phase({fault["params"].get("scope", "trading") for fault in pauses})
         self._apply_market_pauses([fault for fault in pauses if fault["params"].get("scope") == "market"])
         if any(fault["kind"] == "settle" for fault in listed):
             self._settle()
         venue.publish_events()
 
-    def _apply_phase(self, pauses: list[dict[str, Any]]) -> None:
-        scopes = {fault["params"].get("scope", "trading") for fault in pauses}
+    def _apply_phase(self, scopes: set[str]) -> None:
         # The stricter pause wins; an exchange pause also pauses trading.
         wanted: Phase = "open"
         if "exchange" in scopes:
@@ -59,40 +57,40 @@ class StandingFaults:
         venue = self._venue
         patterns = [fault["match"].get("market", "*") for fault in pauses]
         markets = venue.exchange.state.markets
-        wanted = {ticker for ticker in markets if any(fnmatchcase(ticker, pattern) for pattern in patterns)}
-        for ticker in wanted - self._paused_markets:
-            venue.exchange.set_market(ticker, "pause", now_ns=venue.clock.engine_ns())
-        for ticker in self._paused_markets - wanted:
-            venue.exchange.set_market(ticker, "resume", now_ns=venue.clock.engine_ns())
+        wanted = {name for name in markets if any(fnmatchcase(name, pattern) for pattern in patterns)}
+        for name in wanted - self._paused_markets:
+            venue.exchange.set_market(name, "pause", now_ns=venue.clock.engine_ns())
+        for name in self._paused_markets - wanted:
+            venue.exchange.set_market(name, "resume", now_ns=venue.clock.engine_ns())
         self._paused_markets = wanted
 
     def _settle(self) -> None:
         venue = self._venue
-        for ticker, market in venue.exchange.state.markets.items():
+        for name, market in venue.exchange.state.markets.items():
             if market.status == "finalized":
                 continue
-            fault = venue.faults.take("settle", market=ticker)
+            fault = venue.faults.take("settle", market=name)
             if fault is not None:
-                value = settle_value(fault.params)
-                venue.exchange.set_market(ticker, "settle", now_ns=venue.clock.engine_ns(), value=value)
+                value = settle_value(fault.params, market)
+                venue.exchange.set_market(name, "settle", now_ns=venue.clock.engine_ns(), value=value)
 
 
-def settle_value(params: Mapping[str, Any]) -> int | None:
-    """The price per YES that a settlement fault names: "yes", "no" or 10^-4 dollars; None leaves it to the engine.
+def settle_value(params: Mapping[str, Any], market: Market) -> int | None:
+    """The price per YES that a settlement fault names, in price units; None leaves it to the engine.
 
-    Raises `FaultRequestError` for anything else.
+    Raises `FaultRequestError` for anything but "yes", "no", a price of the market, or none.
     """
-    value = params.get("value")
+    value, one = params.get("value"), market.spec.one
     if value in ("yes", "no"):
-        return PRICE_ONE if value == "yes" else 0
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= PRICE_ONE):
+        return one if value == "yes" else 0
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= one):
         return value
-    raise FaultRequestError(f'value is {value!r}; give "yes", "no" or a whole number from 0 to {PRICE_ONE}')
+    raise FaultRequestError(f'value is {value!r}; give "yes", "no" or a whole number from 0 to {one}')
 
 
-def check_fault(description: Mapping[str, Any]) -> None:
+def check_fault(description: Mapping[str, Any], venue: ServedVenue) -> None:
     """Check the parameters of a described fault. Raises `FaultRequestError` for one that cannot be applied."""
-    for name in ("delay_ms", "skew_ms", "lag_ms", "status"):
+    for name in ("delay_ms", "skew_ms", "lag_ms", "status", "size"):
         value = description.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int):
             raise FaultRequestError(f"{name} is {value!r}; give a whole number")
@@ -100,7 +98,8 @@ def check_fault(description: Mapping[str, Any]) -> None:
     if scope not in PAUSE_SCOPES:
         raise FaultRequestError(f"scope is {scope!r}; use one of {', '.join(PAUSE_SCOPES)}")
     if description.get("kind") == "settle":
-        settle_value(description)
+        for market in venue.exchange.state.markets.values():
+            settle_value(description, market)
 
 
 def _ns(listed: list[dict[str, Any]], kind: str, *, name: str) -> int:

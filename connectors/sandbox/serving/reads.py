@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from connectors.sandbox.engine.events import Event, FillEvent, OrderChange, PositionChange, SettlementEvent
 from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.model import Fill, Order, Position, Settlement
+from connectors.sandbox.serving.faults import FaultPlan
 
 
 @dataclass
@@ -35,10 +36,13 @@ class Reads:
     """The member's readable state and history. Call `note` with every batch of engine events, in order.
 
     `accounts` is a live collection of the ids of the accounts whose state is read. Times are nanoseconds of the engine;
-    every read takes the present time, `now_ns`, and shows the state of `lag_ns` before it.
+    every read takes the present time, `now_ns`, and shows the state of `lag_ns` before it. A fill that a fault
+    `hidden_fill` strikes (by `market`, `account` and `role`: maker or taker) is never in `fills`.
     """
 
-    def __init__(self, exchange: Exchange, accounts: Collection[str]) -> None:
+    def __init__(self, exchange: Exchange, accounts: Collection[str], *, faults: FaultPlan) -> None:
+        self._faults = faults
+        self._hidden: set[tuple[str, str]] = set()
         self._exchange = exchange
         self._accounts = accounts
         self.lag_ns = 0
@@ -52,7 +56,10 @@ class Reads:
         self._visible = self._present_state() if lag_ns else None
 
     def note(self, events: list[Event]) -> None:
-        """Keep what these events changed, to be shown when the lag has passed; nothing to do without lag."""
+        """Keep what these events changed, to be shown when the lag has passed; without lag only hide fills."""
+        for event in events:
+            if isinstance(event, FillEvent):
+                self._hide_when_struck(event.fill)
         if self._visible is None:
             return
         change = self._changes_of(events)
@@ -75,7 +82,16 @@ class Reads:
         visible = self._at(now_ns)
         known = self._exchange.ledger.fills
         shown = known if visible is None else known[: visible.fills]
-        return [fill for fill in shown if fill.account in accounts]
+        return [fill for fill in shown if fill.account in accounts and self.is_listed(fill)]
+
+    def is_listed(self, fill: Fill) -> bool:
+        """False for a fill that a fault hides from every listing."""
+        return (fill.trade_id, fill.account) not in self._hidden
+
+    def _hide_when_struck(self, fill: Fill) -> None:
+        role = "taker" if fill.is_taker else "maker"
+        if self._faults.take("hidden_fill", market=fill.market_id, account=fill.account, role=role) is not None:
+            self._hidden.add((fill.trade_id, fill.account))
 
     def settlements(self, accounts: Collection[str], now_ns: int) -> list[Settlement]:
         """Every settlement of `accounts` that is visible at `now_ns`, oldest first."""

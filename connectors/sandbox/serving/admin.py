@@ -1,21 +1,34 @@
-"""The administrator's side of the sandbox, which no venue has: audit report, faults, reset. Loopback only."""
+"""The administrator's side of a sandbox, which no venue has: audit report, faults, acts, reset. Loopback only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
 
-from connectors.kalshi.sandbox import faults, words
-from connectors.kalshi.sandbox.venue import Venue
-from connectors.sandbox.engine import audit_report
-from connectors.sandbox.engine.model import Order
-from connectors.sandbox.serving.faults import FAULT_KINDS, FaultRequestError
+from connectors.sandbox.serving.acts import ActRequestError, perform
+from connectors.sandbox.serving.faults import FaultRequestError
+from connectors.sandbox.serving.standing_faults import check_fault
+from connectors.sandbox.serving.truth import truth
+from connectors.sandbox.serving.venue import ServedVenue
 
 ADMIN_PREFIX = "/admin"
+
+
+class Administered(Protocol):
+    """A venue's own state, as far as the administrator looks into it."""
+
+    @property
+    def served(self) -> ServedVenue:
+        """The exchange and what its addresses share."""
+        ...
+
+    def report(self) -> Mapping[str, Any]:
+        """What `GET /admin/truth` shows besides the neutral words, or instead of them where the names are the same."""
+        ...
 
 
 class Controls(Protocol):
@@ -40,50 +53,42 @@ class Admin:
     `venue` gives the current venue: a reset replaces it.
     """
 
-    def __init__(self, venue: Callable[[], Venue], controls: Controls) -> None:
+    def __init__(self, venue: Callable[[], Administered], controls: Controls) -> None:
         self._venue = venue
         self._controls = controls
 
     def add_routes(self, app: web.Application) -> None:
         """Put the admin endpoints on the application."""
         for method, path, handler in (
-            ("GET", "/truth", self._audit_report),
+            ("GET", "/truth", self._truth),
             ("GET", "/faults", self._list_faults),
             ("POST", "/faults", self._add_faults),
             ("DELETE", "/faults", self._clear_faults),
             ("DELETE", "/faults/{fault_id}", self._remove_fault),
+            ("POST", "/act", self._act),
             ("POST", "/reset", self._reset),
         ):
             app.router.add_route(method, ADMIN_PREFIX + path, _local_only(handler))
 
-    async def _audit_report(self, _request: web.Request) -> web.Response:
+    async def _truth(self, request: web.Request) -> web.Response:
+        """The neutral words alone with `?words=neutral`; else those of the venue's own report win."""
         venue = self._venue()
-        observed = venue.observed
-        report = audit_report.report(venue.exchange) | {
-            "orders": [_order(one) for one in venue.exchange.ledger.orders.values() if venue.is_member(one.account)],
-            "connections": observed.connections,
-            "faults_struck": dict(venue.faults.struck),
-            "rate_limited": observed.rate_limited,
-            "refused_signatures": venue.keys.refused_signatures,
-            "requests": dict(observed.requests),
-            "server_errors": observed.server_errors,
-        }
-        return _json(report)
+        own = {} if request.query.get("words") == "neutral" else venue.report()
+        return _json(own or truth(venue.served))
 
     async def _list_faults(self, _request: web.Request) -> web.Response:
-        return _json({"faults": self._venue().faults.listed(), "kinds": FAULT_KINDS})
+        faults = self._venue().served.faults
+        return _json({"faults": faults.listed(), "kinds": faults.kinds})
 
     async def _add_faults(self, request: web.Request) -> web.Response:
         """One fault as an object, or several as an array; all or none are planned."""
+        served = self._venue().served
         try:
-            wanted = msgspec.json.decode(await request.read())
-            descriptions = wanted if isinstance(wanted, list) else [wanted]
-            if not all(isinstance(one, dict) for one in descriptions):
-                raise FaultRequestError("the body must be an object or an array of objects")
             # Check all before planning one: a wrong one in the middle must not leave half of them in force.
-            for one in descriptions:
-                faults.check_fault(one)
-            planned = [self._venue().faults.add(one) for one in descriptions]
+            described = [served.faults.check(one) for one in _objects(await request.read())]
+            for one in described:
+                check_fault(one, served)
+            planned = [served.faults.add(one) for one in described]
         except (FaultRequestError, msgspec.DecodeError) as error:
             return _json({"error": str(error)}, 400)
         self._controls.faults_changed()
@@ -95,24 +100,39 @@ class Admin:
 
     async def _remove_fault(self, request: web.Request) -> web.Response:
         number = request.match_info["fault_id"]
-        if not number.isdigit() or not self._venue().faults.remove(int(number)):
+        if not number.isdigit() or not self._venue().served.faults.remove(int(number)):
             return _json({"error": f"fault_id {number} is not in force; GET {ADMIN_PREFIX}/faults lists them"}, 404)
         self._controls.faults_changed()
         return _json({})
+
+    async def _act(self, request: web.Request) -> web.Response:
+        """One act, or several in order: the first that is refused ends it, and those before it stand."""
+        served = self._venue().served
+        try:
+            answers = [perform(served, one) for one in _objects(await request.read())]
+        except (ActRequestError, FaultRequestError, msgspec.DecodeError) as error:
+            return _json({"error": str(error)}, 400)
+        finally:
+            served.publish_events()
+        return _json(answers[0] if len(answers) == 1 else {"acts": answers})
 
     async def _reset(self, _request: web.Request) -> web.Response:
         self._controls.reset()
         return _json({})
 
 
-def _order(order: Order) -> dict[str, Any]:
-    shown: dict[str, Any] = msgspec.to_builtins(order)
-    return shown | {"status": words.status_of(order), "reason": words.reason_of(order)}
-
-
 def is_local(remote: str | None) -> bool:
     """True when the peer's address is a loopback one; None (no peer address known) is not."""
     return remote is not None and ip_address(remote).is_loopback
+
+
+def _objects(raw: bytes) -> list[dict[str, Any]]:
+    """A body that is one object or an array of them. Raises `FaultRequestError` for anything else."""
+    wanted = msgspec.json.decode(raw)
+    listed = wanted if isinstance(wanted, list) else [wanted]
+    if not all(isinstance(one, dict) for one in listed):
+        raise FaultRequestError("the body must be an object or an array of objects")
+    return listed
 
 
 def _local_only(handler: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:

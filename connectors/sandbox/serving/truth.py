@@ -1,0 +1,127 @@
+"""What `GET /admin/truth` says, in the same words at every venue: names, decimals as text, times in nanoseconds.
+
+`is_own` of an order is false when it came through the admin address and not from the client; `is_listed` of a fill is
+false while a fault hides it from the venue's own listings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.sandbox.engine.model import Fill, MarketSpec, Order
+from connectors.sandbox.serving.decimals import fixed
+from connectors.sandbox.serving.venue import ServedVenue
+
+WORD_OF_SIDE = {"bid": "buy", "ask": "sell"}
+
+
+def truth(venue: ServedVenue) -> dict[str, Any]:
+    """Orders, fills, positions, balances and cash flows of the member's accounts, and what the server observed."""
+    state, members = venue.exchange.state, set(venue.member_ids)
+    specs = {name: market.spec for name, market in state.markets.items()}
+    orders = [order for order in state.ledger.orders.values() if order.account in members]
+    fills = [fill for fill in state.ledger.fills if fill.account in members]
+    observed = venue.observed
+    return {
+        "orders": [_order(one, specs[one.market_id], is_own=one.order_id not in venue.external) for one in orders],
+        "fills": [_fill(one, specs[one.market_id], is_listed=venue.reads.is_listed(one)) for one in fills],
+        "positions": _positions(venue, specs),
+        "balances": _balances(venue, specs),
+        "cash_flows": _cash_flows(venue, specs),
+        "observed": {
+            "requests": dict(observed.requests),
+            "rate_limited": observed.rate_limited,
+            "server_errors": observed.server_errors,
+            "connections": observed.connections,
+        },
+    }
+
+
+def decimals_of(specs: Mapping[str, MarketSpec]) -> dict[str, int]:
+    """The decimals of every cash account and base asset, as the markets give them."""
+    found: dict[str, int] = {}
+    for spec in specs.values():
+        found[spec.cash_account] = spec.price_decimals + spec.size_decimals
+        if spec.base:
+            found[spec.base] = spec.size_decimals
+    return found
+
+
+def _order(order: Order, spec: MarketSpec, *, is_own: bool) -> dict[str, Any]:
+    money = spec.price_decimals + spec.size_decimals
+    return {
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "account": order.account,
+        "instrument": order.market_id,
+        "side": WORD_OF_SIDE[order.side],
+        "kind": "limit",
+        "price": fixed(order.price, spec.price_decimals),
+        "size": fixed(order.initial, spec.size_decimals),
+        "filled": fixed(order.filled, spec.size_decimals),
+        "cost": fixed(order.taker_cost + order.maker_cost, money),
+        "fees": fixed(order.taker_fees + order.maker_fees, money),
+        "status": order.status,
+        "reason": order.reason,
+        "created_ns": order.arrival_ns,
+        "is_own": is_own,
+    }
+
+
+def _fill(fill: Fill, spec: MarketSpec, *, is_listed: bool) -> dict[str, Any]:
+    return {
+        "fill_id": fill.trade_id,
+        "order_id": fill.order_id,
+        "client_order_id": fill.client_order_id,
+        "account": fill.account,
+        "instrument": fill.market_id,
+        "side": WORD_OF_SIDE[fill.side],
+        "price": fixed(fill.price, spec.price_decimals),
+        "size": fixed(fill.size, spec.size_decimals),
+        "fee": fixed(fill.fee, spec.price_decimals + spec.size_decimals),
+        "fee_currency": spec.cash_account,
+        "is_maker": not fill.is_taker,
+        "ts_ns": fill.ns,
+        "is_listed": is_listed,
+    }
+
+
+def _positions(venue: ServedVenue, specs: Mapping[str, MarketSpec]) -> list[dict[str, Any]]:
+    accounts = venue.exchange.state.accounts
+    return [
+        {"account": name, "instrument": market, "size": fixed(position.net, specs[market].size_decimals)}
+        for name in venue.member_ids
+        for market, position in accounts[name].positions.items()
+    ]
+
+
+def _balances(venue: ServedVenue, specs: Mapping[str, MarketSpec]) -> list[dict[str, Any]]:
+    accounts, decimals = venue.exchange.state.accounts, decimals_of(specs)
+    return [
+        {
+            "account": name,
+            "currency": currency,
+            "total": fixed(total, decimals.get(currency, 0)),
+            "available": fixed(accounts[name].available(currency), decimals.get(currency, 0)),
+            "locked": fixed(accounts[name].reserved.get(currency, 0), decimals.get(currency, 0)),
+        }
+        for name in venue.member_ids
+        for currency, total in accounts[name].cash.items()
+    ]
+
+
+def _cash_flows(venue: ServedVenue, specs: Mapping[str, MarketSpec]) -> list[dict[str, Any]]:
+    decimals = decimals_of(specs)
+    return [
+        {
+            "flow_id": flow.flow_id,
+            "account": flow.account,
+            "kind": flow.kind,
+            "instrument": flow.market_id,
+            "currency": flow.currency,
+            "amount": fixed(flow.amount, decimals.get(flow.currency, 0)),
+            "ts_ns": flow.ns,
+        }
+        for flow in venue.exchange.ledger.cash_flows
+    ]

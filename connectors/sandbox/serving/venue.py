@@ -1,0 +1,83 @@
+"""The exchange behind a sandbox, and what its REST, stream and admin addresses share: no socket is here.
+
+`publish_events` is called after every act on the engine, with no await in between, so that a stream reports an act
+before anything else can happen. A reset makes another `ServedVenue`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from connectors.sandbox.engine.accounts import Account
+from connectors.sandbox.engine.counterparty import Counterparty
+from connectors.sandbox.engine.events import Event
+from connectors.sandbox.engine.exchange import Exchange
+from connectors.sandbox.engine.flow import OrderFlow
+from connectors.sandbox.engine.seeding import seeded
+from connectors.sandbox.serving.clock import VenueClock
+from connectors.sandbox.serving.faults import COMMON_KINDS, FaultPlan
+from connectors.sandbox.serving.reads import Reads
+
+
+@dataclass
+class Observed:
+    """What the server saw, counted since the start or the last reset. Requests are counted by method and route."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    rate_limited: int = 0
+    server_errors: int = 0
+    connections: int = 0
+
+
+class ServedVenue:
+    """One exchange with the accounts of one member, the seeded flow, and a counterparty that the administrator leads.
+
+    `now_ns` reads wall time in nanoseconds. `fault_kinds` are the faults that the venue can commit: kind -> what it
+    does. `external` holds the ids of the member's orders that did not come through the venue's own interface.
+    """
+
+    def __init__(self, *, seed: int, now_ns: Callable[[], int], fault_kinds: Mapping[str, str] = COMMON_KINDS) -> None:
+        self.seed = seed
+        self.clock = VenueClock(now_ns)
+        self.exchange = Exchange(seeded(seed, "exchange"), now_ns=now_ns())
+        self.faults = FaultPlan(seeded(seed, "faults"), now_ns, kinds=fault_kinds)
+        self.observed = Observed()
+        self.member_ids: list[str] = []
+        self.external: set[str] = set()
+        self.reads = Reads(self.exchange, self.member_ids, faults=self.faults)
+        self.flow = OrderFlow(self.exchange, seed=seed, speed=0)
+        self.counterparty = Counterparty(self.exchange, self.flow)
+        self._listeners: list[Callable[[list[Event]], None]] = [self.reads.note]
+
+    def start_flow(self, speed: float, opening_prices: Mapping[str, int]) -> None:
+        """Let the seeded traders act from now on. Raises `ValueError` when `speed` is not from 0 to 1000."""
+        self.flow = OrderFlow(self.exchange, seed=self.seed, speed=speed, opening_prices=opening_prices)
+        self.counterparty = Counterparty(self.exchange, self.flow)
+
+    def open_account(self, account_id: str, balances: Mapping[str, int]) -> Account:
+        """Open an account of the member; its balances as `Exchange.add_account` takes them.
+
+        Raises `ValueError` when it is open already.
+        """
+        account = self.exchange.add_account(account_id, balances)
+        self.member_ids.append(account_id)
+        return account
+
+    def listen(self, listener: Callable[[list[Event]], None]) -> None:
+        """Call `listener` with every later batch of engine events, in order. It must not act on the engine."""
+        self._listeners.append(listener)
+
+    def publish_events(self) -> None:
+        """Give the engine's events since the last call to every listener."""
+        events = self.exchange.drain()
+        if events:
+            for listener in self._listeners:
+                listener(events)
+
+    def step(self, now_ns: int) -> None:
+        """Let the flow act and the engine's time pass, up to `now_ns`, and publish what happened."""
+        self.flow.step(now_ns)
+        self.exchange.advance(now_ns)
+        self.publish_events()
