@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from connectors.client.counts import DecodeCounts
+from connectors.client.session import SessionPlan, SessionPorts, StreamSession
+from connectors.client.status import VenueStatus
+from connectors.client.stream import VenueStream
 from connectors.client.turns import Turns
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.decimals import NS_PER_MS
@@ -15,11 +19,9 @@ from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest, UnreadableAnswer, make_breaker, open_transport
 from connectors.kalshi.rest.gateway import KalshiGateway
 from connectors.kalshi.settings import ASSUMPTIONS, KalshiSettings
-from connectors.kalshi.stream.connection import KalshiStream
-from connectors.kalshi.stream.session import SessionCallbacks, SessionTerms, StreamSession
-from connectors.kalshi.stream.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, POSITIONS, TICKER, TRADE
+from connectors.kalshi.stream.commands import DEFAULT_CHANNELS, TICKER
+from connectors.kalshi.stream.feed import ROLES, FeedPorts, make_session
 from connectors.kalshi.wire.decode_rest import rest_balance
-from connectors.kalshi.wire.decode_stream import DecodeCounts
 from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import HandshakeRefused
@@ -32,8 +34,6 @@ from framework.domain.instruments import InstrumentId
 from framework.domain.ports import Clock, Rng
 from framework.domain.venue import Publish
 
-# The account first: own fills and orders matter more than any book, so theirs are asked for before it.
-_CHANNELS = (FILL, ORDERS, POSITIONS, LIFECYCLE, GROUPS, BOOK, TRADE)
 _CALENDAR_MS = 500
 _MAY_TRADE = frozenset({"write", "write::trade"})
 
@@ -78,7 +78,7 @@ class KalshiConnector:
         self.counts = DecodeCounts()
         """Counts of what the stream received and tolerated since the start."""
         backoff = Backoff(rng, connects_per_minute_max=settings.connects_per_minute_max)
-        self._stream = KalshiStream(
+        self._stream = VenueStream(
             self._dial, self._make_session, clock=clock, backoff=backoff, silence_ms_max=settings.silence_ms_max
         )
 
@@ -209,16 +209,18 @@ class KalshiConnector:
 
     def _make_session(self, send: Callable[[bytes], None]) -> StreamSession:
         settings = self._settings
-        callbacks = SessionCallbacks(
-            publish=self._publish, send=send, fetch=self._refresher.fetch, refresh=self._refresher.refresh
+        return make_session(
+            send,
+            FeedPorts(self._name, self._registry, self._refresher.fetch, self._time, settings.own_subaccount),
+            SessionPorts(self._publish, VenueStatus(self._name, self._publish), self._refresher.refresh),
+            plan=SessionPlan(
+                ack_ns_max=settings.ack_timeout_ms * NS_PER_MS,
+                snapshot_ns_max=settings.snapshot_timeout_ms * NS_PER_MS,
+                roles=ROLES,
+            ),
+            counts=self.counts,
+            channels=(*DEFAULT_CHANNELS, TICKER) if settings.subscribe_ticker else DEFAULT_CHANNELS,
         )
-        terms = SessionTerms(
-            channels=(*_CHANNELS, TICKER) if settings.subscribe_ticker else _CHANNELS,
-            ack_ns_max=settings.ack_timeout_ms * NS_PER_MS,
-            snapshot_ns_max=settings.snapshot_timeout_ms * NS_PER_MS,
-            subaccount=settings.own_subaccount,
-        )
-        return StreamSession(self._name, self._registry, callbacks, terms=terms, counts=self.counts, time=self._time)
 
     async def _dial(self, on_message: OnMessage) -> WebSocketConnection:
         target = self._settings.ws_target

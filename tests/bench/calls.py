@@ -20,12 +20,14 @@ from typing import Any, NamedTuple
 import msgspec
 import picows
 
+from connectors.client.counts import DecodeCounts
+from connectors.client.session import SessionPlan, SessionPorts, StreamSession
+from connectors.client.status import VenueStatus
+from connectors.client.stream import VenueStream
 from connectors.client.venue_time import VenueTime
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
-from connectors.kalshi.stream.connection import KalshiStream
-from connectors.kalshi.stream.session import SessionCallbacks, SessionTerms, StreamSession
-from connectors.kalshi.stream.subscriptions import BOOK, FILL, ORDERS
-from connectors.kalshi.wire.decode_stream import DecodeCounts
+from connectors.kalshi.stream.commands import BOOK, FILL, ORDERS
+from connectors.kalshi.stream.feed import FeedPorts, make_session
 from connectors.kalshi.wire.market_messages import PriceRange, RestMarket
 from connectors.transport.ports import OnMessage
 from connectors.transport.reconnect import Backoff
@@ -223,7 +225,7 @@ def _core(directory: Path) -> Iterator[tuple[Core, Guest]]:
     journal.close()
 
 
-def _stream(kernel: Kernel, venue: Venue) -> KalshiStream:
+def _stream(kernel: Kernel, venue: Venue) -> VenueStream:
     registry = MarketRegistry("kalshi", Selection((TICKER,)), markets_max=1)
     market = RestMarket(
         ticker=TICKER,
@@ -237,17 +239,17 @@ def _stream(kernel: Kernel, venue: Venue) -> KalshiStream:
     registry.follow([TICKER])
 
     def session(send: Callable[[bytes], None]) -> StreamSession:
-        return StreamSession(
-            "kalshi",
-            registry,
-            SessionCallbacks(publish=kernel.publish, send=send, fetch=lambda _: None, refresh=lambda: None),
-            terms=SessionTerms(CHANNELS, ack_ns_max=10 * _S, snapshot_ns_max=10 * _S),
+        return make_session(
+            send,
+            FeedPorts("kalshi", registry, fetch=lambda _: None, time=VenueTime(SystemClock())),
+            SessionPorts(kernel.publish, VenueStatus("kalshi", kernel.publish), refresh=lambda: None),
+            plan=SessionPlan(ack_ns_max=10 * _S, snapshot_ns_max=10 * _S),
             counts=DecodeCounts(),
-            time=VenueTime(SystemClock()),
+            channels=CHANNELS,
         )
 
     backoff = Backoff(seeded_rng(1), connects_per_minute_max=10)
-    return KalshiStream(venue.dial, session, clock=SystemClock(), backoff=backoff, silence_ms_max=10_000)
+    return VenueStream(venue.dial, session, clock=SystemClock(), backoff=backoff, silence_ms_max=10_000)
 
 
 async def _count(directory: Path) -> tuple[Way, Way]:

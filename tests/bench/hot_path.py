@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
-from connectors.kalshi.wire.decode_stream import DecodeCounts, FrameDecoder
+from connectors.client.counts import DecodeCounts
+from connectors.kalshi.wire.decode_stream import FrameDecoder
 from framework.assembly import CoreSettings, assemble
 from framework.config.layers import load
 from framework.config.resolve import resolve

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
+from connectors.client.counts import DecodeCounts
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.kalshi.wire.decode_rest import is_open, side_of, total_size
 from connectors.kalshi.wire.fixed_point import PRICE_ONE, money_of, price_of, size_of
@@ -33,28 +34,6 @@ from framework.domain.numbers import Price
 from framework.domain.orders import Side
 
 _KNOWN: msgspec.json.Decoder[KnownFrame] = msgspec.json.Decoder(KnownFrame)
-_NAMES_MAX = 64
-
-
-class DecodeCounts(msgspec.Struct):
-    """What the stream received and tolerated since start, by name. The 65th new name of a table counts under "…"."""
-
-    unknown_types: dict[str, int] = {}
-    unknown_fields: dict[str, int] = {}
-    unknown_values: dict[str, int] = {}
-    unreadable: int = 0
-    unreadable_kinds: dict[str, int] = {}
-    repeated: int = 0
-    gaps: int = 0
-    strays: int = 0
-    """Frames of subscriptions that have ended, or of markets not followed."""
-
-    def count(self, names: dict[str, int], name: str) -> int:
-        """Count `name` once in `names`, one of the tables. Return how many there were of it."""
-        if name not in names and len(names) >= _NAMES_MAX:
-            name = "…"
-        names[name] = names.get(name, 0) + 1
-        return names[name]
 
 
 class NotAFrame(ValueError):

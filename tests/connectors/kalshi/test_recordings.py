@@ -9,13 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from connectors.client.counts import DecodeCounts
 from connectors.kalshi.markets.instruments import instrument_of
 from connectors.kalshi.rest.rate_limits import CostTable, rate_limits
 from connectors.kalshi.wire import account_messages as a
 from connectors.kalshi.wire import market_messages as m
 from connectors.kalshi.wire import stream_messages as s
 from connectors.kalshi.wire.decode_rest import rest_balance, rest_fill, rest_order_snapshot, rest_position
-from connectors.kalshi.wire.decode_stream import DecodeCounts, FrameDecoder
+from connectors.kalshi.wire.decode_stream import FrameDecoder
 from connectors.kalshi.wire.errors import parse_error
 from tests.connectors.kalshi.support import FEES
 

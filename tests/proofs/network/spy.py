@@ -6,8 +6,8 @@ import time
 from types import ModuleType
 from typing import Any
 
+from connectors.client.subscriptions import Subscriptions
 from connectors.kalshi.connector import KalshiConnector
-from connectors.kalshi.stream.subscriptions import Subscriptions
 from connectors.transport.ports import OnMessage, WebSocketConnection
 from connectors.transport.reconnect import Attempt, ConnectBreaker, SilenceWatch
 from framework.daemon import Daemon

@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
+from connectors.client.counts import DecodeCounts
+from connectors.client.session import SessionPlan, SessionPorts
+from connectors.client.status import VenueStatus
 from connectors.client.venue_time import VenueTime
 from connectors.kalshi.markets.registry import MarketRegistry, Selection
-from connectors.kalshi.stream.session import SessionCallbacks, SessionTerms, StreamSession
-from connectors.kalshi.stream.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, TRADE
-from connectors.kalshi.wire.decode_stream import DecodeCounts
+from connectors.kalshi.stream.commands import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, TRADE
+from connectors.kalshi.stream.feed import ROLES, FeedPorts, make_session
 from framework.domain.events import Event
 from framework.runtime.clock import ManualClock
 from tests.connectors.kalshi.support import FEES, START_NS, TICKER, market
@@ -36,15 +38,13 @@ class Rig:
         self.counts = DecodeCounts()
         self.clock = ManualClock(wall_ns=START_NS, monotonic_ns=SECOND)
         self.seq: dict[int, int] = {}
-        self.session = StreamSession(
-            "kalshi",
-            self.registry,
-            SessionCallbacks(
-                publish=self._published, send=self._sent, fetch=self.fetched.append, refresh=self._refreshed
-            ),
-            terms=SessionTerms(CHANNELS, ack_ns_max=10 * SECOND, snapshot_ns_max=5 * SECOND, subaccount=subaccount),
+        self.session = make_session(
+            self._sent,
+            FeedPorts("kalshi", self.registry, self.fetched.append, VenueTime(self.clock), subaccount),
+            SessionPorts(self._published, VenueStatus("kalshi", self._published), self._refreshed),
+            plan=SessionPlan(ack_ns_max=10 * SECOND, snapshot_ns_max=5 * SECOND, roles=ROLES),
             counts=self.counts,
-            time=VenueTime(self.clock),
+            channels=CHANNELS,
         )
         self.session.open(ts_recv=START_NS, now_ns=self.clock.monotonic_ns())
 

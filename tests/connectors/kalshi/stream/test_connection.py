@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from connectors.kalshi.connector import KalshiConnector
-from connectors.kalshi.stream.subscriptions import FILL, LIFECYCLE
+from connectors.kalshi.stream.commands import FILL, LIFECYCLE
 from connectors.transport.errors import HandshakeRefused, NotSent
 from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, HttpResponse
 from framework.domain.account_events import Fill, InstrumentDefined

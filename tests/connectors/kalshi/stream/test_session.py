@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import structlog
 
-from connectors.kalshi.stream.session import StreamBroken
-from connectors.kalshi.stream.subscriptions import BOOK, FILL, GROUPS, LIFECYCLE, TRADE
+from connectors.client.session import StreamBroken
+from connectors.kalshi.stream.commands import BOOK, FILL, GROUPS, LIFECYCLE, TRADE
 from framework.domain.account_events import Fill, InstrumentStatusChanged, OrderSnapshot
 from framework.domain.market_events import BookDelta, BookSnapshot, BookStale, ConnectorStatus, Heartbeat, TradePrint
 from tests.connectors.kalshi.stream.session_rig import OTHER, SIDS, Rig
@@ -251,7 +251,7 @@ def test_account_when_its_frames_are_unreadable_all_the_time_then_it_is_compared
         compared += [second] * len(running.take(ConnectorStatus))
         for command in running.last_commands():
             if command == PROBE:
-                running.receive({"type": "ok", "id": running.session._subscriptions._next_id - 1, "msg": []})
+                running.receive({"type": "ok", "id": running.session.subscriptions._next_id - 1, "msg": []})
         running.pass_time(1)
         running.snapshot()
     assert compared == [0, 1, 3, 7, 15, 31]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.kalshi.stream.subscriptions import BOOK, LIFECYCLE, TRADE
+from connectors.kalshi.stream.commands import BOOK, LIFECYCLE, TRADE
 from framework.domain.market_events import BookDelta, BookSnapshot, BookStale, ConnectorStatus, Heartbeat, TradePrint
 from tests.connectors.kalshi.stream.session_rig import OTHER, SIDS, Rig
 from tests.connectors.kalshi.stream.test_session import PROBE, asked_for
@@ -41,7 +41,7 @@ def test_heartbeat_when_a_quiet_book_is_asked_for_then_its_answer_is_one(running
         running.snapshot()
         assert len(running.take(Heartbeat)) == 1
         if asked[1:] == [PROBE]:
-            running.receive({"type": "ok", "id": running.session._subscriptions._next_id - 1, "msg": []})
+            running.receive({"type": "ok", "id": running.session.subscriptions._next_id - 1, "msg": []})
 
 
 def test_quiet_books_when_one_does_not_answer_then_the_next_is_asked_for_and_stays_so() -> None:

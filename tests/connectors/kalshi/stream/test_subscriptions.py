@@ -6,14 +6,16 @@ from typing import Any
 
 import msgspec
 
-from connectors.kalshi.stream.subscriptions import BOOK, FILL, TRADE, Subscriptions
+from connectors.client.subscriptions import Subscriptions
+from connectors.kalshi.stream.commands import BOOK, CHANNELS, FILL, TRADE, encode_command
 
 SECOND = 1_000_000_000
 
 
 def desk(*channels: str) -> tuple[Subscriptions, list[dict[str, Any]]]:
     sent: list[dict[str, Any]] = []
-    return Subscriptions(channels, lambda data: sent.append(msgspec.json.decode(data))), sent
+    asked = [CHANNELS[name] for name in channels]
+    return Subscriptions(asked, lambda data: sent.append(msgspec.json.decode(data)), encode_command), sent
 
 
 def test_sync_when_nothing_runs_then_each_channel_is_asked_for_by_its_own_command() -> None:

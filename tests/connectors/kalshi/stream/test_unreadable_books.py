@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from connectors.kalshi.stream.subscriptions import BOOK, LIFECYCLE
+from connectors.kalshi.stream.commands import BOOK, LIFECYCLE
 from framework.domain.account_events import AccountEvent
 from framework.domain.market_events import BookDelta, BookStale, ConnectorStatus, MarketEvent
 from framework.state.books import Books
@@ -114,7 +114,7 @@ def test_gap_when_numbers_go_wrong_all_the_time_then_each_book_is_asked_for_at_i
         for _ in range(20):
             rig.delta(skip=1)
         count += len(asked(rig))
-        rig.receive({"type": "ok", "id": rig.session._subscriptions._next_id - 1, "msg": []})
+        rig.receive({"type": "ok", "id": rig.session.subscriptions._next_id - 1, "msg": []})
         rig.commands.clear()
         rig.snapshot()
         rig.snapshot(OTHER)

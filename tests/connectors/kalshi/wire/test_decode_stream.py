@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from connectors.client.counts import DecodeCounts
 from connectors.kalshi.wire import decode_stream as decode_ws
 from connectors.kalshi.wire import stream_messages
-from connectors.kalshi.wire.decode_stream import DecodeCounts, FrameDecoder, NotAFrame
+from connectors.kalshi.wire.decode_stream import FrameDecoder, NotAFrame
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookDelta
 from framework.domain.orders import Side

@@ -1,11 +1,13 @@
 """Whether the books of one connection can be used: numbers in order, snapshots after a gap, quiet books. Pure.
 
-All books come by one subscription, whose frames are numbered. The next frame in order proves that no change of any book
-before it is missing, and only such a frame proves it: pings of the socket, responses to other commands and other
-channels go on when the books have come to a standstill.
+Venues number their changes in one of four ways, and each has its tracker here:
 
-Vendor docs: every frame of a sequenced subscription has the next number, `ok` and `unsubscribed` included; numbers
-start at 1 per subscription, and ids and numbers start again on each connection. Times are monotonic nanoseconds.
+* one count for all books of a subscription (`SequenceTracker`): the next number proves every book, a gap loses all;
+* a count per book, each change naming the one before it (`PreviousTracker`): a gap loses that book;
+* whole books with an id that only grows (`UpdateTracker`): nothing can be missing, only come late or twice;
+* no numbers: nothing to track, a change counts as it comes.
+
+`BookRecovery` keeps which books are proved, whatever the numbers are. Times are monotonic nanoseconds.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ REPORT_INTERVAL_NS = 1_000_000_000
 """A proof is reported at most this often."""
 
 QUIET_NS = 2_000_000_000
-"""Without a proof for so long, one book is asked for: the response is a frame like any other. One command of the 10,000
-that the venue takes in a second (vendor docs)."""
+"""Without a proof for so long, one of the books that share a count is asked for: the response is a frame like any
+other."""
 
 
 class BookRecovery:
@@ -44,7 +46,7 @@ class BookRecovery:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The tickers whose snapshot is awaited, in the order in which they were first asked for."""
+        """The symbols whose snapshot is awaited, in the order in which they were first asked for."""
         return tuple(self._due_ns)
 
     @property
@@ -57,20 +59,20 @@ class BookRecovery:
         """Whether books come by this connection: at least one is proved, or one came that could not be read."""
         return bool(self.proved) or bool(self._turns)
 
-    def is_in_use(self, ticker: str) -> bool:
+    def is_in_use(self, symbol: str) -> bool:
         """Whether the book is proved or its snapshot is awaited, so that losing it is news."""
-        return ticker in self.proved or ticker in self._due_ns
+        return symbol in self.proved or symbol in self._due_ns
 
-    def may_lose(self, ticker: str, now_ns: int) -> bool:
+    def may_lose(self, symbol: str, now_ns: int) -> bool:
         """Whether a proved book could be asked for right now."""
-        return ticker in self.proved and self._turns.is_free(ticker, now_ns)
+        return symbol in self.proved and self._turns.is_free(symbol, now_ns)
 
-    def lose(self, tickers: Iterable[str], now_ns: int) -> tuple[str, ...]:
+    def lose(self, symbols: Iterable[str], now_ns: int) -> tuple[str, ...]:
         """Mark these books as unproved. Returns those to ask for now; the others follow in `take_turns`."""
-        for ticker in tickers:
-            self._turns.want(ticker, now_ns, was_well=ticker in self.proved)
-            self.proved.discard(ticker)
-            self._due_ns.pop(ticker, None)
+        for symbol in symbols:
+            self._turns.want(symbol, now_ns, was_well=symbol in self.proved)
+            self.proved.discard(symbol)
+            self._due_ns.pop(symbol, None)
         return self.take_turns(now_ns)
 
     def take_turns(self, now_ns: int) -> tuple[str, ...]:
@@ -79,31 +81,31 @@ class BookRecovery:
         self.expect(taken, now_ns=now_ns)
         return taken
 
-    def expect(self, tickers: Iterable[str], *, now_ns: int) -> None:
+    def expect(self, symbols: Iterable[str], *, now_ns: int) -> None:
         """Mark these books as unproved and asked for: their snapshots are due from now. Others keep their deadlines."""
-        for ticker in tickers:
-            self.proved.discard(ticker)
-            self._turns.cease(ticker)
-            self._due_ns[ticker] = now_ns + self._limit_ns
+        for symbol in symbols:
+            self.proved.discard(symbol)
+            self._turns.cease(symbol)
+            self._due_ns[symbol] = now_ns + self._limit_ns
 
-    def prove(self, ticker: str) -> None:
+    def prove(self, symbol: str) -> None:
         """Mark a book as proved, because its snapshot came."""
-        self.proved.add(ticker)
-        self._turns.cease(ticker)
-        self._due_ns.pop(ticker, None)
+        self.proved.add(symbol)
+        self._turns.cease(symbol)
+        self._due_ns.pop(symbol, None)
         if not self._due_ns:
             self._attempts = 0
 
-    def forget(self, ticker: str) -> None:
+    def forget(self, symbol: str) -> None:
         """Drop a market that has ended: no snapshot of it is awaited any more."""
-        self.proved.discard(ticker)
-        self._turns.forget(ticker)
-        self._due_ns.pop(ticker, None)
+        self.proved.discard(symbol)
+        self._turns.forget(symbol)
+        self._due_ns.pop(symbol, None)
 
-    def retain(self, tickers: Collection[str]) -> None:
+    def retain(self, symbols: Collection[str]) -> None:
         """Drop every market but these."""
-        for ticker in {*self.proved, *self._due_ns, *self._turns.names}.difference(tickers):
-            self.forget(ticker)
+        for symbol in {*self.proved, *self._due_ns, *self._turns.names}.difference(symbols):
+            self.forget(symbol)
 
     def is_overdue(self, now_ns: int) -> bool:
         """Whether a snapshot should have come by now. True counts an attempt and sets the deadlines anew."""
@@ -115,7 +117,7 @@ class BookRecovery:
 
 
 class BookLiveness:
-    """When to report that the books are alive, and when to ask about quiet ones.
+    """When to report that the books of one count are alive, and when to ask about quiet ones.
 
     Call `begin` when the connection opens, `on_frame` for each frame of a book in order, and `choose` when `is_quiet`.
     """
@@ -145,7 +147,7 @@ class BookLiveness:
         """Whether `QUIET_NS` have passed since the last proof and the last question."""
         return now_ns - max(self._proved_ns, self._asked_ns) >= QUIET_NS
 
-    def choose(self, tickers: Sequence[str], now_ns: int) -> str:
+    def choose(self, symbols: Sequence[str], now_ns: int) -> str:
         """The market to ask for, of at least one: the same as long as its book comes, else the next.
 
         The venue may have no book for a closed market, and one such market must not make all others look dead.
@@ -153,7 +155,7 @@ class BookLiveness:
         if self._proved_ns < self._asked_ns:
             self._turn += 1
         self._asked_ns = now_ns
-        return tickers[self._turn % len(tickers)]
+        return symbols[self._turn % len(symbols)]
 
 
 class Step(Enum):
@@ -167,7 +169,7 @@ class Step(Enum):
 
 
 class SequenceTracker:
-    """The last number seen of each subscription of one connection."""
+    """The last number seen of each subscription of one connection. Numbers start at 1 per subscription."""
 
     __slots__ = ("_last",)
 
@@ -191,3 +193,77 @@ class SequenceTracker:
     def forget(self, sid: int) -> None:
         """Drop the count of a subscription that has ended."""
         self._last.pop(sid, None)
+
+
+class PreviousTracker:
+    """The number of each book's last change, where a change names the one before it (`seq` and `prev_seq`)."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<PreviousTracker last={self._last}>"
+
+    def begin(self, symbol: str, seq: int) -> None:
+        """A snapshot came that has all changes up to `seq`."""
+        self._last[symbol] = seq
+
+    def observe(self, symbol: str, seq: int, previous: int) -> Step:
+        """Compare a change with the book's last one and keep its number. A change that the book has already is a copy.
+        After a gap, and before the first snapshot, every change is a gap until `begin`."""
+        last = self._last.get(symbol)
+        if last is not None and seq <= last:
+            return Step.REPEATED
+        if last is None or previous != last:
+            self._last.pop(symbol, None)
+            return Step.GAP
+        self._last[symbol] = seq
+        return Step.NEXT
+
+
+OLDER_MAX = 20
+"""So many older ids of one book in a row mean that the venue has begun to count anew."""
+
+
+class UpdateTracker:
+    """The last update id of each book, where every message is the whole book and ids only grow (`lastUpdateId`)."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._older: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<UpdateTracker last={self._last}>"
+
+    def observe(self, symbol: str, update_id: int) -> Step:
+        """Compare a whole book with the last one taken. NEXT and GAP are to be taken, REPEATED is not: it is the same
+        book or an older one. GAP: the ids start anew."""
+        last = self._last.get(symbol, -1)
+        if update_id == last:
+            return Step.REPEATED
+        if update_id < last:
+            older = self._older[symbol] = self._older.get(symbol, 0) + 1
+            if older < OLDER_MAX:
+                return Step.REPEATED
+        self._last[symbol] = update_id
+        self._older.pop(symbol, None)
+        return Step.NEXT if update_id > last else Step.GAP
+
+
+class QuietBooks:
+    """Which books have been quiet for too long, each by itself: where no other book's number proves them."""
+
+    def __init__(self, quiet_ns: int) -> None:
+        """A book without a proof for `quiet_ns` nanoseconds is asked for."""
+        self._quiet_ns = quiet_ns
+        self._proved_ns: dict[str, int] = {}
+
+    def on_frame(self, symbol: str, now_ns: int) -> None:
+        """Note a frame of this book."""
+        self._proved_ns[symbol] = now_ns
+
+    def take(self, symbols: Iterable[str], now_ns: int) -> tuple[str, ...]:
+        """Those of these books that are to be asked for; they count as asked for now."""
+        quiet = tuple(one for one in symbols if now_ns - self._proved_ns.setdefault(one, now_ns) >= self._quiet_ns)
+        self._proved_ns.update(dict.fromkeys(quiet, now_ns))
+        return quiet

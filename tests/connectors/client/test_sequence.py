@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.kalshi.stream.book_sync import SequenceTracker, Step
+from connectors.client.book_sync import SequenceTracker, Step
 
 
 def test_sequence_when_it_starts_at_one_and_counts_up_then_every_frame_is_next() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from connectors.client.book_sync import BookRecovery
 from connectors.client.turns import FIRST_NS
-from connectors.kalshi.stream.book_sync import BookRecovery
 
 
 def test_book_when_expected_then_it_is_unproved_until_its_snapshot() -> None:

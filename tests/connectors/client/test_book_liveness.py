@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.kalshi.stream.book_sync import QUIET_NS, REPORT_INTERVAL_NS, BookLiveness
+from connectors.client.book_sync import QUIET_NS, REPORT_INTERVAL_NS, BookLiveness
 
 START_NS = 5 * QUIET_NS
 

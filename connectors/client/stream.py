@@ -1,4 +1,4 @@
-"""Keeps one Kalshi WebSocket connection alive: connect, feed the session, notice silence, connect again."""
+"""Keeps one WebSocket connection to a venue alive: connect, feed the session, notice silence, connect again."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from connectors.client.session import StreamBroken, StreamSession
 from connectors.client.wire.decimals import NS_PER_MS
-from connectors.kalshi.stream.session import StreamBroken, StreamSession
 from connectors.transport.errors import NotSent, TransportError
 from connectors.transport.ports import CloseCause, CloseReason, OnMessage, WebSocketConnection
 from connectors.transport.reconnect import HEALTHY_NS, Backoff, SilenceWatch
 from framework.domain.ports import Clock
 
 Dial = Callable[[OnMessage], Awaitable[WebSocketConnection]]
-"""Opens a freshly signed connection that passes each message to the function given."""
+"""Opens a connection that passes each message to the function given, freshly signed where the venue wants that."""
 
 MakeSession = Callable[[Callable[[bytes], None]], StreamSession]
 """Makes the session of one connection; it sends its commands through the function given."""
@@ -22,7 +22,7 @@ MakeSession = Callable[[Callable[[bytes], None]], StreamSession]
 _TICK_MS = 250
 
 
-class KalshiStream:
+class VenueStream:
     """Runs sessions, one after the other, until cancelled. One connection at a time."""
 
     def __init__(
@@ -39,7 +39,7 @@ class KalshiStream:
         """Connection attempts since start."""
 
     def __repr__(self) -> str:
-        return f"<KalshiStream connects={self.connects} {self._session!r}>"
+        return f"<VenueStream connects={self.connects} {self._session!r}>"
 
     async def run(self) -> None:
         """Stay connected until cancelled. Raises what a new connection would not cure, such as a refused key."""
@@ -57,11 +57,11 @@ class KalshiStream:
             with contextlib.suppress(NotSent):
                 self._session.follow_new()
 
-    def resync(self, ticker: str) -> None:
+    def resync(self, symbol: str) -> None:
         """Ask for a market's whole book again. Without a connection the next one brings it anyway."""
         if self._session is not None:
             with contextlib.suppress(NotSent):
-                self._session.resync(ticker, ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
+                self._session.resync(symbol, ts_recv=self._clock.now_ns(), now_ns=self._clock.monotonic_ns())
 
     async def _one_connection(self) -> None:
         link = _Link()
