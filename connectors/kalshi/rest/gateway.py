@@ -12,12 +12,13 @@ import msgspec
 from connectors.client.lone_rows import LoneRows, RowFields
 from connectors.client.wire.decimals import NS_PER_S
 from connectors.client.wire.listing import BadRow
+from connectors.client.wire.reports import order_to_change, refused
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire import encode
 from connectors.kalshi.wire.account_messages import RestFill, RestOrder, RestPosition
-from connectors.kalshi.wire.decode_acks import accepted, amended, cancelled, decode_ack, refused
+from connectors.kalshi.wire.decode_acks import accepted, amended, cancelled, decode_ack
 from connectors.kalshi.wire.decode_rest import rest_fill, rest_order_snapshot, rest_position
 from connectors.kalshi.wire.encode import AccountScope, Call
 from connectors.kalshi.wire.errors import ORDER_ALREADY_EXISTS, failure_of_write, is_about_the_market, parse_error
@@ -203,12 +204,7 @@ class KalshiGateway:
             return encode.cancel_all_orders(self._scope)
         if isinstance(intent, NewOrder):
             return encode.new_order(approved.client_order_id, intent, self._instrument(intent.instrument), self._scope)
-        if order is None:
-            raise RefusedByVenue(
-                "unknown_order", f"{approved.client_order_id}: nothing is known of the order to change"
-            )
-        if not order.venue_order_id:
-            raise Retryable(f"{order.client_order_id}: the venue's id is not known yet; look the order up first")
+        order = order_to_change(approved, order)
         instrument = self._instrument(order.instrument)
         if isinstance(intent, AmendOrder):
             return encode.amend_order(intent, order, instrument, self._scope)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.kalshi.wire.errors import ErrorResponse, failure_of_read, failure_of_write, parse_error
+from connectors.client.wire.answers import ErrorResponse
+from connectors.kalshi.wire.errors import failure_of_read, failure_of_write, parse_error
 from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
 
 NESTED = b'{"error":{"code":"invalid_order","message":"invalid order","details":"post only cross"}}'
