@@ -55,6 +55,8 @@ CONTROLS = [
     WrongImport("pure-codecs", "connectors/kalshi/wire/encode.py", "asyncio"),
     WrongImport("pure-codecs", "connectors/kalshi/wire/decode_rest.py", "connectors.transport.dial"),
     WrongImport("pure-codecs", "connectors/tide/wire/encode.py", "socket"),
+    WrongImport("pure-codecs", "connectors/client/wire/decimals.py", "asyncio"),
+    WrongImport("pure-codecs", "connectors/client/wire/answers.py", "connectors.transport.errors"),
     WrongImport("independent-strategies", "strategies/noop.py", "strategies.market_maker"),
     WrongImport("independent-strategies", "strategies/extra.py", "strategies.noop"),
     WrongImport("independent-checks", "risk/checks/order_grid.py", "risk.checks.price_collar"),

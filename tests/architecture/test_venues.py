@@ -1,5 +1,7 @@
 """A venue knows no other venue, and its client and its sandbox know nothing of each other.
 
+What clients share (`connectors.client`) is as closed to sandboxes as a client itself.
+
 A mistake that client and sandbox share would pass every test that runs one against the other. So a sandbox does not
 use the framework's numbers either.
 """
@@ -75,6 +77,10 @@ def test_venues_when_the_source_is_read_then_none_knows_another_nor_a_client_its
         ("connectors/sandbox/engine/model.py", "from connectors.tide.wire.sign import sign"),
         ("connectors/sandbox/engine/model.py", "from connectors.transport.dial import dial"),
         ("connectors/transport/dial.py", "from connectors.tide.settings import Settings"),
+        ("connectors/client/rest.py", "from connectors.tide.settings import Settings"),
+        ("connectors/client/rest.py", "from connectors.sandbox.engine.model import Side"),
+        ("connectors/tide/sandbox/server.py", "from connectors.client.wire.decimals import scaled_of"),
+        ("connectors/sandbox/serving/auth.py", "from connectors.client.wire.hmac_sign import HmacKey"),
         ("connectors/transport/dial.py", "def dial():\n    import connectors.sandbox.engine.model"),
     ],
 )
@@ -88,6 +94,8 @@ def test_venues_when_one_imports_what_it_must_not_then_it_is_reported(path: str,
     [
         ("connectors/tide/rest/client.py", "from connectors.tide.wire.sign import sign"),
         ("connectors/tide/rest/client.py", "from connectors.transport.ports import Http"),
+        ("connectors/tide/rest/client.py", "from connectors.client.wire.decimals import scaled_of"),
+        ("connectors/client/rest.py", "from connectors.transport.ports import Http"),
         ("connectors/tide/rest/client.py", "from framework.domain.numbers import parse"),
         ("connectors/tide/sandbox/server.py", "from connectors.tide.sandbox import keys"),
         ("connectors/tide/sandbox/server.py", "from connectors.sandbox.engine.model import Side"),
