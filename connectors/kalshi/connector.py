@@ -31,10 +31,16 @@ from connectors.transport.websocket import PicowsTransport
 from framework.domain.errors import Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
+from framework.domain.market_events import TermsDeclared
 from framework.domain.ports import Clock, Rng
+from framework.domain.terms import CancelAllScope, VenueTerms
 from framework.domain.venue import Publish
 
 _CALENDAR_MS = 500
+
+TERMS = VenueTerms(cancel_all=CancelAllScope.ACCOUNT)
+"""What Kalshi offers (vendor docs): limit orders with every time in force and flag; no market orders, no triggers."""
+
 _MAY_TRADE = frozenset({"write", "write::trade"})
 
 
@@ -110,13 +116,19 @@ class KalshiConnector:
         """What is assumed of Kalshi without a check against the live service, one sentence each."""
         return ASSUMPTIONS
 
+    @property
+    def terms(self) -> VenueTerms:
+        """What the venue offers; published by `start`."""
+        return TERMS
+
     async def start(self, publish: Publish, /) -> None:
-        """Load limits, markets and balance, and publish them.
+        """Load limits, markets and balance, and publish them, after the terms.
 
         Raises `Retryable` when the venue cannot be reached, `RefusedByVenue` for a refused read, `ConfigurationError`
         for markets that do not exist or are too many, and `Fatal` for a refused key.
         """
         self._publish = publish
+        publish(TermsDeclared(self._name, TERMS, self._clock.now_ns()))
         # Unsigned, and its Date header gives the venue's time, which every later signature needs.
         await queries.get_exchange_status(self._rest)
         await self._loader.declare_limits()

@@ -45,6 +45,10 @@ class Declaration(BaseModel):
 
     sandbox: SandboxTable = Field(default_factory=SandboxTable, description="How the sandbox is started.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The connector's settings: short times.")
+    requests: dict[str, str] = Field(
+        default_factory=dict,
+        description='How to know the requests "new", "cancel" and "amend" on the wire: "METHOD path-pattern".',
+    )
     wrong_key: dict[str, str] = Field(default_factory=dict, description="Settings with a key that nobody knows.")
     wrong_signature: dict[str, str] = Field(default_factory=dict, description="Settings with another key's secret.")
     read_only: dict[str, str] = Field(default_factory=dict, description="Settings with a key that may not trade.")

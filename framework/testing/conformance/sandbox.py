@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -37,13 +38,23 @@ class Sandbox:
         await self._http.close()
         await self._process.stop()
 
+    @property
+    def port(self) -> int:
+        """The port of its REST address; the stream's is the same one."""
+        return urlsplit(self.ready["rest_url"]).port or 0
+
+    @property
+    def has_stream(self) -> bool:
+        """Whether the venue has a stream, or is polled only."""
+        return bool(self.ready.get("ws_url"))
+
     async def reset(self) -> None:
         """A fresh exchange with the same seed and keys."""
         await self._ask("POST", "reset", {})
 
     async def truth(self) -> Json:
-        """What really happened, as the exchange has it."""
-        return await self._ask("GET", "truth", None)
+        """What really happened, as the exchange has it, in the words that all sandboxes share."""
+        return await self._ask("GET", "truth?words=neutral", None)
 
     async def act(self, act: str, **fields: Any) -> Json:
         """Have the counterparty, or the venue itself, do something. Raises `NotStaged` when the sandbox can't."""
@@ -80,8 +91,3 @@ def _decoded(raw: bytes) -> Json:
         return msgspec.json.decode(raw, type=dict[str, Any])
     except msgspec.DecodeError:
         return {"error": raw.decode(errors="replace")[:200]}
-
-
-def own(rows: Sequence[Json], **fields: Any) -> list[Json]:
-    """The rows of a list of `Sandbox.truth` whose members equal the given ones."""
-    return [row for row in rows if all(row.get(name) == value for name, value in fields.items())]

@@ -16,11 +16,13 @@ from framework.daemon import Daemon
 from framework.domain.account_events import Fill
 from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId
+from framework.domain.intents import CancelOrder, NewOrder
 from framework.domain.market_events import TimerFired
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.strategy import OrderHandle, Strategy
+from framework.domain.terms import VenueTerms
 from framework.domain.venue import Connector, Publish
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.runtime.clock import SystemClock, system_rng
@@ -107,12 +109,16 @@ class RecordedConnector:
 
 
 class VenueSession:
-    """One running daemon. `events` are what its connector published, oldest first. `start`, then `stop` or `crash`."""
+    """One running daemon. `start`, then `stop` or `crash`.
+
+    `events` are what its connector published, oldest first; `placed` the ids of the orders that its trader placed.
+    """
 
     def __init__(self, venue: Candidate, directory: Path, settings: Mapping[str, Any], wrap: Wrap) -> None:
         self.venue = venue.name
         self.directory = directory
         self.events: list[Event] = []
+        self.placed: list[str] = []
         self._clock = SystemClock()
         self._records = _open(directory / "state", self._clock)
         resolved = _resolved(venue, directory, settings, lambda made: self._recorded(wrap(made)))
@@ -170,6 +176,22 @@ class VenueSession:
         """The trader's orders that have not ended."""
         return self.accounts.orders.open(strategy=TRADER)
 
+    @property
+    def terms(self) -> VenueTerms:
+        """What the venue offers, as its connector has declared."""
+        return self._trader.desk.terms(self.venue)
+
+    @property
+    def placed_orders(self) -> list[Order]:
+        """The orders that the trader has placed, ended ones included."""
+        return [one for name in self.placed if (one := self.accounts.orders.get(name)) is not None]
+
+    @property
+    def booked_fills(self) -> list[Fill]:
+        """The fills that are booked for the orders that the trader has placed."""
+        fills = self.accounts.fills
+        return [one.fill for name in self.placed for one in fills.of_order(name) if not one.is_voided]
+
     def seen(self, kind: type[E], after: int = 0) -> list[E]:
         """The connector's events of a kind, from number `after` on."""
         return [event for event in self.events[after:] if isinstance(event, kind)]
@@ -194,15 +216,24 @@ class VenueSession:
         return results[0]
 
     def ask(self, side: Side, price: int, size: int, **terms: Any) -> OrderHandle:
-        """Have the trader ask for an order, which the gate may refuse."""
-        trader, instrument = self._trader, self.instrument.id
-        return self.do(lambda: trader.place(side, instrument, Price(price), Size(size), **terms))
+        """Have the trader ask for an order, which the gate may refuse. `terms` are further fields of `NewOrder`."""
+        instrument = terms.pop("instrument", None) or self.instrument.id
+        intent = NewOrder(
+            strategy=TRADER, instrument=instrument, side=side, price=Price(price), size=Size(size), **terms
+        )
+        desk = self._trader.desk
+        return OrderHandle(self.do(lambda: desk.submit(intent)), TRADER, desk)
 
     def place(self, side: Side, price: int, size: int, **terms: Any) -> OrderHandle:
         """Have the trader place an order. Raises `AssertionError` when the gate refuses it."""
         handle = self.ask(side, price, size, **terms)
         expect(handle.is_approved, f"refused before the venue: {handle.refusal}")
+        self.placed.append(handle.client_order_id)
         return handle
+
+    def cancel(self, client_order_id: str) -> None:
+        """Have the trader cancel one of its orders."""
+        self.do(lambda: self._trader.desk.submit(CancelOrder(strategy=TRADER, client_order_id=client_order_id)))
 
     def room(self) -> int:
         """How many new orders the venue's rate limit leaves room for now."""

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from framework.domain.venue import Connector
 from framework.testing.conformance.candidates import LIBRARY_SETTING, Candidate
+from framework.testing.conformance.findings import NotOffered, NotStaged
+from framework.testing.conformance.front import Front
+from framework.testing.conformance.market import Market, open_market
 from framework.testing.conformance.sandbox import Sandbox
 from framework.testing.conformance.session import VenueSession, Wrap
+
+
+def need(is_offered: object, what: str) -> None:
+    """State what a case needs of the venue. Raises `NotOffered` when it is not there."""
+    if not is_offered:
+        raise NotOffered(what)
 
 
 def unchanged(connector: Connector) -> Connector:
@@ -31,6 +41,8 @@ class Stage:
         self._library = library
         self._directory = directory
         self._wrap = wrap
+        self._front: Front | None = None
+        self._placed: list[str] = []
         self._started = 0
 
     def settings(self, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -39,7 +51,37 @@ class Stage:
         ready = dict(of_sandbox(self.sandbox.ready)) if of_sandbox is not None else {}
         library = {LIBRARY_SETTING: self._library} if self._library else {}
         declared = {**self.venue.declaration.settings, **self._dialect.settings}
-        return {**declared, **ready, **library, **(changes or {})}
+        return self._through_front({**declared, **ready, **library, **(changes or {})})
+
+    def _through_front(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings with each address of the sandbox moved to the front."""
+        if self._front is None:
+            return settings
+        port, moved = self._front.port, dict(settings)
+        for name, value in settings.items():
+            if isinstance(value, str) and f":{self.sandbox.port}" in value:
+                moved[name] = value.replace(f":{self.sandbox.port}", f":{port}")
+                if self._front.is_encrypted:
+                    moved[name] = moved[name].replace("http://", "https://").replace("ws://", "wss://")
+        return moved
+
+    async def front(self, tls: ssl.SSLContext | None = None) -> Front:
+        """Put a front before the sandbox: daemons that are opened later go through it."""
+        self._front = Front(self.sandbox.port, tls)
+        await self._front.up()
+        return self._front
+
+    async def trade(self, changes: Mapping[str, Any] | None = None, *, size: int = 50) -> tuple[VenueSession, Market]:
+        """A daemon that is ready, and a market whose counterparty rests `size` lots at each level."""
+        session = await self.open(changes)
+        return session, await open_market(session, self.sandbox, size=size)
+
+    def request_of(self, request: str) -> str:
+        """The pattern "METHOD path" of a kind of request: "new", "cancel" or "amend". Raises `NotStaged` when the
+        venue does not declare it."""
+        if request not in self.venue.declaration.requests:
+            raise NotStaged(f"conformance.toml has no requests.{request}")
+        return self.venue.declaration.requests[request]
 
     async def open(self, changes: Mapping[str, Any] | None = None, *, is_awaited: bool = True) -> VenueSession:
         """Start a daemon with an empty state, and wait until it is ready unless `is_awaited` is false."""
@@ -62,6 +104,8 @@ class Stage:
         session, self.session = self.session, None
         if session is not None:
             await session.crash()
+        if self._front is not None:
+            await self._front.close()
 
     @property
     def _running(self) -> VenueSession:
@@ -71,6 +115,7 @@ class Stage:
 
     async def _begin(self, directory: Path, changes: Mapping[str, Any] | None, *, is_awaited: bool) -> VenueSession:
         session = self.session = VenueSession(self.venue, directory, self.settings(changes), self._wrap)
+        session.placed = self._placed
         await session.start()
         if is_awaited:
             await session.until_ready()

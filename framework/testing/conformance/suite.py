@@ -11,6 +11,7 @@ from framework.domain.errors import TidegateError, describe_error
 from framework.domain.ports import Clock
 from framework.runtime.clock import SystemClock
 from framework.testing.conformance import cases
+from framework.testing.conformance.agreement import wind_up
 from framework.testing.conformance.candidates import Candidate
 from framework.testing.conformance.case import CASES, Case
 from framework.testing.conformance.findings import Finding, NotOffered, NotStaged
@@ -54,7 +55,7 @@ async def play_venue(
         try:
             return [
                 await _play(one, Stage(venue, dialect, library, sandbox, Path(folder) / one.code, wrap))
-                for one in CASES.values()
+                for one in sorted(CASES.values(), key=lambda one: one.code)
                 if not codes or one.code in codes
             ]
         finally:
@@ -75,6 +76,8 @@ async def _finding(one: Case, stage: Stage) -> tuple[Finding, str]:
     try:
         await stage.sandbox.reset()
         await one.play(stage)
+        if stage.session is not None:
+            await wind_up(stage.session, stage.sandbox)
     except NotOffered as e:
         return Finding.NOT_OFFERED, str(e)
     except NotStaged as e:
