@@ -37,7 +37,7 @@ lock: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 --extra build pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-		--python-version 3.11 --extra build --extra dev --extra wallet --constraints requirements.lock \
+		--python-version 3.11 --extra build --extra dev --constraints requirements.lock \
 		pyproject.toml --output-file requirements-dev.lock
 
 clean:

@@ -16,8 +16,9 @@ _CHANGE_NS = 2 * NS_PER_MS
 class VenueTime:
     """Measures the venue's clock against our monotonic one, so that steps of our wall clock do no harm.
 
-    Millisecond stamps of the stream's acknowledgements are the best source. The `Date` header is coarse (one second),
-    so it counts only while nothing better is known, or after the venue has refused a timestamp.
+    Stamps in milliseconds (of a stream's acknowledgements, of an endpoint for the time) are the best source. The `Date`
+    header is coarse (one second), so it counts only while nothing better is known, or after the venue has refused a
+    timestamp.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -38,6 +39,11 @@ class VenueTime:
         if not self._offset.is_known:
             return self._clock.now_ns()
         return self._clock.monotonic_ns() + self._offset.offset_ns
+
+    def earliest_ns(self) -> int:
+        """The venue's time now, in Unix nanoseconds, at the early end of what has been measured: it is not earlier
+        there, so a stamp of this time is not in the future. Our wall time while nothing has been measured."""
+        return self.now_ns() - (self._offset.uncertainty_ns if self._offset.is_known else 0)
 
     def sample_ms(self, venue_ms: int | None, *, sent_ns: int, received_ns: int) -> None:
         """Take a stamp (Unix milliseconds) that the venue made between two of our monotonic times, in nanoseconds.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
-from typing import Literal, Self
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors.client import settings as options
+from connectors.client.address import RestUrl, StreamUrl, is_loopback, origin_of, path_of
 
 Tier = Literal["basic", "advanced", "expert", "premier", "paragon", "prime", "prestige"]
 SelfTradePrevention = Literal["taker_at_cross", "maker"]
-
-_CREDENTIALS_IN_URL = "no user info, query or fragment belongs in it"
 
 
 class KalshiSettings(BaseModel):
@@ -20,11 +19,11 @@ class KalshiSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rest_url: str = Field(
+    rest_url: RestUrl = Field(
         default="https://external-api.demo.kalshi.co/trade-api/v2",
         description="REST base address with its path, for example https://external-api.demo.kalshi.co/trade-api/v2.",
     )
-    ws_url: str = Field(
+    ws_url: StreamUrl = Field(
         default="wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2",
         description="WebSocket address with its path.",
     )
@@ -34,12 +33,8 @@ class KalshiSettings(BaseModel):
         min_length=1,
         description='Which markets: ticker patterns ("KXTIDE-*"), "series:KXTIDE" or "event:KXTIDE-26NOV21".',
     )
-    markets_max: int = Field(default=50, ge=1, le=2000, description="The most markets to follow; start fails above.")
-    markets_interval_ms: int = Field(
-        default=60_000,
-        ge=1_000,
-        description="How often the known markets are read and new ones looked for, whatever the stream tells of them.",
-    )
+    markets_max: options.MarketsMax = 50
+    markets_interval_ms: options.MarketsIntervalMs = 60_000
     tier: Tier = Field(default="basic", description="Rate limits assumed until the venue has declared the account's.")
     subaccount: int | None = Field(
         default=None,
@@ -56,51 +51,21 @@ class KalshiSettings(BaseModel):
         description="When an order would meet an own one: cancel the new one, or the resting one (maker).",
     )
     subscribe_ticker: bool = Field(default=False, description="Also stream the ticker channel (quotes, volume).")
-    request_timeout_ms: int = Field(default=5_000, ge=1, description="Longest time for one request, waits included.")
-    connections_max: int = Field(default=8, ge=1, le=64, description="Most HTTP connections kept open at once.")
-    connect_timeout_ms: int = Field(default=10_000, ge=1, description="Longest time for a WebSocket upgrade.")
-    ack_timeout_ms: int = Field(default=10_000, ge=1, description="Longest wait for the answer to a subscription.")
-    snapshot_timeout_ms: int = Field(
-        default=5_000, ge=1, description="Longest wait for a book after a gap before the channel is subscribed anew."
-    )
-    silence_ms_max: int = Field(
-        default=25_000, ge=1_000, description="A stream without a frame or ping for this long is dead: reconnect."
-    )
-    connects_per_minute_max: int = Field(
-        default=10, ge=1, description="Most connection attempts in any minute, of the stream and of REST each."
-    )
-    read_lag_ms: int = Field(
-        default=2_000, ge=0, description="How long reads may lag behind writes before their silence proves anything."
-    )
-    balance_interval_ms: int = Field(default=60_000, ge=2_000, description="How often the account's cash is read.")
-    pages_max: int = Field(default=200, ge=1, description="Most pages read of one list; a longer list is an error.")
-
-    @field_validator("rest_url", "ws_url")
-    @classmethod
-    def _plain_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
-            raise ValueError(f"{value!r} is not an address; write scheme://host[:port]/path")
-        if parts.username is not None or parts.query or parts.fragment:
-            raise ValueError(f"{value!r}: {_CREDENTIALS_IN_URL}")
-        return value.rstrip("/")
-
-    @model_validator(mode="after")
-    def _schemes_and_encryption(self) -> Self:
-        rest, stream = urlsplit(self.rest_url), urlsplit(self.ws_url)
-        if rest.scheme not in ("http", "https"):
-            raise ValueError(f"rest_url={self.rest_url!r}: scheme must be https, or http on this machine")
-        if stream.scheme not in ("ws", "wss"):
-            raise ValueError(f"ws_url={self.ws_url!r}: scheme must be wss, or ws on this machine")
-        for name, parts, secure in (("rest_url", rest, "https"), ("ws_url", stream, "wss")):
-            if parts.scheme != secure and not _is_loopback(parts.hostname or ""):
-                raise ValueError(f"{name}={parts.geturl()!r}: only a loopback address may go without {secure}")
-        return self
+    request_timeout_ms: options.RequestTimeoutMs = 5_000
+    connections_max: options.ConnectionsMax = 8
+    connect_timeout_ms: options.ConnectTimeoutMs = 10_000
+    ack_timeout_ms: options.AckTimeoutMs = 10_000
+    snapshot_timeout_ms: options.SnapshotTimeoutMs = 5_000
+    silence_ms_max: options.SilenceMsMax = 25_000
+    connects_per_minute_max: options.ConnectsPerMinuteMax = 10
+    read_lag_ms: options.ReadLagMs = 2_000
+    balance_interval_ms: options.BalanceIntervalMs = 60_000
+    pages_max: options.PagesMax = 200
 
     @property
     def is_loopback(self) -> bool:
         """Whether the hosts of `rest_url` and `ws_url` are both loopback."""
-        return all(_is_loopback(urlsplit(url).hostname or "") for url in (self.rest_url, self.ws_url))
+        return is_loopback(self.rest_url) and is_loopback(self.ws_url)
 
     @property
     def own_subaccount(self) -> int:
@@ -114,36 +79,22 @@ class KalshiSettings(BaseModel):
     @property
     def rest_origin(self) -> str:
         """Scheme, host and port of the REST address."""
-        return _origin(self.rest_url)
+        return origin_of(self.rest_url)
 
     @property
     def rest_prefix(self) -> str:
         """Path that every REST target starts with and that signatures cover: "/trade-api/v2"."""
-        return urlsplit(self.rest_url).path or "/trade-api/v2"
+        return path_of(self.rest_url) or "/trade-api/v2"
 
     @property
     def ws_origin(self) -> str:
         """Scheme, host and port of the WebSocket address."""
-        return _origin(self.ws_url)
+        return origin_of(self.ws_url)
 
     @property
     def ws_target(self) -> str:
         """Path of the WebSocket upgrade, signed as it is: "/trade-api/ws/v2"."""
-        return urlsplit(self.ws_url).path or "/trade-api/ws/v2"
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return path_of(self.ws_url) or "/trade-api/ws/v2"
 
 
 ASSUMPTIONS = (

@@ -8,8 +8,6 @@ Ed25519 keys sign the text itself (vendor docs). The parsed key decides which, n
 from __future__ import annotations
 
 import base64
-import os
-import stat
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,14 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from connectors.client.secret_file import read_secret
 from framework.domain.errors import ConfigurationError
-from framework.domain.loading import secret_file_flaw
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)
 _SHA256 = hashes.SHA256()
-_KEY_BYTES_MAX = 65_536
 _RSA_BITS_MIN = 2048
 
 
@@ -70,14 +67,9 @@ def signed_text(ts_ms: int, method: str, path: str) -> bytes:
 
 
 def load_private_key(path: Path) -> PrivateKey:
-    """Read a PEM private key once.
-
-    Raises `ConfigurationError`, naming the file and the remedy, when it is missing, not a regular file, readable
-    by others (`secret_file_flaw`), encrypted, or neither RSA (2048 bits or more) nor Ed25519. A symbolic link is
-    followed (secrets are mounted that way); what it points to is checked. The file's content never appears in a
-    message.
-    """
-    pem = _read_private(path)
+    """Read a PEM private key once. Raises `ConfigurationError` like `read_secret`, and for a key that is encrypted or
+    neither RSA (2048 bits or more) nor Ed25519. The file's content never appears in a message."""
+    pem = read_secret(path, "private_key_path")
     try:
         key = load_pem_private_key(pem, password=None)
     except TypeError:
@@ -91,20 +83,3 @@ def load_private_key(path: Path) -> PrivateKey:
             raise ConfigurationError(f"private_key_path={path}: RSA key of {key.key_size} bits; use 2048 or more")
         return key
     raise ConfigurationError(f"private_key_path={path}: {type(key).__name__} is not supported; use RSA or Ed25519")
-
-
-def _read_private(path: Path) -> bytes:
-    """Check the opened file itself, so that nothing can be swapped between the check and the read."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as e:
-        raise ConfigurationError(f"private_key_path={path}: can't be opened: {e.strerror}; check the path") from e
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigurationError(f"private_key_path={path}: not a regular file; give the PEM file itself")
-        if flaw := secret_file_flaw(status):
-            raise ConfigurationError(f"private_key_path={path}: {flaw}")
-        return os.read(descriptor, _KEY_BYTES_MAX)
-    finally:
-        os.close(descriptor)

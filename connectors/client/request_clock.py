@@ -1,0 +1,88 @@
+"""The times and numbers that make each signed request a new one: never in the venue's future, never used twice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from connectors.client.venue_time import VenueTime
+from connectors.client.wire.decimals import NS_PER_MS
+from framework.domain.errors import ConfigurationError
+
+_NONCES_AHEAD = 60_000_000
+"""So many nonces are kept for this run with one write to disk: a minute of microseconds."""
+
+
+class RequestClock:
+    """Milliseconds for one key's signatures, each later than the one before.
+
+    Two requests of one millisecond would have one signature, and venues refuse the second as a replay. Some refuse what
+    lies in their future by a millisecond, so the time is the earliest that it can be there, less a margin.
+    """
+
+    def __init__(self, time: VenueTime, *, margin_ms: int = 0) -> None:
+        """`margin_ms` (at least 0) is how far behind the venue's time the stamps are to be."""
+        self._time = time
+        self._margin_ns = margin_ms * NS_PER_MS
+        self._last_ms = 0
+
+    def __repr__(self) -> str:
+        return f"<RequestClock last_ms={self._last_ms}>"
+
+    def next_ms(self) -> int:
+        """The timestamp of the next request, Unix milliseconds of the venue's clock.
+
+        After a burst of more than one request a millisecond, or a step of the estimate, it runs ahead until the time
+        has caught up: one millisecond a request.
+        """
+        self._last_ms = max(self._last_ms + 1, (self._time.earliest_ns() - self._margin_ns) // NS_PER_MS)
+        return self._last_ms
+
+
+class Nonces:
+    """Numbers that only grow: within a run, across restarts, and when the wall clock is set back.
+
+    The file holds a number that no run has passed. It is moved ahead before the first number beyond it is given, so
+    that a crash loses numbers and never repeats one.
+    """
+
+    def __init__(self, path: Path, now_ns: Callable[[], int]) -> None:
+        """`path` is a file of this key alone, made when it is missing. `now_ns` is the wall clock.
+
+        Raises `ConfigurationError` when the file can't be read or written, or holds anything but such a number: with
+        a nonce used before, every request would be refused.
+        """
+        self._path = path
+        self._now_ns = now_ns
+        try:
+            self._kept = int(path.read_text("ascii")) if path.exists() else 0
+        except (OSError, ValueError) as e:
+            raise ConfigurationError(
+                f"{path}: holds no nonce ({e}); restore it, or write a number above every one that was used"
+            ) from e
+        self._last = self._kept
+
+    def __repr__(self) -> str:
+        return f"<Nonces last={self._last}>"
+
+    def take(self) -> int:
+        """The next nonce: microseconds of the wall clock, or one more than the last. Raises `ConfigurationError` when
+        it can't be kept on disk, about once a minute."""
+        nonce = max(self._last + 1, self._now_ns() // 1_000)
+        if nonce > self._kept:
+            self._keep(nonce + _NONCES_AHEAD)
+        self._last = nonce
+        return nonce
+
+    def _keep(self, number: int) -> None:
+        draft = self._path.with_name(f"{self._path.name}.new")
+        try:
+            with draft.open("w", encoding="ascii") as file:
+                file.write(str(number))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._path)
+        except OSError as e:
+            raise ConfigurationError(f"{self._path}: can't be written: {e.strerror}; nonces are kept there") from e
+        self._kept = number

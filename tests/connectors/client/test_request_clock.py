@@ -1,0 +1,75 @@
+"""Timestamps and nonces: none twice, none in the venue's future, whatever our clock does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.client.request_clock import Nonces, RequestClock
+from connectors.client.venue_time import VenueTime
+from framework.domain.errors import ConfigurationError
+from framework.runtime.clock import ManualClock
+
+MS = 1_000_000
+WALL_NS = 1_767_225_600_000 * MS
+
+
+def clocks(margin_ms: int = 0) -> tuple[ManualClock, VenueTime, RequestClock]:
+    clock = ManualClock(wall_ns=WALL_NS, monotonic_ns=7_000 * MS)
+    time = VenueTime(clock)
+    return clock, time, RequestClock(time, margin_ms=margin_ms)
+
+
+def test_stamps_when_many_are_made_in_one_millisecond_then_each_is_later() -> None:
+    clock, _, stamps = clocks()
+    made = [stamps.next_ms() for _ in range(5)]
+    assert made == [WALL_NS // MS + number for number in range(5)]
+    clock.advance(100 * MS)
+    assert stamps.next_ms() == WALL_NS // MS + 100
+
+
+def test_stamps_when_the_clock_is_set_back_then_they_still_grow() -> None:
+    clock, _, stamps = clocks()
+    first = stamps.next_ms()
+    clock.set_wall(WALL_NS - 3_600_000 * MS)
+    assert stamps.next_ms() == first + 1
+
+
+def test_stamps_when_the_venues_clock_is_known_roughly_then_they_are_not_in_its_future() -> None:
+    _, time, stamps = clocks(margin_ms=500)
+    # The venue read its clock within these 80 ms, so it may be anywhere in them.
+    time.sample_ms(WALL_NS // MS - 10_000, sent_ns=6_920 * MS, received_ns=7_000 * MS)
+    stamp = stamps.next_ms()
+    assert WALL_NS // MS - 10_000 - 500 - 2 <= stamp <= WALL_NS // MS - 10_000 - 500
+
+
+def test_nonces_when_taken_then_they_grow_within_a_run_and_over_restarts_and_steps_back(tmp_path: Path) -> None:
+    clock = ManualClock(wall_ns=WALL_NS, monotonic_ns=0)
+    taken: list[int] = []
+    for step_ns in (0, 5 * MS, -3_600_000 * MS, -3_600_000 * MS, 7_200_000 * MS):
+        clock.set_wall(clock.now_ns() + step_ns)
+        nonces = Nonces(tmp_path / "nonce", clock.now_ns)
+        taken += [nonces.take() for _ in range(3)]
+    assert taken == sorted(set(taken))
+    assert taken[0] == WALL_NS // 1_000
+
+
+def test_nonces_when_one_is_given_then_no_later_run_can_give_it_even_after_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "nonce"
+    nonces = Nonces(path, lambda: WALL_NS)
+    for _ in range(10):
+        assert nonces.take() <= int(path.read_text())
+
+
+@pytest.mark.parametrize("content", ["", "soon", "1.5"])
+def test_nonces_when_the_file_holds_none_then_the_start_fails_with_the_remedy(tmp_path: Path, content: str) -> None:
+    (tmp_path / "nonce").write_text(content)
+    with pytest.raises(ConfigurationError, match="write a number above every one"):
+        Nonces(tmp_path / "nonce", lambda: WALL_NS)
+
+
+def test_nonces_when_they_can_not_be_kept_then_none_is_given(tmp_path: Path) -> None:
+    nonces = Nonces(tmp_path / "missing" / "nonce", lambda: WALL_NS)
+    with pytest.raises(ConfigurationError, match="can't be written"):
+        nonces.take()
