@@ -108,6 +108,10 @@ class Books:
         return feed_clock
 
     def _apply_heartbeat(self, event: Heartbeat, monotonic_ns: int) -> None:
+        if event.instrument:
+            if (book := self._books.get(event.instrument)) is not None:
+                book.apply_proof(event, monotonic_ns)
+            return
         feed_clock = self._feed_clock(event.venue)
         feed_clock.received_ns = monotonic_ns
         if event.ts_venue:

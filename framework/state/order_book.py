@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from heapq import nlargest, nsmallest
 
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import BookDelta, BookLevel, BookSnapshot, BookStale
+from framework.domain.market_events import BookDelta, BookLevel, BookSnapshot, BookStale, Heartbeat
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 
@@ -158,6 +158,11 @@ class Book:
         elif self.bid is not None and self.ask is not None and self.bid >= self.ask:
             self.mark_stale(f"snapshot is crossed: bid {self.bid}, ask {self.ask}")
         return True
+
+    def apply_proof(self, event: Heartbeat, monotonic_ns: int) -> None:
+        """Take that the venue has the same book still: what is known of it is as young as this, and no fresher."""
+        if self._received_ns >= 0:
+            self._mark_received(event.ts_venue, event.ts_recv, monotonic_ns)
 
     def apply_delta(self, event: BookDelta, monotonic_ns: int) -> bool:
         """Change one level's total. False when nothing changed because the book is not fresh."""

@@ -85,6 +85,23 @@ def test_heartbeat_when_received_then_a_stale_book_stays_stale(books: Books) -> 
     assert not books.of(A).is_fresh
 
 
+def test_heartbeat_when_it_names_an_instrument_then_only_that_book_is_as_young_as_it(books: Books) -> None:
+    books.apply(Heartbeat("tide", 70, 100, A), 9_000)
+    assert books.of(A).age_ns(9_005) == 5 + 30
+    assert books.of(B).age_ns(9_005) == 8_005
+    assert books.age_ns("tide", 9_005) == 5 + 30
+
+
+def test_heartbeat_when_its_book_is_stale_or_was_never_received_then_it_proves_nothing(books: Books) -> None:
+    never = InstrumentId("tide:C")
+    books.apply(Heartbeat("tide", 0, 1, never), 9_000)
+    assert books.get(never) is None
+    books.apply(BookStale(A, 1, "gap"), 2_000)
+    books.apply(Heartbeat("tide", 0, 1, A), 9_000)
+    assert not books.of(A).is_fresh
+    assert books.of(never).age_ns(9_000) == AGE_NEVER_NS
+
+
 def test_venue_clock_when_measured_then_lateness_uses_it(books: Books) -> None:
     books.apply(VenueClock("tide", 25, 5, 1), 2_000)
     books.apply(snapshot(A, ts_venue=100), 3_000)
