@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectors.kalshi.connector import KalshiConnector
+from connectors.client.connector import VenueConnector
+from connectors.kalshi.connector import make_connector
 from connectors.kalshi.settings import KalshiSettings
 from framework.domain.ports import Clock, Rng
 from framework.domain.venue import Connector
@@ -21,7 +22,7 @@ def create(name: str, settings: KalshiSettings, *, clock: Clock, rng: Rng, proxy
 
     Raises `ConfigurationError` when the private key cannot be used.
     """
-    return KalshiConnector(name, settings, clock=clock, rng=rng, proxy=proxy)
+    return make_connector(name, settings, clock=clock, rng=rng, proxy=proxy)
 
 
 def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -32,7 +33,7 @@ def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: ready[name] for name in ("rest_url", "ws_url", "key_id", "private_key_path")}
 
 
-async def access_notes(connector: KalshiConnector) -> Sequence[str]:
+async def access_notes(connector: VenueConnector) -> Sequence[str]:
     """What the key of a started connector may not do that trading needs, a sentence each. Raises like its `start`."""
     return await connector.access_notes()
 

@@ -21,11 +21,12 @@ import msgspec
 import picows
 
 from connectors.client.counts import DecodeCounts
+from connectors.client.instruments import InstrumentRegistry, Selection
 from connectors.client.session import SessionPlan, SessionPorts, StreamSession
 from connectors.client.status import VenueStatus
 from connectors.client.stream import VenueStream
 from connectors.client.venue_time import VenueTime
-from connectors.kalshi.markets.registry import MarketRegistry, Selection
+from connectors.kalshi.markets.instruments import listed_of
 from connectors.kalshi.stream.commands import BOOK, FILL, ORDERS
 from connectors.kalshi.stream.feed import FeedPorts, make_session
 from connectors.kalshi.wire.market_messages import PriceRange, RestMarket
@@ -226,14 +227,14 @@ def _core(directory: Path) -> Iterator[tuple[Core, Guest]]:
 
 
 def _stream(kernel: Kernel, venue: Venue) -> VenueStream:
-    registry = MarketRegistry("kalshi", Selection((TICKER,)), markets_max=1)
+    registry = InstrumentRegistry("kalshi", Selection((TICKER,)), followed_max=1)
     market = RestMarket(
         ticker=TICKER,
         event_ticker="KXTIDE-26NOV21",
         status="active",
         price_ranges=(PriceRange(start="0.0000", end="1.0000", step="0.0100"),),
     )
-    for event in registry.define(market, FeeSchedule(), ts_recv=time.time_ns()):
+    for event in registry.define(listed_of(market, venue="kalshi", fees=FeeSchedule()), ts_recv=time.time_ns()):
         assert isinstance(event, InstrumentDefined)
         kernel.publish(event)
     registry.follow([TICKER])

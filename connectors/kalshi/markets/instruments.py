@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
+from connectors.client.answers import UnusableInstrument
+from connectors.client.instruments import ListedInstrument
 from connectors.client.wire.decimals import iso_ns
 from connectors.kalshi.wire.fixed_point import PRICE_DECIMALS, PRICE_ONE, SIZE_DECIMALS, price_of
 from connectors.kalshi.wire.market_messages import PriceRange, RestEvent, RestMarket, RestSeries
@@ -43,19 +45,25 @@ _UNKNOWN_MAKER_RATE = Decimal("0.035")
 _WHOLE_GRID = TickBand(start=Price(0), end=PRICE_ONE, step=Price(100))
 
 
-class UnusableMarket(ValueError):
-    """A market that cannot be traded safely as an instrument. The message names the market and the field."""
-
-
 def series_of(event_ticker: str) -> str:
     """The ticker of the series that an event belongs to: what is before its first "-". Markets do not name it."""
     return event_ticker.partition("-")[0]
 
 
+def listed_of(market: RestMarket, *, venue: str, fees: FeeSchedule) -> ListedInstrument:
+    """A market as it is listed: the instrument, when it opens, and what it pays. Raises `UnusableInstrument`."""
+    return ListedInstrument(
+        instrument_of(market, venue=venue, fees=fees),
+        open_ns=market_time(market.open_time, market.ticker),
+        payment=settlement_value_of(market),
+        paid_ns=market_time(market.settlement_ts, market.ticker),
+    )
+
+
 def instrument_of(market: RestMarket, *, venue: str, fees: FeeSchedule) -> Instrument:
     """The instrument of a market: one YES contract, prices in ten-thousandths of a dollar, sizes in hundredths.
 
-    An undocumented status is taken as PAUSED: known, and closed to orders. Raises `UnusableMarket` for a grid or a
+    An undocumented status is taken as PAUSED: known, and closed to orders. Raises `UnusableInstrument` for a grid or a
     time that cannot be read.
     """
     return Instrument(
@@ -80,17 +88,17 @@ def instrument_of(market: RestMarket, *, venue: str, fees: FeeSchedule) -> Instr
 
 
 def market_time(text: str | None, ticker: str) -> int:
-    """A time of a market in Unix nanoseconds, 0 for none. Raises `UnusableMarket` when it cannot be read."""
+    """A time of a market in Unix nanoseconds, 0 for none. Raises `UnusableInstrument` when it cannot be read."""
     try:
         return iso_ns(text)
     except ValueError as e:
-        raise UnusableMarket(f"{ticker}: {e}; leave this market out") from e
+        raise UnusableInstrument(f"{ticker}: {e}; leave this market out") from e
 
 
 def tick_bands_of(ranges: tuple[PriceRange, ...], ticker: str) -> tuple[TickBand, ...]:
     """The price grid, ascending. Without ranges: whole cents, the coarsest documented grid.
 
-    Raises `UnusableMarket` for a range that cannot be read or is no grid inside 0 to 1 dollar.
+    Raises `UnusableInstrument` for a range that cannot be read or is no grid inside 0 to 1 dollar.
     """
     if not ranges:
         return (_WHOLE_GRID,)
@@ -100,17 +108,17 @@ def tick_bands_of(ranges: tuple[PriceRange, ...], ticker: str) -> tuple[TickBand
             key=lambda band: band.start,
         )
     except ValueError as e:
-        raise UnusableMarket(f"{ticker}: price_ranges: {e}; leave this market out") from e
+        raise UnusableInstrument(f"{ticker}: price_ranges: {e}; leave this market out") from e
     for band in bands:
         if band.step <= 0 or not 0 <= band.start < band.end <= PRICE_ONE:
-            raise UnusableMarket(f"{ticker}: price_ranges: {band} is no grid inside 0..1; leave this market out")
+            raise UnusableInstrument(f"{ticker}: price_ranges: {band} is no grid inside 0..1; leave this market out")
     return tuple(bands)
 
 
 def fees_of(series: RestSeries | None, event: RestEvent | None) -> FeeSchedule:
     """The fee rates: those of the series' type times its multiplier, each overridden by the event's when it has one.
 
-    Rates are decimal texts, per contract and P * (1 - P). Raises `UnusableMarket` for a multiplier that is no number.
+    Rates are decimal texts, per contract and P * (1 - P). Raises `UnusableInstrument` for another multiplier.
     """
     kind = (series.fee_type if series else "") or ""
     multiplier: float | str = series.fee_multiplier if series else 1
@@ -123,7 +131,9 @@ def fees_of(series: RestSeries | None, event: RestEvent | None) -> FeeSchedule:
         factor = Decimal(str(multiplier))
     except InvalidOperation:
         name = series.ticker if series else "?"
-        raise UnusableMarket(f"{name}: fee_multiplier: {multiplier!r} is not a number; leave this series out") from None
+        raise UnusableInstrument(
+            f"{name}: fee_multiplier: {multiplier!r} is not a number; leave this series out"
+        ) from None
     maker = _MAKER_RATES.get(kind, _UNKNOWN_MAKER_RATE)
     return FeeSchedule(
         model=FeeModel.QUADRATIC,
@@ -135,7 +145,7 @@ def fees_of(series: RestSeries | None, event: RestEvent | None) -> FeeSchedule:
 def settlement_value_of(market: RestMarket) -> Price | None:
     """What a settled market pays per YES contract, in ten-thousandths of a dollar: the stated value, else the result's.
 
-    None when it is not settled, or scalar without a value. Raises `UnusableMarket` for a value that cannot be read.
+    None when it is not settled, or scalar without a value. Raises `UnusableInstrument` for a value that cannot be read.
     """
     if _STATUS.get(market.status) is not InstrumentStatus.SETTLED:
         return None
@@ -144,7 +154,7 @@ def settlement_value_of(market: RestMarket) -> Price | None:
     try:
         return price_of(market.settlement_value_dollars)
     except ValueError as e:
-        raise UnusableMarket(f"{market.ticker}: settlement_value_dollars: {e}") from e
+        raise UnusableInstrument(f"{market.ticker}: settlement_value_dollars: {e}") from e
 
 
 def _rate_text(rate: Decimal) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 import structlog
 
+from connectors.client.answers import UnreadableAnswer
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.listing import BadRow, Listing, read_page
 from connectors.kalshi.rest.rate_limiter import RateLimiter
@@ -41,10 +42,6 @@ _ROW_IDS = ("trade_id", "order_id", "ticker", "event_ticker")
 
 _REPORTED_MAX = 1_000
 _log = structlog.get_logger("kalshi")
-
-
-class UnreadableAnswer(Retryable):
-    """A whole answer that is JSON and not of the expected form: the same request brings the same again."""
 
 
 T = TypeVar("T")

@@ -13,8 +13,9 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import quote
 
+from connectors.client.answers import UnreadableAnswer
 from connectors.client.wire.listing import BadRow, Listing
-from connectors.kalshi.rest.client import KalshiRest, Params, UnreadableAnswer
+from connectors.kalshi.rest.client import KalshiRest, Params
 from connectors.kalshi.wire import account_messages as a
 from connectors.kalshi.wire import market_messages as m
 from connectors.kalshi.wire.errors import NOT_FOUND

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from connectors.client.counts import DecodeCounts
+from connectors.client.instruments import InstrumentRegistry
 from connectors.client.session import FrameRole, SessionPlan, SessionPorts, StreamBroken, StreamSession
 from connectors.client.subscriptions import Subscriptions
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.decimals import NS_PER_MS
-from connectors.kalshi.markets.registry import MarketRegistry
+from connectors.kalshi.markets.lifecycle import apply_lifecycle
 from connectors.kalshi.stream.commands import CHANNELS, DEFAULT_CHANNELS, LIFECYCLE, encode_command
 from connectors.kalshi.wire import decode_stream as decode
 from connectors.kalshi.wire import stream_messages as s
@@ -41,7 +42,7 @@ class FeedPorts(msgspec.Struct, frozen=True):
     are ours; None takes all of the account's."""
 
     venue: str
-    registry: MarketRegistry
+    registry: InstrumentRegistry
     fetch: Callable[[str], None]
     time: VenueTime
     subaccount: int | None = None
@@ -168,8 +169,8 @@ class KalshiFeed:
         session, registry = self._session, self._ports.registry
         if not session.is_in_order(frame.sid, frame.seq):
             return
-        ts_venue = frame.sending_ts_ms * NS_PER_MS
-        outcome = registry.apply(frame.msg, ts_venue=ts_venue, ts_recv=session.ts_recv, now_ns=session.now_ns)
+        times = {"ts_venue": frame.sending_ts_ms * NS_PER_MS, "ts_recv": session.ts_recv, "now_ns": session.now_ns}
+        outcome = apply_lifecycle(registry, frame.msg, **times)
         if outcome is None:
             self._counts.count(self._counts.unknown_values, f"market_lifecycle_v2.event_type={frame.msg.event_type}")
             return

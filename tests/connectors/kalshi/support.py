@@ -12,11 +12,13 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from connectors.kalshi.markets.instruments import instrument_of
+from connectors.client.instruments import InstrumentRegistry, ReadBegan
+from connectors.kalshi.markets.instruments import instrument_of, listed_of
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.market_messages import PriceRange, RestMarket
 from connectors.transport.errors import NotSent
 from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, HttpResponse, OnMessage
+from framework.domain.events import Event
 from framework.domain.instruments import FeeModel, FeeSchedule, Instrument
 from framework.domain.intents import Intent, NewOrder
 from framework.domain.numbers import Price, Size
@@ -231,6 +233,13 @@ def market(ticker: str = TICKER, **changes: Any) -> RestMarket:
         "price_ranges": (PriceRange("0.0000", "1.0000", "0.0100"),),
     }
     return RestMarket(**(values | changes))
+
+
+def define(
+    registry: InstrumentRegistry, listed: RestMarket, fees: FeeSchedule, *, ts_recv: int, began: ReadBegan | None = None
+) -> tuple[Event, ...]:
+    """Define a market as it was read."""
+    return registry.define(listed_of(listed, venue="kalshi", fees=fees), ts_recv=ts_recv, began=began)
 
 
 def instrument(shard: int = 0) -> Instrument:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from connectors.kalshi.connector import KalshiConnector
+from connectors.kalshi.connector import make_connector
 from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
 from connectors.kalshi.settings import KalshiSettings
 from connectors.transport.ports import HttpRequest
@@ -77,12 +77,12 @@ class Run:
             tier="prestige",
         )
         self.clock = clock
-        self.connector = KalshiConnector("kalshi", settings, clock=clock, rng=rng)
+        self.connector = make_connector("kalshi", settings, clock=clock, rng=rng)
         self.events: list[Event] = []
         self._news = asyncio.Event()
 
     async def start(self) -> None:
-        """See `KalshiConnector.start`."""
+        """See `VenueConnector.start`."""
         await self.connector.start(self._publish)
 
     async def stream(self, timeout_s: float = 10.0) -> None:

@@ -6,9 +6,8 @@ import time
 from types import ModuleType
 from typing import Any
 
+from connectors.client.stream import VenueStream
 from connectors.client.subscriptions import Subscriptions
-from connectors.kalshi.connector import KalshiConnector
-from connectors.transport.ports import OnMessage, WebSocketConnection
 from connectors.transport.reconnect import Attempt, ConnectBreaker, SilenceWatch
 from framework.daemon import Daemon
 from framework.domain.events import Event
@@ -26,18 +25,18 @@ _rest_connects: list[int] = []
 
 def patch(mutant: str) -> None:
     """Count every attempt to connect, also where no proxy can see it; and make the mutant, if one is named."""
-    connect, dial = KalshiConnector._dial, ConnectBreaker.begin
+    connect, dial = VenueStream._one_connection, ConnectBreaker.begin
 
-    async def count_stream(self: KalshiConnector, on_message: OnMessage) -> WebSocketConnection:
+    async def count_stream(self: VenueStream) -> None:
         _stream_connects.append(time.monotonic_ns())
-        return await connect(self, on_message)
+        await connect(self)
 
     def count_rest(self: ConnectBreaker, now_ns: int) -> Attempt:
         _rest_connects.append(time.monotonic_ns())
         return dial(self, now_ns)
 
     changes: list[tuple[type, str, object]] = [
-        (KalshiConnector, "_dial", count_stream),
+        (VenueStream, "_one_connection", count_stream),
         (ConnectBreaker, "begin", count_rest),
     ]
     if mutant == "no-silence-watch":

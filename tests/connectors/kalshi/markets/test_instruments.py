@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from connectors.kalshi.markets.instruments import UnusableMarket, fees_of, instrument_of, settlement_value_of
+from connectors.client.answers import UnusableInstrument
+from connectors.kalshi.markets.instruments import fees_of, instrument_of, settlement_value_of
 from connectors.kalshi.wire.market_messages import MarketResponse, MarketsPage, PriceRange, RestEvent, RestSeries
 from framework.domain.instruments import InstrumentKind, InstrumentStatus
 from framework.domain.numbers import Price
@@ -63,7 +64,7 @@ def test_grid_when_no_ranges_are_given_then_whole_cents_are_used() -> None:
     ],
 )
 def test_grid_when_it_makes_no_sense_then_the_market_is_refused_by_name(bad: PriceRange) -> None:
-    with pytest.raises(UnusableMarket, match=f"{TICKER}: price_ranges"):
+    with pytest.raises(UnusableInstrument, match=f"{TICKER}: price_ranges"):
         instrument_of(market(price_ranges=(bad,)), venue="kalshi", fees=FEES)
 
 
@@ -134,7 +135,7 @@ def test_settlement_when_a_value_is_stated_then_it_counts_before_the_result(
 
 
 def test_settlement_when_the_value_is_finer_than_a_price_then_it_is_refused() -> None:
-    with pytest.raises(UnusableMarket, match=f"{TICKER}: .*more than 4 decimals"):
+    with pytest.raises(UnusableInstrument, match=f"{TICKER}: .*more than 4 decimals"):
         settlement_value_of(market(status="finalized", result="scalar", settlement_value_dollars="0.370001"))
 
 
@@ -152,10 +153,10 @@ def test_list_of_markets_when_large_then_every_one_is_read() -> None:
 
 @pytest.mark.parametrize("field", ["close_time", "settlement_ts", "latest_expiration_time"])
 def test_instrument_when_a_time_cannot_be_read_then_the_market_is_unusable(field: str) -> None:
-    with pytest.raises(UnusableMarket, match=f"{TICKER}: time: 'soon'"):
+    with pytest.raises(UnusableInstrument, match=f"{TICKER}: time: 'soon'"):
         instrument_of(market(**{field: "soon"}), venue="k", fees=FEES)
 
 
 def test_fees_when_the_multiplier_is_no_number_then_the_market_is_unusable() -> None:
-    with pytest.raises(UnusableMarket, match="KXTIDE: fee_multiplier: 'n/a'"):
+    with pytest.raises(UnusableInstrument, match="KXTIDE: fee_multiplier: 'n/a'"):
         fees_of(RestSeries(ticker="KXTIDE", fee_type="quadratic", fee_multiplier="n/a"), None)

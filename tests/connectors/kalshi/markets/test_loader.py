@@ -10,9 +10,12 @@ from typing import Any, TypeVar
 import pytest
 import structlog
 
+from connectors.client.instruments import InstrumentRegistry
+from connectors.client.loader import InstrumentLoader, InstrumentRefresher
 from connectors.client.venue_time import VenueTime
-from connectors.kalshi.markets.loader import MarketLoader, MarketRefresher
-from connectors.kalshi.markets.registry import MarketRegistry, Selection
+from connectors.kalshi.limits import AccountRates
+from connectors.kalshi.markets.lifecycle import apply_lifecycle, select
+from connectors.kalshi.markets.source import MarketSource
 from connectors.kalshi.rest.client import KalshiRest
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.kalshi.wire.stream_messages import LifecycleMsg
@@ -41,10 +44,17 @@ class Desk:
         rest = KalshiRest(http, signer, settings, clock=clock, time=VenueTime(clock))
         self.events: list[Event] = []
         self.clock = clock
-        self.registry = MarketRegistry(
-            "kalshi", Selection(settings.markets), markets_max=settings.markets_max, read_lag_ns=2_000_000_000
+        self.registry = InstrumentRegistry(
+            "kalshi", select(settings.markets), followed_max=settings.markets_max, read_lag_ns=2_000_000_000
         )
-        self.loader = MarketLoader("kalshi", rest, settings, self.registry, clock=clock, publish=self.events.append)
+        source = MarketSource("kalshi", rest, self.registry.selection, subaccount=settings.own_subaccount)
+        self.loader = InstrumentLoader(source, self.registry, clock=clock, time=rest.time, publish=self.events.append)
+        self.rates = AccountRates("kalshi", rest, settings.tier, clock=clock, publish=self.events.append)
+
+    def refresher(self, on_fetched: Callable[[str], None]) -> InstrumentRefresher:
+        made = InstrumentRefresher(self.loader, clock=self.clock)
+        made.on_fetched = on_fetched
+        return made
 
     @property
     def defined(self) -> list[str]:
@@ -75,7 +85,7 @@ def test_load_when_a_series_is_wanted_then_its_live_markets_are_defined_and_foll
         f"/trade-api/v2/markets?series_ticker=KXTIDE&status={status}&limit=1000"
         for status in ("open", "unopened", "paused")
     ]
-    instrument = desk.registry.find_ticker(TICKER)
+    instrument = desk.registry.find_symbol(TICKER)
     assert instrument is not None
     assert (instrument.fees.taker_rate, instrument.fees.maker_rate) == ("0.07", "0.0175")
 
@@ -150,7 +160,7 @@ def test_load_when_the_account_holds_or_was_paid_for_others_then_they_are_known_
 
 
 def test_limits_when_declared_then_they_are_published(tmp_path: Path) -> None:
-    desk, _ = with_desk(tmp_path, quiet_venue(TICKER), lambda desk: desk.loader.declare_limits())
+    desk, _ = with_desk(tmp_path, quiet_venue(TICKER), lambda desk: desk.rates.declare())
     (event,) = desk.events
     assert isinstance(event, LimitsDeclared)
     assert Pool("write", 12_000, 12_000) in event.limits.pools
@@ -160,19 +170,19 @@ def test_limits_when_the_key_may_not_read_them_then_the_tier_of_the_settings_is_
     http = quiet_venue(TICKER)
     http.on("GET", "/account/limits", FORBIDDEN)
     http.on("GET", "/account/endpoint_costs", FORBIDDEN)
-    desk, _ = with_desk(tmp_path, http, lambda desk: desk.loader.declare_limits(), tier="advanced")
+    desk, _ = with_desk(tmp_path, http, lambda desk: desk.rates.declare(), tier="advanced")
     (event,) = desk.events
     assert isinstance(event, LimitsDeclared)
     assert Pool("write", 300, 300) in event.limits.pools
 
 
 def run_refresher(
-    tmp_path: Path, http: ScriptedHttp, ask: Callable[[MarketRefresher], None], seconds: float
+    tmp_path: Path, http: ScriptedHttp, ask: Callable[[InstrumentRefresher], None], seconds: float
 ) -> tuple[Desk, list[str]]:
     fetched: list[str] = []
 
     async def use(desk: Desk) -> None:
-        refresher = MarketRefresher(desk.loader, fetched.append)
+        refresher = desk.refresher(fetched.append)
         task = asyncio.create_task(refresher.run())
         ask(refresher)
         await asyncio.sleep(seconds)
@@ -205,7 +215,7 @@ def test_refresher_when_a_refresh_fails_then_it_is_done_later(tmp_path: Path) ->
         await desk.loader.load()
         paused = body(markets=[listed_market(TICKER, status="inactive")], cursor="")
         http.on("GET", "/markets", *[(500, b"")] * 4, paused)
-        refresher = MarketRefresher(desk.loader, lambda _ticker: None)
+        refresher = desk.refresher(lambda _ticker: None)
         task = asyncio.create_task(refresher.run())
         refresher.refresh()
         await asyncio.sleep(30)
@@ -244,7 +254,7 @@ def test_refresher_when_known_markets_are_refused_then_they_are_not_asked_for_ag
         await desk.loader.load()
         http.on("GET", "/markets", REFUSED)
         asked = len(http.targets())
-        refresher = MarketRefresher(desk.loader, lambda _ticker: None)
+        refresher = desk.refresher(lambda _ticker: None)
         task = asyncio.create_task(refresher.run())
         refresher.refresh()
         await asyncio.sleep(300)
@@ -297,9 +307,9 @@ def test_refresher_when_a_market_was_announced_as_paid_then_it_is_read_until_its
 
     async def use(desk: Desk) -> None:
         await desk.loader.load()
-        refresher = MarketRefresher(desk.loader, lambda _ticker: None)
+        refresher = desk.refresher(lambda _ticker: None)
         task = asyncio.create_task(refresher.run())
-        outcome = desk.registry.apply(LifecycleMsg(TICKER, "settled"), ts_venue=1, ts_recv=1)
+        outcome = apply_lifecycle(desk.registry, LifecycleMsg(TICKER, "settled"), ts_venue=1, ts_recv=1)
         assert outcome is not None
         assert outcome.is_fetch_needed
         refresher.fetch(TICKER)
@@ -325,16 +335,16 @@ def test_refresher_when_a_message_comes_while_the_market_is_read_then_it_is_not_
 
     async def use(desk: Desk) -> list[InstrumentStatus]:
         await desk.loader.load()
-        refresher = MarketRefresher(desk.loader, lambda _ticker: None)
+        refresher = desk.refresher(lambda _ticker: None)
         task = asyncio.create_task(refresher.run())
         refresher.fetch(TICKER)
         await asyncio.sleep(0.1)
         now_ns = desk.clock.monotonic_ns()
-        desk.registry.apply(LifecycleMsg(TICKER, "deactivated"), ts_venue=0, ts_recv=1, now_ns=now_ns)
+        apply_lifecycle(desk.registry, LifecycleMsg(TICKER, "deactivated"), ts_venue=0, ts_recv=1, now_ns=now_ns)
         seen = []
         for _ in range(60):
             await asyncio.sleep(0.25)
-            known = desk.registry.find_ticker(TICKER)
+            known = desk.registry.find_symbol(TICKER)
             assert known is not None
             seen.append(known.status)
         task.cancel()
@@ -352,7 +362,7 @@ def test_refresher_when_a_market_is_asked_for_while_it_is_read_then_it_is_read_o
 
     async def use(desk: Desk) -> None:
         await desk.loader.load()
-        refresher = MarketRefresher(desk.loader, lambda _ticker: None)
+        refresher = desk.refresher(lambda _ticker: None)
         task = asyncio.create_task(refresher.run())
         refresher.fetch(TICKER)
         await asyncio.sleep(0.1)

@@ -6,29 +6,32 @@ from typing import Any
 
 import pytest
 
+from connectors.client.answers import UnusableInstrument
+from connectors.client.instruments import SETTLED_KEPT_MAX, InstrumentRegistry, ReadBegan
 from connectors.client.wire.decimals import iso_ns
-from connectors.kalshi.markets.instruments import UnusableMarket
-from connectors.kalshi.markets.registry import SETTLED_KEPT_MAX, LifecycleEffect, MarketRegistry, ReadBegan, Selection
+from connectors.kalshi.markets.lifecycle import LifecycleEffect, apply_lifecycle, select
 from connectors.kalshi.wire.stream_messages import LifecycleMsg
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled, InstrumentStatusChanged
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.numbers import Price
-from tests.connectors.kalshi.support import FEES, TICKER, market
+from tests.connectors.kalshi.support import FEES, TICKER, define, market
 
 OTHER = "KXTIDE-26NOV21-T192"
 
 
-def registry(*tickers: str, markets_max: int = 10, **changes: Any) -> MarketRegistry:
-    made = MarketRegistry("kalshi", Selection(("series:KXTIDE",)), markets_max=markets_max)
+def registry(*tickers: str, markets_max: int = 10, **changes: Any) -> InstrumentRegistry:
+    made = InstrumentRegistry("kalshi", select(["series:KXTIDE"]), followed_max=markets_max)
     for ticker in tickers or (TICKER,):
-        made.define(market(ticker, **changes), FEES, ts_recv=1)
+        define(made, market(ticker, **changes), FEES, ts_recv=1)
         made.follow([ticker])
     return made
 
 
-def apply(made: MarketRegistry, event_type: str, ticker: str = TICKER, **fields: Any) -> LifecycleEffect | None:
-    return made.apply(LifecycleMsg(market_ticker=ticker, event_type=event_type, **fields), ts_venue=5, ts_recv=6)
+def apply(made: InstrumentRegistry, event_type: str, ticker: str = TICKER, **fields: Any) -> LifecycleEffect | None:
+    return apply_lifecycle(
+        made, LifecycleMsg(market_ticker=ticker, event_type=event_type, **fields), ts_venue=5, ts_recv=6
+    )
 
 
 def only_event(outcome: LifecycleEffect | None) -> Event:
@@ -51,13 +54,13 @@ def only_event(outcome: LifecycleEffect | None) -> Event:
     ],
 )
 def test_selection_when_asked_then_patterns_series_and_events_match(pattern: str, ticker: str, wanted: bool) -> None:
-    assert Selection((pattern,)).wants(ticker) is wanted
+    assert select([pattern]).wants(ticker) is wanted
 
 
 def test_market_when_read_again_unchanged_then_it_is_not_published_again() -> None:
     made = registry()
-    assert made.define(market(), FEES, ts_recv=2) == ()
-    (event,) = made.define(market(status="inactive"), FEES, ts_recv=2)
+    assert define(made, market(), FEES, ts_recv=2) == ()
+    (event,) = define(made, market(status="inactive"), FEES, ts_recv=2)
     assert isinstance(event, InstrumentDefined)
     assert event.instrument.status is InstrumentStatus.PAUSED
 
@@ -106,24 +109,24 @@ def test_lifecycle_when_determined_then_settled_then_what_is_read_is_paid_once()
     assert isinstance(closed, InstrumentStatusChanged)
     assert closed.status is InstrumentStatus.CLOSED
     assert apply(made, "settled") == LifecycleEffect(is_fetch_needed=True)
-    assert made.define(market(status="determined", result="yes"), FEES, ts_recv=8) == ()
+    assert define(made, market(status="determined", result="yes"), FEES, ts_recv=8) == ()
     assert made.is_paying(TICKER)
     paid = market(status="finalized", result="no", settlement_ts="2026-06-25T18:00:00Z")
-    (_, settled) = made.define(paid, FEES, ts_recv=9)
+    (_, settled) = define(made, paid, FEES, ts_recv=9)
     paid_ns = iso_ns("2026-06-25T18:00:00Z")
     assert settled == InstrumentSettled(InstrumentId(f"kalshi:{TICKER}"), Price(0), paid_ns, 9)
     assert (TICKER in made.followed, made.is_paying(TICKER)) == (False, False)
     assert apply(made, "settled") == LifecycleEffect()
-    assert made.define(paid, FEES, ts_recv=9) == ()
+    assert define(made, paid, FEES, ts_recv=9) == ()
 
 
 @pytest.mark.parametrize("field", ["open_time", "settlement_ts", "settlement_value_dollars"])
 def test_market_when_a_value_cannot_be_read_then_it_stays_as_it_was_known(field: str) -> None:
     made = registry()
-    known = made.find_ticker(TICKER)
-    with pytest.raises(UnusableMarket, match=TICKER):
-        made.define(market(**{"status": "finalized", "result": "yes", field: "soon"}), FEES, ts_recv=2)
-    assert made.find_ticker(TICKER) == known
+    known = made.find_symbol(TICKER)
+    with pytest.raises(UnusableInstrument, match=TICKER):
+        define(made, market(**{"status": "finalized", "result": "yes", field: "soon"}), FEES, ts_recv=2)
+    assert made.find_symbol(TICKER) == known
     assert TICKER in made.followed
 
 
@@ -167,39 +170,39 @@ def test_settled_markets_when_there_are_too_many_then_the_oldest_is_forgotten_an
     made = registry()
     tickers = [f"KXTIDE-26NOV21-T{number}" for number in range(SETTLED_KEPT_MAX + 1)]
     for ticker in tickers:
-        made.define(market(ticker), FEES, ts_recv=1)
-        made.define(market(ticker, status="finalized", result="yes"), FEES, ts_recv=2)
+        define(made, market(ticker), FEES, ts_recv=1)
+        define(made, market(ticker, status="finalized", result="yes"), FEES, ts_recv=2)
 
-    assert made.find_ticker(tickers[0]) is None
-    assert made.find_ticker(tickers[1]) is not None
-    assert made.tickers() == (TICKER,)
-    defined, settled = made.define(market(tickers[0], status="finalized", result="yes"), FEES, ts_recv=3)
+    assert made.find_symbol(tickers[0]) is None
+    assert made.find_symbol(tickers[1]) is not None
+    assert made.symbols() == (TICKER,)
+    defined, settled = define(made, market(tickers[0], status="finalized", result="yes"), FEES, ts_recv=3)
     assert isinstance(defined, InstrumentDefined)
     assert isinstance(settled, InstrumentSettled)
 
 
 def test_market_when_it_is_settled_then_reading_it_once_more_does_not_make_it_followed_again() -> None:
     made = registry(markets_max=1)
-    made.define(market(status="finalized", result="yes"), FEES, ts_recv=2)
+    define(made, market(status="finalized", result="yes"), FEES, ts_recv=2)
 
     assert made.follow([TICKER]) == ()
     assert made.has_room
 
 
-def told(made: MarketRegistry, event_type: str, at_ns: int, **fields: Any) -> None:
-    outcome = made.apply(
-        LifecycleMsg(market_ticker=TICKER, event_type=event_type, **fields), ts_venue=0, ts_recv=6, now_ns=at_ns
+def told(made: InstrumentRegistry, event_type: str, at_ns: int, **fields: Any) -> None:
+    outcome = apply_lifecycle(
+        made, LifecycleMsg(market_ticker=TICKER, event_type=event_type, **fields), ts_venue=0, ts_recv=6, now_ns=at_ns
     )
     assert outcome is not None
 
 
-def read(made: MarketRegistry, began_ns: int, **changes: Any) -> Any:
-    made.define(market(**changes), FEES, ts_recv=1, began=ReadBegan(began_ns, began_ns))
-    return made.find_ticker(TICKER)
+def read(made: InstrumentRegistry, began_ns: int, **changes: Any) -> Any:
+    define(made, market(**changes), FEES, ts_recv=1, began=ReadBegan(began_ns, began_ns))
+    return made.find_symbol(TICKER)
 
 
 def test_read_when_it_began_before_a_message_or_within_the_read_lag_then_status_and_close_stay_as_told() -> None:
-    made = MarketRegistry("kalshi", Selection(("series:KXTIDE",)), markets_max=10, read_lag_ns=50)
+    made = InstrumentRegistry("kalshi", select(["series:KXTIDE"]), followed_max=10, read_lag_ns=50)
     read(made, 100)
     told(made, "deactivated", 200)
     told(made, "close_date_updated", 210, close_ts=1_790_000_000)
@@ -214,11 +217,11 @@ def test_read_when_it_began_before_a_message_or_within_the_read_lag_then_status_
 
 
 def test_read_when_it_shows_the_payment_then_it_counts_however_old_it_is() -> None:
-    made = MarketRegistry("kalshi", Selection(("series:KXTIDE",)), markets_max=10, read_lag_ns=50)
+    made = InstrumentRegistry("kalshi", select(["series:KXTIDE"]), followed_max=10, read_lag_ns=50)
     read(made, 100)
     told(made, "deactivated", 200)
     assert read(made, 199, status="finalized", result="yes").status is InstrumentStatus.SETTLED
-    assert made.tickers() == ()
+    assert made.symbols() == ()
 
 
 def test_read_when_a_newer_one_came_before_then_it_changes_nothing() -> None:
@@ -228,9 +231,9 @@ def test_read_when_a_newer_one_came_before_then_it_changes_nothing() -> None:
 
 
 def test_message_when_it_is_older_than_the_last_read_then_the_market_is_read_again_instead() -> None:
-    made = MarketRegistry("kalshi", Selection(("series:KXTIDE",)), markets_max=10, read_lag_ns=50)
+    made = InstrumentRegistry("kalshi", select(["series:KXTIDE"]), followed_max=10, read_lag_ns=50)
     read(made, 1_000)
     late = LifecycleMsg(market_ticker=TICKER, event_type="deactivated")
-    assert made.apply(late, ts_venue=949, ts_recv=6, now_ns=1_100) == LifecycleEffect(is_fetch_needed=True)
-    outcome = made.apply(late, ts_venue=950, ts_recv=6, now_ns=1_100)
+    assert apply_lifecycle(made, late, ts_venue=949, ts_recv=6, now_ns=1_100) == LifecycleEffect(is_fetch_needed=True)
+    outcome = apply_lifecycle(made, late, ts_venue=950, ts_recv=6, now_ns=1_100)
     assert isinstance(only_event(outcome), InstrumentStatusChanged)

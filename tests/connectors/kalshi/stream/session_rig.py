@@ -7,15 +7,16 @@ from typing import Any
 import msgspec
 
 from connectors.client.counts import DecodeCounts
+from connectors.client.instruments import InstrumentRegistry
 from connectors.client.session import SessionPlan, SessionPorts
 from connectors.client.status import VenueStatus
 from connectors.client.venue_time import VenueTime
-from connectors.kalshi.markets.registry import MarketRegistry, Selection
+from connectors.kalshi.markets.lifecycle import select
 from connectors.kalshi.stream.commands import BOOK, FILL, GROUPS, LIFECYCLE, ORDERS, TRADE
 from connectors.kalshi.stream.feed import ROLES, FeedPorts, make_session
 from framework.domain.events import Event
 from framework.runtime.clock import ManualClock
-from tests.connectors.kalshi.support import FEES, START_NS, TICKER, market
+from tests.connectors.kalshi.support import FEES, START_NS, TICKER, define, market
 
 OTHER = "KXTIDE-26NOV21-T192"
 SECOND = 1_000_000_000
@@ -27,9 +28,9 @@ class Rig:
     """A session with its surroundings: what it published, sent and asked for."""
 
     def __init__(self, *tickers: str, subaccount: int | None = None) -> None:
-        self.registry = MarketRegistry("kalshi", Selection(("series:KXTIDE",)), markets_max=10)
+        self.registry = InstrumentRegistry("kalshi", select(["series:KXTIDE"]), followed_max=10)
         for ticker in tickers:
-            self.registry.define(market(ticker), FEES, ts_recv=1)
+            define(self.registry, market(ticker), FEES, ts_recv=1)
         self.registry.follow(tickers)
         self.events: list[Event] = []
         self.commands: list[dict[str, Any]] = []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connectors.kalshi.connector import KalshiConnector
+from connectors.kalshi.connector import make_connector
 from connectors.kalshi.stream.commands import FILL, LIFECYCLE
 from connectors.transport.errors import HandshakeRefused, NotSent
 from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, HttpResponse
@@ -54,7 +54,7 @@ class Run:
         self.socket.script = [answer_subscriptions]
         self.events: list[Event] = []
         self.publish: Callable[[Event], None] = self.events.append
-        self.connector = KalshiConnector(
+        self.connector = make_connector(
             "kalshi",
             settings_for(tmp_path, **changes),
             clock=clock,

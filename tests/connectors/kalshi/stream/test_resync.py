@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from connectors.kalshi.connector import KalshiConnector
+from connectors.kalshi.connector import make_connector
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.state.books import Books
@@ -62,7 +62,7 @@ async def book_after(clock: LoopClock, tmp_path: Path, venue: Crossing, *, is_wa
     anyway."""
     socket, books = ScriptedWebSocket(clock), Books()
     socket.script = [venue]
-    connector = KalshiConnector(
+    connector = make_connector(
         "kalshi", settings_for(tmp_path), clock=clock, rng=random.Random(1), http=quiet_venue(TICKER), websocket=socket
     )
 
@@ -104,7 +104,7 @@ def test_resync_when_the_stream_is_down_or_the_market_unknown_then_nothing_happe
 ) -> None:
     async def main(clock: LoopClock) -> None:
         socket = ScriptedWebSocket(clock)
-        connector = KalshiConnector(
+        connector = make_connector(
             "kalshi",
             settings_for(tmp_path),
             clock=clock,

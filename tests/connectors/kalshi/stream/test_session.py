@@ -12,7 +12,7 @@ from connectors.kalshi.stream.commands import BOOK, FILL, GROUPS, LIFECYCLE, TRA
 from framework.domain.account_events import Fill, InstrumentStatusChanged, OrderSnapshot
 from framework.domain.market_events import BookDelta, BookSnapshot, BookStale, ConnectorStatus, Heartbeat, TradePrint
 from tests.connectors.kalshi.stream.session_rig import OTHER, SIDS, Rig
-from tests.connectors.kalshi.support import FEES, START_NS, TICKER, market
+from tests.connectors.kalshi.support import FEES, START_NS, TICKER, define, market
 
 
 def test_status_when_every_channel_is_acknowledged_then_the_venue_is_up_and_not_before() -> None:
@@ -337,7 +337,7 @@ def test_lifecycle_when_frames_are_missing_or_odd_then_markets_are_read_anew(run
 
 
 def test_market_when_newly_followed_then_it_is_added_and_unproved(running: Rig) -> None:
-    running.registry.define(market(OTHER), FEES, ts_recv=1)
+    define(running.registry, market(OTHER), FEES, ts_recv=1)
     running.registry.follow([OTHER])
     running.session.follow_new()
     assert [params["market_tickers"] for _, params in running.last_commands()] == [[OTHER], [OTHER]]

@@ -1,0 +1,242 @@
+"""A venue's connector, put together of its parts: what starts, runs, is read again and is closed at every venue.
+
+A venue writes the parts that differ (`ConnectorParts`); `VenueConnector` implements
+`framework.domain.venue.Connector` with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from connectors.client.answers import UnreadableAnswer
+from connectors.client.instruments import InstrumentRegistry
+from connectors.client.loader import InstrumentLoader, InstrumentRefresher
+from connectors.client.stream import VenueStream
+from connectors.client.venue_time import VenueTime
+from framework.domain.errors import Fatal, RefusedByVenue, Retryable
+from framework.domain.events import Event
+from framework.domain.instruments import InstrumentId
+from framework.domain.market_events import TermsDeclared
+from framework.domain.ports import Clock
+from framework.domain.terms import UNDECLARED, VenueTerms
+from framework.domain.venue import Gateway, Publish
+
+_CALENDAR_MS = 500
+_log = structlog.get_logger("connector")
+
+
+class EventOutlet:
+    """Where the events of a connector go: nowhere before its start. Parts that are made before hold on to `send`."""
+
+    def __init__(self) -> None:
+        self.publish: Publish = _drop
+        """The kernel's once the connector has started. Written by `VenueConnector` only."""
+
+    def send(self, event: Event) -> None:
+        """Publish an event."""
+        self.publish(event)
+
+
+class ConnectorIdentity(msgspec.Struct, frozen=True):
+    """Who a connector is. `venue` is its name in the configuration, `account` names host and key without a secret."""
+
+    venue: str
+    account: str
+    is_loopback: bool
+    assumptions: tuple[str, ...]
+    terms: VenueTerms = UNDECLARED
+
+
+async def _nothing() -> tuple[Any, ...]:
+    return ()
+
+
+class PollRun(Protocol):
+    """What polls a venue that does not stream."""
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        ...
+
+    def resync(self, symbol: str, /) -> None:
+        """Read a whole book soon."""
+        ...
+
+
+class ConnectorParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue puts in.
+
+    `prepare` does what comes before the instruments are read: it learns the venue's clock and publishes the rate
+    limits. `read_balances` returns the account's balances as events. `access_notes` says what the key may not do that
+    trading needs. `stream` and `poll` run until they are cancelled; either may be missing. `close` gives back what was
+    opened. All that read raise like reads.
+    """
+
+    outlet: EventOutlet
+    time: VenueTime
+    registry: InstrumentRegistry
+    loader: InstrumentLoader[Any]
+    refresher: InstrumentRefresher
+    gateway: Gateway
+    prepare: Callable[[], Awaitable[None]]
+    close: Callable[[], Awaitable[None]]
+    read_balances: Callable[[], Awaitable[Iterable[Event]]] = _nothing
+    access_notes: Callable[[], Awaitable[Sequence[str]]] = _nothing
+    stream: VenueStream | None = None
+    poll: PollRun | None = None
+    instruments_interval_ms: int = 60_000
+    balance_interval_ms: int = 60_000
+
+
+class VenueConnector:
+    """One account at a venue. Call order: `start`, `run`, `close`."""
+
+    def __init__(self, identity: ConnectorIdentity, parts: ConnectorParts, *, clock: Clock) -> None:
+        self._identity = identity
+        self._parts = parts
+        self._clock = clock
+        parts.refresher.on_fetched = self._on_fetched
+
+    def __repr__(self) -> str:
+        return f"<VenueConnector {self.venue} {self._parts.registry!r} {self._parts.stream!r}>"
+
+    @property
+    def venue(self) -> str:
+        """The name that the configuration gives to this account; instrument ids begin with it."""
+        return self._identity.venue
+
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway that signs and sends this account's orders and reads its state."""
+        return self._parts.gateway
+
+    @property
+    def account(self) -> str:
+        """Which account of which venue this is."""
+        return self._identity.account
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether all its addresses are on this machine."""
+        return self._identity.is_loopback
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What is assumed of the venue without a check against the live service, one sentence each."""
+        return self._identity.assumptions
+
+    @property
+    def terms(self) -> VenueTerms:
+        """What the venue offers; published by `start`."""
+        return self._identity.terms
+
+    async def start(self, publish: Publish, /) -> None:
+        """Declare the terms; load limits, instruments and balance, and publish them.
+
+        Raises `Retryable` when the venue cannot be reached, `RefusedByVenue` for a refused read, `ConfigurationError`
+        for instruments that do not exist or are too many, and `Fatal` for a refused key.
+        """
+        self._parts.outlet.publish = publish
+        publish(TermsDeclared(self.venue, self.terms, self._clock.now_ns()))
+        await self._parts.prepare()
+        await self._parts.loader.load()
+        await self._publish_balances()
+
+    async def access_notes(self) -> Sequence[str]:
+        """What the key may not do that trading needs, a sentence each; none when the venue does not say. After `start`.
+
+        Raises `Retryable` when the venue cannot be reached and `Fatal` for a refused key.
+        """
+        return await self._parts.access_notes()
+
+    async def run(self) -> None:
+        """Stream and poll until cancelled. Raises the error of a task that ended, a `Fatal` one before any other."""
+        parts = self._parts
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                if parts.stream is not None:
+                    tasks.create_task(parts.stream.run(), name=f"{self.venue}.stream")
+                if parts.poll is not None:
+                    tasks.create_task(parts.poll.run(), name=f"{self.venue}.poll")
+                tasks.create_task(parts.refresher.run(), name=f"{self.venue}.instruments")
+                tasks.create_task(self._watch_calendar(), name=f"{self.venue}.calendar")
+                tasks.create_task(self._watch_instruments(), name=f"{self.venue}.all-instruments")
+                tasks.create_task(self._watch_balances(), name=f"{self.venue}.balances")
+        except BaseExceptionGroup as group:
+            raise _root_error(group) from group
+
+    def resync(self, instrument: InstrumentId, /) -> None:
+        """Ask the venue for the instrument's whole book, at most once a second; an unknown one does nothing."""
+        known = self._parts.registry.find(instrument)
+        for source in (self._parts.stream, self._parts.poll):
+            if known is not None and source is not None:
+                source.resync(known.symbol)
+
+    def reread(self, instrument: InstrumentId, /) -> None:
+        """Read the instrument again, as after a message about it; also one that only an earlier run knew."""
+        venue, _, symbol = instrument.partition(":")
+        if venue == self.venue:
+            self._parts.refresher.fetch(symbol)
+
+    async def close(self) -> None:
+        """Close what the parts opened; the stream's connection ends with the cancellation of `run`."""
+        await self._parts.close()
+
+    def _on_fetched(self, symbol: str) -> None:
+        registry = self._parts.registry
+        if registry.wants(symbol) and registry.follow([symbol]) and self._parts.stream is not None:
+            self._parts.stream.follow_new()
+
+    async def _watch_instruments(self) -> None:
+        """Read all known instruments and look for new ones now and then: what no message says is learnt so."""
+        while True:
+            await asyncio.sleep(self._parts.instruments_interval_ms / 1000)
+            self._parts.refresher.refresh()
+
+    async def _watch_calendar(self) -> None:
+        parts = self._parts
+        while True:
+            for event in parts.registry.due(parts.time.now_ns(), ts_recv=self._clock.now_ns()):
+                parts.outlet.send(event)
+            parts.refresher.fetch_due(parts.registry.take_openings())
+            change = parts.time.take_change(self.venue)
+            if change is not None:
+                parts.outlet.send(change)
+            await asyncio.sleep(_CALENDAR_MS / 1000)
+
+    async def _watch_balances(self) -> None:
+        while True:
+            await asyncio.sleep(self._parts.balance_interval_ms / 1000)
+            await self._publish_balances()
+
+    async def _publish_balances(self) -> None:
+        """No decision waits for a balance: one that can't be read is read again after the next interval."""
+        try:
+            for event in await self._parts.read_balances():
+                self._parts.outlet.send(event)
+        except (UnreadableAnswer, ValueError) as e:
+            _log.warning("the balance can't be read", venue=self.venue, reason=str(e))
+        except (Retryable, RefusedByVenue):
+            return
+
+
+def _drop(_event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
+    """Drop an event: before `start` nobody receives events."""
+
+
+def _root_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended the tasks: a `Fatal` one before any other."""
+    leaves: list[BaseException] = []
+    waiting: list[BaseException] = [group]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, BaseExceptionGroup):
+            waiting.extend(one.exceptions)
+        else:
+            leaves.append(one)
+    return next((leaf for leaf in leaves if isinstance(leaf, Fatal)), leaves[0])
