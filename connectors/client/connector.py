@@ -38,7 +38,7 @@ class EventOutlet:
         """The kernel's once the connector has started. Written by `VenueConnector` only."""
 
     def send(self, event: Event) -> None:
-        """Publish an event."""
+        """Publish one event to whoever listens now."""
         self.publish(event)
 
 
@@ -60,11 +60,11 @@ class PollRun(Protocol):
     """What polls a venue that does not stream."""
 
     async def run(self) -> None:
-        """Poll until cancelled."""
+        """Poll until it is cancelled, as `VenueConnector.run` does."""
         ...
 
     def resync(self, symbol: str, /) -> None:
-        """Read a whole book soon."""
+        """Have a whole book read soon; an unknown symbol does nothing."""
         ...
 
 

@@ -82,11 +82,8 @@ def _parts(
     dial: Dial,
     rng: Rng,
 ) -> ConnectorParts:
-    selection = select(settings.markets)
-    registry = InstrumentRegistry(
-        name, selection, followed_max=settings.markets_max, read_lag_ns=settings.read_lag_ms * NS_PER_MS
-    )
-    source = MarketSource(name, rest, selection, subaccount=settings.own_subaccount)
+    registry = _registry(name, settings)
+    source = MarketSource(name, rest, registry.selection, subaccount=settings.own_subaccount)
     loader = InstrumentLoader(source, registry, clock=clock, time=rest.time, publish=outlet.send)
     refresher = InstrumentRefresher(loader, clock=clock)
     return ConnectorParts(
@@ -111,6 +108,13 @@ def _parts(
         ),
         instruments_interval_ms=settings.markets_interval_ms,
         balance_interval_ms=settings.balance_interval_ms,
+    )
+
+
+def _registry(name: str, settings: KalshiSettings) -> InstrumentRegistry:
+    read_lag_ns = settings.read_lag_ms * NS_PER_MS
+    return InstrumentRegistry(
+        name, select(settings.markets), followed_max=settings.markets_max, read_lag_ns=read_lag_ns
     )
 
 

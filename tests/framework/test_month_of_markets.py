@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.kalshi.markets.registry import MarketRegistry, Selection
+from connectors.client.instruments import InstrumentRegistry, Selection
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.market_events import BookSnapshot
@@ -18,7 +18,7 @@ from framework.state.accounts import Accounts
 from framework.state.orders import ENDED_KEPT_MAX
 from framework.state.purged import PurgeSchedule
 from framework.testing import TradingHarness
-from tests.connectors.kalshi.support import FEES, instrument, market
+from tests.connectors.kalshi.support import FEES, define, instrument, market
 
 SERIES = ("KXA15M", "KXB15M", "KXC15M", "KXD15M")
 QUARTER_NS = 900_000_000_000
@@ -45,7 +45,7 @@ class Month:
     """The markets of all series, one after the other: the real kernel and the connector's real registry."""
 
     def __init__(self) -> None:
-        self.registry = MarketRegistry("kalshi", Selection(("*",)), markets_max=2 * len(SERIES))
+        self.registry = InstrumentRegistry("kalshi", Selection(("*",)), followed_max=2 * len(SERIES))
         self.harness = TradingHarness(instruments=[instrument()])
         self.buyer = self.harness.add("buyer", Buyer, pattern=InstrumentPattern(("kalshi:KX?15M-*",), 2 * len(SERIES)))
         self.schedule = PurgeSchedule(self.accounts, self.harness.publish, self.harness.clock)
@@ -69,7 +69,7 @@ class Month:
 
     def trade(self, ticker: str) -> None:
         """One market opens, is quoted, and the buyer's bid is taken."""
-        (defined,) = self.registry.define(market(ticker, close_time=None), FEES, ts_recv=1)
+        (defined,) = define(self.registry, market(ticker, close_time=None), FEES, ts_recv=1)
         self.registry.follow([ticker])
         assert isinstance(defined, InstrumentDefined)
         self.harness.venue.list_instrument(defined.instrument)
@@ -82,7 +82,7 @@ class Month:
     def settle(self, ticker: str, *, is_yes: bool) -> None:
         """One market is finalized."""
         result = "yes" if is_yes else "no"
-        for event in self.registry.define(market(ticker, status="finalized", result=result), FEES, ts_recv=2):
+        for event in define(self.registry, market(ticker, status="finalized", result=result), FEES, ts_recv=2):
             self.harness.publish(event)
             if isinstance(event, InstrumentSettled):
                 self.profit += event.value * 100

@@ -55,7 +55,7 @@ class MarketSource:
         return list(dict.fromkeys(held))
 
     async def describe(self, row: RestMarket) -> ListedInstrument:
-        """The market with its fees, in domain terms."""
+        """The market with its fees, in domain terms. Raises `UnusableInstrument` too, for one that cannot be traded."""
         try:
             listed = listed_of(row, venue=self._venue, fees=fees_of(*await self._fees(row)))
         except UnreadableAnswer as e:
