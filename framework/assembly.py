@@ -108,6 +108,10 @@ class Core(msgspec.Struct, frozen=True):
         """What is approved and has not left, by venue."""
         return self.kernel.dependencies.queues
 
+    def terms(self, venue: str) -> VenueTerms:
+        """What the venue offers, as its connector declared last."""
+        return self.kernel.dependencies.view.terms(venue)
+
     def add_strategy(
         self,
         name: str,

@@ -449,6 +449,7 @@ class Daemon:
                 drift_ms_max=self._resolved.config.kernel.reconcile_grace_ms,
                 reread=_reread_of(connector),
                 adopt_own=self._resolved.config.venues[name].adopt_own,
+                terms=lambda: self._core.terms(name),
             )
         )
         self._operator_service.watch(name, reconciler)

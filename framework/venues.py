@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
@@ -60,13 +61,14 @@ class VenueAccess:
         """The venue's connector, with its sandbox started, its account locked, and the journal bound to it.
 
         Raises `ConfigurationError` for an address outside this machine without both permissions or without the checks
-        that it needs and for an account that is not the journal's, `StateInUse` when another daemon trades on the
-        account, `Fatal` when the sandbox does not start.
+        that it needs, for a gateway of an earlier form and for an account that is not the journal's, `StateInUse` when
+        another daemon trades on the account, `Fatal` when the sandbox does not start.
         """
         ready = (await self._start_sandbox(venue)).ready if venue.row.embedded_sandbox else None
         connector = venue.connector(clock=self._clock, rng=system_rng(), sandbox_ready=ready)
         refuse_remote(connector, is_allowed=live and self._config.live, what="real trading")
         refuse_unguarded(connector, self._missing_guards)
+        refuse_old_gateway(connector)
         self._lock_account(connector)
         self._bind_account(connector)
         if not connector.is_loopback:
@@ -137,6 +139,18 @@ def refuse_unguarded(connector: Connector, missing_guards: Sequence[str]) -> Non
         raise ConfigurationError(
             f"checks: {' and '.join(missing_guards)} can't be missing, replaced or switched off while venues."
             f"{connector.venue} is not on this machine; take it over from the default: tidegate show-config -c sandbox"
+        )
+
+
+def refuse_old_gateway(connector: Connector) -> None:
+    """Refuse a gateway that was written before `find_order` was told what is claimed. Raises `ConfigurationError`."""
+    parameters = inspect.signature(connector.gateway.find_order).parameters.values()
+    if not any(one.name == "is_claimed" or one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
+        kind = type(connector.gateway)
+        raise ConfigurationError(
+            f"venues.{connector.venue}: find_order of {kind.__module__}.{kind.__qualname__} is of an earlier release: "
+            "let it take `*, is_claimed` too, and ask is_claimed(venue_order_id) in place of keeping what it has shown "
+            "for which order (framework/domain/venue.py)"
         )
 
 

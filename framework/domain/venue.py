@@ -22,6 +22,15 @@ def nothing_against() -> str | None:
     return None
 
 
+IsClaimed = Callable[[str], bool]
+"""Whether an order of ours has this venue order id already."""
+
+
+def nothing_claimed(_venue_order_id: str, /) -> bool:
+    """The `IsClaimed` where no order is looked up by its content."""
+    return False
+
+
 class UnreadableRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of one of the account's lists that can't be read, alone neither: what it states is not known.
 
@@ -67,29 +76,34 @@ class Gateway(Protocol):
         """
         ...
 
-    async def find_order(self, order: Order, /) -> OrderSnapshot | None:
-        """Look an order up by its client id, its venue id, or, where a venue keeps no client id, by content and time.
-        None: the venue shows no such order. Raises like `send`, and `RefusedByVenue` when the venue refuses to say.
+    async def find_order(self, order: Order, /, *, is_claimed: IsClaimed) -> OrderSnapshot | None:
+        """Look an order up by its client id, its venue id, or, where a venue keeps no client id, by what was sent
+        (`order.sent_as`) or by content and time. None: the venue shows no such order. Raises like `send`, and
+        `RefusedByVenue` when the venue refuses to say.
 
         By content and time means: the same instrument, side, price, size and terms, taken by the venue not before
-        `order.created_ns` (give or take what the clocks may differ), and not shown for another order of ours before.
-        The gateway keeps what it has shown for which order, so that two equal orders never match one. When several fit
-        and nothing tells them apart, raise `Retryable`; never guess. The snapshot carries our client id.
+        `order.created_ns` (give or take what the clocks may differ), and not `is_claimed` by another order of ours,
+        so that two equal orders never match one. A gateway remembers nothing for it, and a restart changes nothing.
+        When several fit and nothing tells them apart, raise `Retryable`; never guess. The snapshot carries our client
+        id.
+
+        `filled` is the least that the venue states: where it says only that a part is filled, one lot.
         """
         ...
 
-    async def open_orders(self) -> tuple[OrderSnapshot, ...]:
-        """Every order of the account that is open at the venue, ours or not. Raises like `find_order`."""
+    async def open_orders(self) -> tuple[OrderSnapshot, ...] | None:
+        """Every order of the account that is open at the venue, ours or not. None where they can't be listed
+        (`VenueTerms.open_orders`). Raises like `find_order`."""
         ...
 
-    async def fills(self, since_ns: int, /) -> tuple[Fill, ...]:
+    async def fills(self, since_ns: int, /) -> tuple[Fill, ...] | None:
         """Every fill of the account since a venue time in nanoseconds, oldest first; a few older ones may come along.
-        Raises like `find_order`."""
+        None where fills can't be listed (`FillListing.BY_ORDER`). Raises like `find_order`."""
         ...
 
-    async def positions(self) -> tuple[PositionReport, ...]:
-        """Every position of the account that is not flat; one that is missing is flat. Raises like
-        `find_order`."""
+    async def positions(self) -> tuple[PositionReport, ...] | None:
+        """Every position of the account that is not flat; one that is missing is flat. None where they can't be read
+        (`PositionListing.NONE`). Raises like `find_order`."""
         ...
 
     @property

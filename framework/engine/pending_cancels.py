@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from framework.domain.account_events import AccountEvent, OrderReport, ReportKind
+from framework.domain.account_events import AccountEvent, OrderReport, OrderSnapshot, ReportKind
 from framework.domain.orders import Order
 from framework.domain.verdicts import Approved
 from framework.state.orders import Orders
@@ -44,8 +44,9 @@ class PendingCancels:
 
     def due_after(self, event: AccountEvent, orders: Iterable[Order]) -> list[Order]:
         """Which of `orders`, of which the event tells, must be asked to end (again). None after a refused cancel
-        itself: that would ask as fast as the venue can refuse."""
+        itself: that would ask as fast as the venue can refuse; nor while the venue shows that it has taken one."""
         is_refusal = isinstance(event, OrderReport) and event.kind is ReportKind.CANCEL_REFUSED
+        is_taken = isinstance(event, OrderSnapshot) and event.is_cancelling
         due = []
         for order in orders:
             name = order.client_order_id
@@ -54,11 +55,11 @@ class PendingCancels:
                 continue
             if order.cancel_wanted:
                 # It had counted as ended and is open after all, with what was wanted before.
-                self._is_under_way.setdefault(name, False)
+                self._is_under_way.setdefault(name, is_taken)
             if name not in self._is_under_way:
                 continue
-            if is_refusal:
-                self._is_under_way[name] = False
+            if is_refusal or is_taken:
+                self._is_under_way[name] = is_taken
             elif order.status.is_at_venue and not self._is_under_way[name]:
                 due.append(order)
         return due

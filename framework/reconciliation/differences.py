@@ -361,15 +361,18 @@ async def _compare_once(
 ) -> list[Difference]:
     asked = AsOf.of(clock, lag_ms=gateway.read_lag_ms)
     listed = await gateway.open_orders()
-    listed_as_of = AsOf.of(clock, lag_ms=gateway.read_lag_ms).after(asked)
-    found = orders_apart(venue, accounts, listed, listed_as_of, unread=left_out(gateway, "orders"))
+    found: list[Difference] = []
+    if listed is not None:
+        listed_as_of = AsOf.of(clock, lag_ms=gateway.read_lag_ms).after(asked)
+        found += orders_apart(venue, accounts, listed, listed_as_of, unread=left_out(gateway, "orders"))
     missing = unbooked(accounts, await fill_query.peek())
     positions = await gateway.positions()
     as_of = AsOf.of(clock, lag_ms=gateway.read_lag_ms)
     unread = left_out(gateway, "positions")
-    return [
-        *found,
-        *fills_apart(venue, accounts, missing, as_of),
-        *unreadable(venue, (*left_out(gateway, "fills"), *unread), as_of),
-        *positions_apart(venue, accounts, positions, as_of, drift_ms_max=drift_ms_max, missing=missing, unread=unread),
-    ]
+    found += fills_apart(venue, accounts, missing, as_of)
+    found += unreadable(venue, (*left_out(gateway, "fills"), *unread), as_of)
+    if positions is None:
+        return found
+    return found + positions_apart(
+        venue, accounts, positions, as_of, drift_ms_max=drift_ms_max, missing=missing, unread=unread
+    )

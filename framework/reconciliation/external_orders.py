@@ -6,19 +6,21 @@ shown as open for ever. And a fill may name its order only by the venue's id: th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 import msgspec
 
 from framework.domain.account_events import Fill, OrderAdopted, OrderSnapshot
 from framework.domain.client_order_ids import parse_client_order_id
 from framework.domain.orders import Order, TimeInForce
-from framework.domain.venue import Gateway
 from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
 
 LOOKUPS_PER_PASS_MAX = 20
 """Most look-ups of one kind in a pass; the other orders are looked up in later ones."""
+FindOrder = Callable[[Order], Awaitable[OrderSnapshot | None]]
+"""Looks an order up at the venue. Raises what the gateway raises."""
+
 EXTERNAL_LOOKUPS_MIN = 2
 """So many look-ups in different passes must not find an order before it counts as gone."""
 
@@ -49,9 +51,9 @@ def adoption(order: OrderSnapshot, strategy: str, now_ns: int) -> OrderAdopted:
 class ExternalOrders:
     """Looks up the external orders of one venue account, ignored ones included. It publishes nothing itself."""
 
-    def __init__(self, venue: str, gateway: Gateway, accounts: Accounts) -> None:
+    def __init__(self, venue: str, find_order: FindOrder, accounts: Accounts) -> None:
         self._venue = venue
-        self._gateway = gateway
+        self._find_order = find_order
         self._accounts = accounts
         self._not_found: dict[str, int] = {}
         self._unclaimed: dict[str, int] = {}
@@ -70,7 +72,7 @@ class ExternalOrders:
         self._not_found = {one.venue_order_id: self._not_found.get(one.venue_order_id, 0) for one in gone}
         news = []
         for one in gone[:LOOKUPS_PER_PASS_MAX]:
-            found = await self._gateway.find_order(_order_of(one))
+            found = await self._find_order(_order_of(one))
             if found is None:
                 self._not_found[one.venue_order_id] += 1
                 if self._not_found[one.venue_order_id] < EXTERNAL_LOOKUPS_MIN:
@@ -87,7 +89,7 @@ class ExternalOrders:
         news = []
         due = [fill for fill in fills if self._unclaimed[fill.venue_order_id] < EXTERNAL_LOOKUPS_MIN]
         for fill in due[:LOOKUPS_PER_PASS_MAX]:
-            found = await self._gateway.find_order(_order_of(fill))
+            found = await self._find_order(_order_of(fill))
             self._unclaimed[fill.venue_order_id] += 1
             if found is not None:
                 news.append(found)

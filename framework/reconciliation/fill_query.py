@@ -70,7 +70,8 @@ def _proved(accounts: Accounts, order: Order, old: list[Fill], listed_size: int)
 
 
 class FillQuery:
-    """The fills of one venue account, asked for from where the last query, or the last run, left off."""
+    """The fills of one venue account, asked for from where the last query, or the last run, left off. None are found
+    where fills can't be listed."""
 
     def __init__(self, venue: str, gateway: Gateway, accounts: Accounts, clock: Clock) -> None:
         self._venue = venue
@@ -97,7 +98,7 @@ class FillQuery:
             self._since_ns = await self._begin_ns()
         # The newest date may have been given by a venue's clock that ran ahead and was set back.
         since_ns = min(self._since_ns, self._clock.now_ns(), self._since_ns if from_ns is None else from_ns)
-        return await self._gateway.fills(max(since_ns - FILLS_OVERLAP_NS, 0))
+        return await self._gateway.fills(max(since_ns - FILLS_OVERLAP_NS, 0)) or ()
 
     async def _begin_ns(self) -> int:
         """Where the first query of a run begins: at the newest known fill, or, when that is earlier, where the oldest
@@ -120,4 +121,5 @@ class FillQuery:
         if await self._gateway.fills(max(since_ns, 0)):
             return False
         instruments = self._accounts.instruments
-        return not any(report.size and report.instrument in instruments for report in await self._gateway.positions())
+        reports = await self._gateway.positions()
+        return reports is not None and not any(one.size and one.instrument in instruments for one in reports)

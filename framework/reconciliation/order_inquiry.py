@@ -130,7 +130,7 @@ class OrderInquiry:
         known of the order while the look-up was under way."""
         must_show = is_past_lag and self._dependencies.as_of().must_show(order.updated_ns)
         is_unanswered, known = self._is_unanswered(order), _known(order)
-        found = await self._dependencies.gateway.find_order(order)
+        found = await self._dependencies.find_order(order)
         is_same = known == _known(order)
         if found is not None:
             self._dependencies.publish(found)
@@ -151,7 +151,7 @@ class OrderInquiry:
         """Fetch the fills of an order that has ended at the venue, from the time at which the venue made it. The venue
         keeps ended orders for a while only; their fills may be listed longer."""
         missing = self._missing(order)
-        found = await self._dependencies.gateway.find_order(order)
+        found = await self._dependencies.find_order(order)
         if found is not None:
             self._dependencies.publish(found)
         await self._fetch_fills(found.created_ns if found is not None and found.created_ns else order.created_ns)
@@ -174,14 +174,14 @@ class OrderInquiry:
 
     def _refuse_change(self, order: Order, found: OrderSnapshot) -> None:
         """Report what became of a change that was requested longer ago than reads lag. One that the venue does not show
-        did not happen. If it shows other terms than the old ones, these are the order's terms now, also where the date
-        of the listing does not prove it."""
+        did not happen, but for a cancel that it has taken and not carried out yet. If it shows other terms than the old
+        ones, these are the order's terms now, also where the date of the listing does not prove it."""
         has_old_terms = found.is_open and (found.price, found.size) == (order.price, order.size)
         if order.status is OrderStatus.AMEND_REQUESTED and has_old_terms:
             self._report(order, ReportKind.AMEND_REFUSED, "never_applied", "the venue still shows the old terms")
         elif order.status is OrderStatus.AMEND_REQUESTED and found.is_open:
             self._dependencies.publish(order_terms.as_listed(order, found))
-        elif order.status is OrderStatus.CANCEL_REQUESTED and found.is_open:
+        elif order.status is OrderStatus.CANCEL_REQUESTED and found.is_open and not found.is_cancelling:
             self._report(order, ReportKind.CANCEL_REFUSED, "never_applied", "the venue still shows it open")
 
     def _report_absent(self, order: Order) -> None:

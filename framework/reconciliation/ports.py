@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from framework.domain.account_events import OrderSnapshot
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
+from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.venue import Gateway
 from framework.reconciliation.differences import Difference
 from framework.reconciliation.order_terms import AsOf
@@ -25,6 +27,11 @@ def leave(_instrument: InstrumentId) -> None:
     """The default of `reread`, for a caller that can't read an instrument again."""
 
 
+def undeclared() -> VenueTerms:
+    """The default of `terms`, for a venue that lists everything."""
+    return UNDECLARED
+
+
 class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What a reconciler of one venue account needs.
 
@@ -32,7 +39,7 @@ class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
     whether a request about the order with this client order id may still be answered. `on_pass` gets the differences
     after each pass, `on_trouble` the venue and a sentence when it can't be asked. With `adopt_own`, open orders with
     ids in our format that this journal does not know are adopted in the operator's name. `reread` has an instrument
-    read again at the venue, and returns at once.
+    read again at the venue, and returns at once. `terms` says what the venue offers now.
 
     All times in milliseconds: `interval_ms` from one scheduled pass to the next; later than `answer_ms_max` after a
     request no answer comes any more; a position that is apart for `drift_ms_max` halts its instrument (C21).
@@ -52,11 +59,19 @@ class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
     drift_ms_max: int = 10_000
     adopt_own: bool = False
     reread: Callable[[InstrumentId], None] = leave
+    terms: Callable[[], VenueTerms] = undeclared
 
     @property
     def lag_ns(self) -> int:
         """How long the venue's reads may lag behind its writes, in nanoseconds; the gateway knows it."""
         return self.gateway.read_lag_ms * 1_000_000
+
+    async def find_order(self, order: Order) -> OrderSnapshot | None:
+        """The order as the venue shows it, None when it shows none. Raises what the gateway raises."""
+        return await self.gateway.find_order(order, is_claimed=self._is_claimed)
+
+    def _is_claimed(self, venue_order_id: str) -> bool:
+        return self.accounts.orders.by_venue_id(self.venue, venue_order_id) is not None
 
     def as_of(self) -> AsOf:
         """The present with the venue's read lag: take it before asking the venue."""

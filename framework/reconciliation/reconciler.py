@@ -63,7 +63,7 @@ class Reconciler:
             dependencies.clock,
             drift_ms_max=dependencies.drift_ms_max,
         )
-        self._external_orders = ExternalOrders(dependencies.venue, dependencies.gateway, dependencies.accounts)
+        self._external_orders = ExternalOrders(dependencies.venue, dependencies.find_order, dependencies.accounts)
         self._one_pass = asyncio.Lock()
         self._next_pass_ns = 0
         self._wake = asyncio.Event()
@@ -193,6 +193,8 @@ class Reconciler:
         # Before the question: what becomes known while it is under way need not be in the answer.
         resting_terms = order_terms.resting_terms(dependencies.venue, dependencies.accounts, asked)
         listed = await dependencies.gateway.open_orders()
+        if listed is None:
+            return []
         as_of = dependencies.as_of().after(asked)
         unread = left_out(dependencies.gateway, "orders")
         found = orders_apart(dependencies.venue, dependencies.accounts, listed, as_of, unread=unread)
@@ -233,7 +235,7 @@ class Reconciler:
         waiting = list(orders)
         while waiting:
             try:
-                found = await self._dependencies.gateway.find_order(waiting[0])
+                found = await self._dependencies.find_order(waiting[0])
             except TROUBLES as e:
                 self._dependencies.on_trouble(
                     self._dependencies.venue, f"{len(waiting)} orders are looked up later: {e}"
@@ -275,6 +277,8 @@ class Reconciler:
         """Publish the venue's positions; the ones that are not the same as ours."""
         dependencies = self._dependencies
         reports = await dependencies.gateway.positions()
+        if reports is None:
+            return []
         for report in reports:
             dependencies.publish(report)
         venue, as_of, unread = dependencies.venue, dependencies.as_of(), left_out(dependencies.gateway, "positions")

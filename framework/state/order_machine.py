@@ -79,6 +79,10 @@ class OrderMachine:
             order.amend_price = order.amend_size = None
         elif report.kind is ReportKind.CANCEL_REFUSED:
             order.cancel_wanted = False
+        elif report.kind is ReportKind.CANCEL_PENDING:
+            order.cancel_wanted = True
+        elif report.kind is ReportKind.SENT and _is_about_new(order, evidence):
+            order.sent_as = report.detail
         elif report.kind is ReportKind.ACCEPTED:
             time_ns = report.ts_venue or report.ts_recv
             learn_terms(order, evidence, report.price, report.size, time_ns=time_ns)
@@ -103,6 +107,8 @@ class OrderMachine:
         evidence.stated = max(evidence.stated, snapshot.filled)
         if snapshot.is_open:
             _order_terms(order, evidence, snapshot)
+            # The venue has taken a cancel, ours or not: an answer that was lost, or a restart, does not undo that.
+            order.cancel_wanted = order.cancel_wanted or snapshot.is_cancelling
         else:
             learn_reason(order, evidence, snapshot.reason, fact=fact, ts_recv=snapshot.ts_recv)
         self._report_over_fill(order, was_over, draft)
@@ -249,6 +255,11 @@ def _visible(order: Order) -> tuple[object, ...]:
         order.amend_price,
         order.amend_size,
     )
+
+
+def _is_about_new(order: Order, evidence: OrderEvidence) -> bool:
+    """Whether what is sent about the order is the order itself: changes are asked for when the venue has it."""
+    return not (evidence.is_proved or order.cancel_wanted or order.amend_size is not None)
 
 
 def _amended(order: Order, evidence: OrderEvidence, report: OrderReport) -> None:

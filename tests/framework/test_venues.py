@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import structlog
 
 from framework.config.layers import DEFAULT_FILE, load
 from framework.config.resolve import resolve
+from framework.domain.account_events import OrderSnapshot
 from framework.domain.errors import ConfigurationError, Fatal
+from framework.domain.orders import Order
 from framework.domain.venue import Connector
 from framework.runtime.clock import SystemClock
 from framework.runtime.state_directory import ACCOUNTS
 from framework.runtime.supervisor import Supervisor
-from framework.venues import VenueAccess, warn_of_proxy_variables
+from framework.venues import VenueAccess, refuse_old_gateway, warn_of_proxy_variables
 from tests.framework.cli.test_dry_run import away
 
 
@@ -72,3 +75,12 @@ async def test_venue_when_it_is_not_on_this_machine_and_a_guard_is_off_then_ther
     with pytest.raises(ConfigurationError, match=r"^checks: rate_budget can't be missing, replaced or switched off"):
         await access.connector(resolved.venues[0], live=True)
     await access.close()
+
+
+def test_gateway_when_it_is_of_an_earlier_form_then_one_line_says_what_to_change() -> None:
+    class Gateway:
+        async def find_order(self, order: Order, /) -> OrderSnapshot | None: ...
+
+    connector = SimpleNamespace(venue="pond", gateway=Gateway())
+    with pytest.raises(ConfigurationError, match=r"^venues\.pond: find_order of .*Gateway is .*is_claimed"):
+        refuse_old_gateway(connector)  # type: ignore[arg-type]  # it has what is looked at

@@ -14,7 +14,7 @@ from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrde
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
-from framework.domain.venue import LastWord, UnreadableRow, nothing_against
+from framework.domain.venue import IsClaimed, LastWord, UnreadableRow, nothing_against, nothing_claimed
 from framework.domain.verdicts import Approved, Signed
 
 Answer = BaseException | Sequence[Event] | Callable[[Approved], Sequence[Event]]
@@ -34,6 +34,7 @@ class ScriptedGateway:
         self.signed: list[Signed] = []
         self.sent: list[Approved] = []
         self.looked_up: list[str] = []
+        self.is_claimed: IsClaimed = nothing_claimed
         self.fills_asked_since: list[int] = []
         self.orders_there: dict[str, OrderSnapshot] = {}
         self.fills_there: list[Fill] = []
@@ -99,8 +100,9 @@ class ScriptedGateway:
             raise answer
         return tuple(answer(signed.approved) if callable(answer) else answer)
 
-    async def find_order(self, order: Order, /) -> OrderSnapshot | None:
+    async def find_order(self, order: Order, /, *, is_claimed: IsClaimed) -> OrderSnapshot | None:
         self.looked_up.append(order.client_order_id)
+        self.is_claimed = is_claimed
         if self.lookup_errors:
             raise self.lookup_errors.popleft()
         if order.client_order_id in self.unreadable:
@@ -109,18 +111,18 @@ class ScriptedGateway:
         self._let_happen()
         return found
 
-    async def open_orders(self) -> tuple[OrderSnapshot, ...]:
+    async def open_orders(self) -> tuple[OrderSnapshot, ...] | None:
         if self.lookup_errors:
             raise self.lookup_errors.popleft()
         listed = tuple(one for one in self.orders_there.values() if one.is_open)
         self._let_happen()
         return listed
 
-    async def fills(self, since_ns: int, /) -> tuple[Fill, ...]:
+    async def fills(self, since_ns: int, /) -> tuple[Fill, ...] | None:
         self.fills_asked_since.append(since_ns)
         return tuple(self.fills_there)
 
-    async def positions(self) -> tuple[PositionReport, ...]:
+    async def positions(self) -> tuple[PositionReport, ...] | None:
         return tuple(self.positions_there)
 
     def grant(self, approved: Approved) -> tuple[OrderReport, ...]:

@@ -354,6 +354,7 @@ class World:
             is_ending=self.kernel.is_ending,
             on_pass=self.passes.append,
             on_trouble=lambda _, reason: self.troubles.append(reason),
+            terms=lambda: self.core.terms(VENUE),
         )
 
 

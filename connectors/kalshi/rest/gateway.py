@@ -30,7 +30,7 @@ from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
-from framework.domain.venue import LastWord, UnreadableRow, nothing_against
+from framework.domain.venue import IsClaimed, LastWord, UnreadableRow, nothing_against, nothing_claimed
 from framework.domain.verdicts import Approved, Signed
 
 E = TypeVar("E")
@@ -136,7 +136,7 @@ class KalshiGateway:
             return await self._find_existing(signed.approved, intent)
         return refused(signed.approved, failure, ts_recv=self._clock.now_ns())
 
-    async def find_order(self, order: Order, /) -> OrderSnapshot | None:
+    async def find_order(self, order: Order, /, *, is_claimed: IsClaimed = nothing_claimed) -> OrderSnapshot | None:
         """Look an order up: by the venue's id when it is known, then by our id among the market's orders.
 
         None when the venue lists no such order. Raises `Retryable`, `RefusedByVenue` or `Fatal` like every read.

@@ -9,6 +9,7 @@ import pytest
 
 from framework.domain.account_events import OrderReport, ReportKind, Scope, TradingState
 from framework.domain.errors import Retryable
+from framework.domain.intents import CancelOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
 from framework.reconciliation.reconciler import Reconciler
@@ -291,3 +292,72 @@ async def test_order_when_the_venue_refuses_to_change_it_and_still_has_it_then_i
 def refusal(world: World, client_order_id: str) -> OrderReport:
     """The venue's word that it did not change the order."""
     return state_records.report(ReportKind.AMEND_REFUSED, client_order_id, at=world.clock.now_ns(), code="not_found")
+
+
+async def test_cancel_when_the_venue_takes_it_and_is_slow_then_it_is_not_refused_and_its_fills_are_booked(
+    world: World, scribe: Scribe, carried: set[str]
+) -> None:
+    handle = working(world, scribe)
+    world.do(scribe, handle.cancel)
+    world.queue.pop()
+    report(world, handle, ReportKind.CANCEL_PENDING)
+    taken = msgspec.structs.replace(world.listing(handle, filled=4), is_cancelling=True)
+    world.gateway.orders_there[handle.client_order_id] = taken
+    world.gateway.fills_there.append(world.fill(handle, 4))
+    world.clock.advance(60_000 * MS)
+
+    for _ in range(20):
+        await look(world, after_ns=500 * MS)
+    assert world.order(handle).status is OrderStatus.CANCEL_REQUESTED
+    assert world.order(handle).filled == 4
+    assert world.queue.pop() is None
+    assert 3 <= len(world.gateway.looked_up) <= 8
+
+    world.gateway.orders_there[handle.client_order_id] = world.listing(handle, is_open=False, filled=4)
+    await look(world, after_ns=5_000 * MS)
+    assert world.order(handle).status is OrderStatus.CANCELLED
+
+
+async def test_cancel_when_asked_again_and_already_received_then_it_is_not_asked_for_in_a_loop(
+    world: World, scribe: Scribe, carried: set[str]
+) -> None:
+    handle = working(world, scribe)
+    world.do(scribe, handle.cancel)
+    world.queue.pop()
+    report(world, handle, ReportKind.CANCEL_REFUSED, code="already_received")
+    taken = msgspec.structs.replace(world.listing(handle), is_cancelling=True)
+    world.gateway.orders_there[handle.client_order_id] = taken
+
+    for _ in range(30):
+        await look(world, after_ns=500 * MS)
+
+    assert world.order(handle).status is OrderStatus.CANCEL_REQUESTED
+    assert world.queue.pop() is None
+
+
+async def test_cancel_when_the_venue_gives_it_up_then_it_is_asked_for_again(
+    world: World, scribe: Scribe, carried: set[str]
+) -> None:
+    handle = working(world, scribe)
+    world.do(scribe, handle.cancel)
+    world.queue.pop()
+    report(world, handle, ReportKind.CANCEL_PENDING)
+    world.clock.advance(60_000 * MS)
+    await look(world, after_ns=0)
+    await look(world, after_ns=250 * MS)
+    await look(world, after_ns=250 * MS)
+    await look(world, after_ns=500 * MS)
+
+    assert world.next_intent() == CancelOrder(strategy="scribe", client_order_id=handle.client_order_id)
+
+
+async def test_look_up_when_orders_are_told_apart_by_content_then_it_is_known_which_venue_orders_are_ours(
+    world: World, scribe: Scribe
+) -> None:
+    handle, other = unknown(world, scribe), working(world, scribe)
+    await look(world, after_ns=0)
+    await look(world, after_ns=250 * MS)
+
+    assert world.gateway.looked_up == [handle.client_order_id]
+    claimed = [world.gateway.is_claimed(name) for name in (f"v-{other.client_order_id}", "v-else")]
+    assert claimed == [True, False]

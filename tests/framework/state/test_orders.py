@@ -355,3 +355,20 @@ def test_ended_orders_when_too_many_then_the_oldest_go_but_not_those_that_await_
     assert kept == [True, False, False, True]
     assert accounts.orders.by_venue_id(VENUE, "v1") is None
     assert accounts.orders.by_venue_id(VENUE, "v3") is not None
+
+
+def test_order_when_it_was_sent_then_the_digest_of_its_last_bytes_is_kept_and_those_of_changes_are_not(
+    accounts: Accounts,
+) -> None:
+    sent = [msgspec.structs.replace(report(K.SENT), detail=digest) for digest in ("a1", "a2", "c1")]
+    apply(accounts, new(), sent[0], sent[1], report(K.ACCEPTED, venue_order_id="v1"), cancel(), sent[2])
+    assert the_order(accounts).sent_as == "a2"
+    assert the_order(Accounts.from_snapshot(accounts.to_snapshot())).sent_as == "a2"
+
+
+def test_cancel_when_the_venue_has_taken_it_then_it_counts_as_requested_whoever_asked(accounts: Accounts) -> None:
+    apply(accounts, new(), report(K.ACCEPTED, venue_order_id="v1"), cancel(), report(K.CANCEL_REFUSED, code="restart"))
+    assert the_order(accounts).status is S.WORKING
+    apply(accounts, msgspec.structs.replace(listed(at=20), is_cancelling=True))
+    assert the_order(accounts).status is S.CANCEL_REQUESTED
+    assert the_order(accounts).remaining == 10

@@ -20,6 +20,7 @@ from framework.domain.market_events import ConnectorStatus
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
 from framework.domain.rate_limits import RequestKind
+from framework.domain.venue import nothing_claimed
 from framework.domain.verdicts import Approved
 from tests.proofs.clock.skewed import MS, SkewedClock, Truth
 
@@ -112,7 +113,7 @@ class Run:
 
     async def finds(self, order: Order) -> bool:
         """Whether a look-up finds an order of which only our own id is known."""
-        return await self.connector.gateway.find_order(order) is not None
+        return await self.connector.gateway.find_order(order, is_claimed=nothing_claimed) is not None
 
     def order(self, name: str, *, venue_order_id: str = "") -> Order:
         """An order as placed here, recorded at what the wall clock shows."""
