@@ -148,6 +148,12 @@ class PositionView(Protocol):
         """Fees paid so far, as scaled `Money`; negative when rebates outweigh them."""
         ...
 
+    @property
+    def funding(self) -> Money:
+        """What funding of a perpetual has brought so far, as scaled `Money`; negative when more was paid. Not in
+        `realised`."""
+        ...
+
 
 class BudgetView(Protocol):
     """What the venue's rate limits leave. Times are the kernel's."""

@@ -19,10 +19,11 @@ from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot, 
 from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument
 from framework.domain.orders import Order
+from framework.state.cash_flows import CashFlowsSnapshot
 from framework.state.fills import FillKey, FillsSnapshot
 from framework.state.order_evidence import status_of
 from framework.state.orders import OrdersSnapshot
-from framework.state.positions import PositionsSnapshot
+from framework.state.positions import PositionSnapshot, PositionsSnapshot, Trade
 from framework.state.purged import PurgedSnapshot
 from framework.state.trading_states import TradingStatesSnapshot
 from framework.state.unmatched import UnmatchedOrder, VenueKey
@@ -36,7 +37,7 @@ CANONICAL_VERSION = 2
 state gets, and say in `_FIELDS` how many the version before had."""
 
 _FIELDS: dict[int, dict[type[msgspec.Struct], int]] = {
-    1: {Order: 21, Fill: 12, OrderSnapshot: 13, Instrument: 17, PositionReport: 5, BalanceReport: 5},
+    1: {Order: 21, Fill: 12, OrderSnapshot: 13, Instrument: 17, PositionReport: 5, BalanceReport: 5, Trade: 5},
 }
 """For each earlier version: how many fields its structs had. Those that came later were not known then."""
 
@@ -54,6 +55,7 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
     balances: list[BalanceReport]
     saved_states: list[tuple[str, bytes]]
     purged: PurgedSnapshot | None = None
+    cash_flows: CashFlowsSnapshot | None = None
 
     def canonical(self, version: int = CANONICAL_VERSION) -> bytes:
         """The bytes of what is known, for the digest: without the times and order ids that differ between two reports
@@ -84,11 +86,19 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
             for fill, one in zip(undated, self.fills.fills, strict=True)
         ]
         unmatched = [(key, older.cut_unmatched(one)) for key, one in self.unmatched]
-        rest = (self.fills.voids, unmatched, self.positions, self.trading.canonical(), older.cut_all(self.instruments))
+        rest = (
+            self.fills.voids,
+            unmatched,
+            older.cut_positions(self.positions),
+            self.trading.canonical(),
+            older.cut_all(self.instruments),
+        )
         venues = (older.cut_all(self.venue_positions), older.cut_all(self.balances), self.saved_states)
-        # Version 1 left the purged instruments out while there were none.
-        purged = () if version == 1 and self.purged is None else (older.cut_purged(self.purged),)
-        return (orders, fills, *rest, *purged, *venues)
+        if version == 1:
+            # It left the purged instruments out while there were none, and knew no cash flows.
+            purged = () if self.purged is None else (older.cut_purged(self.purged),)
+            return (orders, fills, *rest, *purged, *venues)
+        return (orders, fills, *rest, self.purged, *venues, self.cash_flows)
 
 
 class _Older:
@@ -108,6 +118,17 @@ class _Older:
     def cut_unmatched(self, order: UnmatchedOrder) -> UnmatchedOrder:
         snapshots = self.cut(order.open_snapshot), self.cut(order.ended_snapshot)
         return UnmatchedOrder(self.cut_all(order.fills), order.reports, *snapshots, order.ignored_for)
+
+    def cut_positions(self, positions: PositionsSnapshot) -> PositionsSnapshot:
+        return PositionsSnapshot(
+            account=[(of, self._cut_position(one)) for of, one in positions.account],
+            strategies=[(name, of, self._cut_position(one)) for name, of, one in positions.strategies],
+            settled=positions.settled,
+        )
+
+    def _cut_position(self, position: PositionSnapshot) -> PositionSnapshot:
+        before, trades, settled_at = position
+        return before, self.cut_all(trades), settled_at
 
     def cut_purged(self, purged: PurgedSnapshot | None) -> PurgedSnapshot | None:
         if purged is None:

@@ -6,7 +6,7 @@ known. Reports that name an order only by a venue id that no order has yet are k
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -19,7 +19,7 @@ from framework.domain.account_events import (
     OrderSnapshot,
     ReportKind,
 )
-from framework.domain.instruments import InstrumentId
+from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import Money
 from framework.domain.orders import Order
 from framework.state.change import Draft, Payout
@@ -27,7 +27,7 @@ from framework.state.exposure import Exposures
 from framework.state.fills import BookedFill, Fills, is_same_trade
 from framework.state.order_machine import OrderMachine
 from framework.state.orders import Orders
-from framework.state.positions import Positions
+from framework.state.positions import Positions, Trade, denomination_of, trade_of
 from framework.state.unmatched import UnmatchedReports
 
 
@@ -55,6 +55,7 @@ class AccountUpdates:
         unmatched: UnmatchedReports,
         positions: Positions,
         exposures: Exposures,
+        instruments: Mapping[InstrumentId, Instrument],
         recall: Callable[[InstrumentId, Draft], None],
     ) -> None:
         self._orders = orders
@@ -63,6 +64,7 @@ class AccountUpdates:
         self._positions = positions
         self._exposures = exposures
         self._machine = machine
+        self._instruments = instruments
         self._recall = recall
 
     def report(self, report: OrderReport, now_ns: int, draft: Draft) -> None:
@@ -115,12 +117,12 @@ class AccountUpdates:
             return
         fill = booked.fill
         self._recall(fill.instrument, draft)
-        self._positions.void(fill, booked.strategy)
+        self._positions.void(fill.instrument, self._trade_of(fill), booked.strategy)
         self._show(fill.instrument, booked.strategy)
         draft.alarm(f"{event.venue} took fill {fill.fill_id} back: {event.reason or 'no reason given'}")
         order = self._orders.get(booked.client_order_id)
         if order is not None:
-            self._machine.void(order, fill, now_ns, draft)
+            self._machine.void(order, fill, self._trade_of(fill).fee, now_ns, draft)
 
     def settle(self, event: InstrumentSettled, draft: Draft) -> None:
         """Pay out all positions in an instrument once; another value later is an alarm and changes nothing."""
@@ -167,7 +169,7 @@ class AccountUpdates:
             return None
         if not booked.is_voided:
             self._recall(fill.instrument, draft)
-            self._positions.book(fill)
+            self._positions.book(fill.instrument, self._trade_of(fill))
             self._show(fill.instrument, None)
         if order is None:
             self._unmatched.add_fill(fill)
@@ -181,10 +183,10 @@ class AccountUpdates:
         booked.client_order_id, booked.strategy = order.client_order_id, order.strategy
         if not booked.is_voided:
             self._recall(fill.instrument, draft)
-            self._positions.attribute(fill, order.strategy)
+            self._positions.attribute(fill.instrument, self._trade_of(fill), order.strategy)
             self._show(fill.instrument, order.strategy)
             draft.fills.append(msgspec.structs.replace(fill, client_order_id=order.client_order_id))
-        self._machine.fill(order, fill, now_ns, draft, is_voided=booked.is_voided)
+        self._machine.fill(order, fill, self._trade_of(fill).fee, now_ns, draft, is_voided=booked.is_voided)
 
     def _link(self, order: Order, venue_order_id: str, now_ns: int, draft: Draft, *, is_amended: bool = False) -> None:
         if not self._machine.link(order, venue_order_id, draft, is_amended=is_amended):
@@ -208,10 +210,14 @@ class AccountUpdates:
             booked.strategy = strategy
             if not booked.is_voided:
                 self._recall(booked.fill.instrument, draft)
-                self._positions.withdraw(booked.fill, former)
-                self._positions.attribute(booked.fill, strategy)
+                trade = self._trade_of(booked.fill)
+                self._positions.withdraw(booked.fill.instrument, trade, former)
+                self._positions.attribute(booked.fill.instrument, trade, strategy)
         self._show(order.instrument, former)
         self._show(order.instrument, strategy)
+
+    def _trade_of(self, fill: Fill) -> Trade:
+        return trade_of(fill, denomination_of(self._instruments.get(fill.instrument)))
 
     def _show(self, instrument: InstrumentId, strategy: str | None) -> None:
         """Copy positions to the exposures: the account's and, where given, the strategy's."""

@@ -15,6 +15,7 @@ import msgspec
 from framework.domain.account_events import (
     AccountEvent,
     BalanceReport,
+    CashFlow,
     ExternalOrderIgnored,
     Fill,
     FillVoided,
@@ -46,6 +47,7 @@ from framework.state.account_snapshot import (
     encode_snapshot,
 )
 from framework.state.account_updates import AccountUpdates
+from framework.state.cash_flows import CashFlows
 from framework.state.change import NO_CHANGE, Change, Draft
 from framework.state.exposure import Exposure, Exposures
 from framework.state.fills import Fills
@@ -78,6 +80,7 @@ class Accounts:
         self.balances: dict[tuple[str, str], BalanceReport] = {}
         self.saved_states: dict[str, bytes] = {}
         self.purged = PurgedInstruments()
+        self.cash_flows = CashFlows()
         self._wire()
 
     def apply(self, record: AccountRecord, now_ns: int) -> Change:
@@ -97,6 +100,7 @@ class Accounts:
             alarms=tuple(draft.alarms),
             halts=tuple(draft.halts),
             payouts=tuple(draft.payouts),
+            flows=tuple(draft.flows),
         )
 
     def begin_epoch(self) -> None:
@@ -173,6 +177,9 @@ class Accounts:
         accounts.balances = {(one.venue, one.currency): one for one in snapshot.balances}
         accounts.saved_states = dict(snapshot.saved_states)
         accounts.purged = PurgedInstruments.from_snapshot(snapshot.purged)
+        accounts.cash_flows = CashFlows.from_snapshot(snapshot.cash_flows)
+        money = {one.id: one.money_decimals for one in accounts.instruments.values()}
+        accounts.cash_flows.show(accounts.positions, money)
         for instrument, position in accounts.positions.accounts():
             accounts.exposures.set_account_position(instrument, position.size)
         for (strategy, instrument), position in accounts.positions.strategies():
@@ -189,6 +196,7 @@ class Accounts:
             unmatched=self.unmatched,
             positions=self.positions,
             exposures=self.exposures,
+            instruments=self.instruments,
             recall=self._recall,
         )
         self._updates = updates
@@ -210,6 +218,7 @@ class Accounts:
             ExternalOrderIgnored: self._ignore,
             StrategySaved: self._save_state,
             InstrumentPurged: self._purge,
+            CashFlow: self._flow,
         }
 
     def _define(self, event: InstrumentDefined, now_ns: int, draft: Draft) -> None:
@@ -242,6 +251,11 @@ class Accounts:
         before = self.balances.get((event.venue, event.currency))
         if before is None or before.ts_recv <= event.ts_recv:
             self.balances[event.venue, event.currency] = event
+
+    def _flow(self, event: CashFlow, now_ns: int, draft: Draft) -> None:
+        instrument = self.instruments.get(event.instrument)
+        if self.cash_flows.apply(event, self.positions, None if instrument is None else instrument.money_decimals):
+            draft.flows.append(event)
 
     def _recall(self, instrument: InstrumentId, draft: Draft | None = None) -> None:
         """Bring an instrument back that has left, when something of it comes all the same."""
@@ -289,4 +303,5 @@ class Accounts:
             balances=[one for _, one in sorted(self.balances.items(), key=lambda item: item[0])],
             saved_states=sorted(self.saved_states.items()),
             purged=self.purged.snapshot(),
+            cash_flows=self.cash_flows.snapshot(),
         )

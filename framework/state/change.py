@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from framework.domain.account_events import Fill
+from framework.domain.account_events import CashFlow, Fill
 from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus
@@ -26,7 +26,7 @@ class Change(msgspec.Struct, frozen=True):
     `fills` are newly booked to an order of ours, with its client order id; `unattributed` are fills newly booked to
     the account alone, because no order of ours is known for them (they come as `fills` when it becomes known).
     `alarms` are sentences for the operator; `halts` the instruments that must not be traded on after them. `payouts`
-    are positions that a settlement paid.
+    are positions that a settlement paid, `flows` cash that came or went without a trade.
     """
 
     orders: tuple[Order, ...] = ()
@@ -35,6 +35,7 @@ class Change(msgspec.Struct, frozen=True):
     alarms: tuple[str, ...] = ()
     halts: tuple[InstrumentId, ...] = ()
     payouts: tuple[Payout, ...] = ()
+    flows: tuple[CashFlow, ...] = ()
 
 
 NO_CHANGE = Change()
@@ -52,6 +53,7 @@ class Draft(msgspec.Struct):
     halts: dict[InstrumentId, None] = {}
     shown: dict[str, OrderStatus] = {}
     payouts: list[Payout] = []
+    flows: list[CashFlow] = []
 
     def alarm(self, text: str, *, halt: InstrumentId | None = None) -> None:
         """Raise an alarm with this text for the operator, and stop trading in `halt`."""

@@ -150,8 +150,8 @@ class OrderMachine:
             draft.orders[order.client_order_id] = order
         return is_news
 
-    def fill(self, order: Order, fill: Fill, now_ns: int, draft: Draft, *, is_voided: bool) -> None:
-        """Count a fill that is new to the order; a voided one counts as traded only."""
+    def fill(self, order: Order, fill: Fill, fee: int, now_ns: int, draft: Draft, *, is_voided: bool) -> None:
+        """Count a fill that is new to the order, with its fee as money; a voided one counts as traded only."""
         evidence = self._orders.evidence(order)
         traded, size = evidence.traded + fill.size, size_worst(order, evidence)
         if traded > size:
@@ -168,13 +168,13 @@ class OrderMachine:
         evidence.traded = traded
         if not is_voided:
             order.filled = Size(order.filled + fill.size)
-            order.fees = Money(order.fees + fill.fee)
+            order.fees = Money(order.fees + fee)
         self._finish(order, None, now_ns, draft)
 
-    def void(self, order: Order, fill: Fill, now_ns: int, draft: Draft) -> None:
+    def void(self, order: Order, fill: Fill, fee: int, now_ns: int, draft: Draft) -> None:
         """Subtract a counted fill. What may still trade grows by it: the venue may let it trade again."""
         order.filled = Size(order.filled - fill.size)
-        order.fees = Money(order.fees - fill.fee)
+        order.fees = Money(order.fees - fee)
         self._finish(order, None, now_ns, draft)
 
     def give(self, order: Order, strategy: str, now_ns: int, draft: Draft) -> None:

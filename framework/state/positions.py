@@ -8,18 +8,20 @@ a position in NO is short, with negative size and cost.
 What average cost realises depends on the order of the trades. A position is therefore a function of the *set* of its
 fills in order of venue time, whatever the order in which they became known (I8).
 
-Prices, sizes and money are integers, scaled by the instrument's decimals; money is a price times a size. What a
-position is worth by its book is computed from it (`profit_and_loss`) and changes nothing.
+Prices, sizes and money are integers, scaled by the instrument's decimals; money is a price times a size. A fee in the
+base currency makes the position smaller, one in a third currency moves neither (`trade_of`). What a position is worth
+by its book is computed from it (`profit_and_loss`) and changes nothing.
 """
 
 from __future__ import annotations
 
 from bisect import insort
+from typing import NamedTuple
 
 import msgspec
 
 from framework.domain.account_events import Fill
-from framework.domain.instruments import InstrumentId
+from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.views import BookView
 
@@ -27,13 +29,25 @@ TRADES_KEPT_MAX = 256
 """A position keeps between half and all of so many newest trades: a late one takes its place by venue time among them.
 Older ones are only summed up."""
 
-Trade = tuple[int, str, int, int, int]
-"""Venue time in nanoseconds, fill id, signed size (buys > 0), price, fee: the order of trades is that of these."""
+
+class Trade(msgspec.Struct, frozen=True, gc=False, order=True, array_like=True):
+    """What a position keeps of a fill; the order of trades is that of the fields. `ts_ns` is venue time, `change` the
+    signed size (buys > 0), `fee` money. `cost` is the signed money that it cost, None for `change` times `price`."""
+
+    ts_ns: int
+    fill_id: str
+    change: int
+    price: int
+    fee: int
+    cost: int | None = None
+
+
 Amounts = tuple[int, int, int, int]
 """Signed size, cost, realised profit, fees."""
 
-PositionSnapshot = tuple[Amounts, list[Trade], int | None]
-"""A position as it is written: amounts before the kept trades, the kept trades, the settlement's price if any."""
+PositionSnapshot = tuple[tuple[int | str, int | str, int | str, int | str], list[Trade], int | None]
+"""A position as it is written: amounts before the kept trades (as text where they pass 64 bits), the kept trades, the
+settlement's price if any."""
 
 
 class PositionsSnapshot(msgspec.Struct, array_like=True):
@@ -44,29 +58,56 @@ class PositionsSnapshot(msgspec.Struct, array_like=True):
     settled: list[tuple[InstrumentId, Price]]
 
 
-def add_trade(amounts: Amounts, change: int, price: int, fee: int) -> Amounts:
-    """The amounts after one more trade of signed size `change` at `price`: average cost, realised when it closes."""
+def add_trade(amounts: Amounts, trade: Trade) -> Amounts:
+    """The amounts after one more trade: average cost, realised when it closes."""
     size, cost, realised, fees = amounts
+    change, fees = trade.change, fees + trade.fee
+    value = change * trade.price if trade.cost is None else trade.cost
     if size == 0 or (size > 0) == (change > 0):
-        return size + change, cost + change * price, realised, fees + fee
+        return size + change, cost + value, realised, fees
     if abs(change) >= abs(size):
-        left = size + change
-        return left, left * price, realised + size * price - cost, fees + fee
-    part = abs(cost) * abs(change) // abs(size)
-    taken = part if cost >= 0 else -part
-    return size + change, cost - taken, realised - change * price - taken, fees + fee
+        closing = -_part_of(value, size, change)
+        return size + change, value + closing, realised + closing - cost, fees
+    taken = _part_of(cost, change, size)
+    return size + change, cost - taken, realised - value - taken, fees
+
+
+def _part_of(amount: int, size: int, whole: int) -> int:
+    """The part of an amount that belongs to `size` of `whole`, rounded towards zero; their signs do not count."""
+    part = abs(amount) * abs(size) // abs(whole)
+    return part if amount >= 0 else -part
+
+
+class Denomination(NamedTuple):
+    """The currencies and scales in which an instrument is counted."""
+
+    base_currency: str
+    quote_currency: str
+    settle_currency: str
+    size_decimals: int
+    money_decimals: int
+
+
+def denomination_of(terms: Instrument | None) -> Denomination | None:
+    """The currencies and scales of an instrument; None for one that is not defined."""
+    if terms is None:
+        return None
+    currencies = (terms.base_currency, terms.quote_currency, terms.settle_currency)
+    return Denomination(*currencies, terms.size_decimals, terms.money_decimals)
 
 
 class Position:
     """One position with its profit and loss. Implements `PositionView`; written by `Positions` only.
 
     `size` is signed, `cost` what the open part was bought for, `realised` the profit before fees, `fees` the sum paid.
+    `funding` is what funding brought (negative: paid); it follows from no trade and is kept by `CashFlows`.
     """
 
-    __slots__ = ("_before", "_settled_at", "_trades", "cost", "fees", "realised", "size")
+    __slots__ = ("_before", "_settled_at", "_trades", "cost", "fees", "funding", "realised", "size")
 
     def __init__(self, settled_at: Price | None = None) -> None:
         self.size, self.cost, self.realised, self.fees = Size(0), Money(0), Money(0), Money(0)
+        self.funding = Money(0)
         self._before: Amounts = (0, 0, 0, 0)
         self._trades: list[Trade] = []
         self._settled_at = settled_at
@@ -85,16 +126,17 @@ class Position:
             self._refold()
         else:
             self._trades.append(trade)
-            self._set(add_trade((self.size, self.cost, self.realised, self.fees), *trade[2:]))
+            self._set(add_trade((self.size, self.cost, self.realised, self.fees), trade))
         if len(self._trades) > TRADES_KEPT_MAX:
             self._compact()
 
     def remove(self, trade: Trade) -> None:
         """Take a trade out again: as if it had never been while it is kept, else by the opposite trade at its price."""
-        if trade in self._trades:
-            self._trades.remove(trade)
+        kept = next((one for one in self._trades if one.fill_id == trade.fill_id), None)
+        if kept is not None:
+            self._trades.remove(kept)
         else:
-            self._before = add_trade(self._before, -trade[2], trade[3], -trade[4])
+            self._before = add_trade(self._before, _opposite(trade))
         self._refold()
 
     def settle(self, value: Price) -> None:
@@ -105,7 +147,8 @@ class Position:
 
     def snapshot(self) -> PositionSnapshot:
         """Everything that `from_snapshot` needs. The list of trades is the position's own: do not change it."""
-        return self._before, self._trades, self._settled_at
+        size, cost, realised, fees = map(_writable, self._before)
+        return (size, cost, realised, fees), self._trades, self._settled_at
 
     @property
     def is_blank(self) -> bool:
@@ -117,7 +160,8 @@ class Position:
         """A position that goes on exactly like the one that `snapshot` was taken of."""
         position = cls()
         before, trades, settled_at = snapshot
-        position._before, position._trades = before, list(trades)
+        size, cost, realised, fees = map(int, before)
+        position._before, position._trades = (size, cost, realised, fees), list(trades)
         position._settled_at = None if settled_at is None else Price(settled_at)
         position._refold()
         return position
@@ -128,7 +172,7 @@ class Position:
     def _refold(self) -> None:
         amounts = self._before
         for trade in self._trades:
-            amounts = add_trade(amounts, *trade[2:])
+            amounts = add_trade(amounts, trade)
         self._set(amounts)
 
     def _set(self, amounts: Amounts) -> None:
@@ -141,7 +185,7 @@ class Position:
     def _compact(self) -> None:
         half = TRADES_KEPT_MAX // 2
         for trade in self._trades[:half]:
-            self._before = add_trade(self._before, *trade[2:])
+            self._before = add_trade(self._before, trade)
         del self._trades[:half]
 
 
@@ -161,6 +205,10 @@ class Positions:
         """One strategy's position; a flat one, which is not kept, when nothing was traded."""
         return self._strategies.get((strategy, instrument)) or Position()
 
+    def own(self, instrument: InstrumentId, strategy: str) -> Position:
+        """A strategy's position, or with '' the account's, kept from now on."""
+        return self._own_strategy(strategy, instrument) if strategy else self._own_account(instrument)
+
     def accounts(self) -> tuple[tuple[InstrumentId, Position], ...]:
         """Every account position there ever was, in order of the instruments' names."""
         return tuple(sorted(self._account.items(), key=lambda item: item[0]))
@@ -169,23 +217,23 @@ class Positions:
         """Every position of a strategy there ever was, in order of strategy and instrument."""
         return tuple(sorted(self._strategies.items(), key=lambda item: item[0]))
 
-    def book(self, fill: Fill) -> None:
+    def book(self, instrument: InstrumentId, trade: Trade) -> None:
         """Add a fill to the account's position. Once per fill: `Fills` recognises duplicates before."""
-        self._own_account(fill.instrument).add(trade_of(fill))
+        self._own_account(instrument).add(trade)
 
-    def attribute(self, fill: Fill, strategy: str) -> None:
+    def attribute(self, instrument: InstrumentId, trade: Trade, strategy: str) -> None:
         """Add a fill to a strategy's position, once its order is known. The account's has it by `book`."""
-        self._own_strategy(strategy, fill.instrument).add(trade_of(fill))
+        self._own_strategy(strategy, instrument).add(trade)
 
-    def withdraw(self, fill: Fill, strategy: str) -> None:
+    def withdraw(self, instrument: InstrumentId, trade: Trade, strategy: str) -> None:
         """Take a fill out of a strategy's position: it was voided, or its order goes to another strategy."""
-        self._own_strategy(strategy, fill.instrument).remove(trade_of(fill))
+        self._own_strategy(strategy, instrument).remove(trade)
 
-    def void(self, fill: Fill, strategy: str | None) -> None:
+    def void(self, instrument: InstrumentId, trade: Trade, strategy: str | None) -> None:
         """Take a voided fill out of the account's position and, if it was attributed, out of the strategy's."""
-        self._own_account(fill.instrument).remove(trade_of(fill))
+        self._own_account(instrument).remove(trade)
         if strategy is not None:
-            self.withdraw(fill, strategy)
+            self.withdraw(instrument, trade, strategy)
 
     def settle(self, instrument: InstrumentId, value: Price) -> None:
         """Pay out every position in `instrument` at `value` per contract, also for fills that come later."""
@@ -235,9 +283,44 @@ class Positions:
         return position
 
 
-def trade_of(fill: Fill) -> Trade:
-    """What a position keeps of a fill. A fill without a venue time is placed by when it was received."""
-    return fill.ts_venue or fill.ts_recv, fill.fill_id, fill.side.sign * fill.size, fill.price, fill.fee
+def trade_of(fill: Fill, counted_in: Denomination | None) -> Trade:
+    """What a position keeps of a fill. A fill without a venue time is placed by when it was received.
+
+    A fee in another currency than the quote's is no money of the instrument: one in the base currency makes the
+    position smaller. What has more digits than the scale is rounded against us.
+    """
+    sign, size, fee, cost = fill.side.sign, fill.side.sign * fill.size, int(fill.fee), fill.cost
+    change = size
+    if fill.fee_currency and counted_in is not None:
+        fee, taken = _fee_in(counted_in, fill)
+        change, cost = size - taken, Money(fill.size * fill.price) if cost is None and taken else cost
+    signed = None if cost is None else sign * cost
+    return Trade(fill.ts_venue or fill.ts_recv, fill.fill_id, change, fill.price, fee, signed)
+
+
+def _fee_in(counted_in: Denomination, fill: Fill) -> tuple[int, int]:
+    """A fee in a currency of its own, as money of the instrument and as size of it."""
+    if fill.fee_currency in (counted_in.quote_currency, counted_in.settle_currency):
+        return _rescaled_up(fill.fee, fill.fee_decimals, counted_in.money_decimals), 0
+    if fill.fee_currency == counted_in.base_currency:
+        return 0, _rescaled_up(fill.fee, fill.fee_decimals, counted_in.size_decimals)
+    return 0, 0
+
+
+def _rescaled_up(amount: int, decimals: int, wanted: int) -> int:
+    if wanted >= decimals:
+        return int(amount * 10 ** (wanted - decimals))
+    return -int(-amount // 10 ** (decimals - wanted))
+
+
+def _opposite(trade: Trade) -> Trade:
+    cost = None if trade.cost is None else -trade.cost
+    return Trade(trade.ts_ns, trade.fill_id, -trade.change, trade.price, -trade.fee, cost)
+
+
+def _writable(amount: int) -> int | str:
+    """An amount as MessagePack can hold it: a sum over many fills may pass 64 bits."""
+    return amount if -(2**63) <= amount < 2**63 else str(amount)
 
 
 class ProfitAndLoss(msgspec.Struct, frozen=True):

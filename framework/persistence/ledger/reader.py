@@ -39,7 +39,9 @@ class OrderLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class FillLine(msgspec.Struct, frozen=True, gc=False):
-    """One fill, voided ones included. `strategy` is empty while no order of ours is known for it."""
+    """One fill, voided ones included. `strategy` is empty while no order of ours is known for it. `moved` is by how
+    much it moved the position where that is not its size, `cost` its exact cost where the price is an average;
+    `fee_paid` is its fee in `fee_currency` where that is not the quote currency's money. `source` is what shows it."""
 
     venue: str
     fill_id: str
@@ -56,6 +58,11 @@ class FillLine(msgspec.Struct, frozen=True, gc=False):
     ts_venue: int
     ts_recv: int
     record: int
+    moved: str = ""
+    cost: str = ""
+    fee_paid: str = ""
+    fee_currency: str = ""
+    source: str = "listed"
 
 
 class PositionLine(msgspec.Struct, frozen=True, gc=False):

@@ -154,7 +154,7 @@ def _carry(db: sqlite3.Connection, fills: Sequence[dict[str, object]]) -> None:
             continue
         size_decimals, money_decimals = scales[fill["instrument"]]
         held = sums.setdefault((str(fill["instrument"]), str(fill["strategy"])), [0, 0])
-        held[0] += Side(fill["side"]).sign * parse_scaled(str(fill["size"]), size_decimals)
+        held[0] += Side(fill["side"]).sign * parse_scaled(str(fill["moved"] or fill["size"]), size_decimals)
         held[1] += parse_scaled(str(fill["fee"]), money_decimals)
     for (instrument, strategy), (size, fees) in sums.items():
         size_decimals, money_decimals = scales[instrument]

@@ -26,10 +26,12 @@ from framework.domain.account_events import (
     TradingStateChanged,
 )
 from framework.domain.intents import NewOrder
-from framework.domain.numbers import UNPLACED, amount_text, parse_scaled
+from framework.domain.numbers import UNPLACED, amount_text, format_scaled, parse_scaled
 from framework.domain.orders import Order, Side
 from framework.domain.verdicts import Approved, RefusalsCounted, Refused
 from framework.persistence.journal.records import Entry
+from framework.persistence.ledger.schema import MOVED
+from framework.state.positions import Denomination, trade_of
 
 _ORDER = """
 INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -37,7 +39,7 @@ ON CONFLICT (client_order_id) DO UPDATE SET venue_order_id = excluded.venue_orde
     price = excluded.price, size = excluded.size, filled = excluded.filled, status = excluded.status,
     reason = excluded.reason, updated_ns = excluded.updated_ns
 """
-_FILL = "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_FILL = "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _CLAIM = """
 UPDATE fills SET client_order_id = ?, strategy = ? WHERE strategy = '' AND venue_order_id = ? AND venue = ?
 """
@@ -64,15 +66,25 @@ _LIFT_QUARANTINE = "UPDATE strategies SET quarantined = '', record = ? WHERE str
 
 
 class Scale(NamedTuple):
-    """How many decimals an instrument's prices and sizes have; None while it is not defined."""
+    """How many decimals an instrument's prices and sizes have, None while it is not defined, and its currencies."""
 
     price: int | None
     size: int | None
+    base_currency: str = ""
+    quote_currency: str = ""
+    settle_currency: str = ""
 
     @property
     def money(self) -> int | None:
         """Decimals of an amount of money, which is a price times a size; None while either is not known."""
         return None if self.price is None or self.size is None else self.price + self.size
+
+    @property
+    def denomination(self) -> Denomination | None:
+        """The same as `trade_of` takes it."""
+        if self.price is None or self.size is None:
+            return None
+        return Denomination(*self[2:], size_decimals=self.size, money_decimals=self.price + self.size)
 
 
 UNKNOWN_SCALE = Scale(None, None)
@@ -87,8 +99,9 @@ class LedgerRows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
-        rows = connection.execute("SELECT instrument, price_decimals, size_decimals FROM instruments")
-        self._scales = {instrument: Scale(price, size) for instrument, price, size in rows}
+        terms = "price_decimals, size_decimals, base_currency, quote_currency, settle_currency"
+        rows = connection.execute(f"SELECT instrument, {terms} FROM instruments")  # noqa: S608
+        self._scales = {instrument: Scale(*scale) for instrument, *scale in rows}
 
     def apply(self, entry: Entry) -> None:
         """Write what a record says. Kinds that are in no table are left out: reports, amends and cancels change orders,
@@ -169,7 +182,9 @@ class LedgerRows:
         for instrument in instruments:
             self._db.execute("DELETE FROM positions WHERE instrument = ?", (instrument,))
             rows = self._db.execute(
-                "SELECT strategy, side, size, fee FROM fills WHERE instrument = ? AND is_voided = 0", (instrument,)
+                f"SELECT strategy, side, {MOVED}, fee FROM fills "  # noqa: S608
+                "WHERE instrument = ? AND is_voided = 0",
+                (instrument,),
             ).fetchall()
             carried = "SELECT strategy, 'buy', size, fees FROM carried WHERE instrument = ?"
             rows += self._db.execute(carried, (instrument,)).fetchall()
@@ -178,7 +193,8 @@ class LedgerRows:
 
     def _book(self, fill: Fill, number: int) -> None:
         scale = self._scales.get(fill.instrument, UNKNOWN_SCALE)
-        size, fee = amount_text(fill.size, scale.size), amount_text(fill.fee, scale.money)
+        trade = trade_of(fill, scale.denomination)
+        moved, fee = amount_text(abs(trade.change), scale.size), amount_text(trade.fee, scale.money)
         key = (fill.venue, fill.fill_id)
         is_voided = self._db.execute("SELECT 1 FROM voids WHERE venue = ? AND fill_id = ?", key).fetchone() is not None
         client_order_id, strategy = self._owner(fill)
@@ -190,23 +206,28 @@ class LedgerRows:
             fill.instrument,
             fill.side.value,
             amount_text(fill.price, scale.price),
-            size,
+            amount_text(fill.size, scale.size),
             fee,
             fill.is_maker,
             is_voided,
             fill.ts_venue,
             fill.ts_recv,
             number,
+            "" if abs(trade.change) == fill.size else moved,
+            "" if fill.cost is None else amount_text(fill.cost, scale.money),
+            format_scaled(fill.fee, fill.fee_decimals) if fill.fee_currency else "",
+            fill.fee_currency,
+            fill.source.value,
         )
         if self._db.execute(_FILL, row).rowcount == 1 and not is_voided:
-            self._move(fill.instrument, strategy, fill.side.sign, size, fee)
+            self._move(fill.instrument, strategy, fill.side.sign, moved, fee)
 
     def _show_external_order(self, snapshot: OrderSnapshot, number: int) -> None:
         """Keep a listed order unless it is one of ours. Its end is final, whatever another listing says."""
         ids = (snapshot.venue, snapshot.client_order_id, snapshot.venue_order_id)
         if self._db.execute(_IS_OURS, ids).fetchone() is not None:
             return
-        price, size = self._scales.get(snapshot.instrument, UNKNOWN_SCALE)
+        price, size, *_ = self._scales.get(snapshot.instrument, UNKNOWN_SCALE)
         amounts = (
             amount_text(snapshot.price, price),
             amount_text(snapshot.size, size),
@@ -272,18 +293,19 @@ class LedgerRows:
         terms = defined.instrument
         if terms.id in self._scales:
             return
-        scale = self._scales[terms.id] = Scale(terms.price_decimals, terms.size_decimals)
-        self._db.execute(
-            "INSERT OR IGNORE INTO instruments (instrument, venue, price_decimals, size_decimals) VALUES (?, ?, ?, ?)",
-            (terms.id, terms.venue, scale.price, scale.size),
-        )
+        currencies = (terms.base_currency, terms.quote_currency, terms.settle_currency)
+        scale = self._scales[terms.id] = Scale(terms.price_decimals, terms.size_decimals, *currencies)
+        columns = "instrument, venue, price_decimals, size_decimals, base_currency, quote_currency, settle_currency"
+        insert = f"INSERT OR IGNORE INTO instruments ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        self._db.execute(insert, (terms.id, terms.venue, scale.price, scale.size, *currencies))
         self._place(terms.id, scale)
 
     def _place(self, instrument: str, scale: Scale) -> None:
         """Give the amounts that came before the instrument's definition their decimals."""
         columns = {"price": scale.price, "size": scale.size, "fee": scale.money, "filled": scale.size}
+        columns |= {"cost": scale.money}
         order = ("price", "size", "filled")
-        for table, names in (("fills", ("price", "size", "fee")), ("orders", order), ("orphans", order)):
+        for table, names in (("fills", ("price", "size", "fee", "cost")), ("orders", order), ("orphans", order)):
             for name in names:
                 found = self._db.execute(
                     f"SELECT DISTINCT {name} FROM {table} WHERE instrument = ? AND {name} LIKE ?",  # noqa: S608

@@ -15,8 +15,12 @@ from pathlib import Path
 from framework.domain.errors import TidegateError
 from framework.runtime.files import RealFiles, aside_name
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """SQLite's `user_version` of a ledger that this program writes."""
+READABLE_VERSIONS = (3, SCHEMA_VERSION)
+"""Versions whose tables a reader understands: what an older one lacks has defaults."""
+MOVED = "CASE moved WHEN '' THEN size ELSE moved END"
+"""By how much a fill moved the position, as SQL."""
 FINAL_STATUSES = "('filled', 'cancelled', 'expired', 'rejected')"
 """The statuses of orders that have ended, as SQL."""
 
@@ -32,6 +36,18 @@ CREATE TABLE carried (
     instrument TEXT NOT NULL, strategy TEXT NOT NULL, size TEXT NOT NULL, fees TEXT NOT NULL,
     PRIMARY KEY (instrument, strategy)) WITHOUT ROWID;
 """
+_FEES = """
+ALTER TABLE instruments ADD COLUMN base_currency TEXT NOT NULL DEFAULT '';
+ALTER TABLE instruments ADD COLUMN quote_currency TEXT NOT NULL DEFAULT '';
+ALTER TABLE instruments ADD COLUMN settle_currency TEXT NOT NULL DEFAULT '';
+ALTER TABLE fills ADD COLUMN moved TEXT NOT NULL DEFAULT '';
+ALTER TABLE fills ADD COLUMN cost TEXT NOT NULL DEFAULT '';
+ALTER TABLE fills ADD COLUMN fee_paid TEXT NOT NULL DEFAULT '';
+ALTER TABLE fills ADD COLUMN fee_currency TEXT NOT NULL DEFAULT '';
+ALTER TABLE fills ADD COLUMN source TEXT NOT NULL DEFAULT 'listed';
+"""
+"""Of a fill: by how much it moved the position where that is not its size, its exact cost, its fee in a currency of its
+own, and what shows it. Empty where the other columns say it."""
 _TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE instruments (
@@ -63,8 +79,8 @@ CREATE TABLE refusals (
     code TEXT NOT NULL, check_name TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE TABLE strategies (
     strategy TEXT PRIMARY KEY, state BLOB NOT NULL, quarantined TEXT NOT NULL, record INTEGER NOT NULL) WITHOUT ROWID;
-{_EXTERNAL_ORDERS}{_CARRIED}"""
-_UPGRADES = {1: _EXTERNAL_ORDERS, 2: _CARRIED}
+{_EXTERNAL_ORDERS}{_CARRIED}{_FEES}"""
+_UPGRADES = {1: _EXTERNAL_ORDERS, 2: _CARRIED, 3: _FEES}
 """Schema version -> the statements that make the next version of it. They only add: rows that are there stay."""
 
 _UNUSABLE_CODES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -143,7 +159,7 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as e:
         connection.close()
         raise ledger_error(path, e) from e
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS:
         connection.close()
         raise LedgerError(
             f"ledger: {path} has schema {version}, this program reads {SCHEMA_VERSION}; start the daemon once "

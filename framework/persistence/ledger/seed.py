@@ -23,6 +23,7 @@ from framework.domain.orders import Side
 from framework.persistence.journal.records import Body, Entry, Record
 from framework.persistence.journal.restore import known_orders
 from framework.persistence.ledger.rows import LedgerRows
+from framework.persistence.ledger.schema import MOVED
 from framework.state.accounts import Accounts
 from framework.state.positions import Position
 
@@ -75,7 +76,8 @@ def _carry(db: sqlite3.Connection, accounts: Accounts) -> None:
             continue
         size_decimals, money_decimals = terms.size_decimals, terms.price_decimals + terms.size_decimals
         explained = db.execute(
-            "SELECT side, size, fee FROM fills WHERE instrument = ? AND strategy = ? AND is_voided = 0", (of, strategy)
+            f"SELECT side, {MOVED}, fee FROM fills WHERE instrument = ? AND strategy = ? AND is_voided = 0",  # noqa: S608
+            (of, strategy),
         ).fetchall()
         for side, filled, fee in explained:
             size -= Side(side).sign * parse_scaled(filled, size_decimals)
@@ -97,7 +99,7 @@ def _unsettled(accounts: Accounts) -> dict[tuple[InstrumentId, str], tuple[int, 
 
 def _traded(position: Position) -> tuple[int, int]:
     (size, _, _, fees), trades, _ = position.snapshot()
-    return size + sum(trade[2] for trade in trades), fees + sum(trade[4] for trade in trades)
+    return int(size) + sum(one.change for one in trades), int(fees) + sum(one.fee for one in trades)
 
 
 def _strategies(accounts: Accounts) -> Iterator[Body]:

@@ -144,6 +144,10 @@ def test_ledger_when_it_has_the_schema_before_external_orders_then_opening_it_ad
     book.close()
     connection = sqlite3.connect(book.path)
     connection.executescript("DROP TABLE orphans; DROP TABLE carried; PRAGMA user_version = 1;")
+    for column in ("moved", "cost", "fee_paid", "fee_currency", "source"):
+        connection.execute(f"ALTER TABLE fills DROP COLUMN {column}")
+    for column in ("base_currency", "quote_currency", "settle_currency"):
+        connection.execute(f"ALTER TABLE instruments DROP COLUMN {column}")
     connection.close()
     with pytest.raises(LedgerError, match=f"has schema 1, this program reads {SCHEMA_VERSION}; start the daemon once"):
         LedgerReader(book.path)
