@@ -5,7 +5,7 @@ request_timeout_ms: RequestTimeoutMs = 5_000
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -36,3 +36,7 @@ MarketsIntervalMs = Annotated[
 ]
 MarketsMax = Annotated[int, Field(ge=1, le=2000, description="The most markets to follow; start fails above.")]
 PagesMax = Annotated[int, Field(ge=1, description="Most pages read of one list; a longer list is an error.")]
+StreamLibrary = Annotated[
+    Literal["picows", "websockets"],
+    Field(description="Which library carries the WebSocket stream: picows, the faster one, or websockets."),
+]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from connectors.client.session import StreamBroken, StreamSession
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.transport.errors import NotSent, TransportError
-from connectors.transport.ports import CloseCause, CloseReason, OnMessage, WebSocketConnection
+from connectors.transport.ports import CloseCause, CloseReason, OnMessage, WebSocketConnection, WebSocketTransport
 from connectors.transport.reconnect import HEALTHY_NS, Backoff, SilenceWatch
+from connectors.transport.reference_websocket import ReferenceTransport
+from connectors.transport.websocket import PicowsTransport
 from framework.domain.ports import Clock
 
 Dial = Callable[[OnMessage], Awaitable[WebSocketConnection]]
@@ -19,7 +21,19 @@ Dial = Callable[[OnMessage], Awaitable[WebSocketConnection]]
 MakeSession = Callable[[Callable[[bytes], None]], StreamSession]
 """Makes the session of one connection; it sends its commands through the function given."""
 
+LIBRARIES: Mapping[str, type[PicowsTransport] | type[ReferenceTransport]] = {
+    "picows": PicowsTransport,
+    "websockets": ReferenceTransport,
+}
+"""What the setting `stream_library` of a venue may be. Both keep the same contract, limits and errors."""
+
 _TICK_MS = 250
+
+
+def open_stream_transport(library: str, origin: str, *, clock: Clock, proxy: str = "") -> WebSocketTransport:
+    """The WebSocket client for an address ("wss://host"), through `proxy` where one is given; no connection is opened
+    yet. Raises `KeyError` for another library and ValueError for an address that is none."""
+    return LIBRARIES[library](origin, clock=clock, proxy=proxy)
 
 
 class VenueStream:

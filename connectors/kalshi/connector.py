@@ -11,7 +11,7 @@ from connectors.client.instruments import InstrumentRegistry
 from connectors.client.loader import InstrumentLoader, InstrumentRefresher
 from connectors.client.session import SessionPlan, SessionPorts, StreamSession
 from connectors.client.status import VenueStatus
-from connectors.client.stream import Dial, VenueStream
+from connectors.client.stream import Dial, VenueStream, open_stream_transport
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.kalshi.limits import TERMS, AccountRates
@@ -29,7 +29,6 @@ from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import HandshakeRefused
 from connectors.transport.ports import HttpTransport, OnMessage, WebSocketConnection, WebSocketTransport
 from connectors.transport.reconnect import Backoff, ConnectBreaker
-from connectors.transport.websocket import PicowsTransport
 from framework.domain.account_events import BalanceReport
 from framework.domain.errors import Fatal, RefusedByVenue, Retryable
 from framework.domain.ports import Clock, Rng
@@ -56,7 +55,9 @@ def make_connector(
     time, breaker, outlet = VenueTime(clock), make_breaker(settings, rng), EventOutlet()
     http = http or open_transport(settings, clock=clock, breaker=breaker, proxy=proxy)
     rest = KalshiRest(http, signer, settings, clock=clock, time=time)
-    websocket = websocket or PicowsTransport(settings.ws_origin, clock=clock, proxy=proxy)
+    websocket = websocket or open_stream_transport(
+        settings.stream_library, settings.ws_origin, clock=clock, proxy=proxy
+    )
     account = _Account(
         name, rest, settings, clock, AccountRates(name, rest, settings.tier, clock=clock, publish=outlet.send)
     )

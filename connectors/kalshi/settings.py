@@ -57,6 +57,7 @@ class KalshiSettings(BaseModel):
     ack_timeout_ms: options.AckTimeoutMs = 10_000
     snapshot_timeout_ms: options.SnapshotTimeoutMs = 5_000
     silence_ms_max: options.SilenceMsMax = 25_000
+    stream_library: options.StreamLibrary = "picows"
     connects_per_minute_max: options.ConnectsPerMinuteMax = 10
     read_lag_ms: options.ReadLagMs = 2_000
     balance_interval_ms: options.BalanceIntervalMs = 60_000

@@ -1,4 +1,5 @@
-"""WebSocket client on the `websockets` library: the reference for the picows transport, and its fallback."""
+"""WebSocket client on the `websockets` library: a venue's other choice (`stream_library`), and the reference by which
+the one on picows is judged: every test of either runs on both."""
 
 from __future__ import annotations
 

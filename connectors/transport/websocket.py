@@ -233,7 +233,7 @@ class PicowsTransport:
         self, sock: socket.socket, connection: PicowsConnection, url: str, headers: tuple[tuple[str, str], ...]
     ) -> None:
         _, listener = await picows.ws_connect(
-            lambda request, response: connection,
+            lambda request, response: _accept(connection, response),
             url,
             ssl_context=self._endpoint.tls,
             # The caller's time-out covers the handshake; cutting the socket ends what picows keeps after it.
@@ -248,3 +248,12 @@ class PicowsTransport:
         # picows reports a connection lost in mid-handshake by returning no listener.
         if listener is None:
             raise OutcomeUnknown(f"connection lost while upgrading {url}")
+
+
+def _accept(connection: PicowsConnection, response: picows.WSUpgradeResponse) -> PicowsConnection:
+    """The connection, unless the venue takes up an extension or a protocol that was not offered: its frames could not
+    be read. Raises `HandshakeRefused`."""
+    headers = response.headers
+    if "Sec-WebSocket-Extensions" in headers or "Sec-WebSocket-Protocol" in headers:
+        raise HandshakeRefused(101, b"it takes up what was not offered")
+    return connection

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from connectors.client.stream import LIBRARIES
 from connectors.kalshi.plugin import Settings, create
 from connectors.kalshi.sandbox.listings import generate_next
 from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
@@ -47,6 +48,8 @@ from tests.support.connect_proxy import ConnectProxy
 
 E = TypeVar("E")
 WAIT_S = 8.0
+CHOSEN: dict[str, Any] = {}
+"""Settings of every connector made here."""
 
 
 class Live(Administered):
@@ -121,7 +124,7 @@ async def live_on(
         markets=("KX*",),
         snapshot_timeout_ms=1_000,
         tier=options.get("tier", "prestige"),
-        **(changes or {}),
+        **(CHOSEN | (changes or {})),
     )
     connector = create("kalshi", settings, clock=SystemClock(), rng=random.Random(1), proxy=proxy)
     live = Live(sandbox, info, connector)
@@ -131,6 +134,12 @@ async def live_on(
         await live.stop()
         raise
     return live
+
+
+@pytest.fixture(autouse=True, params=LIBRARIES)
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything here holds with either library."""
+    monkeypatch.setitem(CHOSEN, "stream_library", request.param)
 
 
 @pytest.fixture

@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import serve as serve_websocket
 
+from connectors.client.stream import LIBRARIES
 from connectors.transport.errors import NotSent
 from connectors.transport.http_pool import Http1Transport
 from connectors.transport.proxy import parse_proxy
-from connectors.transport.reference_websocket import ReferenceTransport
-from connectors.transport.websocket import PicowsTransport
 from tests.connectors.transport.loopback import GET, ManualClock, Serve, always_ok
 from tests.connectors.transport.test_tls import greet
 from tests.support.connect_proxy import ConnectProxy
 
-WEBSOCKETS = pytest.mark.parametrize("kind", [PicowsTransport, ReferenceTransport])
+WEBSOCKETS = pytest.mark.parametrize("library", LIBRARIES)
 
 
 async def test_request_when_a_proxy_is_named_then_it_goes_through_a_tunnel_with_its_credentials(
@@ -53,7 +52,7 @@ async def test_request_when_the_proxy_tunnels_tls_then_the_venue_s_own_certifica
 
 @WEBSOCKETS
 async def test_stream_when_a_proxy_is_named_then_it_goes_through_a_tunnel_also_with_tls(
-    kind: type[PicowsTransport | ReferenceTransport],
+    library: str,
     clock: ManualClock,
     server_tls: ssl.SSLContext,
     trusting: ssl.SSLContext,
@@ -62,7 +61,7 @@ async def test_stream_when_a_proxy_is_named_then_it_goes_through_a_tunnel_also_w
         got: list[bytes] = []
         async with serve_websocket(greet, "127.0.0.1", 0, ssl=tls) as server, ConnectProxy(credentials="a:b") as proxy:
             host = f"127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
-            transport = kind(
+            transport = LIBRARIES[library](
                 f"{scheme}://{host}",
                 clock=clock,
                 tls=trusting if tls else None,

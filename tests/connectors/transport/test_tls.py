@@ -8,11 +8,10 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
+from connectors.client.stream import LIBRARIES
 from connectors.transport.errors import NotSent
 from connectors.transport.http_pool import Http1Transport
 from connectors.transport.ports import HttpRequest
-from connectors.transport.reference_websocket import ReferenceTransport
-from connectors.transport.websocket import PicowsTransport
 from tests.connectors.transport.loopback import ManualClock, Serve, Wire, always_ok
 
 GET = HttpRequest(method="GET", target="/")
@@ -52,14 +51,15 @@ async def greet(connection: ServerConnection) -> None:
     await connection.wait_closed()
 
 
-@pytest.mark.parametrize("kind", [PicowsTransport, ReferenceTransport])
+@pytest.mark.parametrize("library", LIBRARIES)
 async def test_websocket_when_certificate_is_trusted_then_messages_flow_else_not_sent(
-    kind: type[PicowsTransport] | type[ReferenceTransport],
+    library: str,
     server_tls: ssl.SSLContext,
     trusting: ssl.SSLContext,
     clock: ManualClock,
 ) -> None:
     got: list[bytes] = []
+    kind = LIBRARIES[library]
     async with serve_websocket(greet, "127.0.0.1", 0, ssl=server_tls) as server:
         url = f"wss://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
         with pytest.raises(NotSent, match="certificate"):

@@ -15,10 +15,9 @@ from websockets.asyncio.server import serve as serve_websocket
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from connectors.client.stream import LIBRARIES
 from connectors.transport.errors import HandshakeRefused, NotSent, OutcomeUnknown
 from connectors.transport.ports import CloseCause, CloseReason, OnMessage, WebSocketConnection, WebSocketTransport
-from connectors.transport.reference_websocket import ReferenceTransport
-from connectors.transport.websocket import PicowsTransport
 from tests.connectors.transport.loopback import Handler, ManualClock, Serve, Wire
 
 Connect = Callable[[int], WebSocketTransport]
@@ -26,9 +25,9 @@ Connect = Callable[[int], WebSocketTransport]
 LIMIT = 100_000
 
 
-@pytest.fixture(params=[PicowsTransport, ReferenceTransport], ids=["picows", "reference"])
+@pytest.fixture(params=LIBRARIES)
 def transport_to(request: pytest.FixtureRequest, clock: ManualClock) -> Connect:
-    kind: type[PicowsTransport] | type[ReferenceTransport] = request.param
+    kind = LIBRARIES[request.param]
     return lambda port: kind(f"ws://127.0.0.1:{port}", clock=clock, message_bytes_max=LIMIT)
 
 
@@ -52,7 +51,7 @@ async def echo(connection: ServerConnection) -> None:
             await connection.send(message)
 
 
-def upgraded(frames: Handler) -> Handler:
+def upgraded(frames: Handler, extra: bytes = b"") -> Handler:
     """Speak the server's handshake byte by byte, then pass the raw connection on."""
 
     async def handle(wire: Wire) -> None:
@@ -61,7 +60,7 @@ def upgraded(frames: Handler) -> Handler:
         digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()  # noqa: S324
         await wire.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
+            b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n" + extra + b"\r\n"
         )
         await frames(wire)
 
@@ -385,3 +384,51 @@ async def test_connect_when_target_or_header_is_unfit_then_refused(
 ) -> None:
     with pytest.raises(ValueError, match=r"target|header"):
         await transport_to(1).connect(target, headers, on_message=ignore, timeout_ms=1000)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+async def test_frame_when_it_is_of_64_mib_then_its_announcement_ends_the_connection_at_the_usual_limit(
+    library: str, clock: ManualClock, serve: Serve
+) -> None:
+    async def huge(wire: Wire) -> None:
+        await wire.write(b"\x82\x7f" + (64 * 1024 * 1024).to_bytes(8, "big"))
+        await wire.reader.read(1)
+
+    server = await serve(upgraded(huge))
+    transport = LIBRARIES[library](f"ws://127.0.0.1:{server.port}", clock=clock)
+    connection = await transport.connect("/", (), on_message=ignore, timeout_ms=1000)
+    reason = await asyncio.wait_for(connection.wait_closed(), 3)
+    assert (reason.cause, reason.code) == (CloseCause.PROTOCOL, 1009)
+
+
+@pytest.mark.parametrize(
+    "extra", [b"Sec-WebSocket-Extensions: permessage-deflate\r\n", b"Sec-WebSocket-Protocol: x\r\n"]
+)
+async def test_connect_when_the_venue_takes_up_what_was_not_offered_then_it_is_refused(
+    extra: bytes, transport_to: Connect, serve: Serve
+) -> None:
+    async def never(_wire: Wire) -> None:
+        """The client has gone."""
+
+    server = await serve(upgraded(never, extra))
+    with pytest.raises(HandshakeRefused) as caught:
+        await transport_to(server.port).connect("/", (), on_message=ignore, timeout_ms=1000)
+    assert caught.value.status == 101
+
+
+async def test_sent_frames_when_they_arrive_then_each_is_masked_text_with_a_mask_of_its_own(
+    transport_to: Connect, serve: Serve
+) -> None:
+    got: list[bytes] = []
+
+    async def read(wire: Wire) -> None:
+        got.extend([await wire.reader.readexactly(8) for _ in range(2)])
+
+    server = await serve(upgraded(read))
+    connection = await transport_to(server.port).connect("/", (), on_message=ignore, timeout_ms=1000)
+    connection.send(b"go")
+    connection.send(b"go")
+    await connection.wait_closed()
+    assert [frame[:2] for frame in got] == [b"\x81\x82"] * 2
+    assert got[0][2:6] != got[1][2:6]
+    assert [bytes(a ^ b for a, b in zip(frame[6:], frame[2:], strict=False)) for frame in got] == [b"go"] * 2
