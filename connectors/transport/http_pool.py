@@ -61,6 +61,7 @@ class Http1Transport:
         self._came_back = asyncio.Event()
         self._waits: set[asyncio.Timeout] = set()
         self._is_closed = False
+        self._failure = ""
         self.breaker: ConnectBreaker | None = None
         """Limits attempts to connect: a request that would need one too early waits for a connection in use, or fails
         with NotSent when there is none. None allows every attempt."""
@@ -204,10 +205,11 @@ class Http1Transport:
         except TimeoutError as e:
             raise NotSent(f"not connected to {end.url} {self._late()}; nothing was sent") from e
         except OSError as e:
+            self._failure = f", the last one: {e}"
             raise NotSent(f"cannot connect to {end.url}: {e}; nothing was sent") from e
         finally:
             if connection is not None:
-                connection.attempt = attempt
+                connection.attempt, self._failure = attempt, ""
             elif attempt is not None and self.breaker is not None:
                 self.breaker.end(attempt, self._clock.monotonic_ns(), is_answered=False)
         return connection
@@ -229,7 +231,8 @@ class Http1Transport:
         if (wait_ns := self.breaker.wait_ns(now_ns)) > 0:
             wait_ms = -(-wait_ns // 1_000_000)  # rounded up: "in 0 ms" would be now
             raise NotSent(
-                f"too many or failing connects to {self._endpoint.url}; next try in {wait_ms} ms; nothing was sent"
+                f"too many or failing connects to {self._endpoint.url}{self._failure}; next try in {wait_ms} ms; "
+                "nothing was sent"
             )
         return self.breaker.begin(now_ns)
 

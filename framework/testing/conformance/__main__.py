@@ -18,7 +18,7 @@ from framework.runtime.logging import LogFile, configure_logging
 from framework.runtime.secrets import SecretRegistry
 from framework.testing.conformance.candidates import Candidate, find_venues
 from framework.testing.conformance.case import CASES
-from framework.testing.conformance.suite import Played, play_venue
+from framework.testing.conformance.suite import Played, Setting, play_venue
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -53,7 +53,7 @@ async def _play(options: argparse.Namespace) -> list[Played]:
     codes = [f"V{code.upper().removeprefix('V'):0>2}" for code in options.case]
     dialect = options.dialect or venue.dialects[0]
     library = options.stream_library or venue.libraries[0]
-    return await play_venue(venue, dialect=dialect, library=library, codes=codes)
+    return await play_venue(Setting(venue, dialect, library), codes)
 
 
 def _venue(found: dict[str, Candidate], name: str | None) -> Candidate:

@@ -45,6 +45,7 @@ class Declaration(BaseModel):
 
     sandbox: SandboxTable = Field(default_factory=SandboxTable, description="How the sandbox is started.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The connector's settings: short times.")
+    limited: Dialect | None = Field(None, description="A further sandbox, with rate limits that are reached quickly.")
     requests: dict[str, str] = Field(
         default_factory=dict,
         description='How to know the requests "new", "cancel" and "amend" on the wire: "METHOD path-pattern".',

@@ -24,11 +24,16 @@ CASES: dict[str, Case] = {}
 """Every case by its code, in the order of the codes. `framework.testing.conformance.cases` fills it."""
 
 
+def declare(code: str, sentence: str, play: Play) -> None:
+    """Add a case. Raises `ValueError` for a code that is taken."""
+    if code in CASES:
+        raise ValueError(f"{code}: there is such a case already, {CASES[code].sentence!r}")
+    CASES[code] = Case(code, sentence, play)
+
+
 def case(play: Play) -> Play:
     """Declare a function as a case: `v06_an_order_is_accepted` is V06, "an order is accepted". Raises `ValueError` for
     a code that is taken."""
     code, _, sentence = play.__name__.partition("_")
-    if code.upper() in CASES:
-        raise ValueError(f"{code}: there is such a case already, {CASES[code.upper()].sentence!r}")
-    CASES[code.upper()] = Case(code.upper(), sentence.replace("_", " "), play)
+    declare(code.upper(), sentence.replace("_", " "), play)
     return play

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,10 +26,12 @@ class Sandbox:
         self.ready = process.ready
 
     @classmethod
-    async def start(cls, venue: Candidate, dialect: str, directory: Path) -> Sandbox:
-        """Start the venue's sandbox as the daemon does. Raises `Fatal` when it does not become ready."""
-        arguments = ["--port", "0", "--dir", str(directory)]
-        arguments += [*venue.declaration.sandbox.arguments, *venue.dialect(dialect).arguments]
+    async def start(cls, venue: Candidate, directory: Path, more: Sequence[str] = ()) -> Sandbox:
+        """Start the venue's sandbox as the daemon does, with `more` arguments and its files in `directory`.
+
+        Raises `Fatal` when it does not become ready.
+        """
+        arguments = ["--port", "0", "--dir", str(directory), *venue.declaration.sandbox.arguments, *more]
         process = await SandboxProcess.start(venue.plugin.sandbox_module, arguments, directory / "sandbox.log")
         return cls(process, aiohttp.ClientSession())
 
@@ -63,6 +65,11 @@ class Sandbox:
     async def fault(self, kind: str, **fields: Any) -> None:
         """Have something go wrong. Raises `NotStaged` when the sandbox can't."""
         await self._stage("faults", {"kind": kind, **fields})
+
+    async def spoil(self, kind: str, request: str, **fields: Any) -> None:
+        """Have something go wrong with the next request that matches "METHOD path-pattern"."""
+        method, _, path = request.partition(" ")
+        await self.fault(kind, count=1, match={"method": method, "path": path}, **fields)
 
     async def end_faults(self) -> None:
         """End every fault that is planned or in force."""

@@ -13,17 +13,18 @@ from typing import Any, TypeVar, cast
 from framework.config.layers import load
 from framework.config.resolve import Resolved, resolve
 from framework.daemon import Daemon
-from framework.domain.account_events import Fill
+from framework.domain.account_events import Fill, TradingState
 from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId
-from framework.domain.intents import CancelOrder, NewOrder
-from framework.domain.market_events import TimerFired
+from framework.domain.intents import CancelAll, CancelOrder, NewOrder
+from framework.domain.market_events import ConnectorStatus, TimerFired
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.strategy import OrderHandle, Strategy
 from framework.domain.terms import VenueTerms
-from framework.domain.venue import Connector, Publish
+from framework.domain.venue import Connector, Gateway, Publish
+from framework.domain.verdicts import Verdict
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.disk_writer import Durability
@@ -41,7 +42,7 @@ LOOK_S = 0.005
 """How often a condition is looked at: most are conclusions from many events, for which there is no one signal."""
 WAIT_S_MAX = 6.0
 """A condition that has not come true after so many seconds has failed."""
-ROOM_MIN = 10
+ROOM_MIN = 5
 """So many orders must the rate limit have room for before a case begins: budgets may begin empty."""
 TRADER = "trader"
 
@@ -63,6 +64,7 @@ use = "{use}"
 use = "framework.testing.conformance.session:Trader"
 instruments = ["{name}:*"]
 instruments_max = 2
+trade_anything = true
 [checks.trading_state]
 use = "risk.trading_state:TradingStateCheck"
 [checks.order_grid]
@@ -119,11 +121,23 @@ class VenueSession:
         self.directory = directory
         self.events: list[Event] = []
         self.placed: list[str] = []
+        self._connectors: list[Connector] = []
         self._clock = SystemClock()
         self._records = _open(directory / "state", self._clock)
         resolved = _resolved(venue, directory, settings, lambda made: self._recorded(wrap(made)))
         self.daemon = Daemon(resolved, records=self._records, clock=self._clock, metrics=Metrics())
         self._running: asyncio.Task[int] | None = None
+
+    @property
+    def connector(self) -> Connector:
+        """The connector, as the daemon uses it. Raises `AssertionError` before `start`."""
+        expect(self._connectors, "the session has not begun")
+        return self._connectors[0]
+
+    @property
+    def gateway(self) -> Gateway:
+        """The connector's way out."""
+        return self.connector.gateway
 
     async def start(self) -> None:
         """Start everything. Ready it is later: `until_ready`."""
@@ -135,6 +149,11 @@ class VenueSession:
         is."""
         await self.until(lambda: not self.daemon.not_ready(), lambda: f"not ready: {self.daemon.not_ready()}")
         await self.until(lambda: self.room() >= ROOM_MIN, lambda: f"the rate limit leaves room for {self.room()}")
+
+    def reconcile(self) -> None:
+        """Have the daemon compare with the venue now, as it does when the streams come up."""
+        now_ns = self._clock.now_ns()
+        self.daemon.kernel.publish(ConnectorStatus(self.venue, is_up=True, reason="asked", ts_recv=now_ns))
 
     async def stop(self) -> int:
         """Stop as on a signal: its orders are cancelled. The exit code."""
@@ -175,6 +194,18 @@ class VenueSession:
     def orders(self) -> tuple[Order, ...]:
         """The trader's orders that have not ended."""
         return self.accounts.orders.open(strategy=TRADER)
+
+    @property
+    def trouble(self) -> list[str]:
+        """Why the venue can't be used now, as an operator sees it: `stops`, and why it is down."""
+        return self.stops + [one.reason for one in self.daemon.status.read().venues]
+
+    @property
+    def stops(self) -> list[str]:
+        """What keeps orders from leaving until somebody sees to it: why the daemon stops, and what is halted."""
+        supervisor, rows = self.daemon.supervisor, self.accounts.trading.rows()
+        stopping = [supervisor.stop_reason] if supervisor.is_stopping else []
+        return stopping + [row.reason for row in rows if row.state is not TradingState.ACTIVE]
 
     @property
     def terms(self) -> VenueTerms:
@@ -222,14 +253,20 @@ class VenueSession:
             strategy=TRADER, instrument=instrument, side=side, price=Price(price), size=Size(size), **terms
         )
         desk = self._trader.desk
-        return OrderHandle(self.do(lambda: desk.submit(intent)), TRADER, desk)
+        handle = OrderHandle(self.do(lambda: desk.submit(intent)), TRADER, desk)
+        if handle.is_approved:
+            self.placed.append(handle.client_order_id)
+        return handle
 
     def place(self, side: Side, price: int, size: int, **terms: Any) -> OrderHandle:
         """Have the trader place an order. Raises `AssertionError` when the gate refuses it."""
         handle = self.ask(side, price, size, **terms)
         expect(handle.is_approved, f"refused before the venue: {handle.refusal}")
-        self.placed.append(handle.client_order_id)
         return handle
+
+    def cancel_everything(self) -> Verdict:
+        """Have everything of the account cancelled at once, as far as the venue can; the gate's verdict."""
+        return self.do(lambda: self.daemon.kernel.submit(CancelAll(strategy=TRADER, venue=self.venue)))
 
     def cancel(self, client_order_id: str) -> None:
         """Have the trader cancel one of its orders."""
@@ -263,6 +300,7 @@ class VenueSession:
         return cast(Trader, self.daemon.kernel.hosts[TRADER].strategy)
 
     def _recorded(self, connector: Connector) -> Connector:
+        self._connectors.append(connector)
         return cast(Connector, RecordedConnector(connector, self.events))
 
     async def _close(self) -> None:

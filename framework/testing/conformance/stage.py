@@ -16,6 +16,8 @@ from framework.testing.conformance.market import Market, open_market
 from framework.testing.conformance.sandbox import Sandbox
 from framework.testing.conformance.session import VenueSession, Wrap
 
+_SOCKETS = shutil.ignore_patterns("*.sock")
+
 
 def need(is_offered: object, what: str) -> None:
     """State what a case needs of the venue. Raises `NotOffered` when it is not there."""
@@ -41,8 +43,10 @@ class Stage:
         self._library = library
         self._directory = directory
         self._wrap = wrap
+        self._limited: Sandbox | None = None
         self._front: Front | None = None
         self._placed: list[str] = []
+        self._more_settings: Mapping[str, Any] = {}
         self._started = 0
 
     def settings(self, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -51,7 +55,7 @@ class Stage:
         ready = dict(of_sandbox(self.sandbox.ready)) if of_sandbox is not None else {}
         library = {LIBRARY_SETTING: self._library} if self._library else {}
         declared = {**self.venue.declaration.settings, **self._dialect.settings}
-        return self._through_front({**declared, **ready, **library, **(changes or {})})
+        return self._through_front({**declared, **ready, **library, **self._more_settings, **(changes or {})})
 
     def _through_front(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The settings with each address of the sandbox moved to the front."""
@@ -71,6 +75,16 @@ class Stage:
         await self._front.up()
         return self._front
 
+    async def limit(self) -> None:
+        """Go over to a sandbox of its own whose rate limits are reached quickly. Raises `NotStaged` when the venue
+        declares none."""
+        limited = self.venue.declaration.limited
+        if limited is None:
+            raise NotStaged("conformance.toml has no [limited]")
+        arguments = [*self._dialect.arguments, *limited.arguments]
+        self.sandbox = self._limited = await Sandbox.start(self.venue, self.new_directory(), arguments)
+        self._more_settings = limited.settings
+
     async def trade(self, changes: Mapping[str, Any] | None = None, *, size: int = 50) -> tuple[VenueSession, Market]:
         """A daemon that is ready, and a market whose counterparty rests `size` lots at each level."""
         session = await self.open(changes)
@@ -85,19 +99,29 @@ class Stage:
 
     async def open(self, changes: Mapping[str, Any] | None = None, *, is_awaited: bool = True) -> VenueSession:
         """Start a daemon with an empty state, and wait until it is ready unless `is_awaited` is false."""
-        return await self._begin(self._next_directory(), changes, is_awaited=is_awaited)
+        return await self._begin(self.new_directory(), changes, is_awaited=is_awaited)
 
     async def crash(self) -> Path:
         """End the daemon at once, as the machine's failure would; the folder with what was written until then."""
-        session, directory = self._running, self._next_directory()
-        shutil.copytree(session.directory / "state", directory / "state")
+        session, directory = self._running, self.new_directory()
+        shutil.copytree(session.directory / "state", directory / "state", ignore=_SOCKETS)
         self.session = None
         await session.crash()
         return directory
 
-    async def resume(self, directory: Path, changes: Mapping[str, Any] | None = None) -> VenueSession:
-        """Start a daemon on what `crash` left, and wait until it is ready."""
-        return await self._begin(directory, changes, is_awaited=True)
+    async def resume(self, directory: Path, *, is_awaited: bool = True) -> VenueSession:
+        """Start a daemon on what `crash` left, and wait until it is ready unless `is_awaited` is false."""
+        return await self._begin(directory, None, is_awaited=is_awaited)
+
+    async def stop(self) -> int:
+        """Stop the daemon as on a signal; its exit code."""
+        session, self.session = self._running, None
+        return await session.stop()
+
+    async def leave(self) -> None:
+        """End the daemon where there is nothing to compare."""
+        session, self.session = self._running, None
+        await session.crash()
 
     async def close(self) -> None:
         """End the daemon that still runs."""
@@ -106,6 +130,8 @@ class Stage:
             await session.crash()
         if self._front is not None:
             await self._front.close()
+        if self._limited is not None:
+            await self._limited.stop()
 
     @property
     def _running(self) -> VenueSession:
@@ -121,7 +147,8 @@ class Stage:
             await session.until_ready()
         return session
 
-    def _next_directory(self) -> Path:
+    def new_directory(self) -> Path:
+        """A fresh folder of this case."""
         self._started += 1
         directory = self._directory / str(self._started)
         directory.mkdir(parents=True)

@@ -1,5 +1,27 @@
 """The cases, by what they are about. Importing this package declares all of them."""
 
-from framework.testing.conformance.cases import market_data, orders
+from framework.testing.conformance.cases import (
+    account,
+    ambiguity,
+    encryption,
+    hands,
+    limits_and_access,
+    market_data,
+    order_kinds,
+    orders,
+    refusals,
+    restarts,
+)
 
-__all__ = ["market_data", "orders"]
+__all__ = [
+    "account",
+    "ambiguity",
+    "encryption",
+    "hands",
+    "limits_and_access",
+    "market_data",
+    "order_kinds",
+    "orders",
+    "refusals",
+    "restarts",
+]

@@ -105,11 +105,11 @@ async def v12_an_amend_changes_price_and_size_in_place(stage: Stage) -> None:
     need(session.terms.amend, "amend")
     handle = await rest(session, market, steps=-2)
     session.do(lambda: handle.amend(market.price(-1), Size(market.lot * 12)))
-    await _until_terms(session, handle, market.price(-1), market.lot * 12)
+    await until_terms(session, handle, market.price(-1), market.lot * 12)
     await market.take(Side.SELL, -1, market.lot * 2)
     await until_filled(session, handle, market.lot * 2)
     session.do(lambda: handle.amend(market.price(-1), Size(market.lot * 7)))
-    await _until_terms(session, handle, market.price(-1), market.lot * 7)
+    await until_terms(session, handle, market.price(-1), market.lot * 7)
     await market.take(Side.SELL, -1, market.lot * 5)
     await session.until_status(handle, OrderStatus.FILLED)
 
@@ -134,7 +134,8 @@ async def v64_a_fill_or_kill_order_ends_without_a_fill_when_it_cannot_fill_whole
     expect(session.order(handle).filled == 0, f"{session.order(handle)} was not to fill")
 
 
-async def _until_terms(session: VenueSession, handle: OrderHandle, price: Price, size: int) -> None:
+async def until_terms(session: VenueSession, handle: OrderHandle, price: Price, size: int) -> None:
+    """Wait until an order rests at this price with this total size."""
     await session.until(
         lambda: (
             (session.order(handle).price, session.order(handle).size) == (price, size)

@@ -1,0 +1,94 @@
+"""V60 to V69: market orders, triggers, ends at a date, orders that only reduce, and what a venue does not offer."""
+
+from __future__ import annotations
+
+from framework.domain.market_events import VenueClock
+from framework.domain.numbers import Money
+from framework.domain.orders import OrderKind, OrderStatus, Side, TimeInForce, Trigger, TriggerKind
+from framework.runtime.clock import SystemClock
+from framework.testing.conformance.case import case
+from framework.testing.conformance.cases.orders import rest, until_filled
+from framework.testing.conformance.findings import expect
+from framework.testing.conformance.stage import Stage, need
+
+EXPIRES_S = 2
+S = 1_000_000_000
+
+
+@case
+async def v60_a_market_order_fills_at_once_and_no_worse_than_its_price(stage: Stage) -> None:
+    """What can't be had at this price ends."""
+    session, market = await stage.trade(size=5)
+    need(OrderKind.MARKET in session.terms.order_kinds, "market orders")
+    handle = session.place(Side.BUY, market.price(3), market.lot * 8, kind=OrderKind.MARKET)
+    order = await until_filled(session, handle, market.lot * 8)
+    expect(all(fill.price <= order.price for fill in session.booked_fills), f"worse than {order.price}")
+
+
+@case
+async def v61_a_market_order_by_amount_spends_no_more_than_that(stage: Stage) -> None:
+    """The amount is in the quote currency, fees aside."""
+    session, market = await stage.trade(size=5)
+    need(session.terms.quote_amounts, "market orders by amount")
+    amount = Money(market.price(2) * market.lot * 2)
+    handle = session.place(Side.BUY, market.price(3), market.lot * 8, kind=OrderKind.MARKET, quote_amount=amount)
+    await session.until(lambda: not session.order(handle).is_open, lambda: f"no end: {session.order(handle)}")
+    spent = sum(fill.price * fill.size for fill in session.booked_fills)
+    expect(0 < spent <= amount, f"{spent} was spent of {amount}")
+
+
+@case
+async def v62_a_triggered_order_waits_for_its_price(stage: Stage) -> None:
+    """It fills once a trade at its trigger price has been made, and not before."""
+    session, market = await stage.trade(size=5)
+    need(TriggerKind.STOP in session.terms.triggers, "stop orders")
+    trigger = Trigger(TriggerKind.STOP, market.price(3))
+    handle = session.place(Side.BUY, market.price(5), market.lot * 2, trigger=trigger)
+    await session.until_status(handle, OrderStatus.WORKING)
+    await market.take(Side.BUY, 3, market.lot * 6)
+    await until_filled(session, handle, market.lot * 2)
+
+
+@case
+async def v65_an_order_with_an_end_date_expires(stage: Stage) -> None:
+    """The venue ends it, and the daemon learns it without asking for it."""
+    session, market = await stage.trade()
+    need(session.terms.good_till_date, "good till date")
+    offset_ns = session.seen(VenueClock)[-1].offset_ns if session.seen(VenueClock) else 0
+    expires_ns = SystemClock().now_ns() + offset_ns + EXPIRES_S * S
+    handle = session.place(Side.BUY, market.price(-1), market.lot, expires_ns=expires_ns)
+    await session.until_status(handle, OrderStatus.WORKING)
+    await session.until_status(handle, OrderStatus.EXPIRED, OrderStatus.CANCELLED)
+
+
+@case
+async def v66_an_order_that_only_reduces_never_opens_a_position(stage: Stage) -> None:
+    """Twice the position is offered, and the position ends flat."""
+    session, market = await stage.trade()
+    need(session.terms.reduce_only, "reduce-only")
+    await until_filled(session, session.place(Side.BUY, market.price(2), market.lot * 3), market.lot * 3)
+    handle = session.place(
+        Side.SELL,
+        market.price(-2),
+        market.lot * 3,
+        reduce_only=True,
+        time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL,
+    )
+    await until_filled(session, handle, market.lot * 3)
+    second = session.ask(
+        Side.SELL, market.price(-2), market.lot, reduce_only=True, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL
+    )
+    if second.is_approved:
+        await session.until(lambda: not session.order(second).is_open, "no end")
+        expect(session.order(second).filled == 0, f"it opened a position: {session.order(second)}")
+
+
+@case
+async def v68_everything_is_cancelled_with_one_request(stage: Stage) -> None:
+    """Every order of the account, or of the market, ends."""
+    session, market = await stage.trade()
+    need(session.terms.cancel_all.value != "none", "cancel-all")
+    handles = [await rest(session, market, steps=-1 - number) for number in range(3)]
+    session.cancel_everything()
+    for handle in handles:
+        await session.until_status(handle, OrderStatus.CANCELLED)
