@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
-from connectors.client.answers import UnreadableAnswer
 from connectors.client.instruments import InstrumentRegistry
 from connectors.client.loader import InstrumentLoader, InstrumentRefresher
 from connectors.client.stream import VenueStream
 from connectors.client.venue_time import VenueTime
+from connectors.client.wire.answers import UnreadableAnswer
 from framework.domain.errors import Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId

@@ -12,10 +12,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
-from connectors.client.answers import UnreadableAnswer, UnusableInstrument
 from connectors.client.instruments import InstrumentRegistry, ListedInstrument, ReadBegan
 from connectors.client.turns import Turns
 from connectors.client.venue_time import VenueTime
+from connectors.client.wire.answers import UnreadableAnswer, UnusableInstrument
 from framework.domain.errors import ConfigurationError, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.ports import Clock

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from connectors.client.answers import UnreadableAnswer
 from connectors.client.connector import ConnectorIdentity, ConnectorParts, EventOutlet, VenueConnector
 from connectors.client.counts import DecodeCounts
 from connectors.client.instruments import InstrumentRegistry
@@ -13,6 +12,7 @@ from connectors.client.session import SessionPlan, SessionPorts, StreamSession
 from connectors.client.status import VenueStatus
 from connectors.client.stream import Dial, VenueStream, open_stream_transport
 from connectors.client.venue_time import VenueTime
+from connectors.client.wire.answers import UnreadableAnswer
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.kalshi.limits import TERMS, AccountRates
 from connectors.kalshi.markets.lifecycle import select

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from connectors.client.answers import UnreadableAnswer
+from connectors.client.wire.answers import UnreadableAnswer
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest
 from connectors.kalshi.rest.rate_limits import CostTable, documented_costs, rate_limits, tier_limits

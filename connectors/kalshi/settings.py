@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.client import settings as options
-from connectors.client.address import RestUrl, StreamUrl, is_loopback, origin_of, path_of
+from connectors.client.wire.address import RestUrl, StreamUrl, is_loopback, origin_of, path_of
 
 Tier = Literal["basic", "advanced", "expert", "premier", "paragon", "prime", "prestige"]
 SelfTradePrevention = Literal["taker_at_cross", "maker"]

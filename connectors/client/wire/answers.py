@@ -55,6 +55,14 @@ def after_ms_of(headers: dict[str, str]) -> int:
     return int(text) * 1000 if text.isascii() and text.isdigit() and len(text) < 6 else 0
 
 
+class UnreadableAnswer(Retryable):
+    """A whole answer that is well-formed and not of the expected form: the same request brings the same again."""
+
+
+class UnusableInstrument(ValueError):
+    """An instrument that can't be traded safely as it is listed. The message names it and the field."""
+
+
 class Meaning(Enum):
     """What an answer proves, and what follows."""
 

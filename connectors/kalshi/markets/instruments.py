@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-from connectors.client.answers import UnusableInstrument
 from connectors.client.instruments import ListedInstrument
+from connectors.client.wire.answers import UnusableInstrument
 from connectors.client.wire.decimals import iso_ns
 from connectors.kalshi.wire.fixed_point import PRICE_DECIMALS, PRICE_ONE, SIZE_DECIMALS, price_of
 from connectors.kalshi.wire.market_messages import PriceRange, RestEvent, RestMarket, RestSeries

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.client.answers import UnreadableAnswer, UnusableInstrument
 from connectors.client.instruments import ListedInstrument, Selection, has_wildcard
+from connectors.client.wire.answers import UnreadableAnswer, UnusableInstrument
 from connectors.kalshi.markets.instruments import fees_of, listed_of, series_of
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 import msgspec
 import structlog
 
-from connectors.client.answers import UnreadableAnswer
 from connectors.client.venue_time import VenueTime
+from connectors.client.wire.answers import UnreadableAnswer
+from connectors.client.wire.calls import Call, Params, with_query
 from connectors.client.wire.listing import BadRow, Listing, read_page
 from connectors.kalshi.rest.rate_limiter import RateLimiter
 from connectors.kalshi.rest.rate_limits import BALANCE, READ, CostTable, documented_costs, tier_limits
 from connectors.kalshi.settings import KalshiSettings
-from connectors.kalshi.wire.encode import Call
 from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error
 from connectors.kalshi.wire.sign import Signer
 from connectors.transport.errors import NotSent
@@ -29,8 +28,6 @@ from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.ports import Clock, Rng
 from framework.domain.rate_limits import RateLimits
 from framework.domain.venue import LastWord, nothing_against
-
-Params = Iterable[tuple[str, str | int | None]]
 
 _JSON = ("Content-Type", "application/json")
 _UNSIGNED = frozenset({"/exchange/status"})
@@ -103,8 +100,7 @@ class KalshiRest:
         headers = self._signer.headers(self._time.now_ms(), call.method, target)
         if call.body:
             headers = (*headers, _JSON)
-        # Every DELETE that is sent here takes orders out of the market, so it must not wait behind other requests.
-        return HttpRequest(call.method, target, headers, call.body, is_urgent=call.method == "DELETE")
+        return HttpRequest(call.method, target, headers, call.body, is_urgent=call.is_urgent)
 
     async def send(self, request: HttpRequest, *, last_word: LastWord = nothing_against) -> HttpResponse:
         """Send once and return the response, whatever its status.
@@ -186,8 +182,7 @@ class KalshiRest:
         return (self._balance, 1) if path == "/portfolio/balance" else (self._read, cost)
 
     async def _get(self, path: str, decode: Callable[[bytes], T], params: Params, *, cost_path: str = "") -> T:
-        query = urlencode([(name, value) for name, value in params if value is not None])
-        call = Call("GET", f"{path}?{query}" if query else path)
+        call = Call("GET", with_query(path, params))
         cost = self._costs.of("GET", cost_path or path)
         for attempt in range(1, _READ_TRIES_MAX + 1):
             try:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from connectors.client.lone_rows import LoneRows, RowFields
+from connectors.client.wire.calls import Call
 from connectors.client.wire.decimals import NS_PER_S
 from connectors.client.wire.listing import BadRow
 from connectors.client.wire.reports import order_to_change, refused
@@ -20,7 +21,7 @@ from connectors.kalshi.wire import encode
 from connectors.kalshi.wire.account_messages import RestFill, RestOrder, RestPosition
 from connectors.kalshi.wire.decode_acks import accepted, amended, cancelled, decode_ack
 from connectors.kalshi.wire.decode_rest import rest_fill, rest_order_snapshot, rest_position
-from connectors.kalshi.wire.encode import AccountScope, Call
+from connectors.kalshi.wire.encode import AccountScope
 from connectors.kalshi.wire.errors import ORDER_ALREADY_EXISTS, failure_of_write, is_about_the_market, parse_error
 from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport

@@ -11,11 +11,11 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
-from urllib.parse import quote
 
-from connectors.client.answers import UnreadableAnswer
+from connectors.client.wire.answers import UnreadableAnswer
+from connectors.client.wire.calls import Params, path_part
 from connectors.client.wire.listing import BadRow, Listing
-from connectors.kalshi.rest.client import KalshiRest, Params
+from connectors.kalshi.rest.client import KalshiRest
 from connectors.kalshi.wire import account_messages as a
 from connectors.kalshi.wire import market_messages as m
 from connectors.kalshi.wire.errors import NOT_FOUND
@@ -38,12 +38,12 @@ async def get_exchange_status(rest: KalshiRest) -> m.ExchangeStatus:
 
 async def get_series(rest: KalshiRest, ticker: str) -> m.RestSeries:
     """Read one series; its fees hold for all its events."""
-    return (await rest.get(f"/series/{_quoted(ticker)}", m.SeriesResponse, cost_path="/series/*")).series
+    return (await rest.get(f"/series/{path_part(ticker)}", m.SeriesResponse, cost_path="/series/*")).series
 
 
 async def get_event(rest: KalshiRest, ticker: str) -> m.RestEvent:
     """Read one event, for its overrides of the series' fees."""
-    return (await rest.get(f"/events/{_quoted(ticker)}", m.EventResponse, cost_path="/events/*")).event
+    return (await rest.get(f"/events/{path_part(ticker)}", m.EventResponse, cost_path="/events/*")).event
 
 
 async def get_events_of_series(rest: KalshiRest, series_ticker: str) -> list[m.RestEvent]:
@@ -58,7 +58,7 @@ async def get_events_of_series(rest: KalshiRest, series_ticker: str) -> list[m.R
 
 async def get_market(rest: KalshiRest, ticker: str) -> m.RestMarket:
     """Read one market. May be refused as `not_found` shortly after its creation was announced (vendor docs)."""
-    return (await rest.get(f"/markets/{_quoted(ticker)}", m.MarketResponse, cost_path="/markets/*")).market
+    return (await rest.get(f"/markets/{path_part(ticker)}", m.MarketResponse, cost_path="/markets/*")).market
 
 
 async def get_markets(
@@ -103,7 +103,7 @@ async def get_balance(rest: KalshiRest, *, subaccount: int | None = None) -> a.R
 
 async def get_order(rest: KalshiRest, order_id: str) -> a.RestOrder:
     """Read one own order by the venue's id."""
-    path = f"/portfolio/orders/{_quoted(order_id)}"
+    path = f"/portfolio/orders/{path_part(order_id)}"
     return (await rest.get(path, a.OrderResponse, cost_path="/portfolio/orders/*")).order
 
 
@@ -176,11 +176,6 @@ async def _each_alone(bad: Iterable[BadRow], key: str, read: Callable[[str], Awa
             if (one := await or_none(read(name))) is not None:
                 found.append(one)
     return found
-
-
-def _quoted(name: str) -> str:
-    """A ticker or id as one part of a path: a slash or question mark in it must not change the request."""
-    return quote(name, safe="")
 
 
 def _chunks(tickers: Sequence[str]) -> Iterator[Sequence[str]]:

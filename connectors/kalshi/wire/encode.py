@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode
+from typing import Any
 
 import msgspec
 
+from connectors.client.wire.calls import Call, path_part, with_query
 from connectors.client.wire.decimals import NS_PER_S
 from connectors.kalshi.wire.fixed_point import price_text, size_text
 from framework.domain.instruments import Instrument
@@ -18,23 +19,15 @@ from framework.domain.numbers import Price
 from framework.domain.orders import Order, Side, TimeInForce
 
 _ORDERS = "/portfolio/events/orders"
-SIDES = {Side.BUY: "bid", Side.SELL: "ask"}
+_SIDES = {Side.BUY: "bid", Side.SELL: "ask"}
 """The venue's words for buying and selling YES (vendor docs)."""
-TIMES_IN_FORCE = {
+_TIMES_IN_FORCE = {
     TimeInForce.GOOD_TILL_CANCELLED: "good_till_canceled",
     TimeInForce.IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
     TimeInForce.FILL_OR_KILL: "fill_or_kill",
 }
 """The venue's words for how long an order stands (vendor docs)."""
 _ENCODER = msgspec.json.Encoder()
-
-
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """A request without its signature. `target` is path and query below the REST prefix."""
-
-    method: str
-    target: str
-    body: bytes = b""
 
 
 class AccountScope(msgspec.Struct, frozen=True, gc=False):
@@ -44,14 +37,14 @@ class AccountScope(msgspec.Struct, frozen=True, gc=False):
     use_shards: bool = True
     self_trade_prevention: str = "taker_at_cross"
 
-    def fields(self, instrument: Instrument) -> dict[str, object]:
+    def fields(self, instrument: Instrument) -> dict[str, Any]:
         """The fields that route a request for `instrument`: its shard and the account's subaccount, where given."""
         routed = self.shard_field(instrument)
         if self.subaccount is not None:
             routed["subaccount"] = self.subaccount
         return routed
 
-    def shard_field(self, instrument: Instrument) -> dict[str, object]:
+    def shard_field(self, instrument: Instrument) -> dict[str, Any]:
         """The field that names the instrument's shard; none when shards are not to be named."""
         return {"exchange_index": instrument.shard} if self.use_shards else {}
 
@@ -75,7 +68,7 @@ def amend_order(intent: AmendOrder, order: Order, instrument: Instrument, scope:
     """
     fields = scope.shard_field(instrument) | {
         "ticker": instrument.symbol,
-        "side": SIDES[order.side],
+        "side": _SIDES[order.side],
         "price": price_text(intent.price),
         "count": size_text(intent.size),
         "client_order_id": order.client_order_id,
@@ -88,26 +81,25 @@ def cancel_order(order: Order, instrument: Instrument, scope: AccountScope) -> C
 
     Raises `ValueError` when the venue's id of the order is not known.
     """
-    return Call(
-        "DELETE", f"{_path(order)}?{urlencode(scope.fields(instrument) | {'market_ticker': instrument.symbol})}"
-    )
+    routed = scope.fields(instrument) | {"market_ticker": instrument.symbol}
+    return Call("DELETE", with_query(_path(order), routed.items()), is_urgent=True)
 
 
 def cancel_all_orders(scope: AccountScope) -> Call:
     """Cancel every order of the account on all shards; those of the next minute may be cancelled too (vendor docs)."""
-    return Call("DELETE", f"{_ORDERS}{scope.query}")
+    return Call("DELETE", f"{_ORDERS}{scope.query}", is_urgent=True)
 
 
 def _new_order_fields(
     client_order_id: str, intent: NewOrder, instrument: Instrument, scope: AccountScope
-) -> dict[str, object]:
+) -> dict[str, Any]:
     fields = scope.fields(instrument) | {
         "ticker": instrument.symbol,
         "client_order_id": client_order_id,
-        "side": SIDES[intent.side],
+        "side": _SIDES[intent.side],
         "count": size_text(intent.size),
         "price": price_text(Price(intent.price)),
-        "time_in_force": TIMES_IN_FORCE[intent.time_in_force],
+        "time_in_force": _TIMES_IN_FORCE[intent.time_in_force],
         "self_trade_prevention_type": scope.self_trade_prevention,
         "post_only": intent.post_only,
         "reduce_only": intent.reduce_only,
@@ -120,7 +112,7 @@ def _new_order_fields(
 
 
 def _path(order: Order) -> str:
-    return f"{_ORDERS}/{quote(_venue_id(order), safe='')}"
+    return f"{_ORDERS}/{path_part(_venue_id(order))}"
 
 
 def _venue_id(order: Order) -> str:

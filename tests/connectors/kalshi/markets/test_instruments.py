@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from connectors.client.answers import UnusableInstrument
+from connectors.client.wire.answers import UnusableInstrument
 from connectors.kalshi.markets.instruments import fees_of, instrument_of, settlement_value_of
 from connectors.kalshi.wire.market_messages import MarketResponse, MarketsPage, PriceRange, RestEvent, RestSeries
 from framework.domain.instruments import InstrumentKind, InstrumentStatus

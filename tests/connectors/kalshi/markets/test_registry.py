@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from connectors.client.answers import UnusableInstrument
 from connectors.client.instruments import SETTLED_KEPT_MAX, InstrumentRegistry, ReadBegan
+from connectors.client.wire.answers import UnusableInstrument
 from connectors.client.wire.decimals import iso_ns
 from connectors.kalshi.markets.lifecycle import LifecycleEffect, apply_lifecycle, select
 from connectors.kalshi.wire.stream_messages import LifecycleMsg

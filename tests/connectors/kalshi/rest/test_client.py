@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from connectors.client.venue_time import VenueTime
+from connectors.client.wire.calls import Call
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.client import KalshiRest
-from connectors.kalshi.wire.encode import Call
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff

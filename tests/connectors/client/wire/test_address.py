@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from connectors.client.address import RestUrl, StreamUrl, account_of, is_loopback, origin_of, path_of
+from connectors.client.wire.address import RestUrl, StreamUrl, account_of, is_loopback, origin_of, path_of
 
 REST, STREAM = TypeAdapter(RestUrl), TypeAdapter(StreamUrl)
 

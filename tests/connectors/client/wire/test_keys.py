@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.client.keys import KeyRights, Right, Unknown, notes_on, rights_of
+from connectors.client.wire.keys import KeyRights, Right, Unknown, notes_on, rights_of
 
 MEANINGS = {"trade": frozenset({Right.READ, Right.TRADE}), "withdraw": frozenset({Right.WITHDRAW})}
 
