@@ -25,7 +25,18 @@ from framework.runtime.unix_socket import NoServer
 from framework.state.accounts import Accounts
 from framework.state.positions import Position
 
-COLUMNS = ("venue", "instrument", "size", "average", "mark", "unrealised", "realised", "fees", "settled_value")
+COLUMNS = (
+    "venue",
+    "instrument",
+    "size",
+    "average",
+    "mark",
+    "unrealised",
+    "realised",
+    "fees",
+    "settled_value",
+    "funding",
+)
 _MARKS_S_MAX = 3.0  # without the daemon's books the rest is shown
 _MORE_DECIMALS = 2
 
@@ -33,7 +44,8 @@ _MORE_DECIMALS = 2
 class PositionRow(msgspec.Struct, frozen=True):
     """A position. Amounts are exact decimals in the quote currency, empty where they are not known: `average` is the
     price per contract of the open part, rounded to two decimals more than prices have; `mark` at what it is valued,
-    with the side of the book where that is not the mid; `realised` and `unrealised` are before fees."""
+    with the side of the book where that is not the mid; `realised` and `unrealised` are before fees. `funding` is what
+    funding of a perpetual brought; empty where there was none."""
 
     venue: str
     instrument: str
@@ -44,6 +56,7 @@ class PositionRow(msgspec.Struct, frozen=True):
     mark: str
     unrealised: str
     realised: str
+    funding: str = ""
 
 
 def positions(options: argparse.Namespace) -> int:
@@ -85,7 +98,8 @@ def _row(line: PositionLine, accounts: Accounts, strategy: str, marks: Mapping[s
         values = ("", "", "", "")  # the ledger is behind, or the instrument has left the state
     else:
         values = _values(position, terms, marks.get(name, MarkStatus()))
-    return PositionRow(line.venue, line.instrument, line.size, line.fees, line.settled_value, *values)
+    funding = f"{terms.money(position.funding):f}" if terms is not None and position.funding else ""
+    return PositionRow(line.venue, line.instrument, line.size, line.fees, line.settled_value, *values, funding)
 
 
 def _values(position: Position, terms: Instrument, mark: MarkStatus) -> tuple[str, str, str, str]:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import Intent
+from framework.domain.market_events import MarkPrice
 from framework.domain.orders import Order
 from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Refusal, Verdict
@@ -84,6 +85,10 @@ class Desk(Protocol):
     def book(self, instrument: InstrumentId, /) -> BookView:
         """The book of an instrument, as it is after the event being handled; empty and not fresh until a snapshot came.
         It changes with the next event: copy what must be kept."""
+        ...
+
+    def mark(self, instrument: InstrumentId, /) -> MarkPrice | None:
+        """The newest mark price of a perpetual, with index and funding; None where the venue has published none."""
         ...
 
     def position(self, instrument: InstrumentId, /) -> PositionView:

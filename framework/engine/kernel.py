@@ -89,8 +89,8 @@ class Kernel:
             BookLevel: self._on_book_change,
             BookSnapshot: self._on_book_change,
             BookStale: self._on_book_change,
-            TradePrint: self._on_print,
-            MarkPrice: self._on_print,
+            TradePrint: self._on_trade,
+            MarkPrice: self._on_mark,
             Heartbeat: self._on_feed,
             VenueClock: self._on_feed,
             ConnectorStatus: self._on_connector,
@@ -231,7 +231,11 @@ class Kernel:
             # step. In steps that write the journal, whose disk may stall, hooks are timed by themselves.
             self._bus.publish(book, book.instrument, monotonic_ns)
 
-    def _on_print(self, event: TradePrint | MarkPrice) -> None:
+    def _on_trade(self, event: TradePrint) -> None:
+        self._bus.publish(event, event.instrument, self._view.monotonic_ns)
+
+    def _on_mark(self, event: MarkPrice) -> None:
+        self._books.apply(event, self._view.monotonic_ns)
         self._bus.publish(event, event.instrument, self._view.monotonic_ns)
 
     def _on_feed(self, event: Heartbeat | VenueClock) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from framework.domain.account_events import StrategySaved
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import CancelAll, Intent
-from framework.domain.market_events import TimerFired
+from framework.domain.market_events import MarkPrice, TimerFired
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.terms import VenueTerms
@@ -107,6 +107,10 @@ class StrategyContext:
         if (book := self._books.get(instrument)) is not None:
             return book
         return self._books.of(instrument) if instrument in self._accounts.instruments else Book(instrument)
+
+    def mark(self, instrument: InstrumentId, /) -> MarkPrice | None:
+        """The newest mark price, None before the first."""
+        return self._books.mark(instrument)
 
     def position(self, instrument: InstrumentId, /) -> PositionView:
         """This strategy's own position, from its fills; the account's may differ."""

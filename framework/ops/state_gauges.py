@@ -81,10 +81,11 @@ class StateGauges:
         for (strategy, instrument_id), position in self._accounts.positions.strategies():
             if (instrument := self._accounts.instruments.get(instrument_id)) is None:
                 continue
-            profit = profit_and_loss(position, self._books.get(instrument_id))
-            for kind in ("realised", "unrealised", "fees"):
+            profit = profit_and_loss(position, self._books.get(instrument_id), self._books.mark(instrument_id))
+            amounts = {kind: getattr(profit, kind) for kind in ("realised", "unrealised", "fees")}
+            for kind, money in (*amounts.items(), ("funding", position.funding)):
                 key = (instrument.venue, strategy, kind)
-                sums[key] = sums.get(key, 0.0) + float(instrument.money(getattr(profit, kind)))
+                sums[key] = sums.get(key, 0.0) + float(instrument.money(money))
         for one in self._accounts.purged.sums():
             for kind, amount in (("realised", one.realised), ("fees", one.fees)) if one.strategy else ():
                 key = (one.venue, one.strategy, kind)

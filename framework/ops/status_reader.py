@@ -87,7 +87,10 @@ class StatusReader:
         for name in sorted(held):
             instrument, book = self._accounts.instruments.get(name), self._books.get(name)
             if instrument is not None and book is not None and book.is_fresh:
-                sides = (mark_of(size, book) for size in (Size(1), Size(-1)))
+                own = self._books.mark(name)
+                sides = (
+                    mark_of(size, book) if own is None else ("venue", 2 * own.mark) for size in (Size(1), Size(-1))
+                )
                 texts = [(at, "" if twice is None else half_text(twice, instrument)) for at, twice in sides]
                 yield name, MarkStatus(texts[0][1], texts[0][0], texts[1][1], texts[1][0])
 
@@ -168,7 +171,7 @@ class StatusReader:
         instrument, book = self._accounts.instruments[instrument_id], self._books.get(instrument_id)
         orders = self._accounts.orders.open(strategy=host.name, instrument=instrument_id)
         position = self._accounts.positions.of_strategy(host.name, instrument_id)
-        profit = profit_and_loss(position, book)
+        profit = profit_and_loss(position, book, self._books.mark(instrument_id))
         return QuoteStatus(
             strategy=host.name,
             instrument=instrument.symbol,

@@ -7,7 +7,7 @@ from typing import get_args
 
 import structlog
 
-from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
+from framework.domain.account_events import Fill, InstrumentDefined, OrderReport, ReportKind
 from framework.domain.events import Event, kind_of
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import (
@@ -20,7 +20,7 @@ from framework.domain.market_events import (
     RequestOutcome,
     TradePrint,
 )
-from framework.domain.numbers import amount_text
+from framework.domain.numbers import amount_text, format_scaled
 from framework.domain.ports import Clock
 from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
 from framework.engine.strategy_host import FaultKind
@@ -104,7 +104,7 @@ class Telemetry:
             self._metrics.fills.inc((fill.venue, own.strategy if own else ""))
         for order in change.orders:
             self.in_question.look_at(order)
-        if self._logs_fills and (change.fills or change.unattributed or change.payouts):
+        if self._logs_fills and (change.fills or change.unattributed or change.payouts or change.flows):
             log_money(change, self._accounts)
         for alarm in change.alarms:
             _log.error("alarm", what=alarm)
@@ -142,8 +142,9 @@ class Telemetry:
 
 
 def log_money(change: Change, accounts: Accounts) -> None:
-    """Log each fill and each settlement of a position. Amounts are decimals, `scaled:<integer>` while the instrument is
-    not defined; `strategy` is empty for the fill of an order that is not known as ours."""
+    """Log each fill, each settlement of a position, and cash that came or went without a trade. Amounts are decimals,
+    `scaled:<integer>` while the instrument is not defined; `strategy` is empty for the fill of an order that is not
+    known as ours."""
     for fill in (*change.fills, *change.unattributed):
         order, (price, size, money) = accounts.orders.get(fill.client_order_id), _decimals(accounts, fill.instrument)
         _log.info(
@@ -153,7 +154,7 @@ def log_money(change: Change, accounts: Accounts) -> None:
             side=fill.side.value,
             size=amount_text(fill.size, size),
             price=amount_text(fill.price, price),
-            fee=amount_text(fill.fee, money),
+            fee=_fee_text(fill, money),
             liquidity="maker" if fill.is_maker else "taker",
             client_order_id=fill.client_order_id,
             fill_id=fill.fill_id,
@@ -167,6 +168,22 @@ def log_money(change: Change, accounts: Accounts) -> None:
             value=amount_text(paid.value, price),
             realised=amount_text(paid.realised, money),
         )
+    for flow in change.flows:
+        _log.info(
+            "cash flow",
+            venue=flow.venue,
+            kind=flow.kind.value,
+            instrument=flow.instrument,
+            amount=format_scaled(flow.amount, flow.decimals),
+            currency=flow.currency,
+            flow_id=flow.flow_id,
+        )
+
+
+def _fee_text(fill: Fill, money: int | None) -> str:
+    if not fill.fee_currency:
+        return amount_text(fill.fee, money)
+    return f"{format_scaled(fill.fee, fill.fee_decimals)} {fill.fee_currency}"
 
 
 def _decimals(accounts: Accounts, instrument: InstrumentId) -> tuple[int | None, int | None, int | None]:

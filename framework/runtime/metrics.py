@@ -184,7 +184,7 @@ class Metrics:
         self.pnl = Gauge(
             "tidegate_pnl",
             ("venue", "strategy", "kind"),
-            "Profit and loss in the quote currency; kind is realised, unrealised or fees.",
+            "Profit and loss in the quote currency; kind is realised, unrealised, fees or funding.",
         )
         self.open_orders = Gauge("tidegate_open_orders", ("venue", "strategy"), "Orders that have not ended.")
         self.ledger_up = Gauge(

@@ -14,6 +14,7 @@ from framework.domain.market_events import (
     ConnectorStatus,
     Heartbeat,
     MarketEvent,
+    MarkPrice,
     VenueClock,
 )
 from framework.state.order_book import AGE_NEVER_NS, Book, FeedClock
@@ -30,6 +31,7 @@ class Books:
     def __init__(self) -> None:
         self._books: dict[InstrumentId, Book] = {}
         self._feed_clocks: dict[str, FeedClock] = {}
+        self._marks: dict[InstrumentId, MarkPrice] = {}
         self.get: Callable[[InstrumentId], Book | None] = self._books.get
         """The book, or None when nothing was ever received or asked of it."""
         self._apply_to_book: dict[type, Callable[[Book, Any, int], bool]] = {
@@ -42,6 +44,7 @@ class Books:
             Heartbeat: self._apply_heartbeat,
             VenueClock: self._apply_clock,
             ConnectorStatus: self._apply_status,
+            MarkPrice: self._apply_mark,
         }
 
     def apply(self, event: MarketEvent, monotonic_ns: int) -> Book | None:
@@ -68,6 +71,7 @@ class Books:
     def forget(self, instrument: InstrumentId) -> None:
         """Drop the book of an instrument that has left."""
         self._books.pop(instrument, None)
+        self._marks.pop(instrument, None)
 
     def of_venue(self, venue: str) -> tuple[Book, ...]:
         """All books of a venue, in the order in which they were first received or asked for."""
@@ -100,6 +104,13 @@ class Books:
         if feed_clock is not None and feed_clock.received_ns >= 0:
             ages.append(max(0, monotonic_ns - feed_clock.received_ns) + feed_clock.late_ns)
         return min(ages, default=AGE_NEVER_NS)
+
+    def mark(self, instrument: InstrumentId) -> MarkPrice | None:
+        """The newest mark price that the venue has published of an instrument, None before the first."""
+        return self._marks.get(instrument)
+
+    def _apply_mark(self, event: MarkPrice, monotonic_ns: int) -> None:
+        self._marks[event.instrument] = event
 
     def _feed_clock(self, venue: str) -> FeedClock:
         feed_clock = self._feed_clocks.get(venue)

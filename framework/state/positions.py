@@ -22,6 +22,7 @@ import msgspec
 
 from framework.domain.account_events import Fill
 from framework.domain.instruments import Instrument, InstrumentId
+from framework.domain.market_events import MarkPrice
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.views import BookView
 
@@ -327,7 +328,8 @@ class ProfitAndLoss(msgspec.Struct, frozen=True):
     """Realised and unrealised profit before fees, and the fees: money, scaled by the instrument's decimals.
 
     `mark` says at what the open position is valued: "mid" of a fresh book; where the other side of it is empty, the
-    side that closing would trade with, "bid" for a long and "ask" for a short position; "" where there is neither. Then
+    side that closing would trade with, "bid" for a long and "ask" for a short position; "venue" is the venue's own mark
+    price of a perpetual; "" where there is none of them. Then
     `unrealised` is 0 and `is_marked` False, unless the position is flat.
     """
 
@@ -343,10 +345,13 @@ class ProfitAndLoss(msgspec.Struct, frozen=True):
         return Money(self.realised + self.unrealised - self.fees)
 
 
-def profit_and_loss(position: Position, book: BookView | None) -> ProfitAndLoss:
-    """The profit and loss of a position at the mid of its book, None for no book; of a one-sided book at the side that
-    closing would trade with. A half unit is rounded down, so that a profit is never shown too high."""
+def profit_and_loss(position: Position, book: BookView | None, mark_price: MarkPrice | None = None) -> ProfitAndLoss:
+    """The profit and loss of a position at the venue's mark price, where it publishes one; else at the mid of its book,
+    None for no book; of a one-sided book at the side that closing would trade with. A half unit is rounded down, so
+    that a profit is never shown too high."""
     mark, mark_twice = mark_of(position.size, book) if book is not None and book.is_fresh else ("", None)
+    if mark_price is not None:
+        mark, mark_twice = "venue", 2 * mark_price.mark
     return ProfitAndLoss(
         realised=position.realised,
         unrealised=Money(position.unrealised_twice(mark_twice) // 2) if mark_twice is not None else Money(0),

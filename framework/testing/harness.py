@@ -202,7 +202,7 @@ class TradingHarness:
     def profit_and_loss(self, strategy: str = "", instrument: InstrumentId | None = None) -> ProfitAndLoss:
         """A position's profit and fees in `Money` of the instrument, marked by its book."""
         of = instrument or self._instruments[0]
-        return profit_and_loss(self.position(strategy, of), self._core.books.of(of))
+        return profit_and_loss(self.position(strategy, of), self._core.books.of(of), self._core.books.mark(of))
 
     def _begin(self, accounts: Accounts, *, step: int) -> None:
         self._epoch += 1

@@ -22,7 +22,7 @@ from framework.domain.account_events import Fill, InstrumentDefined, StrategySav
 from framework.domain.events import Event
 from framework.domain.instruments import FeeSchedule, Instrument, InstrumentId, InstrumentStatus
 from framework.domain.intents import Intent, NewOrder
-from framework.domain.market_events import BookSnapshot
+from framework.domain.market_events import BookSnapshot, MarkPrice
 from framework.domain.numbers import Size
 from framework.domain.orders import Order, TimeInForce
 from framework.domain.ports import Check, Desk
@@ -179,6 +179,10 @@ class PracticeDesk:
     def book(self, instrument: InstrumentId, /) -> BookView:
         """The book as last quoted; empty and not fresh before."""
         return self._venue.books.of(instrument)
+
+    def mark(self, instrument: InstrumentId, /) -> MarkPrice | None:
+        """The newest mark price that the test has put into the books."""
+        return self._venue.books.mark(instrument)
 
     def position(self, instrument: InstrumentId, /) -> PositionView:
         """The position that the strategy's fills come to."""

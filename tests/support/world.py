@@ -17,7 +17,14 @@ from framework.domain.errors import Fatal, JournalError
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import Intent
-from framework.domain.market_events import BookSnapshot, ConnectorStatus, LimitsDeclared, TimerFired, TradePrint
+from framework.domain.market_events import (
+    BookSnapshot,
+    ConnectorStatus,
+    LimitsDeclared,
+    MarkPrice,
+    TimerFired,
+    TradePrint,
+)
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order
 from framework.domain.ports import Check
@@ -125,6 +132,9 @@ class Scribe(Strategy[None]):
 
     def on_trade(self, trade: TradePrint) -> None:
         self._hear("trade", trade.trade_id)
+
+    def on_mark(self, mark: MarkPrice) -> None:
+        self._hear("mark", mark.mark)
 
     def on_fill(self, fill: Fill, order: Order) -> None:
         self._hear("fill", fill.fill_id)

@@ -110,5 +110,7 @@ def test_positions_when_people_read_them_then_unknown_values_are_dashes(tmp_path
     written(tmp_path, traded("b", "a", Side.BUY, (5_000, 600)))
     assert main(["positions", "--state-dir", str(tmp_path)]) == 0
     heading, line = capsys.readouterr().out.splitlines()
-    assert heading.split() == "venue instrument size average mark unrealised realised fees settled value".split()
-    assert line.split() == ["kalshi", "kalshi:KXTIDE-A", "6.00", "0.500000", "-", "-", "0.000000", "0.001000", "-"]
+    assert (
+        heading.split() == "venue instrument size average mark unrealised realised fees settled value funding".split()
+    )
+    assert line.split() == ["kalshi", "kalshi:KXTIDE-A", "6.00", "0.500000", "-", "-", "0.000000", "0.001000", "-", "-"]

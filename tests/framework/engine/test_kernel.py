@@ -21,12 +21,15 @@ from framework.domain.market_events import (
     BookStale,
     ConnectorStatus,
     Heartbeat,
+    MarkPrice,
     StrategyStarted,
+    TermsDeclared,
     TimerFired,
     TradePrint,
 )
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side
+from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Approved, RefusalCode
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
@@ -59,6 +62,26 @@ def test_delta_when_it_changes_the_best_level_then_the_strategy_hears_it_once(wo
     world.kernel.publish(TradePrint(MARKET, now_ns, now_ns, "t1", Price(42), Size(1), Side.SELL))
 
     assert scribe.heard == [("book", 42), ("trade", "t1")]
+
+
+def test_mark_price_when_published_then_the_strategy_gets_it_and_can_ask_for_the_newest(
+    world: World, scribe: Scribe
+) -> None:
+    first, second = MarkPrice(MARKET, 1, 1, Price(50)), MarkPrice(MARKET, 2, 2, Price(51), funding_rate="0.0001")
+    assert scribe.desk.mark(MARKET) is None
+    world.kernel.publish(first)
+    world.kernel.publish(second)
+
+    assert scribe.of("mark") == [50, 51]
+    assert scribe.desk.mark(MARKET) == second
+
+
+def test_terms_when_declared_then_strategies_and_the_gate_see_them(world: World, scribe: Scribe) -> None:
+    assert scribe.desk.terms(VENUE) == VenueTerms()
+    world.kernel.publish(TermsDeclared(VENUE, VenueTerms(amend=False), 1))
+
+    assert scribe.desk.terms(VENUE).amend is False
+    assert world.kernel.dependencies.view.terms(VENUE).amend is False
 
 
 def test_venue_when_it_goes_down_then_books_are_stale_before_the_strategy_hears_of_it(

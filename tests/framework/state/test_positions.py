@@ -13,7 +13,8 @@ from msgspec import structs
 
 from framework.domain.account_events import Fill
 from framework.domain.instruments import Instrument, InstrumentKind, TickBand
-from framework.domain.numbers import Money, Price
+from framework.domain.market_events import MarkPrice
+from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Side
 from framework.state.positions import (
     TRADES_KEPT_MAX,
@@ -265,3 +266,9 @@ def test_position_when_its_amounts_pass_64_bits_then_it_is_written_and_read_all_
     again = Position.from_snapshot(msgspec.msgpack.decode(written, type=PositionSnapshot))
     assert amounts(again) == amounts(position)
     assert position.cost == (TRADES_KEPT_MAX + 1) * 2**61
+
+
+def test_profit_when_the_venue_publishes_a_mark_price_then_it_is_valued_at_that() -> None:
+    book = QuotedBook(MARKET, ((Price(40), Size(5)),), ((Price(60), Size(5)),))
+    profit = profit_and_loss(booked(fill(price=50, size=3)), book, MarkPrice(MARKET, 1, 1, Price(57)))
+    assert (profit.unrealised, profit.mark, profit.is_marked) == (21, "venue", True)
