@@ -28,7 +28,7 @@ from framework.execution.last_look import LastLook
 from framework.execution.request_queue import RequestQueue
 from framework.state.accounts import Accounts
 from framework.state.books import Books
-from framework.state.risk_view import View
+from framework.state.risk_view import DeclaredTerms, View
 from risk.budget.venue_budget import VenueBudget
 from risk.checks.trading_state import TradingStateCheck
 from risk.gate import Gate
@@ -170,7 +170,7 @@ def assemble(
     `next_client_order_id` is called per approved new order, `on_journal_failure` once, when nothing can be recorded any
     more. With `decides=False`, as in a replay, what follows from an input is read from the record.
     """
-    budgets, terms = dict[str, Budget](), dict[str, VenueTerms]()
+    budgets, terms = dict[str, Budget](), DeclaredTerms()
     gate = Gate(settings.checks, next_client_order_id=next_client_order_id)
     dependencies = KernelDependencies(
         clock=clock,

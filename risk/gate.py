@@ -16,7 +16,7 @@ from framework.domain.ports import Check
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Refusal, RefusalCode, Refused
 from framework.domain.views import RiskView
-from risk.intent_validation import find_flaw, is_text
+from risk.intent_validation import find_flaw, find_unoffered, is_text
 from risk.order_proposal import OrderProposal, propose_amend, propose_new, request_kind
 
 _ERROR_TEXT_MAX = 256
@@ -25,8 +25,9 @@ _GATE = "gate"
 
 
 class Gate:
-    """Judges intents: first whether each is one, then whether its instrument or order exists, then the checks in their
-    order; the first refusal wins.
+    """Judges intents: first whether each is one, then whether its instrument or order exists and its venue offers it,
+    then the checks in their order; the first refusal wins. What a venue offers does not change while it is up, so the
+    second question (`reconsider`) leaves it out.
 
     `checks` are (name, check) in the order in which they are asked. `next_client_order_id` is called once per
     approved new order. `judge` is synchronous and changes nothing else.
@@ -105,14 +106,17 @@ def _propose(intent: NewOrder | AmendOrder, view: RiskView) -> OrderProposal | R
     """The intent in the form that checks judge, or why there is nothing to judge."""
     if isinstance(intent, NewOrder):
         instrument = _connected_instrument(intent.instrument, view)
-        return instrument if isinstance(instrument, Refusal) else propose_new(intent, instrument, view)
+        if isinstance(instrument, Refusal):
+            return instrument
+        return find_unoffered(intent, view.terms(instrument.venue)) or propose_new(intent, instrument, view)
     order = _own_open_order(intent, view)
     if isinstance(order, Refusal):
         return order
     instrument = _connected_instrument(order.instrument, view)
     if isinstance(instrument, Refusal):
         return instrument
-    return _refuse_change(intent, order) or propose_amend(intent, order, instrument, view)
+    refusal = find_unoffered(intent, view.terms(instrument.venue)) or _refuse_change(intent, order)
+    return refusal or propose_amend(intent, order, instrument, view)
 
 
 def _judge_cancel(intent: CancelOrder | CancelAll, view: RiskView) -> Approved | Refused:

@@ -8,7 +8,7 @@ from framework.domain.account_events import Scope, TradingState
 from framework.domain.instruments import Instrument
 from framework.domain.intents import AmendOrder, NewOrder
 from framework.domain.numbers import Price, Size
-from framework.domain.orders import Order, Side
+from framework.domain.orders import Order, Side, Trigger
 from framework.domain.rate_limits import RequestKind
 from framework.domain.views import ExposureView, Proposal, RiskView
 
@@ -65,6 +65,13 @@ def propose_amend(
         order=order,
         is_reducing=_closes_both(order.strategy, instrument, order.side, increase, view),
     )
+
+
+def trigger_of(proposal: Proposal) -> Trigger | None:
+    """The condition on which the order goes to the book: of a new order its own, of an amend that of the order."""
+    if isinstance(proposal.intent, NewOrder):
+        return proposal.intent.trigger
+    return None if proposal.order is None else proposal.order.trigger
 
 
 def request_kind(proposal: Proposal) -> RequestKind:

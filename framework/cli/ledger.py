@@ -41,7 +41,7 @@ def orders(options: argparse.Namespace) -> int:
     `--limit` below 1.
     """
     columns = ("created", "client_order_id", "strategy", "instrument", "side", "price", "size", "filled", "status",
-               "reason")  # fmt: skip
+               "reason", "kind")  # fmt: skip
     return print_rows(
         options,
         columns,
@@ -125,6 +125,10 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     shown = row | {name: time_text(row[source]) for name, source in times.items() if source in row}
     if "ts_ns" in row or "ts_venue" in row:
         shown["time"] = time_text(row.get("ts_ns") or row.get("ts_venue") or row.get("ts_recv") or 0)
+    if "trigger_kind" in row:
+        trigger = (row["trigger_kind"], row["trigger_price"], f"by {row['trigger_by']}") if row["trigger_kind"] else ()
+        amount = ("for", row["quote_amount"]) if row["quote_amount"] else ()
+        shown["kind"] = " ".join((row["kind"], *amount, *trigger))
     if "is_voided" in row:
         notes = ("voided" if row["is_voided"] else "", "maker" if row["is_maker"] else "taker")
         shown["note"] = ", ".join(note for note in notes if note)

@@ -53,10 +53,13 @@ class CancelOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True,
 
 
 class CancelAll(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
-    """End every order of the account at `venue`, also those that are not ours: the operator's and the shutdown's."""
+    """End every order of the account at `venue` by one request, or, with an `instrument`, every one in it: also those
+    that are not ours. The kernel's own, for an operator or the shutdown; `VenueTerms.cancel_all` says which of the two
+    a venue takes."""
 
     strategy: str
     venue: str
+    instrument: InstrumentId = InstrumentId("")
 
 
 Intent = NewOrder | AmendOrder | CancelOrder | CancelAll

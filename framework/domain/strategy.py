@@ -6,19 +6,44 @@ no waiting, no I/O. What it asks for is judged at once; the returned handle says
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
 from framework.domain.account_events import Fill
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind
 from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
 from framework.domain.market_events import ConnectorStatus, MarkPrice, TradePrint
-from framework.domain.numbers import Price, Size
-from framework.domain.orders import Order, Outcome, Side, TimeInForce
+from framework.domain.numbers import Money, Price, Size
+from framework.domain.orders import Order, OrderKind, Outcome, Side, TimeInForce, Trigger
 from framework.domain.ports import Desk
 from framework.domain.verdicts import Refused, Verdict
 from framework.domain.views import BookView
 
 SettingsT = TypeVar("SettingsT")
+
+
+class OrderTerms(TypedDict, total=False):
+    """What may be said of a new order beside its side, price and size. `self.desk.terms(venue)` says what of it the
+    venue offers; what it does not offer is refused as NOT_OFFERED.
+
+    `time_in_force`: good-till-cancelled unless given; a market order never rests, so it is immediate-or-cancel.
+    `post_only`: rejected by the venue where it would trade at once. `reduce_only`: ended by the venue where it would
+    open a position. `expires_ns`: wall time at which the venue ends it; `deadline_ns`: not sent later than this wall
+    time, since a late order is worse than none (0 = none for both).
+
+    `trigger`: the order goes to the book when this condition is met; it counts in the exposure from its approval.
+    `quote_amount`: a market order trades for this amount, in the instrument's money; its `size` is then the most that
+    it may trade. So reckon the size at the best price that you think possible: what trades beyond it is booked with an
+    alarm, and halts the instrument.
+    """
+
+    time_in_force: TimeInForce
+    post_only: bool
+    reduce_only: bool
+    expires_ns: int
+    deadline_ns: int
+    kind: OrderKind
+    trigger: Trigger | None
+    quote_amount: Money
 
 
 class OrderHandle:
@@ -120,13 +145,29 @@ class Strategy(Generic[SettingsT]):
     def on_stop(self) -> None:
         """Called once before the daemon stops; its orders are cancelled afterwards."""
 
-    def buy(self, instrument: InstrumentId, price: Price, size: Size, **terms: Any) -> OrderHandle:
+    def buy(
+        self,
+        instrument: InstrumentId,
+        price: Price,
+        size: Size,
+        *,
+        outcome: Outcome = Outcome.YES,
+        **terms: Unpack[OrderTerms],
+    ) -> OrderHandle:
         """Place a bid: `place` with `Side.BUY`, with the same `terms` and errors."""
-        return self.place(Side.BUY, instrument, price, size, **terms)
+        return self.place(Side.BUY, instrument, price, size, outcome=outcome, **terms)
 
-    def sell(self, instrument: InstrumentId, price: Price, size: Size, **terms: Any) -> OrderHandle:
+    def sell(
+        self,
+        instrument: InstrumentId,
+        price: Price,
+        size: Size,
+        *,
+        outcome: Outcome = Outcome.YES,
+        **terms: Unpack[OrderTerms],
+    ) -> OrderHandle:
         """Place an ask: `place` with `Side.SELL`, with the same `terms` and errors."""
-        return self.place(Side.SELL, instrument, price, size, **terms)
+        return self.place(Side.SELL, instrument, price, size, outcome=outcome, **terms)
 
     def place(
         self,
@@ -136,35 +177,33 @@ class Strategy(Generic[SettingsT]):
         size: Size,
         *,
         outcome: Outcome = Outcome.YES,
-        time_in_force: TimeInForce = TimeInForce.GOOD_TILL_CANCELLED,
-        post_only: bool = False,
-        reduce_only: bool = False,
-        expires_ns: int = 0,
-        deadline_ns: int = 0,
+        **terms: Unpack[OrderTerms],
     ) -> OrderHandle:
-        """Ask for a new limit order, and return a handle with the gate's verdict.
+        """Ask for a new order, a limit order unless its `terms` say more, and return a handle with the gate's verdict.
 
-        `price` and `size` are scaled by the instrument's decimals. With `outcome=Outcome.NO` side and price speak of
-        the NO contract of a binary market, and become the equal order for YES. `expires_ns`: wall time at which the
-        venue ends it; `deadline_ns`: not sent later than this wall time, since a late order is worse than none (0 =
-        none for both). Raises `ValueError` for NO on an instrument that is not binary and `KeyError` for NO on one that
-        no connector defined; everything else that is wrong is a refusal.
+        `price` and `size` are scaled by the instrument's decimals. `price` is the worst acceptable one, also of a
+        market order: every limit is judged by it. With `outcome=Outcome.NO` side, price and trigger price speak of the
+        NO contract of a binary market, and become the equal order for YES.
+
+        Raises `ValueError` for NO on an instrument that is not binary and for NO with a `quote_amount`, `KeyError` for
+        NO on one that no connector defined, `TypeError` for a term that is none; everything else that is wrong is a
+        refusal.
         """
         if outcome is Outcome.NO:
             definition = self.desk.instrument(instrument)
             if definition.kind is not InstrumentKind.BINARY:
                 raise ValueError(f"outcome: {instrument} is not binary; only binary markets have a NO side")
             side, price = side.opposite, definition.complement_price(price)
-        intent = NewOrder(
-            strategy=self.name,
-            instrument=instrument,
-            side=side,
-            price=price,
-            size=size,
-            time_in_force=time_in_force,
-            post_only=post_only,
-            reduce_only=reduce_only,
-            expires_ns=expires_ns,
-            deadline_ns=deadline_ns,
-        )
+            _complement_terms(terms, definition)
+        if terms.get("kind") is OrderKind.MARKET:
+            terms.setdefault("time_in_force", TimeInForce.IMMEDIATE_OR_CANCEL)
+        intent = NewOrder(strategy=self.name, instrument=instrument, side=side, price=price, size=size, **terms)
         return OrderHandle(self.desk.submit(intent), self.name, self.desk)
+
+
+def _complement_terms(terms: OrderTerms, definition: Instrument) -> None:
+    """Bring the terms of an order for NO into those of the equal order for YES."""
+    if terms.get("quote_amount"):
+        raise ValueError("quote_amount: an amount for NO is none for YES; give the order by its size")
+    if (trigger := terms.get("trigger")) is not None:
+        terms["trigger"] = Trigger(trigger.kind, definition.complement_price(trigger.price), trigger.by)

@@ -15,7 +15,6 @@ from framework.domain.market_events import MarketEvent, RequestOutcome
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RateLimits, RequestKind
-from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Decision, Verdict
 from framework.domain.views import BudgetView, RiskView
 from framework.engine.strategy_host import FaultKind
@@ -23,7 +22,7 @@ from framework.execution.request_queue import RequestQueue
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.change import Change
-from framework.state.risk_view import View
+from framework.state.risk_view import DeclaredTerms, View
 
 
 class Budget(BudgetView, Protocol):
@@ -116,7 +115,7 @@ class KernelDependencies(msgspec.Struct, frozen=True, kw_only=True):
     watcher: Watcher
     budgets: dict[str, Budget]
     make_budget: Callable[[str, RateLimits, int], Budget]
-    terms: dict[str, VenueTerms]
+    terms: DeclaredTerms
     queues: Mapping[str, RequestQueue]
     on_journal_failure: Callable[[JournalError], None]
     decides: bool = True

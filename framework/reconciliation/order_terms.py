@@ -15,7 +15,7 @@ from framework.domain.account_events import OrderReport, OrderSnapshot, ReportKi
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.state.accounts import Accounts
-from framework.state.order_evidence import CODE_LISTED
+from framework.state.order_evidence import CODE_LISTED, stated_terms
 
 
 class AsOf(msgspec.Struct, frozen=True):
@@ -70,7 +70,8 @@ def is_unchanged(order: Order, before: dict[str, Known]) -> bool:
 def differ(order: Order, listed: OrderSnapshot) -> bool:
     """Whether an order rests at the venue on other terms than ours. Call it after the listing was published."""
     is_open = order.status in RESTING and listed.is_open
-    return is_open and (order.price, order.size) != (listed.price, listed.size)
+    price, size = stated_terms(order, listed.price, listed.size)
+    return is_open and (price not in (None, order.price) or size not in (None, order.size))
 
 
 def as_listed(order: Order, listed: OrderSnapshot) -> OrderReport:

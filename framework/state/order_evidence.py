@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from framework.domain.numbers import Price, Size
-from framework.domain.orders import Order, OrderStatus
+from framework.domain.orders import Order, OrderKind, OrderStatus
 from framework.domain.orders import OrderStatus as S
 from framework.state.order_transitions import INFERRED_ROW, TABLE, OrderFact, Row
 
@@ -187,6 +187,12 @@ _PROVING = frozenset(
         OrderFact.FILL_OVER,
     }
 )
+
+
+def stated_terms(order: Order, price: Price | None, size: Size | None) -> tuple[Price | None, Size | None]:
+    """What of the venue's statement of an order's terms is one: a market order's price at the venue is none, or what it
+    traded at, and an order by amount has no size there. Ours stay: the worst price, and the most that may trade."""
+    return None if order.kind is OrderKind.MARKET else price, None if order.quote_amount else size
 
 
 def learn_terms(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from framework.domain.account_events import Fill, OrderAdopted, OrderReport, OrderSnapshot, ReportKind
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
-from framework.domain.numbers import Money, Price, Size
+from framework.domain.numbers import Money, Size
 from framework.domain.orders import Order
 from framework.domain.verdicts import Approved
 from framework.state.change import Draft
@@ -25,6 +25,7 @@ from framework.state.order_evidence import (
     renew_terms,
     row_of,
     size_worst,
+    stated_terms,
 )
 from framework.state.order_transitions import INFERRED_ROW, OrderFact, fact_of
 from framework.state.orders import Orders
@@ -58,8 +59,9 @@ class OrderMachine:
         if isinstance(intent, NewOrder):
             self._record(approved, intent, now_ns, draft)
         elif isinstance(intent, CancelAll):
-            for one in self._orders.open(venue=intent.venue):
-                self._request(one, intent, now_ns, draft)
+            for one in self._orders.open(venue=intent.venue, instrument=intent.instrument or None):
+                if one.status.may_trade:
+                    self._request(one, intent, now_ns, draft)
         elif (order := self._orders.get(approved.client_order_id)) is not None:
             self._request(order, intent, now_ns, draft)
         else:
@@ -85,7 +87,7 @@ class OrderMachine:
             order.sent_as = report.detail
         elif report.kind is ReportKind.ACCEPTED:
             time_ns = report.ts_venue or report.ts_recv
-            learn_terms(order, evidence, report.price, report.size, time_ns=time_ns)
+            learn_terms(order, evidence, *stated_terms(order, report.price, report.size), time_ns=time_ns)
         if fact in _WITH_REASON:
             text = ": ".join(part for part in (report.code, report.detail) if part) or fact.value
             learn_reason(order, evidence, text, fact=fact, ts_recv=report.ts_recv)
@@ -95,7 +97,7 @@ class OrderMachine:
     def snapshot(self, order: Order, snapshot: OrderSnapshot, now_ns: int, draft: Draft) -> None:
         """Apply a listing of the order by the venue, as open or as ended."""
         before = _visible(order)
-        evidence, fact = self._orders.evidence(order), _listed_fact(snapshot)
+        evidence, fact = self._orders.evidence(order), _listed_fact(snapshot, order)
         was_over = _is_over(order, evidence)
         if (snapshot.instrument, snapshot.side) != (order.instrument, order.side):
             draft.alarm(
@@ -202,6 +204,9 @@ class OrderMachine:
             reduce_only=intent.reduce_only,
             expires_ns=intent.expires_ns,
             created_ns=now_ns,
+            kind=intent.kind,
+            trigger=intent.trigger,
+            quote_amount=intent.quote_amount,
         )
         self._orders.add(order, OrderEvidence())
         self._finish(order, None, now_ns, draft)
@@ -271,7 +276,7 @@ def _amended(order: Order, evidence: OrderEvidence, report: OrderReport) -> None
     all that was received before it.
     """
     time_ns = report.ts_venue or report.ts_recv
-    price, size = report.price, report.size
+    price, size = stated_terms(order, report.price, report.size)
     is_newest = report.code == CODE_LISTED
     if order.amend_price is not None and order.amend_size is not None:
         is_match = price in (None, order.amend_price) and size in (None, order.amend_size)
@@ -291,18 +296,21 @@ def _is_over(order: Order, evidence: OrderEvidence) -> bool:
     return evidence.traded > size_worst(order, evidence)
 
 
-def _listed_fact(snapshot: OrderSnapshot) -> OrderFact:
+def _listed_fact(snapshot: OrderSnapshot, order: Order) -> OrderFact:
+    """What a listing shows. An order by amount is filled when its amount is spent, however much of its size that was:
+    it has traded, and no reason is given for its end."""
     if snapshot.is_open:
         return OrderFact.SNAPSHOT_OPEN
-    return OrderFact.SNAPSHOT_FILLED if snapshot.filled >= snapshot.size else OrderFact.SNAPSHOT_ENDED
+    is_spent = order.quote_amount > 0 and snapshot.filled > 0 and not snapshot.reason
+    return OrderFact.SNAPSHOT_FILLED if is_spent or snapshot.filled >= snapshot.size else OrderFact.SNAPSHOT_ENDED
 
 
 def _order_terms(order: Order, evidence: OrderEvidence, snapshot: OrderSnapshot) -> None:
     """Apply price and size as listed. A pending amend is proved by a listing that shows exactly its terms, unless the
     listing's date was stated before: the order may have had these terms then."""
     time_ns = snapshot.ts_venue or snapshot.ts_recv
-    price: Price = snapshot.price
-    is_match = (price, snapshot.size) == (order.amend_price, order.amend_size)
+    price, size = stated_terms(order, snapshot.price, snapshot.size)
+    is_match = (price, size) == (order.amend_price, order.amend_size)
     if is_match and time_ns >= evidence.amend_since_ns and time_ns > evidence.stepped_ns:
         order.amend_price = order.amend_size = None
-    learn_terms(order, evidence, price, snapshot.size, time_ns=time_ns)
+    learn_terms(order, evidence, price, size, time_ns=time_ns)

@@ -10,6 +10,13 @@ from framework.state.accounts import Accounts
 from framework.state.books import Books
 
 
+class DeclaredTerms(dict[str, VenueTerms]):
+    """The terms of each venue as declared last, by its name; `UNDECLARED` of one that has declared none."""
+
+    def __missing__(self, venue: str) -> VenueTerms:
+        return UNDECLARED
+
+
 class View:
     """Implements `RiskView` over the state itself: nothing is copied, every question goes to the part that answers it.
 
@@ -24,7 +31,7 @@ class View:
         books: Books,
         accounts: Accounts,
         budgets: Mapping[str, BudgetView],
-        terms: Mapping[str, VenueTerms] | None = None,
+        terms: DeclaredTerms | None = None,
     ) -> None:
         self.now_ns = 0
         self.monotonic_ns = 0
@@ -37,9 +44,5 @@ class View:
         self.is_set = accounts.trading.is_set
         self.is_connected = books.is_connected
         self.budget = budgets.get
-        self._terms = {} if terms is None else terms
+        self.terms = (DeclaredTerms() if terms is None else terms).__getitem__
         self.open_orders = accounts.orders.count_with_external
-
-    def terms(self, venue: str, /) -> VenueTerms:
-        """What the venue offers, as declared last."""
-        return self._terms.get(venue, UNDECLARED)

@@ -19,6 +19,7 @@ from framework.domain.orders import Order
 from framework.domain.ports import Check, Clock
 from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import Strategy
+from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.verdicts import Refused, Verdict
 from framework.engine.strategy_host import FaultKind
 from framework.engine.universe import InstrumentPattern
@@ -54,9 +55,10 @@ class TradingHarness:
 
     The venues are those of the `instruments`, connected from the start. `checks` are asked in their order, behind the
     trading states. With `limits` every venue has this rate budget, full at the start (and empty after a restart);
-    `shares` are the strategies' weights in it (live: 1 each). A fault of a strategy is raised where the test caused it:
-    its own exception, or `AssertionError` for another fault. With `raise_faults=False` faults are counted as in a live
-    run, in `recorder.faults`, and five of them quarantine the strategy.
+    `shares` are the strategies' weights in it (live: 1 each). Every venue declares these `terms`. A fault of a strategy
+    is raised where the test caused it: its own exception, or `AssertionError` for another fault. With
+    `raise_faults=False` faults are counted as in a live run, in `recorder.faults`, and five of them quarantine the
+    strategy.
 
     Whatever a test does is carried to its end before the call returns: hooks, requests, answers, and what follows.
     Raises `RuntimeError` when that has no end.
@@ -69,6 +71,7 @@ class TradingHarness:
         checks: Sequence[Check] = (),
         limits: RateLimits = NO_LIMITS,
         shares: Mapping[str, int] | None = None,
+        terms: VenueTerms = UNDECLARED,
         raise_faults: bool = True,
     ) -> None:
         self.clock = ManualClock(wall_ns=START_NS, monotonic_ns=START_NS)
@@ -77,7 +80,7 @@ class TradingHarness:
         self.venues: dict[str, ScriptedVenue] = {}
         for name in dict.fromkeys(one.venue for one in instruments):
             traded = [one for one in instruments if one.venue == name]
-            self.venues[name] = ScriptedVenue(traded, limits, clock=self.clock, publish=self.publish)
+            self.venues[name] = ScriptedVenue(traded, limits, clock=self.clock, publish=self.publish, terms=terms)
         named_checks = all_checks([(type(check).__name__, check) for check in checks])
         self._settings = CoreSettings(venues=list(self.venues), checks=named_checks, shares=shares or {})
         self._instruments = tuple(one.id for one in instruments)

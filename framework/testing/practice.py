@@ -27,7 +27,7 @@ from framework.domain.numbers import Size
 from framework.domain.orders import Order, TimeInForce
 from framework.domain.ports import Check, Desk
 from framework.domain.rate_limits import RequestKind
-from framework.domain.terms import UNDECLARED, VenueTerms
+from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Approved, Refused, Verdict
 from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
 from framework.engine.kernel_ports import IntentJudge
@@ -35,7 +35,7 @@ from framework.engine.strategy_context import SAVED_BYTES_MAX
 from framework.runtime.clock import ManualClock
 from framework.state.accounts import Accounts
 from framework.state.books import Books
-from framework.state.risk_view import View
+from framework.state.risk_view import DeclaredTerms, View
 from framework.testing.harness import MS, NO_LIMITS, START_NS
 from framework.testing.scripted_venue import INSTRUMENT, VENUE, ScriptedVenue
 
@@ -74,7 +74,7 @@ class PracticeVenue:
         self.accounts = Accounts()
         self.books = Books()
         self.budgets: dict[str, BudgetView] = {instrument.venue: PlentyBudget()}
-        self.terms: dict[str, VenueTerms] = {}
+        self.terms = DeclaredTerms()
         self.view = View(books=self.books, accounts=self.accounts, budgets=self.budgets, terms=self.terms)
         numbers = count(1)
         self._gate = gate(checks, next_client_order_id=lambda: f"practice-{next(numbers)}")
@@ -207,7 +207,7 @@ class PracticeDesk:
 
     def terms(self, venue: str, /) -> VenueTerms:
         """Those of a venue that has declared none, unless the test put others into `venue.terms`."""
-        return self._venue.terms.get(venue, UNDECLARED)
+        return self._venue.terms[venue]
 
     def submit(self, intent: Intent, /) -> Verdict:
         """Have the intent judged and, if approved, carried out."""

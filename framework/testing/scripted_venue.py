@@ -8,6 +8,12 @@ How orders fill, besides `fill`, which a test calls:
   quoted size) or when a trade prints beyond its price (up to the size of the print). A print at its price does not
   fill it: nobody knows its place in the queue.
 
+* a market order takes what it reaches up to its price, the worst acceptable one, and its rest ends. One by amount takes
+  whole lots until what is left of its amount buys or sells none, and has then ended as filled;
+* an order with a trigger waits outside of the book. By the last price it is released by a trade at the trigger's price
+  or beyond it, by the mark price when the mid of a two-sided quote gets there; then it is like a new one. What the
+  market did before it came releases nothing.
+
 Our own orders are no part of the quoted depth and do not trade with each other.
 """
 
@@ -41,13 +47,15 @@ from framework.domain.market_events import (
     LimitsDeclared,
     RequestCompleted,
     RequestOutcome,
+    TermsDeclared,
     TradePrint,
 )
 from framework.domain.numbers import Money, Price, Size
-from framework.domain.orders import Order, Side, TimeInForce
+from framework.domain.orders import Order, Side, TimeInForce, Trigger, TriggerBy, TriggerKind
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import OrderHandle
+from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.verdicts import Approved
 from framework.execution.request_sender import NOT_SENT_AS, UNKNOWN_AS
 
@@ -84,15 +92,23 @@ class ScriptedVenue:
     A test moves the market (`quote`, `trade`, `set_status`, `settle`), fills orders (`fill`), and says what becomes of
     requests: `reject_next`, `lose_next` and `limit_next` are used up by the next request each, in the order of the
     calls; `hold` keeps requests back until `release`. `instrument` is the venue's first one unless named. While it is
-    disconnected the venue answers requests and sends nothing else; `connect` brings what was missed.
+    disconnected the venue answers requests and sends nothing else; `connect` brings what was missed. `terms` is what
+    the venue declares that it offers; a test may change it with `offer`.
 
     Raises `ValueError` for an amount that is no number of the instrument's decimals, `KeyError` for what it never had.
     """
 
     def __init__(
-        self, instruments: Sequence[Instrument], limits: RateLimits, *, clock: Clock, publish: Callable[[Event], None]
+        self,
+        instruments: Sequence[Instrument],
+        limits: RateLimits,
+        *,
+        clock: Clock,
+        publish: Callable[[Event], None],
+        terms: VenueTerms = UNDECLARED,
     ) -> None:
         self.name = instruments[0].venue
+        self.terms = terms
         self.orders: dict[str, OrderSnapshot] = {}
         self.fills: list[Fill] = []
         self.requests: list[Approved] = []
@@ -100,6 +116,8 @@ class ScriptedVenue:
         self._instruments = {instrument.id: instrument for instrument in instruments}
         self._limits, self._clock, self._publish = limits, clock, publish
         self._depth: dict[InstrumentId, dict[Side, dict[Price, Size]]] = {}
+        self._asked: dict[str, NewOrder] = {}
+        self._untriggered: dict[str, Trigger] = {}
         self._answers: deque[Callable[[Approved], RequestOutcome]] = deque()
         self._unanswered: deque[Approved] = deque()
         self._is_holding = self._is_up = self._is_mute = False
@@ -121,6 +139,13 @@ class ScriptedVenue:
         for order in self._resting(of.id):
             self._match(order.client_order_id, is_maker=True)
         self._tell(self._book(of.id))
+        if (best_bid := max(self._depth[of.id][Side.BUY], default=0)) and self._depth[of.id][Side.SELL]:
+            self._release(of.id, TriggerBy.MARK, best_bid + min(self._depth[of.id][Side.SELL]))
+
+    def offer(self, terms: VenueTerms) -> None:
+        """Offer this from now on."""
+        self.terms = terms
+        self._tell(TermsDeclared(self.name, terms, self._clock.now_ns()))
 
     def trade(
         self, price: Amount, size: Amount = 1, *, aggressor: Side, instrument: InstrumentId | None = None
@@ -134,6 +159,7 @@ class ScriptedVenue:
             if order.side is aggressor.opposite and (order.price - at) * sign > 0 and traded:
                 left = Size(left - traded)
                 self._trade(order, traded, order.price, is_maker=True)
+        self._release(of.id, TriggerBy.LAST, 2 * at)
 
     def fill(
         self, order: AnyOrder, *, size: Amount | None = None, price: Amount | None = None, is_maker: bool = True
@@ -157,7 +183,7 @@ class ScriptedVenue:
         of = msgspec.structs.replace(self._instrument(instrument), status=status)
         self._instruments[of.id] = of
         self._tell(InstrumentDefined(of, self._clock.now_ns()))
-        for order in self._resting(of.id):
+        for order in self._open(of.id):
             if status in (InstrumentStatus.CLOSED, InstrumentStatus.SETTLED):
                 self._end(order, status.value)
 
@@ -178,6 +204,7 @@ class ScriptedVenue:
         for of in self._instruments.values():
             self._tell(InstrumentDefined(of, now_ns))
         self._tell(LimitsDeclared(self.name, self._limits, now_ns))
+        self._tell(TermsDeclared(self.name, self.terms, now_ns))
         self._tell(ConnectorStatus(self.name, True, "subscribed", now_ns))
         for quoted in self._depth:
             self._tell(self._book(quoted))
@@ -261,7 +288,7 @@ class ScriptedVenue:
         if isinstance(intent, NewOrder):
             return self._accept(approved, intent)
         if isinstance(intent, CancelAll):
-            for resting in self._resting():
+            for resting in self._open(intent.instrument or None):
                 self._end(resting)
         elif order is None or not order.is_open:
             return self._refuse(approved, "not_found")
@@ -276,7 +303,8 @@ class ScriptedVenue:
         return RequestOutcome.SPENT
 
     def _accept(self, approved: Approved, intent: NewOrder) -> RequestOutcome:
-        name, reached = approved.client_order_id, self._reached(intent.instrument, intent.side, intent.price)
+        name = approved.client_order_id
+        reached = not intent.trigger and self._reached(intent.instrument, intent.side, intent.price)
         if self._instruments[intent.instrument].status is not InstrumentStatus.ACTIVE:
             return self._refuse(approved, "instrument_not_active")
         if intent.post_only and reached:
@@ -294,12 +322,32 @@ class ScriptedVenue:
             ts_recv=self._clock.now_ns(),
         )
         self._report(name, ReportKind.ACCEPTED)
+        self._asked[name] = intent
+        if intent.trigger is not None:
+            self._untriggered[name] = intent.trigger
+        else:
+            self._enter(name)
+        return RequestOutcome.SPENT
+
+    def _enter(self, name: str) -> None:
+        """Put an order into the market: trade what it reaches, and end the rest of one that does not rest."""
+        intent = self._asked[name]
+        reached = self._reached(intent.instrument, intent.side, intent.price)
         is_whole = sum(size for _, size in reached) >= intent.size
         if is_whole or intent.time_in_force is not TimeInForce.FILL_OR_KILL:
             self._match(name, is_maker=False)
         if intent.time_in_force is not TimeInForce.GOOD_TILL_CANCELLED and self.orders[name].is_open:
             self._end(self.orders[name], intent.time_in_force.value)
-        return RequestOutcome.SPENT
+
+    def _release(self, of: InstrumentId, by: TriggerBy, price_twice: int) -> None:
+        """Put the orders into the market whose condition this price meets; given twice, as a mid is."""
+        for name, trigger in list(self._untriggered.items()):
+            order = self.orders[name]
+            rises = (trigger.kind is TriggerKind.STOP) is (order.side is Side.BUY)
+            beyond = (price_twice - 2 * trigger.price) * (1 if rises else -1)
+            if order.instrument == of and trigger.by is by and beyond >= 0:
+                del self._untriggered[name]
+                self._enter(name)
 
     def _reached(self, of: InstrumentId, side: Side, price: Price) -> list[Level]:
         """The quoted depth of the other side that an order at `price` reaches, best first."""
@@ -312,10 +360,38 @@ class ScriptedVenue:
         order = self.orders[name]
         for price, size in self._reached(order.instrument, order.side, order.price):
             if (order := self.orders[name]).is_open:
-                traded = min(size, order.size - order.filled)
+                traded = min(size, order.size - order.filled, self._affordable(name, price))
+                if not traded:
+                    break
                 self._depth[order.instrument][order.side.opposite][price] = Size(size - traded)
                 self._trade(order, traded, order.price if is_maker else price, is_maker=is_maker)
                 self._tell(self._book(order.instrument))
+        self._end_spent(name)
+
+    def _affordable(self, name: str, price: Price) -> int:
+        """What the rest of an order's amount buys or sells at this price, in whole lots; without end of one by size."""
+        order, amount = self.orders[name], self._amount(name)
+        if not amount:
+            return order.size
+        lot = self._instruments[order.instrument].lot
+        return (amount - (order.cost or 0)) // price // lot * lot
+
+    def _amount(self, name: str) -> int:
+        asked = self._asked.get(name)
+        return asked.quote_amount if asked else 0
+
+    def _end_spent(self, name: str) -> None:
+        """End an order by amount whose amount is spent: the rest is worth less than a lot at its worst price."""
+        order = self.orders[name]
+        if (
+            self._asked[name].quote_amount
+            and order.is_open
+            and order.filled
+            and not self._affordable(name, order.price)
+        ):
+            self.orders[name] = ended = msgspec.structs.replace(order, is_open=False, ts_recv=self._clock.now_ns())
+            if not self._is_mute:
+                self._publish(ended)
 
     def _trade(self, order: OrderSnapshot, size: int, price: Price, *, is_maker: bool) -> Fill:
         now_ns, filled = self._clock.now_ns(), Size(order.filled + size)
@@ -335,12 +411,14 @@ class ScriptedVenue:
             ts_recv=now_ns,
         )
         is_open = order.is_open and filled < order.size
-        self.orders[order.client_order_id] = msgspec.structs.replace(order, filled=filled, is_open=is_open)
+        cost = Money((order.cost or 0) + price * size)
+        self.orders[order.client_order_id] = msgspec.structs.replace(order, filled=filled, is_open=is_open, cost=cost)
         self.fills.append(fill)
         self._tell(fill)
         return fill
 
     def _end(self, order: OrderSnapshot, reason: str = "") -> None:
+        self._untriggered.pop(order.client_order_id, None)
         self.orders[order.client_order_id] = msgspec.structs.replace(order, is_open=False, reason=reason)
         self._report(order.client_order_id, ReportKind.CANCELLED, detail=reason, filled=order.filled)
 
@@ -374,6 +452,9 @@ class ScriptedVenue:
         return self._instruments[instrument or next(iter(self._instruments))]
 
     def _resting(self, of: InstrumentId | None = None) -> list[OrderSnapshot]:
+        return [order for order in self._open(of) if order.client_order_id not in self._untriggered]
+
+    def _open(self, of: InstrumentId | None = None) -> list[OrderSnapshot]:
         return [order for order in self.orders.values() if order.is_open and of in (None, order.instrument)]
 
     def _book(self, of: InstrumentId) -> BookSnapshot:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from framework.domain.intents import NewOrder
 from framework.domain.numbers import Money
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import Proposal, RiskView
 
 
 class OrderGrid(BaseModel):
-    """C19: the price lies on the instrument's tick grid, the size is a positive multiple of its lot and not below its
-    minimum, the order's value not below the venue's. Exact integers; nothing is rounded here. It has no settings:
-    the grid is the instrument's."""
+    """C19: price and trigger price lie on the instrument's tick grid, the size is a positive multiple of its lot and
+    not below its minimum, the order's value not below the venue's. Exact integers; nothing is rounded here. It has no
+    settings: the grid is the instrument's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with OFF_GRID for the price, BAD_SIZE for the size (scaled), NOTIONAL_MIN for the value."""
+        """Refuse with OFF_GRID for a price, BAD_SIZE for the size (scaled), NOTIONAL_MIN for the value."""
         instrument = proposal.instrument
         size = proposal.intent.size
         if not instrument.is_on_grid(proposal.price):
             return Refusal(RefusalCode.OFF_GRID, price=instrument.price_text(proposal.price))
+        trigger = proposal.intent.trigger if isinstance(proposal.intent, NewOrder) else None
+        if trigger is not None and not instrument.is_on_grid(trigger.price):
+            return Refusal(RefusalCode.OFF_GRID, trigger=instrument.price_text(trigger.price))
         if proposal.open_size <= 0 or size % instrument.lot or size < instrument.size_min:
             return Refusal(
                 RefusalCode.BAD_SIZE,

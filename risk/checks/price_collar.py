@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, Self
@@ -9,10 +10,11 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from framework.domain.instruments import Instrument, InstrumentId
-from framework.domain.numbers import to_decimal
-from framework.domain.orders import Side
+from framework.domain.numbers import Price, to_decimal
+from framework.domain.orders import Side, Trigger, TriggerKind
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import BookView, Proposal, RiskView
+from risk.order_proposal import trigger_of
 
 _BPS = 10_000
 
@@ -42,6 +44,10 @@ class PriceCollar(BaseModel):
 
     An order that waits far away from the market on its own side can't trade at a bad price and passes.
 
+    An order with a trigger meets another book than today's: its price is compared with the trigger's, by the same band
+    and without a book, which C4 asks for. A take-profit whose condition the book meets already is an order like any
+    other: then the mid counts, which is the stricter of the two.
+
     Where one side of such a book is empty, an order passes that can only close positions, in the account and in the
     strategy, at the visible best of the other side or behind it: a sale at the best bid or above, a purchase at the
     best ask or below.
@@ -63,22 +69,24 @@ class PriceCollar(BaseModel):
         """Refuse with PRICE_COLLAR beyond the band, with NO_REFERENCE_PRICE where there is no book to measure from."""
         book = view.book(proposal.instrument.id)
         mid_twice = book.mid_twice if book is not None and book.is_fresh else None
+        if (trigger := trigger_of(proposal)) is not None:
+            return self._compare(proposal, _reference_twice(proposal.side, trigger, mid_twice), (trigger.price,))
         is_exit = mid_twice is None and book is not None and book.is_fresh and _is_one_sided_exit(proposal, book)
         if book is None or not (is_exit or (mid_twice is not None and mid_twice > 0)):
             return Refusal(RefusalCode.NO_REFERENCE_PRICE, instrument=proposal.instrument.id)
         age_ns = book.age_ns(view.monotonic_ns)
         if not 0 <= age_ns <= self.age_ms_max * 1_000_000:
             return Refusal(RefusalCode.NO_REFERENCE_PRICE, age_ms=age_ns // 1_000_000, age_ms_max=self.age_ms_max)
-        return None if mid_twice is None else self._compare(proposal, book, mid_twice)
+        return None if mid_twice is None else self._compare(proposal, mid_twice, (book.bid, book.ask))
 
-    def _compare(self, proposal: Proposal, book: BookView, mid_twice: int) -> Refusal | None:
+    def _compare(self, proposal: Proposal, mid_twice: int, bests: Sequence[Price | None]) -> Refusal | None:
         # How far the price lies beyond the mid, doubled like the mid; negative when it lies on the safe side.
         above_twice = 2 * proposal.price - mid_twice
         beyond_twice = above_twice if proposal.side is Side.BUY else -above_twice
         band = self._band(proposal.instrument)
         if band.bps is not None and beyond_twice * _BPS > mid_twice * band.bps:
             return _refusal(proposal, mid_twice, band_bps=band.bps)
-        if band.ticks is not None and beyond_twice > 2 * band.ticks * _tick(proposal.instrument, book):
+        if band.ticks is not None and beyond_twice > 2 * band.ticks * _tick(proposal.instrument, bests):
             return _refusal(proposal, mid_twice, band_ticks=band.ticks)
         return None
 
@@ -98,8 +106,14 @@ def _is_one_sided_exit(proposal: Proposal, book: BookView) -> bool:
     return book.bid is None and book.ask is not None and proposal.price <= book.ask
 
 
-def _tick(instrument: Instrument, book: BookView) -> int:
-    return min(instrument.tick_at(best) for best in (book.bid, book.ask) if best is not None)
+def _reference_twice(side: Side, trigger: Trigger, mid_twice: int | None) -> int:
+    if mid_twice is None or trigger.kind is TriggerKind.STOP:
+        return 2 * trigger.price
+    return min(2 * trigger.price, mid_twice) if side is Side.BUY else max(2 * trigger.price, mid_twice)
+
+
+def _tick(instrument: Instrument, bests: Sequence[Price | None]) -> int:
+    return min(instrument.tick_at(best) for best in bests if best is not None)
 
 
 def _refusal(proposal: Proposal, mid_twice: int, **band: Any) -> Refusal:

@@ -54,6 +54,7 @@ BASES = {
     "Strategy",
     "Generic",
     "NamedTuple",
+    "TypedDict",
     "Enum",
     "StrEnum",
     "IntEnum",
@@ -65,6 +66,7 @@ BASES = {
 LIBRARY_BASES = {
     "framework/config/environment.py: Configuration": "the keys of the configuration as names of variables",
     "framework/domain/events.py: dict": "`__missing__` fills it: counting an event costs one look-up",
+    "framework/state/risk_view.py: dict": "`__missing__` answers for a venue without terms: an order costs one look-up",
     "framework/ops/prometheus.py: Collector": "the library's interface for metrics that are read when asked for",
     "framework/runtime/logging.py: logging.Handler": "the library's interface for an output of the log",
     "connectors/transport/http_connection.py: asyncio.Protocol": "the event loop's interface for a connection",

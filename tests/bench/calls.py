@@ -39,10 +39,11 @@ from framework.config.resolve import resolve
 from framework.domain.account_events import InstrumentDefined
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.instruments import FeeSchedule, InstrumentId
-from framework.domain.market_events import LimitsDeclared
+from framework.domain.market_events import LimitsDeclared, TermsDeclared
 from framework.domain.numbers import Price, Size
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import OrderHandle, Strategy
+from framework.domain.terms import UNDECLARED
 from framework.domain.views import BookView
 from framework.engine.kernel import Kernel
 from framework.ops.telemetry import Telemetry
@@ -257,6 +258,7 @@ async def _count(directory: Path) -> tuple[Way, Way]:
     tick, order = Way(), Way()
     with _core(directory) as (core, guest):
         core.kernel.publish(LimitsDeclared("kalshi", LIMITS, time.time_ns()))
+        core.kernel.publish(TermsDeclared("kalshi", UNDECLARED, time.time_ns()))
         venue = Venue()
         running = asyncio.create_task(_stream(core.kernel, venue).run())
         await venue.is_asked.wait()

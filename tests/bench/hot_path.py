@@ -16,11 +16,12 @@ from framework.config.layers import load
 from framework.config.resolve import resolve
 from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
 from framework.domain.client_order_ids import ClientOrderIds
-from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus, LimitsDeclared
+from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus, LimitsDeclared, TermsDeclared
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import Strategy
+from framework.domain.terms import UNDECLARED
 from framework.domain.views import BookView
 from framework.ops.telemetry import Telemetry
 from framework.persistence.journal.journal import Journal
@@ -98,6 +99,7 @@ class Core:
         for event in (
             InstrumentDefined(INSTRUMENT, now_ns),
             LimitsDeclared("kalshi", LIMITS, now_ns),
+            TermsDeclared("kalshi", UNDECLARED, now_ns),
             ConnectorStatus("kalshi", True, "bench", now_ns),
             BookSnapshot(MARKET, now_ns, now_ns, levels, asks),
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,9 +12,10 @@ import pytest
 from framework.domain.account_events import Scope, TradingState
 from framework.domain.instruments import Instrument
 from framework.domain.intents import AmendOrder, NewOrder
-from framework.domain.numbers import Price, Size
-from framework.domain.orders import Order, Side
+from framework.domain.numbers import Money, Price, Size
+from framework.domain.orders import Order, OrderKind, Side, TimeInForce, Trigger, TriggerKind
 from framework.domain.ports import Check
+from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import RefusalCode, Refused
 from risk.checks.max_open_orders import MaxOpenOrders
 from risk.checks.max_order_notional import MaxOrderNotional
@@ -36,6 +38,9 @@ CHECKS: list[tuple[str, Check]] = [
     ("count", MaxOpenOrders(max_total=10, max_per_strategy=6, max_per_instrument=3)),
     ("position", MaxPosition.model_validate({"max_position": "20", "max_strategy_position": "14"})),
 ]
+FLAGS = ("post_only", "reduce_only", "expires")
+OFFERS = frozenset({"limit", "market", "stop", "take_profit", "amount", "gtc", "ioc", "fok", "amend", *FLAGS})
+TIMES = ("gtc", "gtc", "gtc", "ioc", "fok")
 STATES = (*[TradingState.ACTIVE] * 6, *[TradingState.REDUCING] * 3, TradingState.HALTED)
 SCOPES = (*[frozenset({scope}) for scope in Scope], frozenset(Scope))
 
@@ -61,6 +66,20 @@ class Case(msgspec.Struct, kw_only=True):
     open_total: int
     open_own: int
     open_there: int
+    is_market: bool
+    time_in_force: str
+    flags: frozenset[str]
+    amount: Decimal
+    trigger: str
+    trigger_price: Decimal
+    offers: frozenset[str]
+
+    @property
+    def words(self) -> list[str]:
+        """What a new order asks a venue for, in the order in which that is looked at."""
+        words = ["market" if self.is_market else "limit", self.trigger, "amount" if self.amount else ""]
+        words += ["" if self.is_market and self.time_in_force == "ioc" else self.time_in_force]
+        return [word for word in [*words, *(flag for flag in FLAGS if flag in self.flags)] if word]
 
     @property
     def left(self) -> Decimal:
@@ -93,11 +112,24 @@ class Case(msgspec.Struct, kw_only=True):
 
 def oracle(case: Case) -> str:
     """Which rule is broken first; empty: none."""
-    if case.price <= 0 or case.size <= 0:
+    if case.price <= 0 or case.size <= 0 or (case.before is None and not oracle_makes_sense(case)):
         return "INVALID_INTENT"
+    asked = ["amend"] if case.before is not None else case.words
+    if not case.offers.issuperset(asked):
+        return "NOT_OFFERED"
     if case.before is not None and case.left <= 0:
         return "BAD_SIZE"
     return oracle_state(case) or oracle_order(case) or oracle_collar(case) or oracle_account(case)
+
+
+def oracle_makes_sense(case: Case) -> bool:
+    if case.trigger and case.trigger_price <= 0:
+        return False
+    if "post_only" in case.flags and case.time_in_force != "gtc":
+        return False
+    if not case.is_market:
+        return case.amount == 0
+    return case.time_in_force != "gtc" and case.amount <= case.price * case.size
 
 
 def oracle_state(case: Case) -> str:
@@ -113,7 +145,8 @@ def oracle_state(case: Case) -> str:
 
 def oracle_order(case: Case) -> str:
     tick, lot, least = (D("0.01"), D("0.01"), D("0.01")) if case.is_binary else (D("0.01"), D("0.00001"), D("0.0001"))
-    if case.price % tick or (case.is_binary and case.price >= 1):
+    prices = [case.price, case.trigger_price] if case.trigger and case.before is None else [case.price]
+    if any(price % tick or (case.is_binary and price >= 1) for price in prices):
         return "OFF_GRID"
     if case.size % lot or case.size < least:
         return "BAD_SIZE"
@@ -130,6 +163,13 @@ def oracle_order(case: Case) -> str:
 
 
 def oracle_collar(case: Case) -> str:
+    if case.trigger:
+        mid, reference = oracle_mid(case), case.trigger_price
+        has_mid = mid is not None and case.trigger == "take_profit"
+        if has_mid and mid is not None and (mid < reference if case.side is Side.BUY else mid > reference):
+            reference = mid
+        beyond = case.price - reference if case.side is Side.BUY else reference - case.price
+        return "PRICE_COLLAR" if beyond > reference * D("0.08") else ""
     if case.age_s > 2:
         return "NO_REFERENCE_PRICE"
     if case.bid is None or case.ask is None:
@@ -142,6 +182,12 @@ def oracle_collar(case: Case) -> str:
     mid = (case.bid + case.ask) / 2
     beyond = case.price - mid if case.side is Side.BUY else mid - case.price
     return "PRICE_COLLAR" if beyond > mid * D("0.08") else ""
+
+
+def oracle_mid(case: Case) -> Decimal | None:
+    if case.bid is None or case.ask is None or case.bid >= case.ask:
+        return None
+    return (case.bid + case.ask) / 2
 
 
 def oracle_account(case: Case) -> str:
@@ -160,7 +206,7 @@ def draw_market(rng: Random, instrument: Instrument) -> tuple[int, int, int, int
         bid = rng.randrange(100, 9_800, 100)
         ask = bid + rng.choice([100, 200, 300, 0, -100])
         price = rng.choice([bid, ask, rng.randrange(-100, 10_100, 50), bid + rng.randrange(-9, 9) * 100])
-        size = rng.choice([rng.randrange(0, 1_000), 800, 801, 1])
+        size = rng.choice([rng.randrange(0, 1_000), 800, 801, 1, 0])
     else:
         bid = rng.randrange(30_000_00, 60_000_00)
         ask = bid + rng.choice([1, 500, 0])
@@ -206,7 +252,25 @@ def draw_case(rng: Random, instrument: Instrument) -> Case:
         open_total=rng.choice([0, 9, 10]),
         open_own=rng.choice([0, 5, 6]),
         open_there=rng.choice([0, 2, 3]),
+        **draw_terms(rng, instrument, prices(price), prices(bid), sizes(size)),
     )
+
+
+def draw_terms(rng: Random, instrument: Instrument, price: Decimal, bid: Decimal, size: Decimal) -> dict[str, Any]:
+    """Half of the orders are plain ones; the others say more, which now and then makes no sense or is not offered."""
+    is_plain, tick = rng.random() < 0.5, D("0.01") if instrument is BINARY else bid / 100
+    is_market = not is_plain and rng.random() < 0.4
+    trigger = "" if is_plain else rng.choice(["", "", "stop", "take_profit"])
+    near = rng.choice([price, bid, bid + 5 * tick, bid - 5 * tick, price + D("0.005")])
+    return {
+        "is_market": is_market,
+        "time_in_force": "gtc" if is_plain else rng.choice(["gtc", "ioc", "fok"]) if is_market else rng.choice(TIMES),
+        "flags": frozenset(flag for flag in FLAGS if not is_plain and rng.random() < 0.1),
+        "amount": rng.choice([D(0), price * size, price * size / 2, price * size + 1]) if is_market else D(0),
+        "trigger": trigger,
+        "trigger_price": near.quantize(D(1).scaleb(-instrument.price_decimals)) if trigger else D(0),
+        "offers": OFFERS - ({rng.choice(sorted(OFFERS))} if rng.random() < 0.3 else set()),
+    }
 
 
 def as_view(case: Case, instrument: Instrument) -> StaticView:
@@ -223,11 +287,25 @@ def as_view(case: Case, instrument: Instrument) -> StaticView:
         own=scaled(case.own, 0),
         state=case.state,
         scopes=case.scopes,
+        venue_terms=as_terms(case.offers),
         counts={"": case.open_total, "mm": case.open_own},
     )
     if case.before is not None:
         view.orders = {"c1": as_order(case, instrument)}
     return view
+
+
+def as_terms(offers: frozenset[str]) -> VenueTerms:
+    return VenueTerms(
+        amend="amend" in offers,
+        post_only="post_only" in offers,
+        reduce_only="reduce_only" in offers,
+        good_till_date="expires" in offers,
+        quote_amounts="amount" in offers,
+        times_in_force=tuple(one for one in TimeInForce if one.value in offers),
+        order_kinds=tuple(one for one in OrderKind if one.value in offers),
+        triggers=tuple(one for one in TriggerKind if one.value in offers),
+    )
 
 
 def as_order(case: Case, instrument: Instrument) -> Order:
@@ -238,14 +316,32 @@ def as_order(case: Case, instrument: Instrument) -> Order:
         price=Price(int(case.price_before.scaleb(instrument.price_decimals))),
         size=Size(int((case.before + case.filled).scaleb(instrument.size_decimals))),
         filled=Size(int(case.filled.scaleb(instrument.size_decimals))),
+        trigger=as_trigger(case, instrument),
     )
+
+
+def as_trigger(case: Case, instrument: Instrument) -> Trigger | None:
+    price = Price(int(case.trigger_price.scaleb(instrument.price_decimals)))
+    return Trigger(TriggerKind(case.trigger), price) if case.trigger else None
 
 
 def as_intent(case: Case, instrument: Instrument) -> NewOrder | AmendOrder:
     price = int(case.price.scaleb(instrument.price_decimals))
     size = int(case.size.scaleb(instrument.size_decimals))
     if case.before is None:
-        return new_order(instrument, case.side, price, size)
+        return new_order(
+            instrument,
+            case.side,
+            price,
+            size,
+            kind=OrderKind.MARKET if case.is_market else OrderKind.LIMIT,
+            time_in_force=TimeInForce(case.time_in_force),
+            post_only="post_only" in case.flags,
+            reduce_only="reduce_only" in case.flags,
+            expires_ns=int("expires" in case.flags),
+            quote_amount=Money(int(case.amount.scaleb(instrument.money_decimals))),
+            trigger=as_trigger(case, instrument),
+        )
     return AmendOrder(strategy="mm", client_order_id="c1", price=Price(price), size=Size(size))
 
 
@@ -266,5 +362,6 @@ def test_gate_when_asked_at_random_then_it_agrees_with_the_oracle(instrument: In
     never = {"NOTIONAL_MIN"} if instrument is BINARY else {"OFF_GRID"}
     wanted = {"OFF_GRID", "BAD_SIZE", "NOTIONAL_MIN", "ORDER_SIZE_MAX", "ORDER_NOTIONAL_MAX", "NO_REFERENCE_PRICE"}
     wanted |= {"PRICE_COLLAR", "POSITION_MAX", "OPEN_ORDERS_MAX", "TRADING_HALTED", "TRADING_REDUCING"}
+    wanted |= {"NOT_OFFERED", "INVALID_INTENT"}
     assert wanted - never <= set(seen)
     assert set(seen) <= set(RefusalCode.__members__)

@@ -19,7 +19,8 @@ from framework.persistence.ledger.schema import FINAL_STATUSES, connect_for_read
 
 
 class OrderLine(msgspec.Struct, frozen=True, gc=False):
-    """One order as last known. `side`, `time_in_force` and `status` are values of the enums of these names."""
+    """One order as last known. `side`, `time_in_force`, `status`, `kind` and those of a trigger are values of the enums
+    of these names; what concerns a trigger or an amount is empty where there is none."""
 
     client_order_id: str
     venue: str
@@ -36,6 +37,11 @@ class OrderLine(msgspec.Struct, frozen=True, gc=False):
     created_ns: int
     updated_ns: int
     record: int
+    kind: str = "limit"
+    trigger_kind: str = ""
+    trigger_price: str = ""
+    trigger_by: str = ""
+    quote_amount: str = ""
 
 
 class FillLine(msgspec.Struct, frozen=True, gc=False):

@@ -27,14 +27,14 @@ from framework.domain.account_events import (
 )
 from framework.domain.intents import NewOrder
 from framework.domain.numbers import UNPLACED, amount_text, format_scaled, parse_scaled
-from framework.domain.orders import Order, Side
+from framework.domain.orders import Order, Side, Trigger
 from framework.domain.verdicts import Approved, RefusalsCounted, Refused
 from framework.persistence.journal.records import Entry
 from framework.persistence.ledger.schema import MOVED
 from framework.state.positions import Denomination, trade_of
 
 _ORDER = """
-INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (client_order_id) DO UPDATE SET venue_order_id = excluded.venue_order_id, strategy = excluded.strategy,
     price = excluded.price, size = excluded.size, filled = excluded.filled, status = excluded.status,
     reason = excluded.reason, updated_ns = excluded.updated_ns
@@ -153,6 +153,9 @@ class LedgerRows:
             order.created_ns,
             order.updated_ns,
             number,
+            order.kind.value,
+            *_trigger_columns(order.trigger, scale),
+            amount_text(order.quote_amount, scale.money) if order.quote_amount else "",
         )
         self._db.execute(_ORDER, row)
         if order.venue_order_id:
@@ -303,9 +306,10 @@ class LedgerRows:
     def _place(self, instrument: str, scale: Scale) -> None:
         """Give the amounts that came before the instrument's definition their decimals."""
         columns = {"price": scale.price, "size": scale.size, "fee": scale.money, "filled": scale.size}
-        columns |= {"cost": scale.money}
-        order = ("price", "size", "filled")
-        for table, names in (("fills", ("price", "size", "fee", "cost")), ("orders", order), ("orphans", order)):
+        columns |= {"cost": scale.money, "trigger_price": scale.price, "quote_amount": scale.money}
+        external = ("price", "size", "filled")
+        order, fill = (*external, "trigger_price", "quote_amount"), ("price", "size", "fee", "cost")
+        for table, names in (("fills", fill), ("orders", order), ("orphans", external)):
             for name in names:
                 found = self._db.execute(
                     f"SELECT DISTINCT {name} FROM {table} WHERE instrument = ? AND {name} LIKE ?",  # noqa: S608
@@ -316,6 +320,12 @@ class LedgerRows:
                     update = f"UPDATE {table} SET {name} = ? WHERE instrument = ? AND {name} = ?"  # noqa: S608
                     self._db.execute(update, (new, instrument, old))
         self.recount((instrument,))
+
+
+def _trigger_columns(trigger: Trigger | None, scale: Scale) -> tuple[str, str, str]:
+    if trigger is None:
+        return "", "", ""
+    return trigger.kind.value, amount_text(trigger.price, scale.price), trigger.by.value
 
 
 def _recorded_order(approved: Approved, intent: NewOrder) -> Order:
@@ -331,4 +341,7 @@ def _recorded_order(approved: Approved, intent: NewOrder) -> Order:
         time_in_force=intent.time_in_force,
         created_ns=approved.ts_ns,
         updated_ns=approved.ts_ns,
+        kind=intent.kind,
+        trigger=intent.trigger,
+        quote_amount=intent.quote_amount,
     )

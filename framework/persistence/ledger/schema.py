@@ -48,6 +48,13 @@ ALTER TABLE fills ADD COLUMN source TEXT NOT NULL DEFAULT 'listed';
 """
 """Of a fill: by how much it moved the position where that is not its size, its exact cost, its fee in a currency of its
 own, and what shows it. Empty where the other columns say it."""
+_ORDER_KINDS = """
+ALTER TABLE orders ADD COLUMN kind TEXT NOT NULL DEFAULT 'limit';
+ALTER TABLE orders ADD COLUMN trigger_kind TEXT NOT NULL DEFAULT '';
+ALTER TABLE orders ADD COLUMN trigger_price TEXT NOT NULL DEFAULT '';
+ALTER TABLE orders ADD COLUMN trigger_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE orders ADD COLUMN quote_amount TEXT NOT NULL DEFAULT '';
+"""
 _TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE instruments (
@@ -79,8 +86,8 @@ CREATE TABLE refusals (
     code TEXT NOT NULL, check_name TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE TABLE strategies (
     strategy TEXT PRIMARY KEY, state BLOB NOT NULL, quarantined TEXT NOT NULL, record INTEGER NOT NULL) WITHOUT ROWID;
-{_EXTERNAL_ORDERS}{_CARRIED}{_FEES}"""
-_UPGRADES = {1: _EXTERNAL_ORDERS, 2: _CARRIED, 3: _FEES}
+{_EXTERNAL_ORDERS}{_CARRIED}{_FEES}{_ORDER_KINDS}"""
+_UPGRADES = {1: _EXTERNAL_ORDERS, 2: _CARRIED, 3: _FEES + _ORDER_KINDS}
 """Schema version -> the statements that make the next version of it. They only add: rows that are there stay."""
 
 _UNUSABLE_CODES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -54,7 +54,10 @@ def shown(capsys: Capsys, *words: str) -> list[str]:
 
 def test_orders_when_listed_then_columns_are_aligned_and_the_newest_comes_first(state: str, capsys: Capsys) -> None:
     heading, second, first = shown(capsys, "orders", "--state-dir", state)
-    assert heading.split() == "created client order id strategy instrument side price size filled status reason".split()
+    assert (
+        heading.split()
+        == "created client order id strategy instrument side price size filled status reason kind".split()
+    )
     assert (second.split()[1], first.split()[1]) == ("c2", "c1")
     assert heading.index("status") == second.index("recorded") == first.index("filled", first.index("10  ") + 4)
 

@@ -5,7 +5,7 @@ import pytest
 
 from framework.domain.instruments import Instrument, TickBand
 from framework.domain.numbers import Price, Size
-from framework.domain.orders import Side
+from framework.domain.orders import Side, Trigger, TriggerKind
 from framework.domain.verdicts import RefusalCode
 from risk.checks.order_grid import OrderGrid
 from tests.support.risk_view import BINARY, SPOT, Propose, StaticView, working_order
@@ -69,3 +69,11 @@ def test_amend_when_the_total_is_off_the_lot_or_nothing_is_left_then_refused(
 
     assert [judged(size) for size in (50_000, 50_001, 20_000)] == [None, RefusalCode.BAD_SIZE, RefusalCode.BAD_SIZE]
     assert judged(21_000) is RefusalCode.NOTIONAL_MIN, "the part that is left is worth 0.50"
+
+
+@pytest.mark.parametrize(("price", "code"), [(5_000, None), (5_050, RefusalCode.OFF_GRID), (0, RefusalCode.OFF_GRID)])
+def test_trigger_when_its_price_is_off_the_grid_then_refused(
+    view: StaticView, propose: Propose, price: int, code: RefusalCode | None
+) -> None:
+    refusal = OrderGrid().check(propose(trigger=Trigger(TriggerKind.STOP, Price(price))), view)
+    assert (refusal and refusal.code) is code

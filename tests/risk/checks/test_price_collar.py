@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from framework.domain.numbers import Size
-from framework.domain.orders import Side
+from framework.domain.numbers import Price, Size
+from framework.domain.orders import Side, Trigger, TriggerKind
 from framework.domain.verdicts import RefusalCode
 from risk.checks.price_collar import PriceCollar
 from tests.support.desk import QuotedBook
-from tests.support.risk_view import BINARY, SPOT, Exposure, Propose, StaticView, book
+from tests.support.risk_view import BINARY, SPOT, Exposure, Propose, StaticView, book, working_order
 
 TICKS = PriceCollar.model_validate({"band": {"ticks": 3}, "age_ms_max": 1_000})
 BPS = PriceCollar.model_validate({"band": {"bps": 100}, "age_ms_max": 1_000})
@@ -143,3 +143,52 @@ def test_exit_when_one_side_is_empty_then_passes_at_or_behind_the_best_of_the_ot
     for bad in ({"age": 1_000_000_001}, {"is_fresh": False}):
         view.books = {BINARY.id: QuotedBook(BINARY.id, bids, asks, **bad)}  # type: ignore[arg-type]
         assert TICKS.check(propose(BINARY, side, price), view) is not None
+
+
+def trigger_at(price: int, kind: TriggerKind = TriggerKind.STOP) -> Trigger:
+    return Trigger(kind, Price(price))
+
+
+@pytest.mark.parametrize(
+    ("side", "trigger", "price", "passes"),
+    [
+        (Side.BUY, trigger_at(8_000), 8_080, True),
+        (Side.BUY, trigger_at(8_000), 8_081, False),
+        (Side.SELL, trigger_at(2_000), 1_980, True),
+        (Side.SELL, trigger_at(2_000), 1_979, False),
+        (Side.BUY, trigger_at(2_000, TriggerKind.TAKE_PROFIT), 2_020, True),
+        (Side.BUY, trigger_at(2_000, TriggerKind.TAKE_PROFIT), 2_021, False),
+        (Side.SELL, trigger_at(8_000, TriggerKind.TAKE_PROFIT), 7_920, True),
+        (Side.SELL, trigger_at(8_000, TriggerKind.TAKE_PROFIT), 7_919, False),
+    ],
+)
+@pytest.mark.parametrize("has_book", [True, False])
+def test_order_with_a_trigger_when_judged_then_by_its_trigger_and_not_by_the_book(
+    view: StaticView, propose: Propose, side: Side, trigger: Trigger, price: int, passes: bool, has_book: bool
+) -> None:
+    view.books = {BINARY.id: book(4_900, 5_100)} if has_book else {}
+    assert (BPS.check(propose(BINARY, side, price, trigger=trigger), view) is None) is passes
+
+
+@pytest.mark.parametrize(("side", "worst"), [(Side.BUY, 5_050), (Side.SELL, 4_950)])
+def test_take_profit_when_the_book_meets_its_condition_already_then_judged_by_the_mid(
+    view: StaticView, propose: Propose, side: Side, worst: int
+) -> None:
+    met = trigger_at(9_000 if side is Side.BUY else 1_000, TriggerKind.TAKE_PROFIT)
+    view.books = {BINARY.id: book(4_900, 5_100)}
+    assert BPS.check(propose(BINARY, side, worst, trigger=met), view) is None
+    assert BPS.check(propose(BINARY, side, worst + side.sign, trigger=met), view) is not None
+
+
+def test_amend_when_its_order_has_a_trigger_then_judged_by_that(view: StaticView, propose_change: Propose) -> None:
+    order = working_order(trigger=trigger_at(8_000))
+    view.books = {BINARY.id: book(4_900, 5_100)}
+    assert BPS.check(propose_change(order, price=8_080), view) is None
+    assert BPS.check(propose_change(order, price=8_081), view) is not None
+
+
+def test_band_in_ticks_when_the_order_has_a_trigger_then_the_tick_is_that_of_the_trigger(
+    view: StaticView, propose: Propose
+) -> None:
+    assert TICKS.check(propose(BINARY, Side.BUY, 8_300, trigger=trigger_at(8_000)), view) is None
+    assert TICKS.check(propose(BINARY, Side.BUY, 8_400, trigger=trigger_at(8_000)), view) is not None

@@ -143,6 +143,8 @@ def test_ledger_when_it_has_the_schema_before_external_orders_then_opening_it_ad
     book.write(DEFINED, new("c1"))
     book.close()
     connection = sqlite3.connect(book.path)
+    for column in ("kind", "trigger_kind", "trigger_price", "trigger_by", "quote_amount"):
+        connection.execute(f"ALTER TABLE orders DROP COLUMN {column}")
     connection.executescript("DROP TABLE orphans; DROP TABLE carried; PRAGMA user_version = 1;")
     for column in ("moved", "cost", "fee_paid", "fee_currency", "source"):
         connection.execute(f"ALTER TABLE fills DROP COLUMN {column}")
