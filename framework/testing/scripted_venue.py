@@ -383,12 +383,8 @@ class ScriptedVenue:
     def _end_spent(self, name: str) -> None:
         """End an order by amount whose amount is spent: the rest is worth less than a lot at its worst price."""
         order = self.orders[name]
-        if (
-            self._asked[name].quote_amount
-            and order.is_open
-            and order.filled
-            and not self._affordable(name, order.price)
-        ):
+        is_live = order.is_open and order.filled > 0
+        if self._amount(name) and is_live and not self._affordable(name, order.price):
             self.orders[name] = ended = msgspec.structs.replace(order, is_open=False, ts_recv=self._clock.now_ns())
             if not self._is_mute:
                 self._publish(ended)
