@@ -11,7 +11,8 @@ from typing import Literal
 import msgspec
 
 from connectors.sandbox.engine.model import NS_PER_S, FeeModel, MarketSpec, PriceBand
-from connectors.sandbox.engine.seeding import new_uuid
+from connectors.sandbox.engine.rules import Rules
+from connectors.sandbox.seeding import new_uuid
 
 HOUR_NS = 3_600 * NS_PER_S
 
@@ -20,6 +21,16 @@ TAPERED_DECI_CENT = (PriceBand(0, 1_000, 10), PriceBand(1_000, 9_000, 100), Pric
 GATES = (("TIDE", "Harbour"), ("SURGE", "River mouth"), ("EBB", "North lock"), ("SWELL", "Outer mole"))
 ROLLING_SERIES = "KXROLL"
 """The series of which a new market opens whenever the last one closes, when that is asked for."""
+RULES = Rules(
+    self_trade="taker_at_cross",
+    kinds=("limit",),
+    triggers=(),
+    reduce_only_needs_ioc=True,
+    refuses_unfillable_fok=True,
+    pause_cancels="marked",
+    resume_cancels="all",
+)
+"""The venue's order rules (vendor docs); that post-only needs good-till-canceled is an *assumption*."""
 FEES: dict[str, FeeModel] = {
     "quadratic": FeeModel(),
     "quadratic_with_maker_fees": FeeModel(maker_ppm=17_500),

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from connectors.kalshi.sandbox import auth, errors
 from connectors.kalshi.sandbox.buckets import TIERS
 from connectors.kalshi.sandbox.catalog import Catalog
-from connectors.kalshi.sandbox.listings import Schedule, generate, generate_next
+from connectors.kalshi.sandbox.listings import RULES, Schedule, generate, generate_next
 from connectors.kalshi.sandbox.rest.call import REST_PREFIX
 from connectors.kalshi.sandbox.rest.server import RestServer, signing_key
 from connectors.kalshi.sandbox.stream.channels import publications
@@ -25,7 +25,7 @@ from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.wire import MONEY_ONE, stable_uuid
 from connectors.sandbox.engine.events import Event
 from connectors.sandbox.engine.model import NS_PER_S
-from connectors.sandbox.engine.seeding import seeded
+from connectors.sandbox.seeding import seeded
 from connectors.sandbox.serving.admin import ADMIN_PREFIX, Admin
 from connectors.sandbox.serving.standing_faults import StandingFaults
 from connectors.sandbox.serving.venue import ServedVenue
@@ -189,7 +189,7 @@ class KalshiSandbox:
     def _fresh_venue(self) -> None:
         options = self._options
         now_ns = self._now_ns()
-        served = ServedVenue(seed=options.seed, now_ns=self._now_ns)
+        served = ServedVenue(seed=options.seed, now_ns=self._now_ns, rules=RULES)
         exchange = served.exchange
         schedule = Schedule()
         if options.close_after_s is not None:

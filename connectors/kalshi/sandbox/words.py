@@ -4,6 +4,8 @@ from connectors.sandbox.engine.model import MarketSpec, Order, RejectionCode, Up
 
 CODES: dict[RejectionCode, str] = {
     "account_not_found": "user_not_found",
+    "below_minimum": "invalid_order_size",
+    "cancel_pending": "not_found",
     "client_id_mismatch": "order_id_and_client_order_id_mismatch",
     "client_id_used": "order_already_exists",
     "exchange_paused": "exchange_is_paused",
@@ -14,12 +16,16 @@ CODES: dict[RejectionCode, str] = {
     "invalid_price": "invalid_price",
     "invalid_request": "invalid_parameters",
     "invalid_size": "invalid_order_size",
+    "invalid_trigger": "invalid_parameters",
     "market_closed": "market_closed",
     "market_mismatch": "order_ticker_mismatch",
     "market_not_found": "market_not_found",
     "market_not_open": "market_inactive",
     "not_found": "not_found",
+    "not_offered": "invalid_parameters",
+    "position_open": "invalid_parameters",
     "post_only_crosses": "invalid_order",
+    "price_deviation": "invalid_price",
     "side_mismatch": "order_side_mismatch",
     "trading_paused": "trading_is_paused",
 }
@@ -38,6 +44,9 @@ REASONS: dict[UpdateReason, str] = {
     "closed": "CloseCancel",
     "halted": "HaltCancel",
     "reduce_only": "ReduceOnlyCancel",
+    "post_only": "PostOnlyCrossCancel",
+    "triggered": "",
+    "liquidated": "MarginCancel",
 }
 """Why an order last changed (vendor docs). A cancel by the owner or by a group is a Decrease: *assumption*."""
 

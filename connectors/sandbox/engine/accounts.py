@@ -10,9 +10,10 @@ class Account:
     """One member's balances, reserves, positions and resting orders.
 
     Balances are kept by cash account ("USD", "USD#2") as money, and by base asset ("BTC") in sizes. `cash` is what is
-    there without what positions have cost; `reserved` the part of it that resting orders hold back; `deposits` what
-    came from outside; `working` the resting orders by market and order id, oldest first. Internal accounts belong to
-    the order flow: they emit no private events and leave no history.
+    there without what positions have cost; `reserved` the part of it that resting orders and margins hold back;
+    `deposits` what came from outside, `fees` what fills were charged, `transfers` what came without a trade (funding,
+    liquidations). `working` has the resting orders by market and order id, oldest first. Internal accounts are the
+    order flow's: they emit no private events and leave no history.
     """
 
     def __init__(self, account_id: str, cash: Mapping[str, int], *, internal: bool = False) -> None:
@@ -21,6 +22,8 @@ class Account:
         self.cash: dict[str, int] = dict(cash)
         self.deposits: dict[str, int] = dict(cash)
         self.reserved: dict[str, int] = {}
+        self.fees: dict[str, int] = {}
+        self.transfers: dict[str, int] = {}
         self.positions: dict[str, Position] = {}
         self.working: dict[str, dict[str, Order]] = {}
         self._reserved_by_market: dict[str, Flows] = {}
@@ -46,6 +49,16 @@ class Account:
         for cash_account, change in flows.items():
             self.cash[cash_account] = self.cash.get(cash_account, 0) + change
 
+    def charge(self, currency: str, fee: int) -> None:
+        """Take the fee of a fill; a negative one is a rebate."""
+        self.cash[currency] = self.cash.get(currency, 0) - fee
+        self.fees[currency] = self.fees.get(currency, 0) + fee
+
+    def transfer(self, currency: str, amount: int) -> None:
+        """Add what another account pays without a trade, or take what this one pays."""
+        self.cash[currency] = self.cash.get(currency, 0) + amount
+        self.transfers[currency] = self.transfers.get(currency, 0) + amount
+
     def shortfall(self, spec: MarketSpec, order: Order, *, fee: int) -> int:
         """By how much the balance misses what `order` would reserve on top of the present reserves, plus `fee`.
 
@@ -54,7 +67,7 @@ class Account:
         """
         held = self._reserved_by_market.get(spec.market_id, {})
         others = [o for o in self.working.get(spec.market_id, {}).values() if o.order_id != order.order_id]
-        needed = COLLATERAL[spec.kind].reserve(spec, [*others, order], net=self._net(spec))
+        needed = COLLATERAL[spec.kind].reserve(spec, [*others, order], position=self.position(spec.market_id))
         worst = 0
         for cash_account, amount in needed.items():
             charge = fee if cash_account == spec.cash_account else 0
@@ -67,37 +80,37 @@ class Account:
         """Bring the reserve of one market up to date. Call it after any change of its orders or of the position."""
         market_id = spec.market_id
         working = self.working.get(market_id)
-        needed = COLLATERAL[spec.kind].reserve(spec, working.values(), net=self._net(spec)) if working else {}
+        position = self.position(market_id)
+        idle = not working and position.margin == 0
+        needed = {} if idle else COLLATERAL[spec.kind].reserve(spec, (working or {}).values(), position=position)
         for cash_account, amount in self._reserved_by_market.get(market_id, {}).items():
             self.reserved[cash_account] -= amount
         for cash_account, amount in needed.items():
             self.reserved[cash_account] = self.reserved.get(cash_account, 0) + amount
         self._reserved_by_market[market_id] = needed
 
-    def _net(self, spec: MarketSpec) -> int:
-        position = self.positions.get(spec.market_id)
-        return 0 if position is None else position.net
-
 
 def account_problems(account: Account, markets: Mapping[str, Market]) -> list[str]:
     """One line for each thing that does not add up in one account; empty when nothing is wrong.
 
-    Checked per cash account and base asset: deposits + realized - fees = cash + cost of positions, and the reserves are
-    those that a fresh count of the resting orders gives.
+    Checked per cash account and base asset: the balance is deposits - fees + transfers + what trades have changed, and
+    the reserves are those that a fresh count gives.
     """
     problems: list[str] = []
     expected = dict(account.deposits)
+    for currency in account.fees.keys() | account.transfers.keys():
+        earned = account.transfers.get(currency, 0) - account.fees.get(currency, 0)
+        expected[currency] = expected.get(currency, 0) + earned
     fresh: dict[str, int] = {}
     for market_id, market in markets.items():
         spec = market.spec
         position = account.positions.get(market_id, Position())
-        earned = position.realized - position.fees - position.cost
-        expected[spec.cash_account] = expected.get(spec.cash_account, 0) + earned
-        if spec.base:
-            expected[spec.base] = expected.get(spec.base, 0) + position.net
+        collateral = COLLATERAL[spec.kind]
+        for currency, change in collateral.traded(spec, position).items():
+            expected[currency] = expected.get(currency, 0) + change
         orders = account.working.get(market_id, {}).values()
-        for cash_account, amount in COLLATERAL[spec.kind].reserve(spec, orders, net=position.net).items():
-            fresh[cash_account] = fresh.get(cash_account, 0) + amount
+        for currency, amount in collateral.reserve(spec, orders, position=position).items():
+            fresh[currency] = fresh.get(currency, 0) + amount
     problems += _differences(f"{account.account_id} cash", account.cash, expected=expected)
     problems += _differences(f"{account.account_id} reserved", account.reserved, expected=fresh)
     return problems

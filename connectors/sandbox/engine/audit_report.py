@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from connectors.sandbox.engine.accounts import account_problems
+from connectors.sandbox.engine.collateral import COLLATERAL
 from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.model import Market
 
@@ -58,28 +59,35 @@ def _market(market: Market) -> Json:
 def problems(exchange: Exchange) -> list[str]:
     """One line for each thing that does not add up; empty when nothing is wrong.
 
-    Checked: each account (`account_problems`), no book crossed, open interest equal on both sides, and per cash account
-    deposits = cash + fees collected + what open binary contracts will pay.
+    Checked: each account (`account_problems`), each market (`_market_problems`), and per cash account or asset
+    deposits = balances + fees collected + what open positions hold.
     """
     state = exchange.state
     found = [line for account in state.accounts.values() for line in account_problems(account, state.markets)]
-    locked: dict[str, int] = {}
-    for market_id, market in state.markets.items():
-        bid, ask = state.books[market_id].best("bid"), state.books[market_id].best("ask")
-        if bid is not None and ask is not None and bid >= ask:
-            found.append(f"{market_id}: book crossed, bid {bid} ask {ask}")
-        nets = [a.positions[market_id].net for a in state.accounts.values() if market_id in a.positions]
-        if sum(nets) != 0:
-            found.append(f"{market_id}: positions sum to {sum(nets)}, expected 0")
-        if market.status != "finalized" and sum(net for net in nets if net > 0) != market.open_interest:
-            found.append(f"{market_id}: open interest {market.open_interest} differs from the positions")
-        if market.spec.kind == "binary":
-            cash_account = market.spec.cash_account
-            locked[cash_account] = locked.get(cash_account, 0) + market.open_interest * market.spec.one
-    for cash_account in sorted({name for account in state.accounts.values() for name in account.cash}):
-        deposits = sum(account.deposits.get(cash_account, 0) for account in state.accounts.values())
-        cash = sum(account.cash.get(cash_account, 0) for account in state.accounts.values())
-        accounted = cash + state.fees_collected.get(cash_account, 0) + locked.get(cash_account, 0)
+    held: dict[str, int] = {}
+    for market in state.markets.values():
+        spec = market.spec
+        positions = [a.positions[spec.market_id] for a in state.accounts.values() if spec.market_id in a.positions]
+        found += _market_problems(exchange, market, [position.net for position in positions])
+        held[spec.cash_account] = held.get(spec.cash_account, 0) + COLLATERAL[spec.kind].held(spec, positions)
+    for currency in sorted({name for account in state.accounts.values() for name in account.cash}):
+        deposits = sum(account.deposits.get(currency, 0) for account in state.accounts.values())
+        cash = sum(account.cash.get(currency, 0) for account in state.accounts.values())
+        accounted = cash + state.fees_collected.get(currency, 0) + held.get(currency, 0)
         if accounted != deposits:
-            found.append(f"cash account {cash_account}: {accounted} accounted for, {deposits} deposited")
+            found.append(f"cash account {currency}: {accounted} accounted for, {deposits} deposited")
+    return found
+
+
+def _market_problems(exchange: Exchange, market: Market, nets: list[int]) -> list[str]:
+    """No book crossed, positions sum to nothing, open interest is the sum of the long ones."""
+    found = []
+    book = exchange.state.books[market.market_id]
+    bid, ask = book.best("bid"), book.best("ask")
+    if bid is not None and ask is not None and bid >= ask:
+        found.append(f"{market.market_id}: book crossed, bid {bid} ask {ask}")
+    if sum(nets) != 0:
+        found.append(f"{market.market_id}: positions sum to {sum(nets)}, expected 0")
+    if market.status != "finalized" and sum(net for net in nets if net > 0) != market.open_interest:
+        found.append(f"{market.market_id}: open interest {market.open_interest} differs from the positions")
     return found

@@ -89,6 +89,17 @@ class SettlementEvent(msgspec.Struct, frozen=True, gc=False):
     settlement: Settlement
 
 
+class MarkChange(msgspec.Struct, frozen=True, gc=False):
+    """A perpetual's mark, index, funding rate (parts per million) or time of the next funding has changed."""
+
+    market_id: str
+    mark: int
+    index: int
+    funding_rate_ppm: int
+    next_funding_ns: int
+    ns: int
+
+
 class CashFlowEvent(msgspec.Struct, frozen=True, gc=False):
     """Money came to or went from an external account without a trade."""
 
@@ -104,5 +115,6 @@ Event = (
     | MarketLifecycle
     | Notice
     | SettlementEvent
+    | MarkChange
     | CashFlowEvent
 )

@@ -1,6 +1,7 @@
-"""What a fill costs: the model fee, its rounding, and the per-order accumulator that gives rounding back.
+"""What a fill costs: the model fee, the asset that it is paid in, and its rounding.
 
-Source of the rules: vendor docs of Kalshi as of October 2026. The trade fee is the model fee rounded up to
+The rounding "up" is plain. The rounding "balance" has a per-order accumulator that gives rounding back; its source is
+the vendor docs of Kalshi as of October 2026. The trade fee is the model fee rounded up to
 `FeeModel.fee_step`; the balance change (revenue - trade fee) is rounded down to `FeeModel.balance_step`; the difference
 is the rounding fee. Rounding fees of one order accumulate over its taker and maker fills; whole balance steps are given
 back, but never more than the fill's own fee. That a rounding is accumulated before the rebate is taken is an
@@ -9,7 +10,7 @@ back, but never more than the fill's own fee. That a rounding is accumulated bef
 
 from typing import NamedTuple
 
-from connectors.sandbox.engine.model import PPM, FeeModel, MarketSpec
+from connectors.sandbox.engine.model import PPM, FeeModel, MarketSpec, Side
 
 
 class FillFee(NamedTuple):
@@ -53,13 +54,48 @@ def fill_fee(model: FeeModel, revenue: int, *, trade: int, accumulated: int = 0)
     return FillFee(trade, rounding, rebate, accumulated - rebate)
 
 
-def fee_bound(spec: MarketSpec, price: int, *, size: int, taker: bool) -> int:
-    """An amount that covers the fees of filling `size` at `price` in any number of ordinary pieces.
+class Charge(NamedTuple):
+    """What a fill is charged: `amount` of `currency`, and the rounding that the order carries to its next fill."""
 
-    Two balance steps are added for rounding, unless neither a fee nor a rounding can occur. Very many very small pieces
-    can cost more: `Execution` then cancels orders until the reserve is covered.
+    currency: str
+    amount: int
+    accumulated: int = 0
+
+
+def charge(
+    spec: MarketSpec, side: Side, *, price: int, size: int, taker: bool, revenue: int, accumulated: int
+) -> Charge:
+    """The fee of a fill in the asset of the market's fee model; `revenue` and `accumulated` as for `fill_fee`.
+
+    A buyer's fee in the received base asset is the rate of the size, rounded up to a whole unit.
     """
-    fee = trade_fee(spec, price, size=size, taker=taker)
+    model = spec.fees
+    if model.asset == "received" and side == "bid":
+        rate = model.taker_ppm if taker else model.maker_ppm
+        return Charge(spec.base, -(-rate * model.multiplier_ppm * size // (PPM * PPM)))
+    trade = trade_fee(spec, price, size=size, taker=taker)
+    if model.asset == "other":
+        return Charge(model.currency, -(-trade * model.per_money_ppm // PPM))
+    return in_quote(spec, trade, revenue=revenue, accumulated=accumulated)
+
+
+def in_quote(spec: MarketSpec, trade: int, *, revenue: int, accumulated: int) -> Charge:
+    """The fee of a fill as money of the market, rounded as its fee model says."""
+    if spec.fees.rounding == "up":
+        return Charge(spec.cash_account, trade)
+    fee = fill_fee(spec.fees, revenue, trade=trade, accumulated=accumulated)
+    return Charge(spec.cash_account, fee.total, fee.accumulated)
+
+
+def fee_bound(spec: MarketSpec, price: int, *, size: int, taker: bool) -> int:
+    """An amount of money that covers the fees of filling `size` at `price` in any number of ordinary pieces.
+
+    Two steps are added for rounding, unless neither a fee nor a rounding can occur; a rebate counts as no fee. Very
+    many small pieces can cost more: `Execution` then waives the excess, or cancels orders until the reserve is covered.
+    """
+    fee = max(0, trade_fee(spec, price, size=size, taker=taker))
+    if spec.fees.rounding == "up":
+        return fee + 2 * spec.fees.fee_step if fee else 0
     step = spec.fees.balance_step
     if fee == 0 and price % step == 0:
         return 0

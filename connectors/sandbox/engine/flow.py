@@ -15,7 +15,7 @@ from connectors.sandbox.engine.agents import Agent, AgentAccount, InformedTrader
 from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.model import NS_PER_MS, Market, MarketSpec
 from connectors.sandbox.engine.price_grid import above, at_or_below
-from connectors.sandbox.engine.seeding import seeded
+from connectors.sandbox.seeding import seeded
 
 # A caller that was away for an hour would replay thousands of actions in one step; only the last two seconds are.
 CATCH_UP_NS = 2_000 * NS_PER_MS

@@ -12,6 +12,7 @@ from connectors.sandbox.engine.collateral import COLLATERAL
 from connectors.sandbox.engine.events import LifecycleKind, MarketLifecycle, SettlementEvent
 from connectors.sandbox.engine.execution import Execution
 from connectors.sandbox.engine.model import Market, Order, Phase, Rejection, Settlement, UpdateReason
+from connectors.sandbox.engine.rules import Halted
 from connectors.sandbox.engine.state import ExchangeState
 
 MarketAct = Literal["pause", "resume", "close", "determine", "settle"]
@@ -44,15 +45,15 @@ class Lifecycle:
         """Announce a new market and start its timetable; it opens at once when its time has come."""
         spec = market.spec
         self._publish(market, "created")
-        self._at(spec.open_ns, self._open, target=spec.market_id)
+        self.at(spec.open_ns, self._open, target=spec.market_id)
         if spec.close_ns:
-            self._at(spec.close_ns, self._close_on_time, target=spec.market_id)
+            self.at(spec.close_ns, self._close_on_time, target=spec.market_id)
         self.advance(self._state.now_ns)
 
     def watch_expiry(self, order: Order) -> None:
         """Cancel the order when its expiration comes, if it has one; a later amend of the expiry overrides it."""
         if order.expiration_ns:
-            self._at(order.expiration_ns, self._expire, target=order.order_id)
+            self.at(order.expiration_ns, self._expire, target=order.order_id)
 
     def set_phase(self, phase: Phase) -> None:
         """Open or pause the whole exchange; entering a pause cancels the orders that asked for it."""
@@ -61,11 +62,11 @@ class Lifecycle:
         state.phase = phase
         if entering_pause:
             for market_id in state.markets:
-                self._cancel_resting(market_id, "halted", only_on_pause=True)
+                self._cancel_resting(market_id, "halted", which=state.rules.pause_cancels)
 
     def act(self, market: Market, act: MarketAct, *, value: int | None) -> Rejection | None:
         """Do what an operator asks; None when done. `value` is the price paid per YES for "determine" and "settle"."""
-        if value is not None and not 0 <= value <= market.spec.one:
+        if value is not None and (value < 0 or (market.spec.kind == "binary" and value > market.spec.one)):
             return Rejection("invalid_request", f"settlement value {value} must be from 0 to {market.spec.one}")
         allowed = {
             "pause": ("active",),
@@ -92,7 +93,8 @@ class Lifecycle:
                 self._pay(market)
         return None
 
-    def _at(self, due_ns: int, act: Callable[[str], None], *, target: str) -> None:
+    def at(self, due_ns: int, act: Callable[[str], None], *, target: str) -> None:
+        """Call `act` with `target` when the time has come; a call cannot be taken back."""
         self._timers += 1
         heappush(self._heap, (due_ns, self._timers, act, target))
 
@@ -109,11 +111,10 @@ class Lifecycle:
     def _pause(self, market: Market) -> None:
         market.status = "inactive"
         self._publish(market, "deactivated")
-        self._cancel_resting(market.market_id, "halted", only_on_pause=True)
+        self._cancel_resting(market.market_id, "halted", which=self._state.rules.pause_cancels)
 
     def _resume(self, market: Market) -> None:
-        """Vendor docs: going back from inactive to active cancels everything that rested."""
-        self._cancel_resting(market.market_id, "halted")
+        self._cancel_resting(market.market_id, "halted", which=self._state.rules.resume_cancels)
         market.status = "active"
         self._publish(market, "activated")
 
@@ -135,11 +136,11 @@ class Lifecycle:
         market.status = "closed"
         self._publish(market, "closed")
         spec = market.spec
-        self._at(now_ns + spec.cancel_delay_ns, self._cancel_closed, target=spec.market_id)
-        self._at(now_ns + spec.determine_delay_ns, self._determine_on_time, target=spec.market_id)
+        self.at(now_ns + spec.cancel_delay_ns, self._cancel_closed, target=spec.market_id)
+        self.at(now_ns + spec.determine_delay_ns, self._determine_on_time, target=spec.market_id)
 
     def _cancel_closed(self, market_id: str) -> None:
-        self._cancel_resting(market_id, "closed")
+        self._cancel_resting(market_id, "closed", which="all")
 
     def _determine_on_time(self, market_id: str) -> None:
         market = self._state.markets[market_id]
@@ -154,13 +155,18 @@ class Lifecycle:
         market.determined_ns = self._state.now_ns
         market.status = "determined"
         self._publish(market, "determined")
-        self._at(self._state.now_ns + market.spec.settle_delay_ns, self._pay_on_time, target=market.market_id)
+        self.at(self._state.now_ns + market.spec.settle_delay_ns, self._pay_on_time, target=market.market_id)
 
     def _outcome(self, market: Market) -> int:
-        """The value fixed beforehand, else YES with the probability that the fair value (or last price) gives."""
+        """The value fixed beforehand, else YES with the probability that the fair value (or last price) gives.
+
+        A market that is not binary ends at its mark or last price.
+        """
         spec = market.spec
         if spec.settle_value >= 0:
             return spec.settle_value
+        if spec.kind != "binary":
+            return market.reference_price
         chance = self.outcomes.get(spec.market_id, market.last_price)
         return spec.one if self._rng.randrange(spec.one) < chance else 0
 
@@ -179,6 +185,9 @@ class Lifecycle:
             net, cost = position.net, position.cost
             paid = COLLATERAL[spec.kind].settle(spec, position, value=market.settle_value)
             account.apply({spec.cash_account: paid})
+            account.hold(spec)
+            if spec.kind == "perpetual":
+                state.cover(account, spec.cash_account)
             state.position_changed(account, spec.market_id)
             if not account.internal:
                 settlement = Settlement(
@@ -200,14 +209,15 @@ class Lifecycle:
 
     def _expire(self, order_id: str) -> None:
         order = self._state.ledger.orders.get(order_id)
-        if order is None or order.status != "open":
+        if order is None or order.status == "ended":
             return
         # Timers stay in the heap when an amend moves or clears the expiry; the order's own field decides.
         if 0 < order.expiration_ns <= self._state.now_ns:
             self._execution.cancel(order, "expired")
 
-    def _cancel_resting(self, market_id: str, reason: UpdateReason, *, only_on_pause: bool = False) -> None:
+    def _cancel_resting(self, market_id: str, reason: UpdateReason, *, which: Halted) -> None:
+        """End the orders of a market that rest, in the order of the book, and those that wait for their trigger."""
         book = self._state.books[market_id]
-        for order in [*book.orders("bid"), *book.orders("ask")]:
-            if order.cancel_on_pause or not only_on_pause:
+        for order in [*book.orders("bid"), *book.orders("ask"), *self._state.pending.values()]:
+            if order.market_id == market_id and (which == "all" or (which == "marked" and order.cancel_on_pause)):
                 self._execution.cancel(order, reason)

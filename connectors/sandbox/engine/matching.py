@@ -4,7 +4,7 @@ Prices and sizes are in the market's units. The book keeps no balances and emits
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from connectors.sandbox.engine.model import Order, Side
 
@@ -118,15 +118,21 @@ class Book:
             ahead += other.remaining
         return ahead
 
-    def fillable(self, taker: Order) -> int:
-        """Contracts `taker` would get at once, up to its remaining, under its self-trade prevention."""
-        found = 0
+    def takeable(self, taker: Order, closable: Callable[[Order], int]) -> Iterator[tuple[int, int]]:
+        """(price, size) of what `taker` would get at once, best first, without regard to its own size.
+
+        Its self-trade prevention is minded, and that a resting reduce-only order trades no more than `closable` says,
+        less what the orders before it take off the same position.
+        """
+        taken: dict[str, int] = {}
         for maker in self.orders(opposite(taker.side)):
             within = maker.price <= taker.price if taker.side == "bid" else maker.price >= taker.price
-            if not within or found >= taker.remaining:
-                break
-            if maker.account != taker.account:
-                found += maker.remaining
-            elif taker.self_trade == "taker_at_cross":
-                break
-        return min(found, taker.remaining)
+            if not within or (maker.account == taker.account and taker.self_trade == "taker_at_cross"):
+                return
+            if maker.account == taker.account and taker.self_trade == "maker":
+                continue
+            before = taken.get(maker.account, 0)
+            size = min(maker.remaining, max(0, closable(maker) - before)) if maker.reduce_only else maker.remaining
+            taken[maker.account] = before + size
+            if size:
+                yield maker.price, size

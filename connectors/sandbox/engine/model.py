@@ -15,11 +15,14 @@ PPM = 1_000_000
 
 Side = Literal["bid", "ask"]
 TimeInForce = Literal["gtc", "ioc", "fok"]
-SelfTrade = Literal["taker_at_cross", "maker"]
-"""Who is cancelled when an order meets one of its own account: the incoming order, or the one that rests."""
+SelfTrade = Literal["taker_at_cross", "maker", "allow"]
+"""Who is cancelled when an order meets one of its own account: the incoming order, the one that rests, or nobody."""
+OrderKind = Literal["limit", "market"]
+TriggerKind = Literal["stop", "take_profit"]
+TriggerBy = Literal["last", "mark"]
 OrderStatus = Literal["open", "pending_trigger", "cancelling", "ended"]
 """Where an order stands: it rests or trades; it waits for its trigger; its cancel is on the way; it is over."""
-MarketKind = Literal["binary", "spot"]
+MarketKind = Literal["binary", "spot", "perpetual"]
 MarketStatus = Literal["initialized", "active", "inactive", "closed", "determined", "finalized"]
 Phase = Literal["open", "trading_paused", "exchange_paused"]
 UpdateReason = Literal[
@@ -36,12 +39,17 @@ UpdateReason = Literal[
     "closed",
     "halted",
     "reduce_only",
+    "post_only",
+    "triggered",
+    "liquidated",
 ]
 """Why an order last changed. One that ended by trading everything is "filled"; what an immediate order did not get is
-"unfilled"; "cancelled" is by its owner or by the venue's own rules; "margin": the reserves were not covered any more.
+"unfilled"; "cancelled" is by its owner or by the venue's own rules; "margin": the balance did not cover it any more.
 """
 RejectionCode = Literal[
     "account_not_found",
+    "below_minimum",
+    "cancel_pending",
     "client_id_mismatch",
     "client_id_used",
     "exchange_paused",
@@ -52,12 +60,16 @@ RejectionCode = Literal[
     "invalid_price",
     "invalid_request",
     "invalid_size",
+    "invalid_trigger",
     "market_closed",
     "market_mismatch",
     "market_not_found",
     "market_not_open",
     "not_found",
+    "not_offered",
+    "position_open",
     "post_only_crosses",
+    "price_deviation",
     "side_mismatch",
     "trading_paused",
 ]
@@ -70,8 +82,11 @@ CashFlowKind = Literal["transfer", "funding", "liquidation"]
 class FeeModel(msgspec.Struct, frozen=True):
     """How one fill is charged. `formula` "quadratic" is rate x size x P x (1 - P); "notional" is rate x size x P.
 
-    Rates are parts per million of money, `multiplier_ppm` scales both. `fee_step` is the step (in money units) to which
-    the trade fee is rounded up; `balance_step` the step to which an account's balance change is rounded down.
+    Rates are parts per million of money, `multiplier_ppm` scales both; a negative rate is a rebate. `fee_step` is the
+    step (in money units) to which the trade fee is rounded up. `rounding` "up" charges that; "balance" also rounds the
+    account's balance change down to `balance_step`, and gives back what an order so loses (`fees.fill_fee`).
+    `asset` says what it is paid in: "quote"; "received": base by a buyer, quote by a seller; "other": the asset
+    `currency`, `per_money_ppm` millionths of a unit for each unit of money, while the account has enough, else quote.
     The defaults are Kalshi's: taker 0.07, rounding to $0.000001, balances of $0.0001 (vendor docs, October 2026).
     """
 
@@ -81,6 +96,10 @@ class FeeModel(msgspec.Struct, frozen=True):
     multiplier_ppm: int = PPM
     fee_step: int = 1
     balance_step: int = 100
+    rounding: Literal["balance", "up"] = "balance"
+    asset: Literal["quote", "received", "other"] = "quote"
+    currency: str = ""
+    per_money_ppm: int = PPM
 
 
 class PriceBand(msgspec.Struct, frozen=True):
@@ -91,11 +110,31 @@ class PriceBand(msgspec.Struct, frozen=True):
     step: int
 
 
+class PerpetualTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a perpetual has beside a spot market. Rates are parts per million.
+
+    An account's leverage is from 1 to `leverage_max`, at first `leverage_default`. A position needs `maintenance_ppm`
+    of its value at the mark, and pays `liquidation_fee_ppm` of it when it is taken over. Every `funding_interval_ns`
+    longs pay shorts the funding rate: `funding_base_ppm` and the premium of the last price over the mark, both together
+    within `funding_cap_ppm` either way.
+    """
+
+    leverage_max: int = 125
+    leverage_default: int = 10
+    maintenance_ppm: int = 4_000
+    liquidation_fee_ppm: int = 5_000
+    funding_interval_ns: int = 8 * 3_600 * NS_PER_S
+    funding_base_ppm: int = 100
+    funding_cap_ppm: int = 3_000
+
+
 class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What never changes about a market. `cash_account` names the balance that the market draws on: the quote
     asset, or a part of it where the venue divides it. `base` is the asset that is traded; a binary market has none.
     Sizes are multiples of `size_step` up to `size_max`. `settle_value` fixes the outcome beforehand (price per YES,
-    0 to `one`); -1 leaves it open.
+    0 to `one`); -1 leaves it open. Where above zero: orders are at least `size_min`, limit orders worth `notional_min`
+    of money and no further than `price_deviation_ppm` from the mark or last price, and a market order must be covered
+    with `market_margin_ppm` on top of its estimated cost. `perpetual` is for perpetuals only.
     Times: it opens by itself at `open_ns`, closes at `close_ns`, cancels what rests `cancel_delay_ns` later, is
     determined `determine_delay_ns` after the close and paid out `settle_delay_ns` after that. A close of 0 means never.
     The delays are *assumptions*: the venue documents the order of these steps, not their times.
@@ -117,6 +156,11 @@ class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
     determine_delay_ns: int = 5_000_000_000
     settle_delay_ns: int = 10_000_000_000
     settle_value: int = -1
+    size_min: int = 0
+    notional_min: int = 0
+    price_deviation_ppm: int = 0
+    market_margin_ppm: int = 0
+    perpetual: PerpetualTerms = PerpetualTerms()
 
     @property
     def one(self) -> int:
@@ -130,7 +174,8 @@ class Market(msgspec.Struct, kw_only=True):
     `clock` is the exchange's operation number at the last change of this market: non-decreasing, skips values.
     `settle_value` is the price paid per YES once determined, -1 before. `traded_money` is the sum of price x size.
     Prices of trades are 0 before the first one. `close_ns` moves when the market is closed early; `quoted_bid` and
-    `quoted_ask` stay true once a side had an order.
+    `quoted_ask` stay true once a side had an order. Of a perpetual: the mark and index price, 0 until set, the funding
+    rate that would be paid now in parts per million, and when it is paid next.
     """
 
     spec: MarketSpec
@@ -150,11 +195,20 @@ class Market(msgspec.Struct, kw_only=True):
     updated_ns: int = 0
     determined_ns: int = 0
     settled_ns: int = 0
+    mark_price: int = 0
+    index_price: int = 0
+    funding_rate_ppm: int = 0
+    next_funding_ns: int = 0
 
     @property
     def market_id(self) -> str:
         """The market's name at the venue, as its specification gives it."""
         return self.spec.market_id
+
+    @property
+    def reference_price(self) -> int:
+        """The mark price, else the last one; 0 when there is neither."""
+        return self.mark_price or self.last_price
 
     @property
     def result(self) -> str:
@@ -164,26 +218,41 @@ class Market(msgspec.Struct, kw_only=True):
         return {0: "no", self.spec.one: "yes"}.get(self.settle_value, "scalar")
 
 
+class Trigger(msgspec.Struct, frozen=True):
+    """When a waiting order starts: a "stop" when the last or mark price has moved to `price` or past it in the order's
+    own direction (up for a bid), a "take_profit" when it has come as far the other way.
+    """
+
+    kind: TriggerKind
+    price: int
+    by: TriggerBy = "last"
+
+
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A new order. `size` and `price` in the market's units; `expiration_ns` 0 means none.
 
-    `reduce_only` needs "ioc", `post_only` and an expiration need "gtc". `cancel_on_pause` ends it when trading pauses.
-    An empty `client_order_id` means none; else the account may use it once. `group_id` may be empty, too.
+    A market order needs no price; with one it trades no worse than that. Instead of `size` it may give `quote_amount`,
+    the money to spend or to get at most. Which flags go with which time in force the `Rules` say, and who is cancelled
+    in a self-trade where `self_trade` is None. `cancel_on_pause` ends it when trading pauses. An empty
+    `client_order_id` means none; else the account may use it once. `group_id` may be empty, too.
     """
 
     account: str
     market_id: str
     side: Side
-    price: int
-    size: int
+    price: int = 0
+    size: int = 0
     tif: TimeInForce = "gtc"
-    self_trade: SelfTrade = "taker_at_cross"
+    self_trade: SelfTrade | None = None
     client_order_id: str = ""
     post_only: bool = False
     reduce_only: bool = False
     expiration_ns: int = 0
     group_id: str = ""
     cancel_on_pause: bool = False
+    kind: OrderKind = "limit"
+    quote_amount: int = 0
+    trigger: Trigger | None = None
 
 
 class AmendRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,7 +276,8 @@ class AmendRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Order(msgspec.Struct, kw_only=True):
     """An accepted order. `initial` is the total asked for (an amend changes it), `remaining` what still rests.
 
-    `sequence` orders the queue within a price. Fees and costs are money, by the role of the fills that made them.
+    `price` of a market order is the worst that it may trade at. `sequence` orders the queue within a price. Costs are
+    money, by the role of the fills that made them; so are fees, of which those in another asset are only in the fills.
     `rounding` is what the fee rounding has accumulated, in money. `arrival_ns` is when the request came.
     """
 
@@ -237,6 +307,9 @@ class Order(msgspec.Struct, kw_only=True):
     taker_fees: int = 0
     maker_fees: int = 0
     rounding: int = 0
+    kind: OrderKind = "limit"
+    quote_amount: int = 0
+    trigger: Trigger | None = None
 
 
 class Position(msgspec.Struct):
@@ -244,6 +317,8 @@ class Position(msgspec.Struct):
 
     `cost` is what the open contracts cost, `realized` profit without fees, `fees` all fees, `traded` the sum of cash
     flows without sign, all money; `volume` is contracts traded. `updated_ns` is 0 before the first fill.
+    Of a perpetual, `cost` is signed (size x entry price, negative for a short), `margin` the money that is the
+    position's own, `funding` what funding paid in all, and `leverage` 0 until the account has chosen one.
     """
 
     net: int = 0
@@ -253,10 +328,17 @@ class Position(msgspec.Struct):
     traded: int = 0
     volume: int = 0
     updated_ns: int = 0
+    margin: int = 0
+    funding: int = 0
+    leverage: int = 0
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
-    """One account's half of a trade. `fee` is what was charged net of rebates (money); `position` after the fill."""
+    """One account's half of a trade. `fee` is what was charged net of rebates; `position` after the fill.
+
+    The fee is money of the market, or sizes or units of the asset `fee_currency`. A liquidation has no order: its
+    `order_id` is empty. `is_listed` is false for a fill that the member's lists don't show.
+    """
 
     trade_id: str
     order_id: str
@@ -270,6 +352,8 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     fee: int
     position: int
     ns: int
+    fee_currency: str
+    is_listed: bool = True
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 Prices are integers of 10^-price_decimals. Bands may touch: a price that ends one band and starts the next is in both.
 """
 
-from connectors.sandbox.engine.model import MarketSpec
+from connectors.sandbox.engine.model import MarketSpec, Side
 
 
 def on_grid(spec: MarketSpec, price: int) -> bool:
@@ -43,3 +43,9 @@ def stepped(spec: MarketSpec, price: int, *, steps: int) -> int | None:
             return None
         found = above(spec, found) if steps > 0 else at_or_below(spec, found - 1)
     return found
+
+
+def worst_price(spec: MarketSpec, side: Side) -> int:
+    """The highest valid price for a bid, the lowest for an ask: the limit of an order without a price; 0 if none."""
+    top = max(band.end for band in spec.bands)
+    return (at_or_below(spec, top) if side == "bid" else above(spec, 0)) or 0

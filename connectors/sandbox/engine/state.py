@@ -19,8 +19,11 @@ from connectors.sandbox.engine.model import (
     Rejection,
     Settlement,
 )
-from connectors.sandbox.engine.seeding import new_uuid
+from connectors.sandbox.engine.rules import Rules
+from connectors.sandbox.seeding import new_uuid
 
+INSURANCE = "insurance"
+"""The internal account that takes over liquidated positions and pays what their margins did not cover."""
 TAPE_LENGTH = 20_000
 """Trades kept per market; older ones are dropped, so that a long session does not grow without bound."""
 
@@ -104,11 +107,13 @@ class ExchangeState:
     """The whole exchange as data. Only the engine's own parts write here; a server reads.
 
     `now_ns` is the engine's time, nanoseconds since the epoch: the highest `now_ns` any act was given, so it never goes
-    back. `fees_collected` is money by cash account. `events` are those not drained yet.
-    `hook` may be set once, before the first order.
+    back. `fees_collected` is money by cash account, or sizes by base asset; `decimals` says in which units each is
+    counted. `pending` has the orders that wait for their trigger, oldest first. `events` are those not drained yet.
+    `hook` may be set once, before the first order. `cancel_delay_ns` makes cancels take at least so long.
     """
 
-    def __init__(self, rng: random.Random, now_ns: int) -> None:
+    def __init__(self, rng: random.Random, now_ns: int, rules: Rules) -> None:
+        self.rules = rules
         self.markets: dict[str, Market] = {}
         self.books: dict[str, Book] = {}
         self.accounts: dict[str, Account] = {}
@@ -118,6 +123,9 @@ class ExchangeState:
         self.phase: Phase = "open"
         self.now_ns = now_ns
         self.fees_collected: dict[str, int] = {}
+        self.pending: dict[str, Order] = {}
+        self.decimals: dict[str, int] = {}
+        self.cancel_delay_ns = 0
         self._rng = rng
         self._operations = 0
         self._sequence = 0
@@ -135,6 +143,14 @@ class ExchangeState:
         """A place in the queue behind everything before it."""
         self._sequence += 1
         return self._sequence
+
+    def cover(self, account: Account, cash_account: str) -> None:
+        """Let the insurance account pay what a balance lacks after a loss."""
+        short = -account.available(cash_account)
+        if short > 0 and account.account_id != INSURANCE:
+            account.transfer(cash_account, short)
+            self.accounts[INSURANCE].transfer(cash_account, -short)
+            self.record_flow(account, "liquidation", currency=cash_account, amount=short)
 
     def order_changed(self, order: Order) -> None:
         """Emit an order's new state as a copy; nothing is emitted for internal accounts."""

@@ -12,7 +12,6 @@ from typing import Any
 from connectors.sandbox.engine.lifecycle import MarketAct
 from connectors.sandbox.engine.model import Accepted, MarketSpec, OrderRequest, Rejection, Side, TimeInForce
 from connectors.sandbox.serving.decimals import fixed, parse_decimal
-from connectors.sandbox.serving.truth import decimals_of
 from connectors.sandbox.serving.venue import ServedVenue
 
 SIDE_OF: dict[str, Side] = {"buy": "bid", "sell": "ask"}
@@ -124,7 +123,7 @@ def _market(act: MarketAct) -> Callable[[ServedVenue, _Fields], dict[str, Any]]:
 
 
 def _deposit(venue: ServedVenue, fields: _Fields) -> dict[str, Any]:
-    decimals = decimals_of({name: market.spec for name, market in venue.exchange.state.markets.items()})
+    decimals = venue.exchange.state.decimals
     currency = fields.text("currency")
     if currency not in decimals:
         raise ActRequestError(f"currency is {currency!r}; use one of {', '.join(decimals)}")

@@ -85,8 +85,8 @@ class Reads:
         return [fill for fill in shown if fill.account in accounts and self.is_listed(fill)]
 
     def is_listed(self, fill: Fill) -> bool:
-        """False for a fill that a fault hides from every listing."""
-        return (fill.trade_id, fill.account) not in self._hidden
+        """False for a fill that the venue or a fault hides from every listing."""
+        return fill.is_listed and (fill.trade_id, fill.account) not in self._hidden
 
     def _hide_when_struck(self, fill: Fill) -> None:
         role = "taker" if fill.is_taker else "maker"

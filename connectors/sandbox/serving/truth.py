@@ -25,10 +25,13 @@ def truth(venue: ServedVenue) -> dict[str, Any]:
     observed = venue.observed
     return {
         "orders": [_order(one, specs[one.market_id], is_own=one.order_id not in venue.external) for one in orders],
-        "fills": [_fill(one, specs[one.market_id], is_listed=venue.reads.is_listed(one)) for one in fills],
+        "fills": [
+            _fill(one, specs[one.market_id], decimals=state.decimals, is_listed=venue.reads.is_listed(one))
+            for one in fills
+        ],
         "positions": _positions(venue, specs),
-        "balances": _balances(venue, specs),
-        "cash_flows": _cash_flows(venue, specs),
+        "balances": _balances(venue),
+        "cash_flows": _cash_flows(venue),
         "observed": {
             "requests": dict(observed.requests),
             "rate_limited": observed.rate_limited,
@@ -36,16 +39,6 @@ def truth(venue: ServedVenue) -> dict[str, Any]:
             "connections": observed.connections,
         },
     }
-
-
-def decimals_of(specs: Mapping[str, MarketSpec]) -> dict[str, int]:
-    """The decimals of every cash account and base asset, as the markets give them."""
-    found: dict[str, int] = {}
-    for spec in specs.values():
-        found[spec.cash_account] = spec.price_decimals + spec.size_decimals
-        if spec.base:
-            found[spec.base] = spec.size_decimals
-    return found
 
 
 def _order(order: Order, spec: MarketSpec, *, is_own: bool) -> dict[str, Any]:
@@ -56,7 +49,7 @@ def _order(order: Order, spec: MarketSpec, *, is_own: bool) -> dict[str, Any]:
         "account": order.account,
         "instrument": order.market_id,
         "side": WORD_OF_SIDE[order.side],
-        "kind": "limit",
+        "kind": order.kind,
         "price": fixed(order.price, spec.price_decimals),
         "size": fixed(order.initial, spec.size_decimals),
         "filled": fixed(order.filled, spec.size_decimals),
@@ -69,7 +62,7 @@ def _order(order: Order, spec: MarketSpec, *, is_own: bool) -> dict[str, Any]:
     }
 
 
-def _fill(fill: Fill, spec: MarketSpec, *, is_listed: bool) -> dict[str, Any]:
+def _fill(fill: Fill, spec: MarketSpec, *, decimals: Mapping[str, int], is_listed: bool) -> dict[str, Any]:
     return {
         "fill_id": fill.trade_id,
         "order_id": fill.order_id,
@@ -79,8 +72,8 @@ def _fill(fill: Fill, spec: MarketSpec, *, is_listed: bool) -> dict[str, Any]:
         "side": WORD_OF_SIDE[fill.side],
         "price": fixed(fill.price, spec.price_decimals),
         "size": fixed(fill.size, spec.size_decimals),
-        "fee": fixed(fill.fee, spec.price_decimals + spec.size_decimals),
-        "fee_currency": spec.cash_account,
+        "fee": fixed(fill.fee, decimals.get(fill.fee_currency, 0)),
+        "fee_currency": fill.fee_currency,
         "is_maker": not fill.is_taker,
         "ts_ns": fill.ns,
         "is_listed": is_listed,
@@ -96,8 +89,8 @@ def _positions(venue: ServedVenue, specs: Mapping[str, MarketSpec]) -> list[dict
     ]
 
 
-def _balances(venue: ServedVenue, specs: Mapping[str, MarketSpec]) -> list[dict[str, Any]]:
-    accounts, decimals = venue.exchange.state.accounts, decimals_of(specs)
+def _balances(venue: ServedVenue) -> list[dict[str, Any]]:
+    accounts, decimals = venue.exchange.state.accounts, venue.exchange.state.decimals
     return [
         {
             "account": name,
@@ -111,8 +104,8 @@ def _balances(venue: ServedVenue, specs: Mapping[str, MarketSpec]) -> list[dict[
     ]
 
 
-def _cash_flows(venue: ServedVenue, specs: Mapping[str, MarketSpec]) -> list[dict[str, Any]]:
-    decimals = decimals_of(specs)
+def _cash_flows(venue: ServedVenue) -> list[dict[str, Any]]:
+    decimals = venue.exchange.state.decimals
     return [
         {
             "flow_id": flow.flow_id,

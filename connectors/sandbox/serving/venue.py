@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.counterparty import Counterparty
 from connectors.sandbox.engine.events import Event
-from connectors.sandbox.engine.exchange import Exchange
+from connectors.sandbox.engine.exchange import PLAIN, Exchange
 from connectors.sandbox.engine.flow import OrderFlow
-from connectors.sandbox.engine.seeding import seeded
+from connectors.sandbox.engine.rules import Rules
+from connectors.sandbox.seeding import seeded
 from connectors.sandbox.serving.clock import VenueClock
 from connectors.sandbox.serving.faults import COMMON_KINDS, FaultPlan
 from connectors.sandbox.serving.reads import Reads
@@ -35,13 +36,21 @@ class ServedVenue:
     """One exchange with the accounts of one member, the seeded flow, and a counterparty that the administrator leads.
 
     `now_ns` reads wall time in nanoseconds. `fault_kinds` are the faults that the venue can commit: kind -> what it
-    does. `external` holds the ids of the member's orders that did not come through the venue's own interface.
+    does, `rules` its order rules. `external` holds the ids of the member's orders that did not come through the venue's
+    own interface.
     """
 
-    def __init__(self, *, seed: int, now_ns: Callable[[], int], fault_kinds: Mapping[str, str] = COMMON_KINDS) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int,
+        now_ns: Callable[[], int],
+        fault_kinds: Mapping[str, str] = COMMON_KINDS,
+        rules: Rules = PLAIN,
+    ) -> None:
         self.seed = seed
         self.clock = VenueClock(now_ns)
-        self.exchange = Exchange(seeded(seed, "exchange"), now_ns=now_ns())
+        self.exchange = Exchange(seeded(seed, "exchange"), now_ns=now_ns(), rules=rules)
         self.faults = FaultPlan(seeded(seed, "faults"), now_ns, kinds=fault_kinds)
         self.observed = Observed()
         self.member_ids: list[str] = []

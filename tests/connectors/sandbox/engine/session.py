@@ -10,19 +10,19 @@ import sys
 
 import msgspec
 
-from connectors.kalshi.sandbox.listings import Schedule, generate
+from connectors.kalshi.sandbox.listings import RULES, Schedule, generate
 from connectors.sandbox.engine import audit_report
 from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.flow import OrderFlow
 from connectors.sandbox.engine.model import OrderRequest
-from connectors.sandbox.engine.seeding import seeded
+from connectors.sandbox.seeding import seeded
 
 START_NS = 1_795_219_200 * 1_000_000_000
 
 
 def digest(seed: int, *, steps: int = 400) -> str:
     """SHA-256 over every event and the final report of a session with flow, a client and settling markets."""
-    exchange = Exchange(seeded(seed, "exchange"), now_ns=START_NS)
+    exchange = Exchange(seeded(seed, "exchange"), now_ns=START_NS, rules=RULES)
     schedule = Schedule(close_after_s=12, stagger_s=2, determine_after_s=1, settle_after_s=1)
     listings = generate(seeded(seed, "markets"), now_ns=START_NS, count=3, schedule=schedule)
     for market in listings.markets:

@@ -10,7 +10,7 @@ from connectors.sandbox.engine.events import BookChange, FillEvent, TradePrint
 from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.flow import OrderFlow
 from connectors.sandbox.engine.model import FeeModel, MarketSpec, OrderRequest, PriceBand
-from connectors.sandbox.engine.seeding import seeded
+from connectors.sandbox.seeding import seeded
 
 START_NS = 1_795_219_200 * 1_000_000_000
 STEP_NS = 50_000_000

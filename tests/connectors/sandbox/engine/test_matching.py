@@ -89,8 +89,24 @@ def test_queue_position_when_better_and_older_orders_rest_then_they_are_ahead(bo
     assert ahead == {"b2": 0, "b3": 7, "b1": 9}
 
 
-def test_fillable_when_own_order_is_in_the_way_then_it_ends_or_is_skipped_by_mode(book: Book) -> None:
+def test_takeable_when_own_order_is_in_the_way_then_it_ends_or_is_skipped_or_counts_by_mode(book: Book) -> None:
     taker = resting("t", "bid", 50, 10)
-    assert book.fillable(taker) == 0
+    assert list(book.takeable(taker, nothing)) == []
     taker.self_trade = "maker"
-    assert book.fillable(taker) == 4
+    assert list(book.takeable(taker, nothing)) == [(50, 4)]
+    taker.self_trade = "allow"
+    assert list(book.takeable(taker, nothing)) == [(48, 3), (50, 4)]
+
+
+def test_takeable_when_a_resting_order_only_reduces_then_no_more_than_the_position_counts(book: Book) -> None:
+    taker = resting("t", "bid", 60, 10, account="C")
+    for number in (1, 2):
+        reducing = resting(f"r{number}", "ask", 55, 4, account="B")
+        reducing.reduce_only = True
+        book.add(reducing)
+    # Account B is long 6; its plain order of 4 comes first.
+    assert list(book.takeable(taker, lambda order: 6)) == [(48, 3), (50, 4), (55, 2)]
+
+
+def nothing(_order: Order) -> int:
+    return 0

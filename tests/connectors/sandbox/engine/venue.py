@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+from connectors.kalshi.sandbox.listings import RULES
 from connectors.sandbox.engine import audit_report
 from connectors.sandbox.engine.events import Event
 from connectors.sandbox.engine.exchange import Exchange
@@ -20,7 +21,7 @@ class Venue:
     """
 
     def __init__(self, *specs: MarketSpec) -> None:
-        self.exchange = Exchange(random.Random(1), now_ns=START_NS)
+        self.exchange = Exchange(random.Random(1), now_ns=START_NS, rules=RULES)
         self.now_ns = START_NS
         for spec in specs or (MarketSpec(market_id="M"),):
             self.exchange.add_market(spec, START_NS)

@@ -3,7 +3,7 @@
 import random
 import uuid
 
-from connectors.sandbox.engine.seeding import new_uuid, seeded
+from connectors.sandbox.seeding import new_uuid, seeded
 
 
 def test_uuid_when_made_then_it_is_a_version_4_uuid_from_the_generator() -> None:
