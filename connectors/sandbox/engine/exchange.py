@@ -81,6 +81,8 @@ class Exchange:
         counted = {spec.cash_account: spec.price_decimals + spec.size_decimals}
         if spec.base:
             counted[spec.base] = spec.size_decimals
+        if spec.fees.currency:
+            counted[spec.fees.currency] = spec.price_decimals + spec.size_decimals
         for currency, decimals in counted.items():
             known = self.state.decimals.setdefault(currency, decimals)
             if known != decimals:

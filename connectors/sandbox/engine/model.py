@@ -86,7 +86,7 @@ class FeeModel(msgspec.Struct, frozen=True):
     step (in money units) to which the trade fee is rounded up. `rounding` "up" charges that; "balance" also rounds the
     account's balance change down to `balance_step`, and gives back what an order so loses (`fees.fill_fee`).
     `asset` says what it is paid in: "quote"; "received": base by a buyer, quote by a seller; "other": the asset
-    `currency`, `per_money_ppm` millionths of a unit for each unit of money, while the account has enough, else quote.
+    `currency` with the decimals of money, `per_money_ppm` millionths of it for one, while the account has enough of it.
     The defaults are Kalshi's: taker 0.07, rounding to $0.000001, balances of $0.0001 (vendor docs, October 2026).
     """
 

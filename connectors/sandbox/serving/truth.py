@@ -25,10 +25,7 @@ def truth(venue: ServedVenue) -> dict[str, Any]:
     observed = venue.observed
     return {
         "orders": [_order(one, specs[one.market_id], is_own=one.order_id not in venue.external) for one in orders],
-        "fills": [
-            _fill(one, specs[one.market_id], decimals=state.decimals, is_listed=venue.reads.is_listed(one))
-            for one in fills
-        ],
+        "fills": [_fill(venue, one, specs[one.market_id]) for one in fills],
         "positions": _positions(venue, specs),
         "balances": _balances(venue),
         "cash_flows": _cash_flows(venue),
@@ -62,7 +59,7 @@ def _order(order: Order, spec: MarketSpec, *, is_own: bool) -> dict[str, Any]:
     }
 
 
-def _fill(fill: Fill, spec: MarketSpec, *, decimals: Mapping[str, int], is_listed: bool) -> dict[str, Any]:
+def _fill(venue: ServedVenue, fill: Fill, spec: MarketSpec) -> dict[str, Any]:
     return {
         "fill_id": fill.trade_id,
         "order_id": fill.order_id,
@@ -72,11 +69,11 @@ def _fill(fill: Fill, spec: MarketSpec, *, decimals: Mapping[str, int], is_liste
         "side": WORD_OF_SIDE[fill.side],
         "price": fixed(fill.price, spec.price_decimals),
         "size": fixed(fill.size, spec.size_decimals),
-        "fee": fixed(fill.fee, decimals.get(fill.fee_currency, 0)),
+        "fee": fixed(fill.fee, venue.exchange.state.decimals[fill.fee_currency]),
         "fee_currency": fill.fee_currency,
         "is_maker": not fill.is_taker,
         "ts_ns": fill.ns,
-        "is_listed": is_listed,
+        "is_listed": venue.reads.is_listed(fill),
     }
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from connectors.sandbox.engine.fees import fee_bound, fill_fee, trade_fee
 from connectors.sandbox.engine.model import FeeModel, MarketSpec
+from tests.connectors.sandbox.engine.coins import USDT, Coins, spot_spec
 from tests.connectors.sandbox.engine.venue import Venue
 
 WITH_MAKER_FEES = FeeModel(maker_ppm=17_500)
@@ -102,3 +103,50 @@ def test_order_when_it_fills_as_taker_and_maker_then_fees_are_kept_apart() -> No
     assert order.maker_cost == 1_040_000
     assert 8_700 <= order.maker_fees <= 8_800
     venue.assert_sound()
+
+
+def test_fee_when_paid_in_what_is_received_then_a_buyer_gets_less_base_and_a_seller_less_quote() -> None:
+    fees = FeeModel("notional", taker_ppm=1_500, maker_ppm=1_000, rounding="up", asset="received")
+    coins = Coins(spot_spec(fees=fees))
+    order = coins.order("A", "S", "bid", 630_000, 999)
+    assert coins.available("A") == 100_000 * USDT - 630_000 * 999
+    coins.order("B", "S", "ask", 630_000, 999)
+    buyer, seller = coins.fills_of("A")[0], coins.fills_of("B")[0]
+    assert (buyer.fee_currency, buyer.fee) == ("BTC", 1)
+    assert (seller.fee_currency, seller.fee) == ("USDT", -(-630_000 * 999 * 15 // 10_000))
+    assert coins.cash("A", "BTC") == 2_000 + 999 - 1
+    assert (order.maker_fees, coins.position("A", "S").fees) == (0, 0)
+    coins.assert_sound()
+
+
+def test_fee_when_paid_in_another_asset_then_from_its_balance_and_in_quote_without_enough() -> None:
+    fees = FeeModel(
+        "notional", taker_ppm=1_000, maker_ppm=0, rounding="up", asset="other", currency="KLX", per_money_ppm=2_500_000
+    )
+    coins = Coins(spot_spec(fees=fees))
+    coins.order("B", "S", "ask", 630_000, 200)
+    assert coins.exchange.deposit("A", "KLX", 160_000, now_ns=coins.tick()) is None
+    for _ in range(2):
+        coins.order("A", "S", "bid", 630_000, 100, tif="ioc")
+    assert [(fill.fee_currency, fill.fee) for fill in coins.fills_of("A")] == [("KLX", 157_500), ("USDT", 63_000)]
+    assert coins.cash("A", "KLX") == 2_500
+    coins.assert_sound()
+
+
+def test_fee_when_the_rate_is_below_zero_then_the_maker_gets_a_rebate_rounded_down() -> None:
+    coins = Coins(spot_spec(fees=FeeModel("notional", taker_ppm=500, maker_ppm=-101, rounding="up")))
+    coins.order("A", "S", "bid", 630_001, 1)
+    coins.order("B", "S", "ask", 630_001, 1)
+    assert [fill.fee for fill in coins.exchange.ledger.fills] == [-63, 316]
+    coins.assert_sound()
+
+
+def test_fee_when_many_pieces_cost_more_than_was_reserved_then_the_excess_is_waived() -> None:
+    coins = Coins(spot_spec(fees=FeeModel("notional", taker_ppm=1, maker_ppm=1, rounding="up")))
+    coins.exchange.add_account("poor", {"USDT": 100 * 20 + 6})
+    for _ in range(20):
+        coins.order("B", "S", "ask", 100, 1)
+    coins.order("poor", "S", "bid", 100, 20)
+    assert sum(fill.fee for fill in coins.fills_of("poor")) == 6
+    assert coins.cash("poor") == 0
+    coins.assert_sound()
