@@ -6,7 +6,7 @@ Books, accounts and events change together.
 from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.collateral import COLLATERAL
 from connectors.sandbox.engine.events import BookChange, FillEvent, TradePrint
-from connectors.sandbox.engine.fees import Charge, charge, in_quote, trade_fee
+from connectors.sandbox.engine.fees import Charge, charge, in_quote
 from connectors.sandbox.engine.matching import Book, opposite
 from connectors.sandbox.engine.model import Fill, Market, Order, UpdateReason
 from connectors.sandbox.engine.state import ExchangeState
@@ -142,14 +142,10 @@ class Execution:
         state = self._state
         spec = state.markets[order.market_id].spec
         account = state.accounts[order.account]
-        fee = charge(spec, order.side, price=price, size=size, taker=taker, revenue=revenue, accumulated=order.rounding)
+        fee = charge(spec, order, price=price, size=size, taker=taker, revenue=revenue)
         # An account without enough of another asset pays its fees in quote (assumption).
         if spec.fees.asset == "other" and account.available(fee.currency) < fee.amount:
-            trade = trade_fee(spec, price, size=size, taker=taker)
-            fee = in_quote(spec, trade, revenue=revenue, accumulated=order.rounding)
-        # Many pieces can cost more than was reserved: the excess of this rounding is waived (assumption).
-        if spec.fees.rounding == "up" and fee.amount > 0:
-            fee = fee._replace(amount=min(fee.amount, max(0, account.available(fee.currency))))
+            fee = in_quote(spec, order, price=price, size=size, taker=taker, revenue=revenue)
         order.rounding = fee.accumulated
         account.charge(fee.currency, fee.amount)
         state.fees_collected[fee.currency] = state.fees_collected.get(fee.currency, 0) + fee.amount

@@ -1,7 +1,8 @@
 """What a fill costs: the model fee, the asset that it is paid in, and its rounding.
 
-The rounding "up" is plain. The rounding "balance" has a per-order accumulator that gives rounding back; its source is
-the vendor docs of Kalshi as of October 2026. The trade fee is the model fee rounded up to
+With the rounding "up" what an order pays as a taker, and as a maker, is the model fee of all it traded, rounded up once:
+a fill adds the difference (*assumption*). The rounding "balance" has a per-order accumulator that gives rounding back;
+its source is the vendor docs of Kalshi as of October 2026. The trade fee is the model fee rounded up to
 `FeeModel.fee_step`; the balance change (revenue - trade fee) is rounded down to `FeeModel.balance_step`; the difference
 is the rounding fee. Rounding fees of one order accumulate over its taker and maker fills; whole balance steps are given
 back, but never more than the fill's own fee. That a rounding is accumulated before the rebate is taken is an
@@ -10,7 +11,7 @@ back, but never more than the fill's own fee. That a rounding is accumulated bef
 
 from typing import NamedTuple
 
-from connectors.sandbox.engine.model import PPM, FeeModel, MarketSpec, Side
+from connectors.sandbox.engine.model import PPM, FeeModel, MarketSpec, Order
 
 
 class FillFee(NamedTuple):
@@ -59,39 +60,42 @@ class Charge(NamedTuple):
 
     currency: str
     amount: int
-    accumulated: int = 0
+    accumulated: int
 
 
-def charge(
-    spec: MarketSpec, side: Side, *, price: int, size: int, taker: bool, revenue: int, accumulated: int
-) -> Charge:
-    """The fee of a fill in the asset of the market's fee model; `revenue` and `accumulated` as for `fill_fee`.
+def charge(spec: MarketSpec, order: Order, *, price: int, size: int, taker: bool, revenue: int) -> Charge:
+    """The fee of a fill in the asset of the market's fee model; `revenue` as for `fill_fee`.
 
-    A buyer's fee in the received base asset is the rate of the size, rounded up to a whole unit.
+    `order` is as it was before the fill. A buyer's fee in the received base asset is the rate of the size, rounded up to
+    a whole unit.
     """
     model = spec.fees
-    if model.asset == "received" and side == "bid":
+    if model.asset == "received" and order.side == "bid":
         rate = model.taker_ppm if taker else model.maker_ppm
-        return Charge(spec.base, -(-rate * model.multiplier_ppm * size // (PPM * PPM)))
-    trade = trade_fee(spec, price, size=size, taker=taker)
+        return Charge(spec.base, -(-rate * model.multiplier_ppm * size // (PPM * PPM)), order.rounding)
     if model.asset == "other":
-        return Charge(model.currency, -(-trade * model.per_money_ppm // PPM))
-    return in_quote(spec, trade, revenue=revenue, accumulated=accumulated)
+        trade = trade_fee(spec, price, size=size, taker=taker)
+        return Charge(model.currency, -(-trade * model.per_money_ppm // PPM), order.rounding)
+    return in_quote(spec, order, price=price, size=size, taker=taker, revenue=revenue)
 
 
-def in_quote(spec: MarketSpec, trade: int, *, revenue: int, accumulated: int) -> Charge:
-    """The fee of a fill as money of the market, rounded as its fee model says."""
-    if spec.fees.rounding == "up":
-        return Charge(spec.cash_account, trade)
-    fee = fill_fee(spec.fees, revenue, trade=trade, accumulated=accumulated)
-    return Charge(spec.cash_account, fee.total, fee.accumulated)
+def in_quote(spec: MarketSpec, order: Order, *, price: int, size: int, taker: bool, revenue: int) -> Charge:
+    """The fee of a fill as money of the market, rounded as its fee model says; arguments as for `charge`."""
+    if spec.fees.rounding == "balance":
+        trade = trade_fee(spec, price, size=size, taker=taker)
+        fee = fill_fee(spec.fees, revenue, trade=trade, accumulated=order.rounding)
+        return Charge(spec.cash_account, fee.total, fee.accumulated)
+    before = order.taker_cost if taker else order.maker_cost
+    after = trade_fee(spec, 1, size=before + price * size, taker=taker)
+    return Charge(spec.cash_account, after - trade_fee(spec, 1, size=before, taker=taker), order.rounding)
 
 
 def fee_bound(spec: MarketSpec, price: int, *, size: int, taker: bool) -> int:
     """An amount of money that covers the fees of filling `size` at `price` in any number of ordinary pieces.
 
     Two steps are added for rounding, unless neither a fee nor a rounding can occur; a rebate counts as no fee. Very
-    many small pieces can cost more: `Execution` then waives the excess, or cancels orders until the reserve is covered.
+    many very small pieces can cost more where balances are rounded: `Execution` then cancels orders until the reserve
+    is covered.
     """
     fee = max(0, trade_fee(spec, price, size=size, taker=taker))
     if spec.fees.rounding == "up":
