@@ -1,8 +1,8 @@
 """What a fill costs: the model fee, the asset that it is paid in, and its rounding.
 
-With the rounding "up" what an order pays as a taker, and as a maker, is the model fee of all it traded, rounded up once:
-a fill adds the difference (*assumption*). The rounding "balance" has a per-order accumulator that gives rounding back;
-its source is the vendor docs of Kalshi as of October 2026. The trade fee is the model fee rounded up to
+With the rounding "up" an order pays the model fee of all it traded, rounded up once for what it took and once for what
+it made: a fill adds the difference (*assumption*). The rounding "balance" has a per-order accumulator that gives
+rounding back; its source is the vendor docs of Kalshi as of October 2026. The trade fee is the model fee rounded up to
 `FeeModel.fee_step`; the balance change (revenue - trade fee) is rounded down to `FeeModel.balance_step`; the difference
 is the rounding fee. Rounding fees of one order accumulate over its taker and maker fills; whole balance steps are given
 back, but never more than the fill's own fee. That a rounding is accumulated before the rebate is taken is an
@@ -66,8 +66,8 @@ class Charge(NamedTuple):
 def charge(spec: MarketSpec, order: Order, *, price: int, size: int, taker: bool, revenue: int) -> Charge:
     """The fee of a fill in the asset of the market's fee model; `revenue` as for `fill_fee`.
 
-    `order` is as it was before the fill. A buyer's fee in the received base asset is the rate of the size, rounded up to
-    a whole unit.
+    `order` is as it was before the fill. A buyer's fee in the received base asset is the rate of the size, rounded up
+    to a whole unit.
     """
     model = spec.fees
     if model.asset == "received" and order.side == "bid":

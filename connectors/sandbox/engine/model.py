@@ -83,8 +83,9 @@ class FeeModel(msgspec.Struct, frozen=True):
     """How one fill is charged. `formula` "quadratic" is rate x size x P x (1 - P); "notional" is rate x size x P.
 
     Rates are parts per million of money, `multiplier_ppm` scales both; a negative rate is a rebate. `fee_step` is the
-    step (in money units) to which the trade fee is rounded up. `rounding` "up" (of "notional") charges that; "balance" also rounds the
-    account's balance change down to `balance_step`, and gives back what an order so loses (`fees.fill_fee`).
+    step (in money units) to which the trade fee is rounded up. `rounding` "up", for "notional" only, charges that;
+    "balance" also rounds the account's balance change down to `balance_step`, and gives back what an order so loses
+    (`fees.fill_fee`).
     `asset` says what it is paid in: "quote"; "received": base by a buyer, quote by a seller; "other": the asset
     `currency` with the decimals of money, `per_money_ppm` millionths of it for one, while the account has enough of it.
     The defaults are Kalshi's: taker 0.07, rounding to $0.000001, balances of $0.0001 (vendor docs, October 2026).
