@@ -21,7 +21,7 @@ from framework.config.resolve import Resolved, ResolvedStrategy
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import EXIT_FAILED, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import ConnectorStatus, StrategyStarted
+from framework.domain.market_events import ConnectorStatus, StrategyStarted, TradePrint
 from framework.domain.venue import Connector
 from framework.engine.strategy_context import LoopTimers
 from framework.engine.universe import InstrumentPattern
@@ -248,6 +248,7 @@ class Daemon:
         warn_of_proxy_variables(os.environ)
         for venue in self._resolved.venues:
             self._venues[venue.name] = self._make_venue(await self._access.connector(venue, live=live))
+        self.kernel.follow_trades(self._on_trade)
         http, directory = self._resolved.config.http, self._resolved.config.state_dir
         port = await self._control.start()
         if trouble := write_address(directory, http.host, port):
@@ -339,6 +340,10 @@ class Daemon:
         """Compare with the venue at once when its streams are up again: what happened meanwhile was not streamed."""
         if status.is_up and (connection := self._venues.get(status.venue)) is not None:
             connection.reconciler.request()
+
+    def _on_trade(self, trade: TradePrint) -> None:
+        if (connection := self._venues.get(trade.instrument.partition(":")[0])) is not None:
+            connection.reconciler.on_trade(trade)
 
     def _start_strategies(self) -> None:
         """Let each strategy begin whose venues are up and which has an instrument to begin with."""
@@ -450,6 +455,7 @@ class Daemon:
                 reread=_reread_of(connector),
                 adopt_own=self._resolved.config.venues[name].adopt_own,
                 terms=lambda: self._core.terms(name),
+                on_alarm=self._operator_service.on_alarm,
             )
         )
         self._operator_service.watch(name, reconciler)

@@ -83,6 +83,7 @@ class Kernel:
         self._journal_error: JournalError | None = None
         self._is_shutting_down = False
         self._connector_followers: list[Callable[[ConnectorStatus], None]] = []
+        self._trade_followers: list[Callable[[TradePrint], None]] = []
         # What goes to the tape, and what follows from it; everything else goes to the journal and moves the accounts.
         self._market_handlers: dict[type, Callable[[Any], None]] = {
             BookDelta: self._on_book_change,
@@ -134,6 +135,10 @@ class Kernel:
     def follow_connectors(self, handler: Callable[[ConnectorStatus], None]) -> None:
         """Have `handler` called in the step of each `ConnectorStatus`, before strategies are. It must not raise."""
         self._connector_followers.append(handler)
+
+    def follow_trades(self, handler: Callable[[TradePrint], None]) -> None:
+        """Have `handler` called in the step of each `TradePrint`, before strategies are. It must not raise."""
+        self._trade_followers.append(handler)
 
     def publish(self, event: Event, now_ns: int = 0, monotonic_ns: int = 0) -> None:
         """Take one input, and every input that follows from it, to its end.
@@ -232,6 +237,8 @@ class Kernel:
             self._bus.publish(book, book.instrument, monotonic_ns)
 
     def _on_trade(self, event: TradePrint) -> None:
+        for follow in self._trade_followers:
+            follow(event)
         self._bus.publish(event, event.instrument, self._view.monotonic_ns)
 
     def _on_mark(self, event: MarkPrice) -> None:

@@ -147,6 +147,10 @@ class OperatorService:
         self._troubles[venue] = (self._troubles.get(venue, (now_ns,))[0], now_ns, reason)
         _log.warning("reconcile", venue=venue, reason=reason)
 
+    def on_alarm(self, text: str) -> None:
+        """Log what an operator must see."""
+        _log.error("alarm", what=text)
+
     def look_at_records(self) -> None:
         """Log when the ledger or the tape is not written any more, when the reason changes, and when it is again."""
         for part, trouble_of in self._record_troubles.items():

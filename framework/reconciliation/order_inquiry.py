@@ -16,7 +16,9 @@ import msgspec
 from framework.domain.account_events import OrderReport, OrderSnapshot, ReportKind
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.orders import Order, OrderStatus
+from framework.domain.terms import FillListing
 from framework.reconciliation import order_terms
+from framework.reconciliation.hidden_fills import HiddenFills
 from framework.reconciliation.ports import ReconcileDependencies
 from framework.state.accounts import Accounts
 
@@ -63,8 +65,9 @@ class Inquiry(msgspec.Struct):
 class OrderInquiry:
     """The inquiries of one venue account. Call `resolve` a few times a second, never twice at a time."""
 
-    def __init__(self, dependencies: ReconcileDependencies, fetch_fills: FetchFills) -> None:
+    def __init__(self, dependencies: ReconcileDependencies, fetch_fills: FetchFills, hidden: HiddenFills) -> None:
         self._dependencies = dependencies
+        self._hidden = hidden
         self._fetch_fills = fetch_fills
         self._inquiries: dict[str, Inquiry] = {}
         self._flagged: set[str] = set()
@@ -106,7 +109,14 @@ class OrderInquiry:
             or self._is_unanswered(order)
             or (order.status in order_terms.RESTING and dependencies.is_ending(order))
             or order.client_order_id in self._flagged
-        ] + [order for order in orders.awaiting_fills() if order.venue == dependencies.venue]
+        ] + self._awaiting_fills()
+
+    def _awaiting_fills(self) -> list[Order]:
+        """Orders whose fills the venue may still list, or state; hidden ones are found by passes."""
+        dependencies = self._dependencies
+        if dependencies.terms().fills is FillListing.TAKER_ONLY:
+            return []
+        return [one for one in dependencies.accounts.orders.awaiting_fills() if one.venue == dependencies.venue]
 
     async def _resolve(self, order: Order, inquiry: Inquiry) -> None:
         clock, lag_ns = self._dependencies.clock, self._dependencies.lag_ns
@@ -133,7 +143,7 @@ class OrderInquiry:
         found = await self._dependencies.find_order(order)
         is_same = known == _known(order)
         if found is not None:
-            self._dependencies.publish(found)
+            self._hidden.take_in(found)
             inquiry.not_found = 0
             if is_past_lag or not found.is_open:
                 self._flagged.discard(order.client_order_id)
@@ -153,10 +163,12 @@ class OrderInquiry:
         missing = self._missing(order)
         found = await self._dependencies.find_order(order)
         if found is not None:
-            self._dependencies.publish(found)
+            self._hidden.take_in(found)
         await self._fetch_fills(found.created_ns if found is not None and found.created_ns else order.created_ns)
         inquiry.not_found = inquiry.not_found + 1 if is_past_lag and self._missing(order) == missing else 0
-        if inquiry.not_found >= FILL_QUERIES_MIN and not order.status.is_final:
+        if inquiry.not_found < FILL_QUERIES_MIN or self._hidden.settle_missing(order):
+            return
+        if not order.status.is_final:
             detail = f"{FILL_QUERIES_MIN} queries after the read lag did not list them"
             self._report(order, ReportKind.FILLS_MISSING, "", detail)
 

@@ -32,6 +32,10 @@ def undeclared() -> VenueTerms:
     return UNDECLARED
 
 
+def unheard(_text: str) -> None:
+    """The default of `on_alarm`, for a caller without an operator."""
+
+
 class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What a reconciler of one venue account needs.
 
@@ -39,7 +43,8 @@ class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
     whether a request about the order with this client order id may still be answered. `on_pass` gets the differences
     after each pass, `on_trouble` the venue and a sentence when it can't be asked. With `adopt_own`, open orders with
     ids in our format that this journal does not know are adopted in the operator's name. `reread` has an instrument
-    read again at the venue, and returns at once. `terms` says what the venue offers now.
+    read again at the venue, and returns at once. `terms` says what the venue offers now, `on_alarm` gets
+    sentences that an operator must see.
 
     All times in milliseconds: `interval_ms` from one scheduled pass to the next; later than `answer_ms_max` after a
     request no answer comes any more; a position that is apart for `drift_ms_max` halts its instrument (C21).
@@ -60,6 +65,7 @@ class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
     adopt_own: bool = False
     reread: Callable[[InstrumentId], None] = leave
     terms: Callable[[], VenueTerms] = undeclared
+    on_alarm: Callable[[str], None] = unheard
 
     @property
     def lag_ns(self) -> int:

@@ -16,8 +16,10 @@ import msgspec
 from framework.domain.account_events import OrderSnapshot
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.instruments import InstrumentId
+from framework.domain.market_events import TradePrint
 from framework.domain.operator_requests import OPERATOR
 from framework.domain.orders import Order
+from framework.domain.terms import FillListing
 from framework.domain.venue import left_out
 from framework.reconciliation import order_terms
 from framework.reconciliation.differences import (
@@ -34,14 +36,19 @@ from framework.reconciliation.differences import (
 from framework.reconciliation.drift_halt import PositionDriftHalt
 from framework.reconciliation.external_orders import ExternalOrders, adoption, placed_elsewhere
 from framework.reconciliation.fill_query import FillQuery, is_news, owed
+from framework.reconciliation.hidden_fills import HiddenFills
 from framework.reconciliation.order_inquiry import OrderInquiry
 from framework.reconciliation.order_terms import AsOf
+from framework.reconciliation.paced_lookups import PacedLookups
 from framework.reconciliation.ports import ReconcileDependencies
 from framework.runtime.failpoints import reach
 
 RECHECK_NS = 1_000_000_000
 """Time to the next pass after one that failed, or that found positions newly apart: most of these are fills under way.
 What has been apart long enough to halt its instrument is looked at on schedule: asking more often proves nothing."""
+
+HIDDEN_NS = 5_000_000_000
+"""The longest time between two passes where only positions show what rests and trades."""
 
 TROUBLES = (Retryable, OutcomeUnknown, RefusedByVenue)
 """Errors of a gateway that say: the venue can't be asked now, or did not answer. They prove nothing of an order."""
@@ -70,7 +77,9 @@ class Reconciler:
         self._fill_query = FillQuery(
             dependencies.venue, dependencies.gateway, dependencies.accounts, dependencies.clock
         )
-        self._inquiry = OrderInquiry(dependencies, self._fetch_fills)
+        self._hidden = HiddenFills(dependencies)
+        self._inquiry = OrderInquiry(dependencies, self._fetch_fills, self._hidden)
+        self._paced = PacedLookups(dependencies, self._look_up)
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -96,7 +105,21 @@ class Reconciler:
     def request(self) -> None:
         """Have `run` make a pass as soon as it can, as after a reconnect. Returns at once."""
         self._next_pass_ns = 0
+        self._paced.request()
         self._wake.set()
+
+    def on_trade(self, trade: TradePrint) -> None:
+        """Take in a public trade: where the venue does not list our orders and fills, it says which to look at soon."""
+        terms = self._dependencies.terms()
+        if not terms.open_orders:
+            self._paced.on_trade(trade)
+        elif terms.fills is not FillListing.LISTED and self._is_reached(trade):
+            self._put_next_pass(RECHECK_NS)
+
+    def _is_reached(self, trade: TradePrint) -> bool:
+        """Whether a public trade has reached the price of an order of ours: it may have traded."""
+        orders = self._dependencies.accounts.orders.open(venue=self._dependencies.venue, instrument=trade.instrument)
+        return any((one.price - trade.price) * one.side.sign >= 0 for one in orders)
 
     async def run(self) -> None:
         """Make passes on schedule and look up orders that need evidence, until cancelled.
@@ -119,8 +142,10 @@ class Reconciler:
         self._inquiry.flag(order)
 
     async def resolve_inquiries(self) -> None:
-        """Look up each order that needs evidence and whose look-up is due. Raises what the gateway raises."""
+        """Look up each order that needs evidence and whose look-up is due, and, where orders are not listed, the one
+        whose turn it is. Raises what the gateway raises."""
         await self._inquiry.resolve()
+        await self._paced.resolve()
 
     async def dry_run(self) -> tuple[Difference, ...]:
         """Ask the venue and compare, but publish nothing and change nothing: see `compare`. Raises what the gateway
@@ -155,21 +180,24 @@ class Reconciler:
 
     async def _pass(self) -> tuple[Difference, ...]:
         dependencies = self._dependencies
-        self._next_pass_ns = dependencies.clock.monotonic_ns() + dependencies.interval_ms * 1_000_000
+        interval_ns = dependencies.interval_ms * 1_000_000
+        if dependencies.terms().fills is FillListing.TAKER_ONLY:
+            interval_ns = min(interval_ns, HIDDEN_NS)
+        self._next_pass_ns = dependencies.clock.monotonic_ns() + interval_ns
         asked = dependencies.as_of()
         # Positions last: they are compared after the fills that explain them are booked.
         try:
             found = await self._compare_orders(asked)
             found += await self._fetch_fills()
             await self._try(self._look_up_unclaimed_fills)
-            found += await self._compare_positions()
+            found += await self._compare_positions(asked)
             self._look_for_settlements(found)
         except TROUBLES:
             self._put_next_pass(RECHECK_NS)
             raise
         self._differences = {one.key: one for one in self._aged(found)}
         apart_before_ns = dependencies.clock.monotonic_ns() - dependencies.drift_ms_max * 1_000_000
-        if any(one.since_ns > apart_before_ns for one in self._positions_apart()):
+        if self._hidden.is_waiting or any(one.since_ns > apart_before_ns for one in self._positions_apart()):
             self._put_next_pass(RECHECK_NS)
         self._drift_halt.judge(self._differences.values())
         dependencies.on_pass(self.differences)
@@ -194,6 +222,7 @@ class Reconciler:
         resting_terms = order_terms.resting_terms(dependencies.venue, dependencies.accounts, asked)
         listed = await dependencies.gateway.open_orders()
         if listed is None:
+            await self._paced.look_up_all()
             return []
         as_of = dependencies.as_of().after(asked)
         unread = left_out(dependencies.gateway, "orders")
@@ -225,7 +254,7 @@ class Reconciler:
         orders = dependencies.accounts.orders
         order = orders.get(snapshot.client_order_id) or orders.by_venue_id(dependencies.venue, snapshot.venue_order_id)
         is_newest = order is not None and order_terms.is_unchanged(order, resting_terms)
-        dependencies.publish(snapshot)
+        self._hidden.take_in(snapshot)
         if order is not None and is_newest and order_terms.differ(order, snapshot):
             dependencies.publish(order_terms.as_listed(order, snapshot))
 
@@ -245,7 +274,7 @@ class Reconciler:
             if found is None:
                 self._inquiry.flag(order)
             else:
-                self._dependencies.publish(found)
+                self._hidden.take_in(found)
         for order in waiting:
             self._inquiry.flag(order)
 
@@ -269,12 +298,12 @@ class Reconciler:
         )
         late = owed(dependencies.accounts, listed)
         for fill in [fill for fill in listed if fill in late or is_news(dependencies.accounts, fill)]:
-            dependencies.publish(fill)
+            self._hidden.list_fill(fill)
         unread = left_out(dependencies.gateway, "fills")
         return found + unreadable(dependencies.venue, unread, dependencies.as_of())
 
-    async def _compare_positions(self) -> list[Difference]:
-        """Publish the venue's positions; the ones that are not the same as ours."""
+    async def _compare_positions(self, asked: AsOf) -> list[Difference]:
+        """Publish the venue's positions, and the fills that only they show; the ones that are not the same as ours."""
         dependencies = self._dependencies
         reports = await dependencies.gateway.positions()
         if reports is None:
@@ -283,6 +312,7 @@ class Reconciler:
             dependencies.publish(report)
         venue, as_of, unread = dependencies.venue, dependencies.as_of(), left_out(dependencies.gateway, "positions")
         drift_ms_max = dependencies.drift_ms_max
+        self._hidden.compare(reports, [row.instrument for row in unread], asked)
         return unreadable(venue, unread, as_of) + positions_apart(
             venue, dependencies.accounts, reports, as_of, drift_ms_max=drift_ms_max, unread=unread
         )

@@ -60,7 +60,8 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
     def canonical(self, version: int = CANONICAL_VERSION) -> bytes:
         """The bytes of what is known, for the digest: without the times and order ids that differ between two reports
         of the same fact, as by stream and by look-up. An order's status is what its evidence amounts to: whether an end
-        was shown before the fills that the venue states depends on the sequence in which they came.
+        was shown before the fills that the venue states depends on the sequence in which they came. What was sent is
+        left out: snapshots of before do not hold it.
 
         In an earlier `version` it is what that version of the program computed of the same records. Raises `ValueError`
         for a version that is not known.
@@ -75,7 +76,7 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
         older = _Older(version)
         orders = [
             (
-                older.cut(replace(one.order, updated_ns=0, status=status_of(one.order, one.evidence))),
+                older.cut(replace(one.order, updated_ns=0, sent_as="", status=status_of(one.order, one.evidence))),
                 one.evidence.canonical(version),
             )
             for one in self.orders.known

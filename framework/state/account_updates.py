@@ -24,7 +24,7 @@ from framework.domain.numbers import Money
 from framework.domain.orders import Order
 from framework.state.change import Draft, Payout
 from framework.state.exposure import Exposures
-from framework.state.fills import BookedFill, Fills, is_same_trade
+from framework.state.fills import BookedFill, Fills, is_inferred, is_same_trade
 from framework.state.order_machine import OrderMachine
 from framework.state.orders import Orders
 from framework.state.positions import Positions, Trade, denomination_of, trade_of
@@ -111,7 +111,7 @@ class AccountUpdates:
         self._link(order, fill.venue_order_id, now_ns, draft)
 
     def void(self, event: FillVoided, now_ns: int, draft: Draft) -> None:
-        """Reverse a fill once (I21), with an alarm; a void that comes before its fill is kept for it."""
+        """Reverse a fill once (I21), with an alarm unless it was inferred; a void that comes before it is kept."""
         booked = self._fills.void(event)
         if booked is None:
             return
@@ -119,7 +119,8 @@ class AccountUpdates:
         self._recall(fill.instrument, draft)
         self._positions.void(fill.instrument, self._trade_of(fill), booked.strategy)
         self._show(fill.instrument, booked.strategy)
-        draft.alarm(f"{event.venue} took fill {fill.fill_id} back: {event.reason or 'no reason given'}")
+        if not is_inferred(fill):
+            draft.alarm(f"{event.venue} took fill {fill.fill_id} back: {event.reason or 'no reason given'}")
         order = self._orders.get(booked.client_order_id)
         if order is not None:
             self._machine.void(order, fill, self._trade_of(fill).fee, now_ns, draft)
@@ -172,7 +173,11 @@ class AccountUpdates:
             self._positions.book(fill.instrument, self._trade_of(fill))
             self._show(fill.instrument, None)
         if order is None:
-            self._unmatched.add_fill(fill)
+            if fill.venue_order_id:
+                self._unmatched.add_fill(fill)
+            elif is_inferred(fill) and not booked.is_voided:
+                what = f"{fill.side.value} {fill.size} (scaled) at {fill.price}"
+                draft.alarm(f"{fill.instrument}: the venue's position moved by no order of ours: booked as {what}")
             draft.unattributed.append(fill)
         return booked
 

@@ -6,7 +6,9 @@ from operator import attrgetter
 
 import msgspec
 
-from framework.domain.account_events import Fill, FillVoided
+from framework.domain.account_events import Fill, FillSource, FillVoided
+from framework.domain.instruments import InstrumentId
+from framework.domain.numbers import Money
 
 FILLS_KEPT_MAX = 10_000
 """So many fills are remembered. A fill that is not newer than a forgotten one may be a duplicate, so it is refused
@@ -43,6 +45,7 @@ class Fills:
     def __init__(self, kept_max: int = FILLS_KEPT_MAX) -> None:
         self._kept_max = kept_max
         self._fills: dict[FillKey, BookedFill] = {}
+        self._inferred: dict[FillKey, None] = {}
         self._voids: dict[FillKey, FillVoided] = {}
         self._forgotten_before: dict[str, int] = {}
 
@@ -57,6 +60,11 @@ class Fills:
         """The remembered fills of an order, voided ones included. Reads every fill: not for every event."""
         return [booked for booked in self._fills.values() if booked.client_order_id == client_order_id]
 
+    def inferred(self, instrument: InstrumentId) -> list[BookedFill]:
+        """The remembered inferred fills in an instrument that stand, newest first."""
+        standing = [self._fills[key] for key in reversed(self._inferred)]
+        return [booked for booked in standing if booked.fill.instrument == instrument]
+
     def newest_ns(self, venue: str) -> int | None:
         """The time (nanoseconds) of a venue's newest remembered fill, None without one. Reads every fill: not for every
         event."""
@@ -70,6 +78,7 @@ class Fills:
             return None
         key = (fill.venue, fill.fill_id)
         booked = self._fills[key] = BookedFill(fill, is_voided=self._voids.pop(key, None) is not None)
+        self._index(key, booked)
         if len(self._fills) > self._kept_max:
             self._forget_oldest()
         return booked
@@ -95,6 +104,7 @@ class Fills:
         if booked.is_voided:
             return None
         booked.is_voided = True
+        self._inferred.pop(key, None)
         return booked
 
     def snapshot(self) -> FillsSnapshot:
@@ -115,6 +125,8 @@ class Fills:
         fills = cls(kept_max)
         by_key = {(booked.fill.venue, booked.fill.fill_id): booked for booked in snapshot.fills}
         fills._fills = {key: by_key[key] for key in keys}
+        for key, booked in fills._fills.items():
+            fills._index(key, booked)
         fills._voids = {(void.venue, void.fill_id): void for void in snapshot.voids}
         fills._forgotten_before = dict(snapshot.forgotten_before)
         return fills
@@ -124,8 +136,14 @@ class Fills:
         # Up to and including: the one that was forgotten last may be reported again, and must not be booked twice.
         return _time_of(fill) <= self._forgotten_before.get(fill.venue, -1)
 
+    def _index(self, key: FillKey, booked: BookedFill) -> None:
+        if is_inferred(booked.fill) and not booked.is_voided:
+            self._inferred[key] = None
+
     def _forget_oldest(self) -> None:
-        booked = self._fills.pop(next(iter(self._fills)))
+        key = next(iter(self._fills))
+        booked = self._fills.pop(key)
+        self._inferred.pop(key, None)
         venue, time_ns = booked.fill.venue, _time_of(booked.fill)
         self._forgotten_before[venue] = max(time_ns, self._forgotten_before.get(venue, -1))
 
@@ -133,6 +151,16 @@ class Fills:
 def is_same_trade(fill: Fill, other: Fill) -> bool:
     """Whether two reports of one fill id agree on what was traded. Times and order ids may differ by source."""
     return bool(_traded(fill) == _traded(other))
+
+
+def is_inferred(fill: Fill) -> bool:
+    """Whether a fill was worked out and not listed: it may be replaced when the venue lists it."""
+    return fill.source is not FillSource.LISTED
+
+
+def cost_of(fill: Fill) -> Money:
+    """What a fill cost (bought) or brought (sold), exactly, in the instrument's money, before fees."""
+    return Money(fill.price * fill.size) if fill.cost is None else fill.cost
 
 
 def _time_of(fill: Fill) -> int:

@@ -47,6 +47,10 @@ class OrderEvidence(msgspec.Struct, array_like=True):
 
     `is_end_wanted`: a cancel was asked for, whatever it was answered. It proves nothing and decides no status: it is
     kept, so that a later run still asks for the end.
+
+    `cost` is what the `traded` size cost, in the instrument's money. `inferred` is the sum of all fills that were ever
+    inferred for it: it only grows, so that it names the next one. An inferred fill that was taken back never was:
+    `traded` and `cost` don't hold it.
     """
 
     is_sent: bool = False
@@ -66,11 +70,13 @@ class OrderEvidence(msgspec.Struct, array_like=True):
     venue_order_ids: list[str] = []
     stepped_ns: int = 0
     is_end_wanted: bool = False
+    cost: int = 0
+    inferred: int = 0
 
     def canonical(self, version: int) -> tuple[object, ...]:
-        """What is proved, for the digest: without the time of an amend's request. Version 1 of the form did not hold
-        the wish for an end."""
-        fields = msgspec.structs.astuple(msgspec.structs.replace(self, amend_since_ns=0))
+        """What is proved, for the digest: without the time of an amend's request, and without the cost, which snapshots
+        of before do not hold. Version 1 of the form did not hold the wish for an end."""
+        fields = msgspec.structs.astuple(msgspec.structs.replace(self, amend_since_ns=0, cost=0))
         return fields[:16] if version == 1 else fields
 
     @property

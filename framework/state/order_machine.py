@@ -14,6 +14,7 @@ from framework.domain.numbers import Money, Size
 from framework.domain.orders import Order
 from framework.domain.verdicts import Approved
 from framework.state.change import Draft
+from framework.state.fills import cost_of, is_inferred
 from framework.state.order_evidence import (
     CODE_LISTED,
     END_OF_FACT,
@@ -153,8 +154,13 @@ class OrderMachine:
         return is_news
 
     def fill(self, order: Order, fill: Fill, fee: int, now_ns: int, draft: Draft, *, is_voided: bool) -> None:
-        """Count a fill that is new to the order, with its fee as money; a voided one counts as traded only."""
+        """Count a fill that is new to the order, with its fee as money; a voided one counts as traded only, and not at
+        all if it was inferred."""
         evidence = self._orders.evidence(order)
+        if is_inferred(fill):
+            evidence.inferred += fill.size
+            if is_voided:
+                return
         traded, size = evidence.traded + fill.size, size_worst(order, evidence)
         if traded > size:
             fact = OrderFact.FILL_OVER
@@ -168,6 +174,7 @@ class OrderMachine:
             )
         self._learn(order, fact, fill.ts_recv, draft)
         evidence.traded = traded
+        evidence.cost += cost_of(fill)
         if not is_voided:
             order.filled = Size(order.filled + fill.size)
             order.fees = Money(order.fees + fee)
@@ -175,6 +182,10 @@ class OrderMachine:
 
     def void(self, order: Order, fill: Fill, fee: int, now_ns: int, draft: Draft) -> None:
         """Subtract a counted fill. What may still trade grows by it: the venue may let it trade again."""
+        if is_inferred(fill):
+            evidence = self._orders.evidence(order)
+            evidence.traded -= fill.size
+            evidence.cost -= cost_of(fill)
         order.filled = Size(order.filled - fill.size)
         order.fees = Money(order.fees - fee)
         self._finish(order, None, now_ns, draft)

@@ -14,6 +14,7 @@ from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrde
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
+from framework.domain.terms import FillListing, PositionListing, VenueTerms
 from framework.domain.venue import IsClaimed, LastWord, UnreadableRow, nothing_against, nothing_claimed
 from framework.domain.verdicts import Approved, Signed
 
@@ -29,6 +30,7 @@ class ScriptedGateway:
         self._clock = clock
         self._numbers = count(1)
         self.read_lag_ms = 100
+        self.terms = VenueTerms()
         self.answers: deque[Answer] = deque()
         self.sign_errors: deque[BaseException] = deque()
         self.signed: list[Signed] = []
@@ -114,16 +116,18 @@ class ScriptedGateway:
     async def open_orders(self) -> tuple[OrderSnapshot, ...] | None:
         if self.lookup_errors:
             raise self.lookup_errors.popleft()
+        if not self.terms.open_orders:
+            return None
         listed = tuple(one for one in self.orders_there.values() if one.is_open)
         self._let_happen()
         return listed
 
     async def fills(self, since_ns: int, /) -> tuple[Fill, ...] | None:
         self.fills_asked_since.append(since_ns)
-        return tuple(self.fills_there)
+        return None if self.terms.fills is FillListing.BY_ORDER else tuple(self.fills_there)
 
     async def positions(self) -> tuple[PositionReport, ...] | None:
-        return tuple(self.positions_there)
+        return None if self.terms.positions is PositionListing.NONE else tuple(self.positions_there)
 
     def grant(self, approved: Approved) -> tuple[OrderReport, ...]:
         """What a kind venue answers."""

@@ -22,6 +22,7 @@ from framework.domain.market_events import (
     ConnectorStatus,
     LimitsDeclared,
     MarkPrice,
+    TermsDeclared,
     TimerFired,
     TradePrint,
 )
@@ -30,6 +31,7 @@ from framework.domain.orders import Order
 from framework.domain.ports import Check
 from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import OrderHandle, Strategy
+from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Refused, Verdict
 from framework.domain.views import BookView
 from framework.engine.strategy_host import FaultKind
@@ -217,6 +219,7 @@ class World:
         self.failures: list[Fatal] = []
         self.passes: list[tuple[Difference, ...]] = []
         self.troubles: list[str] = []
+        self.alarms: list[str] = []
         self.stages: list[str] = []
         self.recorder = Recorder(self.journal)
         self.timers = HandTimers()
@@ -248,6 +251,11 @@ class World:
         ):
             self.kernel.publish(event)
         self.quote(40, 60)
+
+    def offer(self, terms: VenueTerms) -> None:
+        """The venue offers this from now on, and its gateway answers so."""
+        self.gateway.terms = terms
+        self.kernel.publish(TermsDeclared(VENUE, terms, self.clock.now_ns()))
 
     def quote(self, bid: int, ask: int) -> None:
         """The market moves."""
@@ -365,6 +373,7 @@ class World:
             on_pass=self.passes.append,
             on_trouble=lambda _, reason: self.troubles.append(reason),
             terms=lambda: self.core.terms(VENUE),
+            on_alarm=self.alarms.append,
         )
 
 

@@ -1,0 +1,233 @@
+"""Booking the fills that the venue does not list: when it can be known that they are there, and once (I4).
+
+Where no fills are listed (BY_ORDER), each statement of an order is followed by the fill that it shows. Where those of
+resting orders are left out (TAKER_ONLY), what an order states is booked once the list had the time to show it; then a
+gap between the venue's position and ours that has lasted longer than reads lag is given to the orders that can have
+made it. What none can have made is a liquidation or a trade by hand: it is booked for the account alone, with an alarm,
+and the instrument may only reduce. All of it comes right by itself if a guess was wrong: a wrong one leaves a gap.
+
+A venue that states no amounts does not say how much of a cancelled order has traded. Its end is held back until a
+position that was read later than the lag agrees with ours, so that its exposure stays reserved until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from framework.domain.account_events import (
+    Fill,
+    OrderSnapshot,
+    PositionReport,
+    Scope,
+    TradingState,
+    TradingStateChanged,
+)
+from framework.domain.instruments import Instrument, InstrumentId
+from framework.domain.orders import Order
+from framework.domain.terms import FillListing
+from framework.reconciliation.inferred_fills import (
+    explain,
+    in_place_of_inferred,
+    owed_fill,
+    stated_fill,
+    unowned_fill,
+)
+from framework.reconciliation.order_terms import AsOf
+from framework.reconciliation.ports import ReconcileDependencies
+
+PARTIAL_NS = 2_000_000_000
+"""So much longer than the read lag an open order that is partially filled waits for the position to say how much."""
+
+
+class Seen(NamedTuple):
+    """The gap in one comparison: the venue's size less ours, signed and scaled; when, monotonic and wall."""
+
+    at_ns: int
+    wall_ns: int
+    gap: int
+
+
+class PositionGaps:
+    """The gaps of one venue account over the last `kept_ns` nanoseconds, by instrument."""
+
+    def __init__(self, kept_ns: int) -> None:
+        self._kept_ns = kept_ns
+        self._seen: dict[InstrumentId, list[Seen]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._seen)
+
+    def note(self, instrument: InstrumentId, gap: int, *, at_ns: int, wall_ns: int) -> None:
+        """Keep what a comparison found. Without a gap all earlier ones are forgotten: they were delays."""
+        if not gap:
+            self._seen.pop(instrument, None)
+            return
+        seen = self._seen.setdefault(instrument, [])
+        seen.append(Seen(at_ns, wall_ns, gap))
+        while len(seen) > 1 and seen[1].at_ns <= at_ns - self._kept_ns:
+            del seen[0]
+
+    def explain(self, instrument: InstrumentId, size: int) -> None:
+        """A part of the gap, of this signed size, is booked now: it was in the earlier ones, too."""
+        seen = [one._replace(gap=one.gap - size) for one in self._seen.pop(instrument, [])]
+        if seen and seen[-1].gap:
+            self._seen[instrument] = seen
+
+    def of(self, instrument: InstrumentId) -> int:
+        """The newest gap, 0 where there is none."""
+        seen = self._seen.get(instrument)
+        return seen[-1].gap if seen else 0
+
+    def lasting(self, instrument: InstrumentId, before_ns: int) -> tuple[int, int]:
+        """The part of the gap that has been there ever since the last comparison up to the monotonic time `before_ns`,
+        signed, and the wall time of that comparison; (0, 0) when there was none or the sign has changed."""
+        seen = self._seen.get(instrument, [])
+        first = max((number for number, one in enumerate(seen) if one.at_ns <= before_ns), default=None)
+        if first is None:
+            return 0, 0
+        gaps = [one.gap for one in seen[first:]]
+        if min(gaps) <= 0 <= max(gaps):
+            return 0, 0
+        return min(gaps, key=abs), seen[first].wall_ns
+
+
+class HiddenFills:
+    """What is known of one venue account's hidden fills. It publishes by itself; where every fill is listed it hands on
+    what it gets."""
+
+    def __init__(self, dependencies: ReconcileDependencies) -> None:
+        self._dependencies = dependencies
+        self._gaps = PositionGaps(dependencies.drift_ms_max * 1_000_000)
+        self._owed: dict[str, tuple[int, int]] = {}
+        self._ends: dict[str, tuple[OrderSnapshot, int]] = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the next comparison is awaited: fills may be hidden now."""
+        return bool(self._gaps or self._owed or self._ends)
+
+    @property
+    def _listing(self) -> FillListing:
+        return self._dependencies.terms().fills
+
+    def take_in(self, snapshot: OrderSnapshot) -> None:
+        """Publish an order as the venue states it, and the fill that this shows; an end of which it is not known how
+        much was filled is held back."""
+        if self._listing is FillListing.TAKER_ONLY and self._hold(snapshot):
+            return
+        self._dependencies.publish(snapshot)
+        if self._listing is FillListing.BY_ORDER:
+            self._book(stated_fill(self._dependencies.accounts, snapshot))
+
+    def list_fill(self, fill: Fill) -> None:
+        """Publish a fill as listed, in the place of inferred ones that stood for it."""
+        for event in in_place_of_inferred(self._dependencies.accounts, fill):
+            self._dependencies.publish(event)
+
+    def settle_missing(self, order: Order) -> bool:
+        """Book what the venue has stated of an order and does not show; False where it must be listed."""
+        if self._listing is FillListing.LISTED:
+            return False
+        dependencies = self._dependencies
+        self._book(owed_fill(dependencies.accounts, order, now_ns=dependencies.clock.now_ns()))
+        return True
+
+    def compare(self, reports: Sequence[PositionReport], unread: Collection[InstrumentId], asked: AsOf) -> None:
+        """Book what the venue's positions show, that were asked for after its orders and its fills. `asked` is when the
+        pass began; the positions in `unread` are not known."""
+        if self._listing is not FillListing.TAKER_ONLY:
+            return
+        dependencies = self._dependencies
+        accounts, clock = dependencies.accounts, dependencies.clock
+        self._book_owed(asked)
+        sizes = {report.instrument: report.size for report in reports}
+        for instrument in list(accounts.instruments.values()):
+            is_here = instrument.venue == dependencies.venue and instrument.id not in accounts.settlements
+            if is_here and instrument.id not in unread:
+                gap = sizes.get(instrument.id, 0) - accounts.positions.account(instrument.id).size
+                self._gaps.note(instrument.id, gap, at_ns=clock.monotonic_ns(), wall_ns=clock.now_ns())
+                self._explain(instrument, asked)
+        self._release_ends(asked)
+
+    def _hold(self, snapshot: OrderSnapshot) -> bool:
+        orders = self._dependencies.accounts.orders
+        order = orders.get(snapshot.client_order_id) or orders.by_venue_id(snapshot.venue, snapshot.venue_order_id)
+        is_vague = not snapshot.is_open and snapshot.filled < snapshot.size
+        if order is None or not is_vague or not order.status.may_trade:
+            return False
+        self._ends.setdefault(order.client_order_id, (snapshot, self._dependencies.clock.monotonic_ns()))
+        return True
+
+    def _release_ends(self, asked: AsOf) -> None:
+        for name, (snapshot, since_ns) in list(self._ends.items()):
+            order = self._dependencies.accounts.orders.get(name)
+            age_ns = asked.monotonic_ns - since_ns
+            is_known = age_ns > asked.lag_ns and not self._gaps.of(snapshot.instrument)
+            if order is None or not order.status.may_trade:
+                del self._ends[name]
+            elif is_known or age_ns > self._dependencies.drift_ms_max * 1_000_000:
+                del self._ends[name]
+                self._dependencies.publish(snapshot)
+
+    def _book_owed(self, asked: AsOf) -> None:
+        """Book what orders state and the list had the time to show. Of a resting order that is the least; how much it
+        is shows the position, so it has some time more."""
+        accounts, now_ns = self._dependencies.accounts, self._dependencies.clock.monotonic_ns()
+        awaiting = [one for one in accounts.orders.awaiting_fills() if one.venue == self._dependencies.venue]
+        before, self._owed = self._owed, {}
+        for order in awaiting:
+            name, stated = order.client_order_id, accounts.orders.evidence(order).stated
+            _, since_ns = self._owed[name] = before[name] if before.get(name, (0, 0))[0] == stated else (stated, now_ns)
+            wait_ns = asked.lag_ns * 2 + PARTIAL_NS if order.status.may_trade else asked.lag_ns
+            if asked.monotonic_ns - since_ns > wait_ns:
+                del self._owed[name]
+                self._book(owed_fill(accounts, order, now_ns=self._dependencies.clock.now_ns()))
+
+    def _explain(self, instrument: Instrument, asked: AsOf) -> None:
+        dependencies, now_ns = self._dependencies, self._dependencies.clock.now_ns()
+        gap, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - asked.lag_ns)
+        if gap:
+            found = explain(
+                dependencies.accounts, instrument, gap, since_ns=since_ns, now_ns=now_ns, ending=self._ends.keys()
+            )
+            for event in found.events:
+                dependencies.publish(event)
+            if found.rivals:
+                dependencies.on_alarm(_rivals_text(instrument, gap, found.rivals))
+            self._gaps.explain(instrument.id, gap - found.rest)
+        drift_ns = dependencies.drift_ms_max * 1_000_000
+        rest, since_ns = self._gaps.lasting(instrument.id, dependencies.clock.monotonic_ns() - drift_ns)
+        if rest:
+            self._book(unowned_fill(dependencies.accounts, instrument, rest, since_ns=since_ns, now_ns=now_ns))
+            self._reduce(instrument, rest)
+
+    def _reduce(self, instrument: Instrument, size: int) -> None:
+        """Let the instrument only reduce until an operator has looked at it; a stricter state stays."""
+        if self._dependencies.accounts.trading.is_limited(instrument.id):
+            return
+        moved = instrument.size_text(size)  # type: ignore[arg-type]  # signed, like a position
+        self._dependencies.publish(
+            TradingStateChanged(
+                scope=Scope.INSTRUMENT,
+                target=instrument.id,
+                state=TradingState.REDUCING,
+                reason=f"reconcile: the venue's position moved by {moved}, and no order of ours explains it: a "
+                "liquidation, or a trade by hand; it is booked for the account alone",
+                ts_recv=self._dependencies.clock.now_ns(),
+                by="reconciliation",
+            )
+        )
+
+    def _book(self, fill: Fill | None) -> None:
+        if fill is not None:
+            self._dependencies.publish(fill)
+            self._gaps.explain(fill.instrument, fill.side.sign * fill.size)
+
+
+def _rivals_text(instrument: Instrument, gap: int, rivals: Sequence[str]) -> str:
+    moved = instrument.size_text(gap)  # type: ignore[arg-type]  # signed, like a position
+    return (
+        f"{instrument.id}: the venue's position shows {moved} that no list shows, and orders of {' and '.join(rivals)} "
+        "could have traded it: it is booked to the best price first"
+    )

@@ -1,0 +1,74 @@
+"""Looking up our open orders at a venue that does not list them, each in its turn.
+
+A look-up per order and second would use up a venue's rate limit with twenty orders. So an order is looked up when it
+is likely to have changed, as public trades have reached its price, else at a slow pace; and all of them once after a
+start or a reconnect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from framework.domain.market_events import TradePrint
+from framework.domain.orders import Order
+from framework.reconciliation.ports import ReconcileDependencies
+
+EACH_NS = 12_000_000_000
+"""Time from one look-up of an order to the next one, when nothing suggests that it has changed."""
+REACHED_NS = 1_000_000_000
+"""The same while public trades reach its price."""
+PACE_NS = 250_000_000
+"""The shortest time between two of these look-ups: four a second at most, whatever the number of orders."""
+
+
+class PacedLookups:
+    """The turns of one venue account's open orders. `look_up` asks for orders and publishes the answers."""
+
+    def __init__(
+        self, dependencies: ReconcileDependencies, look_up: Callable[[Sequence[Order]], Awaitable[object]]
+    ) -> None:
+        self._dependencies = dependencies
+        self._look_up = look_up
+        self._due: dict[str, int] = {}
+        self._last: dict[str, int] = {}
+        self._next_ns = 0
+        self._is_whole_due = True
+
+    def request(self) -> None:
+        """Have every order looked up by the next pass, as after a reconnect."""
+        self._is_whole_due = True
+
+    async def look_up_all(self) -> None:
+        """Look up every order if that is due: at the start, and after `request`."""
+        if self._is_whole_due:
+            self._is_whole_due = False
+            now_ns = self._dependencies.clock.monotonic_ns()
+            at_venue = self._at_venue()
+            self._due = dict.fromkeys(at_venue, now_ns + EACH_NS)
+            self._last = dict.fromkeys(at_venue, now_ns)
+            await self._look_up(list(at_venue.values()))
+
+    def on_trade(self, trade: TradePrint) -> None:
+        """Have the orders looked up whose price a public trade has reached: they may have traded."""
+        for order in self._dependencies.accounts.orders.open(
+            venue=self._dependencies.venue, instrument=trade.instrument
+        ):
+            if order.status.is_at_venue and (order.price - trade.price) * order.side.sign >= 0:
+                self._due[order.client_order_id] = self._last.get(order.client_order_id, -REACHED_NS) + REACHED_NS
+
+    async def resolve(self) -> None:
+        """Look up the order whose turn it is, if one is due. Raises what the gateway raises: it is due again later."""
+        now_ns = self._dependencies.clock.monotonic_ns()
+        if self._dependencies.terms().open_orders or now_ns < self._next_ns:
+            return
+        at_venue = self._at_venue()
+        self._due = {name: self._due.get(name, now_ns + EACH_NS) for name in at_venue}
+        self._last = {name: self._last[name] for name in at_venue if name in self._last}
+        name = min(self._due, key=self._due.__getitem__, default="")
+        if name and self._due[name] <= now_ns:
+            self._last[name], self._due[name], self._next_ns = now_ns, now_ns + EACH_NS, now_ns + PACE_NS
+            await self._look_up([at_venue[name]])
+
+    def _at_venue(self) -> dict[str, Order]:
+        open_orders = self._dependencies.accounts.orders.open(venue=self._dependencies.venue)
+        return {one.client_order_id: one for one in open_orders if one.status.is_at_venue}

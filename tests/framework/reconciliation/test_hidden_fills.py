@@ -1,0 +1,251 @@
+"""Fills that the venue does not list are booked from what it states of orders and positions, once and at our risk."""
+
+from __future__ import annotations
+
+import msgspec
+
+from framework.domain.account_events import Fill, FillSource, PositionReport, ReportKind, Scope, TradingState
+from framework.domain.market_events import TradePrint
+from framework.domain.numbers import Money, Price, Size
+from framework.domain.orders import OrderStatus, Side
+from framework.domain.strategy import OrderHandle
+from framework.domain.terms import FillListing, PositionListing, VenueTerms
+from framework.state.accounts import Accounts
+from tests.support.inquiries import look, report, working
+from tests.support.world import MARKET, MS, VENUE, Scribe, World
+
+BY_ORDER = VenueTerms(open_orders=False, fills=FillListing.BY_ORDER, positions=PositionListing.NONE)
+TAKER_ONLY = VenueTerms(fills=FillListing.TAKER_ONLY)
+NO_POSITIONS = VenueTerms(positions=PositionListing.NONE)
+
+
+def at_venue(world: World, handle: OrderHandle, *, filled: int = 0, is_open: bool = True, **stated: int | None) -> None:
+    """The venue shows the order so from now on."""
+    shown = world.listing(handle, filled=filled, is_open=is_open)
+    world.gateway.orders_there[handle.client_order_id] = msgspec.structs.replace(shown, **stated)
+
+
+def holds(world: World, size: int) -> None:
+    """The venue shows this position from now on."""
+    now_ns = world.clock.now_ns()
+    world.gateway.positions_there = [PositionReport(venue=VENUE, instrument=MARKET, size=Size(size), ts_recv=now_ns)]
+
+
+def position(world: World) -> int:
+    return world.accounts.positions.account(MARKET).size
+
+
+def booked(world: World) -> list[Fill]:
+    return [one.fill for one in world.accounts.fills.snapshot().fills if not one.is_voided]
+
+
+def state(world: World) -> TradingState:
+    return world.accounts.trading.state(strategy="scribe", instrument=MARKET, venue=VENUE)
+
+
+async def passes(world: World, count: int, *, every_ms: int = 1_000) -> None:
+    """Let the reconciler compare so many times."""
+    for _ in range(count):
+        world.clock.advance(every_ms * MS)
+        await world.reconciler.once()
+
+
+async def test_spot_venue_when_it_lists_no_positions_then_a_booked_fill_halts_nothing(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(NO_POSITIONS)
+    world.kernel.publish(world.fill(working(world, scribe), 4))
+    await passes(world, 20)
+    assert state(world) is TradingState.ACTIVE
+    assert world.reconciler.differences == ()
+
+
+async def test_open_orders_when_they_can_not_be_listed_then_none_is_only_here_and_each_has_its_turn(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(BY_ORDER)
+    handles = [working(world, scribe) for _ in range(3)]
+    for handle in handles:
+        at_venue(world, handle)
+    await passes(world, 1)
+    assert world.gateway.looked_up == [one.client_order_id for one in handles]
+    world.gateway.looked_up.clear()
+    for _ in range(600):
+        await look(world, after_ns=100 * MS)
+    assert world.reconciler.differences == ()
+    assert {world.gateway.looked_up.count(one.client_order_id) for one in handles} <= {4, 5}
+
+
+async def test_open_order_when_public_trades_reach_its_price_then_it_is_looked_up_at_once(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(BY_ORDER)
+    handle = working(world, scribe)
+    at_venue(world, handle)
+    await passes(world, 1)
+    world.gateway.looked_up.clear()
+    await look(world, after_ns=2_000 * MS)
+    now_ns = world.clock.now_ns()
+    world.reconciler.on_trade(TradePrint(MARKET, now_ns, now_ns, "t1", Price(46), Size(1), Side.SELL))
+    await look(world, after_ns=300 * MS)
+    assert world.gateway.looked_up == []
+    world.reconciler.on_trade(TradePrint(MARKET, now_ns, now_ns, "t2", Price(45), Size(1), Side.SELL))
+    await look(world, after_ns=300 * MS)
+    assert world.gateway.looked_up == [handle.client_order_id]
+
+
+async def test_statement_when_fills_are_listed_nowhere_then_what_it_shows_is_booked_at_its_exact_cost(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(BY_ORDER)
+    handle = working(world, scribe)
+    at_venue(world, handle, filled=3, cost=Money(3 * 44 + 1), fees=Money(2))
+    await passes(world, 1)
+    at_venue(world, handle, filled=10, is_open=False, cost=Money(3 * 44 + 1 + 7 * 45), fees=Money(9))
+    for _ in range(150):
+        await look(world, after_ns=100 * MS)
+
+    by_id = {fill.fill_id: fill for fill in booked(world)}
+    name = f"v-{handle.client_order_id}"
+    one, two = by_id[f"{name}#3"], by_id[f"{name}#10"]
+    assert (one.size, one.price, one.cost, one.fee) == (3, 45, 133, 2)
+    assert (two.size, two.price, two.cost, two.fee) == (7, 45, None, 7)
+    assert {fill.source for fill in (one, two)} == {FillSource.INFERRED_ORDER}
+    assert world.order(handle).status is OrderStatus.FILLED
+    assert position(world) == 10
+
+
+async def test_statement_when_it_is_repeated_or_old_or_after_a_restart_then_nothing_is_booked_again(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(BY_ORDER)
+    handle = working(world, scribe)
+    for filled in (5, 5, 3):
+        at_venue(world, handle, filled=filled)
+        world.reconciler.request()
+        await passes(world, 1)
+    assert position(world) == 5
+    again = Accounts.from_snapshot(world.accounts.to_snapshot())
+    assert again.orders.get(handle.client_order_id) is not None
+    assert again.digest() == world.accounts.digest()
+
+
+async def test_answer_when_it_states_fills_that_no_look_up_shows_then_they_are_booked_at_the_limit_without_a_halt(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(BY_ORDER)
+    handle = working(world, scribe)
+    world.gateway.orders_there.clear()
+    now_ns = world.clock.now_ns()
+    world.kernel.publish(msgspec.structs.replace(world.listing(handle, filled=10, is_open=False), ts_recv=now_ns))
+    for _ in range(40):
+        await look(world, after_ns=1_000 * MS)
+    assert (position(world), world.order(handle).status) == (10, OrderStatus.FILLED)
+    assert world.accounts.orders.awaiting_fills() == ()
+    assert state(world) is TradingState.ACTIVE
+
+
+async def test_maker_fill_when_only_the_position_shows_it_then_it_is_booked_at_its_limit_after_the_lag(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    handle = working(world, scribe)
+    at_venue(world, handle, filled=10, is_open=False)
+    holds(world, 10)
+    await passes(world, 1, every_ms=150)
+    assert (position(world), world.order(handle).status) == (0, OrderStatus.ENDING)
+    assert world.accounts.exposure(MARKET).open_buy == 10
+
+    await passes(world, 2)
+
+    assert (position(world), world.order(handle).status) == (10, OrderStatus.FILLED)
+    assert world.accounts.exposure(MARKET).open_buy == 0
+    (fill,) = booked(world)
+    assert (fill.price, fill.is_maker) == (45, True)
+    assert state(world) is TradingState.ACTIVE
+
+
+async def test_partial_fill_when_no_amount_is_stated_then_the_position_says_how_much_and_the_best_price_has_it(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    low, high = working(world, scribe), working(world, scribe)
+    for handle in (low, high):
+        at_venue(world, handle)
+    await passes(world, 1)
+    at_venue(world, high, filled=1)
+    holds(world, 6)
+    await passes(world, 3)
+    assert (world.order(high).filled, world.order(low).filled) == (6, 0)
+    assert world.order(high).status is OrderStatus.PARTIALLY_FILLED
+    assert world.accounts.exposure(MARKET).open_buy == 14
+
+
+async def test_fill_when_it_is_listed_after_it_was_inferred_then_it_takes_its_place_and_nothing_counts_twice(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    handle = working(world, scribe)
+    at_venue(world, handle, filled=10, is_open=False)
+    holds(world, 10)
+    await passes(world, 3)
+    world.gateway.fills_there.append(world.fill(handle, 4, "real"))
+    sizes = []
+    world.watcher.on_change = lambda _: sizes.append(position(world))  # type: ignore[method-assign]
+    await passes(world, 3)
+
+    assert max(sizes) == 10
+    assert sorted((one.fill_id == "real", one.size) for one in booked(world)) == [(False, 6), (True, 4)]
+    assert (position(world), world.order(handle).filled) == (10, 10)
+    assert world.order(handle).status is OrderStatus.FILLED
+    assert state(world) is TradingState.ACTIVE
+
+
+async def test_cancelled_order_when_the_venue_states_no_amount_then_its_exposure_stays_until_a_position_says_it(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    handle = working(world, scribe)
+    at_venue(world, handle)
+    await passes(world, 1)
+    world.do(scribe, handle.cancel)
+    report(world, handle, ReportKind.CANCEL_PENDING)
+    at_venue(world, handle, is_open=False)
+    holds(world, 3)
+    await passes(world, 1)
+    assert world.accounts.exposure(MARKET).open_buy == 10
+    await passes(world, 3)
+    assert (world.order(handle).status, world.order(handle).filled) == (OrderStatus.CANCELLED, 3)
+    assert (position(world), world.accounts.exposure(MARKET).open_buy) == (3, 0)
+
+
+async def test_position_when_no_order_explains_it_then_it_is_booked_to_nobody_and_the_instrument_only_reduces(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    handle = working(world, scribe)
+    at_venue(world, handle)
+    holds(world, -5)
+    await passes(world, 8)
+    assert state(world) is TradingState.ACTIVE
+    await passes(world, 6)
+    assert (position(world), world.accounts.positions.of_strategy("scribe", MARKET).size) == (-5, 0)
+    assert world.accounts.trading.is_set(Scope.INSTRUMENT, MARKET, TradingState.REDUCING)
+    assert any("no order of ours" in alarm for change in world.watcher.changes for alarm in change.alarms)
+    assert world.accounts.unmatched.unlisted(VENUE) == ()
+
+
+async def test_hidden_fill_when_two_strategies_could_own_it_then_an_alarm_names_them_and_the_best_price_has_it(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    other = world.add("other")
+    mine, theirs = working(world, scribe), world.carried(other, 46)
+    world.kernel.publish(world.listing(theirs))
+    for handle in (mine, theirs):
+        at_venue(world, handle, filled=1)
+    holds(world, 5)
+    await passes(world, 4)
+    assert position(world) == 5
+    assert (world.order(mine).filled, world.order(theirs).filled) == (1, 4)
+    assert "orders of other and scribe could have traded it" in world.alarms[0]
