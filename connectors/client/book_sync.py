@@ -251,16 +251,22 @@ class UpdateTracker:
 
 
 class QuietBooks:
-    """Which books have been quiet for too long, each by itself: where no other book's number proves them."""
+    """Which books are alive and which have been quiet for too long, each by itself: where no other book's number
+    proves them."""
 
     def __init__(self, quiet_ns: int) -> None:
         """A book without a proof for `quiet_ns` nanoseconds is asked for."""
         self._quiet_ns = quiet_ns
         self._proved_ns: dict[str, int] = {}
+        self._reported_ns: dict[str, int] = {}
 
-    def on_frame(self, symbol: str, now_ns: int) -> None:
-        """Note a frame of this book."""
+    def on_frame(self, symbol: str, now_ns: int) -> bool:
+        """Note a frame of this book. Returns whether to report a frame that changes nothing: once a second."""
         self._proved_ns[symbol] = now_ns
+        if now_ns - self._reported_ns.get(symbol, -REPORT_INTERVAL_NS) < REPORT_INTERVAL_NS:
+            return False
+        self._reported_ns[symbol] = now_ns
+        return True
 
     def take(self, symbols: Iterable[str], now_ns: int) -> tuple[str, ...]:
         """Those of these books that are to be asked for; they count as asked for now."""

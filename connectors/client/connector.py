@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
 
 from connectors.client.instruments import InstrumentRegistry
 from connectors.client.loader import InstrumentLoader, InstrumentRefresher
+from connectors.client.polling.account import AccountPoll
+from connectors.client.polling.market import MarketPoll
 from connectors.client.stream import VenueStream
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.answers import UnreadableAnswer
@@ -37,9 +39,9 @@ class EventOutlet:
         self.publish: Publish = _drop
         """The kernel's once the connector has started. Written by `VenueConnector` only."""
 
-    def send(self, event: Event) -> None:
+    def send(self, event: Event, now_ns: int = 0, monotonic_ns: int = 0, /) -> None:
         """Publish one event to whoever listens now."""
-        self.publish(event)
+        self.publish(event, now_ns, monotonic_ns)
 
 
 class ConnectorIdentity(msgspec.Struct, frozen=True):
@@ -56,25 +58,13 @@ async def _nothing() -> tuple[Any, ...]:
     return ()
 
 
-class PollRun(Protocol):
-    """What polls a venue that does not stream."""
-
-    async def run(self) -> None:
-        """Poll until it is cancelled, as `VenueConnector.run` does."""
-        ...
-
-    def resync(self, symbol: str, /) -> None:
-        """Have a whole book read soon; an unknown symbol does nothing."""
-        ...
-
-
 class ConnectorParts(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue puts in.
 
     `prepare` does what comes before the instruments are read: it learns the venue's clock and publishes the rate
     limits. `read_balances` returns the account's balances as events. `access_notes` says what the key may not do that
-    trading needs. `stream` and `poll` run until they are cancelled; either may be missing. `close` gives back what was
-    opened. All that read raise like reads.
+    trading needs. `stream`, `poll` and `account_poll` run until they are cancelled; any may be missing. `close`
+    gives back what was opened. All that read raise like reads.
     """
 
     outlet: EventOutlet
@@ -88,7 +78,8 @@ class ConnectorParts(msgspec.Struct, frozen=True, kw_only=True):
     read_balances: Callable[[], Awaitable[Iterable[Event]]] = _nothing
     access_notes: Callable[[], Awaitable[Sequence[str]]] = _nothing
     stream: VenueStream | None = None
-    poll: PollRun | None = None
+    poll: MarketPoll | None = None
+    account_poll: AccountPoll | None = None
     instruments_interval_ms: int = 60_000
     balance_interval_ms: int = 60_000
 
@@ -159,10 +150,9 @@ class VenueConnector:
         parts = self._parts
         try:
             async with asyncio.TaskGroup() as tasks:
-                if parts.stream is not None:
-                    tasks.create_task(parts.stream.run(), name=f"{self.venue}.stream")
-                if parts.poll is not None:
-                    tasks.create_task(parts.poll.run(), name=f"{self.venue}.poll")
+                for part in (parts.stream, parts.poll, parts.account_poll):
+                    if part is not None:
+                        tasks.create_task(part.run(), name=f"{self.venue}.{type(part).__name__}")
                 tasks.create_task(parts.refresher.run(), name=f"{self.venue}.instruments")
                 tasks.create_task(self._watch_calendar(), name=f"{self.venue}.calendar")
                 tasks.create_task(self._watch_instruments(), name=f"{self.venue}.all-instruments")

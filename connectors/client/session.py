@@ -137,6 +137,7 @@ class StreamSession:
         self._request_comparison()
         self._probe()
         self.follow_new()
+        self.report("subscribed")
 
     def resync(self, symbol: str, *, ts_recv: int, now_ns: int) -> None:
         """Mark a book that contradicts itself as stale and ask for the whole of it, at most once a second, and less
@@ -201,6 +202,12 @@ class StreamSession:
     def beat(self, ts_venue_ms: int) -> None:
         """Report that all books are proved, after a frame for which `liveness.on_frame` asks for it."""
         self.publish(Heartbeat(self._venue, ts_venue_ms * NS_PER_MS, self.ts_recv))
+
+    def beat_of(self, symbol: str, ts_venue_ms: int) -> None:
+        """A frame said that this book is still as it was: report that, once a second."""
+        if self.quiet.on_frame(symbol, self.now_ns) and symbol in self.books.proved:
+            instrument = self._followed[symbol]
+            self.publish(Heartbeat(self._venue, ts_venue_ms * NS_PER_MS, self.ts_recv, instrument))
 
     def lose(self, symbols: Collection[str], reason: str) -> None:
         """Make these books stale, and ask for each at its own pace."""

@@ -183,6 +183,12 @@ class Subscriptions:
         """Take the response to a command, a success or an error. Returns the command, None for an unknown number."""
         return self._pending.pop(number, None)
 
+    def complete_unnamed(self) -> Pending | None:
+        """Take a response that names neither channel nor command, as a pong: it is that of the oldest command that
+        subscribes nothing. None when there is no such command."""
+        number = next((number for number, one in self._pending.items() if not one.channel), 0)
+        return self.complete(number)
+
     def _ask(self, channel: Channel, symbols: Collection[str], now_ns: int) -> tuple[str, ...]:
         """Ask for what the channel lacks. Returns the symbols that were newly asked for."""
         name, is_live = channel.name, channel.name in self._sids

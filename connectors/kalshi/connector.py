@@ -128,7 +128,7 @@ def _session_maker(
     outlet: EventOutlet,
     time: VenueTime,
 ) -> Callable[[Callable[[bytes], None]], StreamSession]:
-    counts = DecodeCounts()
+    counts, status = DecodeCounts(), VenueStatus(name, outlet.send)
     plan = SessionPlan(
         ack_ns_max=settings.ack_timeout_ms * NS_PER_MS,
         snapshot_ns_max=settings.snapshot_timeout_ms * NS_PER_MS,
@@ -137,7 +137,7 @@ def _session_maker(
     return lambda send: make_session(
         send,
         FeedPorts(name, registry, refresher.fetch, time, settings.own_subaccount),
-        SessionPorts(outlet.publish, VenueStatus(name, outlet.publish), refresher.refresh),
+        SessionPorts(outlet.publish, status, refresher.refresh),
         plan=plan,
         counts=counts,
         channels=(*DEFAULT_CHANNELS, TICKER) if settings.subscribe_ticker else DEFAULT_CHANNELS,
