@@ -9,14 +9,17 @@ Call order: `assemble` once, `Core.add_strategy` for each strategy, then `Core.k
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
 from framework.config.resolve import Resolved
 from framework.domain.errors import JournalError, describe_error
+from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
+from framework.domain.market_events import LimitsDeclared, RequestCompleted, TurnTaken, WindowSeen
 from framework.domain.ports import Check, Clock, Desk
+from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import Strategy
 from framework.domain.terms import VenueTerms
 from framework.engine.kernel import Kernel
@@ -26,9 +29,11 @@ from framework.engine.strategy_host import StrategyHost
 from framework.engine.universe import InstrumentPattern, Universe
 from framework.execution.last_look import LastLook
 from framework.execution.request_queue import RequestQueue
+from framework.execution.request_turns import RequestTurns, TurnBudget
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.risk_view import DeclaredTerms, View
+from risk.budget.token_pool import Pools
 from risk.budget.venue_budget import VenueBudget
 from risk.checks.trading_state import TradingStateCheck
 from risk.gate import Gate
@@ -38,7 +43,9 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a configuration says about a core.
 
     `venues`: names of the venue accounts. `checks`: (name, check) in the order in which the gate asks them. `shares`:
-    the weight of each strategy in a venue's rate limits, 1 or more; without any, first come is first served. A strategy
+    the weight of each strategy in the rate limits of each venue where it trades, 1 or more; without any, first come is
+    first served. `exits`: what tells the way out of each venue, the same text for those that an exchange sees under one
+    IP address (`risk.budget.token_pool.Pools`); without one a venue is alone. A strategy
     is quarantined after `strategy_faults_max` faults, or at once when a hook takes longer than `strategy_call_ms_max`
     milliseconds, or while it is refused more than `refusals_per_second_max` times a second. A new order that has not
     left `order_deadline_ms` milliseconds after its approval is not sent.
@@ -46,7 +53,8 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     venues: Sequence[str]
     checks: Sequence[tuple[str, Check]] = ()
-    shares: Mapping[str, int] = {}
+    shares: Mapping[str, Mapping[str, int]] = {}
+    exits: Mapping[str, str] = {}
     strategy_faults_max: int = 5
     strategy_call_ms_max: int = 100
     order_deadline_ms: int = 2_000
@@ -54,12 +62,17 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def core_settings(resolved: Resolved) -> CoreSettings:
-    """The settings of a resolved configuration: its venues and checks, equal shares for its strategies."""
+    """The settings of a resolved configuration: its venues and checks, at each venue equal shares for the strategies
+    that trade there."""
     kernel = resolved.config.kernel
     return CoreSettings(
         venues=[venue.name for venue in resolved.venues],
         checks=resolved.checks if resolved.is_unguarded else all_checks(resolved.checks),
-        shares={row.name: 1 for row in resolved.strategies},
+        shares={
+            venue.name: {strategy.name: 1 for strategy in resolved.strategies if strategy.trades_at(venue.name)}
+            for venue in resolved.venues
+        },
+        exits={venue.name: f"{venue.row.use} {venue.row.proxy}" for venue in resolved.venues},
         strategy_faults_max=kernel.strategy_faults_max,
         strategy_call_ms_max=kernel.strategy_call_ms_max,
         order_deadline_ms=kernel.order_deadline_ms,
@@ -182,7 +195,7 @@ def assemble(
         watcher=watcher,
         budgets=budgets,
         terms=terms,
-        make_budget=lambda _, limits, now_ns: VenueBudget(limits, monotonic_ns=now_ns, shares=settings.shares),
+        make_budget=_budgets_of(settings),
         queues={venue: RequestQueue() for venue in settings.venues},
         on_journal_failure=on_journal_failure,
         decides=decides,
@@ -191,6 +204,60 @@ def assemble(
     )
     kernel = Kernel(dependencies)
     return Core(settings, kernel, _last_look(gate, kernel, deadline_ms=settings.order_deadline_ms), timers, log)
+
+
+def _budgets_of(settings: CoreSettings) -> Callable[[str, RateLimits, int], Budget]:
+    pools = Pools(settings.exits)
+
+    def make(venue: str, limits: RateLimits, monotonic_ns: int) -> Budget:
+        shares = settings.shares.get(venue)
+        return VenueBudget(limits, monotonic_ns=monotonic_ns, shares=shares, venue=venue, pools=pools)
+
+    return make
+
+
+def turns_of(core: Core, venue: str) -> RequestTurns:
+    """The turns of a venue's own requests in the budget of this core."""
+    kernel = core.kernel
+
+    def budget() -> TurnBudget | None:
+        return cast("TurnBudget | None", core.budgets.get(venue))
+
+    return RequestTurns(venue, budget=budget, publish=kernel.publish, clock=kernel.dependencies.clock)
+
+
+class OwnBudget:
+    """A rate budget for a connector that runs without a kernel: `turn` is what its factory takes, and `publish` what
+    its `start` takes; from what comes there, the budget keeps what is its own, and `follow` gets all of it."""
+
+    def __init__(self, venue: str, *, clock: Clock, follow: Callable[[Event], object] = lambda _event: None) -> None:
+        self._clock = clock
+        self._follow = follow
+        self._budget: VenueBudget | None = None
+        self.turn = RequestTurns(venue, budget=lambda: self._budget, publish=self._take, clock=clock)
+
+    def publish(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
+        """Take an event of the connector; a `framework.domain.venue.Publish`."""
+        self._take(event)
+        self._follow(event)
+
+    def _take(self, event: Event) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._budget is None:
+            self._budget = VenueBudget(event.limits, monotonic_ns=now_ns) if isinstance(event, LimitsDeclared) else None
+            return
+        self._budget.advance(now_ns)
+        match event:
+            case LimitsDeclared():
+                self._budget.declare(event.limits)
+            case TurnTaken():
+                self._budget.hold(event.kind, "", event.endpoint, event.weight)
+            case RequestCompleted():
+                self._budget.complete(event.kind, "", event.outcome, event.endpoint, event.weight)
+            case WindowSeen():
+                self._budget.see(event)
+            case _:
+                pass
 
 
 def _last_look(gate: Gate, kernel: Kernel, *, deadline_ms: int) -> LastLook:

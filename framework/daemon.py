@@ -8,14 +8,13 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, closing, suppress
-from fnmatch import fnmatchcase
 from functools import partial
 from importlib.metadata import version
 
 import msgspec
 import structlog
 
-from framework.assembly import Core, assemble, core_settings
+from framework.assembly import Core, assemble, core_settings, turns_of
 from framework.config.model import Configuration
 from framework.config.resolve import Resolved, ResolvedStrategy
 from framework.domain.client_order_ids import ClientOrderIds
@@ -170,9 +169,7 @@ class Daemon:
         self._watches: list[BookWatch] = []
         self._starting: set[str] = set()
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
-        self._access = VenueAccess(
-            resolved.config, clock=clock, supervisor=self.supervisor, missing_guards=resolved.missing_guards
-        )
+        self._access = self._make_access()
         self._timers = LoopTimers(lambda event: self.kernel.publish(event), clock)
         self._core = self._assemble()
         self.kernel = self._core.kernel
@@ -201,6 +198,15 @@ class Daemon:
             waiting=self.waiting,
         )
         show_readiness(metrics, self.not_ready)
+
+    def _make_access(self) -> VenueAccess:
+        return VenueAccess(
+            self._resolved.config,
+            clock=self._clock,
+            supervisor=self.supervisor,
+            missing_guards=self._resolved.missing_guards,
+            turns=lambda venue: turns_of(self._core, venue),
+        )
 
     def _make_shutdown(self) -> Shutdown:
         return Shutdown(
@@ -365,7 +371,7 @@ class Daemon:
 
     def _awaited(self, row: ResolvedStrategy) -> str:
         """The first venue that the strategy's patterns name and that is not up, empty when all are."""
-        named = {venue for venue in self._core.queues for one in row.row.instruments if _names(one, venue)}
+        named = {venue for venue in self._core.queues if row.names(venue)}
         return min((venue for venue in named if not self._is_up(venue)), default="")
 
     def _reason_to_wait(self, row: ResolvedStrategy) -> str:
@@ -472,8 +478,3 @@ def _reread_of(connector: Connector) -> Callable[[InstrumentId], None]:
 
 def _pattern(row: ResolvedStrategy) -> InstrumentPattern:
     return InstrumentPattern(row.row.instruments, row.row.instruments_max)
-
-
-def _names(pattern: str, venue: str) -> bool:
-    """Whether an instrument pattern is about this venue."""
-    return fnmatchcase(venue, pattern.partition(":")[0])

@@ -13,6 +13,7 @@ from framework.config.resolve import ResolvedVenue
 from framework.domain.errors import ConfigurationError, Fatal
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.ports import Clock
+from framework.domain.turns import TakeTurn, no_limits
 from framework.domain.venue import Connector
 from framework.runtime.clock import system_rng
 from framework.runtime.files import RealFiles
@@ -47,12 +48,20 @@ class VenueAccess:
     """Makes connectors and owns what they need beside them. `connector` once per venue, `close` at the end."""
 
     def __init__(
-        self, config: Configuration, *, clock: Clock, supervisor: Supervisor, missing_guards: Sequence[str] = ()
+        self,
+        config: Configuration,
+        *,
+        clock: Clock,
+        supervisor: Supervisor,
+        missing_guards: Sequence[str] = (),
+        turns: Callable[[str], TakeTurn] = lambda _venue: no_limits,
     ) -> None:
+        """`turns` has the turns of each venue's own requests, by its name."""
         self._config = config
         self._missing_guards = missing_guards
         self._clock = clock
         self._supervisor = supervisor
+        self._turns = turns
         self._sandboxes: list[SandboxProcess] = []
         self._locks: list[StateLock] = []
         self._is_closing = False
@@ -65,7 +74,8 @@ class VenueAccess:
         another daemon trades on the account, `Fatal` when the sandbox does not start.
         """
         ready = (await self._start_sandbox(venue)).ready if venue.row.embedded_sandbox else None
-        connector = venue.connector(clock=self._clock, rng=system_rng(), sandbox_ready=ready)
+        turn = self._turns(venue.name)
+        connector = venue.connector(clock=self._clock, rng=system_rng(), sandbox_ready=ready, turn=turn)
         refuse_remote(connector, is_allowed=live and self._config.live, what="real trading")
         refuse_unguarded(connector, self._missing_guards)
         refuse_old_gateway(connector)

@@ -32,6 +32,7 @@ from connectors.transport.reconnect import Backoff, ConnectBreaker
 from framework.domain.account_events import BalanceReport
 from framework.domain.errors import Fatal, RefusedByVenue, Retryable
 from framework.domain.ports import Clock, Rng
+from framework.domain.turns import TakeTurn, no_limits
 
 _MAY_TRADE = frozenset({"write", "write::trade"})
 
@@ -45,16 +46,17 @@ def make_connector(
     http: HttpTransport | None = None,
     websocket: WebSocketTransport | None = None,
     proxy: str = "",
+    turn: TakeTurn = no_limits,
 ) -> VenueConnector:
     """Load the private key and put the parts together; no connection is opened yet.
 
-    `http` and `websocket` replace the real network in tests, `proxy` is the address of an HTTP proxy, empty for none.
-    Raises `ConfigurationError` for a key that cannot be used.
+    `http` and `websocket` replace the real network in tests, `proxy` is the address of an HTTP proxy, empty for none;
+    reads wait for their `turn` in the rate budget. Raises `ConfigurationError` for a key that cannot be used.
     """
     signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
     time, breaker, outlet = VenueTime(clock), make_breaker(settings, rng), EventOutlet()
     http = http or open_transport(settings, clock=clock, breaker=breaker, proxy=proxy)
-    rest = KalshiRest(http, signer, settings, clock=clock, time=time)
+    rest = KalshiRest(http, signer, settings, clock=clock, time=time, turn=turn)
     websocket = websocket or open_stream_transport(
         settings.stream_library, settings.ws_origin, clock=clock, proxy=proxy
     )
@@ -157,6 +159,7 @@ class _Account:
         self._rates = rates
 
     async def prepare(self) -> None:
+        self._rates.assume()
         # Unsigned, and its Date header gives the venue's time, which every later signature needs.
         await queries.get_exchange_status(self._rest)
         await self._rates.declare()

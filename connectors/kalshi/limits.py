@@ -13,6 +13,7 @@ from framework.domain.errors import RefusedByVenue
 from framework.domain.events import Event
 from framework.domain.market_events import LimitsDeclared
 from framework.domain.ports import Clock
+from framework.domain.rate_limits import RateLimits
 from framework.domain.terms import CancelAllScope, VenueTerms
 
 TERMS = VenueTerms(cancel_all=CancelAllScope.ACCOUNT)
@@ -30,9 +31,15 @@ class AccountRates:
         self._tier = tier
         self._clock = clock
         self._publish = publish
+        self._is_known = False
+
+    def assume(self) -> None:
+        """Publish the documented limits of the setting `tier`, for the reads until the account's own are known."""
+        if not self._is_known:
+            self._declare(rate_limits(tier_limits(self._tier), documented_costs()))
 
     async def declare(self) -> None:
-        """Publish the account's rate limits, and pace reads by them.
+        """Publish the account's rate limits.
 
         Where the venue refuses to state them, or states what can't be read, the documented ones of the setting `tier`
         are used.
@@ -45,6 +52,8 @@ class AccountRates:
             account = await queries.get_account_limits(self._rest)
         except (RefusedByVenue, UnreadableAnswer):
             account = tier_limits(self._tier)
-        limits = rate_limits(account, costs)
-        self._rest.adopt_limits(limits, costs)
+        self._declare(rate_limits(account, costs))
+        self._is_known = True
+
+    def _declare(self, limits: RateLimits) -> None:
         self._publish(LimitsDeclared(self._venue, limits, self._clock.now_ns()))

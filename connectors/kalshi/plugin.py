@@ -9,6 +9,7 @@ from connectors.client.connector import VenueConnector
 from connectors.kalshi.connector import make_connector
 from connectors.kalshi.settings import KalshiSettings
 from framework.domain.ports import Clock, Rng
+from framework.domain.turns import TakeTurn, no_limits
 from framework.domain.venue import Connector
 
 Settings = KalshiSettings
@@ -17,12 +18,15 @@ SANDBOX = "connectors.kalshi.sandbox"
 """Module of the local exchange, run as `python -m`: it prints one JSON line when it is ready."""
 
 
-def create(name: str, settings: KalshiSettings, *, clock: Clock, rng: Rng, proxy: str = "") -> Connector:
-    """Make the connector of one account, which connects through `proxy` where one is given.
+def create(
+    name: str, settings: KalshiSettings, *, clock: Clock, rng: Rng, proxy: str = "", turn: TakeTurn = no_limits
+) -> Connector:
+    """Make the connector of one account, which connects through `proxy` where one is given and has its reads wait for
+    their `turn`.
 
     Raises `ConfigurationError` when the private key cannot be used.
     """
-    return make_connector(name, settings, clock=clock, rng=rng, proxy=proxy)
+    return make_connector(name, settings, clock=clock, rng=rng, proxy=proxy, turn=turn)
 
 
 def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 from functools import partial
 
+from framework.assembly import OwnBudget
 from framework.cli.config import load_from
 from framework.config.resolve import Resolved, ResolvedVenue, resolve
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled
@@ -48,12 +49,13 @@ async def _compare(resolved: Resolved, accounts: Accounts, *, is_live: bool) -> 
     differences: list[Difference] = []
     troubles: list[str] = []
     for venue in resolved.venues:
-        connector = _connector(venue, clock, is_live=is_live and resolved.config.live)
+        budget = OwnBudget(venue.name, clock=clock, follow=partial(_define, accounts))
+        connector = _connector(venue, clock, budget, is_live=is_live and resolved.config.live)
         try:
             refuse_other_account(RealFiles(), resolved.config.state_dir / JOURNAL_NAME, venue.name, connector.account)
             async with asyncio.timeout(VENUE_S_MAX):
                 differences += await _ask(
-                    connector, accounts, clock, drift_ms_max=resolved.config.kernel.reconcile_grace_ms
+                    connector, accounts, clock, budget, drift_ms_max=resolved.config.kernel.reconcile_grace_ms
                 )
         except (Retryable, OutcomeUnknown, RefusedByVenue, TimeoutError) as e:
             troubles.append(f"{venue.name} can't be asked now: {e or 'no answer in time'}")
@@ -62,8 +64,10 @@ async def _compare(resolved: Resolved, accounts: Accounts, *, is_live: bool) -> 
     return reconcile_answer(differences, troubles, clock, agreed="the venues and the journal agree")
 
 
-async def _ask(connector: Connector, accounts: Accounts, clock: SystemClock, *, drift_ms_max: int) -> list[Difference]:
-    await connector.start(partial(_define, accounts))
+async def _ask(
+    connector: Connector, accounts: Accounts, clock: SystemClock, budget: OwnBudget, *, drift_ms_max: int
+) -> list[Difference]:
+    await connector.start(budget.publish)
     venue, gateway = connector.venue, connector.gateway
     fill_query = FillQuery(venue, gateway, accounts, clock)
     return await compare(venue, gateway, accounts, fill_query=fill_query, clock=clock, drift_ms_max=drift_ms_max)
@@ -76,11 +80,11 @@ def _define(accounts: Accounts, event: Event) -> None:
         accounts.apply(event, event.ts_recv)
 
 
-def _connector(venue: ResolvedVenue, clock: SystemClock, *, is_live: bool) -> Connector:
+def _connector(venue: ResolvedVenue, clock: SystemClock, budget: OwnBudget, *, is_live: bool) -> Connector:
     if venue.row.embedded_sandbox:
         raise ConfigurationError(
             f"venues.{venue.name}: its embedded sandbox lives only while its daemon does; reconcile while that runs"
         )
-    connector = venue.connector(clock=clock, rng=system_rng())
+    connector = venue.connector(clock=clock, rng=system_rng(), turn=budget.turn)
     refuse_remote(connector, is_allowed=is_live, what="asking it")
     return connector

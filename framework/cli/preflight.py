@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from framework.assembly import OwnBudget
 from framework.cli.config import load_from, shown_path
 from framework.cli.dry_run import VENUE_S_MAX
 from framework.config.resolve import Resolved, ResolvedVenue, resolve
@@ -162,7 +163,7 @@ class _Seen:
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
     notes: list[str] = field(default_factory=list)
 
-    def take(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
+    def take(self, event: Event) -> None:
         if isinstance(event, InstrumentDefined):
             self.instruments[event.instrument.id] = event.instrument
         elif isinstance(event, VenueClock):
@@ -209,21 +210,23 @@ async def _ask(venue: ResolvedVenue, *, is_allowed: bool) -> _Seen:
             sandbox = await SandboxProcess.start(*venue.sandbox_command(directory), directory / "sandbox.log")
             stack.push_async_callback(sandbox.stop)
             ready = sandbox.ready
-        connector = venue.connector(clock=SystemClock(), rng=system_rng(), sandbox_ready=ready)
+        clock = SystemClock()
+        budget = OwnBudget(venue.name, clock=clock, follow=seen.take)
+        connector = venue.connector(clock=clock, rng=system_rng(), sandbox_ready=ready, turn=budget.turn)
         stack.push_async_callback(connector.close)
         refuse_remote(connector, is_allowed=is_allowed, what="asking it")
-        await _watch(connector, seen)
+        await _watch(connector, seen, budget)
         if venue.plugin.access_notes is not None:
             seen.notes += await venue.plugin.access_notes(connector)
     return seen
 
 
-async def _watch(connector: Connector, seen: _Seen) -> None:
+async def _watch(connector: Connector, seen: _Seen, budget: OwnBudget) -> None:
     """Start the connector and let it run until its streams are up. Raises `ConfigurationError` when they don't come."""
     name = connector.venue
     try:
         async with asyncio.timeout(VENUE_S_MAX):
-            await connector.start(seen.take)
+            await connector.start(budget.publish)
             streams = asyncio.ensure_future(connector.run())
             up = asyncio.ensure_future(seen.is_up.wait())
             try:

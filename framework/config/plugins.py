@@ -38,7 +38,8 @@ class ConnectorPlugin:
     """A connector's module, seen from outside.
 
     The module has `Settings` (a pydantic model) and `create(name, settings, *, clock, rng)`, with `proxy` as a further
-    argument (the address of an HTTP proxy, by default "") where it can connect through one. One that ships a
+    argument (the address of an HTTP proxy, by default "") where it can connect through one, and `turn`
+    (`framework.domain.turns.TakeTurn`) where its own requests take part in the daemon's rate budget. One that ships a
     sandbox also has `SANDBOX`, the module that `python -m` runs and that prints one JSON line when it is ready, and
     `sandbox_settings(ready)`, which turns that line into settings. One whose venue says what a key may do has
     `access_notes(connector)`, awaited after `start`: what trading needs and the key may not, a sentence each.
@@ -51,10 +52,9 @@ class ConnectorPlugin:
     sandbox_settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     access_notes: Callable[[Connector], Awaitable[Sequence[str]]] | None = None
 
-    @property
-    def takes_proxy(self) -> bool:
-        """Whether the connector can connect through an HTTP proxy."""
-        return "proxy" in inspect.signature(self.create).parameters
+    def takes(self, name: str) -> bool:
+        """Whether the connector's factory has an argument `name`: "proxy" or "turn"."""
+        return name in inspect.signature(self.create).parameters
 
 
 class Plugins:

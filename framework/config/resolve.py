@@ -22,6 +22,7 @@ from framework.config.plugins import ConnectorPlugin, Plugins, call_plugin
 from framework.domain.errors import ConfigurationError, PluginError, suggestion
 from framework.domain.ports import Check, Clock, Desk, Rng
 from framework.domain.strategy import Strategy
+from framework.domain.turns import TakeTurn, no_limits
 from framework.domain.venue import Connector
 
 R = TypeVar("R", VenueRow, StrategyRow, CheckRow)
@@ -54,8 +55,16 @@ class ResolvedVenue:
         }
         return self.plugin.sandbox_module, [str(word) for pair in arguments.items() for word in pair]
 
-    def connector(self, *, clock: Clock, rng: Rng, sandbox_ready: Mapping[str, Any] | None = None) -> Connector:
-        """Build the connector. `sandbox_ready` is the line that the embedded sandbox printed, as a dict.
+    def connector(
+        self,
+        *,
+        clock: Clock,
+        rng: Rng,
+        sandbox_ready: Mapping[str, Any] | None = None,
+        turn: TakeTurn = no_limits,
+    ) -> Connector:
+        """Build the connector. `sandbox_ready` is the line that the embedded sandbox printed, as a dict; `turn` gives
+        its own requests their part of the rate budget, where its factory takes that.
 
         Raises `ConfigurationError` when the settings are incomplete, the connector refuses them, or its plugin breaks.
         """
@@ -65,8 +74,10 @@ class ResolvedVenue:
             settings = parse_settings(self.plugin.settings_model, raw, key=self._key, origins=self.origins)
         if settings is None:
             raise ConfigurationError(f"{self._key}: incomplete until the embedded sandbox is ready; start it first")
-        proxy = {"proxy": self.row.proxy} if self.row.proxy else {}
-        return call_plugin(self._key, self.plugin.create, self.name, settings, clock=clock, rng=rng, **proxy)
+        further: dict[str, Any] = {"proxy": self.row.proxy} if self.row.proxy else {}
+        if self.plugin.takes("turn"):
+            further["turn"] = turn
+        return call_plugin(self._key, self.plugin.create, self.name, settings, clock=clock, rng=rng, **further)
 
     @property
     def _key(self) -> str:
@@ -86,6 +97,14 @@ class ResolvedStrategy:
         """The strategy as its class makes it. Raises `PluginError`, with file and line, for what the constructor
         raises."""
         return call_plugin(f"strategies.{name}: {self.row.use}", self.factory, name, settings, desk)
+
+    def names(self, venue: str) -> bool:
+        """Whether one of its instrument patterns is about this venue."""
+        return any(fnmatchcase(venue, pattern.partition(":")[0]) for pattern in self.row.instruments)
+
+    def trades_at(self, venue: str) -> bool:
+        """Whether it may open positions at this venue."""
+        return self.row.trade_anything or self.names(venue)
 
 
 @dataclass(frozen=True)
@@ -180,7 +199,7 @@ def _venue(plugins: Plugins, loaded: Loaded, name: str, row: VenueRow) -> Resolv
             f"venues.{name}.embedded_sandbox: {row.use} ships no sandbox; "
             f"set it to false and give venues.{name}.settings"
         )
-    if row.proxy and not plugin.takes_proxy:
+    if row.proxy and not plugin.takes("proxy"):
         raise ConfigurationError(f"venues.{name}.proxy: {row.use} can't use a proxy; leave the key out")
     key = f"venues.{name}.settings"
     raw = _with_paths(plugin.settings_model, row.settings, loaded, key)

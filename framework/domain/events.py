@@ -49,7 +49,9 @@ from framework.domain.market_events import StrategyStarted as StrategyStarted
 from framework.domain.market_events import TermsDeclared as TermsDeclared
 from framework.domain.market_events import TimerFired as TimerFired
 from framework.domain.market_events import TradePrint as TradePrint
+from framework.domain.market_events import TurnTaken as TurnTaken
 from framework.domain.market_events import VenueClock as VenueClock
+from framework.domain.market_events import WindowSeen as WindowSeen
 
 Event = MarketEvent | AccountEvent
 """Every input of the kernel."""

@@ -145,13 +145,42 @@ class RequestOutcome(Enum):
 
 
 class RequestCompleted(msgspec.Struct, frozen=True, gc=False, tag="RequestSettled", array_like=True):
-    """A request that held tokens is over: answered, timed out for good, or never sent."""
+    """A request that held tokens is over: answered, timed out for good, or never sent. One of the connector's own has
+    no strategy, and says which `endpoint` it was for and how often its cost is due."""
 
     venue: str
     strategy: str
     kind: RequestKind
     outcome: RequestOutcome
     ts_recv: int
+    endpoint: str = ""
+    weight: int = 1
+
+
+class TurnTaken(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """A request of the connector's own has its tokens and leaves next; a `RequestCompleted` without a strategy, of the
+    same kind, endpoint and weight, says how it ended."""
+
+    venue: str
+    kind: RequestKind
+    ts_recv: int
+    endpoint: str = ""
+    weight: int = 1
+
+
+class WindowSeen(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """What an answer of the venue showed of a pool that is a WINDOW: how many tokens are `left` of it (-1: not said),
+    and that it begins anew not before `ends_ns_min` and not after `ends_ns_max` nanoseconds from now (both 0: not
+    said). The range must cover what the answer took to come, and a rounded time. Only for a window that forgets
+    everything at once: the time at which a sliding one forgets its oldest request says nothing of the others.
+    Worth an event when something new is seen, not with each answer."""
+
+    venue: str
+    pool: str
+    ts_recv: int
+    left: int = -1
+    ends_ns_min: int = 0
+    ends_ns_max: int = 0
 
 
 class TimerFired(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
@@ -184,6 +213,8 @@ MarketEvent = (
     | TimerFired
     | MarkPrice
     | TermsDeclared
+    | TurnTaken
+    | WindowSeen
 )
 """Inputs that only the tape records."""
 

@@ -26,21 +26,54 @@ class RequestKind(Enum):
 _PRIORITY = {kind: rank for rank, kind in enumerate(RequestKind)}
 
 
-class Pool(msgspec.Struct, frozen=True, gc=False):
-    """A token bucket of the venue: at most `capacity` tokens, refilled continuously by `refill_per_s` tokens a second.
-    Both are above 0."""
+NS_PER_S = 1_000_000_000
+
+
+class PoolShape(Enum):
+    """How the venue counts."""
+
+    BUCKET = "bucket"
+    """A token bucket: refilled continuously up to its capacity."""
+    WINDOW = "window"
+    """At most `capacity` tokens in a period, whether that is a sliding window or a fixed one that begins anew."""
+
+
+class PoolScope(Enum):
+    """For whom the venue counts. Two venues of one daemon share a pool whose owner is the same."""
+
+    KEY = "key"
+    ACCOUNT = "account"
+    WALLET = "wallet"
+    IP = "ip"
+
+
+class Pool(msgspec.Struct, frozen=True, gc=False, rename={"refill": "refill_per_s"}):
+    """One limit of the venue: at most `capacity` tokens, of which `refill` come back in each `period_ns`: continuously
+    in a BUCKET; in a WINDOW all of them, so that `refill` is the capacity. All three are above 0.
+
+    `owner` says whose pool it is where that is not this venue's own: the wallet's address, the number of the account.
+    Empty is this venue alone, and for an IP all venues with the same connector and proxy. A venue that charges parts
+    of a token is declared in smaller ones: 0.2 of 100 is 2 of 1,000.
+    """
 
     name: str
     capacity: int
-    refill_per_s: int
+    refill: int
+    period_ns: int = NS_PER_S
+    shape: PoolShape = PoolShape.BUCKET
+    scope: PoolScope = PoolScope.KEY
+    owner: str = ""
 
 
 class Cost(msgspec.Struct, frozen=True, gc=False):
-    """How many `tokens` (0 or more) one request of `kind` takes from the pool named `pool`."""
+    """How many `tokens` (0 or more) one request of `kind` takes from the pool named `pool`. With an `endpoint`, as the
+    connector names it when it asks for its turn, this holds for requests there, in place of what the kind costs
+    elsewhere."""
 
     kind: RequestKind
     pool: str
     tokens: int
+    endpoint: str = ""
 
 
 class RateLimits(msgspec.Struct, frozen=True):
@@ -49,6 +82,9 @@ class RateLimits(msgspec.Struct, frozen=True):
     pools: tuple[Pool, ...]
     costs: tuple[Cost, ...]
 
-    def cost(self, kind: RequestKind) -> tuple[Cost, ...]:
-        """What a request of `kind` takes, one entry per pool; empty when this kind is free."""
-        return tuple(cost for cost in self.costs if cost.kind is kind)
+    def cost(self, kind: RequestKind, endpoint: str = "") -> tuple[Cost, ...]:
+        """What a request of `kind` takes, one entry per pool: the entries of its endpoint, where there are none those
+        of the kind; empty when it is free."""
+        of_kind = [cost for cost in self.costs if cost.kind is kind]
+        own = tuple(cost for cost in of_kind if endpoint and cost.endpoint == endpoint)
+        return own or tuple(cost for cost in of_kind if not cost.endpoint)

@@ -44,7 +44,9 @@ from framework.domain.market_events import (
     TermsDeclared,
     TimerFired,
     TradePrint,
+    TurnTaken,
     VenueClock,
+    WindowSeen,
 )
 from framework.domain.orders import Order
 from framework.domain.rate_limits import RequestKind
@@ -78,8 +80,7 @@ class Kernel:
         self._pending_cancels = PendingCancels(self._orders)
         self._refusals = RefusalThrottle(dependencies.refusals_per_second_max)
         self._pending: deque[tuple[Event, int, int]] = deque()
-        self._is_stepping = False
-        self._step_number = 0
+        self._is_stepping, self._step_number = False, 0
         self._journal_error: JournalError | None = None
         self._is_shutting_down = False
         self._connector_followers: list[Callable[[ConnectorStatus], None]] = []
@@ -98,6 +99,8 @@ class Kernel:
             LimitsDeclared: self._on_limits,
             TermsDeclared: self._on_terms,
             RequestCompleted: self._on_request_completed,
+            TurnTaken: self._on_turn_taken,
+            WindowSeen: self._on_window_seen,
             TimerFired: self._on_timer,
             StrategyStarted: self._on_strategy_started,
         }
@@ -269,7 +272,15 @@ class Kernel:
 
     def _on_request_completed(self, event: RequestCompleted) -> None:
         if budget := self._budgets.get(event.venue):
-            budget.complete(event.kind, event.strategy, event.outcome)
+            budget.complete(event.kind, event.strategy, event.outcome, event.endpoint, event.weight)
+
+    def _on_turn_taken(self, event: TurnTaken) -> None:
+        if budget := self._budgets.get(event.venue):
+            budget.hold(event.kind, "", event.endpoint, event.weight)
+
+    def _on_window_seen(self, event: WindowSeen) -> None:
+        if budget := self._budgets.get(event.venue):
+            budget.see(event)
 
     def _on_timer(self, event: TimerFired) -> None:
         if host := self._hosts.get(event.strategy):

@@ -11,7 +11,7 @@ from framework.domain.account_events import AccountEvent
 from framework.domain.errors import JournalError
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import MarketEvent, RequestOutcome
+from framework.domain.market_events import MarketEvent, RequestOutcome, WindowSeen
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RateLimits, RequestKind
@@ -32,16 +32,22 @@ class Budget(BudgetView, Protocol):
         """Refill up to this monotonic time, in nanoseconds; called at the start of each step."""
         ...
 
-    def hold(self, kind: RequestKind, strategy: str, /) -> None:
-        """Reserve the tokens of one approved request."""
+    def hold(self, kind: RequestKind, strategy: str, endpoint: str = "", weight: int = 1, /) -> None:
+        """Reserve the tokens of one approved request, or of one that has its turn."""
         ...
 
-    def complete(self, kind: RequestKind, strategy: str, outcome: RequestOutcome, /) -> None:
+    def complete(
+        self, kind: RequestKind, strategy: str, outcome: RequestOutcome, endpoint: str = "", weight: int = 1, /
+    ) -> None:
         """Book or give back the tokens of one held request, exactly once per `hold`."""
         ...
 
     def declare(self, limits: RateLimits, /) -> None:
         """Keep to these limits of the venue from now on; what is held stays held."""
+        ...
+
+    def see(self, seen: WindowSeen, /) -> None:
+        """Take over what an answer of the venue showed of a window."""
         ...
 
     def tokens(self) -> Mapping[str, int]:

@@ -17,7 +17,7 @@ from framework.domain.intents import Intent
 from framework.domain.market_events import ConnectorStatus, StrategyStarted, TimerFired
 from framework.domain.orders import Order
 from framework.domain.ports import Check, Clock
-from framework.domain.rate_limits import RateLimits
+from framework.domain.rate_limits import Pool, RateLimits
 from framework.domain.strategy import Strategy
 from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.verdicts import Refused, Verdict
@@ -82,7 +82,9 @@ class TradingHarness:
             traded = [one for one in instruments if one.venue == name]
             self.venues[name] = ScriptedVenue(traded, limits, clock=self.clock, publish=self.publish, terms=terms)
         named_checks = all_checks([(type(check).__name__, check) for check in checks])
-        self._settings = CoreSettings(venues=list(self.venues), checks=named_checks, shares=shares or {})
+        self._settings = CoreSettings(
+            venues=list(self.venues), checks=named_checks, shares=dict.fromkeys(self.venues, shares or {})
+        )
         self._instruments = tuple(one.id for one in instruments)
         self._rows: dict[str, _Row] = {}
         self._raise_faults = raise_faults
@@ -90,7 +92,7 @@ class TradingHarness:
         self._is_serving = False
         self._begin(Accounts(), step=0)
         # Our clock may run faster than the venue's: the budget refills a little slower than the limit says.
-        self.advance(ms=max((pool.capacity * 1_001 // pool.refill_per_s + 1 for pool in limits.pools), default=0))
+        self.advance(ms=max((_filling_ms(pool) for pool in limits.pools), default=0))
 
     @property
     def venue(self) -> ScriptedVenue:
@@ -346,6 +348,11 @@ class ManualTimers:
             return None
         del self._due[key]
         return TimerFired(*key, self._clock.now_ns())
+
+
+def _filling_ms(pool: Pool) -> int:
+    """Milliseconds in which the budget of a pool is full, whatever was used before."""
+    return (max(pool.capacity, pool.refill) * pool.period_ns * 1_006) // (pool.refill * 1_000_000_000) + 1
 
 
 class _Caller(Strategy[Any]):

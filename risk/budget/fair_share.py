@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from risk.budget.token_pool import NEVER_NS
+from risk.budget.levels import NEVER_NS
 
 
 class _Account:

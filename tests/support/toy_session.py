@@ -135,7 +135,7 @@ def make_core(
     ]
     timers = HandTimers()
     core = assemble(
-        CoreSettings(venues=[VENUE], checks=checks, shares={"mm": 1, "shaky": 1}, strategy_faults_max=50),
+        CoreSettings(venues=[VENUE], checks=checks, shares={VENUE: {"mm": 1, "shaky": 1}}, strategy_faults_max=50),
         clock=clock,
         accounts=accounts,
         books=Books(),

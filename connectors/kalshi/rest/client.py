@@ -1,4 +1,4 @@
-"""Kalshi's REST: requests signed, paced by the rate limits, and their failures classified."""
+"""Kalshi's REST: requests signed, sent when they have their turn, and their failures classified."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from connectors.client.venue_time import VenueTime
 from connectors.client.wire.answers import UnreadableAnswer
 from connectors.client.wire.calls import Call, Params, with_query
 from connectors.client.wire.listing import BadRow, Listing, read_page
-from connectors.kalshi.rest.rate_limiter import RateLimiter
-from connectors.kalshi.rest.rate_limits import BALANCE, READ, CostTable, documented_costs, tier_limits
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error
 from connectors.kalshi.wire.sign import Signer
@@ -26,7 +24,8 @@ from connectors.transport.ports import HttpRequest, HttpResponse, HttpTransport
 from connectors.transport.reconnect import Backoff, ConnectBreaker
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.ports import Clock, Rng
-from framework.domain.rate_limits import RateLimits
+from framework.domain.rate_limits import RequestKind
+from framework.domain.turns import TakeTurn, no_limits
 from framework.domain.venue import LastWord, nothing_against
 
 _JSON = ("Content-Type", "application/json")
@@ -60,39 +59,33 @@ def make_breaker(settings: KalshiSettings, rng: Rng) -> ConnectBreaker:
 
 
 class KalshiRest:
-    """One account's REST. Reads wait here for their tokens; writes were paced before they come here.
-
-    Until `adopt_limits`, reads are paced by the documented limits of `settings.tier`.
-    """
+    """One account's REST. Reads wait for their `turn`; writes had theirs before they come here."""
 
     def __init__(
-        self, transport: HttpTransport, signer: Signer, settings: KalshiSettings, *, clock: Clock, time: VenueTime
+        self,
+        transport: HttpTransport,
+        signer: Signer,
+        settings: KalshiSettings,
+        *,
+        clock: Clock,
+        time: VenueTime,
+        turn: TakeTurn = no_limits,
     ) -> None:
         self._transport = transport
         self._signer = signer
         self._settings = settings
         self._clock = clock
         self._time = time
-        self._costs = documented_costs()
-        assumed = tier_limits(settings.tier).read
-        self._read = RateLimiter(capacity=assumed.bucket_capacity, refill_per_s=assumed.refill_rate, clock=clock)
-        self._balance = RateLimiter(capacity=1, refill_per_s=1, clock=clock)
+        self._turn = turn
         self._reported: set[tuple[str, str, str]] = set()
 
     def __repr__(self) -> str:
-        return f"<KalshiRest {self._settings.rest_origin} key_id={self._settings.key_id} read={self._read!r}>"
+        return f"<KalshiRest {self._settings.rest_origin} key_id={self._settings.key_id}>"
 
     @property
     def time(self) -> VenueTime:
         """The venue's clock as measured from responses; signatures and calendars use it."""
         return self._time
-
-    def adopt_limits(self, limits: RateLimits, costs: CostTable) -> None:
-        """Pace reads by these limits from now on. Raises `KeyError` when `limits` lacks a read or balance pool."""
-        pools = {pool.name: pool for pool in limits.pools}
-        self._costs = costs
-        self._read.configure(capacity=pools[READ].capacity, refill_per_s=pools[READ].refill_per_s)
-        self._balance.configure(capacity=pools[BALANCE].capacity, refill_per_s=pools[BALANCE].refill_per_s)
 
     def signed(self, call: Call) -> HttpRequest:
         """Build the request, signed with the venue's time of now. Every attempt needs a new signature."""
@@ -177,16 +170,11 @@ class KalshiRest:
         """Close the connections; requests in flight end with `OutcomeUnknown`."""
         await self._transport.close()
 
-    def _price(self, path: str, cost: int) -> tuple[RateLimiter, int]:
-        """Which bucket a read takes its tokens from, and how many."""
-        return (self._balance, 1) if path == "/portfolio/balance" else (self._read, cost)
-
     async def _get(self, path: str, decode: Callable[[bytes], T], params: Params, *, cost_path: str = "") -> T:
         call = Call("GET", with_query(path, params))
-        cost = self._costs.of("GET", cost_path or path)
         for attempt in range(1, _READ_TRIES_MAX + 1):
             try:
-                return _decoded(await self._get_once(call, *self._price(path, cost)), decode, path)
+                return _decoded(await self._get_once(call, cost_path or path), decode, path)
             except UnreadableAnswer:
                 raise
             except Retryable as e:
@@ -195,18 +183,21 @@ class KalshiRest:
                 await asyncio.sleep(max(e.after_ms, _RETRY_MS * attempt) / 1000)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _get_once(self, call: Call, rate_limiter: RateLimiter, cost: int) -> bytes:
-        async with rate_limiter.spend(cost):
+    async def _get_once(self, call: Call, endpoint: str) -> bytes:
+        async with self._turn(RequestKind.QUERY, endpoint) as turn:
             try:
                 response = await self.send(self._unsigned(call) if call.target in _UNSIGNED else self.signed(call))
+            except Retryable:
+                turn.not_sent()
+                raise
             except OutcomeUnknown as e:
                 raise Retryable(str(e)) from e
-        if response.status == 200:
-            return response.body
-        failure = failure_of_read(parse_error(response.status, response.body))
-        if isinstance(failure, Retryable) and failure.is_rate_limit:
-            rate_limiter.drain()
-        raise failure
+            if response.status == 200:
+                return response.body
+            failure = failure_of_read(parse_error(response.status, response.body))
+            if isinstance(failure, Retryable) and failure.is_rate_limit:
+                turn.was_limited()
+            raise failure
 
     def _unsigned(self, call: Call) -> HttpRequest:
         return HttpRequest(call.method, f"{self._settings.rest_prefix}{call.target}")

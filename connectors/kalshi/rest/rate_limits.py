@@ -15,6 +15,9 @@ from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 READ, WRITE, BALANCE = "read", "write", "balance"
 """Names of the three pools."""
 
+BALANCE_PATH = "/portfolio/balance"
+"""The read that has a pool of its own."""
+
 DEFAULT_COST = 10
 """Tokens of a request that no list names (vendor docs)."""
 
@@ -53,6 +56,16 @@ class CostTable:
         self._default = costs.default_cost
         self._costs = {(one.method, _pattern(one.path)): one.cost for one in costs.endpoint_costs}
 
+    def reads(self) -> tuple[Cost, ...]:
+        """What reads cost: the default, and what the venue lists; the balance has a pool of its own."""
+        paths = {path: tokens for (method, path), tokens in self._costs.items() if method == "GET"}
+        listed = [Cost(RequestKind.QUERY, READ, tokens, path) for path, tokens in paths.items() if path != BALANCE_PATH]
+        return (
+            Cost(RequestKind.QUERY, READ, self._default),
+            *listed,
+            Cost(RequestKind.QUERY, BALANCE, 1, BALANCE_PATH),
+        )
+
     def of(self, method: str, path: str) -> int:
         """Tokens of one request; the venue's default when it does not list this endpoint."""
         return self._costs.get((method, path), self._default)
@@ -86,7 +99,7 @@ def rate_limits(limits: AccountLimits, costs: CostTable) -> RateLimits:
             Cost(RequestKind.REDUCE, WRITE, create),
             Cost(RequestKind.AMEND, WRITE, costs.of("POST", f"{orders}/*/amend")),
             Cost(RequestKind.NEW, WRITE, create),
-            Cost(RequestKind.QUERY, READ, costs.of("GET", "/portfolio/orders")),
+            *costs.reads(),
         ),
     )
 

@@ -14,15 +14,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from connectors.client.instruments import InstrumentRegistry, ReadBegan
 from connectors.kalshi.markets.instruments import instrument_of, listed_of
+from connectors.kalshi.rest.rate_limits import documented_costs, rate_limits, tier_limits
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.market_messages import PriceRange, RestMarket
 from connectors.transport.errors import NotSent
 from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, HttpResponse, OnMessage
+from framework.assembly import OwnBudget
 from framework.domain.events import Event
 from framework.domain.instruments import FeeModel, FeeSchedule, Instrument
 from framework.domain.intents import Intent, NewOrder
+from framework.domain.market_events import LimitsDeclared
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
+from framework.domain.ports import Clock
 from framework.domain.rate_limits import RequestKind
 from framework.domain.venue import LastWord, nothing_against
 from framework.domain.verdicts import Approved
@@ -219,6 +223,14 @@ def settings_for(directory: Path, **changes: Any) -> KalshiSettings:
         "tier": "prestige",
     }
     return KalshiSettings(**(values | changes))
+
+
+def tier_budget(settings: KalshiSettings, clock: Clock) -> OwnBudget:
+    """A budget with the documented limits of a tier: what the connector assumes at its start."""
+    budget = OwnBudget("kalshi", clock=clock)
+    limits = rate_limits(tier_limits(settings.tier), documented_costs())
+    budget.publish(LimitsDeclared("kalshi", limits, clock.now_ns()))
+    return budget
 
 
 def market(ticker: str = TICKER, **changes: Any) -> RestMarket:

@@ -15,6 +15,7 @@ from connectors.client.stream import LIBRARIES
 from connectors.kalshi.plugin import Settings, create
 from connectors.kalshi.sandbox.listings import generate_next
 from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
+from framework.assembly import OwnBudget
 from framework.domain.account_events import (
     Fill,
     InstrumentDefined,
@@ -55,15 +56,19 @@ CHOSEN: dict[str, Any] = {}
 class Live(Administered):
     """A running sandbox with a running connector."""
 
-    def __init__(self, sandbox: KalshiSandbox, info: KalshiSandboxInfo, connector: Connector) -> None:
+    def __init__(
+        self, sandbox: KalshiSandbox, info: KalshiSandboxInfo, connector: Connector, budget: OwnBudget
+    ) -> None:
         self.sandbox = sandbox
         self.info = info
         self.connector = connector
+        self.budget = budget
         self.events: list[Event] = []
         self.news = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
     def publish(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
+        self.budget.publish(event)
         self.events.append(event)
         self.news.set()
 
@@ -126,8 +131,10 @@ async def live_on(
         tier=options.get("tier", "prestige"),
         **(CHOSEN | (changes or {})),
     )
-    connector = create("kalshi", settings, clock=SystemClock(), rng=random.Random(1), proxy=proxy)
-    live = Live(sandbox, info, connector)
+    clock = SystemClock()
+    budget = OwnBudget("kalshi", clock=clock)
+    connector = create("kalshi", settings, clock=clock, rng=random.Random(1), proxy=proxy, turn=budget.turn)
+    live = Live(sandbox, info, connector, budget)
     try:
         await live.start()
     except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 import random
 from collections.abc import AsyncIterator, Callable
@@ -289,6 +290,7 @@ def _resolved(venue: VenueUnderTest, directory: Path, settings: dict[str, object
     resolved = resolve(load([file], environ={}))
     (row,) = resolved.venues
 
+    @functools.wraps(row.plugin.create)
     def create(*args: Any, **kwargs: Any) -> Connector:
         return wrap(row.plugin.create(*args, **kwargs))
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from framework.domain.market_events import RequestOutcome
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
-from risk.budget.token_pool import NEVER_NS
+from risk.budget.levels import NEVER_NS
 from risk.budget.venue_budget import UNLIMITED, BudgetSettings, VenueBudget
 
 S = 10**9

@@ -25,7 +25,7 @@ from framework.domain.events import Event
 from framework.domain.instruments import InstrumentStatus
 from framework.domain.market_events import LimitsDeclared
 from framework.domain.rate_limits import Pool
-from tests.connectors.kalshi.support import TICKER, LoopClock, ScriptedHttp, run_jumping, settings_for
+from tests.connectors.kalshi.support import TICKER, LoopClock, ScriptedHttp, run_jumping, settings_for, tier_budget
 from tests.connectors.kalshi.venue_script import body, listed_market, quiet_venue
 
 T = TypeVar("T")
@@ -41,7 +41,8 @@ class Desk:
     def __init__(self, clock: LoopClock, http: ScriptedHttp, tmp_path: Path, **changes: Any) -> None:
         settings = settings_for(tmp_path, **changes)
         signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
-        rest = KalshiRest(http, signer, settings, clock=clock, time=VenueTime(clock))
+        self._budget = tier_budget(settings, clock)
+        rest = KalshiRest(http, signer, settings, clock=clock, time=VenueTime(clock), turn=self._budget.turn)
         self.events: list[Event] = []
         self.clock = clock
         self.registry = InstrumentRegistry(
@@ -49,7 +50,11 @@ class Desk:
         )
         source = MarketSource("kalshi", rest, self.registry.selection, subaccount=settings.own_subaccount)
         self.loader = InstrumentLoader(source, self.registry, clock=clock, time=rest.time, publish=self.events.append)
-        self.rates = AccountRates("kalshi", rest, settings.tier, clock=clock, publish=self.events.append)
+        self.rates = AccountRates("kalshi", rest, settings.tier, clock=clock, publish=self._take)
+
+    def _take(self, event: Event) -> None:
+        self._budget.publish(event)
+        self.events.append(event)
 
     def refresher(self, on_fetched: Callable[[str], None]) -> InstrumentRefresher:
         made = InstrumentRefresher(self.loader, clock=self.clock)

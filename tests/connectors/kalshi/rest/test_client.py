@@ -18,7 +18,15 @@ from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
 from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
-from tests.connectors.kalshi.support import START_NS, LoopClock, ScriptedHttp, answering, run_jumping, settings_for
+from tests.connectors.kalshi.support import (
+    START_NS,
+    LoopClock,
+    ScriptedHttp,
+    answering,
+    run_jumping,
+    settings_for,
+    tier_budget,
+)
 
 EXPIRED = b'{"error":{"code":"header_timestamp_expired","message":"header timestamp expired"}}'
 BAD_KEY = b'{"error":{"code":"authentication_error","message":"authentication_error","details":"NOT_FOUND"}}'
@@ -31,7 +39,8 @@ PATH = "/exchange/status"
 def rest_of(http: ScriptedHttp, clock: LoopClock, tmp_path: Path, **changes: Any) -> KalshiRest:
     settings = settings_for(tmp_path, **changes)
     signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
-    return KalshiRest(http, signer, settings, clock=clock, time=VenueTime(clock))
+    turn = tier_budget(settings, clock).turn
+    return KalshiRest(http, signer, settings, clock=clock, time=VenueTime(clock), turn=turn)
 
 
 def read_status(http: ScriptedHttp, tmp_path: Path, **changes: Any) -> tuple[bool, float]:
@@ -157,7 +166,7 @@ def test_balance_when_read_often_then_it_waits_for_its_own_second(tmp_path: Path
     http = answering("GET", "/portfolio/balance", (200, b'{"balance":9801,"balance_dollars":"98.0186"}'))
 
     async def main(clock: LoopClock) -> float:
-        rest = rest_of(http, clock, tmp_path)
+        rest = rest_of(http, clock, tmp_path, tier="basic")
         for _ in range(4):
             await queries.get_balance(rest)
         return clock.monotonic_ns() / 1e9
