@@ -6,7 +6,8 @@ import pytest
 import uvloop
 
 from framework.testing.conformance.candidates import Candidate, find_venues
-from framework.testing.conformance.suite import Setting, play_venue
+from framework.testing.conformance.stage import Setting
+from framework.testing.conformance.suite import play_venue
 
 PLAYS = [
     pytest.param(venue, dialect, library, id="-".join(filter(None, (venue.name, dialect, library))))

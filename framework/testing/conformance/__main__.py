@@ -18,7 +18,8 @@ from framework.runtime.logging import LogFile, configure_logging
 from framework.runtime.secrets import SecretRegistry
 from framework.testing.conformance.candidates import Candidate, find_venues
 from framework.testing.conformance.case import CASES
-from framework.testing.conformance.suite import Played, Setting, play_venue
+from framework.testing.conformance.stage import Setting
+from framework.testing.conformance.suite import Played, play_venue
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

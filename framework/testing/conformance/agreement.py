@@ -12,7 +12,7 @@ from framework.domain.instruments import Instrument, instrument_id
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.terms import FillListing
 from framework.testing.conformance.sandbox import Json, Sandbox
-from framework.testing.conformance.session import WAIT_S_MAX, VenueSession
+from framework.testing.conformance.session import VenueSession
 
 ASK_S = 0.03
 """How often the sandbox is asked for the truth."""
@@ -25,7 +25,7 @@ async def wind_up(session: VenueSession, sandbox: Sandbox) -> None:
     await sandbox.end_faults()
     text = "nothing was compared"
     try:
-        async with asyncio.timeout(WAIT_S_MAX):
+        async with asyncio.timeout(session.wait_s_max):
             while text:
                 _cancel_open(session)
                 text = next(differences(session, await sandbox.truth()), "")

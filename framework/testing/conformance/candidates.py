@@ -45,6 +45,9 @@ class Declaration(BaseModel):
 
     sandbox: SandboxTable = Field(default_factory=SandboxTable, description="How the sandbox is started.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The connector's settings: short times.")
+    impatient: dict[str, Any] = Field(
+        default_factory=dict, description="Settings by which a stream that is silent for a second is replaced."
+    )
     limited: Dialect | None = Field(None, description="A further sandbox, with rate limits that are reached quickly.")
     requests: dict[str, str] = Field(
         default_factory=dict,

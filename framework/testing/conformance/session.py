@@ -41,7 +41,7 @@ E = TypeVar("E")
 LOOK_S = 0.005
 """How often a condition is looked at: most are conclusions from many events, for which there is no one signal."""
 WAIT_S_MAX = 6.0
-"""A condition that has not come true after so many seconds has failed."""
+"""A condition that has not come true after so many seconds has failed, unless a run says otherwise."""
 ROOM_MIN = 5
 """So many orders must the rate limit have room for before a case begins: budgets may begin empty."""
 TRADER = "trader"
@@ -67,6 +67,10 @@ instruments_max = 2
 trade_anything = true
 [checks.trading_state]
 use = "risk.trading_state:TradingStateCheck"
+[checks.allow_list]
+use = "risk.allow_list:AllowList"
+[checks.allow_list.settings]
+instruments = ["{name}:*"]
 [checks.order_grid]
 use = "risk.order_grid:OrderGrid"
 [checks.rate_budget]
@@ -113,13 +117,24 @@ class RecordedConnector:
 class VenueSession:
     """One running daemon. `start`, then `stop` or `crash`.
 
-    `events` are what its connector published, oldest first; `placed` the ids of the orders that its trader placed.
+    `wait_s_max` is how long a condition may take. `events` are what its connector published, oldest first; `placed` the
+    ids of the orders that its trader placed.
     """
 
-    def __init__(self, venue: Candidate, directory: Path, settings: Mapping[str, Any], wrap: Wrap) -> None:
+    def __init__(
+        self,
+        venue: Candidate,
+        directory: Path,
+        settings: Mapping[str, Any],
+        wrap: Wrap,
+        *,
+        wait_s_max: float = WAIT_S_MAX,
+    ) -> None:
         self.venue = venue.name
+        self.wait_s_max = wait_s_max
         self.directory = directory
         self.events: list[Event] = []
+        self._traded: InstrumentId | None = None
         self.placed: list[str] = []
         self._connectors: list[Connector] = []
         self._clock = SystemClock()
@@ -177,13 +192,9 @@ class VenueSession:
 
     @property
     def instrument(self) -> Instrument:
-        """The instrument that cases trade: the first of the trader's."""
-        return self.accounts.instruments[self.instruments[0]]
-
-    @property
-    def instruments(self) -> tuple[InstrumentId, ...]:
-        """The instruments that the trader has."""
-        return self._trader.desk.instruments
+        """The instrument that the case trades, as it is now: the first that the trader had."""
+        self._traded = self._traded or self._trader.desk.instruments[0]
+        return self.accounts.instruments[self._traded]
 
     @property
     def book(self) -> Book:
@@ -280,11 +291,11 @@ class VenueSession:
     async def until(self, condition: Callable[[], object], what: str | Callable[[], str]) -> None:
         """Wait for a condition. Raises `AssertionError` saying `what` has not come true in time."""
         try:
-            async with asyncio.timeout(WAIT_S_MAX):
+            async with asyncio.timeout(self.wait_s_max):
                 while not condition():  # noqa: ASYNC110 - see LOOK_S
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
-            raise AssertionError(f"within {WAIT_S_MAX:g} s: {what if isinstance(what, str) else what()}") from None
+            raise AssertionError(f"within {self.wait_s_max:g} s: {what if isinstance(what, str) else what()}") from None
 
     async def until_status(self, handle: OrderHandle, *statuses: Any) -> Order:
         """Wait until an order has one of the statuses; the order. Raises `AssertionError` when it never has."""

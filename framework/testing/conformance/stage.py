@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from framework.testing.conformance.findings import NotOffered, NotStaged
 from framework.testing.conformance.front import Front
 from framework.testing.conformance.market import Market, open_market
 from framework.testing.conformance.sandbox import Sandbox
-from framework.testing.conformance.session import VenueSession, Wrap
+from framework.testing.conformance.session import WAIT_S_MAX, VenueSession, Wrap
 
 _SOCKETS = shutil.ignore_patterns("*.sock")
 
@@ -30,19 +31,30 @@ def unchanged(connector: Connector) -> Connector:
     return connector
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What is played: a venue in a dialect with a stream library.
+
+    For tests of the suite itself `wrap` exchanges the connector, and `wait_s_max` bounds how long a condition may take.
+    """
+
+    venue: Candidate
+    dialect: str = ""
+    library: str = ""
+    wrap: Wrap = unchanged
+    wait_s_max: float = WAIT_S_MAX
+
+
 class Stage:
     """What a case gets. `open` starts a daemon; `restart` starts the next one on what the last one has written."""
 
-    def __init__(
-        self, venue: Candidate, dialect: str, library: str, sandbox: Sandbox, directory: Path, wrap: Wrap = unchanged
-    ) -> None:
-        self.venue = venue
+    def __init__(self, setting: Setting, sandbox: Sandbox, directory: Path) -> None:
+        self.venue = setting.venue
         self.sandbox = sandbox
         self.session: VenueSession | None = None
-        self._dialect = venue.dialect(dialect)
-        self._library = library
+        self._setting = setting
+        self._dialect = setting.venue.dialect(setting.dialect)
         self._directory = directory
-        self._wrap = wrap
         self._limited: Sandbox | None = None
         self._front: Front | None = None
         self._placed: list[str] = []
@@ -53,7 +65,7 @@ class Stage:
         """The connector's settings: declared, of the dialect, of the running sandbox, and the case's own changes."""
         of_sandbox = self.venue.plugin.sandbox_settings
         ready = dict(of_sandbox(self.sandbox.ready)) if of_sandbox is not None else {}
-        library = {LIBRARY_SETTING: self._library} if self._library else {}
+        library = {LIBRARY_SETTING: self._setting.library} if self._setting.library else {}
         declared = {**self.venue.declaration.settings, **self._dialect.settings}
         return self._through_front({**declared, **ready, **library, **self._more_settings, **(changes or {})})
 
@@ -140,7 +152,10 @@ class Stage:
         return self.session
 
     async def _begin(self, directory: Path, changes: Mapping[str, Any] | None, *, is_awaited: bool) -> VenueSession:
-        session = self.session = VenueSession(self.venue, directory, self.settings(changes), self._wrap)
+        wrap, wait_s_max = self._setting.wrap, self._setting.wait_s_max
+        session = self.session = VenueSession(
+            self.venue, directory, self.settings(changes), wrap, wait_s_max=wait_s_max
+        )
         session.placed = self._placed
         await session.start()
         if is_awaited:

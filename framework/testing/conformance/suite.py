@@ -13,12 +13,10 @@ from framework.domain.ports import Clock
 from framework.runtime.clock import SystemClock
 from framework.testing.conformance import cases
 from framework.testing.conformance.agreement import wind_up
-from framework.testing.conformance.candidates import Candidate
 from framework.testing.conformance.case import CASES, Case
 from framework.testing.conformance.findings import Finding, NotOffered, NotStaged
 from framework.testing.conformance.sandbox import Sandbox
-from framework.testing.conformance.session import Wrap
-from framework.testing.conformance.stage import Stage, unchanged
+from framework.testing.conformance.stage import Setting, Stage
 
 LANES = 2
 
@@ -41,17 +39,6 @@ class Played:
         return self.finding is Finding.FAIL
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What is played: a venue in a dialect with a stream library. `wrap` exchanges the connector, for tests of the
-    suite itself."""
-
-    venue: Candidate
-    dialect: str = ""
-    library: str = ""
-    wrap: Wrap = unchanged
-
-
 async def play_venue(setting: Setting, codes: Collection[str] = ()) -> list[Played]:
     """Play the cases of these codes (none: all), in two lanes with a sandbox each, since a case mostly waits.
 
@@ -71,7 +58,7 @@ async def _play_lane(setting: Setting, chosen: Sequence[Case], folder: Path) -> 
     arguments = setting.venue.dialect(setting.dialect).arguments
     sandbox = await Sandbox.start(setting.venue, directory, arguments)
     try:
-        return [await _play(one, setting, sandbox, folder / one.code) for one in chosen]
+        return [await play_case(one, setting, sandbox, folder / one.code) for one in chosen]
     finally:
         await sandbox.stop()
 
@@ -84,8 +71,8 @@ def _lane(one: Case) -> int:
     return int(one.code[1:]) // 10 % LANES
 
 
-async def _play(one: Case, setting: Setting, sandbox: Sandbox, directory: Path) -> Played:
-    stage = Stage(setting.venue, setting.dialect, setting.library, sandbox, directory, setting.wrap)
+async def play_case(one: Case, setting: Setting, sandbox: Sandbox, directory: Path) -> Played:
+    stage = Stage(setting, sandbox, directory)
     clock: Clock = SystemClock()
     started_ns = clock.monotonic_ns()
     finding, detail = await _finding(one, stage)

@@ -65,6 +65,7 @@ async def v04_a_book_that_misses_something_is_stale_until_it_is_equal_again(stag
     await market.quote_around(market.lot * 7)
     await market.quote_around(market.lot * 9)
     await session.until(lambda: session.seen(BookStale, seen), "the gap was not noticed")
+    expect(not session.seen(ConnectorStatus, seen), "the gap was noticed only when the stream came anew")
     await until_equal(session, market)
 
 
@@ -97,7 +98,7 @@ async def v94_a_venue_out_of_reach_makes_the_books_stale_until_they_are_equal_ag
 async def v95_a_stream_that_falls_silent_is_replaced(stage: Stage) -> None:
     """The connection stays, and says nothing any more."""
     need(stage.sandbox.has_stream, "a stream")
-    session, market = await stage.trade()
+    session, market = await stage.trade(stage.venue.declaration.impatient)
     await stage.sandbox.fault("silent_stream", count=1)
     await market.quote_around(market.lot * 11)
     await session.until(lambda: not session.book.is_fresh, "nobody noticed")

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from framework.domain.account_events import InstrumentDefined, OrderSnapshot
-from framework.domain.instruments import instrument_id
+from framework.domain.instruments import InstrumentStatus, instrument_id
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.strategy import OrderHandle
@@ -72,7 +72,8 @@ async def v17_a_market_that_closes_takes_no_order_and_ends_those_that_rest(stage
     handle = session.ask(Side.BUY, market.price(-2), market.lot)
     if handle.is_approved:
         await _rejected(session, handle)
-    await session.until(lambda: not session.ask(Side.BUY, market.price(-2), market.lot).is_approved, "it stays open")
+    await _until_status(session, InstrumentStatus.CLOSED, InstrumentStatus.SETTLED)
+    expect(not session.ask(Side.BUY, market.price(-2), market.lot).is_approved, "the gate lets an order through")
     await session.until_status(resting, OrderStatus.CANCELLED, OrderStatus.EXPIRED)
 
 
@@ -86,7 +87,8 @@ async def v18_a_paused_market_takes_no_order_until_it_resumes(stage: Stage) -> N
         await _rejected(session, handle)
     await market.act("resume")
     await market.quote_around(market.lot * 5)
-    await session.until(lambda: session.ask(Side.BUY, market.price(-2), market.lot).is_approved, "it stays paused")
+    await _until_status(session, InstrumentStatus.ACTIVE)
+    await rest(session, market, steps=-2)
 
 
 @case
@@ -101,6 +103,12 @@ async def v19_an_order_that_is_sent_twice_under_one_id_is_one_order(stage: Stage
             shown = event.venue_order_id if isinstance(event, OrderSnapshot) else ""
             expect(shown in ("", session.order(handle).venue_order_id), f"another order: {event}")
     expect(session.order(handle).status.is_at_venue, f"the order is lost: {session.order(handle)}")
+
+
+async def _until_status(session: VenueSession, *statuses: InstrumentStatus) -> None:
+    await session.until(
+        lambda: session.instrument.status in statuses, lambda: f"{session.instrument} is {session.instrument.status}"
+    )
 
 
 async def _rejected(session: VenueSession, handle: OrderHandle) -> Order:

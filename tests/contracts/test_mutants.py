@@ -1,0 +1,121 @@
+"""The suite bites: a connector with one protection taken out is caught by the case that is named for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+import pytest
+import uvloop
+
+from connectors.client.session import StreamSession
+from connectors.client.venue_time import VenueTime
+from framework.domain.account_events import Fill, OrderReport, ReportKind
+from framework.domain.errors import OutcomeUnknown
+from framework.domain.events import Event
+from framework.domain.market_events import TradePrint
+from framework.domain.venue import Connector, LastWord, Publish, nothing_against
+from framework.domain.verdicts import Signed
+from framework.testing.conformance.candidates import find_venues
+from framework.testing.conformance.findings import Finding
+from framework.testing.conformance.session import Wrap
+from framework.testing.conformance.stage import Setting, unchanged
+from framework.testing.conformance.suite import play_venue
+from tests.proofs.ambiguity.mutants import Altered, resending
+
+WAIT_S_MAX = 2.5
+
+
+def publishing(change: Callable[[Event], list[Event]]) -> Wrap:
+    """A connector whose events are exchanged: each for none, one or more."""
+
+    def wrap(connector: Connector) -> Connector:
+        async def start(publish: Publish, /) -> None:
+            def changed(event: Event, now_ns: int = 0, monotonic_ns: int = 0, /) -> None:
+                for one in change(event):
+                    publish(one, now_ns, monotonic_ns)
+
+            await connector.start(changed)
+
+        return cast("Connector", Altered(connector, start=start))
+
+    return wrap
+
+
+def dropping_fills(connector: Connector) -> Connector:
+    """No fill arrives: neither as it happens nor in the list of fills."""
+
+    async def fills(_since_ns: int, /) -> tuple[Fill, ...]:
+        return ()
+
+    silent = publishing(lambda event: [] if isinstance(event, Fill) else [event])(connector)
+    return cast("Connector", Altered(silent, gateway=Altered(connector.gateway, fills=fills)))
+
+
+def rejecting(connector: Connector) -> Connector:
+    """An order whose answer is lost is called rejected."""
+    gateway = connector.gateway
+
+    async def send(signed: Signed, /, *, last_word: LastWord = nothing_against) -> tuple[Event, ...]:
+        try:
+            return await gateway.send(signed, last_word=last_word)
+        except OutcomeUnknown:
+            approved = signed.approved
+            name, kind = approved.client_order_id, ReportKind.REJECTED
+            return (OrderReport(venue=approved.venue, client_order_id=name, kind=kind, ts_recv=approved.ts_ns),)
+
+    return cast("Connector", Altered(connector, gateway=Altered(gateway, send=send)))
+
+
+def _doubled(event: Event) -> list[Event]:
+    if isinstance(event, Fill):
+        return [event, msgspec.structs.replace(event, fill_id=f"{event.fill_id}-again")]
+    return [event]
+
+
+def _repeated(event: Event) -> list[Event]:
+    return [event, event] if isinstance(event, TradePrint) else [event]
+
+
+def _pennies_off(event: Event) -> list[Event]:
+    return [msgspec.structs.replace(event, fee=event.fee + 1)] if isinstance(event, Fill) else [event]
+
+
+def play(code: str, wrap: Wrap = unchanged) -> Finding:
+    """What comes of one case with a connector of Kalshi that is exchanged."""
+    venue = find_venues()["kalshi"]
+    setting = Setting(venue, library=venue.libraries[0], wrap=wrap, wait_s_max=WAIT_S_MAX)
+    (played,) = uvloop.run(play_venue(setting, [code]))
+    return played.finding
+
+
+@pytest.mark.parametrize(
+    ("code", "wrap"),
+    [
+        pytest.param("V09", dropping_fills, id="drops-fills"),
+        pytest.param("V09", publishing(_doubled), id="doubles-fills"),
+        pytest.param("V07", publishing(_pennies_off), id="misreads-fees"),
+        pytest.param("V05", publishing(_repeated), id="repeats-trades"),
+        pytest.param("V20", rejecting, id="rejects-what-got-no-answer"),
+        pytest.param("V24", resending, id="sends-again-under-a-new-id"),
+    ],
+)
+def test_connector_when_a_protection_is_taken_out_then_its_case_fails(code: str, wrap: Wrap) -> None:
+    assert play(code, wrap) is Finding.FAIL
+
+
+def test_connector_when_it_ignores_a_gap_then_its_case_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StreamSession, "is_in_order", lambda *_: True)
+    assert play("V04") is Finding.FAIL
+
+
+@pytest.mark.parametrize("code", ["V50", "V51"])
+def test_connector_when_it_signs_with_a_stale_clock_then_its_case_fails(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ignore(*_arguments: Any, **_named: Any) -> None: ...
+
+    monkeypatch.setattr(VenueTime, "sample_date", ignore)
+    monkeypatch.setattr(VenueTime, "sample_ms", ignore)
+    assert play(code) is Finding.FAIL
