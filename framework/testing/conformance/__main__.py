@@ -12,13 +12,14 @@ from pathlib import Path
 
 import uvloop
 
-from framework.domain.errors import EXIT_USAGE, TidegateError, suggestion
+from framework.domain.errors import EXIT_USAGE, ConfigurationError, TidegateError, suggestion
 from framework.runtime.clock import SystemClock
 from framework.runtime.logging import LogFile, configure_logging
 from framework.runtime.secrets import SecretRegistry
 from framework.testing.conformance.candidates import Candidate, find_venues
 from framework.testing.conformance.case import CASES
-from framework.testing.conformance.stage import Setting
+from framework.testing.conformance.matrix import column, write
+from framework.testing.conformance.stage import Setting, all_settings
 from framework.testing.conformance.suite import Played, play_venue
 
 
@@ -31,6 +32,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dialect", default="", help="one of the venue's dialects (default: its first)")
     parser.add_argument("--case", action="append", default=[], metavar="N", help="play this case only, as in 6 or V06")
     parser.add_argument("--list", action="store_true", help="list the cases, and play none")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="play everything, and write its table into a page")
     parser.add_argument("--log", type=Path, default=Path("/dev/null"), help="a file for the daemons' logs")
     return parser.parse_args(arguments)
 
@@ -39,37 +41,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit code."""
     options = parse_arguments(arguments)
     if options.list:
-        print("\n".join(f"{one.code} {one.sentence}" for one in CASES.values()))
+        print("\n".join(f"{code} {one.sentence}" for code, one in sorted(CASES.items())))
         return 0
+    configure_logging("info", "json", clock=SystemClock(), secrets=SecretRegistry(), stream=LogFile(options.log))
     try:
-        return _report(uvloop.run(_play(options)))
+        columns = {column(setting): uvloop.run(play_venue(setting, _codes(options))) for setting in _settings(options)}
+        if options.write is not None:
+            write(options.write, columns)
     except TidegateError as e:
         print(e, file=sys.stderr)
         return EXIT_USAGE
+    return max([_report(name, played) for name, played in columns.items()])
 
 
-async def _play(options: argparse.Namespace) -> list[Played]:
-    venue = _venue(find_venues(options.plugin_path), options.venue)
-    configure_logging("info", "json", clock=SystemClock(), secrets=SecretRegistry(), stream=LogFile(options.log))
+def _settings(options: argparse.Namespace) -> list[Setting]:
+    """What is to be played: one venue as asked for, or with `--write` every venue in every way."""
+    found = find_venues(options.plugin_path)
+    if options.write is not None:
+        return [setting for venue in found.values() for setting in all_settings(venue)]
+    venue = _venue(found, options.venue)
+    return [Setting(venue, options.dialect or venue.dialects[0], options.stream_library or venue.libraries[0])]
+
+
+def _codes(options: argparse.Namespace) -> list[str]:
     codes = [f"V{code.upper().removeprefix('V'):0>2}" for code in options.case]
-    dialect = options.dialect or venue.dialects[0]
-    library = options.stream_library or venue.libraries[0]
-    return await play_venue(Setting(venue, dialect, library), codes)
+    for code in codes:
+        if code not in CASES:
+            raise ConfigurationError(f"--case {code}: there is no such case; {suggestion(code, list(CASES))}")
+    return codes
 
 
 def _venue(found: dict[str, Candidate], name: str | None) -> Candidate:
     if name not in found:
-        raise TidegateError(f"venue: {name or 'none is named'}; {suggestion(name or '', list(found))}")
+        raise ConfigurationError(f"venue: {name or 'none is named'}; {suggestion(name or '', list(found))}")
     return found[name]
 
 
-def _report(played: Sequence[Played]) -> int:
+def _report(name: str, played: Sequence[Played]) -> int:
     for one in played:
         print(f"{one.case.code} {one.finding.value:<11} {one.seconds:5.2f} s  {one.case.sentence}")
         if one.detail:
             print(f"    {one.detail}")
     failed = sum(one.is_failure for one in played)
-    print(f"{len(played)} cases, {failed} failed, {sum(one.seconds for one in played):.1f} s")
+    print(f"{name}: {len(played)} cases, {failed} failed, {sum(one.seconds for one in played):.1f} s")
     return 1 if failed or not played else 0
 
 

@@ -45,6 +45,11 @@ class Setting:
     wait_s_max: float = WAIT_S_MAX
 
 
+def all_settings(venue: Candidate) -> list[Setting]:
+    """Every way in which a venue is played: each dialect with each stream library."""
+    return [Setting(venue, dialect, library) for dialect in venue.dialects for library in venue.libraries]
+
+
 class Stage:
     """What a case gets. `open` starts a daemon; `restart` starts the next one on what the last one has written."""
 

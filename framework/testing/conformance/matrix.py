@@ -1,0 +1,50 @@
+"""The matrix: what every case gives for every venue, dialect and stream library, as a table between two markers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from framework.domain.errors import ConfigurationError
+from framework.testing.conformance.case import CASES
+from framework.testing.conformance.findings import Finding
+from framework.testing.conformance.stage import Setting
+from framework.testing.conformance.suite import Played
+
+BEGIN, END = "<!-- conformance -->", "<!-- /conformance -->"
+SHOWN = {Finding.PASS: "pass", Finding.NOT_OFFERED: "not offered", Finding.NOT_STAGED: "not staged", Finding.FAIL: "**fail**"}
+"""How a finding is written in the table."""
+
+
+def column(setting: Setting) -> str:
+    """The head of a setting's column: venue, dialect and library, as far as there is a choice."""
+    return " ".join(filter(None, (setting.venue.name, setting.dialect, setting.library)))
+
+
+def table(columns: Mapping[str, Sequence[Played]]) -> str:
+    """All cases by all columns, as a table in Markdown."""
+    cells = {name: {one.case.code: SHOWN[one.finding] for one in played} for name, played in columns.items()}
+    lines = [_row(["case", "what a connector does", *cells]), _row(["---"] * (len(cells) + 2))]
+    for code, one in sorted(CASES.items()):
+        lines.append(_row([code, one.sentence, *(found.get(code, "") for found in cells.values())]))
+    return "\n".join(lines)
+
+
+def kept(page: str) -> str:
+    """The table that a page holds between the markers. Raises `ConfigurationError` for a page without them."""
+    found = re.search(rf"{re.escape(BEGIN)}\n(.*?)\n{re.escape(END)}", page, re.DOTALL)
+    if found is None:
+        raise ConfigurationError(f"the page has no {BEGIN} and {END}; write both where the table is to stand")
+    return found[1]
+
+
+def write(file: Path, columns: Mapping[str, Sequence[Played]]) -> None:
+    """Put the table between the markers of a file. Raises `ConfigurationError` like `kept`, and `OSError`."""
+    page = file.read_text(encoding="utf-8")
+    before, after = f"{BEGIN}\n{kept(page)}\n{END}", f"{BEGIN}\n{table(columns)}\n{END}"
+    file.write_text(page.replace(before, after), encoding="utf-8")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

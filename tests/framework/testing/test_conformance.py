@@ -1,0 +1,114 @@
+"""The contract suite's own parts: its command's bad input, its table, venues from folders, and its front."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from framework.domain.errors import ConfigurationError, PluginError
+from framework.testing.conformance.__main__ import main
+from framework.testing.conformance.candidates import filled_in, find_venues
+from framework.testing.conformance.case import CASES, case
+from framework.testing.conformance.findings import Finding, NotOffered, expect
+from framework.testing.conformance.front import Spoil, Target
+from framework.testing.conformance.matrix import BEGIN, END, column, kept, table, write
+from framework.testing.conformance.stage import Setting, Stage, need
+from framework.testing.conformance.suite import Played
+
+PLUGIN = """
+from typing import Any
+from pydantic import BaseModel
+class Settings(BaseModel):
+    key: str = ""
+SANDBOX = "tide.sandbox"
+def create(name: str, settings: Settings, *, clock: Any, rng: Any) -> None: ...
+"""
+
+
+def test_command_when_a_case_is_listed_then_its_sentence_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    assert "V10 a cancel ends the order" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["kalshy"], 'venue: kalshy; did you mean "kalshi"?'),
+        ([], "venue: none is named"),
+        (["kalshi", "--case", "99"], "--case V99: there is no such case"),
+        (["kalshi", "--dialect", "v2"], "--dialect v2: kalshi has no such dialect"),
+    ],
+)
+def test_command_when_an_argument_is_wrong_then_one_line_says_so(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith(line), said
+
+
+def folder_with(tmp_path: Path, declaration: str) -> Path:
+    (tmp_path / "tide").mkdir()
+    (tmp_path / "tide" / "plugin.py").write_text(PLUGIN)
+    (tmp_path / "tide" / "conformance.toml").write_text(declaration)
+    return tmp_path
+
+
+def test_venues_when_a_folder_has_one_then_it_is_found_with_its_declaration(tmp_path: Path) -> None:
+    declared = '[dialects.v1]\narguments = ["--v1"]\n[wrong_key]\nkey = "{other}"\n'
+    venue = find_venues([folder_with(tmp_path, declared)])["tide"]
+    assert (venue.dialects, venue.libraries) == (("v1",), ("",))
+    assert venue.dialect("v1").arguments == ("--v1",)
+    assert filled_in(venue.declaration.wrong_key, {"other": "k2"}) == {"key": "k2"}
+    assert column(Setting(venue, "v1", "")) == "tide v1"
+
+
+def test_venues_when_a_declaration_has_an_unknown_key_then_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="setings"):
+        find_venues([folder_with(tmp_path, "[setings]\n")])
+
+
+def test_venues_when_a_plugin_does_not_load_then_it_is_said(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "")
+    (folder / "tide" / "plugin.py").write_text("import no_such_module\n")
+    with pytest.raises(PluginError, match="no_such_module"):
+        find_venues([folder])
+
+
+def test_case_when_its_code_is_taken_then_it_is_refused() -> None:
+    async def v10_something_else(_stage: Stage) -> None: ...
+
+    with pytest.raises(ValueError, match="V10"):
+        case(v10_something_else)
+
+
+def test_page_when_it_is_written_twice_then_the_table_stands_once_between_the_markers(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Title\n\n{BEGIN}\n\n{END}\n\nend\n")
+    columns = {"tide": [Played(CASES["V10"], Finding.NOT_OFFERED, "", 0.1)]}
+    for _ in range(2):
+        write(page, columns)
+    assert kept(page.read_text()) == table(columns)
+    assert page.read_text().count("| V10 | a cancel ends the order | not offered |") == 1
+    assert page.read_text().startswith("# Title\n\n") and page.read_text().endswith("\n\nend\n")
+
+
+def test_page_when_it_has_no_markers_then_the_remedy_is_said() -> None:
+    with pytest.raises(ConfigurationError, match="write both"):
+        kept("# Title\n")
+
+
+def test_target_when_a_request_has_its_method_and_path_then_it_is_the_one() -> None:
+    target = Target("POST */orders", Spoil.LOST_ANSWER, 0.0)
+    assert target.matches(b"POST /v1/orders?a=1 HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert not target.matches(b"GET /v1/orders HTTP/1.1\r\n\r\n")
+    assert not target.matches(b"POST /v1/orders/7 HTTP/1.1\r\n\r\n")
+
+
+def test_statements_when_they_do_not_hold_then_they_say_what() -> None:
+    with pytest.raises(AssertionError, match="the book"):
+        expect(False, "the book is stale")
+    with pytest.raises(NotOffered, match="amend"):
+        need(False, "amend")
