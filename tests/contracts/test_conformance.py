@@ -8,7 +8,7 @@ import pytest
 import uvloop
 
 from framework.testing.conformance.candidates import find_venues
-from framework.testing.conformance.matrix import column, kept, table
+from framework.testing.conformance.matrix import column, kept, matrix_table
 from framework.testing.conformance.stage import all_settings
 from framework.testing.conformance.suite import Played, play_venue
 from tests.architecture.source_tree import ROOT
@@ -32,4 +32,4 @@ def test_venue_when_the_suite_is_played_then_every_case_passes_or_is_not_offered
 def test_page_when_the_suite_is_played_then_it_shows_what_came_of_it() -> None:
     """Written anew by `python -m framework.testing.conformance --write connectors/README.md`."""
     page = (ROOT / "connectors" / "README.md").read_text()
-    assert kept(page) == table({name: played_as(name) for name in SETTINGS})
+    assert kept(page) == matrix_table({name: played_as(name) for name in SETTINGS})

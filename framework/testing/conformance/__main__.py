@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import uvloop
@@ -18,7 +19,7 @@ from framework.runtime.logging import LogFile, configure_logging
 from framework.runtime.secrets import SecretRegistry
 from framework.testing.conformance.candidates import Candidate, find_venues
 from framework.testing.conformance.case import CASES
-from framework.testing.conformance.matrix import column, write
+from framework.testing.conformance.matrix import column, report_text, write
 from framework.testing.conformance.stage import Setting, all_settings
 from framework.testing.conformance.suite import Played, play_venue
 
@@ -43,9 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(f"{code} {one.sentence}" for code, one in sorted(CASES.items())))
         return 0
-    configure_logging("info", "json", clock=SystemClock(), secrets=SecretRegistry(), stream=LogFile(options.log))
     try:
-        columns = {column(setting): uvloop.run(play_venue(setting, _codes(options))) for setting in _settings(options)}
+        settings, codes = _settings(options), _codes(options)
+        with closing(LogFile(options.log)) as log:
+            configure_logging("info", "json", clock=SystemClock(), secrets=SecretRegistry(), stream=log)
+            columns = {column(setting): uvloop.run(play_venue(setting, codes)) for setting in settings}
         if options.write is not None:
             write(options.write, columns)
     except TidegateError as e:
@@ -60,6 +63,7 @@ def _settings(options: argparse.Namespace) -> list[Setting]:
     if options.write is not None:
         return [setting for venue in found.values() for setting in all_settings(venue)]
     venue = _venue(found, options.venue)
+    venue.dialect(options.dialect)
     return [Setting(venue, options.dialect or venue.dialects[0], options.stream_library or venue.libraries[0])]
 
 
@@ -78,13 +82,8 @@ def _venue(found: dict[str, Candidate], name: str | None) -> Candidate:
 
 
 def _report(name: str, played: Sequence[Played]) -> int:
-    for one in played:
-        print(f"{one.case.code} {one.finding.value:<11} {one.seconds:5.2f} s  {one.case.sentence}")
-        if one.detail:
-            print(f"    {one.detail}")
-    failed = sum(one.is_failure for one in played)
-    print(f"{name}: {len(played)} cases, {failed} failed, {sum(one.seconds for one in played):.1f} s")
-    return 1 if failed or not played else 0
+    print(report_text(name, played))
+    return 1 if any(one.is_failure for one in played) or not played else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The matrix: what every case gives for every venue, dialect and stream library, as a table between two markers."""
+"""What came of the cases, as text: a run, and a table of every venue, dialect and library between two markers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from framework.testing.conformance.stage import Setting
 from framework.testing.conformance.suite import Played
 
 BEGIN, END = "<!-- conformance -->", "<!-- /conformance -->"
-SHOWN = {Finding.PASS: "pass", Finding.NOT_OFFERED: "not offered", Finding.NOT_STAGED: "not staged", Finding.FAIL: "**fail**"}
+SHOWN = {
+    Finding.PASS: "pass",
+    Finding.NOT_OFFERED: "not offered",
+    Finding.NOT_STAGED: "not staged",
+    Finding.FAIL: "**fail**",
+}
 """How a finding is written in the table."""
 
 
@@ -22,13 +27,23 @@ def column(setting: Setting) -> str:
     return " ".join(filter(None, (setting.venue.name, setting.dialect, setting.library)))
 
 
-def table(columns: Mapping[str, Sequence[Played]]) -> str:
+def matrix_table(columns: Mapping[str, Sequence[Played]]) -> str:
     """All cases by all columns, as a table in Markdown."""
     cells = {name: {one.case.code: SHOWN[one.finding] for one in played} for name, played in columns.items()}
     lines = [_row(["case", "what a connector does", *cells]), _row(["---"] * (len(cells) + 2))]
     for code, one in sorted(CASES.items()):
         lines.append(_row([code, one.sentence, *(found.get(code, "") for found in cells.values())]))
     return "\n".join(lines)
+
+
+def report_text(name: str, played: Sequence[Played]) -> str:
+    """What came of each case of one column, with its time and why it did not pass, and the sums."""
+    lines = []
+    for one in played:
+        lines.append(f"{one.case.code} {one.finding.value:<11} {one.seconds:5.2f} s  {one.case.sentence}")
+        lines += [f"    {one.detail}"] if one.detail else []
+    failed = sum(one.is_failure for one in played)
+    return "\n".join([*lines, f"{name}: {len(played)} cases, {failed} failed"])
 
 
 def kept(page: str) -> str:
@@ -42,7 +57,7 @@ def kept(page: str) -> str:
 def write(file: Path, columns: Mapping[str, Sequence[Played]]) -> None:
     """Put the table between the markers of a file. Raises `ConfigurationError` like `kept`, and `OSError`."""
     page = file.read_text(encoding="utf-8")
-    before, after = f"{BEGIN}\n{kept(page)}\n{END}", f"{BEGIN}\n{table(columns)}\n{END}"
+    before, after = f"{BEGIN}\n{kept(page)}\n{END}", f"{BEGIN}\n{matrix_table(columns)}\n{END}"
     file.write_text(page.replace(before, after), encoding="utf-8")
 
 

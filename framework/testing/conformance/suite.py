@@ -72,6 +72,7 @@ def _lane(one: Case) -> int:
 
 
 async def play_case(one: Case, setting: Setting, sandbox: Sandbox, directory: Path) -> Played:
+    """Play one case on a fresh exchange of this sandbox, with its files in `directory`."""
     stage = Stage(setting, sandbox, directory)
     clock: Clock = SystemClock()
     started_ns = clock.monotonic_ns()

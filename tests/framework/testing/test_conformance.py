@@ -12,7 +12,7 @@ from framework.testing.conformance.candidates import filled_in, find_venues
 from framework.testing.conformance.case import CASES, case
 from framework.testing.conformance.findings import Finding, NotOffered, expect
 from framework.testing.conformance.front import Spoil, Target
-from framework.testing.conformance.matrix import BEGIN, END, column, kept, table, write
+from framework.testing.conformance.matrix import BEGIN, END, column, kept, matrix_table, write
 from framework.testing.conformance.stage import Setting, Stage, need
 from framework.testing.conformance.suite import Played
 
@@ -90,9 +90,10 @@ def test_page_when_it_is_written_twice_then_the_table_stands_once_between_the_ma
     columns = {"tide": [Played(CASES["V10"], Finding.NOT_OFFERED, "", 0.1)]}
     for _ in range(2):
         write(page, columns)
-    assert kept(page.read_text()) == table(columns)
+    assert kept(page.read_text()) == matrix_table(columns)
     assert page.read_text().count("| V10 | a cancel ends the order | not offered |") == 1
-    assert page.read_text().startswith("# Title\n\n") and page.read_text().endswith("\n\nend\n")
+    assert page.read_text().startswith("# Title\n\n")
+    assert page.read_text().endswith("\n\nend\n")
 
 
 def test_page_when_it_has_no_markers_then_the_remedy_is_said() -> None:

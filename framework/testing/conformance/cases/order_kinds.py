@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from framework.domain.market_events import VenueClock
 from framework.domain.numbers import Money
 from framework.domain.orders import OrderKind, OrderStatus, Side, TimeInForce, Trigger, TriggerKind
+from framework.domain.verdicts import RefusalCode
 from framework.runtime.clock import SystemClock
 from framework.testing.conformance.case import case
 from framework.testing.conformance.cases.orders import rest, until_filled
@@ -12,6 +15,8 @@ from framework.testing.conformance.findings import expect
 from framework.testing.conformance.stage import Stage, need
 
 EXPIRES_S = 2
+MARKET = {"kind": OrderKind.MARKET, "time_in_force": TimeInForce.IMMEDIATE_OR_CANCEL}
+"""The fields of a market order, which never rests."""
 S = 1_000_000_000
 
 
@@ -20,7 +25,7 @@ async def v60_a_market_order_fills_at_once_and_no_worse_than_its_price(stage: St
     """What can't be had at this price ends."""
     session, market = await stage.trade(size=5)
     need(OrderKind.MARKET in session.terms.order_kinds, "market orders")
-    handle = session.place(Side.BUY, market.price(3), market.lot * 8, kind=OrderKind.MARKET)
+    handle = session.place(Side.BUY, market.price(3), market.lot * 8, **MARKET)
     order = await until_filled(session, handle, market.lot * 8)
     expect(all(fill.price <= order.price for fill in session.booked_fills), f"worse than {order.price}")
 
@@ -31,7 +36,7 @@ async def v61_a_market_order_by_amount_spends_no_more_than_that(stage: Stage) ->
     session, market = await stage.trade(size=5)
     need(session.terms.quote_amounts, "market orders by amount")
     amount = Money(market.price(2) * market.lot * 2)
-    handle = session.place(Side.BUY, market.price(3), market.lot * 8, kind=OrderKind.MARKET, quote_amount=amount)
+    handle = session.place(Side.BUY, market.price(3), market.lot * 8, quote_amount=amount, **MARKET)
     await session.until(lambda: not session.order(handle).is_open, lambda: f"no end: {session.order(handle)}")
     spent = sum(fill.price * fill.size for fill in session.booked_fills)
     expect(0 < spent <= amount, f"{spent} was spent of {amount}")
@@ -81,6 +86,23 @@ async def v66_an_order_that_only_reduces_never_opens_a_position(stage: Stage) ->
     if second.is_approved:
         await session.until(lambda: not session.order(second).is_open, "no end")
         expect(session.order(second).filled == 0, f"it opened a position: {session.order(second)}")
+
+
+@case
+async def v67_what_the_venue_does_not_offer_is_refused_before_it(stage: Stage) -> None:
+    """Each kind of order and each flag that its terms leave out."""
+    session, market = await stage.trade()
+    terms = session.terms
+    missing: list[Mapping[str, object]] = [] if OrderKind.MARKET in terms.order_kinds else [MARKET]
+    missing += [] if terms.triggers else [{"trigger": Trigger(TriggerKind.STOP, market.price(3))}]
+    missing += [] if terms.post_only else [{"post_only": True}]
+    missing += [] if terms.reduce_only else [{"reduce_only": True}]
+    missing += [{"time_in_force": one} for one in TimeInForce if one not in terms.times_in_force]
+    for fields in missing:
+        handle = session.ask(Side.BUY, market.price(-3), market.lot, **fields)
+        code = None if handle.refusal is None else handle.refusal.code
+        expect(code is RefusalCode.NOT_OFFERED, f"{fields} is {code or 'approved'}")
+    expect(not (await stage.sandbox.truth())["orders"], "an order has left")
 
 
 @case
