@@ -8,7 +8,6 @@ salt as long as the digest), Ed25519 keys sign the text itself. The algorithm fo
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +16,12 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from connectors.kalshi.sandbox import errors
+from connectors.kalshi.sandbox.wire import stable_uuid
+from connectors.sandbox.serving.keys import kept_secret
+from connectors.sandbox.serving.rest import Refusal
 
 KEY_HEADER = "KALSHI-ACCESS-KEY"
 TIMESTAMP_HEADER = "KALSHI-ACCESS-TIMESTAMP"
@@ -88,15 +91,24 @@ def load_public_key(pem: str) -> PublicKey | None:
     return key if isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey) else None
 
 
-def write_private_key(path: Path, key: PrivateKey) -> None:
-    """Write the PEM so that only its owner can read it, from the first byte on. A file of that name is replaced.
+def kept_key(path: Path, key_type: str) -> tuple[ApiKey, Path]:
+    """The key of an earlier run in the same file, else a fresh one; its id follows from the public key.
 
-    Raises `OSError` when the file cannot be written.
+    Raises `ValueError` when the file holds no usable key, `OSError` when it cannot be read or written.
     """
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(private_pem(key))
+    pem = kept_secret(path, lambda: private_pem(generate_private_key(key_type)))
+    # The long check of an RSA key is left out: it takes long, and the file is the sandbox's own.
+    private = serialization.load_pem_private_key(pem.encode(), password=None, unsafe_skip_rsa_key_validation=True)
+    public = public_pem(private.public_key())
+    loaded = load_public_key(public)
+    if loaded is None:
+        raise ValueError(f"{path} holds neither an RSA nor an Ed25519 key; remove it to have a fresh one made")
+    return ApiKey(stable_uuid("key", public), f"sandbox {key_type}", loaded), path
+
+
+def public_pem(key: PublicKeyTypes) -> str:
+    """PEM text of a public key."""
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 class KeyRing:
@@ -122,11 +134,11 @@ class KeyRing:
         """The key that signed this request.
 
         `path` is the path from the root without query, `now_ms` the venue's clock in Unix milliseconds. Raises
-        `VenueRefusal` with the recorded 401 body otherwise, and counts it.
+        `Refusal` with the recorded 401 body otherwise, and counts it.
         """
         try:
             return self._authenticate(headers, f"{method.upper()}{path}", now_ms=now_ms)
-        except errors.VenueRefusal:
+        except Refusal:
             self.refused_signatures += 1
             raise
 

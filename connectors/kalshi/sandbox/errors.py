@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from connectors.sandbox.serving.rest import Refusal
+
 AUTHENTICATION_ERROR = "authentication_error"
 TOO_MANY_REQUESTS: dict[str, Any] = {"error": "too many requests"}
 
@@ -38,16 +40,6 @@ STATUS_OF_CODE: dict[str, int] = {
 }
 
 
-class VenueRefusal(Exception):
-    """An answer other than success. The request layer writes `body` with `status`; the request changed nothing."""
-
-    def __init__(self, status: int, body: dict[str, Any]) -> None:
-        """`status` is the HTTP status, `body` the JSON body exactly as sent."""
-        super().__init__(f"{status} {body}")
-        self.status = status
-        self.body = body
-
-
 def error_object(code: str, details: str | None = None, *, message: str | None = None) -> dict[str, Any]:
     """The inner object `{code, message, details?}`; the message defaults to the code with spaces for underscores."""
     inner: dict[str, Any] = {"code": code, "message": code.replace("_", " ") if message is None else message}
@@ -61,37 +53,37 @@ DETAILED_CODES = frozenset({"invalid_order"})
 EXPIRED_DETAILS = "Expiration timestamp must be in the future"
 
 
-def nested(code: str, details: str | None = None) -> VenueRefusal:
+def nested(code: str, details: str | None = None) -> Refusal:
     """Exchange refusal `{"error": {...}}` with the status that belongs to `code` (400 when none is listed).
 
     A dynamic code (`user_not_found: <uuid>`) has its own status 400 and repeats itself as the message.
     """
-    return VenueRefusal(STATUS_OF_CODE.get(code, 400), {"error": error_object(code, details)})
+    return Refusal(STATUS_OF_CODE.get(code, 400), {"error": error_object(code, details)})
 
 
-def unauthorized(code: str, details: str | None = None) -> VenueRefusal:
+def unauthorized(code: str, details: str | None = None) -> Refusal:
     """A 401 as recorded. The message of `authentication_error` is the code itself, unlike all others."""
     message = code if code == AUTHENTICATION_ERROR else None
-    return VenueRefusal(401, {"error": error_object(code, details, message=message)})
+    return Refusal(401, {"error": error_object(code, details, message=message)})
 
 
-def bad_request(details: str) -> VenueRefusal:
+def bad_request(details: str) -> Refusal:
     """A body that does not decode: the flat shape (recorded answer)."""
-    return VenueRefusal(400, error_object("bad_request", details))
+    return Refusal(400, error_object("bad_request", details))
 
 
-def bad_query(operation: str, field: str, *, tag: str) -> VenueRefusal:
+def bad_query(operation: str, field: str, *, tag: str) -> Refusal:
     """A query that fails validation: the bare shape (recorded answer for `limit` above its maximum)."""
     text = (
         f"Parameter validation failed for {operation}: Key: '{operation}Params.{field}' "
         f"Error:Field validation for '{field}' failed on the '{tag}' tag"
     )
-    return VenueRefusal(400, {"msg": text})
+    return Refusal(400, {"msg": text})
 
 
-def legacy_order_write() -> VenueRefusal:
+def legacy_order_write() -> Refusal:
     """410: the answer to every write of the first order interface (third-party observations)."""
-    return VenueRefusal(
+    return Refusal(
         410,
         {
             "error": {
@@ -103,6 +95,6 @@ def legacy_order_write() -> VenueRefusal:
     )
 
 
-def too_many_requests() -> VenueRefusal:
+def too_many_requests() -> Refusal:
     """The 429, without any header that names a time to retry (vendor docs)."""
-    return VenueRefusal(429, dict(TOO_MANY_REQUESTS))
+    return Refusal(429, dict(TOO_MANY_REQUESTS))

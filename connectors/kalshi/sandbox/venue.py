@@ -76,7 +76,7 @@ class Venue:
         return int(account.partition("/")[2] or 0)
 
     def account(self, subaccount: int) -> Account:
-        """The engine's account of a subaccount. Raises `VenueRefusal` `user_not_found` when there is none."""
+        """The engine's account of a subaccount. Raises `Refusal` `user_not_found` when there is none."""
         account = self.exchange.state.accounts.get(account_id_of(subaccount))
         if account is None:
             raise errors.nested(f"user_not_found: {self.user_id}")

@@ -27,7 +27,7 @@ class MarketView:
         self.removed_members = False
 
     def get(self, ticker: str) -> Market:
-        """A market by its ticker. Raises `VenueRefusal` 404 `not_found` when there is none."""
+        """A market by its ticker. Raises `Refusal` 404 `not_found` when there is none."""
         market = self._exchange.state.markets.get(ticker)
         if market is None:
             raise errors.nested("not_found")

@@ -6,13 +6,12 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-
 from connectors.kalshi.sandbox import auth, buckets, errors, wire
-from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Reply, Route, empty_lists
+from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Route, empty_lists
 from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import stable_uuid
 from connectors.sandbox.engine.model import NS_PER_S
+from connectors.sandbox.serving.rest import Reply
 
 # How long rows stay outside /historical (vendor docs: three months; the two weeks of orders are not copied).
 HISTORY_S = 90 * 86_400
@@ -89,7 +88,7 @@ def list_keys(call: Call) -> Reply:
 def create_key(call: Call) -> Reply:
     """POST /api_keys: register a public key of one's own, from the Premier tier up (vendor docs).
 
-    Raises `VenueRefusal`: 403 below that tier, 400 for an unusable key, scopes or subaccount.
+    Raises `Refusal`: 403 below that tier, 400 for an unusable key, scopes or subaccount.
     """
     if call.venue.tier.name not in OWN_KEY_TIERS:
         raise errors.nested("forbidden")
@@ -103,7 +102,7 @@ def create_key(call: Call) -> Reply:
 def generate_key(call: Call) -> Reply:
     """POST /api_keys/generate: a fresh key pair; the private key is shown once and not kept.
 
-    Raises `VenueRefusal` 400 for a missing name, an unknown key type, scopes or subaccount.
+    Raises `Refusal` 400 for a missing name, an unknown key type, scopes or subaccount.
     """
     body = call.body("GenerateApiKeyRequest")
     body.required_text("name")
@@ -116,7 +115,7 @@ def generate_key(call: Call) -> Reply:
 def delete_key(call: Call) -> Reply:
     """DELETE /api_keys/{api_key}: requests signed with it are refused from now on.
 
-    Raises `VenueRefusal` 404 for an unknown key.
+    Raises `Refusal` 404 for an unknown key.
     """
     if not call.venue.keys.remove(call.params["api_key"]):
         raise errors.nested("not_found")
@@ -126,7 +125,7 @@ def delete_key(call: Call) -> Reply:
 def create_subaccount(call: Call) -> Reply:
     """POST /portfolio/subaccounts: open the next number, without cash; from the Advanced tier up.
 
-    Raises `VenueRefusal` 403 below that tier.
+    Raises `Refusal` 403 below that tier.
     """
     if call.venue.tier.name == "basic":
         raise errors.nested("forbidden")
@@ -169,8 +168,7 @@ def _register(call: Call, body: Body, *, public: auth.PublicKey) -> str:
     subaccount = body.integer("subaccount")
     if subaccount is not None:
         call.account_id(subaccount)
-    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    key_id = stable_uuid("key", pem.decode(), uuid.uuid4())
+    key_id = stable_uuid("key", auth.public_pem(public), uuid.uuid4())
     call.venue.keys.add(auth.ApiKey(key_id, name, public, scopes, subaccount))
     return key_id
 

@@ -1,14 +1,14 @@
 """One REST request on its way through the sandbox, and the table row that names its handler.
 
-Handlers are plain functions from `Call` to `Reply`; they raise `VenueRefusal` for every other answer. They never await,
+Handlers are plain functions from `Call` to `Reply`; they raise `Refusal` for every other answer. They never await,
 so nothing happens between a handler's first look at the engine and the publication of its act.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.auth import ApiKey
@@ -16,6 +16,7 @@ from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, DEFAULT_COST, UNSCOPE
 from connectors.kalshi.sandbox.rest import parse
 from connectors.kalshi.sandbox.venue import SUBACCOUNTS_MAX, Venue, account_id_of
 from connectors.sandbox.engine.model import Accepted, Rejection
+from connectors.sandbox.serving.rest import Arrival, Refusal, Reply
 
 REST_PREFIX = "/trade-api/v2"
 
@@ -23,41 +24,35 @@ Pool = Literal["read", "write", "balance", "order_write"]
 
 
 @dataclass(frozen=True)
-class Reply:
-    """A successful answer: the JSON `body` (None is sent as an empty body) and the HTTP status."""
-
-    body: Any
-    status: int = 200
-
-
-@dataclass(frozen=True)
 class Call:
-    """A request that passed authentication; `key` is None on public endpoints.
-
-    `params` are those of the path, `query` has the first value of each name, `repeated` gives all values of one. `raw`
-    is the body. `now_ns` is engine time when the last byte had arrived.
-    """
+    """A request that passed authentication; `key` is None on public endpoints."""
 
     venue: Venue
     key: ApiKey | None
-    params: Mapping[str, str]
-    query: Mapping[str, str]
-    repeated: Callable[[str], Sequence[str]]
-    raw: bytes
-    now_ns: int
+    arrival: Arrival
+
+    @property
+    def now_ns(self) -> int:
+        """Engine time when the last byte of the request had arrived."""
+        return self.arrival.now_ns
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """The parts of the path that the route names."""
+        return self.arrival.params
 
     def body(self, struct: str) -> parse.Body:
-        """The JSON body, named `struct` in decode errors. Raises `VenueRefusal` 400 when it is no JSON object."""
-        return parse.decode_body(self.raw, struct)
+        """The JSON body, named `struct` in decode errors. Raises `Refusal` 400 when it is no JSON object."""
+        return parse.decode_body(self.arrival.raw, struct)
 
     def query_of(self, operation: str) -> parse.Query:
         """The query, named `operation` in validation errors (the venue names its own operation there)."""
-        return parse.Query(self.query, operation)
+        return parse.Query(self.arrival.query, operation)
 
     def account_id(self, subaccount: int | None) -> str:
         """The engine's account that the request acts for.
 
-        None means the key's own subaccount, or the primary. Raises `VenueRefusal`: 400 outside 0..63, 403 when the
+        None means the key's own subaccount, or the primary. Raises `Refusal`: 400 outside 0..63, 403 when the
         key is locked to another one, `user_not_found` when it was never opened.
         """
         locked = self.key.subaccount if self.key is not None else None
@@ -72,14 +67,14 @@ class Call:
     def accounts(self, subaccount: int | None) -> list[str]:
         """The ids of the accounts that a listing covers: the named one, else the key's own, else all of the member.
 
-        Raises `VenueRefusal` as `account_id` does.
+        Raises `Refusal` as `account_id` does.
         """
         if subaccount is None and (self.key is None or self.key.subaccount is None):
             return [account.account_id for account in self.venue.member_accounts()]
         return [self.account_id(subaccount)]
 
     def charge_write(self, cost: int, shard: int = UNSCOPED) -> None:
-        """Draw `cost` tokens from the write bucket of a shard. Raises `VenueRefusal` 429 when it has too few."""
+        """Draw `cost` tokens from the write bucket of a shard. Raises `Refusal` 429 when it has too few."""
         if not self.venue.buckets.take_write(cost, self.now_ns, shard=shard):
             raise errors.too_many_requests()
 
@@ -95,7 +90,7 @@ class Call:
     def check_shard(self, exchange_index: int | None, ticker: str) -> None:
         """Check that the market is on the shard that the request pins.
 
-        Raises `VenueRefusal` 404 `market_not_found` when it does not (third-party observations). An unknown market
+        Raises `Refusal` 404 `market_not_found` when it does not (third-party observations). An unknown market
         passes: the engine refuses it.
         """
         if exchange_index is None or exchange_index == AUTO_ROUTED or not self.venue.markets.exists(ticker):
@@ -104,11 +99,17 @@ class Call:
             raise errors.nested("market_not_found")
 
     def accepted(self, answer: Accepted | Rejection) -> Accepted:
-        """Publish the events of an act and return the engine's answer. Raises `VenueRefusal` for a Rejection."""
+        """Publish the events of an act and return the engine's answer. Raises `Refusal` for a Rejection."""
         self.venue.publish_events()
         if isinstance(answer, Rejection):
             raise refusal_of(answer, self.venue.user_id)
         return answer
+
+
+def signing_key(venue: Venue, arrival: Arrival) -> ApiKey:
+    """The key that signed a request. Raises `Refusal` 401 when none did."""
+    now_ms = venue.clock.ms(arrival.now_ns)
+    return venue.keys.authenticate(arrival.headers, method=arrival.method, path=arrival.path, now_ms=now_ms)
 
 
 Handler = Callable[[Call], Reply]
@@ -138,7 +139,7 @@ def empty_lists(*names: str) -> Handler:
     return listed
 
 
-def refusal_of(rejection: Rejection, user_id: str) -> errors.VenueRefusal:
+def refusal_of(rejection: Rejection, user_id: str) -> Refusal:
     """The engine's Rejection as the venue's answer; `user_id` stands in the code of an account that does not exist."""
     code = words.CODES[rejection.code]
     details = rejection.details

@@ -1,4 +1,4 @@
-"""Public data over REST by event and series. An event or series that does not exist raises `VenueRefusal` 404."""
+"""Public data over REST by event and series. An event or series that does not exist raises `Refusal` 404."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from connectors.kalshi.sandbox import errors
 from connectors.kalshi.sandbox.listings import EventListing
 from connectors.kalshi.sandbox.render.candles import candle_objects
 from connectors.kalshi.sandbox.render.markets import SETTLEMENT_SOURCES, event_object, series_object
-from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
+from connectors.kalshi.sandbox.rest.call import Call, Route
 from connectors.kalshi.sandbox.rest.markets import STATUS_FILTER, span
 from connectors.sandbox.engine.model import Market
+from connectors.sandbox.serving.rest import Reply
 
 # Default and maximum of the page size of events (vendor docs).
 EVENT_PAGE = 200

@@ -1,6 +1,6 @@
 """Order groups over REST: orders that are cancelled together when too many contracts match within 15 seconds.
 
-Every handler of one group raises `VenueRefusal` 404 when the member has no group of that id.
+Every handler of one group raises `Refusal` 404 when the member has no group of that id.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import Any
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import SHARDS
 from connectors.kalshi.sandbox.groups import Group
-from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, refusal_of
+from connectors.kalshi.sandbox.rest.call import Call, Route, refusal_of
 from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, COUNT_ONE
 from connectors.sandbox.engine.model import Rejection
+from connectors.sandbox.serving.rest import Reply
 
 GROUP_LIMIT_MAX = 1_000_000
 """The highest limit of a group in whole contracts; the lowest is 1 (vendor docs)."""
@@ -22,7 +23,7 @@ GROUP_LIMIT_MAX = 1_000_000
 def create_group(call: Call) -> Reply:
     """POST /portfolio/order_groups/create: a group with a limit and no orders, 201.
 
-    Raises `VenueRefusal` 400 for a limit outside 1..GROUP_LIMIT_MAX, a shard or a subaccount that does not exist.
+    Raises `Refusal` 400 for a limit outside 1..GROUP_LIMIT_MAX, a shard or a subaccount that does not exist.
     """
     body = call.body("CreateOrderGroupRequest")
     limit = _contracts_limit(body)
@@ -71,7 +72,7 @@ def trigger_group(call: Call) -> Reply:
 def limit_group(call: Call) -> Reply:
     """PUT /portfolio/order_groups/{order_group_id}/limit: one at or below what the window holds triggers at once.
 
-    Raises `VenueRefusal` 400 for a limit outside 1..GROUP_LIMIT_MAX.
+    Raises `Refusal` 400 for a limit outside 1..GROUP_LIMIT_MAX.
     """
     group = _own_group(call)
     limit = _contracts_limit(call.body("UpdateOrderGroupLimitRequest"))

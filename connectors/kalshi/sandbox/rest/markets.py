@@ -1,6 +1,6 @@
 """Public market data over REST: markets, books, trades, candlesticks.
 
-An unknown market in a path raises `VenueRefusal` 404, an unknown one in a query is left out.
+An unknown market in a path raises `Refusal` 404, an unknown one in a query is left out.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Callable
 from connectors.kalshi.sandbox import errors
 from connectors.kalshi.sandbox.render.candles import candle_objects, count_of
 from connectors.kalshi.sandbox.render.markets import orderbook_object, trade_object
-from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
+from connectors.kalshi.sandbox.rest.call import Call, Route
 from connectors.kalshi.sandbox.rest.parse import Query
 from connectors.sandbox.engine.events import TradePrint
 from connectors.sandbox.engine.model import NS_PER_S
+from connectors.sandbox.serving.rest import Reply
 
 # Limits of one request (vendor docs): markets, levels, candles; and the candle periods in minutes.
 BOOKS_MAX = 100
@@ -34,7 +35,7 @@ STATUS_FILTER = {
 def list_markets(call: Call) -> Reply:
     """GET /markets: one page, newest first, by status, tickers, event, series and one range of times.
 
-    Raises `VenueRefusal` 400 for an unknown status and for ranges of two different times (vendor docs).
+    Raises `Refusal` 400 for an unknown status and for ranges of two different times (vendor docs).
     """
     query = call.query_of("GetMarkets")
     limit = query.limit()
@@ -50,7 +51,7 @@ def get_market(call: Call) -> Reply:
 def get_orderbook(call: Call) -> Reply:
     """GET /markets/{ticker}/orderbook: bids of both outcomes, `depth` levels of each (0 or absent: all).
 
-    Raises `VenueRefusal` 400 for a depth outside 0..DEPTH_MAX.
+    Raises `Refusal` 400 for a depth outside 0..DEPTH_MAX.
     """
     depth = call.query_of("GetMarketOrderbook").integer("depth") or 0
     if not 0 <= depth <= DEPTH_MAX:
@@ -61,9 +62,9 @@ def get_orderbook(call: Call) -> Reply:
 def get_orderbooks(call: Call) -> Reply:
     """GET /markets/orderbooks?tickers=A&tickers=B: whole books; unknown markets are left out (*assumption*).
 
-    Raises `VenueRefusal` 400 for no ticker and for more than BOOKS_MAX.
+    Raises `Refusal` 400 for no ticker and for more than BOOKS_MAX.
     """
-    tickers = [part for value in call.repeated("tickers") for part in value.split(",") if part]
+    tickers = [part for value in call.arrival.repeated("tickers") for part in value.split(",") if part]
     if not tickers:
         raise errors.bad_query("GetMarketOrderbooks", "Tickers", tag="required")
     if len(tickers) > BOOKS_MAX:
@@ -106,7 +107,7 @@ def market_candlesticks(call: Call) -> Reply:
 def batch_candlesticks(call: Call) -> Reply:
     """GET /markets/candlesticks?market_tickers=A,B: candles by market; unknown markets are left out (*assumption*).
 
-    Raises `VenueRefusal` 400 without tickers and for more than CANDLES_MAX candles.
+    Raises `Refusal` 400 without tickers and for more than CANDLES_MAX candles.
     """
     query = call.query_of("BatchGetMarketCandlesticks")
     window = span(query)
@@ -184,7 +185,7 @@ def _ranked(trades: list[TradePrint]) -> list[tuple[int, TradePrint]]:
 def span(query: Query) -> dict[str, int]:
     """The window of a candlestick query, as the arguments of `Candles.between`.
 
-    Raises `VenueRefusal` 400 for a missing or wrong time or period, and for an end before the start.
+    Raises `Refusal` 400 for a missing or wrong time or period, and for an end before the start.
     """
     start_s, end_s = query.required_integer("start_ts"), query.required_integer("end_ts")
     period = query.required_integer("period_interval")

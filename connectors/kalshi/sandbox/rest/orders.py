@@ -1,6 +1,6 @@
 """Writing orders over REST: the current interface, and the answer to the former one.
 
-Handlers raise `VenueRefusal`: 429 when the write bucket has too few tokens, 400 for a wrong body or query, and the code
+Handlers raise `Refusal`: 429 when the write bucket has too few tokens, 400 for a wrong body or query, and the code
 of the engine's Rejection. A subaccount that the key may not use is 403.
 """
 
@@ -11,10 +11,11 @@ from typing import Any
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, CANCEL_COST, DEFAULT_COST, SHARDS
 from connectors.kalshi.sandbox.render.portfolio import averages
-from connectors.kalshi.sandbox.rest.call import Call, Reply, Route
+from connectors.kalshi.sandbox.rest.call import Call, Route
 from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, PRICE_DECIMALS
 from connectors.sandbox.engine.model import NS_PER_S, AmendRequest, OrderRequest, SelfTrade, Side, TimeInForce
+from connectors.sandbox.serving.rest import Refusal, Reply
 
 BOOK_SIDES: dict[str, Side] = {"bid": "bid", "ask": "ask"}
 TIMES_IN_FORCE: dict[str, TimeInForce] = {
@@ -126,7 +127,7 @@ def decrease_order(call: Call) -> Reply:
 
 
 def refuse_legacy_write(_call: Call) -> Reply:
-    """Every write below /portfolio/orders. Raises `VenueRefusal` 410: the venue has closed it."""
+    """Every write below /portfolio/orders. Raises `Refusal` 410: the venue has closed it."""
     raise errors.legacy_order_write()
 
 
@@ -187,7 +188,7 @@ def _batch_item(call: Call, body: Body) -> dict[str, Any]:
     empty = {"average_fee_paid": None, "average_fill_price": None, "client_order_id": body.text("client_order_id")}
     try:
         return empty | _create(call, body)
-    except errors.VenueRefusal as refusal:
+    except Refusal as refusal:
         missing = {"fill_count": None, "remaining_count": None, "ts_ms": None}
         return empty | missing | {"error": refusal.body.get("error", refusal.body)}
 
@@ -199,7 +200,7 @@ def _batch_cancel_item(call: Call, body: Body) -> dict[str, Any]:
         return {"client_order_id": None} | _cancel(
             call, order_id, account=account, exchange_index=body.integer("exchange_index")
         )
-    except errors.VenueRefusal as refusal:
+    except Refusal as refusal:
         shown = {"client_order_id": None, "order_id": order_id, "reduced_by": wire.count(0), "ts_ms": None}
         return shown | {"error": refusal.body.get("error", refusal.body)}
 

@@ -2,7 +2,7 @@
 
 Wrong JSON types answer the flat `bad_request` (recorded answer), missing or undocumented values the nested
 `invalid_parameters`, query values out of range the bare `msg` (recorded answer).
-Every refusal is a `VenueRefusal`, so no handler sees an invalid value.
+Every refusal is a `Refusal`, so no handler sees an invalid value.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from connectors.kalshi.sandbox import errors
 from connectors.sandbox.serving.decimals import parse_decimal
+from connectors.sandbox.serving.rest import Refusal
 
 PAGE = 100
 PAGE_MAX = 1000
@@ -46,35 +47,35 @@ class Body:
         return self._values.get(name) is not None
 
     def text(self, name: str) -> str | None:
-        """A string member, or None when absent. Raises `VenueRefusal` on another type."""
+        """A string member, or None when absent. Raises `Refusal` on another type."""
         value = self._values.get(name)
         if value is None or isinstance(value, str):
             return value
         raise self._wrong_type(name, value, wanted="string")
 
     def required_text(self, name: str) -> str:
-        """A string member that must be there and not be empty. Raises `VenueRefusal` when it is not."""
+        """A string member that must be there and not be empty. Raises `Refusal` when it is not."""
         value = self.text(name)
         if not value:
             raise errors.nested("invalid_parameters")
         return value
 
     def choice(self, name: str, choices: Mapping[str, T]) -> T:
-        """A required string out of a closed list, as what it stands for. Raises `VenueRefusal` for any other value."""
+        """A required string out of a closed list, as what it stands for. Raises `Refusal` for any other value."""
         value = self.required_text(name)
         if value not in choices:
             raise errors.nested("invalid_parameters")
         return choices[value]
 
     def integer(self, name: str) -> int | None:
-        """A whole number, or None when absent. Raises `VenueRefusal` on another type."""
+        """A whole number, or None when absent. Raises `Refusal` on another type."""
         value = self._values.get(name)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
         raise self._wrong_type(name, value, wanted="int64")
 
     def flag(self, name: str) -> bool:
-        """A boolean member, false when absent. Raises `VenueRefusal` on another type."""
+        """A boolean member, false when absent. Raises `Refusal` on another type."""
         value = self._values.get(name)
         if value is None or isinstance(value, bool):
             return bool(value)
@@ -83,7 +84,7 @@ class Body:
     def decimal(self, name: str, decimals: int) -> int | None:
         """A decimal string as an integer of 10^-decimals, or None when absent.
 
-        Raises `VenueRefusal` on another type, on a malformed number and on more digits than `decimals`.
+        Raises `Refusal` on another type, on a malformed number and on more digits than `decimals`.
         """
         value = self.text(name)
         if value is None:
@@ -94,7 +95,7 @@ class Body:
         return parsed
 
     def texts(self, name: str) -> list[str] | None:
-        """An array of strings, or None when absent. Raises `VenueRefusal` on another type."""
+        """An array of strings, or None when absent. Raises `Refusal` on another type."""
         value = self._values.get(name)
         if value is None:
             return None
@@ -108,7 +109,7 @@ class Body:
     def objects(self, name: str, struct: str) -> list[Body]:
         """A required array of objects, each named `struct` in its own decode errors.
 
-        Raises `VenueRefusal` when it is absent or something else.
+        Raises `Refusal` when it is absent or something else.
         """
         value = self._values.get(name)
         if value is None:
@@ -117,14 +118,14 @@ class Body:
             raise self._wrong_type(name, value, wanted=f"[]{struct}")
         return [Body(item, struct) for item in value]
 
-    def _wrong_type(self, name: str, value: object, *, wanted: str) -> errors.VenueRefusal:
+    def _wrong_type(self, name: str, value: object, *, wanted: str) -> Refusal:
         return errors.bad_request(
             f"json: cannot unmarshal {go_type(value)} into Go struct field {self._struct}.{name} of type {wanted}"
         )
 
 
 def decode_body(raw: bytes, struct: str) -> Body:
-    """The request body as an object. Raises `VenueRefusal` (flat `bad_request`) when it is not one."""
+    """The request body as an object. Raises `Refusal` (flat `bad_request`) when it is not one."""
     try:
         values = msgspec.json.decode(raw or b"{}")
     except msgspec.DecodeError as error:
@@ -147,7 +148,7 @@ class Query:
         return self._values.get(name) or None
 
     def names(self, name: str, most: int = 1000) -> frozenset[str] | None:
-        """A comma-separated list, or None when absent. Raises `VenueRefusal` for more than `most` different entries."""
+        """A comma-separated list, or None when absent. Raises `Refusal` for more than `most` different entries."""
         value = self.text(name)
         if value is None:
             return None
@@ -157,7 +158,7 @@ class Query:
         return found
 
     def integer(self, name: str) -> int | None:
-        """A whole number, or None when absent. Raises `VenueRefusal` for anything else."""
+        """A whole number, or None when absent. Raises `Refusal` for anything else."""
         value = self.text(name)
         if value is None:
             return None
@@ -167,7 +168,7 @@ class Query:
             raise errors.bad_query(self._operation, _go_field(name), tag="number") from None
 
     def required_integer(self, name: str) -> int:
-        """A whole number that must be there. Raises `VenueRefusal` when it is not."""
+        """A whole number that must be there. Raises `Refusal` when it is not."""
         value = self.integer(name)
         if value is None:
             raise errors.bad_query(self._operation, _go_field(name), tag="required")
@@ -178,7 +179,7 @@ class Query:
         return (self.text(name) or "").lower() in {"true", "1"}
 
     def choice(self, name: str, choices: Sequence[str]) -> str | None:
-        """One of `choices`, or None when absent. Raises `VenueRefusal` for another value."""
+        """One of `choices`, or None when absent. Raises `Refusal` for another value."""
         value = self.text(name)
         if value is not None and value not in choices:
             raise errors.bad_query(self._operation, _go_field(name), tag="oneof")
@@ -187,7 +188,7 @@ class Query:
     def limit(self, default: int = PAGE, most: int = PAGE_MAX) -> int:
         """The page size; absent or 0 means `default`.
 
-        Raises `VenueRefusal` above `most`, where other venues would clamp (recorded answer), and below zero.
+        Raises `Refusal` above `most`, where other venues would clamp (recorded answer), and below zero.
         """
         value = self.integer("limit") or default
         if value > most:

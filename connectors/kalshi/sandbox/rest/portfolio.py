@@ -1,6 +1,6 @@
 """Reading what a member has, over REST: orders, queue positions, fills, positions, settlements, balance.
 
-Reads show the state of the venue's read lag ago. Handlers raise `VenueRefusal` 400 for a wrong query and 403 for a
+Reads show the state of the venue's read lag ago. Handlers raise `Refusal` 400 for a wrong query and 403 for a
 subaccount that the key may not use. `min_ts` and `max_ts` are Unix seconds, both inclusive.
 """
 
@@ -18,11 +18,12 @@ from connectors.kalshi.sandbox.render.portfolio import (
     order_object,
     settlement_object,
 )
-from connectors.kalshi.sandbox.rest.call import Call, Reply, Route, empty_lists
+from connectors.kalshi.sandbox.rest.call import Call, Route, empty_lists
 from connectors.kalshi.sandbox.rest.parse import Query
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.wire import PRICE_ONE
 from connectors.sandbox.engine.model import NS_PER_S, Fill, Market, Order, Position, Settlement
+from connectors.sandbox.serving.rest import Reply
 
 # Tickers that one query may name (vendor docs).
 TICKERS_MAX = 100
@@ -57,7 +58,7 @@ def get_order(call: Call) -> Reply:
 def get_queue_position(call: Call) -> Reply:
     """GET /portfolio/orders/{order_id}/queue_position: contracts that trade before it, by price and time.
 
-    Raises `VenueRefusal` 404 when the order does not rest.
+    Raises `Refusal` 404 when the order does not rest.
     """
     order = _own_order(call)
     if order.status != "open":
@@ -68,7 +69,7 @@ def get_queue_position(call: Call) -> Reply:
 def get_queue_positions(call: Call) -> Reply:
     """GET /portfolio/orders/queue_positions: of all resting orders of the named markets or event.
 
-    Raises `VenueRefusal` 400 when neither is named.
+    Raises `Refusal` 400 when neither is named.
     """
     query = call.query_of("GetOrderQueuePositions")
     tickers, event = query.names("market_tickers"), query.text("event_ticker")

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from connectors.kalshi.sandbox.command import main
+from connectors.kalshi.sandbox.__main__ import main
 from tests.support.command_line import Capsys
 
 FIELDS = {

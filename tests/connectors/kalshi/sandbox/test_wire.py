@@ -8,10 +8,11 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
-from connectors.kalshi.sandbox import auth, errors, wire
+from connectors.kalshi.sandbox import auth, wire
 from connectors.kalshi.sandbox.rest import parse
 from connectors.sandbox.serving.clock import VenueClock, rfc3339
 from connectors.sandbox.serving.decimals import fixed, parse_decimal
+from connectors.sandbox.serving.rest import Refusal
 
 NS = 1_000_000_000
 
@@ -87,7 +88,7 @@ def test_cursor_when_it_is_ours_then_its_key() -> None:
 
 @pytest.mark.parametrize("raw", [b"{", b"\xff", b"[1]", b'"x"'])
 def test_body_when_it_is_no_object_then_flat_400(raw: bytes) -> None:
-    with pytest.raises(errors.VenueRefusal) as refused:
+    with pytest.raises(Refusal) as refused:
         parse.decode_body(raw, "CreateOrderV2Request")
     assert (refused.value.status, refused.value.body["code"]) == (400, "bad_request")
 
@@ -123,6 +124,6 @@ def test_timestamp_when_at_the_edge_of_the_window_then_exact(skew_ms: int, accep
     if accepted:
         assert ring.authenticate(headers, method="GET", path="/x", now_ms=1_000_000_000_000).key_id == "id"
     else:
-        with pytest.raises(errors.VenueRefusal, match="header_timestamp_expired"):
+        with pytest.raises(Refusal, match="header_timestamp_expired"):
             ring.authenticate(headers, method="GET", path="/x", now_ms=1_000_000_000_000)
     assert ring.refused_signatures == (0 if accepted else 1)
