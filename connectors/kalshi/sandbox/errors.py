@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from connectors.sandbox.serving.fields import Reason
 from connectors.sandbox.serving.rest import Refusal
 
 AUTHENTICATION_ERROR = "authentication_error"
@@ -98,3 +99,52 @@ def legacy_order_write() -> Refusal:
 def too_many_requests() -> Refusal:
     """The 429, without any header that names a time to retry (vendor docs)."""
     return Refusal(429, dict(TOO_MANY_REQUESTS))
+
+
+class KalshiComplaints:
+    """How the venue refuses fields (`fields.Complaints`).
+
+    Wrong JSON types answer the flat `bad_request` (recorded answer), missing or undocumented values the nested
+    `invalid_parameters`, query values out of range the bare `msg` (recorded answer).
+    """
+
+    def not_json(self, text: str) -> Refusal:
+        """A body that does not decode."""
+        return bad_request(f"json: {text}")
+
+    def wrong_type(self, where: str, name: str, *, value: object, wanted: str) -> Refusal:
+        """A member, or the whole body when `name` is empty, of another type, in the words of the venue's decoder."""
+        if not name:
+            return bad_request(f"json: cannot unmarshal {go_type(value)} into Go value of type {where}")
+        go_name = {"integer": "int64", "strings": "[]string", "objects": f"[]{where}"}.get(wanted, wanted)
+        field = f"Go struct field {where}.{name} of type {go_name}"
+        return bad_request(f"json: cannot unmarshal {go_type(value)} into {field}")
+
+    def missing(self, _where: str, _name: str) -> Refusal:
+        """A required member that is not there."""
+        return nested("invalid_parameters")
+
+    def invalid(self, _where: str, _name: str, *, value: object) -> Refusal:
+        """A value that is not allowed."""
+        return nested("invalid_parameters")
+
+    def bad_query(self, where: str, name: str, *, reason: Reason) -> Refusal:
+        """A query that fails validation."""
+        return bad_query(where, "".join(part.capitalize() for part in name.split("_")), tag=_TAGS[reason])
+
+
+COMPLAINTS = KalshiComplaints()
+_TAGS: dict[Reason, str] = {
+    "missing": "required",
+    "no_number": "number",
+    "no_choice": "oneof",
+    "too_many": "max",
+    "too_high": "lte",
+    "too_low": "gte",
+}
+_GO_NAMES = ((bool, "bool"), (int, "number"), (float, "number"), (str, "string"), (list, "array"), (dict, "object"))
+
+
+def go_type(value: object) -> str:
+    """The JSON kind of `value` as the venue's decoder names it (recorded answers)."""
+    return next((name for kind, name in _GO_NAMES if isinstance(value, kind)), "null")

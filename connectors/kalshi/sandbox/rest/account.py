@@ -8,9 +8,9 @@ from typing import Any
 
 from connectors.kalshi.sandbox import auth, buckets, errors, wire
 from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Route, empty_lists
-from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import stable_uuid
 from connectors.sandbox.engine.model import NS_PER_S
+from connectors.sandbox.serving.fields import Body
 from connectors.sandbox.serving.rest import Reply
 
 # How long rows stay outside /historical (vendor docs: three months; the two weeks of orders are not copied).

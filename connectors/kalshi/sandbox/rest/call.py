@@ -6,20 +6,26 @@ so nothing happens between a handler's first look at the engine and the publicat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.auth import ApiKey
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, DEFAULT_COST, UNSCOPED
-from connectors.kalshi.sandbox.rest import parse
 from connectors.kalshi.sandbox.venue import SUBACCOUNTS_MAX, Venue, account_id_of
 from connectors.sandbox.engine.model import Accepted, Rejection
+from connectors.sandbox.serving.fields import Body, Query, decode_body
+from connectors.sandbox.serving.pages import Keyed, by_cursor, clamped, newest_first
 from connectors.sandbox.serving.rest import Arrival, Refusal, Reply
 
 REST_PREFIX = "/trade-api/v2"
 
+T = TypeVar("T")
+PAGE, PAGE_MAX = 100, 1000
+"""Items on a page of most listings: the default, and the most that may be asked for (vendor docs).
+
+A higher number is refused, where other venues would clamp (recorded answer)."""
 Pool = Literal["read", "write", "balance", "order_write"]
 
 
@@ -41,13 +47,27 @@ class Call:
         """The parts of the path that the route names."""
         return self.arrival.params
 
-    def body(self, struct: str) -> parse.Body:
+    def body(self, struct: str) -> Body:
         """The JSON body, named `struct` in decode errors. Raises `Refusal` 400 when it is no JSON object."""
-        return parse.decode_body(self.arrival.raw, struct)
+        return decode_body(self.arrival.raw, struct, errors.COMPLAINTS)
 
-    def query_of(self, operation: str) -> parse.Query:
+    def query_of(self, operation: str) -> Query:
         """The query, named `operation` in validation errors (the venue names its own operation there)."""
-        return parse.Query(self.arrival.query, operation)
+        return Query(self.arrival.query, operation, errors.COMPLAINTS)
+
+    def newest(
+        self, query: Query, items: Iterable[T], keeps: Callable[[T], bool], *, limit: int
+    ) -> tuple[list[T], str]:
+        """One page of those `items` (oldest first) that `keeps` accepts, the newest first, and the next cursor."""
+        return self.page(query, newest_first(items, keeps), limit=limit)
+
+    def page(self, query: Query, keyed: Keyed[T], *, limit: int) -> tuple[list[T], str]:
+        """The page of (key, item) pairs, highest key first, that the query's cursor asks for, and the next cursor.
+
+        The cursor is empty on the last page; one that cannot be read gives the first page (recorded answers).
+        """
+        size = clamped(limit, limit, faults=self.venue.faults, listing=query.where)
+        return by_cursor(keyed, query.values.get("cursor", ""), size=size)
 
     def account_id(self, subaccount: int | None) -> str:
         """The engine's account that the request acts for.

@@ -32,7 +32,7 @@ def list_events(call: Call) -> Reply:
     `with_nested_markets` puts the markets into each. An event has the status of any of its markets (*assumption*).
     """
     query = call.query_of("GetEvents")
-    limit = query.limit(EVENT_PAGE, EVENT_PAGE)
+    limit = query.bounded("limit", EVENT_PAGE, EVENT_PAGE)
     status = query.choice("status", ("unopened", "open", "closed", "settled"))
     series, tickers = query.text("series_ticker"), query.names("tickers")
 
@@ -43,7 +43,7 @@ def list_events(call: Call) -> Reply:
             and (status is None or _has_status(call, event.event_ticker, status=status))
         )
 
-    page, cursor = query.newest(call.venue.catalog.events.values(), keeps, limit=limit)
+    page, cursor = call.newest(query, call.venue.catalog.events.values(), keeps, limit=limit)
     nested = query.flag("with_nested_markets")
     events = [_event(call, event.event_ticker, nested=nested) for event in page]
     shown: dict[str, Any] = {"cursor": cursor, "events": events}
@@ -54,7 +54,7 @@ def list_events(call: Call) -> Reply:
 
 def no_events(call: Call) -> Reply:
     """GET /events/multivariate: an empty page, the sandbox lists no combos."""
-    call.query_of("GetMultivariateEvents").limit(EVENT_PAGE, EVENT_PAGE)
+    call.query_of("GetMultivariateEvents").bounded("limit", EVENT_PAGE, EVENT_PAGE)
     return Reply({"cursor": "", "events": []})
 
 

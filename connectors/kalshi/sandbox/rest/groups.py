@@ -11,9 +11,9 @@ from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import SHARDS
 from connectors.kalshi.sandbox.groups import Group
 from connectors.kalshi.sandbox.rest.call import Call, Route, refusal_of
-from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, COUNT_ONE
 from connectors.sandbox.engine.model import Rejection
+from connectors.sandbox.serving.fields import Body
 from connectors.sandbox.serving.rest import Reply
 
 GROUP_LIMIT_MAX = 1_000_000

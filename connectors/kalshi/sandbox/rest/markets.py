@@ -10,10 +10,10 @@ from collections.abc import Callable
 from connectors.kalshi.sandbox import errors
 from connectors.kalshi.sandbox.render.candles import candle_objects, count_of
 from connectors.kalshi.sandbox.render.markets import orderbook_object, trade_object
-from connectors.kalshi.sandbox.rest.call import Call, Route
-from connectors.kalshi.sandbox.rest.parse import Query
+from connectors.kalshi.sandbox.rest.call import PAGE, PAGE_MAX, Call, Route
 from connectors.sandbox.engine.events import TradePrint
 from connectors.sandbox.engine.model import NS_PER_S
+from connectors.sandbox.serving.fields import Query
 from connectors.sandbox.serving.rest import Reply
 
 # Limits of one request (vendor docs): markets, levels, candles; and the candle periods in minutes.
@@ -38,8 +38,8 @@ def list_markets(call: Call) -> Reply:
     Raises `Refusal` 400 for an unknown status and for ranges of two different times (vendor docs).
     """
     query = call.query_of("GetMarkets")
-    limit = query.limit()
-    page, cursor = query.newest(call.venue.catalog.markets, _market_filter(call, query), limit=limit)
+    limit = query.bounded("limit", PAGE, PAGE_MAX)
+    page, cursor = call.newest(query, call.venue.catalog.markets, _market_filter(call, query), limit=limit)
     return Reply({"cursor": cursor, "markets": [call.venue.markets.rendered(ticker) for ticker in page]})
 
 
@@ -53,9 +53,7 @@ def get_orderbook(call: Call) -> Reply:
 
     Raises `Refusal` 400 for a depth outside 0..DEPTH_MAX.
     """
-    depth = call.query_of("GetMarketOrderbook").integer("depth") or 0
-    if not 0 <= depth <= DEPTH_MAX:
-        raise errors.bad_query("GetMarketOrderbook", "Depth", tag="lte" if depth > 0 else "gte")
+    depth = call.query_of("GetMarketOrderbook").bounded("depth", 0, DEPTH_MAX)
     return Reply({"orderbook_fp": orderbook_object(call.venue.markets.book(_ticker(call)), depth)})
 
 
@@ -81,7 +79,7 @@ def list_trades(call: Call) -> Reply:
     `min_ts` and `max_ts` are Unix seconds, both inclusive. The sandbox has no block trades.
     """
     query = call.query_of("GetTrades")
-    limit = query.limit()
+    limit = query.bounded("limit", PAGE, PAGE_MAX)
     ticker = query.text("ticker")
     clock = call.venue.clock
     low, high = query.integer("min_ts"), query.integer("max_ts")
@@ -92,7 +90,7 @@ def list_trades(call: Call) -> Reply:
     if query.text("is_block_trade") in {"true", "1"}:
         tape = []
     tape.sort(key=lambda one: (one.ns, one.clock))
-    page, cursor = query.page(_ranked([one for one in tape if low_ns <= one.ns < high_ns]), limit=limit)
+    page, cursor = call.page(query, _ranked([one for one in tape if low_ns <= one.ns < high_ns]), limit=limit)
     return Reply({"cursor": cursor, "trades": [trade_object(one, clock) for one in page]})
 
 

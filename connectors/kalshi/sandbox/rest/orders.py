@@ -12,9 +12,9 @@ from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, CANCEL_COST, DEFAULT_COST, SHARDS
 from connectors.kalshi.sandbox.render.portfolio import averages
 from connectors.kalshi.sandbox.rest.call import Call, Route
-from connectors.kalshi.sandbox.rest.parse import Body
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, PRICE_DECIMALS
 from connectors.sandbox.engine.model import NS_PER_S, AmendRequest, OrderRequest, SelfTrade, Side, TimeInForce
+from connectors.sandbox.serving.fields import Body
 from connectors.sandbox.serving.rest import Refusal, Reply
 
 BOOK_SIDES: dict[str, Side] = {"bid": "bid", "ask": "ask"}
@@ -146,7 +146,7 @@ def _create(call: Call, body: Body) -> dict[str, Any]:
 
 
 def _order_request(call: Call, body: Body) -> OrderRequest:
-    size, price = _size(body), _price(body)
+    size, price = body.required_decimal("count", COUNT_DECIMALS), body.required_decimal("price", PRICE_DECIMALS)
     ticker = body.required_text("ticker")
     request = OrderRequest(
         account=call.account_id(body.integer("subaccount")),
@@ -168,7 +168,7 @@ def _order_request(call: Call, body: Body) -> OrderRequest:
 
 
 def _amend_request(call: Call, body: Body) -> AmendRequest:
-    size, price = _size(body), _price(body)
+    size, price = body.required_decimal("count", COUNT_DECIMALS), body.required_decimal("price", PRICE_DECIMALS)
     ticker = body.required_text("ticker")
     call.check_shard(body.integer("exchange_index"), ticker)
     return AmendRequest(
@@ -236,20 +236,6 @@ def _shard_of(call: Call, body: Body) -> int:
     if index is not None and not AUTO_ROUTED <= index < SHARDS:
         raise errors.nested("invalid_parameters")
     return call.shard_asked(index, body.text("ticker"))
-
-
-def _size(body: Body) -> int:
-    size = body.decimal("count", COUNT_DECIMALS)
-    if size is None:
-        raise errors.nested("invalid_parameters")
-    return size
-
-
-def _price(body: Body) -> int:
-    price = body.decimal("price", PRICE_DECIMALS)
-    if price is None:
-        raise errors.nested("invalid_parameters")
-    return price
 
 
 def _client_id(body: Body, name: str) -> str:

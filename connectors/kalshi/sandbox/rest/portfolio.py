@@ -18,11 +18,11 @@ from connectors.kalshi.sandbox.render.portfolio import (
     order_object,
     settlement_object,
 )
-from connectors.kalshi.sandbox.rest.call import Call, Route, empty_lists
-from connectors.kalshi.sandbox.rest.parse import Query
+from connectors.kalshi.sandbox.rest.call import PAGE, PAGE_MAX, Call, Route, empty_lists
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.wire import PRICE_ONE
 from connectors.sandbox.engine.model import NS_PER_S, Fill, Market, Order, Position, Settlement
+from connectors.sandbox.serving.fields import Query
 from connectors.sandbox.serving.rest import Reply
 
 # Tickers that one query may name (vendor docs).
@@ -34,7 +34,7 @@ def list_orders(call: Call) -> Reply:
     query = call.query_of("GetOrders")
     status = query.choice("status", ("resting", "canceled", "executed"))
     events = query.names("event_ticker", TICKERS_MAX)
-    limit = query.limit()
+    limit = query.bounded("limit", PAGE, PAGE_MAX)
     keeps = _common_filter(call, query)
     orders = call.venue.reads.orders(call.accounts(query.integer("subaccount")), call.now_ns)
     # By arrival, because `orders` lists one account after another. The place only separates orders of one batch.
@@ -46,7 +46,7 @@ def list_orders(call: Call) -> Reply:
         and keeps(order.market_id, order.arrival_ns)
     ]
     chosen.sort(key=lambda one: -one[0])
-    page, cursor = query.page(chosen, limit=limit)
+    page, cursor = call.page(query, chosen, limit=limit)
     return Reply({"cursor": cursor, "orders": [_order(call, order) for order in page]})
 
 
@@ -89,10 +89,11 @@ def list_fills(call: Call) -> Reply:
     """GET /portfolio/fills: one page, newest first, by order, markets, shard, time and subaccount."""
     query = call.query_of("GetFills")
     order_id = query.text("order_id")
-    limit = query.limit()
+    limit = query.bounded("limit", PAGE, PAGE_MAX)
     keeps = _common_filter(call, query)
     fills = call.venue.reads.fills(call.accounts(query.integer("subaccount")), call.now_ns)
-    page, cursor = query.newest(
+    page, cursor = call.newest(
+        query,
         fills,
         lambda fill: (order_id is None or fill.order_id == order_id) and keeps(fill.market_id, fill.ns),
         limit=limit,
@@ -111,7 +112,7 @@ def list_positions(call: Call) -> Reply:
         raise errors.bad_query("GetPositions", "CountFilter", tag="oneof")
     settled = query.choice("settlement_status", ("all", "unsettled", "settled")) or "unsettled"
     event = query.text("event_ticker")
-    limit = query.limit()
+    limit = query.bounded("limit", PAGE, PAGE_MAX)
     keeps = _common_filter(call, query)
     held = call.venue.reads.positions(call.account_id(query.integer("subaccount")), call.now_ns)
 
@@ -126,7 +127,7 @@ def list_positions(call: Call) -> Reply:
             and keeps(ticker, position.updated_ns)
         )
 
-    page, cursor = query.newest(held.items(), keeps_position, limit=limit)
+    page, cursor = call.newest(query, held.items(), keeps_position, limit=limit)
     clock, shard_of = call.venue.clock, call.venue.markets.shard
     shown = [market_position_object(one, clock, ticker=name, exchange_index=shard_of(name)) for name, one in page]
     return Reply({"cursor": cursor, "event_positions": _event_positions(call, page), "market_positions": shown})
@@ -136,11 +137,12 @@ def list_settlements(call: Call) -> Reply:
     """GET /portfolio/settlements: one page, newest first, by event, markets, shard, time and subaccount."""
     query = call.query_of("GetSettlements")
     event = query.text("event_ticker")
-    limit = query.limit()
+    limit = query.bounded("limit", PAGE, PAGE_MAX)
     keeps = _common_filter(call, query)
     event_of = call.venue.catalog.event_of
     settled = call.venue.reads.settlements(call.accounts(query.integer("subaccount")), call.now_ns)
-    page, cursor = query.newest(
+    page, cursor = call.newest(
+        query,
         settled,
         lambda one: (event is None or event_of(one.market_id) == event) and keeps(one.market_id, one.ns),
         limit=limit,

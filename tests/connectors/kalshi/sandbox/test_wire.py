@@ -8,10 +8,11 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
-from connectors.kalshi.sandbox import auth, wire
-from connectors.kalshi.sandbox.rest import parse
+from connectors.kalshi.sandbox import auth, errors, wire
 from connectors.sandbox.serving.clock import VenueClock, rfc3339
 from connectors.sandbox.serving.decimals import fixed, parse_decimal
+from connectors.sandbox.serving.fields import decode_body
+from connectors.sandbox.serving.pages import decode_cursor, encode_cursor
 from connectors.sandbox.serving.rest import Refusal
 
 NS = 1_000_000_000
@@ -79,17 +80,17 @@ def test_skew_when_set_then_shown_times_move_and_engine_times_do_not() -> None:
     ],
 )
 def test_cursor_when_it_is_not_ours_then_none(cursor: str) -> None:
-    assert parse.decode_cursor(cursor) is None
+    assert decode_cursor(cursor) is None
 
 
 def test_cursor_when_it_is_ours_then_its_key() -> None:
-    assert parse.decode_cursor(parse.encode_cursor(-12)) == -12
+    assert decode_cursor(encode_cursor(-12)) == -12
 
 
 @pytest.mark.parametrize("raw", [b"{", b"\xff", b"[1]", b'"x"'])
 def test_body_when_it_is_no_object_then_flat_400(raw: bytes) -> None:
     with pytest.raises(Refusal) as refused:
-        parse.decode_body(raw, "CreateOrderV2Request")
+        decode_body(raw, "CreateOrderV2Request", errors.COMPLAINTS)
     assert (refused.value.status, refused.value.body["code"]) == (400, "bad_request")
 
 
