@@ -63,4 +63,4 @@ def run_sandbox(options: argparse.Namespace) -> int:
         raise ConfigurationError(
             f'sandbox: no venue "{options.venue}" with a sandbox; {suggestion(options.venue, venues)}'
         )
-    return int(load_late(f"connectors.{options.venue}.sandbox.command:main")(options.arguments))
+    return int(load_late(f"connectors.{options.venue}.sandbox.__main__:main")(options.arguments))

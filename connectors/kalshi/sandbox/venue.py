@@ -16,11 +16,11 @@ from connectors.kalshi.sandbox.auth import KeyRing
 from connectors.kalshi.sandbox.buckets import Buckets, Tier
 from connectors.kalshi.sandbox.catalog import Catalog
 from connectors.kalshi.sandbox.groups import OrderGroups
-from connectors.kalshi.sandbox.render.candles import Candles
 from connectors.kalshi.sandbox.render.market_view import MarketView
 from connectors.sandbox.engine import audit_report
 from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.model import Order
+from connectors.sandbox.serving.candles import Candles
 from connectors.sandbox.serving.venue import ServedVenue
 
 MEMBER = "member"

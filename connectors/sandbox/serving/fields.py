@@ -60,7 +60,7 @@ class Body:
         return self.values.get(name) is not None
 
     def text(self, name: str) -> str | None:
-        """A string member."""
+        """A string member, the empty one included."""
         value = self.values.get(name)
         if value is None or isinstance(value, str):
             return value
@@ -81,7 +81,7 @@ class Body:
         return choices[value]
 
     def integer(self, name: str) -> int | None:
-        """A whole number."""
+        """A whole number; true and false are of another type."""
         value = self.values.get(name)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
@@ -174,7 +174,7 @@ class Query:
         return found
 
     def integer(self, name: str) -> int | None:
-        """A whole number."""
+        """A whole number, with a sign or without."""
         value = self.text(name)
         try:
             return None if value is None else int(value)
@@ -200,7 +200,7 @@ class Query:
         return (self.text(name) or "").lower() in {"true", "1"}
 
     def choice(self, name: str, choices: Sequence[str]) -> str | None:
-        """One of `choices`."""
+        """One of `choices`, spelt exactly so."""
         value = self.text(name)
         if value is not None and value not in choices:
             raise self.complaints.bad_query(self.where, name, reason="no_choice")

@@ -1,7 +1,13 @@
-"""Key files of a sandbox, and what may be used only once: nonces and signatures."""
+"""Keys of a sandbox: their files, the check of a keyed digest, and what may be used only once.
+
+Written apart from any signer of a client: a mistake that both share would pass on both sides.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import os
 from collections import OrderedDict
 from collections.abc import Callable
@@ -27,6 +33,13 @@ def kept_secret(path: Path, make: Callable[[], str]) -> str:
     if not path.exists():
         write_private(path, make())
     return path.read_text(encoding="ascii").strip()
+
+
+def hmac_is_valid(secret: bytes, text: bytes, signature: str, *, is_base64: bool = False) -> bool:
+    """True when `signature` is the HMAC-SHA256 of `text`: lower-case hex digits, or base64."""
+    digest = hmac.new(secret, text, hashlib.sha256).digest()
+    expected = base64.b64encode(digest).decode() if is_base64 else digest.hex()
+    return hmac.compare_digest(expected.encode(), signature.encode())
 
 
 class UsedOnce:

@@ -275,9 +275,9 @@ def test_sandbox_when_named_then_gets_the_rest_of_the_line(monkeypatch: pytest.M
         seen.append(arguments)
         return 5
 
-    recorder = ModuleType("connectors.kalshi.sandbox.command")
+    recorder = ModuleType("connectors.kalshi.sandbox.__main__")
     recorder.main = command_main  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "connectors.kalshi.sandbox.command", recorder)
+    monkeypatch.setitem(sys.modules, "connectors.kalshi.sandbox.__main__", recorder)
     assert main(["sandbox", "kalshi", "--port", "0", "--seed=3"]) == 5
     assert seen == [["--port", "0", "--seed=3"]]
 
