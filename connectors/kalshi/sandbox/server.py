@@ -102,6 +102,11 @@ class KalshiSandbox:
         """The current venue; a reset replaces it."""
         return self._server.venue
 
+    @property
+    def conversations(self) -> list[Conversation]:
+        """The stream connections that are open now."""
+        return self._server.conversations
+
     async def start(self) -> KalshiSandboxInfo:
         """Make or load the keys, open the port, start the timer of flow and engine.
 

@@ -89,6 +89,11 @@ class SandboxServer(Generic[V, C]):
         """The current venue; a reset replaces it."""
         return self._venue
 
+    @property
+    def conversations(self) -> list[C]:
+        """Those of the stream connections that are open now."""
+        return self._streams.conversations if self._streams is not None else []
+
     async def start(self) -> dict[str, Any]:
         """Make or load the keys, open the port, start the timer; returns the ready line, which `sandbox.json` has too.
 
@@ -157,8 +162,8 @@ class SandboxServer(Generic[V, C]):
         served.listen(self._publish)
 
     def _publish(self, events: list[Any]) -> None:
-        if self._streams is not None and self._design.publish is not None:
-            self._design.publish(self._venue, events, self._streams.conversations)
+        if self._design.publish is not None:
+            self._design.publish(self._venue, events, self.conversations)
 
     def _application(self) -> web.Application:
         app = web.Application(client_max_size=BODY_BYTES_MAX)

@@ -396,7 +396,7 @@ async def test_markets_when_one_opens_as_another_ends_then_the_stream_carries_th
             settled.add(one.instrument)
             seen = len(live.events)
             await live.until(BookSnapshot, lambda one: one.instrument not in settled, after=seen)
-        (session,) = live.sandbox._sessions
+        (session,) = live.sandbox.conversations
         subscribed = {one for sub in session.commands.subscriptions.values() for one in sub.markets or ()}
         assert subscribed.isdisjoint(one.partition(":")[2] for one in settled)
     finally:

@@ -33,12 +33,12 @@ class Conversation:
     def __init__(self, session: StreamSession, venue: Venue, accounts: frozenset[str] | None) -> None:
         self._session = session
         self._accounts = accounts
-        self._commands = CommandHandler(venue.markets, self._offer)
-        self.handle = self._commands.handle
+        self.commands = CommandHandler(venue.markets, self._offer)
+        self.handle = self.commands.handle
 
     def publish(self, publication: Publication) -> None:
         """Queue a publication, numbered, for every subscription of this connection that it reaches."""
-        for subscription in list(self._commands.subscriptions.values()):
+        for subscription in list(self.commands.subscriptions.values()):
             if publication.reaches(subscription, self._accounts):
                 message = publication.message_for(subscription, self._accounts)
                 frame: dict[str, Any] = {"type": publication.kind}
@@ -50,7 +50,7 @@ class Conversation:
         target, is_data = _target(message, subscription), message["type"] in DATA_FRAMES
         frame = Frame(message, target, owner=subscription, is_data=is_data, is_numbered="seq" in message)
         if not self._session.offer(frame) and subscription is not None:
-            self._commands.end(subscription, OVERFLOW)
+            self.commands.end(subscription, OVERFLOW)
 
 
 def stream_face(heartbeat_s: float, queue_frames_max: int) -> StreamFace[Venue, Conversation]:
