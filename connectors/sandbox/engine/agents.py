@@ -8,6 +8,10 @@ from connectors.sandbox.engine.matching import opposite
 from connectors.sandbox.engine.model import NS_PER_S, MarketSpec, Order, OrderRequest, Side, TimeInForce
 from connectors.sandbox.engine.price_grid import above, at_or_below, stepped
 
+LOT_QUOTE = 100
+"""What an agent's typical order is worth, in whole units of the quote asset."""
+STEP_BPS = 2
+"""From one price of an agent's ladder to the next, in hundredths of a percent."""
 SIDES: tuple[Side, Side] = ("bid", "ask")
 
 
@@ -22,16 +26,41 @@ class Agent(Protocol):
         ...
 
 
+def lot_of(spec: MarketSpec, price: int) -> int:
+    """The typical size: one whole contract of a binary market, elsewhere what LOT_QUOTE buys; at least what may be."""
+    if spec.kind == "binary":
+        return max(spec.size_step, int(10**spec.size_decimals))
+    least = max(spec.size_step, spec.size_min, -(-spec.notional_min // price))
+    worth: int = LOT_QUOTE * 10 ** (spec.price_decimals + spec.size_decimals)
+    return max(-(-least // spec.size_step), worth // price // spec.size_step) * spec.size_step
+
+
+def step_of(spec: MarketSpec, price: int) -> int:
+    """The typical distance of prices: STEP_BPS of the price, in whole ticks, one at least; 0 in a binary market.
+
+    The ticks of a binary market differ from price to price: there agents step from one valid price to the next.
+    """
+    if spec.kind == "binary":
+        return 0
+    below = at_or_below(spec, price) or 0
+    tick = (above(spec, below) or below + 1) - below
+    return max(1, price * STEP_BPS // 10_000 // tick) * tick
+
+
 class AgentAccount:
     """The account of one agent, tied to one market; it also carries the agent's own random generator.
 
-    `lot` is one whole contract, or `size_step` where that is larger; agents trade in multiples of it.
+    `lot` is the size that agents trade in multiples of, `step` the distance of prices that they think in; both follow
+    from `start`, the price at which the flow enters the market (`lot_of`, `step_of`).
     """
 
-    def __init__(self, exchange: Exchange, spec: MarketSpec, *, account_id: str, rng: random.Random) -> None:
+    def __init__(
+        self, exchange: Exchange, spec: MarketSpec, *, account_id: str, rng: random.Random, start: int
+    ) -> None:
         self.spec = spec
         self.rng = rng
-        self.lot = max(spec.size_step, 10**spec.size_decimals)
+        self.lot = lot_of(spec, start)
+        self._step = step_of(spec, start)
         self._exchange = exchange
         self._account_id = account_id
         self._book = exchange.state.books[spec.market_id]
@@ -39,6 +68,16 @@ class AgentAccount:
     def best(self, side: Side) -> int | None:
         """The best price of a side in price units, the agent's own orders included; None when the side is empty."""
         return self._book.best(side)
+
+    def at_or_below(self, price: int) -> int | None:
+        """The highest price of the agent's own ladder that is not above `price`; None when there is none."""
+        return at_or_below(self.spec, price // self._step * self._step if self._step else price)
+
+    def away(self, price: int, steps: int) -> int | None:
+        """The valid price `steps` steps up (down when negative) from a valid price; None past either end."""
+        if self._step == 0:
+            return stepped(self.spec, price, steps=steps)
+        return at_or_below(self.spec, price + steps * self._step)
 
     def working(self) -> list[Order]:
         """The agent's resting orders, oldest first; a copy, so that orders may be cancelled while it is walked."""
@@ -74,7 +113,7 @@ class AgentAccount:
 
 
 class MarketMaker:
-    """Quotes a ladder around the fair value it last saw, `width` to `width + 1` grid steps away from it at the touch.
+    """Quotes a ladder around the fair value it last saw, `width` to `width + 1` steps away from it at the touch.
 
     `depth` is the number of levels on each side. Orders that still fit the ladder stay: they keep their queue places,
     and the book changes only where the fair value moved.
@@ -101,18 +140,18 @@ class MarketMaker:
 
     def _ladder(self, side: Side, fair: int) -> list[tuple[int, int]]:
         """(level, price) from the touch away; shorter than `depth` where the grid ends."""
-        spec = self._account.spec
-        below = at_or_below(spec, fair)
-        inner = below if side == "bid" else above(spec, fair if below is None else below)
+        account = self._account
+        below = account.at_or_below(fair)
+        inner = below if side == "bid" else account.away(fair if below is None else below, 1)
         if inner is None:
             return []
         ladder, direction = [], -1 if side == "bid" else 1
-        price = stepped(spec, inner, steps=direction * (self._width + self._extra))
+        price = account.away(inner, direction * (self._width + self._extra))
         for level in range(self._depth):
             if price is None:
                 break
             ladder.append((level, price))
-            price = stepped(spec, price, steps=direction)
+            price = account.away(price, direction)
         return ladder
 
 
@@ -142,7 +181,7 @@ class NoiseTrader:
         if touch is None:
             return
         slack = account.rng.randrange(2)
-        limit = stepped(account.spec, touch, steps=slack if side == "bid" else -slack)
+        limit = account.away(touch, slack if side == "bid" else -slack)
         account.take(side, touch if limit is None else limit, size=size, now_ns=now_ns)
 
     def _rest(self, side: Side, *, size: int, now_ns: int) -> None:
@@ -151,7 +190,7 @@ class NoiseTrader:
         if touch is None:
             return
         away = account.rng.choice((-1, 0, 0, 1, 2))
-        price = stepped(account.spec, touch, steps=-away if side == "bid" else away)
+        price = account.away(touch, -away if side == "bid" else away)
         if price is not None:
             account.place(side, price, size=size, now_ns=now_ns, life_ns=account.rng.randint(3, 12) * NS_PER_S)
 

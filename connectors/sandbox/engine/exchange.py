@@ -267,7 +267,7 @@ class Exchange:
         Where cancels take time it is "cancelling" first, may still trade, and nothing is taken off yet. An order that
         has ended or belongs to another account is "not_found" (recorded answers).
         """
-        order = self._cancellable_order(account, order_id, now_ns=now_ns)
+        order = self._cancellable_order(account, order_id, now_ns=now_ns, also="pending_trigger")
         if isinstance(order, Rejection):
             return order
         return Accepted(order, (), self._cancel(order))
@@ -312,8 +312,10 @@ class Exchange:
         if order is not None and order.status == "cancelling":
             self._execution.cancel(order, "cancelled")
 
-    def _cancellable_order(self, account: str, order_id: str, *, now_ns: int) -> Order | Rejection:
-        order = self._resting_order(account, order_id, now_ns=now_ns, also="pending_trigger")
+    def _cancellable_order(
+        self, account: str, order_id: str, *, now_ns: int, also: OrderStatus = "open"
+    ) -> Order | Rejection:
+        order = self._resting_order(account, order_id, now_ns=now_ns, also=also)
         if isinstance(order, Rejection):
             return order
         return admission.refuse_cancel(self.state, self.state.markets[order.market_id]) or order

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from connectors.sandbox.engine.agents import Agent, AgentAccount, InformedTrader, MarketMaker, NoiseTrader
+from connectors.sandbox.engine.agents import Agent, AgentAccount, InformedTrader, MarketMaker, NoiseTrader, step_of
 from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.model import NS_PER_MS, Market, MarketSpec
 from connectors.sandbox.engine.price_grid import above, at_or_below
@@ -39,21 +39,27 @@ class FlowRates(msgspec.Struct, frozen=True, kw_only=True):
 class FairValue:
     """The hidden value that a market's order flow trades around: a bounded random walk with rare jumps.
 
-    `price` is in the market's price units, not bound to the tick grid. It stays between 12 % and 88 % in a binary
-    market, and between a quarter of `start` and four times `start` elsewhere.
+    `price` is in the market's price units, not bound to the tick grid; that of a perpetual is its mark. It stays
+    between 12 % and 88 % in a binary market, and between a quarter of `start` and four times `start` elsewhere.
     """
 
     def __init__(self, rng: random.Random, spec: MarketSpec, *, start: int) -> None:
-        self.price = start
         self._rng = rng
         self._spec = spec
-        self._start = start
-        binary = spec.kind == "binary"
-        self._low = spec.one * 12 // 100 if binary else max(1, start // 4)
-        self._high = spec.one * 88 // 100 if binary else start * 4
+        self.jump(start)
+
+    def jump(self, price: int) -> None:
+        """Go on from `price`, as if the walk had started there."""
+        self.price = self._start = price
+        binary = self._spec.kind == "binary"
+        self._low = self._spec.one * 12 // 100 if binary else max(1, price // 4)
+        self._high = self._spec.one * 88 // 100 if binary else price * 4
 
     def move(self) -> None:
-        """Take one step: up to half a tick mostly, one in thirty a jump of two to four ticks, pulled to the start."""
+        """Take one step: up to half a tick mostly, one in thirty a jump of two to four ticks, pulled to the start.
+
+        Where the agents think in wider steps than ticks (`step_of`), so does the fair value.
+        """
         rng = self._rng
         tick = self._tick()
         if rng.randrange(30) == 0:
@@ -64,6 +70,8 @@ class FairValue:
         self.price = min(self._high, max(self._low, self.price + change + pull))
 
     def _tick(self) -> int:
+        if wide := step_of(self._spec, self._start):
+            return wide
         below = at_or_below(self._spec, self.price) or 0
         return (above(self._spec, below) or below + 1) - below
 
@@ -76,12 +84,15 @@ class _MarketFlow:
         self.market = market
         self.rng = seeded(seed, "flow", spec.market_id)
         self.fair = FairValue(seeded(seed, "fair", spec.market_id), spec, start=start)
+        if spec.kind == "perpetual" and market.mark_price == 0:
+            exchange.set_mark(spec.market_id, start, now_ns=exchange.state.now_ns)
         balances = {spec.cash_account: AGENT_CASH} | ({spec.base: AGENT_BASE} if spec.base else {})
 
         def account(role: str) -> AgentAccount:
             account_id = f"{AGENT_PREFIX}{spec.market_id}:{role}"
             exchange.add_account(account_id, balances, internal=True)
-            return AgentAccount(exchange, spec, account_id=account_id, rng=seeded(seed, role, spec.market_id))
+            rng = seeded(seed, role, spec.market_id)
+            return AgentAccount(exchange, spec, account_id=account_id, rng=rng, start=start)
 
         self.agents: list[tuple[Agent, int]] = [
             (MarketMaker(account("tight"), width=0, depth=4), rates.maker_ms),
@@ -137,7 +148,7 @@ class OrderFlow:
     def step(self, now_ns: int) -> None:
         """Do every action due by `now_ns` (nanoseconds since the epoch); nothing at speed 0.
 
-        Raises `ValueError` when a spot market has no opening price.
+        Raises `ValueError` when a market that is not binary has no opening price.
         """
         if self._speed == 0:
             return
@@ -165,7 +176,7 @@ class OrderFlow:
                     self._schedule(flow, agent, from_ns=now_ns)
 
     def _opening_price(self, market: Market) -> int:
-        given = self._opening_prices.get(market.market_id, market.last_price)
+        given = self._opening_prices.get(market.market_id, market.reference_price)
         if given <= 0 and market.spec.kind != "binary":
             raise ValueError(f"opening_prices has no price for {market.market_id}; give one above 0")
         return given or market.spec.one // 2
@@ -175,9 +186,14 @@ class OrderFlow:
         if flow.market.status != "active":
             return
         self.actions += 1
+        # The mark is the fair value of a perpetual, whoever has set it.
+        if flow.market.mark_price not in (0, flow.fair.price):
+            flow.fair.jump(flow.market.mark_price)
         if agent == _FAIR:
             flow.fair.move()
             self._exchange.outcomes[flow.market.market_id] = flow.fair.price
+            if flow.market.mark_price:
+                self._exchange.set_mark(flow.market.market_id, flow.fair.price, now_ns=due_ns)
         else:
             flow.agents[agent][0].act(flow.fair.price, due_ns)
 

@@ -1,11 +1,13 @@
 """The order flow: lively two-sided books, fills for a patient maker, the same orders from the same seed."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from connectors.kalshi.sandbox.listings import Schedule, generate
 from connectors.sandbox.engine import audit_report
+from connectors.sandbox.engine.agents import lot_of, step_of
 from connectors.sandbox.engine.events import BookChange, FillEvent, TradePrint
 from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.flow import OrderFlow
@@ -156,6 +158,58 @@ def test_flow_when_the_market_is_spot_then_it_trades_there_too() -> None:
         flow.step(START_NS + step * STEP_NS)
     assert exchange.state.markets["BTC-USD"].volume > 0
     assert abs(flow.fair("BTC-USD") - 60_000_00) < 60_000_00 // 10
+    assert audit_report.problems(exchange) == []
+
+
+CHEAP = {"price_decimals": 4, "size_decimals": 1, "bands": (PriceBand(0, 10**7, 1),)}
+DEAR = {"price_decimals": 1, "size_decimals": 3, "bands": (PriceBand(0, 10**8, 1),)}
+NOTIONAL = FeeModel("notional", taker_ppm=500, maker_ppm=200, rounding="up")
+
+
+@pytest.mark.parametrize(
+    ("scale", "start", "lot", "step"), [(DEAR, 630_000, 1, 126), (DEAR, 1_000, 1_000, 1), (CHEAP, 5_600, 1_785, 1)]
+)
+@pytest.mark.parametrize("kind", ["spot", "perpetual"])
+def test_flow_when_a_coin_is_dear_or_cheap_then_sizes_and_ladders_fit_it(
+    kind: Any, scale: dict[str, Any], start: int, lot: int, step: int
+) -> None:
+    spec = MarketSpec(market_id="C", kind=kind, base="C" if kind == "spot" else "", fees=NOTIONAL, **scale)
+    assert (lot_of(spec, start), step_of(spec, start)) == (lot, step)
+    exchange = Exchange(seeded(1, "exchange"), now_ns=START_NS)
+    exchange.add_market(spec, START_NS)
+    flow = OrderFlow(exchange, seed=1, opening_prices={"C": start})
+    for at in range(30 * STEPS_PER_S):
+        flow.step(START_NS + at * STEP_NS)
+    book, market = exchange.state.books["C"], exchange.state.markets["C"]
+    bid, ask = book.best("bid"), book.best("ask")
+    assert bid is not None
+    assert ask is not None
+    assert 0 < ask - bid <= 6 * step
+    assert abs(bid - flow.fair("C")) <= 8 * step
+    assert min(len(book.levels("bid")), len(book.levels("ask"))) >= 8
+    assert market.volume > 30 * lot
+    assert audit_report.problems(exchange) == []
+
+
+def test_lot_when_the_market_has_minimums_then_it_is_as_large() -> None:
+    spec = MarketSpec(market_id="C", kind="spot", base="C", size_step=7, size_min=20, notional_min=10**8, **DEAR)
+    assert lot_of(spec, 630_000) == 161
+    assert lot_of(spec, 63_000_000) == 21
+
+
+def test_flow_when_the_mark_of_a_perpetual_jumps_then_the_agents_follow_it() -> None:
+    exchange = Exchange(seeded(1, "exchange"), now_ns=START_NS)
+    exchange.add_market(MarketSpec(market_id="P", kind="perpetual", fees=NOTIONAL, **DEAR), START_NS)
+    flow = OrderFlow(exchange, seed=1, opening_prices={"P": 630_000})
+    for at in range(10 * STEPS_PER_S):
+        flow.step(START_NS + at * STEP_NS)
+    book, market = exchange.state.books["P"], exchange.state.markets["P"]
+    assert abs(market.mark_price - 630_000) < 10_000
+    assert exchange.set_mark("P", 700_000, now_ns=exchange.state.now_ns) is None
+    for at in range(10 * STEPS_PER_S, 20 * STEPS_PER_S):
+        flow.step(START_NS + at * STEP_NS)
+    assert abs(market.mark_price - 700_000) < 10_000
+    assert abs((book.best("bid") or 0) - market.mark_price) < 2_000
     assert audit_report.problems(exchange) == []
 
 
