@@ -8,23 +8,26 @@ from connectors.client.connector import ConnectorIdentity, ConnectorParts, Event
 from connectors.client.counts import DecodeCounts
 from connectors.client.instruments import InstrumentRegistry
 from connectors.client.loader import InstrumentLoader, InstrumentRefresher
+from connectors.client.rest import SignedRest, make_breaker, open_transport
 from connectors.client.session import SessionPlan, SessionPorts, StreamSession
 from connectors.client.status import VenueStatus
 from connectors.client.stream import Dial, VenueStream, open_stream_transport
 from connectors.client.venue_time import VenueTime
+from connectors.client.wire.address import account_of
 from connectors.client.wire.answers import UnreadableAnswer
 from connectors.client.wire.decimals import NS_PER_MS
+from connectors.client.wire.keys import Right, notes_on, rights_of
 from connectors.kalshi.limits import TERMS, AccountRates
 from connectors.kalshi.markets.lifecycle import select
 from connectors.kalshi.markets.source import MarketSource
 from connectors.kalshi.rest import queries
-from connectors.kalshi.rest.client import KalshiRest, make_breaker, open_transport
 from connectors.kalshi.rest.gateway import KalshiGateway
+from connectors.kalshi.rest.queries import kalshi_rest
 from connectors.kalshi.settings import ASSUMPTIONS, KalshiSettings
 from connectors.kalshi.stream.commands import DEFAULT_CHANNELS, TICKER
 from connectors.kalshi.stream.feed import ROLES, FeedPorts, make_session
 from connectors.kalshi.wire.decode_rest import rest_balance
-from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, failure_of_read, parse_error
+from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, VERDICTS, parse_error
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import HandshakeRefused
 from connectors.transport.ports import HttpTransport, OnMessage, WebSocketConnection, WebSocketTransport
@@ -34,7 +37,12 @@ from framework.domain.errors import Fatal, RefusedByVenue, Retryable
 from framework.domain.ports import Clock, Rng
 from framework.domain.turns import TakeTurn, no_limits
 
-_MAY_TRADE = frozenset({"write", "write::trade"})
+_MAY_TRADE = "write::trade"
+_SCOPES = {
+    "read": frozenset({Right.READ}),
+    "write": frozenset({Right.READ, Right.TRADE}),
+    _MAY_TRADE: frozenset({Right.TRADE}),
+}
 
 
 def make_connector(
@@ -54,9 +62,15 @@ def make_connector(
     reads wait for their `turn` in the rate budget. Raises `ConfigurationError` for a key that cannot be used.
     """
     signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
-    time, breaker, outlet = VenueTime(clock), make_breaker(settings, rng), EventOutlet()
-    http = http or open_transport(settings, clock=clock, breaker=breaker, proxy=proxy)
-    rest = KalshiRest(http, signer, settings, clock=clock, time=time, turn=turn)
+    time, breaker, outlet = (
+        VenueTime(clock),
+        make_breaker(rng, connects_per_minute_max=settings.connects_per_minute_max),
+        EventOutlet(),
+    )
+    http = http or open_transport(
+        settings.rest_origin, connections_max=settings.connections_max, clock=clock, breaker=breaker, proxy=proxy
+    )
+    rest = kalshi_rest(http, signer, settings, clock=clock, time=time, turn=turn)
     websocket = websocket or open_stream_transport(
         settings.stream_library, settings.ws_origin, clock=clock, proxy=proxy
     )
@@ -70,14 +84,15 @@ def make_connector(
 
 def _identity(name: str, settings: KalshiSettings) -> ConnectorIdentity:
     # REST host and key id identify the account: a key belongs to one member.
-    account = f"{settings.rest_url.split('//')[-1].partition('/')[0]} {settings.key_id}"
-    return ConnectorIdentity(name, account, settings.is_loopback, ASSUMPTIONS, TERMS)
+    return ConnectorIdentity(
+        name, account_of(settings.rest_url, settings.key_id), settings.is_loopback, ASSUMPTIONS, TERMS
+    )
 
 
 def _parts(
     name: str,
     settings: KalshiSettings,
-    rest: KalshiRest,
+    rest: SignedRest,
     *,
     clock: Clock,
     outlet: EventOutlet,
@@ -150,7 +165,7 @@ class _Account:
     """What is read of the account beside its markets: limits, cash and what the key may do."""
 
     def __init__(
-        self, name: str, rest: KalshiRest, settings: KalshiSettings, clock: Clock, rates: AccountRates
+        self, name: str, rest: SignedRest, settings: KalshiSettings, clock: Clock, rates: AccountRates
     ) -> None:
         self._name = name
         self._rest = rest
@@ -173,10 +188,9 @@ class _Account:
             keys = await queries.get_api_keys(self._rest)
         except (RefusedByVenue, UnreadableAnswer):
             return ()
-        scopes = next((key.scopes for key in keys if key.api_key_id == self._settings.key_id), _MAY_TRADE)
-        if not _MAY_TRADE.isdisjoint(scopes):
-            return ()
-        return (f"the key may not trade, its scopes are {', '.join(scopes)}: orders would be refused",)
+        # A key that is not listed is taken for one that may trade: its orders would say otherwise.
+        scopes = next((key.scopes for key in keys if key.api_key_id == self._settings.key_id), (_MAY_TRADE,))
+        return notes_on(rights_of(scopes, _SCOPES))
 
 
 class _Dialer:
@@ -188,7 +202,7 @@ class _Dialer:
         settings: KalshiSettings,
         *,
         signer: Signer,
-        rest: KalshiRest,
+        rest: SignedRest,
         breaker: ConnectBreaker,
     ) -> None:
         self._websocket = websocket
@@ -219,6 +233,6 @@ class _Dialer:
                 await queries.get_exchange_status(self._rest)
             except (Retryable, RefusedByVenue):
                 return
-        failure = failure_of_read(error)
+        failure = VERDICTS.of_read(error)
         if isinstance(failure, Fatal):
             raise failure

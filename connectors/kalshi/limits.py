@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from connectors.client.rest import SignedRest
 from connectors.client.wire.answers import UnreadableAnswer
 from connectors.kalshi.rest import queries
-from connectors.kalshi.rest.client import KalshiRest
 from connectors.kalshi.rest.rate_limits import CostTable, documented_costs, rate_limits, tier_limits
 from connectors.kalshi.settings import Tier
 from framework.domain.errors import RefusedByVenue
@@ -24,7 +24,7 @@ class AccountRates:
     """The account's rate limits: read and published."""
 
     def __init__(
-        self, venue: str, rest: KalshiRest, tier: Tier, *, clock: Clock, publish: Callable[[Event], None]
+        self, venue: str, rest: SignedRest, tier: Tier, *, clock: Clock, publish: Callable[[Event], None]
     ) -> None:
         self._venue = venue
         self._rest = rest

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connectors.client.instruments import ListedInstrument, Selection, has_wildcard
+from connectors.client.rest import SignedRest, or_none
 from connectors.client.wire.answers import UnreadableAnswer, UnusableInstrument
 from connectors.kalshi.markets.instruments import fees_of, listed_of, series_of
 from connectors.kalshi.rest import queries
-from connectors.kalshi.rest.client import KalshiRest
 from connectors.kalshi.wire.market_messages import RestEvent, RestMarket, RestSeries
 
 # A position whose market settled while the daemon was down is closed by the payment, if it is no older than this.
@@ -16,9 +16,9 @@ _SETTLEMENTS_LOOK_BACK_S = 14 * 24 * 3600
 
 
 class MarketSource:
-    """An `InstrumentSource` of markets. All its reads raise like `KalshiRest.get`."""
+    """An `InstrumentSource` of markets. All its reads raise like `SignedRest.get`."""
 
-    def __init__(self, venue: str, rest: KalshiRest, selection: Selection, *, subaccount: int) -> None:
+    def __init__(self, venue: str, rest: SignedRest, selection: Selection, *, subaccount: int) -> None:
         self._venue = venue
         self._rest = rest
         self._selection = selection
@@ -39,7 +39,7 @@ class MarketSource:
 
     async def read(self, symbol: str) -> RestMarket | None:
         """One market, None when the venue does not list it."""
-        return await queries.or_none(queries.get_market(self._rest, symbol))
+        return await or_none(queries.get_market(self._rest, symbol))
 
     async def list_held(self) -> list[str]:
         """The tickers of positions, open orders, and payments of the last two weeks."""
@@ -70,13 +70,13 @@ class MarketSource:
         if ticker not in self._series:
             await self._load_series(ticker)
         if market.event_ticker not in self._events:
-            event = await queries.or_none(queries.get_event(self._rest, market.event_ticker))
+            event = await or_none(queries.get_event(self._rest, market.event_ticker))
             self._events[market.event_ticker] = event
         return self._series[ticker], self._events[market.event_ticker]
 
     async def _load_series(self, ticker: str) -> None:
         """Read a series and, page by page, its live events: far fewer requests than one per event."""
-        self._series[ticker] = await queries.or_none(queries.get_series(self._rest, ticker))
+        self._series[ticker] = await or_none(queries.get_series(self._rest, ticker))
         for event in await queries.get_events_of_series(self._rest, ticker):
             self._events[event.event_ticker] = event
 

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
 import msgspec
 
+from connectors.client.gateway import OrderCodec, OrderGateway
 from connectors.client.lone_rows import LoneRows, RowFields
+from connectors.client.rest import SignedRest, or_none
 from connectors.client.wire.calls import Call
 from connectors.client.wire.decimals import NS_PER_S
 from connectors.client.wire.listing import BadRow
-from connectors.client.wire.reports import order_to_change, refused
+from connectors.client.wire.reports import order_to_change
 from connectors.kalshi.rest import queries
-from connectors.kalshi.rest.client import KalshiRest
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire import encode
 from connectors.kalshi.wire.account_messages import RestFill, RestOrder, RestPosition
 from connectors.kalshi.wire.decode_acks import accepted, amended, cancelled, decode_ack
 from connectors.kalshi.wire.decode_rest import rest_fill, rest_order_snapshot, rest_position
 from connectors.kalshi.wire.encode import AccountScope
-from connectors.kalshi.wire.errors import ORDER_ALREADY_EXISTS, failure_of_write, is_about_the_market, parse_error
-from connectors.transport.ports import HttpRequest, HttpResponse
+from connectors.kalshi.wire.errors import ORDER_ALREADY_EXISTS, is_about_the_market
+from connectors.transport.ports import HttpRequest
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId
-from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, NewOrder
+from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.venue import IsClaimed, LastWord, UnreadableRow, nothing_against, nothing_claimed
@@ -59,14 +59,13 @@ _CANCELLING_MAX = 1_000
 class KalshiGateway:
     """One account's gateway: implements `framework.domain.venue.Gateway`.
 
-    `find_instrument` returns every instrument that the connector has defined, None for another one. Call order for a
-    write: `sign`, then `send` at once, because the signature's timestamp ages.
+    `find_instrument` returns every instrument that the connector has defined, None for another one.
     """
 
     def __init__(
         self,
         venue: str,
-        rest: KalshiRest,
+        rest: SignedRest,
         settings: KalshiSettings,
         *,
         clock: Clock,
@@ -86,6 +85,8 @@ class KalshiGateway:
         # Orders whose cancel was signed. The same objects that the daemon updates, so that the acknowledgement is
         # compared with what is known when it comes.
         self._cancelling: dict[str, Order] = {}
+        codec = OrderCodec(encode=self._call, decode=self._done, on_refusal=self._on_refusal)
+        self._orders = OrderGateway(rest, codec, clock=clock)
 
     def __repr__(self) -> str:
         return f"<KalshiGateway {self._venue} {self._rest!r}>"
@@ -107,35 +108,11 @@ class KalshiGateway:
         `order` is the order to change, None for a new one. Raises `Retryable` when the venue's id of the order to
         change is not known yet (look the order up first), and `RefusedByVenue` for an unknown order or instrument.
         """
-        call = self._call(approved, order)
-        if order is not None and isinstance(approved.intent, CancelOrder):
-            self._note_cancelling(order)
-        request = self._rest.signed(call)
-        digest = hashlib.sha256(request.target.encode() + b"\n" + request.body).hexdigest()
-        return Signed(approved, request, digest)
+        return self._orders.sign(approved, order)
 
     async def send(self, signed: Signed, /, *, last_word: LastWord = nothing_against) -> tuple[Event, ...]:
-        """Send once. Refusals by the venue come back as events.
-
-        Raises `Retryable` when nothing was done and another try may succeed, `OutcomeUnknown` when something may have
-        been done, `Fatal` for a refused key, and `TypeError` for a request that this gateway did not sign.
-        """
-        request = signed.wire
-        if not isinstance(request, HttpRequest):
-            raise TypeError(f"wire: {type(request).__name__} was not signed by this gateway")
-        response = await self._rest.send(request, last_word=last_word)
-        if response.status in (200, 201, 204):
-            return self._done(signed.approved, response)
-        intent = signed.approved.intent
-        error = parse_error(response.status, response.body)
-        failure = failure_of_write(error, is_cancel=isinstance(intent, CANCELS))
-        if not isinstance(failure, RefusedByVenue):
-            raise failure
-        if isinstance(intent, (NewOrder, AmendOrder)) and is_about_the_market(failure.code):
-            self._read_again(_ORDER_BODY.decode(request.body).ticker)
-        if isinstance(intent, NewOrder) and failure.code.startswith(ORDER_ALREADY_EXISTS):
-            return await self._find_existing(signed.approved, intent)
-        return refused(signed.approved, failure, ts_recv=self._clock.now_ns())
+        """Send once. Refusals by the venue come back as events. Raises like `OrderGateway.send`."""
+        return await self._orders.send(signed, last_word=last_word)
 
     async def find_order(self, order: Order, /, *, is_claimed: IsClaimed = nothing_claimed) -> OrderSnapshot | None:
         """Look an order up: by the venue's id when it is known, then by our id among the market's orders.
@@ -144,7 +121,7 @@ class KalshiGateway:
         """
         asked_ns = self._clock.now_ns()
         if order.venue_order_id:
-            found = await queries.or_none(queries.get_order(self._rest, order.venue_order_id))
+            found = await or_none(queries.get_order(self._rest, order.venue_order_id))
             if found is not None:
                 return self._snapshot(found, asked_ns)
         return await self._find_listed(order.client_order_id, order.instrument, since_ns=order.created_ns)
@@ -187,7 +164,7 @@ class KalshiGateway:
 
     async def _order_of(self, row: BadRow) -> RestOrder | None:
         name = row.text("order_id")
-        return await queries.or_none(queries.get_order(self._rest, name)) if name else None
+        return await or_none(queries.get_order(self._rest, name)) if name else None
 
     async def _fill_of(self, row: BadRow) -> RestFill | None:
         name, own = row.text("order_id"), self._settings.own_subaccount
@@ -209,6 +186,7 @@ class KalshiGateway:
         instrument = self._instrument(order.instrument)
         if isinstance(intent, AmendOrder):
             return encode.amend_order(intent, order, instrument, self._scope)
+        self._note_cancelling(order)
         return encode.cancel_order(order, instrument, self._scope)
 
     def _note_cancelling(self, order: Order) -> None:
@@ -216,18 +194,28 @@ class KalshiGateway:
         if len(self._cancelling) > _CANCELLING_MAX:
             del self._cancelling[next(iter(self._cancelling))]
 
-    def _done(self, approved: Approved, response: HttpResponse) -> tuple[Event, ...]:
+    def _done(self, approved: Approved, body: bytes) -> tuple[Event, ...]:
         intent = approved.intent
         if isinstance(intent, CancelAll):
             # The response names no order: the order stream and the look-ups show which ones ended.
             return ()
-        ack = decode_ack(response.body)
+        ack = decode_ack(body)
         now_ns = self._clock.now_ns()
         if isinstance(intent, NewOrder):
             return accepted(approved, intent, ack, ts_recv=now_ns)
         if isinstance(intent, CancelOrder):
             return cancelled(approved, ack, ts_recv=now_ns, order=self._cancelling.pop(approved.client_order_id, None))
         return amended(approved, intent, ack, ts_recv=now_ns)
+
+    async def _on_refusal(
+        self, approved: Approved, refusal: RefusedByVenue, request: HttpRequest
+    ) -> tuple[Event, ...] | None:
+        intent = approved.intent
+        if isinstance(intent, (NewOrder, AmendOrder)) and is_about_the_market(refusal.code):
+            self._read_again(_ORDER_BODY.decode(request.body).ticker)
+        if isinstance(intent, NewOrder) and refusal.code.startswith(ORDER_ALREADY_EXISTS):
+            return await self._find_existing(approved, intent)
+        return None
 
     async def _find_existing(self, approved: Approved, intent: NewOrder) -> tuple[Event, ...]:
         """The venue already has an order of this id, so an earlier attempt arrived: return that order's state."""

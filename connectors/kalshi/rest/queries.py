@@ -1,4 +1,4 @@
-"""Every read of Kalshi's REST that has a use here, one function each. All raise like `KalshiRest.get`.
+"""Kalshi's REST, and every read of it that has a use here, one function each. All raise like `SignedRest.get`.
 
 Lists come whole: all their pages, in the venue's order (newest first, recorded answer). A row that can't be read is
 told in the log; markets and events are then read alone. Times are Unix seconds, as the venue takes them. `subaccount`
@@ -12,14 +12,20 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
+from connectors.client.pages import by_cursor
+from connectors.client.rest import RestRules, SignedRest, or_none, request_of
+from connectors.client.venue_time import VenueTime
 from connectors.client.wire.answers import UnreadableAnswer
-from connectors.client.wire.calls import Params, path_part
+from connectors.client.wire.calls import Call, Params, path_part
 from connectors.client.wire.listing import BadRow, Listing
-from connectors.kalshi.rest.client import KalshiRest
+from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire import account_messages as a
 from connectors.kalshi.wire import market_messages as m
-from connectors.kalshi.wire.errors import NOT_FOUND
-from framework.domain.errors import RefusedByVenue
+from connectors.kalshi.wire.errors import VERDICTS, parse_error
+from connectors.kalshi.wire.sign import Signer
+from connectors.transport.ports import HttpRequest, HttpTransport
+from framework.domain.ports import Clock
+from framework.domain.turns import TakeTurn, no_limits
 
 T = TypeVar("T")
 
@@ -31,38 +37,67 @@ _ALONE_MAX = 20
 """Rows that are read one by one in one read of a list: a list full of bad ones must not use up the budget."""
 
 
-async def get_exchange_status(rest: KalshiRest) -> m.ExchangeStatus:
+def kalshi_rest(
+    transport: HttpTransport,
+    signer: Signer,
+    settings: KalshiSettings,
+    *,
+    clock: Clock,
+    time: VenueTime,
+    turn: TakeTurn = no_limits,
+) -> SignedRest:
+    """One account's REST over a transport to `settings.rest_url`."""
+
+    def sign(call: Call) -> HttpRequest:
+        return request_of(call, signer.headers(time.now_ms(), call.method, call.target))
+
+    rules = RestRules(
+        name="kalshi",
+        url=settings.rest_url,
+        prefix=settings.rest_prefix,
+        timeout_ms=settings.request_timeout_ms,
+        pages_max=settings.pages_max,
+        verdicts=VERDICTS,
+        parse_error=parse_error,
+        row_ids=("trade_id", "order_id", "ticker", "event_ticker"),
+        # Read before the venue's clock is known. Exchange endpoints are public (vendor docs).
+        unsigned=frozenset({"/exchange/status"}),
+    )
+    return SignedRest(transport, sign, rules, clock=clock, time=time, turn=turn)
+
+
+async def get_exchange_status(rest: SignedRest) -> m.ExchangeStatus:
     """Read whether the exchange runs and trades; the only read that is not signed."""
     return await rest.get("/exchange/status", m.ExchangeStatus)
 
 
-async def get_series(rest: KalshiRest, ticker: str) -> m.RestSeries:
+async def get_series(rest: SignedRest, ticker: str) -> m.RestSeries:
     """Read one series; its fees hold for all its events."""
-    return (await rest.get(f"/series/{path_part(ticker)}", m.SeriesResponse, cost_path="/series/*")).series
+    return (await rest.get(f"/series/{path_part(ticker)}", m.SeriesResponse, endpoint="/series/*")).series
 
 
-async def get_event(rest: KalshiRest, ticker: str) -> m.RestEvent:
+async def get_event(rest: SignedRest, ticker: str) -> m.RestEvent:
     """Read one event, for its overrides of the series' fees."""
-    return (await rest.get(f"/events/{path_part(ticker)}", m.EventResponse, cost_path="/events/*")).event
+    return (await rest.get(f"/events/{path_part(ticker)}", m.EventResponse, endpoint="/events/*")).event
 
 
-async def get_events_of_series(rest: KalshiRest, series_ticker: str) -> list[m.RestEvent]:
+async def get_events_of_series(rest: SignedRest, series_ticker: str) -> list[m.RestEvent]:
     """Read the events of a series that are open or not yet opened."""
     found: list[m.RestEvent] = []
     for status in ("open", "unopened"):
         params: Params = [("series_ticker", series_ticker), ("status", status), ("limit", _EVENTS_PAGE)]
-        listed = await rest.listing("/events", m.EventsPage, params)
+        listed = await rest.listing("/events", m.EventsPage, by_cursor, params)
         found += [*listed, *await _each_alone(listed.bad, "event_ticker", partial(get_event, rest))]
     return found
 
 
-async def get_market(rest: KalshiRest, ticker: str) -> m.RestMarket:
+async def get_market(rest: SignedRest, ticker: str) -> m.RestMarket:
     """Read one market. May be refused as `not_found` shortly after its creation was announced (vendor docs)."""
-    return (await rest.get(f"/markets/{path_part(ticker)}", m.MarketResponse, cost_path="/markets/*")).market
+    return (await rest.get(f"/markets/{path_part(ticker)}", m.MarketResponse, endpoint="/markets/*")).market
 
 
 async def get_markets(
-    rest: KalshiRest, *, series_ticker: str | None = None, event_ticker: str | None = None, status: str | None = None
+    rest: SignedRest, *, series_ticker: str | None = None, event_ticker: str | None = None, status: str | None = None
 ) -> list[m.RestMarket]:
     """Read the markets of a series, of an event, or all; of one status, or of all.
 
@@ -72,7 +107,7 @@ async def get_markets(
     return await _markets(rest, params)
 
 
-async def get_markets_named(rest: KalshiRest, tickers: Sequence[str]) -> list[m.RestMarket]:
+async def get_markets_named(rest: SignedRest, tickers: Sequence[str]) -> list[m.RestMarket]:
     """Read these markets, whatever their status; the venue leaves unknown ones out."""
     found: list[m.RestMarket] = []
     for some in _chunks(tickers):
@@ -81,34 +116,34 @@ async def get_markets_named(rest: KalshiRest, tickers: Sequence[str]) -> list[m.
     return found
 
 
-async def get_account_limits(rest: KalshiRest) -> a.AccountLimits:
+async def get_account_limits(rest: SignedRest) -> a.AccountLimits:
     """Read the account's tier and its two token buckets."""
     return await rest.get("/account/limits", a.AccountLimits)
 
 
-async def get_api_keys(rest: KalshiRest) -> Sequence[a.RestApiKey]:
+async def get_api_keys(rest: SignedRest) -> Sequence[a.RestApiKey]:
     """Read the account's API keys and what each may do."""
     return (await rest.get("/api_keys", a.ApiKeysResponse)).api_keys
 
 
-async def get_endpoint_costs(rest: KalshiRest) -> a.EndpointCosts:
+async def get_endpoint_costs(rest: SignedRest) -> a.EndpointCosts:
     """Read the default cost of a request and the endpoints that cost another number of tokens."""
     return await rest.get("/account/endpoint_costs", a.EndpointCosts)
 
 
-async def get_balance(rest: KalshiRest, *, subaccount: int | None = None) -> a.RestBalance:
+async def get_balance(rest: SignedRest, *, subaccount: int | None = None) -> a.RestBalance:
     """Read the account's cash; paced by a bucket of its own (once a second at the lowest tiers, vendor docs)."""
     return await rest.get("/portfolio/balance", a.RestBalance, [("subaccount", subaccount)])
 
 
-async def get_order(rest: KalshiRest, order_id: str) -> a.RestOrder:
+async def get_order(rest: SignedRest, order_id: str) -> a.RestOrder:
     """Read one own order by the venue's id."""
     path = f"/portfolio/orders/{path_part(order_id)}"
-    return (await rest.get(path, a.OrderResponse, cost_path="/portfolio/orders/*")).order
+    return (await rest.get(path, a.OrderResponse, endpoint="/portfolio/orders/*")).order
 
 
 async def get_orders(
-    rest: KalshiRest,
+    rest: SignedRest,
     *,
     status: str | None = None,
     ticker: str | None = None,
@@ -126,45 +161,35 @@ async def get_orders(
         ("subaccount", subaccount),
         ("limit", _PAGE),
     ]
-    return await rest.listing("/portfolio/orders", a.OrdersPage, params)
+    return await rest.listing("/portfolio/orders", a.OrdersPage, by_cursor, params)
 
 
 async def get_fills(
-    rest: KalshiRest, *, since_s: int | None = None, order_id: str | None = None, subaccount: int | None = None
+    rest: SignedRest, *, since_s: int | None = None, order_id: str | None = None, subaccount: int | None = None
 ) -> Listing[a.RestFill]:
     """Read own trades on all shards since `since_s`, of one order by the venue's id or of all."""
     params = [("min_ts", since_s), ("order_id", order_id), ("subaccount", subaccount), ("limit", _PAGE)]
-    return await rest.listing("/portfolio/fills", a.FillsPage, params)
+    return await rest.listing("/portfolio/fills", a.FillsPage, by_cursor, params)
 
 
 async def get_positions(
-    rest: KalshiRest, *, ticker: str | None = None, subaccount: int | None = None
+    rest: SignedRest, *, ticker: str | None = None, subaccount: int | None = None
 ) -> Listing[a.RestPosition]:
     """Read own positions in markets that are not settled, on all shards; of one market or of all."""
     params = [("ticker", ticker), ("subaccount", subaccount), ("limit", _PAGE)]
-    return await rest.listing("/portfolio/positions", a.PositionsPage, params)
+    return await rest.listing("/portfolio/positions", a.PositionsPage, by_cursor, params)
 
 
 async def get_settlements(
-    rest: KalshiRest, *, since_s: int, subaccount: int | None = None
+    rest: SignedRest, *, since_s: int, subaccount: int | None = None
 ) -> Listing[a.RestSettlement]:
     """Read the markets that paid the account since `since_s`."""
     params = [("min_ts", since_s), ("subaccount", subaccount), ("limit", _PAGE)]
-    return await rest.listing("/portfolio/settlements", a.SettlementsPage, params)
+    return await rest.listing("/portfolio/settlements", a.SettlementsPage, by_cursor, params)
 
 
-async def or_none(read: Awaitable[T]) -> T | None:
-    """Await a read of one object. None when the venue does not know it (`not_found`); raises like the read itself."""
-    try:
-        return await read
-    except RefusedByVenue as e:
-        if not e.code.startswith(NOT_FOUND):
-            raise
-        return None
-
-
-async def _markets(rest: KalshiRest, params: Params) -> list[m.RestMarket]:
-    listed = await rest.listing("/markets", m.MarketsPage, params)
+async def _markets(rest: SignedRest, params: Params) -> list[m.RestMarket]:
+    listed = await rest.listing("/markets", m.MarketsPage, by_cursor, params)
     return [*listed, *await _each_alone(listed.bad, "ticker", partial(get_market, rest))]
 
 

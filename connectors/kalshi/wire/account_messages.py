@@ -26,10 +26,6 @@ class RestOrder(msgspec.Struct, frozen=True, kw_only=True):
     outcome_side: str = ""
     created_time: str | None = None
     last_update_time: str | None = None
-    expiration_time: str | None = None
-    taker_fees_dollars: str = "0"
-    maker_fees_dollars: str = "0"
-    exchange_index: int = 0
 
 
 class RestFill(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +42,6 @@ class RestFill(msgspec.Struct, frozen=True, kw_only=True):
     outcome_side: str = ""
     created_time: str | None = None
     ts: int = 0
-    exchange_index: int = 0
 
 
 class RestPosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,21 +49,14 @@ class RestPosition(msgspec.Struct, frozen=True, kw_only=True):
 
     ticker: str
     position_fp: str
-    realized_pnl_dollars: str = "0"
-    fees_paid_dollars: str = "0"
     last_updated_ts: str | None = None
-    exchange_index: int = 0
 
 
 class RestSettlement(msgspec.Struct, frozen=True, kw_only=True):
-    """A paid-out market. `value` is cents per YES contract, `revenue` cents in all."""
+    """A paid-out market. `value` is cents per YES contract."""
 
     ticker: str
-    market_result: str
-    settled_time: str | None = None
     value: int | None = None
-    revenue: int = 0
-    fee_cost: str = "0"
 
 
 class RestBalance(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,21 +64,16 @@ class RestBalance(msgspec.Struct, frozen=True, kw_only=True):
 
     balance: int
     balance_dollars: str = ""
-    updated_ts: int = 0
 
 
 class OrderAck(msgspec.Struct, frozen=True, kw_only=True):
-    """Response to create, amend, cancel and decrease: each states only some of the fields.
-
-    `average_fee_paid` is per contract. `reduced_by` is what a cancel or decrease took off.
-    """
+    """Response to create, amend and cancel: each states only some of the fields. `reduced_by` is what a cancel took
+    off."""
 
     order_id: str
     client_order_id: str | None = None
     fill_count: str | None = None
     remaining_count: str | None = None
-    average_fill_price: str | None = None
-    average_fee_paid: str | None = None
     reduced_by: str | None = None
     ts_ms: int | None = None
 

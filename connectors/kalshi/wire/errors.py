@@ -40,8 +40,6 @@ VERDICTS = Verdicts(
 )
 """The venue's answers (recorded, and vendor docs); what no rule names is as at every venue."""
 
-failure_of_write, failure_of_read = VERDICTS.of_write, VERDICTS.of_read
-
 
 class _Inner(msgspec.Struct):
     code: str | int = ""

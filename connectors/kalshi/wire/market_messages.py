@@ -25,19 +25,14 @@ class RestMarket(msgspec.Struct, frozen=True, kw_only=True):
     ticker: str
     event_ticker: str
     status: str
-    market_type: str = "binary"
     close_time: str | None = None
     open_time: str | None = None
     latest_expiration_time: str | None = None
     settlement_ts: str | None = None
-    settlement_timer_seconds: int = 0
     price_ranges: tuple[PriceRange, ...] = ()
-    price_level_structure: str = ""
     result: str = ""
     settlement_value_dollars: str | None = None
     exchange_index: int = 0
-    yes_sub_title: str = ""
-    updated_time: str | None = None
 
 
 class RestEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +42,6 @@ class RestEvent(msgspec.Struct, frozen=True, kw_only=True):
     series_ticker: str
     fee_type_override: str | None = None
     fee_multiplier_override: float | str | None = None
-    exchange_index: int = 0
 
 
 class RestSeries(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +50,6 @@ class RestSeries(msgspec.Struct, frozen=True, kw_only=True):
     ticker: str
     fee_type: str = ""
     fee_multiplier: float | str = 1
-    exchange_index: int = 0
 
 
 class MarketsPage(msgspec.Struct, frozen=True):
@@ -96,4 +89,3 @@ class ExchangeStatus(msgspec.Struct, frozen=True):
 
     exchange_active: bool
     trading_active: bool
-    exchange_estimated_resume_time: str | None = None

@@ -7,7 +7,7 @@ by `unknown_fields` and counted. Enumerations stay text. `*_dollars` are dollars
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 
@@ -274,23 +274,7 @@ KnownFrame = DataFrame | ControlFrame
 
 Frame = KnownFrame | OtherFrame
 
-FRAME_TYPES = frozenset(
-    {
-        "orderbook_snapshot",
-        "orderbook_delta",
-        "trade",
-        "ticker",
-        "fill",
-        "user_order",
-        "market_position",
-        "market_lifecycle_v2",
-        "order_group_updates",
-        "subscribed",
-        "unsubscribed",
-        "ok",
-        "error",
-    }
-)
+FRAME_TYPES = frozenset(kind.__struct_config__.tag for kind in get_args(KnownFrame))
 """The values of `type` that have a frame of their own."""
 
 _ENVELOPE = frozenset({"type", "id", "sid", "seq", "sending_ts_ms", "msg"})

@@ -16,7 +16,7 @@ from connectors.client.venue_time import VenueTime
 from connectors.kalshi.limits import AccountRates
 from connectors.kalshi.markets.lifecycle import apply_lifecycle, select
 from connectors.kalshi.markets.source import MarketSource
-from connectors.kalshi.rest.client import KalshiRest
+from connectors.kalshi.rest.queries import kalshi_rest
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.kalshi.wire.stream_messages import LifecycleMsg
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled
@@ -42,7 +42,7 @@ class Desk:
         settings = settings_for(tmp_path, **changes)
         signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
         self._budget = tier_budget(settings, clock)
-        rest = KalshiRest(http, signer, settings, clock=clock, time=VenueTime(clock), turn=self._budget.turn)
+        rest = kalshi_rest(http, signer, settings, clock=clock, time=VenueTime(clock), turn=self._budget.turn)
         self.events: list[Event] = []
         self.clock = clock
         self.registry = InstrumentRegistry(

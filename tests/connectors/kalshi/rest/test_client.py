@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from connectors.client.rest import SignedRest
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.calls import Call
 from connectors.kalshi.rest import queries
-from connectors.kalshi.rest.client import KalshiRest
+from connectors.kalshi.rest.queries import kalshi_rest
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
@@ -36,11 +37,11 @@ KEYS = b'{"api_keys":[]}'
 PATH = "/exchange/status"
 
 
-def rest_of(http: ScriptedHttp, clock: LoopClock, tmp_path: Path, **changes: Any) -> KalshiRest:
+def rest_of(http: ScriptedHttp, clock: LoopClock, tmp_path: Path, **changes: Any) -> SignedRest:
     settings = settings_for(tmp_path, **changes)
     signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
     turn = tier_budget(settings, clock).turn
-    return KalshiRest(http, signer, settings, clock=clock, time=VenueTime(clock), turn=turn)
+    return kalshi_rest(http, signer, settings, clock=clock, time=VenueTime(clock), turn=turn)
 
 
 def read_status(http: ScriptedHttp, tmp_path: Path, **changes: Any) -> tuple[bool, float]:

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from connectors.client.venue_time import VenueTime
-from connectors.kalshi.rest.client import KalshiRest
 from connectors.kalshi.rest.gateway import KalshiGateway
+from connectors.kalshi.rest.queries import kalshi_rest
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
@@ -93,7 +93,7 @@ def with_gateway(tmp_path: Path, http: ScriptedHttp, use: Callable[[KalshiGatewa
     async def main(clock: LoopClock) -> T:
         settings = settings_for(tmp_path, **changes)
         signer = Signer(settings.key_id, load_private_key(settings.private_key_path))
-        rest = KalshiRest(http, signer, settings, clock=clock, time=VenueTime(clock))
+        rest = kalshi_rest(http, signer, settings, clock=clock, time=VenueTime(clock))
         known = {instrument().id: instrument()}
         return await use(KalshiGateway("kalshi", rest, settings, clock=clock, find_instrument=known.get))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from connectors.client.wire.answers import ErrorResponse
-from connectors.kalshi.wire.errors import failure_of_read, failure_of_write, parse_error
+from connectors.kalshi.wire.errors import VERDICTS, parse_error
 from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
+
+failure_of_read, failure_of_write = VERDICTS.of_read, VERDICTS.of_write
 
 NESTED = b'{"error":{"code":"invalid_order","message":"invalid order","details":"post only cross"}}'
 WITH_SERVICE = b'{"error":{"code":"not_found","message":"not found","service":"exchange"}}'

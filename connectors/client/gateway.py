@@ -1,0 +1,80 @@
+"""The way of an order out: signed, sent once, and reported as far as the answer proves it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from connectors.client.rest import DONE, SignedRest
+from connectors.client.wire.calls import Call
+from connectors.client.wire.reports import refused
+from connectors.transport.ports import HttpRequest
+from framework.domain.errors import RefusedByVenue
+from framework.domain.events import Event
+from framework.domain.intents import CANCELS
+from framework.domain.orders import Order
+from framework.domain.ports import Clock
+from framework.domain.venue import LastWord, nothing_against
+from framework.domain.verdicts import Approved, Signed
+
+
+def digest_of(request: HttpRequest) -> str:
+    """SHA-256 of target and body. A venue whose orders state something of the request hashes that instead, so that an
+    order is known again after a crash."""
+    return hashlib.sha256(request.target.encode() + b"\n" + request.body).hexdigest()
+
+
+async def _reported(_approved: Approved, _refusal: RefusedByVenue, _request: HttpRequest) -> None:
+    """Every refusal is reported as one."""
+
+
+class OrderCodec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue adds to an order's way out.
+
+    `encode` makes the request of what was approved and of the order to change (None for a new one); it raises
+    `Retryable` when the order must be looked up first, `RefusedByVenue` when it can't be asked for. `decode` turns the
+    body of a successful answer into events, and raises `OutcomeUnknown` for one that can't be read. `on_refusal` may
+    find more in a refusal than a refusal: its events are returned instead, None has it reported as one. `digest` is of
+    what is signed.
+    """
+
+    encode: Callable[[Approved, Order | None], Call]
+    decode: Callable[[Approved, bytes], tuple[Event, ...]]
+    on_refusal: Callable[[Approved, RefusedByVenue, HttpRequest], Awaitable[tuple[Event, ...] | None]] = _reported
+    digest: Callable[[HttpRequest], str] = digest_of
+
+
+class OrderGateway:
+    """Signs and sends; `sign` and `send` are those of `framework.domain.venue.Gateway`. A venue's gateway holds one and
+    adds the look-ups. Call `send` right after `sign`, because the signature's timestamp ages."""
+
+    def __init__(self, rest: SignedRest, codec: OrderCodec, *, clock: Clock) -> None:
+        self._rest = rest
+        self._codec = codec
+        self._clock = clock
+
+    def sign(self, approved: Approved, order: Order | None) -> Signed:
+        """Build and sign the request with a timestamp of now. Raises what `encode` raises."""
+        request = self._rest.signed(self._codec.encode(approved, order))
+        return Signed(approved, request, self._codec.digest(request))
+
+    async def send(self, signed: Signed, *, last_word: LastWord = nothing_against) -> tuple[Event, ...]:
+        """Send once. Refusals by the venue come back as events.
+
+        Raises `Retryable` when nothing was done and another try may succeed, `OutcomeUnknown` when something may have
+        been done, `Fatal` for a refused key, and `TypeError` for a request that was not signed here.
+        """
+        request = signed.wire
+        if not isinstance(request, HttpRequest):
+            raise TypeError(f"wire: {type(request).__name__} was not signed by this gateway")
+        response = await self._rest.send(request, last_word=last_word)
+        approved = signed.approved
+        if response.status in DONE:
+            return self._codec.decode(approved, response.body)
+        failure = self._rest.failure_of_write(response, is_cancel=isinstance(approved.intent, CANCELS))
+        if not isinstance(failure, RefusedByVenue):
+            raise failure
+        events = await self._codec.on_refusal(approved, failure, request)
+        return refused(approved, failure, ts_recv=self._clock.now_ns()) if events is None else events

@@ -1,0 +1,268 @@
+"""A venue's REST: requests signed, sent when they have their turn, tried again where that is safe, and judged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from connectors.client.pages import NextPage, Place, whole_list
+from connectors.client.venue_time import VenueTime
+from connectors.client.wire.answers import (
+    ErrorResponse,
+    Meaning,
+    UnreadableAnswer,
+    Verdicts,
+    after_ms_of,
+)
+from connectors.client.wire.calls import Call, Params, with_query
+from connectors.client.wire.listing import BadRow, Listing, read_page
+from connectors.client.wire.reports import NOT_FOUND
+from connectors.transport.errors import NotSent
+from connectors.transport.errors import OutcomeUnknown as ResponseLost
+from connectors.transport.http_pool import Http1Transport
+from connectors.transport.ports import HttpRequest, HttpResponse, HttpTransport
+from connectors.transport.reconnect import Backoff, ConnectBreaker
+from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
+from framework.domain.ports import Clock, Rng
+from framework.domain.rate_limits import RequestKind
+from framework.domain.turns import TakeTurn, no_limits
+from framework.domain.venue import LastWord, nothing_against
+
+T = TypeVar("T")
+P = TypeVar("P")
+
+Sign = Callable[[Call], HttpRequest]
+"""Signs a request with the time of now; `target` begins at the root of the host. Every attempt is signed anew."""
+
+_READ_TRIES_MAX = 3
+_RETRY_MS = 300
+_REPORTED_MAX = 1_000
+DONE = (200, 201, 204)
+"""The statuses of an answer that says that the request was done."""
+_JSON = ("Content-Type", "application/json")
+
+
+class RestRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What REST is like at a venue.
+
+    `name` is the logger's, `url` the base address, `prefix` the path that every target begins with. `parse_error` reads
+    an answer other than success: its status, its body, and the milliseconds that it asks to wait. `row_ids` name the
+    fields that identify a row of a list. `unsigned` are the paths of reads that are sent without a signature, as those
+    must be that give the venue's time, before it is known.
+    """
+
+    name: str
+    url: str
+    prefix: str
+    timeout_ms: int
+    pages_max: int
+    verdicts: Verdicts
+    parse_error: Callable[[int, bytes, int], ErrorResponse]
+    row_ids: tuple[str, ...] = ("id",)
+    unsigned: frozenset[str] = frozenset()
+
+
+class SignedRest:
+    """One account's REST. Reads wait for their `turn`; writes had theirs before they come here."""
+
+    def __init__(
+        self,
+        transport: HttpTransport,
+        sign: Sign,
+        rules: RestRules,
+        *,
+        clock: Clock,
+        time: VenueTime,
+        turn: TakeTurn = no_limits,
+    ) -> None:
+        self._transport = transport
+        self._sign = sign
+        self._rules = rules
+        self._clock = clock
+        self._time = time
+        self._turn = turn
+        self._reported: set[tuple[str, str, str]] = set()
+        self._log = structlog.get_logger(rules.name)
+
+    def __repr__(self) -> str:
+        return f"<SignedRest {self._rules.url}>"
+
+    @property
+    def time(self) -> VenueTime:
+        """The venue's clock as measured from responses; signatures and calendars use it."""
+        return self._time
+
+    def signed(self, call: Call) -> HttpRequest:
+        """Build the request, signed with the venue's time of now. Every attempt needs a new signature."""
+        return self._sign(self._from_root(call))
+
+    async def send(self, request: HttpRequest, *, last_word: LastWord = nothing_against) -> HttpResponse:
+        """Send once and return the response, whatever its status.
+
+        Raises `Retryable` when no byte left, `OutcomeUnknown` when one may have. A `last_word` that returns a reason
+        raises `Retryable`.
+        """
+        sent_ns = self._clock.monotonic_ns()
+        try:
+            response = await self._transport.send(request, timeout_ms=self._rules.timeout_ms, last_word=last_word)
+        except NotSent as e:
+            raise Retryable(f"{request.method} {_shown(request)}: {e}") from e
+        except ResponseLost as e:
+            raise OutcomeUnknown(f"{request.method} {_shown(request)}: {e}") from e
+        received_ns = self._clock.monotonic_ns()
+        if response.status not in DONE and self._rules.verdicts.meaning(self._error_of(response))[0] is Meaning.CLOCK:
+            # The estimate was wrong; the refusal's own `Date` is the newest measurement of the venue's clock.
+            self._time.discard()
+        self._time.sample_date(response.headers.get("date"), sent_ns=sent_ns, received_ns=received_ns)
+        return response
+
+    def failure_of_write(self, response: HttpResponse, *, is_cancel: bool) -> TidegateError:
+        """What an answer to a write means, other than success, as an error to raise: see `Verdicts.of_write`."""
+        return self._rules.verdicts.of_write(self._error_of(response), is_cancel=is_cancel)
+
+    async def get(self, path: str, expected: type[T], params: Params = (), *, endpoint: str = "", weight: int = 1) -> T:
+        """Read `path` and decode the answer as `expected`. Otherwise like `read`."""
+        decode = partial(msgspec.json.decode, type=expected)
+        return await self.read(path, decode, params, endpoint=endpoint, weight=weight)
+
+    async def read(
+        self,
+        path: str,
+        decode: Callable[[bytes], T],
+        params: Params = (),
+        *,
+        endpoint: str = "",
+        weight: int = 1,
+    ) -> T:
+        """Read `path` and decode the answer.
+
+        `endpoint` is the name under which the venue's limits give this read a cost of its own, `path` where it is
+        empty; `weight` is how often that cost is due.
+
+        Tries again what passes by itself (a cut connection, 5xx, a refused timestamp), three times in all. Raises
+        `Retryable` after the last try, `UnreadableAnswer` for an answer of another form, `RefusedByVenue` for a 4xx,
+        `Fatal` for a refused key.
+        """
+        call = Call("GET", with_query(path, params))
+        for attempt in range(1, _READ_TRIES_MAX + 1):
+            try:
+                return _decoded(await self._read_once(call, endpoint or path, weight), decode, path)
+            except UnreadableAnswer:
+                raise
+            except Retryable as e:
+                if attempt == _READ_TRIES_MAX:
+                    raise
+                await asyncio.sleep(max(e.after_ms, _RETRY_MS * attempt) / 1000)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def listing(
+        self,
+        path: str,
+        page: type[P],
+        next_page: NextPage[P],
+        params: Params = (),
+        *,
+        endpoint: str = "",
+        weight: int = 1,
+        is_known: Callable[[Any], bool] | None = None,
+    ) -> Listing[Any]:
+        """Read every page of a list, in the venue's order, as `whole_list` does. Rows that can't be read are among its
+        `bad` ones, and each is reported in the log once. Raises like `read` and like `whole_list`."""
+        fixed, decode = list(params), partial(read_page, page=page, ids=self._rules.row_ids)
+
+        async def read(place: Place) -> tuple[P, Listing[Any]]:
+            return await self.read(path, decode, [*fixed, *place], endpoint=endpoint, weight=weight)
+
+        pages_max = self._rules.pages_max
+        found = await whole_list(read, next_page, name=path, pages_max=pages_max, is_known=is_known)
+        for row in found.bad:
+            self.report(path, row)
+        return found
+
+    def report(self, path: str, row: BadRow) -> None:
+        """Say in the log that a row can't be read, once for each row and reason."""
+        key = (path, row.name, row.reason)
+        if key not in self._reported and len(self._reported) < _REPORTED_MAX:
+            self._reported.add(key)
+            self._log.warning("a row of a list can't be read", list=path, row=row.name, reason=row.reason)
+
+    async def close(self) -> None:
+        """Close the connections; requests in flight end with `OutcomeUnknown`."""
+        await self._transport.close()
+
+    async def _read_once(self, call: Call, endpoint: str, weight: int) -> bytes:
+        async with self._turn(RequestKind.QUERY, endpoint, weight) as turn:
+            try:
+                response = await self.send(self._request(call))
+            except Retryable:
+                turn.not_sent()
+                raise
+            except OutcomeUnknown as e:
+                raise Retryable(str(e)) from e
+            if response.status == 200:
+                return response.body
+            failure = self._rules.verdicts.of_read(self._error_of(response))
+            if isinstance(failure, Retryable) and failure.is_rate_limit:
+                turn.was_limited()
+            raise failure
+
+    def _error_of(self, response: HttpResponse) -> ErrorResponse:
+        return self._rules.parse_error(response.status, response.body, after_ms_of(response.headers))
+
+    def _request(self, call: Call) -> HttpRequest:
+        if call.target.partition("?")[0] in self._rules.unsigned:
+            return request_of(self._from_root(call))
+        return self.signed(call)
+
+    def _from_root(self, call: Call) -> Call:
+        return Call(call.method, f"{self._rules.prefix}{call.target}", call.body, call.is_urgent)
+
+
+def request_of(call: Call, headers: tuple[tuple[str, str], ...] = ()) -> HttpRequest:
+    """A request with these headers, and with that of JSON where it has a body."""
+    given = (*headers, _JSON) if call.body else headers
+    return HttpRequest(call.method, call.target, given, call.body, is_urgent=call.is_urgent)
+
+
+def open_transport(
+    origin: str, *, connections_max: int, clock: Clock, breaker: ConnectBreaker, proxy: str = ""
+) -> Http1Transport:
+    """The HTTP client of an address ("https://host[:port]"), through `proxy` where one is given; no connection is
+    opened yet."""
+    transport = Http1Transport(origin, clock=clock, connections_max=connections_max, proxy=proxy)
+    transport.breaker = breaker
+    return transport
+
+
+def make_breaker(rng: Rng, *, connects_per_minute_max: int) -> ConnectBreaker:
+    """The breaker that keeps the connects of `open_transport` under a number in any minute."""
+    return ConnectBreaker(Backoff(rng, connects_per_minute_max=connects_per_minute_max))
+
+
+async def or_none(read: Awaitable[T]) -> T | None:
+    """Await a read of one object. None when the venue does not know it (`not_found`); raises like the read itself."""
+    try:
+        return await read
+    except RefusedByVenue as e:
+        if not e.code.startswith(NOT_FOUND):
+            raise
+        return None
+
+
+def _shown(request: HttpRequest) -> str:
+    """The target without its query, which may hold a signature."""
+    return request.target.partition("?")[0]
+
+
+def _decoded(body: bytes, decode: Callable[[bytes], T], path: str) -> T:
+    try:
+        return decode(body)
+    except msgspec.ValidationError as e:
+        raise UnreadableAnswer(f"GET {path}: the answer can't be read: {e}") from e
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise Retryable(f"GET {path}: the answer can't be read: {e}") from e

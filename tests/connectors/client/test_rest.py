@@ -1,0 +1,158 @@
+"""REST of a venue that signs queries and gives no codes: tries, turns, clocks and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+import pytest
+
+from connectors.client.pages import by_offset
+from connectors.client.rest import SignedRest, or_none
+from connectors.client.wire.answers import UnreadableAnswer
+from connectors.client.wire.calls import Call
+from connectors.transport.errors import NotSent
+from connectors.transport.errors import OutcomeUnknown as CutOff
+from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.rate_limits import RequestKind
+from tests.connectors.client.toy_rest import KEY, Turns, rest_of
+from tests.connectors.kalshi.support import START_NS, LoopClock, ScriptedHttp, answering, run_jumping
+
+T = TypeVar("T")
+PATH = "/v1/balance"
+GOOD = (200, b'{"cash":"1.00"}')
+LIMITED = (429, b'{"error":"Rate limit exceeded"}')
+EXPIRED = (401, b'{"error":"Invalid timestamp"}')
+
+
+class Orders(msgspec.Struct):
+    """A page of a list."""
+
+    orders: tuple[int, ...]
+    total: int
+
+
+def using(http: ScriptedHttp, use: Callable[[SignedRest], Awaitable[T]], turns: Turns | None = None) -> tuple[T, float]:
+    async def main(clock: LoopClock) -> tuple[T, float]:
+        found = await use(rest_of(http, clock, turns or Turns()))
+        return found, clock.monotonic_ns() / 1e9
+
+    return run_jumping(main)
+
+
+async def balance(rest: SignedRest) -> dict[str, str]:
+    return await rest.get("/balance", dict[str, str], [("asset", "USDT"), ("none", None)])
+
+
+def test_read_when_tried_again_then_each_try_has_a_signature_and_a_time_of_its_own() -> None:
+    http = answering("GET", PATH, (503, b""), GOOD)
+    assert using(http, balance)[0] == {"cash": "1.00"}
+    first, second = http.targets()
+    assert first != second
+    for target in (first, second):
+        query, _, signature = target.partition("?")[2].partition("&signature=")
+        assert query.startswith("asset=USDT&timestamp=")
+        assert signature == KEY.hex(query.encode())
+
+
+def test_read_when_the_venue_says_how_long_to_wait_then_that_is_waited() -> None:
+    http = answering("GET", PATH, LIMITED, GOOD)
+    http.headers["retry-after"] = "7"
+    assert using(http, balance)[1] >= 7
+
+
+def test_turn_when_a_read_ends_then_it_is_said_what_became_of_its_tokens() -> None:
+    http, turns = answering("GET", PATH, NotSent("refused"), LIMITED, GOOD), Turns()
+    using(http, balance, turns)
+    assert turns.asked == [(RequestKind.QUERY, "/balance", 1)] * 3
+    assert turns.ends == ["not sent", "limited", "spent"]
+
+
+def test_turn_when_an_answer_was_lost_then_its_tokens_are_spent() -> None:
+    http, turns = answering("GET", PATH, CutOff("reset"), (500, b""), (404, b'{"error":"no"}')), Turns()
+    with pytest.raises(RefusedByVenue):
+        using(http, balance, turns)
+    assert turns.ends == ["spent"] * 3
+
+
+def test_turn_when_a_read_has_a_cost_of_its_own_then_it_is_asked_for_by_that_name_and_weight() -> None:
+    http, turns = answering("GET", "/v1/book/BTC", (200, b"{}")), Turns()
+    using(http, lambda rest: rest.get("/book/BTC", dict[str, str], endpoint="/book/*", weight=5), turns)
+    assert turns.asked == [(RequestKind.QUERY, "/book/*", 5)]
+
+
+def test_timestamp_when_refused_by_a_text_then_the_clock_is_measured_anew() -> None:
+    http = answering("GET", PATH, EXPIRED, GOOD)
+    http.headers["date"] = "Thu, 11 Jun 2026 07:29:20 GMT"
+
+    async def use(rest: SignedRest) -> int:
+        rest.time.sample_ms(START_NS // 1_000_000, sent_ns=0, received_ns=1)
+        await balance(rest)
+        return rest.time.now_ms()
+
+    assert abs(using(http, use)[0] - 1_781_162_960_000) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "tries"), [(b'{"cash":1}', UnreadableAnswer, 1), (b"{", Retryable, 3), (b"\xff", Retryable, 3)]
+)
+def test_answer_when_it_is_of_another_form_then_it_is_not_asked_for_again_and_a_cut_one_is(
+    body: bytes, kind: type[Exception], tries: int
+) -> None:
+    http = answering("GET", PATH, (200, body))
+    with pytest.raises(kind, match="GET /balance: the answer can't be read"):
+        using(http, balance)
+    assert len(http.requests) == tries
+
+
+@pytest.mark.parametrize(("failure", "kind"), [(NotSent("refused"), Retryable), (CutOff("reset"), OutcomeUnknown)])
+def test_error_when_a_request_fails_then_its_signed_query_is_not_in_the_text(
+    failure: Exception, kind: type[Exception]
+) -> None:
+    async def use(rest: SignedRest) -> None:
+        await rest.send(rest.signed(Call("POST", "/orders", b"{}")))
+
+    with pytest.raises(kind) as caught:
+        using(answering("POST", "/v1/orders", failure), use)
+    assert "POST /v1/orders: " in str(caught.value)
+    assert "signature" not in str(caught.value)
+
+
+def test_list_when_it_has_pages_then_each_is_asked_for_behind_the_last_and_odd_rows_are_kept_apart() -> None:
+    pages = [(200, b'{"orders":[1,"x"],"total":3}'), (200, b'{"orders":[3],"total":3}')]
+    http = answering("GET", "/v1/orders", *pages)
+    found, _ = using(http, lambda rest: rest.listing("/orders", Orders, by_offset, [("status", "NEW")]))
+    assert (found.rows, [row.row for row in found.bad]) == ([1, 3], ["x"])
+    assert [target.partition("&timestamp")[0] for target in http.targets()] == [
+        "/v1/orders?status=NEW",
+        "/v1/orders?status=NEW&offset=2",
+    ]
+
+
+def test_unsigned_read_when_asked_then_it_carries_no_key() -> None:
+    http = answering("GET", "/v1/time", (200, b"{}"))
+
+    async def main(clock: LoopClock) -> None:
+        await rest_of(http, clock, Turns(), unsigned=frozenset({"/time"})).get("/time", dict[str, str])
+
+    run_jumping(main)
+    (request,) = http.requests
+    assert (request.target, request.headers) == ("/v1/time", ())
+
+
+@pytest.mark.parametrize(("text", "is_none"), [("Not found", True), ("Forbidden", False)])
+def test_object_when_the_venue_does_not_know_it_then_there_is_none(text: str, is_none: bool) -> None:
+    http = answering("GET", PATH, (404, msgspec.json.encode({"error": text})))
+    if is_none:
+        assert using(http, lambda rest: or_none(balance(rest)))[0] is None
+    else:
+        with pytest.raises(RefusedByVenue, match="forbidden"):
+            using(http, lambda rest: or_none(balance(rest)))
+
+
+def test_rest_when_shown_then_it_is_its_address() -> None:
+    async def main(clock: LoopClock) -> str:
+        return repr(rest_of(ScriptedHttp(), clock, Turns()))
+
+    assert run_jumping(main) == "<SignedRest https://toy/v1>"
