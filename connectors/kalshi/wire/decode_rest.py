@@ -7,6 +7,7 @@ dollar, sizes in hundredths of a contract, times in Unix nanoseconds; `ts_recv` 
 from __future__ import annotations
 
 from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S, iso_ns
+from connectors.client.wire.dialect import OrderStates
 from connectors.kalshi.wire.account_messages import RestBalance, RestFill, RestOrder, RestPosition
 from connectors.kalshi.wire.fixed_point import SIZE_DECIMALS, money_of, price_of, size_of
 from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot, PositionReport
@@ -15,6 +16,9 @@ from framework.domain.numbers import Size, parse_scaled
 from framework.domain.orders import Side
 
 _BALANCE_DECIMALS = 6
+
+STATES = OrderStates(open=frozenset({"resting"}), ended=frozenset({"canceled", "executed"}))
+"""The venue's words for the state of an order (vendor docs)."""
 
 _SIDES = {"bid": Side.BUY, "ask": Side.SELL, "yes": Side.BUY, "no": Side.SELL}
 
@@ -60,19 +64,12 @@ def rest_order_snapshot(order: RestOrder, *, venue: str, ts_recv: int) -> OrderS
             status=order.status, initial=size_of(order.initial_count_fp), filled=filled, remaining=remaining
         ),
         filled=filled,
-        is_open=is_open(order.status, remaining),
+        is_open=STATES.is_open(order.status, remaining),
         ts_recv=ts_recv,
         ts_venue=_stream_time_of(order.last_update_time),
         created_ns=iso_ns(order.created_time),
         reason=order.status,
     )
-
-
-def is_open(status: str, remaining: Size) -> bool:
-    """Whether an order may still trade: one whose status is not documented may while anything remains."""
-    if status in ("canceled", "executed"):
-        return False
-    return status == "resting" or remaining > 0
 
 
 def rest_fill(fill: RestFill, *, venue: str, ts_recv: int) -> Fill:

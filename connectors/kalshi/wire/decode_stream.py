@@ -12,7 +12,7 @@ import msgspec
 
 from connectors.client.counts import DecodeCounts
 from connectors.client.wire.decimals import NS_PER_MS
-from connectors.kalshi.wire.decode_rest import is_open, side_of, total_size
+from connectors.kalshi.wire.decode_rest import STATES, side_of, total_size
 from connectors.kalshi.wire.fixed_point import PRICE_ONE, money_of, price_of, size_of
 from connectors.kalshi.wire.stream_messages import (
     FRAME_TYPES,
@@ -190,7 +190,7 @@ def order_snapshot(msg: UserOrderMsg, *, venue: str, ts_recv: int) -> OrderSnaps
         price=price_of(msg.yes_price_dollars),
         size=total_size(status=msg.status, initial=size_of(msg.initial_count_fp), filled=filled, remaining=remaining),
         filled=filled,
-        is_open=is_open(msg.status, remaining),
+        is_open=STATES.is_open(msg.status, remaining),
         ts_recv=ts_recv,
         ts_venue=msg.last_updated_ts_ms * NS_PER_MS,
         created_ns=msg.created_ts_ms * NS_PER_MS,
