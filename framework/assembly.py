@@ -263,4 +263,11 @@ class OwnBudget:
 def _last_look(gate: Gate, kernel: Kernel, *, deadline_ms: int) -> LastLook:
     parts = kernel.dependencies
     view = View(books=parts.books, accounts=parts.accounts, budgets=parts.budgets, terms=parts.terms)
-    return LastLook(gate, view, clock=parts.clock, is_ending=kernel.is_ending, deadline_ms=deadline_ms)
+    return LastLook(
+        gate,
+        view,
+        clock=parts.clock,
+        is_ending=kernel.is_ending,
+        why_not_all=kernel.why_not_all,
+        deadline_ms=deadline_ms,
+    )

@@ -443,6 +443,7 @@ class Daemon:
                 clock=self._clock,
                 why_unwanted=self._core.last_look.why_unwanted,
                 on_refused=lambda order: self._venues[name].reconciler.flag(order),
+                covered=self.kernel.covered,
                 is_fenced=self._records.is_fenced,
             )
         )

@@ -238,6 +238,7 @@ def _add_operator_verbs(verbs: _Verbs) -> None:
     cancel.add_argument("order", nargs="?", default="", metavar="ID", help="our id of the order, or the venue's")
     _add_scopes(cancel, "every open order of this {}")
     cancel.add_argument("--all", action="store_true", help="every open order")
+    cancel.add_argument("--external", action="store_true", help="also those that are not ours; they are adopted first")
     _add_reason(cancel)
     external = _add_configured(
         verbs,

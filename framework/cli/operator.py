@@ -73,6 +73,7 @@ def cancel(options: argparse.Namespace) -> int:
         instrument=options.instrument,
         is_all=options.all,
         reason=options.reason or BY_THE_OPERATOR,
+        with_external=options.external,
     )
     if not request.names_one:
         raise ConfigurationError(NAME_ONE)

@@ -314,6 +314,16 @@ class CancelRequested(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=T
     ts_recv: int
 
 
+class CancelAllRequested(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """An operator wants every order of ours cancelled that is open in a scope; `target` as in `TradingStateChanged`.
+    The kernel asks by one request where the venue takes it and nothing else would end by it."""
+
+    scope: Scope
+    target: str
+    reason: str
+    ts_recv: int
+
+
 class ExternalOrderIgnored(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="OrphanIgnored", array_like=True):
     """An operator leaves an open order at the venue that is not ours where it is, and it is not reported again.
     Durable; ends when the order is adopted."""
@@ -343,5 +353,6 @@ AccountEvent = (
     | CancelRequested
     | InstrumentPurged
     | CashFlow
+    | CancelAllRequested
 )
 """Inputs that the journal records, durably."""

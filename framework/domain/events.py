@@ -10,6 +10,7 @@ import msgspec
 
 from framework.domain.account_events import AccountEvent as AccountEvent
 from framework.domain.account_events import BalanceReport as BalanceReport
+from framework.domain.account_events import CancelAllRequested as CancelAllRequested
 from framework.domain.account_events import CancelRequested as CancelRequested
 from framework.domain.account_events import CashFlow as CashFlow
 from framework.domain.account_events import CashFlowKind as CashFlowKind

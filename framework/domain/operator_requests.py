@@ -29,6 +29,10 @@ NAME_ONE = "cancel: name one order, or --strategy S, --venue V, --instrument I, 
 """Why a `CancelOrders` is refused that does not name exactly one of its five."""
 
 
+WHOSE_EXTERNAL = "cancel: --external goes with --venue V, --instrument I or --all: other orders are no strategy's"
+"""Why a `CancelOrders` is refused that wants orders of others and names one order or a strategy."""
+
+
 class SetTradingState(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="set_trading_state", forbid_unknown_fields=True
 ):
@@ -46,7 +50,8 @@ class CancelOrders(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="cancel_orders", forbid_unknown_fields=True
 ):
     """Cancel one order (by our id or the venue's), those of a strategy, venue or instrument, or `is_all`: exactly one
-    of the five."""
+    of the five. `with_external`, for a venue, an instrument or all: also the open orders there that are not ours, which
+    are adopted in the operator's name first."""
 
     reason: str
     order: str = ""
@@ -54,6 +59,7 @@ class CancelOrders(
     is_all: bool = False
     venue: str = ""
     instrument: str = ""
+    with_external: bool = False
 
     @property
     def names_one(self) -> bool:

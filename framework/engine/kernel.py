@@ -14,6 +14,7 @@ import msgspec
 
 from framework.domain.account_events import (
     AccountEvent,
+    CancelAllRequested,
     CancelRequested,
     InstrumentDefined,
     InstrumentPurged,
@@ -29,7 +30,7 @@ from framework.domain.account_events import (
 from framework.domain.errors import JournalError
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.intents import CANCELS, AmendOrder, CancelOrder, Intent, NewOrder
+from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, Intent, NewOrder
 from framework.domain.market_events import (
     BookDelta,
     BookLevel,
@@ -53,7 +54,7 @@ from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Decision, RefusalCode, Refused, Verdict
 from framework.engine.bus import Bus, notify
 from framework.engine.kernel_ports import KernelDependencies
-from framework.engine.pending_cancels import PendingCancels
+from framework.engine.pending_cancels import PendingCancels, plan_cancels
 from framework.engine.refusal_throttle import RefusalThrottle
 from framework.engine.strategy_host import FaultKind, StrategyHost
 from framework.engine.universe import Universe, Universes
@@ -181,7 +182,7 @@ class Kernel:
                 verdict = self._refuse(intent, RefusalCode.JOURNAL_FAILED, str(e))
         if isinstance(verdict, Approved):
             # Asked before the state changes: a cancel of an order that the venue has not confirmed waits (`_end_due`).
-            is_due = not isinstance(verdict.intent, CancelOrder) or self._pending_cancels.is_due(verdict, self._orders)
+            is_due = not isinstance(verdict.intent, CANCELS) or self._pending_cancels.is_due(verdict, self._orders)
             change = self._apply(verdict)
             if change.alarms:
                 self._report(change)
@@ -211,6 +212,14 @@ class Kernel:
         host = self._hosts.get(order.strategy)
         is_wanted = self._is_shutting_down or (host is not None and host.is_quarantined)
         return order.status.may_trade and (is_wanted or order.client_order_id in self._pending_cancels)
+
+    def covered(self, intent: CancelAll) -> tuple[Order, ...]:
+        """Our orders that a cancel of all is to end."""
+        return self._pending_cancels.covered(intent, self._orders)
+
+    def why_not_all(self, intent: CancelAll) -> str | None:
+        """Why a cancel of all must not leave any more: nothing is to end by it, or what is to stay would."""
+        return self._pending_cancels.why_not_all(intent, self._orders)
 
     def _step(self, event: Event, now_ns: int, monotonic_ns: int) -> None:
         view = self._view
@@ -303,10 +312,8 @@ class Kernel:
         match event:
             case StrategyQuarantined():
                 self._quarantine(event)
-            case TradingStateChanged():
-                self._lift_quarantine(event)
-                if event.is_cancelling:
-                    self._cancel_orders(self._orders.open_in(event.scope, event.target))
+            case TradingStateChanged() | CancelAllRequested():
+                self._on_scope(event)
             case CancelRequested():
                 if (order := self._orders.get(event.client_order_id)) is not None and order.status.may_trade:
                     self._cancel(order)
@@ -314,7 +321,7 @@ class Kernel:
                 for host in self._hosts.values():
                     host.call("on_stop")
                 self._is_shutting_down = True
-                self._cancel_orders(self._orders.open())
+                self._cancel_orders(self._orders.open(), Scope.GLOBAL)
                 self._record_counted()
             case InstrumentDefined():
                 self._universes.follow(event.instrument.id)
@@ -420,7 +427,13 @@ class Kernel:
     def _quarantine(self, event: StrategyQuarantined) -> None:
         if host := self._hosts.get(event.strategy):
             host.quarantine = event.reason
-        self._cancel_orders(self._orders.open(strategy=event.strategy))
+        self._cancel_orders(self._orders.open(strategy=event.strategy), Scope.STRATEGY)
+
+    def _on_scope(self, event: TradingStateChanged | CancelAllRequested) -> None:
+        if isinstance(event, TradingStateChanged):
+            self._lift_quarantine(event)
+        if isinstance(event, CancelAllRequested) or event.is_cancelling:
+            self._cancel_orders(self._orders.open_in(event.scope, event.target), event.scope)
 
     def _lift_quarantine(self, event: TradingStateChanged) -> None:
         """Setting a strategy ACTIVE ends its quarantine. One that was not started because of it, starts now."""
@@ -450,7 +463,14 @@ class Kernel:
     def _cancel(self, order: Order) -> None:
         self.submit(CancelOrder(strategy=order.strategy, client_order_id=order.client_order_id))
 
-    def _cancel_orders(self, orders: Iterable[Order]) -> None:
-        for order in orders:
-            if order.status.may_trade and order.client_order_id not in self._pending_cancels:
-                self._cancel(order)
+    def _cancel_orders(self, orders: Iterable[Order], scope: Scope) -> None:
+        pending = self._pending_cancels
+        due = [one for one in orders if one.status.may_trade and one.client_order_id not in pending]
+        for intent in plan_cancels(due, scope, self._view.terms, self._is_ours_alone):
+            self.submit(intent)
+
+    def _is_ours_alone(self, venue: str, instrument: InstrumentId) -> bool:
+        """Whether no open order of others is known at the venue, or in the instrument where one is given."""
+        find = self._accounts.external_orders
+        others = (*find(venue), *find(venue, ignored=True))
+        return not any(instrument in ("", one.instrument) for one in others)

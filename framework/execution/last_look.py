@@ -3,7 +3,8 @@
 Between the approval and the write lie the queue, the rate budget, the disk and a connection: milliseconds mostly,
 seconds in a jam. What has changed meanwhile is asked again, by the rules that the approval was judged by; what only our
 own requests can change (limits, counts, the budget) counts the request already and is not. So a halt also stops what
-was approved before it (C15). Cancels always leave.
+was approved before it (C15). Cancels leave while their order is open; one of all orders while
+everything of ours that it would end is to end.
 """
 
 from __future__ import annotations
@@ -40,24 +41,33 @@ class LastLook:
     """Says of a queued request why it must not leave any more.
 
     `view` is one of its own: its times are those of the question, not of a step of the kernel. `is_ending` says that an
-    order is to end. A new order, and an amend that does more than shrink, leaves within `deadline_ms` milliseconds of
-    its approval or not at all: it answers to a market that is gone.
+    order is to end, `why_not_all` why a cancel of all orders would do too much, or nothing. A new order, and an amend
+    that does more than shrink, leaves within `deadline_ms` milliseconds of its approval or not at all: it answers to a
+    market that is gone.
     """
 
     def __init__(
-        self, judge: SecondJudge, view: View, *, clock: Clock, is_ending: Callable[[Order], bool], deadline_ms: int
+        self,
+        judge: SecondJudge,
+        view: View,
+        *,
+        clock: Clock,
+        is_ending: Callable[[Order], bool],
+        why_not_all: Callable[[CancelAll], str | None],
+        deadline_ms: int,
     ) -> None:
         self._judge = judge
         self._view = view
         self._clock = clock
         self._is_ending = is_ending
+        self._why_not_all = why_not_all
         self._deadline_ms = deadline_ms
 
     def why_unwanted(self, request: QueuedRequest) -> str | None:
         """Why the request must not leave any more, in words; None when it may."""
         intent = request.approved.intent
         if isinstance(intent, CancelAll):
-            return None
+            return self._why_not_all(intent)
         order = self._view.order(request.approved.client_order_id)
         if order is None or not order.status.may_trade:
             return "the order has ended"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from framework.domain.errors import Fatal
 from framework.domain.events import Event
+from framework.domain.intents import CancelAll
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RequestKind
@@ -39,6 +40,11 @@ def nobody_asks(_order: Order) -> None:
     """Nothing follows from a refused change: for a core without a reconciler."""
 
 
+def covers_nothing(_intent: CancelAll) -> Sequence[Order]:
+    """No order is known: for a core that cancels them one by one."""
+    return ()
+
+
 def never() -> bool:
     """No newer run takes over: for a core without a state directory."""
     return False
@@ -51,6 +57,7 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     the latency of one of `STAGES` in nanoseconds; `on_fatal` is told when the account can't be used any more;
     `why_unwanted` says why a queued request must not leave any more, None when it may
     (`framework.execution.last_look.LastLook`);
+    `covered` says which of our orders a cancel of all is to end: what becomes of the request is reported of each;
     `on_refused` is called with an order whose change the venue refused: it may have ended without a report of it;
     `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel.
     """
@@ -67,5 +74,6 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     why_unwanted: Callable[[QueuedRequest], str | None]
     clock: Clock
     on_refused: Callable[[Order], None] = nobody_asks
+    covered: Callable[[CancelAll], Sequence[Order]] = covers_nothing
     is_fenced: Callable[[], bool] = never
     requests_max: int = 8

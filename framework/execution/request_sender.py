@@ -150,7 +150,9 @@ class RequestSender:
         is_superseded = self._is_superseded(approved)
         for event in events:
             is_amended = isinstance(event, OrderReport) and event.kind is ReportKind.AMENDED
-            if not (is_superseded and is_amended):
+            if isinstance(event, OrderReport) and not event.client_order_id:
+                self._report(approved, event.kind, event.code, event.detail)
+            elif not (is_superseded and is_amended):
                 dependencies.publish(event)
         self._flag_amends(events, is_superseded=is_superseded)
         reach("after-answer-recorded")
@@ -202,18 +204,22 @@ class RequestSender:
         return RequestOutcome.NOT_CHARGED
 
     def _report(self, approved: Approved, kind: ReportKind, code: str, detail: str) -> None:
+        names = [approved.client_order_id]
         if isinstance(approved.intent, CancelAll):
-            return
-        self._dependencies.publish(
-            OrderReport(
-                venue=self._dependencies.venue,
-                client_order_id=approved.client_order_id,
-                kind=kind,
-                ts_recv=self._dependencies.clock.now_ns(),
-                code=code,
-                detail=detail,
+            # Its bytes are of no single order; what becomes of it is reported of each.
+            is_sent = kind is ReportKind.SENT
+            names = [] if is_sent else [one.client_order_id for one in self._dependencies.covered(approved.intent)]
+        for name in names:
+            self._dependencies.publish(
+                OrderReport(
+                    venue=self._dependencies.venue,
+                    client_order_id=name,
+                    kind=kind,
+                    ts_recv=self._dependencies.clock.now_ns(),
+                    code=code,
+                    detail=detail,
+                )
             )
-        )
 
     def _complete(self, approved: Approved, outcome: RequestOutcome) -> None:
         self._dependencies.publish(

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from framework.domain.account_events import (
+    CancelAllRequested,
     CancelRequested,
     ExternalOrderIgnored,
     OrderAdopted,
@@ -25,6 +26,7 @@ from framework.domain.operator_requests import (
     BY_THE_OPERATOR,
     NAME_ONE,
     OPERATOR,
+    WHOSE_EXTERNAL,
     AdoptExternalOrder,
     Answer,
     CancelExternalOrder,
@@ -114,16 +116,18 @@ class Operator:
     async def _cancel_orders(self, request: CancelOrders) -> Answer:
         if not request.names_one:
             raise NotDone(NAME_ONE)
+        scope, target = _scope_to_cancel(request)
+        if request.with_external:
+            if request.order or scope is Scope.STRATEGY:
+                raise NotDone(WHOSE_EXTERNAL)
+            await self._adopt_all(scope, target)
         orders = self._orders_to_cancel(request)
         now_ns = self._dependencies.clock.now_ns()
-        await self._publish(
-            *(
-                CancelRequested(
-                    venue=order.venue, client_order_id=order.client_order_id, reason=request.reason, ts_recv=now_ns
-                )
-                for order in orders
-            )
-        )
+        if len(orders) > 1 and scope is not Scope.STRATEGY:
+            event = CancelAllRequested(scope=scope, target=target, reason=request.reason, ts_recv=now_ns)
+            await self._publish(event)
+        else:
+            await self._publish(*(_cancel_of(order, request.reason, now_ns) for order in orders))
         return Answer(is_ok=True, lines=_cancel_lines(orders), data=[order.client_order_id for order in orders])
 
     async def _adopt_external_order(self, request: AdoptExternalOrder) -> Answer:
@@ -137,14 +141,7 @@ class Operator:
     async def _cancel_external_order(self, request: CancelExternalOrder) -> Answer:
         external_order = self._external_order(request.order)
         order = await self._adopt(external_order, OPERATOR)
-        await self._publish(
-            CancelRequested(
-                venue=order.venue,
-                client_order_id=order.client_order_id,
-                reason=request.reason,
-                ts_recv=self._dependencies.clock.now_ns(),
-            )
-        )
+        await self._publish(_cancel_of(order, request.reason, self._dependencies.clock.now_ns()))
         line = f"cancel asked for {external_order.venue_order_id}, now {order.client_order_id} of {OPERATOR}"
         return Answer(is_ok=True, lines=(line,), data=order.client_order_id)
 
@@ -189,8 +186,16 @@ class Operator:
             )
         return order
 
+    async def _adopt_all(self, scope: Scope, target: str) -> None:
+        """Adopt the external orders of a scope in the operator's name, ignored ones too."""
+        self._check_target(scope, target)
+        now_ns = self._dependencies.clock.now_ns()
+        for order in self._external_orders():
+            if target in ("", order.venue, order.instrument):
+                self._dependencies.kernel.publish(adoption(order, OPERATOR, now_ns))
+
     async def _publish(
-        self, *events: TradingStateChanged | OrderAdopted | ExternalOrderIgnored | CancelRequested
+        self, *events: TradingStateChanged | OrderAdopted | ExternalOrderIgnored | CancelRequested | CancelAllRequested
     ) -> None:
         """Have the kernel take the events in, and return when they are durable. Raises `JournalError`."""
         for event in events:
@@ -199,11 +204,7 @@ class Operator:
 
     def _external_order(self, name: str) -> OrderSnapshot:
         """The external order whose venue id is `name` or begins with it, ignored ones included."""
-        venues = self._dependencies.kernel.dependencies.queues
-        external_orders = [
-            one for venue in venues for is_ignored in (False, True)
-            for one in self._accounts.external_orders(venue, ignored=is_ignored)
-        ]  # fmt: skip
+        external_orders = self._external_orders()
         exact = [one for one in external_orders if one.venue_order_id == name]
         found = exact or [
             one for one in external_orders if len(name) >= _PREFIX_MIN and one.venue_order_id.startswith(name)
@@ -214,6 +215,14 @@ class Operator:
             raise NotDone(f'"{name}" begins the ids of {len(found)} external orders; give more of it')
         ids = [one.venue_order_id for one in external_orders]
         raise NotDone(f'there is no external order "{name}"{hint(name, ids)}; `tidegate external-orders` lists them')
+
+    def _external_orders(self) -> list[OrderSnapshot]:
+        """The open orders at the venues that are not ours, ignored ones too."""
+        venues = self._dependencies.kernel.dependencies.queues
+        return [
+            one for venue in venues for is_ignored in (False, True)
+            for one in self._accounts.external_orders(venue, ignored=is_ignored)
+        ]  # fmt: skip
 
     def _orders_to_cancel(self, request: CancelOrders) -> tuple[Order, ...]:
         orders = self._accounts.orders
@@ -305,6 +314,10 @@ def _progress(order: Order) -> str:
     """How far its cancel is. What had not left yet is over at once, and nobody has rejected it."""
     never_left = order.status in (OrderStatus.RECORDED, OrderStatus.REJECTED)
     return "it has not left and does not leave any more" if never_left else order.status.value.replace("_", " ")
+
+
+def _cancel_of(order: Order, reason: str, now_ns: int) -> CancelRequested:
+    return CancelRequested(venue=order.venue, client_order_id=order.client_order_id, reason=reason, ts_recv=now_ns)
 
 
 def _scope_to_cancel(request: CancelOrders) -> tuple[Scope, str]:

@@ -426,7 +426,11 @@ class ScriptedVenue:
         outcome: RequestOutcome = RequestOutcome.SPENT,
         detail: str = "",
     ) -> RequestOutcome:
-        self._report(approved.client_order_id, kinds[type(approved.intent)], code=code, detail=detail)
+        names = [approved.client_order_id]
+        if isinstance(approved.intent, CancelAll):
+            names = [order.client_order_id for order in self._open(approved.intent.instrument or None)]
+        for name in names:
+            self._report(name, kinds[type(approved.intent)], code=code, detail=detail)
         return outcome
 
     def _report(self, name: str, kind: ReportKind, **facts: Any) -> None:

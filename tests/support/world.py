@@ -359,6 +359,7 @@ class World:
             clock=self.clock,
             why_unwanted=self.core.last_look.why_unwanted,
             on_refused=lambda order: self.reconciler.flag(order),
+            covered=self.kernel.covered,
         )
 
     def reconcile_dependencies(self) -> ReconcileDependencies:

@@ -179,7 +179,9 @@ class KalshiGateway:
     def _call(self, approved: Approved, order: Order | None) -> Call:
         intent = approved.intent
         if isinstance(intent, CancelAll):
-            return encode.cancel_all_orders(self._scope)
+            # Named always: without a number it would end the orders of all subaccounts (vendor docs).
+            own = msgspec.structs.replace(self._scope, subaccount=self._settings.own_subaccount)
+            return encode.cancel_all_orders(own)
         if isinstance(intent, NewOrder):
             return encode.new_order(approved.client_order_id, intent, self._instrument(intent.instrument), self._scope)
         order = order_to_change(approved, order)
