@@ -427,30 +427,11 @@ class Daemon:
         return [one.name for one in self._resolved.venues], [one.name for one in self._resolved.strategies]
 
     def _make_venue(self, connector: Connector) -> VenueConnection:
-        name, gateway = connector.venue, connector.gateway
-        latency = self._metrics.order_latency
-        dispatcher = Dispatcher(
-            DispatchDependencies(
-                venue=name,
-                gateway=gateway,
-                queue=self._core.queues[name],
-                publish=self.kernel.publish,
-                find=self._records.accounts.orders.get,
-                budget=lambda: self._core.budgets.get(name),  # type: ignore[arg-type,return-value]
-                wait_durable=self._records.recorder.wait_durable,
-                observe=lambda stage, duration_ns: latency.at((name, stage)).observe_ns(duration_ns),
-                on_fatal=self._on_fatal,
-                clock=self._clock,
-                why_unwanted=self._core.last_look.why_unwanted,
-                on_refused=lambda order: self._venues[name].reconciler.flag(order),
-                covered=self.kernel.covered,
-                is_fenced=self._records.is_fenced,
-            )
-        )
+        name, dispatcher = connector.venue, self._make_dispatcher(connector)
         reconciler = Reconciler(
             ReconcileDependencies(
                 venue=name,
-                gateway=gateway,
+                gateway=connector.gateway,
                 accounts=self._records.accounts,
                 publish=self.kernel.publish,
                 clock=self._clock,
@@ -467,6 +448,27 @@ class Daemon:
         )
         self._operator_service.watch(name, reconciler)
         return VenueConnection(connector, dispatcher, reconciler)
+
+    def _make_dispatcher(self, connector: Connector) -> Dispatcher:
+        name, latency = connector.venue, self._metrics.order_latency
+        return Dispatcher(
+            DispatchDependencies(
+                venue=name,
+                gateway=connector.gateway,
+                queue=self._core.queues[name],
+                publish=self.kernel.publish,
+                find=self._records.accounts.orders.get,
+                budget=lambda: self._core.budgets.get(name),  # type: ignore[arg-type,return-value]
+                wait_durable=self._records.recorder.wait_durable,
+                observe=lambda stage, duration_ns: latency.at((name, stage)).observe_ns(duration_ns),
+                on_fatal=self._on_fatal,
+                clock=self._clock,
+                why_unwanted=self._core.last_look.why_unwanted,
+                on_refused=lambda order: self._venues[name].reconciler.flag(order),
+                covered=self.kernel.covered,
+                is_fenced=self._records.is_fenced,
+            )
+        )
 
     def _on_fatal(self, error: Fatal) -> None:
         self.supervisor.request_stop(str(error), exit_code=EXIT_FAILED)
