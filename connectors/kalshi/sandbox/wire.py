@@ -39,6 +39,21 @@ def count(value: int) -> str:
     return fixed(value, COUNT_DECIMALS)
 
 
+def prices(**named: int) -> dict[str, str]:
+    """Prices as members: `yes_price=5600` is `"yes_price_dollars": "0.5600"`."""
+    return {f"{name}_dollars": price(value) for name, value in named.items()}
+
+
+def amounts(**named: int) -> dict[str, str]:
+    """Money as members, 6 digits: `fees=17500` is `"fees_dollars": "0.017500"`."""
+    return {f"{name}_dollars": money(value) for name, value in named.items()}
+
+
+def counts(**named: int) -> dict[str, str]:
+    """Numbers of contracts as members: `volume=1000` is `"volume_fp": "10.00"`."""
+    return {f"{name}_fp": count(value) for name, value in named.items()}
+
+
 def money(value: int) -> str:
     """An amount in dollars, 6 digits: `0.017500`."""
     return fixed(value, MONEY_DECIMALS)

@@ -30,12 +30,12 @@ FAULT_KINDS = {
     "read_lag": "answer reads as things stood `lag_ms` ago",
     "hidden_fill": "leave a fill of the member out of the listing of fills",
     "page_clamp": "give pages of at most `size` rows, whatever was asked for",
-    "slow_cancel": "take a cancel, and end the order `delay_ms` later",
+    "slow_cancel": "take cancels, and end the orders `delay_ms` later, while it lasts",
     "replay_refusal": "refuse a request as if it had come before",
     "ip_refused": "refuse a request as coming from an address that is not allowed",
-    "mark_jump": "move the mark price of a market to `price`",
-    "funding_now": "pay funding at once",
-    "liquidate": "liquidate the position of a market",
+    "mark_jump": "move the mark price of a perpetual to `price`",
+    "funding_now": "pay the funding of a perpetual at once, at `rate_ppm` or its present rate",
+    "liquidate": "liquidate the member's positions in a perpetual at its mark",
 }
 """Every fault kind and what the server does when it strikes."""
 VENUE_KINDS = ("slow_cancel", "replay_refusal", "ip_refused", "mark_jump", "funding_now", "liquidate")

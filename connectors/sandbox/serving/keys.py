@@ -55,12 +55,11 @@ class UsedOnce:
 
     def take(self, value: str, now_ns: int) -> bool:
         """True when the value is new within the window, which it then uses up; False for a replay."""
-        while self._seen:
-            oldest, seen_ns = next(iter(self._seen.items()))
-            if now_ns - seen_ns < self._window_ns and len(self._seen) < self._most:
-                break
-            del self._seen[oldest]
+        while self._seen and now_ns - next(iter(self._seen.values())) >= self._window_ns:
+            self._seen.popitem(last=False)
         if value in self._seen:
             return False
+        if len(self._seen) >= self._most:
+            self._seen.popitem(last=False)
         self._seen[value] = now_ns
         return True

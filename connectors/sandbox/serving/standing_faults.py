@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from connectors.sandbox.engine.model import NS_PER_MS, Market, Phase
+from connectors.sandbox.serving.decimals import parse_decimal
 from connectors.sandbox.serving.faults import FaultRequestError
 from connectors.sandbox.serving.venue import ServedVenue
 
@@ -38,8 +39,11 @@ class StandingFaults:
         pauses = [fault for fault in listed if fault["kind"] == "pause"]
         self._apply_phase({fault["params"].get("scope", "trading") for fault in pauses})
         self._apply_market_pauses([fault for fault in pauses if fault["params"].get("scope") == "market"])
+        venue.exchange.state.cancel_delay_ns = _ns(listed, "slow_cancel", name="delay_ms")
         if any(fault["kind"] == "settle" for fault in listed):
             self._settle()
+        if any(fault["kind"] in ("mark_jump", "funding_now", "liquidate") for fault in listed):
+            self._strike_perpetuals()
         venue.publish_events()
 
     def _apply_phase(self, scopes: set[str]) -> None:
@@ -74,6 +78,21 @@ class StandingFaults:
                 value = settle_value(fault.params, market)
                 venue.exchange.set_market(name, "settle", now_ns=venue.clock.engine_ns(), value=value)
 
+    def _strike_perpetuals(self) -> None:
+        """Each strike is for one market; what the exchange refuses, as without a mark or a position, is used up."""
+        exchange, faults, now_ns = self._venue.exchange, self._venue.faults, self._venue.clock.engine_ns()
+        for name, market in exchange.state.markets.items():
+            if market.spec.kind != "perpetual":
+                continue
+            if (fault := faults.take("mark_jump", market=name)) is not None:
+                price = parse_decimal(str(fault.params.get("price")), market.spec.price_decimals)
+                exchange.set_mark(name, price or 0, now_ns=now_ns)
+            if (fault := faults.take("funding_now", market=name)) is not None:
+                exchange.fund(name, now_ns=now_ns, rate_ppm=fault.params.get("rate_ppm"))
+            if faults.take("liquidate", market=name) is not None:
+                for account in self._venue.member_ids:
+                    exchange.liquidate(account, name, now_ns=now_ns)
+
 
 def settle_value(params: Mapping[str, Any], market: Market) -> int | None:
     """The price per YES that a settlement fault names, in price units; None leaves it to the engine.
@@ -90,13 +109,15 @@ def settle_value(params: Mapping[str, Any], market: Market) -> int | None:
 
 def check_fault(description: Mapping[str, Any], venue: ServedVenue) -> None:
     """Check the parameters of a described fault. Raises `FaultRequestError` for one that cannot be applied."""
-    for name in ("delay_ms", "skew_ms", "lag_ms", "status", "size"):
+    for name in ("delay_ms", "skew_ms", "lag_ms", "status", "size", "rate_ppm"):
         value = description.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int):
             raise FaultRequestError(f"{name} is {value!r}; give a whole number")
     scope = description.get("scope", "trading")
     if scope not in PAUSE_SCOPES:
         raise FaultRequestError(f"scope is {scope!r}; use one of {', '.join(PAUSE_SCOPES)}")
+    if description.get("kind") == "mark_jump" and parse_decimal(str(description.get("price")), 18) is None:
+        raise FaultRequestError(f"price is {description.get('price')!r}; give a decimal as text")
     if description.get("kind") == "settle":
         for market in venue.exchange.state.markets.values():
             settle_value(description, market)

@@ -15,14 +15,9 @@ def candle_objects(candles: Iterable[Candle]) -> list[dict[str, Any]]:
     previous: int | None = None
     for candle in candles:
         shown.append(
-            {
-                "end_period_ts": candle.end_s,
-                "open_interest_fp": wire.count(candle.open_interest),
-                "price": _prices(candle, previous),
-                "volume_fp": wire.count(candle.volume),
-                "yes_ask": _quotes(candle.ask),
-                "yes_bid": _quotes(candle.bid),
-            }
+            {"end_period_ts": candle.end_s, "price": _prices(candle, previous)}
+            | {"yes_ask": _quotes(candle.ask), "yes_bid": _quotes(candle.bid)}
+            | wire.counts(open_interest=candle.open_interest, volume=candle.volume)
         )
         previous = candle.price.close if candle.price.open is not None else previous
     return shown
@@ -34,25 +29,14 @@ def count_of(listed: Sequence[list[dict[str, Any]]]) -> int:
 
 
 def _quotes(span: Span) -> dict[str, str]:
-    return {
-        "close_dollars": wire.price(span.close),
-        "high_dollars": wire.price(span.high),
-        "low_dollars": wire.price(span.low),
-        "open_dollars": wire.price(span.open or 0),
-    }
+    return wire.prices(open=span.open or 0, high=span.high, low=span.low, close=span.close)
 
 
 def _prices(candle: Candle, previous: int | None) -> dict[str, str | None]:
     span = candle.price
+    shown: dict[str, str | None] = {"previous_dollars": None if previous is None else wire.price(previous)}
     if span.open is None:
         names = ("open", "low", "high", "close", "mean", "min", "max")
-        shown: dict[str, str | None] = dict.fromkeys((f"{name}_dollars" for name in names), None)
-    else:
-        mean = (2 * candle.money + candle.volume) // (2 * candle.volume)
-        shown = {f"{name}": value for name, value in _quotes(span).items()}
-        shown |= {
-            "max_dollars": wire.price(span.high),
-            "mean_dollars": wire.price(mean),
-            "min_dollars": wire.price(span.low),
-        }
-    return shown | {"previous_dollars": None if previous is None else wire.price(previous)}
+        return shown | dict.fromkeys((f"{name}_dollars" for name in names), None)
+    mean = (2 * candle.money + candle.volume) // (2 * candle.volume)
+    return shown | _quotes(span) | wire.prices(max=span.high, mean=mean, min=span.low)

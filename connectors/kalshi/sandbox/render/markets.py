@@ -39,22 +39,17 @@ def quotes(market: Market, book: Book) -> dict[str, str]:
     shown_bid = 0 if bid is None else bid
     ended = market.status in {"determined", "finalized"}
     shown_ask = ask if ask is not None else PRICE_ONE if market.quoted_ask or ended else 0
-    return {
-        "no_ask_dollars": wire.no_price(shown_bid),
-        "no_bid_dollars": wire.no_price(shown_ask),
-        "yes_ask_dollars": wire.price(shown_ask),
-        "yes_ask_size_fp": wire.count(0 if ask is None else book.total("ask", ask)),
-        "yes_bid_dollars": wire.price(shown_bid),
-        "yes_bid_size_fp": wire.count(0 if bid is None else book.total("bid", bid)),
-    }
+    return (
+        wire.prices(yes_ask=shown_ask, yes_bid=shown_bid, no_ask=PRICE_ONE - shown_bid, no_bid=PRICE_ONE - shown_ask)
+        | wire.counts(yes_ask_size=0 if ask is None else book.total("ask", ask))
+        | wire.counts(yes_bid_size=0 if bid is None else book.total("bid", bid))
+    )
 
 
 def price_ranges(spec: MarketSpec) -> list[dict[str, str]]:
     """The tick grid as bands of start, end and step, each a price in dollars."""
-    return [
-        {"end": wire.price(band.end), "start": wire.price(band.start), "step": wire.price(band.step)}
-        for band in spec.bands
-    ]
+    price = wire.price
+    return [{"end": price(band.end), "start": price(band.start), "step": price(band.step)} for band in spec.bands]
 
 
 def market_object(item: Market, listing: MarketListing, *, book: Book, clock: VenueClock) -> dict[str, Any]:
@@ -62,34 +57,21 @@ def market_object(item: Market, listing: MarketListing, *, book: Book, clock: Ve
     spec = item.spec
     latest = clock.rfc3339(listing.latest_expiration_ns)
     expected = clock.rfc3339(listing.expected_expiration_ns)
-    shown: dict[str, Any] = {
-        "close_time": clock.rfc3339(item.close_ns),
-        "created_time": clock.rfc3339(listing.created_ns),
-        "exchange_index": words.shard_of(spec),
-        "expected_expiration_time": expected,
-        "expiration_time": latest,
-        "expiration_value": "" if item.settle_value < 0 else wire.price(item.settle_value),
-        "last_price_dollars": wire.price(item.last_price),
-        "latest_expiration_time": latest,
-        "market_type": "binary",
-        "notional_value_dollars": wire.price(PRICE_ONE),
-        "occurrence_datetime": expected,
-        "open_interest_fp": wire.count(item.open_interest),
-        "open_time": clock.rfc3339(spec.open_ns),
-        "previous_price_dollars": wire.price(item.previous_price),
-        "previous_yes_ask_dollars": wire.price(0),
-        "previous_yes_bid_dollars": wire.price(0),
-        "price_level_structure": listing.structure,
-        "price_ranges": price_ranges(spec),
-        "result": item.result,
-        "settlement_bounds_type": "default",
-        "settlement_timer_seconds": listing.settlement_timer_s,
-        "status": item.status,
-        "ticker": item.market_id,
-        "updated_time": clock.rfc3339(item.updated_ns or listing.created_ns),
-        "volume_24h_fp": wire.count(item.volume),
-        "volume_fp": wire.count(item.volume),
-    }
+    shown: dict[str, Any] = (
+        {"ticker": item.market_id, "status": item.status, "result": item.result, "market_type": "binary"}
+        | {"open_time": clock.rfc3339(spec.open_ns), "close_time": clock.rfc3339(item.close_ns)}
+        | {"created_time": clock.rfc3339(listing.created_ns)}
+        | {"updated_time": clock.rfc3339(item.updated_ns or listing.created_ns)}
+        | {"expected_expiration_time": expected, "occurrence_datetime": expected}
+        | {"expiration_time": latest, "latest_expiration_time": latest}
+        | {"expiration_value": "" if item.settle_value < 0 else wire.price(item.settle_value)}
+        | {"price_level_structure": listing.structure, "price_ranges": price_ranges(spec)}
+        | {"settlement_bounds_type": "default", "settlement_timer_seconds": listing.settlement_timer_s}
+        | {"exchange_index": words.shard_of(spec)}
+        | wire.prices(last_price=item.last_price, previous_price=item.previous_price, notional_value=PRICE_ONE)
+        | wire.prices(previous_yes_ask=0, previous_yes_bid=0)
+        | wire.counts(open_interest=item.open_interest, volume_24h=item.volume, volume=item.volume)
+    )
     shown |= _texts(listing) | quotes(item, book)
     if item.settle_value >= 0:
         shown["settlement_value_dollars"] = wire.price(item.settle_value)
@@ -100,65 +82,43 @@ def market_object(item: Market, listing: MarketListing, *, book: Book, clock: Ve
 
 def _texts(listing: MarketListing) -> dict[str, Any]:
     """The texts and strikes of a Market; a strike that does not apply is left out."""
-    shown = {
-        "can_close_early": True,
-        "cap_strike": listing.cap_strike,
-        "early_close_condition": EARLY_CLOSE,
-        "event_ticker": listing.event_ticker,
-        "floor_strike": listing.floor_strike,
-        "no_sub_title": listing.no_sub_title,
-        "rules_primary": listing.rules_primary,
-        "rules_secondary": RULES_SECONDARY,
-        "strike_type": listing.strike_type,
-        "subtitle": listing.yes_sub_title,
-        "title": listing.title,
-        "yes_sub_title": listing.yes_sub_title,
-    }
+    shown = (
+        {"can_close_early": True, "early_close_condition": EARLY_CLOSE, "rules_secondary": RULES_SECONDARY}
+        | {"event_ticker": listing.event_ticker, "strike_type": listing.strike_type}
+        | {"floor_strike": listing.floor_strike, "cap_strike": listing.cap_strike}
+        | {"title": listing.title, "subtitle": listing.yes_sub_title, "rules_primary": listing.rules_primary}
+        | {"yes_sub_title": listing.yes_sub_title, "no_sub_title": listing.no_sub_title}
+    )
     return {name: value for name, value in shown.items() if value is not None}
 
 
 def event_object(item: EventListing, clock: VenueClock, *, exchange_index: int, category: str) -> dict[str, Any]:
     """An EventData without its markets; its fee overrides are null, as the series' fees apply."""
-    return {
-        "category": category,
-        "collateral_return_type": "",
-        "event_ticker": item.event_ticker,
-        "exchange_index": exchange_index,
-        "fee_multiplier_override": None,
-        "fee_type_override": None,
-        "last_updated_ts": clock.rfc3339(item.strike_ns),
-        "mutually_exclusive": item.mutually_exclusive,
-        "product_metadata": None,
-        "series_ticker": item.series_ticker,
-        "settlement_sources": SETTLEMENT_SOURCES,
-        "strike_date": clock.rfc3339(item.strike_ns),
-        "strike_period": None,
-        "sub_title": item.sub_title,
-        "title": item.title,
-    }
+    return (
+        {"event_ticker": item.event_ticker, "series_ticker": item.series_ticker, "category": category}
+        | {"title": item.title, "sub_title": item.sub_title, "mutually_exclusive": item.mutually_exclusive}
+        | {"strike_date": clock.rfc3339(item.strike_ns), "last_updated_ts": clock.rfc3339(item.strike_ns)}
+        | {"exchange_index": exchange_index, "settlement_sources": SETTLEMENT_SOURCES, "collateral_return_type": ""}
+        | dict.fromkeys(("fee_multiplier_override", "fee_type_override", "product_metadata", "strike_period"))
+    )
 
 
 def series_object(item: Series, markets: Sequence[Market], *, clock: VenueClock) -> dict[str, Any]:
     """A Series; `markets` are its markets, at least one."""
     spec = markets[0].spec
-    return {
-        "additional_prohibitions": [],
-        "categories": [item.category],
-        "category": item.category,
-        "contract_terms_url": "https://example.com/terms",
-        "contract_url": "https://example.com/contract",
-        "exchange_index": words.shard_of(spec),
-        "fee_multiplier": spec.fees.multiplier_ppm / PPM,
-        "fee_type": item.fee_type,
-        "frequency": item.frequency,
-        "last_updated_ts": clock.rfc3339(spec.open_ns),
-        "product_metadata": None,
-        "settlement_sources": SETTLEMENT_SOURCES,
-        "tags": [],
-        "ticker": item.ticker,
-        "title": item.title,
-        "volume_fp": wire.count(sum(one.volume for one in markets)),
-    }
+    return (
+        {
+            "ticker": item.ticker,
+            "title": item.title,
+            "frequency": item.frequency,
+            "exchange_index": words.shard_of(spec),
+        }
+        | {"category": item.category, "categories": [item.category], "tags": [], "additional_prohibitions": []}
+        | {"contract_terms_url": "https://example.com/terms", "contract_url": "https://example.com/contract"}
+        | {"fee_type": item.fee_type, "fee_multiplier": spec.fees.multiplier_ppm / PPM, "product_metadata": None}
+        | {"settlement_sources": SETTLEMENT_SOURCES, "last_updated_ts": clock.rfc3339(spec.open_ns)}
+        | wire.counts(volume=sum(one.volume for one in markets))
+    )
 
 
 def book_side(book: Book, side: Side, *, yes_leg: bool, depth: int = 0) -> list[list[str]]:
@@ -197,18 +157,12 @@ def snapshot_message(item: Market, book: Book, *, market_uuid: str, use_yes_pric
 def trade_object(item: TradePrint, clock: VenueClock) -> dict[str, Any]:
     """A Trade of the public tape, as REST lists it; sides are the taker's."""
     taker = "yes" if item.taker_side == "bid" else "no"
-    return {
-        "count_fp": wire.count(item.size),
-        "created_time": clock.rfc3339(item.ns),
-        "is_block_trade": False,
-        "no_price_dollars": wire.no_price(item.price),
-        "taker_book_side": item.taker_side,
-        "taker_outcome_side": taker,
-        "taker_side": taker,
-        "ticker": item.market_id,
-        "trade_id": item.trade_id,
-        "yes_price_dollars": wire.price(item.price),
-    }
+    return (
+        {"ticker": item.market_id, "trade_id": item.trade_id, "created_time": clock.rfc3339(item.ns)}
+        | {"taker_book_side": item.taker_side, "taker_outcome_side": taker, "taker_side": taker}
+        | {"is_block_trade": False, "count_fp": wire.count(item.size)}
+        | wire.prices(yes_price=item.price, no_price=PRICE_ONE - item.price)
+    )
 
 
 def trade_message(item: TradePrint, clock: VenueClock) -> dict[str, Any]:
@@ -222,47 +176,27 @@ def trade_message(item: TradePrint, clock: VenueClock) -> dict[str, Any]:
 def ticker_message(item: Market, book: Book, *, market_uuid: str, clock: VenueClock, engine_ns: int) -> dict[str, Any]:
     """The `msg` of a ticker frame, stamped with `engine_ns`; dollar figures are whole dollars, truncated."""
     shown = quotes(item, book)
-    return {
-        "market_id": market_uuid,
-        "market_ticker": item.market_id,
-        "price_dollars": wire.price(item.last_price),
-        "yes_bid_dollars": shown["yes_bid_dollars"],
-        "yes_ask_dollars": shown["yes_ask_dollars"],
-        "volume_fp": wire.count(item.volume),
-        "open_interest_fp": wire.count(item.open_interest),
-        "dollar_volume": wire.dollars(item.traded_money),
-        "dollar_open_interest": wire.dollars(item.open_interest * item.last_price),
-        "yes_bid_size_fp": shown["yes_bid_size_fp"],
-        "yes_ask_size_fp": shown["yes_ask_size_fp"],
-        "last_trade_size_fp": wire.count(item.last_size),
-        "ts": clock.seconds(engine_ns),
-        "ts_ms": clock.ms(engine_ns),
-        "time": clock.rfc3339_ms(engine_ns),
-    }
+    names = ("yes_bid_dollars", "yes_ask_dollars", "yes_bid_size_fp", "yes_ask_size_fp")
+    return (
+        {"market_id": market_uuid, "market_ticker": item.market_id}
+        | {name: shown[name] for name in names}
+        | wire.prices(price=item.last_price)
+        | wire.counts(volume=item.volume, open_interest=item.open_interest, last_trade_size=item.last_size)
+        | {"dollar_volume": wire.dollars(item.traded_money)}
+        | {"dollar_open_interest": wire.dollars(item.open_interest * item.last_price)}
+        | {"ts": clock.seconds(engine_ns), "ts_ms": clock.ms(engine_ns), "time": clock.rfc3339_ms(engine_ns)}
+    )
 
 
 def created_members(item: Market, listing: MarketListing, *, clock: VenueClock) -> dict[str, Any]:
     """The members that a `created` lifecycle frame has besides ticker and event type."""
     spec = item.spec
-    metadata: dict[str, Any] = {
-        "name": listing.yes_sub_title,
-        "title": listing.title,
-        "yes_sub_title": listing.yes_sub_title,
-        "no_sub_title": listing.no_sub_title,
-        "rules_primary": listing.rules_primary,
-        "rules_secondary": RULES_SECONDARY,
-        "can_close_early": True,
-        "event_ticker": listing.event_ticker,
-        "expected_expiration_ts": clock.seconds(listing.expected_expiration_ns),
-        "strike_type": listing.strike_type,
-    }
-    strikes = {"floor_strike": listing.floor_strike, "cap_strike": listing.cap_strike}
-    metadata |= {name: strike for name, strike in strikes.items() if strike is not None}
-    return {
-        "exchange_index": words.shard_of(spec),
-        "open_ts": clock.seconds(spec.open_ns),
-        "close_ts": clock.seconds(item.close_ns),
-        "additional_metadata": metadata,
-        "price_level_structure": listing.structure,
-        "price_ranges": price_ranges(spec),
-    }
+    left_out = {"early_close_condition", "subtitle"}
+    metadata = {name: value for name, value in _texts(listing).items() if name not in left_out}
+    metadata |= {"name": listing.yes_sub_title}
+    metadata |= {"expected_expiration_ts": clock.seconds(listing.expected_expiration_ns)}
+    return (
+        {"exchange_index": words.shard_of(spec), "additional_metadata": metadata}
+        | {"open_ts": clock.seconds(spec.open_ns), "close_ts": clock.seconds(item.close_ns)}
+        | {"price_level_structure": listing.structure, "price_ranges": price_ranges(spec)}
+    )

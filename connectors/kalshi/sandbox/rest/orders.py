@@ -10,7 +10,7 @@ from typing import Any
 
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, CANCEL_COST, DEFAULT_COST, SHARDS
-from connectors.kalshi.sandbox.render.portfolio import averages
+from connectors.kalshi.sandbox.portfolio import averages
 from connectors.kalshi.sandbox.rest.call import Call, Route
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, PRICE_DECIMALS
 from connectors.sandbox.engine.model import NS_PER_S, AmendRequest, OrderRequest, SelfTrade, Side, TimeInForce

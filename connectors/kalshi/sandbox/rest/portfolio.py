@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.kalshi.sandbox import errors, wire, words
 from connectors.kalshi.sandbox.buckets import SHARDS, SINGLE_READ_COST
-from connectors.kalshi.sandbox.render.portfolio import (
+from connectors.kalshi.sandbox.portfolio import (
     event_position_object,
     fill_object,
     market_position_object,
@@ -19,9 +19,8 @@ from connectors.kalshi.sandbox.render.portfolio import (
     settlement_object,
 )
 from connectors.kalshi.sandbox.rest.call import PAGE, PAGE_MAX, Call, Route, empty_lists
-from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.wire import PRICE_ONE
-from connectors.sandbox.engine.model import NS_PER_S, Fill, Market, Order, Position, Settlement
+from connectors.sandbox.engine.model import NS_PER_S, Market, Order, Position
 from connectors.sandbox.serving.fields import Query
 from connectors.sandbox.serving.rest import Reply
 
@@ -47,12 +46,12 @@ def list_orders(call: Call) -> Reply:
     ]
     chosen.sort(key=lambda one: -one[0])
     page, cursor = call.page(query, chosen, limit=limit)
-    return Reply({"cursor": cursor, "orders": [_order(call, order) for order in page]})
+    return Reply({"cursor": cursor, "orders": [order_object(order, call.venue) for order in page]})
 
 
 def get_order(call: Call) -> Reply:
     """GET /portfolio/orders/{order_id}: one of the member's orders, in whatever state; else 404."""
-    return Reply({"order": _order(call, _own_order(call))})
+    return Reply({"order": order_object(_own_order(call), call.venue)})
 
 
 def get_queue_position(call: Call) -> Reply:
@@ -98,7 +97,7 @@ def list_fills(call: Call) -> Reply:
         lambda fill: (order_id is None or fill.order_id == order_id) and keeps(fill.market_id, fill.ns),
         limit=limit,
     )
-    return Reply({"cursor": cursor, "fills": [_fill(call.venue, fill) for fill in page]})
+    return Reply({"cursor": cursor, "fills": [fill_object(fill, call.venue) for fill in page]})
 
 
 def list_positions(call: Call) -> Reply:
@@ -128,8 +127,7 @@ def list_positions(call: Call) -> Reply:
         )
 
     page, cursor = call.newest(query, held.items(), keeps_position, limit=limit)
-    clock, shard_of = call.venue.clock, call.venue.markets.shard
-    shown = [market_position_object(one, clock, ticker=name, exchange_index=shard_of(name)) for name, one in page]
+    shown = [market_position_object(one, call.venue, ticker=name) for name, one in page]
     return Reply({"cursor": cursor, "event_positions": _event_positions(call, page), "market_positions": shown})
 
 
@@ -147,7 +145,7 @@ def list_settlements(call: Call) -> Reply:
         lambda one: (event is None or event_of(one.market_id) == event) and keeps(one.market_id, one.ns),
         limit=limit,
     )
-    return Reply({"cursor": cursor, "settlements": [_settlement(call.venue, one) for one in page]})
+    return Reply({"cursor": cursor, "settlements": [settlement_object(one, call.venue) for one in page]})
 
 
 def get_balance(call: Call) -> Reply:
@@ -193,28 +191,6 @@ def get_resting_value(call: Call) -> Reply:
 
 def _breakdown(money_by_shard: Mapping[int, int]) -> list[dict[str, Any]]:
     return [{"balance": wire.money_short(money), "exchange_index": shard} for shard, money in money_by_shard.items()]
-
-
-def _order(call: Call, order: Order) -> dict[str, Any]:
-    venue = call.venue
-    shard = venue.markets.shard(order.market_id)
-    return order_object(
-        order,
-        venue.clock,
-        user_id=venue.user_id,
-        subaccount=venue.subaccount_of(order.account),
-        exchange_index=shard,
-    )
-
-
-def _fill(venue: Venue, fill: Fill) -> dict[str, Any]:
-    shard = venue.markets.shard(fill.market_id)
-    return fill_object(fill, venue.clock, subaccount=venue.subaccount_of(fill.account), exchange_index=shard)
-
-
-def _settlement(venue: Venue, paid: Settlement) -> dict[str, Any]:
-    event, shard = venue.catalog.event_of(paid.market_id), venue.markets.shard(paid.market_id)
-    return settlement_object(paid, venue.clock, event_ticker=event, exchange_index=shard)
 
 
 def _own_order(call: Call) -> Order:

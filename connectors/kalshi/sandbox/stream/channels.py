@@ -12,8 +12,8 @@ from typing import Any
 
 from connectors.kalshi.sandbox import wire
 from connectors.kalshi.sandbox.groups import GroupChange
+from connectors.kalshi.sandbox.portfolio import fill_message, order_message
 from connectors.kalshi.sandbox.render.markets import created_members, trade_message
-from connectors.kalshi.sandbox.render.portfolio import fill_message, order_message
 from connectors.kalshi.sandbox.stream.subscriptions import Subscription
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.sandbox.engine.events import (
@@ -86,23 +86,11 @@ def _of_event(event: Event, venue: Venue) -> Iterator[Publication]:
         yield Publication("trade", "trade", trade_message(event, venue.clock), event.market_id)
     elif isinstance(event, OrderChange):
         order = event.order
-        message = order_message(
-            order,
-            venue.clock,
-            user_id=venue.user_id,
-            subaccount=venue.subaccount_of(order.account),
-            exchange_index=venue.markets.shard(order.market_id),
-        )
+        message = order_message(order, venue)
         yield Publication("user_orders", "user_order", message, order.market_id, order.account)
     elif isinstance(event, FillEvent):
         fill = event.fill
-        message = fill_message(
-            fill,
-            venue.clock,
-            subaccount=venue.subaccount_of(fill.account),
-            exchange_index=venue.markets.shard(fill.market_id),
-        )
-        yield Publication("fill", "fill", message, fill.market_id, fill.account)
+        yield Publication("fill", "fill", fill_message(fill, venue), fill.market_id, fill.account)
     elif isinstance(event, PositionChange):
         yield _position(event, venue)
     elif isinstance(event, Notice) and isinstance(event.detail, GroupChange):
@@ -126,34 +114,21 @@ def _delta(event: BookChange, venue: Venue) -> Publication:
     own: dict[str, Any] = {}
     if venue.is_member(event.account) and event.client_order_id:
         own = {"client_order_id": event.client_order_id}
-        subaccount = venue.subaccount_of(event.account)
-        if subaccount:
+        if subaccount := venue.subaccount_of(event.account):
             own["subaccount"] = subaccount
     yes_leg = {} if is_yes else {"price_dollars": wire.price(event.price)}
-    return Publication(
-        "orderbook_delta",
-        "orderbook_delta",
-        message,
-        event.market_id,
-        yes_leg=yes_leg,
-        own_account=event.account,
-        own=own,
-    )
+    kind = "orderbook_delta"
+    return Publication(kind, kind, message, event.market_id, yes_leg=yes_leg, own_account=event.account, own=own)
 
 
 def _position(event: PositionChange, venue: Venue) -> Publication:
-    message: dict[str, Any] = {
-        "user_id": venue.user_id,
-        "market_ticker": event.market_id,
-        "position_fp": wire.count(event.net),
-        "position_cost_dollars": wire.money(event.cost),
-        "realized_pnl_dollars": wire.money(event.realized),
-        "fees_paid_dollars": wire.money(event.fees),
-        "position_fee_cost_dollars": wire.money(event.fees if event.net else 0),
-        "volume_fp": wire.count(event.volume),
-    }
-    subaccount = venue.subaccount_of(event.account)
-    if subaccount:
+    message: dict[str, Any] = (
+        {"user_id": venue.user_id, "market_ticker": event.market_id}
+        | wire.counts(position=event.net, volume=event.volume)
+        | wire.amounts(position_cost=event.cost, realized_pnl=event.realized, fees_paid=event.fees)
+        | wire.amounts(position_fee_cost=event.fees if event.net else 0)
+    )
+    if subaccount := venue.subaccount_of(event.account):
         message["subaccount"] = subaccount
     return Publication("market_positions", "market_position", message, event.market_id, event.account)
 

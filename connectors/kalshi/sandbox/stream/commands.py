@@ -9,10 +9,11 @@ second subscription; an unknown market is answered with code 11; channels of one
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
+from connectors.kalshi.sandbox.render.market_view import MarketView
 from connectors.kalshi.sandbox.stream.subscriptions import CHANNELS, Subscription
 
 ERROR_TEXTS = {
@@ -32,26 +33,6 @@ ERROR_TEXTS = {
     15: "Action required",
     25: "Subscription buffer overflow",
 }
-
-
-class MarketSource(Protocol):
-    """What the command handler asks about markets; `MarketView` is one."""
-
-    def exists(self, ticker: str) -> bool:
-        """True when a market of this ticker is listed, in whatever status."""
-        ...
-
-    def ticker_of(self, market_uuid: str) -> str | None:
-        """The ticker of the market with this UUID, or None."""
-        ...
-
-    def snapshot(self, ticker: str, *, use_yes_price: bool) -> dict[str, Any]:
-        """The `msg` of an orderbook_snapshot; asks in NO prices unless `use_yes_price`."""
-        ...
-
-    def ticker_message(self, ticker: str) -> dict[str, Any]:
-        """The `msg` of a ticker frame, stamped with the present time."""
-        ...
 
 
 class CommandRefused(Exception):
@@ -78,7 +59,7 @@ class CommandHandler:
     `send(frame, subscription)` queues a frame; `subscription` is None for frames that belong to none.
     """
 
-    def __init__(self, source: MarketSource, send: Send) -> None:
+    def __init__(self, source: MarketView, send: Send) -> None:
         self._source = source
         self._send = send
         self._last_sid = 0

@@ -37,9 +37,14 @@ def test_trade_when_the_member_rests_then_it_is_filled_as_maker_and_told_in_deci
     name = order(venue, client_order_id="mine")
     assert do(venue, "trade", instrument="BTC_USDC", side="sell", price="29000", size="0.2")["filled"] == "0.2000"
     said = truth(venue)
-    [told] = said["orders"]
-    assert (told["order_id"], told["status"], told["filled"], told["cost"]) == (name, "open", "0.2000", "6000.000000")
-    assert (told["client_order_id"], told["side"], told["is_own"]) == ("mine", "buy", False)
+    [shown] = said["orders"]
+    assert (shown["order_id"], shown["status"], shown["filled"], shown["cost"]) == (
+        name,
+        "open",
+        "0.2000",
+        "6000.000000",
+    )
+    assert (shown["client_order_id"], shown["side"], shown["is_own"]) == ("mine", "buy", False)
     [fill] = said["fills"]
     assert (fill["price"], fill["size"], fill["is_maker"], fill["is_listed"]) == ("30000.00", "0.2000", True, True)
     assert said["positions"] == [{"account": "member", "instrument": "BTC_USDC", "size": "0.2000"}]
