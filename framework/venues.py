@@ -119,7 +119,7 @@ class VenueAccess:
         directory = self._config.state_dir / f"sandbox-{venue.name}"
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         module, arguments = venue.sandbox_command(directory)
-        sandbox = await SandboxProcess.start(module, arguments, directory / "sandbox.log")
+        sandbox = await SandboxProcess.start(module, arguments, directory / "sandbox.log", folders=venue.plugin.folders)
         self._sandboxes.append(sandbox)
         self._supervisor.spawn(f"{venue.name} sandbox", self._watch(venue.name, sandbox))
         return sandbox

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from framework.cli.config import load_from, to_toml
-from framework.config.plugins import Plugins, entry_points, shipped_venues
+from framework.config.plugins import Plugins, entry_points
 from framework.domain.errors import ConfigurationError, PluginError, suggestion
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import refusal_table
@@ -50,9 +50,8 @@ def checks(plugins: Plugins) -> Iterator[Listed]:
 
 
 def venues(plugins: Plugins) -> Iterator[Listed]:
-    """Every connector in the package and the entry points."""
-    own = (f"connectors.{name}.plugin" for name in shipped_venues("plugin"))
-    for use in [*own, *entry_points("tidegate.connectors")]:
+    """Every connector in the package, the plugin folders and the entry points."""
+    for use in plugins.venues().values():
         try:
             plugin = plugins.connector(use)
         except PluginError as e:

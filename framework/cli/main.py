@@ -204,8 +204,10 @@ def _add_tools(verbs: _Verbs) -> None:
     new = _add(verbs, "new-strategy", "Write a strategy to start from, a test that passes, and its configuration.")
     new.add_argument("name", metavar="NAME", help="lower case, as in my_strategy")
     new.add_argument("--dir", type=Path, default=Path("plugins"), help="folder to write to (default: plugins)")
-    sandbox = _add(verbs, "sandbox", "Run a venue's local exchange by itself: tidegate sandbox kalshi --port 9000")
-    sandbox.add_argument("venue", metavar="VENUE", help="kalshi")
+    sandbox = _add_configured(
+        verbs, "sandbox", "Run a venue's local exchange by itself: tidegate sandbox kalshi --port 9000"
+    )
+    sandbox.add_argument("venue", metavar="VENUE", help="kalshi, or a venue of a plugin; tidegate list venues")
     sandbox.add_argument("arguments", nargs=argparse.REMAINDER, help="options of the sandbox; --help lists them")
 
 

@@ -207,7 +207,9 @@ async def _ask(venue: ResolvedVenue, *, is_allowed: bool) -> _Seen:
         ready = None
         if venue.row.embedded_sandbox:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate-check-")))
-            sandbox = await SandboxProcess.start(*venue.sandbox_command(directory), directory / "sandbox.log")
+            sandbox = await SandboxProcess.start(
+                *venue.sandbox_command(directory), directory / "sandbox.log", folders=venue.plugin.folders
+            )
             stack.push_async_callback(sandbox.stop)
             ready = sandbox.ready
         clock = SystemClock()

@@ -8,7 +8,7 @@ import sys
 
 from framework.cli.config import load_from
 from framework.cli.ledger import state_directory
-from framework.config.plugins import shipped_venues
+from framework.config.plugins import Plugins
 from framework.config.resolve import resolve
 from framework.domain.errors import ConfigurationError, Fatal, suggestion
 from framework.domain.loading import load_late
@@ -56,11 +56,16 @@ def healthcheck(options: argparse.Namespace) -> int:
 def run_sandbox(options: argparse.Namespace) -> int:
     """Run the sandbox of the named venue with the rest of the command line, and return its exit code.
 
-    Raises `ConfigurationError` for a venue that ships no sandbox.
+    The venue is looked for where `Plugins.venues` does. Raises `ConfigurationError` for a venue that is not there or
+    ships no sandbox.
     """
-    venues = shipped_venues("sandbox")
-    if options.venue not in venues:
+    plugins = Plugins(load_from(options).config.plugin_paths)
+    found = plugins.venues()
+    if options.venue not in found:
         raise ConfigurationError(
-            f'sandbox: no venue "{options.venue}" with a sandbox; {suggestion(options.venue, venues)}'
+            f'sandbox: no venue "{options.venue}" with a sandbox; {suggestion(options.venue, found)}'
         )
-    return int(load_late(f"connectors.{options.venue}.sandbox.__main__:main")(options.arguments))
+    plugin = plugins.connector(found[options.venue])
+    if not plugin.sandbox_module:
+        raise ConfigurationError(f"sandbox: {plugin.use} ships no sandbox; {suggestion(options.venue, found)}")
+    return int(plugins.module(f"{plugin.sandbox_module}.__main__").main(options.arguments))

@@ -140,6 +140,9 @@ class SandboxSettings(BaseModel):
     speed: Decimal = Field(
         Decimal(1), ge=0, le=1_000, description="How fast its traders act: 1 is natural, 0 stops them."
     )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="What else the venue's sandbox takes, if anything."
+    )
 
 
 class VenueRow(BaseModel):

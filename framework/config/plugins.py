@@ -30,6 +30,8 @@ from framework.domain.venue import Connector
 
 T = TypeVar("T")
 
+FOLDER_PACKAGE = "tidegate_plugins_"
+"""How the names begin under which the code of plugin folders is imported."""
 OWN_PACKAGES = ("strategies", "risk", "connectors", "framework")
 
 
@@ -40,8 +42,10 @@ class ConnectorPlugin:
     The module has `Settings` (a pydantic model) and `create(name, settings, *, clock, rng)`, with `proxy` as a further
     argument (the address of an HTTP proxy, by default "") where it can connect through one, and `turn`
     (`framework.domain.turns.TakeTurn`) where its own requests take part in the daemon's rate budget. One that ships a
-    sandbox also has `SANDBOX`, the module that `python -m` runs and that prints one JSON line when it is ready, and
-    `sandbox_settings(ready)`, which turns that line into settings. One whose venue says what a key may do has
+    sandbox also has `SANDBOX`, the package that `python -m` runs and that prints one JSON line when it is ready, whose
+    `__main__` has `main(arguments)`, and `sandbox_settings(ready)`, which turns that line into settings; also
+    `SandboxOptions`, a pydantic model, where its command line takes more than seed, markets and speed. `folders` are
+    those of `plugin_paths`, for a connector that was found there. One whose venue says what a key may do has
     `access_notes(connector)`, awaited after `start`: what trading needs and the key may not, a sentence each.
     """
 
@@ -51,6 +55,8 @@ class ConnectorPlugin:
     sandbox_module: str = ""
     sandbox_settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     access_notes: Callable[[Connector], Awaitable[Sequence[str]]] | None = None
+    sandbox_options: type[BaseModel] | None = None
+    folders: tuple[Path, ...] = ()
 
     def takes(self, name: str) -> bool:
         """Whether the connector's factory has an argument `name`: "proxy" or "turn"."""
@@ -103,7 +109,23 @@ class Plugins:
             sandbox_module=getattr(module, "SANDBOX", ""),
             sandbox_settings=getattr(module, "sandbox_settings", None),
             access_notes=getattr(module, "access_notes", None),
+            sandbox_options=getattr(module, "SandboxOptions", None),
+            folders=self.paths if getattr(module, "__name__", "").startswith(FOLDER_PACKAGE) else (),
         )
+
+    def venues(self) -> dict[str, str]:
+        """The venues that can be found: name -> what `use` calls its connector.
+
+        They are the folders with a `plugin.py` of the package and of `plugin_paths`, and the installed connectors. A
+        name that comes twice is the first one's.
+        """
+        found = {name: f"connectors.{name}.plugin" for name in shipped_venues("plugin")}
+        for folder in self.paths:
+            for plugin in sorted(folder.glob("*/plugin.py")):
+                found.setdefault(plugin.parent.name, f"{plugin.parent.name}.plugin")
+        for name in entry_points("tidegate.connectors"):
+            found.setdefault(name, name)
+        return found
 
     def module(self, name: str) -> types.ModuleType:
         """The module `name`, of the package, a plugin folder or what is installed. Raises `PluginError`."""
@@ -212,7 +234,7 @@ def _package_for(folder: Path) -> str:
     """A package with a name of its own whose modules are the folder's files: `risk.py` there can't replace our
     `risk`."""
     path = str(folder.resolve())
-    name = f"tidegate_plugins_{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+    name = f"{FOLDER_PACKAGE}{hashlib.sha256(path.encode()).hexdigest()[:12]}"
     if name not in sys.modules:
         package = types.ModuleType(name)
         package.__path__ = [path]

@@ -52,7 +52,7 @@ class ResolvedVenue:
             "--seed": options.seed,
             "--markets": options.markets,
             "--speed": options.speed,
-        }
+        } | {f"--{key.replace('_', '-')}": value for key, value in options.options.items()}
         return self.plugin.sandbox_module, [str(word) for pair in arguments.items() for word in pair]
 
     def connector(
@@ -201,6 +201,8 @@ def _venue(plugins: Plugins, loaded: Loaded, name: str, row: VenueRow) -> Resolv
         )
     if row.proxy and not plugin.takes("proxy"):
         raise ConfigurationError(f"venues.{name}.proxy: {row.use} can't use a proxy; leave the key out")
+    sandbox_key = f"venues.{name}.sandbox.options"
+    parse_settings(plugin.sandbox_options, row.sandbox.options, key=sandbox_key, origins=loaded.origins)
     key = f"venues.{name}.settings"
     raw = _with_paths(plugin.settings_model, row.settings, loaded, key)
     settings = parse_settings(

@@ -26,16 +26,19 @@ class SandboxProcess:
         self.ready = ready
 
     @classmethod
-    async def start(cls, module: str, arguments: Sequence[str], log: Path) -> SandboxProcess:
+    async def start(
+        cls, module: str, arguments: Sequence[str], log: Path, *, folders: Sequence[Path] = ()
+    ) -> SandboxProcess:
         """Run `python -m module arguments… --with-parent` and wait for its ready line. Its own log goes to `log`.
 
         It gets a session of its own: Ctrl-C at the terminal stops the daemon, which still needs the venue to cancel
-        at, and the daemon stops the sandbox; `--with-parent` makes it end with a daemon that is killed. Raises `Fatal`
+        at, and the daemon stops the sandbox; `--with-parent` makes it end with a daemon that is killed. A module of a
+        plugin is looked for in `folders`, behind everything that is installed. Raises `Fatal`
         when it ends, or prints no ready line within 30 s.
         """
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", module, *arguments, "--with-parent"),
+                *(sys.executable, *_run(module, folders), *arguments, "--with-parent"),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
@@ -74,3 +77,22 @@ class SandboxProcess:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+
+def _run(module: str, folders: Sequence[Path]) -> Sequence[str]:
+    """The interpreter's arguments that run a module as `python -m` does.
+
+    `PYTHONPATH` would put a plugin's folder before our own packages.
+    """
+    if not folders:
+        return ("-m", module)
+    return ("-c", _RUN_IN_FOLDERS, module, str(len(folders)), *map(str, folders))
+
+
+_RUN_IN_FOLDERS = """
+import runpy, sys
+module, count = sys.argv[1], int(sys.argv[2])
+sys.path += sys.argv[3 : 3 + count]
+sys.argv = [module, *sys.argv[3 + count :]]
+runpy.run_module(module, run_name="__main__")
+"""

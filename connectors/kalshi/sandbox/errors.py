@@ -14,31 +14,13 @@ from connectors.sandbox.serving.rest import Refusal
 AUTHENTICATION_ERROR = "authentication_error"
 TOO_MANY_REQUESTS: dict[str, Any] = {"error": "too many requests"}
 
-# Code of a nested refusal -> HTTP status. Recorded answers: invalid_order, order_already_exists,
-# insufficient_balance, invalid_price, not_found. The others are third-party observations or, where the venue
-# has shown none (market_inactive, the mismatches), assumptions.
-STATUS_OF_CODE: dict[str, int] = {
-    "invalid_order": 400,
-    "invalid_order_size": 400,
-    "invalid_parameters": 400,
-    "invalid_price": 400,
-    "insufficient_balance": 400,
-    "order_already_exists": 409,
-    "fill_or_kill_insufficient_resting_volume": 409,
-    "trading_is_paused": 409,
-    "exchange_is_paused": 409,
-    "market_closed": 409,
-    "market_inactive": 409,
-    "market_not_found": 404,
-    "not_found": 404,
-    "order_side_mismatch": 400,
-    "order_ticker_mismatch": 400,
-    "order_id_and_client_order_id_mismatch": 400,
-    "deprecated_v1_order_endpoint": 410,
-    "forbidden": 403,
-    "internal_server_error": 500,
-    "service_unavailable": 503,
-}
+# Code of a nested refusal -> HTTP status where it is not 400. Recorded answers: order_already_exists, not_found. The
+# others are third-party observations or, where the venue has shown none (market_inactive), assumptions.
+STATUS_OF_CODE: dict[str, int] = (
+    dict.fromkeys(("order_already_exists", "fill_or_kill_insufficient_resting_volume"), 409)
+    | dict.fromkeys(("trading_is_paused", "exchange_is_paused", "market_closed", "market_inactive"), 409)
+    | {"market_not_found": 404, "not_found": 404, "forbidden": 403}
+)
 
 
 def error_object(code: str, details: str | None = None, *, message: str | None = None) -> dict[str, Any]:
@@ -84,16 +66,9 @@ def bad_query(operation: str, field: str, *, tag: str) -> Refusal:
 
 def legacy_order_write() -> Refusal:
     """410: the answer to every write of the first order interface (third-party observations)."""
-    return Refusal(
-        410,
-        {
-            "error": {
-                "code": "deprecated_v1_order_endpoint",
-                "message": "Please switch to the V2 endpoints",
-                "details": "https://docs.kalshi.com/api-reference/orders/create-order-v2",
-            }
-        },
-    )
+    link = "https://docs.kalshi.com/api-reference/orders/create-order-v2"
+    inner = error_object("deprecated_v1_order_endpoint", link, message="Please switch to the V2 endpoints")
+    return Refusal(410, {"error": inner})
 
 
 def too_many_requests() -> Refusal:

@@ -71,16 +71,12 @@ class MarketListing(msgspec.Struct, frozen=True, kw_only=True):
     series_ticker: str
     title: str
     yes_sub_title: str
-    no_sub_title: str
     rules_primary: str
     strike_type: Literal["between", "greater"]
     floor_strike: int
     cap_strike: int | None
     structure: str
     created_ns: int
-    expected_expiration_ns: int
-    latest_expiration_ns: int
-    settlement_timer_s: int
     opening_price: int
 
 
@@ -208,15 +204,11 @@ def _market(rng: random.Random, listings: Listings, *, index: int, now_ns: int, 
         series_ticker=event.series_ticker,
         title=f"{event.title}: {sub_title}?",
         yes_sub_title=sub_title,
-        no_sub_title=sub_title,
         rules_primary=f"If the {event.title.lower()} is {sub_title.lower()}, then the market resolves to Yes.",
         strike_type="between" if between else "greater",
         floor_strike=level,
         cap_strike=level + 10 if between else None,
         structure="tapered_deci_cent" if tapered else "linear_cent",
         created_ns=now_ns - HOUR_NS,
-        expected_expiration_ns=close_ns + HOUR_NS,
-        latest_expiration_ns=close_ns + 7 * 24 * HOUR_NS,
-        settlement_timer_s=schedule.settle_after_s,
         opening_price=100 * rng.randrange(30, 71),
     )

@@ -28,7 +28,7 @@ from framework.config.model import (
 from framework.config.plugins import shipped_venues
 from framework.config.resolve import Resolved
 from framework.daemon import RunOptions
-from framework.domain.errors import ConfigurationError, Fatal
+from framework.domain.errors import EXIT_USAGE, ConfigurationError, Fatal
 from framework.runtime.secrets import MASK
 from framework.runtime.state_directory import set_aside
 from framework.runtime.stop_signals import StopSignals
@@ -280,6 +280,54 @@ def test_sandbox_when_named_then_gets_the_rest_of_the_line(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "connectors.kalshi.sandbox.__main__", recorder)
     assert main(["sandbox", "kalshi", "--port", "0", "--seed=3"]) == 5
     assert seen == [["--port", "0", "--seed=3"]]
+
+
+TIDE = {
+    "tide/__init__.py": "",
+    "tide/plugin.py": """
+from pydantic import BaseModel
+class Settings(BaseModel):
+    \"\"\"Settings of the tide.\"\"\"
+def create(name, settings, *, clock, rng): ...
+SANDBOX = "tide.sandbox"
+""",
+    "tide/sandbox/__init__.py": "",
+    "tide/sandbox/__main__.py": """
+from .rules import CODE
+def main(arguments):
+    return CODE if list(arguments) == ["--dialect", "new"] else 1
+""",
+    "tide/sandbox/rules.py": "CODE = 6",
+    "ebb/__init__.py": "",
+    "ebb/plugin.py": """
+from pydantic import BaseModel
+class Settings(BaseModel): ...
+def create(name, settings, *, clock, rng): ...
+""",
+}
+
+
+@pytest.fixture
+def with_tide(tmp_path: Path) -> str:
+    """A configuration with a folder of plugins: a venue with a sandbox, and one without."""
+    for name, text in TIDE.items():
+        path = tmp_path / "plugins" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    file = tmp_path / "tide.toml"
+    file.write_text('plugin_paths = ["plugins"]\n')
+    return str(file)
+
+
+def test_sandbox_when_its_venue_is_in_a_plugin_folder_then_it_is_run_and_listed(with_tide: str, capsys: Capsys) -> None:
+    assert main(["sandbox", "-c", "sandbox", "-c", with_tide, "tide", "--dialect", "new"]) == 6
+    assert main(["list", "-c", "sandbox", "-c", with_tide, "venues"]) == 0
+    assert "tide.plugin" in capsys.readouterr().out
+
+
+def test_sandbox_when_its_venue_ships_none_then_says_so(with_tide: str, capsys: Capsys) -> None:
+    assert main(["sandbox", "-c", "sandbox", "-c", with_tide, "ebb"]) == EXIT_USAGE
+    assert "ebb.plugin ships no sandbox" in capsys.readouterr().err
 
 
 def let_run_raise(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ def test_venue_when_its_sandbox_is_ready_then_the_connector_gets_address_and_own
     connector = venue.connector(clock=ManualClock(wall_ns=9), rng=seeded_rng(1), sandbox_ready={"rest_url": "u"})
     assert cast(object, connector) == ("here", "u", ("A",), 9)
     module, arguments = venue.sandbox_command(folder)
-    assert module == "venue.sandbox"
+    assert (module, venue.plugin.folders) == ("venue.sandbox", (folder / "plugins",))
     assert arguments == ["--port", "0", "--dir", str(folder), "--seed", "7", "--markets", "4", "--speed", "1"]
 
 
@@ -290,3 +290,18 @@ def test_connector_when_its_plugin_breaks_then_file_and_line_are_told(folder: Pa
         ConfigurationError, match=rf"^venues\.here\.settings: {plugin}:\d+: ZeroDivisionError: .*; correct this$"
     ):
         venue.connector(clock=ManualClock(), rng=seeded_rng(1))
+
+
+def test_venue_when_its_sandbox_takes_options_then_they_are_checked_and_on_its_command_line(folder: Path) -> None:
+    plugin = folder / "plugins" / "venue" / "plugin.py"
+    plugin.write_text(
+        plugin.read_text()
+        + "from typing import Literal\n"
+        + "class SandboxOptions(BaseModel):\n    dialect: Literal['old', 'new'] = 'old'\n    fee_ppm: int = 0\n"
+    )
+    text = CONFIG.replace("[venues.here.settings]", "[venues.here.sandbox.options]\nDIALECT\n[venues.here.settings]")
+    (venue,) = resolved(folder, text.replace("DIALECT", 'dialect = "new"\nfee_ppm = 5')).venues
+    assert venue.sandbox_command(folder)[1][-4:] == ["--dialect", "new", "--fee-ppm", "5"]
+    assert problems(folder, text.replace("DIALECT", "dialekt = 1")) == [
+        'venues.here.sandbox.options.dialekt: unknown key "dialekt"; did you mean "dialect"?'
+    ]

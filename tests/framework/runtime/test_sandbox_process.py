@@ -45,6 +45,18 @@ async def test_sandbox_when_started_then_a_key_press_at_the_terminal_does_not_re
         await sandbox.stop()
 
 
+async def test_sandbox_when_it_is_of_a_plugin_then_it_is_found_behind_what_is_installed(tmp_path: Path) -> None:
+    for name in ("tide", "connectors"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    (tmp_path / "tide" / "__main__.py").write_text(
+        "import json, sys, connectors.kalshi.plugin\nprint(json.dumps({'ready': sys.argv[1:]}))\n"
+    )
+    sandbox = await SandboxProcess.start("tide", ["--port", "0"], tmp_path / "log", folders=[tmp_path])
+    assert sandbox.ready == {"ready": ["--port", "0", "--with-parent"]}
+    assert await sandbox.wait() == 0
+
+
 async def test_sandbox_when_it_can_not_start_then_the_error_names_its_log(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="did not become ready; its log is "):
         await SandboxProcess.start(SANDBOX, ["--markets", "many"], tmp_path / "log")

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from connectors.kalshi.sandbox import wire, words
-from connectors.kalshi.sandbox.listings import EventListing, MarketListing, Series
+from connectors.kalshi.sandbox.listings import HOUR_NS, EventListing, MarketListing, Series
 from connectors.kalshi.sandbox.wire import PRICE_ONE
 from connectors.sandbox.engine.events import TradePrint
 from connectors.sandbox.engine.matching import Book
-from connectors.sandbox.engine.model import PPM, Market, MarketSpec, Side
+from connectors.sandbox.engine.model import NS_PER_S, PPM, Market, MarketSpec, Side
 from connectors.sandbox.serving.clock import VenueClock
 
 SETTLEMENT_SOURCES = [{"name": "Tide gauge of the sandbox", "url": "https://example.com/tide-gauge"}]
@@ -55,8 +55,8 @@ def price_ranges(spec: MarketSpec) -> list[dict[str, str]]:
 def market_object(item: Market, listing: MarketListing, *, book: Book, clock: VenueClock) -> dict[str, Any]:
     """A Market with all required members and the optional ones that apply."""
     spec = item.spec
-    latest = clock.rfc3339(listing.latest_expiration_ns)
-    expected = clock.rfc3339(listing.expected_expiration_ns)
+    latest = clock.rfc3339(spec.close_ns + 7 * 24 * HOUR_NS)
+    expected = clock.rfc3339(spec.close_ns + HOUR_NS)
     shown: dict[str, Any] = (
         {"ticker": item.market_id, "status": item.status, "result": item.result, "market_type": "binary"}
         | {"open_time": clock.rfc3339(spec.open_ns), "close_time": clock.rfc3339(item.close_ns)}
@@ -66,7 +66,7 @@ def market_object(item: Market, listing: MarketListing, *, book: Book, clock: Ve
         | {"expiration_time": latest, "latest_expiration_time": latest}
         | {"expiration_value": "" if item.settle_value < 0 else wire.price(item.settle_value)}
         | {"price_level_structure": listing.structure, "price_ranges": price_ranges(spec)}
-        | {"settlement_bounds_type": "default", "settlement_timer_seconds": listing.settlement_timer_s}
+        | {"settlement_bounds_type": "default", "settlement_timer_seconds": spec.settle_delay_ns // NS_PER_S}
         | {"exchange_index": words.shard_of(spec)}
         | wire.prices(last_price=item.last_price, previous_price=item.previous_price, notional_value=PRICE_ONE)
         | wire.prices(previous_yes_ask=0, previous_yes_bid=0)
@@ -87,7 +87,7 @@ def _texts(listing: MarketListing) -> dict[str, Any]:
         | {"event_ticker": listing.event_ticker, "strike_type": listing.strike_type}
         | {"floor_strike": listing.floor_strike, "cap_strike": listing.cap_strike}
         | {"title": listing.title, "subtitle": listing.yes_sub_title, "rules_primary": listing.rules_primary}
-        | {"yes_sub_title": listing.yes_sub_title, "no_sub_title": listing.no_sub_title}
+        | {"yes_sub_title": listing.yes_sub_title, "no_sub_title": listing.yes_sub_title}
     )
     return {name: value for name, value in shown.items() if value is not None}
 
@@ -194,7 +194,7 @@ def created_members(item: Market, listing: MarketListing, *, clock: VenueClock) 
     left_out = {"early_close_condition", "subtitle"}
     metadata = {name: value for name, value in _texts(listing).items() if name not in left_out}
     metadata |= {"name": listing.yes_sub_title}
-    metadata |= {"expected_expiration_ts": clock.seconds(listing.expected_expiration_ns)}
+    metadata |= {"expected_expiration_ts": clock.seconds(spec.close_ns + HOUR_NS)}
     return (
         {"exchange_index": words.shard_of(spec), "additional_metadata": metadata}
         | {"open_ts": clock.seconds(spec.open_ns), "close_ts": clock.seconds(item.close_ns)}

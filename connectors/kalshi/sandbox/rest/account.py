@@ -141,12 +141,8 @@ def subaccount_balances(call: Call) -> Reply:
         # A subaccount opened less than the read lag ago has no visible balance yet; subaccounts open without cash.
         available = call.venue.reads.balances(name, call.now_ns).get("USD", 0)
         shown.append(
-            {
-                "balance": wire.money_short(available),
-                "exchange_index": 0,
-                "subaccount_number": call.venue.subaccount_of(name),
-                "updated_ts": call.venue.clock.seconds(call.now_ns),
-            }
+            {"balance": wire.money_short(available), "exchange_index": 0}
+            | {"subaccount_number": call.venue.subaccount_of(name), "updated_ts": call.venue.clock.seconds(call.now_ns)}
         )
     return Reply({"subaccount_balances": shown})
 

@@ -5,12 +5,13 @@ Every handler of one group raises `Refusal` 404 when the member has no group of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import SHARDS
-from connectors.kalshi.sandbox.groups import Group
-from connectors.kalshi.sandbox.rest.call import Call, Route, refusal_of
+from connectors.kalshi.sandbox.groups import Group, OrderGroups
+from connectors.kalshi.sandbox.rest.call import Call, Handler, Route, refusal_of
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, COUNT_ONE
 from connectors.sandbox.engine.model import Rejection
 from connectors.sandbox.serving.fields import Body
@@ -51,22 +52,14 @@ def get_group(call: Call) -> Reply:
     return Reply(_group(group) | {"orders": list(group.orders)})
 
 
-def delete_group(call: Call) -> Reply:
-    """DELETE /portfolio/order_groups/{order_group_id}: cancel its orders and remove the group."""
-    group = _own_group(call)
-    return _done(call, call.venue.groups.delete(group.account, group.group_id, now_ns=call.now_ns))
+def _acting(act: Callable[..., Rejection | None]) -> Handler:
+    """The handler that does one act of `OrderGroups` on the group that the path names."""
 
+    def acted(call: Call) -> Reply:
+        group = _own_group(call)
+        return _done(call, act(call.venue.groups, group.account, group.group_id, now_ns=call.now_ns))
 
-def reset_group(call: Call) -> Reply:
-    """PUT /portfolio/order_groups/{order_group_id}/reset: empty the window and accept orders again."""
-    group = _own_group(call)
-    return _done(call, call.venue.groups.reset(group.account, group.group_id, now_ns=call.now_ns))
-
-
-def trigger_group(call: Call) -> Reply:
-    """PUT /portfolio/order_groups/{order_group_id}/trigger: cancel its orders and refuse new ones until a reset."""
-    group = _own_group(call)
-    return _done(call, call.venue.groups.trigger(group.account, group.group_id, now_ns=call.now_ns))
+    return acted
 
 
 def limit_group(call: Call) -> Reply:
@@ -89,11 +82,8 @@ def _contracts_limit(body: Body) -> int:
 
 
 def _group(group: Group) -> dict[str, Any]:
-    return {
-        "contracts_limit_fp": wire.count(group.limit),
-        "exchange_index": group.exchange_index,
-        "is_auto_cancel_enabled": True,
-    }
+    shown = wire.counts(contracts_limit=group.limit)
+    return shown | {"exchange_index": group.exchange_index, "is_auto_cancel_enabled": True}
 
 
 def _own_group(call: Call) -> Group:
@@ -118,8 +108,8 @@ ROUTES = (
     Route("GET", "/portfolio/order_groups", list_groups),
     Route("POST", "/portfolio/order_groups/create", create_group, _TRADE, "write"),
     Route("GET", _GROUP, get_group),
-    Route("DELETE", _GROUP, delete_group, _TRADE, "write"),
-    Route("PUT", _GROUP + "/reset", reset_group, _TRADE, "write"),
-    Route("PUT", _GROUP + "/trigger", trigger_group, _TRADE, "write"),
+    Route("DELETE", _GROUP, _acting(OrderGroups.delete), _TRADE, "write"),
+    Route("PUT", _GROUP + "/reset", _acting(OrderGroups.reset), _TRADE, "write"),
+    Route("PUT", _GROUP + "/trigger", _acting(OrderGroups.trigger), _TRADE, "write"),
     Route("PUT", _GROUP + "/limit", limit_group, _TRADE, "write"),
 )

@@ -117,13 +117,8 @@ def decrease_order(call: Call) -> Reply:
         call.venue.exchange.decrease(account, order_id, now_ns=call.now_ns, reduce_by=by, reduce_to=to)
     )
     order = answer.order
-    shown = {
-        "client_order_id": order.client_order_id,
-        "order_id": order.order_id,
-        "remaining_count": wire.count(order.remaining),
-        "ts_ms": call.venue.clock.ms(call.now_ns),
-    }
-    return Reply(shown)
+    shown = {"client_order_id": order.client_order_id, "remaining_count": wire.count(order.remaining)}
+    return Reply(shown | {"order_id": order.order_id, "ts_ms": call.venue.clock.ms(call.now_ns)})
 
 
 def refuse_legacy_write(_call: Call) -> Reply:
@@ -134,15 +129,13 @@ def refuse_legacy_write(_call: Call) -> Reply:
 def _create(call: Call, body: Body) -> dict[str, Any]:
     answer = call.accepted(call.venue.exchange.submit(_order_request(call, body), call.now_ns))
     order = answer.order
-    shown: dict[str, Any] = {
-        "fill_count": wire.count(order.filled),
-        "order_id": order.order_id,
-        "remaining_count": wire.count(order.remaining),
-        "ts_ms": call.venue.clock.ms(call.now_ns),
-    }
-    if order.client_order_id:
-        shown["client_order_id"] = order.client_order_id
-    return shown | averages(answer.fills)
+    named = {"client_order_id": order.client_order_id} if order.client_order_id else {}
+    return (
+        {"order_id": order.order_id, "ts_ms": call.venue.clock.ms(call.now_ns)}
+        | {"fill_count": wire.count(order.filled), "remaining_count": wire.count(order.remaining)}
+        | named
+        | averages(answer.fills)
+    )
 
 
 def _order_request(call: Call, body: Body) -> OrderRequest:
@@ -208,11 +201,8 @@ def _batch_cancel_item(call: Call, body: Body) -> dict[str, Any]:
 def _cancel(call: Call, order_id: str, *, account: str, exchange_index: int | None) -> dict[str, Any]:
     _check_order_shard(call, order_id, exchange_index=exchange_index)
     answer = call.accepted(call.venue.exchange.cancel(account, order_id, now_ns=call.now_ns))
-    return {
-        "order_id": answer.order.order_id,
-        "reduced_by": wire.count(answer.reduced),
-        "ts_ms": call.venue.clock.ms(call.now_ns),
-    }
+    shown = {"order_id": answer.order.order_id, "reduced_by": wire.count(answer.reduced)}
+    return shown | {"ts_ms": call.venue.clock.ms(call.now_ns)}
 
 
 def _check_order_shard(call: Call, order_id: str, *, exchange_index: int | None) -> None:

@@ -164,13 +164,8 @@ def get_balance(call: Call) -> Reply:
     shard_of, market_of = call.venue.markets.shard, call.venue.markets.get
     value = sum(_worth(market_of(name), one) for name, one in held.items() if shard in (None, shard_of(name)))
     return Reply(
-        {
-            "balance": wire.cents(total),
-            "balance_breakdown": _breakdown(shown),
-            "balance_dollars": wire.money_short(total),
-            "portfolio_value": wire.cents(value),
-            "updated_ts": call.venue.clock.seconds(call.now_ns),
-        }
+        {"balance": wire.cents(total), "balance_dollars": wire.money_short(total), "portfolio_value": wire.cents(value)}
+        | {"balance_breakdown": _breakdown(shown), "updated_ts": call.venue.clock.seconds(call.now_ns)}
     )
 
 

@@ -32,7 +32,7 @@ def test_quote_when_it_comes_again_then_it_replaces_what_rested() -> None:
     assert (book.best("bid"), book.best("ask")) == (2_999_000, None)
 
 
-def test_trade_when_the_member_rests_then_it_is_filled_as_maker_and_told_in_decimals() -> None:
+def test_trade_when_the_member_rests_then_it_is_filled_as_maker_and_written_in_decimals() -> None:
     venue = listed_venue()
     name = order(venue, client_order_id="mine")
     assert do(venue, "trade", instrument="BTC_USDC", side="sell", price="29000", size="0.2")["filled"] == "0.2000"
