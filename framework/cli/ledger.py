@@ -12,6 +12,7 @@ import msgspec
 
 from framework.cli.config import load_from
 from framework.cli.tables import print_json, print_lines, table, time_text
+from framework.domain.account_events import FillSource
 from framework.domain.errors import ConfigurationError, JournalError
 from framework.persistence.journal.records import Entry
 from framework.persistence.journal.scan import read_entries
@@ -50,7 +51,7 @@ def orders(options: argparse.Namespace) -> int:
 
 
 def fills(options: argparse.Namespace) -> int:
-    """Print the newest fills with fee, liquidity side and a note where the venue took one back."""
+    """Print the newest fills with fee and a note: taken back, maker or taker, and what one was inferred from."""
     columns = ("time", "strategy", "instrument", "side", "price", "size", "fee", "client_order_id", "fill_id", "note")
     return print_rows(options, columns, lambda ledger: ledger.fills(strategy=options.strategy, limit=limit_of(options)))
 
@@ -130,7 +131,8 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         amount = ("for", row["quote_amount"]) if row["quote_amount"] else ()
         shown["kind"] = " ".join((row["kind"], *amount, *trigger))
     if "is_voided" in row:
-        notes = ("voided" if row["is_voided"] else "", "maker" if row["is_maker"] else "taker")
+        source = "" if row["source"] == FillSource.LISTED.value else row["source"].replace("_", " from the ")
+        notes = ("voided" if row["is_voided"] else "", "maker" if row["is_maker"] else "taker", source)
         shown["note"] = ", ".join(note for note in notes if note)
     return shown
 

@@ -17,8 +17,10 @@ from typing import NamedTuple
 
 from framework.domain.account_events import (
     Fill,
+    OrderReport,
     OrderSnapshot,
     PositionReport,
+    ReportKind,
     Scope,
     TradingState,
     TradingStateChanged,
@@ -156,7 +158,9 @@ class HiddenFills:
         is_vague = not snapshot.is_open and snapshot.filled < snapshot.size
         if order is None or not is_vague or not order.status.may_trade:
             return False
-        self._ends.setdefault(order.client_order_id, (snapshot, self._dependencies.clock.monotonic_ns()))
+        if order.client_order_id not in self._ends:
+            self._ends[order.client_order_id] = snapshot, self._dependencies.clock.monotonic_ns()
+            self._dependencies.publish(_ending(order, snapshot))
         return True
 
     def _release_ends(self, asked: AsOf) -> None:
@@ -223,6 +227,20 @@ class HiddenFills:
         if fill is not None:
             self._dependencies.publish(fill)
             self._gaps.explain(fill.instrument, fill.side.sign * fill.size)
+
+
+def _ending(order: Order, snapshot: OrderSnapshot) -> OrderReport:
+    """What is known for certain of an order whose end is held back: its id, and that it does not rest any more."""
+    return OrderReport(
+        venue=order.venue,
+        client_order_id=order.client_order_id,
+        kind=ReportKind.CANCEL_PENDING,
+        ts_recv=snapshot.ts_recv,
+        ts_venue=snapshot.ts_venue,
+        venue_order_id=snapshot.venue_order_id,
+        code="amount_unknown",
+        detail="it has ended; how much of it traded is not stated, and the position will show it",
+    )
 
 
 def _rivals_text(instrument: Instrument, gap: int, rivals: Sequence[str]) -> str:

@@ -112,10 +112,10 @@ def explain(
 ) -> Explained:
     """What explains that the venue's position has been `gap` (signed, scaled) above ours since the time `since_ns`.
 
-    First what the venue states of own orders and is not booked; then what partially filled orders may have traded, the
-    best price first; then orders that ended lately without a statement; then inferred fills of the other side, which
-    were given to the wrong order, are taken back. `ending` names orders whose end is known and not published yet;
-    `now_ns` and `since_ns` are wall nanoseconds.
+    First what the venue states of own orders and is not booked; then what partially filled orders may have traded,
+    those that have ended before those that rest, the best price first; then orders that ended lately and of which no
+    trade is stated; then inferred fills of the other side, which were given to the wrong order, are taken back.
+    `ending` names orders whose end is known and not published yet; `now_ns` and `since_ns` are wall nanoseconds.
     """
     side = Side.BUY if gap > 0 else Side.SELL
     left, given, rivals = abs(gap), dict[str, tuple[Order, int]](), tuple[str, ...]()
@@ -186,7 +186,13 @@ def _could_own(
     yield [(one, orders.evidence(one).missing) for one in known]
     ended = [one for one in known if one.status in _ENDED or one.client_order_id in ending]
     partial = [one for one in known if orders.evidence(one).stated and (one.status.may_trade or one in ended)]
-    for group in (partial, [one for one in ended if one not in partial]):
+    # Of two that have traded for certain, the one that has ended comes first: nothing is reserved for it any more.
+    groups = (
+        [one for one in partial if one in ended],
+        [one for one in partial if one not in ended],
+        [one for one in ended if one not in partial],
+    )
+    for group in groups:
         # An order that rests and that the venue does not state as filled has at least one lot left.
         yield [(one, one.size - orders.evidence(one).traded - (0 if one in ended else instrument.lot)) for one in group]
 

@@ -243,6 +243,8 @@ class LedgerRows:
     def _owner(self, fill: Fill) -> tuple[str, str]:
         """Client order id and strategy of a fill by the rows of orders so far; '' for what they do not say."""
         query = "SELECT client_order_id, strategy FROM orders WHERE "
+        if not fill.client_order_id and not fill.venue_order_id:
+            return "", ""  # of no order: a liquidation, say
         if fill.client_order_id:
             found = self._db.execute(query + "client_order_id = ?", (fill.client_order_id,)).fetchone()
         else:

@@ -10,6 +10,7 @@ import pytest
 
 from framework.domain.account_events import (
     Fill,
+    FillSource,
     FillVoided,
     InstrumentDefined,
     InstrumentSettled,
@@ -180,6 +181,18 @@ def test_ledger_when_a_fill_comes_before_its_order_then_it_is_claimed_later(
     assert (line.strategy, line.client_order_id) == ("mm", "tg-1-1")
     assert reader.positions(strategy="mm")[0].size == "7.00"
     assert reader.positions()[0].size == "7.00"
+
+
+def test_ledger_when_a_fill_is_of_no_order_then_no_order_without_a_venue_id_has_it(
+    ledger: Ledger, reader: LedgerReader
+) -> None:
+    put(ledger, DEFINED)
+    ledger.put_orders([msgspec.structs.replace(order(), venue_order_id="")])
+    source = FillSource.INFERRED_POSITION
+    put(ledger, DEFINED, msgspec.structs.replace(fill("m", 500, client=""), venue_order_id="", source=source))
+    (line,) = reader.fills()
+    assert (line.strategy, line.source) == ("", "inferred_position")
+    assert reader.positions()[0].size == "5.00"
 
 
 def test_ledger_when_the_instrument_is_defined_later_then_amounts_are_placed_on_its_scale(

@@ -1,0 +1,86 @@
+"""Fills that no list shows: our positions, orders and money against a venue that lists little.
+
+    python -m tests.proofs.inferred_fills [--runs 10000] [--seed 1] [--mutant NAME]
+
+Each run is an account of its own in virtual time: orders of two strategies trade in parts, answers and reads get lost,
+lists are read out of order and show fills late or never, orders end unasked, positions are liquidated, and the daemon
+restarts from its journal or a snapshot. At rest the position must be the venue's, whatever was guessed on the way.
+Prints one JSON object; exits 1 when a run went wrong or a mutant was not caught. With `--mutant` only that protection
+is switched off and the proof must fail: it exits 1 and says how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+from tests.proofs.inferred_fills.mutants import MUTANTS
+from tests.proofs.inferred_fills.run import Run, Wrong
+
+MET_MIN = 100
+WRONG_SHOWN_MAX = 5
+
+
+def prove(*, runs: int, seed: int) -> dict[str, Any]:
+    """So many runs."""
+    started, met = time.monotonic(), Counter[str]()
+    wrong: list[str] = []
+    uncovered_ms_max = 0
+    for number in range(runs):
+        run = Run(f"{seed}/{number}", met)
+        try:
+            run.play()
+        except Wrong as e:
+            wrong.append(f"run {number}: {e}")
+        uncovered_ms_max = max(uncovered_ms_max, run.uncovered_ms_max)
+    return {
+        "seed": seed,
+        "runs": runs,
+        "right": runs - len(wrong),
+        "wrong": wrong[:WRONG_SHOWN_MAX],
+        "uncovered_ms_max": uncovered_ms_max,
+        "met": dict(sorted(met.items())),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def caught(name: str, *, seed: int, runs: int = 200) -> str:
+    """What reports the mutant, empty when nothing does."""
+    with MUTANTS[name]():
+        for number in range(runs):
+            try:
+                Run(f"{seed}/{number}", Counter()).play()
+            except Wrong as e:
+                return f"run {number}: {e}"
+    return ""
+
+
+def is_kept(figures: dict[str, Any]) -> bool:
+    """Whether every promise held, and everything was met that makes it hard."""
+    is_met = min(figures["met"].values()) >= min(MET_MIN, figures["runs"] // 100)
+    return not figures["wrong"] and is_met and all(figures["mutants_caught"].values())
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mutant", choices=sorted(MUTANTS))
+    options = parser.parse_args()
+    if options.mutant:
+        finding = caught(options.mutant, seed=options.seed)
+        print(json.dumps({"mutant": options.mutant, "caught": finding}))
+        return 1 if finding else 0
+    figures = prove(runs=options.runs, seed=options.seed)
+    figures["mutants_caught"] = {name: caught(name, seed=options.seed) for name in MUTANTS}
+    print(json.dumps(figures, indent=1))
+    return 0 if is_kept(figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
