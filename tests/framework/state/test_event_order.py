@@ -32,5 +32,5 @@ def test_memory_when_a_protection_is_off_then_diverges(name: str) -> None:
     assert caught(name, seed=9, runs=60, permutations=300)
 
 
-def test_mutants_when_listed_then_are_nine() -> None:
-    assert len(MUTANTS) == 9
+def test_mutants_when_listed_then_are_ten() -> None:
+    assert len(MUTANTS) == 10

@@ -149,7 +149,7 @@ def _check_truth(accounts: Accounts, venue: Venue, name: str, watched: Watched) 
     if at_venue.is_open:
         expect(f"{name}: open at rest (I10)", order.is_open, True)
         expect(f"{name}: terms at rest", (order.price, order.size), (at_venue.price, at_venue.size))
-        expect(f"{name}: requests at rest", (order.cancel_wanted, order.amend_size), (False, None))
+        expect(f"{name}: requests at rest", (order.cancel_wanted, order.amend_size), (at_venue.is_cancelling, None))
         return
     wanted = {STATUS_OF_END[at_venue.end]}
     if at_venue.end is End.EXPIRED and S.EXPIRED not in watched.ends:

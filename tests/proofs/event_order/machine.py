@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test, initialize, precondition, rule
 
 from framework.domain.orders import Order, OrderStatus
-from tests.proofs.event_order.words import MARKETS, VENUE, End, VenueOrder
+from tests.proofs.event_order.words import MARKETS, VENUE, End, Trade, VenueOrder
 from tests.proofs.event_order.world import World
 
 S = OrderStatus
@@ -60,7 +60,17 @@ def _doubtful(world: World) -> list[Order]:
 def _trade(world: World, order: VenueOrder) -> None:
     left = order.size - order.traded
     size = left if world.rng.random() < 0.35 else world.rng.randrange(1, left + 1)
-    world.say(world.venue.trade(order, size))
+    is_hidden = bool(order.strategy) and world.rng.random() < 0.12
+    world.say(world.venue.trade(order, size, is_hidden=is_hidden))
+
+
+def _hidden(world: World) -> list[tuple[VenueOrder, Trade]]:
+    return [(order, one) for order in world.venue.orders.values() for one in order.trades if one.is_hidden]
+
+
+def _inferable(world: World) -> list[tuple[VenueOrder, Trade]]:
+    orders = world.observer.orders
+    return [(order, one) for order, one in _hidden(world) if not one.is_inferred and orders[order.name].is_linked]
 
 
 def _over_fill(world: World, order: VenueOrder) -> None:
@@ -94,6 +104,9 @@ CANDIDATES: dict[str, Callable[[World], Sequence[Any]]] = {
     "place_by_hand": lambda world: [None],
     "list": lambda world: list(world.venue.orders.values()),
     "list_as_it_was": lambda world: list(world.venue.orders.values()),
+    "carry_out": lambda world: [one for one in _at_venue(world) if one.is_cancelling],
+    "infer": _inferable,
+    "list_hidden": lambda world: [(order, one) for order, one in _hidden(world) if one.is_inferred],
     "settle": lambda world: [one for one in MARKETS if one not in world.venue.settled],
 }
 DOING: dict[str, Callable[[World, Any], None]] = {
@@ -111,6 +124,9 @@ DOING: dict[str, Callable[[World, Any], None]] = {
     "place_by_hand": lambda world, _: world.say(world.venue.place_by_hand(has_client_id=world.rng.random() < 0.5)),
     "list": _say_now,
     "list_as_it_was": lambda world, order: world.say_old(order),
+    "carry_out": lambda world, order: world.say(world.venue.end(order, End.CANCELLED)),
+    "infer": lambda world, hidden: world.infer(*hidden),
+    "list_hidden": lambda world, hidden: world.list_hidden(*hidden),
     "settle": lambda world, market: world.say(world.venue.settle(market, world.rng.choice([0, 40, 100]))),
 }
 
@@ -187,6 +203,11 @@ class EventOrder(RuleBasedStateMachine):
     @rule()
     def list_one(self) -> None:
         self.do("list", "list_as_it_was")
+
+    @precondition(lambda self: self.can("infer", "list_hidden", "carry_out"))
+    @rule()
+    def come_to_light(self) -> None:
+        self.do("infer", "list_hidden", "carry_out")
 
     @precondition(lambda self: self.can("end"))
     @rule()

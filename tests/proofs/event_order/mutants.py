@@ -85,6 +85,7 @@ MUTANTS: dict[str, Mutant] = {
     "end-shown-before-its-fills": partial(_switched, orders, "status_shown", _show_the_end_at_once),
     "timer-rejects-unknown": partial(_switched, order_machine, "learn_flags", _reject_what_is_unknown),
     "last-listing-wins": partial(_switched, order_machine, "learn_terms", _believe_the_last),
+    "inference-taken-back-still-counts": partial(_switched, order_machine, "is_inferred", lambda _: False),
     "fill-voided-twice": partial(_switched, Fills, "void", _void_again),
     "restart-forgets-parked-facts": partial(_switched, UnmatchedReports, "from_snapshot", _forget_what_is_parked),
 }

@@ -14,6 +14,7 @@ import msgspec
 
 from framework.domain.account_events import (
     Fill,
+    FillSource,
     FillVoided,
     InstrumentSettled,
     OrderAdopted,
@@ -28,7 +29,7 @@ from framework.domain.verdicts import Approved
 from tests.proofs.event_order.words import Ask, Request, Telling
 
 K, S = ReportKind, OrderStatus
-PROVING = frozenset({K.ACCEPTED, K.AMENDED})
+PROVING = frozenset({K.ACCEPTED, K.AMENDED, K.CANCEL_PENDING})
 FINAL = (S.FILLED, S.CANCELLED, S.EXPIRED, S.REJECTED)
 ENDS = {K.EXPIRED: S.EXPIRED, K.REJECTED: S.REJECTED, K.CANCELLED: S.CANCELLED}
 
@@ -43,7 +44,8 @@ class Money(NamedTuple):
 
 class Watched(msgspec.Struct, kw_only=True):
     """What was told of one order of ours. `terms` is (venue time, price, size) of the newest statement. `shown_end` is
-    the end that its strategy may have seen; `is_given_up` says that it was shown without all the fills told of."""
+    the end that its strategy may have seen; `is_given_up` says that it was shown without all the fills told of.
+    `is_cancelling`: the venue told of a cancel that it has taken."""
 
     name: str
     strategy: str
@@ -63,6 +65,7 @@ class Watched(msgspec.Struct, kw_only=True):
     listed_at: int = -1
     shown_end: OrderStatus | None = None
     is_given_up: bool = False
+    is_cancelling: bool = False
     is_alarmed: bool = False
 
     def pending(self, ask: Ask) -> list[Request]:
@@ -136,6 +139,7 @@ class Observer:
         record = telling.record
         if isinstance(record, FillVoided):
             self.voids.add(record.fill_id)
+            self._forget_inferred(record.fill_id)
         elif isinstance(record, InstrumentSettled):
             self.settled.setdefault(record.instrument, record.value)
         else:
@@ -170,7 +174,7 @@ class Observer:
         if order.is_shown:
             if is_not_found:
                 return S.UNKNOWN
-            if order.pending(Ask.CANCEL):
+            if order.is_cancelling or order.pending(Ask.CANCEL):
                 return S.CANCEL_REQUESTED
             if order.pending(Ask.AMEND):
                 return S.AMEND_REQUESTED
@@ -231,6 +235,14 @@ class Observer:
         status = self._amounts_to(order) if is_given_up else self.status(order)
         order.shown_end = status if status.is_final else None
 
+    def _forget_inferred(self, fill_id: str) -> None:
+        """What was worked out and taken back never was."""
+        fill = self.fills.get(fill_id)
+        if fill is not None and fill.source is not FillSource.LISTED:
+            del self.fills[fill_id]
+            for order in self.orders.values():
+                order.fills.pop(fill_id, None)
+
     def _fills_of(self, market: InstrumentId, strategy: str | None) -> Iterator[Fill]:
         if strategy is None:
             return (fill for fill in self.fills.values() if fill.instrument == market)
@@ -266,6 +278,7 @@ class Observer:
             order.ends.add(S.FILLED if listing.filled >= listing.size else S.CANCELLED)
             return
         order.is_shown = True
+        order.is_cancelling = order.is_cancelling or listing.is_cancelling
         order.terms = max(order.terms, (listing.ts_venue, listing.price, listing.size))
         order.listed_at = max(order.listed_at, listing.ts_recv)
         for request in order.pending(Ask.AMEND):
@@ -282,6 +295,8 @@ class Observer:
             order.not_found_at = max(order.not_found_at, report.ts_recv)
         if request is not None:
             request.is_answered = True
+        if report.kind in (K.CANCEL_PENDING, K.CANCEL_REFUSED):
+            order.is_cancelling = report.kind is K.CANCEL_PENDING
         if report.kind in PROVING:
             order.is_shown = True
         elif report.kind in ENDS:

@@ -79,7 +79,7 @@ class Life:
         trades = [trade for trade in order.trades if not trade.is_voided]
         if order.is_open and dice < 0.4:
             self._tell(self.venue.trade(order, self._rng.randrange(1, left + 1)))
-        elif dice < 0.5:
+        elif dice < 0.5 and not order.is_cancelling:
             request = self._request(Ask.CANCEL, order.name)
             self._tell(self.venue.take(request))
         elif order.is_open and dice < 0.65:

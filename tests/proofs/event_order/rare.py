@@ -67,6 +67,11 @@ def _is_kind(sight: Sight, *kinds: ReportKind) -> bool:
     return isinstance(sight.record, OrderReport) and sight.record.kind in kinds
 
 
+def _is_worked_out(sight: Sight) -> bool:
+    """Whether it is about a fill that nobody told: its name shows it."""
+    return isinstance(sight.record, Fill | FillVoided) and sight.record.fill_id.endswith("#")
+
+
 def _is_proved_by_listing(sight: Sight, order: Order) -> bool:
     return sight.is_amending and order.amend_size is None and order.status in LIVE
 
@@ -124,6 +129,10 @@ BY_FILL: dict[str, Is] = {
     ),
     "amend refused, then filled": lambda sight, order: sight.becomes(order, S.FILLED) and sight.was_refused(Ask.AMEND),
     "never arrived, then fills": lambda sight, order: sight.is_inferred,
+    "fill inferred": lambda sight, order: sight.is_new and _is_worked_out(sight),
+    "order filled by an inferred fill": lambda sight, order: (
+        sight.is_new and _is_worked_out(sight) and sight.becomes(order, S.FILLED)
+    ),
 }
 BY_REPORT: dict[str, Is] = {
     "ends: rejected by the venue": lambda sight, order: (
@@ -147,10 +156,16 @@ BY_REPORT: dict[str, Is] = {
         _is_kind(sight, K.AMENDED) and not sight.is_amending and sight.status in LIVE
     ),
     "stated fills given up": lambda sight, order: _is_kind(sight, K.FILLS_MISSING) and sight.status is S.ENDING,
+    "cancel taken, to be carried out later": lambda sight, order: (
+        _is_kind(sight, K.CANCEL_PENDING) and order.status is S.CANCEL_REQUESTED
+    ),
     "amend refused": lambda sight, order: _is_kind(sight, K.AMEND_REFUSED) and sight.is_amending,
 }
 BY_LISTING: dict[str, Is] = {
     "amend proved by a listing alone": _is_proved_by_listing,
+    "listed as cancelling after the answer was lost": lambda sight, order: (
+        sight.status in (S.WORKING, S.PARTIALLY_FILLED) and order.status is S.CANCEL_REQUESTED
+    ),
     "old listing as open after the end": lambda sight, order: (
         isinstance(sight.record, OrderSnapshot)
         and sight.record.is_open
@@ -161,6 +176,10 @@ BY_LISTING: dict[str, Is] = {
     "old listing with terms of before an amend": _is_of_old_terms,
 }
 BY_VOID: dict[str, Is] = {
+    "inferred fill replaced by the listed one": lambda sight, order: sight.is_fill_known and _is_worked_out(sight),
+    "inferred fill of a filled order replaced": lambda sight, order: (
+        sight.is_fill_known and _is_worked_out(sight) and sight.status is S.FILLED and order.status is S.FILLED
+    ),
     "fill taken back": lambda sight, order: sight.is_fill_known and sight.is_void_new,
     "fill of a filled order taken back": lambda sight, order: (
         sight.is_fill_known and sight.is_void_new and sight.status is S.FILLED

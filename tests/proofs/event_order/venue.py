@@ -9,7 +9,17 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from framework.domain.account_events import Fill, FillVoided, InstrumentSettled, OrderReport, OrderSnapshot, ReportKind
+import msgspec
+
+from framework.domain.account_events import (
+    Fill,
+    FillSource,
+    FillVoided,
+    InstrumentSettled,
+    OrderReport,
+    OrderSnapshot,
+    ReportKind,
+)
 from framework.domain.instruments import InstrumentId
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Side
@@ -55,6 +65,8 @@ class Venue:
             if self._rng.random() < 0.15:
                 return [self._refusal(request, "busy")]
             request.is_granted = True
+            if order.is_cancelling or self._rng.random() < 0.25:
+                return self._taken(order, request)
             return self._ended(order, End.CANCELLED, request)
         if request.size <= order.traded or self._rng.random() < 0.3:
             return [self._refusal(request, "bad_terms")]
@@ -84,15 +96,16 @@ class Venue:
         self._admit(order)
         return [self.listing(order)]
 
-    def trade(self, order: VenueOrder, size: int) -> list[Telling]:
-        """A trade. More than is left is the venue's own fault, and true all the same."""
+    def trade(self, order: VenueOrder, size: int, *, is_hidden: bool = False) -> list[Telling]:
+        """A trade. More than is left is the venue's own fault, and true all the same. A hidden one nobody tells."""
         self._fill_count += 1
         trade = Trade(f"f{self._fill_count}", size, order.price, self._rng.randrange(4), self._tick())
+        trade.is_hidden = is_hidden
         order.trades.append(trade)
         if order.traded >= order.size:
             order.end = End.FILLED
         self._write(order)
-        return [self.fill(order, trade), *self._streamed(order)]
+        return [] if is_hidden else [self.fill(order, trade), *self._streamed(order)]
 
     def end(self, order: VenueOrder, end: End) -> list[Telling]:
         """The venue ends an order by itself."""
@@ -130,6 +143,7 @@ class Venue:
             is_open=stood.end is End.NONE,
             ts_recv=0,
             ts_venue=stood.at,
+            is_cancelling=stood.is_cancelling and stood.end is End.NONE,
         )
         return Telling(record=record, name=order.name)
 
@@ -152,9 +166,18 @@ class Venue:
         )
         return Telling(record=record, name=order.name)
 
-    def void(self, order: VenueOrder, trade: Trade) -> Telling:
-        """That a trade was taken back."""
-        record = FillVoided(venue=VENUE, fill_id=trade.fill_id, ts_recv=0, reason="bust")
+    def inferred(self, order: VenueOrder, trade: Trade) -> Telling:
+        """What our own side works out of a hidden trade: its size at the order's price, under a name of its own."""
+        real = self.fill(order, trade).record
+        made = msgspec.structs.replace(
+            real, fill_id=f"{trade.fill_id}#", price=Price(order.price), fee=Money(5), source=FillSource.INFERRED_ORDER
+        )
+        return Telling(record=made, name=order.name)
+
+    def void(self, order: VenueOrder, trade: Trade, *, is_of_inferred: bool = False) -> Telling:
+        """That a trade was taken back, or what was inferred of it."""
+        name = f"{trade.fill_id}#" if is_of_inferred else trade.fill_id
+        record = FillVoided(venue=VENUE, fill_id=name, ts_recv=0, reason="bust")
         return Telling(record=record, name=order.name)
 
     def settlement(self, market: InstrumentId) -> Telling:
@@ -191,6 +214,13 @@ class Venue:
         self._write(order)
         self.orders[order.name] = order
 
+    def _taken(self, order: VenueOrder, request: Request) -> list[Telling]:
+        """A cancel that is carried out later: the order can trade until then."""
+        order.is_cancelling = True
+        self._write(order)
+        answer = self._report(order, ReportKind.CANCEL_PENDING, ts_venue=request.decided_at)
+        return [Telling(record=answer, name=order.name, request=request), *self._streamed(order)]
+
     def _ended(self, order: VenueOrder, end: End, request: Request | None) -> list[Telling]:
         order.end = end
         self._write(order)
@@ -225,7 +255,7 @@ class Venue:
         )
 
     def _write(self, order: VenueOrder) -> None:
-        order.versions.append(Version(self._now, order.price, order.size, order.traded, order.end))
+        order.versions.append(Version(self._now, order.price, order.size, order.traded, order.end, order.is_cancelling))
 
     def _tick(self) -> int:
         self._now += TICK_NS

@@ -66,7 +66,8 @@ class Telling(msgspec.Struct, kw_only=True):
 
 
 class Trade(msgspec.Struct):
-    """A trade of an order. A voided one was taken back."""
+    """A trade of an order. A voided one was taken back. A hidden one is told by nobody until it is listed late: before
+    that it may be inferred from what the venue states of the order."""
 
     fill_id: str
     size: int
@@ -74,6 +75,8 @@ class Trade(msgspec.Struct):
     fee: int
     at: int
     is_voided: bool = False
+    is_hidden: bool = False
+    is_inferred: bool = False
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -84,6 +87,7 @@ class Version(msgspec.Struct, frozen=True):
     size: int
     traded: int
     end: End
+    is_cancelling: bool = False
 
 
 class VenueOrder(msgspec.Struct, kw_only=True):
@@ -97,6 +101,7 @@ class VenueOrder(msgspec.Struct, kw_only=True):
     price: int
     size: int
     end: End = End.NONE
+    is_cancelling: bool = False
     trades: list[Trade] = []
     versions: list[Version] = []
 

@@ -23,7 +23,7 @@ from tests.proofs.event_order.network import WINDOW, Leg, Network
 from tests.proofs.event_order.observer import Observer
 from tests.proofs.event_order.rare import Sight, see, see_restart
 from tests.proofs.event_order.venue import Venue
-from tests.proofs.event_order.words import MARKETS, VENUE, Ask, End, Request, Telling, VenueOrder, approved_of
+from tests.proofs.event_order.words import MARKETS, VENUE, Ask, End, Request, Telling, Trade, VenueOrder, approved_of
 
 LOST_ON_THE_WAY, ANSWER_STEPS_MAX = 0.08, 12
 REFUSALS = (ReportKind.CANCEL_REFUSED, ReportKind.AMEND_REFUSED)
@@ -119,6 +119,19 @@ class World:
         if at_venue.is_open:
             self._refuse_unheard(order, at_venue)
 
+    def infer(self, order: VenueOrder, trade: Trade) -> None:
+        """Book a hidden trade from what the venue states of its order, as is done where fills are not listed."""
+        trade.is_inferred = True
+        self.tell(self.venue.listing(order))
+        self.tell(self.venue.inferred(order, trade))
+
+    def list_hidden(self, order: VenueOrder, trade: Trade) -> None:
+        """The venue lists a hidden trade after all: it takes the place of what was inferred."""
+        trade.is_hidden = False
+        if trade.is_inferred:
+            self.tell(self.venue.void(order, trade, is_of_inferred=True))
+        self.tell(self.venue.fill(order, trade))
+
     def restart(self) -> None:
         """Stop at once and start again: answers under way are never heard, nothing unsent is sent."""
         see_restart(self.reached, self.accounts)
@@ -199,6 +212,8 @@ class World:
             if order.is_open:
                 self.tell(self.venue.listing(order))
             for trade in order.trades:
+                if trade.is_hidden:
+                    self.list_hidden(order, trade)
                 self.tell(self.venue.fill(order, trade))
                 if trade.is_voided:
                     self.tell(self.venue.void(order, trade))
@@ -259,7 +274,7 @@ class World:
             if request.is_answered or not (request.decided_at or request.is_lost):
                 continue
             has_old_terms = (at_venue.price, at_venue.size) != (request.price, request.size)
-            if request.ask is Ask.CANCEL and order.cancel_wanted:
+            if request.ask is Ask.CANCEL and order.cancel_wanted and not at_venue.is_cancelling:
                 self._conclude(order, ReportKind.CANCEL_REFUSED, request)
             elif request.ask is Ask.AMEND and order.amend_size is not None and has_old_terms:
                 self._conclude(order, ReportKind.AMEND_REFUSED, request)
