@@ -11,6 +11,7 @@ from framework.domain.account_events import Fill
 from framework.domain.instruments import Instrument, instrument_id
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.terms import FillListing
+from framework.testing.conformance.findings import expect
 from framework.testing.conformance.sandbox import Json, Sandbox
 from framework.testing.conformance.session import VenueSession
 
@@ -28,10 +29,13 @@ async def wind_up(session: VenueSession, sandbox: Sandbox) -> None:
         async with asyncio.timeout(session.wait_s_max):
             while text:
                 _cancel_open(session)
-                text = next(differences(session, await sandbox.truth()), "")
+                truth = await sandbox.truth()
+                text = next(differences(session, truth), "")
                 await asyncio.sleep(ASK_S if text else 0)
     except TimeoutError:
         raise AssertionError(f"daemon and venue do not agree: {text}") from None
+    limited = 0 if sandbox.is_storming else truth["observed"]["rate_limited"]
+    expect(limited == 0, f"{limited} requests were over the rate limit")
 
 
 def differences(session: VenueSession, truth: Json) -> Iterator[str]:

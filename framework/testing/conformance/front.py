@@ -68,6 +68,8 @@ class Front:
         self._server: asyncio.Server | None = None
         self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._targets: list[Target] = []
+        self._is_open = asyncio.Event()
+        self._is_open.set()
 
     @property
     def is_encrypted(self) -> bool:
@@ -86,6 +88,10 @@ class Front:
             self._server = None
         for writer in self._tasks.values():
             writer.transport.abort()
+
+    def mute(self) -> None:
+        """Hold back what the venue says on its stream. The connection stays, and requests pass."""
+        self._is_open.clear()
 
     async def close(self) -> None:
         """End every connection and give the port back."""
@@ -144,8 +150,8 @@ class Front:
         venue_reader, venue_writer = await asyncio.open_connection(HOST, self._venue_port)
         venue_writer.write(head)
         pumps = [
-            asyncio.create_task(_pump(reader, venue_writer)),
-            asyncio.create_task(_pump(venue_reader, writer)),
+            asyncio.create_task(_pump(reader, venue_writer, None)),
+            asyncio.create_task(_pump(venue_reader, writer, self._is_open)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -195,8 +201,11 @@ _SPOILT: dict[Spoil, Callable[[bytes, asyncio.StreamWriter, float], Awaitable[No
 }
 
 
-async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, gate: asyncio.Event | None) -> None:
+    """Carry bytes until the source ends, where there is a gate only while it is open."""
     while data := await source.read(_CHUNK):
+        if gate is not None:
+            await gate.wait()
         target.write(data)
         await target.drain()
 

@@ -14,16 +14,22 @@ from framework.runtime.sandbox_process import SandboxProcess
 from framework.testing.conformance.candidates import Candidate
 from framework.testing.conformance.findings import NotStaged, expect
 
+STORM = "rate_limit_storm"
+
 Json = dict[str, Any]
 
 
 class Sandbox:
-    """One running sandbox. `ready` is the line that it printed. Shared by all cases: `reset` makes a fresh exchange."""
+    """One running sandbox. `ready` is the line that it printed. Shared by all cases: `reset` makes a fresh exchange.
+
+    `is_storming`: since then it was told to refuse requests with 429.
+    """
 
     def __init__(self, process: SandboxProcess, http: aiohttp.ClientSession) -> None:
         self._process = process
         self._http = http
         self.ready = process.ready
+        self.is_storming = False
 
     @classmethod
     async def start(cls, venue: Candidate, directory: Path, more: Sequence[str] = ()) -> Sandbox:
@@ -52,6 +58,7 @@ class Sandbox:
 
     async def reset(self) -> None:
         """A fresh exchange with the same seed and keys."""
+        self.is_storming = False
         await self._ask("POST", "reset", {})
 
     async def truth(self) -> Json:
@@ -64,12 +71,19 @@ class Sandbox:
 
     async def fault(self, kind: str, **fields: Any) -> None:
         """Have something go wrong. Raises `NotStaged` when the sandbox can't."""
+        self.is_storming |= kind == STORM
         await self._stage("faults", {"kind": kind, **fields})
 
     async def spoil(self, kind: str, request: str, **fields: Any) -> None:
         """Have something go wrong with the next request that matches "METHOD path-pattern"."""
         method, _, path = request.partition(" ")
         await self.fault(kind, count=1, match={"method": method, "path": path}, **fields)
+
+    async def require_struck(self, kind: str) -> None:
+        """Make sure that a fault in force has struck. Raises `NotStaged` when the sandbox took it and did nothing."""
+        faults = (await self._ask("GET", "faults", None))["faults"]
+        if not any(one["kind"] == kind and one["struck"] for one in faults):
+            raise NotStaged(f"the fault {kind} is planned and never strikes")
 
     async def end_faults(self) -> None:
         """End every fault that is planned or in force."""

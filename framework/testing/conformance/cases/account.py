@@ -100,6 +100,16 @@ async def v75_a_contract_that_settles_pays_its_value(stage: Stage) -> None:
     expect(value == one.unit, f"it paid {value}")
 
 
+@case
+async def v76_a_position_that_the_venue_liquidates_is_gone_here_too(stage: Stage) -> None:
+    """What no order of ours did is booked for the account, and said."""
+    session, market = await _perpetual(stage)
+    await hold(session, market)
+    await stage.sandbox.fault("liquidate", instrument=market.instrument.symbol)
+    positions, name = session.accounts.positions, session.instrument.id
+    await session.until(lambda: positions.account(name).size == 0, "the position is still there")
+
+
 async def _perpetual(stage: Stage) -> tuple[VenueSession, Market]:
     session, market = await stage.trade()
     need(market.instrument.kind is InstrumentKind.PERPETUAL, "perpetual contracts")

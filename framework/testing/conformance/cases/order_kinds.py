@@ -114,3 +114,14 @@ async def v68_everything_is_cancelled_with_one_request(stage: Stage) -> None:
     session.cancel_everything()
     for handle in handles:
         await session.until_status(handle, OrderStatus.CANCELLED)
+
+
+@case
+async def v69_an_order_larger_than_the_venue_takes_is_refused_before_it(stage: Stage) -> None:
+    """One lot more than the largest size."""
+    session, market = await stage.trade()
+    one = session.instrument
+    need(one.size_max, "a largest size")
+    handle = session.ask(Side.BUY, market.price(-1), one.size_max + one.lot)
+    expect(not handle.is_approved, "it is approved")
+    expect(not (await stage.sandbox.truth())["orders"], "an order has left")
