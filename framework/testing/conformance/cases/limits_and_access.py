@@ -20,6 +20,8 @@ from framework.testing.conformance.stage import Stage
 
 ORDERS = 20
 HOUR_MS = 3_600_000
+LAG_MS = 1_000
+"""So far behind are a venue's reads: longer than it takes to look twice."""
 SLOW_CANCEL_MS = 600
 REFUSED_REQUESTS_MAX = 10
 """A key that is refused is not tried again and again."""
@@ -81,9 +83,8 @@ async def v43_a_list_that_comes_in_small_pages_is_read_whole(stage: Stage) -> No
 async def v44_an_order_without_an_answer_is_found_by_reads_that_lag(stage: Stage) -> None:
     """The answer is lost, the stream says nothing, and the venue's reads are behind for a while."""
     front = await stage.front()
-    session, market = await stage.trade()
-    lag_ms = session.gateway.read_lag_ms
-    await stage.sandbox.fault("read_lag", lag_ms=lag_ms * 2 // 3, count=-1)
+    session, market = await stage.trade({"read_lag_ms": LAG_MS + LAG_MS // 4})
+    await stage.sandbox.fault("read_lag", lag_ms=LAG_MS, count=-1)
     target = front.spoil(stage.request_of("new"), Spoil.LOST_ANSWER)
     front.mute()
     handle = session.place(Side.BUY, market.price(-1), market.lot)
