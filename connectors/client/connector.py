@@ -13,18 +13,18 @@ from typing import Any
 import msgspec
 import structlog
 
-from connectors.client.instruments import InstrumentRegistry
-from connectors.client.loader import InstrumentLoader, InstrumentRefresher
+from connectors.client.loader import InstrumentParts
 from connectors.client.polling.account import AccountPoll
 from connectors.client.polling.market import MarketPoll
 from connectors.client.stream import VenueStream
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.answers import UnreadableAnswer
-from framework.domain.errors import Fatal, RefusedByVenue, Retryable
+from framework.domain.errors import AccountRefused, Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import TermsDeclared
+from framework.domain.market_events import LimitsDeclared, TermsDeclared
 from framework.domain.ports import Clock
+from framework.domain.rate_limits import RateLimits
 from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.venue import Gateway, Publish
 
@@ -61,20 +61,20 @@ async def _nothing() -> tuple[Any, ...]:
 class ConnectorParts(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue puts in.
 
-    `prepare` does what comes before the instruments are read: it learns the venue's clock and publishes the rate
-    limits. `read_balances` returns the account's balances as events. `access_notes` says what the key may not do that
-    trading needs. `stream`, `poll` and `account_poll` run until they are cancelled; any may be missing. `close`
-    gives back what was opened. All that read raise like reads.
+    `prepare` does what comes before all other reads: it learns the venue's clock. `documented_limits` hold until
+    `read_limits` has read the account's own, or always without it. `read_balances` returns the account's balances as
+    events. `access_notes` says what the key may not do that trading needs. `stream`, `poll` and `account_poll` run
+    until they are cancelled; any may be missing. `close` gives back what was opened. All that read raise like reads.
     """
 
     outlet: EventOutlet
     time: VenueTime
-    registry: InstrumentRegistry
-    loader: InstrumentLoader[Any]
-    refresher: InstrumentRefresher
+    instruments: InstrumentParts
     gateway: Gateway
     prepare: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
+    documented_limits: RateLimits | None = None
+    read_limits: Callable[[], Awaitable[RateLimits]] | None = None
     read_balances: Callable[[], Awaitable[Iterable[Event]]] = _nothing
     access_notes: Callable[[], Awaitable[Sequence[str]]] = _nothing
     stream: VenueStream | None = None
@@ -91,10 +91,11 @@ class VenueConnector:
         self._identity = identity
         self._parts = parts
         self._clock = clock
-        parts.refresher.on_fetched = self._on_fetched
+        self._are_limits_known = False
+        parts.instruments.refresher.on_fetched = self._on_fetched
 
     def __repr__(self) -> str:
-        return f"<VenueConnector {self.venue} {self._parts.registry!r} {self._parts.stream!r}>"
+        return f"<VenueConnector {self.venue} {self._parts.instruments.registry!r} {self._parts.stream!r}>"
 
     @property
     def venue(self) -> str:
@@ -134,8 +135,12 @@ class VenueConnector:
         """
         self._parts.outlet.publish = publish
         publish(TermsDeclared(self.venue, self.terms, self._clock.now_ns()))
+        self._declare(None if self._are_limits_known else self._parts.documented_limits)
         await self._parts.prepare()
-        await self._parts.loader.load()
+        if self._parts.read_limits is not None:
+            self._declare(await self._parts.read_limits())
+            self._are_limits_known = True
+        await self._parts.instruments.loader.load()
         await self._publish_balances()
 
     async def access_notes(self) -> Sequence[str]:
@@ -153,7 +158,7 @@ class VenueConnector:
                 for part in (parts.stream, parts.poll, parts.account_poll):
                     if part is not None:
                         tasks.create_task(part.run(), name=f"{self.venue}.{type(part).__name__}")
-                tasks.create_task(parts.refresher.run(), name=f"{self.venue}.instruments")
+                tasks.create_task(parts.instruments.refresher.run(), name=f"{self.venue}.instruments")
                 tasks.create_task(self._watch_calendar(), name=f"{self.venue}.calendar")
                 tasks.create_task(self._watch_instruments(), name=f"{self.venue}.all-instruments")
                 tasks.create_task(self._watch_balances(), name=f"{self.venue}.balances")
@@ -162,7 +167,7 @@ class VenueConnector:
 
     def resync(self, instrument: InstrumentId, /) -> None:
         """Ask the venue for the instrument's whole book, at most once a second; an unknown one does nothing."""
-        known = self._parts.registry.find(instrument)
+        known = self._parts.instruments.registry.find(instrument)
         for source in (self._parts.stream, self._parts.poll):
             if known is not None and source is not None:
                 source.resync(known.symbol)
@@ -171,14 +176,18 @@ class VenueConnector:
         """Read the instrument again, as after a message about it; also one that only an earlier run knew."""
         venue, _, symbol = instrument.partition(":")
         if venue == self.venue:
-            self._parts.refresher.fetch(symbol)
+            self._parts.instruments.refresher.fetch(symbol)
 
     async def close(self) -> None:
         """Close what the parts opened; the stream's connection ends with the cancellation of `run`."""
         await self._parts.close()
 
+    def _declare(self, limits: RateLimits | None) -> None:
+        if limits is not None:
+            self._parts.outlet.send(LimitsDeclared(self.venue, limits, self._clock.now_ns()))
+
     def _on_fetched(self, symbol: str) -> None:
-        registry = self._parts.registry
+        registry = self._parts.instruments.registry
         if registry.wants(symbol) and registry.follow([symbol]) and self._parts.stream is not None:
             self._parts.stream.follow_new()
 
@@ -186,14 +195,14 @@ class VenueConnector:
         """Read all known instruments and look for new ones now and then: what no message says is learnt so."""
         while True:
             await asyncio.sleep(self._parts.instruments_interval_ms / 1000)
-            self._parts.refresher.refresh()
+            self._parts.instruments.refresher.refresh()
 
     async def _watch_calendar(self) -> None:
         parts = self._parts
         while True:
-            for event in parts.registry.due(parts.time.now_ns(), ts_recv=self._clock.now_ns()):
+            for event in parts.instruments.registry.due(parts.time.now_ns(), ts_recv=self._clock.now_ns()):
                 parts.outlet.send(event)
-            parts.refresher.fetch_due(parts.registry.take_openings())
+            parts.instruments.refresher.fetch_due(parts.instruments.registry.take_openings())
             change = parts.time.take_change(self.venue)
             if change is not None:
                 parts.outlet.send(change)
@@ -220,7 +229,7 @@ def _drop(_event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
 
 
 def _root_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that ended the tasks: a `Fatal` one before any other."""
+    """The error that ended the tasks: a `Fatal` one first, then one that halts the venue, then any other."""
     leaves: list[BaseException] = []
     waiting: list[BaseException] = [group]
     while waiting:
@@ -229,4 +238,7 @@ def _root_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
             waiting.extend(one.exceptions)
         else:
             leaves.append(one)
-    return next((leaf for leaf in leaves if isinstance(leaf, Fatal)), leaves[0])
+    for kind in (Fatal, AccountRefused):
+        if (found := next((leaf for leaf in leaves if isinstance(leaf, kind)), None)) is not None:
+            return found
+    return leaves[0]

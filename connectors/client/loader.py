@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+import msgspec
 import structlog
 
-from connectors.client.instruments import InstrumentRegistry, ListedInstrument, ReadBegan
+from connectors.client.instruments import InstrumentRegistry, ListedInstrument, ReadBegan, Selection
 from connectors.client.turns import Turns
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.answers import UnreadableAnswer, UnusableInstrument
@@ -261,6 +262,31 @@ class InstrumentRefresher:
             return await self._loader.fetch(symbol)
         except (Retryable, RefusedByVenue):
             return False
+
+
+class InstrumentParts(msgspec.Struct, frozen=True):
+    """What keeps a venue's instruments: see the three classes."""
+
+    registry: InstrumentRegistry
+    loader: InstrumentLoader[Any]
+    refresher: InstrumentRefresher
+
+
+def instrument_parts(
+    venue: str,
+    source: InstrumentSource[M],
+    selection: Selection,
+    *,
+    followed_max: int,
+    clock: Clock,
+    time: VenueTime,
+    publish: Callable[[Event], None],
+    read_lag_ns: int = 0,
+) -> InstrumentParts:
+    """The parts that keep the instruments which `selection` names, read from `source`."""
+    registry = InstrumentRegistry(venue, selection, followed_max=followed_max, read_lag_ns=read_lag_ns)
+    loader = InstrumentLoader(source, registry, clock=clock, time=time, publish=publish)
+    return InstrumentParts(registry, loader, InstrumentRefresher(loader, clock=clock))
 
 
 def _ignore(_symbol: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from connectors.client.session import StreamBroken, StreamSession
 from connectors.client.wire.decimals import NS_PER_MS
-from connectors.transport.errors import NotSent, TransportError
+from connectors.transport.errors import HandshakeRefused, NotSent, TransportError
 from connectors.transport.ports import CloseCause, CloseReason, OnMessage, WebSocketConnection, WebSocketTransport
 from connectors.transport.reconnect import HEALTHY_NS, Backoff, SilenceWatch
 from connectors.transport.reference_websocket import ReferenceTransport
@@ -27,6 +27,9 @@ LIBRARIES: Mapping[str, type[PicowsTransport] | type[ReferenceTransport]] = {
 }
 """What the setting `stream_library` of a venue may be. Both keep the same contract, limits and errors."""
 
+Headers = tuple[tuple[str, str], ...]
+"""Names and values that an upgrade carries beside those of the protocol."""
+
 _TICK_MS = 250
 
 
@@ -34,6 +37,49 @@ def open_stream_transport(library: str, origin: str, *, clock: Clock, proxy: str
     """The WebSocket client for an address ("wss://host"), through `proxy` where one is given; no connection is opened
     yet. Raises `KeyError` for another library and ValueError for an address that is none."""
     return LIBRARIES[library](origin, clock=clock, proxy=proxy)
+
+
+def _no_headers() -> Headers:
+    return ()
+
+
+async def _nothing_final(_refusal: HandshakeRefused) -> None:
+    """Whatever it was refused for, it is tried again."""
+
+
+class StreamDial:
+    """Opens the connections of one venue's stream, each with headers of its own."""
+
+    def __init__(
+        self,
+        transport: WebSocketTransport,
+        target: str,
+        *,
+        timeout_ms: int,
+        headers: Callable[[], Headers] = _no_headers,
+        judge: Callable[[HandshakeRefused], Awaitable[None]] = _nothing_final,
+        on_open: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`headers` signs an attempt, `judge` raises for a refusal that another attempt would not cure, and `on_open`
+        is called when the venue has taken one: its host can be reached."""
+        self._transport = transport
+        self._target = target
+        self._timeout_ms = timeout_ms
+        self._headers = headers
+        self._judge = judge
+        self._on_open = on_open
+
+    async def open(self, on_message: OnMessage) -> WebSocketConnection:
+        """A `Dial`. Raises like `WebSocketTransport.connect`, and what `judge` raises."""
+        try:
+            connection = await self._transport.connect(
+                self._target, self._headers(), on_message=on_message, timeout_ms=self._timeout_ms
+            )
+        except HandshakeRefused as e:
+            await self._judge(e)
+            raise
+        self._on_open()
+        return connection
 
 
 class VenueStream:

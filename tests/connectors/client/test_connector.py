@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from connectors.client.connector import ConnectorIdentity, ConnectorParts, EventOutlet, VenueConnector
-from connectors.client.instruments import InstrumentRegistry, ListedInstrument, Selection
-from connectors.client.loader import InstrumentLoader, InstrumentRefresher
+from connectors.client.instruments import ListedInstrument, Selection
+from connectors.client.loader import instrument_parts
 from connectors.client.polling.market import MARKET, MarketPoll, PollHealth, PollPace
 from connectors.client.status import POLL, VenueStatus
 from connectors.client.venue_time import VenueTime
@@ -20,13 +20,17 @@ from framework.domain.account_events import BalanceReport, InstrumentDefined, In
 from framework.domain.errors import ConfigurationError, Fatal, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId, InstrumentStatus
-from framework.domain.market_events import BookSnapshot, ConnectorStatus, TermsDeclared
+from framework.domain.market_events import BookSnapshot, ConnectorStatus, LimitsDeclared, TermsDeclared
+from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.terms import VenueTerms
 from framework.domain.venue import Connector
 from tests.connectors.client.polling.polled_venue import PolledVenue, spot
 from tests.connectors.kalshi.support import START_NS, LoopClock, run_jumping
 
 SECOND_NS = 1_000_000_000
+PACE = PollPace()
+DOCUMENTED = RateLimits((Pool("all", 1, 1),), (Cost(RequestKind.QUERY, "all", 1),))
+OWN = RateLimits((Pool("all", 9, 9),), (Cost(RequestKind.QUERY, "all", 1),))
 
 
 class Listing:
@@ -70,22 +74,30 @@ class Assembled:
         self.closed = 0
         self.balance: Exception | None = None
         outlet, time = EventOutlet(), VenueTime(clock)
-        registry = InstrumentRegistry("tide", self.source.selection, followed_max=3)
-        loader = InstrumentLoader(self.source, registry, clock=clock, time=time, publish=outlet.send)
+        instruments = instrument_parts(
+            "tide", self.source, self.source.selection, followed_max=3, clock=clock, time=time, publish=outlet.send
+        )
         status = VenueStatus("tide", outlet.send, (POLL,))
         health = PollHealth(status, (MARKET,), clock=clock, silence_ns_max=3 * SECOND_NS)
         market = MarketPoll(
-            "tide", self.reads, registry, health, clock=clock, time=time, publish=outlet.send, pace=PollPace()
+            "tide",
+            self.reads,
+            instruments.registry,
+            health,
+            clock=clock,
+            time=time,
+            publish=outlet.send,
+            pace=PollPace(),
         )
         parts = ConnectorParts(
             outlet=outlet,
             time=time,
-            registry=registry,
-            loader=loader,
-            refresher=InstrumentRefresher(loader, clock=clock),
+            instruments=instruments,
             gateway=None,  # type: ignore[arg-type]  # nothing is sent
             prepare=self._prepare,
             close=self._close,
+            documented_limits=DOCUMENTED,
+            read_limits=self._limits,
             read_balances=self._balances,
             poll=market,
             instruments_interval_ms=20_000,
@@ -94,12 +106,18 @@ class Assembled:
         identity = ConnectorIdentity("tide", "host key", True, ("nothing is checked",), VenueTerms(amend=False))
         self.connector = VenueConnector(identity, parts, clock=clock)
         self.prepared = 0
+        self.limits: RateLimits | None = OWN
 
     def publish(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
         self.events.append(event)
 
     async def _prepare(self) -> None:
         self.prepared += 1
+
+    async def _limits(self) -> RateLimits:
+        if self.limits is None:
+            raise Retryable("not now")
+        return self.limits
 
     async def _close(self) -> None:
         self.closed += 1
@@ -145,10 +163,25 @@ def test_connector_when_it_starts_then_terms_come_first_then_instruments_and_bal
     port: Connector = made.connector
     assert (port.venue, port.account, port.is_loopback) == ("tide", "host key", True)
     assert isinstance(made.events[0], TermsDeclared)
-    assert [type(event) for event in made.events[1:4]] == [InstrumentDefined, InstrumentDefined, BalanceReport]
+    assert [type(event) for event in made.events[1:4]] == [LimitsDeclared, LimitsDeclared, InstrumentDefined]
+    assert [event.limits for event in made.taken(LimitsDeclared)] == [DOCUMENTED, OWN]
     assert [event.is_up for event in made.taken(ConnectorStatus)] == [True]
     assert {event.instrument for event in made.taken(BookSnapshot)} == {"tide:A", "tide:B"}
     assert (made.prepared, made.closed) == (1, 1)
+
+
+def test_start_when_it_is_tried_again_then_the_documented_limits_do_not_replace_the_accounts_own() -> None:
+    async def main(clock: LoopClock) -> Assembled:
+        made = Assembled(clock, "A")
+        made.limits = None
+        with pytest.raises(Retryable):
+            await made.connector.start(made.publish)
+        made.limits = OWN
+        await made.connector.start(made.publish)
+        await made.connector.start(made.publish)
+        return made
+
+    assert [event.limits for event in run(main).taken(LimitsDeclared)] == [DOCUMENTED, DOCUMENTED, OWN, OWN]
 
 
 def test_connector_when_an_instrument_appears_later_then_it_is_found_and_polled_as_far_as_there_is_room() -> None:
@@ -206,6 +239,16 @@ def test_balance_when_it_can_not_be_read_then_everything_else_goes_on(error: Exc
 def test_run_when_a_part_is_refused_for_good_then_its_error_ends_it() -> None:
     with pytest.raises(Fatal, match="key refused"):
         play(10, lambda made: made.reads.errors.update({"book A": Fatal("key refused")}))
+
+
+@pytest.mark.parametrize("fatal", ["book A", "book B"])
+def test_run_when_several_parts_fail_at_once_then_the_fatal_error_is_the_one_that_ends_it(fatal: str) -> None:
+    def fail(made: Assembled) -> None:
+        made.reads.errors = dict.fromkeys(("book A", "book B"), LookupError("a defect")) | {fatal: Fatal("key refused")}
+        made.reads.slow_s = 1
+
+    with pytest.raises(Fatal, match="key refused"):
+        play(10, fail)
 
 
 @pytest.mark.parametrize(

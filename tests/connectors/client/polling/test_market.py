@@ -57,6 +57,10 @@ def test_book_when_its_answer_is_slow_then_it_is_as_old_as_its_question() -> Non
         await asyncio.sleep(3.45)
         for event, at_s in zip(venue.events, venue.times_s, strict=True):
             books.apply(event, round(at_s * SECOND_NS))  # type: ignore[arg-type]
+            if isinstance(event, BookSnapshot):
+                assert books.of(A).age_ns(round(at_s * SECOND_NS)) == pytest.approx(
+                    0.4 * SECOND_NS, abs=SECOND_NS // 100
+                )
         last_s = max(at for event, at in zip(venue.events, venue.times_s, strict=True) if isinstance(event, Heartbeat))
         assert books.of(A).age_ns(round(last_s * SECOND_NS)) == pytest.approx(0.4 * SECOND_NS, abs=SECOND_NS // 100)
 

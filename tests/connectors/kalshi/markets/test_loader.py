@@ -13,7 +13,7 @@ import structlog
 from connectors.client.instruments import InstrumentRegistry
 from connectors.client.loader import InstrumentLoader, InstrumentRefresher
 from connectors.client.venue_time import VenueTime
-from connectors.kalshi.limits import AccountRates
+from connectors.kalshi.limits import read_limits
 from connectors.kalshi.markets.lifecycle import apply_lifecycle, select
 from connectors.kalshi.markets.source import MarketSource
 from connectors.kalshi.rest.queries import kalshi_rest
@@ -50,9 +50,10 @@ class Desk:
         )
         source = MarketSource("kalshi", rest, self.registry.selection, subaccount=settings.own_subaccount)
         self.loader = InstrumentLoader(source, self.registry, clock=clock, time=rest.time, publish=self.events.append)
-        self.rates = AccountRates("kalshi", rest, settings.tier, clock=clock, publish=self._take)
+        self._rest, self._tier = rest, settings.tier
 
-    def _take(self, event: Event) -> None:
+    async def declare_limits(self) -> None:
+        event = LimitsDeclared("kalshi", await read_limits(self._rest, self._tier), self.clock.now_ns())
         self._budget.publish(event)
         self.events.append(event)
 
@@ -165,7 +166,7 @@ def test_load_when_the_account_holds_or_was_paid_for_others_then_they_are_known_
 
 
 def test_limits_when_declared_then_they_are_published(tmp_path: Path) -> None:
-    desk, _ = with_desk(tmp_path, quiet_venue(TICKER), lambda desk: desk.rates.declare())
+    desk, _ = with_desk(tmp_path, quiet_venue(TICKER), lambda desk: desk.declare_limits())
     (event,) = desk.events
     assert isinstance(event, LimitsDeclared)
     assert Pool("write", 12_000, 12_000) in event.limits.pools
@@ -175,7 +176,7 @@ def test_limits_when_the_key_may_not_read_them_then_the_tier_of_the_settings_is_
     http = quiet_venue(TICKER)
     http.on("GET", "/account/limits", FORBIDDEN)
     http.on("GET", "/account/endpoint_costs", FORBIDDEN)
-    desk, _ = with_desk(tmp_path, http, lambda desk: desk.rates.declare(), tier="advanced")
+    desk, _ = with_desk(tmp_path, http, lambda desk: desk.declare_limits(), tier="advanced")
     (event,) = desk.events
     assert isinstance(event, LimitsDeclared)
     assert Pool("write", 300, 300) in event.limits.pools
