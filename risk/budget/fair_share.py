@@ -104,6 +104,11 @@ class FairShare:
         own = max(account.level_at(monotonic_ns), 0)
         return min(own + common + account.credit - account.lent_at(monotonic_ns), room - self._kept)
 
+    def saved_at(self, monotonic_ns: int) -> int:
+        """Units that all accounts have saved at a time, or a little more: accounts that become full until then are
+        taken to go on filling. Settles nothing: for those who are not the kernel."""
+        return self._saved + max(monotonic_ns - self._at_ns, 0) * self._filling_rate
+
     def wait_reducing_ns(self, strategy: str, units: int, room: int, monotonic_ns: int) -> int:
         """Nanoseconds until the strategy's reducing requests may use `units`, by its own flow alone: others may make it
         shorter."""

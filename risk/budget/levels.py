@@ -62,13 +62,15 @@ class TokenBucket:
 
 class QuerySavings:
     """What the connector's queries may take of a pool that is for orders, too, at any time: at most `capacity` units,
-    full at the start. Each order adds to it `percent` of what it and this addition come to, as far as there is room."""
+    full at the start. Each order adds to it `percent` of what it and this addition come to, as far as there is room.
+    `order` is what the dearest order takes, at most."""
 
-    __slots__ = ("_percent", "capacity", "level")
+    __slots__ = ("_percent", "capacity", "level", "order")
 
-    def __init__(self, capacity: int, percent: int) -> None:
+    def __init__(self, capacity: int, percent: int, order: int) -> None:
         self.capacity = self.level = capacity
         self._percent = percent
+        self.order = order * 100 // (100 - percent)
 
     def part_of(self, units: int) -> int:
         """What an order of `units` has to add."""

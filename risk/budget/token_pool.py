@@ -8,8 +8,9 @@ from framework.domain.rate_limits import Pool, PoolScope, PoolShape
 from risk.budget.fair_share import FairShare
 from risk.budget.levels import PPM, TOKEN, QuerySavings, RequestWindow, TokenBucket
 
-KEPT_PERCENT = 25
-"""Part of a pool's capacity that queries leave to orders, but for what they have saved."""
+KEPT_PERCENT = range(25, 61)
+"""Part of a pool's capacity that queries leave to orders, but for what they have saved: at least the first, and what
+strategies have saved up to the last."""
 
 
 class TokenPool:
@@ -46,9 +47,9 @@ class TokenPool:
         self.weights: dict[str, int] = {}
         self._follow(TokenBucket(capacity=0, rate=0, level=0, at_ns=at_ns))
 
-    def declare(self, declared: Pool, *, clock_drift_ppm: int, free_percent: int, at_ns: int) -> None:
-        """Take over what the venue declares; the level is kept. Of a window that was not known before `free_percent`
-        are free, and of a bucket nothing."""
+    def declare(self, declared: Pool, *, clock_drift_ppm: int, free: int, at_ns: int) -> None:
+        """Take over what the venue declares; the level is kept. Of a window that was not known before `free` units are
+        there, and of a bucket nothing."""
         capacity, old = declared.capacity * TOKEN, self._level
         per_million = PPM - clock_drift_ppm
         if declared.shape is PoolShape.BUCKET:
@@ -60,8 +61,7 @@ class TokenPool:
         if isinstance(old, RequestWindow):
             old.resize(capacity, period_ns)
         else:
-            level = capacity * free_percent // 100
-            self._follow(RequestWindow(capacity=capacity, period_ns=period_ns, level=level, at_ns=at_ns))
+            self._follow(RequestWindow(capacity=capacity, period_ns=period_ns, level=free, at_ns=at_ns))
 
     def _follow(self, level: TokenBucket | RequestWindow) -> None:
         # Bound once: these are asked in the step of each order.
@@ -90,12 +90,14 @@ class TokenPool:
 
     def query_wait_ns(self, units: int, floor: int, monotonic_ns: int) -> int:
         """Nanoseconds until a query may take `units`: what queries have saved they may use as soon as it is there, down
-        to `floor`; more only while `KEPT_PERCENT` of the pool stays for orders."""
+        to `floor`; more only while `KEPT_PERCENT` of the pool stays for orders. Changes nothing."""
         room = self.level_at(monotonic_ns) - self.held - floor
         kept = 0
         if self.queries is not None and self.queries.level < min(units, max(self.queries.capacity, 1)):
-            kept = min(self.capacity * KEPT_PERCENT // 100, max(self.capacity - floor - units, 0))
-        return self.wait_ns(units + kept - room, monotonic_ns)
+            least, most = (self.capacity * percent // 100 for percent in (KEPT_PERCENT[0], KEPT_PERCENT[-1]))
+            saved = self.share.saved_at(monotonic_ns) if self.share is not None else 0
+            kept = min(max(saved, least), most) + self.queries.order
+        return self.wait_ns(units + min(kept, max(self.capacity - floor - units, 0)) - room, monotonic_ns)
 
 
 class Pools:

@@ -15,8 +15,11 @@ forgotten. Each token that the venue counts is in C or is not forgotten by us, s
   possible end. Nothing is concluded of later windows: some venues begin the next one with the next request;
 * what an earlier run has spent, and after a 429 what somebody else has, counts as booked then; an answer that says
   how much is left shows that it was no more than what was used in all.
-  One exception: a run begins with `cancel_reserve_percent` / 2 of the window, because the run before left that to its
-  cancels. Else a restart could cancel nothing for a whole period.
+  One exception: a run begins with what the run before left: the lower half of the cancels' reserve, or one request in
+  a window without cancels. Else a restart could cancel nothing, and ask nothing, for a whole period. Only cancels use
+  that reserve, and only a second restart within the period would find it used.
+In a window nothing flows: what is reserved for cancels is not used by others, unlike in a bucket, where it is only
+smaller for them.
 
 A request's tokens are *started* from before its first byte until they are booked, so C <= started, and a request is
 only started when F - started covers it; booking lowers both alike, so on its arrival, whenever that is, the venue
@@ -31,8 +34,9 @@ asked by reading only. So started <= held, and an approved order finds its token
 How orders and queries share a pool. Queries have savings: at most `query_share_percent` of the capacity, and at least
 one request, from the first one on. The gate leaves them alone, and each order adds that part of its own price until
 they are full: so queries have that part of the flow while orders take all they can get, and while there are no queries
-nothing is lost. Beyond their savings queries take only what is above a quarter of the capacity (`KEPT_PERCENT`): orders
-have that at once. Cancels leave nothing to anybody.
+nothing is lost. Beyond their savings queries leave one order and a quarter of the capacity, or what strategies have
+saved, if that is more, up to a part of it (`KEPT_PERCENT`): orders have that at once, and a strategy that wants what
+others leave comes before queries that do. Cancels leave nothing to anybody.
 """
 
 from __future__ import annotations
@@ -345,16 +349,14 @@ class VenueBudget:
         pool.declare(
             declared,
             clock_drift_ppm=self._settings.clock_drift_ppm,
-            free_percent=self._settings.cancel_reserve_percent // 2,
+            free=self._floor(RequestKind.REDUCE, declared.name),
             at_ns=self._now_ns,
         )
         return pool
 
     def _charges(self, kind: RequestKind, endpoint: str) -> tuple[_Charge, ...]:
         prices = self._units(kind, endpoint)
-        return tuple(
-            _Charge(self._pools[name], units, self._floor(kind, self._pools[name])) for name, units in prices.items()
-        )
+        return tuple(_Charge(self._pools[name], units, self._floor(kind, name)) for name, units in prices.items())
 
     def _units(self, kind: RequestKind, endpoint: str = "") -> dict[str, int]:
         units: dict[str, int] = {}
@@ -363,13 +365,13 @@ class VenueBudget:
                 units[cost.pool] = units.get(cost.pool, 0) + cost.tokens * TOKEN
         return units
 
-    def _dearest(self, pool: TokenPool, kinds: Iterable[RequestKind] = RequestKind) -> int:
-        return max(self._units(kind).get(pool.name, 0) for kind in kinds)
+    def _dearest(self, name: str, kinds: Iterable[RequestKind] = RequestKind) -> int:
+        return max(self._units(kind).get(name, 0) for kind in kinds)
 
     def _divide(self, pool: TokenPool) -> None:
         """Divide a pool between orders and queries, and the orders' part among strategies. Those of other venues that
         share the pool are among them."""
-        floor, dearest = self._floor(RequestKind.NEW, pool), self._dearest(pool)
+        floor, dearest = self._floor(RequestKind.NEW, pool.name), self._dearest(pool.name)
         pool.queries = self._savings(pool, max(pool.capacity - floor - dearest, 0))
         saved = pool.queries.capacity if pool.queries else 0
         pool.weights |= self._shares
@@ -380,26 +382,31 @@ class VenueBudget:
                 capacity=max(pool.capacity - floor - dearest - saved, 0),
                 rate_per_weight=pool.rate // sum(pool.weights.values()),
                 at_ns=self._now_ns,
-                reserve=floor - self._floor(RequestKind.REDUCE, pool),
+                reserve=floor - self._floor(RequestKind.REDUCE, pool.name),
                 request=self._units(RequestKind.REDUCE).get(pool.name, 0),
             )
 
     def _savings(self, pool: TokenPool, units_max: int) -> QuerySavings | None:
         """What queries may save of a pool, None where not both queries and orders use it."""
-        orders = self._dearest(pool, [kind for kind in RequestKind if kind is not RequestKind.QUERY])
+        orders = self._dearest(pool.name, [kind for kind in RequestKind if kind is not RequestKind.QUERY])
         costs = [cost for cost in self._limits.costs if cost.pool == pool.name and cost.kind is RequestKind.QUERY]
         dearest = max((cost.tokens * TOKEN for cost in costs), default=0)
         if not (pool.has_queries and orders and dearest):
             return None
         percent = self._settings.query_share_percent
-        return QuerySavings(min(max(pool.capacity * percent // 100, dearest), units_max), percent)
+        return QuerySavings(min(max(pool.capacity * percent // 100, dearest), units_max), percent, orders)
 
-    def _floor(self, kind: RequestKind, pool: TokenPool) -> int:
-        """What a request of `kind` must leave: never so much that the dearest request could not be approved."""
-        if kind is RequestKind.CANCEL or not self._units(RequestKind.CANCEL).get(pool.name):
+    def _floor(self, kind: RequestKind, name: str) -> int:
+        """What a request of `kind` must leave in a pool: never so much that the dearest request could not be approved.
+        In a window without cancels it is one request, with which the next run begins."""
+        declared = next(one for one in self._limits.pools if one.name == name)
+        dearest = self._dearest(name)
+        most = max(declared.capacity * TOKEN - dearest, 0)
+        if kind is RequestKind.CANCEL:
             return 0
-        dearest = self._dearest(pool)
-        reserve = min(pool.capacity * self._settings.cancel_reserve_percent // 100, max(pool.capacity - dearest, 0))
+        if not self._units(RequestKind.CANCEL).get(name):
+            return min(dearest, most) if declared.shape is PoolShape.WINDOW else 0
+        reserve = min(declared.capacity * TOKEN * self._settings.cancel_reserve_percent // 100, most)
         return reserve // 2 if kind is RequestKind.REDUCE else reserve
 
 

@@ -41,6 +41,7 @@ from framework.domain.market_events import (
 )
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side, TimeInForce
+from framework.domain.rate_limits import RequestKind
 from framework.domain.venue import Connector
 from framework.runtime.clock import SystemClock
 from tests.connectors.kalshi.sandbox.signed_client import Administered
@@ -336,6 +337,22 @@ async def test_requests_when_many_are_read_then_none_is_limited_and_no_signature
         await asyncio.gather(*(live.connector.gateway.open_orders() for _ in range(40)))
         report = await live.admin("GET", "truth")
         assert (report["rate_limited"], report["refused_signatures"]) == (0, 0)
+    finally:
+        await live.stop()
+
+
+async def test_orders_and_reads_when_both_take_all_they_can_get_then_none_is_limited(tmp_path: Path) -> None:
+    live = await live_on(tmp_path, tier="basic")
+
+    async def order(number: int) -> None:
+        async with live.budget.turn(RequestKind.NEW):
+            await live.place(live.bid(size=Size(100)), f"tg-many-{number}")
+
+    try:
+        reads = (live.connector.gateway.open_orders() for _ in range(40))
+        await asyncio.gather(*(order(number) for number in range(25)), *reads)
+        report = await live.admin("GET", "truth")
+        assert (report["rate_limited"], len(report["orders"])) == (0, 25)
     finally:
         await live.stop()
 

@@ -10,6 +10,7 @@ import pytest
 from framework.config.layers import load
 from framework.config.resolve import Resolved, resolve
 from framework.domain.errors import ConfigurationError
+from framework.domain.turns import no_limits
 from framework.runtime.clock import ManualClock, seeded_rng
 
 PLUGINS = {
@@ -119,6 +120,14 @@ def test_venue_when_it_has_a_proxy_then_a_connector_that_takes_one_gets_it(folde
     connector = found.venues[0].connector(clock=ManualClock(wall_ns=9), rng=seeded_rng(1), sandbox_ready=ready)
     assert cast(object, connector) == ("here", "u", "http://me:s3cret@proxy:3128", 9)
     assert found.loaded.secret_values() == ["s3cret"]
+
+
+def test_venue_when_its_connector_takes_turns_then_it_gets_those_of_the_daemon(folder: Path) -> None:
+    plugin = PLUGINS["venue/plugin.py"].replace("clock, rng)", "clock, rng, turn=None)")
+    (folder / "plugins" / "venue" / "plugin.py").write_text(plugin.replace("settings.markets,", "turn,"))
+    (venue,), clock, ready = resolved(folder).venues, ManualClock(wall_ns=9), {"rest_url": "u"}
+    connector = venue.connector(clock=clock, rng=seeded_rng(1), sandbox_ready=ready, turn=no_limits)
+    assert cast(object, connector) == ("here", "u", no_limits, 9)
 
 
 def test_venue_when_it_has_a_proxy_and_its_connector_takes_none_then_the_key_is_refused(folder: Path) -> None:
