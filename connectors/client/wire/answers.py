@@ -18,6 +18,7 @@ TOO_MANY_REQUESTS = "too_many_requests"
 
 # A proxy on the way stopped waiting: the venue behind it may have done what was asked.
 _REQUEST_TIMEOUT = 408
+_AFTER_MS_MAX = 60_000
 _TEXT_CHARS_MAX = 300
 _CODE_CHARS_MAX = 60
 _NO_CODE_CHARS = re.compile(r"[^a-z0-9]+")
@@ -50,9 +51,11 @@ def code_of_text(text: str) -> str:
 
 
 def after_ms_of(headers: dict[str, str]) -> int:
-    """Milliseconds that the header `retry-after` asks to wait; 0 where it is missing or no number of seconds."""
+    """Milliseconds that the header `retry-after` asks to wait, a minute at most: a cancel waits as long, and whoever
+    stands between could ask for days. 0 where it is missing or no number of seconds."""
     text = headers.get("retry-after", "")
-    return int(text) * 1000 if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    is_number = text.isascii() and text.isdigit() and len(text) < 20
+    return min(int(text) * 1000, _AFTER_MS_MAX) if is_number else 0
 
 
 class UnreadableAnswer(Retryable):
