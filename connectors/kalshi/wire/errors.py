@@ -68,9 +68,8 @@ def parse_error(status: int, body: bytes, after_ms: int = 0) -> ErrorResponse:
     if isinstance(parsed.error, str):
         return ErrorResponse(status, code_of_text(parsed.error), parsed.error, "", after_ms)
     said = parsed.error or parsed
-    if said.code:
-        return ErrorResponse(status, str(said.code), said.message, detail_text(said.details), after_ms)
-    return ErrorResponse(status, "invalid_parameters" if parsed.msg else none, parsed.msg, "", after_ms)
+    code = str(said.code or ("invalid_parameters" if parsed.msg else none))
+    return ErrorResponse(status, code, said.message or parsed.msg, detail_text(said.details), after_ms)
 
 
 def is_about_the_market(code: str) -> bool:
