@@ -48,9 +48,7 @@ class Execution:
             maker = book.head(far)
             if maker is None:
                 break
-            if maker.reduce_only and self.closable(maker) == 0:
-                self.cancel(maker, "reduce_only")
-            elif maker.account != taker.account or taker.self_trade == "allow":
+            if maker.account != taker.account or taker.self_trade == "allow":
                 fills.append(self._trade(taker, maker, market=market, book=book))
             elif taker.self_trade == "maker":
                 self.cancel(maker, "self_trade")

@@ -85,7 +85,8 @@ class FaultPlan:
         """The description with every common field, and as the plan counts them; adds nothing.
 
         Fields: `kind`; `count` (default 1, or without end when a duration is given); `probability` (default 1);
-        `duration_ms` or `for_s`; `match` (target name -> glob pattern); anything else is a parameter of the kind.
+        `duration_ms` or `for_s`; `match` (target name -> glob pattern), or `instrument` for `match: {"market": ...}`;
+        anything else is a parameter of the kind.
         Raises `FaultRequestError` when a field is wrong, and for a kind that the venue can't commit.
         """
         fields = dict(description)
@@ -102,6 +103,8 @@ class FaultPlan:
         match = fields.get("match", {})
         if not isinstance(match, dict) or not all(isinstance(pattern, str) for pattern in match.values()):
             raise FaultRequestError(f"match is {match!r}; give an object of target names and glob patterns")
+        if "instrument" in fields:
+            match = match | {"market": str(fields.pop("instrument"))}
         return fields | {"duration_ms": duration_ms, "count": count, "probability": float(probability), "match": match}
 
     def add(self, description: Mapping[str, Any]) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from connectors.sandbox.engine.model import Accepted, Trigger
+from connectors.sandbox.engine.rules import Rules
 from tests.connectors.sandbox.engine.coins import USDT, Coins
 
 MARKET: dict[str, Any] = {"kind": "market", "tif": "ioc"}
@@ -44,6 +45,18 @@ def test_trigger_when_its_price_is_there_already_then_the_order_starts_at_once()
     coins = Coins()
     trade(coins, 630_000)
     assert coins.order("A", "S", "bid", 620_000, 5, trigger=Trigger("stop", 630_000)).status == "open"
+
+
+@pytest.mark.parametrize(("side", "kind"), [("ask", "stop"), ("bid", "take_profit")])
+def test_trigger_when_there_is_no_price_yet_then_the_order_waits(side: Any, kind: Any) -> None:
+    assert Coins().order("A", "S", side, 630_000, 5, trigger=Trigger(kind, 630_000)).status == "pending_trigger"
+
+
+def test_trigger_when_cancels_take_time_then_a_waiting_order_still_ends_at_once() -> None:
+    coins = Coins(rules=Rules(cancel_min_ns=10**9, cancel_max_ns=10**9))
+    order = coins.order("A", "S", "bid", 630_000, 5, trigger=Trigger("stop", 640_000))
+    coins.exchange.cancel("A", order.order_id, now_ns=coins.tick())
+    assert (order.status, order.reason) == ("ended", "cancelled")
 
 
 def test_trigger_when_by_mark_then_the_last_price_does_not_matter() -> None:
