@@ -68,8 +68,10 @@ class Gateway(Protocol):
 
     async def send(self, signed: Signed, /, *, last_word: LastWord = nothing_against) -> tuple[Event, ...]:
         """Send and translate the answer into events. A refusal by the venue is an event, not an error. An answer that
-        leaves open what traded gives no event: the order keeps its exposure and is looked up. A request may wait for
-        a connection: `last_word` decides after that whether it leaves; a reason raises `Retryable`.
+        leaves open what traded gives no event: the order keeps its exposure and is looked up. Where the venue does not
+        list every fill, the answer to a cancel is CANCEL_PENDING unless it states what was filled: a look-up shows the
+        end. A request may wait for a connection: `last_word` decides after that whether it leaves; a reason raises
+        `Retryable`.
 
         Raises `Retryable` when it proved to have had no effect (nothing left; or, with `was_answered`, the venue
         said so), `OutcomeUnknown` when it may have had one, `Fatal` when the account can't be used (key refused).

@@ -171,7 +171,9 @@ class Operator:
                 )
             except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
                 troubles.append(f"{venue} can't be asked now: {e}")
-        return reconcile_answer(differences, troubles, self._dependencies.clock, agreed="the venues and we agree")
+        answer = reconcile_answer(differences, troubles, self._dependencies.clock, agreed="the venues and we agree")
+        notes = [note for one in self._dependencies.reconcilers().values() for note in one.not_known]
+        return msgspec.structs.replace(answer, lines=(*answer.lines, *notes))
 
     async def _show_status(self, _: ShowStatus) -> Answer:
         status = self._dependencies.read_status()

@@ -24,7 +24,7 @@ class TradingStatus(msgspec.Struct, frozen=True):
 class VenueStatus(msgspec.Struct, frozen=True):
     """One venue. `reason` says why it is down. `feed_age_ms` is that of the fresh book which is longest without a
     message, None without a fresh book; `clock_offset_ms` is None until it was measured; `rate_limit_left` is in tokens
-    by pool."""
+    by pool; `not_known` says what can't be compared, since the venue does not list it."""
 
     venue: str
     is_up: bool
@@ -35,6 +35,7 @@ class VenueStatus(msgspec.Struct, frozen=True):
     clock_offset_ms: float | None = None
     rate_limit_left: Mapping[str, int] = {}
     external_orders: int = 0
+    not_known: tuple[str, ...] = ()
 
 
 class StrategyStatus(msgspec.Struct, frozen=True):

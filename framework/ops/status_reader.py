@@ -138,6 +138,7 @@ class StatusReader:
             clock_offset_ms=None if offset_ns is None else offset_ns / 1e6,
             rate_limit_left=dict(tokens[name].tokens()) if name in tokens else {},
             external_orders=len(self._accounts.external_orders(name)),
+            not_known=one.not_known if (one := self._sources.reconcilers().get(name)) else (),
         )
 
     def _is_traded(self, instrument: InstrumentId) -> bool:

@@ -66,6 +66,7 @@ def notes(status: Status) -> list[Text]:
         for one in status.venues
         if one.external_orders
     ]
+    lines += [sentence for one in status.venues for sentence in one.not_known]
     return [Text(line, style="yellow") for line in lines]
 
 

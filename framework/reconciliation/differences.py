@@ -21,6 +21,7 @@ from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import Price, Size, to_decimal
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
+from framework.domain.terms import FillListing, PositionListing, VenueTerms
 from framework.domain.venue import Gateway, UnreadableRow, left_out
 from framework.reconciliation.fill_query import FillQuery, owed
 from framework.reconciliation.order_terms import AsOf
@@ -96,6 +97,19 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
             "since_ns": now_ns - (monotonic_ns - self.since_ns),
             "text": self.text,
         }
+
+
+def not_known(venue: str, terms: VenueTerms) -> list[str]:
+    """What can't be compared at a venue that does not list everything, in sentences for an operator."""
+    said = {
+        "open orders are not listed: orders that are not ours can't be known here": not terms.open_orders,
+        "own fills are not listed: they are worked out from what is stated of orders": terms.fills
+        is FillListing.BY_ORDER,
+        "fills of resting orders are not listed: they are worked out from the position": terms.fills
+        is FillListing.TAKER_ONLY,
+        "positions can't be read: changes of balances are compared": terms.positions is PositionListing.NONE,
+    }
+    return [f"{venue}: {sentence}" for sentence, is_so in said.items() if is_so]
 
 
 def unreadable(venue: str, rows: Iterable[UnreadableRow], as_of: AsOf) -> list[Difference]:

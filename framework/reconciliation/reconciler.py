@@ -22,11 +22,13 @@ from framework.domain.orders import Order
 from framework.domain.terms import FillListing
 from framework.domain.venue import left_out
 from framework.reconciliation import order_terms
+from framework.reconciliation.balances import BalanceComparison
 from framework.reconciliation.differences import (
     Difference,
     DifferenceKind,
     compare,
     fills_apart,
+    not_known,
     orders_apart,
     positions_apart,
     unbooked,
@@ -79,6 +81,7 @@ class Reconciler:
         )
         self._hidden = HiddenFills(dependencies)
         self._inquiry = OrderInquiry(dependencies, self._fetch_fills, self._hidden)
+        self._balances = BalanceComparison(dependencies)
         self._paced = PacedLookups(dependencies, self._look_up)
 
     @property
@@ -101,6 +104,11 @@ class Reconciler:
     def external_orders(self) -> tuple[OrderSnapshot, ...]:
         """Open orders at the venue that are not ours, as last listed; those that the operator ignores are left out."""
         return self._dependencies.accounts.external_orders(self._dependencies.venue)
+
+    @property
+    def not_known(self) -> tuple[str, ...]:
+        """What can't be compared at this venue, in sentences; empty where it lists everything."""
+        return tuple(not_known(self._dependencies.venue, self._dependencies.terms()))
 
     def request(self) -> None:
         """Have `run` make a pass as soon as it can, as after a reconnect. Returns at once."""
@@ -309,7 +317,7 @@ class Reconciler:
         dependencies = self._dependencies
         reports = await dependencies.gateway.positions()
         if reports is None:
-            return []
+            return self._balances.compare()
         for report in reports:
             dependencies.publish(report)
         venue, as_of, unread = dependencies.venue, dependencies.as_of(), left_out(dependencies.gateway, "positions")

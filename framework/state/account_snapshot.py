@@ -19,6 +19,7 @@ from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot, 
 from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument
 from framework.domain.orders import Order
+from framework.state.baselines import Baseline
 from framework.state.cash_flows import CashFlowsSnapshot
 from framework.state.fills import FillKey, FillsSnapshot
 from framework.state.order_evidence import status_of
@@ -56,12 +57,13 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
     saved_states: list[tuple[str, bytes]]
     purged: PurgedSnapshot | None = None
     cash_flows: CashFlowsSnapshot | None = None
+    baselines: list[Baseline] = []
 
     def canonical(self, version: int = CANONICAL_VERSION) -> bytes:
         """The bytes of what is known, for the digest: without the times and order ids that differ between two reports
         of the same fact, as by stream and by look-up. An order's status is what its evidence amounts to: whether an end
-        was shown before the fills that the venue states depends on the sequence in which they came. What was sent is
-        left out: snapshots of before do not hold it.
+        was shown before the fills that the venue states depends on the sequence in which they came. What was sent and
+        what a balance was at first are left out: snapshots of before do not hold them.
 
         In an earlier `version` it is what that version of the program computed of the same records. Raises `ValueError`
         for a version that is not known.

@@ -47,6 +47,7 @@ from framework.state.account_snapshot import (
     encode_snapshot,
 )
 from framework.state.account_updates import AccountUpdates
+from framework.state.baselines import Baselines
 from framework.state.cash_flows import CashFlows
 from framework.state.change import NO_CHANGE, Change, Draft
 from framework.state.exposure import Exposure, Exposures
@@ -81,6 +82,7 @@ class Accounts:
         self.saved_states: dict[str, bytes] = {}
         self.purged = PurgedInstruments()
         self.cash_flows = CashFlows()
+        self.baselines = Baselines(self.instruments, self.positions, self.cash_flows)
         self._wire()
 
     def apply(self, record: AccountRecord, now_ns: int) -> Change:
@@ -179,6 +181,9 @@ class Accounts:
         accounts.purged = PurgedInstruments.from_snapshot(snapshot.purged)
         accounts.cash_flows = CashFlows.from_snapshot(snapshot.cash_flows)
         money = {one.id: one.money_decimals for one in accounts.instruments.values()}
+        accounts.baselines = Baselines(
+            accounts.instruments, accounts.positions, accounts.cash_flows, snapshot.baselines
+        )
         accounts.cash_flows.show(accounts.positions, money)
         for instrument, position in accounts.positions.accounts():
             accounts.exposures.set_account_position(instrument, position.size)
@@ -251,6 +256,7 @@ class Accounts:
         before = self.balances.get((event.venue, event.currency))
         if before is None or before.ts_recv <= event.ts_recv:
             self.balances[event.venue, event.currency] = event
+        self.baselines.note(event)
 
     def _flow(self, event: CashFlow, now_ns: int, draft: Draft) -> None:
         instrument = self.instruments.get(event.instrument)
@@ -304,4 +310,5 @@ class Accounts:
             saved_states=sorted(self.saved_states.items()),
             purged=self.purged.snapshot(),
             cash_flows=self.cash_flows.snapshot(),
+            baselines=self.baselines.snapshot(),
         )

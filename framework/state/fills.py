@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from operator import attrgetter
 
 import msgspec
@@ -64,6 +65,10 @@ class Fills:
         """The remembered inferred fills in an instrument that stand, newest first."""
         standing = [self._fills[key] for key in reversed(self._inferred)]
         return [booked for booked in standing if booked.fill.instrument == instrument]
+
+    def traded_in(self, instruments: Collection[InstrumentId]) -> list[Fill]:
+        """The remembered fills in these instruments, voided ones included. Reads every fill: not for every event."""
+        return [booked.fill for booked in self._fills.values() if booked.fill.instrument in instruments]
 
     def newest_ns(self, venue: str) -> int | None:
         """The time (nanoseconds) of a venue's newest remembered fill, None without one. Reads every fill: not for every

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from framework.domain.account_events import Fill, FillSource, PositionReport, ReportKind, Scope, TradingState
+from framework.domain.account_events import (
+    BalanceReport,
+    Fill,
+    FillSource,
+    InstrumentDefined,
+    PositionReport,
+    ReportKind,
+    Scope,
+    TradingState,
+)
 from framework.domain.market_events import TradePrint
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import OrderStatus, Side
@@ -12,6 +21,7 @@ from framework.domain.strategy import OrderHandle
 from framework.domain.terms import FillListing, PositionListing, VenueTerms
 from framework.state.accounts import Accounts
 from tests.support.inquiries import look, report, working
+from tests.support.state_records import INSTRUMENT
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
 
 BY_ORDER = VenueTerms(open_orders=False, fills=FillListing.BY_ORDER, positions=PositionListing.NONE)
@@ -249,3 +259,54 @@ async def test_hidden_fill_when_two_strategies_could_own_it_then_an_alarm_names_
     assert position(world) == 5
     assert (world.order(mine).filled, world.order(theirs).filled) == (1, 4)
     assert "orders of other and scribe could have traded it" in world.alarms[0]
+
+
+SPOT = msgspec.structs.replace(INSTRUMENT, base_currency="COIN")
+
+
+def balance(world: World, amount: int) -> None:
+    """The venue reports this balance of the base currency."""
+    now_ns = world.clock.now_ns()
+    world.kernel.publish(BalanceReport(venue=VENUE, currency="COIN", amount=amount, decimals=0, ts_recv=now_ns))
+
+
+async def test_balance_when_it_moves_as_our_positions_do_then_nothing_differs(world: World, scribe: Scribe) -> None:
+    world.offer(NO_POSITIONS)
+    world.kernel.publish(InstrumentDefined(SPOT, world.clock.now_ns()))
+    balance(world, 100)
+    handle = working(world, scribe)
+    at_venue(world, handle, filled=4)
+    world.kernel.publish(world.fill(handle, 4))
+    for _ in range(30):
+        await passes(world, 2)
+        balance(world, 104)
+    assert state(world) is TradingState.ACTIVE
+
+
+async def test_balance_when_it_moves_without_a_trade_of_ours_then_the_instrument_is_halted_and_a_deposit_is_named(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(NO_POSITIONS)
+    world.kernel.publish(InstrumentDefined(SPOT, world.clock.now_ns()))
+    balance(world, 100)
+    for _ in range(15):
+        await passes(world, 2)
+        balance(world, 103)
+    assert state(world) is TradingState.ACTIVE
+    for _ in range(10):
+        await passes(world, 2)
+        balance(world, 103)
+    assert world.accounts.trading.is_set(Scope.INSTRUMENT, MARKET, TradingState.HALTED)
+    (difference,) = world.reconciler.differences
+    assert "the balance of COIN changed by 3 since it was first reported; here positions" in difference.text
+    assert "a deposit" in difference.text
+    again = Accounts.from_snapshot(world.accounts.to_snapshot())
+    assert again.baselines.changes(world.accounts.balances[VENUE, "COIN"])[0] == 3
+
+
+async def test_venue_when_it_does_not_list_everything_then_what_can_not_be_known_is_said(world: World) -> None:
+    assert world.reconciler.not_known == ()
+    world.offer(BY_ORDER)
+    said = "; ".join(world.reconciler.not_known)
+    assert "orders that are not ours can't be known here" in said
+    assert "changes of balances are compared" in said

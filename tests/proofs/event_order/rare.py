@@ -163,8 +163,8 @@ BY_REPORT: dict[str, Is] = {
 }
 BY_LISTING: dict[str, Is] = {
     "amend proved by a listing alone": _is_proved_by_listing,
-    "listed as cancelling after the answer was lost": lambda sight, order: (
-        sight.status in (S.WORKING, S.PARTIALLY_FILLED) and order.status is S.CANCEL_REQUESTED
+    "listed as cancelling": lambda sight, order: (
+        isinstance(sight.record, OrderSnapshot) and sight.record.is_cancelling and order.status is S.CANCEL_REQUESTED
     ),
     "old listing as open after the end": lambda sight, order: (
         isinstance(sight.record, OrderSnapshot)
