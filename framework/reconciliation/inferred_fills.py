@@ -181,7 +181,7 @@ def _could_own(
     price first. An order can be in a later group again, with all that it may have traded."""
     orders = accounts.orders
     known = [one for one in orders.open(venue=instrument.venue, instrument=instrument.id) if one.side is side]
-    known += [one for one in orders.ended(instrument.id) if one.side is side and _ended_lately(one, now_ns)]
+    known += [one for one in orders.ended(instrument=instrument.id) if one.side is side and _ended_lately(one, now_ns)]
     known.sort(key=lambda one: (-one.price * side.sign, one.created_ns, one.client_order_id))
     yield [(one, orders.evidence(one).missing) for one in known]
     ended = [one for one in known if one.status in _ENDED or one.client_order_id in ending]

@@ -9,30 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from framework.domain.account_events import OrderSnapshot
 from framework.domain.market_events import TradePrint
 from framework.domain.orders import Order
+from framework.domain.terms import FillListing
 from framework.reconciliation.ports import ReconcileDependencies
 
 EACH_NS = 12_000_000_000
 """Time from one look-up of an order to the next one, when nothing suggests that it has changed."""
 REACHED_NS = 1_000_000_000
 """The same while public trades reach its price."""
+ENDED_NS = 120_000_000_000
+"""So long after its end an order is looked up once more, if it was not yet."""
 PACE_NS = 250_000_000
 """The shortest time between two of these look-ups: four a second at most, whatever the number of orders."""
 
 
 class PacedLookups:
-    """The turns of one venue account's open orders. `look_up` asks for orders and publishes the answers."""
+    """The turns of one venue account's open orders. `look_up` asks for orders and publishes the answers,
+    `take_in` publishes one."""
 
     def __init__(
-        self, dependencies: ReconcileDependencies, look_up: Callable[[Sequence[Order]], Awaitable[object]]
+        self,
+        dependencies: ReconcileDependencies,
+        look_up: Callable[[Sequence[Order]], Awaitable[object]],
+        take_in: Callable[[OrderSnapshot], None],
     ) -> None:
         self._dependencies = dependencies
-        self._look_up = look_up
+        self._look_up, self._take_in = look_up, take_in
         self._due: dict[str, int] = {}
         self._last: dict[str, int] = {}
         self._next_ns = 0
         self._is_whole_due = True
+        self._seen_ended: set[str] = set()
 
     def request(self) -> None:
         """Have every order looked up by the next pass, as after a reconnect."""
@@ -47,6 +56,22 @@ class PacedLookups:
             self._due = dict.fromkeys(at_venue, now_ns + EACH_NS)
             self._last = dict.fromkeys(at_venue, now_ns)
             await self._look_up(list(at_venue.values()))
+
+    async def look_up_ended(self) -> None:
+        """Where fills are listed nowhere, look up what has ended lately until the venue shows the end: a report of it
+        need not state what was filled. Call in each pass. Raises what the gateway raises: it is tried again."""
+        dependencies = self._dependencies
+        if dependencies.terms().fills is not FillListing.BY_ORDER:
+            return
+        since_ns = dependencies.clock.now_ns() - ENDED_NS
+        ended = dependencies.accounts.orders.ended(venue=dependencies.venue)
+        lately = [one for one in ended if one.updated_ns >= since_ns and one.venue_order_id and one.filled < one.size]
+        self._seen_ended.intersection_update(one.client_order_id for one in lately)
+        for order in [one for one in lately if one.client_order_id not in self._seen_ended]:
+            found = await dependencies.find_order(order)
+            if found is not None and not found.is_open:
+                self._seen_ended.add(order.client_order_id)
+                self._take_in(found)
 
     def on_trade(self, trade: TradePrint) -> None:
         """Have the orders looked up whose price a public trade has reached: they may have traded."""

@@ -82,7 +82,7 @@ class Reconciler:
         self._hidden = HiddenFills(dependencies)
         self._inquiry = OrderInquiry(dependencies, self._fetch_fills, self._hidden)
         self._balances = BalanceComparison(dependencies)
-        self._paced = PacedLookups(dependencies, self._look_up)
+        self._paced = PacedLookups(dependencies, self._look_up, self._hidden.take_in)
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -196,6 +196,7 @@ class Reconciler:
         # Positions last: they are compared after the fills that explain them are booked.
         try:
             found = await self._compare_orders(asked)
+            await self._try(self._paced.look_up_ended)
             found += await self._fetch_fills()
             await self._try(self._look_up_unclaimed_fills)
             found += await self._compare_positions(asked)

@@ -74,9 +74,15 @@ class Orders:
             if (not venue or order.venue == venue) and (instrument is None or order.instrument == instrument)
         )
 
-    def ended(self, instrument: InstrumentId) -> tuple[Order, ...]:
-        """The remembered orders in an instrument that have ended. Reads all that have: not for every event."""
-        return tuple(order for name in self._ended if (order := self._known[name].order).instrument == instrument)
+    def ended(self, *, venue: str = "", instrument: InstrumentId | None = None) -> tuple[Order, ...]:
+        """The remembered orders that have ended; only those of a venue or instrument where given. Reads all that have:
+        not for every event."""
+        ended = (self._known[name].order for name in self._ended)
+        return tuple(
+            order
+            for order in ended
+            if (not venue or order.venue == venue) and (instrument is None or order.instrument == instrument)
+        )
 
     def open_in(self, scope: Scope, target: str) -> tuple[Order, ...]:
         """Orders that may still trade in what a trading state is set for, oldest first: all of them for the global

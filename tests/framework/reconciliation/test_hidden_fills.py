@@ -310,3 +310,17 @@ async def test_venue_when_it_does_not_list_everything_then_what_can_not_be_known
     said = "; ".join(world.reconciler.not_known)
     assert "orders that are not ours can't be known here" in said
     assert "changes of balances are compared" in said
+
+
+async def test_end_when_its_report_states_no_amount_and_fills_are_listed_nowhere_then_it_is_looked_up_once(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(BY_ORDER)
+    handle = working(world, scribe)
+    await passes(world, 1)
+    report(world, handle, ReportKind.CANCELLED)
+    at_venue(world, handle, filled=3, is_open=False)
+    world.gateway.looked_up.clear()
+    await passes(world, 5)
+    assert world.gateway.looked_up == [handle.client_order_id]
+    assert (position(world), world.order(handle).status) == (3, OrderStatus.CANCELLED)

@@ -57,6 +57,8 @@ class Run:
         terms = self.rng.choice(DIALECTS)
         self.venue = Reef(self.rng, self.clock, terms, self.rng.choice([50, 400, 1_500]))
         self.is_moved = terms.fills is FillListing.TAKER_ONLY and self.rng.random() < 0.15
+        self.ends_at_once = self.rng.random() < 0.2
+        """The answer to a cancel is the end, without what was filled: nothing is reserved from then on."""
         self.accounts = Accounts()
         self.journal: list[tuple[AccountRecord, int]] = []
         self.alarms: list[str] = []
@@ -132,7 +134,10 @@ class Run:
         intent = CancelOrder(strategy=order.strategy, client_order_id=order.client_order_id)
         self._approve(intent, order.client_order_id, RequestKind.CANCEL)
         self.venue.cancel(order.client_order_id)
-        self._answer(order.client_order_id, ReportKind.CANCEL_PENDING, ReportKind.CANCEL_REFUSED, is_lost=False)
+        held, now_ns = self.venue.orders.get(order.client_order_id), self.clock.now_ns()
+        is_over = held is not None and held.ends_ns is not None and held.ends_ns <= now_ns
+        kind = ReportKind.CANCELLED if is_over and self.ends_at_once else ReportKind.CANCEL_PENDING
+        self._answer(order.client_order_id, kind, ReportKind.CANCEL_REFUSED, is_lost=False)
 
     def _approve(self, intent: NewOrder | CancelOrder, name: str, kind: RequestKind) -> None:
         now_ns = self.clock.now_ns()
@@ -211,7 +216,7 @@ class Run:
         is measured."""
         exposure = self.accounts.exposure(MARKET)
         low, high = exposure.position - exposure.open_sell, exposure.position + exposure.open_buy
-        if self.is_moved or low <= self.venue.position <= high:
+        if self.is_moved or self.ends_at_once or low <= self.venue.position <= high:
             self._uncovered_ms = 0
             return
         if self.venue.terms.fills is FillListing.BY_ORDER:
