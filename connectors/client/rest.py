@@ -20,6 +20,7 @@ from connectors.client.wire.answers import (
     after_ms_of,
 )
 from connectors.client.wire.calls import Call, Params, with_query
+from connectors.client.wire.json_text import NOT_JSON
 from connectors.client.wire.listing import BadRow, Listing, read_page
 from connectors.client.wire.reports import NOT_FOUND
 from connectors.transport.errors import NotSent
@@ -264,5 +265,5 @@ def _decoded(body: bytes, decode: Callable[[bytes], T], path: str) -> T:
         return decode(body)
     except msgspec.ValidationError as e:
         raise UnreadableAnswer(f"GET {path}: the answer can't be read: {e}") from e
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except NOT_JSON as e:
         raise Retryable(f"GET {path}: the answer can't be read: {e}") from e

@@ -50,6 +50,7 @@ from framework.domain.market_events import (
     WindowSeen,
 )
 from framework.domain.orders import Order
+from framework.domain.plausibility import implausible
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Decision, RefusalCode, Refused, Verdict
 from framework.engine.bus import Bus, notify
@@ -236,6 +237,8 @@ class Kernel:
         if handler is not None:
             self._tape(self._step_number, now_ns, monotonic_ns, event)
             handler(event)
+        elif flaw := implausible(event):
+            self._refuse_event(cast("AccountEvent", event), flaw)
         else:
             self._on_account_event(cast("AccountEvent", event))
         self._watcher.on_event(event)
@@ -331,6 +334,12 @@ class Kernel:
                 self._universes.forget(event.instrument)
             case _:
                 pass
+
+    def _refuse_event(self, event: AccountEvent, flaw: str) -> None:
+        """Report an event that can't be true, and stop trading in its instrument: what it was about is not known."""
+        instrument = getattr(event, "instrument", "")
+        halts = (InstrumentId(instrument),) if instrument else ()
+        self._report(Change(alarms=(f"an event of the venue can't be true and is not booked: {flaw}",), halts=halts))
 
     def _is_recorded_singly(self, refused: Refused) -> bool:
         """Whether a refusal is a record of its own; a strategy that is refused without pause is quarantined."""

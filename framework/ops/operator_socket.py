@@ -97,7 +97,7 @@ def _read(line: bytes) -> Request | str:
     """The request, or why it is none."""
     try:
         raw = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         return f"the request is not JSON: {e}"
     try:
         return _convert(raw)

@@ -230,6 +230,6 @@ def _records(data: bytes) -> Iterator[_TapeRecord]:
             return
         try:
             yield _decode(payload)
-        except msgspec.DecodeError as e:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
             raise TapeError(f"tape: an event at offset {position} can't be decoded: {e}") from e
         position += _FRAME.size + length

@@ -174,7 +174,7 @@ def decode_snapshot(payload: bytes) -> StateSnapshot:
     """The snapshot that the bytes hold. Raises `JournalError` when they are not a snapshot of this version."""
     try:
         snapshot = _DECODER.decode(payload)
-    except msgspec.MsgspecError as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise JournalError(f"snapshot of {len(payload)} bytes can't be read ({e}); start from the journal") from e
     if snapshot.version != SNAPSHOT_VERSION:
         raise JournalError(

@@ -8,6 +8,7 @@ a remainder is refused.
 from __future__ import annotations
 
 import calendar
+import re
 from decimal import Decimal
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ NS_PER_S = 1_000_000_000
 # More digits than any amount that is traded here has; sums of such numbers fit a record.
 _DIGITS_MAX = 16
 _TIME_NS_MAX = 2**63
+_RFC_3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{0,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def scaled_of(text: str, decimals: int, field: str) -> int:
@@ -98,31 +100,23 @@ def time_ns(value: int | str | None, *, unit_ns: int = NS_PER_MS, field: str = "
 def iso_ns(text: str | None) -> int:
     """Unix nanoseconds of an RFC 3339 time with 0 to 9 fractional digits; 0 for None, "" and year 1 (unset).
 
-    Raises `ValueError` for anything else.
+    Raises `ValueError` for anything else, and for times that no record holds.
     """
     if not text or text.startswith("0001-01-01"):
         return 0
-    try:
-        date, clock = text[:10], text[11:19]
-        rest = text[19:]
-        fraction = ""
-        if rest.startswith("."):
-            end = next((i for i, c in enumerate(rest[1:], 1) if not c.isdigit()), len(rest))
-            fraction, rest = rest[1:end], rest[end:]
-        year, month, day = map(int, date.split("-"))
-        hour, minute, second = map(int, clock.split(":"))
-        if text[10] not in "Tt " or len(fraction) > 9 or not 1 <= month <= 12 or not 1 <= day <= 31:
-            raise ValueError(text)
-        seconds = calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0)) - _zone_s(rest)
-    except (ValueError, IndexError):
-        raise ValueError(f"time: {text!r} is not RFC 3339") from None
-    return seconds * NS_PER_S + int(fraction.ljust(9, "0"))
+    found = _RFC_3339.fullmatch(text)
+    if found is None:
+        raise ValueError(f"time: {text[:60]!r} is not RFC 3339")
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
+    is_date = 1970 <= year <= 2261 and 1 <= month <= 12 and 1 <= day <= 31
+    if not is_date or hour > 23 or minute > 59 or second > 60:
+        raise ValueError(f"time: {text!r} is not RFC 3339 from 1970 to 2261")
+    seconds = calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0)) - _zone_s(found[8])
+    return max(seconds * NS_PER_S + int((found[7] or "").ljust(9, "0")), 0)
 
 
 def _zone_s(zone: str) -> int:
     if zone in ("Z", "z"):
         return 0
-    sign = {"+": 1, "-": -1}.get(zone[:1])
-    if sign is None or len(zone) != 6:
-        raise ValueError(zone)
+    sign = 1 if zone[0] == "+" else -1
     return sign * (int(zone[1:3]) * 3600 + int(zone[4:6]) * 60)

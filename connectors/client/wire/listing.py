@@ -7,9 +7,12 @@ are what a venue says about the list. A row that can't be read costs no more tha
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 import msgspec
+
+from connectors.client.wire.json_text import decode_json
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -51,14 +54,14 @@ def read_page(body: bytes, page: type[P], ids: tuple[str, ...] = ("id",)) -> tup
     the struct returned has no rows.
 
     `ids` name the fields that identify a row. For a body that is no such page, whatever its rows are, raises
-    `msgspec.ValidationError`, `msgspec.DecodeError` or `UnicodeDecodeError`.
+    `msgspec.ValidationError` or `msgspec.DecodeError`.
     """
     rows_field, *_ = page.__struct_fields__  # type: ignore[attr-defined]  # every page is a struct
     try:
-        whole = msgspec.json.decode(body, type=page)
+        whole = decode_json(body, partial(msgspec.json.decode, type=page))
     except msgspec.ValidationError:
         row_type = get_args(get_type_hints(page)[rows_field])[0]
-        raw = msgspec.json.decode(body)
+        raw = decode_json(body, msgspec.json.decode)
         rows = raw.get(rows_field) if isinstance(raw, dict) else None
         if not isinstance(rows, list):
             raise msgspec.ValidationError(f"no list {rows_field!r} in it") from None

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from connectors.client.wire.json_text import NOT_JSON
 from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
@@ -51,7 +52,7 @@ def decoded_ack(body: bytes, decode: Callable[[bytes], T]) -> T:
     """
     try:
         return decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as e:
+    except (*NOT_JSON, ValueError) as e:
         raise OutcomeUnknown(f"the acknowledgement can't be read: {e}: {body[:200]!r}") from e
 
 

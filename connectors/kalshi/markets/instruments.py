@@ -40,6 +40,7 @@ _MAKER_RATES = {
     "quadratic_with_combo_maker_fees": Decimal("0.035"),
 }
 # For a fee type without a published formula the highest known rate is assumed, so that costs are never understated.
+_MULTIPLIER_MAX = 1000
 _UNKNOWN_MAKER_RATE = Decimal("0.035")
 
 _WHOLE_GRID = TickBand(start=Price(0), end=PRICE_ONE, step=Price(100))
@@ -129,10 +130,12 @@ def fees_of(series: RestSeries | None, event: RestEvent | None) -> FeeSchedule:
     try:
         # `str` of a JSON number gives back the digits that were sent.
         factor = Decimal(str(multiplier))
+        if not 0 <= factor <= _MULTIPLIER_MAX:
+            raise InvalidOperation
     except InvalidOperation:
         name = series.ticker if series else "?"
         raise UnusableInstrument(
-            f"{name}: fee_multiplier: {multiplier!r} is not a number; leave this series out"
+            f"{name}: fee_multiplier: {multiplier!r} is no number from 0 to {_MULTIPLIER_MAX}; leave this series out"
         ) from None
     maker = _MAKER_RATES.get(kind, _UNKNOWN_MAKER_RATE)
     return FeeSchedule(

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import msgspec
 
+from connectors.client.wire.json_text import Millis, Seconds, WholeAmount
+
 
 class RestOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An own order as listed. Its price is its limit, in YES terms, also after it was filled at another one."""
@@ -41,7 +43,7 @@ class RestFill(msgspec.Struct, frozen=True, kw_only=True):
     book_side: str = ""
     outcome_side: str = ""
     created_time: str | None = None
-    ts: int = 0
+    ts: Seconds = 0
 
 
 class RestPosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +64,7 @@ class RestSettlement(msgspec.Struct, frozen=True, kw_only=True):
 class RestBalance(msgspec.Struct, frozen=True, kw_only=True):
     """Cash of the account. `balance` is truncated to cents; `balance_dollars` is exact."""
 
-    balance: int
+    balance: WholeAmount
     balance_dollars: str = ""
 
 
@@ -75,7 +77,7 @@ class OrderAck(msgspec.Struct, frozen=True, kw_only=True):
     fill_count: str | None = None
     remaining_count: str | None = None
     reduced_by: str | None = None
-    ts_ms: int | None = None
+    ts_ms: Millis | None = None
 
 
 class OrdersPage(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import msgspec
 from connectors.client.wire import reports
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.kalshi.wire.account_messages import OrderAck
-from connectors.kalshi.wire.fixed_point import size_of
+from connectors.kalshi.wire.fixed_point import count_of
 from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.errors import OutcomeUnknown
 from framework.domain.intents import AmendOrder, NewOrder
@@ -68,6 +68,6 @@ def _ack(ack: OrderAck, ts_recv: int) -> reports.Ack:
 
 def _count(text: str | None, ack: OrderAck) -> Size | None:
     try:
-        return None if text is None else size_of(text)
+        return None if text is None else count_of(text)
     except ValueError as e:
         raise OutcomeUnknown(f"the acknowledgement of {ack.order_id} can't be read: {e}") from e

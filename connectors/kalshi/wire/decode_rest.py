@@ -6,13 +6,13 @@ dollar, sizes in hundredths of a contract, times in Unix nanoseconds; `ts_recv` 
 
 from __future__ import annotations
 
-from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S, iso_ns
+from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S, iso_ns, scaled_of
 from connectors.client.wire.dialect import OrderStates
 from connectors.kalshi.wire.account_messages import RestBalance, RestFill, RestOrder, RestPosition
-from connectors.kalshi.wire.fixed_point import SIZE_DECIMALS, money_of, price_of, size_of
+from connectors.kalshi.wire.fixed_point import SIZE_DECIMALS, count_of, money_of, price_of, size_of
 from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot, PositionReport
 from framework.domain.instruments import instrument_id
-from framework.domain.numbers import Size, parse_scaled
+from framework.domain.numbers import Size
 from framework.domain.orders import Side
 
 _BALANCE_DECIMALS = 6
@@ -52,7 +52,7 @@ def total_size(*, status: str, initial: Size, filled: Size, remaining: Size) -> 
 
 def rest_order_snapshot(order: RestOrder, *, venue: str, ts_recv: int) -> OrderSnapshot:
     """An own order as listed. A status that is not documented counts as open while anything remains."""
-    filled, remaining = size_of(order.fill_count_fp), size_of(order.remaining_count_fp)
+    filled, remaining = count_of(order.fill_count_fp), count_of(order.remaining_count_fp)
     return OrderSnapshot(
         venue=venue,
         venue_order_id=order.order_id,
@@ -61,7 +61,7 @@ def rest_order_snapshot(order: RestOrder, *, venue: str, ts_recv: int) -> OrderS
         side=side_of(order.book_side, order.outcome_side),
         price=price_of(order.yes_price_dollars),
         size=total_size(
-            status=order.status, initial=size_of(order.initial_count_fp), filled=filled, remaining=remaining
+            status=order.status, initial=count_of(order.initial_count_fp), filled=filled, remaining=remaining
         ),
         filled=filled,
         is_open=STATES.is_open(order.status, remaining),
@@ -82,7 +82,7 @@ def rest_fill(fill: RestFill, *, venue: str, ts_recv: int) -> Fill:
         client_order_id="",
         side=side_of(fill.book_side, fill.outcome_side),
         price=price_of(fill.yes_price_dollars),
-        size=size_of(fill.count_fp),
+        size=count_of(fill.count_fp),
         fee=money_of(fill.fee_cost),
         is_maker=not fill.is_taker,
         ts_venue=_stream_time_of(fill.created_time) or fill.ts * NS_PER_S,
@@ -104,7 +104,7 @@ def rest_position(position: RestPosition, *, venue: str, ts_recv: int) -> Positi
 def rest_balance(balance: RestBalance, *, venue: str, ts_recv: int) -> BalanceReport:
     """The account's cash in millionths of a dollar; from the truncated cents only where the exact amount is missing."""
     if balance.balance_dollars:
-        amount = parse_scaled(balance.balance_dollars, _BALANCE_DECIMALS, field="balance_dollars")
+        amount = scaled_of(balance.balance_dollars, _BALANCE_DECIMALS, "balance_dollars")
     else:
         amount = balance.balance * 10 ** (_BALANCE_DECIMALS - SIZE_DECIMALS)
     return BalanceReport(venue=venue, currency="USD", amount=amount, decimals=_BALANCE_DECIMALS, ts_recv=ts_recv)

@@ -12,8 +12,9 @@ import msgspec
 
 from connectors.client.counts import DecodeCounts
 from connectors.client.wire.decimals import NS_PER_MS
+from connectors.client.wire.json_text import NOT_JSON
 from connectors.kalshi.wire.decode_rest import STATES, side_of, total_size
-from connectors.kalshi.wire.fixed_point import PRICE_ONE, money_of, price_of, size_of
+from connectors.kalshi.wire.fixed_point import PRICE_ONE, count_of, money_of, price_of, size_of
 from connectors.kalshi.wire.stream_messages import (
     FRAME_TYPES,
     BookDeltaMsg,
@@ -56,13 +57,21 @@ class FrameDecoder:
             frame = _KNOWN.decode(data)
         except msgspec.ValidationError as e:
             return self._other(data, str(e))
-        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        except NOT_JSON as e:
             raise NotAFrame(f"not JSON: {data[:120]!r}") from e
         if type(frame) not in self._checked:
+            self._check_fields(data)
             self._checked.add(type(frame))
-            for name in unknown_fields(data):
-                self._counts.count(self._counts.unknown_fields, name)
         return frame
+
+    def _check_fields(self, data: bytes) -> None:
+        try:
+            names = unknown_fields(data)
+        except NOT_JSON as e:
+            # What is skipped when a frame of a known type is read need not even be text.
+            raise NotAFrame(f"not JSON: {data[:120]!r}") from e
+        for name in names:
+            self._counts.count(self._counts.unknown_fields, name)
 
     def _other(self, data: bytes, flaw: str) -> OtherFrame:
         frame = _rest_of(data, flaw)
@@ -77,7 +86,7 @@ def _rest_of(data: bytes, flaw: str) -> OtherFrame:
     """What can be told of a frame that fits none of the known ones. Raises `NotAFrame`."""
     try:
         raw = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except NOT_JSON as e:
         raise NotAFrame(f"not JSON: {data[:120]!r}") from e
     if not isinstance(raw, dict):
         raise NotAFrame(f"not a frame: {data[:120]!r}")
@@ -123,7 +132,7 @@ def book_snapshot(
         instrument=instrument,
         ts_venue=ts_venue,
         ts_recv=ts_recv,
-        bids=tuple((price_of(price), size_of(size)) for price, size in msg.yes_dollars_fp),
+        bids=tuple((price_of(price), count_of(size)) for price, size in msg.yes_dollars_fp),
         asks=tuple(_ask(price, size, yes_prices=yes_prices) for price, size in msg.no_dollars_fp),
     )
 
@@ -136,7 +145,7 @@ def trade_print(msg: TradeMsg, instrument: InstrumentId, ts_recv: int) -> TradeP
         ts_recv=ts_recv,
         trade_id=msg.trade_id,
         price=price_of(msg.yes_price_dollars),
-        size=size_of(msg.count_fp),
+        size=count_of(msg.count_fp),
         aggressor=side_of(msg.taker_book_side, msg.taker_outcome_side, msg.taker_side),
     )
 
@@ -154,7 +163,7 @@ def fill_of(msg: FillMsg, *, venue: str, ts_recv: int) -> Fill:
         client_order_id=msg.client_order_id or "",
         side=side_of(msg.book_side, msg.outcome_side),
         price=price_of(msg.yes_price_dollars),
-        size=size_of(msg.count_fp),
+        size=count_of(msg.count_fp),
         fee=money_of(msg.fee_cost),
         is_maker=not msg.is_taker,
         ts_venue=msg.ts_ms * NS_PER_MS,
@@ -180,7 +189,7 @@ _REASONS = {
 
 def order_snapshot(msg: UserOrderMsg, *, venue: str, ts_recv: int) -> OrderSnapshot:
     """An own order after a change; `reason` says in words what the venue gives for its last one, else the status."""
-    filled, remaining = size_of(msg.fill_count_fp), size_of(msg.remaining_count_fp)
+    filled, remaining = count_of(msg.fill_count_fp), count_of(msg.remaining_count_fp)
     return OrderSnapshot(
         venue=venue,
         venue_order_id=msg.order_id,
@@ -188,7 +197,7 @@ def order_snapshot(msg: UserOrderMsg, *, venue: str, ts_recv: int) -> OrderSnaps
         instrument=instrument_id(venue, msg.ticker),
         side=side_of(msg.book_side, msg.outcome_side),
         price=price_of(msg.yes_price_dollars),
-        size=total_size(status=msg.status, initial=size_of(msg.initial_count_fp), filled=filled, remaining=remaining),
+        size=total_size(status=msg.status, initial=count_of(msg.initial_count_fp), filled=filled, remaining=remaining),
         filled=filled,
         is_open=STATES.is_open(msg.status, remaining),
         ts_recv=ts_recv,
@@ -210,4 +219,4 @@ def position_of(msg: PositionMsg, *, venue: str, ts_recv: int) -> PositionReport
 
 def _ask(price: str, size: str, *, yes_prices: bool) -> Level:
     value = price_of(price)
-    return (value if yes_prices else Price(PRICE_ONE - value)), size_of(size)
+    return (value if yes_prices else Price(PRICE_ONE - value)), count_of(size)

@@ -17,6 +17,7 @@ from connectors.client.wire.answers import (
     code_of_text,
     detail_text,
 )
+from connectors.client.wire.json_text import NOT_JSON
 
 # Codes of the venue (recorded answers) that decide what happens next.
 NOT_FOUND = "not_found"
@@ -63,7 +64,7 @@ def parse_error(status: int, body: bytes, after_ms: int = 0) -> ErrorResponse:
     none = TOO_MANY_REQUESTS if status == 429 else ""
     try:
         parsed = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         return ErrorResponse(status, none, body[:_TEXT_CHARS_MAX].decode("utf-8", "replace"), "", after_ms)
     if isinstance(parsed.error, str):
         return ErrorResponse(status, code_of_text(parsed.error), parsed.error, "", after_ms)

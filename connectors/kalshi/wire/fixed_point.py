@@ -23,14 +23,27 @@ _CACHE_ENTRIES = 65_536
 
 @lru_cache(maxsize=_CACHE_ENTRIES)
 def price_of(text: str) -> Price:
-    """A price in dollars, scaled by `PRICE_DECIMALS`: "0.5600" -> 5600. Raises `ValueError` for anything else."""
-    return Price(scaled_of(text, PRICE_DECIMALS, "price"))
+    """A price in dollars, scaled by `PRICE_DECIMALS`: "0.5600" -> 5600. Raises `ValueError` for anything else, and for
+    a price below 0 or above one dollar, which no contract can have."""
+    price = Price(scaled_of(text, PRICE_DECIMALS, "price"))
+    if not 0 <= price <= PRICE_ONE:
+        raise ValueError(f"price: {text!r} is not from 0 to 1")
+    return price
 
 
 @lru_cache(maxsize=_CACHE_ENTRIES)
 def size_of(text: str) -> Size:
     """Contracts, signed, scaled by `SIZE_DECIMALS`: "-3.00" -> -300. Raises `ValueError` for anything else."""
     return Size(scaled_of(text, SIZE_DECIMALS, "count"))
+
+
+@lru_cache(maxsize=_CACHE_ENTRIES)
+def count_of(text: str) -> Size:
+    """Contracts of an order, a level or a trade: `size_of`, but never below 0. Raises `ValueError`, for that, too."""
+    size = size_of(text)
+    if size < 0:
+        raise ValueError(f"count: {text!r} is below 0")
+    return size
 
 
 def money_of(text: str) -> Money:

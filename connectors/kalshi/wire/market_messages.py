@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import msgspec
 
+from connectors.client.wire.json_text import SmallCount
+
 
 class PriceRange(msgspec.Struct, frozen=True):
     """Prices from `start` to `end` lie on multiples of `step`, all in dollars."""
@@ -32,7 +34,7 @@ class RestMarket(msgspec.Struct, frozen=True, kw_only=True):
     price_ranges: tuple[PriceRange, ...] = ()
     result: str = ""
     settlement_value_dollars: str | None = None
-    exchange_index: int = 0
+    exchange_index: SmallCount = 0
 
 
 class RestEvent(msgspec.Struct, frozen=True, kw_only=True):

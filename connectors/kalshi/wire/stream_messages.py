@@ -7,15 +7,11 @@ by `unknown_fields` and counted. Enumerations stay text. `*_dollars` are dollars
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import get_args
 
 import msgspec
 
-Millis = Annotated[int, msgspec.Meta(ge=0, lt=2**43)]
-"""Unix milliseconds before the year 2248, so that nanoseconds fit a record."""
-
-Seconds = Annotated[int, msgspec.Meta(ge=0, lt=2**33)]
-"""Unix seconds before the year 2242."""
+from connectors.client.wire.json_text import Millis, Seconds
 
 
 class BookSnapshotMsg(msgspec.Struct, frozen=True, gc=False):

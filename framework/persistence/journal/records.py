@@ -79,7 +79,7 @@ def decode_record(number: int, payload: bytes) -> Entry:
     """
     try:
         return Entry(number, _decode(payload))
-    except msgspec.DecodeError as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise JournalError(
             f"journal: record {number} can't be decoded ({e}); it was written by another version of the program: start "
             "that one. The last EpochTaken that `tidegate journal dump` prints before this record names it"

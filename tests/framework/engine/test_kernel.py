@@ -76,6 +76,19 @@ def test_mark_price_when_published_then_the_strategy_gets_it_and_can_ask_for_the
     assert scribe.desk.mark(MARKET) == second
 
 
+def test_event_when_its_numbers_can_not_be_then_it_is_an_alarm_and_the_journal_goes_on(world: World) -> None:
+    huge = PositionReport(venue=VENUE, instrument=MARKET, size=Size(2**70), ts_recv=1)
+    recorded = len(world.entries())
+
+    world.kernel.publish(huge)
+
+    assert [alarm for change in world.watcher.changes for alarm in change.alarms] == [
+        f"an event of the venue can't be true and is not booked: PositionReport.size: {2**70} is more than 64 bits"
+    ]
+    assert world.accounts.trading.is_set(Scope.INSTRUMENT, MARKET, TradingState.HALTED)
+    assert len(world.entries()) == recorded + 1, "the halt alone"
+
+
 def test_terms_when_declared_then_strategies_and_the_gate_see_them(world: World, scribe: Scribe) -> None:
     assert scribe.desk.terms(VENUE) == VenueTerms()
     world.kernel.publish(TermsDeclared(VENUE, VenueTerms(amend=False), 1))

@@ -75,7 +75,7 @@ class CommandHandler:
         """Answer one command. Never raises on what a client sends."""
         try:
             command = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             command = None
         if not isinstance(command, dict):
             self._refuse(0, CommandRefused(1))
