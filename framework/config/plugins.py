@@ -25,6 +25,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel
 
 from framework.domain.errors import CLOSENESS_MIN, ConfigurationError, PluginError, hint, message_of, suggestion
+from framework.domain.loading import import_bounded
 from framework.domain.strategy import Strategy
 from framework.domain.venue import Connector
 
@@ -169,7 +170,7 @@ def _full_name(module: str) -> str:
 
 def shipped_venues(part: str) -> list[str]:
     """The venues of the package whose folder in `connectors` has `part`, for example "plugin" or "sandbox", by name."""
-    package = importlib.import_module("connectors")
+    package = import_bounded("connectors")
     names = [found.name for found in pkgutil.iter_modules(package.__path__) if found.ispkg]
     return [name for name in names if importlib.util.find_spec(f"connectors.{name}.{part}") is not None]
 
@@ -206,7 +207,7 @@ def call_plugin(use: str, function: Callable[..., T], *arguments: Any, **named: 
 
 def _import(name: str, use: str, *, searched: Sequence[Path] = ()) -> types.ModuleType:
     try:
-        return importlib.import_module(name)
+        return import_bounded(name)
     except ModuleNotFoundError as e:
         # The module itself is missing, or something that it imports: the remedies differ.
         if e.name is not None and (name == e.name or name.startswith(e.name + ".")):
@@ -224,7 +225,7 @@ def _import(name: str, use: str, *, searched: Sequence[Path] = ()) -> types.Modu
 def _modules(folders: Sequence[Path]) -> Iterator[str]:
     """The modules that may be named: ours, a check's under its short name, and those of the folders."""
     for package, shown in (("strategies", "strategies"), ("risk.checks", "risk")):
-        paths = importlib.import_module(package).__path__
+        paths = import_bounded(package).__path__
         yield from (f"{shown}.{found.name}" for found in pkgutil.iter_modules(paths))
     yield from (f"connectors.{venue}.plugin" for venue in shipped_venues("plugin"))
     yield from (found.name for found in pkgutil.iter_modules(map(str, folders)))

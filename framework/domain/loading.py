@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib
 import os
 import stat
+import sys
+from types import ModuleType
 from typing import Any
 
 
@@ -23,7 +25,24 @@ def load_late(name: str) -> Any:
     `ImportError` when there is no such module and `AttributeError` when the module has no such attribute.
     """
     module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    return getattr(import_bounded(module), attribute)
+
+
+RECURSION_MAX = 1_000
+"""Python's own limit of nested calls, which the stack of a thread surely holds."""
+
+
+def import_bounded(name: str) -> ModuleType:
+    """Import a module, and undo what it does to the limit of nested calls. Raises what the import raises.
+
+    Libraries for wallets raise the limit to 100,000 for the whole process when they are imported. Then a message that
+    nests deeply is no error any more: reading it overflows the stack, and the process ends without a word.
+    """
+    try:
+        return importlib.import_module(name)
+    finally:
+        if sys.getrecursionlimit() > RECURSION_MAX:
+            sys.setrecursionlimit(RECURSION_MAX)
 
 
 _AS_MOUNTED = 0o440

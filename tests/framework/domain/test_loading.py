@@ -1,12 +1,14 @@
-"""Which files may hold a secret."""
+"""Loading late, and which files may hold a secret."""
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
-from framework.domain.loading import secret_file_flaw
+from framework.domain.loading import RECURSION_MAX, load_late, secret_file_flaw
 
 OURS, OUR_GROUP = os.geteuid(), os.getegid()
 ROOT, STRANGER, FOREIGN_GROUP = 0, 54_321, 54_321
@@ -40,3 +42,12 @@ def test_secret_file_when_others_can_use_it_then_both_ways_out_are_named(mode: i
     assert flaw.startswith(f"mode {mode:04o}, owner {owner}, group {group} ")
     assert "chmod 600" in flaw
     assert "defaultMode 0440 and fsGroup" in flaw
+
+
+def test_import_when_a_module_raises_the_recursion_limit_then_it_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "greedy_wallet.py").write_text("import sys\nsys.setrecursionlimit(100_000)\nANSWER = 42\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load_late("greedy_wallet:ANSWER") == 42
+    assert sys.getrecursionlimit() == RECURSION_MAX

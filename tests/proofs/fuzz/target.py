@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import random
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from framework.domain.loading import RECURSION_MAX
 from tests.proofs.fuzz.mutations import Mutator, deep
 from tests.proofs.fuzz.values import flaws
 
@@ -48,6 +50,8 @@ def fuzz(target: Target, *, inputs: int, seed: int) -> Fuzzed:
     mutator, read = Mutator(target.corpus, rng), target.make()
     counts, uncaught, wrong, slowest_ns = [0, 0], list[str](), list[str](), 0
     first = [*target.corpus, *deep()]
+    # As the daemon keeps it, whatever a library of the tests has set.
+    sys.setrecursionlimit(RECURSION_MAX)
     # A collection of the whole heap in the middle of an input is not the decoder's time.
     gc.collect()
     gc.freeze()
