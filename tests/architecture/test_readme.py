@@ -16,7 +16,7 @@ from framework.runtime.metrics import metrics_table
 from tests.architecture.source_tree import ROOT, Source, files_of_tests, product_files, source
 
 README = (ROOT / "README.md").read_text()
-PLACES = (ROOT, ROOT / "framework")
+PLACES = (ROOT, ROOT / "framework", ROOT / "connectors")
 PLACEHOLDERS = ("NAME", "<", "*", "…")
 OF_A_STATE_DIRECTORY = {"state/past", "journal/accounts"}
 
@@ -72,7 +72,7 @@ def test_readme_when_it_names_a_make_target_then_make_has_it(target: str) -> Non
 
 
 def missing_paths(text: str) -> list[str]:
-    """Paths in backticks or links that exist neither from the top nor inside `framework`."""
+    """Paths in backticks or links that exist neither from the top nor inside `framework` or `connectors`."""
     named = re.findall(r"`([\w.<>*…-]+/[\w./<>*…-]+)`", text) + re.findall(r"\]\(([^)#:]+)\)", text)
     return [
         path
@@ -83,10 +83,12 @@ def missing_paths(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "framework/README.md"])
-def test_page_when_it_names_files_then_they_exist(page: str) -> None:
+@pytest.mark.parametrize(
+    ("page", "count"), [("CONTRIBUTING.md", 20), ("framework/README.md", 20), ("connectors/README.md", 15)]
+)
+def test_page_when_it_names_files_then_they_exist(page: str, count: int) -> None:
     text = (ROOT / page).read_text()
-    assert len(re.findall(r"`[\w/]+/[\w./]+`", text)) > 20
+    assert len(re.findall(r"`[\w/]+/[\w./]+`", text)) > count
     assert missing_paths(text.replace("](../", "](")) == []
 
 

@@ -16,6 +16,9 @@ from framework.testing.conformance.market import Market
 from framework.testing.conformance.session import VenueSession
 from framework.testing.conformance.stage import Stage, need
 
+FUNDING_PPM = 500
+"""The rate of the funding that a case asks for, in parts per million of the position's value."""
+
 
 async def hold(session: VenueSession, market: Market, *, lots: int = 5) -> None:
     """Buy so many lots at the counterparty's best ask."""
@@ -68,7 +71,7 @@ async def v73_funding_is_booked_once(stage: Stage) -> None:
     """As a cash flow with its id, of the amount that the venue pays or takes."""
     session, market = await _perpetual(stage)
     await hold(session, market)
-    await stage.sandbox.fault("funding_now", instrument=market.instrument.symbol)
+    await stage.sandbox.fault("funding_now", match={"market": market.instrument.symbol}, rate_ppm=FUNDING_PPM)
     await session.until(lambda: session.seen(CashFlow), "no cash flow was published")
     flows = {one.flow_id: one for one in session.seen(CashFlow) if one.kind is CashFlowKind.FUNDING}
     real = {one["flow_id"]: Decimal(one["amount"]) for one in (await stage.sandbox.truth())["cash_flows"]}
@@ -105,7 +108,7 @@ async def v76_a_position_that_the_venue_liquidates_is_gone_here_too(stage: Stage
     """What no order of ours did is booked for the account, and said."""
     session, market = await _perpetual(stage)
     await hold(session, market)
-    await stage.sandbox.fault("liquidate", instrument=market.instrument.symbol)
+    await stage.sandbox.fault("liquidate", match={"market": market.instrument.symbol})
     positions, name = session.accounts.positions, session.instrument.id
     await session.until(lambda: positions.account(name).size == 0, "the position is still there")
 

@@ -155,7 +155,7 @@ async def v57_a_cancel_that_the_venue_carries_out_later_is_not_repeated(stage: S
     """The order can still fill meanwhile, and is not taken for one that goes on working."""
     session, market = await stage.trade()
     handle = await rest(session, market)
-    await stage.sandbox.fault("slow_cancel", count=1, delay_ms=SLOW_CANCEL_MS)
+    await stage.sandbox.fault("slow_cancel", count=-1, delay_ms=SLOW_CANCEL_MS)
     session.cancel(handle.client_order_id)
     await session.until(lambda: session.order(handle).status is OrderStatus.CANCEL_REQUESTED, "it was not sent")
     await market.take(Side.SELL, -1, market.lot * 3)
