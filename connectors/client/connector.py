@@ -155,9 +155,10 @@ class VenueConnector:
         parts = self._parts
         try:
             async with asyncio.TaskGroup() as tasks:
-                for part in (parts.stream, parts.poll, parts.account_poll):
-                    if part is not None:
-                        tasks.create_task(part.run(), name=f"{self.venue}.{type(part).__name__}")
+                sources = {"stream": parts.stream, "poll": parts.poll, "account": parts.account_poll}
+                for name, source in sources.items():
+                    if source is not None:
+                        tasks.create_task(source.run(), name=f"{self.venue}.{name}")
                 tasks.create_task(parts.instruments.refresher.run(), name=f"{self.venue}.instruments")
                 tasks.create_task(self._watch_calendar(), name=f"{self.venue}.calendar")
                 tasks.create_task(self._watch_instruments(), name=f"{self.venue}.all-instruments")

@@ -16,6 +16,7 @@ import structlog
 
 from connectors.client.polling.market import PollHealth
 from connectors.client.turns import Turns
+from connectors.client.venue_time import VenueTime
 from connectors.client.wire.answers import UnreadableAnswer
 from connectors.client.wire.decimals import NS_PER_MS
 from framework.domain.account_events import Fill, OrderSnapshot
@@ -143,18 +144,27 @@ class AccountPoll:
     """Polls own orders and fills until cancelled. What has not changed is not published again."""
 
     def __init__(
-        self, venue: str, reads: AccountReads, health: PollHealth, *, clock: Clock, publish: Publish, pace: AccountPace
+        self,
+        venue: str,
+        reads: AccountReads,
+        health: PollHealth,
+        *,
+        clock: Clock,
+        time: VenueTime,
+        publish: Publish,
+        pace: AccountPace,
     ) -> None:
         self._venue = venue
         self._reads = reads
         self._health = health
         self._clock = clock
+        self._time = time
         self._publish = publish
         self._pace = pace
         self.orders = OrderWatch(pace.order_ms * NS_PER_MS)
         self._states: dict[str, OrderSnapshot] = {}
         self._fills: dict[str, None] = {}
-        self._since_ns = 0
+        self._since_ns = -1
         self._due_ns = 0
 
     def __repr__(self) -> str:
@@ -218,9 +228,12 @@ class AccountPoll:
                 self.orders.want(venue_order_id, asked_ns)
 
     async def _publish_fills(self) -> None:
-        fills = await self._reads.list_fills(self._since_ns)
-        for fill in fills or ():
-            self._since_ns = max(self._since_ns, fill.ts_venue - self._pace.read_lag_ms * NS_PER_MS)
+        lag_ns = self._pace.read_lag_ms * NS_PER_MS
+        if self._since_ns < 0:
+            # What was filled before this run is found by the comparison that each start begins with.
+            self._since_ns = max(0, self._time.now_ns() - lag_ns)
+        for fill in await self._reads.list_fills(self._since_ns) or ():
+            self._since_ns = max(self._since_ns, fill.ts_venue - lag_ns)
             if fill.fill_id not in self._fills:
                 self._fills[fill.fill_id] = None
                 self._publish(fill)

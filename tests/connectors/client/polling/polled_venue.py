@@ -17,7 +17,7 @@ from framework.domain.instruments import Instrument, InstrumentId, InstrumentKin
 from framework.domain.market_events import BookSnapshot, TradePrint
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Side
-from tests.connectors.kalshi.support import LoopClock
+from tests.connectors.kalshi.support import START_NS, LoopClock
 
 SECOND_NS = 1_000_000_000
 PAGE = 3
@@ -54,7 +54,7 @@ def order(number: int, *, price: int = 100, filled: int = 0, is_open: bool = Tru
     )
 
 
-def fill(number: int, *, ts_venue: int = 1) -> Fill:
+def fill(number: int, *, ts_venue: int = START_NS) -> Fill:
     return Fill(
         venue="tide",
         instrument=instrument_id("tide", "A"),
@@ -85,6 +85,7 @@ class PolledVenue:
         self.open: list[OrderSnapshot] | None = []
         self.orders: dict[str, OrderSnapshot] = {}
         self.fills: list[Fill] = []
+        self.fills_since: list[int] = []
         self.errors: dict[str, Exception] = {}
         self.slow_s = 0.0
         self.asked: list[tuple[float, str]] = []
@@ -102,7 +103,15 @@ class PolledVenue:
             publish=self.publish,
             pace=market or PollPace(),
         )
-        self.account = AccountPoll("tide", self, self.health, clock=clock, publish=self.publish, pace=AccountPace())
+        self.account = AccountPoll(
+            "tide",
+            self,
+            self.health,
+            clock=clock,
+            time=VenueTime(clock),
+            publish=self.publish,
+            pace=AccountPace(),
+        )
 
     @property
     def now_s(self) -> float:
@@ -146,6 +155,7 @@ class PolledVenue:
 
     async def list_fills(self, since_ns: int, /) -> Sequence[Fill] | None:
         await self._answer("fills")
+        self.fills_since.append(since_ns)
         return [one for one in self.fills if one.ts_venue >= since_ns]
 
     async def for_seconds(self, seconds: float) -> None:

@@ -124,6 +124,17 @@ def test_fills_when_read_again_then_each_is_published_once() -> None:
     assert [event.fill_id for event in venue.events if isinstance(event, Fill)] == ["f1", "f2"]
 
 
+def test_fills_when_the_poll_begins_then_those_of_before_are_not_asked_for_and_each_read_begins_at_the_last() -> None:
+    async def trade(venue: PolledVenue) -> None:
+        venue.fills = [fill(1, ts_venue=START_NS - 60 * SECOND_NS)]
+        await asyncio.sleep(7)
+        venue.fills.append(fill(2, ts_venue=START_NS + 7 * SECOND_NS))
+
+    venue = poll(30, trade)
+    assert [event.fill_id for event in venue.events if isinstance(event, Fill)] == ["f2"]
+    assert (venue.fills_since[0], venue.fills_since[-1]) == (START_NS - 2 * SECOND_NS, START_NS + 5 * SECOND_NS)
+
+
 def test_account_when_nothing_changes_then_nothing_is_published() -> None:
     async def rest(venue: PolledVenue) -> None:
         venue.open = [order(1)]
