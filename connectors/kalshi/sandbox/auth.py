@@ -44,7 +44,7 @@ SCOPES = frozenset(
 )
 FULL_SCOPES = ("read", "write")
 RSA_BITS = 2048
-_TIMESTAMP = re.compile(r"^[0-9]{1,16}$")
+_TIMESTAMP = re.compile(r"[0-9]{1,16}")
 
 PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -148,7 +148,7 @@ class KeyRing:
             _required(headers, TIMESTAMP_HEADER),
             _required(headers, SIGNATURE_HEADER),
         )
-        if not _TIMESTAMP.match(stamp) or abs(int(stamp) - now_ms) > WINDOW_MS:
+        if not _TIMESTAMP.fullmatch(stamp) or abs(int(stamp) - now_ms) > WINDOW_MS:
             raise errors.unauthorized("header_timestamp_expired")
         key = self._keys.get(key_id)
         if key is None:

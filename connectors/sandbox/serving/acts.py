@@ -57,7 +57,7 @@ class _Fields:
     def side(self) -> Side:
         """`side` as the engine names it."""
         side = self._values.get("side")
-        if side not in SIDE_OF:
+        if not isinstance(side, str) or side not in SIDE_OF:
             raise ActRequestError(f"side is {side!r}; use buy or sell")
         return SIDE_OF[side]
 
@@ -77,7 +77,7 @@ class _Fields:
 
     def time_in_force(self) -> TimeInForce:
         """`time_in_force`, or good till cancelled."""
-        wanted = self._values.get("time_in_force", "gtc")
+        wanted = self.text("time_in_force", "gtc")
         if wanted not in TIMES_IN_FORCE:
             raise ActRequestError(f"time_in_force is {wanted!r}; use one of {', '.join(TIMES_IN_FORCE)}")
         return TIMES_IN_FORCE[wanted]

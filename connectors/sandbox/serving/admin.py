@@ -11,6 +11,7 @@ from aiohttp import web
 
 from connectors.sandbox.serving.acts import ActRequestError, perform
 from connectors.sandbox.serving.faults import FaultRequestError
+from connectors.sandbox.serving.rest import NOT_JSON
 from connectors.sandbox.serving.standing_faults import check_fault
 from connectors.sandbox.serving.truth import truth
 from connectors.sandbox.serving.venue import ServedVenue
@@ -89,7 +90,7 @@ class Admin:
             for one in described:
                 check_fault(one, served)
             planned = [served.faults.add(one) for one in described]
-        except (FaultRequestError, msgspec.DecodeError) as error:
+        except (FaultRequestError, *NOT_JSON) as error:
             return _json({"error": str(error)}, 400)
         self._controls.faults_changed()
         return _json({"fault_ids": planned}, 201)
@@ -110,7 +111,7 @@ class Admin:
         served = self._venue().served
         try:
             answers = [perform(served, one) for one in _objects(await request.read())]
-        except (ActRequestError, FaultRequestError, msgspec.DecodeError) as error:
+        except (ActRequestError, FaultRequestError, *NOT_JSON) as error:
             return _json({"error": str(error)}, 400)
         finally:
             served.publish_events()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-_DECIMAL = re.compile(r"^[0-9]{1,12}(?:\.([0-9]{1,18}))?$")
+_DECIMAL = re.compile(r"[0-9]{1,12}(?:\.([0-9]{1,18}))?")
 
 
 def fixed(value: int, decimals: int) -> str:
@@ -23,7 +23,7 @@ def trimmed(value: int, decimals: int) -> str:
 
 def parse_decimal(text: str, decimals: int) -> int | None:
     """A plain decimal string as an integer of 10^-decimals; None when malformed or more precise than that."""
-    found = _DECIMAL.match(text)
+    found = _DECIMAL.fullmatch(text)
     if found is None:
         return None
     fraction = found.group(1) or ""

@@ -91,8 +91,8 @@ class FaultPlan:
         """
         fields = dict(description)
         kind = fields.get("kind")
-        if kind not in self.kinds:
-            known = "this venue can't commit it" if kind in FAULT_KINDS else "there is no such fault"
+        if not isinstance(kind, str) or kind not in self.kinds:
+            known = "this venue can't commit it" if str(kind) in FAULT_KINDS else "there is no such fault"
             raise FaultRequestError(f"kind is {kind!r}: {known}; use one of {', '.join(self.kinds)}")
         for_s = _whole(fields.pop("for_s", 0), "for_s", low=0)
         duration_ms = _whole(fields.get("duration_ms", for_s * 1_000), "duration_ms", low=0)

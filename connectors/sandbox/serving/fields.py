@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from connectors.sandbox.serving.decimals import parse_decimal
-from connectors.sandbox.serving.rest import Refusal
+from connectors.sandbox.serving.rest import NOT_JSON, Refusal
 
 T = TypeVar("T")
 Reason = Literal["missing", "no_number", "no_choice", "too_many", "too_high", "too_low"]
@@ -140,7 +140,7 @@ def decode_body(raw: bytes, where: str, complaints: Complaints) -> Body:
     """The request body as an object; no bytes are an empty one. Raises `Refusal` when it is not one."""
     try:
         values = msgspec.json.decode(raw or b"{}")
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise complaints.not_json(str(error)) from error
     if not isinstance(values, dict):
         raise complaints.wrong_type(where, "", value=values, wanted="object")

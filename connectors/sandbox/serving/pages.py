@@ -13,7 +13,7 @@ from connectors.sandbox.serving.faults import FaultPlan
 T = TypeVar("T")
 Keyed = Sequence[tuple[int, T]]
 """Pairs of a unique key and an item."""
-_CURSOR = re.compile(r"^k1:(-?[0-9]{1,40})$")
+_CURSOR = re.compile(r"k1:(-?[0-9]{1,40})")
 
 
 def clamped(asked: int, most: int, *, faults: FaultPlan, listing: str) -> int:
@@ -69,5 +69,5 @@ def decode_cursor(cursor: str) -> int | None:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (binascii.Error, ValueError):
         return None
-    found = _CURSOR.match(text)
+    found = _CURSOR.fullmatch(text)
     return None if found is None else int(found.group(1))

@@ -21,6 +21,10 @@ DELAY_DEFAULT_MS = 100
 BODY_BYTES_MAX = 4 * 1024 * 1024
 
 
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a body raises that is no JSON, no UTF-8, or nests deeper than the stack."""
+
+
 class Refusal(Exception):
     """An answer other than success; the request changed nothing. `body` is the JSON body exactly as sent."""
 

@@ -15,6 +15,7 @@ import msgspec
 
 from connectors.kalshi.sandbox.render.market_view import MarketView
 from connectors.kalshi.sandbox.stream.subscriptions import CHANNELS, Subscription
+from connectors.sandbox.serving.rest import NOT_JSON
 
 ERROR_TEXTS = {
     1: "Unable to process message",
@@ -75,7 +76,7 @@ class CommandHandler:
         """Answer one command. Never raises on what a client sends."""
         try:
             command = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except NOT_JSON:
             command = None
         if not isinstance(command, dict):
             self._refuse(0, CommandRefused(1))
