@@ -171,3 +171,35 @@ def test_bucket_when_the_venue_counts_in_a_sliding_window_then_it_would_send_far
     Line(VenueBudget(limits, monotonic_ns=0), venue, Random(1), jitter_ms=50, shows=False).run(130, burst=0.0005)
 
     assert venue.refused > 0, "the model finds the fault that windows are there for"
+
+
+def spent(drift_ppm: int = 0) -> VenueBudget:
+    """A budget whose whole window of a second was charged by 5 s, but for the request that it leaves."""
+    only = BudgetSettings(cancel_reserve_percent=0, clock_drift_ppm=drift_ppm)
+    budget = VenueBudget(window(11, 1, NEW), monotonic_ns=0, settings=only)
+    budget.advance(5 * S)
+    for _ in range(10):
+        budget.hold(NEW, "")
+        budget.complete(NEW, "", RequestOutcome.SPENT)
+    return budget
+
+
+def back_after_ns(budget: VenueBudget) -> int:
+    return budget.wait_ns(NEW, "")
+
+
+def test_window_when_the_venues_clock_may_be_slower_then_it_comes_back_later_by_that() -> None:
+    late_ns = back_after_ns(spent(drift_ppm=5_000)) - back_after_ns(spent())
+    assert 4_000_000 <= late_ns <= 6_000_000
+
+
+def test_window_when_its_end_is_shown_then_what_was_booked_before_the_earliest_end_comes_back_at_the_latest() -> None:
+    budget = spent()
+    budget.see(WindowSeen("v", "all", 0, ends_ns_min=200_000_000, ends_ns_max=300_000_000))
+    assert back_after_ns(budget) == 300_000_000
+
+
+def test_window_when_its_end_may_have_passed_before_the_booking_then_nothing_comes_back_sooner() -> None:
+    budget = spent()
+    budget.see(WindowSeen("v", "all", 0, ends_ns_min=-1_000_000, ends_ns_max=50_000_000))
+    assert back_after_ns(budget) >= S
