@@ -135,14 +135,19 @@ class HiddenFills:
         self._book(owed_fill(dependencies.accounts, order, now_ns=dependencies.clock.now_ns()))
         return True
 
-    def compare(self, reports: Sequence[PositionReport], unread: Collection[InstrumentId], asked: AsOf) -> None:
+    def compare(self, reports: Sequence[PositionReport] | None, unread: Collection[InstrumentId], asked: AsOf) -> None:
         """Book what the venue's positions show, that were asked for after its orders and its fills. `asked` is when the
-        pass began; the positions in `unread` are not known."""
+        pass began; the positions in `unread` are not known, with None none is."""
         if self._listing is not FillListing.TAKER_ONLY:
             return
+        self._book_owed(asked)
+        if reports is not None:
+            self._explain_gaps(reports, unread, asked)
+        self._release_ends(asked)
+
+    def _explain_gaps(self, reports: Sequence[PositionReport], unread: Collection[InstrumentId], asked: AsOf) -> None:
         dependencies = self._dependencies
         accounts, clock = dependencies.accounts, dependencies.clock
-        self._book_owed(asked)
         sizes = {report.instrument: report.size for report in reports}
         for instrument in list(accounts.instruments.values()):
             is_here = instrument.venue == dependencies.venue and instrument.id not in accounts.settlements
@@ -150,7 +155,6 @@ class HiddenFills:
                 gap = sizes.get(instrument.id, 0) - accounts.positions.account(instrument.id).size
                 self._gaps.note(instrument.id, gap, at_ns=clock.monotonic_ns(), wall_ns=clock.now_ns())
                 self._explain(instrument, asked)
-        self._release_ends(asked)
 
     def _hold(self, snapshot: OrderSnapshot) -> bool:
         orders = self._dependencies.accounts.orders

@@ -318,6 +318,7 @@ class Reconciler:
         dependencies = self._dependencies
         reports = await dependencies.gateway.positions()
         if reports is None:
+            self._hidden.compare(None, (), asked)
             return self._balances.compare()
         for report in reports:
             dependencies.publish(report)

@@ -324,3 +324,13 @@ async def test_end_when_its_report_states_no_amount_and_fills_are_listed_nowhere
     await passes(world, 5)
     assert world.gateway.looked_up == [handle.client_order_id]
     assert (position(world), world.order(handle).status) == (3, OrderStatus.CANCELLED)
+
+
+async def test_maker_fill_when_positions_can_not_be_read_either_then_what_its_order_states_is_booked(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(VenueTerms(fills=FillListing.TAKER_ONLY, positions=PositionListing.NONE))
+    handle = working(world, scribe)
+    at_venue(world, handle, filled=10, is_open=False)
+    await passes(world, 4)
+    assert (position(world), world.order(handle).status) == (10, OrderStatus.FILLED)
