@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from connectors.kalshi.sandbox import auth
@@ -16,7 +16,7 @@ from connectors.kalshi.sandbox.rest.server import REST
 from connectors.kalshi.sandbox.stream.channels import publications
 from connectors.kalshi.sandbox.stream.session import HEARTBEAT_S, Conversation, stream_face
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.kalshi.sandbox.wire import MONEY_ONE
+from connectors.kalshi.sandbox.wire import MONEY_ONE, stable_uuid
 from connectors.sandbox.engine.events import Event
 from connectors.sandbox.engine.model import NS_PER_S
 from connectors.sandbox.seeding import seeded
@@ -72,6 +72,7 @@ class KalshiSandboxInfo:
     private_key_path: str
     ed25519_key_id: str
     ed25519_private_key_path: str
+    read_only_key_id: str
     ready: bool = True
     venue: str = "kalshi"
 
@@ -118,13 +119,16 @@ class KalshiSandbox:
     def _make_keys(self, directory: Path) -> dict[str, str]:
         rsa, rsa_path = auth.kept_key(directory / "kalshi-rsa.pem", "rsa")
         ed25519, ed25519_path = auth.kept_key(directory / "kalshi-ed25519.pem", "ed25519")
-        self._keys = [rsa, ed25519]
+        # The same key pair under another id, which may not trade.
+        read_only = replace(ed25519, key_id=stable_uuid("read-only", ed25519.key_id), scopes=("read",))
+        self._keys = [rsa, ed25519, read_only]
         self._register_keys(self.venue)
         return {
             "key_id": rsa.key_id,
             "private_key_path": str(rsa_path),
             "ed25519_key_id": ed25519.key_id,
             "ed25519_private_key_path": str(ed25519_path),
+            "read_only_key_id": read_only.key_id,
         }
 
     def _register_keys(self, venue: Venue) -> None:

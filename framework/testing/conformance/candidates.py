@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +12,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from framework.config.errors import parse_settings
-from framework.config.plugins import ConnectorPlugin, Plugins, entry_points, shipped_venues
+from framework.config.plugins import ConnectorPlugin, Plugins
 from framework.domain.errors import ConfigurationError, suggestion
 
 DECLARATION = "conformance.toml"
@@ -97,7 +97,7 @@ def find_venues(plugin_paths: Sequence[Path] = ()) -> dict[str, Candidate]:
     Raises `PluginError` for a connector that does not load, `ConfigurationError` for a declaration that is wrong.
     """
     plugins = Plugins(plugin_paths)
-    found = {name: (use, plugins.connector(use)) for name, use in _uses(plugin_paths)}
+    found = {name: (use, plugins.connector(use)) for name, use in plugins.venues().items()}
     return {
         name: Candidate(name, use, plugin, _declaration(plugin), tuple(plugin_paths))
         for name, (use, plugin) in found.items()
@@ -109,15 +109,6 @@ def filled_in(texts: Mapping[str, str], ready: Mapping[str, Any]) -> dict[str, s
     """Declared settings with the members of the sandbox's ready line in the place of their names. Raises `KeyError`
     for a member that the line lacks."""
     return {name: text.format_map(ready) for name, text in texts.items()}
-
-
-def _uses(plugin_paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    for name in shipped_venues("plugin"):
-        yield name, f"connectors.{name}.plugin"
-    yield from ((name, name) for name in entry_points("tidegate.connectors"))
-    for folder in plugin_paths:
-        for file in sorted(folder.glob("*/plugin.py")):
-            yield file.parent.name, f"{file.parent.name}.plugin"
 
 
 def _declaration(plugin: ConnectorPlugin) -> Declaration:

@@ -38,7 +38,8 @@ class Sandbox:
         Raises `Fatal` when it does not become ready.
         """
         arguments = ["--port", "0", "--dir", str(directory), *venue.declaration.sandbox.arguments, *more]
-        process = await SandboxProcess.start(venue.plugin.sandbox_module, arguments, directory / "sandbox.log")
+        module, log = venue.plugin.sandbox_module, directory / "sandbox.log"
+        process = await SandboxProcess.start(module, arguments, log, folders=venue.plugin_paths)
         return cls(process, aiohttp.ClientSession())
 
     async def stop(self) -> None:

@@ -26,6 +26,7 @@ FIELDS = {
     "private_key_path",
     "ed25519_key_id",
     "ed25519_private_key_path",
+    "read_only_key_id",
 }
 
 
