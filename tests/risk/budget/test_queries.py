@@ -276,3 +276,13 @@ def test_strategies_of_two_venues_when_they_share_a_pool_then_each_has_its_part_
 
     assert abs(counts["s-one 1"] - counts["s-two 1"]) <= 60
     assert counts["s-two 2"] >= 95, "what the other leaves is not lost"
+
+
+def test_cancel_when_queries_under_way_may_have_used_its_tokens_then_it_waits_for_them() -> None:
+    budget = full()
+    assert ask(budget, 100 * S, 200) == 73
+    for _ in range(27):
+        assert budget.dispatch_wait_ns(CANCEL, 100 * S) == 0
+        budget.hold(CANCEL, "")
+        budget.start(CANCEL)
+    assert budget.dispatch_wait_ns(CANCEL, 100 * S) > 0
