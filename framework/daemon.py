@@ -6,9 +6,8 @@ import asyncio
 import hashlib
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack, closing, suppress
-from functools import partial
 from importlib.metadata import version
 
 import msgspec
@@ -18,7 +17,7 @@ from framework.assembly import Core, assemble, core_settings, turns_of
 from framework.config.model import Configuration
 from framework.config.resolve import Resolved, ResolvedStrategy
 from framework.domain.client_order_ids import ClientOrderIds
-from framework.domain.errors import EXIT_FAILED, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import EXIT_FAILED, Fatal
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import ConnectorStatus, StrategyStarted, TradePrint
 from framework.domain.venue import Connector
@@ -54,7 +53,8 @@ from framework.runtime.supervisor import StopHook, Supervisor, run_to_end
 from framework.shutdown import Shutdown, VenueConnection
 from framework.state.books import Books
 from framework.state.purged import PurgeSchedule
-from framework.venues import BookWatch, VenueAccess, not_defined_again, warn_of_proxy_variables
+from framework.venue_run import VenueRun, VenueRunPorts
+from framework.venues import BookWatch, VenueAccess, side_by_side, warn_of_proxy_variables
 
 FLUSH_S = 0.1
 START_S = 0.1
@@ -167,6 +167,8 @@ class Daemon:
         self._metrics = metrics
         self._venues: dict[str, VenueConnection] = {}
         self._watches: list[BookWatch] = []
+        self._runs: dict[str, VenueRun] = {}
+        self._unusable: dict[str, str] = {}
         self._starting: set[str] = set()
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
         self._access = self._make_access()
@@ -225,8 +227,9 @@ class Daemon:
         reasons = [
             NotReady(kinds.VENUE_DOWN, f"venue {name} is not connected")
             for name in self._core.queues
-            if not self._is_up(name)
+            if not self._is_up(name) and name not in self._unusable
         ]
+        reasons += [NotReady(kinds.VENUE_UNUSABLE, f"venue {name}: {why}") for name, why in self._unusable.items()]
         reasons += [
             NotReady(kinds.STARTING, f"strategy {row.name} has not begun{self._reason_to_wait(row)}")
             for row in self._not_begun()
@@ -252,8 +255,9 @@ class Daemon:
         self._log_configuration()
         self._log_recovery()
         warn_of_proxy_variables(os.environ)
-        for venue in self._resolved.venues:
-            self._venues[venue.name] = self._make_venue(await self._access.connector(venue, live=live))
+        for connector in await side_by_side(self._access.connector(one, live=live) for one in self._resolved.venues):
+            self._venues[connector.venue] = connection = self._make_venue(connector)
+            self._runs[connector.venue] = self._make_run(connection)
         self.kernel.follow_trades(self._on_trade)
         http, directory = self._resolved.config.http, self._resolved.config.state_dir
         port = await self._control.start()
@@ -283,8 +287,9 @@ class Daemon:
         await self._control.close()
         await self._operator_service.close()
         finish = self.supervisor.finish
-        for name, connection in self._venues.items():
-            await finish(StopHook(f"{name} connections", connection.connector.close, CLOSE_MS_MAX))
+        connectors = {name: connection.connector for name, connection in self._venues.items()}
+        closing = (StopHook(f"{name} connections", one.close, CLOSE_MS_MAX) for name, one in connectors.items())
+        await asyncio.gather(*(finish(hook) for hook in closing))
         await self._access.close()
 
     async def _trade(self) -> None:
@@ -292,29 +297,12 @@ class Daemon:
         for report in unanswered_at_restart(self._records.accounts, self._clock.now_ns()):
             self.kernel.publish(report)
         self.supervisor.spawn("records", self._keep_records())
-        for name, connection in self._venues.items():
-            self.supervisor.spawn(f"{name} reconcile", self._bring_up(name, connection))
+        for name, run in self._runs.items():
+            self.supervisor.spawn(f"{name} reconcile", run.run())
         while True:
             if not self.supervisor.is_stopping:
                 self._start_strategies()
             await asyncio.sleep(START_S)
-
-    async def _bring_up(self, name: str, connection: VenueConnection) -> None:
-        """Bring one venue up, and then keep comparing with it. Whatever the others do, it waits for none of them."""
-        known = self._records.accounts.instruments
-        earlier = dict(known)
-        await self._until_it_works(name, partial(connection.connector.start, self.kernel.publish))
-        self.supervisor.spawn(f"{name} dispatch", connection.dispatcher.run())
-        self.supervisor.spawn(f"{name} streams", connection.connector.run())
-        for one in not_defined_again(name, earlier, known):
-            _reread_of(connection.connector)(one)
-        resync = connection.connector.resync
-        watch = BookWatch(name, self._core.books, resync, clock=self._clock, instruments=known)
-        self._watches.append(watch)
-        self.supervisor.spawn(f"{name} books", watch.run())
-        await self._until_it_works(name, connection.reconciler.once)
-        self._starting.discard(name)
-        await connection.reconciler.run()
 
     async def _keep_records(self) -> None:
         """Have tape and ledger written in bulk, and the state's digest and a snapshot now and then."""
@@ -327,20 +315,6 @@ class Daemon:
                 self._operator_service.look_at_records()
             except OSError as e:
                 _log.warning("the snapshot could not be written; the next start takes longer", reason=str(e))
-
-    async def _until_it_works(self, venue: str, attempt: Callable[[], Awaitable[object]]) -> None:
-        delay_s = 0.5
-        while True:
-            try:
-                await attempt()
-            except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
-                self._trouble[venue] = str(e)
-                _log.warning("venue is not ready; trying again", venue=venue, reason=str(e), after_s=delay_s)
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, 15.0)
-            else:
-                self._trouble.pop(venue, None)
-                return
 
     def _on_connector(self, status: ConnectorStatus) -> None:
         """Compare with the venue at once when its streams are up again: what happened meanwhile was not streamed."""
@@ -449,6 +423,24 @@ class Daemon:
         self._operator_service.watch(name, reconciler)
         return VenueConnection(connector, dispatcher, reconciler)
 
+    def _make_run(self, connection: VenueConnection) -> VenueRun:
+        connector, known = connection.connector, self._records.accounts.instruments
+        watch = BookWatch(connector.venue, self._core.books, connector.resync, clock=self._clock, instruments=known)
+        self._watches.append(watch)
+        return VenueRun(
+            connection,
+            VenueRunPorts(
+                kernel=self.kernel,
+                clock=self._clock,
+                supervisor=self.supervisor,
+                watch=watch,
+                starting=self._starting,
+                trouble=self._trouble,
+                unusable=self._unusable,
+                is_only=len(self._resolved.venues) == 1,
+            ),
+        )
+
     def _make_dispatcher(self, connector: Connector) -> Dispatcher:
         name, latency = connector.venue, self._metrics.order_latency
         return Dispatcher(
@@ -462,6 +454,7 @@ class Daemon:
                 wait_durable=self._records.recorder.wait_durable,
                 observe=lambda stage, duration_ns: latency.at((name, stage)).observe_ns(duration_ns),
                 on_fatal=self._on_fatal,
+                on_account_refused=lambda error: self._runs[name].refuse(error),
                 clock=self._clock,
                 why_unwanted=self._core.last_look.why_unwanted,
                 on_refused=lambda order: self._venues[name].reconciler.flag(order),

@@ -40,8 +40,8 @@ class VenueConnection(msgspec.Struct, frozen=True):
 class Shutdown:
     """Ends the orders of one daemon. On construction it registers itself with the supervisor.
 
-    `venues` are those that are made so far, `starting` the names of those that have not come up in this run: they can't
-    prove anything. `ms_max` is the time for all of it, in milliseconds.
+    `venues` are those that are made so far, `starting` the names of those that are not up: they can't prove anything.
+    `ms_max` is the time for all of it, in milliseconds.
     """
 
     def __init__(
@@ -96,9 +96,14 @@ class Shutdown:
         self._abandon_queued(is_final=False)
         reach("shutdown-after-cancel")
         deadline_ns = self._clock.monotonic_ns() + int(self._ms_max * SHARE_TO_CANCEL) * 1_000_000
-        while self._venues and self._provable() and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
+        await asyncio.gather(*(self._end_orders_at(name, deadline_ns) for name in self._venues))
+
+    async def _end_orders_at(self, venue: str, deadline_ns: int) -> None:
+        """Wait for the ends of the venue's orders, then ask for the last fills; one that hangs keeps nobody else."""
+        while self._provable(venue) and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # what is waited for is a fold of many answers: there is no one event
-        await asyncio.gather(*(self._fetch_last_fills(name) for name in self._venues if name not in self._starting))
+        if venue not in self._starting:
+            await self._fetch_last_fills(venue)
 
     def _tell_what_is_left(self) -> None:
         self._abandon_queued(is_final=True)
@@ -116,9 +121,9 @@ class Shutdown:
             if dropped := connection.dispatcher.abandon("the daemon is stopping", is_final=is_final):
                 _log.info("requests were not sent", venue=name, orders=list(dropped))
 
-    def _provable(self) -> list[Order]:
-        """Open orders whose end can be seen: not those at a venue that never came up in this run."""
-        return [order for order in self._open_orders() if order.venue not in self._starting]
+    def _provable(self, venue: str) -> list[Order]:
+        """Open orders of a venue whose end can be seen: none of one that is not up."""
+        return [one for one in self._open_orders() if one.venue == venue and venue not in self._starting]
 
     async def _fetch_last_fills(self, venue: str) -> None:
         """A cancel's answer does not say what traded before it, and the stream may be behind it."""

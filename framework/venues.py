@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import structlog
 
@@ -22,6 +23,8 @@ from framework.runtime.state_directory import JOURNAL_NAME, StateInUse, StateLoc
 from framework.runtime.supervisor import Supervisor
 from framework.state.books import Books
 from framework.state.order_book import Book
+
+T = TypeVar("T")
 
 _log = structlog.get_logger("daemon")
 
@@ -78,6 +81,7 @@ class VenueAccess:
         connector = venue.connector(clock=self._clock, rng=system_rng(), sandbox_ready=ready, turn=turn)
         refuse_remote(connector, is_allowed=live and self._config.live, what="real trading")
         refuse_unguarded(connector, self._missing_guards)
+        refuse_assumed_signing(connector, is_accepted=venue.row.accept_assumptions)
         refuse_old_gateway(connector)
         self._lock_account(connector)
         self._bind_account(connector)
@@ -89,8 +93,7 @@ class VenueAccess:
     async def close(self) -> None:
         """Stop the sandboxes and give the locks of the accounts back. Close the connectors first."""
         self._is_closing = True
-        for sandbox in self._sandboxes:
-            await sandbox.stop()
+        await asyncio.gather(*(sandbox.stop() for sandbox in self._sandboxes))
         for lock in self._locks:
             lock.close()
 
@@ -162,6 +165,26 @@ def refuse_old_gateway(connector: Connector) -> None:
             "let it take `*, is_claimed` too, and ask is_claimed(venue_order_id) in place of keeping what it has shown "
             "for which order (framework/domain/venue.py)"
         )
+
+
+def refuse_assumed_signing(connector: Connector, *, is_accepted: bool) -> None:
+    """Refuse a connector with an address outside this machine whose way to sign requests is assumed (its
+    `assumed_signing`), unless the configuration accepts that. Raises `ConfigurationError`."""
+    if not connector.is_loopback and getattr(connector, "assumed_signing", False) and not is_accepted:
+        raise ConfigurationError(
+            f"venues.{connector.venue}: how its requests are signed is assumed, the venue does not document it; try it "
+            f"with little money, and set accept_assumptions = true in [venues.{connector.venue}] to trade there"
+        )
+
+
+async def side_by_side(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Do all of it at the same time; the results in the order of `work`. Raises the first error in that order, once
+    everything has ended: what was made is then known to its owner, who closes it."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
 def not_defined_again(

@@ -6,6 +6,9 @@ With m the microprice of what *others* quote, t the tick there, q the position a
     bid    = centre - half_spread_ticks * t      rounded down to the grid, below the best ask of others
     ask    = centre + half_spread_ticks * t      rounded up to the grid, above the best bid of others
 
+Quotes are post-only where the venue offers that. Elsewhere the book may move before they arrive, so they keep at least
+`safety_ticks` away from the best price of the other side.
+
 m = (bid * ask_size + ask * bid_size) / (bid_size + ask_size): where more is offered than bid, the price is nearer
 to the bid. Own orders are taken out of the book first; else the quotes would follow themselves.
 
@@ -73,6 +76,14 @@ class MarketMakerSettings(BaseModel):
     backoff_ms_max: int = Field(30_000, gt=0, description="Longest pause of a side after repeated refusals.")
     age_ms_max: int = Field(5_000, gt=0, description="Quotes are pulled when the book is older.")
     stop_before_close_ms: int = Field(60_000, ge=0, description="Quotes are pulled this long before the close.")
+    post_only: bool | None = Field(
+        None, description="Whether quotes are post-only. None: where the venue offers it, else at a safe distance."
+    )
+    safety_ticks: int = Field(
+        1,
+        ge=1,
+        description="Least distance from the best price of the other side, in ticks, of quotes without post-only.",
+    )
     amend: bool = Field(True, description="Move quotes by amending where that is cheaper; false: cancel, then new.")
 
 
@@ -129,18 +140,26 @@ def _best_of_others(book: BookView, side: Side, ours: Mapping[tuple[Side, Price]
 
 
 def quote_prices(
-    instrument: Instrument, others: Outside, *, position: Size, size: Size, settings: MarketMakerSettings
+    instrument: Instrument,
+    others: Outside,
+    *,
+    position: Size,
+    size: Size,
+    settings: MarketMakerSettings,
+    is_post_only: bool = True,
 ) -> dict[Side, Price]:
     """The formula at the top of this file; a side whose price lies outside the grid is left out."""
     micro = others.microprice
     tick = instrument.tick_at(Price(micro))
     centre = micro - settings.skew_ticks * tick * position // size
     reach = settings.half_spread_ticks * tick
+    # A post-only quote only has to be behind the other side's best; the grid rounds it to the next tick.
+    apart = 1 if is_post_only else settings.safety_ticks * tick
     prices = {}
     with suppress(ValueError):
-        prices[Side.BUY] = instrument.round_down(Price(min(centre - reach, others.ask - 1)))
+        prices[Side.BUY] = instrument.round_down(Price(min(centre - reach, others.ask - apart)))
     with suppress(ValueError):
-        prices[Side.SELL] = instrument.round_up(Price(max(centre + reach, others.bid + 1)))
+        prices[Side.SELL] = instrument.round_up(Price(max(centre + reach, others.bid + apart)))
     return prices
 
 
@@ -236,7 +255,7 @@ class Lane:
 
 
 class MarketMaker(Strategy[MarketMakerSettings]):
-    """Keeps one post-only bid and ask per instrument at their targets, one request per side in flight.
+    """Keeps one bid and ask per instrument at their targets, one request per side in flight.
 
     Whatever happens leads to `_quote`, which compares the orders that are open with what should be: so a restart,
     a rejection or an adopted order needs no case of its own.
@@ -304,7 +323,14 @@ class MarketMaker(Strategy[MarketMakerSettings]):
             return {}
         position = self.desk.position(instrument.id).size
         sizes = self._sizes[instrument.id]
-        prices = quote_prices(instrument, others, position=position, size=sizes.quote, settings=self.settings)
+        prices = quote_prices(
+            instrument,
+            others,
+            position=position,
+            size=sizes.quote,
+            settings=self.settings,
+            is_post_only=self._is_post_only(instrument),
+        )
         room = {Side.BUY: sizes.position_max - position, Side.SELL: sizes.short_max + position}
         quotes = {side: Quote(price, _fit(instrument, sizes.quote, room[side])) for side, price in prices.items()}
         return {
@@ -355,7 +381,12 @@ class MarketMaker(Strategy[MarketMakerSettings]):
         lane = self._lanes[instrument.id, side]
         if self._may_ask(instrument, lane, RequestKind.NEW) and not crosses(side, target.price, own):
             handle = self.place(
-                side, instrument.id, target.price, target.size, post_only=True, deadline_ns=self._deadline_ns()
+                side,
+                instrument.id,
+                target.price,
+                target.size,
+                post_only=self._is_post_only(instrument),
+                deadline_ns=self._deadline_ns(),
             )
             lane.note(handle.verdict, self.desk.monotonic_ns)
 
@@ -377,10 +408,14 @@ class MarketMaker(Strategy[MarketMakerSettings]):
         )
         lane.note(self.desk.submit(amend), self.desk.monotonic_ns, amend_price=target.price)
 
+    def _is_post_only(self, instrument: Instrument) -> bool:
+        wanted = self.settings.post_only
+        return self.desk.terms(instrument.venue).post_only if wanted is None else wanted
+
     def _amends(self, instrument: Instrument) -> bool:
         """Whether an amend takes less of what is left than a cancel and a new order: 1/a <= 1/c + 1/n."""
         budget = self.desk.budget(instrument.venue)
-        if budget is None or not self.settings.amend:
+        if budget is None or not self.settings.amend or not self.desk.terms(instrument.venue).amend:
             return False
         amends = budget.available(RequestKind.AMEND, self.name)
         cancels = budget.available(RequestKind.CANCEL, self.name)

@@ -131,7 +131,7 @@ class VenueConnector:
         """Declare the terms; load limits, instruments and balance, and publish them.
 
         Raises `Retryable` when the venue cannot be reached, `RefusedByVenue` for a refused read, `ConfigurationError`
-        for instruments that do not exist or are too many, and `Fatal` for a refused key.
+        for instruments that do not exist or are too many, and `AccountRefused` for a refused key.
         """
         self._parts.outlet.publish = publish
         publish(TermsDeclared(self.venue, self.terms, self._clock.now_ns()))
@@ -146,7 +146,7 @@ class VenueConnector:
     async def access_notes(self) -> Sequence[str]:
         """What the key may not do that trading needs, a sentence each; none when the venue does not say. After `start`.
 
-        Raises `Retryable` when the venue cannot be reached and `Fatal` for a refused key.
+        Raises `Retryable` when the venue cannot be reached and `AccountRefused` for a refused key.
         """
         return await self._parts.access_notes()
 

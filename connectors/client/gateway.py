@@ -64,7 +64,7 @@ class OrderGateway:
         """Send once. Refusals by the venue come back as events.
 
         Raises `Retryable` when nothing was done and another try may succeed, `OutcomeUnknown` when something may have
-        been done, `Fatal` for a refused key, and `TypeError` for a request that was not signed here.
+        been done, `AccountRefused` for a refused key, and `TypeError` for a request that was not signed here.
         """
         request = signed.wire
         if not isinstance(request, HttpRequest):

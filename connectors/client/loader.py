@@ -33,7 +33,7 @@ _log = structlog.get_logger("instruments")
 
 class InstrumentSource(Protocol[M]):
     """How a venue's instruments are read; M is one row of its lists. Every read raises `Retryable`, `RefusedByVenue`
-    and `Fatal` like all reads, and `UnreadableAnswer` for a list that is none."""
+    and `AccountRefused` like all reads, and `UnreadableAnswer` for a list that is none."""
 
     async def list_wanted(self) -> Mapping[str, M]:
         """By symbol everything that the selection names."""
@@ -210,8 +210,8 @@ class InstrumentRefresher:
         self._is_wanted.set()
 
     async def run(self) -> None:
-        """Read what is queued, until cancelled. What may succeed then is tried again after a second; raises `Fatal`
-        only."""
+        """Read what is queued, until cancelled. What may succeed then is tried again after a second; raises
+        `AccountRefused` only."""
         while True:
             await self._is_wanted.wait()
             self._is_wanted.clear()

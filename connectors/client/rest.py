@@ -147,7 +147,7 @@ class SignedRest:
 
         Tries again what passes by itself (a cut connection, 5xx, a refused timestamp), three times in all. Raises
         `Retryable` after the last try, `UnreadableAnswer` for an answer of another form, `RefusedByVenue` for a 4xx,
-        `Fatal` for a refused key.
+        `AccountRefused` for a refused key.
         """
         call = Call("GET", with_query(path, params))
         for attempt in range(1, _READ_TRIES_MAX + 1):

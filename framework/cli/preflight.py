@@ -36,7 +36,7 @@ from framework.runtime.state_directory import (
     refuse_sandbox_records,
     refuse_unusable,
 )
-from framework.venues import refuse_remote, refuse_unguarded
+from framework.venues import refuse_assumed_signing, refuse_remote, refuse_unguarded
 
 _REAL_TRADING = "real trading"
 
@@ -118,6 +118,7 @@ async def _refuse_account(resolved: Resolved, venue: ResolvedVenue, owners: dict
     try:
         refuse_remote(connector, is_allowed=resolved.config.live, what=_REAL_TRADING)
         refuse_unguarded(connector, resolved.missing_guards)
+        refuse_assumed_signing(connector, is_accepted=resolved.config.venues[connector.venue].accept_assumptions)
         owner = owners.setdefault(connector.account, venue.name)
         if owner != venue.name:
             raise ConfigurationError(

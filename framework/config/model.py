@@ -158,6 +158,10 @@ class VenueRow(BaseModel):
         description="Adopt open orders that a daemon of before placed and this state directory does not know; a clean "
         "stop cancels them. Only where no other daemon trades on the account.",
     )
+    accept_assumptions: bool = Field(
+        False,
+        description="Trade also where the way to sign requests is assumed, since the venue does not document it.",
+    )
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings, description="Options of the embedded sandbox.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The connector's settings.")
     proxy: str = Field(

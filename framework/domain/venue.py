@@ -74,7 +74,8 @@ class Gateway(Protocol):
         `Retryable`.
 
         Raises `Retryable` when it proved to have had no effect (nothing left; or, with `was_answered`, the venue
-        said so), `OutcomeUnknown` when it may have had one, `Fatal` when the account can't be used (key refused).
+        said so), `OutcomeUnknown` when it may have had one, `AccountRefused` when the venue does not take the
+        account (key refused; nothing was done).
         """
         ...
 
@@ -166,12 +167,14 @@ class Connector(Protocol):
         """Load instruments and rate limits and publish them as events. May be called again after it failed.
 
         Raises `Retryable` or `OutcomeUnknown` when the venue does not answer (the daemon tries again), `RefusedByVenue`
-        when it refuses, `Fatal` when the account can't be used.
+        when it refuses, `AccountRefused` when the account can't be used, `ConfigurationError` for what can't be used of
+        the settings: then this venue is tried again each minute, and the others go on.
         """
         ...
 
     async def run(self) -> None:
-        """Stream until cancelled. Never returns by itself but by `Fatal`."""
+        """Stream until cancelled. Never returns by itself but by `AccountRefused`, after which `start` and `run` are
+        called again, or by `Fatal`, which ends the daemon."""
         ...
 
     def resync(self, instrument: InstrumentId, /) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from framework.domain.errors import Fatal
+from framework.domain.errors import AccountRefused, Fatal
 from framework.domain.events import Event
 from framework.domain.intents import CancelAll
 from framework.domain.orders import Order
@@ -40,6 +40,10 @@ def nobody_asks(_order: Order) -> None:
     """Nothing follows from a refused change: for a core without a reconciler."""
 
 
+def stay(_error: AccountRefused) -> None:
+    """Nothing follows from a refused account: for a core without a daemon."""
+
+
 def covers_nothing(_intent: CancelAll) -> Sequence[Order]:
     """No order is known: for a core that cancels them one by one."""
     return ()
@@ -57,6 +61,7 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     the latency of one of `STAGES` in nanoseconds; `on_fatal` is told when the account can't be used any more;
     `why_unwanted` says why a queued request must not leave any more, None when it may
     (`framework.execution.last_look.LastLook`);
+    `on_account_refused` is called when the venue refuses the account: nothing of the request was done;
     `covered` says which of our orders a cancel of all is to end: what becomes of the request is reported of each;
     `on_refused` is called with an order whose change the venue refused: it may have ended without a report of it;
     `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel.
@@ -75,5 +80,6 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     on_refused: Callable[[Order], None] = nobody_asks
     covered: Callable[[CancelAll], Sequence[Order]] = covers_nothing
+    on_account_refused: Callable[[AccountRefused], None] = stay
     is_fenced: Callable[[], bool] = never
     requests_max: int = 8

@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from framework.domain.account_events import OrderReport, ReportKind
-from framework.domain.errors import Fatal, JournalError, OutcomeUnknown, RefusedByVenue, Retryable, message_of
+from framework.domain.errors import (
+    AccountRefused,
+    Fatal,
+    JournalError,
+    OutcomeUnknown,
+    RefusedByVenue,
+    Retryable,
+    message_of,
+)
 from framework.domain.events import Event
 from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.market_events import RequestCompleted, RequestOutcome
@@ -68,6 +76,9 @@ class RequestSender:
             self._newest_amends[approved.client_order_id] = approved
         try:
             outcome = await self._attempt(request)
+        except AccountRefused as e:
+            self._report(approved, NOT_SENT_AS[type(approved.intent)], "account_refused", str(e))
+            self._dependencies.on_account_refused(e)
         except Fatal as e:
             self._report(approved, NOT_SENT_AS[type(approved.intent)], "fatal", str(e))
             self._dependencies.on_fatal(e)
@@ -100,7 +111,7 @@ class RequestSender:
             return await self._retry(request, e)
         except RefusedByVenue as e:
             return self._give_back(approved, e.code, str(e))
-        except Fatal:
+        except (AccountRefused, Fatal):
             raise
         except BaseException as e:  # noqa: BLE001 - whatever breaks in a signer: nothing leaves
             return self._give_back(approved, "sign_failed", f"{type(e).__name__}: {message_of(e)}")
@@ -135,7 +146,7 @@ class RequestSender:
             events = await dependencies.gateway.send(signed, last_word=partial(self._last_word, request))
         except Retryable as e:
             return await self._retry(request, e)
-        except Fatal:
+        except (AccountRefused, Fatal):
             raise
         except BaseException as e:
             if _ends_this_task(e):

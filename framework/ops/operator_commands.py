@@ -21,7 +21,15 @@ from framework.domain.account_events import (
     TradingState,
     TradingStateChanged,
 )
-from framework.domain.errors import JournalError, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError, hint
+from framework.domain.errors import (
+    AccountRefused,
+    JournalError,
+    OutcomeUnknown,
+    RefusedByVenue,
+    Retryable,
+    TidegateError,
+    hint,
+)
 from framework.domain.operator_requests import (
     BY_THE_OPERATOR,
     NAME_ONE,
@@ -169,7 +177,7 @@ class Operator:
                 differences += await (
                     reconciler.dry_run() if request.is_dry_run else reconciler.confirmed_differences()
                 )
-            except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
+            except (Retryable, OutcomeUnknown, RefusedByVenue, AccountRefused) as e:
                 troubles.append(f"{venue} can't be asked now: {e}")
         answer = reconcile_answer(differences, troubles, self._dependencies.clock, agreed="the venues and we agree")
         notes = [note for one in self._dependencies.reconcilers().values() for note in one.not_known]

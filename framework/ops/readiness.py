@@ -20,6 +20,8 @@ class NotReadyKind(Enum):
 
     STARTING = "starting"
     VENUE_DOWN = "venue_down"
+    VENUE_UNUSABLE = "venue_unusable"
+    """A venue refuses the account, or can't be used as it is configured; it is tried again each minute."""
     BOOK_STALE = "book_stale"
     HALTED = "halted"
     """Everything is halted; a halt of one scope leaves the others ready."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import structlog
@@ -17,7 +19,13 @@ from framework.domain.venue import Connector
 from framework.runtime.clock import SystemClock
 from framework.runtime.state_directory import ACCOUNTS
 from framework.runtime.supervisor import Supervisor
-from framework.venues import VenueAccess, refuse_old_gateway, warn_of_proxy_variables
+from framework.venues import (
+    VenueAccess,
+    refuse_assumed_signing,
+    refuse_old_gateway,
+    side_by_side,
+    warn_of_proxy_variables,
+)
 from tests.framework.cli.test_dry_run import away
 
 
@@ -84,3 +92,39 @@ def test_gateway_when_it_is_of_an_earlier_form_then_one_line_says_what_to_change
     connector = SimpleNamespace(venue="pond", gateway=Gateway())
     with pytest.raises(ConfigurationError, match=r"^venues\.pond: find_order of .*Gateway is .*is_claimed"):
         refuse_old_gateway(connector)  # type: ignore[arg-type]  # it has what is looked at
+
+
+@pytest.mark.parametrize(
+    ("is_assumed", "is_loopback", "is_accepted", "passes"),
+    [(True, False, False, False), (True, False, True, True), (True, True, False, True), (False, False, False, True)],
+)
+def test_venue_when_its_signing_is_assumed_then_elsewhere_than_here_only_whom_accepts_that_may_trade(
+    is_assumed: bool, is_loopback: bool, is_accepted: bool, passes: bool
+) -> None:
+    connector: Any = SimpleNamespace(venue="guess", is_loopback=is_loopback, assumed_signing=is_assumed)
+    if passes:
+        refuse_assumed_signing(connector, is_accepted=is_accepted)
+        return
+    with pytest.raises(ConfigurationError, match=r"accept_assumptions = true in \[venues.guess\]"):
+        refuse_assumed_signing(connector, is_accepted=is_accepted)
+
+
+def test_venue_when_its_connector_says_nothing_of_its_signing_then_it_is_not_assumed() -> None:
+    connector: Any = SimpleNamespace(venue="old", is_loopback=False)
+    refuse_assumed_signing(connector, is_accepted=False)
+
+
+async def test_work_when_one_part_hangs_or_fails_then_the_others_are_done_all_the_same() -> None:
+    done: list[str] = []
+
+    async def part(name: str, error: Exception | None = None) -> str:
+        await asyncio.sleep(0)
+        done.append(name)
+        if error is not None:
+            raise error
+        return name
+
+    assert await side_by_side([part("a"), part("b")]) == ["a", "b"]
+    with pytest.raises(ConfigurationError, match="first"):
+        await side_by_side([part("c", ConfigurationError("first")), part("d", Fatal("second")), part("e")])
+    assert done == ["a", "b", "c", "d", "e"]

@@ -14,6 +14,7 @@ from framework.domain.intents import AmendOrder, CancelOrder, Intent, NewOrder
 from framework.domain.numbers import Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.rate_limits import RequestKind
+from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import RefusalCode
 from strategies.market_maker import MarketMaker, MarketMakerSettings
 from tests.support.desk import CountedBudget, HeldPosition, QuotedBook, RecordingDesk
@@ -72,6 +73,34 @@ def test_start_when_the_book_is_fresh_then_one_post_only_quote_per_side_around_t
     assert quotes(intents) == {"buy": (4_800, 1_000), "sell": (5_200, 1_000)}
     assert all(isinstance(i, NewOrder) and i.post_only and i.deadline_ns > desk.now_ns for i in intents)
     assert desk.timers
+
+
+@pytest.mark.parametrize(
+    ("is_offered", "settings", "is_post_only", "expected"),
+    [
+        (True, {}, True, {"buy": (4_800, 1_000), "sell": (5_100, 1_000)}),
+        (False, {}, False, {"buy": (4_800, 1_000), "sell": (5_100, 1_000)}),
+        (False, {"safety_ticks": 3}, False, {"buy": (4_700, 1_000), "sell": (5_200, 1_000)}),
+        (True, {"post_only": False, "safety_ticks": 4}, False, {"buy": (4_600, 1_000), "sell": (5_300, 1_000)}),
+        (True, {"safety_ticks": 3}, True, {"buy": (4_800, 1_000), "sell": (5_100, 1_000)}),
+        (False, {"post_only": True}, True, {"buy": (4_800, 1_000), "sell": (5_100, 1_000)}),
+    ],
+)
+def test_quotes_when_the_venue_has_no_post_only_then_they_keep_their_distance_from_the_other_side(
+    is_offered: bool, settings: dict[str, object], is_post_only: bool, expected: dict[str, tuple[int, int]]
+) -> None:
+    maker, desk = make(half_spread_ticks=1, **settings)  # type: ignore[arg-type]
+    desk.venue_terms = VenueTerms(post_only=is_offered)
+    desk.books[BINARY.id] = QuotedBook(BINARY.id, [(4_900, 1_000)], [(5_000, 1_000)])
+    maker.on_start()
+    assert quotes(desk.intents) == expected
+    assert [one.post_only for one in desk.intents if isinstance(one, NewOrder)] == [is_post_only] * 2
+
+
+def test_change_when_the_venue_has_no_amends_then_cancel_and_a_new_order() -> None:
+    maker, desk = started()
+    desk.venue_terms = VenueTerms(amend=False)
+    assert {type(intent) for intent in move(maker, desk, 4_400, 6_400)} == {CancelOrder}
 
 
 def test_microprice_when_more_is_bid_than_offered_then_quotes_lie_nearer_to_the_ask() -> None:

@@ -11,6 +11,7 @@ from framework.domain.intents import AmendOrder, CancelOrder, Intent, NewOrder
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.rate_limits import RequestKind
+from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
 from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
 from tests.support.state_records import order_of
@@ -105,10 +106,14 @@ class RecordingDesk:
         self.budgets: dict[str, BudgetView] = {} if budgets is None else budgets
         self.intents: list[Intent] = []
         self.refuse: Callable[[Intent], RefusalCode | None] = lambda intent: None
+        self.venue_terms = UNDECLARED
         self.timers: dict[str, int] = {}
         self.lines: list[tuple[str, dict[str, object]]] = []
         self.now_ns = 1_700_000_000_000_000_000
         self.monotonic_ns = 1_000_000_000
+
+    def terms(self, venue: str, /) -> VenueTerms:
+        return self.venue_terms
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument:
         return self.definitions[instrument]

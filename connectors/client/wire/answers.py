@@ -11,7 +11,7 @@ from enum import Enum
 
 import msgspec
 
-from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
+from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
 
 TOO_MANY_REQUESTS = "too_many_requests"
 """The code of a rate limit for which the venue gives none."""
@@ -135,7 +135,8 @@ class Verdicts(msgspec.Struct, frozen=True):
         """What a refused write means, as an error to raise.
 
         `RefusedByVenue`: certainly not done. `Retryable`: certainly not done, and may be tried again; whether such an
-        answer costs tokens is seldom documented, so all are `was_answered` and count. `Fatal`: the key is refused.
+        answer costs tokens is seldom documented, so all are `was_answered` and count. `AccountRefused`: the key is
+        refused.
         `OutcomeUnknown`: anything that proves nothing, which is every 5xx, every redirect, a time-out (408) and every
         body that is not the venue's own.
         """
@@ -145,7 +146,8 @@ class Verdicts(msgspec.Struct, frozen=True):
         return self._error(meaning, code, error)
 
     def of_read(self, error: ErrorResponse) -> TidegateError:
-        """What a refused read means, as an error to raise: `Fatal`, `RefusedByVenue` for a 4xx, else `Retryable`.
+        """What a refused read means, as an error to raise: `AccountRefused`, `RefusedByVenue` for a 4xx, else
+        `Retryable`.
 
         A read changes nothing, so whatever may pass by itself may be tried again.
         """
@@ -158,7 +160,7 @@ class Verdicts(msgspec.Struct, frozen=True):
 
     def _error(self, meaning: Meaning, code: str, error: ErrorResponse) -> TidegateError:
         if meaning is Meaning.ACCOUNT:
-            return Fatal(f"{error.text}: the key is refused; {self.remedy}")
+            return AccountRefused(f"{error.text}: the key is refused; {self.remedy}")
         if meaning is Meaning.REFUSED:
             return RefusedByVenue(code, error.text, status=error.status)
         is_limit, is_clock = meaning is Meaning.RATE_LIMITED, meaning is Meaning.CLOCK

@@ -117,7 +117,8 @@ class KalshiGateway:
     async def find_order(self, order: Order, /, *, is_claimed: IsClaimed = nothing_claimed) -> OrderSnapshot | None:
         """Look an order up: by the venue's id when it is known, then by our id among the market's orders.
 
-        None when the venue lists no such order. Raises `Retryable`, `RefusedByVenue` or `Fatal` like every read.
+        None when the venue lists no such order. Raises `Retryable`, `RefusedByVenue` or `AccountRefused` like every
+        read.
         """
         asked_ns = self._clock.now_ns()
         if order.venue_order_id:

@@ -14,7 +14,7 @@ from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
 from connectors.transport.ports import HttpRequest
 from framework.domain.account_events import OrderReport, ReportKind
-from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.intents import NewOrder
 from framework.domain.orders import Order
@@ -79,7 +79,7 @@ def test_order_when_refused_then_that_is_reported_unless_the_venue_finds_more_in
         (NotSent("refused"), Retryable),
         ((429, b""), Retryable),
         ((401, b'{"error":"Invalid timestamp"}'), Retryable),
-        ((401, b'{"error":"Invalid key"}'), Fatal),
+        ((401, b'{"error":"Invalid key"}'), AccountRefused),
         (CutOff("reset"), OutcomeUnknown),
         ((500, b'{"error":"Duplicate order"}'), OutcomeUnknown),
         ((400, b"<html>"), OutcomeUnknown),

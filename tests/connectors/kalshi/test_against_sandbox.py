@@ -26,7 +26,7 @@ from framework.domain.account_events import (
     PositionReport,
     ReportKind,
 )
-from framework.domain.errors import Fatal, OutcomeUnknown, Retryable
+from framework.domain.errors import AccountRefused, OutcomeUnknown, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
@@ -454,7 +454,7 @@ async def test_start_when_the_key_is_not_the_venues_then_it_is_fatal(tmp_path: P
     )
     connector = create("kalshi", settings, clock=SystemClock(), rng=random.Random(1))
     try:
-        with pytest.raises(Fatal, match="INCORRECT_API_KEY_SIGNATURE"):
+        with pytest.raises(AccountRefused, match="INCORRECT_API_KEY_SIGNATURE"):
             await connector.start(lambda *_: None)
     finally:
         await connector.close()

@@ -13,7 +13,7 @@ from connectors.client.wire.answers import (
     code_of_text,
     detail_text,
 )
-from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
+from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
 
 # A venue that gives a status and a text, no codes.
 TEXTS = Verdicts(
@@ -37,8 +37,8 @@ def said(status: int, text: str, *, after_ms: int = 0) -> ErrorResponse:
         (said(404, "Order not found."), RefusedByVenue, RefusedByVenue),
         (said(400, "Missing required fields."), RefusedByVenue, RefusedByVenue),
         (said(403, "Permission Denied. Order is already filled."), RefusedByVenue, RefusedByVenue),
-        (said(403, "Invalid message signature."), Fatal, Fatal),
-        (said(401, "Invalid API key or signature."), Fatal, Fatal),
+        (said(403, "Invalid message signature."), AccountRefused, AccountRefused),
+        (said(401, "Invalid API key or signature."), AccountRefused, AccountRefused),
         (said(401, "Invalid Timestamp."), Retryable, Retryable),
         (said(429, ""), Retryable, Retryable),
         (said(500, "Internal error"), OutcomeUnknown, Retryable),

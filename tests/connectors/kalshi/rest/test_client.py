@@ -18,7 +18,7 @@ from connectors.kalshi.rest.queries import kalshi_rest
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
-from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
 from tests.connectors.kalshi.support import (
     START_NS,
     LoopClock,
@@ -110,7 +110,7 @@ def test_read_when_it_keeps_failing_then_it_gives_up_after_three_tries(tmp_path:
 
 def test_read_when_the_key_is_refused_then_it_is_fatal_at_once(tmp_path: Path) -> None:
     http = answering("GET", PATH, (401, BAD_KEY))
-    with pytest.raises(Fatal, match="key"):
+    with pytest.raises(AccountRefused, match="key"):
         read_status(http, tmp_path)
     assert len(http.requests) == 1
 

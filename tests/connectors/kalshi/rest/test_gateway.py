@@ -19,7 +19,7 @@ from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
 from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.account_events import OrderReport, OrderSnapshot, ReportKind
-from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, Intent
 from framework.domain.numbers import Price, Size
@@ -158,7 +158,7 @@ def test_create_when_refused_then_it_is_rejected_with_the_venues_code(
         (LIMITED, Retryable),
         (EXPIRED, Retryable),
         (NotSent("refused"), Retryable),
-        (BAD_KEY, Fatal),
+        (BAD_KEY, AccountRefused),
         (CutOff("reset"), OutcomeUnknown),
         ((500, b""), OutcomeUnknown),
         ((201, b"{}"), OutcomeUnknown),

@@ -16,7 +16,7 @@ from connectors.kalshi.stream.commands import FILL, LIFECYCLE
 from connectors.transport.errors import HandshakeRefused, NotSent
 from connectors.transport.ports import CloseCause, CloseReason, HttpRequest, HttpResponse
 from framework.domain.account_events import Fill, InstrumentDefined
-from framework.domain.errors import Fatal, JournalError
+from framework.domain.errors import AccountRefused, JournalError
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentStatus, instrument_id
 from framework.domain.market_events import BookSnapshot, BookStale, ConnectorStatus, Heartbeat
@@ -190,7 +190,7 @@ def test_stream_when_nothing_but_garbage_comes_then_the_connection_is_replaced(t
 
 def test_upgrade_when_the_key_is_refused_then_it_is_fatal(tmp_path: Path) -> None:
     refusal = HandshakeRefused(401, BAD_KEY)
-    with pytest.raises(Fatal, match="key"):
+    with pytest.raises(AccountRefused, match="key"):
         run(tmp_path, 60, lambda made: setattr(made.socket, "script", [refusal]))
 
 

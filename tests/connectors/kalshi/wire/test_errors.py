@@ -6,7 +6,7 @@ import pytest
 
 from connectors.client.wire.answers import ErrorResponse
 from connectors.kalshi.wire.errors import VERDICTS, parse_error
-from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
+from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
 
 failure_of_read, failure_of_write = VERDICTS.of_read, VERDICTS.of_write
 
@@ -56,7 +56,7 @@ def test_code_when_it_carries_an_id_then_it_is_compared_by_its_beginning() -> No
         (429, LIMITED, Retryable),
         (429, b"", Retryable),
         (401, EXPIRED, Retryable),
-        (401, BAD_KEY, Fatal),
+        (401, BAD_KEY, AccountRefused),
         (409, PAUSED, RefusedByVenue),
         (500, b"", OutcomeUnknown),
         (503, NESTED, OutcomeUnknown),
@@ -92,7 +92,7 @@ def test_write_when_limited_then_it_says_so() -> None:
         (400, b"<html>", RefusedByVenue),
         (429, LIMITED, Retryable),
         (401, EXPIRED, Retryable),
-        (401, BAD_KEY, Fatal),
+        (401, BAD_KEY, AccountRefused),
         (500, b"", Retryable),
         (302, b"", Retryable),
         (408, b"", Retryable),
