@@ -118,7 +118,7 @@ async def _refuse_account(resolved: Resolved, venue: ResolvedVenue, owners: dict
     try:
         refuse_remote(connector, is_allowed=resolved.config.live, what=_REAL_TRADING)
         refuse_unguarded(connector, resolved.missing_guards)
-        refuse_assumed_signing(connector, is_accepted=resolved.config.venues[connector.venue].accept_assumptions)
+        refuse_assumed_signing(connector, is_accepted=venue.row.accept_assumptions)
         owner = owners.setdefault(connector.account, venue.name)
         if owner != venue.name:
             raise ConfigurationError(
