@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -76,8 +76,8 @@ class MarketMakerSettings(BaseModel):
     backoff_ms_max: int = Field(30_000, gt=0, description="Longest pause of a side after repeated refusals.")
     age_ms_max: int = Field(5_000, gt=0, description="Quotes are pulled when the book is older.")
     stop_before_close_ms: int = Field(60_000, ge=0, description="Quotes are pulled this long before the close.")
-    post_only: bool | None = Field(
-        None, description="Whether quotes are post-only. None: where the venue offers it, else at a safe distance."
+    post_only: bool | Literal["where_offered"] = Field(
+        "where_offered", description="Whether quotes are post-only: true, false, or where the venue offers it."
     )
     safety_ticks: int = Field(
         1,
@@ -410,7 +410,7 @@ class MarketMaker(Strategy[MarketMakerSettings]):
 
     def _is_post_only(self, instrument: Instrument) -> bool:
         wanted = self.settings.post_only
-        return self.desk.terms(instrument.venue).post_only if wanted is None else wanted
+        return wanted if isinstance(wanted, bool) else self.desk.terms(instrument.venue).post_only
 
     def _amends(self, instrument: Instrument) -> bool:
         """Whether an amend takes less of what is left than a cancel and a new order: 1/a <= 1/c + 1/n."""
