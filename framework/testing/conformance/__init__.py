@@ -11,7 +11,9 @@ with what really happened there. A case that the venue does not offer is shown a
 |---|---|
 | which venues there are, and what each declares for the suite | `candidates.py` |
 | the cases | `cases/`, each declared with `case.py` |
-| the daemon that a case drives | `session.py`; starting and crashing it: `stage.py` |
-| the sandbox: acts, faults, truth | `sandbox.py` |
-| how the cases are run | `suite.py`, `__main__.py` |
+| the daemon that a case drives | `session.py`; starting, crashing and resuming it: `stage.py` |
+| the sandbox: acts, faults, truth | `sandbox.py`; the market that a case makes there: `market.py` |
+| lost, late and cut answers, TLS | `front.py`, `authority.py` |
+| the comparison at the end of a case | `agreement.py` |
+| how the cases are run, and the table of what came of them | `suite.py`, `matrix.py`, `__main__.py` |
 """
