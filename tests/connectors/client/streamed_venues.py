@@ -27,7 +27,7 @@ from framework.domain.market_events import BookLevel, BookSnapshot, ConnectorSta
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.runtime.clock import seeded_rng
-from tests.connectors.kalshi.support import LoopClock, ScriptedConnection
+from tests.connectors.support import LoopClock, ScriptedConnection
 
 SECOND_NS = 1_000_000_000
 BOOK = Channel("orderbook", is_by_symbol=True, is_one_by_one=True, has_books=True)

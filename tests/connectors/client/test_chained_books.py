@@ -9,7 +9,7 @@ from connectors.client.book_sync import PreviousTracker, Step
 from framework.domain.instruments import instrument_id
 from framework.domain.market_events import BookLevel, BookSnapshot, BookStale
 from tests.connectors.client.streamed_venues import StreamRig, chained
-from tests.connectors.kalshi.support import run_jumping
+from tests.connectors.support import run_jumping
 
 A, B = instrument_id("tide", "A"), instrument_id("tide", "B")
 

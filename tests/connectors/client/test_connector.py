@@ -25,7 +25,7 @@ from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.terms import VenueTerms
 from framework.domain.venue import Connector
 from tests.connectors.client.polling.polled_venue import PolledVenue, spot
-from tests.connectors.kalshi.support import START_NS, LoopClock, run_jumping
+from tests.connectors.support import START_NS, LoopClock, run_jumping
 
 SECOND_NS = 1_000_000_000
 PACE = PollPace()

@@ -20,7 +20,7 @@ from framework.domain.intents import NewOrder
 from framework.domain.orders import Order
 from framework.domain.verdicts import Approved, Signed
 from tests.connectors.client.toy_rest import Turns, rest_of
-from tests.connectors.kalshi.support import LoopClock, ScriptedHttp, answering, approved, new_order, run_jumping
+from tests.connectors.support import LoopClock, ScriptedHttp, answering, approved, new_order, run_jumping
 
 DONE = (201, b'"v-1"')
 REFUSED = (400, b'{"error":"Duplicate order"}')

@@ -10,7 +10,7 @@ from connectors.transport.ports import CloseCause, CloseReason
 from framework.domain.instruments import instrument_id
 from framework.domain.market_events import BookSnapshot, BookStale, Heartbeat
 from tests.connectors.client.streamed_venues import BOOK, SECOND_NS, StreamRig, replacing
-from tests.connectors.kalshi.support import run_jumping
+from tests.connectors.support import run_jumping
 
 A, B = instrument_id("tide", "A"), instrument_id("tide", "B")
 

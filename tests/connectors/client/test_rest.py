@@ -17,7 +17,7 @@ from connectors.transport.errors import OutcomeUnknown as CutOff
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.rate_limits import RequestKind
 from tests.connectors.client.toy_rest import KEY, Turns, rest_of
-from tests.connectors.kalshi.support import START_NS, LoopClock, ScriptedHttp, answering, run_jumping
+from tests.connectors.support import START_NS, LoopClock, ScriptedHttp, answering, run_jumping
 
 T = TypeVar("T")
 PATH = "/v1/balance"

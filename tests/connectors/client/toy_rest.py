@@ -17,7 +17,7 @@ from connectors.client.wire.hmac_sign import HmacKey, plain_query
 from connectors.transport.ports import HttpRequest
 from framework.domain.rate_limits import RequestKind
 from framework.domain.turns import Turn
-from tests.connectors.kalshi.support import LoopClock, ScriptedHttp
+from tests.connectors.support import LoopClock, ScriptedHttp
 
 KEY = HmacKey(b"secret")
 VERDICTS = Verdicts("check the key", (Rule(meaning=Meaning.CLOCK, statuses=(401,), texts=("timestamp",)),))

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tests.connectors.kalshi.support import ScriptedConnection, ScriptedHttp
+from tests.connectors.support import ScriptedConnection, ScriptedHttp
 
 
 def listed_market(ticker: str, **changes: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from framework.domain.instruments import Instrument, InstrumentId, InstrumentKin
 from framework.domain.market_events import BookSnapshot, TradePrint
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Side
-from tests.connectors.kalshi.support import START_NS, LoopClock
+from tests.connectors.support import START_NS, LoopClock
 
 SECOND_NS = 1_000_000_000
 PAGE = 3

@@ -12,7 +12,7 @@ from framework.domain.instruments import instrument_id
 from framework.domain.numbers import Price
 from framework.domain.orders import Side
 from tests.connectors.client.polling.polled_venue import SECOND_NS, PolledVenue, fill, order
-from tests.connectors.kalshi.support import START_NS, LoopClock, run_jumping
+from tests.connectors.support import START_NS, LoopClock, run_jumping
 
 A = instrument_id("tide", "A")
 

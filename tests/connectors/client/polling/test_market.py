@@ -14,7 +14,7 @@ from framework.domain.instruments import instrument_id
 from framework.domain.market_events import BookSnapshot, BookStale, ConnectorStatus, Heartbeat, TradePrint
 from framework.state.books import Books
 from tests.connectors.client.polling.polled_venue import PAGE, SECOND_NS, PolledVenue, trade
-from tests.connectors.kalshi.support import LoopClock, run_jumping
+from tests.connectors.support import LoopClock, run_jumping
 
 A, B = instrument_id("tide", "A"), instrument_id("tide", "B")
 

@@ -19,7 +19,7 @@ from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, Intent
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import TimeInForce
-from tests.connectors.kalshi.support import approved, new_order, order
+from tests.connectors.support import approved, new_order, order
 
 ACK = Ack("v-1", 9, 7)
 NEW = new_order(time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL)
@@ -29,7 +29,7 @@ CANCEL = CancelOrder(strategy="mm", client_order_id="tg-1")
 
 def test_report_when_made_then_it_names_the_order_by_both_ids_and_both_times() -> None:
     assert report(approved(CANCEL), ReportKind.CANCEL_PENDING, ACK, detail="received") == OrderReport(
-        venue="kalshi",
+        venue="tide",
         client_order_id="tg-1",
         kind=ReportKind.CANCEL_PENDING,
         ts_recv=9,
@@ -71,7 +71,7 @@ def test_amend_when_done_then_price_and_total_are_those_asked_for() -> None:
         (NEW, ReportKind.REJECTED),
         (AMEND, ReportKind.AMEND_REFUSED),
         (CANCEL, ReportKind.CANCEL_REFUSED),
-        (CancelAll(strategy="", venue="kalshi"), ReportKind.CANCEL_REFUSED),
+        (CancelAll(strategy="", venue="tide"), ReportKind.CANCEL_REFUSED),
     ],
 )
 def test_refusal_when_reported_then_its_kind_is_that_of_the_request(intent: Intent, kind: ReportKind) -> None:

@@ -25,8 +25,9 @@ from framework.domain.events import Event
 from framework.domain.instruments import InstrumentStatus
 from framework.domain.market_events import LimitsDeclared
 from framework.domain.rate_limits import Pool
-from tests.connectors.kalshi.support import TICKER, LoopClock, ScriptedHttp, run_jumping, settings_for, tier_budget
+from tests.connectors.kalshi.support import TICKER, settings_for, tier_budget
 from tests.connectors.kalshi.venue_script import body, listed_market, quiet_venue
+from tests.connectors.support import LoopClock, ScriptedHttp, run_jumping
 
 T = TypeVar("T")
 OTHER = "KXTIDE-26NOV21-T192"

@@ -11,7 +11,8 @@ from framework.domain.errors import OutcomeUnknown
 from framework.domain.intents import CancelOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order
-from tests.connectors.kalshi.support import START_NS, approved, order
+from tests.connectors.kalshi.support import approved, order
+from tests.connectors.support import START_NS
 
 CANCEL = approved(CancelOrder(strategy="mm", client_order_id="tg-1"))
 

@@ -19,15 +19,8 @@ from connectors.kalshi.wire.sign import Signer, load_private_key
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
 from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
-from tests.connectors.kalshi.support import (
-    START_NS,
-    LoopClock,
-    ScriptedHttp,
-    answering,
-    run_jumping,
-    settings_for,
-    tier_budget,
-)
+from tests.connectors.kalshi.support import settings_for, tier_budget
+from tests.connectors.support import START_NS, LoopClock, ScriptedHttp, answering, run_jumping
 
 EXPIRED = b'{"error":{"code":"header_timestamp_expired","message":"header timestamp expired"}}'
 BAD_KEY = b'{"error":{"code":"authentication_error","message":"authentication_error","details":"NOT_FOUND"}}'

@@ -25,18 +25,8 @@ from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, Intent
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, TimeInForce
 from framework.domain.verdicts import Signed
-from tests.connectors.kalshi.support import (
-    TICKER,
-    LoopClock,
-    ScriptedHttp,
-    answering,
-    approved,
-    instrument,
-    new_order,
-    order,
-    run_jumping,
-    settings_for,
-)
+from tests.connectors.kalshi.support import TICKER, approved, instrument, new_order, order, settings_for
+from tests.connectors.support import LoopClock, ScriptedHttp, answering, run_jumping
 
 T = TypeVar("T")
 ORDERS = "/portfolio/events/orders"

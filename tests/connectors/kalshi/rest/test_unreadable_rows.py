@@ -18,8 +18,9 @@ from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.errors import Retryable
 from framework.domain.venue import UnreadableRow
 from tests.connectors.kalshi.rest.test_gateway import ORDER_ID, find, listed, page, with_gateway
-from tests.connectors.kalshi.support import TICKER, ScriptedHttp, answering, order
+from tests.connectors.kalshi.support import TICKER, order
 from tests.connectors.kalshi.venue_script import body
+from tests.connectors.support import ScriptedHttp, answering
 
 MARKET = f"kalshi:{TICKER}"
 ODD: list[Any] = [None, 1, 2**70, True, "0.12345", "", "NaN", [], {}]

@@ -16,7 +16,8 @@ from connectors.kalshi.stream.commands import BOOK, FILL, GROUPS, LIFECYCLE, ORD
 from connectors.kalshi.stream.feed import ROLES, FeedPorts, make_session
 from framework.domain.events import Event
 from framework.runtime.clock import ManualClock
-from tests.connectors.kalshi.support import FEES, START_NS, TICKER, define, market
+from tests.connectors.kalshi.support import FEES, TICKER, define, market
+from tests.connectors.support import START_NS
 
 OTHER = "KXTIDE-26NOV21-T192"
 SECOND = 1_000_000_000

@@ -21,17 +21,7 @@ from framework.domain.events import Event
 from framework.domain.instruments import InstrumentStatus, instrument_id
 from framework.domain.market_events import BookSnapshot, BookStale, ConnectorStatus, Heartbeat
 from framework.domain.venue import LastWord, nothing_against
-from tests.connectors.kalshi.support import (
-    TICKER,
-    LoopClock,
-    ScriptedConnection,
-    ScriptedHttp,
-    ScriptedWebSocket,
-    approved,
-    new_order,
-    run_jumping,
-    settings_for,
-)
+from tests.connectors.kalshi.support import TICKER, ScriptedWebSocket, approved, new_order, settings_for
 from tests.connectors.kalshi.venue_script import (
     answer_snapshots,
     answer_subscriptions,
@@ -39,6 +29,7 @@ from tests.connectors.kalshi.venue_script import (
     listed_market,
     quiet_venue,
 )
+from tests.connectors.support import LoopClock, ScriptedConnection, ScriptedHttp, run_jumping
 
 EXPIRED = b'{"error":{"code":"header_timestamp_expired","message":"header timestamp expired"}}'
 BAD_KEY = b'{"error":{"code":"authentication_error","message":"authentication_error","details":"NOT_FOUND"}}'

@@ -15,15 +15,9 @@ from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.state.books import Books
 from framework.venues import BookWatch
-from tests.connectors.kalshi.support import (
-    TICKER,
-    LoopClock,
-    ScriptedConnection,
-    ScriptedWebSocket,
-    run_jumping,
-    settings_for,
-)
+from tests.connectors.kalshi.support import TICKER, ScriptedWebSocket, settings_for
 from tests.connectors.kalshi.venue_script import answer_subscriptions, quiet_venue
+from tests.connectors.support import LoopClock, ScriptedConnection, run_jumping
 from tests.support.state_records import INSTRUMENT as A_MARKET
 
 INSTRUMENT = InstrumentId(f"kalshi:{TICKER}")

@@ -12,7 +12,8 @@ from connectors.kalshi.stream.commands import BOOK, FILL, GROUPS, LIFECYCLE, TRA
 from framework.domain.account_events import Fill, InstrumentStatusChanged, OrderSnapshot
 from framework.domain.market_events import BookDelta, BookSnapshot, BookStale, ConnectorStatus, Heartbeat, TradePrint
 from tests.connectors.kalshi.stream.session_rig import OTHER, SIDS, Rig
-from tests.connectors.kalshi.support import FEES, START_NS, TICKER, define, market
+from tests.connectors.kalshi.support import FEES, TICKER, define, market
+from tests.connectors.support import START_NS
 
 
 def test_status_when_every_channel_is_acknowledged_then_the_venue_is_up_and_not_before() -> None:
