@@ -265,7 +265,7 @@ def test_list_when_a_table_is_asked_for_then_prints_it(section: str, word: str, 
 def test_venues_when_listed_then_are_those_that_ship_the_part() -> None:
     for part in ("plugin", "sandbox"):
         assert "kalshi" in shipped_venues(part)
-        assert not {"transport", "sandbox"} & set(shipped_venues(part))
+        assert not {"transport", "client", "sandbox"} & set(shipped_venues(part))
 
 
 def test_sandbox_when_named_then_gets_the_rest_of_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
