@@ -1,26 +1,17 @@
 """API keys, their scopes, and the check of a request's signature.
 
-Written apart from any signer, from the vendor's description: a mistake shared with a client would pass on both sides.
-The signed text is timestamp (ms), method and path without query; RSA keys sign with PSS over SHA-256 (MGF1 SHA-256,
-salt as long as the digest), Ed25519 keys sign the text itself. The algorithm follows from the registered public key.
+The signed text is timestamp (ms), method and path without query; the algorithm follows from the registered public key,
+and RSA keys sign with PSS (vendor docs).
 """
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from connectors.kalshi.sandbox import errors
-from connectors.kalshi.sandbox.wire import stable_uuid
-from connectors.sandbox.serving.keys import kept_secret
+from connectors.sandbox.serving.public_keys import PublicKey, signature_is_valid
 from connectors.sandbox.serving.rest import Refusal
 
 KEY_HEADER = "KALSHI-ACCESS-KEY"
@@ -31,23 +22,11 @@ SIGNATURE_HEADER = "KALSHI-ACCESS-SIGNATURE"
 WINDOW_MS = 10_000
 # Vendor docs: the parent `write` covers each `write::…`, and `read` likewise.
 SCOPES = frozenset(
-    {
-        "read",
-        "write",
-        "read::portfolio_balance",
-        "read::block_trade_accept",
-        "write::trade",
-        "write::transfer",
-        "write::fcm_risk",
-        "write::block_trade_accept",
-    }
+    {"read", "read::portfolio_balance", "read::block_trade_accept", "write", "write::trade", "write::transfer"}
+    | {"write::fcm_risk", "write::block_trade_accept"}
 )
 FULL_SCOPES = ("read", "write")
-RSA_BITS = 2048
 _TIMESTAMP = re.compile(r"[0-9]{1,16}")
-
-PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
-PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
 @dataclass(frozen=True)
@@ -63,52 +42,6 @@ class ApiKey:
     def allows(self, scope: str) -> bool:
         """True when the key has `scope` or its parent (`write` covers `write::trade`)."""
         return scope in self.scopes or scope.split("::", 1)[0] in self.scopes
-
-
-def generate_private_key(key_type: str) -> PrivateKey:
-    """A fresh private key: Ed25519 for `ed25519`, else RSA of RSA_BITS."""
-    if key_type == "ed25519":
-        return ed25519.Ed25519PrivateKey.generate()
-    return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
-
-
-def private_pem(key: PrivateKey) -> str:
-    """PEM text as the venue returns it: PKCS#1 for RSA, PKCS#8 for Ed25519 (vendor docs)."""
-    form = (
-        serialization.PrivateFormat.TraditionalOpenSSL
-        if isinstance(key, rsa.RSAPrivateKey)
-        else serialization.PrivateFormat.PKCS8
-    )
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
-
-
-def load_public_key(pem: str) -> PublicKey | None:
-    """The public key of `pem`, or None when it is not a usable RSA or Ed25519 key."""
-    try:
-        key = serialization.load_pem_public_key(pem.encode())
-    except ValueError:
-        return None
-    return key if isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey) else None
-
-
-def kept_key(path: Path, key_type: str) -> tuple[ApiKey, Path]:
-    """The key of an earlier run in the same file, else a fresh one; its id follows from the public key.
-
-    Raises `ValueError` when the file holds no usable key, `OSError` when it cannot be read or written.
-    """
-    pem = kept_secret(path, lambda: private_pem(generate_private_key(key_type)))
-    # The long check of an RSA key is left out: it takes long, and the file is the sandbox's own.
-    private = serialization.load_pem_private_key(pem.encode(), password=None, unsafe_skip_rsa_key_validation=True)
-    public = public_pem(private.public_key())
-    loaded = load_public_key(public)
-    if loaded is None:
-        raise ValueError(f"{path} holds neither an RSA nor an Ed25519 key; remove it to have a fresh one made")
-    return ApiKey(stable_uuid("key", public), f"sandbox {key_type}", loaded), path
-
-
-def public_pem(key: PublicKeyTypes) -> str:
-    """PEM text of a public key."""
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 class KeyRing:
@@ -156,20 +89,6 @@ class KeyRing:
         if not signature_is_valid(key.public_key, signature, text=stamp + signed):
             raise errors.unauthorized(errors.AUTHENTICATION_ERROR, "INCORRECT_API_KEY_SIGNATURE")
         return key
-
-
-def signature_is_valid(key: PublicKey, signature: str, *, text: str) -> bool:
-    """True when `signature` (base64) is this key's signature of `text`."""
-    try:
-        raw = base64.b64decode(signature, validate=True)
-        if isinstance(key, rsa.RSAPublicKey):
-            scheme = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
-            key.verify(raw, text.encode(), scheme, hashes.SHA256())
-        else:
-            key.verify(raw, text.encode())
-    except (ValueError, InvalidSignature):
-        return False
-    return True
 
 
 def _required(headers: Mapping[str, str], name: str) -> str:

@@ -7,11 +7,10 @@ the venue draws on all of them, and a batch always on the unscoped one (vendor d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.sandbox.serving.limits import TokenBucket
+from connectors.sandbox.serving.limits import TokenBucket, take_from_all
 
 DEFAULT_COST = 10
 CANCEL_COST = 2
@@ -103,16 +102,7 @@ class Buckets:
         A shard outside 0..SHARDS-1 is charged to the nearest one (*assumption*).
         """
         chosen = self._write if shard == AUTO_ROUTED else [self._write[min(max(shard, 0), SHARDS - 1)]]
-        return _take_all(chosen, cost, now_ns=now_ns)
-
-
-def _take_all(buckets: Sequence[TokenBucket], cost: int, *, now_ns: int) -> bool:
-    """Draw `cost` tokens from every bucket, or from none when one of them has too few."""
-    if any(bucket.tokens(now_ns) < cost for bucket in buckets):
-        return False
-    for bucket in buckets:
-        bucket.take(cost, now_ns)
-    return True
+        return take_from_all(chosen, cost, now_ns=now_ns)
 
 
 def limits_object(tier: Tier) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from connectors.sandbox.engine.events import Event
 from connectors.sandbox.engine.model import NS_PER_S
 from connectors.sandbox.seeding import seeded
 from connectors.sandbox.serving.command import option
+from connectors.sandbox.serving.public_keys import kept_public_key, public_pem
 from connectors.sandbox.serving.server import Design, SandboxServer
 from connectors.sandbox.serving.venue import ServedVenue
 from connectors.sandbox.serving.websocket import QUEUE_FRAMES_MAX
@@ -117,19 +118,20 @@ class KalshiSandbox:
         return KalshiSandboxInfo(**await self._server.start())
 
     def _make_keys(self, directory: Path) -> dict[str, str]:
-        rsa, rsa_path = auth.kept_key(directory / "kalshi-rsa.pem", "rsa")
-        ed25519, ed25519_path = auth.kept_key(directory / "kalshi-ed25519.pem", "ed25519")
-        # The same key pair under another id, which may not trade.
-        read_only = replace(ed25519, key_id=stable_uuid("read-only", ed25519.key_id), scopes=("read",))
-        self._keys = [rsa, ed25519, read_only]
+        ready: dict[str, str] = {}
+        self._keys = []
+        for key_type, prefix in (("rsa", ""), ("ed25519", "ed25519_")):
+            path = directory / f"kalshi-{key_type}.pem"
+            public = kept_public_key(path, key_type)
+            key = auth.ApiKey(stable_uuid("key", public_pem(public)), f"sandbox {key_type}", public)
+            self._keys.append(key)
+            ready |= {f"{prefix}key_id": key.key_id, f"{prefix}private_key_path": str(path)}
+        # The Ed25519 key pair under another id, which may not trade.
+        read_only = replace(key, key_id=stable_uuid("read-only", key.key_id), scopes=("read",))
+        self._keys.append(read_only)
+        ready["read_only_key_id"] = read_only.key_id
         self._register_keys(self.venue)
-        return {
-            "key_id": rsa.key_id,
-            "private_key_path": str(rsa_path),
-            "ed25519_key_id": ed25519.key_id,
-            "ed25519_private_key_path": str(ed25519_path),
-            "read_only_key_id": read_only.key_id,
-        }
+        return ready
 
     def _register_keys(self, venue: Venue) -> None:
         for key in self._keys:

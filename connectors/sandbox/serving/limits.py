@@ -3,6 +3,8 @@
 The frame asks none of them: a venue draws on its own in the answers of its endpoints.
 """
 
+from collections.abc import Sequence
+
 from connectors.sandbox.engine.model import NS_PER_S
 
 
@@ -42,6 +44,15 @@ class TokenBucket:
         if elapsed_ns > 0:
             self._nanotokens = min(self.capacity * NS_PER_S, self._nanotokens + elapsed_ns * self.refill_rate)
             self._updated_ns = now_ns
+
+
+def take_from_all(buckets: Sequence[TokenBucket], cost: int, *, now_ns: int) -> bool:
+    """Draw `cost` tokens from every bucket, or from none when one of them has too few."""
+    if any(bucket.tokens(now_ns) < cost for bucket in buckets):
+        return False
+    for bucket in buckets:
+        bucket.take(cost, now_ns)
+    return True
 
 
 class RateLimits:

@@ -11,6 +11,13 @@ from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Route, empty_
 from connectors.kalshi.sandbox.wire import stable_uuid
 from connectors.sandbox.engine.model import NS_PER_S
 from connectors.sandbox.serving.fields import Body
+from connectors.sandbox.serving.public_keys import (
+    PublicKey,
+    generate_private_key,
+    load_public_key,
+    private_pem,
+    public_pem,
+)
 from connectors.sandbox.serving.rest import Reply
 
 # How long rows stay outside /historical (vendor docs: three months; the two weeks of orders are not copied).
@@ -93,7 +100,7 @@ def create_key(call: Call) -> Reply:
     if call.venue.tier.name not in OWN_KEY_TIERS:
         raise errors.nested("forbidden")
     body = call.body("CreateApiKeyRequest")
-    public = auth.load_public_key(body.required_text("public_key"))
+    public = load_public_key(body.required_text("public_key"))
     if public is None:
         raise errors.nested("invalid_parameters")
     return Reply({"api_key_id": _register(call, body, public=public)}, 201)
@@ -107,9 +114,9 @@ def generate_key(call: Call) -> Reply:
     body = call.body("GenerateApiKeyRequest")
     body.required_text("name")
     key_type = body.choice("key_type", KEY_TYPES) if body.has("key_type") else "rsa"
-    private = auth.generate_private_key(key_type)
+    private = generate_private_key(key_type)
     key_id = _register(call, body, public=private.public_key())
-    return Reply({"api_key_id": key_id, "key_type": key_type, "private_key": auth.private_pem(private)}, 201)
+    return Reply({"api_key_id": key_id, "key_type": key_type, "private_key": private_pem(private)}, 201)
 
 
 def delete_key(call: Call) -> Reply:
@@ -156,7 +163,7 @@ def _key(key: auth.ApiKey) -> dict[str, Any]:
     return shown if key.subaccount is None else shown | {"subaccount": key.subaccount}
 
 
-def _register(call: Call, body: Body, *, public: auth.PublicKey) -> str:
+def _register(call: Call, body: Body, *, public: PublicKey) -> str:
     name = body.required_text("name")
     scopes = tuple(body.texts("scopes") or auth.FULL_SCOPES)
     if not auth.SCOPES.issuperset(scopes) or ("write" in scopes and "read" not in scopes):
@@ -164,7 +171,7 @@ def _register(call: Call, body: Body, *, public: auth.PublicKey) -> str:
     subaccount = body.integer("subaccount")
     if subaccount is not None:
         call.account_id(subaccount)
-    key_id = stable_uuid("key", auth.public_pem(public), uuid.uuid4())
+    key_id = stable_uuid("key", public_pem(public), uuid.uuid4())
     call.venue.keys.add(auth.ApiKey(key_id, name, public, scopes, subaccount))
     return key_id
 

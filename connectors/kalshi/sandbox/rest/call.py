@@ -14,7 +14,7 @@ from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.auth import ApiKey
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, DEFAULT_COST, UNSCOPED
 from connectors.kalshi.sandbox.venue import SUBACCOUNTS_MAX, Venue, account_id_of
-from connectors.sandbox.engine.model import Accepted, Rejection
+from connectors.sandbox.engine.model import NS_PER_S, Accepted, Rejection
 from connectors.sandbox.serving.fields import Body, Query, decode_body
 from connectors.sandbox.serving.pages import Keyed, by_cursor, clamped, newest_first
 from connectors.sandbox.serving.rest import Arrival, Refusal, Reply
@@ -69,6 +69,14 @@ class Call:
         size = clamped(limit, limit, faults=self.venue.faults, listing=query.where)
         return by_cursor(keyed, query.values.get("cursor", ""), size=size)
 
+    def within(self, query: Query) -> Callable[[int], bool]:
+        """True for engine times from `min_ts` to `max_ts` of the query: Unix seconds, both inclusive."""
+        low, high = query.integer("min_ts"), query.integer("max_ts")
+        to_engine_ns = self.venue.clock.to_engine_ns
+        low_ns = None if low is None else to_engine_ns(low * NS_PER_S)
+        high_ns = None if high is None else to_engine_ns((high + 1) * NS_PER_S)
+        return lambda ns: (low_ns is None or ns >= low_ns) and (high_ns is None or ns < high_ns)
+
     def account_id(self, subaccount: int | None) -> str:
         """The engine's account that the request acts for.
 
@@ -99,7 +107,7 @@ class Call:
             raise errors.too_many_requests()
 
     def shard_asked(self, exchange_index: int | None, ticker: str | None) -> int:
-        """The write bucket that a single-order write draws on.
+        """The shard where a write looks for its order, and whose bucket it draws on.
 
         Without an index but with a ticker the venue routes by itself; without both it is shard 0 (vendor docs).
         """

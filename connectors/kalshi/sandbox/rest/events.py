@@ -8,7 +8,7 @@ from connectors.kalshi.sandbox import errors
 from connectors.kalshi.sandbox.listings import EventListing
 from connectors.kalshi.sandbox.render.candles import candle_objects
 from connectors.kalshi.sandbox.render.markets import SETTLEMENT_SOURCES, event_object, series_object
-from connectors.kalshi.sandbox.rest.call import Call, Route
+from connectors.kalshi.sandbox.rest.call import Call, Route, empty_lists
 from connectors.kalshi.sandbox.rest.markets import STATUS_FILTER, span
 from connectors.sandbox.engine.model import Market
 from connectors.sandbox.serving.rest import Reply
@@ -102,11 +102,6 @@ def series_fee_changes(_call: Call) -> Reply:
     return Reply({"series_fee_change_arr": []})
 
 
-def event_fee_changes(_call: Call) -> Reply:
-    """GET /events/fee_changes: always an empty page, the sandbox schedules none."""
-    return Reply({"cursor": "", "event_fee_changes": []})
-
-
 def _markets_of(call: Call, tickers: list[str]) -> list[Market]:
     return [call.venue.exchange.state.markets[ticker] for ticker in tickers]
 
@@ -140,7 +135,7 @@ def _has_status(call: Call, event_ticker: str, *, status: str) -> bool:
 ROUTES = (
     Route("GET", "/events", list_events, None),
     Route("GET", "/events/multivariate", no_events, None),
-    Route("GET", "/events/fee_changes", event_fee_changes, None),
+    Route("GET", "/events/fee_changes", empty_lists("event_fee_changes"), None),
     Route("GET", "/events/{event_ticker}", get_event, None),
     Route("GET", "/events/{event_ticker}/metadata", event_metadata, None),
     Route("GET", "/series", list_series, None),

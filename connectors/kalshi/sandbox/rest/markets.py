@@ -12,7 +12,6 @@ from connectors.kalshi.sandbox.render.candles import candle_objects, count_of
 from connectors.kalshi.sandbox.render.markets import orderbook_object, trade_object
 from connectors.kalshi.sandbox.rest.call import PAGE, PAGE_MAX, Call, Route
 from connectors.sandbox.engine.events import TradePrint
-from connectors.sandbox.engine.model import NS_PER_S
 from connectors.sandbox.serving.fields import Query
 from connectors.sandbox.serving.rest import Reply
 
@@ -81,17 +80,14 @@ def list_trades(call: Call) -> Reply:
     query = call.query_of("GetTrades")
     limit = query.bounded("limit", PAGE, PAGE_MAX)
     ticker = query.text("ticker")
-    clock = call.venue.clock
-    low, high = query.integer("min_ts"), query.integer("max_ts")
-    low_ns = 0 if low is None else clock.to_engine_ns(low * NS_PER_S)
-    high_ns = call.now_ns + 1 if high is None else clock.to_engine_ns((high + 1) * NS_PER_S)
+    within = call.within(query)
     tickers = list(call.venue.catalog.markets) if ticker is None else [ticker]
     tape = [one for name in tickers for one in call.venue.exchange.ledger.trades(name)]
     if query.text("is_block_trade") in {"true", "1"}:
         tape = []
     tape.sort(key=lambda one: (one.ns, one.clock))
-    page, cursor = call.page(query, _ranked([one for one in tape if low_ns <= one.ns < high_ns]), limit=limit)
-    return Reply({"cursor": cursor, "trades": [trade_object(one, clock) for one in page]})
+    page, cursor = call.page(query, _ranked([one for one in tape if within(one.ns)]), limit=limit)
+    return Reply({"cursor": cursor, "trades": [trade_object(one, call.venue.clock) for one in page]})
 
 
 def market_candlesticks(call: Call) -> Reply:

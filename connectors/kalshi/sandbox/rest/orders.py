@@ -51,10 +51,9 @@ def cancel_order(call: Call) -> Reply:
     The answer has no client order id, though the vendor's schema allows one (recorded answer).
     """
     query = call.query_of("CancelOrderV2")
-    index = query.integer("exchange_index")
-    call.charge_write(CANCEL_COST, call.shard_asked(index, query.text("market_ticker")))
+    shard = call.shard_asked(query.integer("exchange_index"), query.text("market_ticker"))
+    call.charge_write(CANCEL_COST, shard)
     account = call.account_id(query.integer("subaccount"))
-    shard = _shard_named(index, query.text("market_ticker"))
     return Reply(_cancel(call, call.params["order_id"], account=account, exchange_index=shard))
 
 
@@ -107,12 +106,12 @@ def amend_order(call: Call) -> Reply:
 def decrease_order(call: Call) -> Reply:
     """POST /portfolio/events/orders/{order_id}/decrease with exactly one of `reduce_by` and `reduce_to`."""
     body = call.body("DecreaseOrderV2Request")
-    index = body.integer("exchange_index")
-    call.charge_write(DEFAULT_COST, call.shard_asked(index, body.text("market_ticker")))
+    shard = call.shard_asked(body.integer("exchange_index"), body.text("market_ticker"))
+    call.charge_write(DEFAULT_COST, shard)
     by, to = body.decimal("reduce_by", COUNT_DECIMALS), body.decimal("reduce_to", COUNT_DECIMALS)
     account = call.account_id(call.query_of("DecreaseOrderV2").integer("subaccount"))
     order_id = call.params["order_id"]
-    _check_order_shard(call, order_id, exchange_index=_shard_named(index, body.text("market_ticker")))
+    _check_order_shard(call, order_id, exchange_index=shard)
     answer = call.accepted(
         call.venue.exchange.decrease(account, order_id, now_ns=call.now_ns, reduce_by=by, reduce_to=to)
     )
@@ -212,13 +211,6 @@ def _check_order_shard(call: Call, order_id: str, *, exchange_index: int | None)
         return
     if call.venue.markets.shard(order.market_id) != exchange_index:
         raise errors.nested("not_found")
-
-
-def _shard_named(exchange_index: int | None, ticker: str | None) -> int:
-    """Where an order is looked for: the shard named, else the market's own, else shard 0 (vendor docs)."""
-    if exchange_index is not None:
-        return exchange_index
-    return AUTO_ROUTED if ticker else 0
 
 
 def _shard_of(call: Call, body: Body) -> int:

@@ -20,7 +20,7 @@ from connectors.kalshi.sandbox.portfolio import (
 )
 from connectors.kalshi.sandbox.rest.call import PAGE, PAGE_MAX, Call, Route, empty_lists
 from connectors.kalshi.sandbox.wire import PRICE_ONE
-from connectors.sandbox.engine.model import NS_PER_S, Market, Order, Position
+from connectors.sandbox.engine.model import Market, Order, Position
 from connectors.sandbox.serving.fields import Query
 from connectors.sandbox.serving.rest import Reply
 
@@ -217,17 +217,13 @@ def _common_filter(call: Call, query: Query) -> Callable[[str, int], bool]:
     """The filters that all listings share: markets, shard, and a range of seconds."""
     tickers = query.names("ticker", TICKERS_MAX)
     shard = query.integer("exchange_index")
-    low, high = query.integer("min_ts"), query.integer("max_ts")
-    clock = call.venue.clock
-    low_ns = None if low is None else clock.to_engine_ns(low * NS_PER_S)
-    high_ns = None if high is None else clock.to_engine_ns((high + 1) * NS_PER_S)
+    within = call.within(query)
 
     def keeps(ticker: str, ns: int) -> bool:
         return (
             (tickers is None or ticker in tickers)
             and (shard is None or call.venue.markets.shard(ticker) == shard)
-            and (low_ns is None or ns >= low_ns)
-            and (high_ns is None or ns < high_ns)
+            and within(ns)
         )
 
     return keeps

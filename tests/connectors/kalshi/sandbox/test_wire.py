@@ -13,6 +13,7 @@ from connectors.sandbox.serving.clock import VenueClock, rfc3339
 from connectors.sandbox.serving.decimals import fixed, parse_decimal
 from connectors.sandbox.serving.fields import decode_body
 from connectors.sandbox.serving.pages import decode_cursor, encode_cursor
+from connectors.sandbox.serving.public_keys import generate_private_key, signature_is_valid
 from connectors.sandbox.serving.rest import Refusal
 
 NS = 1_000_000_000
@@ -95,23 +96,23 @@ def test_body_when_it_is_no_object_then_flat_400(raw: bytes) -> None:
 
 
 def test_signature_when_salt_has_another_length_then_refused() -> None:
-    key = auth.generate_private_key("rsa")
+    key = generate_private_key("rsa")
     assert isinstance(key, rsa.RSAPrivateKey)
     scheme = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=20)
     signature = key.sign(b"text", scheme, hashes.SHA256())
     encoded = base64.b64encode(signature).decode()
-    assert not auth.signature_is_valid(key.public_key(), encoded, text="text")
+    assert not signature_is_valid(key.public_key(), encoded, text="text")
 
 
 @pytest.mark.parametrize("signature", ["", "not base64!", "é", "AAAA"])
 def test_signature_when_it_is_garbage_then_refused(signature: str) -> None:
-    key = auth.generate_private_key("ed25519").public_key()
-    assert not auth.signature_is_valid(key, signature, text="text")
+    key = generate_private_key("ed25519").public_key()
+    assert not signature_is_valid(key, signature, text="text")
 
 
 @pytest.mark.parametrize(("skew_ms", "accepted"), [(10_000, True), (-10_000, True), (10_001, False), (-10_001, False)])
 def test_timestamp_when_at_the_edge_of_the_window_then_exact(skew_ms: int, accepted: bool) -> None:
-    private = auth.generate_private_key("ed25519")
+    private = generate_private_key("ed25519")
     assert isinstance(private, ed25519.Ed25519PrivateKey)
     ring = auth.KeyRing()
     ring.add(auth.ApiKey("id", "name", private.public_key()))
