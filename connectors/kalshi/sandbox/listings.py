@@ -18,6 +18,7 @@ HOUR_NS = 3_600 * NS_PER_S
 
 LINEAR_CENT = (PriceBand(0, 10_000, 100),)
 TAPERED_DECI_CENT = (PriceBand(0, 1_000, 10), PriceBand(1_000, 9_000, 100), PriceBand(9_000, 10_000, 10))
+CATEGORY = "Climate and Weather"
 GATES = (("TIDE", "Harbour"), ("SURGE", "River mouth"), ("EBB", "North lock"), ("SWELL", "Outer mole"))
 ROLLING_SERIES = "KXROLL"
 """The series of which a new market opens whenever the last one closes, when that is asked for."""
@@ -43,7 +44,6 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
     ticker: str
     title: str
-    category: str
     frequency: str
     fee_type: str
 
@@ -55,7 +55,6 @@ class EventListing(msgspec.Struct, frozen=True, kw_only=True):
     series_ticker: str
     title: str
     sub_title: str
-    mutually_exclusive: bool
     strike_ns: int
 
 
@@ -126,20 +125,14 @@ def generate_next(rng: random.Random, *, now_ns: int, period_s: int) -> Listings
 
     It is determined and paid a tenth of that time later each, but 1 s at least. Its ticker says when it opened.
     """
-    series = Series(
-        ticker=ROLLING_SERIES,
-        title="Water level, short term",
-        category="Climate and Weather",
-        frequency="custom",
-        fee_type="quadratic",
-    )
+    title = "Water level, short term"
+    series = Series(ticker=ROLLING_SERIES, title=title, frequency="custom", fee_type="quadratic")
     opening = datetime.fromtimestamp(now_ns // NS_PER_S, UTC)
     event = EventListing(
         event_ticker=f"{ROLLING_SERIES}-{opening:%y%b%d%H%M%S}".upper(),
         series_ticker=ROLLING_SERIES,
         title=f"Water level {period_s} s after {opening:%H:%M:%S}",
         sub_title=f"After {opening:%H:%M:%S}",
-        mutually_exclusive=False,
         strike_ns=now_ns + period_s * NS_PER_S,
     )
     delay_s = max(period_s // 10, 1)
@@ -153,15 +146,10 @@ def _add_event(listings: Listings, event_index: int, *, now_ns: int) -> None:
     day_index, gate_index = divmod(event_index, len(GATES))
     name, gate = GATES[gate_index]
     series_ticker = f"KX{name}"
+    fee_type = "quadratic_with_maker_fees" if gate_index % 2 else "quadratic"
     if day_index == 0:
         listings.series.append(
-            Series(
-                ticker=series_ticker,
-                title=f"{gate} water level",
-                category="Climate and Weather",
-                frequency="daily",
-                fee_type="quadratic_with_maker_fees" if gate_index % 2 else "quadratic",
-            )
+            Series(ticker=series_ticker, title=f"{gate} water level", frequency="daily", fee_type=fee_type)
         )
     strike_ns = now_ns + day_index * 24 * HOUR_NS
     day = datetime.fromtimestamp(strike_ns // NS_PER_S, UTC)
@@ -171,7 +159,6 @@ def _add_event(listings: Listings, event_index: int, *, now_ns: int) -> None:
             series_ticker=series_ticker,
             title=f"{gate} high water on {day:%b} {day.day}, {day.year}",
             sub_title=f"On {day:%b} {day.day}, {day.year}",
-            mutually_exclusive=False,
             strike_ns=strike_ns,
         )
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from connectors.kalshi.sandbox import wire, words
-from connectors.kalshi.sandbox.listings import HOUR_NS, EventListing, MarketListing, Series
+from connectors.kalshi.sandbox.listings import CATEGORY, HOUR_NS, EventListing, MarketListing, Series
 from connectors.kalshi.sandbox.wire import PRICE_ONE
 from connectors.sandbox.engine.events import TradePrint
 from connectors.sandbox.engine.matching import Book
@@ -92,11 +92,11 @@ def _texts(listing: MarketListing) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def event_object(item: EventListing, clock: VenueClock, *, exchange_index: int, category: str) -> dict[str, Any]:
+def event_object(item: EventListing, clock: VenueClock, *, exchange_index: int) -> dict[str, Any]:
     """An EventData without its markets; its fee overrides are null, as the series' fees apply."""
     return (
-        {"event_ticker": item.event_ticker, "series_ticker": item.series_ticker, "category": category}
-        | {"title": item.title, "sub_title": item.sub_title, "mutually_exclusive": item.mutually_exclusive}
+        {"event_ticker": item.event_ticker, "series_ticker": item.series_ticker, "category": CATEGORY}
+        | {"title": item.title, "sub_title": item.sub_title, "mutually_exclusive": False}
         | {"strike_date": clock.rfc3339(item.strike_ns), "last_updated_ts": clock.rfc3339(item.strike_ns)}
         | {"exchange_index": exchange_index, "settlement_sources": SETTLEMENT_SOURCES, "collateral_return_type": ""}
         | dict.fromkeys(("fee_multiplier_override", "fee_type_override", "product_metadata", "strike_period"))
@@ -113,7 +113,7 @@ def series_object(item: Series, markets: Sequence[Market], *, clock: VenueClock)
             "frequency": item.frequency,
             "exchange_index": words.shard_of(spec),
         }
-        | {"category": item.category, "categories": [item.category], "tags": [], "additional_prohibitions": []}
+        | {"category": CATEGORY, "categories": [CATEGORY], "tags": [], "additional_prohibitions": []}
         | {"contract_terms_url": "https://example.com/terms", "contract_url": "https://example.com/contract"}
         | {"fee_type": item.fee_type, "fee_multiplier": spec.fees.multiplier_ppm / PPM, "product_metadata": None}
         | {"settlement_sources": SETTLEMENT_SOURCES, "last_updated_ts": clock.rfc3339(spec.open_ns)}

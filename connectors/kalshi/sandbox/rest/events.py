@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.kalshi.sandbox import errors
-from connectors.kalshi.sandbox.listings import EventListing
+from connectors.kalshi.sandbox.listings import CATEGORY, EventListing
 from connectors.kalshi.sandbox.render.candles import candle_objects
 from connectors.kalshi.sandbox.render.markets import SETTLEMENT_SOURCES, event_object, series_object
 from connectors.kalshi.sandbox.rest.call import Call, Route, empty_lists
@@ -85,7 +85,7 @@ def list_series(call: Call) -> Reply:
     shown = [
         _series(call, one.ticker)
         for one in call.venue.catalog.series.values()
-        if tags is None and (category is None or one.category == category)
+        if tags is None and category in (None, CATEGORY)
     ]
     return Reply({"series": shown})
 
@@ -116,8 +116,7 @@ def _event(call: Call, event_ticker: str, *, nested: bool = False) -> dict[str, 
     if listing is None:
         raise errors.nested("not_found")
     shard = call.venue.markets.shard(catalog.of_event(event_ticker)[0].spec.market_id)
-    category = catalog.series[listing.series_ticker].category
-    shown = event_object(listing, call.venue.clock, exchange_index=shard, category=category)
+    shown = event_object(listing, call.venue.clock, exchange_index=shard)
     return shown | {"markets": _event_markets(call, event_ticker)} if nested else shown
 
 
