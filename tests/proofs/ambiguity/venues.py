@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from connectors.kalshi.sandbox import auth
 from connectors.kalshi.sandbox.server import KalshiSandbox, SandboxOptions
 from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.model import Order, OrderRequest, Rejection
+from connectors.sandbox.serving.keys import write_private
+from connectors.sandbox.serving.public_keys import PrivateKey, generate_private_key, private_pem
 from tests.proofs.ambiguity.front import Answer, Call
 
 RIVAL = "rival"
@@ -121,7 +122,7 @@ class Kalshi:
     async def start(self, directory: Path, pace: Pace) -> None:
         """Open its port, with quiet markets and reads that lag."""
         directory.mkdir()
-        auth.write_private_key(directory / "kalshi-rsa.pem", _rsa_key())
+        write_private(directory / "kalshi-rsa.pem", private_pem(_rsa_key()))
         options = SandboxOptions(directory=directory, markets=1, speed=0, read_lag_ms=pace.venue_lag_ms)
         self._sandbox = KalshiSandbox(options)
         self._info = await self._sandbox.start()
@@ -206,9 +207,9 @@ class Kalshi:
 
 
 @lru_cache(maxsize=1)
-def _rsa_key() -> auth.PrivateKey:
+def _rsa_key() -> PrivateKey:
     """Made once: an RSA key costs more than a whole cell, and nothing here signs with it."""
-    return auth.generate_private_key("rsa")
+    return generate_private_key("rsa")
 
 
 VENUES: dict[str, Callable[[], VenueUnderTest]] = {"kalshi": Kalshi}

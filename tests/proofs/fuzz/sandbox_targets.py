@@ -12,7 +12,7 @@ from typing import Any, cast
 import msgspec
 from aiohttp import web
 
-from connectors.kalshi.sandbox.auth import ApiKey, generate_private_key
+from connectors.kalshi.sandbox.auth import ApiKey
 from connectors.kalshi.sandbox.rest.call import Call
 from connectors.kalshi.sandbox.rest.server import ROUTES
 from connectors.kalshi.sandbox.server import KalshiSandbox, SandboxOptions
@@ -20,6 +20,7 @@ from connectors.kalshi.sandbox.stream.commands import CommandHandler
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.sandbox.serving.acts import ActRequestError, perform
 from connectors.sandbox.serving.faults import FaultRequestError
+from connectors.sandbox.serving.public_keys import generate_private_key
 from connectors.sandbox.serving.rest import Arrival, Refusal
 from tests.proofs.fuzz.target import Target
 
