@@ -7,6 +7,7 @@ A venue writes the parts that differ (`ConnectorParts`); `VenueConnector` implem
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from connectors.client.polling.market import MarketPoll
 from connectors.client.stream import VenueStream
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.answers import UnreadableAnswer
+from connectors.client.wire.decimals import NS_PER_MS
 from framework.domain.errors import AccountRefused, Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
@@ -29,6 +31,7 @@ from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.venue import Gateway, Publish
 
 _CALENDAR_MS = 500
+_CLOCK_MS = 300_000
 _log = structlog.get_logger("connector")
 
 
@@ -61,7 +64,8 @@ async def _nothing() -> tuple[Any, ...]:
 class ConnectorParts(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue puts in.
 
-    `prepare` does what comes before all other reads: it learns the venue's clock. `documented_limits` hold until
+    `prepare` does what comes before all other reads: it learns the venue's clock, and is done again when nothing else
+    has measured that for five minutes, as at a venue without a stream. `documented_limits` hold until
     `read_limits` has read the account's own, or always without it. `read_balances` returns the account's balances as
     events. `access_notes` says what the key may not do that trading needs. `stream`, `poll` and `account_poll` run
     until they are cancelled; any may be missing. `close` gives back what was opened. All that read raise like reads.
@@ -163,6 +167,7 @@ class VenueConnector:
                 tasks.create_task(self._watch_calendar(), name=f"{self.venue}.calendar")
                 tasks.create_task(self._watch_instruments(), name=f"{self.venue}.all-instruments")
                 tasks.create_task(self._watch_balances(), name=f"{self.venue}.balances")
+                tasks.create_task(self._watch_clock(), name=f"{self.venue}.clock")
         except BaseExceptionGroup as group:
             raise _root_error(group) from group
 
@@ -213,6 +218,14 @@ class VenueConnector:
         while True:
             await asyncio.sleep(self._parts.balance_interval_ms / 1000)
             await self._publish_balances()
+
+    async def _watch_clock(self) -> None:
+        while True:
+            await asyncio.sleep(_CLOCK_MS / 1000)
+            if self._parts.time.is_older_than(_CLOCK_MS * NS_PER_MS):
+                # One that fails is done again after the next interval: what is known of the clock stays.
+                with contextlib.suppress(Retryable, RefusedByVenue):
+                    await self._parts.prepare()
 
     async def _publish_balances(self) -> None:
         """No decision waits for a balance: one that can't be read is read again after the next interval."""

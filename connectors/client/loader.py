@@ -16,7 +16,7 @@ import structlog
 from connectors.client.instruments import InstrumentRegistry, ListedInstrument, ReadBegan, Selection
 from connectors.client.turns import Turns
 from connectors.client.venue_time import VenueTime
-from connectors.client.wire.answers import UnreadableAnswer, UnusableInstrument
+from connectors.client.wire.answers import UnreadableAnswer
 from framework.domain.errors import ConfigurationError, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.ports import Clock
@@ -28,6 +28,7 @@ _RETRY_MS = 1_000
 _TRIES_MAX = 30
 # Listing what is wanted takes a hundredth of the time at most: some patterns read everything there is.
 _SEARCH_PAUSE_FACTOR = 100
+_REPORTED_MAX = 1_000
 _log = structlog.get_logger("instruments")
 
 
@@ -52,7 +53,8 @@ class InstrumentSource(Protocol[M]):
         ...
 
     async def describe(self, row: M) -> ListedInstrument:
-        """What a row says, with whatever else must be read for it. Raises `UnusableInstrument` as well."""
+        """What a row says, with whatever else must be read for it. Raises `ValueError`, as `UnusableInstrument` is,
+        for one that can't be traded as it is listed."""
         ...
 
 
@@ -80,6 +82,7 @@ class InstrumentLoader(Generic[M]):
         self._publish = publish
         self._setting = setting
         self._search_due_ns = 0
+        self._reported: set[str] = set()
 
     async def load(self) -> None:
         """Define every wanted instrument, and every other one in which the account has something.
@@ -149,17 +152,23 @@ class InstrumentLoader(Generic[M]):
         self._search_due_ns = now_ns + _SEARCH_PAUSE_FACTOR * (now_ns - began.monotonic_ns)
 
     async def _define(self, rows: Iterable[M], began: ReadBegan, *, is_needed: bool = False) -> None:
-        """Define the instruments that can be. An unusable one stays as it was known: it must not stop the others.
-        Only where `is_needed` it raises `ConfigurationError`."""
+        """Define the instruments that can be. An unusable one stays as it was known, and is said once: it must not stop
+        the others. Only where `is_needed` it raises `ConfigurationError`."""
         for row in rows:
             try:
                 listed = await self._source.describe(row)
-            except UnusableInstrument as e:
+            except ValueError as e:
                 if is_needed:
                     raise ConfigurationError(f"{self._setting}: {e}") from e
+                self._report(str(e))
                 continue
             for event in self._registry.define(listed, ts_recv=self._clock.now_ns(), began=began):
                 self._publish(event)
+
+    def _report(self, reason: str) -> None:
+        if reason not in self._reported and len(self._reported) < _REPORTED_MAX:
+            self._reported.add(reason)
+            _log.warning("a market can't be used as it is listed", reason=reason)
 
 
 class InstrumentRefresher:

@@ -10,34 +10,42 @@ from connectors.client.venue_time import VenueTime
 from connectors.client.wire.decimals import NS_PER_MS
 from framework.domain.errors import ConfigurationError
 
+_STAMPS_KEPT = 10_000
+"""So many stamps are remembered: those of the minutes within which venues notice a replay."""
+
 _NONCES_AHEAD = 60_000_000
 """So many nonces are kept for this run with one write to disk: a minute of microseconds."""
 
 
 class RequestClock:
-    """Milliseconds for one key's signatures, each later than the one before.
+    """Milliseconds for one key's signatures, none of them twice.
 
     Two requests of one millisecond would have one signature, and venues refuse the second as a replay. Some refuse what
-    lies in their future by a millisecond, so the time is the earliest that it can be there, less a margin.
+    lies in their future by a millisecond, so the time is the earliest that it can be there, less a margin. It follows
+    the venue's clock back, too: stamps that only grew would be in the future until the clock has caught up.
     """
 
     def __init__(self, time: VenueTime, *, margin_ms: int = 0) -> None:
         """`margin_ms` (at least 0) is how far behind the venue's time the stamps are to be."""
         self._time = time
         self._margin_ns = margin_ms * NS_PER_MS
-        self._last_ms = 0
+        self._used: dict[int, None] = {}
 
     def __repr__(self) -> str:
-        return f"<RequestClock last_ms={self._last_ms}>"
+        return f"<RequestClock last_ms={next(reversed(self._used), 0)}>"
 
     def next_ms(self) -> int:
         """The timestamp of the next request, Unix milliseconds of the venue's clock.
 
-        After a burst of more than one request a millisecond, or a step of the estimate, it runs ahead until the time
-        has caught up: one millisecond a request.
+        In a burst of more than one request a millisecond it runs ahead, by one millisecond a request.
         """
-        self._last_ms = max(self._last_ms + 1, (self._time.earliest_ns() - self._margin_ns) // NS_PER_MS)
-        return self._last_ms
+        stamp_ms = (self._time.earliest_ns() - self._margin_ns) // NS_PER_MS
+        while stamp_ms in self._used:
+            stamp_ms += 1
+        self._used[stamp_ms] = None
+        if len(self._used) > _STAMPS_KEPT:
+            del self._used[next(iter(self._used))]
+        return stamp_ms
 
 
 class Nonces:

@@ -45,6 +45,7 @@ _RETRY_MS = 300
 _REPORTED_MAX = 1_000
 DONE = (200, 201, 204)
 """The statuses of an answer that says that the request was done."""
+_OF_CLOCK = (Meaning.CLOCK, Meaning.ACCOUNT)
 _JSON = ("Content-Type", "application/json")
 
 
@@ -116,8 +117,9 @@ class SignedRest:
         except ResponseLost as e:
             raise OutcomeUnknown(f"{request.method} {_shown(request)}: {e}") from e
         received_ns = self._clock.monotonic_ns()
-        if response.status not in DONE and self._rules.verdicts.meaning(self._error_of(response))[0] is Meaning.CLOCK:
-            # The estimate was wrong; the refusal's own `Date` is the newest measurement of the venue's clock.
+        if response.status not in DONE and self._rules.verdicts.meaning(self._error_of(response))[0] in _OF_CLOCK:
+            # The estimate was wrong, or may have been: some venues refuse a key and a timestamp with the same words.
+            # The refusal's own `Date` is the newest measurement of the venue's clock.
             self._time.discard()
         self._time.sample_date(response.headers.get("date"), sent_ns=sent_ns, received_ns=received_ns)
         return response
@@ -172,12 +174,15 @@ class SignedRest:
         weight: int = 1,
         is_known: Callable[[Any], bool] | None = None,
     ) -> Listing[Any]:
-        """Read every page of a list, in the venue's order, as `whole_list` does. Rows that can't be read are among its
-        `bad` ones, and each is reported in the log once. Raises like `read` and like `whole_list`."""
-        fixed, decode = list(params), partial(read_page, page=page, ids=self._rules.row_ids)
+        """Read every page of a list, in the venue's order, as `whole_list` does. `params` are those of the first page;
+        where a later page names one of them, that takes its place. Rows that can't be read are among its `bad` ones,
+        and each is reported in the log once. Raises like `read` and like `whole_list`."""
+        first, decode = list(params), partial(read_page, page=page, ids=self._rules.row_ids)
 
         async def read(place: Place) -> tuple[P, Listing[Any]]:
-            return await self.read(path, decode, [*fixed, *place], endpoint=endpoint, weight=weight)
+            moved = {name for name, _ in place}
+            kept = [one for one in first if one[0] not in moved]
+            return await self.read(path, decode, [*kept, *place], endpoint=endpoint, weight=weight)
 
         pages_max = self._rules.pages_max
         found = await whole_list(read, next_page, name=path, pages_max=pages_max, is_known=is_known)

@@ -25,6 +25,7 @@ class VenueTime:
         self._clock = clock
         self._offset = ClockOffset()
         self._wants_date = True
+        self._sampled_ns: int | None = None
         self._reported: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
@@ -45,15 +46,17 @@ class VenueTime:
         there, so a stamp of this time is not in the future. Our wall time while nothing has been measured."""
         return self.now_ns() - (self._offset.uncertainty_ns if self._offset.is_known else 0)
 
+    def is_older_than(self, age_ns: int) -> bool:
+        """Whether nothing has been measured for so long: two clocks part by some seconds a day."""
+        return self._sampled_ns is None or self._clock.monotonic_ns() - self._sampled_ns >= age_ns
+
     def sample_ms(self, venue_ms: int | None, *, sent_ns: int, received_ns: int) -> None:
         """Take a stamp (Unix milliseconds) that the venue made between two of our monotonic times, in nanoseconds.
 
         None and 0, for a frame without a stamp, do nothing.
         """
         if venue_ms:
-            self._offset.sample(
-                sent_ns=sent_ns, received_ns=received_ns, venue_ns=venue_ms * NS_PER_MS, resolution_ns=NS_PER_MS
-            )
+            self._sample(venue_ms * NS_PER_MS, NS_PER_MS, sent_ns=sent_ns, received_ns=received_ns)
             self._wants_date = False
 
     def sample_date(self, header: str | None, *, sent_ns: int, received_ns: int) -> None:
@@ -64,9 +67,7 @@ class VenueTime:
             venue_s = int(parsedate_to_datetime(header).timestamp())
         except (ValueError, OverflowError):
             return
-        self._offset.sample(
-            sent_ns=sent_ns, received_ns=received_ns, venue_ns=venue_s * NS_PER_S, resolution_ns=NS_PER_S
-        )
+        self._sample(venue_s * NS_PER_S, NS_PER_S, sent_ns=sent_ns, received_ns=received_ns)
 
     def discard(self) -> None:
         """Drop the estimate, because the venue refused a timestamp; the next response's `Date` counts again."""
@@ -90,3 +91,7 @@ class VenueTime:
                 return None
         self._reported = (offset_ns, uncertainty_ns)
         return VenueClock(venue, offset_ns, uncertainty_ns, now_ns)
+
+    def _sample(self, venue_ns: int, resolution_ns: int, *, sent_ns: int, received_ns: int) -> None:
+        self._offset.sample(sent_ns=sent_ns, received_ns=received_ns, venue_ns=venue_ns, resolution_ns=resolution_ns)
+        self._sampled_ns = received_ns

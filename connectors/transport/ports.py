@@ -34,6 +34,10 @@ class HttpRequest(msgspec.Struct, frozen=True, gc=False):
     body: bytes = b""
     is_urgent: bool = False
 
+    def __repr__(self) -> str:
+        # Without query, headers and body: a signature that has not been used is worth an order.
+        return f"<HttpRequest {self.method} {self.target.partition('?')[0]}>"
+
 
 class HttpResponse(msgspec.Struct, frozen=True, gc=False):
     """One complete response. Header names are lower-case; repeated headers are joined with ", "."""

@@ -206,16 +206,31 @@ class AccountPoll:
         listed = await self._reads.list_open()
         found = [] if listed is None else list(listed)
         self._note_gone(found if listed is not None else None, asked_ns)
-        for venue_order_id in self.orders.take(asked_ns, is_listed=listed is not None):
-            one = await self._reads.read_order(venue_order_id)
-            if one is None:
-                self.orders.miss(venue_order_id)
-            else:
-                found.append(one)
-        await self._publish_fills()
+        taken = self.orders.take(asked_ns, is_listed=listed is not None)
+        try:
+            found += [one for each in taken if (one := await self._look_up(each)) is not None]
+            await self._publish_fills()
+        except (Retryable, OutcomeUnknown, RefusedByVenue, ValueError):
+            # Nothing of this turn is published, so these are read again soon.
+            for each in taken:
+                self.orders.want(each, asked_ns)
+            raise
         for one in found:
             # A read is as old as its question.
             self._publish_order(msgspec.structs.replace(one, ts_recv=ts_asked), asked_ns)
+        for gone in self._states.keys() - self.orders.orders.keys():
+            del self._states[gone]
+
+    async def _look_up(self, venue_order_id: str) -> OrderSnapshot | None:
+        """One order. An answer that is of no use counts as a miss: the other orders don't wait for it."""
+        try:
+            one = await self._reads.read_order(venue_order_id)
+        except (UnreadableAnswer, ValueError, RefusedByVenue) as e:
+            _log.warning("an order can't be read", venue=self._venue, order=venue_order_id, reason=str(e))
+            one = None
+        if one is None:
+            self.orders.miss(venue_order_id)
+        return one
 
     def _note_gone(self, listed: Sequence[OrderSnapshot] | None, asked_ns: int) -> None:
         """Have the orders looked up that the list should show and does not."""
@@ -250,7 +265,4 @@ class AccountPoll:
         said = msgspec.structs.replace(one, ts_recv=0)
         if self._states.get(one.venue_order_id) != said:
             self._publish(one)
-        if one.is_open:
-            self._states[one.venue_order_id] = said
-        else:
-            self._states.pop(one.venue_order_id, None)
+        self._states[one.venue_order_id] = said

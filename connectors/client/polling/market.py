@@ -189,12 +189,11 @@ class MarketReads(Protocol):
 
 class PollPace(msgspec.Struct, frozen=True):
     """How often each instrument's book and trades are read, in milliseconds; 0 reads no trades. `parallel` reads are
-    under way at once. Without an answer for `silence_ms_max` the venue is down."""
+    under way at once."""
 
     book_ms: int = 500
     trades_ms: int = 1_000
     parallel: int = 2
-    silence_ms_max: int = 10_000
 
 
 class MarketPoll:
@@ -263,8 +262,9 @@ class MarketPoll:
         kinds = {"book": self._pace.book_ms, "trades": self._pace.trades_ms}
         names = {f"{kind} {symbol}": ms * NS_PER_MS for symbol in self._followed for kind, ms in kinds.items() if ms}
         self._schedule.keep(dict(sorted(names.items())), now_ns)
-        for gone in self._cursors.keys() - self._followed:
-            del self._cursors[gone]
+        for of_symbol in (self._cursors, self._books):
+            for gone in of_symbol.keys() - self._followed:
+                del of_symbol[gone]
 
     async def _read(self, kind: str, symbol: str) -> bool:
         """Read and publish. False when the venue answers and its answer is of no use."""
@@ -300,8 +300,11 @@ class MarketPoll:
 
     async def _read_trades(self, instrument: Instrument) -> None:
         cursor = self._cursors.setdefault(instrument.symbol, TradeCursor())
+        missed = cursor.missed
         for trade in await cursor.read_new(partial(self._reads.read_trades, instrument)):
             self._publish(trade)
+        if cursor.missed > missed:
+            _log.warning("public trades were left out: too many at once", venue=self._venue, market=instrument.symbol)
 
     def _refuse(self, kind: str, instrument: Instrument, reason: str) -> None:
         """A book that can't be read is stale until it can. Trades that can't are read again at the next turn."""

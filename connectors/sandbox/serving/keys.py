@@ -39,7 +39,8 @@ def hmac_is_valid(secret: bytes, text: bytes, signature: str, *, is_base64: bool
     """True when `signature` is the HMAC-SHA256 of `text`: lower-case hex digits, or base64."""
     digest = hmac.new(secret, text, hashlib.sha256).digest()
     expected = base64.b64encode(digest).decode() if is_base64 else digest.hex()
-    return hmac.compare_digest(expected.encode(), signature.encode())
+    # A header may hold bytes that are no text.
+    return hmac.compare_digest(expected.encode(), signature.encode(errors="replace"))
 
 
 class UsedOnce:

@@ -39,6 +39,7 @@ class Listing:
     def __init__(self, *symbols: str) -> None:
         self.rows = {symbol: ListedInstrument(spot(symbol)) for symbol in symbols}
         self.unusable: set[str] = set()
+        self.garbled: set[str] = set()
         self.held: list[str] = []
         self.selection = Selection(("*",))
         self.reads: list[str] = []
@@ -59,6 +60,8 @@ class Listing:
     async def describe(self, row: str) -> ListedInstrument:
         if row in self.unusable:
             raise UnusableInstrument(f"{row}: tick_size: 0 is no step")
+        if row in self.garbled:
+            raise ValueError("tick_size: 'x' is no number")
         return self.rows[row]
 
 
@@ -73,7 +76,8 @@ class Assembled:
         self.events: list[Event] = []
         self.closed = 0
         self.balance: Exception | None = None
-        outlet, time = EventOutlet(), VenueTime(clock)
+        outlet = EventOutlet()
+        self.time = time = VenueTime(clock)
         instruments = instrument_parts(
             "tide", self.source, self.source.selection, followed_max=3, clock=clock, time=time, publish=outlet.send
         )
@@ -236,6 +240,17 @@ def test_balance_when_it_can_not_be_read_then_everything_else_goes_on(error: Exc
     assert made.taken(ConnectorStatus)[-1].is_up
 
 
+def test_clock_when_nothing_else_measures_it_then_the_venue_is_asked_again_every_five_minutes() -> None:
+    assert play(1_000, lambda _made: None).prepared == 1 + 3
+
+
+def test_clock_when_a_stream_brings_the_time_then_the_venue_is_not_asked() -> None:
+    def measure(made: Assembled) -> Callable[[], None]:
+        return lambda: made.time.sample_ms(1, sent_ns=0, received_ns=made.clock.monotonic_ns())
+
+    assert play(500, measure).prepared == 1
+
+
 def test_run_when_a_part_is_refused_for_good_then_its_error_ends_it() -> None:
     with pytest.raises(Fatal, match="key refused"):
         play(10, lambda made: made.reads.errors.update({"book A": Fatal("key refused")}))
@@ -277,6 +292,13 @@ def test_start_when_one_instrument_is_unusable_then_only_its_exact_name_stops_th
     assert [event.instrument.symbol for event in run(lambda clock: main(clock, "*")).taken(InstrumentDefined)] == ["B"]
     with pytest.raises(ConfigurationError, match="tick_size"):
         run(lambda clock: main(clock, "A", "B"))
+
+
+def test_instrument_when_its_numbers_can_not_be_read_then_it_is_left_out_and_the_others_are_there() -> None:
+    def spoil(made: Assembled) -> None:
+        made.source.garbled.add("A")
+
+    assert {event.instrument.symbol for event in play(5, spoil).taken(InstrumentDefined)} == {"B"}
 
 
 def test_start_when_the_account_has_something_elsewhere_then_it_is_defined_and_not_polled() -> None:

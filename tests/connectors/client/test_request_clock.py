@@ -29,11 +29,14 @@ def test_stamps_when_many_are_made_in_one_millisecond_then_each_is_later() -> No
     assert stamps.next_ms() == WALL_NS // MS + 100
 
 
-def test_stamps_when_the_clock_is_set_back_then_they_still_grow() -> None:
+def test_stamps_when_the_venues_clock_steps_back_then_they_follow_it_and_none_comes_twice() -> None:
     clock, _, stamps = clocks()
-    first = stamps.next_ms()
-    clock.set_wall(WALL_NS - 3_600_000 * MS)
-    assert stamps.next_ms() == first + 1
+    made = []
+    for step_ms in (0, 1, -3_600_000, 3_600_000, -2):
+        clock.set_wall(clock.now_ns() + step_ms * MS)
+        made += [stamps.next_ms() for _ in range(3)]
+        assert 0 <= made[-1] - clock.now_ns() // MS < 15
+    assert len(set(made)) == len(made)
 
 
 def test_stamps_when_the_venues_clock_is_known_roughly_then_they_are_not_in_its_future() -> None:

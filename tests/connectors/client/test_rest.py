@@ -8,13 +8,13 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from connectors.client.pages import by_offset
+from connectors.client.pages import by_last_id, by_offset
 from connectors.client.rest import SignedRest, or_none
 from connectors.client.wire.answers import UnreadableAnswer
 from connectors.client.wire.calls import Call
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
-from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.rate_limits import RequestKind
 from tests.connectors.client.toy_rest import KEY, Turns, rest_of
 from tests.connectors.support import START_NS, LoopClock, ScriptedHttp, answering, run_jumping
@@ -130,6 +130,16 @@ def test_list_when_it_has_pages_then_each_is_asked_for_behind_the_last_and_odd_r
     ]
 
 
+def test_list_when_its_first_page_begins_at_a_place_then_a_later_one_names_its_own_only() -> None:
+    http = answering("GET", "/v1/orders", (200, b'{"orders":[7,8],"total":0}'), (200, b'{"orders":[],"total":0}'))
+    pages = by_last_id("fromId", int)
+    using(http, lambda rest: rest.listing("/orders", Orders, pages, [("fromId", 7), ("symbol", "A")]))
+    assert [target.partition("&timestamp")[0] for target in http.targets()] == [
+        "/v1/orders?fromId=7&symbol=A",
+        "/v1/orders?symbol=A&fromId=9",
+    ]
+
+
 def test_unsigned_read_when_asked_then_it_carries_no_key() -> None:
     http = answering("GET", "/v1/time", (200, b"{}"))
 
@@ -149,6 +159,20 @@ def test_object_when_the_venue_does_not_know_it_then_there_is_none(text: str, is
     else:
         with pytest.raises(RefusedByVenue, match="forbidden"):
             using(http, lambda rest: or_none(balance(rest)))
+
+
+def test_key_when_it_is_refused_then_the_clock_is_measured_anew_for_it_may_have_been_the_timestamp() -> None:
+    http = answering("GET", PATH, (401, b'{"error":"Invalid or expired token"}'))
+
+    async def use(rest: SignedRest) -> int:
+        rest.time.sample_ms(START_NS // 1_000_000 - 3_600_000, sent_ns=0, received_ns=0)
+        http.headers["date"] = "Thu, 11 Jun 2026 06:29:20 GMT"
+        with pytest.raises(AccountRefused):
+            await balance(rest)
+        return rest.time.now_ns() - START_NS
+
+    off_ns, _ = using(http, use)
+    assert abs(off_ns) <= 2_000_000_000
 
 
 def test_rest_when_shown_then_it_is_its_address() -> None:

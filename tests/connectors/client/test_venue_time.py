@@ -66,3 +66,13 @@ def test_change_when_the_clock_did_not_move_then_it_is_reported_once() -> None:
     stepped = time.take_change("kalshi")
     assert stepped is not None
     assert abs(stepped.offset_ns - 450 * MS) < 3 * MS
+
+
+def test_time_when_nothing_was_measured_for_long_then_that_can_be_asked() -> None:
+    clock, time = clocks()
+    assert time.is_older_than(60_000 * MS)
+    time.sample_ms(WALL_NS // MS, sent_ns=6_990 * MS, received_ns=7_000 * MS)
+    clock.advance(59_999 * MS)
+    assert not time.is_older_than(60_000 * MS)
+    clock.advance(MS)
+    assert time.is_older_than(60_000 * MS)

@@ -56,3 +56,8 @@ def test_request_when_header_value_is_refused_then_error_does_not_repeat_it() ->
     with pytest.raises(ValueError, match="Signature") as caught:
         encode_request(HttpRequest(method="GET", target="/", headers=(("Signature", "s3cret\n"),)), authority="h")
     assert "s3cret" not in str(caught.value)
+
+
+def test_request_when_shown_then_neither_its_query_nor_its_headers_nor_its_body_are() -> None:
+    request = HttpRequest("DELETE", "/v1/orders/7?signature=0xad", (("x-api-key", "k"),), b'{"signature":"0xad"}')
+    assert repr(request) == "<HttpRequest DELETE /v1/orders/7>"

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from connectors.client.polling.account import LOOKUPS_MAX, MISSES_MAX, OrderWatch, WatchedOrder
 from framework.domain.account_events import Fill, OrderSnapshot
+from framework.domain.errors import Retryable
 from framework.domain.instruments import instrument_id
 from framework.domain.numbers import Price
 from framework.domain.orders import Side
@@ -167,3 +168,43 @@ def test_watch_when_many_are_due_then_a_turn_takes_some_and_the_next_one_the_oth
     second = watch.take(SECOND_NS + 1, is_listed=False)
     assert (len(first), len(second)) == (LOOKUPS_MAX, 5)
     assert len({*first, *second}) == 15
+
+
+def test_order_when_it_can_not_be_read_then_the_others_are_looked_up_all_the_same() -> None:
+    async def trade(venue: PolledVenue) -> None:
+        venue.open = None
+        for number in range(3):
+            venue.orders[f"o{number}"] = order(number, filled=number)
+            venue.account.watch(f"o{number}", A, Side.BUY, Price(100))
+        venue.errors["order o0"] = ValueError("price: 'x' is no number")
+
+    venue = poll(40, trade)
+    assert [one for one, _, _ in orders(venue)] == ["o1", "o2"]
+    assert venue.health.is_up or not venue.health.downs
+
+
+def test_order_when_the_venue_is_lost_in_the_middle_of_a_turn_then_what_was_read_is_read_again_soon() -> None:
+    async def trade(venue: PolledVenue) -> None:
+        venue.open = None
+        for number in range(2):
+            venue.orders[f"o{number}"] = order(number, is_open=False)
+            venue.account.watch(f"o{number}", A, Side.BUY, Price(100))
+        venue.errors["order o1"] = Retryable("lost")
+        await asyncio.sleep(14)
+        assert orders(venue) == []
+        venue.errors.clear()
+        await asyncio.sleep(4)
+        assert len(orders(venue)) == 2
+
+    poll(30, trade)
+
+
+def test_account_when_orders_have_ended_or_are_given_up_then_nothing_of_them_is_kept() -> None:
+    async def trade(venue: PolledVenue) -> None:
+        venue.open = [order(1), order(2)]
+        await asyncio.sleep(5)
+        venue.open = []
+        venue.orders["o1"] = order(1, is_open=False)
+
+    venue = poll(400, trade)
+    assert venue.account.orders.orders == venue.account._states == {}

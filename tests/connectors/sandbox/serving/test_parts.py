@@ -55,6 +55,7 @@ def test_digest_when_keyed_then_hex_or_base64_and_nothing_else() -> None:
         b"Jefe", b"what do ya want for nothing?", "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM=", is_base64=True
     )
     assert not hmac_is_valid(b"Jefe", b"what do ya want for nothing?", digest.upper())
+    assert not hmac_is_valid(b"Jefe", b"what do ya want for nothing?", "\udcff")
 
 
 @pytest.mark.parametrize(("value", "decimals", "text"), [(3_000_000, 2, "30000"), (1, 4, "0.0001"), (-5, 0, "-5")])
