@@ -22,6 +22,12 @@ def direction(side: Side) -> dict[str, str]:
     return {"action": "buy" if is_bid else "sell", "book_side": side, "outcome_side": outcome, "side": "yes"}
 
 
+def subaccount_member(account: str, venue: Venue) -> dict[str, int]:
+    """The member `subaccount`, which the stream writes only for subaccounts other than the primary."""
+    number = venue.subaccount_of(account)
+    return {"subaccount": number} if number else {}
+
+
 def _order(item: Order, venue: Venue) -> dict[str, Any]:
     """What an Order and a user_order frame have in common; `order_group_id` is there only for members of a group."""
     group = {"order_group_id": item.group_id} if item.group_id else {}
@@ -108,13 +114,12 @@ def fill_object(item: Fill, venue: Venue) -> dict[str, Any]:
 
 
 def fill_message(item: Fill, venue: Venue) -> dict[str, Any]:
-    """The `msg` of a fill frame; `subaccount` is written only for subaccounts other than the primary."""
-    shown = _fill(item, venue) | {"ts_ms": venue.clock.ms(item.ns), "post_position_fp": wire.count(item.position)}
+    """The `msg` of a fill frame; the client's order id is there only when the order has one."""
+    shown = _fill(item, venue) | subaccount_member(item.account, venue)
+    shown |= {"ts_ms": venue.clock.ms(item.ns), "post_position_fp": wire.count(item.position)}
     shown["purchased_side"] = shown["outcome_side"]
     if item.client_order_id:
         shown["client_order_id"] = item.client_order_id
-    if subaccount := venue.subaccount_of(item.account):
-        shown["subaccount"] = subaccount
     return shown
 
 

@@ -58,7 +58,7 @@ class Venue:
         observed = self.observed
         orders = self.exchange.ledger.orders.values()
         return audit_report.report(self.exchange) | {
-            "orders": [_order(one) for one in orders if self.is_member(one.account)],
+            "orders": [_order(one) for one in orders if one.account in self.served.member_ids],
             "connections": observed.connections,
             "faults_struck": dict(self.faults.struck),
             "rate_limited": observed.rate_limited,
@@ -67,35 +67,26 @@ class Venue:
             "server_errors": observed.server_errors,
         }
 
-    def is_member(self, account: str) -> bool:
-        """True for the account ids of the member, false for those of the order flow."""
-        return account.partition("/")[0] == MEMBER
-
     def subaccount_of(self, account: str) -> int:
         """The subaccount number (0: the primary) of one of the member's accounts, by its account id."""
         return int(account.partition("/")[2] or 0)
 
-    def account(self, subaccount: int) -> Account:
-        """The engine's account of a subaccount. Raises `Refusal` `user_not_found` when there is none."""
-        account = self.exchange.state.accounts.get(account_id_of(subaccount))
-        if account is None:
+    def account_id(self, subaccount: int) -> str:
+        """The engine's account id of a subaccount. Raises `Refusal` `user_not_found` when it was never opened."""
+        account_id = _account_id(subaccount)
+        if account_id not in self.served.member_ids:
             raise errors.nested(f"user_not_found: {self.user_id}")
-        return account
+        return account_id
 
     def open_account(self, subaccount: int, cash: dict[str, int]) -> Account:
         """Open a subaccount (0: the primary) with balances by cash account, as money.
 
         Raises `ValueError` when it is open already.
         """
-        return self.served.open_account(account_id_of(subaccount), cash)
-
-    def member_accounts(self) -> list[Account]:
-        """All accounts of the member in the order in which they were opened, the primary first."""
-        return [self.exchange.state.accounts[name] for name in self.served.member_ids]
+        return self.served.open_account(_account_id(subaccount), cash)
 
 
-def account_id_of(subaccount: int) -> str:
-    """The engine's account id for a subaccount of the member; 0 is the primary."""
+def _account_id(subaccount: int) -> str:
     return MEMBER if subaccount == 0 else f"{MEMBER}/{subaccount}"
 
 

@@ -136,7 +136,7 @@ def create_subaccount(call: Call) -> Reply:
     """
     if call.venue.tier.name == "basic":
         raise errors.nested("forbidden")
-    number = len(call.venue.member_accounts())
+    number = len(call.venue.served.member_ids)
     call.venue.open_account(number, {"USD": 0})
     return Reply({"subaccount_number": number}, 201)
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.auth import ApiKey
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, DEFAULT_COST, UNSCOPED
-from connectors.kalshi.sandbox.venue import SUBACCOUNTS_MAX, Venue, account_id_of
+from connectors.kalshi.sandbox.venue import SUBACCOUNTS_MAX, Venue
 from connectors.sandbox.engine.model import NS_PER_S, Accepted, Rejection
 from connectors.sandbox.serving.fields import Body, Query, decode_body
 from connectors.sandbox.serving.pages import Keyed, by_cursor, clamped, newest_first
@@ -89,8 +89,7 @@ class Call:
             raise errors.nested("invalid_parameters")
         if locked is not None and wanted != locked:
             raise errors.nested("forbidden")
-        self.venue.account(wanted)
-        return account_id_of(wanted)
+        return self.venue.account_id(wanted)
 
     def accounts(self, subaccount: int | None) -> list[str]:
         """The ids of the accounts that a listing covers: the named one, else the key's own, else all of the member.
@@ -98,7 +97,7 @@ class Call:
         Raises `Refusal` as `account_id` does.
         """
         if subaccount is None and (self.key is None or self.key.subaccount is None):
-            return [account.account_id for account in self.venue.member_accounts()]
+            return list(self.venue.served.member_ids)
         return [self.account_id(subaccount)]
 
     def charge_write(self, cost: int, shard: int = UNSCOPED) -> None:

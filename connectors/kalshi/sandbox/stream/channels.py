@@ -1,20 +1,18 @@
 """From the engine's events to the messages of stream subscribers.
 
-One engine event becomes zero or more `Publication`s, each for one channel; a publication makes the message for one
-subscription, because book prices depend on the subscriber's choice of leg and own changes carry the client's id.
+One engine event becomes zero or more `Publication`s, each for one channel. Book deltas depend on the subscription: its
+client chose the leg whose prices it gets, and the client's order id is for its own connections only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.kalshi.sandbox import wire
 from connectors.kalshi.sandbox.groups import GroupChange
-from connectors.kalshi.sandbox.portfolio import fill_message, order_message
+from connectors.kalshi.sandbox.portfolio import fill_message, order_message, subaccount_member
 from connectors.kalshi.sandbox.render.markets import created_members, trade_message
-from connectors.kalshi.sandbox.stream.subscriptions import Subscription
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.sandbox.engine.events import (
     BookChange,
@@ -26,44 +24,10 @@ from connectors.sandbox.engine.events import (
     PositionChange,
     TradePrint,
 )
+from connectors.sandbox.serving.subscriptions import Publication, Seen, Subscription, may_see
 
 # Openings and closings that the clock brings about are not announced (vendor docs).
 ANNOUNCED = frozenset({"created", "activated", "deactivated", "determined", "settled", "close_date_updated"})
-
-
-@dataclass(frozen=True)
-class Publication:
-    """One message for the subscribers of `channel`.
-
-    `ticker` narrows it to those who want that market; `account` to the connections that may see that account.
-    `yes_leg` replaces members for subscribers that asked for YES prices; `own` adds members for the account's owner.
-    """
-
-    channel: str
-    kind: str
-    message: dict[str, Any]
-    ticker: str | None = None
-    account: str | None = None
-    yes_leg: dict[str, Any] = field(default_factory=dict)
-    own_account: str = ""
-    own: dict[str, Any] = field(default_factory=dict)
-
-    def reaches(self, subscription: Subscription, accounts: frozenset[str] | None) -> bool:
-        """True when `subscription`, on a connection that may see `accounts` (None: all), gets this publication."""
-        if subscription.channel != self.channel:
-            return False
-        if self.ticker is not None and not subscription.wants(self.ticker):
-            return False
-        return self.account is None or accounts is None or self.account in accounts
-
-    def message_for(self, subscription: Subscription, accounts: frozenset[str] | None) -> dict[str, Any]:
-        """The `msg` for this subscriber: prices of the leg it chose, own members only for the owner's connections."""
-        message = self.message
-        if self.yes_leg and subscription.use_yes_price:
-            message = message | self.yes_leg
-        if self.own and (accounts is None or self.own_account in accounts):
-            message = message | self.own
-        return message
 
 
 def publications(events: list[Event], venue: Venue) -> Iterator[Publication]:
@@ -96,7 +60,7 @@ def _of_event(event: Event, venue: Venue) -> Iterator[Publication]:
     elif isinstance(event, Notice) and isinstance(event.detail, GroupChange):
         yield _group(event.detail, venue)
     elif isinstance(event, MarketLifecycle) and event.kind in ANNOUNCED:
-        yield from _lifecycle(event, venue)
+        yield _lifecycle(event, venue)
 
 
 def _delta(event: BookChange, venue: Venue) -> Publication:
@@ -112,13 +76,14 @@ def _delta(event: BookChange, venue: Venue) -> Publication:
         "ts_ms": venue.clock.ms(event.ns),
     }
     own: dict[str, Any] = {}
-    if venue.is_member(event.account) and event.client_order_id:
-        own = {"client_order_id": event.client_order_id}
-        if subaccount := venue.subaccount_of(event.account):
-            own["subaccount"] = subaccount
-    yes_leg = {} if is_yes else {"price_dollars": wire.price(event.price)}
-    kind = "orderbook_delta"
-    return Publication(kind, kind, message, event.market_id, yes_leg=yes_leg, own_account=event.account, own=own)
+    if event.account in venue.served.member_ids and event.client_order_id:
+        own = {"client_order_id": event.client_order_id} | subaccount_member(event.account, venue)
+
+    def tailored(subscription: Subscription, seen: Seen) -> dict[str, Any]:
+        shown = {"price_dollars": wire.price(event.price)} if "use_yes_price" in subscription.choices else {}
+        return shown | own if may_see(seen, event.account) else shown
+
+    return Publication("orderbook_delta", "orderbook_delta", message, event.market_id, tailored=tailored)
 
 
 def _position(event: PositionChange, venue: Venue) -> Publication:
@@ -127,9 +92,8 @@ def _position(event: PositionChange, venue: Venue) -> Publication:
         | wire.counts(position=event.net, volume=event.volume)
         | wire.amounts(position_cost=event.cost, realized_pnl=event.realized, fees_paid=event.fees)
         | wire.amounts(position_fee_cost=event.fees if event.net else 0)
+        | subaccount_member(event.account, venue)
     )
-    if subaccount := venue.subaccount_of(event.account):
-        message["subaccount"] = subaccount
     return Publication("market_positions", "market_position", message, event.market_id, event.account)
 
 
@@ -141,7 +105,7 @@ def _group(event: GroupChange, venue: Venue) -> Publication:
     return Publication("order_group_updates", "order_group_updates", message, account=event.account)
 
 
-def _lifecycle(event: MarketLifecycle, venue: Venue) -> Iterator[Publication]:
+def _lifecycle(event: MarketLifecycle, venue: Venue) -> Publication:
     market = venue.exchange.state.markets[event.market_id]
     listing = venue.catalog.markets[event.market_id]
     message: dict[str, Any] = {"market_ticker": event.market_id, "event_type": event.kind}
@@ -157,4 +121,4 @@ def _lifecycle(event: MarketLifecycle, venue: Venue) -> Iterator[Publication]:
         message["determination_ts"] = venue.clock.seconds(event.ns)
     elif event.kind == "settled":
         message["settled_ts"] = venue.clock.seconds(event.ns)
-    yield Publication("market_lifecycle_v2", "market_lifecycle_v2", message)
+    return Publication("market_lifecycle_v2", "market_lifecycle_v2", message, event.market_id)

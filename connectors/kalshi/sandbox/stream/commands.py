@@ -9,13 +9,14 @@ second subscription; an unknown market is answered with code 11; channels of one
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import msgspec
 
 from connectors.kalshi.sandbox.render.market_view import MarketView
-from connectors.kalshi.sandbox.stream.subscriptions import CHANNELS, Subscription
 from connectors.sandbox.serving.rest import NOT_JSON
+from connectors.sandbox.serving.subscriptions import Subscription
 
 ERROR_TEXTS = {
     1: "Unable to process message",
@@ -34,6 +35,34 @@ ERROR_TEXTS = {
     15: "Action required",
     25: "Subscription buffer overflow",
 }
+
+
+@dataclass(frozen=True)
+class ChannelRule:
+    """Whether a channel's frames carry `seq`, and whether it may, must or cannot be narrowed to markets."""
+
+    sequenced: bool
+    filter: Literal["required", "optional", "none"] = "none"
+
+
+# Vendor docs. The last five can be subscribed to and stay silent: the sandbox does not simulate what they carry.
+CHANNELS = {
+    "orderbook_delta": ChannelRule(True, "required"),
+    "ticker": ChannelRule(False, "optional"),
+    "trade": ChannelRule(True, "optional"),
+    "fill": ChannelRule(False, "optional"),
+    "user_orders": ChannelRule(False, "optional"),
+    "market_positions": ChannelRule(False, "optional"),
+    "market_lifecycle_v2": ChannelRule(True),
+    "multivariate_market_lifecycle": ChannelRule(True),
+    "order_group_updates": ChannelRule(True),
+    "communications": ChannelRule(True),
+    "cfbenchmarks_value": ChannelRule(True),
+    "cfbenchmarks_value_5hz": ChannelRule(True),
+    "pyth_value": ChannelRule(True),
+}
+# What a client may choose for a subscription besides its markets (vendor docs).
+CHOICES = ("use_yes_price", "skip_ticker_ack")
 
 
 class CommandRefused(Exception):
@@ -104,7 +133,7 @@ class CommandHandler:
     def _refuse(self, number: int, refusal: CommandRefused) -> None:
         frame: dict[str, Any] = {"type": "error"} | _id(number)
         if refusal.subscription is not None:
-            frame |= refusal.subscription.numbered()
+            frame |= numbered(refusal.subscription)
         frame["msg"] = {"code": refusal.code, "msg": ERROR_TEXTS[refusal.code]}
         if refusal.markets:
             frame["msg"]["market_tickers"] = refusal.markets
@@ -131,8 +160,8 @@ class CommandHandler:
         if markets is None and rule.filter == "required":
             raise CommandRefused(14)
         self._last_sid += 1
-        use_yes_price, skip_ack = params.get("use_yes_price") is True, params.get("skip_ticker_ack") is True
-        subscription = Subscription(self._last_sid, channel, markets, use_yes_price, skip_ack)
+        choices = frozenset(one for one in CHOICES if params.get(one) is True)
+        subscription = Subscription(self._last_sid, channel, markets, choices)
         self.subscriptions[subscription.sid] = subscription
         ack = {"type": "subscribed"} | _id(number) | {"msg": {"channel": channel, "sid": subscription.sid}}
         self._send(ack, None)
@@ -147,10 +176,8 @@ class CommandHandler:
             if subscription is None:
                 self._refuse(number, CommandRefused(7))
                 continue
-            subscription.seq += 1
-            self._send(
-                {"type": "unsubscribed"} | _id(number) | {"sid": subscription.sid, "seq": subscription.seq}, None
-            )
+            ended = {"sid": subscription.sid, "seq": subscription.next_seq()}
+            self._send({"type": "unsubscribed"} | _id(number) | ended, None)
 
     def _list(self, number: int, _params: dict[str, Any]) -> None:
         listed = [{"channel": one.channel, "sid": one.sid} for one in self.subscriptions.values()]
@@ -175,9 +202,12 @@ class CommandHandler:
         if action == "get_snapshot":
             self._show(subscription, markets, params=params, number=number)
             return
-        fresh = _change(subscription, action, markets=markets)
-        body: dict[str, Any] = {} if subscription.skip_ack else {"market_tickers": list(subscription.markets or [])}
-        self._send({"type": "ok"} | _id(number) | subscription.numbered() | {"msg": body}, subscription)
+        fresh = subscription.add(markets) if action == "add_markets" else []
+        if action == "delete_markets" and not subscription.drop(markets):
+            raise CommandRefused(11, subscription)
+        listed = {"market_tickers": list(subscription.markets or [])}
+        body = {} if "skip_ticker_ack" in subscription.choices else listed
+        self._send({"type": "ok"} | _id(number) | numbered(subscription) | {"msg": body}, None)
         self._show(subscription, fresh, params=params)
 
     def _show(self, subscription: Subscription, markets: list[str], *, params: dict[str, Any], number: int = 0) -> None:
@@ -185,8 +215,8 @@ class CommandHandler:
         for ticker in markets:
             frame: dict[str, Any]
             if subscription.channel == "orderbook_delta":
-                frame = {"type": "orderbook_snapshot"} | _id(number) | subscription.numbered()
-                frame["msg"] = self._source.snapshot(ticker, use_yes_price=subscription.use_yes_price)
+                frame = {"type": "orderbook_snapshot"} | _id(number) | numbered(subscription)
+                frame["msg"] = self._source.snapshot(ticker, use_yes_price="use_yes_price" in subscription.choices)
             elif subscription.channel == "ticker" and params.get("send_initial_snapshot") is True:
                 frame = {"type": "ticker", "sid": subscription.sid, "msg": self._source.ticker_message(ticker)}
             else:
@@ -221,19 +251,10 @@ class CommandHandler:
         return list(dict.fromkeys(tickers))
 
 
-def _change(subscription: Subscription, action: str, *, markets: list[str]) -> list[str]:
-    """Apply add_markets or delete_markets; returns the markets that are new on the subscription."""
-    current = subscription.markets
-    if current is None:
-        if action == "delete_markets":
-            raise CommandRefused(11, subscription)
-        return []
-    fresh = [ticker for ticker in markets if ticker not in current]
-    if action == "add_markets":
-        subscription.markets = current + fresh
-        return fresh
-    subscription.markets = [ticker for ticker in current if ticker not in markets]
-    return []
+def numbered(subscription: Subscription) -> dict[str, int]:
+    """The members `sid` and, on a sequenced channel, the next `seq`, which is used up by the call."""
+    named = {"sid": subscription.sid}
+    return named | {"seq": subscription.next_seq()} if CHANNELS[subscription.channel].sequenced else named
 
 
 def _id(number: int) -> dict[str, int]:

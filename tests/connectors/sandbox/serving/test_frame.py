@@ -187,6 +187,17 @@ async def test_stream_when_a_trade_happens_then_the_subscriber_gets_it_and_beats
         assert await socket.receive_str(timeout=5) == "beat"
 
 
+async def test_stream_when_another_pair_is_asked_for_then_nothing_comes(client: ToyClient) -> None:
+    async with client.http.ws_connect(client.ready["ws_url"]) as socket:
+        for pair in ("ETH_USDC", PAIR):
+            await socket.send_str(json.dumps({"op": "trades", "pair": pair}))
+            assert await next_message(socket) == {"ok": True}
+        await client.admin("act", {"act": "quote", "instrument": PAIR, "asks": [["30000", "1"]]})
+        for size in ("0.1", "0.2"):
+            await client.place(size=size)
+        assert [(await next_message(socket))["size"] for _ in range(2)] == ["0.1", "0.2"]
+
+
 async def test_stream_when_frames_double_or_are_muted_then_only_data_is_touched(client: ToyClient) -> None:
     async with client.http.ws_connect(client.ready["ws_url"]) as socket:
         await client.admin("faults", [{"kind": "duplicate_frame"}, {"kind": "mute", "match": {"channel": "trades"}}])

@@ -25,6 +25,7 @@ from connectors.sandbox.serving.limits import RequestWindow
 from connectors.sandbox.serving.pages import by_number, clamped, from_id
 from connectors.sandbox.serving.rest import Arrival, Endpoint, Refusal, Reply, RestFace
 from connectors.sandbox.serving.server import Design, SandboxServer
+from connectors.sandbox.serving.subscriptions import Publication, Subscription, data_frame
 from connectors.sandbox.serving.venue import ServedVenue
 from connectors.sandbox.serving.websocket import Frame, StreamFace, StreamRules, StreamSession
 from tests.connectors.sandbox.serving.listed import SPOT
@@ -82,21 +83,22 @@ class ToyVenue:
 
 
 class ToyConversation:
-    """A connection that gets trades once it has asked for them."""
+    """A connection that gets trades once it has asked for them, of one pair or of all."""
 
     def __init__(self, session: StreamSession) -> None:
         self._session = session
-        self.wants_trades = False
+        self._subscriptions: list[Subscription] = []
 
     def handle(self, text: str) -> None:
-        self.wants_trades = msgspec.json.decode(text)["op"] == "trades"
-        self._session.offer(Frame({"ok": self.wants_trades}))
+        asked = msgspec.json.decode(text)
+        pairs = [asked["pair"]] if "pair" in asked else None
+        self._subscriptions.append(Subscription(len(self._subscriptions) + 1, asked["op"], pairs))
+        self._session.offer(Frame({"ok": True}))
 
-    def publish(self, trade: TradePrint) -> None:
-        target = {"type": "trade", "channel": "trades", "market": trade.market_id}
-        if self.wants_trades and not self._session.is_muted(target):
-            price, size = trimmed(trade.price, SPOT.price_decimals), trimmed(trade.size, SPOT.size_decimals)
-            self._session.offer(Frame({"price": price, "size": size}, target, owner=self, is_data=True))
+    def publish(self, trade: Publication) -> None:
+        for one in trade.audience(self._subscriptions, None, session=self._session):
+            message = trade.message_for(one, None)
+            self._session.offer(data_frame(message, one, kind=trade.kind, market=trade.market))
 
 
 def signed(answer: Callable[[ToyVenue, Arrival], Reply]) -> Callable[[ToyVenue, Arrival], Reply]:
@@ -176,7 +178,12 @@ STREAM: StreamFace[ToyVenue, ToyConversation] = StreamFace(
 def publish(_venue: ToyVenue, events: list[Event], conversations: list[ToyConversation]) -> None:
     for event in events:
         for conversation in conversations if isinstance(event, TradePrint) else ():
-            conversation.publish(event)
+            conversation.publish(tape(event))
+
+
+def tape(trade: TradePrint) -> Publication:
+    price, size = trimmed(trade.price, SPOT.price_decimals), trimmed(trade.size, SPOT.size_decimals)
+    return Publication("trades", "trade", {"price": price, "size": size}, trade.market_id)
 
 
 def toy(options: ToyOptions, *, now_ns: Callable[[], int] = time.time_ns) -> SandboxServer[ToyVenue, ToyConversation]:
