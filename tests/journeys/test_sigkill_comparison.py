@@ -77,8 +77,9 @@ def show(tmp_path: Path) -> Callable[[str], Path]:
 
     def made(status: str) -> Path:
         row = ("tg-1-1", "kalshi", "v-1", "mm", f"kalshi:{MARKET}", "buy", "0.5", "1", "0", "gtc", status, "", 1, 1, 1)
+        later = ("limit", "", "", "", "")
         with closing(connect(tmp_path / "ledger.sqlite3")) as ledger:
-            ledger.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            ledger.execute(f"INSERT INTO orders VALUES ({', '.join('?' * 20)})", row + later)  # noqa: S608
         return tmp_path
 
     return made
