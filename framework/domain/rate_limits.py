@@ -64,6 +64,11 @@ class Pool(msgspec.Struct, frozen=True, gc=False, rename={"refill": "refill_per_
     scope: PoolScope = PoolScope.KEY
     owner: str = ""
 
+    @property
+    def refill_per_s(self) -> int:
+        """Tokens that come back in a second, rounded down: what connectors that pace themselves have read so far."""
+        return self.refill * NS_PER_S // self.period_ns
+
 
 class Cost(msgspec.Struct, frozen=True, gc=False):
     """How many `tokens` (0 or more) one request of `kind` takes from the pool named `pool`. With an `endpoint`, as the

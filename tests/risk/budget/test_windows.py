@@ -203,3 +203,8 @@ def test_window_when_its_end_may_have_passed_before_the_booking_then_nothing_com
     budget = spent()
     budget.see(WindowSeen("v", "all", 0, ends_ns_min=-1_000_000, ends_ns_max=50_000_000))
     assert back_after_ns(budget) >= S
+
+
+def test_pool_when_a_connector_paces_itself_then_it_still_finds_what_comes_back_in_a_second() -> None:
+    assert Pool("orders", 100, 30).refill_per_s == 30
+    assert Pool("orders", 300, 300, 60_000_000_000, PoolShape.WINDOW).refill_per_s == 5
