@@ -8,7 +8,7 @@ from typing import NewType
 
 import msgspec
 
-from framework.domain.numbers import Money, Price, Size, format_scaled, parse_scaled, to_decimal
+from framework.domain.numbers import DECIMALS_MAX, Money, Price, Size, format_scaled, parse_scaled, to_decimal
 
 InstrumentId = NewType("InstrumentId", str)
 """`venue:symbol`, for example `kalshi:KXTIDE-26NOV21-B25`. `venue` is the connector's name in the configuration."""
@@ -83,7 +83,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     text, empty where they are not known.
 
     Raises `ValueError` when an order at the highest price and of the largest size (or of one unit where
-    that is not known) is worth more than the integers of a record can hold.
+    that is not known) is worth more than the integers of a record can hold, and for decimals below 0 or that add up to
+    more than 24.
     """
 
     id: InstrumentId
@@ -110,12 +111,21 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     price_deviation_max: str = ""
 
     def __post_init__(self) -> None:
+        self._refuse_scales(max(self.price_decimals, self.size_decimals))
         size_max = self.size_max or SIZE_MAX_DEFAULT * 10**self.size_decimals
         price_max = self.tick_bands[-1].end if self.tick_bands else 0
         if price_max * size_max >= NOTIONAL_LIMIT:
             raise ValueError(
                 f"{self.id}: a price of {price_max} (price_decimals={self.price_decimals}) times a size of {size_max} "
                 f"(size_decimals={self.size_decimals}) passes 2^62; take the scales from tick and step"
+            )
+        self._refuse_scales(self.money_decimals)
+
+    def _refuse_scales(self, most: int) -> None:
+        if most > DECIMALS_MAX or min(self.price_decimals, self.size_decimals) < 0:
+            raise ValueError(
+                f"{self.id}: price_decimals={self.price_decimals} and size_decimals={self.size_decimals} must not be "
+                f"below 0, nor add up to more than {DECIMALS_MAX}; take the scales from tick and step"
             )
 
     @property

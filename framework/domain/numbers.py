@@ -18,7 +18,8 @@ Size = NewType("Size", int)
 Money = NewType("Money", int)
 """An amount in the quote currency, scaled by `price_decimals + size_decimals`: `Money(price * size)`."""
 
-_DECIMALS_MAX = 24
+DECIMALS_MAX = 24
+"""The most decimals that an amount has."""
 
 
 def parse_scaled(value: str | int | Decimal, decimals: int, *, field: str = "value") -> int:
@@ -27,8 +28,8 @@ def parse_scaled(value: str | int | Decimal, decimals: int, *, field: str = "val
     Raises `ValueError` naming `field` when the value is not a finite decimal number or has more digits than
     `decimals` can hold: nothing is ever rounded here.
     """
-    if not 0 <= decimals <= _DECIMALS_MAX:
-        raise ValueError(f"decimals: {decimals} is outside 0..{_DECIMALS_MAX}")
+    if not 0 <= decimals <= DECIMALS_MAX:
+        raise ValueError(f"decimals: {decimals} is outside 0..{DECIMALS_MAX}")
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise ValueError(f"{field}: {value!r} is not an exact decimal; give text, int or Decimal, never a float")
     if isinstance(value, str) and (not value.isascii() or "_" in value):
@@ -43,11 +44,11 @@ def parse_scaled(value: str | int | Decimal, decimals: int, *, field: str = "val
     shift = int(exponent) + decimals
     mantissa = int("".join(map(str, digits)))
     if shift >= 0:
-        if shift > 2 * _DECIMALS_MAX:
+        if shift > 2 * DECIMALS_MAX:
             raise ValueError(f"{field}: {value!r} is too large")
         scaled = mantissa * int(10**shift)
     else:
-        scaled, rest = divmod(mantissa, 10 ** min(-shift, 2 * _DECIMALS_MAX + len(digits)))
+        scaled, rest = divmod(mantissa, 10 ** min(-shift, 2 * DECIMALS_MAX + len(digits)))
         if rest:
             raise ValueError(f"{field}: {value!r} has more than {decimals} decimals")
     return -scaled if sign else scaled

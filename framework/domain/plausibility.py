@@ -1,5 +1,6 @@
-"""What no event of a venue may hold, whatever a connector makes of a broken message: numbers that no record can hold,
-and prices and sizes below 0. Such an event is refused before anything is recorded: it would stop the journal."""
+"""What no event may hold, whatever a connector makes of a broken message: numbers that no record can hold, prices and
+sizes below 0, scales that no amount has, and anything that could not be read again from a record. Such an event is
+refused before anything is recorded: it would stop the journal, or the next start."""
 
 from __future__ import annotations
 
@@ -7,7 +8,10 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
+import msgspec
+
 from framework.domain.account_events import (
+    AccountEvent,
     BalanceReport,
     CashFlow,
     Fill,
@@ -16,6 +20,11 @@ from framework.domain.account_events import (
     OrderSnapshot,
     PositionReport,
 )
+from framework.domain.market_events import LimitsDeclared, TermsDeclared
+from framework.domain.numbers import DECIMALS_MAX
+
+EVENT_BYTES_MAX = 2 * 1024 * 1024
+"""Longest event as it is written, in bytes. The largest that is meant to be is what a strategy saves."""
 
 _BELOW, _ABOVE = -(2**63) - 1, 2**63
 _UNSIGNED: dict[type, tuple[str, ...]] = {
@@ -29,13 +38,15 @@ _UNSIGNED: dict[type, tuple[str, ...]] = {
 }
 """Fields that may not be below 0."""
 _SIGNED: dict[type, tuple[str, ...]] = {
-    Fill: ("fee", "cost", "fee_decimals"),
+    Fill: ("fee", "cost"),
     OrderSnapshot: ("cost", "fees"),
     PositionReport: ("size", "entry", "mark", "liquidation", "margin", "leverage"),
-    BalanceReport: ("amount", "decimals", "available", "locked"),
-    CashFlow: ("amount", "decimals"),
+    BalanceReport: ("amount", "available", "locked"),
+    CashFlow: ("amount",),
 }
 """Other numbers, which may be below 0."""
+_SCALES: dict[type, tuple[str, ...]] = {Fill: ("fee_decimals",), BalanceReport: ("decimals",), CashFlow: ("decimals",)}
+"""Decimals of amounts. Ten to the power of them is computed."""
 
 
 def _getter(fields: tuple[str, ...]) -> Callable[[Any], tuple[int | None, ...]]:
@@ -43,27 +54,41 @@ def _getter(fields: tuple[str, ...]) -> Callable[[Any], tuple[int | None, ...]]:
     return get if len(fields) > 1 else lambda event: (get(event),)
 
 
-_UNSIGNED_OF = {kind: _getter(fields) for kind, fields in _UNSIGNED.items()}
-_SIGNED_OF = {kind: _getter(fields) for kind, fields in _SIGNED.items()}
+_RANGES = ((_UNSIGNED, 0, _ABOVE), (_SIGNED, _BELOW + 1, _ABOVE), (_SCALES, 0, DECIMALS_MAX + 1))
+_RANGES_OF = {
+    kind: [(_getter(table[kind]), table[kind], low, above) for table, low, above in _RANGES if kind in table]
+    for kind in _UNSIGNED
+}
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(AccountEvent | LimitsDeclared | TermsDeclared).decode
 
 
 def implausible(event: object) -> str:
-    """Which number of an event can't be, with its field; empty when all can, and for events without numbers of a
-    venue."""
-    kind = type(event)
-    if (unsigned := _UNSIGNED_OF.get(kind)) is None:
-        return ""
-    for value in unsigned(event):
-        if value is not None and not 0 <= value < _ABOVE:
-            return _named(event, _UNSIGNED[kind], low=0)
-    if (signed := _SIGNED_OF.get(kind)) is not None:
-        for value in signed(event):
-            if value is not None and not _BELOW < value < _ABOVE:
-                return _named(event, _SIGNED[kind], low=_BELOW + 1)
-    return ""
+    """What of an event can't be, with its field where it is a number; empty when all of it can."""
+    try:
+        for get, fields, low, above in _RANGES_OF.get(type(event), ()):
+            for value in get(event):
+                if value is not None and not low <= value < above:
+                    return _named(event, fields, low, above)
+    except TypeError:
+        pass  # it is no number: reading the event again says so
+    return _unreadable(event)
 
 
-def _named(event: object, fields: tuple[str, ...], *, low: int) -> str:
+def _named(event: object, fields: tuple[str, ...], low: int, above: int) -> str:
     values = ((field, getattr(event, field)) for field in fields)
-    field, value = next(one for one in values if one[1] is not None and not low <= one[1] < _ABOVE)
-    return f"{type(event).__name__}.{field}: {value} is {'below 0' if value < 0 <= low else 'more than 64 bits'}"
+    field, value = next(one for one in values if one[1] is not None and not low <= one[1] < above)
+    most = f"more than {above - 1}" if above < _ABOVE else "more than 64 bits"
+    return f"{type(event).__name__}.{field}: {value} is {'below 0' if value < 0 <= low else most}"
+
+
+def _unreadable(event: object) -> str:
+    """Why an event could not be read again from its record, as text of another type, or that is no Unicode."""
+    try:
+        written = _encode(event)
+        if len(written) > EVENT_BYTES_MAX:
+            return f"{type(event).__name__}: {len(written)} bytes are more than {EVENT_BYTES_MAX}"
+        _decode(written)
+    except (msgspec.MsgspecError, OverflowError, TypeError, ValueError, RecursionError) as e:
+        return f"{type(event).__name__}: no record can hold it: {e}"
+    return ""

@@ -62,6 +62,8 @@ from framework.engine.universe import Universe, Universes
 from framework.execution.request_queue import QueuedRequest
 from framework.state.change import Change
 
+_Handlers = dict[type, Callable[[Any], None]]
+
 
 class Kernel:
     """The one place where events become decisions. Call `publish` for every input; never from two threads."""
@@ -88,7 +90,7 @@ class Kernel:
         self._connector_followers: list[Callable[[ConnectorStatus], None]] = []
         self._trade_followers: list[Callable[[TradePrint], None]] = []
         # What goes to the tape, and what follows from it; everything else goes to the journal and moves the accounts.
-        self._market_handlers: dict[type, Callable[[Any], None]] = {
+        self._market_handlers: _Handlers = {
             BookDelta: self._on_book_change,
             BookLevel: self._on_book_change,
             BookSnapshot: self._on_book_change,
@@ -98,14 +100,14 @@ class Kernel:
             Heartbeat: self._on_feed,
             VenueClock: self._on_feed,
             ConnectorStatus: self._on_connector,
-            LimitsDeclared: self._on_limits,
-            TermsDeclared: self._on_terms,
             RequestCompleted: self._on_request_completed,
             TurnTaken: self._on_turn_taken,
             WindowSeen: self._on_window_seen,
             TimerFired: self._on_timer,
             StrategyStarted: self._on_strategy_started,
         }
+        # On the tape, too, but looked at before: they are rare, and decide what a venue may be asked for.
+        self._declaration_handlers: _Handlers = {LimitsDeclared: self._on_limits, TermsDeclared: self._on_terms}
 
     @property
     def hosts(self) -> Mapping[str, StrategyHost]:
@@ -238,7 +240,10 @@ class Kernel:
             self._tape(self._step_number, now_ns, monotonic_ns, event)
             handler(event)
         elif flaw := implausible(event):
-            self._refuse_event(cast("AccountEvent", event), flaw)
+            self._refuse_event(event, flaw)
+        elif (handler := self._declaration_handlers.get(type(event))) is not None:
+            self._tape(self._step_number, now_ns, monotonic_ns, event)
+            handler(event)
         else:
             self._on_account_event(cast("AccountEvent", event))
         self._watcher.on_event(event)
@@ -273,11 +278,14 @@ class Kernel:
         self._bus.publish(status)
 
     def _on_limits(self, event: LimitsDeclared) -> None:
-        if budget := self._budgets.get(event.venue):
-            budget.declare(event.limits)
-        else:
-            make_budget = self._dependencies.make_budget
-            self._budgets[event.venue] = make_budget(event.venue, event.limits, self._view.monotonic_ns)
+        try:
+            if budget := self._budgets.get(event.venue):
+                budget.declare(event.limits)
+            else:
+                make_budget = self._dependencies.make_budget
+                self._budgets[event.venue] = make_budget(event.venue, event.limits, self._view.monotonic_ns)
+        except ValueError as e:
+            self._refuse_event(event, f"{event.venue}: {e}")
 
     def _on_terms(self, event: TermsDeclared) -> None:
         self._dependencies.terms[event.venue] = event.terms
@@ -335,10 +343,10 @@ class Kernel:
             case _:
                 pass
 
-    def _refuse_event(self, event: AccountEvent, flaw: str) -> None:
+    def _refuse_event(self, event: Event, flaw: str) -> None:
         """Report an event that can't be true, and stop trading in its instrument: what it was about is not known."""
         instrument = getattr(event, "instrument", "")
-        halts = (InstrumentId(instrument),) if instrument else ()
+        halts = (InstrumentId(instrument),) if instrument and isinstance(instrument, str) else ()
         self._report(Change(alarms=(f"an event of the venue can't be true and is not booked: {flaw}",), halts=halts))
 
     def _is_recorded_singly(self, refused: Refused) -> bool:

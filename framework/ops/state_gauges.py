@@ -87,7 +87,8 @@ class StateGauges:
                 key = (instrument.venue, strategy, kind)
                 sums[key] = sums.get(key, 0.0) + float(instrument.money(money))
         for one in self._accounts.purged.sums():
-            for kind, amount in (("realised", one.realised), ("fees", one.fees)) if one.strategy else ():
+            amounts = {"realised": one.realised, "fees": one.fees, "funding": one.funding}
+            for kind, amount in amounts.items() if one.strategy else ():
                 key = (one.venue, one.strategy, kind)
                 sums[key] = sums.get(key, 0.0) + float(to_decimal(amount, one.decimals))
         return list(sums.items())

@@ -66,8 +66,17 @@ class _TapeRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     event: MarketEvent
 
 
+class _TapeStep(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The step of a record, whatever version of the program wrote the rest of it."""
+
+    step: int
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_TapeRecord).decode
+_decode_step = msgspec.msgpack.Decoder(_TapeStep).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UNWRITABLE = (TypeError, OverflowError, ValueError, RecursionError)
 
 
 class Tape:
@@ -80,7 +89,7 @@ class Tape:
         self._settings = settings
         self._pending: deque[tuple[int, int, int, MarketEvent]] = deque()
         self._is_scheduled = False
-        self._shed = 0
+        self._shed, self._unwritable = 0, 0
         self._handle: FileHandle | None = None
         self._size = 0
         self._sizes: dict[int, int] = {}
@@ -93,8 +102,8 @@ class Tape:
     def open(cls, files: FileSystem, directory: Path, worker: Worker, settings: TapeSettings | None = None) -> Tape:
         """Go on after what is in the directory, in a new segment; the directory is made when it is missing.
 
-        Segments at the end without a whole record are deleted. Raises `TapeError` when the last segment holds an event
-        that this program does not know, and `OSError`.
+        Segments at the end without a whole record are deleted. What this program does not know on the tape stays, and
+        costs a replay only. Raises `OSError`.
         """
         tape = cls(files, directory, worker, settings or TapeSettings())
         files.make_directory(directory)
@@ -103,7 +112,7 @@ class Tape:
         while firsts and tape._last_step == 0:
             first = firsts.pop()
             data = files.read(directory / _SEGMENTS.name(first))
-            tape._last_step = max((found.step for found in _records(data)), default=0)
+            tape._last_step = max(map(_step_of, _payloads(data)), default=0)
             if tape._last_step:
                 tape._sizes[first] = len(data)
             else:
@@ -119,8 +128,9 @@ class Tape:
 
     @property
     def shed_count(self) -> int:
-        """How many events of this run were not recorded because too many were waiting to be written."""
-        return self._shed
+        """How many events of this run were not recorded: too many were waiting to be written, or no record can hold
+        them."""
+        return self._shed + self._unwritable
 
     @property
     def trouble(self) -> str:
@@ -161,11 +171,20 @@ class Tape:
         self._is_scheduled = False
         while self._pending:
             batch = [self._pending.popleft() for _ in range(min(len(self._pending), _WRITE_MAX))]
-            payloads = [_encode(item) for item in batch]
+            payloads = self._encoded(batch)
             data = b"".join(_FRAME.pack(len(payload), crc32(payload)) + payload for payload in payloads)
             handle = self._segment(batch[0][0])
             handle.write(data)
             self._size += len(data)
+
+    def _encoded(self, batch: list[tuple[int, int, int, MarketEvent]]) -> list[bytes]:
+        try:
+            return [_encode(item) for item in batch]
+        except _UNWRITABLE:
+            if len(batch) > 1:
+                return [payload for item in batch for payload in self._encoded([item])]
+            self._unwritable += 1
+            return []
 
     def _segment(self, step: int) -> FileHandle:
         if self._handle is not None and self._size < self._settings.segment_bytes_max:
@@ -222,14 +241,27 @@ def merge(entries: Iterable[Entry], tape: Iterable[KernelInput]) -> Iterator[Ker
 
 
 def _records(data: bytes) -> Iterator[_TapeRecord]:
+    for payload in _payloads(data):
+        try:
+            yield _decode(payload)
+        except _UNREADABLE as e:
+            raise TapeError(f"tape: the event of step {_step_of(payload)} can't be decoded: {e}") from e
+
+
+def _step_of(payload: bytes) -> int:
+    """The step of a record; 0 where it says none."""
+    try:
+        return _decode_step(payload).step
+    except _UNREADABLE:
+        return 0
+
+
+def _payloads(data: bytes) -> Iterator[bytes]:
     position = len(_MAGIC)
     while data.startswith(_MAGIC) and position + _FRAME.size <= len(data):
         length, crc = _FRAME.unpack_from(data, position)
         payload = data[position + _FRAME.size : position + _FRAME.size + length]
         if len(payload) < length or crc32(payload) != crc:
             return
-        try:
-            yield _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-            raise TapeError(f"tape: an event at offset {position} can't be decoded: {e}") from e
+        yield payload
         position += _FRAME.size + length

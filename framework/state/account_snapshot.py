@@ -25,7 +25,7 @@ from framework.state.fills import FillKey, FillsSnapshot
 from framework.state.order_evidence import status_of
 from framework.state.orders import OrdersSnapshot
 from framework.state.positions import PositionSnapshot, PositionsSnapshot, Trade
-from framework.state.purged import PurgedSnapshot
+from framework.state.purged import PurgedSnapshot, PurgedSum
 from framework.state.trading_states import TradingStatesSnapshot
 from framework.state.unmatched import UnmatchedOrder, VenueKey
 
@@ -38,7 +38,16 @@ CANONICAL_VERSION = 2
 state gets, and say in `_FIELDS` how many the version before had."""
 
 _FIELDS: dict[int, dict[type[msgspec.Struct], int]] = {
-    1: {Order: 21, Fill: 12, OrderSnapshot: 13, Instrument: 17, PositionReport: 5, BalanceReport: 5, Trade: 5},
+    1: {
+        Order: 21,
+        Fill: 12,
+        OrderSnapshot: 13,
+        Instrument: 17,
+        PositionReport: 5,
+        BalanceReport: 5,
+        Trade: 5,
+        PurgedSum: 6,
+    },
 }
 """For each earlier version: how many fields its structs had. Those that came later were not known then."""
 
@@ -72,7 +81,7 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
             raise ValueError(
                 f"canonical form: version {version} is not known; a later release wrote it: start that one"
             )
-        return _CANONICAL.encode(self._versioned(version))
+        return _encode(self._versioned(version))
 
     def _versioned(self, version: int) -> tuple[object, ...]:
         older = _Older(version)
@@ -101,7 +110,7 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
             # It left the purged instruments out while there were none, and knew no cash flows.
             purged = () if self.purged is None else (older.cut_purged(self.purged),)
             return (orders, fills, *rest, *purged, *venues)
-        return (orders, fills, *rest, self.purged, *venues, self.cash_flows)
+        return (orders, fills, *rest, _without_nothing(self.purged), *venues, self.cash_flows)
 
 
 class _Older:
@@ -137,7 +146,16 @@ class _Older:
         if purged is None:
             return None
         remembered = [replace(one, instrument=self.cut(one.instrument)) for one in purged.remembered]
-        return PurgedSnapshot(purged.sums, remembered)
+        return PurgedSnapshot(self.cut_all(purged.sums), remembered)
+
+
+def _without_nothing(purged: PurgedSnapshot | None) -> PurgedSnapshot | None:
+    """What has left, without sums that are nothing: a snapshot leaves out the positions that they are of, as after a
+    fill that was taken back, or whose order went to another strategy."""
+    if purged is None:
+        return None
+    sums = [one for one in purged.sums if one.realised or one.fees or one.funding]
+    return PurgedSnapshot(sums, purged.remembered) if sums or purged.remembered else None
 
 
 def _with_first(kind: type[msgspec.Struct], count: int) -> type[msgspec.Struct]:
@@ -163,17 +181,36 @@ class StateSnapshot(msgspec.Struct, array_like=True, kw_only=True):
 
 _CANONICAL = msgspec.msgpack.Encoder(order="deterministic")
 _DECODER = msgspec.msgpack.Decoder(StateSnapshot)
+_WIDE_DECODER = msgspec.msgpack.Decoder(StateSnapshot, strict=False)
+"""Reads integers from text, too."""
 
 
 def encode_snapshot(snapshot: StateSnapshot) -> bytes:
-    """The bytes of a snapshot: MessagePack, the same for the same state."""
-    return _CANONICAL.encode(snapshot)
+    """The bytes of a snapshot: MessagePack, the same for the same state. Integers over 64 bits are text."""
+    return _encode(snapshot)
+
+
+def _encode(value: Any) -> bytes:
+    try:
+        return _CANONICAL.encode(value)
+    except OverflowError:
+        return _CANONICAL.encode(_writable(msgspec.to_builtins(value, builtin_types=(bytes,))))
+
+
+def _writable(value: Any) -> Any:
+    """A value as MessagePack can hold it. What a venue reports has 64 bits; a sum over reports, or a product, may pass
+    them, and must not stop the records."""
+    if isinstance(value, (list, tuple)):
+        return [_writable(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _writable(one) for key, one in value.items()}
+    return value if not isinstance(value, int) or -(2**63) <= value < 2**63 else str(value)
 
 
 def decode_snapshot(payload: bytes) -> StateSnapshot:
     """The snapshot that the bytes hold. Raises `JournalError` when they are not a snapshot of this version."""
     try:
-        snapshot = _DECODER.decode(payload)
+        snapshot = _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise JournalError(f"snapshot of {len(payload)} bytes can't be read ({e}); start from the journal") from e
     if snapshot.version != SNAPSHOT_VERSION:
@@ -182,3 +219,10 @@ def decode_snapshot(payload: bytes) -> StateSnapshot:
             "start from the journal, or with the release that wrote it"
         )
     return snapshot
+
+
+def _decode(payload: bytes) -> StateSnapshot:
+    try:
+        return _DECODER.decode(payload)
+    except msgspec.ValidationError:
+        return _WIDE_DECODER.decode(payload)

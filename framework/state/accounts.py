@@ -277,6 +277,7 @@ class Accounts:
             return
         terms, value = self.instruments.pop(event.instrument), self.positions.settled[event.instrument]
         self.purged.put(PurgedInstrument(terms, value), self.positions.purge(event.instrument))
+        self.cash_flows.forget(event.instrument)
         self.exposures.purge(event.instrument)
         self.trading.forget(event.instrument)
         self.venue_positions.pop(event.instrument, None)

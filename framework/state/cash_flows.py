@@ -89,6 +89,11 @@ class CashFlows:
             if of in money_decimals:
                 positions.own(of, strategy).funding = total.as_money(money_decimals[of])
 
+    def forget(self, instrument: InstrumentId) -> None:
+        """Forget the funding of an instrument that leaves: it goes with its positions. Flows and their sums stay."""
+        for key in [one for one in self._funding if one[0] == instrument]:
+            del self._funding[key]
+
     def snapshot(self) -> CashFlowsSnapshot | None:
         """All of it as it is written; None while there is nothing."""
         if not self._known:

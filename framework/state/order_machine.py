@@ -136,8 +136,10 @@ class OrderMachine:
         return order
 
     def link(self, order: Order, venue_order_id: str, draft: Draft, *, is_amended: bool = False) -> bool:
-        """Learn the venue's id of the order. True when it is news. A second id is an alarm, but after an amend."""
-        if not venue_order_id:
+        """Learn the venue's id of the order. True when it is news. A second id is an alarm, but after an amend; so is
+        the id of another order of ours, which keeps it: else it would depend on a restart which of them it names."""
+        holder = self._orders.by_venue_id(order.venue, venue_order_id)
+        if not venue_order_id or self._is_of_other(order, holder, venue_order_id, draft):
             return False
         is_news = self._orders.link(order, venue_order_id)
         evidence = self._orders.evidence(order)
@@ -152,6 +154,16 @@ class OrderMachine:
             order.venue_order_id = venue_order_id
             draft.orders[order.client_order_id] = order
         return is_news
+
+    def _is_of_other(self, order: Order, holder: Order | None, venue_order_id: str, draft: Draft) -> bool:
+        if holder is None or holder is order:
+            return False
+        if order.venue_order_id != venue_order_id:
+            order.venue_order_id = venue_order_id
+            text = f"{order.client_order_id}: the venue names it {venue_order_id}, like {holder.client_order_id}"
+            draft.alarm(text, halt=order.instrument)
+            draft.orders[order.client_order_id] = order
+        return True
 
     def fill(self, order: Order, fill: Fill, fee: int, now_ns: int, draft: Draft, *, is_voided: bool) -> None:
         """Count a fill that is new to the order, with its fee as money; a voided one counts as traded only, and not at

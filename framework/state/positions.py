@@ -244,15 +244,16 @@ class Positions:
             if of == instrument:
                 position.settle(value)
 
-    def purge(self, instrument: InstrumentId) -> list[tuple[str, int, int]]:
-        """Forget every position in a settled instrument. Returns what each strategy realised in it and its fees, and
-        under '' what belongs to none."""
+    def purge(self, instrument: InstrumentId) -> list[tuple[str, int, int, int]]:
+        """Forget every position in a settled instrument. Returns what each strategy realised in it, its fees and its
+        funding, and under '' what belongs to none."""
         owners = [key for key in self._strategies if key[1] == instrument]
-        found = [(key[0], one.realised, one.fees) for key in owners for one in (self._strategies.pop(key),)]
-        whole = self._account.pop(instrument, Position())
+        found = [(key[0], *_results_of(self._strategies.pop(key))) for key in owners]
+        realised, fees, funding = _results_of(self._account.pop(instrument, Position()))
         del self.settled[instrument]
-        rest = (whole.realised - sum(one[1] for one in found), whole.fees - sum(one[2] for one in found))
-        return [*found, ("", *rest)] if any(rest) else [*found]
+        for _, of_realised, of_fees, of_funding in found:
+            realised, fees, funding = realised - of_realised, fees - of_fees, funding - of_funding
+        return [*found, ("", realised, fees, funding)] if realised or fees or funding else found
 
     def snapshot(self) -> PositionsSnapshot:
         """All positions that ever traded, in canonical order, for digest and snapshot."""
@@ -282,6 +283,10 @@ class Positions:
         if position is None:
             position = self._strategies[strategy, instrument] = Position(self.settled.get(instrument))
         return position
+
+
+def _results_of(position: Position) -> tuple[int, int, int]:
+    return position.realised, position.fees, position.funding
 
 
 def trade_of(fill: Fill, counted_in: Denomination | None) -> Trade:

@@ -27,8 +27,8 @@ STAYS_NS = 900_000_000_000
 LOOK_NS = 1_000_000_000
 LEAVE_AT_ONCE_MAX = 100
 
-Realised = tuple[str, int, int]
-"""Strategy ('' for what belongs to none), realised profit before fees, fees."""
+Realised = tuple[str, int, int, int]
+"""Strategy ('' for what belongs to none), realised profit before fees, fees, funding."""
 
 
 class PurgedSum(msgspec.Struct, array_like=True):
@@ -41,6 +41,7 @@ class PurgedSum(msgspec.Struct, array_like=True):
     decimals: int
     realised: int = 0
     fees: int = 0
+    funding: int = 0
 
 
 class PurgedInstrument(msgspec.Struct, frozen=True, array_like=True):
@@ -70,11 +71,12 @@ class PurgedInstruments:
     def put(self, left: PurgedInstrument, realised: Iterable[Realised]) -> None:
         """Add an instrument that leaves, with what each strategy realised in it."""
         terms = left.instrument
-        for strategy, profit, fees in realised:
+        for strategy, profit, fees, funding in realised:
             key = (strategy, terms.venue, terms.quote_currency, terms.money_decimals)
             total = self._sums.setdefault(key, PurgedSum(*key))
             total.realised += profit
             total.fees += fees
+            total.funding += funding
         self._remembered[terms.id] = left
         if len(self._remembered) > REMEMBERED_MAX:
             del self._remembered[next(iter(self._remembered))]

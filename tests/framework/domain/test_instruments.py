@@ -76,3 +76,10 @@ def test_instrument_when_an_order_could_pass_what_a_record_holds_then_it_is_refu
         msgspec.structs.replace(fine, price_decimals=8, size_decimals=18)
     with pytest.raises(ValueError, match="passes 2"):
         msgspec.structs.replace(fine, size_max=Size(2**62))
+
+
+@pytest.mark.parametrize(("price_decimals", "size_decimals"), [(-1, 2), (2, -1), (25, 0), (0, 10**9), (13, 12)])
+def test_instrument_when_its_scale_is_none_then_it_is_refused(price_decimals: int, size_decimals: int) -> None:
+    scales = {"price_decimals": price_decimals, "size_decimals": size_decimals}
+    with pytest.raises(ValueError, match=r"kalshi:A: price_decimals=.* add up to more than 24; take the scales"):
+        msgspec.structs.replace(kalshi_market("A"), tick_bands=(), size_max=Size(1), **scales)

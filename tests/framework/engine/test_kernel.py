@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from framework.domain.account_events import (
+    CancelRequested,
     OrderReport,
     PositionReport,
     ReportKind,
@@ -14,6 +16,7 @@ from framework.domain.account_events import (
     TradingState,
     TradingStateChanged,
 )
+from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import CancelOrder, NewOrder
 from framework.domain.market_events import (
@@ -21,6 +24,7 @@ from framework.domain.market_events import (
     BookStale,
     ConnectorStatus,
     Heartbeat,
+    LimitsDeclared,
     MarkPrice,
     StrategyStarted,
     TermsDeclared,
@@ -29,6 +33,7 @@ from framework.domain.market_events import (
 )
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side
+from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Approved, RefusalCode
 from tests.support.world import MARKET, MS, VENUE, Scribe, World
@@ -38,6 +43,11 @@ NEGATIVE = NewOrder(strategy="scribe", instrument=MARKET, side=Side.BUY, price=P
 
 def report(world: World, name: str, kind: ReportKind, **facts: Any) -> OrderReport:
     return OrderReport(venue=VENUE, client_order_id=name, kind=kind, ts_recv=world.clock.now_ns(), **facts)
+
+
+def shown(world: World) -> tuple[object, ...]:
+    """What is recorded, offered and left to be sent."""
+    return len(world.entries()), world.kernel.dependencies.view.terms(VENUE), dict(world.budgets[VENUE].tokens())
 
 
 def accept(world: World, name: str) -> None:
@@ -418,3 +428,45 @@ def test_cancel_when_its_order_was_taken_for_over_and_lives_then_it_leaves(world
 
     assert isinstance(world.next_intent(), CancelOrder)
     assert world.queue.pop() is None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        CancelRequested(venue=VENUE, client_order_id="c", reason="\ud800", ts_recv=1),
+        TermsDeclared(VENUE, None, 1),  # type: ignore[arg-type]
+        LimitsDeclared(VENUE, RateLimits((Pool("all", 10**30, 1),), ()), 1),
+    ],
+)
+def test_event_when_no_record_can_hold_it_then_it_is_an_alarm_and_changes_nothing(world: World, event: Event) -> None:
+    before = shown(world)
+
+    world.kernel.publish(event)
+
+    (alarm,) = [alarm for change in world.watcher.changes for alarm in change.alarms]
+    assert "no record can hold it" in alarm
+    assert shown(world) == before
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (RateLimits((Pool("all", -1, 1),), ()), "limits.pools.all: capacity -1, .* must be positive"),
+        (
+            RateLimits((), (Cost(RequestKind.NEW, "none", 1),)),
+            "limits.costs.new: 1 tokens of pool 'none'",
+        ),
+    ],
+)
+def test_limits_when_they_make_no_sense_then_those_of_before_stay_with_an_alarm(
+    world: World, limits: RateLimits, said: str
+) -> None:
+    before = shown(world)
+
+    world.kernel.publish(LimitsDeclared(VENUE, limits, 1))
+    world.kernel.publish(LimitsDeclared("other", limits, 1))
+
+    alarms = [alarm for change in world.watcher.changes for alarm in change.alarms]
+    assert len(alarms) == 2
+    assert all(re.search(said, alarm) for alarm in alarms)
+    assert (shown(world), set(world.budgets)) == (before, {VENUE})

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import errno
+import struct
 from pathlib import Path
+from zlib import crc32
+
+import msgspec
+import pytest
 
 from framework.domain.account_events import ShutdownRequested
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookStale, TimerFired
 from framework.persistence.journal.records import Checkpoint, Entry, Record
-from framework.persistence.tape import KernelInput, Tape, TapeSettings, merge, read_tape
+from framework.persistence.tape import KernelInput, Tape, TapeError, TapeSettings, merge, read_tape
 from framework.runtime.background import BackgroundWorker, InlineWorker
 from framework.runtime.files import RealFiles
 from tests.support.faulty_files import FaultyFiles
@@ -138,3 +143,26 @@ def test_merge_when_journal_and_tape_are_given_then_inputs_come_in_the_order_of_
 
     assert [item.step for item in found] == [1, 2, 3, 4]
     assert found[-1] == KernelInput(4, 8, 9, stop)
+
+
+def test_tape_when_another_version_wrote_its_last_event_then_a_start_goes_on_after_it(tmp_path: Path) -> None:
+    write(tmp_path, range(1, 4))
+    (segment,) = tmp_path.iterdir()
+    payload = msgspec.msgpack.encode((4, 104, 204, ("LaterEvent", "kalshi:A")))
+    segment.write_bytes(segment.read_bytes() + struct.pack("<II", len(payload), crc32(payload)) + payload)
+
+    tape = write(tmp_path, range(5, 7))
+
+    assert tape.last_step == 4
+    with pytest.raises(TapeError, match="tape: the event of step 4 can't be decoded"):
+        steps(tmp_path)
+
+
+def test_tape_when_no_record_can_hold_an_event_then_that_one_alone_is_left_out(tmp_path: Path) -> None:
+    tape = Tape.open(FILES, tmp_path, BackgroundWorker("tape"))
+    for step, reason in enumerate(("gap", "\ud800", "gap"), 1):
+        tape.record(step, 1, 1, BookStale(InstrumentId("kalshi:A"), 7, reason))
+    tape.record(4, 1, 1, BookStale(InstrumentId("kalshi:A"), 10**30, "gap"))
+    tape.close()
+
+    assert (steps(tmp_path), tape.shed_count, tape.trouble) == ([1, 3], 2, "")

@@ -372,3 +372,19 @@ def test_cancel_when_the_venue_has_taken_it_then_it_counts_as_requested_whoever_
     apply(accounts, msgspec.structs.replace(listed(at=20), is_cancelling=True))
     assert the_order(accounts).status is S.CANCEL_REQUESTED
     assert the_order(accounts).remaining == 10
+
+
+def test_venue_id_when_the_venue_gives_it_to_two_orders_then_the_first_keeps_it_with_one_alarm(
+    accounts: Accounts,
+) -> None:
+    first, second = (report(K.ACCEPTED, name, venue_order_id="v1") for name in ("c1", "c2"))
+    change = apply(accounts, new("c1"), new("c2"), first, second)
+
+    assert change.alarms == ("c2: the venue names it v1, like c1",)
+    assert change.halts == (MARKET,)
+    assert apply(accounts, second).alarms == ()
+    again = Accounts.from_snapshot(accounts.to_snapshot())
+    for one in (accounts, again):
+        holder = one.orders.by_venue_id(VENUE, "v1")
+        assert holder is not None
+        assert holder.client_order_id == "c1"

@@ -8,12 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from framework.domain.account_events import (
+    CashFlow,
+    CashFlowKind,
     Fill,
     FillVoided,
     InstrumentDefined,
     InstrumentPurged,
     InstrumentSettled,
     OrderAdopted,
+    ReportKind,
     Scope,
     TradingState,
     TradingStateChanged,
@@ -23,9 +26,20 @@ from framework.domain.numbers import Price
 from framework.runtime.clock import ManualClock
 from framework.state.accounts import Accounts
 from framework.state.purged import REMEMBERED_MAX, STAYS_NS, PurgeSchedule
-from tests.support.state_records import INSTRUMENT, MARKET, fill, new
+from tests.support.state_records import INSTRUMENT, MARKET, VENUE, adopted, fill, new, report
 
 ONE = INSTRUMENT.unit
+FUNDING = CashFlow(
+    venue=VENUE,
+    flow_id="a",
+    kind=CashFlowKind.FUNDING,
+    currency="USD",
+    amount=-7,
+    decimals=INSTRUMENT.money_decimals,
+    ts_venue=1,
+    ts_recv=1,
+    instrument=MARKET,
+)
 
 
 def accounts_with(*records: Any) -> Accounts:
@@ -212,3 +226,32 @@ def test_order_when_it_changes_hands_after_its_instrument_left_then_its_profit_g
     assert accounts.strategy_exposure("maker", MARKET).position == 0
     assert accounts.strategy_exposure("other", MARKET).position == 0
     assert accounts.purgeable() == [MARKET]
+
+
+@pytest.mark.parametrize("blank", ["voided", "handed over"])
+def test_instrument_when_a_position_in_it_came_to_nothing_then_a_restored_state_leaves_alike(blank: str) -> None:
+    accounts = accounts_with(new("a"), filled("f1"))
+    if blank == "voided":
+        take(accounts, FillVoided(venue=VENUE, fill_id="f1", ts_recv=1))
+    else:
+        take(accounts, adopted(client_order_id="a", strategy="other"))
+    take(accounts, report(ReportKind.CANCELLED, "a"))
+    again = Accounts.from_snapshot(accounts.to_snapshot())
+
+    for one in (accounts, again):
+        take(one, settled(), LEAVES)
+
+    assert not is_there(accounts)
+    assert again.digest() == accounts.digest()
+
+
+def test_instrument_when_it_leaves_then_its_funding_goes_with_it_and_comes_back_by_no_restart() -> None:
+    accounts = accounts_with(new("a"), filled("f1"), FUNDING, settled(), LEAVES)
+    assert [(one.strategy, one.funding) for one in accounts.purged.sums()] == [("maker", -7)]
+
+    take(accounts, filled("f2", size=1))
+    again = Accounts.from_snapshot(accounts.to_snapshot())
+
+    assert again.digest() == accounts.digest()
+    for one in (accounts, again):
+        assert one.positions.account(MARKET).funding == one.positions.of_strategy("maker", MARKET).funding == 0
