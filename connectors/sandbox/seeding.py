@@ -1,6 +1,10 @@
-"""Random generators and identifiers that one seed fixes, so that a session can be repeated exactly."""
+"""Random generators and identifiers that a seed or a name fixes, so that a session can be repeated exactly."""
 
+import hashlib
 import random
+import uuid
+
+_ID_NAMESPACE = uuid.UUID("7f0c5a4e-6a0b-5b7e-9d25-3d0f6f1f5e11")
 
 
 def seeded(seed: int, *names: str) -> random.Random:
@@ -17,3 +21,9 @@ def new_uuid(rng: random.Random) -> str:
     text = f"{rng.getrandbits(128):032x}"
     variant = "89ab"[int(text[16], 16) & 3]
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+
+def stable_uuid(*parts: object) -> str:
+    """A UUID that is the same for the same parts in every process and at every venue: ids of members and of keys."""
+    digest = hashlib.sha256(_ID_NAMESPACE.bytes + "\x1f".join(str(part) for part in parts).encode())
+    return str(uuid.UUID(bytes=digest.digest()[:16], version=4))

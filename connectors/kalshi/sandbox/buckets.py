@@ -8,12 +8,14 @@ the venue draws on all of them, and a batch always on the unscoped one (vendor d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from connectors.sandbox.serving.limits import TokenBucket, take_from_all
 
+Pool = Literal["read", "write", "balance"]
 DEFAULT_COST = 10
 CANCEL_COST = 2
+BALANCE_COST = 1
 SINGLE_READ_COST = 2
 UPGRADE_COST = 30
 SHARDS = 4
@@ -79,22 +81,19 @@ TIERS = {
 class Buckets:
     """The buckets of one account: read, balance, and one write bucket per shard. All are full at `now_ns`.
 
-    Times are nanoseconds of the engine. Each `take_…` is False, and draws nothing, when too few tokens are there.
+    Times are nanoseconds of the engine. Both `take…` are False, and draw nothing, when too few tokens are there.
     """
 
     def __init__(self, tier: Tier, now_ns: int) -> None:
-        self.tier = tier
         self._read = TokenBucket(tier.read_rate, tier.read_capacity, now_ns=now_ns)
         self._balance = TokenBucket(tier.balance_rate, tier.balance_rate, now_ns=now_ns)
         self._write = [TokenBucket(tier.write_rate, tier.write_capacity, now_ns=now_ns) for _ in range(SHARDS)]
 
-    def take_read(self, cost: int, now_ns: int) -> bool:
-        """Draw `cost` tokens from the read bucket."""
-        return self._read.take(cost, now_ns)
-
-    def take_balance(self, now_ns: int) -> bool:
-        """Draw one balance read from the balance bucket, whatever the tier's token cost."""
-        return self._balance.take(1, now_ns)
+    def take(self, pool: Pool, cost: int, now_ns: int) -> bool:
+        """Draw `cost` tokens from a pool; a write that names no shard draws on the unscoped bucket."""
+        if pool == "write":
+            return self.take_write(cost, now_ns)
+        return (self._read if pool == "read" else self._balance).take(cost, now_ns)
 
     def take_write(self, cost: int, now_ns: int, *, shard: int = UNSCOPED) -> bool:
         """Draw `cost` tokens from the bucket of `shard`, or from every one for AUTO_ROUTED: from all or from none.
@@ -103,19 +102,3 @@ class Buckets:
         """
         chosen = self._write if shard == AUTO_ROUTED else [self._write[min(max(shard, 0), SHARDS - 1)]]
         return take_from_all(chosen, cost, now_ns=now_ns)
-
-
-def limits_object(tier: Tier) -> dict[str, Any]:
-    """The body of `GET /account/limits`: rates and capacities of a tier, without grants (vendor docs)."""
-    return {
-        "grants": [],
-        "read": {"bucket_capacity": tier.read_capacity, "refill_rate": tier.read_rate},
-        "usage_tier": tier.name,
-        "write": {"bucket_capacity": tier.write_capacity, "refill_rate": tier.write_rate},
-    }
-
-
-def costs_object(prefix: str) -> dict[str, Any]:
-    """The body of `GET /account/endpoint_costs`: costs in tokens; `prefix` is the path under which REST is served."""
-    listed = [{"cost": cost, "method": method, "path": prefix + path} for method, path, cost in ENDPOINT_COSTS]
-    return {"default_cost": DEFAULT_COST, "endpoint_costs": listed}

@@ -6,6 +6,7 @@ limit triggers when it is reached and not only when it is exceeded, are *assumpt
 """
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -33,6 +34,7 @@ class GroupChange(msgspec.Struct, frozen=True, gc=False):
     ns: int
 
 
+@dataclass(slots=True)
 class Group:
     """One order group. `limit` and `matched` in contracts of 10^-size_decimals.
 
@@ -40,17 +42,14 @@ class Group:
     trade now, by order id.
     """
 
-    __slots__ = ("account", "exchange_index", "group_id", "limit", "matched", "orders", "triggered", "window")
-
-    def __init__(self, group_id: str, account: str, *, limit: int, exchange_index: int) -> None:
-        self.group_id = group_id
-        self.account = account
-        self.limit = limit
-        self.exchange_index = exchange_index
-        self.triggered = False
-        self.matched = 0
-        self.window: deque[tuple[int, int]] = deque()
-        self.orders: dict[str, Order] = {}
+    group_id: str
+    account: str
+    limit: int
+    exchange_index: int
+    triggered: bool = False
+    matched: int = 0
+    window: deque[tuple[int, int]] = field(default_factory=deque)
+    orders: dict[str, Order] = field(default_factory=dict)
 
     def expire(self, now_ns: int) -> None:
         """Drop the matches that are WINDOW_NS old or older, and take them off `matched`."""
@@ -78,7 +77,7 @@ class OrderGroups:
         if limit <= 0:
             raise ValueError(f"group limit {limit} must be above zero contracts")
         self._exchange.advance(now_ns)
-        group = Group(self._state.new_id(), account, limit=limit, exchange_index=exchange_index)
+        group = Group(self._state.new_id(), account, limit, exchange_index)
         self._groups[group.group_id] = group
         self._publish(group, "created")
         return group

@@ -16,10 +16,10 @@ from connectors.kalshi.sandbox.rest.server import REST
 from connectors.kalshi.sandbox.stream.channels import publications
 from connectors.kalshi.sandbox.stream.session import HEARTBEAT_S, Conversation, stream_face
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.kalshi.sandbox.wire import MONEY_ONE, stable_uuid
+from connectors.kalshi.sandbox.wire import MONEY_ONE
 from connectors.sandbox.engine.events import Event
 from connectors.sandbox.engine.model import NS_PER_S
-from connectors.sandbox.seeding import seeded
+from connectors.sandbox.seeding import seeded, stable_uuid
 from connectors.sandbox.serving.command import option
 from connectors.sandbox.serving.public_keys import kept_public_key, public_pem
 from connectors.sandbox.serving.server import Design, SandboxServer

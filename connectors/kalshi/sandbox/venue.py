@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from connectors.kalshi.sandbox import errors, wire, words
+from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.auth import KeyRing
 from connectors.kalshi.sandbox.buckets import Buckets, Tier
 from connectors.kalshi.sandbox.catalog import Catalog
@@ -20,6 +20,7 @@ from connectors.kalshi.sandbox.render.market_view import MarketView
 from connectors.sandbox.engine import audit_report
 from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.model import Order
+from connectors.sandbox.seeding import stable_uuid
 from connectors.sandbox.serving.candles import Candles
 from connectors.sandbox.serving.venue import ServedVenue
 
@@ -43,7 +44,7 @@ class Venue:
         self.tier = tier
         self.markets = MarketView(self.exchange, catalog, clock=self.clock)
         self.keys = KeyRing()
-        self.user_id = wire.stable_uuid("user", MEMBER)
+        self.user_id = stable_uuid("user", MEMBER)
         self.buckets = Buckets(tier, self.clock.engine_ns())
         self.public_buckets = Buckets(tier, self.clock.engine_ns())
         self.candles = Candles(self.exchange)

@@ -1,4 +1,4 @@
-"""Numbers, times and identifiers as the venue writes them.
+"""Numbers as the venue writes them.
 
 Inside the sandbox a price is an integer of 10^-4 dollars, a count an integer of 10^-2 contracts and money
 an integer of 10^-6 dollars, so that price x count is money without rounding. On the wire all three are
@@ -8,9 +8,6 @@ These constants and functions stand apart from the client's own: a shared mistak
 
 from __future__ import annotations
 
-import hashlib
-import uuid
-
 from connectors.sandbox.serving.decimals import fixed
 
 PRICE_DECIMALS = 4
@@ -19,9 +16,6 @@ MONEY_DECIMALS = PRICE_DECIMALS + COUNT_DECIMALS
 PRICE_ONE = 10_000
 COUNT_ONE = 100
 MONEY_ONE = PRICE_ONE * COUNT_ONE
-MONEY_PER_CENT = MONEY_ONE // 100
-
-_ID_NAMESPACE = uuid.UUID("7f0c5a4e-6a0b-5b7e-9d25-3d0f6f1f5e11")
 
 
 def price(value: int) -> str:
@@ -61,13 +55,12 @@ def money(value: int) -> str:
 
 def money_short(value: int) -> str:
     """An amount in dollars cut towards zero to 4 digits, as balances are written: `98.0186`."""
-    sign = -1 if value < 0 else 1
-    return fixed(sign * (abs(value) // 100), PRICE_DECIMALS)
+    return fixed(_towards_zero(value, MONEY_ONE // PRICE_ONE), PRICE_DECIMALS)
 
 
 def cents(value: int) -> int:
     """Money as whole cents, truncated towards zero (recorded answer: 98.0186 dollars is 9801)."""
-    return _towards_zero(value, MONEY_PER_CENT)
+    return _towards_zero(value, MONEY_ONE // 100)
 
 
 def dollars(value: int) -> int:
@@ -77,9 +70,3 @@ def dollars(value: int) -> int:
 
 def _towards_zero(value: int, unit: int) -> int:
     return value // unit if value >= 0 else -(-value // unit)
-
-
-def stable_uuid(*parts: object) -> str:
-    """A UUID string that is the same for the same parts in every process."""
-    digest = hashlib.sha256(_ID_NAMESPACE.bytes + "\x1f".join(str(part) for part in parts).encode())
-    return str(uuid.UUID(bytes=digest.digest()[:16], version=4))

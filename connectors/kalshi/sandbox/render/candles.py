@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from connectors.kalshi.sandbox import wire
@@ -21,11 +21,6 @@ def candle_objects(candles: Iterable[Candle]) -> list[dict[str, Any]]:
         )
         previous = candle.price.close if candle.price.open is not None else previous
     return shown
-
-
-def count_of(listed: Sequence[list[dict[str, Any]]]) -> int:
-    """How many candles a batch answer holds, over all its markets."""
-    return sum(len(one) for one in listed)
 
 
 def _quotes(span: Span) -> dict[str, str]:

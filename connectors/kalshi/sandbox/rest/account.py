@@ -6,10 +6,11 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connectors.kalshi.sandbox import auth, buckets, errors, wire
+from connectors.kalshi.sandbox import auth, errors, wire
+from connectors.kalshi.sandbox.buckets import DEFAULT_COST, ENDPOINT_COSTS, UPGRADE_COST
 from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Route, empty_lists
-from connectors.kalshi.sandbox.wire import stable_uuid
 from connectors.sandbox.engine.model import NS_PER_S
+from connectors.sandbox.seeding import stable_uuid
 from connectors.sandbox.serving.fields import Body
 from connectors.sandbox.serving.public_keys import (
     PublicKey,
@@ -74,12 +75,16 @@ def get_historical_cutoff(call: Call) -> Reply:
 
 def get_limits(call: Call) -> Reply:
     """GET /account/limits: rates and capacities of the tier that the sandbox was started with."""
-    return Reply(buckets.limits_object(call.venue.tier))
+    tier = call.venue.tier
+    read = {"bucket_capacity": tier.read_capacity, "refill_rate": tier.read_rate}
+    write = {"bucket_capacity": tier.write_capacity, "refill_rate": tier.write_rate}
+    return Reply({"grants": [], "read": read, "usage_tier": tier.name, "write": write})
 
 
 def get_endpoint_costs(_call: Call) -> Reply:
     """GET /account/endpoint_costs: the default cost and the endpoints that differ from it."""
-    return Reply(buckets.costs_object(REST_PREFIX))
+    listed = [{"cost": cost, "method": method, "path": REST_PREFIX + path} for method, path, cost in ENDPOINT_COSTS]
+    return Reply({"default_cost": DEFAULT_COST, "endpoint_costs": listed})
 
 
 def upgrade_tier(_call: Call) -> Reply:
@@ -188,7 +193,7 @@ ROUTES = (
     Route("GET", "/historical/positions", empty_lists("market_positions", "event_positions")),
     Route("GET", "/account/limits", get_limits),
     Route("GET", "/account/endpoint_costs", get_endpoint_costs, None),
-    Route("POST", "/account/api_usage_level/upgrade", upgrade_tier, "write", "write", buckets.UPGRADE_COST),
+    Route("POST", "/account/api_usage_level/upgrade", upgrade_tier, "write", "write", UPGRADE_COST),
     Route("GET", "/api_keys", list_keys),
     Route("POST", "/api_keys", create_key, "write", "write"),
     Route("POST", "/api_keys/generate", generate_key, "write", "write"),

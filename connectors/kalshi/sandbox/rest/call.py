@@ -12,9 +12,9 @@ from typing import Literal, TypeVar
 
 from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.auth import ApiKey
-from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, DEFAULT_COST, UNSCOPED
+from connectors.kalshi.sandbox.buckets import DEFAULT_COST, Pool
 from connectors.kalshi.sandbox.venue import SUBACCOUNTS_MAX, Venue
-from connectors.sandbox.engine.model import NS_PER_S, Accepted, Rejection
+from connectors.sandbox.engine.model import NS_PER_S, Rejection
 from connectors.sandbox.serving.fields import Body, Query, decode_body
 from connectors.sandbox.serving.pages import Keyed, by_cursor, clamped, newest_first
 from connectors.sandbox.serving.rest import Arrival, Refusal, Reply
@@ -26,7 +26,6 @@ PAGE, PAGE_MAX = 100, 1000
 """Items on a page of most listings: the default, and the most that may be asked for (vendor docs).
 
 A higher number is refused, where other venues would clamp (recorded answer)."""
-Pool = Literal["read", "write", "balance", "order_write"]
 
 
 @dataclass(frozen=True)
@@ -100,36 +99,11 @@ class Call:
             return list(self.venue.served.member_ids)
         return [self.account_id(subaccount)]
 
-    def charge_write(self, cost: int, shard: int = UNSCOPED) -> None:
-        """Draw `cost` tokens from the write bucket of a shard. Raises `Refusal` 429 when it has too few."""
-        if not self.venue.buckets.take_write(cost, self.now_ns, shard=shard):
-            raise errors.too_many_requests()
-
-    def shard_asked(self, exchange_index: int | None, ticker: str | None) -> int:
-        """The shard where a write looks for its order, and whose bucket it draws on.
-
-        Without an index but with a ticker the venue routes by itself; without both it is shard 0 (vendor docs).
-        """
-        if exchange_index is None:
-            return AUTO_ROUTED if ticker else UNSCOPED
-        return exchange_index
-
-    def check_shard(self, exchange_index: int | None, ticker: str) -> None:
-        """Check that the market is on the shard that the request pins.
-
-        Raises `Refusal` 404 `market_not_found` when it does not (third-party observations). An unknown market
-        passes: the engine refuses it.
-        """
-        if exchange_index is None or exchange_index == AUTO_ROUTED or not self.venue.markets.exists(ticker):
-            return
-        if exchange_index != self.venue.markets.shard(ticker):
-            raise errors.nested("market_not_found")
-
-    def accepted(self, answer: Accepted | Rejection) -> Accepted:
+    def accepted(self, answer: T | Rejection) -> T:
         """Publish the events of an act and return the engine's answer. Raises `Refusal` for a Rejection."""
         self.venue.publish_events()
         if isinstance(answer, Rejection):
-            raise refusal_of(answer, self.venue.user_id)
+            raise _refusal_of(answer, self.venue.user_id)
         return answer
 
 
@@ -153,7 +127,7 @@ class Route:
     path: str
     handler: Handler
     scope: str | None = "read"
-    pool: Pool = "read"
+    pool: Pool | Literal["order_write"] = "read"
     cost: int = DEFAULT_COST
 
 
@@ -166,10 +140,8 @@ def empty_lists(*names: str) -> Handler:
     return listed
 
 
-def refusal_of(rejection: Rejection, user_id: str) -> Refusal:
-    """The engine's Rejection as the venue's answer; `user_id` stands in the code of an account that does not exist."""
-    code = words.CODES[rejection.code]
-    details = rejection.details
+def _refusal_of(rejection: Rejection, user_id: str) -> Refusal:
+    code, details = words.CODES[rejection.code], rejection.details
     if code == "user_not_found":
         code = f"user_not_found: {user_id}"
     kept = code in errors.DETAILED_CODES or details == errors.EXPIRED_DETAILS

@@ -11,7 +11,7 @@ from typing import Any
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import SHARDS
 from connectors.kalshi.sandbox.groups import Group, OrderGroups
-from connectors.kalshi.sandbox.rest.call import Call, Handler, Route, refusal_of
+from connectors.kalshi.sandbox.rest.call import Call, Handler, Route
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, COUNT_ONE
 from connectors.sandbox.engine.model import Rejection
 from connectors.sandbox.serving.fields import Body
@@ -57,7 +57,8 @@ def _acting(act: Callable[..., Rejection | None]) -> Handler:
 
     def acted(call: Call) -> Reply:
         group = _own_group(call)
-        return _done(call, act(call.venue.groups, group.account, group.group_id, now_ns=call.now_ns))
+        call.accepted(act(call.venue.groups, group.account, group.group_id, now_ns=call.now_ns))
+        return Reply({})
 
     return acted
 
@@ -69,7 +70,8 @@ def limit_group(call: Call) -> Reply:
     """
     group = _own_group(call)
     limit = _contracts_limit(call.body("UpdateOrderGroupLimitRequest"))
-    return _done(call, call.venue.groups.set_limit(group.account, group.group_id, limit=limit, now_ns=call.now_ns))
+    call.accepted(call.venue.groups.set_limit(group.account, group.group_id, limit=limit, now_ns=call.now_ns))
+    return Reply({})
 
 
 def _contracts_limit(body: Body) -> int:
@@ -93,13 +95,6 @@ def _own_group(call: Call) -> Group:
         if group is not None:
             return group
     raise errors.nested("not_found")
-
-
-def _done(call: Call, rejection: Rejection | None) -> Reply:
-    call.venue.publish_events()
-    if rejection is not None:
-        raise refusal_of(rejection, call.venue.user_id)
-    return Reply({})
 
 
 _GROUP = "/portfolio/order_groups/{order_group_id}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from connectors.kalshi.sandbox import errors
-from connectors.kalshi.sandbox.render.candles import candle_objects, count_of
+from connectors.kalshi.sandbox.render.candles import candle_objects
 from connectors.kalshi.sandbox.render.markets import orderbook_object, trade_object
 from connectors.kalshi.sandbox.rest.call import PAGE, PAGE_MAX, Call, Route
 from connectors.sandbox.engine.events import TradePrint
@@ -110,15 +110,10 @@ def batch_candlesticks(call: Call) -> Reply:
         raise errors.bad_query("BatchGetMarketCandlesticks", "MarketTickers", tag="required")
     tickers = [ticker for ticker in text.split(",") if call.venue.markets.exists(ticker)]
     shown = [candle_objects(call.venue.candles.between(ticker, **window)) for ticker in tickers]
-    if count_of(shown) > CANDLES_MAX:
+    if sum(map(len, shown)) > CANDLES_MAX:
         raise errors.nested("invalid_parameters")
-    return Reply(
-        {
-            "markets": [
-                {"candlesticks": one, "market_ticker": ticker} for ticker, one in zip(tickers, shown, strict=True)
-            ]
-        }
-    )
+    named = zip(tickers, shown, strict=True)
+    return Reply({"markets": [{"candlesticks": one, "market_ticker": ticker} for ticker, one in named]})
 
 
 def _ticker(call: Call) -> str:

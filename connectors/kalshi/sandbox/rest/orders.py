@@ -6,14 +6,15 @@ of the engine's Rejection. A subaccount that the key may not use is 403.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from connectors.kalshi.sandbox import errors, wire
-from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, CANCEL_COST, DEFAULT_COST, SHARDS
+from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, CANCEL_COST, DEFAULT_COST, SHARDS, UNSCOPED
 from connectors.kalshi.sandbox.portfolio import averages
 from connectors.kalshi.sandbox.rest.call import Call, Route
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, PRICE_DECIMALS
-from connectors.sandbox.engine.model import NS_PER_S, AmendRequest, OrderRequest, SelfTrade, Side, TimeInForce
+from connectors.sandbox.engine.model import NS_PER_S, AmendRequest, Order, OrderRequest, SelfTrade, Side, TimeInForce
 from connectors.sandbox.serving.fields import Body
 from connectors.sandbox.serving.rest import Refusal, Reply
 
@@ -34,14 +35,14 @@ CREATE = "CreateOrderV2Request"
 def create_order(call: Call) -> Reply:
     """POST /portfolio/events/orders: place one order, 201. Counts in the answer are as of the answer."""
     body = call.body(CREATE)
-    call.charge_write(DEFAULT_COST, _shard_of(call, body))
+    _charge(call, DEFAULT_COST, _shard_of(body))
     return Reply(_create(call, body), 201)
 
 
 def create_batch(call: Call) -> Reply:
     """POST /portfolio/events/orders/batched, 201: the whole batch must fit the bucket, items fail one by one."""
     items = call.body("BatchCreateOrdersV2Request").objects("orders", CREATE)
-    call.charge_write(DEFAULT_COST * max(1, len(items)))
+    _charge(call, DEFAULT_COST * max(1, len(items)))
     return Reply({"orders": [_batch_item(call, item) for item in items]}, 201)
 
 
@@ -51,10 +52,10 @@ def cancel_order(call: Call) -> Reply:
     The answer has no client order id, though the vendor's schema allows one (recorded answer).
     """
     query = call.query_of("CancelOrderV2")
-    shard = call.shard_asked(query.integer("exchange_index"), query.text("market_ticker"))
-    call.charge_write(CANCEL_COST, shard)
+    shard = _shard_asked(query.integer("exchange_index"), query.text("market_ticker"))
+    _charge(call, CANCEL_COST, shard)
     account = call.account_id(query.integer("subaccount"))
-    return Reply(_cancel(call, call.params["order_id"], account=account, exchange_index=shard))
+    return Reply(_cancel(call, call.params["order_id"], account=account, shard=shard))
 
 
 def cancel_all_orders(call: Call) -> Reply:
@@ -63,7 +64,7 @@ def cancel_all_orders(call: Call) -> Reply:
     Orders of markets that cannot be cancelled now stay (*assumption*).
     """
     accounts = call.accounts(call.query_of("CancelAllOrdersV2").integer("subaccount"))
-    call.charge_write(CANCEL_COST)
+    _charge(call, CANCEL_COST)
     if call.venue.exchange.state.phase == "exchange_paused":
         raise errors.nested("exchange_is_paused")
     for account in accounts:
@@ -75,14 +76,14 @@ def cancel_all_orders(call: Call) -> Reply:
 def cancel_batch(call: Call) -> Reply:
     """DELETE /portfolio/events/orders/batched: CANCEL_COST tokens an order, items fail one by one."""
     items = call.body("BatchCancelOrdersV2Request").objects("orders", "BatchCancelOrdersRequestOrder")
-    call.charge_write(CANCEL_COST * max(1, len(items)))
+    _charge(call, CANCEL_COST * max(1, len(items)))
     return Reply({"orders": [_batch_cancel_item(call, item) for item in items]})
 
 
 def amend_order(call: Call) -> Reply:
     """POST /portfolio/events/orders/{order_id}/amend; `count` is the total including what is filled."""
     body = call.body("AmendOrderV2Request")
-    call.charge_write(DEFAULT_COST, _shard_of(call, body))
+    _charge(call, DEFAULT_COST, _shard_of(body))
     request = _amend_request(call, body)
     # Read before the amend: the engine changes its own record.
     known = call.venue.exchange.ledger.orders.get(request.order_id)
@@ -96,28 +97,24 @@ def amend_order(call: Call) -> Reply:
         "average_fill_price": None,
         "client_order_id": order.client_order_id,
         "fill_count": wire.count(sum(fill.size for fill in answer.fills)) if changed else None,
-        "order_id": order.order_id,
         "remaining_count": wire.count(order.remaining) if changed else None,
-        "ts_ms": call.venue.clock.ms(call.now_ns),
     }
-    return Reply(shown | averages(answer.fills))
+    return Reply(shown | _acted(call, order) | averages(answer.fills))
 
 
 def decrease_order(call: Call) -> Reply:
     """POST /portfolio/events/orders/{order_id}/decrease with exactly one of `reduce_by` and `reduce_to`."""
     body = call.body("DecreaseOrderV2Request")
-    shard = call.shard_asked(body.integer("exchange_index"), body.text("market_ticker"))
-    call.charge_write(DEFAULT_COST, shard)
+    shard = _shard_asked(body.integer("exchange_index"), body.text("market_ticker"))
+    _charge(call, DEFAULT_COST, shard)
     by, to = body.decimal("reduce_by", COUNT_DECIMALS), body.decimal("reduce_to", COUNT_DECIMALS)
     account = call.account_id(call.query_of("DecreaseOrderV2").integer("subaccount"))
     order_id = call.params["order_id"]
-    _check_order_shard(call, order_id, exchange_index=shard)
-    answer = call.accepted(
-        call.venue.exchange.decrease(account, order_id, now_ns=call.now_ns, reduce_by=by, reduce_to=to)
-    )
-    order = answer.order
+    _check_order_shard(call, order_id, shard)
+    decrease = call.venue.exchange.decrease
+    order = call.accepted(decrease(account, order_id, now_ns=call.now_ns, reduce_by=by, reduce_to=to)).order
     shown = {"client_order_id": order.client_order_id, "remaining_count": wire.count(order.remaining)}
-    return Reply(shown | {"order_id": order.order_id, "ts_ms": call.venue.clock.ms(call.now_ns)})
+    return Reply(shown | _acted(call, order))
 
 
 def refuse_legacy_write(_call: Call) -> Reply:
@@ -130,7 +127,7 @@ def _create(call: Call, body: Body) -> dict[str, Any]:
     order = answer.order
     named = {"client_order_id": order.client_order_id} if order.client_order_id else {}
     return (
-        {"order_id": order.order_id, "ts_ms": call.venue.clock.ms(call.now_ns)}
+        _acted(call, order)
         | {"fill_count": wire.count(order.filled), "remaining_count": wire.count(order.remaining)}
         | named
         | averages(answer.fills)
@@ -155,14 +152,14 @@ def _order_request(call: Call, body: Body) -> OrderRequest:
         group_id=body.text("order_group_id") or "",
         cancel_on_pause=body.flag("cancel_order_on_pause"),
     )
-    call.check_shard(body.integer("exchange_index"), ticker)
+    _check_shard(call, ticker, body.integer("exchange_index"), code="market_not_found")
     return request
 
 
 def _amend_request(call: Call, body: Body) -> AmendRequest:
     size, price = body.required_decimal("count", COUNT_DECIMALS), body.required_decimal("price", PRICE_DECIMALS)
     ticker = body.required_text("ticker")
-    call.check_shard(body.integer("exchange_index"), ticker)
+    _check_shard(call, ticker, body.integer("exchange_index"), code="market_not_found")
     return AmendRequest(
         account=call.account_id(call.query_of("AmendOrderV2").integer("subaccount")),
         order_id=call.params["order_id"],
@@ -177,47 +174,74 @@ def _amend_request(call: Call, body: Body) -> AmendRequest:
 
 
 def _batch_item(call: Call, body: Body) -> dict[str, Any]:
-    empty = {"average_fee_paid": None, "average_fill_price": None, "client_order_id": body.text("client_order_id")}
-    try:
-        return empty | _create(call, body)
-    except Refusal as refusal:
-        missing = {"fill_count": None, "remaining_count": None, "ts_ms": None}
-        return empty | missing | {"error": refusal.body.get("error", refusal.body)}
+    empty = dict.fromkeys(("average_fee_paid", "average_fill_price", "fill_count", "remaining_count", "ts_ms"))
+    return empty | {"client_order_id": body.text("client_order_id")} | _outcome(lambda: _create(call, body))
 
 
 def _batch_cancel_item(call: Call, body: Body) -> dict[str, Any]:
     order_id = body.required_text("order_id")
-    try:
+
+    def cancelled() -> dict[str, Any]:
         account = call.account_id(body.integer("subaccount"))
-        return {"client_order_id": None} | _cancel(
-            call, order_id, account=account, exchange_index=body.integer("exchange_index")
-        )
+        return _cancel(call, order_id, account=account, shard=body.integer("exchange_index"))
+
+    empty = {"client_order_id": None, "order_id": order_id, "reduced_by": wire.count(0), "ts_ms": None}
+    return empty | _outcome(cancelled)
+
+
+def _outcome(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What becomes of one item of a batch: its answer, or its error."""
+    try:
+        return act()
     except Refusal as refusal:
-        shown = {"client_order_id": None, "order_id": order_id, "reduced_by": wire.count(0), "ts_ms": None}
-        return shown | {"error": refusal.body.get("error", refusal.body)}
+        return {"error": refusal.body.get("error", refusal.body)}
 
 
-def _cancel(call: Call, order_id: str, *, account: str, exchange_index: int | None) -> dict[str, Any]:
-    _check_order_shard(call, order_id, exchange_index=exchange_index)
+def _cancel(call: Call, order_id: str, *, account: str, shard: int | None) -> dict[str, Any]:
+    _check_order_shard(call, order_id, shard)
     answer = call.accepted(call.venue.exchange.cancel(account, order_id, now_ns=call.now_ns))
-    shown = {"order_id": answer.order.order_id, "reduced_by": wire.count(answer.reduced)}
-    return shown | {"ts_ms": call.venue.clock.ms(call.now_ns)}
+    return _acted(call, answer.order) | {"reduced_by": wire.count(answer.reduced)}
 
 
-def _check_order_shard(call: Call, order_id: str, *, exchange_index: int | None) -> None:
-    """An order is found only on the shard that the request names (vendor docs)."""
-    order = call.venue.exchange.ledger.orders.get(order_id)
-    if order is None or exchange_index in (None, AUTO_ROUTED):
-        return
-    if call.venue.markets.shard(order.market_id) != exchange_index:
-        raise errors.nested("not_found")
+def _acted(call: Call, order: Order) -> dict[str, Any]:
+    """The members of every answer to an act on an order."""
+    return {"order_id": order.order_id, "ts_ms": call.venue.clock.ms(call.now_ns)}
 
 
-def _shard_of(call: Call, body: Body) -> int:
+def _charge(call: Call, cost: int, shard: int = UNSCOPED) -> None:
+    if not call.venue.buckets.take_write(cost, call.now_ns, shard=shard):
+        raise errors.too_many_requests()
+
+
+def _shard_of(body: Body) -> int:
     index = body.integer("exchange_index")
     if index is not None and not AUTO_ROUTED <= index < SHARDS:
         raise errors.nested("invalid_parameters")
-    return call.shard_asked(index, body.text("ticker"))
+    return _shard_asked(index, body.text("ticker"))
+
+
+def _shard_asked(index: int | None, ticker: str | None) -> int:
+    """The shard where a write looks for its order, and whose bucket it draws on.
+
+    Without an index but with a ticker the venue routes by itself; without both it is shard 0 (vendor docs).
+    """
+    if index is not None:
+        return index
+    return AUTO_ROUTED if ticker else UNSCOPED
+
+
+def _check_order_shard(call: Call, order_id: str, shard: int | None) -> None:
+    """An order is found only on the shard that the request names (vendor docs)."""
+    order = call.venue.exchange.ledger.orders.get(order_id)
+    if order is not None:
+        _check_shard(call, order.market_id, shard, code="not_found")
+
+
+def _check_shard(call: Call, ticker: str, shard: int | None, *, code: str) -> None:
+    """Refuse a market on another shard than the request pins (third-party observations); an unknown market passes."""
+    if shard not in (None, AUTO_ROUTED) and call.venue.markets.exists(ticker):
+        if call.venue.markets.shard(ticker) != shard:
+            raise errors.nested(code)
 
 
 def _client_id(body: Body, name: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from connectors.kalshi.sandbox import errors, wire, words
-from connectors.kalshi.sandbox.buckets import SHARDS, SINGLE_READ_COST
+from connectors.kalshi.sandbox.buckets import BALANCE_COST, SHARDS, SINGLE_READ_COST
 from connectors.kalshi.sandbox.portfolio import (
     event_position_object,
     fill_object,
@@ -237,7 +237,7 @@ ROUTES = (
     Route("GET", "/portfolio/fills", list_fills),
     Route("GET", "/portfolio/positions", list_positions),
     Route("GET", "/portfolio/settlements", list_settlements),
-    Route("GET", "/portfolio/balance", get_balance, "read::portfolio_balance", "balance"),
+    Route("GET", "/portfolio/balance", get_balance, "read::portfolio_balance", "balance", BALANCE_COST),
     Route("GET", "/portfolio/summary/total_resting_order_value", get_resting_value),
     Route("GET", "/portfolio/deposits", empty_lists("deposits")),
     Route("GET", "/portfolio/withdrawals", empty_lists("withdrawals")),

@@ -46,13 +46,7 @@ def _charge(venue: Venue, route: Route, *, now_ns: int) -> None:
     if route.pool == "order_write":
         return
     owner = venue.public_buckets if route.scope is None else venue.buckets
-    if route.pool == "balance":
-        allowed = owner.take_balance(now_ns)
-    elif route.pool == "write":
-        allowed = owner.take_write(route.cost, now_ns)
-    else:
-        allowed = owner.take_read(route.cost, now_ns)
-    if not allowed:
+    if not owner.take(route.pool, route.cost, now_ns):
         raise errors.too_many_requests()
 
 
