@@ -12,16 +12,13 @@ class Catalog:
         self.series: dict[str, Series] = {}
         self.events: dict[str, EventListing] = {}
         self.markets: dict[str, MarketListing] = {}
-        self._by_uuid: dict[str, str] = {}
         self.add(listings)
 
     def add(self, listings: Listings) -> None:
         """List more series, events and markets; those that are known already are replaced."""
         self.series |= {one.ticker: one for one in listings.series}
         self.events |= {one.event_ticker: one for one in listings.events}
-        for market in listings.markets:
-            self.markets[market.spec.market_id] = market
-            self._by_uuid[market.market_uuid] = market.spec.market_id
+        self.markets |= {one.spec.market_id: one for one in listings.markets}
 
     def event_of(self, ticker: str) -> str:
         """The event ticker of a market. Raises `KeyError` when there is no such market."""
@@ -29,12 +26,8 @@ class Catalog:
 
     def ticker_of(self, market_uuid: str) -> str | None:
         """The ticker of the market that the stream names by this UUID, or None."""
-        return self._by_uuid.get(market_uuid)
+        return next((ticker for ticker, one in self.markets.items() if one.market_uuid == market_uuid), None)
 
-    def of_event(self, event_ticker: str) -> list[MarketListing]:
-        """The markets of an event, in order of listing; empty for an unknown event."""
-        return [market for market in self.markets.values() if market.event_ticker == event_ticker]
-
-    def of_series(self, series_ticker: str) -> list[MarketListing]:
-        """The markets of a series, in order of listing; empty for an unknown series."""
-        return [market for market in self.markets.values() if market.series_ticker == series_ticker]
+    def tickers_of(self, group_ticker: str) -> list[str]:
+        """The tickers of the markets of an event or a series, in order of listing; empty for an unknown one."""
+        return [ticker for ticker, one in self.markets.items() if group_ticker in (one.event_ticker, one.series_ticker)]

@@ -6,7 +6,6 @@ levels or a threshold. Prices are 10^-4 dollars.
 
 import random
 from datetime import UTC, datetime
-from typing import Literal
 
 import msgspec
 
@@ -59,9 +58,9 @@ class EventListing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MarketListing(msgspec.Struct, frozen=True, kw_only=True):
-    """A market with its texts. Strikes are whole centimetres; `structure` names the tick grid; times are nanoseconds.
+    """A market with its texts. Strikes are whole centimetres: above the floor, or from floor to cap where it has one.
 
-    `opening_price` is where the order flow's fair value starts, in price units.
+    `structure` names the tick grid; `opening_price` is where the order flow's fair value starts, in price units.
     """
 
     spec: MarketSpec
@@ -71,7 +70,6 @@ class MarketListing(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     yes_sub_title: str
     rules_primary: str
-    strike_type: Literal["between", "greater"]
     floor_strike: int
     cap_strike: int | None
     structure: str
@@ -192,7 +190,6 @@ def _market(rng: random.Random, listings: Listings, *, index: int, now_ns: int, 
         title=f"{event.title}: {sub_title}?",
         yes_sub_title=sub_title,
         rules_primary=f"If the {event.title.lower()} is {sub_title.lower()}, then the market resolves to Yes.",
-        strike_type="between" if between else "greater",
         floor_strike=level,
         cap_strike=level + 10 if between else None,
         structure="tapered_deci_cent" if tapered else "linear_cent",

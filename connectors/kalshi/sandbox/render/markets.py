@@ -7,6 +7,7 @@ third-party clients refuse objects that lack one. `item` is the engine's record,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from connectors.kalshi.sandbox import wire, words
@@ -27,6 +28,16 @@ REMOVED_MEMBERS = {
     "liquidity_dollars": "0.0000",
     "response_price_units": "usd_cent",
 }
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A market to be rendered: the engine's record and book of it, its listing, and the clock that shows its times."""
+
+    market: Market
+    listing: MarketListing
+    book: Book
+    clock: VenueClock
 
 
 def quotes(market: Market, book: Book) -> dict[str, str]:
@@ -52,8 +63,9 @@ def price_ranges(spec: MarketSpec) -> list[dict[str, str]]:
     return [{"end": price(band.end), "start": price(band.start), "step": price(band.step)} for band in spec.bands]
 
 
-def market_object(item: Market, listing: MarketListing, *, book: Book, clock: VenueClock) -> dict[str, Any]:
+def market_object(one: Listed) -> dict[str, Any]:
     """A Market with all required members and the optional ones that apply."""
+    item, listing, clock = one.market, one.listing, one.clock
     spec = item.spec
     latest = clock.rfc3339(spec.close_ns + 7 * 24 * HOUR_NS)
     expected = clock.rfc3339(spec.close_ns + HOUR_NS)
@@ -72,7 +84,7 @@ def market_object(item: Market, listing: MarketListing, *, book: Book, clock: Ve
         | wire.prices(previous_yes_ask=0, previous_yes_bid=0)
         | wire.counts(open_interest=item.open_interest, volume_24h=item.volume, volume=item.volume)
     )
-    shown |= _texts(listing) | quotes(item, book)
+    shown |= _texts(listing) | quotes(item, one.book)
     if item.settle_value >= 0:
         shown["settlement_value_dollars"] = wire.price(item.settle_value)
     if item.settled_ns:
@@ -84,7 +96,7 @@ def _texts(listing: MarketListing) -> dict[str, Any]:
     """The texts and strikes of a Market; a strike that does not apply is left out."""
     shown = (
         {"can_close_early": True, "early_close_condition": EARLY_CLOSE, "rules_secondary": RULES_SECONDARY}
-        | {"event_ticker": listing.event_ticker, "strike_type": listing.strike_type}
+        | {"event_ticker": listing.event_ticker, "strike_type": "greater" if listing.cap_strike is None else "between"}
         | {"floor_strike": listing.floor_strike, "cap_strike": listing.cap_strike}
         | {"title": listing.title, "subtitle": listing.yes_sub_title, "rules_primary": listing.rules_primary}
         | {"yes_sub_title": listing.yes_sub_title, "no_sub_title": listing.yes_sub_title}
@@ -92,13 +104,17 @@ def _texts(listing: MarketListing) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def event_object(item: EventListing, clock: VenueClock, *, exchange_index: int) -> dict[str, Any]:
-    """An EventData without its markets; its fee overrides are null, as the series' fees apply."""
+def event_object(item: EventListing, clock: VenueClock, *, spec: MarketSpec) -> dict[str, Any]:
+    """An EventData without its markets, of which one has `spec`; fee overrides are null, as the series' fees apply."""
     return (
         {"event_ticker": item.event_ticker, "series_ticker": item.series_ticker, "category": CATEGORY}
         | {"title": item.title, "sub_title": item.sub_title, "mutually_exclusive": False}
         | {"strike_date": clock.rfc3339(item.strike_ns), "last_updated_ts": clock.rfc3339(item.strike_ns)}
-        | {"exchange_index": exchange_index, "settlement_sources": SETTLEMENT_SOURCES, "collateral_return_type": ""}
+        | {
+            "exchange_index": words.shard_of(spec),
+            "settlement_sources": SETTLEMENT_SOURCES,
+            "collateral_return_type": "",
+        }
         | dict.fromkeys(("fee_multiplier_override", "fee_type_override", "product_metadata", "strike_period"))
     )
 
@@ -107,12 +123,8 @@ def series_object(item: Series, markets: Sequence[Market], *, clock: VenueClock)
     """A Series; `markets` are its markets, at least one."""
     spec = markets[0].spec
     return (
-        {
-            "ticker": item.ticker,
-            "title": item.title,
-            "frequency": item.frequency,
-            "exchange_index": words.shard_of(spec),
-        }
+        {"ticker": item.ticker, "title": item.title, "frequency": item.frequency}
+        | {"exchange_index": words.shard_of(spec)}
         | {"category": CATEGORY, "categories": [CATEGORY], "tags": [], "additional_prohibitions": []}
         | {"contract_terms_url": "https://example.com/terms", "contract_url": "https://example.com/contract"}
         | {"fee_type": item.fee_type, "fee_multiplier": spec.fees.multiplier_ppm / PPM, "product_metadata": None}
@@ -142,16 +154,12 @@ def orderbook_object(book: Book, depth: int) -> dict[str, Any]:
     }
 
 
-def snapshot_message(item: Market, book: Book, *, market_uuid: str, use_yes_price: bool) -> dict[str, Any]:
+def snapshot_message(one: Listed, *, use_yes_price: bool) -> dict[str, Any]:
     """The `msg` of an orderbook_snapshot; the member of an empty side is absent (recorded answers)."""
-    shown: dict[str, Any] = {"market_ticker": item.market_id, "market_id": market_uuid, "clock": item.clock}
-    bids = book_side(book, "bid", yes_leg=use_yes_price)
-    asks = book_side(book, "ask", yes_leg=use_yes_price)
-    if bids:
-        shown["yes_dollars_fp"] = bids
-    if asks:
-        shown["no_dollars_fp"] = asks
-    return shown
+    named = {"market_ticker": one.market.market_id, "market_id": one.listing.market_uuid, "clock": one.market.clock}
+    bids = book_side(one.book, "bid", yes_leg=use_yes_price)
+    asks = book_side(one.book, "ask", yes_leg=use_yes_price)
+    return named | ({"yes_dollars_fp": bids} if bids else {}) | ({"no_dollars_fp": asks} if asks else {})
 
 
 def trade_object(item: TradePrint, clock: VenueClock) -> dict[str, Any]:
@@ -173,30 +181,31 @@ def trade_message(item: TradePrint, clock: VenueClock) -> dict[str, Any]:
     return shown | {"ts": clock.seconds(item.ns), "ts_ms": clock.ms(item.ns)}
 
 
-def ticker_message(item: Market, book: Book, *, market_uuid: str, clock: VenueClock, engine_ns: int) -> dict[str, Any]:
-    """The `msg` of a ticker frame, stamped with `engine_ns`; dollar figures are whole dollars, truncated."""
-    shown = quotes(item, book)
+def ticker_message(one: Listed) -> dict[str, Any]:
+    """The `msg` of a ticker frame, stamped with the present time; dollar figures are whole dollars, truncated."""
+    item, clock, now_ns = one.market, one.clock, one.clock.engine_ns()
+    shown = quotes(item, one.book)
     names = ("yes_bid_dollars", "yes_ask_dollars", "yes_bid_size_fp", "yes_ask_size_fp")
     return (
-        {"market_id": market_uuid, "market_ticker": item.market_id}
+        {"market_id": one.listing.market_uuid, "market_ticker": item.market_id}
         | {name: shown[name] for name in names}
         | wire.prices(price=item.last_price)
         | wire.counts(volume=item.volume, open_interest=item.open_interest, last_trade_size=item.last_size)
         | {"dollar_volume": wire.dollars(item.traded_money)}
         | {"dollar_open_interest": wire.dollars(item.open_interest * item.last_price)}
-        | {"ts": clock.seconds(engine_ns), "ts_ms": clock.ms(engine_ns), "time": clock.rfc3339_ms(engine_ns)}
+        | {"ts": clock.seconds(now_ns), "ts_ms": clock.ms(now_ns), "time": clock.rfc3339_ms(now_ns)}
     )
 
 
-def created_members(item: Market, listing: MarketListing, *, clock: VenueClock) -> dict[str, Any]:
+def created_members(one: Listed) -> dict[str, Any]:
     """The members that a `created` lifecycle frame has besides ticker and event type."""
-    spec = item.spec
+    listing, clock, spec = one.listing, one.clock, one.market.spec
     left_out = {"early_close_condition", "subtitle"}
     metadata = {name: value for name, value in _texts(listing).items() if name not in left_out}
     metadata |= {"name": listing.yes_sub_title}
     metadata |= {"expected_expiration_ts": clock.seconds(spec.close_ns + HOUR_NS)}
     return (
         {"exchange_index": words.shard_of(spec), "additional_metadata": metadata}
-        | {"open_ts": clock.seconds(spec.open_ns), "close_ts": clock.seconds(item.close_ns)}
+        | {"open_ts": clock.seconds(spec.open_ns), "close_ts": clock.seconds(one.market.close_ns)}
         | {"price_level_structure": listing.structure, "price_ranges": price_ranges(spec)}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.kalshi.sandbox import errors
-from connectors.kalshi.sandbox.listings import CATEGORY, EventListing
+from connectors.kalshi.sandbox.listings import CATEGORY, EventListing, Series
 from connectors.kalshi.sandbox.render.candles import candle_objects
 from connectors.kalshi.sandbox.render.markets import SETTLEMENT_SOURCES, event_object, series_object
 from connectors.kalshi.sandbox.rest.call import Call, Route, empty_lists
@@ -20,8 +20,7 @@ EVENT_PAGE = 200
 def event_candlesticks(call: Call) -> Reply:
     """GET /series/{series}/events/{event}/candlesticks: one array of candles for each market of the event."""
     window = span(call.query_of("GetEventCandlesticks"))
-    _event(call, call.params["event_ticker"])
-    tickers = [one.spec.market_id for one in call.venue.catalog.of_event(call.params["event_ticker"])]
+    tickers = call.venue.catalog.tickers_of(_event_of(call).event_ticker)
     shown = [candle_objects(call.venue.candles.between(ticker, **window)) for ticker in tickers]
     return Reply({"adjusted_end_ts": window["end_s"], "market_candlesticks": shown, "market_tickers": tickers})
 
@@ -40,12 +39,14 @@ def list_events(call: Call) -> Reply:
         return (
             (series is None or event.series_ticker == series)
             and (tickers is None or event.event_ticker in tickers)
-            and (status is None or _has_status(call, event.event_ticker, status=status))
+            and (
+                status is None or any(one.status in STATUS_FILTER[status] for one in _markets(call, event.event_ticker))
+            )
         )
 
     page, cursor = call.newest(query, call.venue.catalog.events.values(), keeps, limit=limit)
     nested = query.flag("with_nested_markets")
-    events = [_event(call, event.event_ticker, nested=nested) for event in page]
+    events = [_event(call, event, nested=nested) for event in page]
     shown: dict[str, Any] = {"cursor": cursor, "events": events}
     if query.flag("with_milestones"):
         shown["milestones"] = []
@@ -60,41 +61,31 @@ def no_events(call: Call) -> Reply:
 
 def get_event(call: Call) -> Reply:
     """GET /events/{event_ticker}; the markets also stand beside it, as they still do at the venue."""
-    ticker = call.params["event_ticker"]
-    nested = call.query_of("GetEvent").flag("with_nested_markets")
-    markets = [] if nested else _event_markets(call, ticker)
-    return Reply({"event": _event(call, ticker, nested=nested), "markets": markets})
+    event, nested = _event_of(call), call.query_of("GetEvent").flag("with_nested_markets")
+    markets = [] if nested else _rendered(call, event.event_ticker)
+    return Reply({"event": _event(call, event, nested=nested), "markets": markets})
 
 
 def event_metadata(call: Call) -> Reply:
     """GET /events/{event_ticker}/metadata: settlement sources, and a colour for each market."""
-    ticker = call.params["event_ticker"]
-    _event(call, ticker)
-    details = [
-        {"color_code": "#336699", "image_url": "", "market_ticker": one.spec.market_id}
-        for one in call.venue.catalog.of_event(ticker)
-    ]
-    sources = SETTLEMENT_SOURCES
-    return Reply({"image_url": "", "market_details": details, "settlement_sources": sources})
+    tickers = call.venue.catalog.tickers_of(_event_of(call).event_ticker)
+    details = [{"color_code": "#336699", "image_url": "", "market_ticker": ticker} for ticker in tickers]
+    return Reply({"image_url": "", "market_details": details, "settlement_sources": SETTLEMENT_SOURCES})
 
 
 def list_series(call: Call) -> Reply:
     """GET /series: all of a category, or all; none when tags are asked for, as the sandbox's series have no tags."""
     query = call.query_of("GetSeriesList")
-    category, tags = query.text("category"), query.names("tags")
-    shown = [
-        _series(call, one.ticker)
-        for one in call.venue.catalog.series.values()
-        if tags is None and category in (None, CATEGORY)
-    ]
-    return Reply({"series": shown})
+    listed = query.names("tags") is None and query.text("category") in (None, CATEGORY)
+    return Reply({"series": [_series(call, one) for one in call.venue.catalog.series.values() if listed]})
 
 
 def get_series(call: Call) -> Reply:
     """GET /series/{series_ticker}: one series with the volume of all its markets."""
-    if call.params["series_ticker"] not in call.venue.catalog.series:
+    series = call.venue.catalog.series.get(call.params["series_ticker"])
+    if series is None:
         raise errors.nested("not_found")
-    return Reply({"series": _series(call, call.params["series_ticker"])})
+    return Reply({"series": _series(call, series)})
 
 
 def series_fee_changes(_call: Call) -> Reply:
@@ -102,33 +93,28 @@ def series_fee_changes(_call: Call) -> Reply:
     return Reply({"series_fee_change_arr": []})
 
 
-def _markets_of(call: Call, tickers: list[str]) -> list[Market]:
-    return [call.venue.exchange.state.markets[ticker] for ticker in tickers]
-
-
-def _event_markets(call: Call, event_ticker: str) -> list[dict[str, Any]]:
-    return [call.venue.markets.rendered(one.spec.market_id) for one in call.venue.catalog.of_event(event_ticker)]
-
-
-def _event(call: Call, event_ticker: str, *, nested: bool = False) -> dict[str, Any]:
-    catalog = call.venue.catalog
-    listing = catalog.events.get(event_ticker)
-    if listing is None:
+def _event_of(call: Call) -> EventListing:
+    event = call.venue.catalog.events.get(call.params["event_ticker"])
+    if event is None:
         raise errors.nested("not_found")
-    shard = call.venue.markets.shard(catalog.of_event(event_ticker)[0].spec.market_id)
-    shown = event_object(listing, call.venue.clock, exchange_index=shard)
-    return shown | {"markets": _event_markets(call, event_ticker)} if nested else shown
+    return event
 
 
-def _series(call: Call, series_ticker: str) -> dict[str, Any]:
-    catalog = call.venue.catalog
-    markets = _markets_of(call, [one.spec.market_id for one in catalog.of_series(series_ticker)])
-    return series_object(catalog.series[series_ticker], markets, clock=call.venue.clock)
+def _markets(call: Call, group_ticker: str) -> list[Market]:
+    return [call.venue.markets.get(ticker) for ticker in call.venue.catalog.tickers_of(group_ticker)]
 
 
-def _has_status(call: Call, event_ticker: str, *, status: str) -> bool:
-    tickers = [one.spec.market_id for one in call.venue.catalog.of_event(event_ticker)]
-    return any(market.status in STATUS_FILTER[status] for market in _markets_of(call, tickers))
+def _rendered(call: Call, event_ticker: str) -> list[dict[str, Any]]:
+    return [call.venue.markets.rendered(ticker) for ticker in call.venue.catalog.tickers_of(event_ticker)]
+
+
+def _event(call: Call, event: EventListing, *, nested: bool) -> dict[str, Any]:
+    shown = event_object(event, call.venue.clock, spec=_markets(call, event.event_ticker)[0].spec)
+    return shown | {"markets": _rendered(call, event.event_ticker)} if nested else shown
+
+
+def _series(call: Call, series: Series) -> dict[str, Any]:
+    return series_object(series, _markets(call, series.ticker), clock=call.venue.clock)
 
 
 ROUTES = (

@@ -107,10 +107,9 @@ def _group(event: GroupChange, venue: Venue) -> Publication:
 
 def _lifecycle(event: MarketLifecycle, venue: Venue) -> Publication:
     market = venue.exchange.state.markets[event.market_id]
-    listing = venue.catalog.markets[event.market_id]
     message: dict[str, Any] = {"market_ticker": event.market_id, "event_type": event.kind}
     if event.kind == "created":
-        message |= created_members(market, listing, clock=venue.clock)
+        message |= created_members(venue.markets.listed(event.market_id))
     elif event.kind in {"activated", "deactivated"}:
         message["is_deactivated"] = event.kind == "deactivated"
     elif event.kind == "close_date_updated":

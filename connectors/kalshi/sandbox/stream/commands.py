@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from connectors.kalshi.sandbox.render.market_view import MarketView
+from connectors.kalshi.sandbox.render.markets import snapshot_message, ticker_message
 from connectors.sandbox.serving.rest import NOT_JSON
 from connectors.sandbox.serving.subscriptions import Subscription
 
@@ -213,12 +214,13 @@ class CommandHandler:
     def _show(self, subscription: Subscription, markets: list[str], *, params: dict[str, Any], number: int = 0) -> None:
         """Snapshots of `markets` where the channel has them; `number` is set on the replies to get_snapshot."""
         for ticker in markets:
+            listed = self._source.listed(ticker)
             frame: dict[str, Any]
             if subscription.channel == "orderbook_delta":
                 frame = {"type": "orderbook_snapshot"} | _id(number) | numbered(subscription)
-                frame["msg"] = self._source.snapshot(ticker, use_yes_price="use_yes_price" in subscription.choices)
+                frame["msg"] = snapshot_message(listed, use_yes_price="use_yes_price" in subscription.choices)
             elif subscription.channel == "ticker" and params.get("send_initial_snapshot") is True:
-                frame = {"type": "ticker", "sid": subscription.sid, "msg": self._source.ticker_message(ticker)}
+                frame = {"type": "ticker", "sid": subscription.sid, "msg": ticker_message(listed)}
             else:
                 return
             self._send(frame, subscription)
@@ -244,7 +246,9 @@ class CommandHandler:
         names = value if isinstance(value, list) else [value]
         if not all(isinstance(one, str) for one in names):
             raise CommandRefused(11)
-        tickers = [self._source.ticker_of(one) or one for one in names] if name.startswith("market_id") else names
+        tickers = (
+            [self._source.catalog.ticker_of(one) or one for one in names] if name.startswith("market_id") else names
+        )
         unknown = [ticker for ticker in tickers if not self._source.exists(ticker)]
         if unknown:
             raise CommandRefused(11, markets=unknown)
