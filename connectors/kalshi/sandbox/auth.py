@@ -45,23 +45,15 @@ class ApiKey:
 
 
 class KeyRing:
-    """The registered keys. `refused_signatures` counts the requests that `authenticate` refused."""
+    """The registered keys by id, in order. `refused_signatures` counts the requests that `authenticate` refused."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, ApiKey] = {}
+        self.registered: dict[str, ApiKey] = {}
         self.refused_signatures = 0
 
     def add(self, key: ApiKey) -> None:
         """Register `key`; a key with the same id is replaced."""
-        self._keys[key.key_id] = key
-
-    def remove(self, key_id: str) -> bool:
-        """Unregister a key; False when it was not registered."""
-        return self._keys.pop(key_id, None) is not None
-
-    def keys(self) -> list[ApiKey]:
-        """All registered keys, in the order in which they were registered."""
-        return list(self._keys.values())
+        self.registered[key.key_id] = key
 
     def authenticate(self, headers: Mapping[str, str], *, method: str, path: str, now_ms: int) -> ApiKey:
         """The key that signed this request.
@@ -76,14 +68,11 @@ class KeyRing:
             raise
 
     def _authenticate(self, headers: Mapping[str, str], signed: str, *, now_ms: int) -> ApiKey:
-        key_id, stamp, signature = (
-            _required(headers, KEY_HEADER),
-            _required(headers, TIMESTAMP_HEADER),
-            _required(headers, SIGNATURE_HEADER),
-        )
+        named = (KEY_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER)
+        key_id, stamp, signature = (_required(headers, name) for name in named)
         if not _TIMESTAMP.fullmatch(stamp) or abs(int(stamp) - now_ms) > WINDOW_MS:
             raise errors.unauthorized("header_timestamp_expired")
-        key = self._keys.get(key_id)
+        key = self.registered.get(key_id)
         if key is None:
             raise errors.unauthorized(errors.AUTHENTICATION_ERROR, "NOT_FOUND")
         if not signature_is_valid(key.public_key, signature, text=stamp + signed):

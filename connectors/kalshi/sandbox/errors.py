@@ -12,7 +12,6 @@ from connectors.sandbox.serving.fields import Reason
 from connectors.sandbox.serving.rest import Refusal
 
 AUTHENTICATION_ERROR = "authentication_error"
-TOO_MANY_REQUESTS: dict[str, Any] = {"error": "too many requests"}
 
 # Code of a nested refusal -> HTTP status where it is not 400. Recorded answers: order_already_exists, not_found. The
 # others are third-party observations or, where the venue has shown none (market_inactive), assumptions.
@@ -64,16 +63,9 @@ def bad_query(operation: str, field: str, *, tag: str) -> Refusal:
     return Refusal(400, {"msg": text})
 
 
-def legacy_order_write() -> Refusal:
-    """410: the answer to every write of the first order interface (third-party observations)."""
-    link = "https://docs.kalshi.com/api-reference/orders/create-order-v2"
-    inner = error_object("deprecated_v1_order_endpoint", link, message="Please switch to the V2 endpoints")
-    return Refusal(410, {"error": inner})
-
-
 def too_many_requests() -> Refusal:
     """The 429, without any header that names a time to retry (vendor docs)."""
-    return Refusal(429, dict(TOO_MANY_REQUESTS))
+    return Refusal(429, {"error": "too many requests"})
 
 
 class KalshiComplaints:

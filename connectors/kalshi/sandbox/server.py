@@ -97,7 +97,6 @@ class KalshiSandbox:
         design = Design("kalshi", self._fresh, self._make_keys, REST, stream, _publish, self._list_due)
         self._server: SandboxServer[Venue, Conversation] = SandboxServer(design, options, now_ns=now_ns)
         self.stop, self.failed, self.reset = self._server.stop, self._server.failed, self._server.reset
-        self.faults_changed, self.end_faults = self._server.faults_changed, self._server.end_faults
 
     @property
     def venue(self) -> Venue:

@@ -30,6 +30,23 @@ def newest_first(items: Iterable[T], keeps: Callable[[T], bool]) -> list[tuple[i
     return numbered
 
 
+def newest_by_time(items: Iterable[T], ns_of: Callable[[T], int], keeps: Callable[[T], bool]) -> list[tuple[int, T]]:
+    """Those `items` that `keeps` accepts, the latest first, keyed by time and by place among those of the same time.
+
+    For listings that lose old items, or that hold one account after another: there the place alone names another item
+    on the next page. Items of the same time keep their order; at most 10,000 share one.
+    """
+    ranked: list[tuple[int, T]] = []
+    place, last_ns = 0, -1
+    for item in sorted(items, key=ns_of):
+        place = place + 1 if ns_of(item) == last_ns else 0
+        last_ns = ns_of(item)
+        if keeps(item):
+            ranked.append((last_ns * 10_000 + place, item))
+    ranked.reverse()
+    return ranked
+
+
 def by_cursor(keyed: Keyed[T], cursor: str, *, size: int) -> tuple[list[T], str]:
     """The page that `cursor` asks for, and the cursor of the next one, "" on the last page.
 

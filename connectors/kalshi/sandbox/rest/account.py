@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.kalshi.sandbox import auth, errors, wire
@@ -11,6 +10,7 @@ from connectors.kalshi.sandbox.buckets import DEFAULT_COST, ENDPOINT_COSTS, UPGR
 from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Route, empty_lists
 from connectors.sandbox.engine.model import NS_PER_S
 from connectors.sandbox.seeding import stable_uuid
+from connectors.sandbox.serving.clock import rfc3339
 from connectors.sandbox.serving.fields import Body
 from connectors.sandbox.serving.public_keys import (
     PublicKey,
@@ -21,8 +21,9 @@ from connectors.sandbox.serving.public_keys import (
 )
 from connectors.sandbox.serving.rest import Reply
 
+DAY_NS = 86_400 * NS_PER_S
 # How long rows stay outside /historical (vendor docs: three months; the two weeks of orders are not copied).
-HISTORY_S = 90 * 86_400
+HISTORY_NS = 90 * DAY_NS
 KEY_TYPES = {"rsa": "rsa", "ed25519": "ed25519"}
 # Tiers that may register a public key of their own (vendor docs).
 OWN_KEY_TIERS = frozenset({"premier", "paragon", "prime", "prestige"})
@@ -47,18 +48,14 @@ def get_exchange_schedule(call: Call) -> Reply:
 
     The sandbox does not pause then; only the schedule shows it (vendor docs).
     """
-    now = datetime.fromtimestamp(call.venue.clock.shown_ns() // NS_PER_S, UTC)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    # 03:00 Eastern standard time is 08:00 UTC.
-    start = midnight + timedelta(days=(3 - now.weekday()) % 7, hours=8)
+    day = call.venue.clock.shown_ns() // DAY_NS
+    # 1970-01-01 was a Thursday; 03:00 Eastern standard time is 08:00 UTC.
+    start_ns = -(-day // 7) * 7 * DAY_NS + DAY_NS // 3
     always = [{"close_time": "00:00", "open_time": "00:00"}]
-    week: dict[str, Any] = {
-        "end_time": _iso(midnight + timedelta(days=365)),
-        "start_time": _iso(midnight - timedelta(days=365)),
-    }
-    windows = [{"end_datetime": _iso(start + timedelta(hours=2)), "start_datetime": _iso(start)}]
-    hours = week | dict.fromkeys(DAYS, always)
-    return Reply({"schedule": {"maintenance_windows": windows, "standard_hours": [hours]}})
+    year = {"end_time": rfc3339((day + 365) * DAY_NS), "start_time": rfc3339((day - 365) * DAY_NS)}
+    window = {"end_datetime": rfc3339(start_ns + DAY_NS // 12), "start_datetime": rfc3339(start_ns)}
+    hours: dict[str, Any] = year | dict.fromkeys(DAYS, always)
+    return Reply({"schedule": {"maintenance_windows": [window], "standard_hours": [hours]}})
 
 
 def get_user_data_timestamp(call: Call) -> Reply:
@@ -68,7 +65,7 @@ def get_user_data_timestamp(call: Call) -> Reply:
 
 def get_historical_cutoff(call: Call) -> Reply:
     """GET /historical/cutoff: 90 days ago, so everything that the sandbox has is still live."""
-    shown = call.venue.clock.rfc3339(call.now_ns - HISTORY_S * NS_PER_S)
+    shown = call.venue.clock.rfc3339(call.now_ns - HISTORY_NS)
     names = ("market_positions_last_updated_ts", "market_settled_ts", "orders_updated_ts", "trades_created_ts")
     return Reply(dict.fromkeys(names, shown))
 
@@ -94,7 +91,8 @@ def upgrade_tier(_call: Call) -> Reply:
 
 def list_keys(call: Call) -> Reply:
     """GET /api_keys: all registered keys, without their public keys."""
-    return Reply({"api_key_region_expiration_ts": None, "api_keys": [_key(one) for one in call.venue.keys.keys()]})
+    keys = call.venue.keys.registered.values()
+    return Reply({"api_key_region_expiration_ts": None, "api_keys": [_key(one) for one in keys]})
 
 
 def create_key(call: Call) -> Reply:
@@ -129,7 +127,7 @@ def delete_key(call: Call) -> Reply:
 
     Raises `Refusal` 404 for an unknown key.
     """
-    if not call.venue.keys.remove(call.params["api_key"]):
+    if call.venue.keys.registered.pop(call.arrival.params["api_key"], None) is None:
         raise errors.nested("not_found")
     return Reply(None, 204)
 
@@ -157,10 +155,6 @@ def subaccount_balances(call: Call) -> Reply:
             | {"subaccount_number": call.venue.subaccount_of(name), "updated_ts": call.venue.clock.seconds(call.now_ns)}
         )
     return Reply({"subaccount_balances": shown})
-
-
-def _iso(as_of: datetime) -> str:
-    return as_of.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _key(key: auth.ApiKey) -> dict[str, Any]:

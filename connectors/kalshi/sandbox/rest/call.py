@@ -6,9 +6,9 @@ so nothing happens between a handler's first look at the engine and the publicat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.auth import ApiKey
@@ -16,7 +16,7 @@ from connectors.kalshi.sandbox.buckets import DEFAULT_COST, Pool
 from connectors.kalshi.sandbox.venue import SUBACCOUNTS_MAX, Venue
 from connectors.sandbox.engine.model import NS_PER_S, Rejection
 from connectors.sandbox.serving.fields import Body, Query, decode_body
-from connectors.sandbox.serving.pages import Keyed, by_cursor, clamped, newest_first
+from connectors.sandbox.serving.pages import Keyed, by_cursor, clamped
 from connectors.sandbox.serving.rest import Arrival, Refusal, Reply
 
 REST_PREFIX = "/trade-api/v2"
@@ -41,11 +41,6 @@ class Call:
         """Engine time when the last byte of the request had arrived."""
         return self.arrival.now_ns
 
-    @property
-    def params(self) -> Mapping[str, str]:
-        """The parts of the path that the route names."""
-        return self.arrival.params
-
     def body(self, struct: str) -> Body:
         """The JSON body, named `struct` in decode errors. Raises `Refusal` 400 when it is no JSON object."""
         return decode_body(self.arrival.raw, struct, errors.COMPLAINTS)
@@ -54,19 +49,19 @@ class Call:
         """The query, named `operation` in validation errors (the venue names its own operation there)."""
         return Query(self.arrival.query, operation, errors.COMPLAINTS)
 
-    def newest(
-        self, query: Query, items: Iterable[T], keeps: Callable[[T], bool], *, limit: int
-    ) -> tuple[list[T], str]:
-        """One page of those `items` (oldest first) that `keeps` accepts, the newest first, and the next cursor."""
-        return self.page(query, newest_first(items, keeps), limit=limit)
-
-    def page(self, query: Query, keyed: Keyed[T], *, limit: int) -> tuple[list[T], str]:
-        """The page of (key, item) pairs, highest key first, that the query's cursor asks for, and the next cursor.
+    def page(self, query: Query, keyed: Keyed[T], *, size: int = PAGE, most: int = PAGE_MAX) -> tuple[list[T], str]:
+        """The page of (key, item) pairs, highest key first, that `limit` and cursor ask for, and the next cursor.
 
         The cursor is empty on the last page; one that cannot be read gives the first page (recorded answers).
         """
-        size = clamped(limit, limit, faults=self.venue.faults, listing=query.where)
-        return by_cursor(keyed, query.values.get("cursor", ""), size=size)
+        limit = query.bounded("limit", size, most)
+        shown = clamped(limit, limit, faults=self.venue.faults, listing=query.where)
+        return by_cursor(keyed, query.values.get("cursor", ""), size=shown)
+
+    def listing(self, name: str, query: Query, keyed: Keyed[T], show: Callable[[T], Any]) -> Reply:
+        """One page as most listings answer it: the next cursor, and under `name` what `show` makes of each item."""
+        page, cursor = self.page(query, keyed)
+        return Reply({"cursor": cursor, name: [show(one) for one in page]})
 
     def within(self, query: Query) -> Callable[[int], bool]:
         """True for engine times from `min_ts` to `max_ts` of the query: Unix seconds, both inclusive."""

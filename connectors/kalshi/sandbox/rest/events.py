@@ -11,6 +11,7 @@ from connectors.kalshi.sandbox.render.markets import SETTLEMENT_SOURCES, event_o
 from connectors.kalshi.sandbox.rest.call import Call, Route, empty_lists
 from connectors.kalshi.sandbox.rest.markets import STATUS_FILTER, span
 from connectors.sandbox.engine.model import Market
+from connectors.sandbox.serving.pages import newest_first
 from connectors.sandbox.serving.rest import Reply
 
 # Default and maximum of the page size of events (vendor docs).
@@ -31,7 +32,6 @@ def list_events(call: Call) -> Reply:
     `with_nested_markets` puts the markets into each. An event has the status of any of its markets (*assumption*).
     """
     query = call.query_of("GetEvents")
-    limit = query.bounded("limit", EVENT_PAGE, EVENT_PAGE)
     status = query.choice("status", ("unopened", "open", "closed", "settled"))
     series, tickers = query.text("series_ticker"), query.names("tickers")
 
@@ -44,7 +44,8 @@ def list_events(call: Call) -> Reply:
             )
         )
 
-    page, cursor = call.newest(query, call.venue.catalog.events.values(), keeps, limit=limit)
+    found = newest_first(call.venue.catalog.events.values(), keeps)
+    page, cursor = call.page(query, found, size=EVENT_PAGE, most=EVENT_PAGE)
     nested = query.flag("with_nested_markets")
     events = [_event(call, event, nested=nested) for event in page]
     shown: dict[str, Any] = {"cursor": cursor, "events": events}
@@ -82,7 +83,7 @@ def list_series(call: Call) -> Reply:
 
 def get_series(call: Call) -> Reply:
     """GET /series/{series_ticker}: one series with the volume of all its markets."""
-    series = call.venue.catalog.series.get(call.params["series_ticker"])
+    series = call.venue.catalog.series.get(call.arrival.params["series_ticker"])
     if series is None:
         raise errors.nested("not_found")
     return Reply({"series": _series(call, series)})
@@ -94,7 +95,7 @@ def series_fee_changes(_call: Call) -> Reply:
 
 
 def _event_of(call: Call) -> EventListing:
-    event = call.venue.catalog.events.get(call.params["event_ticker"])
+    event = call.venue.catalog.events.get(call.arrival.params["event_ticker"])
     if event is None:
         raise errors.nested("not_found")
     return event

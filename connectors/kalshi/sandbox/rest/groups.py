@@ -91,7 +91,7 @@ def _group(group: Group) -> dict[str, Any]:
 def _own_group(call: Call) -> Group:
     groups = call.venue.groups
     for name in call.accounts(None):
-        group = groups.get(name, call.params["order_group_id"])
+        group = groups.get(name, call.arrival.params["order_group_id"])
         if group is not None:
             return group
     raise errors.nested("not_found")

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from connectors.kalshi.sandbox import errors
 from connectors.kalshi.sandbox.render.candles import candle_objects
 from connectors.kalshi.sandbox.render.markets import orderbook_object, trade_object
-from connectors.kalshi.sandbox.rest.call import PAGE, PAGE_MAX, Call, Route
-from connectors.sandbox.engine.events import TradePrint
+from connectors.kalshi.sandbox.rest.call import Call, Route
 from connectors.sandbox.serving.fields import Query
+from connectors.sandbox.serving.pages import newest_by_time, newest_first
 from connectors.sandbox.serving.rest import Reply
 
 # Limits of one request (vendor docs): markets, levels, candles; and the candle periods in minutes.
@@ -37,9 +37,8 @@ def list_markets(call: Call) -> Reply:
     Raises `Refusal` 400 for an unknown status and for ranges of two different times (vendor docs).
     """
     query = call.query_of("GetMarkets")
-    limit = query.bounded("limit", PAGE, PAGE_MAX)
-    page, cursor = call.newest(query, call.venue.catalog.markets, _market_filter(call, query), limit=limit)
-    return Reply({"cursor": cursor, "markets": [call.venue.markets.rendered(ticker) for ticker in page]})
+    found = newest_first(call.venue.catalog.markets, _market_filter(call, query))
+    return call.listing("markets", query, found, call.venue.markets.rendered)
 
 
 def get_market(call: Call) -> Reply:
@@ -78,16 +77,14 @@ def list_trades(call: Call) -> Reply:
     `min_ts` and `max_ts` are Unix seconds, both inclusive. The sandbox has no block trades.
     """
     query = call.query_of("GetTrades")
-    limit = query.bounded("limit", PAGE, PAGE_MAX)
-    ticker = query.text("ticker")
-    within = call.within(query)
+    ticker, within = query.text("ticker"), call.within(query)
     tickers = list(call.venue.catalog.markets) if ticker is None else [ticker]
-    tape = [one for name in tickers for one in call.venue.exchange.ledger.trades(name)]
     if query.text("is_block_trade") in {"true", "1"}:
-        tape = []
-    tape.sort(key=lambda one: (one.ns, one.clock))
-    page, cursor = call.page(query, _ranked([one for one in tape if within(one.ns)]), limit=limit)
-    return Reply({"cursor": cursor, "trades": [trade_object(one, call.venue.clock) for one in page]})
+        tickers = []
+    tape = [one for name in tickers for one in call.venue.exchange.ledger.trades(name)]
+    tape.sort(key=lambda one: one.clock)
+    found = newest_by_time(tape, lambda one: one.ns, lambda one: within(one.ns))
+    return call.listing("trades", query, found, lambda one: trade_object(one, call.venue.clock))
 
 
 def market_candlesticks(call: Call) -> Reply:
@@ -117,7 +114,7 @@ def batch_candlesticks(call: Call) -> Reply:
 
 
 def _ticker(call: Call) -> str:
-    return call.venue.markets.get(call.params["ticker"]).market_id
+    return call.venue.markets.get(call.arrival.params["ticker"]).market_id
 
 
 def _market_filter(call: Call, query: Query) -> Callable[[str], bool]:
@@ -153,22 +150,6 @@ _TIMES: dict[str, Callable[[Call, str], int]] = {
     "close": lambda call, ticker: call.venue.exchange.state.markets[ticker].close_ns,
     "settled": lambda call, ticker: call.venue.exchange.state.markets[ticker].settled_ns,
 }
-
-
-def _ranked(trades: list[TradePrint]) -> list[tuple[int, TradePrint]]:
-    """Trades with unique keys that do not depend on how many come later, the newest first.
-
-    Their number would not do, as `newest` takes it: old trades leave the tape. Trades of one act share its time, so
-    their place within it is part of the key.
-    """
-    ranked: list[tuple[int, TradePrint]] = []
-    place, last_ns = 0, -1
-    for trade in trades:
-        place = place + 1 if trade.ns == last_ns else 0
-        last_ns = trade.ns
-        ranked.append((trade.ns * 10_000 + place, trade))
-    ranked.reverse()
-    return ranked
 
 
 def span(query: Query) -> dict[str, int]:

@@ -55,7 +55,7 @@ def cancel_order(call: Call) -> Reply:
     shard = _shard_asked(query.integer("exchange_index"), query.text("market_ticker"))
     _charge(call, CANCEL_COST, shard)
     account = call.account_id(query.integer("subaccount"))
-    return Reply(_cancel(call, call.params["order_id"], account=account, shard=shard))
+    return Reply(_cancel(call, call.arrival.params["order_id"], account=account, shard=shard))
 
 
 def cancel_all_orders(call: Call) -> Reply:
@@ -109,7 +109,7 @@ def decrease_order(call: Call) -> Reply:
     _charge(call, DEFAULT_COST, shard)
     by, to = body.decimal("reduce_by", COUNT_DECIMALS), body.decimal("reduce_to", COUNT_DECIMALS)
     account = call.account_id(call.query_of("DecreaseOrderV2").integer("subaccount"))
-    order_id = call.params["order_id"]
+    order_id = call.arrival.params["order_id"]
     _check_order_shard(call, order_id, shard)
     decrease = call.venue.exchange.decrease
     order = call.accepted(decrease(account, order_id, now_ns=call.now_ns, reduce_by=by, reduce_to=to)).order
@@ -118,8 +118,10 @@ def decrease_order(call: Call) -> Reply:
 
 
 def refuse_legacy_write(_call: Call) -> Reply:
-    """Every write below /portfolio/orders. Raises `Refusal` 410: the venue has closed it."""
-    raise errors.legacy_order_write()
+    """Every write below /portfolio/orders. Raises `Refusal` 410: the venue has closed it (third-party observations)."""
+    link = "https://docs.kalshi.com/api-reference/orders/create-order-v2"
+    text = "Please switch to the V2 endpoints"
+    raise Refusal(410, {"error": errors.error_object("deprecated_v1_order_endpoint", link, message=text)})
 
 
 def _create(call: Call, body: Body) -> dict[str, Any]:
@@ -162,7 +164,7 @@ def _amend_request(call: Call, body: Body) -> AmendRequest:
     _check_shard(call, ticker, body.integer("exchange_index"), code="market_not_found")
     return AmendRequest(
         account=call.account_id(call.query_of("AmendOrderV2").integer("subaccount")),
-        order_id=call.params["order_id"],
+        order_id=call.arrival.params["order_id"],
         market_id=ticker,
         side=body.choice("side", BOOK_SIDES),
         price=price,

@@ -18,10 +18,11 @@ from connectors.kalshi.sandbox.portfolio import (
     order_object,
     settlement_object,
 )
-from connectors.kalshi.sandbox.rest.call import PAGE, PAGE_MAX, Call, Route, empty_lists
+from connectors.kalshi.sandbox.rest.call import Call, Route, empty_lists
 from connectors.kalshi.sandbox.wire import PRICE_ONE
 from connectors.sandbox.engine.model import Market, Order, Position
 from connectors.sandbox.serving.fields import Query
+from connectors.sandbox.serving.pages import newest_by_time, newest_first
 from connectors.sandbox.serving.rest import Reply
 
 # Tickers that one query may name (vendor docs).
@@ -32,21 +33,13 @@ def list_orders(call: Call) -> Reply:
     """GET /portfolio/orders: one page, newest first, by status, markets, events, shard, time and subaccount."""
     query = call.query_of("GetOrders")
     status = query.choice("status", ("resting", "canceled", "executed"))
-    events = query.names("event_ticker", TICKERS_MAX)
-    limit = query.bounded("limit", PAGE, PAGE_MAX)
     keeps = _common_filter(call, query)
-    orders = call.venue.reads.orders(call.accounts(query.integer("subaccount")), call.now_ns)
-    # By arrival, because `orders` lists one account after another. The place only separates orders of one batch.
-    chosen = [
-        (order.arrival_ns * 10**7 + place, order)
-        for place, order in enumerate(orders)
-        if (status is None or words.status_of(order) == status)
-        and (events is None or call.venue.catalog.event_of(order.market_id) in events)
-        and keeps(order.market_id, order.arrival_ns)
-    ]
-    chosen.sort(key=lambda one: -one[0])
-    page, cursor = call.page(query, chosen, limit=limit)
-    return Reply({"cursor": cursor, "orders": [order_object(order, call.venue) for order in page]})
+    found = newest_by_time(
+        call.venue.reads.orders(call.accounts(query.integer("subaccount")), call.now_ns),
+        lambda one: one.arrival_ns,
+        lambda one: status in (None, words.status_of(one)) and keeps(one.market_id, one.arrival_ns),
+    )
+    return call.listing("orders", query, found, lambda one: order_object(one, call.venue))
 
 
 def get_order(call: Call) -> Reply:
@@ -88,16 +81,10 @@ def list_fills(call: Call) -> Reply:
     """GET /portfolio/fills: one page, newest first, by order, markets, shard, time and subaccount."""
     query = call.query_of("GetFills")
     order_id = query.text("order_id")
-    limit = query.bounded("limit", PAGE, PAGE_MAX)
-    keeps = _common_filter(call, query)
+    keeps = _common_filter(call, query, has_events=False)
     fills = call.venue.reads.fills(call.accounts(query.integer("subaccount")), call.now_ns)
-    page, cursor = call.newest(
-        query,
-        fills,
-        lambda fill: (order_id is None or fill.order_id == order_id) and keeps(fill.market_id, fill.ns),
-        limit=limit,
-    )
-    return Reply({"cursor": cursor, "fills": [fill_object(fill, call.venue) for fill in page]})
+    found = newest_first(fills, lambda one: order_id in (None, one.order_id) and keeps(one.market_id, one.ns))
+    return call.listing("fills", query, found, lambda one: fill_object(one, call.venue))
 
 
 def list_positions(call: Call) -> Reply:
@@ -110,8 +97,6 @@ def list_positions(call: Call) -> Reply:
     if not wanted <= {"position", "total_traded"}:
         raise errors.bad_query("GetPositions", "CountFilter", tag="oneof")
     settled = query.choice("settlement_status", ("all", "unsettled", "settled")) or "unsettled"
-    event = query.text("event_ticker")
-    limit = query.bounded("limit", PAGE, PAGE_MAX)
     keeps = _common_filter(call, query)
     held = call.venue.reads.positions(call.account_id(query.integer("subaccount")), call.now_ns)
 
@@ -122,11 +107,10 @@ def list_positions(call: Call) -> Reply:
             position.traded != 0
             and (settled == "all" or is_settled == (settled == "settled"))
             and ("position" not in wanted or position.net != 0)
-            and (event is None or call.venue.catalog.event_of(ticker) == event)
             and keeps(ticker, position.updated_ns)
         )
 
-    page, cursor = call.newest(query, held.items(), keeps_position, limit=limit)
+    page, cursor = call.page(query, newest_first(held.items(), keeps_position))
     shown = [market_position_object(one, call.venue, ticker=name) for name, one in page]
     return Reply({"cursor": cursor, "event_positions": _event_positions(call, page), "market_positions": shown})
 
@@ -134,18 +118,10 @@ def list_positions(call: Call) -> Reply:
 def list_settlements(call: Call) -> Reply:
     """GET /portfolio/settlements: one page, newest first, by event, markets, shard, time and subaccount."""
     query = call.query_of("GetSettlements")
-    event = query.text("event_ticker")
-    limit = query.bounded("limit", PAGE, PAGE_MAX)
     keeps = _common_filter(call, query)
-    event_of = call.venue.catalog.event_of
     settled = call.venue.reads.settlements(call.accounts(query.integer("subaccount")), call.now_ns)
-    page, cursor = call.newest(
-        query,
-        settled,
-        lambda one: (event is None or event_of(one.market_id) == event) and keeps(one.market_id, one.ns),
-        limit=limit,
-    )
-    return Reply({"cursor": cursor, "settlements": [settlement_object(one, call.venue) for one in page]})
+    found = newest_first(settled, lambda one: keeps(one.market_id, one.ns))
+    return call.listing("settlements", query, found, lambda one: settlement_object(one, call.venue))
 
 
 def get_balance(call: Call) -> Reply:
@@ -189,7 +165,7 @@ def _breakdown(money_by_shard: Mapping[int, int]) -> list[dict[str, Any]]:
 
 
 def _own_order(call: Call) -> Order:
-    order = call.venue.reads.order(call.params["order_id"], call.now_ns)
+    order = call.venue.reads.order(call.arrival.params["order_id"], call.now_ns)
     if order is None or order.account not in call.accounts(None):
         raise errors.nested("not_found")
     return order
@@ -213,16 +189,17 @@ def _worth(market: Market, position: Position) -> int:
     return position.net * (market.last_price if position.net >= 0 else market.last_price - PRICE_ONE)
 
 
-def _common_filter(call: Call, query: Query) -> Callable[[str, int], bool]:
-    """The filters that all listings share: markets, shard, and a range of seconds."""
+def _common_filter(call: Call, query: Query, *, has_events: bool = True) -> Callable[[str, int], bool]:
+    """The filters that listings share: markets, events where the listing has them, shard, and a range of seconds."""
     tickers = query.names("ticker", TICKERS_MAX)
-    shard = query.integer("exchange_index")
-    within = call.within(query)
+    events = query.names("event_ticker", TICKERS_MAX) if has_events else None
+    shard, within = query.integer("exchange_index"), call.within(query)
 
     def keeps(ticker: str, ns: int) -> bool:
         return (
             (tickers is None or ticker in tickers)
-            and (shard is None or call.venue.markets.shard(ticker) == shard)
+            and (events is None or call.venue.catalog.event_of(ticker) in events)
+            and shard in (None, call.venue.markets.shard(ticker))
             and within(ns)
         )
 

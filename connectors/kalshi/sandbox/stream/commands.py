@@ -8,7 +8,7 @@ second subscription; an unknown market is answered with code 11; channels of one
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,19 +66,16 @@ CHANNELS = {
 CHOICES = ("use_yes_price", "skip_ticker_ack")
 
 
+@dataclass(eq=False)
 class CommandRefused(Exception):
     """A command that is answered with an error frame.
 
     `code` is one of ERROR_TEXTS; `subscription` is set when the error belongs to one; `markets` are the unknown ones.
     """
 
-    def __init__(
-        self, code: int, subscription: Subscription | None = None, *, markets: list[str] | None = None
-    ) -> None:
-        super().__init__(ERROR_TEXTS[code])
-        self.code = code
-        self.subscription = subscription
-        self.markets = markets
+    code: int
+    subscription: Subscription | None = None
+    markets: Sequence[str] = ()
 
 
 Send = Callable[[dict[str, Any], Subscription | None], None]

@@ -7,7 +7,7 @@ import pytest
 from connectors.sandbox.serving.decimals import fixed, trimmed
 from connectors.sandbox.serving.keys import UsedOnce, hmac_is_valid
 from connectors.sandbox.serving.limits import RequestWindow
-from connectors.sandbox.serving.pages import by_cursor, by_number, by_offset, from_id, newest_first
+from connectors.sandbox.serving.pages import by_cursor, by_number, by_offset, from_id, newest_by_time, newest_first
 
 NS = 1_000_000_000
 
@@ -18,6 +18,20 @@ def test_cursor_when_rows_come_between_pages_then_none_is_lost_or_doubled() -> N
     rows += [5, 6]
     rest, last = by_cursor(newest_first(rows, lambda _: True), cursor, size=10)
     assert (page, rest, last) == ([4, 3], [2, 1, 0], "")
+
+
+def test_times_when_old_rows_go_and_rows_share_a_time_then_the_next_page_goes_on_where_the_last_ended() -> None:
+    rows = [(7, "a"), (5, "b"), (7, "c"), (7, "d"), (9, "e")]
+    page, cursor = by_cursor(newest_by_time(rows, lambda one: one[0], lambda _: True), "", size=2)
+    rest, _ = by_cursor(newest_by_time(rows[:1] + rows[2:], lambda one: one[0], lambda _: True), cursor, size=9)
+    assert ([name for _, name in page], [name for _, name in rest]) == (["e", "d"], ["c", "a"])
+
+
+def test_times_when_a_row_is_filtered_out_between_pages_then_the_keys_of_others_stay() -> None:
+    rows = [(7, "a"), (7, "b"), (7, "c")]
+    _, cursor = by_cursor(newest_by_time(rows, lambda one: one[0], lambda _: True), "", size=1)
+    rest, _ = by_cursor(newest_by_time(rows, lambda one: one[0], lambda one: one[1] != "a"), cursor, size=9)
+    assert rest == [(7, "b")]
 
 
 @pytest.mark.parametrize(("page", "rows"), [(0, [0, 1]), (2, [4]), (3, []), (-1, [])])
