@@ -11,7 +11,7 @@ from connectors.client.rest import DONE, SignedRest
 from connectors.client.wire.calls import Call
 from connectors.client.wire.reports import refused
 from connectors.transport.ports import HttpRequest
-from framework.domain.errors import RefusedByVenue
+from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.intents import CANCELS
 from framework.domain.orders import Order
@@ -36,8 +36,8 @@ class OrderCodec(msgspec.Struct, frozen=True, kw_only=True):
     `encode` makes the request of what was approved and of the order to change (None for a new one); it raises
     `Retryable` when the order must be looked up first, `RefusedByVenue` when it can't be asked for. `decode` turns the
     body of a successful answer into events, and raises `OutcomeUnknown` for one that can't be read. `on_refusal` may
-    find more in a refusal than a refusal: its events are returned instead, None has it reported as one. `digest` is of
-    what is signed.
+    find more in a refusal than a refusal: its events are returned instead, None has it reported as one; when a read of
+    it fails, the outcome is unknown. `digest` is of what is signed.
     """
 
     encode: Callable[[Approved, Order | None], Call]
@@ -76,5 +76,9 @@ class OrderGateway:
         failure = self._rest.failure_of_write(response, is_cancel=isinstance(approved.intent, CANCELS))
         if not isinstance(failure, RefusedByVenue):
             raise failure
-        events = await self._codec.on_refusal(approved, failure, request)
+        try:
+            events = await self._codec.on_refusal(approved, failure, request)
+        except (Retryable, RefusedByVenue, AccountRefused) as e:
+            # There was more to find than a refusal: until it is found, the order may be at the venue.
+            raise OutcomeUnknown(f"{failure}; what exists at the venue can't be looked up: {e}") from e
         return refused(approved, failure, ts_recv=self._clock.now_ns()) if events is None else events

@@ -49,13 +49,18 @@ _OF_CLOCK = (Meaning.CLOCK, Meaning.ACCOUNT)
 _JSON = ("Content-Type", "application/json")
 
 
+def _nothing_of_it(_request: HttpRequest, _answer: HttpResponse, _took_ns: int, /) -> None:
+    """The headers say nothing that is used."""
+
+
 class RestRules(msgspec.Struct, frozen=True, kw_only=True):
     """What REST is like at a venue.
 
     `name` is the logger's, `url` the base address, `prefix` the path that every target begins with. `parse_error` reads
     an answer other than success: its status, its body, and the milliseconds that it asks to wait. `row_ids` name the
     fields that identify a row of a list. `unsigned` are the paths of reads that are sent without a signature, as those
-    must be that give the venue's time, before it is known.
+    must be that give the venue's time, before it is known. `on_answer` is called with each request, its answer and the
+    nanoseconds that it took, whatever the status: for what headers say of the rate limits (`WindowSeen`).
     """
 
     name: str
@@ -67,6 +72,7 @@ class RestRules(msgspec.Struct, frozen=True, kw_only=True):
     parse_error: Callable[[int, bytes, int], ErrorResponse]
     row_ids: tuple[str, ...] = ("id",)
     unsigned: frozenset[str] = frozenset()
+    on_answer: Callable[[HttpRequest, HttpResponse, int], None] = _nothing_of_it
 
 
 class SignedRest:
@@ -117,6 +123,7 @@ class SignedRest:
         except ResponseLost as e:
             raise OutcomeUnknown(f"{request.method} {_shown(request)}: {e}") from e
         received_ns = self._clock.monotonic_ns()
+        self._rules.on_answer(request, response, received_ns - sent_ns)
         if response.status not in DONE and self._rules.verdicts.meaning(self._error_of(response))[0] in _OF_CLOCK:
             # The estimate was wrong, or may have been: some venues refuse a key and a timestamp with the same words.
             # The refusal's own `Date` is the newest measurement of the venue's clock.
@@ -142,19 +149,23 @@ class SignedRest:
         endpoint: str = "",
         weight: int = 1,
     ) -> T:
-        """Read `path` and decode the answer.
+        """Read `path` and decode the answer. Otherwise like `ask`, with `path` where `endpoint` is empty."""
+        call = Call("GET", with_query(path, params))
+        return await self.ask(call, decode, endpoint=endpoint or path, weight=weight)
 
-        `endpoint` is the name under which the venue's limits give this read a cost of its own, `path` where it is
-        empty; `weight` is how often that cost is due.
+    async def ask(self, call: Call, decode: Callable[[bytes], T], *, endpoint: str, weight: int = 1) -> T:
+        """Send what may be repeated, and decode the answer: a read, or a write that the venue does once however often
+        it comes. `endpoint` is the name under which the venue's limits give this request a cost of its own; `weight` is
+        how often that cost is due.
 
         Tries again what passes by itself (a cut connection, 5xx, a refused timestamp), three times in all. Raises
         `Retryable` after the last try, `UnreadableAnswer` for an answer of another form, `RefusedByVenue` for a 4xx,
         `AccountRefused` for a refused key.
         """
-        call = Call("GET", with_query(path, params))
+        name = f"{call.method} {call.target.partition('?')[0]}"
         for attempt in range(1, _READ_TRIES_MAX + 1):
             try:
-                return _decoded(await self._read_once(call, endpoint or path, weight), decode, path)
+                return _decoded(await self._ask_once(call, endpoint, weight), decode, name)
             except UnreadableAnswer:
                 raise
             except Retryable as e:
@@ -201,7 +212,7 @@ class SignedRest:
         """Close the connections; requests in flight end with `OutcomeUnknown`."""
         await self._transport.close()
 
-    async def _read_once(self, call: Call, endpoint: str, weight: int) -> bytes:
+    async def _ask_once(self, call: Call, endpoint: str, weight: int) -> bytes:
         async with self._turn(RequestKind.QUERY, endpoint, weight) as turn:
             try:
                 response = await self.send(self._request(call))
@@ -210,7 +221,7 @@ class SignedRest:
                 raise
             except OutcomeUnknown as e:
                 raise Retryable(str(e)) from e
-            if response.status == 200:
+            if response.status in DONE:
                 return response.body
             failure = self._rules.verdicts.of_read(self._error_of(response))
             if isinstance(failure, Retryable) and failure.is_rate_limit:
@@ -265,10 +276,10 @@ def _shown(request: HttpRequest) -> str:
     return request.target.partition("?")[0]
 
 
-def _decoded(body: bytes, decode: Callable[[bytes], T], path: str) -> T:
+def _decoded(body: bytes, decode: Callable[[bytes], T], name: str) -> T:
     try:
         return decode(body)
     except msgspec.ValidationError as e:
-        raise UnreadableAnswer(f"GET {path}: the answer can't be read: {e}") from e
+        raise UnreadableAnswer(f"{name}: the answer can't be read: {e}") from e
     except NOT_JSON as e:
-        raise Retryable(f"GET {path}: the answer can't be read: {e}") from e
+        raise Retryable(f"{name}: the answer can't be read: {e}") from e

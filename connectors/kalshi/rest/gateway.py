@@ -222,10 +222,7 @@ class KalshiGateway:
 
     async def _find_existing(self, approved: Approved, intent: NewOrder) -> tuple[Event, ...]:
         """The venue already has an order of this id, so an earlier attempt arrived: return that order's state."""
-        try:
-            found = await self._find_listed(approved.client_order_id, intent.instrument, since_ns=approved.ts_ns)
-        except (Retryable, RefusedByVenue) as e:
-            raise OutcomeUnknown(f"{approved.client_order_id} exists at the venue, and can't be looked up: {e}") from e
+        found = await self._find_listed(approved.client_order_id, intent.instrument, since_ns=approved.ts_ns)
         if found is None:
             raise OutcomeUnknown(f"{approved.client_order_id} exists at the venue, and is not listed yet")
         return (found,)

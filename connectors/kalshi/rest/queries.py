@@ -1,7 +1,7 @@
 """Kalshi's REST, and every read of it that has a use here, one function each. All raise like `SignedRest.get`.
 
 Lists come whole: all their pages, in the venue's order (newest first, recorded answer). A row that can't be read is
-told in the log; markets and events are then read alone. Times are Unix seconds, as the venue takes them. `subaccount`
+said in the log; markets and events are then read alone. Times are Unix seconds, as the venue takes them. `subaccount`
 None leaves the number out: what that means differs between endpoints.
 """
 

@@ -101,3 +101,14 @@ def test_digest_when_the_venues_orders_state_something_of_the_request_then_that_
     assert signed.digest == hashlib.sha256(signed.wire.target.encode() + b"\n" + signed.wire.body).hexdigest()
     _, other = place(answering("POST", "/v1/orders", DONE), digest=lambda request: request.body.decode())
     assert other.digest == "tg-1"
+
+
+@pytest.mark.parametrize("failure", [Retryable("lost"), RefusedByVenue("no"), AccountRefused("the key is refused")])
+def test_order_when_more_is_to_find_in_its_refusal_and_that_fails_then_its_outcome_is_unknown(
+    failure: Exception,
+) -> None:
+    async def fail(_approved: Approved, _refusal: RefusedByVenue, _request: HttpRequest) -> None:
+        raise failure
+
+    with pytest.raises(OutcomeUnknown, match="duplicate_order"):
+        place(answering("POST", "/v1/orders", REFUSED), on_refusal=fail)

@@ -14,6 +14,7 @@ from connectors.client.wire.answers import UnreadableAnswer
 from connectors.client.wire.calls import Call
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
+from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.rate_limits import RequestKind
 from tests.connectors.client.toy_rest import KEY, Turns, rest_of
@@ -180,3 +181,26 @@ def test_rest_when_shown_then_it_is_its_address() -> None:
         return repr(rest_of(ScriptedHttp(), clock, Turns()))
 
     assert run_jumping(main) == "<SignedRest https://toy/v1>"
+
+
+def test_write_when_it_may_be_repeated_then_it_has_a_turn_a_signature_for_each_try_and_the_same_body() -> None:
+    http, turns = answering("POST", "/v1/orders", CutOff("reset"), (201, b'{"cash":"1.00"}')), Turns()
+    call = Call("POST", "/orders", b'{"client_order_id":"c"}')
+    using(http, lambda rest: rest.ask(call, msgspec.json.decode, endpoint="/orders"), turns)
+    assert [request.body for request in http.requests] == [call.body] * 2
+    assert len(set(http.targets("POST"))) == 2
+    assert turns.asked == [(RequestKind.QUERY, "/orders", 1)] * 2
+
+
+def test_answer_when_it_comes_then_the_venue_sees_its_headers_whatever_its_status() -> None:
+    http, seen = answering("GET", PATH, LIMITED, GOOD), []
+    http.slow_s, http.headers["x-ratelimit-remaining"] = 0.5, "7"
+
+    def see(request: HttpRequest, answer: HttpResponse, took_ns: int) -> None:
+        seen.append((request.method, answer.status, answer.headers["x-ratelimit-remaining"], took_ns))
+
+    async def main(clock: LoopClock) -> None:
+        await balance(rest_of(http, clock, Turns(), on_answer=see))
+
+    run_jumping(main)
+    assert seen == [("GET", 429, "7", 500_000_000), ("GET", 200, "7", 500_000_000)]
