@@ -50,7 +50,8 @@ def parse_settings(
         if not errors:
             return None
         prefix = tuple(key.split(".")) if key else ()
-        lines = dict.fromkeys(_message(model, dict(error), prefix, origins, raw=raw) for error in errors)
+        alike = _together([dict(error) for error in errors], raw)
+        lines = dict.fromkeys(_message(model, error, prefix, origins, raw=raw) for error in alike)
     except BaseException as e:
         # A plugin's own validator may raise anything; that must not look like a fault of the program.
         raise ConfigurationError(mask_urls(f"{_place(key, origins)}: {describe_error(e)}; see: tidegate list")) from e
@@ -97,6 +98,17 @@ def nearest_origin(key: str, origins: Origins) -> str:
     return found
 
 
+def _together(errors: Sequence[dict[str, Any]], raw: Tree) -> list[dict[str, Any]]:
+    """One error per place and value: where a value may be of several kinds, pydantic has one for each kind."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for error in errors:
+        is_value = error["type"] in WORDS and not isinstance(error["input"], dict)
+        what = repr(error["input"]) if is_value else f"{error['type']} {error['msg']}"
+        first = found.setdefault((*_keys_of(error["loc"], raw), what), error | {"words": []})
+        first["words"].append(in_our_words(error))
+    return list(found.values())
+
+
 def _message(
     model: type[BaseModel], error: dict[str, Any], prefix: Sequence[str], origins: Origins, *, raw: Tree
 ) -> str:
@@ -107,7 +119,8 @@ def _message(
         return f'{place}: unknown key "{location[-1]}"; {_meant_key(location[-1], known_keys(model, location[:-1]))}'
     if error["type"] == "missing":
         return f"{place}: is missing{_named_otherwise(location, raw)}; {_meaning(model, location)}"
-    text = in_our_words(error).removeprefix(repr(error["input"])).lstrip(": ")  # a validator may name the value, too
+    text = ", and ".join(dict.fromkeys(error["words"]))
+    text = text.removeprefix(repr(error["input"])).lstrip(": ")  # a validator may name the value, too
     remedy = _meaning(model, location)
     if error["loc"] and error["loc"][-1] == _OF_A_NAME:
         return f"{place}: {text}; choose another name"

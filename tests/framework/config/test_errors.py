@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -219,12 +219,17 @@ def test_refusals_when_any_field_of_any_model_is_wrong_then_they_are_in_our_word
     assert not [text for kind, text in seen.items() if kind not in own and any(word in text for word in pydantics)]
 
 
-def test_refusal_when_pydantic_tried_several_types_then_the_key_is_as_one_writes_it() -> None:
+def test_refusal_when_pydantic_tried_several_types_then_is_one_line_with_the_key_as_one_writes_it() -> None:
     class Either(BaseModel):
-        limit: int | tuple[int, ...] = 1
+        limit: int | tuple[int, ...] = Field(1, description="How many.")
+        when: bool | Literal["offered"] = True
 
-    found = problem({"limit": "x"}, model=Either)
-    assert [line.split(": ")[1] for line in found.splitlines()] == ["strategies.mm.settings.limit"] * 2
+    assert problem({"limit": "x", "when": "x"}, model=Either).splitlines() == [
+        "my.toml: strategies.mm.settings.limit: 'x': is not a whole number, and is not a list such as [\"a\", \"b\"]; "
+        "give: How many.",
+        "my.toml: strategies.mm.settings.when: 'x': is not true or false, and is not 'offered'; "
+        "see the example in config/",
+    ]
 
 
 def test_refusal_when_a_validator_shows_a_url_then_its_password_is_masked() -> None:
