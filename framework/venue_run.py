@@ -96,6 +96,7 @@ class VenueRun:
         earlier, connector = dict(known), self._connection.connector
         await self._until_it_works(partial(connector.start, self._ports.kernel.publish))
         self._refused.clear()
+        self._connection.dispatcher.account_accepted()
         self._dispatch()
         try:
             async with asyncio.TaskGroup() as tasks:

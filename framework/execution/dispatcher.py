@@ -43,6 +43,10 @@ class Dispatcher:
         names = (client_order_id, "")
         return any(name in self._under_way or self._dependencies.queue.holds(name) for name in names)
 
+    def account_accepted(self) -> None:
+        """The venue has taken the account (again): what waits after a refusal of it leaves at once."""
+        self._sender.account_accepted()
+
     async def run(self) -> None:
         """Send requests until cancelled. One that can't go yet stays queued: a cancel may overtake it."""
         async with asyncio.TaskGroup() as senders:

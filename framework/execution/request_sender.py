@@ -33,6 +33,10 @@ from framework.runtime.failpoints import reach, reach_soon
 ATTEMPTS_MAX = 4
 RETRY_MS = 50
 
+REFUSED_PAUSE_NS = 10_000_000_000
+"""How long nothing is sent after a refusal of the account: it would be refused again, and a venue shuts out an address
+that goes on asking."""
+
 NOT_SENT_AS: Mapping[type, ReportKind] = {
     NewOrder: ReportKind.NOT_SENT,
     AmendOrder: ReportKind.AMEND_REFUSED,
@@ -64,6 +68,7 @@ class RequestSender:
     def __init__(self, dependencies: DispatchDependencies) -> None:
         self._dependencies = dependencies
         self._newest_amends: dict[str, Approved] = {}
+        self._refused_until_ns = 0
 
     def __repr__(self) -> str:
         return f"<RequestSender {self._dependencies.venue}>"
@@ -77,6 +82,7 @@ class RequestSender:
         try:
             outcome = await self._attempt(request)
         except AccountRefused as e:
+            self._refused_until_ns = self._dependencies.clock.monotonic_ns() + REFUSED_PAUSE_NS
             self._report(approved, NOT_SENT_AS[type(approved.intent)], "account_refused", str(e))
             self._dependencies.on_account_refused(e)
         except Fatal as e:
@@ -87,6 +93,10 @@ class RequestSender:
                 del self._newest_amends[approved.client_order_id]
             if outcome is not None:
                 self._complete(approved, outcome)
+
+    def account_accepted(self) -> None:
+        """The venue has taken the account: requests leave at once again."""
+        self._refused_until_ns = 0
 
     def drop(self, approved: Approved, reason: str) -> None:
         """Drop a request that was never tried, or is not tried again: it is not sent, and its tokens are free."""
@@ -104,6 +114,8 @@ class RequestSender:
         """Sign, record, wait until the record is durable, send. None: it will be tried again."""
         dependencies, approved = self._dependencies, request.approved
         started_ns = dependencies.clock.monotonic_ns()
+        if started_ns < self._refused_until_ns:
+            return self._give_back(approved, "account_refused", "the venue refused the account a moment ago")
         reach("before-sign")
         try:
             signed = dependencies.gateway.sign(approved, dependencies.find(approved.client_order_id))

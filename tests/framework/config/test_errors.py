@@ -225,7 +225,7 @@ def test_refusal_when_pydantic_tried_several_types_then_is_one_line_with_the_key
         when: bool | Literal["offered"] = True
 
     assert problem({"limit": "x", "when": "x"}, model=Either).splitlines() == [
-        "my.toml: strategies.mm.settings.limit: 'x': is not a whole number, and is not a list such as [\"a\", \"b\"]; "
+        'my.toml: strategies.mm.settings.limit: \'x\': is not a whole number, and is not a list such as ["a", "b"]; '
         "give: How many.",
         "my.toml: strategies.mm.settings.when: 'x': is not true or false, and is not 'offered'; "
         "see the example in config/",

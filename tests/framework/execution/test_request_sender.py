@@ -8,12 +8,12 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from framework.domain.errors import Fatal, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import AccountRefused, Fatal, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.market_events import RequestOutcome
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
 from framework.domain.rate_limits import RequestKind
-from framework.execution.request_sender import ATTEMPTS_MAX
+from framework.execution.request_sender import ATTEMPTS_MAX, REFUSED_PAUSE_NS
 from tests.framework.execution.test_dispatcher import LIMITS, outcomes, slow_disk
 from tests.support.world import MS, Dispatching, Scribe, World, settle, until
 
@@ -223,3 +223,21 @@ async def test_amend_when_its_answer_comes_after_a_later_amend_then_the_later_on
     late[1]()
     await until(lambda: world.order(handle).status is OrderStatus.WORKING)
     assert (world.order(handle).price, world.order(handle).size) == (46, 12)
+
+
+async def test_cancels_when_the_venue_has_just_refused_the_account_then_none_leaves_before_the_pause_is_over(
+    dispatching: World, scribe: Scribe
+) -> None:
+    handle = await dispatching.working(scribe)
+    dispatching.gateway.answers.append(AccountRefused("HTTP 401"))
+    sent = len(dispatching.gateway.sent)
+
+    for _ in range(5):
+        dispatching.do(scribe, handle.cancel)
+        await settle()
+    assert len(dispatching.gateway.sent) == sent + 1
+    assert dispatching.order(handle).status is OrderStatus.WORKING
+
+    dispatching.clock.advance(REFUSED_PAUSE_NS)
+    dispatching.do(scribe, handle.cancel)
+    await until(lambda: len(dispatching.gateway.sent) == sent + 2)
