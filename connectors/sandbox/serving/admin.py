@@ -101,7 +101,7 @@ class Admin:
 
     async def _remove_fault(self, request: web.Request) -> web.Response:
         number = request.match_info["fault_id"]
-        if not number.isdigit() or not self._venue().served.faults.remove(int(number)):
+        if not number.isdecimal() or not self._venue().served.faults.remove(int(number)):
             return _json({"error": f"fault_id {number} is not in force; GET {ADMIN_PREFIX}/faults lists them"}, 404)
         self._controls.faults_changed()
         return _json({})

@@ -82,8 +82,10 @@ class StreamSession:
         self._silent_until_ns = 0
 
     async def run(self, conversation: Conversation) -> None:
-        """Serve until the client leaves or the connection is cut. Raises what a task of it failed with."""
+        """Serve until the client leaves or the connection is cut; a task that fails cuts it. Raises its error."""
         tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._beat())]
+        for task in tasks:
+            task.add_done_callback(self._cut_when_failed)
         try:
             async for message in self._socket:
                 if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
@@ -120,6 +122,11 @@ class StreamSession:
     def cut(self) -> None:
         """Cut the connection without a closing handshake."""
         self._abort()
+
+    def _cut_when_failed(self, task: asyncio.Task[None]) -> None:
+        # Heartbeats would go on without any message, and nobody would see the error.
+        if not task.cancelled() and task.exception() is not None:
+            self.cut()
 
     async def _write(self) -> None:
         while True:

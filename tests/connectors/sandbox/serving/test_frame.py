@@ -222,6 +222,20 @@ async def test_reset_when_asked_then_streams_are_cut_and_the_exchange_is_fresh_u
     assert (await client.place())[0] == 201
 
 
+async def test_stream_when_a_message_can_not_be_written_then_it_is_cut_and_the_error_is_said(
+    client: ToyClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with client.http.ws_connect(client.ready["ws_url"]) as socket:
+        await socket.send_json({"op": "trades"})
+        assert await next_message(socket) == {"ok": True}
+        client.server.conversations[0].send({"price": object()})
+        async with asyncio.timeout(5):
+            while not socket.closed:
+                await socket.receive()
+            while "Encoding objects of type object" not in caplog.text:  # noqa: ASYNC110 - a log has no event
+                await asyncio.sleep(0.01)
+
+
 async def next_message(socket: aiohttp.ClientWebSocketResponse) -> Any:
     """The next message that is no heartbeat."""
     while (text := await socket.receive_str(timeout=5)) == "beat":

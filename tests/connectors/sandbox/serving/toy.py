@@ -93,7 +93,10 @@ class ToyConversation:
         asked = msgspec.json.decode(text)
         pairs = [asked["pair"]] if "pair" in asked else None
         self._subscriptions.append(Subscription(len(self._subscriptions) + 1, asked["op"], pairs))
-        self._session.offer(Frame({"ok": True}))
+        self.send({"ok": True})
+
+    def send(self, message: dict[str, Any]) -> None:
+        self._session.offer(Frame(message))
 
     def publish(self, trade: Publication) -> None:
         for one in trade.audience(self._subscriptions, None, session=self._session):
