@@ -20,6 +20,7 @@ from framework.domain.errors import (
     OutcomeUnknown,
     RefusedByVenue,
     Retryable,
+    describe_error,
 )
 from framework.domain.market_events import ConnectorStatus
 from framework.domain.ports import Clock
@@ -77,9 +78,9 @@ class VenueRun:
     async def run(self) -> None:
         """Bring the venue up and keep comparing with it, until cancelled.
 
-        What it refuses the account for, and, where there are other venues, what can't be used as it is configured,
-        stops this venue alone: no order leaves for it, and it is tried again each minute. Raises `Fatal`, and what a
-        part of it raises otherwise.
+        What it refuses the account for, and, where there are other venues, what can't be used as it is configured and
+        what is wrong in its connector, stops this venue alone: no order leaves for it, and it is tried again each
+        minute. Raises `Fatal`, and of the only venue what a part of it raises.
         """
         while True:
             try:
@@ -90,6 +91,10 @@ class VenueRun:
                 if self._ports.is_only:
                     raise
                 await self._stand_down(f"it can't be used as it is configured: {e}")
+            except Exception as e:
+                if self._ports.is_only or isinstance(e, Fatal):
+                    raise
+                await self._stand_down(f"its connector failed: {describe_error(e)}")
 
     async def _live(self) -> None:
         known = self._ports.kernel.dependencies.accounts.instruments

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,8 +23,14 @@ from framework.domain.account_events import (
 from framework.domain.market_events import LimitsDeclared, TermsDeclared
 from framework.domain.numbers import DECIMALS_MAX
 
+T = TypeVar("T", bound=msgspec.Struct)
+
 EVENT_BYTES_MAX = 2 * 1024 * 1024
 """Longest event as it is written, in bytes. The largest that is meant to be is what a strategy saves."""
+
+TEXT_MAX = 2_000
+"""Longest text for people in an event, in characters, where it had to be made plain."""
+_TEXTS = ("reason", "detail")
 
 _BELOW, _ABOVE = -(2**63) - 1, 2**63
 _UNSIGNED: dict[type, tuple[str, ...]] = {
@@ -73,6 +79,18 @@ def implausible(event: object) -> str:
     except TypeError:
         pass  # it is no number: reading the event again says so
     return _unreadable(event)
+
+
+def in_plain_text(event: T) -> T:
+    """An event whose texts for people are short and can be written, whoever they come from: an error's text must not
+    keep a halt, a quarantine or an answer about an order out of the records."""
+    texts = {field: getattr(event, field, None) for field in _TEXTS}
+    plain = {field: _plain(text) for field, text in texts.items() if isinstance(text, str)}
+    return msgspec.structs.replace(event, **plain) if plain else event
+
+
+def _plain(text: str) -> str:
+    return text[:TEXT_MAX].encode("utf-8", "backslashreplace").decode()
 
 
 def _named(event: object, fields: tuple[str, ...], low: int, above: int) -> str:

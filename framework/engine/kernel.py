@@ -27,7 +27,7 @@ from framework.domain.account_events import (
     TradingState,
     TradingStateChanged,
 )
-from framework.domain.errors import JournalError
+from framework.domain.errors import Fatal, JournalError, describe_error
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import CANCELS, AmendOrder, CancelAll, CancelOrder, Intent, NewOrder
@@ -50,7 +50,7 @@ from framework.domain.market_events import (
     WindowSeen,
 )
 from framework.domain.orders import Order
-from framework.domain.plausibility import implausible
+from framework.domain.plausibility import implausible, in_plain_text
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Decision, RefusalCode, Refused, Verdict
 from framework.engine.bus import Bus, notify
@@ -152,7 +152,7 @@ class Kernel:
 
         `now_ns` (wall) and `monotonic_ns` are the times at which the input arrived, from a caller that has read both
         clocks just now; without them the step reads the clocks itself. In a replay, what follows is not decided again:
-        it comes out of the record as an input of its own.
+        it comes out of the record as an input of its own. Raises `Fatal` when a step fails: it is half done then.
         """
         if self._is_stepping and not self._dependencies.decides:
             return
@@ -163,6 +163,9 @@ class Kernel:
         try:
             while self._pending:
                 self._step(*self._pending.popleft())
+        except Exception as e:
+            # Whoever published it, as a connector: the step is half done, so it is nobody's own trouble.
+            raise Fatal(f"the kernel failed in step {self._step_number}: {describe_error(e)}") from e
         finally:
             self._is_stepping = False
 
@@ -239,7 +242,7 @@ class Kernel:
         if handler is not None:
             self._tape(self._step_number, now_ns, monotonic_ns, event)
             handler(event)
-        elif flaw := implausible(event):
+        elif (flaw := implausible(event)) and (flaw := implausible(event := in_plain_text(event))):
             self._refuse_event(event, flaw)
         elif (handler := self._declaration_handlers.get(type(event))) is not None:
             self._tape(self._step_number, now_ns, monotonic_ns, event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -201,3 +202,35 @@ async def test_start_when_the_venue_does_not_answer_then_it_is_tried_again_soon(
         await until(rig.is_up)
         assert rig.connector.starts == 2
         assert rig.unusable == {}
+
+
+@pytest.mark.parametrize("where", ["start", "streams"])
+async def test_venue_when_its_connector_fails_then_it_stands_down_alone(world: World, where: str) -> None:
+    async with running(world) as rig:
+        if where == "start":
+            rig.connector.start_errors.append(KeyError("price"))
+        else:
+            await until(rig.is_up)
+            rig.connector.breaks.put_nowait(KeyError("price"))
+        await until(lambda: VENUE in rig.unusable)
+        assert re.fullmatch(r"its connector failed: KeyError: 'price' at .*:\d+", rig.unusable[VENUE])
+        await until(rig.is_up)
+
+
+async def test_venue_when_the_only_connector_fails_then_the_daemon_ends(world: World) -> None:
+    async with running(world, is_only=True) as rig:
+        rig.connector.start_errors.append(KeyError("price"))
+        with pytest.raises(KeyError):
+            await rig.task
+
+
+async def test_kernel_when_a_step_fails_then_it_is_fatal_whoever_published(world: World) -> None:
+    def fail(_status: ConnectorStatus) -> None:
+        raise KeyError("half done")
+
+    async with running(world) as rig:
+        await until(rig.is_up)
+        world.kernel.follow_connectors(fail)
+        rig.connector.breaks.put_nowait(KEY)
+        with pytest.raises(Fatal, match=r"the kernel failed in step \d+: KeyError: 'half done'"):
+            await rig.task

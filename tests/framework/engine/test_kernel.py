@@ -33,6 +33,7 @@ from framework.domain.market_events import (
 )
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side
+from framework.domain.plausibility import TEXT_MAX
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Approved, RefusalCode
@@ -433,7 +434,7 @@ def test_cancel_when_its_order_was_taken_for_over_and_lives_then_it_leaves(world
 @pytest.mark.parametrize(
     "event",
     [
-        CancelRequested(venue=VENUE, client_order_id="c", reason="\ud800", ts_recv=1),
+        CancelRequested(venue=VENUE, client_order_id="\ud800", reason="", ts_recv=1),
         TermsDeclared(VENUE, None, 1),  # type: ignore[arg-type]
         LimitsDeclared(VENUE, RateLimits((Pool("all", 10**30, 1),), ()), 1),
     ],
@@ -470,3 +471,15 @@ def test_limits_when_they_make_no_sense_then_those_of_before_stay_with_an_alarm(
     assert len(alarms) == 2
     assert all(re.search(said, alarm) for alarm in alarms)
     assert (shown(world), set(world.budgets)) == (before, {VENUE})
+
+
+@pytest.mark.parametrize("text", ["\ud800", "x" * 3_000_000])
+def test_halt_when_its_reason_can_not_be_written_then_it_holds_with_a_plain_one(world: World, text: str) -> None:
+    state = TradingStateChanged(scope=Scope.GLOBAL, target="", state=TradingState.HALTED, reason=text, ts_recv=1)
+
+    world.kernel.publish(state)
+
+    assert world.accounts.trading.is_set(Scope.GLOBAL, "", TradingState.HALTED)
+    body = world.entries()[-1].record.body
+    assert isinstance(body, TradingStateChanged)
+    assert body.reason in ("\\ud800", "x" * TEXT_MAX)
