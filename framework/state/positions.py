@@ -297,8 +297,9 @@ def trade_of(fill: Fill, counted_in: Denomination | None) -> Trade:
     """
     sign, size, fee, cost = fill.side.sign, fill.side.sign * fill.size, int(fill.fee), fill.cost
     change = size
-    if fill.fee_currency and counted_in is not None:
-        fee, taken = _fee_in(counted_in, fill)
+    if fill.fee_currency:
+        # Of an instrument that is not defined it is not known whether the currency is its own: no money, no size.
+        fee, taken = (0, 0) if counted_in is None else _fee_in(counted_in, fill)
         change, cost = size - taken, Money(fill.size * fill.price) if cost is None and taken else cost
     signed = None if cost is None else sign * cost
     return Trade(fill.ts_venue or fill.ts_recv, fill.fill_id, change, fill.price, fee, signed)

@@ -23,6 +23,7 @@ BROAD_EXCEPTS = {
         "the same for what makes a strategy or a connector",
     ),
     "framework/domain/errors.py": ("an error's text is code of its plugin, too; what can't be shown is left out",),
+    "framework/engine/kernel.py": ("a step that fails is half done, whoever published: `Fatal`",),
     "framework/engine/strategy_host.py": ("a strategy may raise anything; the other strategies go on",),
     "framework/execution/request_sender.py": (
         "a signer may raise anything; nothing was sent",
@@ -37,6 +38,7 @@ BROAD_EXCEPTS = {
     ),
     "framework/runtime/sandbox_process.py": (CLEANUP,),
     "framework/runtime/supervisor.py": ("whatever fails in one hook, the hooks after it must run",),
+    "framework/venue_run.py": ("a connector may raise anything; the other venues go on",),
     "framework/testing/harness.py": ("the test's own error, raised again below",),
     "risk/gate.py": (
         "whatever breaks, in the gate or in a check, has not approved",

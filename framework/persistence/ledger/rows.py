@@ -197,7 +197,8 @@ class LedgerRows:
     def _book(self, fill: Fill, number: int) -> None:
         scale = self._scales.get(fill.instrument, UNKNOWN_SCALE)
         trade = trade_of(fill, scale.denomination)
-        moved, fee = amount_text(abs(trade.change), scale.size), amount_text(trade.fee, scale.money)
+        change = fill.side.sign * trade.change
+        moved, fee = amount_text(change, scale.size), amount_text(trade.fee, scale.money)
         key = (fill.venue, fill.fill_id)
         is_voided = self._db.execute("SELECT 1 FROM voids WHERE venue = ? AND fill_id = ?", key).fetchone() is not None
         client_order_id, strategy = self._owner(fill)
@@ -216,7 +217,7 @@ class LedgerRows:
             fill.ts_venue,
             fill.ts_recv,
             number,
-            "" if abs(trade.change) == fill.size else moved,
+            "" if change == fill.size else moved,
             "" if fill.cost is None else amount_text(fill.cost, scale.money),
             format_scaled(fill.fee, fill.fee_decimals) if fill.fee_currency else "",
             fill.fee_currency,

@@ -258,6 +258,12 @@ def test_fee_when_it_has_a_currency_of_its_own_then_it_moves_what_it_is_paid_in(
     assert position.cost == 630_000_000, "what was paid for the coins is their cost, whatever the fee took of them"
 
 
+def test_fee_when_the_instrument_is_not_defined_then_one_in_a_currency_of_its_own_is_no_money() -> None:
+    one = structs.replace(fill(size=5, fee=7), fee_currency="BTC", fee_decimals=8)
+    assert (trade_of(one, None).change, trade_of(one, None).fee) == (5, 0)
+    assert trade_of(fill(size=5, fee=7), None).fee == 7
+
+
 def test_position_when_its_amounts_pass_64_bits_then_it_is_written_and_read_all_the_same() -> None:
     position = Position()
     for number in range(TRADES_KEPT_MAX + 1):

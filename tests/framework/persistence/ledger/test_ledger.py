@@ -30,6 +30,7 @@ from framework.persistence.ledger.ledger import Ledger
 from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.ledger.schema import LedgerError
 from framework.runtime.background import BackgroundWorker, InlineWorker
+from framework.state.accounts import Accounts
 from tests.support import state_records
 from tests.support.records import content
 from tests.support.state_records import kalshi_market, order_of
@@ -388,3 +389,22 @@ def test_ledger_when_the_file_is_not_one_then_the_error_names_the_remedy(path: P
 def test_reader_when_there_is_no_ledger_then_it_says_so(path: Path) -> None:
     with pytest.raises(LedgerError, match="there is no"):
         LedgerReader(path)
+
+
+@pytest.mark.parametrize("fee", [3, 0, 7, -2])
+def test_fee_in_the_base_currency_when_booked_and_counted_anew_then_the_position_is_that_of_the_state(
+    path: Path, ledger: Ledger, fee: int
+) -> None:
+    terms = msgspec.structs.replace(TERMS, base_currency="BTC")
+    small = msgspec.structs.replace(fill("f1", 5, fee=fee), fee_currency="BTC", fee_decimals=2)
+    records = (InstrumentDefined(terms, 1), APPROVED, small, fill("f2", 100, fee=0), fill("f3", 1))
+    accounts = Accounts()
+    for entry in entries(*records, FillVoided(venue="kalshi", fill_id="f3", ts_recv=7)):
+        accounts.apply(entry.record.body, 1)  # type: ignore[arg-type]
+        ledger.apply(entry)
+    ledger.flush()
+
+    (row,) = LedgerReader(path).positions()
+    held = accounts.positions.of_strategy("mm", MARKET)
+    assert (row.size, row.fees) == (terms.size_text(held.size), str(terms.money(held.fees)))
+    assert held.size == 105 - fee
