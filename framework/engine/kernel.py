@@ -225,6 +225,8 @@ class Kernel:
 
     def why_not_all(self, intent: CancelAll) -> str | None:
         """Why a cancel of all must not leave any more: nothing is to end by it, or what is to stay would."""
+        if not self._is_ours_alone(intent.venue, intent.instrument):
+            return "an order that is not ours would end"
         return self._pending_cancels.why_not_all(intent, self._orders)
 
     def _step(self, event: Event, now_ns: int, monotonic_ns: int) -> None:
@@ -490,7 +492,8 @@ class Kernel:
             self.submit(intent)
 
     def _is_ours_alone(self, venue: str, instrument: InstrumentId) -> bool:
-        """Whether no open order of others is known at the venue, or in the instrument where one is given."""
+        """Whether no open order of others is known at the venue, or in the instrument where one is given; never where
+        open orders can't be listed."""
         find = self._accounts.external_orders
-        others = (*find(venue), *find(venue, ignored=True))
-        return not any(instrument in ("", one.instrument) for one in others)
+        others = any(instrument in ("", one.instrument) for one in (*find(venue), *find(venue, ignored=True)))
+        return self._view.terms(venue).open_orders and not others

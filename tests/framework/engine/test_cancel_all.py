@@ -258,3 +258,16 @@ def test_restart_when_a_cancel_of_all_was_asked_for_then_its_orders_are_still_to
     harness.restart()
     harness.reconcile()
     assert harness.orders() == ()
+
+
+def test_orders_when_the_venue_lists_no_open_orders_then_each_is_ended_by_itself() -> None:
+    terms = VenueTerms(cancel_all=ACCOUNT, open_orders=False)
+    harness = TradingHarness(terms=terms)
+    plain = harness.add("plain", Plain)
+    harness.venue.quote(bid="0.40", ask="0.60")
+    for _ in range(2):
+        harness.call(plain.buy, INSTRUMENT.id, Price(3_000), Size(100))
+    each = single(harness)
+    harness.publish(EVERYTHING)
+    assert asked(harness) == each
+    assert harness.orders() == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from framework.domain.account_events import CancelAllRequested, OrderReport, ReportKind, Scope
@@ -109,3 +110,17 @@ async def test_cancels_of_all_when_the_daemon_ends_with_one_queued_then_it_is_dr
     world.dispatcher.abandon("the daemon is stopping", is_final=True)
     assert statuses(world, handles) == [OrderStatus.WORKING] * 2
     assert sent(world) == []
+
+
+async def test_cancel_of_all_when_an_order_of_others_appears_before_it_leaves_then_each_is_asked_by_itself(
+    dispatching: World, scribe: Scribe
+) -> None:
+    handles = await two_open(dispatching, scribe)
+    by_hand = msgspec.structs.replace(dispatching.listing(handles[0]), venue_order_id="by-hand", client_order_id="")
+    dispatching.kernel.publish(EVERYTHING)
+    dispatching.kernel.publish(by_hand)
+    await until(lambda: statuses(dispatching, handles) == [OrderStatus.WORKING] * 2)
+    for handle in handles:
+        dispatching.kernel.publish(dispatching.listing(handle))
+    await until(lambda: statuses(dispatching, handles) == [OrderStatus.CANCELLED] * 2)
+    assert sent(dispatching) == ["CancelOrder", "CancelOrder"]
