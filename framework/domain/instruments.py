@@ -152,6 +152,13 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         """
         return Size(parse_scaled(value, self.size_decimals, field=f"{self.id} size"))
 
+    def amount(self, value: str | int | Decimal) -> Money:
+        """An exact amount, scaled by `money_decimals`, from a decimal of the quote currency: `amount("25.50")`.
+
+        Raises `ValueError` like `price`.
+        """
+        return Money(parse_scaled(value, self.money_decimals, field=f"{self.id} amount"))
+
     def price_text(self, price: Price) -> str:
         """A price as plain digits with all `price_decimals`: `"0.5600"` for 5600 at four decimals."""
         return format_scaled(price, self.price_decimals)

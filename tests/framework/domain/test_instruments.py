@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -83,3 +85,13 @@ def test_instrument_when_its_scale_is_none_then_it_is_refused(price_decimals: in
     scales = {"price_decimals": price_decimals, "size_decimals": size_decimals}
     with pytest.raises(ValueError, match=r"kalshi:A: price_decimals=.* add up to more than 24; take the scales"):
         msgspec.structs.replace(kalshi_market("A"), tick_bands=(), size_max=Size(1), **scales)
+
+
+def test_amount_when_it_is_a_decimal_then_it_has_the_scale_of_price_times_size() -> None:
+    instrument = kalshi_market("A")
+    assert instrument.amount("25.5") == instrument.price("0.5") * instrument.size(51)
+    assert instrument.money(instrument.amount("0.000001")) == Decimal("0.000001")
+    with pytest.raises(ValueError, match="kalshi:A amount"):
+        instrument.amount(0.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="kalshi:A amount"):
+        instrument.amount("0.0000001")
