@@ -195,11 +195,16 @@ class SequenceTracker:
         self._last.pop(sid, None)
 
 
+OLDER_MAX = 20
+"""So many older numbers of one book in a row mean that the venue has begun to count anew."""
+
+
 class PreviousTracker:
     """The number of each book's last change, where a change names the one before it (`seq` and `prev_seq`)."""
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
+        self._older: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"<PreviousTracker last={self._last}>"
@@ -207,22 +212,22 @@ class PreviousTracker:
     def begin(self, symbol: str, seq: int) -> None:
         """A snapshot came that has all changes up to `seq`."""
         self._last[symbol] = seq
+        self._older.pop(symbol, None)
 
     def observe(self, symbol: str, seq: int, previous: int) -> Step:
-        """Compare a change with the book's last one and keep its number. A change that the book has already is a copy.
-        After a gap, and before the first snapshot, every change is a gap until `begin`."""
+        """Compare a change with the book's last one and keep its number. A change that the book has already is a copy,
+        but for the last of `OLDER_MAX` in a row: the count has begun anew, which is a gap. After a gap, and before the
+        first snapshot, every change is a gap until `begin`."""
         last = self._last.get(symbol)
-        if last is not None and seq <= last:
+        is_older = last is not None and seq <= last
+        older = self._older[symbol] = self._older.get(symbol, 0) + 1 if is_older else 0
+        if is_older and older < OLDER_MAX:
             return Step.REPEATED
-        if last is None or previous != last:
+        if is_older or previous != last:
             self._last.pop(symbol, None)
             return Step.GAP
         self._last[symbol] = seq
         return Step.NEXT
-
-
-OLDER_MAX = 20
-"""So many older ids of one book in a row mean that the venue has begun to count anew."""
 
 
 class UpdateTracker:

@@ -25,6 +25,7 @@ from framework.domain.strategy import OrderHandle, Strategy
 from framework.domain.terms import VenueTerms
 from framework.domain.venue import Connector, Gateway, Publish
 from framework.domain.verdicts import Verdict
+from framework.ops.readiness import NotReadyKind
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.disk_writer import Durability
@@ -213,10 +214,12 @@ class VenueSession:
 
     @property
     def stops(self) -> list[str]:
-        """What keeps orders from leaving until somebody sees to it: why the daemon stops, and what is halted."""
+        """What keeps orders from leaving until somebody sees to it: why the daemon stops, why the venue can't be used,
+        and what is halted."""
         supervisor, rows = self.daemon.supervisor, self.accounts.trading.rows()
         stopping = [supervisor.stop_reason] if supervisor.is_stopping else []
-        return stopping + [row.reason for row in rows if row.state is not TradingState.ACTIVE]
+        unusable = [one.text for one in self.daemon.not_ready() if one.kind is NotReadyKind.VENUE_UNUSABLE]
+        return stopping + unusable + [row.reason for row in rows if row.state is not TradingState.ACTIVE]
 
     @property
     def terms(self) -> VenueTerms:

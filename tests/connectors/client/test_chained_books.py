@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from connectors.client.book_sync import PreviousTracker, Step
+from connectors.client.book_sync import OLDER_MAX, PreviousTracker, Step
 from framework.domain.instruments import instrument_id
 from framework.domain.market_events import BookLevel, BookSnapshot, BookStale
 from tests.connectors.client.streamed_venues import StreamRig, chained
@@ -123,3 +123,16 @@ def test_chain_when_it_is_observed_then_a_change_before_any_snapshot_or_after_a_
     ]
     chain.begin("A", 9)
     assert [chain.observe("A", 9, 8), chain.observe("A", 10, 9)] == [Step.REPEATED, Step.NEXT]
+
+
+def test_chain_when_the_venue_counts_anew_then_that_is_a_gap_after_some_older_changes_and_copies_are_none() -> None:
+    chain = PreviousTracker()
+    chain.begin("A", 10_000)
+    found = [chain.observe("A", number, number - 1) for number in range(1, OLDER_MAX + 2)]
+    assert found == [Step.REPEATED] * (OLDER_MAX - 1) + [Step.GAP] * 2
+    chain.begin("A", 30)
+    for number in range(31, 90):
+        assert [chain.observe("A", number, number - 1), chain.observe("A", number, number - 1)] == [
+            Step.NEXT,
+            Step.REPEATED,
+        ]
