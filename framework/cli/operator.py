@@ -27,6 +27,7 @@ from framework.domain.operator_requests import (
     Request,
     SetTradingState,
 )
+from framework.domain.plausibility import in_plain_text
 from framework.runtime.unix_socket import NoServer, ask
 
 STATES = {"halt": TradingState.HALTED, "reduce": TradingState.REDUCING, "resume": TradingState.ACTIVE}
@@ -120,16 +121,25 @@ def reconcile(options: argparse.Namespace) -> int:
 def request(directory: Path, question: Request, *, timeout_s: float = _ANSWER_S_MAX) -> Answer:
     """Send one request to the daemon of a state directory and return its answer; blocks for up to `timeout_s` seconds.
 
-    Raises `NoServer` when no daemon answers there.
+    Raises `NoServer` when no daemon answers there, and `ConfigurationError` for a name that is no text.
     """
     try:
-        line = ask(directory / SOCKET_NAME, msgspec.json.encode(question), timeout_s=timeout_s)
+        line = ask(directory / SOCKET_NAME, _encoded(question), timeout_s=timeout_s)
     except NoServer as e:
         raise NoServer(
             f"no daemon answers in {directory} ({e}); start it, or name the state directory of the one that runs: "
             "--state-dir DIR"
         ) from e
     return msgspec.json.decode(line, type=Answer)
+
+
+def _encoded(question: Request) -> bytes:
+    """A request as it is sent. A terminal may give bytes that are no text: a reason is made plain, so that a halt is
+    not lost for it. Raises `ConfigurationError` for such a name."""
+    try:
+        return msgspec.json.encode(in_plain_text(question))
+    except UnicodeEncodeError as e:
+        raise ConfigurationError(f"{e.object!a} is no text in UTF-8; type it anew") from e
 
 
 def _adopt(options: argparse.Namespace) -> Request:

@@ -81,6 +81,7 @@ def run(tmp_path: Path) -> Callable[..., int]:
 
 REQUESTS: list[tuple[list[str], Request]] = [
     (["halt"], SetTradingState(scope=Scope.GLOBAL, state=HALTED, reason="")),
+    (["halt", "--reason", "b\udcff"], SetTradingState(scope=Scope.GLOBAL, state=HALTED, reason="b\\udcff")),
     (
         ["halt", "--venue", "k", "--reason", "r"],
         SetTradingState(scope=Scope.VENUE, target="k", state=HALTED, reason="r"),
@@ -142,6 +143,7 @@ def test_command_when_given_then_the_daemon_hears_it_and_its_answer_is_shown(
         (["resume", "--reason", " "], "resume: say why"),
         (["halt", "--venue", "k", "--strategy", "mm"], "name one of --venue, --instrument and --strategy"),
         (["cancel"], "cancel: name one order"),
+        (["cancel", "c\udcff"], r"'c\udcff' is no text in UTF-8; type it anew"),
         (["cancel", "c-1", "--all"], "cancel: name one order"),
         (["orphans", "adpt", "v9"], 'there is no action "adpt"; did you mean "adopt"?'),
         (["orphans", "adopt", "v9"], "--to STRATEGY"),
