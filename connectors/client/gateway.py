@@ -11,9 +11,10 @@ from connectors.client.rest import DONE, SignedRest
 from connectors.client.wire.calls import Call
 from connectors.client.wire.reports import refused
 from connectors.transport.ports import HttpRequest
+from framework.domain.account_events import OrderSnapshot
 from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
-from framework.domain.intents import CANCELS
+from framework.domain.intents import CANCELS, NewOrder
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.venue import LastWord, nothing_against
@@ -30,6 +31,30 @@ async def _reported(_approved: Approved, _refusal: RefusedByVenue, _request: Htt
     """Every refusal is reported as one."""
 
 
+OnRefusal = Callable[[Approved, RefusedByVenue, HttpRequest], Awaitable[tuple[Event, ...] | None]]
+"""What more a venue finds in a refusal than a refusal: the events to publish instead, None for none."""
+
+
+def shown_when_taken(code: str, find: Callable[[str], Awaitable[OrderSnapshot | None]]) -> OnRefusal:
+    """For `OrderCodec.on_refusal`, where a new order is refused with `code` because our id is in use at the venue.
+
+    Then an earlier attempt has arrived, and the order that is there is shown, as `find` reads it by our id; it is
+    `OutcomeUnknown` when it can't be read. Ids must be unique for ever, as those of the framework are.
+    """
+
+    async def found(
+        approved: Approved, refusal: RefusedByVenue, _request: HttpRequest
+    ) -> tuple[OrderSnapshot, ...] | None:
+        if not isinstance(approved.intent, NewOrder) or refusal.code != code:
+            return None
+        order = await find(approved.client_order_id)
+        if order is None:
+            raise OutcomeUnknown(f"{approved.client_order_id} exists at the venue, and is not listed yet")
+        return (order,)
+
+    return found
+
+
 class OrderCodec(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue adds to an order's way out.
 
@@ -42,7 +67,7 @@ class OrderCodec(msgspec.Struct, frozen=True, kw_only=True):
 
     encode: Callable[[Approved, Order | None], Call]
     decode: Callable[[Approved, bytes], tuple[Event, ...]]
-    on_refusal: Callable[[Approved, RefusedByVenue, HttpRequest], Awaitable[tuple[Event, ...] | None]] = _reported
+    on_refusal: OnRefusal = _reported
     digest: Callable[[HttpRequest], str] = digest_of
 
 

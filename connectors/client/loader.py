@@ -19,6 +19,7 @@ from connectors.client.venue_time import VenueTime
 from connectors.client.wire.answers import UnreadableAnswer
 from framework.domain.errors import ConfigurationError, RefusedByVenue, Retryable
 from framework.domain.events import Event
+from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.ports import Clock
 
 M = TypeVar("M")
@@ -279,6 +280,23 @@ class InstrumentParts(msgspec.Struct, frozen=True):
     registry: InstrumentRegistry
     loader: InstrumentLoader[Any]
     refresher: InstrumentRefresher
+
+    def known(self, instrument: InstrumentId) -> Instrument:
+        """The instrument that a request is for. Raises `RefusedByVenue` (`unknown_instrument`) for one that was never
+        defined: its scales are not known."""
+        found = self.registry.find(instrument)
+        if found is None:
+            raise RefusedByVenue("unknown_instrument", f"{instrument}: not defined by this connector")
+        return found
+
+    def listed(self, symbol: str) -> Instrument:
+        """The instrument that a row of a list is about. Raises `ValueError` for one that is not known yet, as after
+        another hand's order in it, and has it read, so that the row can be read soon."""
+        found = self.registry.find_symbol(symbol)
+        if found is None:
+            self.refresher.ask_again(symbol)
+            raise ValueError(f"{symbol[:60]}: its scales are not known yet")
+        return found
 
 
 def instrument_parts(

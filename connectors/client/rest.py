@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import structlog
 
 from connectors.client.pages import NextPage, Place, whole_list
 from connectors.client.venue_time import VenueTime
+from connectors.client.wire.address import origin_of, path_of
 from connectors.client.wire.answers import (
     ErrorResponse,
     Meaning,
@@ -49,6 +50,10 @@ _OF_CLOCK = (Meaning.CLOCK, Meaning.ACCOUNT)
 _JSON = ("Content-Type", "application/json")
 
 
+OnAnswer = Callable[[HttpRequest, HttpResponse, int], None]
+"""Sees a request, its answer, and the nanoseconds that it took."""
+
+
 def _nothing_of_it(_request: HttpRequest, _answer: HttpResponse, _took_ns: int, /) -> None:
     """The headers say nothing that is used."""
 
@@ -72,7 +77,7 @@ class RestRules(msgspec.Struct, frozen=True, kw_only=True):
     parse_error: Callable[[int, bytes, int], ErrorResponse]
     row_ids: tuple[str, ...] = ("id",)
     unsigned: frozenset[str] = frozenset()
-    on_answer: Callable[[HttpRequest, HttpResponse, int], None] = _nothing_of_it
+    on_answer: OnAnswer = _nothing_of_it
 
 
 class SignedRest:
@@ -259,6 +264,74 @@ def open_transport(
 def make_breaker(rng: Rng, *, connects_per_minute_max: int) -> ConnectBreaker:
     """The breaker that keeps the connects of `open_transport` under a number in any minute."""
     return ConnectBreaker(Backoff(rng, connects_per_minute_max=connects_per_minute_max))
+
+
+class RestSettings(Protocol):
+    """The settings of an account that its REST needs, under the names of `connectors.client.settings`."""
+
+    @property
+    def rest_url(self) -> str:
+        """REST base address with its path."""
+        ...
+
+    @property
+    def request_timeout_ms(self) -> int:
+        """Longest time for one request, waits included."""
+        ...
+
+    @property
+    def connections_max(self) -> int:
+        """Most connections kept open."""
+        ...
+
+    @property
+    def connects_per_minute_max(self) -> int:
+        """Most connection attempts in any minute."""
+        ...
+
+    @property
+    def pages_max(self) -> int:
+        """Most pages read of one list."""
+        ...
+
+
+def open_rest(
+    name: str,
+    settings: RestSettings,
+    sign: Callable[[VenueTime], Sign],
+    *,
+    verdicts: Verdicts,
+    parse_error: Callable[[int, bytes, int], ErrorResponse],
+    unsigned: frozenset[str],
+    clock: Clock,
+    rng: Rng,
+    proxy: str = "",
+    turn: TakeTurn = no_limits,
+    on_answer: OnAnswer = _nothing_of_it,
+) -> SignedRest:
+    """The REST of an account by its settings; no connection is opened yet. `name` is the logger's, the path of
+    `rest_url` that of every target; `sign` gets the venue's measured clock; the rest as in `RestRules`."""
+    time = VenueTime(clock)
+    rules = RestRules(
+        name=name,
+        url=settings.rest_url,
+        prefix=path_of(settings.rest_url),
+        timeout_ms=settings.request_timeout_ms,
+        pages_max=settings.pages_max,
+        verdicts=verdicts,
+        parse_error=parse_error,
+        unsigned=unsigned,
+        on_answer=on_answer,
+    )
+    breaker = make_breaker(rng, connects_per_minute_max=settings.connects_per_minute_max)
+    http = open_transport(
+        origin_of(settings.rest_url),
+        connections_max=settings.connections_max,
+        clock=clock,
+        breaker=breaker,
+        proxy=proxy,
+    )
+    return SignedRest(http, sign(time), rules, clock=clock, time=time, turn=turn)
 
 
 async def or_none(read: Awaitable[T]) -> T | None:

@@ -40,3 +40,18 @@ StreamLibrary = Annotated[
     Literal["picows", "websockets"],
     Field(description="Which library carries the WebSocket stream: picows, the faster one, or websockets."),
 ]
+
+# Of venues without a stream (`polling/`).
+BookIntervalMs = Annotated[int, Field(ge=20, description="How often each market's book is read.")]
+TradesIntervalMs = Annotated[
+    int, Field(ge=0, description="How often each market's public trades are read; 0 leaves them out.")
+]
+OrdersIntervalMs = Annotated[
+    int, Field(ge=20, description="How often own orders and fills are read while orders are open.")
+]
+IdleIntervalMs = Annotated[
+    int, Field(ge=20, description="How often own orders and fills are read while no order is open.")
+]
+FailingMsMax = Annotated[
+    int, Field(ge=1_000, description="A venue whose reads have failed for this long counts as down.")
+]

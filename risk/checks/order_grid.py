@@ -11,9 +11,9 @@ from framework.domain.views import Proposal, RiskView
 
 
 class OrderGrid(BaseModel):
-    """C19: price and trigger price lie on the instrument's tick grid, the size is a positive multiple of its lot and
-    not below its minimum, the order's value not below the venue's. Exact integers; nothing is rounded here. It has no
-    settings: the grid is the instrument's."""
+    """C19: price and trigger price lie on the instrument's tick grid, the size is a positive multiple of its lot, not
+    below its minimum and not above its maximum, the order's value not below the venue's. Exact integers; nothing is
+    rounded here. It has no settings: the grid is the instrument's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,13 +26,15 @@ class OrderGrid(BaseModel):
         trigger = proposal.intent.trigger if isinstance(proposal.intent, NewOrder) else None
         if trigger is not None and not instrument.is_on_grid(trigger.price):
             return Refusal(RefusalCode.OFF_GRID, trigger=instrument.price_text(trigger.price))
-        if proposal.open_size <= 0 or size % instrument.lot or size < instrument.size_min:
+        is_too_large = 0 < instrument.size_max < size
+        if proposal.open_size <= 0 or size % instrument.lot or size < instrument.size_min or is_too_large:
             return Refusal(
                 RefusalCode.BAD_SIZE,
                 size=size,
                 open_size=proposal.open_size,
                 lot=instrument.lot,
                 size_min=instrument.size_min,
+                **({"size_max": instrument.size_max} if instrument.size_max else {}),
             )
         notional = Money(proposal.price * proposal.open_size)
         if notional < instrument.notional_min:

@@ -13,7 +13,10 @@ from framework.testing.conformance.stage import all_settings
 from framework.testing.conformance.suite import Played, play_venue
 from tests.architecture.source_tree import ROOT
 
-SETTINGS = {column(setting): setting for venue in find_venues().values() for setting in all_settings(venue)}
+EXAMPLE = ROOT / "tests" / "support" / "example_venue"
+"""A venue from outside, as a plugin in a folder of `plugin_paths`."""
+
+SETTINGS = {column(setting): setting for venue in find_venues([EXAMPLE]).values() for setting in all_settings(venue)}
 
 
 @cache
@@ -30,6 +33,7 @@ def test_venue_when_the_suite_is_played_then_every_case_passes_or_is_not_offered
 
 
 def test_page_when_the_suite_is_played_then_it_shows_what_came_of_it() -> None:
-    """Written anew by `python -m framework.testing.conformance --write connectors/README.md`."""
+    """Written anew by `python -m framework.testing.conformance --plugin-path tests/support/example_venue --write
+    connectors/README.md`."""
     page = (ROOT / "connectors" / "README.md").read_text()
     assert kept(page) == matrix_table({name: played_as(name) for name in SETTINGS})

@@ -11,6 +11,7 @@ from enum import Enum
 
 import msgspec
 
+from connectors.client.wire.json_text import decode_json
 from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
 
 TOO_MANY_REQUESTS = "too_many_requests"
@@ -43,6 +44,28 @@ class ErrorResponse(msgspec.Struct, frozen=True):
     def is_code(self, code: str) -> bool:
         """Whether the code is `code`, alone or followed by a colon and an id."""
         return self.code == code or self.code.startswith((f"{code}:", f"{code}_:"))
+
+
+class ErrorShape(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a venue's JSON errors have their code and message: `ErrorShape(path=("error",), code="code")` reads
+    `{"error": {"code": "…", "message": "…"}}`. Its `read` is a `RestRules.parse_error`."""
+
+    path: tuple[str, ...] = ()
+    code: str = "code"
+    message: str = "message"
+
+    def read(self, status: int, body: bytes, after_ms: int) -> ErrorResponse:
+        """An answer other than success. Without a code of the venue's, as text or number, its own is empty."""
+        try:
+            found = decode_json(body, msgspec.json.decode)
+        except msgspec.DecodeError:
+            found = None
+        for name in self.path:
+            found = found.get(name) if isinstance(found, dict) else None
+        said = found if isinstance(found, dict) else {}
+        code, message = said.get(self.code), said.get(self.message)
+        is_code = isinstance(code, (str, int)) and not isinstance(code, bool)
+        return ErrorResponse(status, str(code) if is_code else "", detail_text(message), after_ms=after_ms)
 
 
 def code_of_text(text: str) -> str:

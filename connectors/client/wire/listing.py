@@ -1,14 +1,15 @@
 """Pages of a venue's lists, row by row where one of the rows can't be read. Pure.
 
 A page is a msgspec struct whose first field holds the rows, as a tuple of structs; its other fields (a cursor, a total)
-are what a venue says about the list. A row that can't be read costs no more than itself.
+are what a venue says about the list. Where all its lists look alike, it is one struct for any row: `Page[OrderRow]`. A
+row that can't be read costs no more than itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
@@ -56,17 +57,18 @@ def read_page(body: bytes, page: type[P], ids: tuple[str, ...] = ("id",)) -> tup
     `ids` name the fields that identify a row. For a body that is no such page, whatever its rows are, raises
     `msgspec.ValidationError` or `msgspec.DecodeError`.
     """
-    rows_field, *_ = page.__struct_fields__  # type: ignore[attr-defined]  # every page is a struct
+    first = msgspec.structs.fields(page)[0]  # type: ignore[arg-type]  # every page is a struct
+    rows_field = first.encode_name
     try:
         whole = decode_json(body, partial(msgspec.json.decode, type=page))
     except msgspec.ValidationError:
-        row_type = get_args(get_type_hints(page)[rows_field])[0]
+        row_type = get_args(first.type)[0]
         raw = decode_json(body, msgspec.json.decode)
         rows = raw.get(rows_field) if isinstance(raw, dict) else None
         if not isinstance(rows, list):
             raise msgspec.ValidationError(f"no list {rows_field!r} in it") from None
         return msgspec.convert(raw | {rows_field: []}, page), _row_by_row(rows, row_type, ids)
-    return whole, Listing(list(getattr(whole, rows_field)))
+    return whole, Listing(list(getattr(whole, first.name)))
 
 
 def _row_by_row(rows: list[object], row_type: type[T], ids: tuple[str, ...]) -> Listing[T]:

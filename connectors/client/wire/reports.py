@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from connectors.client.wire.json_text import NOT_JSON
-from framework.domain.account_events import OrderReport, ReportKind
+from framework.domain.account_events import OrderReport, OrderSnapshot, ReportKind
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.numbers import Size
@@ -54,6 +54,19 @@ def decoded_ack(body: bytes, decode: Callable[[bytes], T]) -> T:
         return decode(body)
     except (*NOT_JSON, ValueError) as e:
         raise OutcomeUnknown(f"the acknowledgement can't be read: {e}: {body[:200]!r}") from e
+
+
+def stated_order(
+    approved: Approved, body: bytes, decode: Callable[[bytes], OrderSnapshot]
+) -> tuple[OrderSnapshot, ...]:
+    """The order, at a venue that answers a write with the whole of it: what it states is what became of it.
+
+    Raises `OutcomeUnknown` for an answer that can't be read or states another order.
+    """
+    one = decoded_ack(body, decode)
+    if one.client_order_id not in ("", approved.client_order_id):
+        raise OutcomeUnknown(f"the answer states {one.client_order_id}, not {approved.client_order_id}")
+    return (msgspec.structs.replace(one, client_order_id=approved.client_order_id),)
 
 
 def report(approved: Approved, kind: ReportKind, ack: Ack, *, detail: str = "") -> OrderReport:

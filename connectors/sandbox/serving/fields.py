@@ -5,7 +5,7 @@ Every refusal is a `Refusal` that the venue's `Complaints` make, so no handler s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -41,6 +41,33 @@ class Complaints(Protocol):
     def bad_query(self, where: str, name: str, *, reason: Reason) -> Refusal:
         """A value of the query can't be used."""
         ...
+
+
+@dataclass(frozen=True)
+class OneComplaint:
+    """The `Complaints` of a venue with one shape for whatever is wrong: `refuse` makes it of a sentence."""
+
+    refuse: Callable[[str], Refusal]
+
+    def not_json(self, text: str) -> Refusal:
+        """The body does not decode."""
+        return self.refuse(f"the body is not JSON: {text}")
+
+    def wrong_type(self, where: str, name: str, *, value: object, wanted: str) -> Refusal:
+        """A member has another JSON type than `wanted`."""
+        return self.refuse(f"{name or where} is not of the type {wanted}")
+
+    def missing(self, where: str, name: str) -> Refusal:
+        """A required member is absent or empty."""
+        return self.refuse(f"{name} is missing")
+
+    def invalid(self, where: str, name: str, *, value: object) -> Refusal:
+        """A member has a value that is not allowed."""
+        return self.refuse(f"{name} can't be {value!r}"[:200])
+
+    def bad_query(self, where: str, name: str, *, reason: Reason) -> Refusal:
+        """A value of the query can't be used."""
+        return self.refuse(f"{name} is wrong: {reason}")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class _VisibleState:
     orders: dict[str, Order] = field(default_factory=dict)
     positions: dict[tuple[str, str], Position] = field(default_factory=dict)
     balances: dict[str, dict[str, int]] = field(default_factory=dict)
+    reserved: dict[str, dict[str, int]] = field(default_factory=dict)
     fills: int = 0
     settlements: int = 0
 
@@ -112,6 +113,14 @@ class Reads:
         visible = self._at(now_ns)
         return self._available(account) if visible is None else visible.balances.get(account, {})
 
+    def reserved(self, account: str, now_ns: int) -> dict[str, int]:
+        """Cash account -> money that open orders and margins of one account hold back; what is not there is 0."""
+        visible = self._at(now_ns)
+        return self._reserved(account) if visible is None else visible.reserved.get(account, {})
+
+    def _reserved(self, account: str) -> dict[str, int]:
+        return dict(self._exchange.state.accounts[account].reserved)
+
     def _available(self, account: str) -> dict[str, int]:
         state = self._exchange.state.accounts[account]
         return {cash_account: state.available(cash_account) for cash_account in state.cash}
@@ -122,12 +131,16 @@ class Reads:
             {order.order_id: copy.copy(order) for name in self._accounts for order in ledger.orders_of(name)},
             {(name, key): copy.copy(p) for name in self._accounts for key, p in state.accounts[name].positions.items()},
             {name: self._available(name) for name in self._accounts},
+            {name: self._reserved(name) for name in self._accounts},
             len(ledger.fills),
             len(ledger.settlements),
         )
 
     def _changes_of(self, events: list[Event]) -> _VisibleState:
-        change = _VisibleState(balances={name: self._available(name) for name in self._accounts})
+        change = _VisibleState(
+            balances={name: self._available(name) for name in self._accounts},
+            reserved={name: self._reserved(name) for name in self._accounts},
+        )
         for event in events:
             if isinstance(event, OrderChange):
                 change.orders[event.order.order_id] = event.order
@@ -150,6 +163,7 @@ class Reads:
             visible.orders |= change.orders
             visible.positions |= change.positions
             visible.balances |= change.balances
+            visible.reserved |= change.reserved
             visible.fills += change.fills
             visible.settlements += change.settlements
         return visible

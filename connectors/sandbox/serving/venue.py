@@ -1,5 +1,7 @@
 """The exchange behind a sandbox, and what its REST, stream and admin addresses share: no socket is here.
 
+`Member` is one account as REST serves it: its acts are published, refusals raised, and its reads lag.
+
 `publish_events` is called after every act on the engine, with no await in between, so that a stream reports an act
 before anything else can happen. A reset makes another `ServedVenue`.
 """
@@ -15,9 +17,11 @@ from connectors.sandbox.engine.counterparty import Counterparty
 from connectors.sandbox.engine.events import Event
 from connectors.sandbox.engine.exchange import PLAIN, Exchange
 from connectors.sandbox.engine.flow import OrderFlow
+from connectors.sandbox.engine.model import Accepted, Fill, MarketSpec, Order, OrderRequest, Rejection
 from connectors.sandbox.engine.rules import Rules
 from connectors.sandbox.seeding import seeded
 from connectors.sandbox.serving.clock import VenueClock
+from connectors.sandbox.serving.decimals import trimmed
 from connectors.sandbox.serving.faults import COMMON_KINDS, FaultPlan
 from connectors.sandbox.serving.reads import Reads
 
@@ -90,3 +94,79 @@ class ServedVenue:
         self.flow.step(now_ns)
         self.exchange.advance(now_ns)
         self.publish_events()
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What an account has of a currency, as decimals."""
+
+    currency: str
+    total: str
+    available: str
+    locked: str
+
+
+class Member:
+    """An account of a served venue, opened here with its balances (as `Exchange.add_account` takes them).
+
+    `refusal` makes the venue's `rest.Refusal` of what the exchange refuses. Times are nanoseconds of the engine.
+    """
+
+    def __init__(
+        self, served: ServedVenue, account: str, balances: dict[str, int], refusal: Callable[[Rejection], Exception]
+    ) -> None:
+        served.open_account(account, balances)
+        self._served = served
+        self._account = account
+        self._refusal = refusal
+
+    def market(self, name: str) -> MarketSpec:
+        """A market that a request names. Raises `Refusal` (`market_not_found`)."""
+        found = self._served.exchange.state.markets.get(name)
+        if found is None:
+            raise self._refusal(Rejection("market_not_found", name))
+        return found.spec
+
+    def submit(self, request: OrderRequest, now_ns: int) -> Order:
+        """Place an order of this account. Raises `Refusal`."""
+        return self._done(self._served.exchange.submit(request, now_ns))
+
+    def cancel(self, order_id: str, now_ns: int) -> Order:
+        """Cancel an order of this account. Raises `Refusal`."""
+        return self._done(self._served.exchange.cancel(self._account, order_id, now_ns=now_ns))
+
+    def order(self, order_id: str, now_ns: int) -> Order:
+        """One order, open or ended. Raises `Refusal` (`not_found`)."""
+        found = self._served.reads.order(order_id, now_ns)
+        if found is None or found.account != self._account:
+            raise self._refusal(Rejection("not_found"))
+        return found
+
+    def orders(self, now_ns: int, *, open_only: bool = False, client_order_id: str = "") -> list[Order]:
+        """Orders, oldest first: all, those that have not ended, or the one with a client order id."""
+        found = self._served.reads.orders([self._account], now_ns)
+        return [
+            one
+            for one in found
+            if not (open_only and one.status == "ended") and client_order_id in ("", one.client_order_id)
+        ]
+
+    def fills(self, now_ns: int, *, since_ns: int = 0) -> list[Fill]:
+        """Fills since an engine time, oldest first."""
+        return [one for one in self._served.reads.fills([self._account], now_ns) if one.ns >= since_ns]
+
+    def holdings(self, now_ns: int) -> list[Holding]:
+        """Every balance, with what orders hold back of it."""
+        decimals, reads = self._served.exchange.state.decimals, self._served.reads
+        free, locked = reads.balances(self._account, now_ns), reads.reserved(self._account, now_ns)
+        return [
+            Holding(name, *(trimmed(value, decimals[name]) for value in (amount + held, amount, held)))
+            for name, amount in free.items()
+            for held in (locked.get(name, 0),)
+        ]
+
+    def _done(self, answer: Accepted | Rejection) -> Order:
+        self._served.publish_events()
+        if isinstance(answer, Rejection):
+            raise self._refusal(answer)
+        return answer.order

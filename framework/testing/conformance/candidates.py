@@ -96,6 +96,8 @@ def find_venues(plugin_paths: Sequence[Path] = ()) -> dict[str, Candidate]:
 
     Raises `PluginError` for a connector that does not load, `ConfigurationError` for a declaration that is wrong.
     """
+    # The configuration of a session lies elsewhere, and relative paths there count from it.
+    plugin_paths = [path.absolute() for path in plugin_paths]
     plugins = Plugins(plugin_paths)
     found = {name: (use, plugins.connector(use)) for name, use in plugins.venues().items()}
     return {

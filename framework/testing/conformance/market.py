@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from framework.domain.instruments import Instrument
@@ -77,6 +78,9 @@ class Market:
 async def open_market(session: VenueSession, sandbox: Sandbox, *, size: int = 50) -> Market:
     """End the seeded flow, and quote around where it was: `size` lots at each level. Return when the book shows it."""
     await session.until(lambda: session.book.is_fresh, "the book never became fresh")
+    with suppress(AssertionError):
+        # The flow has just begun. Without a price the middle of the grid is taken, and of a wide one nobody can buy.
+        await session.until(lambda: session.book.mid_twice is not None, "nobody quotes")
     middle = _middle(session)
     await sandbox.act("quiet")
     market = Market(sandbox, session.instrument, middle)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 
-from framework.domain.market_events import VenueClock
+from framework.domain.market_events import LimitsDeclared, VenueClock
 from framework.domain.orders import OrderStatus, Side
+from framework.domain.rate_limits import NS_PER_S, PoolShape
 from framework.domain.strategy import OrderHandle
 from framework.testing.conformance.candidates import filled_in
 from framework.testing.conformance.case import case
@@ -49,6 +50,7 @@ async def v40_no_request_is_limited_under_load(stage: Stage) -> None:
 async def v41_an_order_that_meets_a_429_is_neither_lost_nor_doubled(stage: Stage) -> None:
     """The venue has not got it: it is sent again, or ends here."""
     session, market = await stage.trade()
+    _await_windows(session)
     await stage.sandbox.spoil(STORM, stage.request_of("new"))
     handle = session.place(Side.BUY, market.price(-1), market.lot * 10)
     await session.until_status(handle, OrderStatus.WORKING, OrderStatus.REJECTED)
@@ -59,6 +61,7 @@ async def v42_a_cancel_gets_through_a_storm_of_429(stage: Stage) -> None:
     """Every request is refused for a while."""
     session, market = await stage.trade()
     handle = await rest(session, market)
+    _await_windows(session)
     await stage.sandbox.fault(STORM, duration_ms=400)
     session.cancel(handle.client_order_id)
     await session.until_status(handle, OrderStatus.CANCELLED)
@@ -165,6 +168,12 @@ async def v57_a_cancel_that_the_venue_carries_out_later_is_not_repeated(stage: S
     requests = (await stage.sandbox.truth())["observed"]["requests"]
     sent = sum(count for name, count in requests.items() if name.startswith(method) and _is_cancel(name, path))
     expect(sent <= 1, f"{sent} cancels were sent: {requests}")
+
+
+def _await_windows(session: VenueSession) -> None:
+    """Have conditions wait for as long as the venue's windows last: a 429 says that nothing is left of one."""
+    pools = [pool for declared in session.seen(LimitsDeclared)[-1:] for pool in declared.limits.pools]
+    session.wait_s_max += max([one.period_ns for one in pools if one.shape is PoolShape.WINDOW], default=0) / NS_PER_S
 
 
 def _declared(stage: Stage, texts: Mapping[str, str], table: str) -> Mapping[str, str]:
