@@ -8,11 +8,9 @@ the venue draws on all of them, and a batch always on the unscoped one (vendor d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from connectors.sandbox.serving.limits import TokenBucket, take_from_all
 
-Pool = Literal["read", "write", "balance"]
 DEFAULT_COST = 10
 CANCEL_COST = 2
 BALANCE_COST = 1
@@ -85,15 +83,14 @@ class Buckets:
     """
 
     def __init__(self, tier: Tier, now_ns: int) -> None:
-        self._read = TokenBucket(tier.read_rate, tier.read_capacity, now_ns=now_ns)
-        self._balance = TokenBucket(tier.balance_rate, tier.balance_rate, now_ns=now_ns)
+        read = TokenBucket(tier.read_rate, tier.read_capacity, now_ns=now_ns)
+        balance = TokenBucket(tier.balance_rate, tier.balance_rate, now_ns=now_ns)
+        self._reads = {"read": read, "balance": balance}
         self._write = [TokenBucket(tier.write_rate, tier.write_capacity, now_ns=now_ns) for _ in range(SHARDS)]
 
-    def take(self, pool: Pool, cost: int, now_ns: int) -> bool:
-        """Draw `cost` tokens from a pool; a write that names no shard draws on the unscoped bucket."""
-        if pool == "write":
-            return self.take_write(cost, now_ns)
-        return (self._read if pool == "read" else self._balance).take(cost, now_ns)
+    def take(self, pool: str, cost: int, now_ns: int) -> bool:
+        """Draw `cost` tokens from "read", "balance" or "write", there from the unscoped bucket."""
+        return self.take_write(cost, now_ns) if pool == "write" else self._reads[pool].take(cost, now_ns)
 
     def take_write(self, cost: int, now_ns: int, *, shard: int = UNSCOPED) -> bool:
         """Draw `cost` tokens from the bucket of `shard`, or from every one for AUTO_ROUTED: from all or from none.

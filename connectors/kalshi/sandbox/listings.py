@@ -38,7 +38,7 @@ FEES: dict[str, FeeModel] = {
 """Fee models by the venue's `fee_type` (vendor docs); the balance step is a direct member's $0.0001."""
 
 
-class Series(msgspec.Struct, frozen=True, kw_only=True):
+class Series(msgspec.Struct, frozen=True):
     """A family of recurring events. `fee_type` names its fee model in FEES."""
 
     ticker: str
@@ -85,6 +85,36 @@ class Listings(msgspec.Struct, frozen=True):
     markets: list[MarketListing]
 
 
+class Catalog:
+    """All listings by ticker, each kind in order of listing: series, events, and markets.
+
+    They are what is around the engine's markets: it needs none of it.
+    """
+
+    def __init__(self) -> None:
+        self.series: dict[str, Series] = {}
+        self.events: dict[str, EventListing] = {}
+        self.markets: dict[str, MarketListing] = {}
+
+    def add(self, listings: Listings) -> None:
+        """List more series, events and markets; those that are known already are replaced."""
+        self.series |= {one.ticker: one for one in listings.series}
+        self.events |= {one.event_ticker: one for one in listings.events}
+        self.markets |= {one.spec.market_id: one for one in listings.markets}
+
+    def event_of(self, ticker: str) -> str:
+        """The event ticker of a market. Raises `KeyError` when there is no such market."""
+        return self.markets[ticker].event_ticker
+
+    def ticker_of(self, market_uuid: str) -> str | None:
+        """The ticker of the market that the stream names by this UUID, or None."""
+        return next((ticker for ticker, one in self.markets.items() if one.market_uuid == market_uuid), None)
+
+    def tickers_of(self, group_ticker: str) -> list[str]:
+        """The tickers of the markets of an event or a series, in order of listing; empty for an unknown one."""
+        return [ticker for ticker, one in self.markets.items() if group_ticker in (one.event_ticker, one.series_ticker)]
+
+
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """When the generated markets live, in seconds after the start.
 
@@ -123,8 +153,7 @@ def generate_next(rng: random.Random, *, now_ns: int, period_s: int) -> Listings
 
     It is determined and paid a tenth of that time later each, but 1 s at least. Its ticker says when it opened.
     """
-    title = "Water level, short term"
-    series = Series(ticker=ROLLING_SERIES, title=title, frequency="custom", fee_type="quadratic")
+    series = Series(ROLLING_SERIES, "Water level, short term", "custom", "quadratic")
     opening = datetime.fromtimestamp(now_ns // NS_PER_S, UTC)
     event = EventListing(
         event_ticker=f"{ROLLING_SERIES}-{opening:%y%b%d%H%M%S}".upper(),
@@ -146,9 +175,7 @@ def _add_event(listings: Listings, event_index: int, *, now_ns: int) -> None:
     series_ticker = f"KX{name}"
     fee_type = "quadratic_with_maker_fees" if gate_index % 2 else "quadratic"
     if day_index == 0:
-        listings.series.append(
-            Series(ticker=series_ticker, title=f"{gate} water level", frequency="daily", fee_type=fee_type)
-        )
+        listings.series.append(Series(series_ticker, f"{gate} water level", "daily", fee_type))
     strike_ns = now_ns + day_index * 24 * HOUR_NS
     day = datetime.fromtimestamp(strike_ns // NS_PER_S, UTC)
     listings.events.append(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from connectors.kalshi.sandbox import auth
 from connectors.kalshi.sandbox.buckets import TIERS
-from connectors.kalshi.sandbox.catalog import Catalog
 from connectors.kalshi.sandbox.listings import RULES, Schedule, generate, generate_next
 from connectors.kalshi.sandbox.rest.server import REST
 from connectors.kalshi.sandbox.stream.channels import publications
@@ -129,12 +128,9 @@ class KalshiSandbox:
         read_only = replace(key, key_id=stable_uuid("read-only", key.key_id), scopes=("read",))
         self._keys.append(read_only)
         ready["read_only_key_id"] = read_only.key_id
-        self._register_keys(self.venue)
+        for one in self._keys:
+            self.venue.keys.add(one)
         return ready
-
-    def _register_keys(self, venue: Venue) -> None:
-        for key in self._keys:
-            venue.keys.add(key)
 
     def _fresh(self) -> Venue:
         options, now_ns = self._options, self._now_ns()
@@ -143,14 +139,14 @@ class KalshiSandbox:
         if options.close_after_s is not None:
             schedule = Schedule(close_after_s=options.close_after_s, stagger_s=SHORT_LIVED_STAGGER_S)
         listings = generate(seeded(options.seed, "markets"), now_ns=now_ns, count=options.markets, schedule=schedule)
-        for listing in listings.markets:
-            served.exchange.add_market(listing.spec, now_ns)
         self._rolling = seeded(options.seed, "rolling")
         self._next_listing_ns = now_ns if options.roll_every_s else sys.maxsize
-        venue = Venue(served, Catalog(listings), tier=TIERS[options.tier])
+        venue = Venue(served, TIERS[options.tier])
+        venue.list_markets(listings)
         venue.markets.removed_members = options.removed_members
-        venue.open_account(0, {"USD": options.deposit})
-        self._register_keys(venue)
+        venue.open_subaccount({"USD": options.deposit})
+        for key in self._keys:
+            venue.keys.add(key)
         served.start_flow(options.speed, {one.spec.market_id: one.opening_price for one in listings.markets})
         return venue
 
@@ -160,9 +156,7 @@ class KalshiSandbox:
         if period_s is None or now_ns < self._next_listing_ns:
             return
         self._next_listing_ns = now_ns + period_s * NS_PER_S
-        listings = generate_next(self._rolling, now_ns=now_ns, period_s=period_s)
-        venue.catalog.add(listings)
-        venue.exchange.add_market(listings.markets[0].spec, now_ns)
+        venue.list_markets(generate_next(self._rolling, now_ns=now_ns, period_s=period_s))
 
 
 def _publish(venue: Venue, events: list[Event], conversations: list[Conversation]) -> None:

@@ -14,11 +14,10 @@ import msgspec
 from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.auth import KeyRing
 from connectors.kalshi.sandbox.buckets import Buckets, Tier
-from connectors.kalshi.sandbox.catalog import Catalog
 from connectors.kalshi.sandbox.groups import OrderGroups
+from connectors.kalshi.sandbox.listings import Catalog, Listings
 from connectors.kalshi.sandbox.render.market_view import MarketView
 from connectors.sandbox.engine import audit_report
-from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.model import Order
 from connectors.sandbox.seeding import stable_uuid
 from connectors.sandbox.serving.candles import Candles
@@ -35,14 +34,14 @@ class Venue:
     `buckets` limit the member's requests. `public_buckets` limit unsigned reads: a bucket of their own (*assumption*).
     """
 
-    def __init__(self, served: ServedVenue, catalog: Catalog, *, tier: Tier) -> None:
+    def __init__(self, served: ServedVenue, tier: Tier) -> None:
         self.served = served
         self.exchange, self.clock, self.faults = served.exchange, served.clock, served.faults
-        self.reads, self.observed = served.reads, served.observed
+        self.reads, self.publish_events = served.reads, served.publish_events
         self.groups = OrderGroups(served.exchange)
-        self.catalog = catalog
+        self.catalog = Catalog()
         self.tier = tier
-        self.markets = MarketView(self.exchange, catalog, clock=self.clock)
+        self.markets = MarketView(self.exchange, self.catalog, clock=self.clock)
         self.keys = KeyRing()
         self.user_id = stable_uuid("user", MEMBER)
         self.buckets = Buckets(tier, self.clock.engine_ns())
@@ -50,23 +49,11 @@ class Venue:
         self.candles = Candles(self.exchange)
         served.listen(self.candles.note)
 
-    def publish_events(self) -> None:
-        """Give the engine's events since the last call to every listener."""
-        self.served.publish_events()
-
     def report(self) -> Mapping[str, Any]:
         """The audit report of the engine, and what the server saw, in the engine's integers."""
-        observed = self.observed
-        orders = self.exchange.ledger.orders.values()
-        return audit_report.report(self.exchange) | {
-            "orders": [_order(one) for one in orders if one.account in self.served.member_ids],
-            "connections": observed.connections,
-            "faults_struck": dict(self.faults.struck),
-            "rate_limited": observed.rate_limited,
-            "refused_signatures": self.keys.refused_signatures,
-            "requests": dict(observed.requests),
-            "server_errors": observed.server_errors,
-        }
+        orders = [_order(one) for one in self.exchange.ledger.orders.values() if one.account in self.served.member_ids]
+        seen = {"faults_struck": dict(self.faults.struck), "refused_signatures": self.keys.refused_signatures}
+        return audit_report.report(self.exchange) | self.served.observed.shown() | seen | {"orders": orders}
 
     def subaccount_of(self, account: str) -> int:
         """The subaccount number (0: the primary) of one of the member's accounts, by its account id."""
@@ -79,12 +66,17 @@ class Venue:
             raise errors.nested(f"user_not_found: {self.user_id}")
         return account_id
 
-    def open_account(self, subaccount: int, cash: dict[str, int]) -> Account:
-        """Open a subaccount (0: the primary) with balances by cash account, as money.
+    def open_subaccount(self, cash: dict[str, int]) -> int:
+        """Open the next subaccount, at first the primary (0), with cash by cash account, as money; its number."""
+        number = len(self.served.member_ids)
+        self.served.open_account(_account_id(number), cash)
+        return number
 
-        Raises `ValueError` when it is open already.
-        """
-        return self.served.open_account(_account_id(subaccount), cash)
+    def list_markets(self, listings: Listings) -> None:
+        """List markets, with their series and events. Raises `ValueError` for a market that is listed already."""
+        self.catalog.add(listings)
+        for listing in listings.markets:
+            self.exchange.add_market(listing.spec, self.clock.engine_ns())
 
 
 def _account_id(subaccount: int) -> str:

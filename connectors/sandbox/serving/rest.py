@@ -8,7 +8,7 @@ publication of its act.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -97,6 +97,7 @@ class Served(Protocol):
 
 
 V = TypeVar("V", bound=Served)
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,34 @@ class Endpoint(Generic[V]):
     method: str
     path: str
     answer: Callable[[V, Arrival], Reply]
+
+
+@dataclass(frozen=True)
+class Route(Generic[K]):
+    """One row of a venue's table of endpoints: what a request needs before `handler` sees it, in the venue's words.
+
+    `scope` is what its key must allow, None for endpoints without a signature. `pool` and `cost` are what it draws from
+    the rate limits; None is the usual cost.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[K], Reply]
+    scope: str | None = "read"
+    pool: str = "read"
+    cost: int | None = None
+
+
+def guarded(routes: Iterable[Route[K]], admit: Callable[[V, Arrival, Route[K]], K]) -> list[Endpoint[V]]:
+    """The endpoints of a table.
+
+    `admit` checks signature, scope and limits, raises `Refusal`, and makes what handlers take.
+    """
+
+    def endpoint(route: Route[K]) -> Endpoint[V]:
+        return Endpoint(route.method, route.path, lambda venue, arrival: route.handler(admit(venue, arrival, route)))
+
+    return [endpoint(route) for route in routes]
 
 
 @dataclass(frozen=True)

@@ -22,19 +22,13 @@ def truth(venue: ServedVenue) -> dict[str, Any]:
     specs = {name: market.spec for name, market in state.markets.items()}
     orders = [order for order in state.ledger.orders.values() if order.account in members]
     fills = [fill for fill in state.ledger.fills if fill.account in members]
-    observed = venue.observed
     return {
         "orders": [_order(one, specs[one.market_id], is_own=one.order_id not in venue.external) for one in orders],
         "fills": [_fill(venue, one, specs[one.market_id]) for one in fills],
         "positions": _positions(venue, specs),
         "balances": _balances(venue),
         "cash_flows": _cash_flows(venue),
-        "observed": {
-            "requests": dict(observed.requests),
-            "rate_limited": observed.rate_limited,
-            "server_errors": observed.server_errors,
-            "connections": observed.connections,
-        },
+        "observed": venue.observed.shown(),
     }
 
 

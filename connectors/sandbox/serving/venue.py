@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.counterparty import Counterparty
@@ -34,6 +35,10 @@ class Observed:
     rate_limited: int = 0
     server_errors: int = 0
     connections: int = 0
+
+    def shown(self) -> dict[str, Any]:
+        """The counts as plain data, as they are now."""
+        return asdict(self) | {"requests": dict(self.requests)}
 
 
 class ServedVenue:

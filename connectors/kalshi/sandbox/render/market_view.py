@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.kalshi.sandbox import errors, words
-from connectors.kalshi.sandbox.catalog import Catalog
+from connectors.kalshi.sandbox.listings import Catalog
 from connectors.kalshi.sandbox.render.markets import REMOVED_MEMBERS, Listed, market_object, ticker_message
 from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.matching import Book

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.kalshi.sandbox import auth, errors, wire
 from connectors.kalshi.sandbox.buckets import DEFAULT_COST, ENDPOINT_COSTS, UPGRADE_COST
-from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Route, empty_lists
+from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, empty_lists
 from connectors.sandbox.engine.model import NS_PER_S
 from connectors.sandbox.seeding import stable_uuid
 from connectors.sandbox.serving.clock import rfc3339
@@ -19,7 +19,7 @@ from connectors.sandbox.serving.public_keys import (
     private_pem,
     public_pem,
 )
-from connectors.sandbox.serving.rest import Reply
+from connectors.sandbox.serving.rest import Reply, Route
 
 DAY_NS = 86_400 * NS_PER_S
 # How long rows stay outside /historical (vendor docs: three months; the two weeks of orders are not copied).
@@ -139,9 +139,7 @@ def create_subaccount(call: Call) -> Reply:
     """
     if call.venue.tier.name == "basic":
         raise errors.nested("forbidden")
-    number = len(call.venue.served.member_ids)
-    call.venue.open_account(number, {"USD": 0})
-    return Reply({"subaccount_number": number}, 201)
+    return Reply({"subaccount_number": call.venue.open_subaccount({"USD": 0})}, 201)
 
 
 def subaccount_balances(call: Call) -> Reply:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from connectors.kalshi.sandbox import errors, words
 from connectors.kalshi.sandbox.auth import ApiKey
-from connectors.kalshi.sandbox.buckets import DEFAULT_COST, Pool
 from connectors.kalshi.sandbox.venue import SUBACCOUNTS_MAX, Venue
 from connectors.sandbox.engine.model import NS_PER_S, Rejection
 from connectors.sandbox.serving.fields import Body, Query, decode_body
@@ -63,9 +62,9 @@ class Call:
         page, cursor = self.page(query, keyed)
         return Reply({"cursor": cursor, name: [show(one) for one in page]})
 
-    def within(self, query: Query) -> Callable[[int], bool]:
-        """True for engine times from `min_ts` to `max_ts` of the query: Unix seconds, both inclusive."""
-        low, high = query.integer("min_ts"), query.integer("max_ts")
+    def within(self, query: Query, of: str = "") -> Callable[[int], bool]:
+        """True for engine times from `min_ts` to `max_ts`, `min_close_ts` of "close_": Unix seconds, inclusive."""
+        low, high = query.integer(f"min_{of}ts"), query.integer(f"max_{of}ts")
         to_engine_ns = self.venue.clock.to_engine_ns
         low_ns = None if low is None else to_engine_ns(low * NS_PER_S)
         high_ns = None if high is None else to_engine_ns((high + 1) * NS_PER_S)
@@ -109,21 +108,6 @@ def signing_key(venue: Venue, arrival: Arrival) -> ApiKey:
 
 
 Handler = Callable[[Call], Reply]
-
-
-@dataclass(frozen=True)
-class Route:
-    """One endpoint. `path` is below REST_PREFIX; `scope` is None for public endpoints; `cost` is in tokens.
-
-    Pool `order_write` leaves the charge to the handler, because the shard is named in the body.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    scope: str | None = "read"
-    pool: Pool | Literal["order_write"] = "read"
-    cost: int = DEFAULT_COST
 
 
 def empty_lists(*names: str) -> Handler:

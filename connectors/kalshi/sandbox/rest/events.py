@@ -8,11 +8,11 @@ from connectors.kalshi.sandbox import errors
 from connectors.kalshi.sandbox.listings import CATEGORY, EventListing, Series
 from connectors.kalshi.sandbox.render.candles import candle_objects
 from connectors.kalshi.sandbox.render.markets import SETTLEMENT_SOURCES, event_object, series_object
-from connectors.kalshi.sandbox.rest.call import Call, Route, empty_lists
+from connectors.kalshi.sandbox.rest.call import Call, empty_lists
 from connectors.kalshi.sandbox.rest.markets import STATUS_FILTER, span
 from connectors.sandbox.engine.model import Market
 from connectors.sandbox.serving.pages import newest_first
-from connectors.sandbox.serving.rest import Reply
+from connectors.sandbox.serving.rest import Reply, Route
 
 # Default and maximum of the page size of events (vendor docs).
 EVENT_PAGE = 200

@@ -11,11 +11,11 @@ from typing import Any
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import SHARDS
 from connectors.kalshi.sandbox.groups import Group, OrderGroups
-from connectors.kalshi.sandbox.rest.call import Call, Handler, Route
+from connectors.kalshi.sandbox.rest.call import Call, Handler
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, COUNT_ONE
 from connectors.sandbox.engine.model import Rejection
 from connectors.sandbox.serving.fields import Body
-from connectors.sandbox.serving.rest import Reply
+from connectors.sandbox.serving.rest import Reply, Route
 
 GROUP_LIMIT_MAX = 1_000_000
 """The highest limit of a group in whole contracts; the lowest is 1 (vendor docs)."""

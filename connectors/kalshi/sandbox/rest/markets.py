@@ -10,10 +10,10 @@ from collections.abc import Callable
 from connectors.kalshi.sandbox import errors
 from connectors.kalshi.sandbox.render.candles import candle_objects
 from connectors.kalshi.sandbox.render.markets import orderbook_object, trade_object
-from connectors.kalshi.sandbox.rest.call import Call, Route
+from connectors.kalshi.sandbox.rest.call import Call
 from connectors.sandbox.serving.fields import Query
 from connectors.sandbox.serving.pages import newest_by_time, newest_first
-from connectors.sandbox.serving.rest import Reply
+from connectors.sandbox.serving.rest import Reply, Route
 
 # Limits of one request (vendor docs): markets, levels, candles; and the candle periods in minutes.
 BOOKS_MAX = 100
@@ -121,25 +121,21 @@ def _market_filter(call: Call, query: Query) -> Callable[[str], bool]:
     status = query.choice("status", tuple(STATUS_FILTER))
     tickers, event, series = query.names("tickers"), query.text("event_ticker"), query.text("series_ticker")
     only_combos = query.choice("mve_filter", ("only", "exclude")) == "only"
-    bounds = {name: (query.integer(f"min_{name}_ts"), query.integer(f"max_{name}_ts")) for name in _TIMES}
-    used = [name for name, pair in bounds.items() if pair != (None, None)]
-    if len(used) > 1:
+    bounded = [one for one in _TIMES if query.text(f"min_{one}_ts") or query.text(f"max_{one}_ts")]
+    if len(bounded) > 1:
         raise errors.nested("invalid_parameters")
-    clock = call.venue.clock
+    ranges = {one: call.within(query, f"{one}_") for one in bounded}
 
     def keeps(ticker: str) -> bool:
         market, listing = call.venue.exchange.state.markets[ticker], call.venue.catalog.markets[ticker]
-        if only_combos or (status is not None and market.status not in STATUS_FILTER[status]):
-            return False
-        if (tickers is not None and ticker not in tickers) or event not in (None, listing.event_ticker):
-            return False
-        if series not in (None, listing.series_ticker):
-            return False
-        for name in used:
-            seconds, (low, high) = clock.seconds(_TIMES[name](call, ticker)), bounds[name]
-            if (low is not None and seconds < low) or (high is not None and seconds > high):
-                return False
-        return True
+        return (
+            not only_combos
+            and (status is None or market.status in STATUS_FILTER[status])
+            and (tickers is None or ticker in tickers)
+            and event in (None, listing.event_ticker)
+            and series in (None, listing.series_ticker)
+            and all(within(_TIMES[name](call, ticker)) for name, within in ranges.items())
+        )
 
     return keeps
 

@@ -12,11 +12,11 @@ from typing import Any
 from connectors.kalshi.sandbox import errors, wire
 from connectors.kalshi.sandbox.buckets import AUTO_ROUTED, CANCEL_COST, DEFAULT_COST, SHARDS, UNSCOPED
 from connectors.kalshi.sandbox.portfolio import averages
-from connectors.kalshi.sandbox.rest.call import Call, Route
+from connectors.kalshi.sandbox.rest.call import Call
 from connectors.kalshi.sandbox.wire import COUNT_DECIMALS, PRICE_DECIMALS
 from connectors.sandbox.engine.model import NS_PER_S, AmendRequest, Order, OrderRequest, SelfTrade, Side, TimeInForce
 from connectors.sandbox.serving.fields import Body
-from connectors.sandbox.serving.rest import Refusal, Reply
+from connectors.sandbox.serving.rest import Refusal, Reply, Route
 
 BOOK_SIDES: dict[str, Side] = {"bid": "bid", "ask": "ask"}
 TIMES_IN_FORCE: dict[str, TimeInForce] = {

@@ -18,12 +18,12 @@ from connectors.kalshi.sandbox.portfolio import (
     order_object,
     settlement_object,
 )
-from connectors.kalshi.sandbox.rest.call import Call, Route, empty_lists
+from connectors.kalshi.sandbox.rest.call import Call, empty_lists
 from connectors.kalshi.sandbox.wire import PRICE_ONE
 from connectors.sandbox.engine.model import Market, Order, Position
 from connectors.sandbox.serving.fields import Query
 from connectors.sandbox.serving.pages import newest_by_time, newest_first
-from connectors.sandbox.serving.rest import Reply
+from connectors.sandbox.serving.rest import Reply, Route
 
 # Tickers that one query may name (vendor docs).
 TICKERS_MAX = 100
@@ -150,12 +150,10 @@ def get_resting_value(call: Call) -> Reply:
 
     It does not lag. That it is the reserve, fees included, is an *assumption*.
     """
-    reserved: dict[int, int] = {}
-    for name in call.accounts(call.query_of("GetRestingOrderTotalValue").integer("subaccount")):
-        for number in range(SHARDS):
-            held = call.venue.exchange.state.accounts[name].reserved.get(words.cash_account_of(number), 0)
-            if held:
-                reserved[number] = reserved.get(number, 0) + held
+    names = call.accounts(call.query_of("GetRestingOrderTotalValue").integer("subaccount"))
+    held = [call.venue.exchange.state.accounts[name].reserved for name in names]
+    by_shard = {number: sum(one.get(words.cash_account_of(number), 0) for one in held) for number in range(SHARDS)}
+    reserved = {number: money for number, money in by_shard.items() if money}
     total = wire.cents(sum(reserved.values()))
     return Reply({"resting_order_value_breakdown": _breakdown(reserved), "total_resting_order_value": total})
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.kalshi.sandbox import errors
+from connectors.kalshi.sandbox.buckets import DEFAULT_COST
 from connectors.kalshi.sandbox.rest import account as rest_account
 from connectors.kalshi.sandbox.rest import events as rest_events
 from connectors.kalshi.sandbox.rest import groups as rest_groups
 from connectors.kalshi.sandbox.rest import markets as rest_markets
 from connectors.kalshi.sandbox.rest import orders as rest_orders
 from connectors.kalshi.sandbox.rest import portfolio as rest_portfolio
-from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, Route, signing_key
+from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, signing_key
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.sandbox.serving.rest import Arrival, Endpoint, Reply, RestFace
+from connectors.sandbox.serving.rest import Arrival, RestFace, Route, guarded
 
-ROUTES: tuple[Route, ...] = (
+ROUTES: tuple[Route[Call], ...] = (
     *rest_markets.ROUTES,
     *rest_events.ROUTES,
     *rest_orders.ROUTES,
@@ -25,29 +26,21 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def _endpoint(route: Route) -> Endpoint[Venue]:
-    def answer(venue: Venue, arrival: Arrival) -> Reply:
-        key = None
-        if route.scope is not None:
-            key = signing_key(venue, arrival)
-            if not key.allows(route.scope):
-                raise errors.nested("forbidden")
-        _charge(venue, route, now_ns=arrival.now_ns)
-        return route.handler(Call(venue, key, arrival))
+def _admit(venue: Venue, arrival: Arrival, route: Route[Call]) -> Call:
+    """The request with its key. Signature and scope come before the tokens: a refused signature costs none.
 
-    return Endpoint(route.method, route.path, answer)
-
-
-def _charge(venue: Venue, route: Route, *, now_ns: int) -> None:
-    """Draw on the bucket that the route names. Public reads have a bucket apart from the member's (*assumption*).
-
-    Called after the signature is checked: a refused signature costs no tokens.
+    Public reads have a bucket apart from the member's (*assumption*). Handlers of the pool `order_write` charge by
+    themselves, because the shard is named in the body.
     """
-    if route.pool == "order_write":
-        return
-    owner = venue.public_buckets if route.scope is None else venue.buckets
-    if not owner.take(route.pool, route.cost, now_ns):
+    key, buckets = None, venue.public_buckets
+    if route.scope is not None:
+        key, buckets = signing_key(venue, arrival), venue.buckets
+        if not key.allows(route.scope):
+            raise errors.nested("forbidden")
+    cost = DEFAULT_COST if route.cost is None else route.cost
+    if route.pool != "order_write" and not buckets.take(route.pool, cost, arrival.now_ns):
         raise errors.too_many_requests()
+    return Call(venue, key, arrival)
 
 
 def _failure(status: int) -> dict[str, Any]:
@@ -57,7 +50,7 @@ def _failure(status: int) -> dict[str, Any]:
 
 REST: RestFace[Venue] = RestFace(
     prefix=REST_PREFIX,
-    endpoints=[_endpoint(route) for route in ROUTES],
+    endpoints=guarded(ROUTES, _admit),
     unknown_path=lambda: errors.nested("not_found"),
     too_many=errors.too_many_requests,
     failure=_failure,

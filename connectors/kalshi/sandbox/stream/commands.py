@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Literal
 
 import msgspec
@@ -49,18 +50,11 @@ class ChannelRule:
 # Vendor docs. The last five can be subscribed to and stay silent: the sandbox does not simulate what they carry.
 CHANNELS = {
     "orderbook_delta": ChannelRule(True, "required"),
-    "ticker": ChannelRule(False, "optional"),
     "trade": ChannelRule(True, "optional"),
-    "fill": ChannelRule(False, "optional"),
-    "user_orders": ChannelRule(False, "optional"),
-    "market_positions": ChannelRule(False, "optional"),
-    "market_lifecycle_v2": ChannelRule(True),
-    "multivariate_market_lifecycle": ChannelRule(True),
-    "order_group_updates": ChannelRule(True),
-    "communications": ChannelRule(True),
-    "cfbenchmarks_value": ChannelRule(True),
-    "cfbenchmarks_value_5hz": ChannelRule(True),
-    "pyth_value": ChannelRule(True),
+    **dict.fromkeys(("ticker", "fill", "user_orders", "market_positions"), ChannelRule(False, "optional")),
+    **dict.fromkeys(("market_lifecycle_v2", "order_group_updates"), ChannelRule(True)),
+    **dict.fromkeys(("multivariate_market_lifecycle", "communications"), ChannelRule(True)),
+    **dict.fromkeys(("cfbenchmarks_value", "cfbenchmarks_value_5hz", "pyth_value"), ChannelRule(True)),
 }
 # What a client may choose for a subscription besides its markets (vendor docs).
 CHOICES = ("use_yes_price", "skip_ticker_ack")
@@ -90,9 +84,9 @@ class CommandHandler:
     def __init__(self, source: MarketView, send: Send) -> None:
         self._source = source
         self._send = send
-        self._last_sid = 0
+        self._sids = count(1)
         self.subscriptions: dict[int, Subscription] = {}
-        self._commands: dict[str, Callable[[int, dict[str, Any]], None]] = {
+        self._commands: dict[str, Callable[[int, Any], None]] = {
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
             "update_subscription": self._update,
@@ -102,10 +96,8 @@ class CommandHandler:
     def handle(self, text: str) -> None:
         """Answer one command. Never raises on what a client sends."""
         try:
-            command = msgspec.json.decode(text)
+            command = msgspec.json.decode(text, type=dict[str, Any])
         except NOT_JSON:
-            command = None
-        if not isinstance(command, dict):
             self._refuse(0, CommandRefused(1))
             return
         number = command.get("id")
@@ -115,10 +107,8 @@ class CommandHandler:
         try:
             if action is None:
                 raise CommandRefused(5)
-            if not isinstance(params, dict):
-                if action != self._list:
-                    raise CommandRefused(2)
-                params = {}
+            if not isinstance(params, dict) and action != self._list:
+                raise CommandRefused(2)
             action(number, params)
         except CommandRefused as refusal:
             self._refuse(number, refusal)
@@ -157,9 +147,8 @@ class CommandHandler:
         markets = self._markets(channel, params) if rule.filter != "none" else None
         if markets is None and rule.filter == "required":
             raise CommandRefused(14)
-        self._last_sid += 1
         choices = frozenset(one for one in CHOICES if params.get(one) is True)
-        subscription = Subscription(self._last_sid, channel, markets, choices)
+        subscription = Subscription(next(self._sids), channel, markets, choices)
         self.subscriptions[subscription.sid] = subscription
         ack = {"type": "subscribed"} | _id(number) | {"msg": {"channel": channel, "sid": subscription.sid}}
         self._send(ack, None)
@@ -177,7 +166,7 @@ class CommandHandler:
             ended = {"sid": subscription.sid, "seq": subscription.next_seq()}
             self._send({"type": "unsubscribed"} | _id(number) | ended, None)
 
-    def _list(self, number: int, _params: dict[str, Any]) -> None:
+    def _list(self, number: int, _params: object) -> None:
         listed = [{"channel": one.channel, "sid": one.sid} for one in self.subscriptions.values()]
         self._send({"type": "ok"} | _id(number) | {"msg": listed}, None)
 

@@ -122,6 +122,15 @@ async def test_window_when_spent_then_429_with_headers_until_the_next_one(client
     assert (await client.truth())["observed"]["rate_limited"] == 1
 
 
+async def test_window_when_an_endpoint_costs_more_then_it_draws_so_much_and_a_public_one_draws_nothing(
+    client: ToyClient,
+) -> None:
+    statuses = [(await client.call("GET", "/fills"))[0] for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    assert (await client.call("GET", "/time", **{"X-Sign": "no"}))[0] == 200
+    assert (await client.call("GET", "/orders"))[0] == 200
+
+
 async def test_pages_when_asked_by_number_then_clamped_in_silence_and_shorter_under_a_fault(
     client: ToyClient,
 ) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,7 +23,7 @@ from connectors.sandbox.serving.fields import Query, Reason, decode_body
 from connectors.sandbox.serving.keys import UsedOnce, hmac_is_valid, kept_secret
 from connectors.sandbox.serving.limits import RequestWindow
 from connectors.sandbox.serving.pages import by_number, clamped, from_id
-from connectors.sandbox.serving.rest import Arrival, Endpoint, Refusal, Reply, RestFace
+from connectors.sandbox.serving.rest import Arrival, Refusal, Reply, RestFace, Route, guarded
 from connectors.sandbox.serving.server import Design, SandboxServer
 from connectors.sandbox.serving.subscriptions import Publication, Subscription, data_frame
 from connectors.sandbox.serving.venue import ServedVenue
@@ -104,24 +104,29 @@ class ToyConversation:
             self._session.offer(data_frame(message, one, kind=trade.kind, market=trade.market))
 
 
-def signed(answer: Callable[[ToyVenue, Arrival], Reply]) -> Callable[[ToyVenue, Arrival], Reply]:
-    """The endpoint behind signature, nonce and window."""
+class ToyCall(NamedTuple):
+    """A request that passed signature, nonce and window."""
 
-    def checked(venue: ToyVenue, arrival: Arrival) -> Reply:
-        nonce = arrival.headers.get("X-Nonce", "")
-        text = "\n".join((arrival.method, arrival.path_and_query, arrival.raw.decode(), nonce))
-        if not hmac_is_valid(venue.secret.encode(), text.encode(), arrival.headers.get("X-Sign", "")):
-            raise refusal(401, "bad_signature")
-        if not venue.nonces.take(nonce, arrival.now_ns):
-            raise refusal(401, "nonce_reused")
-        if not venue.window.take(1, arrival.now_ns):
-            raise refusal(429, "rate_limited", **{"Retry-After": str(venue.window.resets_s(arrival.now_ns))})
-        return answer(venue, arrival)
-
-    return checked
+    venue: ToyVenue
+    arrival: Arrival
 
 
-def place(venue: ToyVenue, arrival: Arrival) -> Reply:
+def admit(venue: ToyVenue, arrival: Arrival, route: Route[ToyCall]) -> ToyCall:
+    if route.scope is None:
+        return ToyCall(venue, arrival)
+    nonce = arrival.headers.get("X-Nonce", "")
+    text = "\n".join((arrival.method, arrival.path_and_query, arrival.raw.decode(), nonce))
+    if not hmac_is_valid(venue.secret.encode(), text.encode(), arrival.headers.get("X-Sign", "")):
+        raise refusal(401, "bad_signature")
+    if not venue.nonces.take(nonce, arrival.now_ns):
+        raise refusal(401, "nonce_reused")
+    if not venue.window.take(route.cost or 1, arrival.now_ns):
+        raise refusal(429, "rate_limited", **{"Retry-After": str(venue.window.resets_s(arrival.now_ns))})
+    return ToyCall(venue, arrival)
+
+
+def place(call: ToyCall) -> Reply:
+    venue, arrival = call
     body = decode_body(arrival.raw, "order", Complaints())
     request = OrderRequest(
         account="member",
@@ -137,7 +142,8 @@ def place(venue: ToyVenue, arrival: Arrival) -> Reply:
     return Reply({"id": answer.order.order_id, "filled": trimmed(answer.order.filled, SPOT.size_decimals)}, 201)
 
 
-def orders(venue: ToyVenue, arrival: Arrival) -> Reply:
+def orders(call: ToyCall) -> Reply:
+    venue, arrival = call
     query = Query(arrival.query, "orders", Complaints())
     asked, page = query.bounded("size", 2, 100), query.integer("page") or 0
     size = clamped(asked, PAGE_MAX, faults=venue.served.faults, listing="orders")
@@ -146,25 +152,28 @@ def orders(venue: ToyVenue, arrival: Arrival) -> Reply:
     return Reply({"total": len(listed), "page_size": size, "data": rows})
 
 
-def fills(venue: ToyVenue, arrival: Arrival) -> Reply:
+def fills(call: ToyCall) -> Reply:
+    venue, arrival = call
     first = Query(arrival.query, "fills", Complaints()).integer("from_id")
     listed = venue.served.reads.fills(["member"], arrival.now_ns)
     rows = from_id(list(enumerate(listed)), first, size=PAGE_MAX)
     return Reply([trimmed(one.size, SPOT.size_decimals) for one in rows])
 
 
-def clock(venue: ToyVenue, arrival: Arrival) -> Reply:
+def clock(call: ToyCall) -> Reply:
+    venue, arrival = call
     return Reply({"server_time": venue.served.clock.ms(arrival.now_ns)})
 
 
+ROUTES = (
+    Route("GET", "/time", clock, None),
+    Route("POST", "/orders", place, "trade"),
+    Route("GET", "/orders", orders),
+    Route("GET", "/fills", fills, cost=2),
+)
 REST: RestFace[ToyVenue] = RestFace(
     prefix="/v1",
-    endpoints=[
-        Endpoint("GET", "/time", clock),
-        Endpoint("POST", "/orders", signed(place)),
-        Endpoint("GET", "/orders", signed(orders)),
-        Endpoint("GET", "/fills", signed(fills)),
-    ],
+    endpoints=guarded(ROUTES, admit),
     unknown_path=lambda: refusal(404, "no_such_path"),
     too_many=lambda: refusal(429, "rate_limited"),
     failure=lambda status: {"error": {"code": f"failed_{status}"}},
