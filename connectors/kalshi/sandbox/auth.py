@@ -51,9 +51,9 @@ class KeyRing:
         self.registered: dict[str, ApiKey] = {}
         self.refused_signatures = 0
 
-    def add(self, key: ApiKey) -> None:
-        """Register `key`; a key with the same id is replaced."""
-        self.registered[key.key_id] = key
+    def add(self, *keys: ApiKey) -> None:
+        """Register keys; one with the same id is replaced."""
+        self.registered |= {key.key_id: key for key in keys}
 
     def authenticate(self, headers: Mapping[str, str], *, method: str, path: str, now_ms: int) -> ApiKey:
         """The key that signed this request.

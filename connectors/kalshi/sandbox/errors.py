@@ -30,11 +30,6 @@ def error_object(code: str, details: str | None = None, *, message: str | None =
     return inner
 
 
-# Rejections whose details the venue is known to spell out; all others come without (recorded answers).
-DETAILED_CODES = frozenset({"invalid_order"})
-EXPIRED_DETAILS = "Expiration timestamp must be in the future"
-
-
 def nested(code: str, details: str | None = None) -> Refusal:
     """Exchange refusal `{"error": {...}}` with the status that belongs to `code` (400 when none is listed).
 
@@ -52,15 +47,6 @@ def unauthorized(code: str, details: str | None = None) -> Refusal:
 def bad_request(details: str) -> Refusal:
     """A body that does not decode: the flat shape (recorded answer)."""
     return Refusal(400, error_object("bad_request", details))
-
-
-def bad_query(operation: str, field: str, *, tag: str) -> Refusal:
-    """A query that fails validation: the bare shape (recorded answer for `limit` above its maximum)."""
-    text = (
-        f"Parameter validation failed for {operation}: Key: '{operation}Params.{field}' "
-        f"Error:Field validation for '{field}' failed on the '{tag}' tag"
-    )
-    return Refusal(400, {"msg": text})
 
 
 def too_many_requests() -> Refusal:
@@ -96,8 +82,13 @@ class KalshiComplaints:
         return nested("invalid_parameters")
 
     def bad_query(self, where: str, name: str, *, reason: Reason) -> Refusal:
-        """A query that fails validation."""
-        return bad_query(where, "".join(part.capitalize() for part in name.split("_")), tag=_TAGS[reason])
+        """A query that fails validation: the bare shape (recorded answer for `limit` above its maximum)."""
+        field = "".join(part.capitalize() for part in name.split("_"))
+        text = (
+            f"Parameter validation failed for {where}: Key: '{where}Params.{field}' "
+            f"Error:Field validation for '{field}' failed on the '{_TAGS[reason]}' tag"
+        )
+        return Refusal(400, {"msg": text})
 
 
 COMPLAINTS = KalshiComplaints()

@@ -6,6 +6,7 @@ limit triggers when it is reached and not only when it is exceeded, are *assumpt
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -93,45 +94,21 @@ class OrderGroups:
 
     def reset(self, account: str, group_id: str, *, now_ns: int) -> Rejection | None:
         """Empty the window and accept orders again; orders that were cancelled stay so."""
-        group = self._own(account, group_id, now_ns=now_ns)
-        if isinstance(group, Rejection):
-            return group
-        group.window.clear()
-        group.matched = 0
-        group.triggered = False
-        self._publish(group, "reset")
-        return None
+        return self._change(account, group_id, self._reset, now_ns=now_ns)
 
     def trigger(self, account: str, group_id: str, *, now_ns: int) -> Rejection | None:
         """Cancel the group's orders and refuse new ones until a reset, as if the limit had been reached."""
-        group = self._own(account, group_id, now_ns=now_ns)
-        if isinstance(group, Rejection):
-            return group
-        self._trigger(group)
-        return None
+        return self._change(account, group_id, self._trigger, now_ns=now_ns)
 
     def set_limit(self, account: str, group_id: str, *, limit: int, now_ns: int) -> Rejection | None:
         """Change the limit; one at or below what the window holds triggers at once."""
-        group = self._own(account, group_id, now_ns=now_ns)
-        if isinstance(group, Rejection):
-            return group
         if limit <= 0:
             return Rejection("invalid_request", f"contracts_limit {limit} must be above zero")
-        group.limit = limit
-        self._publish(group, "limit_updated")
-        if group.matched >= limit and not group.triggered:
-            self._trigger(group)
-        return None
+        return self._change(account, group_id, lambda group: self._set_limit(group, limit), now_ns=now_ns)
 
     def delete(self, account: str, group_id: str, *, now_ns: int) -> Rejection | None:
         """Cancel the group's orders, then remove it; orders can no longer name it."""
-        group = self._own(account, group_id, now_ns=now_ns)
-        if isinstance(group, Rejection):
-            return group
-        self._cancel_orders(group)
-        del self._groups[group_id]
-        self._publish(group, "deleted")
-        return None
+        return self._change(account, group_id, self._delete, now_ns=now_ns)
 
     def refuse(self, request: OrderRequest) -> Rejection | None:
         """Why an order cannot join the group that it names; None when it can, or names none."""
@@ -160,16 +137,36 @@ class OrderGroups:
         group.expire(self._state.now_ns)
         group.window.append((self._state.now_ns, size))
         group.matched += size
-        if group.matched >= group.limit and not group.triggered:
-            self._trigger(group)
+        self._trigger_when_reached(group)
 
-    def _own(self, account: str, group_id: str, *, now_ns: int) -> Group | Rejection:
+    def _change(self, account: str, group_id: str, change: Callable[[Group], None], *, now_ns: int) -> Rejection | None:
         self._exchange.advance(now_ns)
         group = self.get(account, group_id)
         if group is None:
             return Rejection("not_found", f"order group {group_id}")
         group.expire(self._state.now_ns)
-        return group
+        change(group)
+        return None
+
+    def _reset(self, group: Group) -> None:
+        group.window.clear()
+        group.matched = 0
+        group.triggered = False
+        self._publish(group, "reset")
+
+    def _set_limit(self, group: Group, limit: int) -> None:
+        group.limit = limit
+        self._publish(group, "limit_updated")
+        self._trigger_when_reached(group)
+
+    def _delete(self, group: Group) -> None:
+        self._cancel_orders(group)
+        del self._groups[group.group_id]
+        self._publish(group, "deleted")
+
+    def _trigger_when_reached(self, group: Group) -> None:
+        if group.matched >= group.limit and not group.triggered:
+            self._trigger(group)
 
     def _trigger(self, group: Group) -> None:
         group.triggered = True

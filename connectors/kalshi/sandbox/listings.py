@@ -67,9 +67,8 @@ class MarketListing(msgspec.Struct, frozen=True, kw_only=True):
     market_uuid: str
     event_ticker: str
     series_ticker: str
-    title: str
+    event_title: str
     yes_sub_title: str
-    rules_primary: str
     floor_strike: int
     cap_strike: int | None
     structure: str
@@ -144,7 +143,9 @@ def generate(rng: random.Random, *, now_ns: int, count: int = 4, schedule: Sched
         event_index, place = divmod(index, 3)
         if place == 0:
             _add_event(listings, event_index, now_ns=now_ns)
-        listings.markets.append(_market(rng, listings, index=index, now_ns=now_ns, schedule=schedule))
+        event = listings.events[-1]
+        fee_type = next(one.fee_type for one in listings.series if one.ticker == event.series_ticker)
+        listings.markets.append(_market(rng, event, fee_type, index=index, now_ns=now_ns, schedule=schedule))
     return listings
 
 
@@ -164,9 +165,8 @@ def generate_next(rng: random.Random, *, now_ns: int, period_s: int) -> Listings
     )
     delay_s = max(period_s // 10, 1)
     schedule = Schedule(close_after_s=period_s, determine_after_s=delay_s, settle_after_s=delay_s)
-    listings = Listings([series], [event], [])
-    listings.markets.append(_market(rng, listings, index=0, now_ns=now_ns, schedule=schedule))
-    return listings
+    market = _market(rng, event, series.fee_type, index=0, now_ns=now_ns, schedule=schedule)
+    return Listings([series], [event], [market])
 
 
 def _add_event(listings: Listings, event_index: int, *, now_ns: int) -> None:
@@ -189,13 +189,12 @@ def _add_event(listings: Listings, event_index: int, *, now_ns: int) -> None:
     )
 
 
-def _market(rng: random.Random, listings: Listings, *, index: int, now_ns: int, schedule: Schedule) -> MarketListing:
-    event = listings.events[-1]
-    fee_type = next(series.fee_type for series in listings.series if series.ticker == event.series_ticker)
+def _market(
+    rng: random.Random, event: EventListing, fee_type: str, *, index: int, now_ns: int, schedule: Schedule
+) -> MarketListing:
     place = index % 3
     level = 180 + 20 * place + 2 * rng.randrange(8)
-    between = place > 0
-    tapered = index % 3 == 2
+    between, tapered = place > 0, place == 2
     open_ns = now_ns + index * schedule.stagger_s * NS_PER_S
     close_ns = now_ns + (schedule.close_after_s + index * schedule.stagger_s) * NS_PER_S
     sub_title = f"{level} to {level + 10} cm" if between else f"Above {level} cm"
@@ -214,9 +213,8 @@ def _market(rng: random.Random, listings: Listings, *, index: int, now_ns: int, 
         market_uuid=new_uuid(rng),
         event_ticker=event.event_ticker,
         series_ticker=event.series_ticker,
-        title=f"{event.title}: {sub_title}?",
+        event_title=event.title,
         yes_sub_title=sub_title,
-        rules_primary=f"If the {event.title.lower()} is {sub_title.lower()}, then the market resolves to Yes.",
         floor_strike=level,
         cap_strike=level + 10 if between else None,
         structure="tapered_deci_cent" if tapered else "linear_cent",

@@ -16,7 +16,6 @@ from connectors.kalshi.sandbox.stream.channels import publications
 from connectors.kalshi.sandbox.stream.session import HEARTBEAT_S, Conversation, stream_face
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.wire import MONEY_ONE
-from connectors.sandbox.engine.events import Event
 from connectors.sandbox.engine.model import NS_PER_S
 from connectors.sandbox.seeding import seeded, stable_uuid
 from connectors.sandbox.serving.command import option
@@ -93,7 +92,7 @@ class KalshiSandbox:
         self._now_ns = now_ns
         self._keys: list[auth.ApiKey] = []
         stream = stream_face(options.heartbeat_s, options.queue_frames_max)
-        design = Design("kalshi", self._fresh, self._make_keys, REST, stream, _publish, self._list_due)
+        design = Design("kalshi", self._fresh, self._make_keys, REST, stream, publications, self._list_due)
         self._server: SandboxServer[Venue, Conversation] = SandboxServer(design, options, now_ns=now_ns)
         self.stop, self.failed, self.reset = self._server.stop, self._server.failed, self._server.reset
 
@@ -128,16 +127,14 @@ class KalshiSandbox:
         read_only = replace(key, key_id=stable_uuid("read-only", key.key_id), scopes=("read",))
         self._keys.append(read_only)
         ready["read_only_key_id"] = read_only.key_id
-        for one in self._keys:
-            self.venue.keys.add(one)
+        self.venue.keys.add(*self._keys)
         return ready
 
     def _fresh(self) -> Venue:
         options, now_ns = self._options, self._now_ns()
         served = ServedVenue(seed=options.seed, now_ns=self._now_ns, rules=RULES)
-        schedule = Schedule()
-        if options.close_after_s is not None:
-            schedule = Schedule(close_after_s=options.close_after_s, stagger_s=SHORT_LIVED_STAGGER_S)
+        closes_s = options.close_after_s
+        schedule = Schedule() if closes_s is None else Schedule(close_after_s=closes_s, stagger_s=SHORT_LIVED_STAGGER_S)
         listings = generate(seeded(options.seed, "markets"), now_ns=now_ns, count=options.markets, schedule=schedule)
         self._rolling = seeded(options.seed, "rolling")
         self._next_listing_ns = now_ns if options.roll_every_s else sys.maxsize
@@ -145,8 +142,7 @@ class KalshiSandbox:
         venue.list_markets(listings)
         venue.markets.removed_members = options.removed_members
         venue.open_subaccount({"USD": options.deposit})
-        for key in self._keys:
-            venue.keys.add(key)
+        venue.keys.add(*self._keys)
         served.start_flow(options.speed, {one.spec.market_id: one.opening_price for one in listings.markets})
         return venue
 
@@ -157,9 +153,3 @@ class KalshiSandbox:
             return
         self._next_listing_ns = now_ns + period_s * NS_PER_S
         venue.list_markets(generate_next(self._rolling, now_ns=now_ns, period_s=period_s))
-
-
-def _publish(venue: Venue, events: list[Event], conversations: list[Conversation]) -> None:
-    for publication in list(publications(events, venue)):
-        for conversation in conversations:
-            conversation.publish(publication)

@@ -190,6 +190,13 @@ class Query:
         """The value of a name."""
         return self.values.get(name) or None
 
+    def required_text(self, name: str) -> str:
+        """The value of a name that must be there."""
+        value = self.text(name)
+        if value is None:
+            raise self.refusal(name, "missing")
+        return value
+
     def names(self, name: str, most: int = 1000) -> frozenset[str] | None:
         """A comma-separated list of at most `most` different entries."""
         value = self.text(name)
@@ -197,7 +204,7 @@ class Query:
             return None
         found = frozenset(part for part in value.split(",") if part)
         if len(found) > most:
-            raise self.complaints.bad_query(self.where, name, reason="too_many")
+            raise self.refusal(name, "too_many")
         return found
 
     def integer(self, name: str) -> int | None:
@@ -206,20 +213,20 @@ class Query:
         try:
             return None if value is None else int(value)
         except ValueError:
-            raise self.complaints.bad_query(self.where, name, reason="no_number") from None
+            raise self.refusal(name, "no_number") from None
 
     def required_integer(self, name: str) -> int:
         """A whole number that must be there."""
         value = self.integer(name)
         if value is None:
-            raise self.complaints.bad_query(self.where, name, reason="missing")
+            raise self.refusal(name, "missing")
         return value
 
     def bounded(self, name: str, default: int, most: int) -> int:
         """A whole number from 0 to `most`; absent or 0 means `default`."""
         value = self.integer(name) or default
         if not 0 <= value <= most:
-            raise self.complaints.bad_query(self.where, name, reason="too_high" if value > 0 else "too_low")
+            raise self.refusal(name, "too_high" if value > 0 else "too_low")
         return value
 
     def flag(self, name: str) -> bool:
@@ -230,5 +237,9 @@ class Query:
         """One of `choices`, spelt exactly so."""
         value = self.text(name)
         if value is not None and value not in choices:
-            raise self.complaints.bad_query(self.where, name, reason="no_choice")
+            raise self.refusal(name, "no_choice")
         return value
+
+    def refusal(self, name: str, reason: Reason) -> Refusal:
+        """The venue's complaint about a value of this query."""
+        return self.complaints.bad_query(self.where, name, reason=reason)

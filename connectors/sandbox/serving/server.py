@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -12,16 +12,18 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 from aiohttp import web
 
+from connectors.sandbox.engine.events import Event
 from connectors.sandbox.serving.admin import ADMIN_PREFIX, Admin, Administered
 from connectors.sandbox.serving.rest import BODY_BYTES_MAX, RestFace, RestServer
 from connectors.sandbox.serving.standing_faults import StandingFaults
-from connectors.sandbox.serving.websocket import CLOSE_S, Conversation, StreamFace, StreamServer
+from connectors.sandbox.serving.subscriptions import Publication, Publishing
+from connectors.sandbox.serving.websocket import CLOSE_S, StreamFace, StreamServer
 
 # Between two runs of flow, engine and fault plan: expiries and closes are at most this late.
 TIMER_S = 0.02
 
 V = TypeVar("V", bound=Administered)
-C = TypeVar("C", bound=Conversation)
+C = TypeVar("C", bound=Publishing)
 
 
 class ServingOptions(Protocol):
@@ -53,9 +55,9 @@ class Design(Generic[V, C]):
     """What a venue gives the frame.
 
     `fresh` makes a new venue, at once and at each reset; it registers the keys that there are. `make_keys` makes or
-    loads keys in a directory, registers them, and returns the members that the ready line has for them. `publish` gives
-    a batch of engine events to the stream's conversations; `step` does at each tick of the timer what is the venue's
-    alone.
+    loads keys in a directory, registers them, and returns the members that the ready line has for them. `publications`
+    are what a batch of engine events gives to each of the stream's conversations; `step` does at each tick of the timer
+    what is the venue's alone.
     """
 
     name: str
@@ -63,7 +65,7 @@ class Design(Generic[V, C]):
     make_keys: Callable[[Path], Mapping[str, str]]
     rest: RestFace[V]
     stream: StreamFace[V, C] | None = None
-    publish: Callable[[V, list[Any], list[C]], None] | None = None
+    publications: Callable[[V, list[Event]], Iterable[Publication]] | None = None
     step: Callable[[V, int], None] | None = None
 
 
@@ -161,9 +163,12 @@ class SandboxServer(Generic[V, C]):
         self._standing = StandingFaults(served, read_lag_ms=self._options.read_lag_ms)
         served.listen(self._publish)
 
-    def _publish(self, events: list[Any]) -> None:
-        if self._design.publish is not None:
-            self._design.publish(self._venue, events, self.conversations)
+    def _publish(self, events: list[Event]) -> None:
+        if self._design.publications is None:
+            return
+        for publication in list(self._design.publications(self._venue, events)):
+            for conversation in self.conversations:
+                conversation.publish(publication)
 
     def _application(self) -> web.Application:
         app = web.Application(client_max_size=BODY_BYTES_MAX)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from connectors.sandbox.serving.websocket import Frame, StreamSession
+from connectors.sandbox.serving.websocket import Conversation, Frame, StreamSession
 
 Seen = frozenset[str] | None
 """The ids of the accounts that a connection may see; None means all."""
@@ -84,6 +84,14 @@ class Publication:
         """The message for one of the audience, as a copy of its own."""
         tailored = self.tailored(subscription, seen) if self.tailored is not None else {}
         return {**self.message, **tailored}
+
+
+class Publishing(Conversation, Protocol):
+    """The venue's side of a connection that is published to."""
+
+    def publish(self, publication: Publication) -> None:
+        """Queue a publication for those subscriptions of the connection that it reaches."""
+        ...
 
 
 def may_see(seen: Seen, account: str) -> bool:

@@ -94,12 +94,14 @@ def market_object(one: Listed) -> dict[str, Any]:
 
 def _texts(listing: MarketListing) -> dict[str, Any]:
     """The texts and strikes of a Market; a strike that does not apply is left out."""
+    event, outcome = listing.event_title, listing.yes_sub_title
     shown = (
         {"can_close_early": True, "early_close_condition": EARLY_CLOSE, "rules_secondary": RULES_SECONDARY}
         | {"event_ticker": listing.event_ticker, "strike_type": "greater" if listing.cap_strike is None else "between"}
         | {"floor_strike": listing.floor_strike, "cap_strike": listing.cap_strike}
-        | {"title": listing.title, "subtitle": listing.yes_sub_title, "rules_primary": listing.rules_primary}
-        | {"yes_sub_title": listing.yes_sub_title, "no_sub_title": listing.yes_sub_title}
+        | {"title": f"{event}: {outcome}?", "subtitle": outcome}
+        | {"rules_primary": f"If the {event.lower()} is {outcome.lower()}, then the market resolves to Yes."}
+        | {"yes_sub_title": outcome, "no_sub_title": outcome}
     )
     return {name: value for name, value in shown.items() if value is not None}
 
@@ -202,8 +204,7 @@ def created_members(one: Listed) -> dict[str, Any]:
     listing, clock, spec = one.listing, one.clock, one.market.spec
     left_out = {"early_close_condition", "subtitle"}
     metadata = {name: value for name, value in _texts(listing).items() if name not in left_out}
-    metadata |= {"name": listing.yes_sub_title}
-    metadata |= {"expected_expiration_ts": clock.seconds(spec.close_ns + HOUR_NS)}
+    metadata |= {"name": listing.yes_sub_title, "expected_expiration_ts": clock.seconds(spec.close_ns + HOUR_NS)}
     return (
         {"exchange_index": words.shard_of(spec), "additional_metadata": metadata}
         | {"open_ts": clock.seconds(spec.open_ns), "close_ts": clock.seconds(one.market.close_ns)}

@@ -34,11 +34,8 @@ SHARD_NAMES = ("Default", "Combos", "Crypto and commodities", "Sports")
 def get_exchange_status(call: Call) -> Reply:
     """GET /exchange/status: the flags of all shards, which are always alike here; the top level is shard 0."""
     phase = call.venue.exchange.state.phase
-    flags = {
-        "exchange_active": phase != "exchange_paused",
-        "intra_exchange_transfers_active": phase == "open",
-        "trading_active": phase == "open",
-    }
+    names = ("intra_exchange_transfers_active", "trading_active")
+    flags = {"exchange_active": phase != "exchange_paused"} | dict.fromkeys(names, phase == "open")
     shards = [{"description": name, "exchange_index": number} | flags for number, name in enumerate(SHARD_NAMES)]
     return Reply(flags | {"exchange_estimated_resume_time": None, "exchange_index_statuses": shards})
 
@@ -115,7 +112,6 @@ def generate_key(call: Call) -> Reply:
     Raises `Refusal` 400 for a missing name, an unknown key type, scopes or subaccount.
     """
     body = call.body("GenerateApiKeyRequest")
-    body.required_text("name")
     key_type = body.choice("key_type", KEY_TYPES) if body.has("key_type") else "rsa"
     private = generate_private_key(key_type)
     key_id = _register(call, body, public=private.public_key())
@@ -144,14 +140,14 @@ def create_subaccount(call: Call) -> Reply:
 
 def subaccount_balances(call: Call) -> Reply:
     """GET /portfolio/subaccounts/balances: what new orders of each subaccount may draw on, shard 0 only."""
-    shown = []
-    for name in call.accounts(None):
-        # A subaccount opened less than the read lag ago has no visible balance yet; subaccounts open without cash.
-        available = call.venue.reads.balances(name, call.now_ns).get("USD", 0)
-        shown.append(
-            {"balance": wire.money_short(available), "exchange_index": 0}
-            | {"subaccount_number": call.venue.subaccount_of(name), "updated_ts": call.venue.clock.seconds(call.now_ns)}
-        )
+    clock, balances = call.venue.clock, call.venue.reads.balances
+    common = {"exchange_index": 0, "updated_ts": clock.seconds(call.now_ns)}
+    # A subaccount opened less than the read lag ago has no visible balance yet; subaccounts open without cash.
+    cash = {name: balances(name, call.now_ns).get("USD", 0) for name in call.accounts(None)}
+    shown = [
+        common | {"balance": wire.money_short(available), "subaccount_number": call.venue.subaccount_of(name)}
+        for name, available in cash.items()
+    ]
     return Reply({"subaccount_balances": shown})
 
 

@@ -48,10 +48,8 @@ def list_events(call: Call) -> Reply:
     page, cursor = call.page(query, found, size=EVENT_PAGE, most=EVENT_PAGE)
     nested = query.flag("with_nested_markets")
     events = [_event(call, event, nested=nested) for event in page]
-    shown: dict[str, Any] = {"cursor": cursor, "events": events}
-    if query.flag("with_milestones"):
-        shown["milestones"] = []
-    return Reply(shown)
+    milestones: dict[str, Any] = {"milestones": []} if query.flag("with_milestones") else {}
+    return Reply({"cursor": cursor, "events": events} | milestones)
 
 
 def no_events(call: Call) -> Reply:

@@ -27,10 +27,8 @@ def create_group(call: Call) -> Reply:
     Raises `Refusal` 400 for a limit outside 1..GROUP_LIMIT_MAX, a shard or a subaccount that does not exist.
     """
     body = call.body("CreateOrderGroupRequest")
-    limit = _contracts_limit(body)
-    shard = body.integer("exchange_index") or 0
-    subaccount = body.integer("subaccount")
-    account = call.account_id(subaccount)
+    limit, shard = _contracts_limit(body), body.integer("exchange_index") or 0
+    account = call.account_id(body.integer("subaccount"))
     if not 0 <= shard < SHARDS:
         raise errors.nested("invalid_parameters")
     group = call.venue.groups.create(account, limit, now_ns=call.now_ns, exchange_index=shard)

@@ -61,10 +61,8 @@ def get_orderbooks(call: Call) -> Reply:
     Raises `Refusal` 400 for no ticker and for more than BOOKS_MAX.
     """
     tickers = [part for value in call.arrival.repeated("tickers") for part in value.split(",") if part]
-    if not tickers:
-        raise errors.bad_query("GetMarketOrderbooks", "Tickers", tag="required")
-    if len(tickers) > BOOKS_MAX:
-        raise errors.bad_query("GetMarketOrderbooks", "Tickers", tag="max")
+    if not 0 < len(tickers) <= BOOKS_MAX:
+        raise call.query_of("GetMarketOrderbooks").refusal("tickers", "too_many" if tickers else "missing")
     markets = call.venue.markets
     known = [ticker for ticker in tickers if markets.exists(ticker)]
     books = [{"orderbook_fp": orderbook_object(markets.book(one), 0), "ticker": one} for one in known]
@@ -102,15 +100,13 @@ def batch_candlesticks(call: Call) -> Reply:
     """
     query = call.query_of("BatchGetMarketCandlesticks")
     window = span(query)
-    text = query.text("market_tickers")
-    if text is None:
-        raise errors.bad_query("BatchGetMarketCandlesticks", "MarketTickers", tag="required")
-    tickers = [ticker for ticker in text.split(",") if call.venue.markets.exists(ticker)]
+    named = query.required_text("market_tickers").split(",")
+    tickers = [ticker for ticker in named if call.venue.markets.exists(ticker)]
     shown = [candle_objects(call.venue.candles.between(ticker, **window)) for ticker in tickers]
     if sum(map(len, shown)) > CANDLES_MAX:
         raise errors.nested("invalid_parameters")
-    named = zip(tickers, shown, strict=True)
-    return Reply({"markets": [{"candlesticks": one, "market_ticker": ticker} for ticker, one in named]})
+    rows = zip(tickers, shown, strict=True)
+    return Reply({"markets": [{"candlesticks": one, "market_ticker": ticker} for ticker, one in rows]})
 
 
 def _ticker(call: Call) -> str:
@@ -156,7 +152,7 @@ def span(query: Query) -> dict[str, int]:
     start_s, end_s = query.required_integer("start_ts"), query.required_integer("end_ts")
     period = query.required_integer("period_interval")
     if period not in PERIODS_MIN:
-        raise errors.bad_query("GetMarketCandlesticks", "PeriodInterval", tag="oneof")
+        raise query.refusal("period_interval", "no_choice")
     if end_s < start_s:
         raise errors.nested("invalid_parameters")
     return {"start_s": start_s, "end_s": end_s, "period_min": period}

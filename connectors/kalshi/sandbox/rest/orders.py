@@ -64,7 +64,6 @@ def cancel_all_orders(call: Call) -> Reply:
     Orders of markets that cannot be cancelled now stay (*assumption*).
     """
     accounts = call.accounts(call.query_of("CancelAllOrdersV2").integer("subaccount"))
-    _charge(call, CANCEL_COST)
     if call.venue.exchange.state.phase == "exchange_paused":
         raise errors.nested("exchange_is_paused")
     for account in accounts:
@@ -92,14 +91,11 @@ def amend_order(call: Call) -> Reply:
     order = answer.order
     # Counts are those of this amend, and null when it neither filled nor changed the size (vendor docs).
     changed = bool(answer.fills) or order.remaining != remaining_before
-    shown = {
-        "average_fee_paid": None,
-        "average_fill_price": None,
-        "client_order_id": order.client_order_id,
-        "fill_count": wire.count(sum(fill.size for fill in answer.fills)) if changed else None,
-        "remaining_count": wire.count(order.remaining) if changed else None,
-    }
-    return Reply(shown | _acted(call, order) | averages(answer.fills))
+    empty = dict.fromkeys(("average_fee_paid", "average_fill_price", "fill_count", "remaining_count"))
+    filled = wire.count(sum(fill.size for fill in answer.fills))
+    counts = {"fill_count": filled, "remaining_count": wire.count(order.remaining)} if changed else {}
+    named = _acted(call, order) | {"client_order_id": order.client_order_id}
+    return Reply(empty | named | counts | averages(answer.fills))
 
 
 def decrease_order(call: Call) -> Reply:
@@ -266,7 +262,7 @@ def _expiration_ns(call: Call, body: Body) -> int | None:
 ORDER_WRITES = "write::trade"
 ROUTES = (
     Route("POST", "/portfolio/events/orders", create_order, ORDER_WRITES, "order_write"),
-    Route("DELETE", "/portfolio/events/orders", cancel_all_orders, ORDER_WRITES, "order_write"),
+    Route("DELETE", "/portfolio/events/orders", cancel_all_orders, ORDER_WRITES, "write", CANCEL_COST),
     Route("POST", "/portfolio/events/orders/batched", create_batch, ORDER_WRITES, "order_write"),
     Route("DELETE", "/portfolio/events/orders/batched", cancel_batch, ORDER_WRITES, "order_write"),
     Route("DELETE", "/portfolio/events/orders/{order_id}", cancel_order, ORDER_WRITES, "order_write"),

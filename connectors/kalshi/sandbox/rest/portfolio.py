@@ -64,13 +64,12 @@ def get_queue_positions(call: Call) -> Reply:
     Raises `Refusal` 400 when neither is named.
     """
     query = call.query_of("GetOrderQueuePositions")
-    tickers, event = query.names("market_tickers"), query.text("event_ticker")
-    if tickers is None and event is None:
+    tickers, event = query.names("market_tickers") or frozenset(), query.text("event_ticker")
+    if not tickers and event is None:
         raise errors.nested("invalid_parameters")
     shown = []
     for order in call.venue.reads.orders(call.accounts(query.integer("subaccount")), call.now_ns):
-        event_named = call.venue.catalog.event_of(order.market_id) == event
-        named = event_named or (tickers is not None and order.market_id in tickers)
+        named = order.market_id in tickers or call.venue.catalog.event_of(order.market_id) == event
         if order.status == "open" and named:
             position = wire.count(_ahead(call, order))
             shown.append({"market_ticker": order.market_id, "order_id": order.order_id, "queue_position_fp": position})
@@ -95,7 +94,7 @@ def list_positions(call: Call) -> Reply:
     query = call.query_of("GetPositions")
     wanted = query.names("count_filter") or frozenset()
     if not wanted <= {"position", "total_traded"}:
-        raise errors.bad_query("GetPositions", "CountFilter", tag="oneof")
+        raise query.refusal("count_filter", "no_choice")
     settled = query.choice("settlement_status", ("all", "unsettled", "settled")) or "unsettled"
     keeps = _common_filter(call, query)
     held = call.venue.reads.positions(call.account_id(query.integer("subaccount")), call.now_ns)

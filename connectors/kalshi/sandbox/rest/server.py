@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.kalshi.sandbox import errors
+from connectors.kalshi.sandbox.auth import ApiKey
 from connectors.kalshi.sandbox.buckets import DEFAULT_COST
 from connectors.kalshi.sandbox.rest import account as rest_account
 from connectors.kalshi.sandbox.rest import events as rest_events
@@ -12,7 +13,7 @@ from connectors.kalshi.sandbox.rest import groups as rest_groups
 from connectors.kalshi.sandbox.rest import markets as rest_markets
 from connectors.kalshi.sandbox.rest import orders as rest_orders
 from connectors.kalshi.sandbox.rest import portfolio as rest_portfolio
-from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call, signing_key
+from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.sandbox.serving.rest import Arrival, RestFace, Route, guarded
 
@@ -24,6 +25,12 @@ ROUTES: tuple[Route[Call], ...] = (
     *rest_groups.ROUTES,
     *rest_account.ROUTES,
 )
+
+
+def signing_key(venue: Venue, arrival: Arrival) -> ApiKey:
+    """The key that signed a request. Raises `Refusal` 401 when none did."""
+    now_ms = venue.clock.ms(arrival.now_ns)
+    return venue.keys.authenticate(arrival.headers, method=arrival.method, path=arrival.path, now_ms=now_ms)
 
 
 def _admit(venue: Venue, arrival: Arrival, route: Route[Call]) -> Call:

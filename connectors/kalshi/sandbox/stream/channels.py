@@ -30,7 +30,7 @@ from connectors.sandbox.serving.subscriptions import Publication, Seen, Subscrip
 ANNOUNCED = frozenset({"created", "activated", "deactivated", "determined", "settled", "close_date_updated"})
 
 
-def publications(events: list[Event], venue: Venue) -> Iterator[Publication]:
+def publications(venue: Venue, events: list[Event]) -> Iterator[Publication]:
     """The publications of `events`, in order. Each market's ticker comes last, once, and only when a figure changed."""
     touched: dict[str, None] = {}
     for event in events:
@@ -50,8 +50,7 @@ def _of_event(event: Event, venue: Venue) -> Iterator[Publication]:
         yield Publication("trade", "trade", trade_message(event, venue.clock), event.market_id)
     elif isinstance(event, OrderChange):
         order = event.order
-        message = order_message(order, venue)
-        yield Publication("user_orders", "user_order", message, order.market_id, order.account)
+        yield Publication("user_orders", "user_order", order_message(order, venue), order.market_id, order.account)
     elif isinstance(event, FillEvent):
         fill = event.fill
         yield Publication("fill", "fill", fill_message(fill, venue), fill.market_id, fill.account)
@@ -115,8 +114,7 @@ def _lifecycle(event: MarketLifecycle, venue: Venue) -> Publication:
     elif event.kind == "close_date_updated":
         message["close_ts"] = venue.clock.seconds(market.close_ns)
     elif event.kind == "determined":
-        message["result"] = market.result
-        message["settlement_value"] = wire.price(market.settle_value)
+        message |= {"result": market.result, "settlement_value": wire.price(market.settle_value)}
         message["determination_ts"] = venue.clock.seconds(event.ns)
     elif event.kind == "settled":
         message["settled_ts"] = venue.clock.seconds(event.ns)

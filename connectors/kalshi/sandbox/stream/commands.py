@@ -28,8 +28,6 @@ ERROR_TEXTS = {
     5: "Unknown command",
     7: "Unknown subscription ID",
     8: "Unknown channel name",
-    9: "Authentication required",
-    10: "Channel error",
     11: "Invalid parameter",
     12: "Exactly one subscription ID is required",
     13: "Unsupported action",
@@ -113,10 +111,10 @@ class CommandHandler:
         except CommandRefused as refusal:
             self._refuse(number, refusal)
 
-    def end(self, subscription: Subscription, code: int) -> None:
-        """Finish a subscription with a terminal error (10 or 25, vendor docs); the connection stays."""
+    def end(self, subscription: Subscription) -> None:
+        """Finish a subscription for which the queue is full (error 25, vendor docs); the connection stays."""
         if self.subscriptions.pop(subscription.sid, None) is not None:
-            self._refuse(0, CommandRefused(code, subscription))
+            self._refuse(0, CommandRefused(25, subscription))
 
     def _refuse(self, number: int, refusal: CommandRefused) -> None:
         frame: dict[str, Any] = {"type": "error"} | _id(number)
@@ -226,15 +224,14 @@ class CommandHandler:
         if not given:
             return None
         name = given[0]
-        if len(given) > 1 or (name.startswith("market_id") and channel != "ticker"):
+        by_uuid = name.startswith("market_id")
+        if len(given) > 1 or (by_uuid and channel != "ticker"):
             raise CommandRefused(11)
         value = params[name]
         names = value if isinstance(value, list) else [value]
         if not all(isinstance(one, str) for one in names):
             raise CommandRefused(11)
-        tickers = (
-            [self._source.catalog.ticker_of(one) or one for one in names] if name.startswith("market_id") else names
-        )
+        tickers = [self._source.catalog.ticker_of(one) or one for one in names] if by_uuid else names
         unknown = [ticker for ticker in tickers if not self._source.exists(ticker)]
         if unknown:
             raise CommandRefused(11, markets=unknown)

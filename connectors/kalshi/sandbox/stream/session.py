@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from connectors.kalshi.sandbox.rest.call import signing_key
+from connectors.kalshi.sandbox.rest.server import signing_key
 from connectors.kalshi.sandbox.stream.commands import CommandHandler, numbered
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.sandbox.serving.clock import VenueClock
@@ -16,8 +16,6 @@ from connectors.sandbox.serving.websocket import Frame, StreamFace, StreamRules,
 # The venue pings about every 10 s with this payload (vendor docs).
 HEARTBEAT = b"heartbeat"
 HEARTBEAT_S = 10.0
-# The error code of a subscription that ends because the queue is full (vendor docs).
-OVERFLOW = 25
 STREAM_PATH = "/trade-api/ws/v2"
 
 
@@ -44,7 +42,7 @@ class Conversation:
             return
         market = message["msg"].get("market_ticker") or message["msg"].get("ticker", "")
         if not self._session.offer(data_frame(message, subscription, kind=message["type"], market=market)):
-            self.commands.end(subscription, OVERFLOW)
+            self.commands.end(subscription)
 
 
 def stream_face(heartbeat_s: float, queue_frames_max: int) -> StreamFace[Venue, Conversation]:

@@ -7,7 +7,7 @@ numbers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -187,15 +187,11 @@ STREAM: StreamFace[ToyVenue, ToyConversation] = StreamFace(
 )
 
 
-def publish(_venue: ToyVenue, events: list[Event], conversations: list[ToyConversation]) -> None:
-    for event in events:
-        for conversation in conversations if isinstance(event, TradePrint) else ():
-            conversation.publish(tape(event))
-
-
-def tape(trade: TradePrint) -> Publication:
-    price, size = trimmed(trade.price, SPOT.price_decimals), trimmed(trade.size, SPOT.size_decimals)
-    return Publication("trades", "trade", {"price": price, "size": size}, trade.market_id)
+def tape(_venue: ToyVenue, events: list[Event]) -> Iterator[Publication]:
+    for one in events:
+        if isinstance(one, TradePrint):
+            price, size = trimmed(one.price, SPOT.price_decimals), trimmed(one.size, SPOT.size_decimals)
+            yield Publication("trades", "trade", {"price": price, "size": size}, one.market_id)
 
 
 def toy(options: ToyOptions, *, now_ns: Callable[[], int] = time.time_ns) -> SandboxServer[ToyVenue, ToyConversation]:
@@ -217,6 +213,6 @@ def toy(options: ToyOptions, *, now_ns: Callable[[], int] = time.time_ns) -> San
         return {"secret_path": str(directory / "toy.secret"), "dialect": options.dialect}
 
     server: SandboxServer[ToyVenue, ToyConversation] = SandboxServer(
-        Design("toy", fresh, make_keys, REST, STREAM, publish), options, now_ns=now_ns
+        Design("toy", fresh, make_keys, REST, STREAM, tape), options, now_ns=now_ns
     )
     return server
