@@ -156,7 +156,7 @@ def refuse_unguarded(connector: Connector, missing_guards: Sequence[str]) -> Non
 
 
 def refuse_old_gateway(connector: Connector) -> None:
-    """Refuse a gateway that was written before `find_order` was told what is claimed. Raises `ConfigurationError`."""
+    """Refuse a gateway that was written before `find_order` took `is_claimed`. Raises `ConfigurationError`."""
     parameters = inspect.signature(connector.gateway.find_order).parameters.values()
     if not any(one.name == "is_claimed" or one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
         kind = type(connector.gateway)

@@ -1,7 +1,7 @@
 """One WebSocket connection from its first command to its end. Pure: bytes and times in, events and commands out.
 
 `StreamSession` knows subscriptions, numbers, books and when a connection is of no use any more. What a message says is
-the venue's: its feed reads it and tells the session what it means for the books. Call order: `open` once; then
+the venue's: its feed reads it and reports to the session what it means for the books. Call order: `open` once; then
 `receive` for every message and `tick` a few times a second, until one of them raises `StreamBroken`. A session is
 never used for a second connection.
 """

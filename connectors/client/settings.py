@@ -31,7 +31,7 @@ MarketsIntervalMs = Annotated[
     int,
     Field(
         ge=1_000,
-        description="How often the known markets are read and new ones looked for, whatever the stream tells of them.",
+        description="How often the known markets are read and new ones looked for, whatever the stream says of them.",
     ),
 ]
 MarketsMax = Annotated[int, Field(ge=1, le=2000, description="The most markets to follow; start fails above.")]

@@ -81,7 +81,7 @@ class Ledger:
 
 
 class OrderHook(Protocol):
-    """Rules of one venue about its orders that the engine does not have; `ExchangeState.hook` is asked and told.
+    """Rules of one venue about its orders that the engine does not have; `ExchangeState.hook` is asked and informed.
 
     It may end orders with `Exchange.withdraw`, also from within a call, and emit `Notice`s.
     """

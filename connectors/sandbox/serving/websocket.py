@@ -1,7 +1,7 @@
 """Stream connections: each one's reader, its writer, its heartbeat, and the faults that strike on it.
 
 Frames are queued by the venue's conversation and by publishers and written by one task, so a slow reader delays nobody.
-The queue is bounded: a frame that finds it full is not queued, and who offered it is told.
+The queue is bounded: a frame that finds it full is not queued, and `offer` says so.
 """
 
 from __future__ import annotations
