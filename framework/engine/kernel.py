@@ -63,6 +63,7 @@ from framework.execution.request_queue import QueuedRequest
 from framework.state.change import Change
 
 _Handlers = dict[type, Callable[[Any], None]]
+_QUOTES = (BookSnapshot, BookDelta, BookLevel, MarkPrice)
 
 
 class Kernel:
@@ -152,7 +153,7 @@ class Kernel:
 
         `now_ns` (wall) and `monotonic_ns` are the times at which the input arrived, from a caller that has read both
         clocks just now; without them the step reads the clocks itself. In a replay, what follows is not decided again:
-        it comes out of the record as an input of its own. Raises `Fatal` when a step fails: it is half done then.
+        it comes out of the record as an input of its own. Raises `Fatal` when a step fails: it is half done.
         """
         if self._is_stepping and not self._dependencies.decides:
             return
@@ -164,7 +165,8 @@ class Kernel:
             while self._pending:
                 self._step(*self._pending.popleft())
         except Exception as e:
-            # Whoever published it, as a connector: the step is half done, so it is nobody's own trouble.
+            if isinstance(event, _QUOTES):
+                raise  # its connector's trouble: at most a book is half done, and made anew with the streams
             raise Fatal(f"the kernel failed in step {self._step_number}: {describe_error(e)}") from e
         finally:
             self._is_stepping = False
@@ -492,8 +494,7 @@ class Kernel:
             self.submit(intent)
 
     def _is_ours_alone(self, venue: str, instrument: InstrumentId) -> bool:
-        """Whether no open order of others is known at the venue, or in the instrument where one is given; never where
-        open orders can't be listed."""
+        """Whether no order of others is open, in the instrument if one is given; never where they can't be listed."""
         find = self._accounts.external_orders
         others = any(instrument in ("", one.instrument) for one in (*find(venue), *find(venue, ignored=True)))
         return self._view.terms(venue).open_orders and not others

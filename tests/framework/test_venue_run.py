@@ -14,8 +14,9 @@ import structlog
 from framework.domain.account_events import Scope, TradingState, TradingStateChanged
 from framework.domain.errors import AccountRefused, ConfigurationError, Fatal, Retryable
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import ConnectorStatus
-from framework.domain.orders import OrderStatus
+from framework.domain.market_events import BookDelta, ConnectorStatus
+from framework.domain.numbers import Price
+from framework.domain.orders import OrderStatus, Side
 from framework.domain.venue import Publish
 from framework.domain.verdicts import RefusalCode
 from framework.execution.dispatcher import Dispatcher
@@ -25,7 +26,7 @@ from framework.shutdown import VenueConnection
 from framework.venue_run import VenueRun, VenueRunPorts
 from framework.venues import BookWatch
 from tests.support.scripted_gateway import ScriptedGateway
-from tests.support.world import VENUE, Scribe, World, until
+from tests.support.world import MARKET, VENUE, Scribe, World, until
 
 KEY = AccountRefused("HTTP 401: the key is refused")
 
@@ -234,3 +235,18 @@ async def test_kernel_when_a_step_fails_then_it_is_fatal_whoever_published(world
         rig.connector.breaks.put_nowait(KEY)
         with pytest.raises(Fatal, match=r"the kernel failed in step \d+: KeyError: 'half done'"):
             await rig.task
+
+
+async def test_venue_when_its_connector_publishes_a_quote_that_is_none_then_it_stands_down_alone(world: World) -> None:
+    async with running(world) as rig:
+        await until(rig.is_up)
+        quote = BookDelta(MARKET, 1, 1, Side.BUY, Price(40), "5")  # type: ignore[arg-type]
+        with pytest.raises(TypeError) as raised:
+            world.kernel.publish(quote)
+        rig.connector.breaks.put_nowait(raised.value)
+        await until(lambda: VENUE in rig.unusable)
+        book = world.books.get(MARKET)
+        assert book is not None
+        assert not book.is_fresh
+        await until(rig.is_up)
+        assert book.is_fresh
