@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -87,13 +88,29 @@ def run_sandbox(
     )
     parsed = vars(parser.parse_args(arguments))
     parent = os.getppid() if parsed.pop("with_parent") else None
-    parsed["directory"] = parsed["directory"] or Path(tempfile.mkdtemp(prefix=f"tidegate-sandbox-{name}-"))
+    # Absolute: what it prints is copied into files that lie elsewhere.
+    parsed["directory"] = (parsed["directory"] or Path(tempfile.mkdtemp(prefix=f"tidegate-sandbox-{name}-"))).absolute()
     try:
         asyncio.run(_serve(lambda: make(options(**parsed)), parent=parent))
     except (ValueError, OverflowError, OSError) as error:
-        print(f"sandbox {name}: {error}", file=sys.stderr)
+        print(f"sandbox {name}: {_in_words(error, parsed)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _in_words(error: Exception, parsed: dict[str, Any]) -> str:
+    """What is wrong with the options, which one, and what to do; a venue's own words as they are."""
+    if isinstance(error, OverflowError):
+        return f"--port: {parsed['port']}: is no port; give 0 to 65535, 0 takes a free one"
+    if not isinstance(error, OSError):
+        return str(error)
+    number = error.errno or 0
+    why = os.strerror(number) if number in errno.errorcode else str(error)
+    if error.filename is not None:
+        return f"--dir: {parsed['directory']}: can't be used ({why}); choose another folder"
+    return (
+        f"--port: {parsed['host']}:{parsed['port']}: can't be listened on ({why}); choose another, 0 takes a free one"
+    )
 
 
 def _add(parser: argparse.ArgumentParser, one: Field[Any]) -> None:

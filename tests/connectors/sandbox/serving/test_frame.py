@@ -257,7 +257,27 @@ def test_command_when_the_port_is_taken_then_status_two_and_the_venues_name(
 ) -> None:
     arguments = ["--directory", str(tmp_path), "--port", str(taken_port), "--dialect", "new"]
     assert run_sandbox("toy", ToyOptions, toy, arguments) == 2
-    assert "sandbox toy:" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"sandbox toy: --port: 127.0.0.1:{taken_port}: can't be listened on (Address already in use); choose another, "
+        "0 takes a free one\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "99999"], "--port: 99999: is no port; give 0 to 65535, 0 takes a free one"),
+        (["--dir", "{file}"], "--dir: {file}: can't be used (File exists); choose another folder"),
+    ],
+)
+def test_command_when_port_or_folder_can_not_be_used_then_says_which_and_what_to_do(
+    tmp_path: Path, capsys: Capsys, arguments: list[str], said: str
+) -> None:
+    file = tmp_path / "a"
+    file.write_text("")
+    given = ["--dir", str(tmp_path), *(each.format(file=file) for each in arguments)]
+    assert run_sandbox("toy", ToyOptions, toy, given) == 2
+    assert capsys.readouterr().err == f"sandbox toy: {said.format(file=file)}\n"
 
 
 @pytest.mark.parametrize(
