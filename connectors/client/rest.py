@@ -246,8 +246,8 @@ class SignedRest:
 
 
 def request_of(call: Call, headers: tuple[tuple[str, str], ...] = ()) -> HttpRequest:
-    """A request with these headers, and with that of JSON where it has a body."""
-    given = (*headers, _JSON) if call.body else headers
+    """A request with these headers, and with that of JSON where it has a body and they don't name it."""
+    given = (*headers, _JSON) if call.body and _JSON not in headers else headers
     return HttpRequest(call.method, call.target, given, call.body, is_urgent=call.is_urgent)
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from connectors.client.pages import by_last_id, by_offset
-from connectors.client.rest import SignedRest, or_none
+from connectors.client.rest import SignedRest, or_none, request_of
 from connectors.client.wire.answers import UnreadableAnswer
 from connectors.client.wire.calls import Call
 from connectors.transport.errors import NotSent
@@ -204,3 +204,10 @@ def test_answer_when_it_comes_then_the_venue_sees_its_headers_whatever_its_statu
 
     run_jumping(main)
     assert seen == [("GET", 429, "7", 500_000_000), ("GET", 200, "7", 500_000_000)]
+
+
+def test_request_when_its_venue_always_names_json_then_that_header_is_there_once() -> None:
+    json = ("Content-Type", "application/json")
+    assert request_of(Call("POST", "/orders", b"{}")).headers == (json,)
+    assert request_of(Call("POST", "/orders", b"{}"), (json,)).headers == (json,)
+    assert request_of(Call("GET", "/orders"), (json,)).headers == (json,)
