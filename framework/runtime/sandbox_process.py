@@ -14,6 +14,7 @@ import msgspec
 from framework.domain.errors import Fatal
 
 READY_S_MAX = 30.0
+_SAID_CHARS_MAX = 200
 STOP_S_MAX = 0.5
 """Longest time for an orderly end, in seconds: nothing that it holds outlives it, and it may be what hangs."""
 
@@ -54,7 +55,7 @@ class SandboxProcess:
                 process.kill()
             await process.wait()
             if isinstance(e, (TimeoutError, msgspec.DecodeError, msgspec.ValidationError)):
-                raise Fatal(f"{module}: the sandbox did not become ready; its log is {log}") from None
+                raise Fatal(f"{module}: the sandbox did not become ready; its log is {log}{_last_line(log)}") from None
             raise
 
     @property
@@ -77,6 +78,16 @@ class SandboxProcess:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+
+def _last_line(log: Path) -> str:
+    """What a sandbox said last, for a message; empty when it said nothing."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f": {said[:_SAID_CHARS_MAX]}" if said else ""
 
 
 def _run(module: str, folders: Sequence[Path]) -> Sequence[str]:

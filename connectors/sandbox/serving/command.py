@@ -36,6 +36,9 @@ COMMON: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """The options that mean the same at every sandbox: field -> how it is an option."""
 
+DAEMONS = frozenset({"seed", "markets", "speed"})
+"""What the daemon gives every embedded sandbox: taken, and ignored by one whose options don't have it."""
+
 Options = TypeVar("Options")
 
 
@@ -86,7 +89,12 @@ def run_sandbox(
     parser.add_argument(
         "--with-parent", action="store_true", help="end when the process that started it ends, however that ends"
     )
+    ignored = DAEMONS - {one.name for one in fields(options)}  # type: ignore[arg-type]  # a dataclass, as above
+    for name in sorted(ignored):
+        parser.add_argument(f"--{name}", help="has no meaning at this venue")
     parsed = vars(parser.parse_args(arguments))
+    for name in ignored:
+        del parsed[name]
     parent = os.getppid() if parsed.pop("with_parent") else None
     # Absolute: what it prints is copied into files that lie elsewhere.
     parsed["directory"] = (parsed["directory"] or Path(tempfile.mkdtemp(prefix=f"tidegate-sandbox-{name}-"))).absolute()

@@ -18,6 +18,7 @@ TAPERED = msgspec.structs.replace(
         TickBand(Price(9_000), Price(10_000), Price(10)),
     ),
 )
+LIMITED = msgspec.structs.replace(SPOT, size_max=Size(30_000))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,8 @@ TAPERED = msgspec.structs.replace(
         (SPOT, 50_000_00, 9_000, RefusalCode.BAD_SIZE),
         (SPOT, 50_000_00, 10_001, RefusalCode.BAD_SIZE),
         (SPOT, 50_000_00, 11_000, None),
+        (LIMITED, 50_000_00, 30_000, None),
+        (LIMITED, 50_000_00, 31_000, RefusalCode.BAD_SIZE),
         (SPOT, 10_000_00, 10_000, None),
         (SPOT, 9_999_99, 10_000, RefusalCode.NOTIONAL_MIN),
         (SPOT, 100_000_000_01, 10_000, RefusalCode.OFF_GRID),

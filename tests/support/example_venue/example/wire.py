@@ -58,11 +58,12 @@ class Page(msgspec.Struct, frozen=True):
 def example(requests: int) -> UsualVenue:
     """Everything about the venue, at a limit of so many requests in ten seconds."""
     pool = Pool("requests", requests, requests, 10 * NS_PER_S, PoolShape.WINDOW)
+    free = Cost(RequestKind.QUERY, pool.name, 0, "/time")
     return UsualVenue(
         name="example",
         assumptions=("A 4xx with a reason of Example's own, and every 429, mean that nothing of a request was done.",),
         terms=TERMS,
-        limits=RateLimits((pool,), tuple(Cost(kind, pool.name, 1) for kind in RequestKind)),
+        limits=RateLimits((pool,), (*(Cost(kind, pool.name, 1) for kind in RequestKind), free)),
         words=WORDS,
         lists=Lists(page=Page),
         verdicts=VERDICTS,
