@@ -117,13 +117,14 @@ class AccountUpdates:
             return
         fill = booked.fill
         self._recall(fill.instrument, draft)
-        self._positions.void(fill.instrument, self._trade_of(fill), booked.strategy)
+        trade = self._trade_of(fill)
+        self._positions.void(fill.instrument, trade, booked.strategy)
         self._show(fill.instrument, booked.strategy)
         if not is_inferred(fill):
             draft.alarm(f"{event.venue} took fill {fill.fill_id} back: {event.reason or 'no reason given'}")
         order = self._orders.get(booked.client_order_id)
         if order is not None:
-            self._machine.void(order, fill, self._trade_of(fill).fee, now_ns, draft)
+            self._machine.void(order, fill, trade.fee, now_ns, draft)
 
     def settle(self, event: InstrumentSettled, draft: Draft) -> None:
         """Pay out all positions in an instrument once; another value later is an alarm and changes nothing."""
@@ -222,7 +223,9 @@ class AccountUpdates:
         self._show(order.instrument, strategy)
 
     def _trade_of(self, fill: Fill) -> Trade:
-        return trade_of(fill, denomination_of(self._instruments.get(fill.instrument)))
+        """As the account's position has it: the instrument's terms may have become known since."""
+        kept = self._positions.account(fill.instrument).kept(fill.fill_id)
+        return kept or trade_of(fill, denomination_of(self._instruments.get(fill.instrument)))
 
     def _show(self, instrument: InstrumentId, strategy: str | None) -> None:
         """Copy positions to the exposures: the account's and, where given, the strategy's."""

@@ -131,10 +131,13 @@ class Position:
         if len(self._trades) > TRADES_KEPT_MAX:
             self._compact()
 
+    def kept(self, fill_id: str) -> Trade | None:
+        """The kept trade of this fill; None for one that is only summed up, or was never added."""
+        return next((one for one in reversed(self._trades) if one.fill_id == fill_id), None)
+
     def remove(self, trade: Trade) -> None:
         """Take a trade out again: as if it had never been while it is kept, else by the opposite trade at its price."""
-        kept = next((one for one in self._trades if one.fill_id == trade.fill_id), None)
-        if kept is not None:
+        if (kept := self.kept(trade.fill_id)) is not None:
             self._trades.remove(kept)
         else:
             self._before = add_trade(self._before, _opposite(trade))

@@ -25,7 +25,7 @@ from framework.domain.account_events import (
 )
 from framework.domain.errors import JournalError
 from framework.domain.instruments import InstrumentId, InstrumentStatus
-from framework.domain.numbers import Price, Size
+from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.verdicts import RefusalCode, Refused
 from framework.state.accounts import AccountRecord, Accounts
@@ -316,3 +316,13 @@ def test_state_when_anything_at_all_is_reported_then_sums_and_indexes_hold(recor
     again = Accounts.from_snapshot(accounts.to_snapshot())
     assert again.digest() == accounts.digest()
     assert again.exposure(MARKET) == accounts.exposure(MARKET)
+
+
+def test_fill_when_its_instrument_is_defined_after_it_then_strategy_and_account_count_it_alike() -> None:
+    terms = msgspec.structs.replace(INSTRUMENT, base_currency="BTC")
+    early = msgspec.structs.replace(fill("f1", name="", size=10), fee_currency="BTC", fee=Money(2))
+    accounts = folded(new("c1"), early, InstrumentDefined(terms, 1), report(K.ACCEPTED, "c1", venue_order_id="v1"))
+
+    assert accounts.positions.account(MARKET).size == accounts.positions.of_strategy("maker", MARKET).size == 10
+    accounts.apply(void("f1"), 9)
+    assert accounts.positions.account(MARKET).size == accounts.positions.of_strategy("maker", MARKET).size == 0
