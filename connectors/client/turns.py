@@ -66,6 +66,11 @@ class Turns:
         self._wanted.difference_update(taken)
         return taken
 
+    def ease(self, name: str) -> None:
+        """It has come right: after the next time it waits no longer than `FIRST_NS`."""
+        if name in self._turns:
+            self._turns[name].wait_ns = FIRST_NS
+
     def cease(self, name: str) -> None:
         """It is not wanted any more; its wait is kept, in case that it goes wrong again."""
         self._wanted.discard(name)

@@ -99,7 +99,7 @@ class RequestWindow:
     back at its end.
     """
 
-    __slots__ = ("_at_ns", "_ends", "_slots", "_strange", "_used", "capacity", "period_ns")
+    __slots__ = ("_at_ns", "_ends", "_is_untouched", "_slots", "_strange", "_used", "capacity", "period_ns")
 
     def __init__(self, *, capacity: int, period_ns: int, level: int, at_ns: int) -> None:
         """Nothing but `level` is free: the rest was used by an earlier run, perhaps just now."""
@@ -110,6 +110,12 @@ class RequestWindow:
         self._at_ns = at_ns
         self._ends = (at_ns, at_ns)
         self._strange = self._add(max(capacity - level, 0), at_ns)
+        self._is_untouched = True
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing of this run was booked, and no answer has shown anything yet."""
+        return self._is_untouched
 
     def resize(self, capacity: int, period_ns: int) -> None:
         """Take over another capacity and period; what was booked keeps its time."""
@@ -127,6 +133,7 @@ class RequestWindow:
 
     def book(self, units: int, monotonic_ns: int) -> None:
         """Take off `units` that the venue has charged by now."""
+        self._is_untouched = False
         at_ns = self._at_ns = max(monotonic_ns, self._at_ns)
         while self._slots and self._slots[0].forgotten_ns <= at_ns:
             self._used -= self._slots.popleft().units
@@ -148,6 +155,7 @@ class RequestWindow:
 
         What is not from this run and still counts is no more than what was used when the venue answered.
         """
+        self._is_untouched = False
         if left >= 0:
             surplus = self._strange.units - max(self.capacity - left, 0)
             if surplus > 0:

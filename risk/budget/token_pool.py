@@ -90,7 +90,12 @@ class TokenPool:
 
     def query_wait_ns(self, units: int, floor: int, monotonic_ns: int) -> int:
         """Nanoseconds until a query may take `units`: what queries have saved they may use as soon as it is there, down
-        to `floor`; more only while `KEPT_PERCENT` of the pool stays for orders. Changes nothing."""
+        to `floor`; more only while `KEPT_PERCENT` of the pool stays for orders. Of a window that this run has not used
+        the first query may have what is there: its answer can show what an earlier run has left. Changes nothing."""
+        level = self._level
+        is_first = isinstance(level, RequestWindow) and level.is_untouched and not self.held
+        if is_first and level.level_at(monotonic_ns) >= units:
+            return 0
         room = self.level_at(monotonic_ns) - self.held - floor
         kept = 0
         if self.queries is not None and self.queries.level < min(units, max(self.queries.capacity, 1)):

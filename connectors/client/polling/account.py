@@ -38,6 +38,10 @@ MISSES_MAX = 10
 
 _KNOWN_MAX = 10_000
 _TICK_MS = 50
+_TOUCHED_MS = 200
+"""So soon after the last turn begins one that a public trade has asked for."""
+_TOGETHER, _PARTS = 4, 6
+"""Of orders that come together so many are looked up in one turn, the others in so many other parts of the interval."""
 _log = structlog.get_logger("poll")
 
 
@@ -64,14 +68,19 @@ class OrderWatch:
         self._asked_ns: dict[str, int] = {}
         self._misses: dict[str, int] = {}
         self._turns = Turns()
+        self._added = 0
 
     def __repr__(self) -> str:
         return f"<OrderWatch orders={len(self.orders)} {self._turns!r}>"
 
     def add(self, order: WatchedOrder) -> None:
-        """Watch an order; one that is watched keeps its turn and takes its new price."""
+        """Watch an order; one that is watched keeps its turn and takes its new price. The first turns of many
+        that come together are spread over the interval, and with them all later ones."""
+        if order.venue_order_id not in self.orders:
+            part = self._added // _TOGETHER % _PARTS
+            self._asked_ns[order.venue_order_id] = order.since_ns - self._interval_ns * part // _PARTS
+            self._added += 1
         self.orders[order.venue_order_id] = order
-        self._asked_ns.setdefault(order.venue_order_id, order.since_ns)
 
     def forget(self, venue_order_id: str) -> None:
         """The order has ended."""
@@ -92,13 +101,20 @@ class OrderWatch:
         if venue_order_id in self.orders:
             self._turns.want(venue_order_id, now_ns, was_well=True)
 
-    def touch(self, instrument: InstrumentId, price: Price, now_ns: int) -> None:
+    def changed(self, venue_order_id: str) -> None:
+        """A look-up showed a change: the next one need not wait longer than the first did."""
+        self._turns.ease(venue_order_id)
+
+    def touch(self, instrument: InstrumentId, price: Price, now_ns: int) -> bool:
         """A public trade was made at this price: it may have filled the orders that bid it or more, or ask it or
-        less."""
+        less. Whether one of them can be looked up now."""
+        is_free = False
         for order in self.orders.values():
             reaches = order.price >= price if order.side is Side.BUY else order.price <= price
             if order.instrument == instrument and reaches:
                 self._turns.want(order.venue_order_id, now_ns, was_well=True)
+                is_free = is_free or self._turns.is_free(order.venue_order_id, now_ns)
+        return is_free
 
     def take(self, now_ns: int, *, is_listed: bool) -> tuple[str, ...]:
         """The orders to look up now, at most `LOOKUPS_MAX`, those first that wait longest. `is_listed`: the list shows
@@ -166,6 +182,7 @@ class AccountPoll:
         self._fills: dict[str, None] = {}
         self._since_ns = -1
         self._due_ns = 0
+        self._begun_ns = 0
 
     def __repr__(self) -> str:
         return f"<AccountPoll {self._venue} {self.orders!r}>"
@@ -179,6 +196,11 @@ class AccountPoll:
         """Something of ours has probably changed: read the account sooner."""
         self._due_ns = min(self._due_ns, self._clock.monotonic_ns() + self._pace.open_ms * NS_PER_MS // 2)
 
+    def touch(self, instrument: InstrumentId, price: Price) -> None:
+        """A public trade was made at this price: look up at once the orders that it may have filled."""
+        if self.orders.touch(instrument, price, self._clock.monotonic_ns()):
+            self._due_ns = min(self._due_ns, self._begun_ns + _TOUCHED_MS * NS_PER_MS)
+
     async def run(self) -> None:
         """Poll until cancelled. Raises `Fatal` and `AccountRefused` of a read."""
         while True:
@@ -187,7 +209,7 @@ class AccountPoll:
                 await asyncio.sleep(_TICK_MS / 1000)
                 continue
             pace = self._pace.open_ms if self.orders.orders else self._pace.idle_ms
-            self._due_ns = now_ns + pace * NS_PER_MS
+            self._begun_ns, self._due_ns = now_ns, now_ns + pace * NS_PER_MS
             await self._turn()
 
     async def _turn(self) -> None:
@@ -265,4 +287,5 @@ class AccountPoll:
         said = msgspec.structs.replace(one, ts_recv=0)
         if self._states.get(one.venue_order_id) != said:
             self._publish(one)
+            self.orders.changed(one.venue_order_id)
         self._states[one.venue_order_id] = said

@@ -81,9 +81,10 @@ class Sandbox:
         await self.fault(kind, count=1, match={"method": method, "path": path}, **fields)
 
     async def require_struck(self, kind: str) -> None:
-        """Make sure that a fault in force has struck. Raises `NotStaged` when the sandbox took it and did nothing."""
+        """Make sure that a planned fault has struck; one that is used up is not listed any more. Raises `NotStaged`
+        when the sandbox took it and did nothing."""
         faults = (await self._ask("GET", "faults", None))["faults"]
-        if not any(one["kind"] == kind and one["struck"] for one in faults):
+        if any(one["kind"] == kind and not one["struck"] for one in faults):
             raise NotStaged(f"the fault {kind} is planned and never strikes")
 
     async def end_faults(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -344,6 +345,7 @@ def _resolved(venue: Candidate, directory: Path, settings: Mapping[str, Any], wr
     (row,) = resolved.venues
     create = row.plugin.create
 
+    @functools.wraps(create)  # the daemon asks what its factory takes: a turn in the rate budget, a proxy
     def make(*args: Any, **kwargs: Any) -> Connector:
         return wrap(create(*args, **kwargs))
 

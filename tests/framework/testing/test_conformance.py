@@ -56,6 +56,14 @@ def folder_with(tmp_path: Path, declaration: str) -> Path:
     return tmp_path
 
 
+def test_venues_when_the_folder_is_a_relative_path_then_daemons_elsewhere_find_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_with(tmp_path, "")
+    monkeypatch.chdir(tmp_path)
+    assert find_venues([Path(".")])["tide"].plugin_paths == (tmp_path.resolve(),)
+
+
 def test_venues_when_a_folder_has_one_then_it_is_found_with_its_declaration(tmp_path: Path) -> None:
     declared = '[dialects.v1]\narguments = ["--v1"]\n[wrong_key]\nkey = "{other}"\n'
     venue = find_venues([folder_with(tmp_path, declared)])["tide"]

@@ -208,3 +208,22 @@ def test_window_when_its_end_may_have_passed_before_the_booking_then_nothing_com
 def test_pool_when_a_connector_paces_itself_then_it_still_finds_what_comes_back_in_a_second() -> None:
     assert Pool("orders", 100, 30).refill_per_s == 30
     assert Pool("orders", 300, 300, 60_000_000_000, PoolShape.WINDOW).refill_per_s == 5
+
+
+def begun(*kinds: RequestKind) -> VenueBudget:
+    """A budget that has just begun, of a window of a minute that an earlier run may have used up."""
+    return VenueBudget(window(60, 60, *kinds), monotonic_ns=0)
+
+
+def test_window_when_a_run_begins_then_one_query_goes_to_see_what_is_left() -> None:
+    budget = begun(NEW, RequestKind.CANCEL, RequestKind.QUERY)
+    query = RequestKind.QUERY
+
+    assert budget.turn_wait_ns(query, "", 1, 0) == 0
+    budget.hold(query, "")
+    assert budget.turn_wait_ns(query, "", 1, 0) > 30 * S, "the next one waits for what the first one shows"
+    budget.complete(query, "", RequestOutcome.SPENT)
+    assert budget.turn_wait_ns(query, "", 1, 0) > 30 * S
+    budget.see(WindowSeen("v", "all", 0, left=59))
+    assert budget.turn_wait_ns(query, "", 1, 0) == 0
+    assert budget.wait_ns(NEW, "") == 0

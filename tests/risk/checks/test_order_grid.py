@@ -61,6 +61,12 @@ def test_order_when_on_and_off_the_grid_then_only_exact_ones_pass(
     assert (refusal and refusal.code) is code
 
 
+def test_order_when_it_is_larger_than_the_venue_takes_then_refused(view: StaticView, propose: Propose) -> None:
+    bounded = msgspec.structs.replace(SPOT, size_max=Size(50_000))
+    found = [OrderGrid().check(propose(bounded, Side.BUY, 50_000_00, size), view) for size in (50_000, 51_000)]
+    assert [refusal and refusal.code for refusal in found] == [None, RefusalCode.BAD_SIZE]
+
+
 def test_amend_when_the_total_is_off_the_lot_or_nothing_is_left_then_refused(
     view: StaticView, propose_change: Propose
 ) -> None:

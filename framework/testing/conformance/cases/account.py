@@ -8,7 +8,7 @@ from framework.domain.account_events import BalanceReport, CashFlow, CashFlowKin
 from framework.domain.instruments import InstrumentKind
 from framework.domain.market_events import MarkPrice
 from framework.domain.orders import Side
-from framework.domain.terms import PositionListing
+from framework.domain.terms import FillListing, PositionListing
 from framework.testing.conformance.case import case
 from framework.testing.conformance.cases.orders import until_filled
 from framework.testing.conformance.findings import expect
@@ -68,7 +68,8 @@ async def v72_a_position_is_compared_with_the_venues(stage: Stage) -> None:
 
 @case
 async def v73_funding_is_booked_once(stage: Stage) -> None:
-    """As a cash flow with its id, of the amount that the venue pays or takes."""
+    """As a cash flow with its id, of the amount that the venue pays or takes; when the next daemon reads it again, the
+    position's funding is the same."""
     session, market = await _perpetual(stage)
     await hold(session, market)
     await stage.sandbox.fault("funding_now", match={"market": market.instrument.symbol}, rate_ppm=FUNDING_PPM)
@@ -77,6 +78,10 @@ async def v73_funding_is_booked_once(stage: Stage) -> None:
     real = {one["flow_id"]: Decimal(one["amount"]) for one in (await stage.sandbox.truth())["cash_flows"]}
     seen = {name: Decimal(one.amount).scaleb(-one.decimals) for name, one in flows.items()}
     expect(seen and seen == {name: real.get(name) for name in seen}, f"{seen} is really {real}")
+    _expect_funding(session, market, sum(seen.values()))
+    later = await stage.resume(await stage.crash())
+    await later.until(lambda: later.seen(CashFlow), "the next daemon read no cash flow")
+    _expect_funding(later, market, sum(seen.values()))
 
 
 @case
@@ -111,12 +116,20 @@ async def v76_a_position_that_the_venue_liquidates_is_gone_here_too(stage: Stage
     await stage.sandbox.fault("liquidate", match={"market": market.instrument.symbol})
     positions, name = session.accounts.positions, session.instrument.id
     await session.until(lambda: positions.account(name).size == 0, "the position is still there")
+    if session.terms.fills is FillListing.TAKER_ONLY:
+        await session.until(lambda: session.stops, "nobody said it")
+        expect(not session.ask(Side.BUY, market.price(-1), market.lot).is_approved, "it trades on as if nothing were")
 
 
 async def _perpetual(stage: Stage) -> tuple[VenueSession, Market]:
     session, market = await stage.trade()
     need(market.instrument.kind is InstrumentKind.PERPETUAL, "perpetual contracts")
     return session, market
+
+
+def _expect_funding(session: VenueSession, market: Market, total: Decimal | int) -> None:
+    held = session.accounts.positions.account(market.instrument.id)
+    expect(market.instrument.money(held.funding) == total, f"{held.funding} is booked of {total}")
 
 
 def _same(seen: Decimal, real: Decimal, decimals: int) -> bool:

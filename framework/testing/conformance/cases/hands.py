@@ -58,6 +58,7 @@ async def v92_a_position_that_another_hand_moved_stops_trading_there(stage: Stag
 async def v97_what_another_hand_trades_counts_in_the_account_and_is_nobodys(stage: Stage) -> None:
     """The account's position follows, a strategy's does not."""
     session, market = await stage.trade()
+    need(session.terms.fills is not FillListing.BY_ORDER, "fills or positions that show it")
     await market.act("order", time_in_force="ioc", **_order(market, Side.BUY, 2, lots=5))
     session.reconcile()
     positions, name = session.accounts.positions, session.instrument.id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import partial
@@ -10,6 +11,8 @@ from framework.domain.market_events import LimitsDeclared, VenueClock
 from framework.domain.orders import OrderStatus, Side
 from framework.domain.rate_limits import NS_PER_S, PoolShape
 from framework.domain.strategy import OrderHandle
+from framework.domain.terms import FillListing
+from framework.ops.readiness import NotReadyKind
 from framework.testing.conformance.candidates import filled_in
 from framework.testing.conformance.case import case
 from framework.testing.conformance.cases.orders import rest, until_filled
@@ -17,7 +20,7 @@ from framework.testing.conformance.findings import NotStaged, expect
 from framework.testing.conformance.front import Spoil
 from framework.testing.conformance.sandbox import STORM
 from framework.testing.conformance.session import VenueSession
-from framework.testing.conformance.stage import Stage
+from framework.testing.conformance.stage import Stage, need
 
 ORDERS = 20
 HOUR_MS = 3_600_000
@@ -26,6 +29,8 @@ LAG_MS = 1_000
 SLOW_CANCEL_MS = 600
 REFUSED_REQUESTS_MAX = 10
 """A key that is refused is not tried again and again."""
+LEFT_ALONE_S = 1.0
+"""So long the case watches that nothing is tried; the daemon waits a minute."""
 
 
 @case
@@ -71,6 +76,7 @@ async def v42_a_cancel_gets_through_a_storm_of_429(stage: Stage) -> None:
 async def v43_a_list_that_comes_in_small_pages_is_read_whole(stage: Stage) -> None:
     """Orders that rest and fills that were made while the daemon was down, a row on each page."""
     session, market = await stage.trade()
+    need(session.terms.open_orders or session.terms.fills is not FillListing.BY_ORDER, "lists of the account")
     handles = [await rest(session, market, lots=3) for _ in range(3)]
     directory = await stage.crash()
     await stage.sandbox.fault("page_clamp", size=1, count=-1)
@@ -184,13 +190,20 @@ def _declared(stage: Stage, texts: Mapping[str, str], table: str) -> Mapping[str
 
 
 async def _refused(stage: Stage, changes: Mapping[str, str] | None = None) -> None:
-    """Start with settings that the venue refuses: the daemon says so, and the venue is left alone."""
+    """Start with settings that the venue refuses: the daemon says so and stays up, and the venue is left alone."""
     session = await stage.open(changes, is_awaited=False)
-    await session.until(lambda: session.stops, lambda: f"nobody says it: {session.daemon.not_ready()}")
+    await session.until(
+        lambda: any(one.kind is NotReadyKind.VENUE_UNUSABLE for one in session.daemon.not_ready()),
+        lambda: f"nobody says it: {session.daemon.not_ready()}",
+    )
     truth = await stage.sandbox.truth()
     expect(not truth["orders"], "an order has left")
     requests = sum(truth["observed"]["requests"].values())
     expect(requests <= REFUSED_REQUESTS_MAX, f"the venue got {requests} requests")
+    await asyncio.sleep(LEFT_ALONE_S)
+    later = sum((await stage.sandbox.truth())["observed"]["requests"].values())
+    expect(later == requests, f"the venue got {later - requests} requests more within {LEFT_ALONE_S:g} s")
+    expect(not session.daemon.supervisor.is_stopping, "the daemon stops, and not this venue alone")
     await stage.leave()
 
 

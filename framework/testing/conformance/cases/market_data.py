@@ -64,7 +64,12 @@ async def v04_a_book_that_misses_something_is_stale_until_it_is_equal_again(stag
     await stage.sandbox.fault("sequence_gap", count=1)
     await market.quote_around(market.lot * 7)
     await market.quote_around(market.lot * 9)
-    await session.until(lambda: session.seen(BookStale, seen), "the gap was not noticed")
+    try:
+        await session.until(lambda: session.seen(BookStale, seen), "the gap was not noticed")
+    except AssertionError:
+        # Where each frame is a whole book none can be missed, and the sandbox leaves none out.
+        await stage.sandbox.require_struck("sequence_gap")
+        raise
     expect(not session.seen(ConnectorStatus, seen), "the gap was noticed only when the stream came anew")
     await until_equal(session, market)
 

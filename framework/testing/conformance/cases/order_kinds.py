@@ -44,12 +44,18 @@ async def v61_a_market_order_by_amount_spends_no_more_than_that(stage: Stage) ->
 
 @case
 async def v62_a_triggered_order_waits_for_its_price(stage: Stage) -> None:
-    """It fills once a trade at its trigger price has been made, and not before."""
+    """It fills once a trade at its trigger price has been made, and not before; a restart changes nothing, and until
+    then it can be cancelled."""
     session, market = await stage.trade(size=5)
     need(TriggerKind.STOP in session.terms.triggers, "stop orders")
     trigger = Trigger(TriggerKind.STOP, market.price(3))
-    handle = session.place(Side.BUY, market.price(5), market.lot * 2, trigger=trigger)
-    await session.until_status(handle, OrderStatus.WORKING)
+    handle, other = (session.place(Side.BUY, market.price(5), market.lot * 2, trigger=trigger) for _ in range(2))
+    for one in (handle, other):
+        await session.until_status(one, OrderStatus.WORKING)
+    session = await stage.resume(await stage.crash())
+    expect(session.order(handle).is_open and not session.booked_fills, f"it waited: {session.order(handle)}")
+    session.cancel(other.client_order_id)
+    await session.until_status(other, OrderStatus.CANCELLED)
     await market.take(Side.BUY, 3, market.lot * 6)
     await until_filled(session, handle, market.lot * 2)
 
@@ -72,19 +78,16 @@ async def v66_an_order_that_only_reduces_never_opens_a_position(stage: Stage) ->
     session, market = await stage.trade()
     need(session.terms.reduce_only, "reduce-only")
     await until_filled(session, session.place(Side.BUY, market.price(2), market.lot * 3), market.lot * 3)
-    handle = session.place(
-        Side.SELL,
-        market.price(-2),
-        market.lot * 3,
-        reduce_only=True,
-        time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL,
-    )
+    reducing = {"reduce_only": True, "time_in_force": session.terms.times_in_force[0]}
+    if TimeInForce.IMMEDIATE_OR_CANCEL in session.terms.times_in_force:
+        reducing["time_in_force"] = TimeInForce.IMMEDIATE_OR_CANCEL
+    handle = session.place(Side.SELL, market.price(-2), market.lot * 3, **reducing)
     await until_filled(session, handle, market.lot * 3)
-    second = session.ask(
-        Side.SELL, market.price(-2), market.lot, reduce_only=True, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL
-    )
+    second = session.ask(Side.SELL, market.price(-2), market.lot, **reducing)
     if second.is_approved:
-        await session.until(lambda: not session.order(second).is_open, "no end")
+        await session.until(
+            lambda: session.order(second).status.is_at_venue or not session.order(second).is_open, "no answer"
+        )
         expect(session.order(second).filled == 0, f"it opened a position: {session.order(second)}")
 
 

@@ -44,11 +44,12 @@ async def v14_a_post_only_order_that_would_take_is_rejected(stage: Stage) -> Non
 
 @case
 async def v15_an_order_that_the_balance_does_not_cover_is_rejected(stage: Stage) -> None:
-    """The account's cash would pay for half of it."""
+    """The account's cash would pay for half of it, at the highest leverage there is."""
     session, market = await stage.trade()
     one = session.instrument
     cash = max(Decimal(row["available"]) for row in (await stage.sandbox.truth())["balances"])
-    lots = int(cash.scaleb(one.money_decimals) * 2) // (market.price(-1) * market.lot) + 1
+    most = cash.scaleb(one.money_decimals) * max(one.leverage_max, 1)
+    lots = int(most * 2) // (market.price(-1) * market.lot) + 1
     need(not one.size_max or market.lot * lots <= one.size_max, "a size limit above the balance")
     await _rejected(session, session.place(Side.BUY, market.price(-1), market.lot * lots))
 

@@ -170,6 +170,40 @@ def test_watch_when_many_are_due_then_a_turn_takes_some_and_the_next_one_the_oth
     assert len({*first, *second}) == 15
 
 
+def test_watch_when_many_orders_come_together_then_their_look_ups_are_spread_over_the_interval() -> None:
+    watch = OrderWatch(12 * SECOND_NS)
+    for number in range(20):
+        watch.add(watched(number, Side.BUY, 100))
+    turns = [len(watch.take(second * SECOND_NS, is_listed=False)) for second in range(1, 37)]
+    assert max(turns) == 4
+    assert 55 <= sum(turns) <= 70
+
+
+def test_order_when_the_market_reaches_its_price_then_it_is_looked_up_at_once() -> None:
+    async def trade(venue: PolledVenue) -> None:
+        venue.open = None
+        venue.orders["o1"] = order(1, price=100)
+        venue.account.watch("o1", A, Side.BUY, Price(100))
+        await asyncio.sleep(5.1)
+        before = venue.count("order o1")
+        for _ in range(3):
+            venue.account.touch(A, Price(100))
+            await asyncio.sleep(0.3)
+            assert venue.count("order o1") == before + 1
+
+    poll(8, trade)
+
+
+def test_watch_when_a_look_up_showed_a_change_then_the_next_one_does_not_wait_longer() -> None:
+    watch = OrderWatch(60 * SECOND_NS)
+    watch.add(watched(1, Side.BUY, 100))
+    for second, is_taken in ((1, True), (2, True), (3, False), (4, True), (5, True)):
+        watch.touch(A, Price(100), second * SECOND_NS)
+        assert bool(watch.take(second * SECOND_NS, is_listed=False)) is is_taken
+        if second == 4:
+            watch.changed("o1")
+
+
 def test_order_when_it_can_not_be_read_then_the_others_are_looked_up_all_the_same() -> None:
     async def trade(venue: PolledVenue) -> None:
         venue.open = None
