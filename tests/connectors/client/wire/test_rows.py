@@ -62,7 +62,8 @@ def test_order_when_a_field_is_wrong_then_it_is_named(wrong: dict[str, Any]) -> 
 @pytest.mark.parametrize(("role", "is_maker"), [("MAKER", True), ("taker", False), (True, True), (False, False)])
 def test_fill_when_its_role_is_a_text_or_a_flag_then_it_is_read(role: object, is_maker: bool) -> None:
     one = WORDS.fill_of(FILL | {"role": role}, BTC, 3)
-    assert (one.fill_id, one.is_maker, one.fee, one.ts_venue) == ("9", is_maker, 100_000, 5_000_000)
+    assert (one.fill_id, one.side, one.is_maker) == ("9", Side.SELL, is_maker)
+    assert (one.fee, one.ts_venue) == (100_000, 5_000_000)
 
 
 def test_fill_when_its_role_or_fee_is_none_then_it_is_refused() -> None:
