@@ -90,11 +90,11 @@ def run_sandbox(
         "--with-parent", action="store_true", help="end when the process that started it ends, however that ends"
     )
     ignored = DAEMONS - {one.name for one in fields(options)}  # type: ignore[arg-type]  # a dataclass, as above
-    for name in sorted(ignored):
-        parser.add_argument(f"--{name}", help="has no meaning at this venue")
+    for unused in sorted(ignored):
+        parser.add_argument(f"--{unused}", help="has no meaning at this venue")
     parsed = vars(parser.parse_args(arguments))
-    for name in ignored:
-        del parsed[name]
+    for unused in ignored:
+        del parsed[unused]
     parent = os.getppid() if parsed.pop("with_parent") else None
     # Absolute: what it prints is copied into files that lie elsewhere.
     parsed["directory"] = (parsed["directory"] or Path(tempfile.mkdtemp(prefix=f"tidegate-sandbox-{name}-"))).absolute()

@@ -288,3 +288,11 @@ def test_command_when_an_option_is_wrong_then_usage_error(arguments: list[str], 
         run_sandbox("toy", ToyOptions, toy, arguments)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_command_when_the_daemon_gives_an_option_that_the_venue_lacks_then_it_is_taken(
+    tmp_path: Path, capsys: Capsys, taken_port: int
+) -> None:
+    arguments = ["--dir", str(tmp_path), "--port", str(taken_port), "--markets", "2", "--speed", "1", "--seed", "1"]
+    assert run_sandbox("toy", ToyOptions, toy, arguments) == 2
+    assert "can't be listened on" in capsys.readouterr().err
