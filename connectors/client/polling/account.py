@@ -69,6 +69,7 @@ class OrderWatch:
         self._misses: dict[str, int] = {}
         self._turns = Turns()
         self._added = 0
+        self._ahead_ns: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"<OrderWatch orders={len(self.orders)} {self._turns!r}>"
@@ -77,8 +78,8 @@ class OrderWatch:
         """Watch an order; one that is watched keeps its turn and takes its new price. The first turns of many
         that come together are spread over the interval, and with them all later ones."""
         if order.venue_order_id not in self.orders:
-            part = self._added // _TOGETHER % _PARTS
-            self._asked_ns[order.venue_order_id] = order.since_ns - self._interval_ns * part // _PARTS
+            self._ahead_ns[order.venue_order_id] = self._interval_ns * (self._added // _TOGETHER % _PARTS) // _PARTS
+            self._asked_ns[order.venue_order_id] = order.since_ns - self._ahead_ns[order.venue_order_id]
             self._added += 1
         self.orders[order.venue_order_id] = order
 
@@ -86,6 +87,7 @@ class OrderWatch:
         """The order has ended."""
         self.orders.pop(venue_order_id, None)
         self._asked_ns.pop(venue_order_id, None)
+        self._ahead_ns.pop(venue_order_id, None)
         self._misses.pop(venue_order_id, None)
         self._turns.forget(venue_order_id)
 
@@ -125,7 +127,8 @@ class OrderWatch:
         taken = [one for one in chosen if one in self.orders][:LOOKUPS_MAX]
         for one in [one for one in wanted if one not in taken]:
             self._turns.want(one, now_ns, was_well=False)
-        self._asked_ns.update(dict.fromkeys(taken, now_ns))
+        # Those that were wanted together would else be due together from now on.
+        self._asked_ns |= {one: now_ns if one in due else now_ns - self._ahead_ns[one] for one in taken}
         return tuple(taken)
 
 

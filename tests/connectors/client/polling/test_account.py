@@ -177,6 +177,11 @@ def test_watch_when_many_orders_come_together_then_their_look_ups_are_spread_ove
     turns = [len(watch.take(second * SECOND_NS, is_listed=False)) for second in range(1, 37)]
     assert max(turns) == 4
     assert 55 <= sum(turns) <= 70
+    for number in range(20):
+        watch.want(f"o{number}", 40 * SECOND_NS)
+    wanted = [len(watch.take(second * SECOND_NS, is_listed=False)) for second in range(40, 76)]
+    assert wanted[:2] == [LOOKUPS_MAX, LOOKUPS_MAX]
+    assert max(wanted[2:]) <= 4
 
 
 def test_order_when_the_market_reaches_its_price_then_it_is_looked_up_at_once() -> None:
