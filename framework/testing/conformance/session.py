@@ -42,7 +42,7 @@ E = TypeVar("E")
 
 LOOK_S = 0.005
 """How often a condition is looked at: most are conclusions from many events, for which there is no one signal."""
-WAIT_S_MAX = 6.0
+WAIT_S_MAX = 15.0
 """A condition that has not come true after so many seconds has failed, unless a run says otherwise."""
 ROOM_MIN = 5
 """So many orders must the rate limit have room for before a case begins: budgets may begin empty."""
