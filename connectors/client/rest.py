@@ -21,7 +21,6 @@ from connectors.client.wire.answers import (
     after_ms_of,
 )
 from connectors.client.wire.calls import Call, Params, with_query
-from connectors.client.wire.json_text import NOT_JSON
 from connectors.client.wire.listing import BadRow, Listing, read_page
 from connectors.client.wire.reports import NOT_FOUND
 from connectors.transport.errors import NotSent
@@ -30,6 +29,7 @@ from connectors.transport.http_pool import Http1Transport
 from connectors.transport.ports import HttpRequest, HttpResponse, HttpTransport
 from connectors.transport.reconnect import Backoff, ConnectBreaker
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
+from framework.domain.plausibility import UNREADABLE
 from framework.domain.ports import Clock, Rng
 from framework.domain.rate_limits import RequestKind
 from framework.domain.turns import TakeTurn, no_limits
@@ -354,5 +354,5 @@ def _decoded(body: bytes, decode: Callable[[bytes], T], name: str) -> T:
         return decode(body)
     except msgspec.ValidationError as e:
         raise UnreadableAnswer(f"{name}: the answer can't be read: {e}") from e
-    except NOT_JSON as e:
+    except UNREADABLE as e:
         raise Retryable(f"{name}: the answer can't be read: {e}") from e

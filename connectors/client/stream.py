@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from connectors.client.session import StreamBroken, StreamSession
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.transport.errors import HandshakeRefused, NotSent, TransportError
 from connectors.transport.ports import CloseCause, CloseReason, OnMessage, WebSocketConnection, WebSocketTransport
 from connectors.transport.reconnect import HEALTHY_NS, Backoff, SilenceWatch
-from connectors.transport.reference_websocket import ReferenceTransport
 from connectors.transport.websocket import PicowsTransport
+from framework.domain.loading import load_late
 from framework.domain.ports import Clock
 
 Dial = Callable[[OnMessage], Awaitable[WebSocketConnection]]
@@ -21,10 +22,16 @@ Dial = Callable[[OnMessage], Awaitable[WebSocketConnection]]
 MakeSession = Callable[[Callable[[bytes], None]], StreamSession]
 """Makes the session of one connection; it sends its commands through the function given."""
 
-LIBRARIES: Mapping[str, type[PicowsTransport] | type[ReferenceTransport]] = {
-    "picows": PicowsTransport,
-    "websockets": ReferenceTransport,
-}
+
+def _websockets(origin: str, **options: Any) -> WebSocketTransport:
+    # Loaded when a venue names it: the library costs memory and time at every start.
+    transport: WebSocketTransport = load_late("connectors.transport.reference_websocket:ReferenceTransport")(
+        origin, **options
+    )
+    return transport
+
+
+LIBRARIES: Mapping[str, Callable[..., WebSocketTransport]] = {"picows": PicowsTransport, "websockets": _websockets}
 """What the setting `stream_library` of a venue may be. Both keep the same contract, limits and errors."""
 
 Headers = tuple[tuple[str, str], ...]

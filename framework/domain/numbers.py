@@ -68,6 +68,11 @@ def format_scaled(scaled: int, decimals: int) -> str:
     return f"{sign}{whole}.{fraction:0{decimals}d}"
 
 
+def as_recorded(amount: int) -> int | str:
+    """An integer as MessagePack can hold it: as text where a sum or a product passes 64 bits."""
+    return amount if -(2**63) <= amount < 2**63 else str(amount)
+
+
 UNPLACED = "scaled:"
 """The beginning of an amount's text while its decimals are not known."""
 

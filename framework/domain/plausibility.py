@@ -25,6 +25,9 @@ from framework.domain.numbers import DECIMALS_MAX
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a decoder of msgspec raises for bytes that are not what it reads, no UTF-8, or nest deeper than the stack."""
+
 EVENT_BYTES_MAX = 2 * 1024 * 1024
 """Longest event as it is written, in bytes. The largest that is meant to be is what a strategy saves."""
 

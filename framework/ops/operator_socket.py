@@ -19,6 +19,7 @@ import structlog
 
 from framework.domain.errors import hint
 from framework.domain.operator_requests import OPERATOR_COMMANDS, SOCKET_NAME, Answer, Reconcile, Request, ShowStatus
+from framework.domain.plausibility import UNREADABLE
 from framework.runtime.unix_socket import UnixServer
 
 ANSWER_S_MAX = 60.0
@@ -97,7 +98,7 @@ def _read(line: bytes) -> Request | str:
     """The request, or why it is none."""
     try:
         raw = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+    except UNREADABLE as e:
         return f"the request is not JSON: {e}"
     try:
         return _convert(raw)

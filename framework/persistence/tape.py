@@ -24,6 +24,7 @@ from framework.domain.account_events import AccountEvent
 from framework.domain.errors import TidegateError
 from framework.domain.events import Event
 from framework.domain.market_events import MarketEvent
+from framework.domain.plausibility import UNREADABLE
 from framework.persistence.journal.records import Entry
 from framework.persistence.numbered_files import NumberedFiles
 from framework.runtime.background import Worker
@@ -75,7 +76,6 @@ class _TapeStep(msgspec.Struct, frozen=True, gc=False, array_like=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_TapeRecord).decode
 _decode_step = msgspec.msgpack.Decoder(_TapeStep).decode
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _UNWRITABLE = (TypeError, OverflowError, ValueError, RecursionError)
 
 
@@ -244,7 +244,7 @@ def _records(data: bytes) -> Iterator[_TapeRecord]:
     for payload in _payloads(data):
         try:
             yield _decode(payload)
-        except _UNREADABLE as e:
+        except UNREADABLE as e:
             raise TapeError(f"tape: the event of step {_step_of(payload)} can't be decoded: {e}") from e
 
 
@@ -252,7 +252,7 @@ def _step_of(payload: bytes) -> int:
     """The step of a record; 0 where it says none."""
     try:
         return _decode_step(payload).step
-    except _UNREADABLE:
+    except UNREADABLE:
         return 0
 
 

@@ -18,7 +18,9 @@ from msgspec.structs import replace
 from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot, PositionReport
 from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument
+from framework.domain.numbers import as_recorded
 from framework.domain.orders import Order
+from framework.domain.plausibility import UNREADABLE
 from framework.state.baselines import Baseline
 from framework.state.cash_flows import CashFlowsSnapshot
 from framework.state.fills import FillKey, FillsSnapshot
@@ -204,14 +206,14 @@ def _writable(value: Any) -> Any:
         return [_writable(one) for one in value]
     if isinstance(value, dict):
         return {key: _writable(one) for key, one in value.items()}
-    return value if not isinstance(value, int) or -(2**63) <= value < 2**63 else str(value)
+    return as_recorded(value) if isinstance(value, int) else value
 
 
 def decode_snapshot(payload: bytes) -> StateSnapshot:
     """The snapshot that the bytes hold. Raises `JournalError` when they are not a snapshot of this version."""
     try:
         snapshot = _decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+    except UNREADABLE as e:
         raise JournalError(f"snapshot of {len(payload)} bytes can't be read ({e}); start from the journal") from e
     if snapshot.version != SNAPSHOT_VERSION:
         raise JournalError(

@@ -23,7 +23,7 @@ import msgspec
 from framework.domain.account_events import Fill
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.market_events import MarkPrice
-from framework.domain.numbers import Money, Price, Size
+from framework.domain.numbers import Money, Price, Size, as_recorded
 from framework.domain.views import BookView
 
 TRADES_KEPT_MAX = 256
@@ -151,7 +151,7 @@ class Position:
 
     def snapshot(self) -> PositionSnapshot:
         """Everything that `from_snapshot` needs. The list of trades is the position's own: do not change it."""
-        size, cost, realised, fees = map(_writable, self._before)
+        size, cost, realised, fees = map(as_recorded, self._before)
         return (size, cost, realised, fees), self._trades, self._settled_at
 
     @property
@@ -326,11 +326,6 @@ def _rescaled_up(amount: int, decimals: int, wanted: int) -> int:
 def _opposite(trade: Trade) -> Trade:
     cost = None if trade.cost is None else -trade.cost
     return Trade(trade.ts_ns, trade.fill_id, -trade.change, trade.price, -trade.fee, cost)
-
-
-def _writable(amount: int) -> int | str:
-    """An amount as MessagePack can hold it: a sum over many fills may pass 64 bits."""
-    return amount if -(2**63) <= amount < 2**63 else str(amount)
 
 
 class ProfitAndLoss(msgspec.Struct, frozen=True):

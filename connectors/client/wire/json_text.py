@@ -21,10 +21,6 @@ SmallCount = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 WholeAmount = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
 """An amount of money in a venue's smallest unit; sums of such fit a record."""
 
-NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a decoder of msgspec raises for bytes that are no JSON, no UTF-8, or nest deeper than the stack. For JSON of
-another form than it wants it raises `msgspec.ValidationError`, which is a `DecodeError`."""
-
 
 def decode_json(data: bytes, decode: Callable[[bytes], T]) -> T:
     """What `decode`, a decoder of msgspec, reads from bytes. Raises `msgspec.ValidationError` for JSON of another form,

@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import msgspec
 
-from connectors.client.wire.json_text import NOT_JSON
 from framework.domain.account_events import OrderReport, OrderSnapshot, ReportKind
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
 from framework.domain.numbers import Size
 from framework.domain.orders import Order, TimeInForce
+from framework.domain.plausibility import UNREADABLE
 from framework.domain.verdicts import Approved
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ def decoded_ack(body: bytes, decode: Callable[[bytes], T]) -> T:
     """
     try:
         return decode(body)
-    except (*NOT_JSON, ValueError) as e:
+    except (*UNREADABLE, ValueError) as e:
         raise OutcomeUnknown(f"the acknowledgement can't be read: {e}: {body[:200]!r}") from e
 
 

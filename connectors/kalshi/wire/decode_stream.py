@@ -12,7 +12,6 @@ import msgspec
 
 from connectors.client.counts import DecodeCounts
 from connectors.client.wire.decimals import NS_PER_MS
-from connectors.client.wire.json_text import NOT_JSON
 from connectors.kalshi.wire.decode_rest import STATES, side_of, total_size
 from connectors.kalshi.wire.fixed_point import PRICE_ONE, count_of, money_of, price_of, size_of
 from connectors.kalshi.wire.stream_messages import (
@@ -33,6 +32,7 @@ from framework.domain.instruments import InstrumentId, instrument_id
 from framework.domain.market_events import BookDelta, BookSnapshot, Level, TradePrint
 from framework.domain.numbers import Price
 from framework.domain.orders import Side
+from framework.domain.plausibility import UNREADABLE
 
 _KNOWN: msgspec.json.Decoder[KnownFrame] = msgspec.json.Decoder(KnownFrame)
 
@@ -57,7 +57,7 @@ class FrameDecoder:
             frame = _KNOWN.decode(data)
         except msgspec.ValidationError as e:
             return self._other(data, str(e))
-        except NOT_JSON as e:
+        except UNREADABLE as e:
             raise NotAFrame(f"not JSON: {data[:120]!r}") from e
         if type(frame) not in self._checked:
             self._check_fields(data)
@@ -67,7 +67,7 @@ class FrameDecoder:
     def _check_fields(self, data: bytes) -> None:
         try:
             names = unknown_fields(data)
-        except NOT_JSON as e:
+        except UNREADABLE as e:
             # What is skipped when a frame of a known type is read need not even be text.
             raise NotAFrame(f"not JSON: {data[:120]!r}") from e
         for name in names:
@@ -86,7 +86,7 @@ def _rest_of(data: bytes, flaw: str) -> OtherFrame:
     """What can be told of a frame that fits none of the known ones. Raises `NotAFrame`."""
     try:
         raw = msgspec.json.decode(data)
-    except NOT_JSON as e:
+    except UNREADABLE as e:
         raise NotAFrame(f"not JSON: {data[:120]!r}") from e
     if not isinstance(raw, dict):
         raise NotAFrame(f"not a frame: {data[:120]!r}")

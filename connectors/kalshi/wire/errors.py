@@ -17,7 +17,7 @@ from connectors.client.wire.answers import (
     code_of_text,
     detail_text,
 )
-from connectors.client.wire.json_text import NOT_JSON
+from framework.domain.plausibility import UNREADABLE
 
 # Codes of the venue (recorded answers) that decide what happens next.
 NOT_FOUND = "not_found"
@@ -64,7 +64,7 @@ def parse_error(status: int, body: bytes, after_ms: int = 0) -> ErrorResponse:
     none = TOO_MANY_REQUESTS if status == 429 else ""
     try:
         parsed = _DECODER.decode(body)
-    except NOT_JSON:
+    except UNREADABLE:
         return ErrorResponse(status, none, body[:_TEXT_CHARS_MAX].decode("utf-8", "replace"), "", after_ms)
     if isinstance(parsed.error, str):
         return ErrorResponse(status, code_of_text(parsed.error), parsed.error, "", after_ms)

@@ -368,13 +368,8 @@ class Exchange:
 
     def liquidate(self, account_id: str, market_id: str, *, now_ns: int) -> Rejection | None:
         """Liquidate the position of an account in a perpetual at its mark now; None when done."""
-        market = self._market(market_id, now_ns)
-        if isinstance(market, Rejection):
-            return market
-        account = self.state.accounts.get(account_id)
-        if account is None:
-            return Rejection("account_not_found", account_id)
-        return self._perpetuals.liquidate(account, market)
+        held = self._held(account_id, market_id, now_ns)
+        return held if isinstance(held, Rejection) else self._perpetuals.liquidate(*held)
 
     def set_leverage(
         self, account_id: str, market_id: str, leverage: int, *, now_ns: int, force: bool = False
@@ -383,17 +378,22 @@ class Exchange:
 
         "position_open" with an open position unless `force`; "insufficient_balance" when resting orders need more then.
         """
-        market = self._market(market_id, now_ns)
-        if isinstance(market, Rejection):
-            return market
-        account = self.state.accounts.get(account_id)
-        if account is None:
-            return Rejection("account_not_found", account_id)
-        return self._perpetuals.set_leverage(account, market, leverage, force=force)
+        held = self._held(account_id, market_id, now_ns)
+        return held if isinstance(held, Rejection) else self._perpetuals.set_leverage(*held, leverage, force=force)
 
     def _market(self, market_id: str, now_ns: int) -> Market | Rejection:
         self.advance(now_ns)
         return self.state.markets.get(market_id) or Rejection("market_not_found", market_id)
+
+    def _account(self, account_id: str) -> Account | Rejection:
+        return self.state.accounts.get(account_id) or Rejection("account_not_found", account_id)
+
+    def _held(self, account_id: str, market_id: str, now_ns: int) -> tuple[Account, Market] | Rejection:
+        """An account and a market, as the acts on a position name them."""
+        market, account = self._market(market_id, now_ns), self._account(account_id)
+        if isinstance(market, Rejection):
+            return market
+        return account if isinstance(account, Rejection) else (account, market)
 
     def deposit(self, account_id: str, currency: str, amount: int, *, now_ns: int) -> Rejection | None:
         """Bring `amount` of a cash account (money) or a base asset (sizes) in from outside; negative: take it out.
@@ -401,9 +401,9 @@ class Exchange:
         Refused for an unknown account, and where it would leave less than the resting orders hold back.
         """
         self.advance(now_ns)
-        account = self.state.accounts.get(account_id)
-        if account is None:
-            return Rejection("account_not_found", account_id)
+        account = self._account(account_id)
+        if isinstance(account, Rejection):
+            return account
         if account.available(currency) + amount < 0:
             return Rejection("insufficient_balance")
         account.deposit(currency, amount)

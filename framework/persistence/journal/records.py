@@ -12,6 +12,7 @@ import msgspec
 
 from framework.domain.account_events import AccountEvent
 from framework.domain.errors import JournalError
+from framework.domain.plausibility import UNREADABLE
 from framework.domain.verdicts import Approved, RefusalsCounted, Refused
 
 
@@ -79,7 +80,7 @@ def decode_record(number: int, payload: bytes) -> Entry:
     """
     try:
         return Entry(number, _decode(payload))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+    except UNREADABLE as e:
         raise JournalError(
             f"journal: record {number} can't be decoded ({e}); it was written by another version of the program: start "
             "that one. The last EpochTaken that `tidegate journal dump` prints before this record names it"

@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from fnmatch import fnmatchcase
 
-_HEAD_END = b"\r\n\r\n"
+HEAD_END = b"\r\n\r\n"
+"""The end of the head of an HTTP message."""
 _CHUNK = 1 << 16
 _BAD_GATEWAY = b"<html>Bad gateway</html>"
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
@@ -116,11 +117,11 @@ class Front:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while not writer.is_closing():
-                head = await _head_of(reader)
+                head = await head_of(reader)
                 if b"upgrade: websocket" in head.lower():
                     await self._pass_stream(head, reader, writer)
                     return
-                await self._pass_request(head + await reader.readexactly(_length_of(head)), writer)
+                await self._pass_request(head + await reader.readexactly(length_of(head)), writer)
         except (OSError, asyncio.IncompleteReadError):
             return
         finally:
@@ -141,8 +142,8 @@ class Front:
         reader, writer = await asyncio.open_connection(HOST, self._venue_port)
         try:
             writer.write(request)
-            head = await _head_of(reader)
-            return head + await reader.readexactly(_length_of(head))
+            head = await head_of(reader)
+            return head + await reader.readexactly(length_of(head))
         finally:
             writer.close()
 
@@ -150,8 +151,8 @@ class Front:
         venue_reader, venue_writer = await asyncio.open_connection(HOST, self._venue_port)
         venue_writer.write(head)
         pumps = [
-            asyncio.create_task(_pump(reader, venue_writer, None)),
-            asyncio.create_task(_pump(venue_reader, writer, self._is_open)),
+            asyncio.create_task(pass_bytes(reader, venue_writer, None)),
+            asyncio.create_task(pass_bytes(venue_reader, writer, self._is_open)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -168,11 +169,11 @@ async def _cut(_answer: bytes, writer: asyncio.StreamWriter, _late_s: float) -> 
 
 async def _server_error(_answer: bytes, writer: asyncio.StreamWriter, _late_s: float) -> None:
     head = f"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: {len(_BAD_GATEWAY)}"
-    writer.write(head.encode() + _HEAD_END + _BAD_GATEWAY)
+    writer.write(head.encode() + HEAD_END + _BAD_GATEWAY)
 
 
 async def _reset_in_body(answer: bytes, writer: asyncio.StreamWriter, _late_s: float) -> None:
-    body_begins = answer.index(_HEAD_END) + len(_HEAD_END)
+    body_begins = answer.index(HEAD_END) + len(HEAD_END)
     writer.write(answer[: (body_begins + len(answer)) // 2])
     await asyncio.sleep(0.02)
     sock = writer.get_extra_info("socket")
@@ -201,8 +202,9 @@ _SPOILT: dict[Spoil, Callable[[bytes, asyncio.StreamWriter, float], Awaitable[No
 }
 
 
-async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, gate: asyncio.Event | None) -> None:
-    """Carry bytes until the source ends, where there is a gate only while it is open."""
+async def pass_bytes(source: asyncio.StreamReader, target: asyncio.StreamWriter, gate: asyncio.Event | None) -> None:
+    """Carry bytes until the source ends, where there is a gate only while it is open. Raises `OSError` of either
+    side."""
     while data := await source.read(_CHUNK):
         if gate is not None:
             await gate.wait()
@@ -210,11 +212,14 @@ async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, gate
         await target.drain()
 
 
-async def _head_of(reader: asyncio.StreamReader) -> bytes:
-    return await reader.readuntil(_HEAD_END)
+async def head_of(reader: asyncio.StreamReader) -> bytes:
+    """The head of an HTTP message, with the empty line at its end. Raises `asyncio.IncompleteReadError` at the end of
+    the connection."""
+    return await reader.readuntil(HEAD_END)
 
 
-def _length_of(head: bytes) -> int:
+def length_of(head: bytes) -> int:
+    """How many bytes of body follow a head; 0 where it does not say."""
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-length":

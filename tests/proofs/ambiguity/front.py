@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-_HEAD_END = b"\r\n\r\n"
-_CHUNK = 1 << 16
+from framework.testing.conformance.front import HEAD_END, head_of, length_of, pass_bytes
+
 _SETTLING_S = 0.03
 _LINGER_NONE = struct.pack("ii", 1, 0)
 
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     @property
     def raw(self) -> bytes:
         """All its bytes."""
-        return self.head + _HEAD_END + self.body
+        return self.head + HEAD_END + self.body
 
     def with_body(self, body: bytes) -> Answer:
         """The same answer with another body, and a length that fits it."""
@@ -69,9 +69,9 @@ class Call:
         self.forwarded_ns = self.forwarded_ns or time.monotonic_ns()
         reader, writer = await asyncio.open_connection("127.0.0.1", self._venue_port)
         try:
-            writer.write(self.head + _HEAD_END + self.body)
+            writer.write(self.head + HEAD_END + self.body)
             head = await _head(reader)
-            length = _length(head)
+            length = length_of(head)
             body = await reader.readexactly(length)
         finally:
             writer.close()
@@ -171,7 +171,7 @@ class Front:
                     self._streams.add(asyncio.current_task())
                     await self._stream(head, reader, writer)
                     return
-                body = await reader.readexactly(_length(head))
+                body = await reader.readexactly(length_of(head))
                 await self._handle(Call(head, body, venue_port=self._venue_port, client=writer))
         except (ConnectionError, asyncio.IncompleteReadError):
             return
@@ -192,12 +192,12 @@ class Front:
 
     async def _stream(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         venue_reader, venue_writer = await asyncio.open_connection("127.0.0.1", self._venue_port)
-        venue_writer.write(head + _HEAD_END)
+        venue_writer.write(head + HEAD_END)
         pumps: list[asyncio.Task[None]] = []
         try:
-            writer.write(await _head(venue_reader) + _HEAD_END)
-            pumps.append(asyncio.create_task(_pump(reader, venue_writer, None)))
-            pumps.append(asyncio.create_task(_pump(venue_reader, writer, self._is_heard)))
+            writer.write(await _head(venue_reader) + HEAD_END)
+            pumps.append(asyncio.create_task(pass_bytes(reader, venue_writer, None)))
+            pumps.append(asyncio.create_task(pass_bytes(venue_reader, writer, self._is_heard)))
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for pump in pumps:
@@ -206,22 +206,5 @@ class Front:
             venue_writer.close()
 
 
-async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, is_open: asyncio.Event | None) -> None:
-    """Carry bytes until the source ends, and end the other side with it."""
-    while data := await source.read(_CHUNK):
-        if is_open is not None:
-            await is_open.wait()
-        target.write(data)
-        await target.drain()
-
-
 async def _head(reader: asyncio.StreamReader) -> bytes:
-    return (await reader.readuntil(_HEAD_END))[: -len(_HEAD_END)]
-
-
-def _length(head: bytes) -> int:
-    for line in head.split(b"\r\n")[1:]:
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length":
-            return int(value)
-    return 0
+    return (await head_of(reader)).removesuffix(HEAD_END)

@@ -15,6 +15,7 @@ from framework.domain.market_events import BookDelta, Heartbeat
 from framework.domain.numbers import Price, Size
 from framework.domain.operator_requests import Request
 from framework.domain.orders import Side
+from framework.domain.plausibility import UNREADABLE
 from framework.persistence.journal.records import Checkpoint, Record, decode_record, encode_record
 from framework.persistence.tape import TapeError, read_tape
 from framework.state.accounts import Accounts
@@ -82,6 +83,6 @@ TARGETS = (
         "operator's requests",
         _REQUESTS,
         lambda: lambda data: [type(_REQUEST.decode(data)).__name__],
-        (msgspec.DecodeError, UnicodeDecodeError, RecursionError),
+        UNREADABLE,
     ),
 )

@@ -30,7 +30,7 @@ from connectors.sandbox.engine.model import (
 from connectors.sandbox.serving.command import option, run_sandbox
 from connectors.sandbox.serving.decimals import fixed, trimmed
 from connectors.sandbox.serving.faults import FAULT_KINDS
-from connectors.sandbox.serving.fields import Reason, decode_body
+from connectors.sandbox.serving.fields import OneComplaint, decode_body
 from connectors.sandbox.serving.keys import UsedOnce, hmac_is_valid, kept_secret
 from connectors.sandbox.serving.limits import TokenBucket
 from connectors.sandbox.serving.rest import Arrival, Endpoint, Refusal, Reply, RestFace
@@ -68,21 +68,7 @@ def refusal(status: int, code: str, **headers: str) -> Refusal:
     return Refusal(status, {"error": {"code": code, "message": code.replace("_", " ")}}, headers=headers)
 
 
-class Complaints:
-    def not_json(self, text: str) -> Refusal:
-        return refusal(400, "not_json")
-
-    def wrong_type(self, where: str, name: str, *, value: object, wanted: str) -> Refusal:
-        return refusal(400, f"{name}_is_no_{wanted}")
-
-    def missing(self, where: str, name: str) -> Refusal:
-        return refusal(400, f"{name}_missing")
-
-    def invalid(self, where: str, name: str, *, value: object) -> Refusal:
-        return refusal(400, f"{name}_invalid")
-
-    def bad_query(self, where: str, name: str, *, reason: Reason) -> Refusal:
-        return refusal(400, f"{name}_{reason}")
+COMPLAINTS = OneComplaint(lambda text: refusal(400, text))
 
 
 @dataclass(frozen=True)
@@ -218,7 +204,7 @@ def word_of(order: Order) -> str:
 
 def place(venue: ByOrderVenue, arrival: Arrival) -> Reply:
     """A known client id answers with its order, whatever else the request says."""
-    body, exchange = decode_body(arrival.raw, "order", Complaints()), venue.served.exchange
+    body, exchange = decode_body(arrival.raw, "order", COMPLAINTS), venue.served.exchange
     client_id = body.text("client_order_id") or ""
     known = exchange.ledger.order_by_client(MEMBER, client_id) if client_id else None
     if known is not None:

@@ -36,7 +36,7 @@ from connectors.sandbox.engine.rules import Rules
 from connectors.sandbox.serving.command import option, run_sandbox
 from connectors.sandbox.serving.decimals import fixed, trimmed
 from connectors.sandbox.serving.faults import FAULT_KINDS
-from connectors.sandbox.serving.fields import Query, Reason, decode_body
+from connectors.sandbox.serving.fields import OneComplaint, Query, decode_body
 from connectors.sandbox.serving.keys import UsedOnce, hmac_is_valid, kept_secret
 from connectors.sandbox.serving.limits import RequestWindow
 from connectors.sandbox.serving.pages import by_offset, clamped, from_id
@@ -78,21 +78,7 @@ def refusal(status: int, text: str, headers: dict[str, str] | None = None) -> Re
     return Refusal(status, {"ok": False, "error": text, "errorId": "e"}, headers=headers)
 
 
-class Complaints:
-    def not_json(self, text: str) -> Refusal:
-        return refusal(400, f"Body is not JSON: {text}")
-
-    def wrong_type(self, where: str, name: str, *, value: object, wanted: str) -> Refusal:
-        return refusal(400, f"{name or where} must be a {wanted}")
-
-    def missing(self, where: str, name: str) -> Refusal:
-        return refusal(400, f"{name} is required")
-
-    def invalid(self, where: str, name: str, *, value: object) -> Refusal:
-        return refusal(400, f"{name} is invalid")
-
-    def bad_query(self, where: str, name: str, *, reason: Reason) -> Refusal:
-        return refusal(400, f"{name} is invalid: {reason}")
+COMPLAINTS = OneComplaint(lambda text: refusal(400, text))
 
 
 @dataclass(frozen=True)
@@ -256,7 +242,7 @@ def word_of(order: Order) -> str:
 
 
 def place(venue: PerpVenue, arrival: Arrival) -> Reply:
-    body = decode_body(arrival.raw, "order", Complaints())
+    body = decode_body(arrival.raw, "order", COMPLAINTS)
     exchange, client_id = venue.served.exchange, body.text("clientOrderId") or ""
     known = exchange.ledger.order_by_client(MEMBER, client_id) if client_id else None
     if known is not None:
@@ -302,7 +288,7 @@ def read_order(venue: PerpVenue, arrival: Arrival) -> Reply:
 
 
 def list_orders(venue: PerpVenue, arrival: Arrival) -> Reply:
-    query = Query(arrival.query, "orders", Complaints())
+    query = Query(arrival.query, "orders", COMPLAINTS)
     status, symbol = query.text("status"), query.text("symbol")
     shown = [order_object(venue, one) for one in venue.served.reads.orders([MEMBER], arrival.now_ns)]
     shown = [one for one in shown if status in (None, one["status"]) and symbol in (None, one["symbol"])]
@@ -312,7 +298,7 @@ def list_orders(venue: PerpVenue, arrival: Arrival) -> Reply:
 
 
 def list_trades(venue: PerpVenue, arrival: Arrival) -> Reply:
-    query = Query(arrival.query, "trades", Complaints())
+    query = Query(arrival.query, "trades", COMPLAINTS)
     symbol, reads, clock = query.text("symbol"), venue.served.reads, venue.served.clock
     one = SPECS[symbol or "BTCUSDT"]
     # Liquidations and fills of resting orders are in no list; their numbers are left out.
@@ -334,7 +320,7 @@ def list_trades(venue: PerpVenue, arrival: Arrival) -> Reply:
 
 
 def list_flows(venue: PerpVenue, arrival: Arrival) -> Reply:
-    first = Query(arrival.query, "income", Complaints()).integer("fromId") or 0
+    first = Query(arrival.query, "income", COMPLAINTS).integer("fromId") or 0
     flows = [one for one in venue.served.exchange.ledger.cash_flows if one.account == MEMBER]
     rows = [
         {
