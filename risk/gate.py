@@ -7,6 +7,7 @@ never held back by a limit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from framework.domain.errors import message_of, raised_at
 from framework.domain.instruments import Instrument, InstrumentId
@@ -53,8 +54,9 @@ class Gate:
         strategy that asked.
         """
         flaw = find_flaw(intent)
-        if flaw or not isinstance(intent, Intent):
+        if flaw:
             return _refuse(_stand_in(intent), Refusal(RefusalCode.INVALID_INTENT, why=flaw), _GATE, ts_ns=view.now_ns)
+        intent = cast("Intent", intent)
         asked = _GATE
         try:
             if not isinstance(intent, (NewOrder, AmendOrder)):

@@ -3,7 +3,8 @@ fit together; and, once its instrument is known, whether its venue offers it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from framework.domain.instruments import NOTIONAL_LIMIT
@@ -44,6 +45,9 @@ _FIELDS: Mapping[type, tuple[_Field, ...]] = {
     ),
     CancelOrder: (("strategy", str, 1), ("client_order_id", str, 1)),
     CancelAll: (("strategy", str, 1), ("venue", str, 1), ("instrument", str, 0)),
+}
+_VALUES: Mapping[type, Callable[[Any], tuple[Any, ...]]] = {
+    kind: attrgetter(*(name for name, _, _ in fields)) for kind, fields in _FIELDS.items()
 }
 _INTENTS = frozenset({NewOrder, AmendOrder, CancelOrder, CancelAll})
 
@@ -124,8 +128,8 @@ def _find_trigger_flaw(trigger: object) -> str:
 
 
 def _find_field_flaw(intent: object) -> str:
-    for name, wanted, least in _FIELDS[type(intent)]:
-        value: Any = getattr(intent, name)
+    values = _VALUES[type(intent)](intent)
+    for value, (name, wanted, least) in zip(values, _FIELDS[type(intent)], strict=True):
         kind = type(value)
         if (
             kind is not wanted

@@ -13,7 +13,7 @@ from framework.domain.rate_limits import RequestKind
 from framework.domain.views import ExposureView, Proposal, RiskView
 
 
-class OrderProposal(msgspec.Struct, frozen=True, kw_only=True):
+class OrderProposal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A new order or an amend, as it would be if approved; implements `framework.domain.views.Proposal`.
 
     Prices and sizes are scaled by the instrument's decimals; `order` is None for a new order.

@@ -75,6 +75,8 @@ class ReportKind(Enum):
     FILLS_MISSING = "fills_missing"
     """Asked for often enough, the venue does not list fills that it states: the order's end counts without them."""
 
+    __hash__ = object.__hash__  # by identity: the one of `Enum` is a call in Python, and reports are told apart by it
+
 
 class OrderReport(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
     """One fact about an own order, from an answer, a stream or a look-up.

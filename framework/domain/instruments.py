@@ -182,9 +182,12 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         strictly between 0 and 1."""
         if self.kind is InstrumentKind.BINARY and not 0 < price < self.unit:
             return False
-        return price > 0 and any(
-            band.start <= price <= band.end and (price - band.start) % band.step == 0 for band in self.tick_bands
-        )
+        if price <= 0:
+            return False
+        for band in self.tick_bands:
+            if band.start <= price <= band.end and (price - band.start) % band.step == 0:
+                return True
+        return False
 
     def tick_at(self, price: Price) -> Price:
         """The grid's step around `price`, both scaled; the finer one where two bands meet.

@@ -98,6 +98,8 @@ class OrderStatus(Enum):
     REJECTED = "rejected"
     """Refused by the venue, or never sent."""
 
+    __hash__ = object.__hash__  # by identity: the one of `Enum` is a call in Python, and orders look up by it
+
     @property
     def is_final(self) -> bool:
         """Whether the order has ended and the fills that the venue states are booked. A fill that comes late is booked

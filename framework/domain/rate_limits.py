@@ -17,6 +17,8 @@ class RequestKind(Enum):
     NEW = "new"
     QUERY = "query"
 
+    __hash__ = object.__hash__  # by identity: the one of `Enum` is a call in Python, and budgets look up by it
+
     @property
     def priority(self) -> int:
         """The rank in the request queue: 0 (cancels) is served first, 4 (queries) last."""

@@ -14,7 +14,7 @@ from framework.domain.intents import Intent
 from framework.domain.rate_limits import RequestKind
 
 
-class Approved(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True):
+class Approved(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
     """The gate's yes. `client_order_id` names the order that the intent makes, changes or ends (empty for `CancelAll`).
 
     `request_kind` decides the priority and the rate-limit cost of the request that is sent for it. `ts_ns` is the wall

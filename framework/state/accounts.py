@@ -95,8 +95,11 @@ class Accounts:
             return NO_CHANGE
         draft = Draft()
         handler(record, now_ns, draft)
+        orders = tuple(draft.orders.values())
+        if not (draft.fills or draft.unattributed or draft.alarms or draft.payouts or draft.flows):
+            return Change(orders)  # as of most records; nothing halts without an alarm
         return Change(
-            orders=tuple(draft.orders.values()),
+            orders=orders,
             fills=tuple(draft.fills),
             unattributed=tuple(draft.unattributed),
             alarms=tuple(draft.alarms),

@@ -20,7 +20,7 @@ class Payout(msgspec.Struct, frozen=True):
     realised: Money
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """What became known. Everything appears once, in the order in which it became known.
 
     `fills` are newly booked to an order of ours, with its client order id; `unattributed` are fills newly booked to

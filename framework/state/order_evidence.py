@@ -120,7 +120,7 @@ def status_shown(
     `is_given_up` shows the end without them, because the venue does not list them.
     """
     status = status_of(order, evidence)
-    if not evidence.missing or is_given_up or not status.is_final:
+    if evidence.stated <= evidence.traded or is_given_up or not status.is_final:
         return status
     return shown if shown.is_final else S.ENDING
 

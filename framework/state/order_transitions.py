@@ -59,6 +59,8 @@ class OrderFact(Enum):
     SNAPSHOT_FILLED = "listed as filled"
     """Ended, with all of the size that the venue states filled, which need not be the size that we know."""
 
+    __hash__ = object.__hash__  # by identity: the one of `Enum` is a call in Python, and orders look up by it
+
 
 class Step(msgspec.Struct, frozen=True):
     """What a fact does: the `status` it leads to (None: the status stays) and whether it is an alarm for the operator.

@@ -102,8 +102,9 @@ class Orders:
 
     def count_with_external(self, *, strategy: str = "", venue: str = "") -> int:
         """The same with the external orders, wherever no strategy is named."""
-        own = self.open_count(strategy=strategy, venue=venue)
-        return own if strategy else own + self._exposures.external_count(venue)
+        if strategy:
+            return self.open_count(strategy=strategy, venue=venue)
+        return len(self._open_where("", venue)) + self._exposures.external_count(venue)
 
     def awaiting_fills(self) -> tuple[Order, ...]:
         """Orders, ended ones too, of which the venue states more filled than there are fills: fetch the fills."""

@@ -231,7 +231,8 @@ class VenueBudget:
         for charge in requests.charges:
             pool = charge.pool
             room, units = requests.room(charge, now_ns)
-            longest_ns = max(longest_ns, pool.wait_ns(units - room, now_ns))
+            if room < units:
+                longest_ns = max(longest_ns, pool.wait_ns(units - room, now_ns))
             if pool.share is not None and strategy:
                 wait_ns = pool.share.wait_reducing_ns if requests.is_reducing else pool.share.wait_ns
                 longest_ns = max(longest_ns, wait_ns(strategy, units, room, now_ns))

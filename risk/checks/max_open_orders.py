@@ -31,12 +31,14 @@ class MaxOpenOrders(BaseModel):
         return None if refusal is None or _is_first_exit(proposal, view) else refusal
 
     def _full(self, proposal: Proposal, view: RiskView) -> Refusal | None:
-        return (
-            _compare("total", view.open_orders(), self.max_total)
-            or _compare("strategy", view.open_orders(strategy=proposal.strategy), self.max_per_strategy)
-            or _compare("venue", view.open_orders(venue=proposal.instrument.venue), self.max_per_venue)
-            or _compare("instrument", view.exposure(proposal.instrument.id).open_orders, self.max_per_instrument)
-        )
+        refusal = _compare("total", view.open_orders(), self.max_total)
+        if refusal is None and (limit := self.max_per_strategy) is not None:
+            refusal = _compare("strategy", view.open_orders(strategy=proposal.strategy), limit)
+        if refusal is None and (limit := self.max_per_venue) is not None:
+            refusal = _compare("venue", view.open_orders(venue=proposal.instrument.venue), limit)
+        if refusal is None and (limit := self.max_per_instrument) is not None:
+            refusal = _compare("instrument", view.exposure(proposal.instrument.id).open_orders, limit)
+        return refusal
 
 
 def _is_first_exit(proposal: Proposal, view: RiskView) -> bool:
@@ -45,7 +47,7 @@ def _is_first_exit(proposal: Proposal, view: RiskView) -> bool:
     return same_side == 0 and closes_strategy(proposal, view)
 
 
-def _compare(scope: str, count: int, limit: int | None) -> Refusal | None:
-    if limit is None or 0 <= count < limit:
+def _compare(scope: str, count: int, limit: int) -> Refusal | None:
+    if 0 <= count < limit:
         return None
     return Refusal(RefusalCode.OPEN_ORDERS_MAX, scope=scope, open_orders=count, limit=limit)

@@ -83,6 +83,8 @@ class PriceCollar(BaseModel):
         # How far the price lies beyond the mid, doubled like the mid; negative when it lies on the safe side.
         above_twice = 2 * proposal.price - mid_twice
         beyond_twice = above_twice if proposal.side is Side.BUY else -above_twice
+        if beyond_twice <= 0:
+            return None
         band = self._band(proposal.instrument)
         if band.bps is not None and beyond_twice * _BPS > mid_twice * band.bps:
             return _refusal(proposal, mid_twice, band_bps=band.bps)

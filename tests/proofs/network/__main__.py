@@ -41,7 +41,6 @@ OUTAGES = ("refused", "dead")
 RECONCILED_S_P99_MAX = 5.0
 NOTICED_S_MAX = 30.0
 CONNECTS = ("stream_connects_per_minute_max", "rest_connects_per_minute_max")
-CONNECTS_MAX = 10
 SLOWEST = 12
 
 
@@ -104,6 +103,7 @@ def merge(lanes: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "positions_agree": all(lane["positions_agree"] for lane in lanes),
         "exit_codes": [lane["exit_code"] for lane in lanes],
         **{name: max(lane[name] for lane in lanes) for name in CONNECTS},
+        "connects_per_minute_allowed": min(lane["connects_per_minute_allowed"] for lane in lanes),
     }
 
 
@@ -140,8 +140,8 @@ def _broken_recoveries(figures: dict[str, Any]) -> Iterator[str]:
         if name in SILENT_CASES and (case["noticed_s"] is None or case["noticed_s"] > NOTICED_S_MAX):
             yield f"{name}: noticed within {NOTICED_S_MAX:g} s: {case['noticed_s']}"
     for name in CONNECTS:
-        if figures[name] > CONNECTS_MAX:
-            yield f"{name}: {figures[name]}, at most {CONNECTS_MAX}"
+        if figures[name] > figures["connects_per_minute_allowed"]:
+            yield f"{name}: {figures[name]}, at most {figures['connects_per_minute_allowed']}"
 
 
 def _broken_truth(figures: dict[str, Any]) -> Iterator[str]:

@@ -30,7 +30,7 @@ from framework.config.resolve import resolve
 from framework.runtime.stop_signals import StopSignals
 from tests.proofs.network import spy as spy
 from tests.proofs.network.look import Eyes
-from tests.proofs.network.spec import Spec, legs_cut
+from tests.proofs.network.spec import CONNECTS_MAX, Spec, legs_cut
 from tests.proofs.sigkill.truth import Shown, Truth, added, ask
 from tests.support.daemon import Sandbox, venue_toml
 from tests.support.fault_proxy import FaultProxy
@@ -245,6 +245,7 @@ class Lane:
             "approved_on_stale_book": self._spy.stale,
             "stream_connects_per_minute_max": max(map(_rolling_max, (self._spy.stream_connects, stream.accepted_ns))),
             "rest_connects_per_minute_max": max(map(_rolling_max, (self._spy.rest_connects, rest.accepted_ns))),
+            "connects_per_minute_allowed": self._spec.settings.get("connects_per_minute_max", CONNECTS_MAX),
             "downs": dict(Counter(reason for _, reason in self._spy.downs)),
         }
 

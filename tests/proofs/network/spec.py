@@ -8,6 +8,9 @@ import msgspec
 
 from tests.support.toxics import CUTTING
 
+CONNECTS_MAX = 10
+"""Connects of a leg in any minute where a lane's settings allow no other number: the venue's default."""
+
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What a lane does. `trials` are (toxic, leg) with the legs "rest", "stream" and "both"; `cases` come after them:
