@@ -179,6 +179,23 @@ class SignedRest:
                 await asyncio.sleep(max(e.after_ms, _RETRY_MS * attempt) / 1000)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    async def write(self, call: Call, decode: Callable[[bytes], T]) -> T:
+        """Send once what is no order and must not be repeated, as what makes a key, and decode the answer.
+
+        It takes no turn. Raises like `send`, like `Verdicts.of_write` for an answer other than success, and
+        `OutcomeUnknown` for one that can't be read.
+        """
+        name = f"{call.method} {call.target.partition('?')[0]}"
+        response = await self.send(self.signed(call))
+        if response.status not in DONE:
+            failure = self.failure_of_write(response, is_cancel=False)
+            unproved = f"{name}: {self._error_of(response).text}: this proves nothing"
+            raise OutcomeUnknown(unproved) if isinstance(failure, OutcomeUnknown) else failure
+        try:
+            return _decoded(response.body, decode, name)
+        except Retryable as e:
+            raise OutcomeUnknown(str(e)) from e
+
     async def listing(
         self,
         path: str,
