@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -135,7 +135,21 @@ class VenueAccess:
         await asyncio.Event().wait()
 
 
-def refuse_remote(connector: Connector, *, is_allowed: bool, what: str) -> None:
+class Located(Protocol):
+    """What talks to a venue in the name of one of its accounts: a `Connector` or a `KeyAdmin`."""
+
+    @property
+    def venue(self) -> str:
+        """The name of the account in the configuration."""
+        ...
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether every address it talks to is on this machine."""
+        ...
+
+
+def refuse_remote(connector: Located, *, is_allowed: bool, what: str) -> None:
     """Refuse a connector with an address outside this machine, unless both permissions were given. Two, because one
     alone is easily left behind: a file is copied, a command line repeated. Raises `ConfigurationError`."""
     if not connector.is_loopback and not is_allowed:
@@ -167,7 +181,7 @@ def refuse_old_gateway(connector: Connector) -> None:
         )
 
 
-def refuse_assumed_signing(connector: Connector, *, is_accepted: bool) -> None:
+def refuse_assumed_signing(connector: Located, *, is_accepted: bool) -> None:
     """Refuse a connector with an address outside this machine whose way to sign requests is assumed (its
     `assumed_signing`), unless the configuration accepts that. Raises `ConfigurationError`."""
     if not connector.is_loopback and getattr(connector, "assumed_signing", False) and not is_accepted:
