@@ -438,6 +438,7 @@ class Daemon:
                 trouble=self._trouble,
                 unusable=self._unusable,
                 is_only=len(self._resolved.venues) == 1,
+                allow_withdraw_keys=self._resolved.config.venues[connector.venue].allow_withdraw_keys,
             ),
         )
 

@@ -15,7 +15,14 @@ from framework.domain.errors import ConfigurationError, Fatal
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.ports import Clock
 from framework.domain.turns import TakeTurn, no_limits
-from framework.domain.venue import Connector
+from framework.domain.venue import (
+    Connector,
+    KeyRights,
+    Right,
+    StatesKeyRights,
+    UnknownRights,
+    rights_in,
+)
 from framework.runtime.clock import system_rng
 from framework.runtime.files import RealFiles
 from framework.runtime.sandbox_process import SandboxProcess
@@ -188,6 +195,22 @@ def refuse_assumed_signing(connector: Located, *, is_accepted: bool) -> None:
         raise ConfigurationError(
             f"venues.{connector.venue}: how its requests are signed is assumed, the venue does not document it; try it "
             f"with little money, and set accept_assumptions = true in [venues.{connector.venue}] to trade there"
+        )
+
+
+async def key_rights_of(connector: object) -> KeyRights | UnknownRights:
+    """What the key of a connector that has started may do; unknown where it can't ask. Raises like its reads."""
+    return await connector.key_rights() if isinstance(connector, StatesKeyRights) else UnknownRights()
+
+
+def refuse_withdrawals(venue: str, rights: KeyRights | UnknownRights, *, is_allowed: bool) -> None:
+    """Refuse a key that can withdraw, unless the configuration allows such keys: a daemon needs none, and a thief of it
+    could empty the account. Raises `ConfigurationError`."""
+    if Right.WITHDRAW in (rights_in(rights) or ()) and not is_allowed:
+        scopes = rights.scopes if isinstance(rights, KeyRights) else rights.declared
+        raise ConfigurationError(
+            f"venues.{venue}: its key may withdraw, its scopes are {', '.join(scopes)}; use a key that can't, or set "
+            f"allow_withdraw_keys = true in [venues.{venue}]"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,13 +12,22 @@ from framework.domain.venue import Right as Right
 from framework.domain.venue import UnknownRights as Unknown
 from framework.domain.venue import notes_on as notes_on
 
-__all__ = ["DeclaredRights", "KeyRights", "Right", "Unknown", "notes_on", "rights_of"]
+__all__ = ["DeclaredRights", "KeyRights", "Right", "Unknown", "as_declared", "notes_on", "rights_of"]
 
 DeclaredRights = Annotated[
     tuple[Literal["read", "trade", "withdraw"], ...],
     Field(description="What the key may do, where the venue does not say it; as chosen when the key was made."),
 ]
 """A setting of venues that do not say what a key may do."""
+
+
+def as_declared(declared: DeclaredRights) -> Callable[[], Awaitable[Unknown]]:
+    """What a connector answers for a venue that does not say what the key may do (`ConnectorParts.key_rights`)."""
+
+    async def rights() -> Unknown:
+        return Unknown(declared)
+
+    return rights
 
 
 def rights_of(
