@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from framework.config.model import Configuration
 from framework.config.resolve import ResolvedVenue
-from framework.domain.errors import ConfigurationError, Fatal
+from framework.domain.errors import ConfigurationError, Fatal, NotSupported, suggestion
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.ports import Clock
 from framework.domain.turns import TakeTurn, no_limits
 from framework.domain.venue import (
     Connector,
+    FundMover,
     KeyRights,
     Right,
     StatesKeyRights,
@@ -73,6 +74,7 @@ class VenueAccess:
         self._supervisor = supervisor
         self._turns = turns
         self._sandboxes: list[SandboxProcess] = []
+        self._ready: dict[str, Mapping[str, Any]] = {}
         self._locks: list[StateLock] = []
         self._is_closing = False
 
@@ -96,6 +98,19 @@ class VenueAccess:
             for assumption in connector.assumptions:
                 _log.warning("assumed of the venue without proof", venue=venue.name, assumption=assumption)
         return connector
+
+    def fund_mover(self, venue: ResolvedVenue) -> FundMover:
+        """What moves funds out of the venue's account, for one move; call after `connector`. Raises
+        `ConfigurationError` when the configuration does not allow it, `NotSupported` when the venue has no such API."""
+        factory, where = venue.plugin.fund_mover, f"venues.{venue.name}"
+        if factory is None:
+            raise NotSupported(f"{where}: funds can't be moved by its API; use its website")
+        if not venue.row.allow_fund_moves:
+            raise ConfigurationError(
+                f"{where}: moving funds is not allowed; set allow_fund_moves = true in [{where}] and start again"
+            )
+        ready, turn = self._ready.get(venue.name), self._turns(venue.name)
+        return venue.call(factory, sandbox_ready=ready, clock=self._clock, rng=system_rng(), turn=turn)
 
     async def close(self) -> None:
         """Stop the sandboxes and give the locks of the accounts back. Close the connectors first."""
@@ -131,6 +146,7 @@ class VenueAccess:
         module, arguments = venue.sandbox_command(directory)
         sandbox = await SandboxProcess.start(module, arguments, directory / "sandbox.log", folders=venue.plugin.folders)
         self._sandboxes.append(sandbox)
+        self._ready[venue.name] = sandbox.ready
         self._supervisor.spawn(f"{venue.name} sandbox", self._watch(venue.name, sandbox))
         return sandbox
 
@@ -154,6 +170,16 @@ class Located(Protocol):
     def is_loopback(self) -> bool:
         """Whether every address it talks to is on this machine."""
         ...
+
+
+def venue_named(venues: Iterable[ResolvedVenue], name: str) -> ResolvedVenue:
+    """The venue of the configuration with this name. Raises `ConfigurationError` when there is none."""
+    known = {venue.name: venue for venue in venues}
+    if not name:
+        raise ConfigurationError(f"--venue: name the account; known: {', '.join(sorted(known))}")
+    if name not in known:
+        raise ConfigurationError(f'--venue: there is no venue "{name}"; {suggestion(name, known)}')
+    return known[name]
 
 
 def refuse_remote(connector: Located, *, is_allowed: bool, what: str) -> None:

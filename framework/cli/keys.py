@@ -12,7 +12,6 @@ import ipaddress
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,19 @@ import msgspec
 from framework.cli.config import load_from
 from framework.cli.tables import print_json, print_lines, table, time_text
 from framework.config.plugins import takes_argument
-from framework.config.resolve import Resolved, ResolvedVenue, resolve
+from framework.config.resolve import ResolvedVenue, resolve
 from framework.domain.errors import (
     ConfigurationError,
-    NotOffered,
+    NotSupported,
     OutcomeUnknown,
     TidegateError,
     suggestion,
 )
 from framework.domain.venue import KeyAdmin, KeyForm, KeyTerms, KeyVerb, ListedKey, MadeKey, Right
 from framework.runtime.clock import SystemClock, system_rng
-from framework.venues import refuse_assumed_signing, refuse_remote
+from framework.venues import refuse_assumed_signing, refuse_remote, venue_named
 
-VENUE_S_MAX = 60.0
+_VENUE_S_MAX = 60.0
 """Longest time for the venue, its retries included, in seconds."""
 
 _PUBLIC_KEY_BYTES_MAX = 65_536
@@ -54,23 +53,13 @@ _OPTIONS = {
 
 
 def keys(options: argparse.Namespace) -> int:
-    """Do one verb. Raises `ConfigurationError` for what is wrong in the command or its files, `NotOffered` for what the
-    venue does not have, and what the verbs of `KeyAdmin` raise."""
+    """Do one verb. Raises `ConfigurationError` for what is wrong in the command or its files, `NotSupported` for what
+    the venue does not have, and what the verbs of `KeyAdmin` raise."""
     verb = _verb_of(options)
     resolved = resolve(load_from(options))
-    venue = venue_named(resolved, options.venue, what="keys")
+    venue = venue_named(resolved.venues, options.venue)
     asyncio.run(_do(verb, venue, options, is_live=options.live and resolved.config.live))
     return 0
-
-
-def venue_named(resolved: Resolved, name: str, *, what: str) -> ResolvedVenue:
-    """The venue of the configuration with this name. Raises `ConfigurationError` when there is none."""
-    known = {venue.name: venue for venue in resolved.venues}
-    if not name:
-        raise ConfigurationError(f"{what}: name the account: --venue NAME; known: {', '.join(sorted(known))}")
-    if name not in known:
-        raise ConfigurationError(f'{what}: there is no venue "{name}"; {suggestion(name, known)}')
-    return known[name]
 
 
 def _verb_of(options: argparse.Namespace) -> KeyVerb:
@@ -95,7 +84,7 @@ async def _do(verb: KeyVerb, venue: ResolvedVenue, options: argparse.Namespace, 
         refuse_assumed_signing(admin, is_accepted=venue.row.accept_assumptions)
         _refuse_verb(admin, verb)
         form = _form_of(verb, admin.terms, options)
-        async with asyncio.timeout(VENUE_S_MAX):
+        async with asyncio.timeout(_VENUE_S_MAX):
             listed = await admin.list_keys()
         match verb:
             case KeyVerb.LIST:
@@ -107,7 +96,7 @@ async def _do(verb: KeyVerb, venue: ResolvedVenue, options: argparse.Namespace, 
             case KeyVerb.REVOKE:
                 await _revoke(admin, _key_named(options.key, listed, verb), options)
     except TimeoutError as e:
-        raise TidegateError(f"venues.{venue.name}: no answer within {VENUE_S_MAX:g} s; nothing was changed") from e
+        raise TidegateError(f"venues.{venue.name}: no answer within {_VENUE_S_MAX:g} s; nothing was changed") from e
     finally:
         await admin.close()
 
@@ -115,7 +104,7 @@ async def _do(verb: KeyVerb, venue: ResolvedVenue, options: argparse.Namespace, 
 def _key_admin(venue: ResolvedVenue, token_file: Path | None) -> KeyAdmin:
     factory, where = venue.plugin.key_admin, f"venues.{venue.name}"
     if factory is None:
-        raise NotOffered(f"{where}: this venue has no API for keys; make and revoke them on its website")
+        raise NotSupported(f"{where}: this venue has no API for keys; make and revoke them on its website")
     if venue.row.embedded_sandbox:
         raise ConfigurationError(
             f"{where}: its embedded sandbox lives only while its daemon does; run one by itself (tidegate sandbox "
@@ -129,7 +118,7 @@ def _key_admin(venue: ResolvedVenue, token_file: Path | None) -> KeyAdmin:
 def _refuse_verb(admin: KeyAdmin, verb: KeyVerb) -> None:
     if verb not in admin.terms.verbs:
         has = ", ".join(one.value for one in KeyVerb if one in admin.terms.verbs)
-        raise NotOffered(f"venues.{admin.venue}: its API has no {verb.value} for keys; it has {has}")
+        raise NotSupported(f"venues.{admin.venue}: its API has no {verb.value} for keys; it has {has}")
 
 
 def _form_of(verb: KeyVerb, terms: KeyTerms, options: argparse.Namespace) -> KeyForm:
@@ -243,21 +232,17 @@ async def _make(
     if any(one.is_active and one.label == form.label for one in listed):
         raise ConfigurationError(f'--label: the account has a key "{form.label}" already; give another label')
     # Before the request: a file that can't be made must not cost a secret that is shown once.
-    descriptor = None if options.out is None else _new_file(options.out)
-    try:
-        made = await (admin.create_key if verb is KeyVerb.CREATE else admin.generate_key)(form)
-    except BaseException as e:
-        _discard(descriptor, options.out)
-        if isinstance(e, OutcomeUnknown):
+    with _SecretFile(options.out) as file:
+        try:
+            made = await (admin.create_key if verb is KeyVerb.CREATE else admin.generate_key)(form)
+        except OutcomeUnknown as e:
             raise OutcomeUnknown(
                 f'{e}; a key "{form.label}" may exist, and nobody has its secret: `tidegate keys list`, and revoke it'
             ) from e
-        raise
-    try:
-        _deliver(made, form, descriptor, options)
-    except OSError as e:
-        _discard(descriptor, options.out)
-        await _take_back(admin, made, e)
+        try:
+            _deliver(made, form, file, options)
+        except OSError as e:
+            await _take_back(admin, made, e)
     if any(Right.WITHDRAW in admin.terms.scopes[scope] for scope in form.scopes or ()):
         sys.stderr.write(
             "tidegate: note: this key may withdraw; a daemon refuses it unless allow_withdraw_keys = true "
@@ -265,37 +250,54 @@ async def _make(
         )
 
 
-def _new_file(path: Path) -> int:
-    """A new file that only its owner can read, from its first byte on. Raises `ConfigurationError`; no file is ever
-    overwritten, and no link followed."""
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except FileExistsError as e:
-        raise ConfigurationError(f"--out={path}: exists already, and is not overwritten; name a new file") from e
-    except OSError as e:
-        raise ConfigurationError(f"--out={path}: can't be made: {e.strerror}; name a place that you may write") from e
+class _SecretFile:
+    """A new file that only its owner can read, from its first byte on; without a path none is made. No file is ever
+    overwritten, and no link followed. What was not written whole is removed."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._descriptor = -1
+        self._is_whole = False
+
+    def __enter__(self) -> _SecretFile:
+        """Make the file. Raises `ConfigurationError` when it exists, or can't be made."""
+        if self.path is None:
+            return self
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self._descriptor = os.open(self.path, flags, 0o600)
+        except FileExistsError as e:
+            raise ConfigurationError(
+                f"--out={self.path}: exists already, and is not overwritten; name a new file"
+            ) from e
+        except OSError as e:
+            raise ConfigurationError(f"--out={self.path}: can't be made: {e.strerror}; name another place") from e
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self.path is not None:
+            os.close(self._descriptor)
+            if not self._is_whole:
+                self.path.unlink(missing_ok=True)
+
+    def write(self, text: str) -> None:
+        """Write the secret, durably. Raises `OSError`."""
+        os.fchmod(self._descriptor, 0o600)  # whatever the umask
+        data = text.encode()
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+        os.fsync(self._descriptor)
+        self._is_whole = True
 
 
-def _discard(descriptor: int | None, path: Path | None) -> None:
-    if descriptor is not None and path is not None:
-        with suppress(OSError):
-            os.close(descriptor)
-        path.unlink(missing_ok=True)
-
-
-def _deliver(made: MadeKey, form: KeyForm, descriptor: int | None, options: argparse.Namespace) -> None:
+def _deliver(made: MadeKey, form: KeyForm, file: _SecretFile, options: argparse.Namespace) -> None:
     """Hand the key over: its secret into the file, else to standard output, and to one of them only. Raises `OSError`
     when that fails."""
     row: dict[str, Any] = {"id": made.id, "label": form.label, "scopes": form.scopes}
     row |= {"key": made.key} if made.key else {}
-    if descriptor is not None:
-        os.fchmod(descriptor, 0o600)  # whatever the umask
-        data = made.secret.encode()
-        while data:
-            data = data[os.write(descriptor, data) :]
-        os.fsync(descriptor)
-        os.close(descriptor)
-        row["out"] = str(options.out)
+    if file.path is not None:
+        file.write(made.secret)
+        row["out"] = str(file.path)
     elif made.secret:
         row["secret"] = made.secret
     if options.json:

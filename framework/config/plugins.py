@@ -27,7 +27,7 @@ from pydantic import BaseModel
 from framework.domain.errors import (
     CLOSENESS_MIN,
     ConfigurationError,
-    NotOffered,
+    NotSupported,
     PluginError,
     hint,
     message_of,
@@ -214,11 +214,11 @@ def takes_argument(factory: Callable[..., object], name: str) -> bool:
 
 
 def call_plugin(use: str, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
-    """What a function of a plugin returns. Raises `ConfigurationError` when it refuses what it gets, `NotOffered` when
-    its venue does not have that, and `PluginError`, with file and line, for whatever else it raises."""
+    """What a function of a plugin returns. Raises `ConfigurationError` when it refuses what it gets, `NotSupported`
+    when its venue does not have that, and `PluginError`, with file and line, for whatever else it raises."""
     try:
         return function(*arguments, **named)
-    except NotOffered:
+    except NotSupported:
         raise
     except ConfigurationError as e:
         raise ConfigurationError(f"{use}: {e}") from e

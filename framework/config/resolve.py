@@ -75,7 +75,8 @@ class ResolvedVenue:
 
     def call(self, factory: Callable[..., T], *, sandbox_ready: Mapping[str, Any] | None = None, **further: Any) -> T:
         """What another factory of the plugin makes of this account, as `connector` is made. Of `further` it gets
-        `clock` and `rng`, and what else it has an argument for. Raises like `connector`, and `NotOffered`."""
+        `clock` and `rng`, and what else it has an argument for. Raises `ConfigurationError` like `connector`, and
+        `NotSupported` when the venue does not have that."""
         settings = self.settings
         if sandbox_ready is not None and self.plugin.sandbox_settings is not None:
             raw = {**self.row.settings, **self.plugin.sandbox_settings(sandbox_ready)}

@@ -336,6 +336,24 @@ class ExternalOrderIgnored(msgspec.Struct, frozen=True, gc=False, kw_only=True, 
     ts_recv: int
 
 
+class FundMoveReported(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """A step of funds that leave an account on an operator's word. `reference` is ours, one per move. `status` is
+    "requested" before the first byte leaves, then the venue's word, or "refused", "not_sent" or "unknown"; `move_id` is
+    the venue's. `amount` is a decimal in units of `asset`; `chain_id` 0 for none."""
+
+    venue: str
+    reference: str
+    verb: str
+    asset: str
+    amount: str
+    to: str
+    chain_id: int
+    status: str
+    ts_recv: int
+    move_id: str = ""
+    detail: str = ""
+
+
 AccountEvent = (
     InstrumentDefined
     | InstrumentStatusChanged
@@ -356,5 +374,6 @@ AccountEvent = (
     | InstrumentPurged
     | CashFlow
     | CancelAllRequested
+    | FundMoveReported
 )
 """Inputs that the journal records, durably."""

@@ -18,7 +18,7 @@ EXIT_USAGE = 2
 EXIT_ORDERS_LEFT = 3
 """The daemon stopped, but orders may be open at a venue; the log lists them."""
 
-EXIT_NOT_OFFERED = 4
+EXIT_NOT_SUPPORTED = 4
 """The venue has no such thing: keys can't be made, or funds moved, by its API."""
 
 EXIT_INTERRUPTED = 130
@@ -85,7 +85,7 @@ class AccountRefused(TidegateError):
     again each minute; the others go on."""
 
 
-class NotOffered(TidegateError):
+class NotSupported(TidegateError):
     """The venue does not have what was asked for at all. The message says what it has instead."""
 
 

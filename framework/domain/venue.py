@@ -349,7 +349,7 @@ class KeyAdmin(Protocol):
     """The keys of one account, where the venue has an API for them.
 
     A plugin's `key_admin(name, settings, *, clock, rng)` makes it, with `proxy` and `session_path` (the file of a
-    session token, None for none) as further arguments where it has use for them; it may raise `NotOffered` to explain
+    session token, None for none) as further arguments where it has use for them; it may raise `NotSupported` to explain
     that the venue has no such API, and raises `ConfigurationError` for a secret that can't be used. A verb outside
     `terms.verbs` is never called, and a form was checked against `terms`.
 
@@ -394,7 +394,7 @@ class KeyAdmin(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection that it has opened."""
         ...
 
 
@@ -450,5 +450,5 @@ class FundMover(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection that it has opened."""
         ...

@@ -61,8 +61,8 @@ class UsualSettings(RestSettings, PollSettings, Protocol):
 class UsualVenue(msgspec.Struct, frozen=True, kw_only=True):
     """What such a venue says of itself. `place` makes the request of a new order from our id, `cancel` that of its end
     from the venue's; both are answered with the order's row. `taken_code` is the code of the refusal when our id is in
-    use. `window` are the headers of the rate limit, where there are any. `declared_rights` is what the settings say that
-    the key may do: such a venue does not say it."""
+    use. `window` are the headers of the rate limit, where there are any. `declared_rights` is what the settings say of
+    the key: such a venue does not say what it may do."""
 
     name: str
     assumptions: tuple[str, ...]

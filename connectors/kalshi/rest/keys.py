@@ -16,7 +16,7 @@ from connectors.kalshi.rest.queries import kalshi_rest
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.account_messages import CreatedKey, RestApiKey
 from connectors.kalshi.wire.sign import Signer, load_private_key, refuse_public_key
-from framework.domain.errors import AccountRefused, ConfigurationError, NotOffered, RefusedByVenue, Retryable
+from framework.domain.errors import AccountRefused, ConfigurationError, NotSupported, RefusedByVenue, Retryable
 from framework.domain.ports import Clock, Rng
 from framework.domain.venue import KeyForm, KeyTerms, KeyVerb, ListedKey, MadeKey
 
@@ -32,7 +32,7 @@ SCOPES = {
 }
 """The venue's scopes (vendor docs). None withdraws: its API has no such request; a transfer stays in the account."""
 
-TERMS = KeyTerms(
+KEY_TERMS = KeyTerms(
     verbs=frozenset({KeyVerb.LIST, KeyVerb.CREATE, KeyVerb.GENERATE, KeyVerb.REVOKE}),
     scopes=SCOPES,
     # Not documented: long enough for a name, and short enough for a table.
@@ -52,7 +52,7 @@ class KalshiKeys:
     def __init__(self, name: str, rest: SignedRest, settings: KalshiSettings) -> None:
         self.venue = name
         self.is_loopback = settings.is_loopback
-        self.terms = TERMS
+        self.terms = KEY_TERMS
         self._rest = rest
         self._own_id = settings.key_id
         self._own_scopes: tuple[str, ...] = ()
@@ -74,8 +74,8 @@ class KalshiKeys:
         return await self._make(f"{_PATH}/generate", form, {"key_type": form.key_type})
 
     async def update_key(self, key_id: str, form: KeyForm, /) -> None:
-        """Not offered."""
-        raise NotOffered("keys can't be changed at this venue; make another and revoke this one")
+        """The venue has no such request. Raises `NotSupported`."""
+        raise NotSupported("keys can't be changed at this venue; make another and revoke this one")
 
     async def revoke_key(self, key_id: str, /) -> None:
         """Delete a key; what it signs is refused from then on."""
@@ -83,7 +83,7 @@ class KalshiKeys:
         await self._write(call, lambda _body: None, tier_matters=False)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close every connection that it has opened."""
         await self._rest.close()
 
     def _listed(self, key: RestApiKey) -> ListedKey:

@@ -86,8 +86,8 @@ def load_private_key(path: Path) -> PrivateKey:
 
 
 def refuse_public_key(pem: str) -> None:
-    """Raise `ConfigurationError` for a text that is not the PEM of a public key, RSA (2048 bits or more) or Ed25519. No
-    part of it is in the message: it may be a private key by mistake."""
+    """Refuse a text that is not the PEM of a public key, RSA (2048 bits or more) or Ed25519. Raises
+    `ConfigurationError`, with no part of the text in it: that may be a private key by mistake."""
     if "PRIVATE KEY" in pem:
         raise ConfigurationError(
             "--public-key: the file holds a private key, which must not leave this machine; give its public half, as "
