@@ -349,7 +349,8 @@ async def _revoke(admin: KeyAdmin, key: ListedKey, options: argparse.Namespace) 
 
 def _confirm(admin: KeyAdmin, key: ListedKey, options: argparse.Namespace) -> None:
     """Have the label typed again, the id of a key without one. Raises `ConfigurationError` when it is another text."""
-    wanted = key.label or key.id
+    # A label may come from anywhere; one that can't be typed, or that would act on the terminal, is not asked for.
+    wanted = key.label if key.label.strip() and key.label.isprintable() else key.id
     if options.yes:
         typed, source = options.yes, "--yes"
     else:
@@ -357,12 +358,13 @@ def _confirm(admin: KeyAdmin, key: ListedKey, options: argparse.Namespace) -> No
             sys.stderr.write(
                 f"tidegate: this is the key of venues.{admin.venue} itself: a daemon that trades with it is refused\n"
             )
-        sys.stderr.write(f"Revoke {key.id} ({', '.join(key.scopes)}) for good? Type its label, {wanted}: ")
+        what = "id" if wanted == key.id else "label"
+        sys.stderr.write(f"Revoke {key.id} ({', '.join(key.scopes)}) for good? Type its {what}, {wanted}: ")
         sys.stderr.flush()
         typed, source = sys.stdin.readline().rstrip("\n"), "what was typed"
     if typed != wanted:
         raise ConfigurationError(
-            f'keys revoke: {source} is not the label of {key.id}, "{wanted}": nothing was done; in a script give '
+            f'keys revoke: {source} is not "{wanted}", which {key.id} is called: nothing was done; in a script give '
             f'--yes "{wanted}"'
         )
 
@@ -371,7 +373,12 @@ def _say_done(options: argparse.Namespace, key: ListedKey, done: str) -> None:
     if options.json:
         print_json([{"id": key.id, "label": key.label, "done": done}])
     else:
-        print_lines([f'{done}: {key.id} "{key.label}"'])
+        print_lines([f'{done}: {key.id} "{_plain(key.label)}"'])
+
+
+def _plain(text: str) -> str:
+    """A venue's text without what would act on the terminal."""
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _show(listed: Sequence[ListedKey], options: argparse.Namespace) -> None:
@@ -390,8 +397,8 @@ def _row(key: ListedKey) -> dict[str, str]:
     return {
         "id": key.id,
         "key": key.key,
-        "label": key.label,
-        "scopes": ", ".join(key.scopes),
+        "label": _plain(key.label),
+        "scopes": _plain(", ".join(key.scopes)),
         "subaccount": "" if key.subaccount is None else str(key.subaccount),
         "addresses": "" if key.ip_list is None else ", ".join(key.ip_list) or "any",
         "created": time_text(key.created_ns)[:10],
