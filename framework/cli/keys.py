@@ -26,6 +26,7 @@ from framework.domain.errors import (
     ConfigurationError,
     NotSupported,
     OutcomeUnknown,
+    Retryable,
     TidegateError,
     suggestion,
 )
@@ -95,6 +96,13 @@ async def _do(verb: KeyVerb, venue: ResolvedVenue, options: argparse.Namespace, 
                 await _update(admin, form, _key_named(options.key, listed, verb), options)
             case KeyVerb.REVOKE:
                 await _revoke(admin, _key_named(options.key, listed, verb), options)
+    except Retryable as e:
+        if not e.is_rate_limit:
+            raise
+        raise TidegateError(
+            f"{e}; nothing was done: the account's rate limit is used up, as by a daemon that trades on it: halt that "
+            "one for a moment (tidegate halt), or try again"
+        ) from e
     except TimeoutError as e:
         raise TidegateError(f"venues.{venue.name}: no answer within {_VENUE_S_MAX:g} s; nothing was changed") from e
     finally:

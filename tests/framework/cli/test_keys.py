@@ -183,6 +183,22 @@ def test_generate_when_its_answer_is_lost_then_it_says_what_may_be_there_and_is_
     assert "bot" not in labels(keys, capsys)
 
 
+def test_generate_when_the_rate_limit_is_used_up_then_it_is_tried_again_and_then_says_who_uses_it(
+    keys: Keys, sandbox: Sandbox, tmp_path: Path, capsys: Capsys
+) -> None:
+    sandbox.fault(kind="rate_limit_storm", match={"method": "POST"}, count=2)
+    assert keys(*GENERATE) == 0
+    capsys.readouterr()
+    sandbox.fault(kind="rate_limit_storm", match={"method": "DELETE"}, count=20)
+    assert keys("revoke", "bot", "--yes", "bot") == 1
+    assert complaint(capsys).endswith(
+        "nothing was done: the account's rate limit is used up, as by a daemon that trades on it: halt that one for a "
+        "moment (tidegate halt), or try again"
+    )
+    sandbox.heal()
+    assert "bot" in labels(keys, capsys)
+
+
 def test_generate_when_the_label_is_taken_then_nothing_is_made(keys: Keys, capsys: Capsys) -> None:
     assert keys(*GENERATE) == 0
     capsys.readouterr()
