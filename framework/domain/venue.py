@@ -284,8 +284,7 @@ class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue takes of its keys, so that nothing is sent that it would refuse.
 
     `scopes` are the venue's words for what a key may do, with their meanings; `key_types` those of a pair, the default
-    first. `keys_max` is how many may be active, 0 where that is not documented. `takes_session`: the API wants a
-    session of the website, not a key.
+    first. `keys_max` is how many may be active, 0 where that is not documented.
     """
 
     verbs: frozenset[KeyVerb]
@@ -297,7 +296,6 @@ class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
     takes_ip_list: bool = False
     takes_expiry: bool = False
     takes_subaccount: bool = False
-    takes_session: bool = False
 
 
 class KeyForm(msgspec.Struct, frozen=True, kw_only=True):
