@@ -25,7 +25,7 @@ from framework.engine.strategy_context import LoopTimers
 from framework.engine.universe import InstrumentPattern
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
-from framework.ops.fund_moves import FundMoves
+from framework.ops.fund_moves import LOOK, FundMoves
 from framework.ops.healthcheck import url_of, write_address
 from framework.ops.http import ControlServer
 from framework.ops.operator_service import OperatorService
@@ -291,6 +291,8 @@ class Daemon:
         if self._records.lost:
             ways = "see `tidegate reconcile` and `tidegate external-orders`"
             _log.error("alarm", what=f"{self._records.lost}: halted until `tidegate resume`; {ways}")
+        for move in self._records.accounts.fund_moves.values():
+            _log.error("alarm", what=f"it is not known what became of the {move.text}: {LOOK}")
 
     async def close(self) -> None:
         """End every task, close every connection and sandbox. Records are closed by their owner afterwards."""

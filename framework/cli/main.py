@@ -313,6 +313,7 @@ def _add_funds(verbs: _Verbs) -> None:
         else:
             move.add_argument("--chain", type=_number, default=0, metavar="ID", help="the chain, by its id")
         move.add_argument("--id", default="", metavar="ID", help="only say what has become of the move with this id")
+        move.add_argument("--again", action="store_true", help="I have looked what became of the last, unknown one")
         move.add_argument("--wait", type=_number, default=60, metavar="S", help="ask for so long until it is done (60)")
         move.add_argument("--yes", default="", metavar="N", help="the amount again, instead of being asked for it")
         _add_json(move)

@@ -143,6 +143,7 @@ def move_funds(options: argparse.Namespace) -> int:
             amount=options.amount,
             to=getattr(options, "to", ""),
             chain_id=getattr(options, "chain", 0),
+            is_again=options.again,
         )
         _confirm_amount(move, options)
         answer = request(directory, move)

@@ -338,8 +338,9 @@ class ExternalOrderIgnored(msgspec.Struct, frozen=True, gc=False, kw_only=True, 
 
 class FundMoveReported(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
     """A step of funds that leave an account on an operator's word. `reference` is ours, one per move. `status` is
-    "requested" before the first byte leaves, then the venue's word, or "refused", "not_sent" or "unknown"; `move_id` is
-    the venue's. `amount` is a decimal in units of `asset`; `chain_id` 0 for none."""
+    "requested" before the first byte leaves, then the venue's word, or "refused", "not_sent", "unknown", and "seen"
+    once an operator has looked what became of an unknown one; `move_id` is the venue's. `amount` is a decimal in units
+    of `asset`; `chain_id` 0 for none."""
 
     venue: str
     reference: str
@@ -352,6 +353,17 @@ class FundMoveReported(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=
     ts_recv: int
     move_id: str = ""
     detail: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not known what became of it."""
+        return self.status in ("requested", "unknown")
+
+    @property
+    def text(self) -> str:
+        """What was to be moved, in words."""
+        to = f" to {self.to}" if self.to else ""
+        return f"{self.verb} of {self.amount} {self.asset} at {self.venue}{to}"
 
 
 AccountEvent = (

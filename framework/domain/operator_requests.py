@@ -109,7 +109,7 @@ class MoveFunds(
 ):
     """Move funds out of the account at a venue, which its configuration must allow. `verb` is "transfer", to another
     account of the venue (`to`), or "withdraw", out of it, to a chain where it asks for one (`chain_id`). `amount` is a
-    decimal in units of `asset`."""
+    decimal in units of `asset`. `is_again`: an operator has looked what became of one that was unknown."""
 
     venue: str
     verb: str
@@ -117,6 +117,7 @@ class MoveFunds(
     amount: str
     to: str = ""
     chain_id: int = 0
+    is_again: bool = False
 
     @property
     def flaw(self) -> str:

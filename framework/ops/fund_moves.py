@@ -24,7 +24,7 @@ from framework.domain.ports import Clock
 from framework.domain.venue import FundMove, FundMover, FundMoveState, FundVerb
 from framework.engine.kernel import Kernel
 
-LOOK = "look at the account's history at the venue before you ask for it again"
+LOOK = "look at the account's history at the venue"
 
 
 class FundMoves:
@@ -69,9 +69,13 @@ class FundMoves:
             return _refused(str(e))
 
     async def _move(self, mover: FundMover, verb: FundVerb, request: MoveFunds) -> Answer:
+        if (refusal := await self._refuse_again(request)) is not None:
+            return refusal
         now_ns = self._clock.now_ns()
+        # The step tells apart what a clock that was set back would give the same time.
+        reference = f"{now_ns}-{self._kernel.step_number}"
         fields = {name: getattr(request, name) for name in ("venue", "verb", "asset", "amount", "to", "chain_id")}
-        step = FundMoveReported(**fields, reference=str(now_ns), status="requested", ts_recv=now_ns)
+        step = FundMoveReported(**fields, reference=reference, status="requested", ts_recv=now_ns)
         try:
             await self._record(step)
         except JournalError as e:
@@ -93,6 +97,18 @@ class FundMoves:
             return _refused(f"it is not known whether {request.amount} {request.asset} left: {e}; {LOOK}")
         finally:
             await self._record(msgspec.structs.replace(became, ts_recv=self._clock.now_ns()))
+
+    async def _refuse_again(self, request: MoveFunds) -> Answer | None:
+        """Refuse what would be the same once more while nobody knows what became of the first, unless an operator has
+        looked: then that one counts as seen."""
+        known = self._kernel.dependencies.accounts.fund_moves.values()
+        asked = (request.venue, request.verb, request.asset)
+        same = [one for one in known if (one.venue, one.verb, one.asset) == asked]
+        if same and not request.is_again:
+            return _refused(f"it is not known what became of the {same[-1].text}: {LOOK}, and then say --again")
+        for one in same:
+            await self._record(msgspec.structs.replace(one, status="seen", ts_recv=self._clock.now_ns()))
+        return None
 
     async def _record(self, report: FundMoveReported) -> None:
         self._kernel.publish(report)

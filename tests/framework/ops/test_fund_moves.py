@@ -21,6 +21,7 @@ from framework.domain.errors import (
 from framework.domain.operator_requests import Answer, MoveFunds, ShowFundMove
 from framework.domain.venue import FundMove, FundMover, FundMoveState, FundVerb
 from framework.ops.fund_moves import FundMoves
+from framework.state.accounts import Accounts
 from tests.support.world import VENUE, World
 
 TRANSFER = MoveFunds(venue=VENUE, verb="transfer", asset="USDC", amount="100.5", to="0xab")
@@ -38,9 +39,11 @@ class ScriptedMover:
         self.asked: list[FundMove | str] = []
         self.recorded_before: list[str] = []
         self.closes = 0
+        self.on_move: Callable[[], None] = lambda: None
         self._recorded = recorded
 
     async def move(self, move: FundMove, /) -> FundMoveState:
+        self.on_move()
         self.recorded_before = [one.status for one in self._recorded()]
         return self._answer(move)
 
@@ -70,6 +73,10 @@ class Desk:
     def recorded(self) -> list[FundMoveReported]:
         bodies = (entry.record.body for entry in self.world.entries())
         return [body for body in bodies if isinstance(body, FundMoveReported)]
+
+    def open_after_a_restart(self) -> list[str]:
+        restored = Accounts.from_snapshot(self.world.accounts.to_snapshot())
+        return [one.text for one in restored.fund_moves.values()]
 
     def _make(self, venue: str) -> FundMover:
         assert venue == VENUE
@@ -163,6 +170,36 @@ async def test_move_when_the_venue_does_not_have_it_or_it_is_not_allowed_then_on
         desk.refusal = refusal
         assert await desk.moves.move(WITHDRAW) == Answer(is_ok=False, lines=(str(refusal),))
     assert desk.recorded() == []
+
+
+async def test_move_when_it_is_not_known_what_became_of_one_like_it_then_an_operator_must_have_looked(
+    desk: Desk,
+) -> None:
+    desk.mover.answers += [OutcomeUnknown("reset"), PENDING, PENDING, PENDING]
+    await desk.moves.move(TRANSFER)
+    other = msgspec.structs.replace(TRANSFER, amount="7")
+    answer = await desk.moves.move(other)
+    assert answer == Answer(
+        is_ok=False,
+        lines=(
+            f"it is not known what became of the transfer of 100.5 USDC at {VENUE} to 0xab: look at the account's "
+            "history at the venue, and then say --again",
+        ),
+    )
+    assert (await desk.moves.move(WITHDRAW)).is_ok
+    assert (await desk.moves.move(msgspec.structs.replace(other, is_again=True))).is_ok
+    assert (await desk.moves.move(other)).is_ok
+    statuses = [one.status for one in desk.recorded()]
+    assert statuses == ["requested", "unknown", *["requested", "PENDING"], "seen", *["requested", "PENDING"] * 2]
+
+
+async def test_move_when_the_daemon_dies_before_its_answer_then_the_next_run_knows_that_it_is_open(desk: Desk) -> None:
+    open_before: list[str] = []
+    desk.mover.answers.append(PENDING)
+    desk.mover.on_move = lambda: open_before.extend(desk.open_after_a_restart())
+    await desk.moves.move(WITHDRAW)
+    assert open_before == [f"withdraw of 100.5 USDC at {VENUE}"]
+    assert desk.open_after_a_restart() == []
 
 
 async def test_show_when_asked_then_it_says_what_has_become_of_it_with_its_details(desk: Desk) -> None:
