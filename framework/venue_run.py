@@ -107,7 +107,7 @@ class VenueRun:
         known = self._ports.kernel.dependencies.accounts.instruments
         earlier, connector = dict(known), self._connection.connector
         await self._until_it_works(partial(connector.start, self._ports.kernel.publish))
-        await self._until_it_works(self._check_key)
+        key_check_s = await self._try_key()
         self._refused.clear()
         self._connection.dispatcher.account_accepted()
         self._dispatch()
@@ -116,7 +116,7 @@ class VenueRun:
                 self._begin(tasks, "streams", connector.run())
                 self._begin(tasks, "books", self._ports.watch.run())
                 tasks.create_task(self._until_refused(), name=f"{self._name} account")
-                tasks.create_task(self._check_key_again(), name=f"{self._name} key")
+                tasks.create_task(self._keep_trying_key(key_check_s), name=f"{self._name} key")
                 for one in not_defined_again(self._name, earlier, known):
                     # A connector that was written before there was `reread` goes on without it.
                     getattr(connector, "reread", leave)(one)
@@ -144,16 +144,21 @@ class VenueRun:
         for note in notes_on(rights) if known is not None or not connector.is_loopback else ():
             _log.warning("key", venue=self._name, note=note)
 
-    async def _check_key_again(self) -> None:
-        delay_s = self._ports.key_check_s
+    async def _try_key(self) -> float:
+        """Ask what the key may do, and return in how many seconds to ask again. A venue that does not say it now is
+        traded all the same: its orders must not wait for that."""
+        try:
+            await self._check_key()
+        except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
+            delay_s = min(self._ports.key_check_s, self._ports.retry_s)
+            _log.warning("what the key may do can't be asked now", venue=self._name, reason=str(e), after_s=delay_s)
+            return delay_s
+        return self._ports.key_check_s
+
+    async def _keep_trying_key(self, delay_s: float) -> None:
         while True:
             await asyncio.sleep(delay_s)
-            delay_s = self._ports.key_check_s
-            try:
-                await self._check_key()
-            except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
-                delay_s = min(delay_s, self._ports.retry_s)
-                _log.warning("what the key may do can't be asked now", venue=self._name, reason=str(e), after_s=delay_s)
+            delay_s = await self._try_key()
 
     def _dispatch(self) -> None:
         """Begin to send requests, once: what is under way is answered also while the venue is left alone, and cancels

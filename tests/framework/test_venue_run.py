@@ -326,13 +326,17 @@ async def test_key_when_it_comes_to_withdraw_while_it_runs_then_the_next_look_st
         assert not world.core.books.is_connected(VENUE)
 
 
-async def test_key_when_it_can_not_be_asked_for_a_while_then_what_was_known_holds_and_the_log_says_so(
-    world: World, scribe: Scribe
+@pytest.mark.parametrize("is_at_start", [True, False])
+async def test_key_when_it_can_not_be_asked_for_a_while_then_the_venue_trades_and_is_asked_again(
+    world: World, scribe: Scribe, is_at_start: bool
 ) -> None:
     with structlog.testing.capture_logs() as logged:
         async with running(world) as rig:
+            if is_at_start:
+                rig.connector.key_errors.append(Retryable("no route"))
             await until(rig.is_up)
-            rig.connector.key_errors.append(Retryable("no route"))
+            if not is_at_start:
+                rig.connector.key_errors.append(Retryable("no route"))
             await until(lambda: not rig.connector.key_errors)
             assert world.buy(scribe).is_approved
             rig.connector.rights = READS

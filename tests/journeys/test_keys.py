@@ -13,11 +13,11 @@ from tests.journeys.conftest import Configure
 from tests.support.daemon import ROOT, Sandbox, running, wait_until
 
 
-def tidegate(*words: str) -> str:
-    """What a command prints that succeeds."""
+def tidegate(*words: str, code: int = 0) -> str:
+    """What a command prints that ends with this code."""
     command = [sys.executable, "-m", "framework", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return done.stdout
 
 
@@ -39,6 +39,9 @@ def test_daemon_when_its_key_may_only_read_then_it_has_data_and_no_order_leaves(
         assert daemon.logged("key", may=["read"])
         note = "the key may not trade, its scopes are read: orders would be refused"
         assert daemon.logged("key", note=note)
+        move = ["withdraw", "--venue", "kalshi", "--asset", "USD", "--amount", "5", "--yes", "5"]
+        said = tidegate(*move, *arguments, code=1)
+        assert said == "tidegate: venues.kalshi: funds can't be moved by its API; use its website\n"
         assert daemon.terminate()[0] == 0
     assert orders_sent(sandbox) == 0
     assert "the key of this account may not trade: data only" in tidegate("refusals", *arguments)
