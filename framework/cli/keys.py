@@ -359,15 +359,16 @@ def _confirm(admin: KeyAdmin, key: ListedKey, options: argparse.Namespace) -> No
     """Have the label typed again, the id of a key without one. Raises `ConfigurationError` when it is another text."""
     # A label may come from anywhere; one that can't be typed, or that would act on the terminal, is not asked for.
     wanted = key.label if key.label.strip() and key.label.isprintable() else key.id
+    if key.is_own:
+        sys.stderr.write(
+            f"tidegate: note: this is the key of venues.{admin.venue} itself: a daemon that trades with it is refused, "
+            "and its open orders stay at the venue\n"
+        )
     if options.yes:
         typed, source = options.yes, "--yes"
     else:
-        if key.is_own:
-            sys.stderr.write(
-                f"tidegate: this is the key of venues.{admin.venue} itself: a daemon that trades with it is refused\n"
-            )
         what = "id" if wanted == key.id else "label"
-        sys.stderr.write(f"Revoke {key.id} ({', '.join(key.scopes)}) for good? Type its {what}, {wanted}: ")
+        sys.stderr.write(f"Revoke {key.id} ({_plain(', '.join(key.scopes))}) for good? Type its {what}, {wanted}: ")
         sys.stderr.flush()
         typed, source = sys.stdin.readline().rstrip("\n"), "what was typed"
     if typed != wanted:
