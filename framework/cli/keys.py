@@ -98,7 +98,8 @@ async def _do(verb: KeyVerb, venue: ResolvedVenue, options: argparse.Namespace, 
                 await _revoke(admin, _key_named(options.key, listed, verb), options)
     except Retryable as e:
         if not e.is_rate_limit:
-            raise
+            where = f"venues.{venue.name}"
+            raise TidegateError(f"{where} can't be asked now: {e}; check its address and the network") from e
         raise TidegateError(
             f"{e}; nothing was done: the account's rate limit is used up, as by a daemon that trades on it: halt that "
             "one for a moment (tidegate halt), or try again"
