@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -71,7 +71,8 @@ class ConnectorParts(msgspec.Struct, frozen=True, kw_only=True):
     `prepare` does what comes before all other reads: it learns the venue's clock, and is done again when nothing else
     has measured that for five minutes, as at a venue without a stream. `documented_limits` hold until
     `read_limits` has read the account's own, or always without it. `read_balances` returns the account's balances as
-    events. `key_rights` says what the key may do, which is unknown by default. `stream`, `poll` and `account_poll` run
+    events. `key_rights` says what the key may do, which is unknown by default, and `access_notes` what else an operator
+    should know of it, a sentence each. `stream`, `poll` and `account_poll` run
     until they are cancelled; any may be missing. `close` gives back what was opened. All that read raise like reads.
     """
 
@@ -85,6 +86,7 @@ class ConnectorParts(msgspec.Struct, frozen=True, kw_only=True):
     read_limits: Callable[[], Awaitable[RateLimits]] | None = None
     read_balances: Callable[[], Awaitable[Iterable[Event]]] = _nothing
     key_rights: Callable[[], Awaitable[KeyRights | UnknownRights]] = _unknown
+    access_notes: Callable[[], Awaitable[Sequence[str]]] = _nothing
     stream: VenueStream | None = None
     poll: MarketPoll | None = None
     account_poll: AccountPoll | None = None
@@ -157,6 +159,10 @@ class VenueConnector:
         Raises `Retryable` when the venue cannot be reached and `AccountRefused` for a refused key.
         """
         return await self._parts.key_rights()
+
+    async def access_notes(self) -> Sequence[str]:
+        """What else an operator should know of the key, a sentence each. Raises like `key_rights`."""
+        return await self._parts.access_notes()
 
     async def run(self) -> None:
         """Stream and poll until cancelled. Raises the error of a task that ended, a `Fatal` one before any other."""

@@ -229,7 +229,7 @@ async def _ask(venue: ResolvedVenue, *, is_allowed: bool) -> _Seen:
         refuse_withdrawals(venue.name, rights, is_allowed=venue.row.allow_withdraw_keys)
         seen.notes += notes_on(rights)
         if venue.plugin.access_notes is not None:
-            seen.notes += await venue.plugin.access_notes(connector)
+            seen.notes += [note for note in await venue.plugin.access_notes(connector) if note not in seen.notes]
     return seen
 
 
