@@ -55,8 +55,9 @@ class ConnectorPlugin:
     `__main__` has `main(arguments)`, and `sandbox_settings(ready)`, which turns that line into settings; also
     `SandboxOptions`, a pydantic model, where its command line takes more than seed, markets and speed. `folders` are
     those of `plugin_paths`, for a connector that was found there. `access_notes(connector)`, awaited after `start`, is
-    what an operator should know of the key beside what it may do (`StatesKeyRights`), a sentence each. `key_admin` and `fund_mover` make what `tidegate keys` and the verbs that move funds need, where
-    the venue has that (`framework.domain.venue`).
+    what an operator should know of the key beside what it may do (`StatesKeyRights`), a sentence each. `key_admin` and
+    `fund_mover` make what `tidegate keys` and the verbs that move funds need, where the venue has that
+    (`framework.domain.venue`).
     """
 
     use: str
