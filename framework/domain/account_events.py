@@ -340,7 +340,7 @@ class FundMoveReported(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=
     """A step of funds that leave an account on an operator's word. `reference` is ours, one per move. `status` is
     "requested" before the first byte leaves, then the venue's word, or "refused", "not_sent", "unknown", and "seen"
     once an operator has looked what became of an unknown one; `move_id` is the venue's. `amount` is a decimal in units
-    of `asset`; `chain_id` 0 for none."""
+    of `asset`; `chain_id` 0 for none. `digest` is what it can be found again by (`SignedMove`)."""
 
     venue: str
     reference: str
@@ -353,6 +353,7 @@ class FundMoveReported(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=
     ts_recv: int
     move_id: str = ""
     detail: str = ""
+    digest: str = ""
 
     @property
     def is_open(self) -> bool:

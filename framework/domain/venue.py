@@ -426,12 +426,21 @@ class FundMoveState(msgspec.Struct, frozen=True, kw_only=True):
     details: tuple[tuple[str, str], ...] = ()
 
 
+class SignedMove(msgspec.Struct, frozen=True, kw_only=True):
+    """A move that is signed and has not left. `wire` is the mover's own; `digest` is what the move can be found again
+    by when its answer is lost, empty where it can't."""
+
+    move: FundMove
+    wire: object
+    digest: str = ""
+
+
 class FundMover(Protocol):
     """Moves funds out of one account, on an operator's word alone: no strategy reaches it.
 
     A plugin's `fund_mover(name, settings, *, clock, rng)` makes it, with `proxy` and `turn` as `create` has them. It is
-    made for one move and closed after it, so that nothing else of the connector can sign one. `move` and `look_up`
-    raise like `KeyAdmin`'s verbs. `verbs` are those that the venue has.
+    made for one move and closed after it, so that nothing else of the connector can sign one. All that ask raise like
+    `KeyAdmin`'s verbs. Call order: `sign`, which the journal records, then `send` at once.
     """
 
     @property
@@ -439,8 +448,17 @@ class FundMover(Protocol):
         """What the venue offers of it."""
         ...
 
-    async def move(self, move: FundMove, /) -> FundMoveState:
-        """Sign and send once. It is in the journal before."""
+    async def sign(self, move: FundMove, /) -> SignedMove:
+        """Sign with the time of now; the venue's clock may be read for that. Raises `RefusedByVenue` for a move that
+        the venue would not take."""
+        ...
+
+    async def send(self, signed: SignedMove, /) -> FundMoveState:
+        """Send once what was signed here, and say what the answer states of it."""
+        ...
+
+    async def find(self, verb: FundVerb, digest: str, /) -> FundMoveState | None:
+        """What the venue shows of the move with this digest; None where it shows none, or can't be asked by it."""
         ...
 
     async def look_up(self, verb: FundVerb, move_id: str, /) -> FundMoveState:

@@ -21,7 +21,7 @@ from framework.domain.errors import (
 )
 from framework.domain.operator_requests import Answer, MoveFunds, ShowFundMove
 from framework.domain.ports import Clock
-from framework.domain.venue import FundMove, FundMover, FundMoveState, FundVerb
+from framework.domain.venue import FundMove, FundMover, FundMoveState, FundVerb, SignedMove
 from framework.engine.kernel import Kernel
 
 LOOK = "look at the account's history at the venue"
@@ -69,23 +69,20 @@ class FundMoves:
             return _refused(str(e))
 
     async def _move(self, mover: FundMover, verb: FundVerb, request: MoveFunds) -> Answer:
-        if (refusal := await self._refuse_again(request)) is not None:
+        if (refusal := await self._refuse_again(mover, verb, request)) is not None:
             return refusal
-        now_ns = self._clock.now_ns()
-        # The step tells apart what a clock that was set back would give the same time.
-        reference = f"{now_ns}-{self._kernel.step_number}"
-        fields = {name: getattr(request, name) for name in ("venue", "verb", "asset", "amount", "to", "chain_id")}
-        step = FundMoveReported(**fields, reference=reference, status="requested", ts_recv=now_ns)
+        wanted = FundMove(
+            verb=verb, asset=request.asset, amount=request.amount, to=request.to, chain_id=request.chain_id
+        )
+        signed = await mover.sign(wanted)
+        step = self._step(request, signed)
         try:
             await self._record(step)
         except JournalError as e:
             return _refused(f"nothing was moved, it could not be recorded: {e}")
-        wanted = FundMove(
-            verb=verb, asset=request.asset, amount=request.amount, to=request.to, chain_id=request.chain_id
-        )
         became = msgspec.structs.replace(step, status="unknown", detail="it broke off")
         try:
-            state = await mover.move(wanted)
+            state = await mover.send(signed)
             became = msgspec.structs.replace(became, status=state.status, detail="", move_id=state.id)
             return _answer(request.venue, request.verb, state)
         except (Retryable, RefusedByVenue, AccountRefused) as e:
@@ -98,16 +95,31 @@ class FundMoves:
         finally:
             await self._record(msgspec.structs.replace(became, ts_recv=self._clock.now_ns()))
 
-    async def _refuse_again(self, request: MoveFunds) -> Answer | None:
-        """Refuse what would be the same once more while nobody knows what became of the first, unless an operator has
-        looked: then that one counts as seen."""
+    def _step(self, request: MoveFunds, signed: SignedMove) -> FundMoveReported:
+        now_ns = self._clock.now_ns()
+        return FundMoveReported(
+            **{name: getattr(request, name) for name in ("venue", "verb", "asset", "amount", "to", "chain_id")},
+            # The step tells apart what a clock that was set back would give the same time.
+            reference=f"{now_ns}-{self._kernel.step_number}",
+            status="requested",
+            digest=signed.digest,
+            ts_recv=now_ns,
+        )
+
+    async def _refuse_again(self, mover: FundMover, verb: FundVerb, request: MoveFunds) -> Answer | None:
+        """Refuse what would be the same once more while nobody knows what became of the first: it is looked for, and
+        where the venue does not show it an operator must have looked; then it counts as seen."""
         known = self._kernel.dependencies.accounts.fund_moves.values()
         asked = (request.venue, request.verb, request.asset)
-        same = [one for one in known if (one.venue, one.verb, one.asset) == asked]
-        if same and not request.is_again:
-            return _refused(f"it is not known what became of the {same[-1].text}: {LOOK}, and then say --again")
-        for one in same:
-            await self._record(msgspec.structs.replace(one, status="seen", ts_recv=self._clock.now_ns()))
+        for one in [one for one in known if (one.venue, one.verb, one.asset) == asked]:
+            found = await mover.find(verb, one.digest) if one.digest else None
+            status, move_id = ("seen", "") if found is None else (found.status, found.id)
+            if found is None and not request.is_again:
+                return _refused(f"it is not known what became of the {one.text}: {LOOK}, and then say --again")
+            ended = msgspec.structs.replace(one, status=status, move_id=move_id, ts_recv=self._clock.now_ns())
+            await self._record(ended)
+            if found is not None:
+                return _refused(f"nothing was sent: the {one.text} had arrived, as {move_id}: {status}")
         return None
 
     async def _record(self, report: FundMoveReported) -> None:

@@ -19,7 +19,7 @@ from framework.domain.errors import (
     Retryable,
 )
 from framework.domain.operator_requests import Answer, MoveFunds, ShowFundMove
-from framework.domain.venue import FundMove, FundMover, FundMoveState, FundVerb
+from framework.domain.venue import FundMove, FundMover, FundMoveState, FundVerb, SignedMove
 from framework.ops.fund_moves import FundMoves
 from framework.state.accounts import Accounts
 from tests.support.world import VENUE, World
@@ -39,13 +39,22 @@ class ScriptedMover:
         self.asked: list[FundMove | str] = []
         self.recorded_before: list[str] = []
         self.closes = 0
+        self.has_digests = False
+        self.found: FundMoveState | None = None
         self.on_move: Callable[[], None] = lambda: None
         self._recorded = recorded
 
-    async def move(self, move: FundMove, /) -> FundMoveState:
+    async def sign(self, move: FundMove, /) -> SignedMove:
+        return SignedMove(move=move, wire=move, digest="d-1" if self.has_digests else "")
+
+    async def find(self, verb: FundVerb, digest: str, /) -> FundMoveState | None:
+        assert digest == "d-1"
+        return self.found
+
+    async def send(self, signed: SignedMove, /) -> FundMoveState:
         self.on_move()
         self.recorded_before = [one.status for one in self._recorded()]
-        return self._answer(move)
+        return self._answer(signed.move)
 
     async def look_up(self, verb: FundVerb, move_id: str, /) -> FundMoveState:
         return self._answer(move_id)
@@ -191,6 +200,21 @@ async def test_move_when_it_is_not_known_what_became_of_one_like_it_then_an_oper
     assert (await desk.moves.move(other)).is_ok
     statuses = [one.status for one in desk.recorded()]
     assert statuses == ["requested", "unknown", *["requested", "PENDING"], "seen", *["requested", "PENDING"] * 2]
+
+
+async def test_move_when_one_like_it_is_found_at_the_venue_then_that_is_said_and_nothing_is_sent(desk: Desk) -> None:
+    desk.mover.has_digests = True
+    desk.mover.answers += [OutcomeUnknown("reset"), PENDING]
+    await desk.moves.move(TRANSFER)
+    answer = await desk.moves.move(TRANSFER)
+    assert "it is not known what became of" in answer.lines[0]
+    desk.mover.found = PENDING
+    answer = await desk.moves.move(TRANSFER)
+    arrived = f"nothing was sent: the transfer of 100.5 USDC at {VENUE} to 0xab had arrived, as t-1: PENDING"
+    assert answer == Answer(is_ok=False, lines=(arrived,))
+    assert len(desk.mover.asked) == 1
+    assert (await desk.moves.move(TRANSFER)).is_ok
+    assert [one.digest for one in desk.recorded()] == ["d-1"] * 5
 
 
 async def test_move_when_the_daemon_dies_before_its_answer_then_the_next_run_knows_that_it_is_open(desk: Desk) -> None:
