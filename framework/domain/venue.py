@@ -227,7 +227,6 @@ class UnknownRights(msgspec.Struct, frozen=True):
     declared: tuple[str, ...] = ()
 
 
-@runtime_checkable
 class StatesKeyRights(Protocol):
     """A connector that knows how to ask what the account's key may do. Of one without it that is unknown."""
 
