@@ -25,6 +25,7 @@ from framework.engine.strategy_context import LoopTimers
 from framework.engine.universe import InstrumentPattern
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
+from framework.ops.fund_moves import LOOK, FundMoves
 from framework.ops.healthcheck import url_of, write_address
 from framework.ops.http import ControlServer
 from framework.ops.operator_service import OperatorService
@@ -54,7 +55,7 @@ from framework.shutdown import Shutdown, VenueConnection
 from framework.state.books import Books
 from framework.state.purged import PurgeSchedule
 from framework.venue_run import VenueRun, VenueRunPorts
-from framework.venues import BookWatch, VenueAccess, side_by_side, warn_of_proxy_variables
+from framework.venues import BookWatch, VenueAccess, side_by_side, venue_named, warn_of_proxy_variables
 
 FLUSH_S = 0.1
 START_S = 0.1
@@ -177,17 +178,7 @@ class Daemon:
         self.kernel = self._core.kernel
         self.kernel.follow_connectors(self._on_connector)
         self.shutdown = self._make_shutdown()
-        self._operator_service = OperatorService(
-            self.kernel,
-            metrics,
-            files=RealFiles(),
-            directory=resolved.config.state_dir,
-            strategies=self._names()[1],
-            wait_durable=records.recorder.wait_durable,
-            ledger_trouble=lambda: records.ledger.trouble,
-            tape_trouble=lambda: records.recorder.tape_trouble,
-            read_status=lambda: self.status.read(),
-        )
+        self._operator_service = self._make_operator_service()
         self._trouble: dict[str, str] = {}
         self._disk_usage = DiskUsage(resolved.config.state_dir)
         self.status = self._make_status_reader()
@@ -219,6 +210,27 @@ class Daemon:
             venues=self._venues,
             starting=self._starting,
             ms_max=self._resolved.config.kernel.shutdown_ms_max,
+        )
+
+    def _make_operator_service(self) -> OperatorService:
+        records, venues = self._records, self._resolved.venues
+        fund_moves = FundMoves(
+            self.kernel,
+            self._clock,
+            make=lambda venue: self._access.fund_mover(venue_named(venues, venue)),
+            wait_durable=records.recorder.wait_durable,
+        )
+        return OperatorService(
+            self.kernel,
+            self._metrics,
+            files=RealFiles(),
+            directory=self._resolved.config.state_dir,
+            strategies=self._names()[1],
+            wait_durable=records.recorder.wait_durable,
+            ledger_trouble=lambda: records.ledger.trouble,
+            tape_trouble=lambda: records.recorder.tape_trouble,
+            read_status=lambda: self.status.read(),
+            fund_moves=fund_moves,
         )
 
     def not_ready(self) -> list[NotReady]:
@@ -279,6 +291,8 @@ class Daemon:
         if self._records.lost:
             ways = "see `tidegate reconcile` and `tidegate external-orders`"
             _log.error("alarm", what=f"{self._records.lost}: halted until `tidegate resume`; {ways}")
+        for move in self._records.accounts.fund_moves.values():
+            _log.error("alarm", what=f"it is not known what became of the {move.text}: {LOOK}")
 
     async def close(self) -> None:
         """End every task, close every connection and sandbox. Records are closed by their owner afterwards."""
@@ -438,6 +452,7 @@ class Daemon:
                 trouble=self._trouble,
                 unusable=self._unusable,
                 is_only=len(self._resolved.venues) == 1,
+                allow_withdraw_keys=self._resolved.config.venues[connector.venue].allow_withdraw_keys,
             ),
         )
 

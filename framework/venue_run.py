@@ -22,16 +22,20 @@ from framework.domain.errors import (
     Retryable,
     describe_error,
 )
-from framework.domain.market_events import ConnectorStatus
+from framework.domain.market_events import ConnectorStatus, TermsDeclared
 from framework.domain.ports import Clock
+from framework.domain.venue import KeyRights, Right, UnknownRights, notes_on, rights_in
 from framework.engine.kernel import Kernel
 from framework.reconciliation.ports import leave
 from framework.runtime.supervisor import Supervisor
 from framework.shutdown import VenueConnection
-from framework.venues import BookWatch, not_defined_again
+from framework.venues import BookWatch, key_rights_of, not_defined_again, refuse_withdrawals
 
 RETRY_S = 60.0
 """How long a venue is left alone that has refused the account, or can't be used as it is configured."""
+
+KEY_CHECK_S = 86_400.0
+"""How often a venue is asked what the account's key may do, beside each time that it comes up."""
 
 _log = structlog.get_logger("daemon")
 
@@ -41,7 +45,7 @@ class VenueRunPorts(msgspec.Struct, frozen=True, kw_only=True):
 
     `starting` holds the names of the venues that are not up: the run takes its own out and puts it back. `trouble` says
     of each why it is not, in a sentence; `unusable` says so while the venue is left alone. `is_only`: without this
-    venue the daemon has none.
+    venue the daemon has none. `allow_withdraw_keys`: whether a key may be used that can withdraw.
     """
 
     kernel: Kernel
@@ -53,6 +57,8 @@ class VenueRunPorts(msgspec.Struct, frozen=True, kw_only=True):
     unusable: MutableMapping[str, str]
     is_only: bool
     retry_s: float = RETRY_S
+    key_check_s: float = KEY_CHECK_S
+    allow_withdraw_keys: bool = False
 
 
 class VenueRun:
@@ -66,6 +72,7 @@ class VenueRun:
         self._refused = asyncio.Event()
         self._refusal = AccountRefused("")
         self._has_dispatcher = False
+        self._key_rights: KeyRights | UnknownRights | None = None
 
     def __repr__(self) -> str:
         return f"<VenueRun {self._name} {self._ports.trouble.get(self._name, '')!r}>"
@@ -100,6 +107,7 @@ class VenueRun:
         known = self._ports.kernel.dependencies.accounts.instruments
         earlier, connector = dict(known), self._connection.connector
         await self._until_it_works(partial(connector.start, self._ports.kernel.publish))
+        key_check_s = await self._try_key()
         self._refused.clear()
         self._connection.dispatcher.account_accepted()
         self._dispatch()
@@ -108,6 +116,7 @@ class VenueRun:
                 self._begin(tasks, "streams", connector.run())
                 self._begin(tasks, "books", self._ports.watch.run())
                 tasks.create_task(self._until_refused(), name=f"{self._name} account")
+                tasks.create_task(self._keep_trying_key(key_check_s), name=f"{self._name} key")
                 for one in not_defined_again(self._name, earlier, known):
                     # A connector that was written before there was `reread` goes on without it.
                     getattr(connector, "reread", leave)(one)
@@ -116,6 +125,40 @@ class VenueRun:
                 await self._connection.reconciler.run()
         except BaseExceptionGroup as group:
             raise _root_error(group) from group
+
+    async def _check_key(self) -> None:
+        """Ask what the key may do. One that may not trade brings data only: the gate refuses every order, as the venue
+        would. Raises `ConfigurationError` for one that can withdraw, unless that is allowed."""
+        kernel, connector = self._ports.kernel, self._connection.connector
+        rights = await key_rights_of(connector)
+        refuse_withdrawals(self._name, rights, is_allowed=self._ports.allow_withdraw_keys)
+        known, terms = rights_in(rights), kernel.dependencies.view.terms(self._name)
+        may_trade = known is None or Right.TRADE in known
+        if may_trade != terms.trading:
+            terms = msgspec.structs.replace(terms, trading=may_trade)
+            kernel.publish(TermsDeclared(self._name, terms, self._ports.clock.now_ns()))
+        if rights == self._key_rights:
+            return
+        self._key_rights = rights
+        _log.info("key", venue=self._name, may="unknown" if known is None else sorted(one.value for one in known))
+        for note in notes_on(rights) if known is not None or not connector.is_loopback else ():
+            _log.warning("key", venue=self._name, note=note)
+
+    async def _try_key(self) -> float:
+        """Ask what the key may do, and return in how many seconds to ask again. A venue that does not say it now is
+        traded all the same: its orders must not wait for that."""
+        try:
+            await self._check_key()
+        except (Retryable, OutcomeUnknown, RefusedByVenue) as e:
+            delay_s = min(self._ports.key_check_s, self._ports.retry_s)
+            _log.warning("what the key may do can't be asked now", venue=self._name, reason=str(e), after_s=delay_s)
+            return delay_s
+        return self._ports.key_check_s
+
+    async def _keep_trying_key(self, delay_s: float) -> None:
+        while True:
+            await asyncio.sleep(delay_s)
+            delay_s = await self._try_key()
 
     def _dispatch(self) -> None:
         """Begin to send requests, once: what is under way is answered also while the venue is left alone, and cancels

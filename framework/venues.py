@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from framework.config.model import Configuration
 from framework.config.resolve import ResolvedVenue
-from framework.domain.errors import ConfigurationError, Fatal
+from framework.domain.errors import ConfigurationError, Fatal, NotSupported, suggestion
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.ports import Clock
 from framework.domain.turns import TakeTurn, no_limits
-from framework.domain.venue import Connector
+from framework.domain.venue import (
+    Connector,
+    FundMover,
+    KeyRights,
+    Right,
+    UnknownRights,
+    rights_in,
+)
 from framework.runtime.clock import system_rng
 from framework.runtime.files import RealFiles
 from framework.runtime.sandbox_process import SandboxProcess
@@ -66,6 +73,7 @@ class VenueAccess:
         self._supervisor = supervisor
         self._turns = turns
         self._sandboxes: list[SandboxProcess] = []
+        self._ready: dict[str, Mapping[str, Any]] = {}
         self._locks: list[StateLock] = []
         self._is_closing = False
 
@@ -89,6 +97,19 @@ class VenueAccess:
             for assumption in connector.assumptions:
                 _log.warning("assumed of the venue without proof", venue=venue.name, assumption=assumption)
         return connector
+
+    def fund_mover(self, venue: ResolvedVenue) -> FundMover:
+        """What moves funds out of the venue's account, for one move; call after `connector`. Raises
+        `ConfigurationError` when the configuration does not allow it, `NotSupported` when the venue has no such API."""
+        factory, where = venue.plugin.fund_mover, f"venues.{venue.name}"
+        if factory is None:
+            raise NotSupported(f"{where}: funds can't be moved by its API; use its website")
+        if not venue.row.allow_fund_moves:
+            raise ConfigurationError(
+                f"{where}: moving funds is not allowed; set allow_fund_moves = true in [{where}] and start again"
+            )
+        ready, turn = self._ready.get(venue.name), self._turns(venue.name)
+        return venue.call(factory, sandbox_ready=ready, clock=self._clock, rng=system_rng(), turn=turn)
 
     async def close(self) -> None:
         """Stop the sandboxes and give the locks of the accounts back. Close the connectors first."""
@@ -124,6 +145,7 @@ class VenueAccess:
         module, arguments = venue.sandbox_command(directory)
         sandbox = await SandboxProcess.start(module, arguments, directory / "sandbox.log", folders=venue.plugin.folders)
         self._sandboxes.append(sandbox)
+        self._ready[venue.name] = sandbox.ready
         self._supervisor.spawn(f"{venue.name} sandbox", self._watch(venue.name, sandbox))
         return sandbox
 
@@ -135,7 +157,31 @@ class VenueAccess:
         await asyncio.Event().wait()
 
 
-def refuse_remote(connector: Connector, *, is_allowed: bool, what: str) -> None:
+class Located(Protocol):
+    """What talks to a venue in the name of one of its accounts: a `Connector` or a `KeyAdmin`."""
+
+    @property
+    def venue(self) -> str:
+        """The name of the account in the configuration."""
+        ...
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether every address it talks to is on this machine."""
+        ...
+
+
+def venue_named(venues: Iterable[ResolvedVenue], name: str) -> ResolvedVenue:
+    """The venue of the configuration with this name. Raises `ConfigurationError` when there is none."""
+    known = {venue.name: venue for venue in venues}
+    if not name:
+        raise ConfigurationError(f"--venue: name the account; known: {', '.join(sorted(known))}")
+    if name not in known:
+        raise ConfigurationError(f'--venue: there is no venue "{name}"; {suggestion(name, known)}')
+    return known[name]
+
+
+def refuse_remote(connector: Located, *, is_allowed: bool, what: str) -> None:
     """Refuse a connector with an address outside this machine, unless both permissions were given. Two, because one
     alone is easily left behind: a file is copied, a command line repeated. Raises `ConfigurationError`."""
     if not connector.is_loopback and not is_allowed:
@@ -167,13 +213,31 @@ def refuse_old_gateway(connector: Connector) -> None:
         )
 
 
-def refuse_assumed_signing(connector: Connector, *, is_accepted: bool) -> None:
+def refuse_assumed_signing(connector: Located, *, is_accepted: bool) -> None:
     """Refuse a connector with an address outside this machine whose way to sign requests is assumed (its
     `assumed_signing`), unless the configuration accepts that. Raises `ConfigurationError`."""
     if not connector.is_loopback and getattr(connector, "assumed_signing", False) and not is_accepted:
         raise ConfigurationError(
             f"venues.{connector.venue}: how its requests are signed is assumed, the venue does not document it; try it "
             f"with little money, and set accept_assumptions = true in [venues.{connector.venue}] to trade there"
+        )
+
+
+async def key_rights_of(connector: object) -> KeyRights | UnknownRights:
+    """What the key of a connector that has started may do; unknown where it can't ask. Raises like its reads."""
+    # Not by `isinstance`: a connector inside another one, which hands everything on, has its methods, too.
+    ask: Callable[[], Awaitable[KeyRights | UnknownRights]] | None = getattr(connector, "key_rights", None)
+    return UnknownRights() if ask is None else await ask()
+
+
+def refuse_withdrawals(venue: str, rights: KeyRights | UnknownRights, *, is_allowed: bool) -> None:
+    """Refuse a key that can withdraw, unless the configuration allows such keys: a daemon needs none, and a thief of it
+    could empty the account. Raises `ConfigurationError`."""
+    if Right.WITHDRAW in (rights_in(rights) or ()) and not is_allowed:
+        scopes = rights.scopes if isinstance(rights, KeyRights) else rights.declared
+        raise ConfigurationError(
+            f"venues.{venue}: its key may withdraw, its scopes are {', '.join(scopes)}; use a key that can't, or set "
+            f"allow_withdraw_keys = true in [venues.{venue}]"
         )
 
 

@@ -69,10 +69,13 @@ def find_flaw(intent: object) -> str:
 
 
 def find_unoffered(intent: NewOrder | AmendOrder, terms: VenueTerms) -> Refusal | None:
-    """What the venue does not offer of this: NOT_OFFERED with the field, its value and what is offered. Also BAD_SIZE
-    for an order whose price times size is more than a record can hold (2^62)."""
+    """What the venue does not offer of this: NOT_OFFERED with the field, its value and what is offered, or with a
+    sentence where the account's key may not trade at all. Also BAD_SIZE for an order whose price times size is more
+    than a record can hold (2^62)."""
     if intent.price * intent.size >= NOTIONAL_LIMIT:
         return Refusal(RefusalCode.BAD_SIZE, size=intent.size, price=intent.price, why="price times size passes 2^62")
+    if not terms.trading:
+        return Refusal(RefusalCode.NOT_OFFERED, why="the key of this account may not trade: data only; use another key")
     if isinstance(intent, AmendOrder):
         return None if terms.amend else _unoffered("amend", "true", ())
     return _find_unoffered_kind(intent, terms) or _find_unoffered_flag(intent, terms)

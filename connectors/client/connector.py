@@ -28,7 +28,7 @@ from framework.domain.market_events import LimitsDeclared, TermsDeclared
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RateLimits
 from framework.domain.terms import UNDECLARED, VenueTerms
-from framework.domain.venue import Gateway, Publish
+from framework.domain.venue import Gateway, KeyRights, Publish, UnknownRights
 
 _CALENDAR_MS = 500
 _CLOCK_MS = 300_000
@@ -61,13 +61,18 @@ async def _nothing() -> tuple[Any, ...]:
     return ()
 
 
+async def _unknown() -> UnknownRights:
+    return UnknownRights()
+
+
 class ConnectorParts(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue puts in.
 
     `prepare` does what comes before all other reads: it learns the venue's clock, and is done again when nothing else
     has measured that for five minutes, as at a venue without a stream. `documented_limits` hold until
     `read_limits` has read the account's own, or always without it. `read_balances` returns the account's balances as
-    events. `access_notes` says what the key may not do that trading needs. `stream`, `poll` and `account_poll` run
+    events. `key_rights` says what the key may do, which is unknown by default, and `access_notes` what else an operator
+    should know of it, a sentence each. `stream`, `poll` and `account_poll` run
     until they are cancelled; any may be missing. `close` gives back what was opened. All that read raise like reads.
     """
 
@@ -80,6 +85,7 @@ class ConnectorParts(msgspec.Struct, frozen=True, kw_only=True):
     documented_limits: RateLimits | None = None
     read_limits: Callable[[], Awaitable[RateLimits]] | None = None
     read_balances: Callable[[], Awaitable[Iterable[Event]]] = _nothing
+    key_rights: Callable[[], Awaitable[KeyRights | UnknownRights]] = _unknown
     access_notes: Callable[[], Awaitable[Sequence[str]]] = _nothing
     stream: VenueStream | None = None
     poll: MarketPoll | None = None
@@ -147,11 +153,15 @@ class VenueConnector:
         await self._parts.instruments.loader.load()
         await self._publish_balances()
 
-    async def access_notes(self) -> Sequence[str]:
-        """What the key may not do that trading needs, a sentence each; none when the venue does not say. After `start`.
+    async def key_rights(self) -> KeyRights | UnknownRights:
+        """What the venue says that the account's key may do. After `start`.
 
         Raises `Retryable` when the venue cannot be reached and `AccountRefused` for a refused key.
         """
+        return await self._parts.key_rights()
+
+    async def access_notes(self) -> Sequence[str]:
+        """What else an operator should know of the key, a sentence each. Raises like `key_rights`."""
         return await self._parts.access_notes()
 
     async def run(self) -> None:

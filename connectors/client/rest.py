@@ -42,6 +42,7 @@ Sign = Callable[[Call], HttpRequest]
 """Signs a request with the time of now; `target` begins at the root of the host. Every attempt is signed anew."""
 
 _READ_TRIES_MAX = 3
+_WRITE_TRIES_MAX = 5
 _RETRY_MS = 300
 _REPORTED_MAX = 1_000
 DONE = (200, 201, 204)
@@ -179,6 +180,22 @@ class SignedRest:
                 await asyncio.sleep(max(e.after_ms, _RETRY_MS * attempt) / 1000)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    async def write(self, call: Call, decode: Callable[[bytes], T]) -> T:
+        """Send what is no order and must not be done twice, as what makes a key, and decode the answer.
+
+        It takes no turn, so a limit may be reached: what proves that nothing was done is tried again, five times in
+        all. Raises like `send`, like `Verdicts.of_write` for an answer other than success, and `OutcomeUnknown` for one
+        that can't be read.
+        """
+        for attempt in range(1, _WRITE_TRIES_MAX + 1):
+            try:
+                return await self._write_once(call, decode)
+            except Retryable as e:
+                if attempt == _WRITE_TRIES_MAX:
+                    raise
+                await asyncio.sleep(max(e.after_ms, _RETRY_MS * 2 ** (attempt - 1)) / 1000)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
     async def listing(
         self,
         path: str,
@@ -216,6 +233,18 @@ class SignedRest:
     async def close(self) -> None:
         """Close the connections; requests in flight end with `OutcomeUnknown`."""
         await self._transport.close()
+
+    async def _write_once(self, call: Call, decode: Callable[[bytes], T]) -> T:
+        name = f"{call.method} {call.target.partition('?')[0]}"
+        response = await self.send(self.signed(call))
+        if response.status not in DONE:
+            failure = self.failure_of_write(response, is_cancel=False)
+            unproved = f"{name}: {self._error_of(response).text}: this proves nothing"
+            raise OutcomeUnknown(unproved) if isinstance(failure, OutcomeUnknown) else failure
+        try:
+            return _decoded(response.body, decode, name)
+        except Retryable as e:
+            raise OutcomeUnknown(str(e)) from e
 
     async def _ask_once(self, call: Call, endpoint: str, weight: int) -> bytes:
         async with self._turn(RequestKind.QUERY, endpoint, weight) as turn:

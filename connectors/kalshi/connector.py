@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from connectors.client.connector import ConnectorIdentity, ConnectorParts, EventOutlet, VenueConnector
@@ -16,12 +16,13 @@ from connectors.client.venue_time import VenueTime
 from connectors.client.wire.address import account_of
 from connectors.client.wire.answers import UnreadableAnswer
 from connectors.client.wire.decimals import NS_PER_MS
-from connectors.client.wire.keys import Right, notes_on, rights_of
+from connectors.client.wire.keys import KeyRights, Unknown, rights_of
 from connectors.kalshi.limits import TERMS, documented_limits, read_limits
 from connectors.kalshi.markets.lifecycle import select
 from connectors.kalshi.markets.source import MarketSource
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.gateway import KalshiGateway
+from connectors.kalshi.rest.keys import SCOPES
 from connectors.kalshi.rest.queries import kalshi_rest
 from connectors.kalshi.settings import ASSUMPTIONS, KalshiSettings
 from connectors.kalshi.stream.commands import DEFAULT_CHANNELS, TICKER
@@ -36,13 +37,6 @@ from framework.domain.account_events import BalanceReport
 from framework.domain.errors import AccountRefused, Fatal, RefusedByVenue, Retryable
 from framework.domain.ports import Clock, Rng
 from framework.domain.turns import TakeTurn, no_limits
-
-_MAY_TRADE = "write::trade"
-_SCOPES = {
-    "read": frozenset({Right.READ}),
-    "write": frozenset({Right.READ, Right.TRADE}),
-    _MAY_TRADE: frozenset({Right.TRADE}),
-}
 
 
 def make_connector(
@@ -99,14 +93,13 @@ class _Account:
         balance = await queries.get_balance(self.rest, subaccount=self.settings.own_subaccount)
         return (rest_balance(balance, venue=self.name, ts_recv=self.clock.now_ns()),)
 
-    async def access_notes(self) -> Sequence[str]:
+    async def key_rights(self) -> KeyRights | Unknown:
         try:
             keys = await queries.get_api_keys(self.rest)
         except (RefusedByVenue, UnreadableAnswer):
-            return ()
-        # A key that is not listed is taken for one that may trade: its orders would say otherwise.
-        scopes = next((key.scopes for key in keys if key.api_key_id == self.settings.key_id), (_MAY_TRADE,))
-        return notes_on(rights_of(scopes, _SCOPES))
+            return Unknown()
+        scopes = next((key.scopes for key in keys if key.api_key_id == self.settings.key_id), None)
+        return Unknown() if scopes is None else rights_of(scopes, SCOPES)
 
     async def judge(self, refusal: HandshakeRefused) -> None:
         """Raise for a refused key. After a refused timestamp read the venue's clock again, for the next try."""
@@ -147,7 +140,7 @@ def _parts(account: _Account, dial: StreamDial, backoff: Backoff) -> ConnectorPa
         documented_limits=documented_limits(settings.tier),
         read_limits=partial(read_limits, rest, settings.tier),
         read_balances=account.read_balances,
-        access_notes=account.access_notes,
+        key_rights=account.key_rights,
         stream=VenueStream(dial.open, sessions, clock=clock, backoff=backoff, silence_ms_max=settings.silence_ms_max),
         instruments_interval_ms=settings.markets_interval_ms,
         balance_interval_ms=settings.balance_interval_ms,

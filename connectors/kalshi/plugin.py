@@ -1,16 +1,16 @@
-"""What the daemon loads of this venue: its settings model, its factory and its sandbox."""
+"""What the daemon loads of this venue: its settings model, its factories and its sandbox."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from connectors.client.connector import VenueConnector
 from connectors.kalshi.connector import make_connector
+from connectors.kalshi.rest.keys import kalshi_keys
 from connectors.kalshi.settings import KalshiSettings
 from framework.domain.ports import Clock, Rng
 from framework.domain.turns import TakeTurn, no_limits
-from framework.domain.venue import Connector
+from framework.domain.venue import Connector, KeyAdmin
 
 Settings = KalshiSettings
 
@@ -37,9 +37,9 @@ def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: ready[name] for name in ("rest_url", "ws_url", "key_id", "private_key_path")}
 
 
-async def access_notes(connector: VenueConnector) -> Sequence[str]:
-    """What the key of a started connector may not do that trading needs, a sentence each. Raises like its `start`."""
-    return await connector.access_notes()
+def key_admin(name: str, settings: KalshiSettings, *, clock: Clock, rng: Rng, proxy: str = "") -> KeyAdmin:
+    """The account's API keys, for `tidegate keys`. Raises like `create`."""
+    return kalshi_keys(name, settings, clock=clock, rng=rng, proxy=proxy)
 
 
-__all__ = ["SANDBOX", "Settings", "access_notes", "create", "sandbox_settings"]
+__all__ = ["SANDBOX", "Settings", "create", "key_admin", "sandbox_settings"]

@@ -16,9 +16,11 @@ from typing import TypeAlias
 from framework.domain.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    EXIT_NOT_SUPPORTED,
     EXIT_PIPE_CLOSED,
     EXIT_USAGE,
     ConfigurationError,
+    NotSupported,
     TidegateError,
     closest,
     describe_error,
@@ -51,6 +53,9 @@ COMMANDS = {
     "resume": "framework.cli.operator:set_trading_state",
     "reconcile": "framework.cli.operator:reconcile",
     "journal": "framework.cli.journal:journal",
+    "keys": "framework.cli.keys:keys",
+    "transfer": "framework.cli.operator:move_funds",
+    "withdraw": "framework.cli.operator:move_funds",
 }
 """Verb -> the function that does it: takes the parsed options, returns the exit code. `orphans` is the earlier name of
 `external-orders`, kept for scripts."""
@@ -60,6 +65,10 @@ _LISTS = {
     "fills": "List the newest fills.",
     "positions": "List positions.",
     "refusals": "List the newest refusals of the risk gate.",
+}
+_FUND_VERBS = {
+    "transfer": "Have the daemon transfer funds to another account of the venue; the amount is typed again.",
+    "withdraw": "Have the daemon withdraw funds from the venue; the amount is typed again.",
 }
 _STATES = {
     "halt": "Let no order leave but cancels; survives a restart. Without a scope: everything.",
@@ -109,7 +118,7 @@ def _main(arguments: Sequence[str], signals: StopSignals) -> int:
     except TidegateError as e:
         _show_traceback(arguments)
         _complain(str(e).splitlines())
-        return EXIT_USAGE if isinstance(e, ConfigurationError) else EXIT_FAILED
+        return _code_of(e)
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
@@ -119,6 +128,12 @@ def _main(arguments: Sequence[str], signals: StopSignals) -> int:
         _show_traceback(arguments)
         _complain([f"unexpected error: {describe_error(e)}; please report it with the output of --debug"])
         return EXIT_FAILED
+
+
+def _code_of(error: TidegateError) -> int:
+    if isinstance(error, NotSupported):
+        return EXIT_NOT_SUPPORTED
+    return EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_FAILED
 
 
 def _show_traceback(arguments: Sequence[str]) -> None:
@@ -155,7 +170,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show Python tracebacks of errors")
     parser.add_argument("--version", action="version", version=f"tidegate {version()}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for add in (_add_run, _add_config_verbs, _add_tools, _add_record_verbs, _add_operator_verbs):
+    for add in (_add_run, _add_config_verbs, _add_tools, _add_record_verbs, _add_operator_verbs, _add_keys, _add_funds):
         add(verbs)
     return parser
 
@@ -260,6 +275,52 @@ def _add_operator_verbs(verbs: _Verbs) -> None:
         "--live", action="store_true", help="allow venues outside this machine, as `run --live` does"
     )
     _add_json(reconcile)
+
+
+def _add_keys(verbs: _Verbs) -> None:
+    keys = _add_configured(verbs, "keys", "List, create, generate, update, revoke the API keys of an account.")
+    keys.add_argument("action", metavar="ACTION", help="list, create, generate, update or revoke")
+    keys.add_argument("key", nargs="?", default="", metavar="KEY", help="update, revoke: its id, or its label")
+    _add_venue(keys)
+    keys.add_argument("--live", action="store_true", help="allow a venue outside this machine, as `run --live` does")
+    keys.add_argument("--label", metavar="TEXT", help="create, generate, update: the key's name at the venue")
+    for option, metavar, text in (
+        ("--scope", "SCOPE", "what the key may do, in the venue's words; repeat it for several"),
+        ("--ip", "ADDRESS", "where the key may be used from; repeat it for several"),
+    ):
+        keys.add_argument(option, action="append", metavar=metavar, help=text)
+    keys.add_argument(
+        "--expires", metavar="DATE", help="when the key ends by itself: 2027-01-31, or with a time in UTC"
+    )
+    keys.add_argument("--key-type", metavar="TYPE", help="generate: rsa or ed25519, as the venue has it")
+    keys.add_argument("--public-key", type=Path, metavar="FILE", help="create: PEM file of a public key of your own")
+    keys.add_argument("--subaccount", type=_number, metavar="N", help="lock the key to this subaccount")
+    keys.add_argument("--out", type=Path, metavar="FILE", help="write the secret to a new file (0600), do not print it")
+    keys.add_argument("--token-file", type=Path, metavar="FILE", help="session token, where the venue wants one")
+    keys.add_argument("--yes", default="", metavar="LABEL", help="revoke: the label again, instead of being asked")
+    _add_json(keys)
+
+
+def _add_funds(verbs: _Verbs) -> None:
+    """Verbs by which a running daemon moves funds out of an account."""
+    for verb, text in _FUND_VERBS.items():
+        move = _add_configured(verbs, verb, text)
+        _add_venue(move)
+        move.add_argument("--asset", default="", metavar="ASSET", help="what is moved, as the venue writes it: USDC")
+        move.add_argument("--amount", default="", metavar="N", help="how much of it, a decimal")
+        if verb == "transfer":
+            move.add_argument("--to", default="", metavar="ACCOUNT", help="the account of the venue that gets it")
+        else:
+            move.add_argument("--chain", type=_number, default=0, metavar="ID", help="the chain, by its id")
+        move.add_argument("--id", default="", metavar="ID", help="only say what has become of the move with this id")
+        move.add_argument("--again", action="store_true", help="I have looked what became of the last, unknown one")
+        move.add_argument("--wait", type=_number, default=60, metavar="S", help="ask for so long until it is done (60)")
+        move.add_argument("--yes", default="", metavar="N", help="the amount again, instead of being asked for it")
+        _add_json(move)
+
+
+def _add_venue(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--venue", default="", metavar="NAME", help="the account: a venue's name in the configuration")
 
 
 def _add_scopes(parser: argparse.ArgumentParser, text: str) -> None:

@@ -1,8 +1,11 @@
-"""`tidegate halt|reduce|resume|cancel|external-orders …|reconcile`: requests to a running daemon over its socket."""
+"""`tidegate halt|reduce|resume|cancel|external-orders …|reconcile|transfer|withdraw`: requests to a running daemon over
+its socket."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,15 +26,20 @@ from framework.domain.operator_requests import (
     CancelExternalOrder,
     CancelOrders,
     IgnoreExternalOrder,
+    MoveFunds,
     Reconcile,
     Request,
     SetTradingState,
+    ShowFundMove,
 )
 from framework.domain.plausibility import in_plain_text
 from framework.runtime.unix_socket import NoServer, ask
 
 STATES = {"halt": TradingState.HALTED, "reduce": TradingState.REDUCING, "resume": TradingState.ACTIVE}
 OFFLINE = "framework.cli.dry_run:dry_run"
+
+_LOOK_S = 2
+"""How often it is asked what has become of a move of funds, in seconds."""
 
 _ANSWER_S_MAX = 65.0
 """Longer than the daemon's own 60 s for an answer: so the daemon's reason arrives, not a time-out of this side."""
@@ -116,6 +124,66 @@ def reconcile(options: argparse.Namespace) -> int:
     if options.dry_run and not options.json:
         print_lines(["dry run: nothing was done"])
     return EXIT_FAILED if answer.data or not answer.is_ok else 0
+
+
+def move_funds(options: argparse.Namespace) -> int:
+    """Have the daemon transfer or withdraw, once the amount was typed again, and ask until nothing more is to come;
+    with `--id` only ask. Raises `ConfigurationError` for what can't be asked for, `NoServer` when no daemon answers."""
+    directory = state_directory(options)
+    if not options.venue:
+        raise ConfigurationError(f"{options.verb}: name the account: --venue NAME")
+    if options.id:
+        question = ShowFundMove(venue=options.venue, verb=options.verb, id=options.id)
+        answer = request(directory, question)
+    else:
+        move = MoveFunds(
+            venue=options.venue,
+            verb=options.verb,
+            asset=options.asset,
+            amount=options.amount,
+            to=getattr(options, "to", ""),
+            chain_id=getattr(options, "chain", 0),
+            is_again=options.again,
+        )
+        _confirm_amount(move, options)
+        answer = request(directory, move)
+    if answer.is_ok:
+        answer = _until_final(directory, options, answer)
+    _show(options, answer)
+    return 0 if answer.is_ok else EXIT_FAILED
+
+
+def _confirm_amount(move: MoveFunds, options: argparse.Namespace) -> None:
+    """Have the amount typed again. Raises `ConfigurationError` when it is another, or the move can't be asked for."""
+    if move.flaw:
+        raise ConfigurationError(move.flaw)
+    typed, source = options.yes, "--yes"
+    if not typed:
+        to = f" to {move.to}" if move.to else ""
+        sys.stderr.write(
+            f"This moves {move.amount} {move.asset} out of the account at {move.venue}{to}, and can't be undone. Type "
+            "the amount again: "
+        )
+        sys.stderr.flush()
+        typed, source = sys.stdin.readline().strip(), "what was typed"
+    if typed != move.amount:
+        raise ConfigurationError(f"{move.verb}: {source} is not the amount, {move.amount}: nothing was done")
+
+
+def _until_final(directory: Path, options: argparse.Namespace, answer: Answer) -> Answer:
+    """The answer once nothing more is to come of the move, else the last good one within `--wait` seconds."""
+    question = ShowFundMove(venue=options.venue, verb=options.verb, id=answer.data["id"])
+    trouble: tuple[str, ...] = ()
+    for _ in range(options.wait // _LOOK_S):
+        if answer.data["is_final"]:
+            return answer
+        asyncio.run(asyncio.sleep(_LOOK_S))
+        found = request(directory, question)
+        answer, trouble = (found, ()) if found.is_ok else (answer, found.lines)
+    if answer.data["is_final"]:
+        return answer
+    more = f"more is to come; ask again: tidegate {options.verb} --venue {options.venue} --id {question.id}"
+    return msgspec.structs.replace(answer, lines=(*answer.lines, *trouble, more))
 
 
 def request(directory: Path, question: Request, *, timeout_s: float = _ANSWER_S_MAX) -> Answer:

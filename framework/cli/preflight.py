@@ -23,7 +23,7 @@ from framework.domain.events import Event
 from framework.domain.instruments import Instrument
 from framework.domain.market_events import ConnectorStatus, VenueClock
 from framework.domain.ports import Desk
-from framework.domain.venue import Connector
+from framework.domain.venue import Connector, notes_on
 from framework.engine.universe import InstrumentPattern
 from framework.ops.http import refuse_foreign_host
 from framework.runtime.clock import SystemClock, system_rng
@@ -36,7 +36,13 @@ from framework.runtime.state_directory import (
     refuse_sandbox_records,
     refuse_unusable,
 )
-from framework.venues import refuse_assumed_signing, refuse_remote, refuse_unguarded
+from framework.venues import (
+    key_rights_of,
+    refuse_assumed_signing,
+    refuse_remote,
+    refuse_unguarded,
+    refuse_withdrawals,
+)
 
 _REAL_TRADING = "real trading"
 
@@ -219,8 +225,11 @@ async def _ask(venue: ResolvedVenue, *, is_allowed: bool) -> _Seen:
         stack.push_async_callback(connector.close)
         refuse_remote(connector, is_allowed=is_allowed, what="asking it")
         await _watch(connector, seen, budget)
+        rights = await key_rights_of(connector)
+        refuse_withdrawals(venue.name, rights, is_allowed=venue.row.allow_withdraw_keys)
+        seen.notes += notes_on(rights)
         if venue.plugin.access_notes is not None:
-            seen.notes += await venue.plugin.access_notes(connector)
+            seen.notes += [note for note in await venue.plugin.access_notes(connector) if note not in seen.notes]
     return seen
 
 

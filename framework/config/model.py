@@ -162,6 +162,14 @@ class VenueRow(BaseModel):
         False,
         description="Trade also where the way to sign requests is assumed, since the venue does not document it.",
     )
+    allow_withdraw_keys: bool = Field(
+        False,
+        description="Trade also with a key that can withdraw: whoever gets hold of it can empty the account.",
+    )
+    allow_fund_moves: bool = Field(
+        False,
+        description="Let `tidegate transfer` and `tidegate withdraw` move funds out of this account, amount by amount.",
+    )
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings, description="Options of the embedded sandbox.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The connector's settings.")
     proxy: str = Field(

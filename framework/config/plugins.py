@@ -24,10 +24,18 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from framework.domain.errors import CLOSENESS_MIN, ConfigurationError, PluginError, hint, message_of, suggestion
+from framework.domain.errors import (
+    CLOSENESS_MIN,
+    ConfigurationError,
+    NotSupported,
+    PluginError,
+    hint,
+    message_of,
+    suggestion,
+)
 from framework.domain.loading import import_bounded
 from framework.domain.strategy import Strategy
-from framework.domain.venue import Connector
+from framework.domain.venue import Connector, FundMover, KeyAdmin
 
 T = TypeVar("T")
 
@@ -46,8 +54,10 @@ class ConnectorPlugin:
     sandbox also has `SANDBOX`, the package that `python -m` runs and that prints one JSON line when it is ready, whose
     `__main__` has `main(arguments)`, and `sandbox_settings(ready)`, which turns that line into settings; also
     `SandboxOptions`, a pydantic model, where its command line takes more than seed, markets and speed. `folders` are
-    those of `plugin_paths`, for a connector that was found there. One whose venue says what a key may do has
-    `access_notes(connector)`, awaited after `start`: what trading needs and the key may not, a sentence each.
+    those of `plugin_paths`, for a connector that was found there. `access_notes(connector)`, awaited after `start`, is
+    what an operator should know of the key beside what it may do (`StatesKeyRights`), a sentence each. `key_admin` and
+    `fund_mover` make what `tidegate keys` and the verbs that move funds need, where the venue has that
+    (`framework.domain.venue`).
     """
 
     use: str
@@ -58,10 +68,12 @@ class ConnectorPlugin:
     access_notes: Callable[[Connector], Awaitable[Sequence[str]]] | None = None
     sandbox_options: type[BaseModel] | None = None
     folders: tuple[Path, ...] = ()
+    key_admin: Callable[..., KeyAdmin] | None = None
+    fund_mover: Callable[..., FundMover] | None = None
 
     def takes(self, name: str) -> bool:
         """Whether the connector's factory has an argument `name`: "proxy" or "turn"."""
-        return name in inspect.signature(self.create).parameters
+        return takes_argument(self.create, name)
 
 
 class Plugins:
@@ -112,6 +124,8 @@ class Plugins:
             access_notes=getattr(module, "access_notes", None),
             sandbox_options=getattr(module, "SandboxOptions", None),
             folders=self.paths if getattr(module, "__name__", "").startswith(FOLDER_PACKAGE) else (),
+            key_admin=getattr(module, "key_admin", None),
+            fund_mover=getattr(module, "fund_mover", None),
         )
 
     def venues(self) -> dict[str, str]:
@@ -194,11 +208,18 @@ def _entry_point(name: str, group: str, *, paths: Sequence[Path]) -> object:
     )
 
 
+def takes_argument(factory: Callable[..., object], name: str) -> bool:
+    """Whether a factory of a plugin has an argument of this name."""
+    return name in inspect.signature(factory).parameters
+
+
 def call_plugin(use: str, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
-    """What a function of a plugin returns. Raises `ConfigurationError` when it refuses what it gets, and `PluginError`,
-    with file and line, for whatever else it raises."""
+    """What a function of a plugin returns. Raises `ConfigurationError` when it refuses what it gets, `NotSupported`
+    when its venue does not have that, and `PluginError`, with file and line, for whatever else it raises."""
     try:
         return function(*arguments, **named)
+    except NotSupported:
+        raise
     except ConfigurationError as e:
         raise ConfigurationError(f"{use}: {e}") from e
     except BaseException as e:

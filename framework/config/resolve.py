@@ -18,7 +18,7 @@ from framework.config.checks import FIRST, LAST, order_of_checks
 from framework.config.errors import Origins, Tree, parse_settings
 from framework.config.layers import Loaded, holds_path
 from framework.config.model import CheckRow, Configuration, StrategyRow, VenueRow
-from framework.config.plugins import ConnectorPlugin, Plugins, call_plugin
+from framework.config.plugins import ConnectorPlugin, Plugins, call_plugin, takes_argument
 from framework.domain.errors import ConfigurationError, PluginError, suggestion
 from framework.domain.ports import Check, Clock, Desk, Rng
 from framework.domain.strategy import Strategy
@@ -27,6 +27,9 @@ from framework.domain.venue import Connector
 
 R = TypeVar("R", VenueRow, StrategyRow, CheckRow)
 T = TypeVar("T")
+
+_OPTIONAL = frozenset({"turn", "session_path"})
+"""Arguments that a factory of a plugin need not have."""
 
 GUARDS = {FIRST: "risk.trading_state:TradingStateCheck", LAST: "risk.rate_budget:RateBudget"}
 """The checks that are always asked where money is real: without them a halt would not hold, and the venue would
@@ -68,16 +71,21 @@ class ResolvedVenue:
 
         Raises `ConfigurationError` when the settings are incomplete, the connector refuses them, or its plugin breaks.
         """
+        return self.call(self.plugin.create, sandbox_ready=sandbox_ready, turn=turn, clock=clock, rng=rng)
+
+    def call(self, factory: Callable[..., T], *, sandbox_ready: Mapping[str, Any] | None = None, **further: Any) -> T:
+        """What another factory of the plugin makes of this account, as `connector` is made. Of `further` it gets
+        `clock` and `rng`, and what else it has an argument for. Raises `ConfigurationError` like `connector`, and
+        `NotSupported` when the venue does not have that."""
         settings = self.settings
         if sandbox_ready is not None and self.plugin.sandbox_settings is not None:
             raw = {**self.row.settings, **self.plugin.sandbox_settings(sandbox_ready)}
             settings = parse_settings(self.plugin.settings_model, raw, key=self._key, origins=self.origins)
         if settings is None:
             raise ConfigurationError(f"{self._key}: incomplete until the embedded sandbox is ready; start it first")
-        further: dict[str, Any] = {"proxy": self.row.proxy} if self.row.proxy else {}
-        if self.plugin.takes("turn"):
-            further["turn"] = turn
-        return call_plugin(self._key, self.plugin.create, self.name, settings, clock=clock, rng=rng, **further)
+        given = further | ({"proxy": self.row.proxy} if self.row.proxy else {})
+        given = {name: value for name, value in given.items() if name not in _OPTIONAL or takes_argument(factory, name)}
+        return call_plugin(self._key, factory, self.name, settings, **given)
 
     @property
     def _key(self) -> str:

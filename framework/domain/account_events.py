@@ -336,6 +336,37 @@ class ExternalOrderIgnored(msgspec.Struct, frozen=True, gc=False, kw_only=True, 
     ts_recv: int
 
 
+class FundMoveReported(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """A step of funds that leave an account on an operator's word. `reference` is ours, one per move. `status` is
+    "requested" before the first byte leaves, then the venue's word, or "refused", "not_sent", "unknown", and "seen"
+    once an operator has looked what became of an unknown one; `move_id` is the venue's. `amount` is a decimal in units
+    of `asset`; `chain_id` 0 for none. `digest` is what it can be found again by (`SignedMove`)."""
+
+    venue: str
+    reference: str
+    verb: str
+    asset: str
+    amount: str
+    to: str
+    chain_id: int
+    status: str
+    ts_recv: int
+    move_id: str = ""
+    detail: str = ""
+    digest: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not known what became of it."""
+        return self.status in ("requested", "unknown")
+
+    @property
+    def text(self) -> str:
+        """What was to be moved, in words."""
+        to = f" to {self.to}" if self.to else ""
+        return f"{self.verb} of {self.amount} {self.asset} at {self.venue}{to}"
+
+
 AccountEvent = (
     InstrumentDefined
     | InstrumentStatusChanged
@@ -356,5 +387,6 @@ AccountEvent = (
     | InstrumentPurged
     | CashFlow
     | CancelAllRequested
+    | FundMoveReported
 )
 """Inputs that the journal records, durably."""

@@ -18,6 +18,9 @@ EXIT_USAGE = 2
 EXIT_ORDERS_LEFT = 3
 """The daemon stopped, but orders may be open at a venue; the log lists them."""
 
+EXIT_NOT_SUPPORTED = 4
+"""The venue has no such thing: keys can't be made, or funds moved, by its API."""
+
 EXIT_INTERRUPTED = 130
 """Interrupted: Ctrl-C in a command, or a second signal to a daemon, which then waits for nothing (128 + SIGINT)."""
 
@@ -80,6 +83,10 @@ class OutcomeUnknown(TidegateError):
 class AccountRefused(TidegateError):
     """The venue does not accept this account: its key is refused, or it may not trade. The venue is halted and asked
     again each minute; the others go on."""
+
+
+class NotSupported(TidegateError):
+    """The venue does not have what was asked for at all. The message says what it has instead."""
 
 
 class Fatal(TidegateError):

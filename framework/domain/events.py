@@ -18,6 +18,7 @@ from framework.domain.account_events import ExternalOrderIgnored as ExternalOrde
 from framework.domain.account_events import Fill as Fill
 from framework.domain.account_events import FillSource as FillSource
 from framework.domain.account_events import FillVoided as FillVoided
+from framework.domain.account_events import FundMoveReported as FundMoveReported
 from framework.domain.account_events import InstrumentDefined as InstrumentDefined
 from framework.domain.account_events import InstrumentPurged as InstrumentPurged
 from framework.domain.account_events import InstrumentSettled as InstrumentSettled

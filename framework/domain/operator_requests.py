@@ -9,6 +9,7 @@ serves it (`framework.ops.operator_commands`).
 
 from __future__ import annotations
 
+import re
 from typing import Any, get_args
 
 import msgspec
@@ -103,6 +104,47 @@ class Reconcile(
     is_dry_run: bool = False
 
 
+class MoveFunds(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="move_funds", forbid_unknown_fields=True
+):
+    """Move funds out of the account at a venue, which its configuration must allow. `verb` is "transfer", to another
+    account of the venue (`to`), or "withdraw", out of it, to a chain where it asks for one (`chain_id`). `amount` is a
+    decimal in units of `asset`. `is_again`: an operator has looked what became of one that was unknown."""
+
+    venue: str
+    verb: str
+    asset: str
+    amount: str
+    to: str = ""
+    chain_id: int = 0
+    is_again: bool = False
+
+    @property
+    def flaw(self) -> str:
+        """Why it can't be asked for, in the words of the command line; empty when it can."""
+        if not _AMOUNT.fullmatch(self.amount) or not self.amount.strip("0."):
+            return f"--amount: {self.amount} is no amount; write a decimal above 0, as in 100.5"
+        if not _NAME.fullmatch(self.asset):
+            return f"--asset: {self.asset!a} is no asset; write it as the venue does, as in USDC"
+        if self.verb == "transfer" and not _NAME.fullmatch(self.to):
+            return f"--to: {self.to!a} is no account; give the address or name that the venue knows it by"
+        return ""
+
+
+_AMOUNT = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
+_NAME = re.compile(r"[!-~]{1,128}")
+
+
+class ShowFundMove(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="show_fund_move", forbid_unknown_fields=True
+):
+    """Say what has become of a move of funds; `id` is the venue's."""
+
+    venue: str
+    verb: str
+    id: str
+
+
 class ShowStatus(msgspec.Struct, frozen=True, tag_field="command", tag="status", forbid_unknown_fields=True):
     """Say how the daemon is: `data` of the answer is a `framework.ops.status.Status`. Changes nothing."""
 
@@ -115,6 +157,8 @@ Request = (
     | IgnoreExternalOrder
     | Reconcile
     | ShowStatus
+    | MoveFunds
+    | ShowFundMove
 )
 """Everything that can be asked: the one list. A new request is a struct above and a member here; what reads it off the
 wire follows from this, and a test names each place that does not serve it yet."""

@@ -46,7 +46,8 @@ class VenueTerms(msgspec.Struct, frozen=True, kw_only=True):
 
     `open_orders`: whether open orders can be listed. `client_ids`: whether an order can be looked up by our id.
     `good_till_date`: whether an order can end by itself at a given time. `quote_amounts`: whether the size of a market
-    order can be given as an amount of the quote currency.
+    order can be given as an amount of the quote currency. `trading`: whether the account's key may trade; without it
+    there is data only.
     """
 
     open_orders: bool = True
@@ -62,6 +63,7 @@ class VenueTerms(msgspec.Struct, frozen=True, kw_only=True):
     order_kinds: tuple[OrderKind, ...] = (OrderKind.LIMIT,)
     triggers: tuple[TriggerKind, ...] = ()
     quote_amounts: bool = False
+    trading: bool = True
 
 
 UNDECLARED = VenueTerms()

@@ -40,14 +40,17 @@ from framework.domain.operator_requests import (
     CancelExternalOrder,
     CancelOrders,
     IgnoreExternalOrder,
+    MoveFunds,
     Reconcile,
     Request,
     SetTradingState,
+    ShowFundMove,
     ShowStatus,
 )
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.engine.kernel import Kernel
+from framework.ops.fund_moves import FundMoves
 from framework.ops.status import Status
 from framework.reconciliation.differences import Difference
 from framework.reconciliation.external_orders import adoption
@@ -64,7 +67,8 @@ class NotDone(TidegateError):
 
 class OperatorDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What `Operator` needs. `reconcilers` by venue, as far as they are made; `strategies` are the configured ones;
-    `wait_durable` returns once everything recorded so far is durable; `read_status` is quick and changes nothing."""
+    `wait_durable` returns once everything recorded so far is durable; `read_status` is quick and changes nothing.
+    `fund_moves` None: no funds are moved."""
 
     kernel: Kernel
     clock: Clock
@@ -72,6 +76,7 @@ class OperatorDependencies(msgspec.Struct, frozen=True, kw_only=True):
     strategies: Collection[str]
     wait_durable: Callable[[], Awaitable[None]]
     read_status: Callable[[], Status] = Status
+    fund_moves: FundMoves | None = None
 
 
 class Operator:
@@ -88,6 +93,8 @@ class Operator:
             IgnoreExternalOrder: self._ignore_external_order,
             Reconcile: self._reconcile,
             ShowStatus: self._show_status,
+            MoveFunds: self._move_funds,
+            ShowFundMove: self._show_fund_move,
         }
 
     async def answer(self, request: Request) -> Answer:
@@ -186,6 +193,17 @@ class Operator:
     async def _show_status(self, _: ShowStatus) -> Answer:
         status = self._dependencies.read_status()
         return Answer(is_ok=True, lines=status.not_ready or ("ready",), data=status)
+
+    async def _move_funds(self, request: MoveFunds) -> Answer:
+        return await self._fund_moves().move(request)
+
+    async def _show_fund_move(self, request: ShowFundMove) -> Answer:
+        return await self._fund_moves().show(request)
+
+    def _fund_moves(self) -> FundMoves:
+        if self._dependencies.fund_moves is None:
+            raise NotDone("this daemon moves no funds; use the venue's website")
+        return self._dependencies.fund_moves
 
     async def _adopt(self, external_order: OrderSnapshot, strategy: str) -> Order:
         await self._publish(adoption(external_order, strategy, self._dependencies.clock.now_ns()))

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from framework.engine.kernel import Kernel
+from framework.ops.fund_moves import FundMoves
 from framework.ops.operator_commands import Operator, OperatorDependencies
 from framework.ops.operator_socket import OperatorSocket
 from framework.ops.readiness import NotReady, NotReadyKind
@@ -43,6 +44,7 @@ class OperatorService:
         ledger_trouble: Callable[[], str],
         tape_trouble: Callable[[], str] = str,
         read_status: Callable[[], Status] = Status,
+        fund_moves: FundMoves | None = None,
     ) -> None:
         clock = kernel.dependencies.clock
         self._kernel = kernel
@@ -57,6 +59,7 @@ class OperatorService:
                 strategies=strategies,
                 wait_durable=wait_durable,
                 read_status=read_status,
+                fund_moves=fund_moves,
             )
         )
         self._socket = OperatorSocket(directory, operator.answer)

@@ -18,7 +18,16 @@ import msgspec
 import structlog
 
 from framework.domain.errors import hint
-from framework.domain.operator_requests import OPERATOR_COMMANDS, SOCKET_NAME, Answer, Reconcile, Request, ShowStatus
+from framework.domain.operator_requests import (
+    OPERATOR_COMMANDS,
+    SOCKET_NAME,
+    Answer,
+    MoveFunds,
+    Reconcile,
+    Request,
+    ShowFundMove,
+    ShowStatus,
+)
 from framework.domain.plausibility import UNREADABLE
 from framework.runtime.unix_socket import UnixServer
 
@@ -67,7 +76,8 @@ class OperatorSocket:
 
     def _turn(self, request: Request) -> AbstractAsyncContextManager[None]:
         # A comparison takes as long as the venues do and changes nothing that an operator sets: a halt passes it.
-        return nullcontext() if isinstance(request, Reconcile) else self._one_at_a_time
+        # Nor does funds' way out: a halt waits for no venue.
+        return nullcontext() if isinstance(request, (Reconcile, MoveFunds, ShowFundMove)) else self._one_at_a_time
 
     async def _answer(self, line: bytes) -> bytes:
         request = _read(line)

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import defstruct
 from msgspec.structs import replace
 
-from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot, PositionReport
+from framework.domain.account_events import BalanceReport, Fill, FundMoveReported, OrderSnapshot, PositionReport
 from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument
 from framework.domain.numbers import as_recorded
@@ -69,12 +69,14 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
     purged: PurgedSnapshot | None = None
     cash_flows: CashFlowsSnapshot | None = None
     baselines: list[Baseline] = []
+    fund_moves: list[FundMoveReported] = []
 
     def canonical(self, version: int = CANONICAL_VERSION) -> bytes:
         """The bytes of what is known, for the digest: without the times and order ids that differ between two reports
         of the same fact, as by stream and by look-up. An order's status is what its evidence amounts to: whether an end
-        was shown before the fills that the venue states depends on the sequence in which they came. What was sent and
-        what a balance was at first are left out: snapshots of before do not hold them.
+        was shown before the fills that the venue states depends on the sequence in which they came. What was sent,
+        what a balance was at first and which moves of funds are open are left out: snapshots of before do not hold
+        them.
 
         In an earlier `version` it is what that version of the program computed of the same records. Raises `ValueError`
         for a version that is not known.

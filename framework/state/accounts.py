@@ -19,6 +19,7 @@ from framework.domain.account_events import (
     ExternalOrderIgnored,
     Fill,
     FillVoided,
+    FundMoveReported,
     InstrumentDefined,
     InstrumentPurged,
     InstrumentSettled,
@@ -80,6 +81,8 @@ class Accounts:
         self.venue_positions: dict[InstrumentId, PositionReport] = {}
         self.balances: dict[tuple[str, str], BalanceReport] = {}
         self.saved_states: dict[str, bytes] = {}
+        self.fund_moves: dict[str, FundMoveReported] = {}
+        """The moves of funds of which it is not known what became of them, by reference."""
         self.purged = PurgedInstruments()
         self.cash_flows = CashFlows()
         self.baselines = Baselines(self.instruments, self.positions, self.cash_flows)
@@ -181,6 +184,7 @@ class Accounts:
         accounts.venue_positions = {one.instrument: one for one in snapshot.venue_positions}
         accounts.balances = {(one.venue, one.currency): one for one in snapshot.balances}
         accounts.saved_states = dict(snapshot.saved_states)
+        accounts.fund_moves = {one.reference: one for one in snapshot.fund_moves}
         accounts.purged = PurgedInstruments.from_snapshot(snapshot.purged)
         accounts.cash_flows = CashFlows.from_snapshot(snapshot.cash_flows)
         money = {one.id: one.money_decimals for one in accounts.instruments.values()}
@@ -227,6 +231,7 @@ class Accounts:
             StrategySaved: self._save_state,
             InstrumentPurged: self._purge,
             CashFlow: self._flow,
+            FundMoveReported: self._note_fund_move,
         }
 
     def _define(self, event: InstrumentDefined, now_ns: int, draft: Draft) -> None:
@@ -298,6 +303,11 @@ class Accounts:
     def _save_state(self, event: StrategySaved, now_ns: int, draft: Draft) -> None:
         self.saved_states[event.strategy] = event.state
 
+    def _note_fund_move(self, event: FundMoveReported, now_ns: int, draft: Draft) -> None:
+        self.fund_moves.pop(event.reference, None)
+        if event.is_open:
+            self.fund_moves[event.reference] = event
+
     def _ignore(self, event: ExternalOrderIgnored, now_ns: int, draft: Draft) -> None:
         self.unmatched.ignore(event)
 
@@ -315,4 +325,5 @@ class Accounts:
             purged=self.purged.snapshot(),
             cash_flows=self.cash_flows.snapshot(),
             baselines=self.baselines.snapshot(),
+            fund_moves=list(self.fund_moves.values()),
         )

@@ -17,7 +17,7 @@ from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookDelta, ConnectorStatus
 from framework.domain.numbers import Price
 from framework.domain.orders import OrderStatus, Side
-from framework.domain.venue import Publish
+from framework.domain.venue import KeyRights, Publish, Right, UnknownRights
 from framework.domain.verdicts import RefusalCode
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
@@ -45,6 +45,13 @@ class Streams:
         self.start_errors: deque[BaseException] = deque()
         self.starts = 0
         self.breaks: asyncio.Queue[BaseException] = asyncio.Queue()
+        self.rights: KeyRights | UnknownRights = KeyRights(frozenset({Right.READ, Right.TRADE}), ("all",))
+        self.key_errors: deque[BaseException] = deque()
+
+    async def key_rights(self) -> KeyRights | UnknownRights:
+        if self.key_errors:
+            raise self.key_errors.popleft()
+        return self.rights
 
     async def start(self, _publish: Publish, /) -> None:
         self.starts += 1
@@ -69,7 +76,7 @@ class Streams:
 class Rig:
     """One venue's run over the core of a test."""
 
-    def __init__(self, world: World, *, is_only: bool = False) -> None:
+    def __init__(self, world: World, *, is_only: bool = False, allow_withdraw_keys: bool = False) -> None:
         self.world = world
         self.connector = Streams(world, world.gateway)
         self.starting, self.trouble, self.unusable = {VENUE}, dict[str, str](), dict[str, str]()
@@ -88,6 +95,8 @@ class Rig:
             unusable=self.unusable,
             is_only=is_only,
             retry_s=0.05,
+            key_check_s=0.05,
+            allow_withdraw_keys=allow_withdraw_keys,
         )
         self.run = VenueRun(VenueConnection(self.connector, dispatcher, world.reconciler), ports)
         self.task = asyncio.create_task(self.run.run())
@@ -107,8 +116,8 @@ def _replace(dependencies: DispatchDependencies, refuse: Callable[[AccountRefuse
 
 
 @asynccontextmanager
-async def running(world: World, *, is_only: bool = False) -> AsyncIterator[Rig]:
-    rig = Rig(world, is_only=is_only)
+async def running(world: World, **options: bool) -> AsyncIterator[Rig]:
+    rig = Rig(world, **options)
     try:
         yield rig
     finally:
@@ -250,3 +259,102 @@ async def test_venue_when_its_connector_publishes_a_quote_that_is_none_then_it_s
         assert not book.is_fresh
         await until(rig.is_up)
         assert book.is_fresh
+
+
+WITHDRAWS = KeyRights(frozenset(Right), ("READ", "TRADE", "WITHDRAW"))
+READS = KeyRights(frozenset({Right.READ}), ("READ",))
+
+
+@pytest.mark.parametrize("rights", [WITHDRAWS, UnknownRights(("read", "trade", "withdraw"))])
+async def test_key_when_it_can_withdraw_then_the_venue_is_not_used_until_it_can_not(
+    world: World, rights: KeyRights | UnknownRights
+) -> None:
+    async with running(world) as rig:
+        fit, rig.connector.rights = rig.connector.rights, rights
+        await until(lambda: VENUE in rig.unusable)
+        assert "its key may withdraw, its scopes are " in rig.unusable[VENUE]
+        assert f"set allow_withdraw_keys = true in [venues.{VENUE}]" in rig.unusable[VENUE]
+        assert not rig.is_up()
+        rig.connector.rights = fit
+        await until(rig.is_up)
+
+
+async def test_key_when_it_can_withdraw_and_is_the_only_venue_s_then_the_daemon_ends(world: World) -> None:
+    async with running(world, is_only=True) as rig:
+        rig.connector.rights = WITHDRAWS
+        with pytest.raises(ConfigurationError, match="its key may withdraw"):
+            await rig.task
+
+
+async def test_key_when_it_can_withdraw_and_that_is_allowed_then_it_trades_with_a_warning(
+    world: World, scribe: Scribe
+) -> None:
+    with structlog.testing.capture_logs() as logged:
+        async with running(world, allow_withdraw_keys=True) as rig:
+            rig.connector.rights = WITHDRAWS
+            await until(rig.is_up)
+            assert world.buy(scribe).is_approved
+    warnings = [line["note"] for line in logged if line["event"] == "key" and line["log_level"] == "warning"]
+    assert warnings == ["the key may withdraw, its scopes are READ, TRADE, WITHDRAW: use one that can't"]
+    assert [line["may"] for line in logged if "may" in line] == [["read", "trade", "withdraw"]]
+
+
+async def test_key_when_it_may_only_read_then_orders_are_refused_here_until_it_may_trade(
+    world: World, scribe: Scribe
+) -> None:
+    async with running(world) as rig:
+        fit, rig.connector.rights = rig.connector.rights, READS
+        await until(rig.is_up)
+        refusal = world.buy(scribe).refusal
+        assert refusal is not None
+        assert (refusal.code, refusal.detail) == (
+            RefusalCode.NOT_OFFERED,
+            "why=the key of this account may not trade: data only; use another key",
+        )
+        assert world.gateway.sent == []
+        rig.connector.rights = fit
+        await until(lambda: world.buy(scribe).is_approved)
+
+
+async def test_key_when_it_comes_to_withdraw_while_it_runs_then_the_next_look_stands_the_venue_down(
+    world: World,
+) -> None:
+    async with running(world) as rig:
+        await until(rig.is_up)
+        rig.connector.rights = WITHDRAWS
+        await until(lambda: VENUE in rig.unusable)
+        assert not world.core.books.is_connected(VENUE)
+
+
+@pytest.mark.parametrize("is_at_start", [True, False])
+async def test_key_when_it_can_not_be_asked_for_a_while_then_the_venue_trades_and_is_asked_again(
+    world: World, scribe: Scribe, is_at_start: bool
+) -> None:
+    with structlog.testing.capture_logs() as logged:
+        async with running(world) as rig:
+            if is_at_start:
+                rig.connector.key_errors.append(Retryable("no route"))
+            await until(rig.is_up)
+            if not is_at_start:
+                rig.connector.key_errors.append(Retryable("no route"))
+            await until(lambda: not rig.connector.key_errors)
+            assert world.buy(scribe).is_approved
+            rig.connector.rights = READS
+            await until(lambda: not world.buy(scribe).is_approved)
+    (line,) = [line for line in logged if line["event"] == "what the key may do can't be asked now"]
+    assert line["reason"] == "no route"
+
+
+@pytest.mark.parametrize("is_loopback", [True, False])
+async def test_key_when_the_venue_does_not_say_then_that_is_said_and_off_this_machine_it_is_a_warning(
+    world: World, is_loopback: bool
+) -> None:
+    with structlog.testing.capture_logs() as logged:
+        async with running(world) as rig:
+            rig.connector.is_loopback, rig.connector.rights = is_loopback, UnknownRights()
+            await until(rig.is_up)
+    said = [line for line in logged if line["event"] == "key"]
+    assert said[0]["may"] == "unknown"
+    assert [line["note"].partition(":")[0] for line in said[1:]] == ["the venue does not say what the key may do"] * (
+        not is_loopback
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,10 @@ import structlog
 from framework.config.layers import DEFAULT_FILE, load
 from framework.config.resolve import resolve
 from framework.domain.account_events import OrderSnapshot
-from framework.domain.errors import ConfigurationError, Fatal
+from framework.domain.errors import ConfigurationError, Fatal, NotSupported
 from framework.domain.orders import Order
+from framework.domain.ports import Clock, Rng
+from framework.domain.turns import TakeTurn
 from framework.domain.venue import Connector
 from framework.runtime.clock import SystemClock
 from framework.runtime.state_directory import ACCOUNTS
@@ -24,6 +27,7 @@ from framework.venues import (
     refuse_assumed_signing,
     refuse_old_gateway,
     side_by_side,
+    venue_named,
     warn_of_proxy_variables,
 )
 from tests.framework.cli.test_dry_run import away
@@ -83,6 +87,36 @@ async def test_venue_when_it_is_not_on_this_machine_and_a_guard_is_off_then_ther
     with pytest.raises(ConfigurationError, match=r"^checks: rate_budget can't be missing, replaced or switched off"):
         await access.connector(resolved.venues[0], live=True)
     await access.close()
+
+
+async def test_funds_when_the_venue_moves_none_or_that_is_not_allowed_then_nothing_is_made(tmp_path: Path) -> None:
+    options = away(tmp_path, "http://127.0.0.1:1")
+    resolved = resolve(load([DEFAULT_FILE, Path(options[-1])], environ={}, overrides=[]))
+    clock, (venue,) = SystemClock(), resolved.venues
+    access = VenueAccess(resolved.config, clock=clock, supervisor=Supervisor(clock=clock))
+    with pytest.raises(NotSupported, match=r"^venues\.kalshi: funds can't be moved by its API; use its website"):
+        access.fund_mover(venue)
+
+    made: list[tuple[str, list[str]]] = []
+
+    def fund_mover(name: str, settings: Any, *, clock: Clock, rng: Rng, turn: TakeTurn) -> Any:
+        made.append((name, settings.markets))
+
+    movable = replace(venue, plugin=replace(venue.plugin, fund_mover=fund_mover))
+    with pytest.raises(ConfigurationError, match=r"set allow_fund_moves = true in \[venues\.kalshi\] and start again"):
+        access.fund_mover(movable)
+    assert made == []
+    access.fund_mover(replace(movable, row=venue.row.model_copy(update={"allow_fund_moves": True})))
+    assert made == [("kalshi", ("*",))]
+
+
+def test_venue_when_it_is_named_wrong_then_the_right_one_is_suggested() -> None:
+    venues: Any = [SimpleNamespace(name="kalshi"), SimpleNamespace(name="zdex")]
+    assert venue_named(venues, "zdex") is venues[1]
+    for name, says in (("", "known: kalshi, zdex"), ("kalsi", 'did you mean "kalshi"?')):
+        with pytest.raises(ConfigurationError) as raised:
+            venue_named(venues, name)
+        assert says in str(raised.value)
 
 
 def test_gateway_when_it_is_of_an_earlier_form_then_one_line_says_what_to_change() -> None:

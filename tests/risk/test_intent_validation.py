@@ -14,6 +14,7 @@ from risk.intent_validation import find_flaw, find_unoffered
 from tests.support.risk_view import new_order
 
 EVERYTHING = VenueTerms(order_kinds=tuple(OrderKind), triggers=tuple(TriggerKind), quote_amounts=True)
+AMEND = AmendOrder(strategy="s", client_order_id="c-1", price=Price(5_000), size=Size(1))
 STOP = Trigger(TriggerKind.STOP, Price(5_000))
 MARKET = {"kind": OrderKind.MARKET, "time_in_force": TimeInForce.IMMEDIATE_OR_CANCEL}
 
@@ -92,6 +93,17 @@ def test_order_when_the_venue_does_not_offer_it_then_field_value_and_what_is_off
 
 def test_market_order_when_the_venue_knows_no_times_in_force_then_it_is_offered_all_the_same() -> None:
     assert find_unoffered(new_order(**MARKET), offered(times_in_force=())) is None
+
+
+@pytest.mark.parametrize("intent", [new_order(), AMEND])
+def test_intent_when_the_key_may_not_trade_then_it_is_not_offered_and_the_key_is_named(
+    intent: NewOrder | AmendOrder,
+) -> None:
+    refusal = find_unoffered(intent, offered(trading=False))
+    assert refusal is not None
+    assert refusal.code is RefusalCode.NOT_OFFERED
+    assert refusal.text == "why=the key of this account may not trade: data only; use another key"
+    assert find_unoffered(intent, EVERYTHING) is None
 
 
 def test_amend_when_the_venue_has_none_then_not_offered() -> None:

@@ -25,6 +25,7 @@ from connectors.client.wire.address import account_of, is_loopback
 from connectors.client.wire.answers import ErrorShape, Verdicts
 from connectors.client.wire.calls import Call
 from connectors.client.wire.json_text import decode_json
+from connectors.client.wire.keys import DeclaredRights, as_declared
 from connectors.client.wire.reports import order_to_change, stated_order
 from connectors.client.wire.rows import Row, RowWords
 from framework.domain.events import Event
@@ -60,7 +61,8 @@ class UsualSettings(RestSettings, PollSettings, Protocol):
 class UsualVenue(msgspec.Struct, frozen=True, kw_only=True):
     """What such a venue says of itself. `place` makes the request of a new order from our id, `cancel` that of its end
     from the venue's; both are answered with the order's row. `taken_code` is the code of the refusal when our id is in
-    use. `window` are the headers of the rate limit, where there are any."""
+    use. `window` are the headers of the rate limit, where there are any. `declared_rights` is what the settings say of
+    the key: such a venue does not say what it may do."""
 
     name: str
     assumptions: tuple[str, ...]
@@ -74,6 +76,7 @@ class UsualVenue(msgspec.Struct, frozen=True, kw_only=True):
     cancel: Callable[[str], Call]
     taken_code: str
     window: WindowHeaders | None = None
+    declared_rights: DeclaredRights = ()
 
 
 def usual_connector(
@@ -110,7 +113,8 @@ def usual_connector(
     parts = polled_parts(name, rest, markets, reads, codec, settings, outlet=outlet, limits=venue.limits, clock=clock)
     account, is_local = account_of(settings.rest_url, settings.key_id), is_loopback(settings.rest_url)
     identity = ConnectorIdentity(name, account, is_local, venue.assumptions, venue.terms)
-    return VenueConnector(identity, parts, clock=clock)
+    rights = as_declared(venue.declared_rights)
+    return VenueConnector(identity, msgspec.structs.replace(parts, key_rights=rights), clock=clock)
 
 
 def _markets(

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from enum import Enum
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Annotated, Literal
 
-import msgspec
 from pydantic import Field
 
+from framework.domain.venue import KeyRights as KeyRights
+from framework.domain.venue import Right as Right
+from framework.domain.venue import UnknownRights as Unknown
+from framework.domain.venue import notes_on as notes_on
 
-class Right(Enum):
-    """One thing that a key may do."""
-
-    READ = "read"
-    TRADE = "trade"
-    WITHDRAW = "withdraw"
-
+__all__ = ["DeclaredRights", "KeyRights", "Right", "Unknown", "as_declared", "notes_on", "rights_of"]
 
 DeclaredRights = Annotated[
     tuple[Literal["read", "trade", "withdraw"], ...],
@@ -25,38 +21,18 @@ DeclaredRights = Annotated[
 """A setting of venues that do not say what a key may do."""
 
 
-class KeyRights(msgspec.Struct, frozen=True):
-    """What the venue says that the key may do, and its own words for it."""
+def as_declared(declared: DeclaredRights) -> Callable[[], Awaitable[Unknown]]:
+    """What a connector answers for a venue that does not say what the key may do (`ConnectorParts.key_rights`)."""
 
-    rights: frozenset[Right]
-    scopes: tuple[str, ...]
+    async def rights() -> Unknown:
+        return Unknown(declared)
 
-
-class Unknown(msgspec.Struct, frozen=True):
-    """The venue does not say what the key may do. `declared` is what the settings say of it; empty for nothing."""
-
-    declared: DeclaredRights = ()
+    return rights
 
 
-def rights_of(scopes: Iterable[str], meanings: Mapping[str, frozenset[Right]]) -> KeyRights:
+def rights_of(
+    scopes: Iterable[str], meanings: Mapping[str, frozenset[Right]], *, has_ip_list: bool | None = None
+) -> KeyRights:
     """The rights of a key with these scopes. A scope that `meanings` does not have gives none."""
     named = tuple(scopes)
-    return KeyRights(frozenset().union(*(meanings.get(one, frozenset()) for one in named)), named)
-
-
-def notes_on(rights: KeyRights | Unknown) -> tuple[str, ...]:
-    """What an operator should know of a key before it trades, a sentence each; none when all is well.
-
-    A key needs to trade, and must not withdraw: what a thief of the key can do is what the key may do.
-    """
-    if isinstance(rights, Unknown):
-        if rights.declared:
-            return notes_on(KeyRights(frozenset(map(Right, rights.declared)), rights.declared))
-        return ("the venue does not say what the key may do: make sure that it may trade and can't withdraw",)
-    scopes = ", ".join(rights.scopes) or "none"
-    notes = []
-    if Right.TRADE not in rights.rights:
-        notes.append(f"the key may not trade, its scopes are {scopes}: orders would be refused")
-    if Right.WITHDRAW in rights.rights:
-        notes.append(f"the key may withdraw, its scopes are {scopes}: use one that can't")
-    return tuple(notes)
+    return KeyRights(frozenset().union(*(meanings.get(one, frozenset()) for one in named)), named, has_ip_list)

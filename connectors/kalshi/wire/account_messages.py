@@ -130,16 +130,30 @@ class AccountLimits(msgspec.Struct, frozen=True):
 
 
 class RestApiKey(msgspec.Struct, frozen=True):
-    """An API key of the account, without its public key; `scopes` says what it may do."""
+    """An API key of the account, without its public key; `scopes` says what it may do. One with a `subaccount` is
+    locked to that."""
 
     api_key_id: str
     scopes: tuple[str, ...]
+    name: str = ""
+    subaccount: int | None = None
 
 
 class ApiKeysResponse(msgspec.Struct, frozen=True):
     """The account's API keys."""
 
     api_keys: tuple[RestApiKey, ...]
+
+
+class CreatedKey(msgspec.Struct, frozen=True):
+    """The answer to a new API key. `private_key` is there when the venue made the pair, and never again; the repr does
+    not show it."""
+
+    api_key_id: str
+    private_key: str = ""
+
+    def __repr__(self) -> str:
+        return f"<CreatedKey {self.api_key_id}>"
 
 
 class EndpointCost(msgspec.Struct, frozen=True):

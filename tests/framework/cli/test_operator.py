@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,9 +24,11 @@ from framework.domain.operator_requests import (
     CancelExternalOrder,
     CancelOrders,
     IgnoreExternalOrder,
+    MoveFunds,
     Reconcile,
     Request,
     SetTradingState,
+    ShowFundMove,
     ShowStatus,
 )
 from framework.runtime.unix_socket import UnixServer
@@ -119,8 +123,9 @@ REQUESTS: list[tuple[list[str], Request]] = [
 
 
 def test_requests_when_listed_then_a_verb_makes_each_of_them() -> None:
-    # What `status` prints is no answer's lines: `test_status.py`.
-    assert {type(request) for _, request in REQUESTS} | {ShowStatus} == set(get_args(Request))
+    # What `status` prints is no answer's lines: `test_status.py`. A move of funds is followed until it is done: below.
+    others = {ShowStatus, MoveFunds, ShowFundMove}
+    assert {type(request) for _, request in REQUESTS} | others == set(get_args(Request))
 
 
 @pytest.mark.parametrize(("words", "request_"), REQUESTS)
@@ -195,3 +200,55 @@ def test_command_when_no_daemon_runs_then_it_says_where_it_looked(
 ) -> None:
     assert run(*words) == 1
     assert f"no daemon answers in {tmp_path}" in capsys.readouterr().err
+
+
+TO = ["transfer", "--venue", "k", "--asset", "USDC", "--amount", "1.5", "--to", "0xab"]
+TRANSFER = MoveFunds(venue="k", verb="transfer", asset="USDC", amount="1.5", to="0xab")
+PENDING = Answer(is_ok=True, lines=("transfer t-1 at k: PENDING",), data={"id": "t-1", "is_final": False})
+DONE = Answer(is_ok=True, lines=("transfer t-1 at k: DONE",), data={"id": "t-1", "is_final": True})
+
+
+@pytest.mark.parametrize("typed", ["1.5\n", "1.50\n", "yes\n", ""])
+def test_transfer_when_the_amount_is_typed_again_then_it_is_asked_for_and_else_not(
+    daemon: StandIn, run: Callable[..., int], capsys: Capsys, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    daemon.answer = DONE
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    is_same = typed == "1.5\n"
+    assert run(*TO) == (0 if is_same else 2)
+    shown = capsys.readouterr()
+    assert "This moves 1.5 USDC out of the account at k to 0xab, and can't be undone. Type the amount" in shown.err
+    assert daemon.heard == ([TRANSFER] if is_same else [])
+    assert ("what was typed is not the amount, 1.5: nothing was done" in shown.err) is not is_same
+
+
+def test_withdraw_when_more_is_to_come_then_it_is_asked_for_until_the_wait_is_over(
+    daemon: StandIn, run: Callable[..., int], capsys: Capsys
+) -> None:
+    daemon.answer = PENDING
+    words = ["withdraw", "--venue", "k", "--asset", "USDC", "--amount", "1.5", "--chain", "1", "--yes", "1.5"]
+    assert run(*words, "--wait", "2") == 0
+    withdraw = MoveFunds(venue="k", verb="withdraw", asset="USDC", amount="1.5", chain_id=1)
+    assert daemon.heard == [withdraw, ShowFundMove(venue="k", verb="withdraw", id="t-1")]
+    more = "more is to come; ask again: tidegate withdraw --venue k --id t-1"
+    assert capsys.readouterr().out.splitlines() == ["transfer t-1 at k: PENDING", more]
+    daemon.answer = DONE
+    assert run("withdraw", "--venue", "k", "--id", "t-1") == 0
+    assert capsys.readouterr().out.splitlines() == ["transfer t-1 at k: DONE"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["transfer"], "transfer: name the account: --venue NAME"),
+        ([*TO, "--amount", "1,5", "--yes", "1,5"], "--amount: 1,5 is no amount; write a decimal above 0, as in 100.5"),
+        ([*TO, "--to", "", "--yes", "1.5"], "--to: '' is no account"),
+        ([*TO, "--yes", "1.4"], "transfer: --yes is not the amount, 1.5: nothing was done"),
+    ],
+)
+def test_transfer_when_it_can_not_be_asked_for_then_one_line_says_so_and_no_daemon_is_asked(
+    daemon: StandIn, run: Callable[..., int], capsys: Capsys, words: list[str], message: str
+) -> None:
+    assert run(*words) == 2
+    assert message in capsys.readouterr().err
+    assert daemon.heard == []

@@ -18,7 +18,7 @@ from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import JOURNAL_NAME, bind_account
 from tests.framework.cli.test_dry_run import away
 from tests.support.command_line import Capsys
-from tests.support.daemon import Sandbox, venue_toml
+from tests.support.daemon import ROOT, Sandbox, venue_toml
 
 HERE, ELSEWHERE = "http://127.0.0.1:1", "https://venue.invalid"
 STRATEGY = """
@@ -207,6 +207,34 @@ def test_connect_when_the_key_is_not_the_account_s_then_it_is_refused(
     (found,) = refused("check-config", [*options, "--set", key], capsys)
     assert found.startswith("venues.kalshi: ")
     assert "the key is refused; check key_id, private_key_path and that both fit rest_url" in found
+
+
+PERP = """
+plugin_paths = ["{support}"]
+[strategies.mm]
+enabled = false
+[venues.kalshi]
+enabled = false
+[venues.perp]
+use = "perp_venue.plugin"
+embedded_sandbox = true
+[venues.perp.settings]
+key_rights = ["read", "trade", "withdraw"]
+"""
+
+
+def test_connect_when_the_key_may_withdraw_then_it_is_refused_unless_that_is_allowed(
+    tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    options = ["-c", "sandbox", *overlay(tmp_path, PERP.format(support=ROOT / "tests" / "support")), "--connect"]
+    (found,) = refused("check-config", options, capsys)
+    assert found == (
+        "venues.perp: its key may withdraw, its scopes are read, trade, withdraw; use a key that can't, or set "
+        "allow_withdraw_keys = true in [venues.perp]"
+    )
+    assert main(["check-config", *options, "--set", "venues.perp.allow_withdraw_keys=true"]) == 0
+    assert "perp: the key may withdraw, its scopes are read, trade, withdraw: use one" in capsys.readouterr().out
 
 
 def test_connect_when_the_key_may_only_read_then_that_is_said(tmp_path: Path, sandbox: Sandbox, capsys: Capsys) -> None:

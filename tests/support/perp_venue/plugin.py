@@ -31,6 +31,7 @@ from connectors.client.wire.address import RestUrl, StreamUrl, account_of, is_lo
 from connectors.client.wire.calls import Call
 from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S
 from connectors.client.wire.hmac_sign import HmacKey, plain_query
+from connectors.client.wire.keys import DeclaredRights, as_declared
 from connectors.client.wire.reports import decoded_ack, order_to_change, report
 from connectors.transport.ports import HttpRequest
 from connectors.transport.reconnect import Backoff
@@ -71,6 +72,7 @@ class Settings(BaseModel):
     key_id: str
     secret_path: Path
     markets: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
+    key_rights: DeclaredRights = ()
     requests_per_window: int = 1_000
     window_ms: int = 60_000
     request_timeout_ms: options.RequestTimeoutMs = 5_000
@@ -271,6 +273,7 @@ def create(
         close=rest.close, documented_limits=limits_of(s), read_balances=gateway.money,
         stream=VenueStream(dial.open, session, clock=clock, backoff=backoff, silence_ms_max=s.silence_ms_max),
         account_poll=account, instruments_interval_ms=5_000, balance_interval_ms=s.balance_interval_ms,
+        key_rights=as_declared(s.key_rights),
     )  # fmt: skip
     is_local = is_loopback(s.rest_url) and is_loopback(s.ws_url)
     identity = ConnectorIdentity(name, account_of(s.rest_url, s.key_id), is_local, ("All of it.",), TERMS)

@@ -12,6 +12,7 @@ from framework.domain.orders import OrderStatus, Side
 from framework.domain.rate_limits import NS_PER_S, PoolShape
 from framework.domain.strategy import OrderHandle
 from framework.domain.terms import FillListing
+from framework.domain.verdicts import RefusalCode
 from framework.ops.readiness import NotReadyKind
 from framework.testing.conformance.candidates import filled_in
 from framework.testing.conformance.case import case
@@ -131,10 +132,15 @@ async def v52_a_wrong_signature_is_said_and_no_order_leaves(stage: Stage) -> Non
 
 @case
 async def v53_a_key_that_may_not_trade_is_said(stage: Stage) -> None:
-    """Orders are rejected; nothing stays in question."""
+    """Orders are rejected, or refused here where the venue says what the key may do; nothing stays in question."""
     session, market = await stage.trade(_declared(stage, stage.venue.declaration.read_only, "read_only"))
-    handle = session.place(Side.BUY, market.price(-1), market.lot)
-    await session.until_status(handle, OrderStatus.REJECTED)
+    handle = session.ask(Side.BUY, market.price(-1), market.lot)
+    if session.terms.trading:
+        await session.until_status(handle, OrderStatus.REJECTED)
+    else:
+        code = None if handle.refusal is None else handle.refusal.code
+        expect(code is RefusalCode.NOT_OFFERED, f"an order is {code or 'approved'}")
+    expect(not (await stage.sandbox.truth())["orders"], "the venue has an order")
 
 
 @case

@@ -19,6 +19,12 @@ def test_key_when_it_may_not_trade_or_may_withdraw_then_there_is_a_note_with_its
     assert "may withdraw, its scopes are trade, withdraw" in note
 
 
+def test_key_when_it_is_taken_from_anywhere_then_there_is_a_note_where_the_venue_says_so() -> None:
+    (note,) = notes_on(rights_of(("trade",), MEANINGS, has_ip_list=False))
+    assert "has no list of addresses" in note
+    assert notes_on(rights_of(("trade",), MEANINGS, has_ip_list=True)) == ()
+
+
 def test_key_when_the_venue_does_not_say_then_what_the_settings_declare_counts_or_there_is_a_note() -> None:
     assert notes_on(Unknown(("read", "trade"))) == ()
     (note,) = notes_on(Unknown(("read",)))

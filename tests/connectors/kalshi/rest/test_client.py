@@ -255,3 +255,41 @@ def test_names_when_they_hold_odd_characters_then_each_is_one_part_of_the_path(t
 
     run_jumping(main)
     assert len(http.requests) == len(paths)
+
+
+def write_key(http: ScriptedHttp, tmp_path: Path) -> object:
+    async def main(clock: LoopClock) -> object:
+        return await rest_of(http, clock, tmp_path).write(Call("POST", "/api_keys", b"{}"), msgspec.json.decode)
+
+    return run_jumping(main)
+
+
+@pytest.mark.parametrize("failure", [NotSent("refused"), (429, LIMITED), (401, EXPIRED)])
+def test_write_once_when_nothing_was_done_then_it_is_tried_again_with_a_signature_of_its_own(
+    tmp_path: Path, failure: tuple[int, bytes] | Exception
+) -> None:
+    http = answering("POST", "/api_keys", failure, failure, (201, b"7"))
+    assert write_key(http, tmp_path) == 7
+    signatures = {dict(request.headers)["KALSHI-ACCESS-TIMESTAMP"] for request in http.requests}
+    assert len(http.requests) == len(signatures) == 3
+    limited = answering("POST", "/api_keys", failure)
+    with pytest.raises(Retryable):
+        write_key(limited, tmp_path)
+    assert len(limited.requests) == 5
+
+
+@pytest.mark.parametrize("failure", [CutOff("reset"), (500, b""), (408, b"{}"), (302, b""), (201, b"{")])
+def test_write_once_when_something_may_have_been_done_then_it_is_not_sent_again(
+    tmp_path: Path, failure: tuple[int, bytes] | Exception
+) -> None:
+    http = answering("POST", "/api_keys", failure)
+    with pytest.raises(OutcomeUnknown):
+        write_key(http, tmp_path)
+    assert len(http.requests) == 1
+
+
+def test_write_once_when_it_is_refused_then_it_is_not_sent_again(tmp_path: Path) -> None:
+    http = answering("POST", "/api_keys", (400, b'{"error":{"code":"invalid_parameters"}}'))
+    with pytest.raises(RefusedByVenue, match="invalid_parameters"):
+        write_key(http, tmp_path)
+    assert len(http.requests) == 1
