@@ -215,11 +215,10 @@ class LegTrader:
         for plan in plans if is_late else [missing]:
             orders = [(want, price) for want in plan if (price := self._price_of(want)) is not None]
             if orders and (plan is surplus or len(orders) == len(plan)):
-                doing = "flattens a leg" if plan is surplus else "works a leg out"
-                self._desk.log(doing, legs=", ".join(self._text(*want) for want, _ in orders))
-                for want, price in orders:
-                    side = want.leg.side if want.size > 0 else want.leg.side.opposite
-                    self._send(want.leg, side, price, Size(abs(want.size)))
+                sent = [want for want, price in orders if self._send_for(want, price).is_approved]
+                if sent:
+                    doing = "flattens a leg" if sent[0].size < 0 else "works a leg out"
+                    self._desk.log(doing, legs=", ".join(self._text(*want) for want in sent))
                 return
         if is_late:
             self._report("leg held: no fresh book within the bound", legs=self._traded(trade))
@@ -238,6 +237,10 @@ class LegTrader:
             if size > leg.rest and is_tradable(instrument, leg.price, size):
                 wants.append(Want(leg, size if lacks > 0 else -size))
         return wants
+
+    def _send_for(self, want: Want, price: Price) -> OrderHandle:
+        side = want.leg.side if want.size > 0 else want.leg.side.opposite
+        return self._send(want.leg, side, price, Size(abs(want.size)))
 
     def _price_of(self, want: Want) -> Price | None:
         """The price at which the want is traded now; None where no fresh book offers one within the bound."""
