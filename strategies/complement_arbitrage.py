@@ -267,7 +267,7 @@ class ComplementArbitrage(Strategy[ComplementSettings]):
         self.desk.log(
             "buys a set that pays whatever happens",
             relation=relation.name,
-            event=first.event,
+            decided_by=first.event,
             size=first.size_text(size),
             legs=", ".join(legs),
             edge=format_scaled(edge, first.money_decimals),
