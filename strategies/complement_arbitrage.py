@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from fractions import Fraction
+from functools import lru_cache
 from itertools import permutations
-from math import ceil, lcm
+from math import lcm
 from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -87,7 +87,7 @@ class Relation(NamedTuple):
     is_open: bool = False
 
 
-class Quote(NamedTuple):
+class Contract(NamedTuple):
     """One contract of a market now: the price of YES, the cost of the contract with its taker fee, both scaled, and how
     many there are."""
 
@@ -132,10 +132,16 @@ def relations_of(markets: Sequence[Instrument], settings: ComplementSettings) ->
 
 def fee_of(instrument: Instrument, price: Price) -> int:
     """The taker fee of one contract, as a scaled price, rounded up."""
-    rate = Fraction(instrument.fees.taker_rate)
+    over, under = _ratio(instrument.fees.taker_rate)
     if instrument.fees.model is FeeModel.QUADRATIC:
-        rate *= Fraction(instrument.unit - price, instrument.unit)
-    return ceil(rate * price)
+        over, under = over * (instrument.unit - price), under * instrument.unit
+    return -(-over * price // under)
+
+
+@lru_cache
+def _ratio(rate: str) -> tuple[int, int]:
+    """An exact decimal as a fraction: every change of a book asks for the fees of many markets."""
+    return Decimal(rate).as_integer_ratio()
 
 
 class ComplementArbitrage(Strategy[ComplementSettings]):
@@ -198,22 +204,22 @@ class ComplementArbitrage(Strategy[ComplementSettings]):
                     self._relations.setdefault(each, []).append(relation)
 
     def _consider(self, changed: InstrumentId) -> None:
-        quotes: dict[tuple[InstrumentId, Side], Quote | None] = {}
-        best: tuple[int, Relation, Sequence[Quote]] | None = None
+        contracts: dict[tuple[InstrumentId, Side], Contract | None] = {}
+        best: tuple[int, Relation, Sequence[Contract]] | None = None
         for relation in self._relations.get(changed, ()):
-            found = self._priced(relation, quotes)
+            found = self._priced(relation, contracts)
             if found is not None and (best is None or found[0] > best[0]):
                 best = found[0], relation, found[1]
         if best is not None:
             self._trade(*best)
 
     def _priced(
-        self, relation: Relation, quotes: dict[tuple[InstrumentId, Side], Quote | None]
-    ) -> tuple[int, Sequence[Quote]] | None:
+        self, relation: Relation, contracts: dict[tuple[InstrumentId, Side], Contract | None]
+    ) -> tuple[int, Sequence[Contract]] | None:
         """What one set brings after all costs, as a scaled price, and of which contracts it is; None when that is less
         than the least, or a market has no usable book."""
         found = [
-            quotes.setdefault(key, self._quote(*key)) if key not in quotes else quotes[key]
+            contracts.setdefault(key, self._contract(*key)) if key not in contracts else contracts[key]
             for side, names in ((Side.BUY, relation.buys), (Side.SELL, relation.sells))
             for key in ((name, side) for name in names)
         ]
@@ -228,10 +234,12 @@ class ComplementArbitrage(Strategy[ComplementSettings]):
         pays = 1 if relation.buys else len(chosen) - 1
         first = chosen[0].instrument
         profit = pays * first.unit - sum(one.cost for one in chosen)
+        if profit <= 0 or profit < first.price(self.settings.edge_min):
+            return None
         is_alike = all(one.instrument.money_decimals == first.money_decimals for one in chosen)
-        return (profit, chosen) if is_alike and profit >= max(first.price(self.settings.edge_min), 1) else None
+        return (profit, chosen) if is_alike else None
 
-    def _quote(self, name: InstrumentId, side: Side) -> Quote | None:
+    def _contract(self, name: InstrumentId, side: Side) -> Contract | None:
         instrument = self.desk.instrument(name)
         last_ns = instrument.close_ns - self.settings.stop_before_close_ms * _NS_PER_MS
         book = self._legs.book(instrument)
@@ -240,13 +248,13 @@ class ComplementArbitrage(Strategy[ComplementSettings]):
         for price, size in book.depth(side.opposite, 1):
             cost = price if side is Side.BUY else instrument.unit - price
             counted = size * self.settings.depth_percent // 100
-            return Quote(instrument, side, price, cost + fee_of(instrument, price), counted)
+            return Contract(instrument, side, price, cost + fee_of(instrument, price), counted)
         return None
 
-    def _trade(self, profit: int, relation: Relation, quotes: Sequence[Quote]) -> None:
-        size = min(self._room(one) for one in quotes)
-        size -= size % lcm(*(one.instrument.lot for one in quotes))
-        if not all(is_tradable(one.instrument, one.price, size) for one in quotes):
+    def _trade(self, profit: int, relation: Relation, contracts: Sequence[Contract]) -> None:
+        size = min(self._room(one) for one in contracts)
+        size -= size % lcm(*(one.instrument.lot for one in contracts))
+        if not all(is_tradable(one.instrument, one.price, size) for one in contracts):
             return
         legs = [
             Leg(
@@ -256,14 +264,16 @@ class ComplementArbitrage(Strategy[ComplementSettings]):
                 size=Size(size),
                 slip=one.instrument.price(self.settings.bound),
             )
-            for one in quotes
+            for one in contracts
         ]
         if self._legs.begin(legs):
-            self._say(profit * size, relation, quotes, Size(size))
+            self._say(profit * size, relation, contracts, Size(size))
 
-    def _say(self, edge: int, relation: Relation, quotes: Sequence[Quote], size: Size) -> None:
-        first = quotes[0].instrument
-        legs = [f"{one.side.value} {one.instrument.symbol} at {one.instrument.price_text(one.price)}" for one in quotes]
+    def _say(self, edge: int, relation: Relation, contracts: Sequence[Contract], size: Size) -> None:
+        first = contracts[0].instrument
+        legs = [
+            f"{one.side.value} {one.instrument.symbol} at {one.instrument.price_text(one.price)}" for one in contracts
+        ]
         self.desk.log(
             "buys a set that pays whatever happens",
             relation=relation.name,
@@ -274,8 +284,8 @@ class ComplementArbitrage(Strategy[ComplementSettings]):
             currency=first.quote_currency,
         )
 
-    def _room(self, quote: Quote) -> int:
+    def _room(self, contract: Contract) -> int:
         """How much of a market may be traded: what is counted on, within the largest size and position."""
-        most, held = quote.instrument.size, self.desk.position(quote.instrument.id).size
-        room = most(self.settings.position_max) - quote.side.sign * held
-        return max(min(quote.size, most(self.settings.size_max), room), 0)
+        most, held = contract.instrument.size, self.desk.position(contract.instrument.id).size
+        room = most(self.settings.position_max) - contract.side.sign * held
+        return max(min(contract.size, most(self.settings.size_max), room), 0)

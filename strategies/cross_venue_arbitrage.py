@@ -63,8 +63,8 @@ class CrossVenueSettings(BaseModel):
         60_000, gt=0, description="No position is opened in a perpetual whose funding rate is older or not known."
     )
     rest_max: Exact = Field(
-        0, ge=0, validate_default=True, allow_inf_nan=False, description="So much may stay uneven from trade to trade."
-    )  # fmt: skip
+        Decimal(0), ge=0, allow_inf_nan=False, description="So much may stay uneven from trade to trade."
+    )
     legs: LegSettings = Field(LegSettings(), description="How the two orders are sent and brought to even.")
 
 
