@@ -205,13 +205,12 @@ class ComplementArbitrage(Strategy[ComplementSettings]):
 
     def _consider(self, changed: InstrumentId) -> None:
         contracts: dict[tuple[InstrumentId, Side], Contract | None] = {}
-        best: tuple[int, Relation, Sequence[Contract]] | None = None
-        for relation in self._relations.get(changed, ()):
-            found = self._priced(relation, contracts)
-            if found is not None and (best is None or found[0] > best[0]):
-                best = found[0], relation, found[1]
-        if best is not None:
-            self._trade(*best)
+        found = [(self._priced(relation, contracts), relation) for relation in self._relations.get(changed, ())]
+        worth = [(priced, relation) for priced, relation in found if priced is not None]
+        # The best one may have reached its largest position.
+        for (profit, chosen), relation in sorted(worth, key=lambda one: -one[0][0]):
+            if self._trade(profit, relation, chosen):
+                return
 
     def _priced(
         self, relation: Relation, contracts: dict[tuple[InstrumentId, Side], Contract | None]
@@ -251,11 +250,12 @@ class ComplementArbitrage(Strategy[ComplementSettings]):
             return Contract(instrument, side, price, cost + fee_of(instrument, price), counted)
         return None
 
-    def _trade(self, profit: int, relation: Relation, contracts: Sequence[Contract]) -> None:
+    def _trade(self, profit: int, relation: Relation, contracts: Sequence[Contract]) -> bool:
+        """Send the legs of one set; whether they were sent."""
         size = min(self._room(one) for one in contracts)
         size -= size % lcm(*(one.instrument.lot for one in contracts))
         if not all(is_tradable(one.instrument, one.price, size) for one in contracts):
-            return
+            return False
         legs = [
             Leg(
                 instrument=one.instrument.id,
@@ -266,8 +266,10 @@ class ComplementArbitrage(Strategy[ComplementSettings]):
             )
             for one in contracts
         ]
-        if self._legs.begin(legs):
-            self._say(profit * size, relation, contracts, Size(size))
+        if not self._legs.begin(legs):
+            return False
+        self._say(profit * size, relation, contracts, Size(size))
+        return True
 
     def _say(self, edge: int, relation: Relation, contracts: Sequence[Contract], size: Size) -> None:
         first = contracts[0].instrument

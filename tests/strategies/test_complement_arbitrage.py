@@ -173,6 +173,17 @@ def test_size_when_little_is_shown_then_half_of_it_and_never_beyond_the_largest_
     assert world.held("OUTER", "INNER") == [1_200, -1_200]
 
 
+def test_sets_when_the_best_one_has_reached_its_largest_position_then_the_next_best_is_bought() -> None:
+    others = [market("D", strike=StrikeRange("220", "230")), market("E", strike=StrikeRange("240", "250"))]
+    world = World(*STRIKES, *others, relations=["strikes"], position_max="10")
+    world.quote(OUTER=("0.38", "0.40"), INNER=("0.60", "0.62"))
+    world.harness.advance(ms=100)
+    world.quote(OUTER=("0.38", "0.40"), D=("0.50", "0.52"), E=("0.55", "0.57"))
+    # E against OUTER would bring more, and of OUTER no more may be bought.
+    assert [one["relation"] for one in world.lines("buys a set")] == ["contains", "disjoint"]
+    assert world.held("OUTER", "INNER", "D", "E") == [1_000, -1_000, -1_000, -1_000]
+
+
 def test_book_when_it_is_too_old_then_nothing_is_sent() -> None:
     world = World(*STRIKES, relations=["strikes"])
     world.quote(OUTER=("0.38", "0.40"))

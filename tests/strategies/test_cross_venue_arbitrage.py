@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from framework.domain.instruments import FeeSchedule, Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.intents import NewOrder
@@ -316,3 +317,46 @@ def test_restart_when_nothing_is_open_then_nothing_is_sent() -> None:
     world.harness.advance(ms=5_000)
     assert world.held() == (10_000, -1_000)
     assert len(world.sent()) == 2
+
+
+def test_perpetual_when_its_funding_rate_is_old_then_no_position_is_opened() -> None:
+    world = World(PERP, mark_age_ms_max=1_000)
+    world.mark("0.0001")
+    world.harness.advance(ms=1_001)
+    world.quote(("99", "100"), ("101", "102"))
+    assert world.sent() == []
+
+
+def test_pair_when_only_one_instrument_is_open_then_it_waits_for_the_other() -> None:
+    harness = TradingHarness(instruments=[NEAR, FAR])
+    harness.add("arb", CrossVenueArbitrage, SETTINGS, instruments=[NEAR.id])
+    assert [message for message, _ in harness.recorder.lines] == ["waits until both of its instruments are open"]
+
+
+@pytest.mark.parametrize(
+    ("other", "settings", "problem"),
+    [
+        (
+            replace(FAR, id=InstrumentId("near:ETH"), venue="near"),
+            {},
+            "are at one venue; give one of each of two venues",
+        ),
+        (replace(FAR, quote_currency="USD"), {}, "quote_currency of far:BTC is USD, of near:BTC USDT"),
+        (replace(FAR, base_currency="ETH"), {}, "base_currency of far:BTC is ETH, of near:BTC BTC"),
+        (replace(FAR, kind=InstrumentKind.BINARY), {}, "far:BTC is binary; give a spot market or a perpetual"),
+        (FAR, {"inventory": {"far:ETH": "1"}}, "inventory: far:ETH is none of its spot instruments"),
+        (FAR, {"size_max": "1.00001"}, "size: .* has more than 3 decimals"),
+    ],
+)
+def test_settings_when_they_are_no_pair_or_do_not_fit_then_the_start_is_refused_and_says_why(
+    other: Instrument, settings: dict[str, object], problem: str
+) -> None:
+    harness = TradingHarness(instruments=[NEAR, other])
+    with pytest.raises(ValueError, match=problem):
+        harness.add("arb", CrossVenueArbitrage, SETTINGS | {"inventory": {}} | settings)
+
+
+def test_pair_when_there_are_three_instruments_then_the_start_is_refused() -> None:
+    harness = TradingHarness(instruments=[NEAR, FAR, PERP])
+    with pytest.raises(ValueError, match="instruments: far:BTC, near:BTC, perp:BTC; give two, one at each venue"):
+        harness.add("arb", CrossVenueArbitrage, SETTINGS)
