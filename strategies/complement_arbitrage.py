@@ -36,7 +36,7 @@ from framework.domain.orders import Order, Side
 from framework.domain.ports import Desk
 from framework.domain.strategy import Strategy
 from framework.domain.views import BookView
-from strategies.legs import Exact, Leg, LegSettings, LegTrader, is_tradable
+from strategies.legs import Exact, Leg, LegSettings, LegTrader, is_tradable, refuse_digits
 
 _NS_PER_MS = 1_000_000
 _CHECK = "check"
@@ -193,10 +193,8 @@ class ComplementArbitrage(Strategy[ComplementSettings]):
             one = self.desk.instrument(name)
             if one.kind is InstrumentKind.BINARY and one.event:
                 events.setdefault((one.venue, one.event), []).append(one)
-                for value in (self.settings.size_max, self.settings.position_max):
-                    one.size(value)
-                one.price(self.settings.edge_min)
-                one.price(self.settings.bound)
+                sizes, prices = ("size_max", "position_max"), ("edge_min", "bound")
+                refuse_digits(one, self.settings, sizes=sizes, prices=prices)
         self._relations = {}
         for markets in events.values():
             for relation in relations_of(markets, self.settings):

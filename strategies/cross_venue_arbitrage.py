@@ -31,7 +31,7 @@ from framework.domain.orders import Order, Side
 from framework.domain.ports import Desk
 from framework.domain.strategy import Strategy
 from framework.domain.views import BookView
-from strategies.legs import LEVELS, Exact, Leg, LegSettings, LegTrader, is_tradable
+from strategies.legs import LEVELS, Exact, Leg, LegSettings, LegTrader, is_tradable, refuse_digits
 
 _NS_PER_MS = 1_000_000
 _CHECK = "check"
@@ -196,8 +196,7 @@ class CrossVenueArbitrage(Strategy[CrossVenueSettings]):
     def _check_settings(self, pair: tuple[Venue, Venue]) -> None:
         settings, spot = self.settings, [one for one in pair if one.instrument.kind is InstrumentKind.SPOT]
         for one in pair:
-            for value in (settings.size_max, settings.position_max, settings.rest_max):
-                one.size(value)
+            refuse_digits(one.instrument, settings, sizes=("size_max", "position_max", "rest_max"), prices=())
         for name, value in settings.inventory.items():
             if name not in [one.instrument.id for one in spot]:
                 raise ValueError(f"inventory: {name} is none of its spot instruments; name one of them or none")

@@ -96,6 +96,20 @@ class Want(NamedTuple):
     size: int
 
 
+def refuse_digits(instrument: Instrument, settings: BaseModel, *, sizes: Sequence[str], prices: Sequence[str]) -> None:
+    """Raise `ValueError`, which names the setting, for one with more digits than the instrument's sizes or prices."""
+    for names, scale, decimals in (
+        (sizes, instrument.size, instrument.size_decimals),
+        (prices, instrument.price, instrument.price_decimals),
+    ):
+        for name in names:
+            value = getattr(settings, name)
+            try:
+                scale(value)
+            except ValueError:
+                raise ValueError(f"{name}: {value} for {instrument.id}; give at most {decimals} decimals") from None
+
+
 def fresh_book(desk: Desk, instrument: Instrument, age_ns_max: int) -> BookView | None:
     """The book, if an order may rely on it: active instrument, nothing missed, not crossed, not older; else None."""
     book = desk.book(instrument.id)

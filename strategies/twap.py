@@ -25,7 +25,7 @@ from framework.domain.ports import Desk
 from framework.domain.rate_limits import RequestKind
 from framework.domain.strategy import OrderTerms, Strategy
 from framework.domain.views import BookView, PositionView
-from strategies.legs import LEVELS, Exact, fresh_book, is_tradable, reach, time_in_force
+from strategies.legs import LEVELS, Exact, fresh_book, is_tradable, reach, refuse_digits, time_in_force
 
 _NS_PER_MS = 1_000_000
 _CHECK = "check"
@@ -97,7 +97,7 @@ class Twap(Strategy[TwapSettings]):
         if len(named) != 1:
             raise ValueError(f"instruments: {', '.join(named) or 'none'}; give one")
         instrument = self.desk.instrument(named[0])
-        instrument.size(settings.size)
+        refuse_digits(instrument, settings, sizes=("size",), prices=("price_limit",))
         if not instrument.is_on_grid(instrument.price(settings.price_limit)):
             raise ValueError(f"price_limit: {settings.price_limit} is not on the grid of {instrument.id}")
         what = f"{settings.side.value} {settings.size} {instrument.id} in {settings.duration_ms} ms"

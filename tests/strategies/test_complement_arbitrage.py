@@ -271,5 +271,5 @@ def test_market_when_it_settles_while_a_leg_is_open_then_the_trade_ends_and_says
 def test_settings_when_a_relation_is_unknown_or_a_price_has_too_many_digits_then_the_start_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="relations"):
         World(*STRIKES, relations=["hope"])
-    with pytest.raises(ValueError, match=r"practice:OUTER price: .* has more than 4 decimals"):
+    with pytest.raises(ValueError, match=r"edge_min: 0\.00001 for practice:OUTER; give at most 4 decimals"):
         World(*STRIKES, edge_min="0.00001")

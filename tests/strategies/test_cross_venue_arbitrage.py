@@ -339,13 +339,13 @@ def test_pair_when_only_one_instrument_is_open_then_it_waits_for_the_other() -> 
         (
             replace(FAR, id=InstrumentId("near:ETH"), venue="near"),
             {},
-            "are at one venue; give one of each of two venues",
+            "are at one venue; give one of each",
         ),
-        (replace(FAR, quote_currency="USD"), {}, "quote_currency of far:BTC is USD, of near:BTC USDT"),
-        (replace(FAR, base_currency="ETH"), {}, "base_currency of far:BTC is ETH, of near:BTC BTC"),
+        (replace(FAR, quote_currency="USD"), {}, "quote_currency of near:BTC is USDT, of far:BTC USD"),
+        (replace(FAR, base_currency="ETH"), {}, "base_currency of near:BTC is BTC, of far:BTC ETH"),
         (replace(FAR, kind=InstrumentKind.BINARY), {}, "far:BTC is binary; give a spot market or a perpetual"),
         (FAR, {"inventory": {"far:ETH": "1"}}, "inventory: far:ETH is none of its spot instruments"),
-        (FAR, {"size_max": "1.00001"}, "size: .* has more than 3 decimals"),
+        (FAR, {"size_max": "1.00001"}, r"size_max: 1\.00001 for near:BTC; give at most 4 decimals"),
     ],
 )
 def test_settings_when_they_are_no_pair_or_do_not_fit_then_the_start_is_refused_and_says_why(
@@ -358,5 +358,5 @@ def test_settings_when_they_are_no_pair_or_do_not_fit_then_the_start_is_refused_
 
 def test_pair_when_there_are_three_instruments_then_the_start_is_refused() -> None:
     harness = TradingHarness(instruments=[NEAR, FAR, PERP])
-    with pytest.raises(ValueError, match="instruments: far:BTC, near:BTC, perp:BTC; give two, one at each venue"):
+    with pytest.raises(ValueError, match="instruments: near:BTC, far:BTC, perp:BTC; give two, one at each venue"):
         harness.add("arb", CrossVenueArbitrage, SETTINGS)
