@@ -204,12 +204,12 @@ class LegTrader:
         trade, desk = self._trade, self._desk
         if trade is None:
             return
+        if open_orders := [order for leg in trade.legs for order in desk.orders(leg.instrument)]:
+            self._wait_for(open_orders)
+            return
         if any(desk.instrument(leg.instrument).status.is_over for leg in trade.legs):
             self._end(trade, "trade ends with its market")
             self._trade = None
-            return
-        if open_orders := [order for leg in trade.legs for order in desk.orders(leg.instrument)]:
-            self._wait_for(open_orders)
             return
         missing, surplus = self._wants(trade, most=True), self._wants(trade, most=False)
         if not missing and not surplus:

@@ -268,6 +268,19 @@ def test_market_when_it_settles_while_a_leg_is_open_then_the_trade_ends_and_says
     assert [one["legs"] for one in world.lines("trade ends with its market")] == [said]
 
 
+def test_market_when_it_closes_while_an_outcome_is_unknown_then_the_trade_ends_when_that_is_known() -> None:
+    world = World(*STRIKES, relations=["strikes"])
+    world.venue.lose_next(reached=True)
+    world.quote(OUTER=("0.38", "0.40"), INNER=("0.50", "0.52"))
+    world.venue.set_status(InstrumentStatus.CLOSED, instrument=STRIKES[1].id)
+    world.harness.advance(ms=1_000)
+    assert world.lines("trade ends with its market") == []
+    world.harness.reconcile()
+    world.harness.advance(ms=1_000)
+    said = "practice:OUTER buy 10.00 of 10.00, practice:INNER sell 10.00 of 10.00"
+    assert [one["legs"] for one in world.lines("trade ends with its market")] == [said]
+
+
 def test_settings_when_a_relation_is_unknown_or_a_price_has_too_many_digits_then_the_start_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="relations"):
         World(*STRIKES, relations=["hope"])
