@@ -108,7 +108,7 @@ def sets_bought(daemon: Daemon) -> dict[str, Decimal]:
     return {market: Decimal(size) / 100 for market, size in hundredths.items() if size}
 
 
-def test_complement_when_it_runs_at_the_sandbox_then_the_venue_holds_whole_sets_and_nothing_else(
+def test_complement_when_it_runs_at_the_sandbox_then_the_venue_holds_whole_sets_that_pay_their_edge(
     tmp_path: Path,
 ) -> None:
     sandbox = Sandbox(tmp_path / "sandbox", markets=4, speed=1)
@@ -119,15 +119,32 @@ def test_complement_when_it_runs_at_the_sandbox_then_the_venue_holds_whole_sets_
     try:
         with running(layers, tmp_path / "log") as daemon:
             # All that the largest position allows: then nothing more is bought, and nothing is under way.
-            held = wait_until(lambda: any(abs(one) == 5 for one in sandbox.positions().values()), "largest position")
-            assert held
+            wait_until(lambda: any(abs(one) == 5 for one in sandbox.positions().values()), "largest position")
             wait_until(lambda: sets_bought(daemon) == sandbox.positions(), "whole sets")
+            for market in sandbox.positions():
+                act = {"act": "close", "instrument": market}
+                assert get(f"{sandbox.ready['admin_url']}/act", method="POST", body=act)[0] == 200
+            wait_until(lambda: daemon.total("tidegate_pnl", kind="realised"), "payment")
+            wait_until(lambda: not sandbox.positions(), "payment of all")
+            edges = sum(Decimal(one["edge"]) for one in daemon.logged("buys a set that pays whatever happens"))
+            wait_until(lambda: profit(daemon) >= edges - slips(daemon), "the edge, or more")
             assert not daemon.logged("strategy fault")
             assert daemon.terminate()[0] == 0
         assert sandbox.truth()["faults_struck"] == {"lost_response": 1}
         assert sandbox.truth()["problems"] == []
     finally:
         sandbox.stop()
+
+
+def profit(daemon: Daemon) -> Decimal:
+    """What the strategy has made after fees."""
+    realised, fees = (daemon.total("tidegate_pnl", kind=kind, strategy="complement") for kind in ("realised", "fees"))
+    return Decimal(str(realised)) - Decimal(str(fees))
+
+
+def slips(daemon: Daemon) -> Decimal:
+    """What the legs that were worked out may have cost: three cents for each contract, and a fee of at most two."""
+    return Decimal("0.05") * 5 * len(daemon.logged("works a leg out"))
 
 
 def test_twap_when_it_runs_at_the_sandbox_then_all_has_traded_by_the_end(tmp_path: Path) -> None:
