@@ -3,7 +3,8 @@
 The time is cut into `slices`. At the end of slice k of n, k/n of the size should have traded. What is due and has not
 traded is asked for by one order at a time: with `style = "join"` it rests at the best price of its own side until the
 slice ends, then the next one asks for what is left; with "take" it trades at once with what is shown, as much as
-`depth_percent` of it. The last slice always takes, so that everything has traded by the end if the limit allows it.
+`depth_percent` of it. The last slice takes all that it finds, so that everything has traded by the end if the limit
+allows it.
 
 One execution has a name, `run`. When it began and from which position it counts is saved: after a restart it goes on
 with what is left of its time, and one that has ended does not begin again. What counts is the own position: where a fee
@@ -45,7 +46,12 @@ class TwapSettings(BaseModel):
     style: Literal["join", "take"] = Field(
         "join", description='"join" rests at the best price of the own side, "take" trades at once.'
     )
-    depth_percent: int = Field(50, ge=1, le=100, description="What takes takes at most so much of the size shown.")
+    depth_percent: int = Field(
+        50,
+        ge=1,
+        le=100,
+        description="What takes takes at most so much of the size shown, but all of it in the last slice.",
+    )
     check_ms: int = Field(500, gt=0, description="So often it looks what is due; the shortest time between two orders.")
     age_ms_max: int = Field(2_000, gt=0, description="No order on a book that is older.")
 
@@ -138,7 +144,8 @@ class Twap(Strategy[TwapSettings]):
         at = schedule(run.start_ns, desk.now_ns, self.settings.duration_ms, self.settings.slices)
         done, size = self._done(run), instrument.size(self.settings.size)
         is_over = at.is_over or done >= size or instrument.status.is_over
-        is_taking = self.settings.style == "take" or at.slice == self.settings.slices
+        is_last = at.slice == self.settings.slices
+        is_taking = self.settings.style == "take" or is_last
         for order in orders:
             is_late = desk.now_ns - order.created_ns >= self.settings.check_ms * _NS_PER_MS
             if is_over or order.created_ns < at.slice_start_ns or (is_taking and is_late):
@@ -150,17 +157,19 @@ class Twap(Strategy[TwapSettings]):
             self._end(run, instrument)
         elif desk.monotonic_ns >= self._next_ns:
             due = size * at.slice // self.settings.slices - done
-            self._ask(instrument, due, is_taking=is_taking)
+            percent = self.settings.depth_percent if is_taking else 0
+            self._ask(instrument, due, take_percent=100 if is_last else percent)
 
-    def _ask(self, instrument: Instrument, due: int, *, is_taking: bool) -> None:
-        """Place one order for what is due, as far as book, limit and rate budget allow it."""
+    def _ask(self, instrument: Instrument, due: int, *, take_percent: int) -> None:
+        """Place one order for what is due, as far as book, limit and rate budget allow it: one that takes so much of
+        the size shown, or with 0 one that rests."""
         side, limit = self.settings.side, instrument.price(self.settings.price_limit)
         book = fresh_book(self.desk, instrument, self.settings.age_ms_max * _NS_PER_MS)
         if book is None or not self._has_budget(instrument):
             return
         terms = OrderTerms(deadline_ns=self.desk.now_ns + self.settings.age_ms_max * _NS_PER_MS)
-        if is_taking:
-            due = min(due, self._shown(book, side, limit) * self.settings.depth_percent // 100)
+        if take_percent:
+            due = min(due, self._shown(book, side, limit) * take_percent // 100)
             price = reach(book, side, due, limit)
             terms["time_in_force"] = time_in_force(self.desk, instrument)
         else:

@@ -93,6 +93,14 @@ def test_take_when_little_is_shown_then_half_of_it_at_a_time() -> None:
     assert [one.size for one in world.asked()][1:5] == [300, 300, 300, 100]
 
 
+def test_last_slice_when_it_comes_then_it_takes_all_that_is_shown_within_the_limit() -> None:
+    world = World()
+    world.shown = "60"
+    world.wait(91)
+    assert [one.size for one in world.asked()[-2:]] == [6_000, 4_000]
+    assert world.held == 10_000
+
+
 def test_price_when_it_is_beyond_the_limit_then_nothing_is_bought_and_the_end_says_what_is_left() -> None:
     world = World(style="take")
     world.wait(15)
