@@ -97,7 +97,8 @@ class Want(NamedTuple):
 
 
 def refuse_digits(instrument: Instrument, settings: BaseModel, *, sizes: Sequence[str], prices: Sequence[str]) -> None:
-    """Raise `ValueError`, which names the setting, for one with more digits than the instrument's sizes or prices."""
+    """Look that the named settings are sizes and prices of the instrument. Raises `ValueError`, which names the
+    setting, for one with more digits."""
     for names, scale, decimals in (
         (sizes, instrument.size, instrument.size_decimals),
         (prices, instrument.price, instrument.price_decimals),
