@@ -20,9 +20,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from framework.domain.account_events import Fill
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind, InstrumentStatus
@@ -34,6 +34,7 @@ from framework.domain.rate_limits import RequestKind
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import Refused, Verdict
 from framework.domain.views import BookView
+from strategies.legs import Exact
 
 _NS_PER_MS = 1_000_000
 _CHECK = "check"
@@ -42,15 +43,6 @@ _DEPTH_LEVELS = 3
 _ECHO_NS = 500 * _NS_PER_MS
 """How long the book may still show an own size that has gone: the two reach us by different ways."""
 _CHANGEABLE = frozenset({OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED})
-
-
-def _refuse_float(value: object) -> object:
-    if isinstance(value, float):
-        raise ValueError(f'{value!r} is not exact; write it as text, for example "10.5"')
-    return value
-
-
-Exact = Annotated[Decimal, BeforeValidator(_refuse_float)]
 
 
 class MarketMakerSettings(BaseModel):

@@ -55,6 +55,16 @@ class FeeSchedule(msgspec.Struct, frozen=True, gc=False):
     maker_rate: str = "0"
 
 
+class StrikeRange(msgspec.Struct, frozen=True, gc=False):
+    """The outcomes for which a binary market pays: from `low` to `high`, exact decimals as text, empty where there is
+    no such bound. `includes_low` and `includes_high` say whether the bound itself is one of them."""
+
+    low: str = ""
+    high: str = ""
+    includes_low: bool = False
+    includes_high: bool = False
+
+
 class TickBand(msgspec.Struct, frozen=True, gc=False):
     """Prices from `start` to `end` (both included) lie on multiples of `step` counted from `start`."""
 
@@ -81,6 +91,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     `maintenance_margin` as a part of the position's value, and `settle_currency`, in which profit is paid.
     `price_deviation_max` is how far from the last price an order may be, as a part of it. Rates are exact decimals as
     text, empty where they are not known.
+
+    Of a binary market: `event` is the venue's name of the event that decides it (empty = not known), `is_exclusive`
+    says that at most one market of that event pays, `strike` for which outcomes this one does. Strikes of one event are
+    about the same figure; a market of another one has no `strike`.
 
     Raises `ValueError` when an order at the highest price and of the largest size (or of one unit where
     that is not known) is worth more than the integers of a record can hold, and for decimals below 0 or that add up to
@@ -109,6 +123,9 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     maintenance_margin: str = ""
     settle_currency: str = ""
     price_deviation_max: str = ""
+    event: str = ""
+    is_exclusive: bool = False
+    strike: StrikeRange | None = None
 
     def __post_init__(self) -> None:
         self._refuse_scales(max(self.price_decimals, self.size_decimals))

@@ -35,7 +35,7 @@ SNAPSHOT_VERSION = 1
 """The version of the state in a snapshot; another one is refused. Fields that are added at the end with defaults are
 the same version: snapshots of before are read."""
 
-CANONICAL_VERSION = 2
+CANONICAL_VERSION = 3
 """The version of the canonical form in which new digests are computed. Raise it with every field that a part of the
 state gets, and say in `_FIELDS` how many the version before had."""
 
@@ -50,6 +50,7 @@ _FIELDS: dict[int, dict[type[msgspec.Struct], int]] = {
         Trade: 5,
         PurgedSum: 6,
     },
+    2: {Instrument: 22},
 }
 """For each earlier version: how many fields its structs had. Those that came later were not known then."""
 

@@ -320,9 +320,10 @@ class MemoryRecorder:
     def on_bound(self, *_: object) -> None:
         """A strategy's `on_instrument` is called as well."""
 
-    def log(self, message: str, **fields: object) -> None:
-        """Keep a line of a strategy's log."""
-        self.lines.append((message, fields))
+    def log(self, event: str, **fields: object) -> None:
+        """Keep a line of a strategy's log. The message has the name that it has in a log's line, so that a field of
+        this name is the error here that it is in a live run."""
+        self.lines.append((event, fields))
 
 
 class ManualTimers:

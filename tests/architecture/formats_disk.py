@@ -58,6 +58,7 @@ def disk_formats(directory: Path) -> dict[str, list[str]]:
         "snapshot of a session": [session().to_snapshot().hex()],
         "digest of a session": [session().digest(1)],
         "digest of a session, version 2": [session().digest(2)],
+        "digest of a session, version 3": [session().digest(3)],
         "tape file": [tape_file.read_bytes().hex()],
         "epoch file": [(state / "epoch").read_text()],
         "accounts file": (state / JOURNAL_NAME / "accounts").read_text().splitlines(),

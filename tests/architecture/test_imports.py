@@ -59,6 +59,7 @@ CONTROLS = [
     WrongImport("pure-codecs", "connectors/client/wire/answers.py", "connectors.transport.errors"),
     WrongImport("independent-strategies", "strategies/noop.py", "strategies.market_maker"),
     WrongImport("independent-strategies", "strategies/extra.py", "strategies.noop"),
+    WrongImport("independent-strategies", "strategies/legs.py", "strategies.noop"),
     WrongImport("independent-checks", "risk/checks/order_grid.py", "risk.checks.price_collar"),
     WrongImport("independent-checks", "risk/checks/extra.py", "risk.checks.price_collar"),
     WrongImport("plugins-by-name", "framework/cli/list.py", "strategies.noop"),

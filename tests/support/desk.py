@@ -98,6 +98,7 @@ class RecordingDesk:
     refused. Orders change only as far as the request itself goes; `settle` says what the venue did."""
 
     def __init__(self, instruments: Sequence[Instrument], *, budgets: dict[str, BudgetView] | None = None) -> None:
+        self.saved = b""
         self.definitions = {each.id: each for each in instruments}
         self.instruments: tuple[InstrumentId, ...] = tuple(self.definitions)
         self.books: dict[InstrumentId, QuotedBook] = {}
@@ -165,6 +166,9 @@ class RecordingDesk:
             request_kind=kinds[type(intent)],
             ts_ns=self.now_ns,
         )
+
+    def save(self, state: bytes, /) -> None:
+        self.saved = state
 
     def set_timer(self, name: str, *, after_ms: int) -> None:
         self.timers[name] = after_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
 from connectors.client.instruments import ListedInstrument
 from connectors.client.wire.answers import UnusableInstrument
@@ -15,6 +16,7 @@ from framework.domain.instruments import (
     Instrument,
     InstrumentKind,
     InstrumentStatus,
+    StrikeRange,
     TickBand,
     instrument_id,
 )
@@ -43,6 +45,24 @@ _MAKER_RATES = {
 _MULTIPLIER_MAX = 1000
 _UNKNOWN_MAKER_RATE = Decimal("0.035")
 
+
+class _Bounds(NamedTuple):
+    """Which strikes bound the outcomes of a market that pays, and whether they are among them."""
+
+    floor: bool
+    cap: bool
+    is_included: bool = False
+
+
+# Vendor docs, `market.strike_type`. That both ends of `between` are included was seen in recorded texts: "84° to 85°".
+_STRIKES = {
+    "greater": _Bounds(floor=True, cap=False),
+    "greater_or_equal": _Bounds(floor=True, cap=False, is_included=True),
+    "less": _Bounds(floor=False, cap=True),
+    "less_or_equal": _Bounds(floor=False, cap=True, is_included=True),
+    "between": _Bounds(floor=True, cap=True, is_included=True),
+}
+
 _WHOLE_GRID = TickBand(start=Price(0), end=PRICE_ONE, step=Price(100))
 
 
@@ -51,18 +71,19 @@ def series_of(event_ticker: str) -> str:
     return event_ticker.partition("-")[0]
 
 
-def listed_of(market: RestMarket, *, venue: str, fees: FeeSchedule) -> ListedInstrument:
+def listed_of(market: RestMarket, *, venue: str, fees: FeeSchedule, event: RestEvent | None = None) -> ListedInstrument:
     """A market as it is listed: the instrument, when it opens, and what it pays. Raises `UnusableInstrument`."""
     return ListedInstrument(
-        instrument_of(market, venue=venue, fees=fees),
+        instrument_of(market, venue=venue, fees=fees, event=event),
         open_ns=market_time(market.open_time, market.ticker),
         payment=settlement_value_of(market),
         paid_ns=market_time(market.settlement_ts, market.ticker),
     )
 
 
-def instrument_of(market: RestMarket, *, venue: str, fees: FeeSchedule) -> Instrument:
-    """The instrument of a market: one YES contract, prices in ten-thousandths of a dollar, sizes in hundredths.
+def instrument_of(market: RestMarket, *, venue: str, fees: FeeSchedule, event: RestEvent | None = None) -> Instrument:
+    """The instrument of a market: one YES contract, prices in ten-thousandths of a dollar, sizes in hundredths. Its
+    `event` says whether only one market of it can pay; without one that is not known, and taken as no.
 
     An undocumented status is taken as PAUSED: known, and closed to orders. Raises `UnusableInstrument` for a grid or a
     time that cannot be read.
@@ -85,7 +106,33 @@ def instrument_of(market: RestMarket, *, venue: str, fees: FeeSchedule) -> Instr
         settle_ns=market_time(market.settlement_ts, market.ticker)
         or market_time(market.latest_expiration_time, market.ticker),
         shard=market.exchange_index,
+        event=market.event_ticker,
+        is_exclusive=event is not None and event.mutually_exclusive is True,
+        strike=strike_of(market),
     )
+
+
+def strike_of(market: RestMarket) -> StrikeRange | None:
+    """The outcomes for which a market pays, in the units of its event; None where they are no range of numbers, and
+    where they are about something of their own: a player, a team."""
+    bounds = _STRIKES.get(market.strike_type or "")
+    if bounds is None or market.custom_strike or market.functional_strike or market.primary_participant_key:
+        return None
+    low = _strike_text(market.floor_strike) if bounds.floor else ""
+    high = _strike_text(market.cap_strike) if bounds.cap else ""
+    if low is None or high is None:
+        return None
+    return StrikeRange(low, high, bounds.floor and bounds.is_included, bounds.cap and bounds.is_included)
+
+
+def _strike_text(value: object) -> str | None:
+    """A strike as an exact decimal; None for what is none. `str` of a JSON number gives back the digits that were
+    sent."""
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return format(number.normalize(), "f") if number.is_finite() else None
 
 
 def market_time(text: str | None, ticker: str) -> int:

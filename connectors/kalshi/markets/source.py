@@ -57,15 +57,16 @@ class MarketSource:
     async def describe(self, row: RestMarket) -> ListedInstrument:
         """The market with its fees, in domain terms. Raises `UnusableInstrument` too, for one that cannot be traded."""
         try:
-            listed = listed_of(row, venue=self._venue, fees=fees_of(*await self._fees(row)))
+            series, event = await self._terms(row)
+            listed = listed_of(row, venue=self._venue, fees=fees_of(series, event), event=event)
         except UnreadableAnswer as e:
             raise UnusableInstrument(str(e)) from e
         if listed.payment is not None:
             self._events.pop(row.event_ticker, None)
         return listed
 
-    async def _fees(self, market: RestMarket) -> tuple[RestSeries | None, RestEvent | None]:
-        """The series and the event, whose fees hold for the market."""
+    async def _terms(self, market: RestMarket) -> tuple[RestSeries | None, RestEvent | None]:
+        """The series and the event, whose fees and exclusivity hold for the market."""
         ticker = series_of(market.event_ticker)
         if ticker not in self._series:
             await self._load_series(ticker)

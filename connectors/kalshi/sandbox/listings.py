@@ -19,6 +19,8 @@ LINEAR_CENT = (PriceBand(0, 10_000, 100),)
 TAPERED_DECI_CENT = (PriceBand(0, 1_000, 10), PriceBand(1_000, 9_000, 100), PriceBand(9_000, 10_000, 10))
 CATEGORY = "Climate and Weather"
 GATES = (("TIDE", "Harbour"), ("SURGE", "River mouth"), ("EBB", "North lock"), ("SWELL", "Outer mole"))
+LEVELS_CM = (170, 250)
+"""Where the water may stand: below and above every strike that is generated, too."""
 ROLLING_SERIES = "KXROLL"
 """The series of which a new market opens whenever the last one closes, when that is asked for."""
 RULES = Rules(
@@ -133,6 +135,7 @@ LONG_LIVED = Schedule()
 
 def generate(rng: random.Random, *, now_ns: int, count: int = 4, schedule: Schedule = LONG_LIVED) -> Listings:
     """Make `count` markets, three to an event. Every third has the tapered grid; every second event pays maker fees.
+    What they pay is fixed, by one water level for each event; prices do not know it.
 
     Tickers are unique for one start time. Raises `ValueError` when `count` is below 1 or above 1000.
     """
@@ -146,7 +149,22 @@ def generate(rng: random.Random, *, now_ns: int, count: int = 4, schedule: Sched
         event = listings.events[-1]
         fee_type = next(one.fee_type for one in listings.series if one.ticker == event.series_ticker)
         listings.markets.append(_market(rng, event, fee_type, index=index, now_ns=now_ns, schedule=schedule))
-    return listings
+    return msgspec.structs.replace(listings, markets=_decided(rng, listings))
+
+
+def _decided(rng: random.Random, listings: Listings) -> list[MarketListing]:
+    """The markets with their outcomes: one water level decides all of an event, so what their strikes say of each other
+    holds when they settle."""
+    levels = {
+        event.event_ticker: LEVELS_CM[0] + rng.randrange(LEVELS_CM[1] - LEVELS_CM[0]) for event in listings.events
+    }
+    decided = []
+    for one in listings.markets:
+        level = levels[one.event_ticker]
+        pays = level > one.floor_strike if one.cap_strike is None else one.floor_strike <= level <= one.cap_strike
+        spec = msgspec.structs.replace(one.spec, settle_value=one.spec.one if pays else 0)
+        decided.append(msgspec.structs.replace(one, spec=spec))
+    return decided
 
 
 def generate_next(rng: random.Random, *, now_ns: int, period_s: int) -> Listings:

@@ -8,6 +8,8 @@ RFC 3339; `exchange_index` is the shard.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from connectors.client.wire.json_text import SmallCount
@@ -22,7 +24,12 @@ class PriceRange(msgspec.Struct, frozen=True):
 
 
 class RestMarket(msgspec.Struct, frozen=True, kw_only=True):
-    """One market. `exchange_index` is missing in responses from before the venue was sharded."""
+    """One market. `exchange_index` is missing in responses from before the venue was sharded.
+
+    `floor_strike` and `cap_strike` are JSON numbers as they were recorded. `custom_strike`, `functional_strike` and
+    `primary_participant_key` say that the strikes are about something else than those of the event's other markets:
+    recorded, "greater" than 0.5 for each of several players.
+    """
 
     ticker: str
     event_ticker: str
@@ -35,15 +42,23 @@ class RestMarket(msgspec.Struct, frozen=True, kw_only=True):
     result: str = ""
     settlement_value_dollars: str | None = None
     exchange_index: SmallCount = 0
+    strike_type: str | None = None
+    floor_strike: Any = None
+    cap_strike: Any = None
+    functional_strike: Any = None
+    custom_strike: Any = None
+    primary_participant_key: Any = None
 
 
 class RestEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event: what its markets have in common. Its overrides replace the series' fees."""
+    """An event: what its markets have in common. Its overrides replace the series' fees; `mutually_exclusive` says that
+    only one of its markets can pay (vendor docs)."""
 
     event_ticker: str
     series_ticker: str
     fee_type_override: str | None = None
     fee_multiplier_override: float | str | None = None
+    mutually_exclusive: bool | None = None
 
 
 class RestSeries(msgspec.Struct, frozen=True, kw_only=True):

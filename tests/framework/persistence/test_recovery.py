@@ -62,6 +62,7 @@ def test_checkpoint_when_an_earlier_version_wrote_it_then_it_is_checked_in_that_
     assert before.digest(1) != before.digest(2)
     first.recorder.journal(first.last_step, 5, 5, Checkpoint(before.digest(1)))
     first.recorder.journal(first.last_step, 5, 5, Checkpoint(before.digest(2), 2))
+    first.recorder.journal(first.last_step, 5, 5, Checkpoint(before.digest(3), 3))
     first.close()
     run().close()
 

@@ -383,6 +383,13 @@ def test_log_when_a_strategy_writes_then_the_line_is_kept_with_its_name(harness:
     assert harness.recorder.lines == [("hello", {"strategy": "plain", "size": 1})]
 
 
+def test_log_when_a_field_has_the_name_of_the_message_then_the_test_fails_as_a_live_run_would(
+    harness: TradingHarness, plain: Plain
+) -> None:
+    with pytest.raises(TypeError, match="event"):
+        harness.call(plain.desk.log, "hello", event="E")
+
+
 def test_position_when_a_settled_size_is_read_then_it_is_scaled(harness: TradingHarness, plain: Plain) -> None:
     harness.venue.fill(buy(harness, plain), size="0.5")
     assert harness.position("plain").size == Size(50)

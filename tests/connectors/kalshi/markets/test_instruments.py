@@ -8,7 +8,7 @@ import pytest
 from connectors.client.wire.answers import UnusableInstrument
 from connectors.kalshi.markets.instruments import fees_of, instrument_of, settlement_value_of
 from connectors.kalshi.wire.market_messages import MarketResponse, MarketsPage, PriceRange, RestEvent, RestSeries
-from framework.domain.instruments import InstrumentKind, InstrumentStatus
+from framework.domain.instruments import InstrumentKind, InstrumentStatus, StrikeRange
 from framework.domain.numbers import Price
 from tests.connectors.kalshi.support import FEES, TICKER, market
 
@@ -83,6 +83,51 @@ def test_grid_when_it_makes_no_sense_then_the_market_is_refused_by_name(bad: Pri
 )
 def test_status_when_mapped_then_an_unknown_one_takes_no_orders(text: str, status: InstrumentStatus) -> None:
     assert instrument_of(market(status=text), venue="kalshi", fees=FEES).status is status
+
+
+STRIKES = b"""{"market":{"ticker":"KXHIGHNY-26JUN15-B84.5","event_ticker":"KXHIGHNY-26JUN15","status":"active",
+"strike_type":"between","floor_strike":84,"cap_strike":85}}"""
+
+
+def test_strike_when_recorded_then_both_ends_of_the_range_are_outcomes_that_pay() -> None:
+    instrument = instrument_of(msgspec.json.decode(STRIKES, type=MarketResponse).market, venue="kalshi", fees=FEES)
+    assert instrument.event == "KXHIGHNY-26JUN15"
+    assert instrument.strike == StrikeRange("84", "85", includes_low=True, includes_high=True)
+
+
+@pytest.mark.parametrize(
+    ("listed", "strike"),
+    [
+        ({"strike_type": "greater", "floor_strike": 91.89}, StrikeRange(low="91.89")),
+        ({"strike_type": "greater_or_equal", "floor_strike": 100}, StrikeRange(low="100", includes_low=True)),
+        ({"strike_type": "less", "cap_strike": 78}, StrikeRange(high="78")),
+        ({"strike_type": "less_or_equal", "cap_strike": "-0.5"}, StrikeRange(high="-0.5", includes_high=True)),
+        ({"strike_type": "greater"}, None),
+        ({"strike_type": "between", "floor_strike": 1, "cap_strike": {"a": 1}}, None),
+        ({"strike_type": "greater", "floor_strike": "NaN"}, None),
+        ({"strike_type": "structured", "floor_strike": 1.5}, None),
+        ({}, None),
+    ],
+)
+def test_strike_when_the_venue_states_no_range_of_numbers_then_none_is_known(
+    listed: dict[str, object], strike: StrikeRange | None
+) -> None:
+    assert instrument_of(market(**listed), venue="kalshi", fees=FEES).strike == strike
+
+
+@pytest.mark.parametrize("own", ["custom_strike", "functional_strike", "primary_participant_key"])
+def test_strike_when_it_is_of_one_player_then_it_is_none_of_the_events(own: str) -> None:
+    listed = market(strike_type="greater", floor_strike=0.5, **{own: "baseball_player"})
+    assert instrument_of(listed, venue="kalshi", fees=FEES).strike is None
+
+
+@pytest.mark.parametrize(("stated", "is_exclusive"), [(True, True), (False, False), (None, False)])
+def test_event_when_it_says_that_only_one_market_pays_then_its_instruments_are_exclusive(
+    stated: bool | None, is_exclusive: bool
+) -> None:
+    event = RestEvent(event_ticker="KXTIDE-1", series_ticker="KXTIDE", mutually_exclusive=stated)
+    assert instrument_of(market(), venue="kalshi", fees=FEES, event=event).is_exclusive is is_exclusive
+    assert not instrument_of(market(), venue="kalshi", fees=FEES).is_exclusive
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from connectors.kalshi.sandbox.listings import Schedule, generate
+from connectors.kalshi.sandbox.listings import MarketListing, Schedule, generate
 
 START_NS = 1_795_219_200 * 1_000_000_000
 SECOND_NS = 1_000_000_000
@@ -29,6 +29,25 @@ def test_markets_when_many_are_generated_then_all_names_differ() -> None:
 def test_markets_when_generated_twice_from_one_seed_then_they_are_the_same() -> None:
     assert generate(random.Random(9), now_ns=START_NS) == generate(random.Random(9), now_ns=START_NS)
     assert generate(random.Random(9), now_ns=START_NS) != generate(random.Random(8), now_ns=START_NS)
+
+
+def test_outcomes_when_an_event_is_decided_then_its_markets_agree_on_the_water_level() -> None:
+    listings = generate(random.Random(1), now_ns=START_NS, count=300)
+    assert {one.spec.settle_value for one in listings.markets} == {0, 10_000}
+    for event in listings.events:
+        markets = [one for one in listings.markets if one.event_ticker == event.event_ticker]
+        levels = [
+            level
+            for level in range(170, 250)
+            if all((one.spec.settle_value == 10_000) is pays(one, level) for one in markets)
+        ]
+        assert levels, event.event_ticker
+
+
+def pays(market: MarketListing, level: int) -> bool:
+    """Whether a market is true at a level, by the text that clients read."""
+    numbers = [int(word) for word in market.yes_sub_title.split() if word.isdigit()]
+    return level > numbers[0] if len(numbers) == 1 else numbers[0] <= level <= numbers[1]
 
 
 def test_markets_when_short_lived_then_they_open_and_close_one_after_another() -> None:
