@@ -32,7 +32,7 @@ class BitExAsiaSettings(BaseModel):
     secret_path: Path = Field(description="File of the key's secret, readable by you only.")
     markets: tuple[str, ...] = Field(min_length=1, description='Which pairs: "BTC-USD", or patterns ("*-USD").')
     markets_max: options.MarketsMax = 20
-    markets_interval_ms: options.MarketsIntervalMs = 60_000
+    markets_interval_ms: options.MarketsIntervalMs = 15_000
     limit: int = Field(
         1_200, ge=20, description="Weighted requests a minute that the key may send: 1,200, more in higher tiers."
     )
