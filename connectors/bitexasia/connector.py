@@ -10,17 +10,17 @@ from connectors.bitexasia.feed import ROLES, make_session
 from connectors.bitexasia.gateway import BitExAsiaGateway
 from connectors.bitexasia.limits import FIRST, POOL, limits_of, terms_of
 from connectors.bitexasia.settings import BitExAsiaSettings
+from connectors.bitexasia.sign import Layout, key_of, signing
 from connectors.bitexasia.wire.messages import MarketRow, instrument_of
-from connectors.bitexasia.wire.sign import Layout, key_of, signing
 from connectors.client.connector import ConnectorIdentity, ConnectorParts, EventOutlet, VenueConnector
 from connectors.client.counts import DecodeCounts
 from connectors.client.instruments import Selection
 from connectors.client.loader import InstrumentParts, instrument_parts
-from connectors.client.rest import SignedRest, make_breaker, open_rest
+from connectors.client.rest import SignedRest, open_rest
 from connectors.client.secret_file import read_secret_text
 from connectors.client.session import SessionPlan, SessionPorts, StreamSession
 from connectors.client.status import VenueStatus
-from connectors.client.stream import StreamDial, VenueStream, open_stream_transport
+from connectors.client.stream import MakeSession, StreamDial, VenueStream, open_stream_transport
 from connectors.client.usual.market_list import MarketList
 from connectors.client.window_headers import WindowHeaders, WindowSight
 from connectors.client.wire.address import account_of, origin_of, path_of
@@ -50,32 +50,9 @@ def make_connector(
     `ConfigurationError` for a secret that can't be used.
     """
     s, outlet = settings, EventOutlet()
-    key = key_of(read_secret_text(s.secret_path, "secret_path"), s.secret_encoding)
-    layout = Layout(s.sign_parts, s.sign_separator, s.sign_encoding)
-    rest = open_rest(
-        "bitexasia",
-        s,
-        lambda time: signing(s.key_id, key, time, drift_ms=s.drift_ms, layout=layout),
-        verdicts=VERDICTS,
-        parse_error=DIALECT.errors.read,
-        unsigned=frozenset(),
-        clock=clock,
-        rng=rng,
-        proxy=proxy,
-        turn=turn,
-        on_answer=WindowSight(name, WindowHeaders(pool=POOL), clock, outlet.send).see,
-    )
+    rest = _rest(name, s, outlet, clock=clock, rng=rng, proxy=proxy, turn=turn)
     markets = _markets(name, rest, s, outlet, clock=clock)
-    breaker = make_breaker(rng, connects_per_minute_max=s.connects_per_minute_max)
-    dial = StreamDial(
-        open_stream_transport(s.stream_library, origin_of(s.ws_url), clock=clock, proxy=proxy),
-        path_of(s.ws_url) or "/",
-        timeout_ms=s.connect_timeout_ms,
-        on_open=breaker.skip_delay,
-    )
-    backoff = Backoff(rng, connects_per_minute_max=s.connects_per_minute_max)
     gateway = BitExAsiaGateway(rest, s, markets, clock=clock, turn=turn)
-    sessions = _session_maker(name, s, outlet, markets)
     parts = ConnectorParts(
         outlet=outlet,
         time=rest.time,
@@ -86,19 +63,40 @@ def make_connector(
         documented_limits=limits_of(s.limit),
         read_balances=partial(gateway.read_balances, name),
         access_notes=partial(_access_notes, s),
-        stream=VenueStream(dial.open, sessions, clock=clock, backoff=backoff, silence_ms_max=s.silence_ms_max),
+        stream=_stream(s, _session_maker(name, s, outlet, markets), clock=clock, rng=rng, proxy=proxy),
         instruments_interval_ms=s.markets_interval_ms,
         balance_interval_ms=s.balance_interval_ms,
     )
-    identity = ConnectorIdentity(
-        name,
-        account_of(s.rest_url, s.key_id),
-        s.is_loopback,
-        ASSUMPTIONS,
-        terms_of(optional_fields=s.optional_fields),
-        assumed_signing=True,
-    )
+    account, terms = account_of(s.rest_url, s.key_id), terms_of(optional_fields=s.optional_fields)
+    identity = ConnectorIdentity(name, account, s.is_loopback, ASSUMPTIONS, terms, assumed_signing=True)
     return VenueConnector(identity, parts, clock=clock)
+
+
+def _rest(
+    name: str, s: BitExAsiaSettings, outlet: EventOutlet, *, clock: Clock, rng: Rng, proxy: str, turn: TakeTurn
+) -> SignedRest:
+    key = key_of(read_secret_text(s.secret_path, "secret_path"), s.secret_encoding)
+    layout = Layout(s.sign_parts, s.sign_separator, s.sign_encoding)
+    return open_rest(
+        "bitexasia",
+        s,
+        lambda time: signing(s.key_id, key, time, drift_ms=s.drift_ms, rng=rng, layout=layout),
+        verdicts=VERDICTS,
+        parse_error=DIALECT.errors.read,
+        unsigned=frozenset(),
+        clock=clock,
+        rng=rng,
+        proxy=proxy,
+        turn=turn,
+        on_answer=WindowSight(name, WindowHeaders(pool=POOL), clock, outlet.send).see,
+    )
+
+
+def _stream(s: BitExAsiaSettings, sessions: MakeSession, *, clock: Clock, rng: Rng, proxy: str) -> VenueStream:
+    transport = open_stream_transport(s.stream_library, origin_of(s.ws_url), clock=clock, proxy=proxy)
+    dial = StreamDial(transport, path_of(s.ws_url) or "/", timeout_ms=s.connect_timeout_ms)
+    backoff = Backoff(rng, connects_per_minute_max=s.connects_per_minute_max)
+    return VenueStream(dial.open, sessions, clock=clock, backoff=backoff, silence_ms_max=s.silence_ms_max)
 
 
 async def _prepare(rest: SignedRest) -> None:
@@ -135,7 +133,7 @@ def _markets(
 
 def _session_maker(
     name: str, settings: BitExAsiaSettings, outlet: EventOutlet, markets: InstrumentParts
-) -> Callable[[Callable[[bytes], None]], StreamSession]:
+) -> MakeSession:
     counts, status = DecodeCounts(), VenueStatus(name, outlet.send)
     snapshot_ns = settings.snapshot_timeout_ms * NS_PER_MS
     plan = SessionPlan(snapshot_ns, snapshot_ns, ROLES, has_shared_count=False, quiet_ns=_QUIET_NS)

@@ -27,7 +27,7 @@ _MARKET_STATES: dict[str, MarketState] = {"initialized": "pending", "active": "o
 
 
 class MarketAnswer(msgspec.Struct):
-    """A trading pair."""
+    """A trading pair with its grid."""
 
     pair: str
     status: MarketState

@@ -117,7 +117,7 @@ def cancel(venue: BitExAsiaVenue, arrival: Arrival) -> OrderAnswer:
 
 
 def read_markets(venue: BitExAsiaVenue, _arrival: Arrival) -> list[MarketAnswer]:
-    """Every pair."""
+    """Every pair, in the order of its listing."""
     return [market_answer(one) for one in venue.served.exchange.state.markets.values()]
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -19,6 +18,7 @@ from connectors.client.wire.decimals import NS_PER_MS
 from connectors.client.wire.hmac_sign import HmacKey
 from connectors.transport.ports import HttpRequest
 from framework.domain.errors import ConfigurationError, Retryable
+from framework.domain.ports import Rng
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -61,8 +61,8 @@ def signing(
     time: VenueTime,
     *,
     drift_ms: int,
+    rng: Rng,
     layout: Layout = DOCUMENTED,
-    nonce: Callable[[], str] = lambda: secrets.token_hex(DIALECT.nonce_bytes),
 ) -> Sign:
     """Signs each request with a time and a nonce of its own.
 
@@ -74,8 +74,8 @@ def signing(
         unsure_ms = (time.now_ns() - time.earliest_ns()) // NS_PER_MS
         if unsure_ms > drift_ms:
             raise Retryable(f"the venue's time is known to {unsure_ms} ms only; the key tolerates drift_ms={drift_ms}")
-        stamp, once = str(stamps.next_ms()), nonce()
-        values = key_id, stamp, once, signature(key, layout, call, stamp, once)
+        stamp, nonce = str(stamps.next_ms()), rng.randbytes(DIALECT.nonce_bytes).hex()
+        values = key_id, stamp, nonce, signature(key, layout, call, stamp, nonce)
         return request_of(call, tuple(zip(DIALECT.headers, values, strict=True)))
 
     return sign
