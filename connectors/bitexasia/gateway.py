@@ -11,6 +11,7 @@ An order whose answer was lost has no id of the venue's yet, and only another `P
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -42,6 +43,7 @@ from framework.domain.verdicts import Approved, Signed
 REJECTED = "rejected"
 """The state of an order that was taken and refused then."""
 _log = structlog.get_logger("bitexasia")
+_RETRY_MS = 50
 _NOTHING_DONE = (Retryable, RefusedByVenue, AccountRefused)
 
 
@@ -155,19 +157,29 @@ class BitExAsiaGateway:
     async def _send_again(self, approved: Approved, lost: OutcomeUnknown, last_word: LastWord) -> tuple[Event, ...]:
         """Send the same body again. Nothing but an order that is there comes of it: a refusal of this request proves
         nothing about the first one, which may still be on its way."""
-        if (reason := self._why_not_again(approved, last_word)) is not None:
-            raise OutcomeUnknown(f"{lost}; not sent again: {reason}") from lost
         try:
-            async with self._turn(RequestKind.QUERY, "/orders"):
-                events = await self._orders.send(self._orders.sign(approved, None), last_word=last_word)
+            events = await self._once_more(approved, last_word)
         except _NOTHING_DONE as e:
-            raise OutcomeUnknown(f"{lost}; sent again: {e}") from e
+            raise OutcomeUnknown(f"{lost}; not done again: {e}") from e
         said = [one for one in events if isinstance(one, OrderReport)]
         if any(one.kind is ReportKind.REJECTED for one in said):
-            raise OutcomeUnknown(f"{lost}; sent again: {said[0].detail}")
+            raise OutcomeUnknown(f"{lost}; refused when sent again: {said[0].detail}")
         if len(said) == 1 and (reason := self._why_not_again(approved, last_word)) is not None:
             await self._take_back(said[0].venue_order_id, reason)
         return events
+
+    async def _once_more(self, approved: Approved, last_word: LastWord) -> tuple[Event, ...]:
+        """Send until a byte has left, as long as the order is wanted: where the connection was cut, the next one may
+        have to wait. Raises like `OrderGateway.send`."""
+        while (reason := self._why_not_again(approved, last_word)) is None:
+            try:
+                async with self._turn(RequestKind.QUERY, "/orders"):
+                    return await self._orders.send(self._orders.sign(approved, None), last_word=last_word)
+            except Retryable as e:
+                if e.was_answered:
+                    raise
+                await asyncio.sleep(max(e.after_ms, _RETRY_MS) / 1000)
+        raise Retryable(reason)
 
     def _why_not_again(self, approved: Approved, last_word: LastWord) -> str | None:
         """Why an order whose answer was lost is not wanted any more, None while it is."""

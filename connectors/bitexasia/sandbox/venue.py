@@ -93,8 +93,8 @@ def spot_market(pair: str) -> MarketSpec:
 
 
 class BitExAsiaVenue:
-    """The exchange, its keys, and what each key has used up. `placed` are the bodies of new orders by our member's id:
-    a repeated one is compared with the first."""
+    """The exchange, its `keys` by their ids, and what each key has used up. `placed` are the bodies of new orders by the
+    member's ids: a repeated one is compared with the first."""
 
     def __init__(self, options: BitExAsiaOptions, keys: Mapping[str, Key], now_ns: Callable[[], int]) -> None:
         self.depth_max = options.depth
@@ -107,7 +107,7 @@ class BitExAsiaVenue:
         self.candles = Candles(self.served.exchange)
         self.served.listen(self.candles.note)
         self.placed: dict[str, Any] = {}
-        self._keys = keys
+        self.keys = keys
         self._limit = options.limit
         self._windows: dict[str, RequestWindow] = {}
         self._nonces: dict[str, UsedOnce] = {}
@@ -121,7 +121,7 @@ class BitExAsiaVenue:
         the time, the nonce, the rate, then the scope."""
         names = ("Key", "Timestamp", "Nonce", "Signature")
         name, stamp, nonce, signature = (arrival.headers.get(f"X-Api-{one}", "") for one in names)
-        key = self._keys.get(name)
+        key = self.keys.get(name)
         if key is None:
             raise refusal(401, "unknown_key", "X-Api-Key is missing or not one of the venue's")
         if key.addresses and arrival.http.remote not in key.addresses:
@@ -155,7 +155,7 @@ class BitExAsiaVenue:
     def window(self, arrival: Arrival) -> RequestWindow:
         """The window of requests that an arrival counts in: that of its key, else of its address."""
         name = arrival.headers.get("X-Api-Key", "")
-        owner = f"key {name}" if name in self._keys else f"address {arrival.http.remote}"
+        owner = f"key {name}" if name in self.keys else f"address {arrival.http.remote}"
         return self._windows.setdefault(owner, RequestWindow(self._limit, PERIOD_NS))
 
 
