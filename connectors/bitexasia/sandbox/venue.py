@@ -93,8 +93,8 @@ def spot_market(pair: str) -> MarketSpec:
 
 
 class BitExAsiaVenue:
-    """The exchange, its `keys` by their ids, and what each key has used up. `placed` are the bodies of new orders by the
-    member's ids: a repeated one is compared with the first."""
+    """The exchange, its `keys` by their ids, and what each key has used up. `placed` are the bodies of new orders by
+    the member's ids: a repeated one is compared with the first."""
 
     def __init__(self, options: BitExAsiaOptions, keys: Mapping[str, Key], now_ns: Callable[[], int]) -> None:
         self.depth_max = options.depth

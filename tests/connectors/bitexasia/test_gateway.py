@@ -197,7 +197,7 @@ async def test_new_order_when_its_late_cancel_fails_then_it_is_unknown_and_the_l
     account: Account,
 ) -> None:
     await account.fault("lost_request", PLACES)
-    await account.client.admin("faults", {"kind": "lost_request", "count": 3, "match": CANCELS})
+    await account.fault("ip_refused", CANCELS)
     with pytest.raises(OutcomeUnknown, match="made too late"):
         await account.send(account.bid(), last_word=until_placed(account))
     assert account.orders == {NAME: ("open", 0)}
