@@ -15,7 +15,7 @@ from framework.domain.orders import Order
 from framework.domain.terms import FillListing
 from framework.reconciliation.ports import ReconcileDependencies
 
-EACH_NS = 12_000_000_000
+EACH_NS = 10_000_000_000
 """Time from one look-up of an order to the next one, when nothing suggests that it has changed."""
 REACHED_NS = 1_000_000_000
 """The same while public trades reach its price."""
