@@ -59,15 +59,18 @@ class PacedLookups:
 
     async def look_up_ended(self) -> None:
         """Where fills are listed nowhere, look up what has ended lately until the venue shows the end: a report of it
-        need not state what was filled. Call in each pass. Raises what the gateway raises: it is tried again."""
-        dependencies = self._dependencies
+        need not state what was filled. Also what has ended with more filled than is booked: a stop makes one last pass,
+        and must leave none of it out. Call in each pass. Raises what the gateway raises: it is tried again."""
+        dependencies, orders = self._dependencies, self._dependencies.accounts.orders
         if dependencies.terms().fills is not FillListing.BY_ORDER:
             return
         since_ns = dependencies.clock.now_ns() - ENDED_NS
-        ended = dependencies.accounts.orders.ended(venue=dependencies.venue)
+        ended = orders.ended(venue=dependencies.venue)
         lately = [one for one in ended if one.updated_ns >= since_ns and one.venue_order_id and one.filled < one.size]
         self._seen_ended.intersection_update(one.client_order_id for one in lately)
-        for order in [one for one in lately if one.client_order_id not in self._seen_ended]:
+        owed = [one for one in orders.awaiting_fills() if one.venue == dependencies.venue and not one.status.may_trade]
+        unseen = [one for one in lately if one.client_order_id not in self._seen_ended]
+        for order in {one.client_order_id: one for one in (*owed, *unseen)}.values():
             found = await dependencies.find_order(order)
             if found is not None and not found.is_open:
                 self._seen_ended.add(order.client_order_id)

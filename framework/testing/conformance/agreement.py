@@ -69,7 +69,7 @@ def _order_apart(session: VenueSession, order: Order, real: Mapping[str, Json]) 
 
 
 def _stands_in(row: Json, rejected: Collection[str]) -> bool:
-    """Whether an order stands at the venue for one that never arrived, so that this can't arrive any more: under its id,
+    """Whether an order stands at the venue for one that never arrived, so that it can't arrive any more: under its id,
     ended, and without a fill."""
     return row["client_order_id"] in rejected and row["status"] == "ended" and not Decimal(row["filled"])
 
