@@ -75,7 +75,7 @@ def make_connector(
 def _rest(
     name: str, s: BitExAsiaSettings, outlet: EventOutlet, *, clock: Clock, rng: Rng, proxy: str, turn: TakeTurn
 ) -> SignedRest:
-    key = key_of(read_secret_text(s.secret_path, "secret_path"), s.secret_encoding)
+    key = key_of(read_secret_text(s.secret_path, "secret_path"), s.key_encoding)
     layout = Layout(s.sign_parts, s.sign_separator, s.sign_encoding)
     return open_rest(
         "bitexasia",

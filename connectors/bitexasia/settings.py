@@ -58,7 +58,7 @@ class BitExAsiaSettings(BaseModel):
     )
     sign_separator: str = Field("\n", max_length=1, description="What joins the inputs: a line break, or nothing.")
     sign_encoding: Literal["hex", "base64"] = Field("hex", description="How the signature is written.")
-    secret_encoding: Literal["text", "hex", "base64"] = Field("text", description="How the secret keys the HMAC.")
+    key_encoding: Literal["text", "hex", "base64"] = Field("text", description="How the secret keys the HMAC.")
     request_timeout_ms: options.RequestTimeoutMs = 1_200
     resend_ms_max: int = Field(
         2_000,

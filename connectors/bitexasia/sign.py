@@ -42,7 +42,7 @@ def key_of(text: str, encoding: str) -> HmacKey:
         raw = {"text": str.encode, "hex": bytes.fromhex, "base64": _decoded}[encoding](text)
         return HmacKey(raw)
     except (ValueError, binascii.Error) as e:
-        raise ConfigurationError(f"secret_path: the secret is no {encoding} as secret_encoding says") from e
+        raise ConfigurationError(f"secret_path: the secret is no {encoding} as key_encoding says") from e
 
 
 def signature(key: HmacKey, layout: Layout, call: Call, stamp: str, nonce: str) -> str:

@@ -40,7 +40,7 @@ def test_secret_when_it_is_encoded_then_its_bytes_are_the_key(text: str, encodin
 
 @pytest.mark.parametrize(("text", "encoding"), [("hkt_secret", "base64"), ("hkt_secret", "hex"), ("", "hex")])
 def test_secret_when_it_has_not_the_form_that_is_set_then_that_is_said_without_it(text: str, encoding: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"secret_path: .*secret_encoding") as raised:
+    with pytest.raises(ConfigurationError, match=r"secret_path: .*key_encoding") as raised:
         key_of(text, encoding)
     assert "hkt" not in str(raised.value)
 
