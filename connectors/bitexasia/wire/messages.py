@@ -15,7 +15,7 @@ from connectors.client.wire.coins import CoinMarket, book_levels, coin_instrumen
 from connectors.client.wire.decimals import NS_PER_MS, decimals_of, scaled_of, time_ns
 from connectors.client.wire.json_text import Millis
 from framework.domain.account_events import BalanceReport, OrderSnapshot
-from framework.domain.instruments import FeeSchedule, Instrument, InstrumentStatus
+from framework.domain.instruments import NOTIONAL_LIMIT, FeeSchedule, Instrument, InstrumentStatus
 from framework.domain.market_events import BookLevel, BookSnapshot, TradePrint
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Side
@@ -132,9 +132,9 @@ def order_of(row: OrderRow, one: Instrument, asked_ns: int, *, price: Price | No
     filled = _filled(row, one, size)
     if not 0 <= filled <= size or size <= 0:
         raise ValueError(f"filled_size: {filled} of {size} can't be")
-    limit = price_of(row.price, one) if row.price else price
-    if limit is None:
-        raise ValueError("price: is missing")
+    limit = (price_of(row.price, one) if row.price else None) or price
+    if limit is None or limit < 0:
+        raise ValueError(f"price: {row.price!r} is none"[:80])
     return OrderSnapshot(
         venue=one.venue,
         venue_order_id=row.name,
@@ -216,4 +216,7 @@ def _cost(row: OrderRow, one: Instrument, filled: Size) -> Money | None:
         return None
     if not _DECIMAL(text):
         raise ValueError(f"avg_fill_price: {text[:40]!r} is no decimal above 0")
-    return Money(round(Fraction(text) * 10**one.price_decimals * filled))
+    cost = round(Fraction(text) * 10**one.price_decimals * filled)
+    if cost >= NOTIONAL_LIMIT:
+        raise ValueError(f"avg_fill_price: {text} times {filled} is more than any order is worth")
+    return Money(cost)

@@ -121,7 +121,7 @@ def test_state_when_read_then_one_that_nobody_knows_keeps_the_order_open(state: 
 def test_market_order_when_it_states_no_price_then_ours_stands_in() -> None:
     market = row(price=None, type="market")
     assert order_of(market, btc(), 7, price=Price(6_400_000)).price == 6_400_000
-    with pytest.raises(ValueError, match="price: is missing"):
+    with pytest.raises(ValueError, match="price: None is none"):
         order_of(market, btc(), 7)
 
 
@@ -131,6 +131,9 @@ def test_market_order_when_it_states_no_price_then_ours_stands_in() -> None:
         ({"id": None}, "id"),
         ({"state": None}, "state"),
         ({"side": "hold"}, "side"),
+        ({"price": "-63000.00"}, "price"),
+        ({"price": "0"}, "price"),
+        ({"avg_fill_price": "9" * 16, "size": "9" * 12, "filled_size": "9" * 12}, "avg_fill_price"),
         ({"size": "0.001"}, "size"),
         ({"filled_size": "0.06"}, "filled_size"),
         ({"filled_size": "-0.01"}, "filled_size"),
