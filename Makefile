@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+WORKERS ?= 2
 
 .PHONY: run test check lint types imports bench lock clean proofs
 
 run: $(VENV)/run.stamp
 	$(BIN)/tidegate run $(ARGS)
 
+# Two tests at a time: most of them wait for a clock or a socket.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: lint types imports test
 

@@ -17,6 +17,7 @@ import pytest
 from framework.domain.errors import EXIT_INTERRUPTED, EXIT_ORDERS_LEFT
 from tests.journeys.conftest import Configure
 from tests.support.daemon import ROOT, Daemon, Sandbox, running, wait_until
+from tests.support.signals import STOPS
 
 QUICK_STOP = ["--set", "kernel.shutdown_ms_max=1000"]
 
@@ -32,7 +33,7 @@ def left(daemon: Daemon) -> set[str]:
     return {str(line["order"]) for line in daemon.logged("order may be left")}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize("number", STOPS)
 def test_stop_when_a_signal_asks_for_it_then_nothing_is_left_at_the_venue(
     tmp_path: Path, sandbox: Sandbox, configure: Configure, number: signal.Signals
 ) -> None:
@@ -103,11 +104,7 @@ def test_second_signal_when_the_venue_hangs_then_it_ends_at_once_and_lists_what_
 def test_hangup_when_it_was_ignored_at_the_start_then_it_stays_so(
     tmp_path: Path, sandbox: Sandbox, configure: Configure
 ) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what `nohup` does: a child inherits it
-    try:
-        daemon = Daemon(configure(), tmp_path / "log")
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    daemon = Daemon(configure(), tmp_path / "log", ignored=[signal.SIGHUP])  # as `nohup` starts it
     try:
         trading(daemon, sandbox)
         daemon.signal(signal.SIGHUP)

@@ -18,6 +18,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.signals import inherited
+
 ROOT = Path(__file__).parents[2]
 READY_S = 60.0
 """No more than a bound: a loaded machine takes many seconds to start a daemon."""
@@ -56,10 +58,10 @@ def get(url: str, *, method: str = "GET", body: object = None) -> tuple[int, byt
 class Daemon:
     """`tidegate run` as a process of its own. Use `running`, which sees to its end."""
 
-    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+    def __init__(self, arguments: Sequence[str], log: Path, *, ignored: Sequence[signal.Signals] = ()) -> None:
         self._log = log
         self._offset = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as output:
+        with log.open("ab") as output, inherited(ignored):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "framework", "run", "--set", "http.port=0", *arguments],
                 cwd=ROOT,

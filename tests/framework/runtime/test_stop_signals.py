@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from framework.domain.errors import EXIT_INTERRUPTED
+from tests.support.signals import STOPS, inherited
 
 _PROGRAM = """
 import signal, sys, time
@@ -34,14 +35,10 @@ time.sleep(60 if "stubborn" in sys.argv else 0)
 @contextmanager
 def program(*arguments: str, ignored: Sequence[signal.Signals] = ()) -> Iterator[subprocess.Popen[str]]:
     """A process that has its signals, for the length of a `with`; `ignored` are ignored when it starts."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
-    try:
+    with inherited(ignored):
         process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     with process:
         assert process.stdout is not None
         try:
@@ -52,7 +49,7 @@ def program(*arguments: str, ignored: Sequence[signal.Signals] = ()) -> Iterator
 
 
 @pytest.mark.parametrize("when", ["early", "late"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize("number", STOPS)
 def test_signal_when_it_is_the_first_then_it_asks_for_a_stop_whenever_it_came(
     number: signal.Signals, when: str
 ) -> None:

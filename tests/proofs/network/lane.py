@@ -55,11 +55,14 @@ EXTRA = """
 port = 0
 [tape]
 enabled = false
+[kernel]
+strategy_call_ms_max = 60_000
 [strategies.mm]
 use = "strategies.market_maker:MarketMaker"
 instruments = ["kalshi:*"]
 instruments_max = 2
 """
+"""Hooks are timed by the clock, and all lanes share the cores: what becomes of a slow one is another proof's matter."""
 
 
 class Lane:
