@@ -130,7 +130,7 @@ class BitExAsiaGateway:
         else:
             body |= {"type": "limit", "price": price}
         body |= {"size": plain_text(wanted.size, one.size_decimals), "client_order_id": name}
-        if self._settings.optional_fields and wanted.kind is not OrderKind.MARKET:
+        if self._settings.optional_fields:
             body |= {"time_in_force": wanted.time_in_force.value, "post_only": wanted.post_only}
         return Call("POST", "/orders", msgspec.json.encode(body))
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from connectors.bitexasia.plugin import Settings, create, sandbox_settings
+from connectors.bitexasia.sandbox.venue import SPOT
 from connectors.sandbox.serving.rest import Arrival
 from framework.domain.account_events import BalanceReport, InstrumentDefined, OrderReport, OrderSnapshot, ReportKind
 from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
@@ -95,9 +96,9 @@ class Account:
 
     @property
     def orders(self) -> dict[str, tuple[str, int]]:
-        """Client id -> status and filled size of every order at the venue."""
+        """Client id -> status and filled size of every order of ours at the venue."""
         found = self.client.venue.served.exchange.ledger.orders.values()
-        return {one.client_order_id: (one.status, one.filled) for one in found}
+        return {one.client_order_id: (one.status, one.filled) for one in found if one.account == SPOT}
 
 
 @pytest.fixture
@@ -361,6 +362,13 @@ async def test_body_when_optional_fields_are_off_then_it_has_the_documented_fiel
     await other.send(other.bid(post_only=True))
     more = json.loads(other.placed[0].raw)
     assert (more["time_in_force"], more["post_only"]) == ("gtc", True)
+
+
+async def test_market_order_when_it_must_fill_whole_then_the_venue_is_told_so(make: Callable[..., Any]) -> None:
+    account = await make(optional_fields=True)
+    await account.client.quote([], [["59000.00", "0.03"]])
+    await account.send(account.bid(kind=OrderKind.MARKET, time_in_force=TimeInForce.FILL_OR_KILL))
+    assert account.orders == {NAME: ("ended", 0)}
 
 
 async def test_balances_when_read_then_spot_alone_has_the_name_of_the_currency(account: Account) -> None:
