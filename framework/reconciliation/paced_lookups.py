@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from framework.domain.account_events import OrderSnapshot
 from framework.domain.market_events import TradePrint
-from framework.domain.orders import Order
+from framework.domain.numbers import Price
+from framework.domain.orders import Order, TriggerKind
 from framework.domain.terms import FillListing
 from framework.reconciliation.ports import ReconcileDependencies
 
@@ -81,7 +82,7 @@ class PacedLookups:
         for order in self._dependencies.accounts.orders.open(
             venue=self._dependencies.venue, instrument=trade.instrument
         ):
-            if order.status.is_at_venue and (order.price - trade.price) * order.side.sign >= 0:
+            if order.status.is_at_venue and _is_reached(order, trade.price):
                 self._due[order.client_order_id] = self._last.get(order.client_order_id, -REACHED_NS) + REACHED_NS
 
     async def resolve(self) -> None:
@@ -100,3 +101,15 @@ class PacedLookups:
     def _at_venue(self) -> dict[str, Order]:
         open_orders = self._dependencies.accounts.orders.open(venue=self._dependencies.venue)
         return {one.client_order_id: one for one in open_orders if one.status.is_at_venue}
+
+
+def _is_reached(order: Order, price: Price) -> bool:
+    """Whether a trade at this price may have filled the order: it was as good as its limit, and, of an order that waits
+    for a trigger, as far as that. Else every trade would be one of a stop, whose limit lies beyond the market."""
+    sign, trigger = order.side.sign, order.trigger
+    if (order.price - price) * sign < 0:
+        return False
+    if trigger is None or order.filled:
+        return True
+    moved = (price - trigger.price) * sign
+    return moved >= 0 if trigger.kind is TriggerKind.STOP else moved <= 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from framework.domain.account_events import (
     BalanceReport,
@@ -16,7 +17,7 @@ from framework.domain.account_events import (
 )
 from framework.domain.market_events import TradePrint
 from framework.domain.numbers import Money, Price, Size
-from framework.domain.orders import OrderStatus, Side
+from framework.domain.orders import OrderStatus, Side, Trigger, TriggerKind
 from framework.domain.strategy import OrderHandle
 from framework.domain.terms import FillListing, PositionListing, VenueTerms
 from framework.state.accounts import Accounts
@@ -102,6 +103,34 @@ async def test_open_order_when_public_trades_reach_its_price_then_it_is_looked_u
     world.reconciler.on_trade(TradePrint(MARKET, now_ns, now_ns, "t2", Price(45), Size(1), Side.SELL))
     await look(world, after_ns=300 * MS)
     assert world.gateway.looked_up == [handle.client_order_id]
+
+
+@pytest.mark.parametrize(
+    ("kind", "price", "is_looked_up"),
+    [
+        (TriggerKind.STOP, 43, False),
+        (TriggerKind.STOP, 44, True),
+        (TriggerKind.STOP, 45, True),
+        (TriggerKind.STOP, 46, False),
+        (TriggerKind.TAKE_PROFIT, 45, False),
+        (TriggerKind.TAKE_PROFIT, 44, True),
+    ],
+)
+async def test_order_when_it_waits_for_its_trigger_then_only_trades_that_far_have_it_looked_up(
+    world: World, scribe: Scribe, kind: TriggerKind, price: int, is_looked_up: bool
+) -> None:
+    """A bid at 45, triggered at 44."""
+    world.offer(BY_ORDER)
+    handle = working(world, scribe)
+    world.order(handle).trigger = Trigger(kind, Price(44))
+    at_venue(world, handle)
+    await passes(world, 1)
+    world.gateway.looked_up.clear()
+    await look(world, after_ns=2_000 * MS)
+    now_ns = world.clock.now_ns()
+    world.reconciler.on_trade(TradePrint(MARKET, now_ns, now_ns, "t1", Price(price), Size(1), Side.SELL))
+    await look(world, after_ns=300 * MS)
+    assert bool(world.gateway.looked_up) is is_looked_up
 
 
 async def test_statement_when_fills_are_listed_nowhere_then_what_it_shows_is_booked_at_its_exact_cost(
