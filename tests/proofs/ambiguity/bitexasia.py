@@ -30,6 +30,7 @@ class BitExAsia:
     actions = ("submit", "cancel", "batch")
     ears = ("stream", "look-ups")
     is_idempotent = True
+    has_long_windows = True
     port = 0
 
     def listen(self, connector: Connector) -> Connector:
