@@ -48,13 +48,15 @@ class EventOutlet:
 
 
 class ConnectorIdentity(msgspec.Struct, frozen=True):
-    """Who a connector is. `venue` is its name in the configuration, `account` names host and key without a secret."""
+    """Who a connector is. `venue` is its name in the configuration, `account` names host and key without a secret.
+    `assumed_signing`: how requests are signed is not documented."""
 
     venue: str
     account: str
     is_loopback: bool
     assumptions: tuple[str, ...]
     terms: VenueTerms = UNDECLARED
+    assumed_signing: bool = False
 
 
 async def _nothing() -> tuple[Any, ...]:
@@ -131,6 +133,11 @@ class VenueConnector:
     def assumptions(self) -> tuple[str, ...]:
         """What is assumed of the venue without a check against the live service, one sentence each."""
         return self._identity.assumptions
+
+    @property
+    def assumed_signing(self) -> bool:
+        """Whether the way to sign requests is assumed: then the daemon asks for a permission of its own."""
+        return self._identity.assumed_signing
 
     @property
     def terms(self) -> VenueTerms:

@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from framework.domain.account_events import OrderSnapshot
 from framework.domain.market_events import TradePrint
-from framework.domain.orders import Order
+from framework.domain.numbers import Price
+from framework.domain.orders import Order, TriggerKind
 from framework.domain.terms import FillListing
 from framework.reconciliation.ports import ReconcileDependencies
 
-EACH_NS = 12_000_000_000
+EACH_NS = 10_000_000_000
 """Time from one look-up of an order to the next one, when nothing suggests that it has changed."""
 REACHED_NS = 1_000_000_000
 """The same while public trades reach its price."""
@@ -59,15 +60,18 @@ class PacedLookups:
 
     async def look_up_ended(self) -> None:
         """Where fills are listed nowhere, look up what has ended lately until the venue shows the end: a report of it
-        need not state what was filled. Call in each pass. Raises what the gateway raises: it is tried again."""
-        dependencies = self._dependencies
+        need not state what was filled. Also what has ended with more filled than is booked: a stop makes one last pass,
+        and must leave none of it out. Call in each pass. Raises what the gateway raises: it is tried again."""
+        dependencies, orders = self._dependencies, self._dependencies.accounts.orders
         if dependencies.terms().fills is not FillListing.BY_ORDER:
             return
         since_ns = dependencies.clock.now_ns() - ENDED_NS
-        ended = dependencies.accounts.orders.ended(venue=dependencies.venue)
+        ended = orders.ended(venue=dependencies.venue)
         lately = [one for one in ended if one.updated_ns >= since_ns and one.venue_order_id and one.filled < one.size]
         self._seen_ended.intersection_update(one.client_order_id for one in lately)
-        for order in [one for one in lately if one.client_order_id not in self._seen_ended]:
+        owed = [one for one in orders.awaiting_fills() if one.venue == dependencies.venue and not one.status.may_trade]
+        unseen = [one for one in lately if one.client_order_id not in self._seen_ended]
+        for order in {one.client_order_id: one for one in (*owed, *unseen)}.values():
             found = await dependencies.find_order(order)
             if found is not None and not found.is_open:
                 self._seen_ended.add(order.client_order_id)
@@ -78,7 +82,7 @@ class PacedLookups:
         for order in self._dependencies.accounts.orders.open(
             venue=self._dependencies.venue, instrument=trade.instrument
         ):
-            if order.status.is_at_venue and (order.price - trade.price) * order.side.sign >= 0:
+            if order.status.is_at_venue and _is_reached(order, trade.price):
                 self._due[order.client_order_id] = self._last.get(order.client_order_id, -REACHED_NS) + REACHED_NS
 
     async def resolve(self) -> None:
@@ -97,3 +101,15 @@ class PacedLookups:
     def _at_venue(self) -> dict[str, Order]:
         open_orders = self._dependencies.accounts.orders.open(venue=self._dependencies.venue)
         return {one.client_order_id: one for one in open_orders if one.status.is_at_venue}
+
+
+def _is_reached(order: Order, price: Price) -> bool:
+    """Whether a trade at this price may have filled the order: it was as good as its limit, and, of an order that waits
+    for a trigger, as far as that. Else every trade would be one of a stop, whose limit lies beyond the market."""
+    sign, trigger = order.side.sign, order.trigger
+    if (order.price - price) * sign < 0:
+        return False
+    if trigger is None or order.filled:
+        return True
+    moved = (price - trigger.price) * sign
+    return moved >= 0 if trigger.kind is TriggerKind.STOP else moved <= 0

@@ -185,9 +185,18 @@ def running(arguments: Sequence[str], log: Path) -> Iterator[Daemon]:
 
 
 class Sandbox:
-    """The local Kalshi exchange as a process of its own: what it knows outlives the daemon."""
+    """A local exchange, Kalshi's unless told otherwise, as a process of its own: what it knows outlives the daemon."""
 
-    def __init__(self, directory: Path, *, speed: float = 20, seed: int = 7, markets: int = 2, **more: object) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        module: str = "connectors.kalshi.sandbox",
+        speed: float = 20,
+        seed: int = 7,
+        markets: int = 2,
+        **more: object,
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         options = {"--dir": directory, "--seed": seed, "--markets": markets, "--speed": speed, "--port": 0}
         options |= {f"--{name.replace('_', '-')}": value for name, value in more.items()}
@@ -196,7 +205,7 @@ class Sandbox:
                 [
                     sys.executable,
                     "-m",
-                    "connectors.kalshi.sandbox",
+                    module,
                     *(str(word) for pair in options.items() for word in pair),
                 ],
                 cwd=ROOT,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from math import ceil
 
@@ -44,7 +44,8 @@ def differences(session: VenueSession, truth: Json) -> Iterator[str]:
     known = session.placed_orders
     yield from (text for one in known if (text := _order_apart(session, one, real)))
     ids = {one.venue_order_id for one in known}
-    own = {name: row for name, row in real.items() if row["is_own"]}
+    rejected = {one.client_order_id for one in known if one.status is OrderStatus.REJECTED}
+    own = {name: row for name, row in real.items() if row["is_own"] and not _stands_in(row, rejected)}
     yield from (f"the venue has an order that nobody asked for: {row}" for name, row in own.items() if name not in ids)
     yield from _fills_apart(session, truth)
     yield from _positions_apart(session, truth)
@@ -65,6 +66,12 @@ def _order_apart(session: VenueSession, order: Order, real: Mapping[str, Json]) 
     if row["status"] != "ended" or order.status not in ENDED:
         return f"{order.client_order_id} is {order.status.value}, really {row}"
     return "" if order.filled == one.size(row["filled"]) else f"filled {order.filled}, really {row}"
+
+
+def _stands_in(row: Json, rejected: Collection[str]) -> bool:
+    """Whether an order stands at the venue for one that never arrived, so that it can't arrive any more: under its id,
+    ended, and without a fill."""
+    return row["client_order_id"] in rejected and row["status"] == "ended" and not Decimal(row["filled"])
 
 
 def _fills_apart(session: VenueSession, truth: Json) -> Iterator[str]:

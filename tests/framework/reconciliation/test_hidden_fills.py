@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from framework.domain.account_events import (
     BalanceReport,
@@ -16,7 +17,7 @@ from framework.domain.account_events import (
 )
 from framework.domain.market_events import TradePrint
 from framework.domain.numbers import Money, Price, Size
-from framework.domain.orders import OrderStatus, Side
+from framework.domain.orders import OrderStatus, Side, Trigger, TriggerKind
 from framework.domain.strategy import OrderHandle
 from framework.domain.terms import FillListing, PositionListing, VenueTerms
 from framework.state.accounts import Accounts
@@ -83,7 +84,7 @@ async def test_open_orders_when_they_can_not_be_listed_then_none_is_only_here_an
     for _ in range(600):
         await look(world, after_ns=100 * MS)
     assert world.reconciler.differences == ()
-    assert {world.gateway.looked_up.count(one.client_order_id) for one in handles} <= {4, 5}
+    assert {world.gateway.looked_up.count(one.client_order_id) for one in handles} <= {5, 6}
 
 
 async def test_open_order_when_public_trades_reach_its_price_then_it_is_looked_up_at_once(
@@ -102,6 +103,34 @@ async def test_open_order_when_public_trades_reach_its_price_then_it_is_looked_u
     world.reconciler.on_trade(TradePrint(MARKET, now_ns, now_ns, "t2", Price(45), Size(1), Side.SELL))
     await look(world, after_ns=300 * MS)
     assert world.gateway.looked_up == [handle.client_order_id]
+
+
+@pytest.mark.parametrize(
+    ("kind", "price", "is_looked_up"),
+    [
+        (TriggerKind.STOP, 43, False),
+        (TriggerKind.STOP, 44, True),
+        (TriggerKind.STOP, 45, True),
+        (TriggerKind.STOP, 46, False),
+        (TriggerKind.TAKE_PROFIT, 45, False),
+        (TriggerKind.TAKE_PROFIT, 44, True),
+    ],
+)
+async def test_order_when_it_waits_for_its_trigger_then_only_trades_that_far_have_it_looked_up(
+    world: World, scribe: Scribe, kind: TriggerKind, price: int, is_looked_up: bool
+) -> None:
+    """A bid at 45, triggered at 44."""
+    world.offer(BY_ORDER)
+    handle = working(world, scribe)
+    world.order(handle).trigger = Trigger(kind, Price(44))
+    at_venue(world, handle)
+    await passes(world, 1)
+    world.gateway.looked_up.clear()
+    await look(world, after_ns=2_000 * MS)
+    now_ns = world.clock.now_ns()
+    world.reconciler.on_trade(TradePrint(MARKET, now_ns, now_ns, "t1", Price(price), Size(1), Side.SELL))
+    await look(world, after_ns=300 * MS)
+    assert bool(world.gateway.looked_up) is is_looked_up
 
 
 async def test_statement_when_fills_are_listed_nowhere_then_what_it_shows_is_booked_at_its_exact_cost(
@@ -153,6 +182,20 @@ async def test_answer_when_it_states_fills_that_no_look_up_shows_then_they_are_b
     assert (position(world), world.order(handle).status) == (10, OrderStatus.FILLED)
     assert world.accounts.orders.awaiting_fills() == ()
     assert state(world) is TradingState.ACTIVE
+
+
+async def test_order_when_its_answer_states_more_than_is_booked_then_the_next_pass_books_it(
+    world: World, scribe: Scribe
+) -> None:
+    """A stop makes one pass when every order has ended: nothing may be left out then."""
+    world.offer(BY_ORDER)
+    handle = working(world, scribe)
+    at_venue(world, handle, filled=10, is_open=False, cost=Money(450))
+    now_ns = world.clock.now_ns()
+    world.kernel.publish(msgspec.structs.replace(world.listing(handle, filled=10, is_open=False), ts_recv=now_ns))
+    assert (position(world), world.order(handle).status) == (0, OrderStatus.ENDING)
+    await world.reconciler.once()
+    assert (position(world), world.order(handle).status) == (10, OrderStatus.FILLED)
 
 
 async def test_maker_fill_when_only_the_position_shows_it_then_it_is_booked_at_its_limit_after_the_lag(

@@ -44,10 +44,13 @@ class Judge:
         return faults
 
     def _resends(self) -> list[str]:
-        """Each order is sent once, under an id that was approved: nothing is tried again after it may have landed."""
+        """Each order is sent once, under an id that was approved: nothing is tried again after it may have landed. A
+        venue that takes an id once may get the same order again under its own."""
         approved = {name for record in self._records if (name := _approved_order(record))}
         submits = [asked for asked, _ in self._asked if asked.act is Act.SUBMIT]
         faults = [f"{one.order_id} was sent without approval" for one in submits if one.order_id not in approved]
+        if getattr(self._world.venue, "is_idempotent", False):
+            submits = list(dict.fromkeys(submits))
         faults += [f"sent {n} times: {name}" for name, n in Counter(one.order_id for one in submits).items() if n > 1]
         contents = Counter(one.content for one in submits)
         faults += [f"sent {n} times under different ids: {content}" for content, n in contents.items() if n > 1]
@@ -118,7 +121,7 @@ class Judge:
         ]
         since_ns = max(inquiries, default=by_ns) + self._pace.read_lag_ms * MS
         return sum(
-            call.seen_ns >= since_ns and call.was_told(200, 200, by_ns=by_ns)
+            call.seen_ns >= since_ns and call.was_told(200, 299, by_ns=by_ns)
             for call in self._world.front.calls
             if self._world.venue.is_look_up(call)
         )

@@ -18,13 +18,11 @@ from connectors.client.counts import DecodeCounts
 from connectors.client.gateway import OrderCodec, OrderGateway
 from connectors.client.instruments import InstrumentRegistry, ListedInstrument, Selection
 from connectors.client.loader import instrument_parts
-from connectors.client.polling.account import ACCOUNT, AccountPace, AccountPoll
-from connectors.client.polling.market import PollHealth
 from connectors.client.request_clock import RequestClock
 from connectors.client.rest import RestRules, Sign, SignedRest, make_breaker, open_transport, or_none, request_of
 from connectors.client.secret_file import read_secret_text
 from connectors.client.session import FrameRole, SessionPlan, SessionPorts, StreamSession
-from connectors.client.status import POLL, STREAM, VenueStatus
+from connectors.client.status import VenueStatus
 from connectors.client.stream import StreamDial, VenueStream, open_stream_transport
 from connectors.client.subscriptions import Action, Channel, Command, Subscriptions
 from connectors.client.venue_time import VenueTime
@@ -104,7 +102,6 @@ class Settings(BaseModel):
     stream_library: options.StreamLibrary = "picows"
     connects_per_minute_max: options.ConnectsPerMinuteMax = 10
     read_lag_ms: options.ReadLagMs = 2_000
-    order_ms: int = 12_000
     balance_interval_ms: options.BalanceIntervalMs = 5_000
 
 
@@ -240,14 +237,13 @@ class Source:
 
 
 class ByOrderGateway:
-    """`framework.domain.venue.Gateway`, and what `AccountPoll` reads."""
+    """`framework.domain.venue.Gateway`; the reconciler looks every order up, nothing else does."""
 
     def __init__(self, venue: str, rest: SignedRest, settings: Settings, clock: Clock) -> None:
         self._venue = venue
         self._rest = rest
         self._settings = settings
         self._clock = clock
-        self.account: AccountPoll | None = None
         self._orders = OrderGateway(rest, OrderCodec(encode=self._encode, decode=self._decode), clock=clock)
 
     @property
@@ -282,9 +278,6 @@ class ByOrderGateway:
     def _decode(self, approved: Approved, body: bytes) -> tuple[Event, ...]:
         row = decoded_ack(body, partial(msgspec.json.decode, type=OrderRow))
         found, ack = snapshot_of(self._venue, row, self._clock.now_ns()), Ack(row.id, self._clock.now_ns())
-        if self.account is not None:
-            self.account.watch(found.venue_order_id, found.instrument, found.side, found.price)
-            self.account.orders.want(found.venue_order_id, self._clock.monotonic_ns())
         if isinstance(approved.intent, NewOrder):
             remaining = Size(scaled_of(row.remaining_size, 4, "remaining_size"))
             return accepted(approved, approved.intent, ack, filled=found.filled, remaining=remaining)
@@ -293,7 +286,9 @@ class ByOrderGateway:
     async def find_order(self, order: Order, /, *, is_claimed: IsClaimed = nothing_claimed) -> OrderSnapshot | None:
         """By our id an order is found by a new one of that id which could not be taken: of size nothing."""
         if order.venue_order_id:
-            return await self.read_order(order.venue_order_id)
+            asked_ns = self._clock.now_ns()
+            row = await or_none(self._rest.get(f"/orders/{order.venue_order_id}", OrderRow))
+            return None if row is None else snapshot_of(self._venue, row, asked_ns)
         asked_ns = self._clock.now_ns()
         fields = {"client_order_id": order.client_order_id, "pair": order.instrument.partition(":")[2], "side": "buy"}
         probe = Call(
@@ -306,21 +301,10 @@ class ByOrderGateway:
             return None
         return snapshot_of(self._venue, found, asked_ns)
 
-    async def read_order(self, venue_order_id: str, /) -> OrderSnapshot | None:
-        asked_ns = self._clock.now_ns()
-        found = await or_none(self._rest.get(f"/orders/{venue_order_id}", OrderRow))
-        return None if found is None else snapshot_of(self._venue, found, asked_ns)
-
     async def open_orders(self) -> None:
         return None
 
-    async def list_open(self) -> None:
-        return None
-
     async def fills(self, since_ns: int, /) -> None:
-        return None
-
-    async def list_fills(self, since_ns: int, /) -> None:
         return None
 
     async def positions(self) -> None:
@@ -342,10 +326,9 @@ class ByOrderGateway:
 class Feed:
     """Reads the messages of one connection."""
 
-    def __init__(self, session: StreamSession, registry: InstrumentRegistry, account: AccountPoll) -> None:
+    def __init__(self, session: StreamSession, registry: InstrumentRegistry) -> None:
         self._session = session
         self._registry = registry
-        self._account = account
         self._chain = PreviousTracker()
 
     def receive(self, data: bytes, ts_recv: int, now_ns: int) -> None:
@@ -360,7 +343,6 @@ class Feed:
             session.publish(
                 TradePrint(one.id, frame.ts * NS_PER_MS, ts_recv, frame.trade_id, price, one.size(frame.size), side)
             )
-            self._account.touch(one.id, price)
         elif frame.type == "snapshot":
             session.quiet.on_frame(frame.pair, now_ns)
             self._chain.begin(frame.pair, frame.seq)
@@ -427,12 +409,7 @@ def create(
         read_lag_ns=s.read_lag_ms * NS_PER_MS,
     )  # fmt: skip
     gateway = ByOrderGateway(name, rest, s, clock)
-    status = VenueStatus(name, outlet.send, (STREAM, POLL))
-    health = PollHealth(status, (ACCOUNT,), clock=clock, silence_ns_max=10 * NS_PER_S)
-    pace = AccountPace(open_ms=1_000, idle_ms=1_000, order_ms=s.order_ms, read_lag_ms=s.read_lag_ms)
-    account = gateway.account = AccountPoll(
-        name, gateway, health, clock=clock, time=time, publish=outlet.send, pace=pace
-    )
+    status = VenueStatus(name, outlet.send)
     counts, registry = DecodeCounts(), instruments.registry
     plan = SessionPlan(
         10 * NS_PER_S, s.snapshot_timeout_ms * NS_PER_MS, ROLES, has_shared_count=False, quiet_ns=15 * NS_PER_S
@@ -441,7 +418,7 @@ def create(
     def session(send: Any) -> StreamSession:
         return StreamSession(
             name, registry.followed, Subscriptions([BOOK], send, command_of, awaited=()),
-            lambda made: Feed(made, registry, account).receive,
+            lambda made: Feed(made, registry).receive,
             ports=SessionPorts(outlet.publish, status, instruments.refresher.refresh), plan=plan, counts=counts,
         )  # fmt: skip
 
@@ -454,7 +431,7 @@ def create(
         outlet=outlet, time=time, instruments=instruments, gateway=gateway, prepare=partial(prepare, rest),
         close=rest.close, documented_limits=limits_of(s), read_balances=gateway.balances,
         stream=VenueStream(dial.open, session, clock=clock, backoff=backoff, silence_ms_max=s.silence_ms_max),
-        account_poll=account, instruments_interval_ms=2_000, balance_interval_ms=s.balance_interval_ms,
+        instruments_interval_ms=2_000, balance_interval_ms=s.balance_interval_ms,
     )  # fmt: skip
     is_local = is_loopback(s.rest_url) and is_loopback(s.ws_url)
     identity = ConnectorIdentity(name, account_of(s.rest_url, s.key_id), is_local, ("All of it.",), TERMS)

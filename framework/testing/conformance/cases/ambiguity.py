@@ -53,9 +53,10 @@ def _ask(session: VenueSession, market: Market, request: str, resting: OrderHand
 
 
 async def _end_of_new(session: VenueSession, market: Market, handle: OrderHandle, spoil: Spoil) -> None:
-    """It is there, and fills as if nothing had been; or it is proved that it never arrived."""
+    """It is there, and fills as if nothing had been; or it is proved that it never arrived. Where a venue takes an id
+    once, the gateway may have sent the order again while it was wanted: then it is there as well."""
     if not spoil.arrives:
-        await session.until_status(handle, OrderStatus.REJECTED)
+        await session.until_status(handle, OrderStatus.REJECTED, OrderStatus.WORKING)
         return
     await session.until_status(handle, OrderStatus.WORKING)
     await market.take(Side.SELL, -1, market.lot * 3)

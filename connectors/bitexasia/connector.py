@@ -1,0 +1,145 @@
+"""One BitExAsia account: its stream, its reads and its gateway, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from connectors.bitexasia.dialect import ASSUMPTIONS, DIALECT, VERDICTS
+from connectors.bitexasia.feed import ROLES, make_session
+from connectors.bitexasia.gateway import BitExAsiaGateway
+from connectors.bitexasia.limits import FIRST, POOL, limits_of, terms_of
+from connectors.bitexasia.settings import BitExAsiaSettings
+from connectors.bitexasia.sign import Layout, key_of, signing
+from connectors.bitexasia.wire.messages import MarketRow, instrument_of
+from connectors.client.connector import ConnectorIdentity, ConnectorParts, EventOutlet, VenueConnector
+from connectors.client.counts import DecodeCounts
+from connectors.client.instruments import Selection
+from connectors.client.loader import InstrumentParts, instrument_parts
+from connectors.client.rest import SignedRest, open_rest
+from connectors.client.secret_file import read_secret_text
+from connectors.client.session import SessionPlan, SessionPorts, StreamSession
+from connectors.client.status import VenueStatus
+from connectors.client.stream import MakeSession, StreamDial, VenueStream, open_stream_transport
+from connectors.client.usual.market_list import MarketList
+from connectors.client.window_headers import WindowHeaders, WindowSight
+from connectors.client.wire.address import account_of, origin_of, path_of
+from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S
+from connectors.client.wire.keys import Unknown, notes_on
+from connectors.transport.reconnect import Backoff
+from framework.domain.instruments import FeeSchedule
+from framework.domain.ports import Clock, Rng
+from framework.domain.turns import TakeTurn, no_limits
+
+_QUIET_NS = 4 * NS_PER_S
+"""A book without a change for so long is subscribed anew, which brings it whole: before checks call it too old."""
+
+
+def make_connector(
+    name: str,
+    settings: BitExAsiaSettings,
+    *,
+    clock: Clock,
+    rng: Rng,
+    proxy: str = "",
+    turn: TakeTurn = no_limits,
+) -> VenueConnector:
+    """Read the secret and put the parts together; no connection is opened yet.
+
+    `proxy` is the address of an HTTP proxy, empty for none; reads wait for their `turn` in the rate budget. Raises
+    `ConfigurationError` for a secret that can't be used.
+    """
+    s, outlet = settings, EventOutlet()
+    rest = _rest(name, s, outlet, clock=clock, rng=rng, proxy=proxy, turn=turn)
+    markets = _markets(name, rest, s, outlet, clock=clock)
+    gateway = BitExAsiaGateway(rest, s, markets, clock=clock, turn=turn)
+    parts = ConnectorParts(
+        outlet=outlet,
+        time=rest.time,
+        instruments=markets,
+        gateway=gateway,
+        prepare=partial(_prepare, rest),
+        close=rest.close,
+        documented_limits=limits_of(s.limit),
+        read_balances=partial(gateway.read_balances, name),
+        access_notes=partial(_access_notes, s),
+        stream=_stream(s, _session_maker(name, s, outlet, markets), clock=clock, rng=rng, proxy=proxy),
+        instruments_interval_ms=s.markets_interval_ms,
+        balance_interval_ms=s.balance_interval_ms,
+    )
+    account, terms = account_of(s.rest_url, s.key_id), terms_of(optional_fields=s.optional_fields)
+    identity = ConnectorIdentity(name, account, s.is_loopback, ASSUMPTIONS, terms, assumed_signing=True)
+    return VenueConnector(identity, parts, clock=clock)
+
+
+def _rest(
+    name: str, s: BitExAsiaSettings, outlet: EventOutlet, *, clock: Clock, rng: Rng, proxy: str, turn: TakeTurn
+) -> SignedRest:
+    key = key_of(read_secret_text(s.secret_path, "secret_path"), s.key_encoding)
+    layout = Layout(s.sign_parts, s.sign_separator, s.sign_encoding)
+    return open_rest(
+        "bitexasia",
+        s,
+        lambda time: signing(s.key_id, key, time, drift_ms=s.drift_ms, rng=rng, layout=layout),
+        verdicts=VERDICTS,
+        parse_error=DIALECT.errors.read,
+        unsigned=frozenset(),
+        clock=clock,
+        rng=rng,
+        proxy=proxy,
+        turn=turn,
+        on_answer=WindowSight(name, WindowHeaders(pool=POOL), clock, outlet.send).see,
+    )
+
+
+def _stream(s: BitExAsiaSettings, sessions: MakeSession, *, clock: Clock, rng: Rng, proxy: str) -> VenueStream:
+    transport = open_stream_transport(s.stream_library, origin_of(s.ws_url), clock=clock, proxy=proxy)
+    dial = StreamDial(transport, path_of(s.ws_url) or "/", timeout_ms=s.connect_timeout_ms)
+    backoff = Backoff(rng, connects_per_minute_max=s.connects_per_minute_max)
+    return VenueStream(dial.open, sessions, clock=clock, backoff=backoff, silence_ms_max=s.silence_ms_max)
+
+
+async def _prepare(rest: SignedRest) -> None:
+    """The first read: the `Date` of its answer is the venue's time, its headers show what is left of the window."""
+    await rest.get("/markets", list[MarketRow], endpoint=FIRST)
+
+
+async def _access_notes(settings: BitExAsiaSettings) -> Sequence[str]:
+    return notes_on(Unknown(settings.key_rights))
+
+
+def _markets(
+    name: str, rest: SignedRest, settings: BitExAsiaSettings, outlet: EventOutlet, *, clock: Clock
+) -> InstrumentParts:
+    selection = Selection(settings.markets)
+    fees = FeeSchedule(taker_rate=settings.taker_fee, maker_rate=settings.maker_fee)
+    source = MarketList(
+        selection,
+        lambda: rest.get("/markets", list[MarketRow]),
+        symbol_of=lambda row: row.pair,
+        instrument_of=lambda row: instrument_of(row, name, fees),
+    )
+    return instrument_parts(
+        name,
+        source,
+        selection,
+        followed_max=settings.markets_max,
+        clock=clock,
+        time=rest.time,
+        publish=outlet.send,
+        read_lag_ns=settings.read_lag_ms * NS_PER_MS,
+    )
+
+
+def _session_maker(
+    name: str, settings: BitExAsiaSettings, outlet: EventOutlet, markets: InstrumentParts
+) -> MakeSession:
+    counts, status = DecodeCounts(), VenueStatus(name, outlet.send)
+    snapshot_ns = settings.snapshot_timeout_ms * NS_PER_MS
+    plan = SessionPlan(snapshot_ns, snapshot_ns, ROLES, has_shared_count=False, quiet_ns=_QUIET_NS)
+
+    def session(send: Callable[[bytes], None]) -> StreamSession:
+        ports = SessionPorts(outlet.publish, status, markets.refresher.refresh)
+        return make_session(send, name, markets.registry, ports, plan=plan, counts=counts, depth=settings.depth)
+
+    return session
