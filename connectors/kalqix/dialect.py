@@ -34,8 +34,8 @@ _BOTH_ASSUMED = (
     "Tick and step of a market are plain decimals, its fees are percents, and fees are paid in the quote currency.",
     "The balances are what /positions lists, of which the formatted amounts count.",
     "A market whose status is not known takes no orders.",
-    "A 4xx with a text or code of the venue's, and every 429, mean that nothing of a request was done, but for one that "
-    "is refused as a duplicate.",
+    "A 4xx with a text or code of the venue's, and every 429, mean that nothing of a request was done, but for one "
+    "that is refused as a duplicate.",
 )
 
 
@@ -138,8 +138,8 @@ def parse_error(status: int, body: bytes, after_ms: int) -> ErrorResponse:
 
 
 def limits_of(per_second: int, per_minute: int, wallet: str) -> RateLimits:
-    """The vendor's limits (requests a second of an address, and a minute of a wallet) as one bucket that passes neither,
-    wherever their windows begin: a full bucket and what flows in are together below each."""
+    """The vendor's limits (requests a second of an address, and a minute of a wallet) as one bucket that passes
+    neither, wherever their windows begin: a full bucket and what flows in are together below each."""
     capacity = max(1, min(per_second // 2, per_minute // 60))
     refill = max(1, min(per_second - capacity, (per_minute - capacity) // 60))
     pool = Pool("requests", capacity, refill, scope=PoolScope.WALLET, owner=wallet)
