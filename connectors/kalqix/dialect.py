@@ -103,7 +103,7 @@ WORDS = RowWords(
 """The words of rows that `wire.rows` has brought into the toolkit's form; times there are nanoseconds."""
 
 VERDICTS = Verdicts(
-    "check api_key, api_secret_path and the key that signs orders (wallet_key_path, agent_key_path)",
+    "check key_id, api_secret_path and the key that signs orders (wallet_key_path, agent_key_path)",
     (
         Rule(meaning=Meaning.CLOCK, codes=("invalid_timestamp", "INVALID_TIMESTAMP")),
         Rule(meaning=Meaning.ACCOUNT, codes=("invalid_message_signature", "INVALID_SIGNATURE")),

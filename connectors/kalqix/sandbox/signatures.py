@@ -14,7 +14,8 @@ from typing import Any
 from coincurve import PublicKeyXOnly
 from eth_account import Account
 from eth_account.messages import encode_defunct
-from eth_keys.backends import CoinCurveECCBackend, get_backend
+from eth_keys.backends import get_backend
+from eth_keys.backends.coincurve import CoinCurveECCBackend
 
 from connectors.sandbox.serving.rest import Arrival
 
