@@ -13,6 +13,7 @@ import msgspec
 from connectors.kalqix.sandbox.rows import Renderer
 from connectors.kalqix.sandbox.signatures import canonical, hmac_text, is_by_agent, is_by_wallet
 from connectors.kalqix.sandbox.words import refusal
+from connectors.sandbox.engine.audit_report import problems
 from connectors.sandbox.engine.events import Event, FillEvent
 from connectors.sandbox.engine.model import NS_PER_MS, NS_PER_S, FeeModel, Fill, MarketSpec, PriceBand
 from connectors.sandbox.engine.rules import Rules
@@ -20,6 +21,7 @@ from connectors.sandbox.serving.faults import COMMON_KINDS, FAULT_KINDS
 from connectors.sandbox.serving.keys import UsedOnce, hmac_is_valid
 from connectors.sandbox.serving.limits import RequestWindow
 from connectors.sandbox.serving.rest import NOT_JSON, Arrival, Refusal, Route
+from connectors.sandbox.serving.truth import truth
 from connectors.sandbox.serving.venue import Member, ServedVenue
 
 ACCOUNT = "member"
@@ -90,12 +92,18 @@ class KalqixVenue:
         self.signatures: dict[str, str] = {}
         """By order: what its action was signed with."""
         self.transfers: dict[str, Transfer] = {}
+        self.refused_signatures = 0
         self._messages = UsedOnce(2 * STAMP_AGE_MS_MAX * NS_PER_MS)
         self.served.listen(self._note)
 
     def report(self) -> dict[str, Any]:
-        """Nothing beside the neutral words."""
-        return {}
+        """The neutral words, and beside them what does not add up, and what was refused."""
+        return truth(self.served) | {
+            "problems": problems(self.served.exchange),
+            "refused_signatures": self.refused_signatures,
+            "rate_limited": self.served.observed.rate_limited,
+            "faults_struck": dict(self.served.faults.struck),
+        }
 
     def refuse(self, what: str, text: str = "", headers: Mapping[str, str] | None = None) -> Refusal:
         """The venue's refusal of this name (`words.REFUSALS`)."""
@@ -121,9 +129,11 @@ class KalqixVenue:
             agent = self.credentials.agents.get(fields.get("agent_index", -1))
             is_valid = agent is not None and is_by_agent(fields, signature, agent)
         if not is_valid:
+            self.refused_signatures += 1
             raise self.refuse("bad_action")
         self._check_stamp(fields.get("timestamp"), now_ns)
         if not self._messages.take(canonical(fields), now_ns):
+            self.refused_signatures += 1
             raise self.refuse("replayed")
 
     def check_key(self, arrival: Arrival, body: Mapping[str, Any]) -> None:
@@ -132,6 +142,7 @@ class KalqixVenue:
         secret = self.credentials.api_keys.get(key, "")
         text = hmac_text(arrival, body, stamp, is_apart=self.has_agents)
         if not secret or not hmac_is_valid(secret.encode(), text, signature):
+            self.refused_signatures += 1
             raise self.refuse("bad_key")
         self._check_stamp(
             int(stamp) if stamp.isascii() and stamp.isdigit() and len(stamp) < 20 else None, arrival.now_ns
@@ -142,6 +153,7 @@ class KalqixVenue:
         age_ms_min = -STAMP_AGE_MS_MAX if self.has_agents else 0
         age_ms = self.served.clock.ms(now_ns) - stamp_ms if type(stamp_ms) is int else None
         if age_ms is None or not age_ms_min <= age_ms <= STAMP_AGE_MS_MAX:
+            self.refused_signatures += 1
             raise self.refuse("stale_time")
 
     def _note(self, events: list[Event]) -> None:
