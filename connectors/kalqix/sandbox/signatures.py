@@ -35,12 +35,12 @@ def canonical(fields: Mapping[str, Any]) -> str:
 
 def hmac_text(arrival: Arrival, body: Mapping[str, Any], stamp: str, *, is_apart: bool) -> bytes:
     """The text of which `x-api-signature` is the HMAC: with the path and query as they came, or (`is_apart`, dialect B)
-    with the path, and the query decoded and sorted by name."""
+    with the path, and the query decoded and sorted by name. An empty object is no body (vendor's sample)."""
     place = arrival.path_and_query
     if is_apart:
         pairs = sorted(arrival.query.items())
         place = f"{arrival.path}|{'&'.join(f'{name}={value}' for name, value in pairs)}"
-    text = canonical(body) if arrival.raw else ""
+    text = canonical(body) if body else ""
     return f"{arrival.method}|{place}|{text}|{stamp}".encode(errors="replace")
 
 
