@@ -18,9 +18,11 @@ async def status_of(client: Client, order_id: str) -> str:
 
 
 async def until_status(client: Client, order_id: str, status: str) -> None:
-    async with asyncio.timeout(5):
-        while await status_of(client, order_id) != status:
-            await asyncio.sleep(0.01)
+    for _ in range(500):
+        if await status_of(client, order_id) == status:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{order_id} is {await status_of(client, order_id)}, never {status}")
 
 
 async def test_order_when_it_rests_trades_in_part_and_is_cancelled_then_each_status_shows(tmp_path: Path) -> None:
