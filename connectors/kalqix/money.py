@@ -90,7 +90,7 @@ class OperatorAccount:
         await self._rest.get("/time", msgspec.Raw)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; what is in flight ends with `OutcomeUnknown`."""
         await self._rest.close()
 
     def sign_transfer(self, asset: str, amount: str, to_wallet: str) -> HttpRequest:
@@ -102,7 +102,8 @@ class OperatorAccount:
         return self._rest.signed(Call("PUT", "/transfers", msgspec.json.encode(fields)))
 
     def sign_withdrawal(self, asset: str, amount: str, chain_id: int) -> HttpRequest:
-        """The first step of a withdrawal to the account's own wallet on a chain. Raises like `sign_transfer`."""
+        """The first step of a withdrawal to the account's own wallet on a chain. Raises `ValueError` like
+        `sign_transfer`."""
         if chain_id <= 0:
             raise ValueError(f"chain_id={chain_id} is no chain; 1 is Ethereum")
         fields = {**_money(asset, amount), "action": WITHDRAW, "chain_id": chain_id}
@@ -125,11 +126,11 @@ class OperatorAccount:
         return next(found, None)
 
     async def transfers(self) -> Sequence[Row]:
-        """Every transfer."""
+        """Every transfer to another wallet, in the order of the venue."""
         return await self._all("/transfers")
 
     async def transfer(self, transfer_id: str) -> Row:
-        """One transfer."""
+        """One transfer by the venue's id of it."""
         return await self._rest.get(f"/transfers/{path_part(transfer_id)}", Row)
 
     async def claim(self, withdrawal_id: str) -> Claim:

@@ -62,7 +62,7 @@ class MarketRows:
         self.reader = RowReader(has_base_units=dialect.has_agents, markets=self.known)
 
     async def read_all(self) -> Iterable[Row]:
-        """Every market."""
+        """Every market that the venue lists, and note what else is to be known of each."""
         rows = await self._rest.listing("/markets", Page, by_number, [("page_size", PAGE_SIZE)])
         for row in rows:
             self.known[symbol_of(row)] = market_of(row)
@@ -147,7 +147,7 @@ class KalqixReads:
 
     async def find_sent(self, order: Order, is_claimed: IsClaimed, /) -> OrderSnapshot | None:
         """The order by our id in B. In A by the wallet's signature that was sent last, which its row shows; where rows
-        show none, by content and time."""
+        show none, by content and time. Raises `Retryable` when several are like it."""
         if self._dialect.terms.client_ids:
             return await self.find_named(order.client_order_id)
         asked_ns, since_ns = self._clock.now_ns(), self._since(order)

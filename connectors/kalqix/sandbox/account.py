@@ -45,7 +45,7 @@ def read_portfolio(call: Call) -> Reply:
 
 
 def list_positions(call: Call) -> Reply:
-    """Every balance."""
+    """Every asset's balance, also those of which there is none."""
     rows = [_position(call.venue, asset, call.now_ns) for asset in ASSETS.values()]
     return page(call, "account", rows, lambda row: row)
 
@@ -56,7 +56,7 @@ def read_position(call: Call) -> Reply:
 
 
 def read_user(call: Call) -> Reply:
-    """The profile."""
+    """The profile of the account's user."""
     venue = call.venue
     return Reply(
         {
@@ -107,7 +107,7 @@ def list_transfers(call: Call) -> Reply:
 
 
 def read_transfer(call: Call) -> Reply:
-    """One transfer."""
+    """One transfer by its id."""
     found = call.venue.transfers.get(call.arrival.params["id"])
     if found is None or found.is_withdrawal:
         raise call.venue.refuse("transfer_not_found")

@@ -37,7 +37,7 @@ def market_named(call: Call) -> MarketSpec:
 
 
 def list_markets(call: Call) -> Reply:
-    """Every market."""
+    """Every market, in the order of their numbers."""
     markets = list(call.venue.served.exchange.state.markets.values())
     return page(call, "markets", markets, call.venue.rows.market)
 
@@ -57,7 +57,7 @@ def read_day(call: Call) -> Reply:
 
 
 def read_price(call: Call) -> Reply:
-    """The last price."""
+    """The last price of a market, 0 before its first trade."""
     spec = market_named(call)
     last = call.venue.served.exchange.state.markets[spec.market_id].last_price
     return Reply(call.venue.rows.amount("price", last, spec.price_decimals, ASSETS[spec.cash_account]))

@@ -16,6 +16,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_keys.backends import get_backend
 from eth_keys.backends.coincurve import CoinCurveECCBackend
+from eth_keys.exceptions import BadSignature
 
 from connectors.sandbox.serving.rest import Arrival
 
@@ -66,7 +67,7 @@ def is_by_wallet(fields: Mapping[str, Any], signature: str, address: str) -> boo
         return False
     try:
         found = Account.recover_message(encode_defunct(text=canonical(fields)), signature=bytes.fromhex(digits))
-    except Exception:  # noqa: BLE001 - whatever the library raises for numbers that are no signature
+    except (BadSignature, ValueError):  # numbers that are no signature
         return False
     return str(found).lower() == address.lower()
 

@@ -54,7 +54,7 @@ def order_fields(
 
 
 def place_order(fields: Fields) -> Call:
-    """Its request."""
+    """The request of a new order, from `order_fields`."""
     return Call("POST", "/orders", msgspec.json.encode(fields))
 
 
