@@ -102,24 +102,30 @@ WORDS = RowWords(
 )
 """The words of rows that `wire.rows` has brought into the toolkit's form; times there are nanoseconds."""
 
+_4XX = (400, 401, 403, 404, 409, 422)
+
+
+def _rule(meaning: Meaning, *codes: str, code: str = "", statuses: tuple[int, ...] = _4XX) -> Rule:
+    return Rule(meaning=meaning, statuses=statuses, codes=codes, code=code)
+
+
+def _of_cancels(code: str, *texts: str) -> Rule:
+    return Rule(meaning=Meaning.REFUSED, statuses=_4XX, is_of_cancels=True, texts=texts, code=code)
+
+
 VERDICTS = Verdicts(
     "check key_id, api_secret_path and the key that signs orders (wallet_key_path, agent_key_path)",
     (
-        Rule(meaning=Meaning.CLOCK, codes=("invalid_timestamp", "INVALID_TIMESTAMP")),
-        Rule(meaning=Meaning.ACCOUNT, codes=("invalid_message_signature", "INVALID_SIGNATURE")),
-        Rule(meaning=Meaning.ACCOUNT, codes=("ip_address_is_not_allowed", "IP_NOT_ALLOWED")),
+        _rule(Meaning.CLOCK, "invalid_timestamp", "INVALID_TIMESTAMP"),
+        _rule(Meaning.ACCOUNT, "invalid_message_signature", "INVALID_SIGNATURE"),
+        _rule(Meaning.ACCOUNT, "ip_address_is_not_allowed", "IP_NOT_ALLOWED"),
         # No signature of ours is sent twice: something on the way has doubled it, and the first one may have counted.
-        Rule(meaning=Meaning.UNKNOWN, codes=("duplicate_request", "DUPLICATE_REQUEST")),
-        Rule(meaning=Meaning.REFUSED, is_of_cancels=True, texts=("already received",), code=CANCEL_PENDING),
+        _rule(Meaning.UNKNOWN, "duplicate_request", "DUPLICATE_REQUEST"),
+        _of_cancels(CANCEL_PENDING, "already received"),
         # That it is over does not say how: the framework looks the order up.
-        Rule(
-            meaning=Meaning.REFUSED,
-            is_of_cancels=True,
-            texts=("already processed", "already filled", "order not found", "invalid order id"),
-            code=NOT_FOUND,
-        ),
-        Rule(meaning=Meaning.REFUSED, codes=("order_not_found", "invalid_order_id"), code=NOT_FOUND),
-        Rule(meaning=Meaning.REFUSED, statuses=(404,), codes=("NOT_FOUND",), texts=("order",), code=NOT_FOUND),
+        _of_cancels(NOT_FOUND, "already processed", "already filled", "order not found", "invalid order id"),
+        _rule(Meaning.REFUSED, "order_not_found", "invalid_order_id", code=NOT_FOUND),
+        _rule(Meaning.REFUSED, "NOT_FOUND", code=NOT_FOUND, statuses=(404,)),
     ),
 )
 
