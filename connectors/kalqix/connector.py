@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -22,9 +24,10 @@ from connectors.client.wire.calls import Call
 from connectors.client.wire.hmac_sign import HmacKey
 from connectors.client.wire.keys import Unknown, notes_on
 from connectors.client.wire.reports import Ack, accepted, decoded_ack, order_to_change, report
+from connectors.client.wire.rows import Row
 from connectors.client.wire.wallet_sign import WalletKey
 from connectors.kalqix.dialect import CANCEL_PENDING, CLIENT_ID_TAKEN, DIALECTS, VERDICTS, WORDS, limits_of, parse_error
-from connectors.kalqix.reads import KalqixReads, MarketRows, TimeSight
+from connectors.kalqix.reads import KalqixReads, MarketRows
 from connectors.kalqix.settings import KalqixSettings
 from connectors.kalqix.sign import (
     STAMP_MARGIN_MS,
@@ -49,13 +52,6 @@ from framework.domain.turns import TakeTurn, no_limits
 from framework.domain.verdicts import Approved
 
 
-class Signer(msgspec.Struct, frozen=True):
-    """What signs an account's actions, and whose it is: the wallet's address in A, empty in B."""
-
-    sign: SignAction
-    wallet: str
-
-
 def make_connector(
     name: str, settings: KalqixSettings, *, clock: Clock, rng: Rng, proxy: str = "", turn: TakeTurn = no_limits
 ) -> VenueConnector:
@@ -64,81 +60,55 @@ def make_connector(
     Raises `ConfigurationError` when a secret or a key can't be used, and when the library that signs is missing.
     """
     dialect, outlet = DIALECTS[settings.dialect], EventOutlet()
-    signer = signer_of(settings)
-    rest = open_account(settings, signer.sign, clock=clock, rng=rng, proxy=proxy, turn=turn)
+    sign_action, wallet = signer_of(settings)
+    rest = open_account(settings, sign_action, clock=clock, rng=rng, proxy=proxy, turn=turn)
     rows = MarketRows(rest, name, dialect)
     selection = Selection(settings.markets)
     source = MarketList(
         selection, rows.read_all, symbol_of=symbol_of, instrument_of=rows.instrument_of, held=rows.read_held
     )
-    markets = instrument_parts(
-        name, source, selection, followed_max=settings.markets_max, clock=clock, time=rest.time, publish=outlet.send
-    )
-    reads = KalqixReads(
-        name,
-        rest,
-        dialect,
-        AccountRows(name, WORDS, markets, rest, clock=clock),
-        rows,
-        markets.registry,
-        user=signer.wallet or "me",
-        clock=clock,
-    )
+    ports: dict[str, Any] = {"clock": clock, "time": rest.time, "publish": outlet.send}
+    markets = instrument_parts(name, source, selection, followed_max=settings.markets_max, **ports)
+    account_rows = AccountRows(name, WORDS, markets, rest, clock=clock)
+    reads = KalqixReads(rest, dialect, account_rows, rows, markets.registry, user=wallet or "me", clock=clock)
     codec = OrderWay(settings, rows, markets, reads, clock=clock).codec()
-    limits = limits_of(settings.requests_per_second, settings.requests_per_minute, signer.wallet.lower())
+    limits = limits_of(settings.requests_per_second, settings.requests_per_minute, wallet.lower())
     parts = polled_parts(name, rest, markets, reads, codec, settings, outlet=outlet, limits=limits, clock=clock)
     account, is_local = account_of(settings.rest_url, settings.key_id), is_loopback(settings.rest_url)
     identity = ConnectorIdentity(name, account, is_local, dialect.assumptions, dialect.terms)
-    noted = msgspec.structs.replace(parts, access_notes=access_notes_of(settings, rest, signer.wallet))
+    noted = msgspec.structs.replace(parts, access_notes=partial(key_notes, settings, rest, wallet))
     return VenueConnector(identity, noted, clock=clock)
 
 
 def open_account(
-    settings: KalqixSettings,
-    sign_action: SignAction,
-    *,
-    clock: Clock,
-    rng: Rng,
-    proxy: str = "",
-    turn: TakeTurn = no_limits,
+    settings: KalqixSettings, sign_action: SignAction, *, clock: Clock, rng: Rng, proxy: str, turn: TakeTurn = no_limits
 ) -> SignedRest:
     """The REST of an account whose actions are signed so; no connection is opened yet.
 
     Raises `ConfigurationError` when the API key's secret can't be used.
     """
-    dialect, prefix, sight = DIALECTS[settings.dialect], path_of(settings.rest_url), TimeSight(clock)
+    dialect, prefix = DIALECTS[settings.dialect], path_of(settings.rest_url)
     secret = HmacKey(read_secret_text(settings.api_secret_path, "api_secret_path").encode())
 
     def sign_with(time: VenueTime) -> Callable[[Call], HttpRequest]:
-        stamps = RequestClock(sight.follow(time), margin_ms=STAMP_MARGIN_MS)
+        stamps = RequestClock(time, margin_ms=STAMP_MARGIN_MS)
         return signing(dialect, settings.key_id, secret, sign_action, stamps, prefix=prefix)
 
     return open_rest(
-        "kalqix",
-        settings,
-        sign_with,
-        verdicts=VERDICTS,
-        parse_error=parse_error,
-        unsigned=frozenset({"/time"}),
-        clock=clock,
-        rng=rng,
-        proxy=proxy,
-        turn=turn,
-        on_answer=sight.see,
-    )
+        "kalqix", settings, sign_with, verdicts=VERDICTS, parse_error=parse_error, unsigned=frozenset({"/time"}),
+        clock=clock, rng=rng, proxy=proxy, turn=turn,
+    )  # fmt: skip
 
 
-def signer_of(settings: KalqixSettings, actions: Sequence[str] = TRADING) -> Signer:
-    """What signs these actions: the wallet in A, the agent in B. Actions beside those of trading are for an operator's
-    command alone, which asks for each by its name.
+def signer_of(settings: KalqixSettings) -> tuple[SignAction, str]:
+    """What signs a strategy's actions, and the wallet's address: the wallet in A, an agent in B, where that is empty.
 
     Raises `ConfigurationError` when the key can't be used, and when the library that signs is missing.
     """
     if settings.dialect == "b" and settings.agent_key_path is not None:
-        key = WalletKey(read_private_key(settings.agent_key_path, "agent_key_path"), actions)
-        return Signer(agent_signer(key), "")
-    wallet = wallet_of(settings, actions)
-    return Signer(wallet_signer(wallet), wallet.address)
+        return agent_signer(WalletKey(read_private_key(settings.agent_key_path, "agent_key_path"), TRADING)), ""
+    wallet = wallet_of(settings, TRADING)
+    return wallet_signer(wallet), wallet.address
 
 
 def wallet_of(settings: KalqixSettings, actions: Sequence[str]) -> WalletKey:
@@ -159,9 +129,7 @@ class OrderWay:
         self._markets = markets
         self._reads = reads
         self._clock = clock
-        self._agent: Fields = {} if settings.agent_index is None else {"agent_index": settings.agent_index}
-        if not self._dialect.has_agents:
-            self._agent = {}
+        self._agent: Fields = {"agent_index": settings.agent_index or 0} if self._dialect.has_agents else {}
         self._shown_when_taken = shown_when_taken(CLIENT_ID_TAKEN, reads.find_named)
 
     def codec(self) -> OrderCodec:
@@ -185,7 +153,7 @@ class OrderWay:
         intent, now_ns = approved.intent, self._clock.now_ns()
         if isinstance(intent, NewOrder):
             order_id = decoded_ack(body, _PLACED.decode).order_id
-            self._reads.own.note(order_id)
+            self._reads.note_order(order_id)
             return accepted(approved, intent, Ack(order_id, now_ns))
         return self._received(approved) if isinstance(intent, CancelOrder) else ()
 
@@ -207,24 +175,16 @@ class OrderWay:
         return found.market_id
 
 
-def access_notes_of(settings: KalqixSettings, rest: SignedRest, wallet: str) -> Callable[[], Awaitable[Sequence[str]]]:
+async def key_notes(settings: KalqixSettings, rest: SignedRest, wallet: str) -> Sequence[str]:
     """What an operator should know of the keys: the venue says of an API key only whose it is."""
-
-    async def notes() -> Sequence[str]:
-        owner = (await rest.get("/users/me", _User)).wallet_address
-        is_other = bool(wallet) and owner.lower() != wallet.lower()
-        other = f"wallet_key_path is the key of {wallet}, and key_id belongs to {owner}: orders would be refused"
-        return (*notes_on(Unknown(settings.key_rights)), *((other,) if is_other else ()))
-
-    return notes
+    owner = str((await rest.get("/users/me", Row)).get("wallet_address"))
+    is_other = bool(wallet) and owner.lower() != wallet.lower()
+    other = f"wallet_key_path is the key of {wallet}, and key_id belongs to {owner}: orders would be refused"
+    return (*notes_on(Unknown(settings.key_rights)), *((other,) if is_other else ()))
 
 
 class _Placed(msgspec.Struct, frozen=True):
     order_id: str
-
-
-class _User(msgspec.Struct, frozen=True):
-    wallet_address: str
 
 
 _PLACED = msgspec.json.Decoder(_Placed)

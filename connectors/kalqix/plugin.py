@@ -8,14 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.client.connector import VenueConnector
-from connectors.kalqix.connector import make_connector
+from connectors.kalqix.connector import make_connector as create
 from connectors.kalqix.dialect import DialectName
-from connectors.kalqix.settings import KalqixSettings
-from framework.domain.ports import Clock, Rng
-from framework.domain.turns import TakeTurn, no_limits
-from framework.domain.venue import Connector
-
-Settings = KalqixSettings
+from connectors.kalqix.settings import KalqixSettings as Settings
 
 SANDBOX = "connectors.kalqix.sandbox"
 """Module of the local exchange, run as `python -m`: it prints one JSON line when it is ready."""
@@ -27,17 +22,6 @@ class SandboxOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dialect: DialectName = Field("a", description="Which generation of the protocol it speaks.")
-
-
-def create(
-    name: str, settings: KalqixSettings, *, clock: Clock, rng: Rng, proxy: str = "", turn: TakeTurn = no_limits
-) -> Connector:
-    """Make the connector of one account, which connects through `proxy` where one is given and has its reads wait for
-    their `turn`.
-
-    Raises `ConfigurationError` when a key can't be used, and when coincurve, which signs, is missing.
-    """
-    return make_connector(name, settings, clock=clock, rng=rng, proxy=proxy, turn=turn)
 
 
 def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from connectors.client.gateway import one_alike
 from connectors.client.instruments import InstrumentRegistry
 from connectors.client.pages import by_number
 from connectors.client.rest import SignedRest, or_none
 from connectors.client.usual.account_rows import AccountRows
-from connectors.client.venue_time import VenueTime
 from connectors.client.wire.calls import Params, path_part
-from connectors.client.wire.decimals import NS_PER_S
-from connectors.client.wire.json_text import Millis, decode_json
+from connectors.client.wire.decimals import NS_PER_S, moment_ns
+from connectors.client.wire.json_text import Millis
 from connectors.client.wire.listing import Listing
 from connectors.client.wire.rows import Row
 from connectors.kalqix.dialect import WORDS, Dialect
 from connectors.kalqix.sign import signature_digest
-from connectors.kalqix.wire.rows import Market, Page, RowReader, event_ns, grouping_of, market_of, symbol_of
-from connectors.transport.ports import HttpRequest, HttpResponse
+from connectors.kalqix.wire.rows import Market, Page, RowReader, grouping_of, market_of, symbol_of
 from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot
 from framework.domain.errors import RefusedByVenue, Retryable
 from framework.domain.instruments import Instrument
 from framework.domain.market_events import BookSnapshot, TradePrint
-from framework.domain.orders import Order, OrderKind
+from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.venue import IsClaimed, UnreadableRow
 
@@ -37,26 +35,12 @@ _CLOCKS_APART_NS = 5 * NS_PER_S
 _KNOWN_MAX = 50_000
 
 
-class OwnOrders:
-    """Which order ids are the account's: a trade of A names two orders, and not whose they are."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, bool] = {}
-        """By id; at most `_KNOWN_MAX`, the newest. Written here only."""
-
-    def note(self, order_id: str, *, is_own: bool = True) -> None:
-        """The order is the account's, or another's."""
-        self.known[order_id] = is_own
-        if len(self.known) > _KNOWN_MAX:
-            del self.known[next(iter(self.known))]
-
-
 class MarketRows:
     """The rows of all markets, and what else is to be known of each, which every read brings up to date."""
 
     def __init__(self, rest: SignedRest, venue: str, dialect: Dialect) -> None:
         self._rest = rest
-        self._venue = venue
+        self.venue = venue
         self.known: dict[str, Market] = {}
         """By symbol. Written here only."""
         self.reader = RowReader(has_base_units=dialect.has_agents, markets=self.known)
@@ -75,7 +59,7 @@ class MarketRows:
 
     def instrument_of(self, row: Row) -> Instrument:
         """What a row says. Raises `UnusableInstrument`."""
-        one = WORDS.instrument_of(self.reader.market(row), self._venue)
+        one = WORDS.instrument_of(self.reader.market(row), self.venue)
         percent = row.get("max_price_deviation_percent")
         is_known = isinstance(percent, int) and 0 < percent < 100
         return msgspec.structs.replace(one, price_deviation_max=f"0.{percent:02d}") if is_known else one
@@ -85,18 +69,10 @@ class KalqixReads:
     """`PolledReads` of one account; `user` names it in the path of its own trades."""
 
     def __init__(
-        self,
-        venue: str,
-        rest: SignedRest,
-        dialect: Dialect,
-        rows: AccountRows,
-        markets: MarketRows,
-        registry: InstrumentRegistry,
-        *,
-        user: str,
-        clock: Clock,
-    ) -> None:
-        self._venue = venue
+        self, rest: SignedRest, dialect: Dialect, rows: AccountRows, markets: MarketRows, registry: InstrumentRegistry,
+        *, user: str, clock: Clock,
+    ) -> None:  # fmt: skip
+        self._venue = markets.venue
         self._rest = rest
         self._dialect = dialect
         self._rows = rows
@@ -104,10 +80,14 @@ class KalqixReads:
         self._user = user
         self._clock = clock
         self._reader = markets.reader
-        self.own = OwnOrders()
+        self.own: dict[str, bool] = {}
+        """Which order ids are the account's: a trade of A names two, and not whose they are. `note_order` writes it."""
 
-    def __repr__(self) -> str:
-        return f"<KalqixReads {self._venue} {self._dialect.name}>"
+    def note_order(self, order_id: str, *, is_own: bool = True) -> None:
+        """Note whose an order is."""
+        self.own[order_id] = is_own
+        if len(self.own) > _KNOWN_MAX:
+            del self.own[next(iter(self.own))]
 
     @property
     def unreadable(self) -> tuple[UnreadableRow, ...]:
@@ -115,9 +95,11 @@ class KalqixReads:
         return self._rows.unreadable
 
     async def prepare(self) -> None:
-        """Read the venue's time (`time_sight` takes it), or, where there is no such path, what has a `Date`."""
+        """Measure the venue's clock by its milliseconds, or, where there is no such path, by the `Date` of another."""
+        sent_ns = self._clock.monotonic_ns()
         try:
-            await self._rest.get("/time", msgspec.Raw)
+            stamp_ms = (await self._rest.get("/time", _Time)).server_time
+            self._rest.time.sample_ms(stamp_ms, sent_ns=sent_ns, received_ns=self._clock.monotonic_ns())
         except RefusedByVenue:
             await self._rest.get("/markets", msgspec.Raw)
 
@@ -152,15 +134,13 @@ class KalqixReads:
             return await self.find_named(order.client_order_id)
         asked_ns, since_ns = self._clock.now_ns(), self._since(order)
         listed = await self._recent("/orders", order.instrument.partition(":")[2], since_ns)
-        signed = [row for row in listed if row.get("signature")]
-        rows = [row for row in signed if signature_digest(str(row["signature"])) == order.sent_as]
-        if not order.sent_as or not rows:
-            unsigned = [row for row in listed if not (order.sent_as and row.get("signature"))]
-            rows = [row for row in unsigned if self._is_alike(row, order, asked_ns, since_ns, is_claimed)]
-        if len(rows) > 1:
-            raise Retryable(f"{order.client_order_id}: several orders are like it, and nothing tells them apart")
-        found = self._rows.read_order(self._order(rows[0]), asked_ns) if rows else None
-        return None if found is None else msgspec.structs.replace(found, client_order_id=order.client_order_id)
+        shown = [row for row in listed if row.get("signature") and order.sent_as]
+        for row in shown:
+            if signature_digest(str(row["signature"])) == order.sent_as:
+                one = self._rows.read_order(self._order(row), asked_ns)
+                return one and msgspec.structs.replace(one, client_order_id=order.client_order_id)
+        others = (self._rows.read_order(self._order(row), asked_ns) for row in listed if row not in shown)
+        return one_alike(filter(None, others), order, since_ns=since_ns, is_claimed=is_claimed)
 
     async def find_named(self, client_order_id: str) -> OrderSnapshot | None:
         """The order of a client id (B); None when the venue knows none."""
@@ -177,7 +157,7 @@ class KalqixReads:
         for symbol in self._registry.symbols():
             listed = await self._recent(f"/users/{self._user}/trades", symbol, since_ns)
             await self._learn_owners(listed.rows)
-            found.rows += self._reader.fills(reversed(listed.rows), self.own.known)
+            found.rows += self._reader.fills(reversed(listed.rows), self.own)
             found.bad += listed.bad
         return sorted(await self._rows.fills(found, asked_ns), key=lambda one: one.ts_venue)
 
@@ -192,7 +172,7 @@ class KalqixReads:
 
         def is_older(row: Row) -> bool:
             try:
-                return event_ns(row.get("timestamp")) < since_ns
+                return moment_ns(row.get("timestamp")) < since_ns
             except ValueError:
                 return False
 
@@ -205,16 +185,16 @@ class KalqixReads:
 
         An order that is not shown counts as another's only where the trade's other order is ours: reads may lag.
         """
-        known = self.own.known
+
         for row in rows:
             pair = [str(row.get(name)) for name in ("maker_order_id", "taker_order_id")]
-            if row.get("role") or all(one in known for one in pair):
+            if row.get("role") or all(one in self.own for one in pair):
                 continue
-            unknown = [one for one in pair if one not in known and await self._read_row(one) is None]
-            if len(unknown) == 2:
+            unknown = [one for one in pair if one not in self.own and await self._read_row(one) is None]
+            if len(unknown) == len(pair):
                 raise Retryable(f"trade {row.get('trade_id')}: neither of its orders is shown as ours yet")
             for one in unknown:
-                self.own.note(one, is_own=False)
+                self.note_order(one, is_own=False)
 
     async def _read_row(self, venue_order_id: str) -> Row | None:
         row = await or_none(self._rest.get(f"/orders/{path_part(venue_order_id)}", Row, endpoint="/orders/*"))
@@ -226,51 +206,16 @@ class KalqixReads:
     def _order(self, row: Row) -> Row:
         neutral = self._reader.order(row)
         if neutral["id"]:
-            self.own.note(str(neutral["id"]))
+            self.note_order(str(neutral["id"]))
         return neutral
 
     def _since(self, order: Order) -> int:
         """The venue's time at which an order was made here, at the earliest."""
         return order.created_ns + self._rest.time.now_ns() - self._clock.now_ns() - _CLOCKS_APART_NS
 
-    def _is_alike(self, row: Row, order: Order, asked_ns: int, since_ns: int, is_claimed: IsClaimed) -> bool:
-        """Whether a row has the terms of an order, was taken since, and is no other order of ours."""
-        try:
-            one = self._rows.order(self._order(row), asked_ns)
-        except ValueError:
-            return False
-        price = one.price if order.kind is OrderKind.LIMIT or not order.quote_amount else order.price
-        size = order.size if order.quote_amount else one.size
-        has_terms = (one.instrument, one.side, price, size) == (order.instrument, order.side, order.price, order.size)
-        return has_terms and one.created_ns >= since_ns and not is_claimed(one.venue_order_id)
-
 
 class _Time(msgspec.Struct, frozen=True):
     server_time: Millis
 
 
-class TimeSight:
-    """Takes the venue's milliseconds from each answer of `/time`; its `see` is a `RestRules.on_answer`."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._time = VenueTime(clock)
-
-    def follow(self, time: VenueTime) -> VenueTime:
-        """Give what is seen to this clock from now on, and return it."""
-        self._time = time
-        return time
-
-    def see(self, request: HttpRequest, answer: HttpResponse, took_ns: int) -> None:
-        """Take an answer; one that can't be read says nothing."""
-        if not request.target.endswith("/time") or answer.status != _OK:
-            return
-        with contextlib.suppress(msgspec.DecodeError):
-            stamp_ms = decode_json(answer.body, _TIME.decode).server_time
-            received_ns = self._clock.monotonic_ns()
-            self._time.sample_ms(stamp_ms, sent_ns=received_ns - took_ns, received_ns=received_ns)
-
-
-_OK = 200
 _OPEN = (("open", "true"), ("page_size", PAGE_SIZE))
-_TIME = msgspec.json.Decoder(_Time)

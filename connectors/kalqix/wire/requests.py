@@ -81,8 +81,6 @@ def _amounts(dialect: Dialect, intent: NewOrder, one: Instrument, market: Market
         return "", "", plain_text(intent.quote_amount, one.money_decimals)
     if not dialect.has_agents:
         return plain_text(intent.price, one.price_decimals), plain_text(intent.size, one.size_decimals), ""
-    return (
-        to_base_units(intent.price, decimals=one.price_decimals, base_decimals=market.quote_decimals, field="price"),
-        to_base_units(intent.size, decimals=one.size_decimals, base_decimals=market.base_decimals, field="size"),
-        "",
-    )
+    quote, base = market.quote_decimals, market.base_decimals
+    price = to_base_units(intent.price, decimals=one.price_decimals, base_decimals=quote, field="price")
+    return price, to_base_units(intent.size, decimals=one.size_decimals, base_decimals=base, field="size"), ""

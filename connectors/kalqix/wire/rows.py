@@ -6,15 +6,16 @@ most of them also as decimals, with `_formatted` behind the name: those count wh
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_DOWN, ROUND_UP, Decimal, InvalidOperation
+from decimal import ROUND_UP, Decimal
 from typing import Any
 
 import msgspec
 
 from connectors.client.wire.coins import price_of, size_of
-from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S, NS_PER_US, time_ns
+from connectors.client.wire.decimals import cut_text, decimals_of, moment_ns, moved_text, sum_text
 from connectors.client.wire.json_text import SmallCount
 from connectors.client.wire.rows import BALANCE_DECIMALS, Row
 from framework.domain.instruments import Instrument
@@ -22,10 +23,7 @@ from framework.domain.market_events import BookSnapshot, Level
 
 _SIDES = {"BUY": "buy", "SELL": "sell"}
 _OTHER = {"buy": "sell", "sell": "buy"}
-_BODY_DECIMALS_MAX = 36
 _GROUPINGS = ("100", "50", "10", "1", "0.1", "0.01")
-_UNITS_NS = ((10**11, NS_PER_S), (10**14, NS_PER_MS), (10**17, NS_PER_US))
-"""Times are of this many digits in seconds, milliseconds and microseconds, from 1973 to 5138."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -69,8 +67,8 @@ class RowReader:
             "step": row.get("step_size"),
             "size_min": self._amount(row, "min_quantity", known.base_decimals),
             "notional_min": self._amount(row, "min_trade_size", known.quote_decimals),
-            "taker_fee": _scaled(row.get("taker_fee", "0"), -2),
-            "maker_fee": _scaled(row.get("maker_fee", "0"), -2),
+            "taker_fee": moved_text(row.get("taker_fee", "0"), -2),
+            "maker_fee": moved_text(row.get("maker_fee", "0"), -2),
             "state": status if status in ("ACTIVE", "CLOSED") else "",
         }
 
@@ -86,7 +84,7 @@ class RowReader:
             "side": _SIDES.get(str(row.get("side"))),
             "price": self._amount(row, "price", known.quote_decimals) or "0",
             "size": size,
-            "filled": _difference(size, remaining),
+            "filled": sum_text(size, remaining, sign=-1),
             "state": status,
             "created": _time_text(row.get("timestamp")),
             "reason": "" if status in ("PENDING", "PARTIALLY_FILLED", "FILLED") else status.lower(),
@@ -109,8 +107,8 @@ class RowReader:
 
     def balance(self, row: Row) -> Row:
         """A balance, as decimals. What is finer than the digits that are kept of it is left out."""
-        free, locked = (_cut(row.get(f"{name}_formatted")) for name in ("available", "locked"))
-        return {"currency": row.get("asset"), "total": _sum(free, locked), "available": free}
+        free, locked = (cut_text(row.get(f"{name}_formatted"), BALANCE_DECIMALS) for name in ("available", "locked"))
+        return {"currency": row.get("asset"), "total": sum_text(free, locked), "available": free}
 
     def book(self, sides: Mapping[str, Any], instrument: Instrument) -> BookSnapshot:
         """A whole book, without times; each side is a list of levels, or of lists of them. Raises `ValueError` for what
@@ -152,7 +150,7 @@ class RowReader:
     def _fee(self, row: Row, role: str, known: Market) -> str:
         """What the account paid. More digits than our money has are rounded against us."""
         name = "fee" if "fee" in row or "fee_formatted" in row else f"{role}_fee"
-        return _rounded(self._amount(row, name, known.quote_decimals), known.money_decimals)
+        return cut_text(self._amount(row, name, known.quote_decimals), known.money_decimals, rounding=ROUND_UP)
 
     def _traded(self, row: Row, known: Market) -> Row:
         return {
@@ -169,16 +167,16 @@ class RowReader:
             return str(formatted)
         value = row.get(name)
         text = str(value) if isinstance(value, (str, int)) else ""
-        return _scaled(text, -base_decimals) if self._has_base_units else text
+        return moved_text(text, -base_decimals) if self._has_base_units else text
 
 
 def market_of(row: Row) -> Market:
     """What is to be known of a listed market; zeros for what it does not state as a number."""
-    base, quote, number = (
-        _count(row.get(name)) for name in ("base_asset_decimals", "quote_asset_decimals", "market_id")
-    )
-    digits = [_digits(row.get(name)) for name in ("tick_size", "step_size")]
-    return Market(number, min(base, _BODY_DECIMALS_MAX), min(quote, _BODY_DECIMALS_MAX), sum(digits))
+    base, quote = (_count(row.get(f"{name}_asset_decimals")) for name in ("base", "quote"))
+    with contextlib.suppress(ValueError):
+        money = sum(decimals_of(str(row.get(name))) for name in ("tick_size", "step_size"))
+        return Market(_count(row.get("market_id")), base, quote, money)
+    return UNKNOWN
 
 
 def symbol_of(row: Row) -> str:
@@ -192,66 +190,14 @@ def grouping_of(instrument: Instrument) -> str | None:
     return next((one for one in _GROUPINGS if step % Decimal(one) == 0), None)
 
 
-def event_ns(value: object) -> int:
-    """A time in seconds, milliseconds or microseconds, as its digits tell, or RFC 3339; 0 for none. Raises `ValueError`
-    for anything else."""
-    text = str(value) if isinstance(value, (str, int)) else ""
-    if not text.isdecimal() or not text.isascii():
-        return time_ns(text)
-    number = int(text)
-    unit_ns = next((unit for least, unit in _UNITS_NS if number < least), 1)
-    return time_ns(number, unit_ns=unit_ns)
-
-
 def _time_text(value: object) -> str:
     """Nanoseconds as text; what is no time is left as it is, so that reading it names the field."""
     try:
-        return str(event_ns(value))
+        return str(moment_ns(value))
     except ValueError:
         return str(value)[:60]
-
-
-def _decimal(text: object) -> Decimal | None:
-    try:
-        found = Decimal(str(text))
-    except InvalidOperation:
-        return None
-    # A short text may stand for a number of a million digits.
-    return found if found.is_finite() and abs(found.adjusted()) <= _BODY_DECIMALS_MAX else None
-
-
-def _scaled(text: object, places: int) -> str:
-    """The decimal moved by so many places; what is none stays as it is."""
-    found = _decimal(text)
-    return str(text)[:60] if found is None else f"{found.scaleb(places):f}"
-
-
-def _difference(size: str, remaining: str) -> str:
-    whole, left = _decimal(size), _decimal(remaining)
-    return "" if whole is None or left is None else f"{whole - left:f}"
-
-
-def _sum(free: str, locked: str) -> str:
-    parts = [_decimal(one) for one in (free, locked)]
-    return "" if None in parts else f"{sum(one for one in parts if one is not None):f}"
-
-
-def _cut(text: object) -> str:
-    found = _decimal(text)
-    unit = Decimal(1).scaleb(-BALANCE_DECIMALS)
-    return str(text or "")[:60] if found is None else f"{found.quantize(unit, ROUND_DOWN):f}"
-
-
-def _rounded(text: str, decimals: int) -> str:
-    found = _decimal(text)
-    return text if found is None else f"{found.quantize(Decimal(1).scaleb(-decimals), ROUND_UP):f}"
 
 
 def _count(value: object) -> int:
     text = str(value)
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-
-
-def _digits(step: object) -> int:
-    found = _decimal(step)
-    return 0 if not found else max(0, -int(found.normalize().as_tuple().exponent))

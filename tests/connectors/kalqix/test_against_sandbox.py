@@ -14,7 +14,7 @@ import pytest
 
 from connectors.client.connector import VenueConnector
 from connectors.kalqix.connector import make_connector
-from connectors.kalqix.money import TRANSFER, WITHDRAW, operator_account
+from connectors.kalqix.money import operator_account
 from connectors.kalqix.plugin import sandbox_settings
 from connectors.kalqix.settings import KalqixSettings
 from connectors.kalqix.sign import sent_as
@@ -305,7 +305,7 @@ async def test_replay_when_an_order_is_refused_as_one_then_it_stays_in_question(
 
 async def test_operator_when_money_is_sent_then_only_the_key_that_signs_that_action_can(tmp_path: Path) -> None:
     async with serving(tmp_path) as client:
-        account = operator_account(settings_of(client.ready), [TRANSFER], clock=SystemClock(), rng=system_rng())
+        account = operator_account(settings_of(client.ready), ["TRANSFER"], clock=SystemClock(), rng=system_rng())
         try:
             await account.prepare()
             request = account.sign_transfer("USDC", "100.50", ADDRESS)
@@ -327,20 +327,20 @@ async def test_operator_when_money_is_sent_then_only_the_key_that_signs_that_act
 async def test_operator_when_a_withdrawal_is_begun_then_its_claim_becomes_ready(tmp_path: Path, dialect: str) -> None:
     async with serving(tmp_path, dialect=dialect) as client:
         settings = settings_of(client.ready, wallet_key_path=client.ready["wallet_key_path"])
-        account = operator_account(settings, [WITHDRAW], clock=SystemClock(), rng=system_rng())
+        account = operator_account(settings, ["WITHDRAW"], clock=SystemClock(), rng=system_rng())
         try:
             await account.prepare()
             made = await account.send(account.sign_withdrawal("BTC", "0.5", 1))
-            claim = await account.claim(made["withdrawal_id"])
-            assert not claim.proof_ready
+            claim = await account.read("withdrawals", made["withdrawal_id"], "claim")
+            assert not claim["proof_ready"]
             for _ in range(100):
-                claim = await account.claim(made["withdrawal_id"])
-                if claim.proof_ready:
+                claim = await account.read("withdrawals", made["withdrawal_id"], "claim")
+                if claim["proof_ready"]:
                     break
                 await asyncio.sleep(0.05)
         finally:
             await account.close()
-    assert (claim.proof_ready, claim.amount, claim.chain_id) == (True, "50000000", 1)
+    assert (claim["proof_ready"], claim["amount"], claim["chain_id"]) == (True, "50000000", 1)
 
 
 async def test_operator_when_keys_are_made_and_deleted_then_the_secret_is_shown_once(tmp_path: Path) -> None:
@@ -349,15 +349,16 @@ async def test_operator_when_keys_are_made_and_deleted_then_the_secret_is_shown_
         try:
             await account.prepare()
             made = await account.make_key()
-            assert made.api_secret not in repr(made)
-            assert made.api_key in {row["api_key"] for row in await account.keys()}
-            await account.delete_key(made.api_key)
-            assert made.api_key not in {row["api_key"] for row in await account.keys()}
-            user = await account.user()
+            listed = await account.read_all("/api-keys")
+            assert made["api_key"] in {row["api_key"] for row in listed}
+            assert made["api_secret"] not in str(listed)
+            await account.delete_key(made["api_key"])
+            assert made["api_key"] not in {row["api_key"] for row in await account.read_all("/api-keys")}
+            user = await account.read("users", "me")
             assert user["wallet_address"] == client.ready["wallet_address"]
-            assert (await account.portfolio())["assets_count"] == "4"
-            assert (await account.position("BTC"))["available_formatted"] == "10"
-            assert len(await account.transactions(user["wallet_address"])) == 4
+            assert (await account.read("portfolios"))["assets_count"] == "4"
+            assert (await account.read("positions", "BTC"))["available_formatted"] == "10"
+            assert len(await account.read_all(f"/users/{user['wallet_address']}/transaction-history")) == 4
             with pytest.raises(ValueError, match="only reads"):
                 account.sign_transfer("USDC", "1", ADDRESS)
         finally:
@@ -378,7 +379,7 @@ async def test_operator_when_a_transfer_is_wrong_then_it_is_said_before_it_is_si
     tmp_path: Path, changes: dict[str, str], text: str
 ) -> None:
     async with serving(tmp_path) as client:
-        account = operator_account(settings_of(client.ready), [TRANSFER], clock=SystemClock(), rng=system_rng())
+        account = operator_account(settings_of(client.ready), ["TRANSFER"], clock=SystemClock(), rng=system_rng())
         with pytest.raises(ValueError, match=text):
             account.sign_transfer(**({"asset": "USDC", "amount": "1", "to_wallet": ADDRESS} | changes))
         await account.close()

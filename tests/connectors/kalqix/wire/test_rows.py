@@ -8,7 +8,7 @@ import pytest
 
 from connectors.client.wire.decimals import NS_PER_S
 from connectors.kalqix.dialect import WORDS
-from connectors.kalqix.wire.rows import Market, RowReader, event_ns, grouping_of, market_of, symbol_of
+from connectors.kalqix.wire.rows import Market, RowReader, grouping_of, market_of, symbol_of
 from framework.domain.instruments import Instrument, InstrumentStatus
 from framework.domain.orders import Side
 
@@ -208,14 +208,6 @@ def test_book_when_its_sides_are_flat_or_nested_then_it_is_the_same(nested: bool
 def test_book_when_a_side_can_not_be_read_then_it_is_refused(side: object) -> None:
     with pytest.raises(ValueError, match=r"book|price|size"):
         reader().book({"BUY": side, "SELL": []}, instrument())
-
-
-@pytest.mark.parametrize(
-    "value",
-    [SINCE_S, SINCE_S * 1_000, SINCE_S * 1_000_000, str(SINCE_S * 1_000), "2026-01-01T00:00:00Z", SINCE_S * NS_PER_S],
-)
-def test_time_when_it_is_in_any_unit_then_it_is_the_same(value: object) -> None:
-    assert event_ns(value) == SINCE_S * NS_PER_S
 
 
 @pytest.mark.parametrize(("tick", "grouping"), [("0.01", "0.01"), ("0.05", "0.01"), ("1", "1"), ("0.001", None)])
