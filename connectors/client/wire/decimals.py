@@ -132,7 +132,7 @@ def time_ns(value: int | str | None, *, unit_ns: int = NS_PER_MS, field: str = "
     return found
 
 
-def moment_ns(value: object, *, field: str = "time") -> int:
+def any_unit_ns(value: object, *, field: str = "time") -> int:
     """Unix nanoseconds of a time in seconds, milliseconds, microseconds or nanoseconds, as the number of its digits
     tells, also as text, or RFC 3339: for venues that write their times in several ways. From 1973 to 5138 no two units
     have as many digits. 0 for none. Raises `ValueError` like `time_ns`."""

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from connectors.client.wire.decimals import (
     NS_PER_S,
     NS_PER_US,
+    any_unit_ns,
     cut_text,
     decimals_of,
     from_base_units,
-    moment_ns,
     moved_text,
     plain_text,
     scaled_of,
@@ -116,18 +116,18 @@ def test_time_when_no_record_can_hold_it_then_it_is_refused(value: int | str) ->
         "2026-01-01T00:00:00Z",
     ],
 )
-def test_moment_when_its_unit_is_any_then_it_is_the_same(value: object) -> None:
-    assert moment_ns(value) == 1_767_225_600 * 10**9
+def test_time_of_any_unit_when_its_unit_is_any_then_it_is_the_same(value: object) -> None:
+    assert any_unit_ns(value) == 1_767_225_600 * 10**9
 
 
 @pytest.mark.parametrize("value", ["soon", "1e9", 10**30, "²"])
-def test_moment_when_it_is_none_then_it_is_refused(value: object) -> None:
+def test_time_of_any_unit_when_it_is_none_then_it_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="time"):
-        moment_ns(value)
+        any_unit_ns(value)
 
 
-def test_moment_when_it_is_not_set_then_it_is_0() -> None:
-    assert [moment_ns(value) for value in (None, 0, "")] == [0, 0, 0]
+def test_time_of_any_unit_when_it_is_not_set_then_it_is_0() -> None:
+    assert [any_unit_ns(value) for value in (None, 0, "")] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
