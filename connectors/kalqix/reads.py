@@ -12,7 +12,7 @@ from connectors.client.pages import by_number
 from connectors.client.rest import SignedRest, or_none
 from connectors.client.usual.account_rows import AccountRows
 from connectors.client.wire.calls import Params, path_part
-from connectors.client.wire.decimals import NS_PER_S, moment_ns
+from connectors.client.wire.decimals import NS_PER_S, any_unit_ns
 from connectors.client.wire.json_text import Millis
 from connectors.client.wire.listing import Listing
 from connectors.client.wire.rows import Row
@@ -172,7 +172,7 @@ class KalqixReads:
 
         def is_older(row: Row) -> bool:
             try:
-                return moment_ns(row.get("timestamp")) < since_ns
+                return any_unit_ns(row.get("timestamp")) < since_ns
             except ValueError:
                 return False
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from connectors.client.wire.coins import price_of, size_of
-from connectors.client.wire.decimals import cut_text, decimals_of, moment_ns, moved_text, sum_text
+from connectors.client.wire.decimals import any_unit_ns, cut_text, decimals_of, moved_text, sum_text
 from connectors.client.wire.json_text import SmallCount
 from connectors.client.wire.rows import BALANCE_DECIMALS, Row
 from framework.domain.instruments import Instrument
@@ -99,9 +99,9 @@ class RowReader:
         """Own trades, one row for each part of the account in them. `own` says of orders whether they are ours; B says
         the role itself. A trade with oneself is two fills: the maker's has an id of its own then."""
         found = [part for row in rows for part in self._parts(row, own)]
-        counts = Counter(part["id"] for part in found)
+        counts = Counter(str(part["id"]) for part in found)
         return [
-            part | {"id": f"{part['id']}:maker"} if part["role"] == "maker" and counts[part["id"]] > 1 else part
+            part | {"id": f"{part['id']}:maker"} if part["role"] == "maker" and counts[str(part["id"])] > 1 else part
             for part in found
         ]
 
@@ -193,7 +193,7 @@ def grouping_of(instrument: Instrument) -> str | None:
 def _time_text(value: object) -> str:
     """Nanoseconds as text; what is no time is left as it is, so that reading it names the field."""
     try:
-        return str(moment_ns(value))
+        return str(any_unit_ns(value))
     except ValueError:
         return str(value)[:60]
 
