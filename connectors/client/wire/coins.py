@@ -88,12 +88,12 @@ def book_levels(rows: Iterable[Sequence[str]], instrument: Instrument) -> tuple[
 
 
 def price_of(text: str, instrument: Instrument, field: str = "price") -> Price:
-    """A price of the instrument. Raises `ValueError`, naming `field`, for more digits than its tick has, and below 0."""
+    """A price of the instrument. Raises `ValueError`, naming `field`, for more digits than its tick has and below 0."""
     return Price(_from_zero(text, instrument.price_decimals, field))
 
 
 def size_of(text: str, instrument: Instrument, field: str = "size") -> Size:
-    """A size of the instrument. Raises `ValueError`, naming `field`, for more digits than its step has, and below 0."""
+    """A size of the instrument. Raises `ValueError`, naming `field`, for more digits than its step has and below 0."""
     return Size(_from_zero(text, instrument.size_decimals, field))
 
 
