@@ -114,7 +114,7 @@ def _of_cancels(code: str, *texts: str) -> Rule:
 
 
 VERDICTS = Verdicts(
-    "check key_id, api_secret_path and the key that signs orders (wallet_key_path, agent_key_path)",
+    "check key_id, api_secret_path, dialect, and the key that signs orders (wallet_key_path, agent_key_path)",
     (
         _rule(Meaning.CLOCK, "invalid_timestamp", "INVALID_TIMESTAMP"),
         _rule(Meaning.ACCOUNT, "invalid_message_signature", "INVALID_SIGNATURE"),

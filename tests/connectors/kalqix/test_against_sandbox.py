@@ -289,7 +289,7 @@ async def test_wallet_when_it_is_another_accounts_then_it_is_said_and_orders_hal
     async with trading(tmp_path / "sandbox", wallet_key_path=other) as desk:
         notes = await desk.connector.access_notes()
         assert any("orders would be refused" in note for note in notes), notes
-        with pytest.raises(AccountRefused, match="check key_id, api_secret_path and the key that signs orders"):
+        with pytest.raises(AccountRefused, match="dialect, and the key that signs orders"):
             await desk.gateway.send(desk.signed())
 
 
@@ -406,3 +406,17 @@ async def test_wallet_key_when_its_file_holds_something_else_then_the_start_says
 
 def test_sandbox_client_when_it_signs_then_it_is_not_by_the_products_code() -> None:
     assert by_wallet.__module__ == "tests.connectors.kalqix.sandbox.client"
+
+
+@pytest.mark.parametrize("dialect", ["a", "b"])
+async def test_dialect_when_the_venue_speaks_the_other_one_then_the_start_is_refused_and_says_what_to_check(
+    tmp_path: Path, dialect: str
+) -> None:
+    async with serving(tmp_path, dialect=dialect) as client:
+        key = client.ready["wallet_key_path"]
+        other = {"dialect": "b" if dialect == "a" else "a", "agent_index": 6, "agent_key_path": key}
+        settings = settings_of(client.ready, wallet_key_path=key, **other)
+        connector = make_connector("kalqix", settings, clock=SystemClock(), rng=system_rng())
+        with pytest.raises(AccountRefused, match="the key is refused; check key_id, api_secret_path, dialect"):
+            await connector.start(lambda *_: None)
+        await connector.close()
