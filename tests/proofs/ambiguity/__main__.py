@@ -29,9 +29,9 @@ from framework.runtime.clock import SystemClock
 from framework.runtime.logging import configure_logging
 from framework.runtime.secrets import SecretRegistry
 from tests.proofs.ambiguity.cells import ACTIONS, EARS, HEALED_S_MAX, PACES, Cell, Played, Terms, matrix, play_all
+from tests.proofs.ambiguity.lineup import VENUES
 from tests.proofs.ambiguity.mutants import MUTANTS
 from tests.proofs.ambiguity.outcomes import OUTCOMES
-from tests.proofs.ambiguity.venues import VENUES
 
 FAULTS_SHOWN_MAX = 60
 

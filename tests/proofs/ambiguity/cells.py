@@ -13,9 +13,10 @@ from zlib import crc32
 
 from framework.domain.venue import Connector
 from tests.proofs.ambiguity.judge import Judge
+from tests.proofs.ambiguity.lineup import VENUES
 from tests.proofs.ambiguity.mutants import reject_by_timer, resending
 from tests.proofs.ambiguity.outcomes import OUTCOMES, Stage
-from tests.proofs.ambiguity.venues import VENUES, Pace
+from tests.proofs.ambiguity.venues import Pace
 from tests.proofs.ambiguity.world import LOOK_S, World, open_world
 
 ACTIONS = ("submit", "cancel", "amend", "batch")
@@ -68,6 +69,12 @@ class Played(NamedTuple):
     faults: tuple[str, ...]
 
 
+def is_offered(venue: str, action: str, ears: str) -> bool:
+    """Whether the venue has such requests, and whether it tells the truth in this way."""
+    row = VENUES[venue]()
+    return action in row.actions and ears in row.ears
+
+
 def matrix(venues: Sequence[str], outcomes: Sequence[str] = tuple(OUTCOMES), *, repeats: int) -> list[Cell]:
     """Every cell, repeated; those that take longest first."""
     return [
@@ -77,6 +84,7 @@ def matrix(venues: Sequence[str], outcomes: Sequence[str] = tuple(OUTCOMES), *, 
         for venue in venues
         for action in ACTIONS
         for ears in EARS
+        if is_offered(venue, action, ears)
     ]
 
 

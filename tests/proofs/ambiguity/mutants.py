@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
@@ -15,20 +15,10 @@ from framework.domain.intents import NewOrder
 from framework.domain.orders import OrderStatus
 from framework.domain.venue import Connector, LastWord, nothing_against
 from framework.domain.verdicts import Signed
+from tests.proofs.ambiguity.venues import Altered
 from tests.proofs.ambiguity.world import World
 
 GIVE_UP_NS = 1_000_000_000
-
-
-class Altered:
-    """Something with some of its parts exchanged; all else is as it was."""
-
-    def __init__(self, original: object, **dependencies: object) -> None:
-        self._original = original
-        self._dependencies = dependencies
-
-    def __getattr__(self, name: str) -> Any:
-        return self._dependencies[name] if name in self._dependencies else getattr(self._original, name)
 
 
 def resending(connector: Connector) -> Connector:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,12 +17,25 @@ from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.model import Order, OrderRequest, Rejection
 from connectors.sandbox.serving.keys import write_private
 from connectors.sandbox.serving.public_keys import PrivateKey, generate_private_key, private_pem
+from framework.domain.venue import Connector
 from tests.proofs.ambiguity.front import Answer, Call
 
 RIVAL = "rival"
 
 
-def _state_of(order: Order) -> Literal["open", "cancelled", "filled"]:
+class Altered:
+    """Something with some of its parts exchanged; all else is as it was."""
+
+    def __init__(self, original: object, **dependencies: object) -> None:
+        self._original = original
+        self._dependencies = dependencies
+
+    def __getattr__(self, name: str) -> Any:
+        return self._dependencies[name] if name in self._dependencies else getattr(self._original, name)
+
+
+def state_of(order: Order) -> Literal["open", "cancelled", "filled"]:
+    """The engine's status in the words of the proof."""
     if order.status != "ended":
         return "open"
     return "filled" if order.reason == "filled" else "cancelled"
@@ -68,8 +81,11 @@ class VenueUnderTest(Protocol):
 
     name: str
     use: str
+    actions: tuple[str, ...]
+    ears: tuple[str, ...]
     port: int
 
+    def listen(self, connector: Connector) -> Connector: ...
     async def start(self, directory: Path, pace: Pace) -> None: ...
     async def stop(self) -> None: ...
     def settings(self, front_port: int, pace: Pace) -> dict[str, object]: ...
@@ -104,7 +120,8 @@ class Rival:
         exchange = self._exchange
         if RIVAL not in exchange.state.accounts:
             cash = exchange.state.markets[symbol].spec.cash_account
-            exchange.add_account(RIVAL, {cash: 10**15}, internal=True)
+            base = exchange.state.markets[symbol].spec.base
+            exchange.add_account(RIVAL, {cash: 10**15} | ({base: 10**12} if base else {}), internal=True)
         request = OrderRequest(account=RIVAL, market_id=symbol, side=side, price=price, size=size)
         answer = exchange.submit(request, time.time_ns())
         if isinstance(answer, Rejection):
@@ -117,7 +134,13 @@ class Kalshi:
 
     name = "kalshi"
     use = "connectors.kalshi.plugin"
+    actions = ("submit", "cancel", "amend", "batch")
+    ears = ("stream", "look-ups")
     port = 0
+
+    def listen(self, connector: Connector) -> Connector:
+        """The connector as it is: requests name our ids."""
+        return connector
 
     async def start(self, directory: Path, pace: Pace) -> None:
         """Open its port, with quiet markets and reads that lag."""
@@ -180,7 +203,7 @@ class Kalshi:
             Truth(
                 client_order_id=order.client_order_id,
                 venue_order_id=order.order_id,
-                state=_state_of(order),
+                state=state_of(order),
                 price=order.price,
                 size=order.initial,
                 filled=order.filled,
@@ -210,7 +233,3 @@ class Kalshi:
 def _rsa_key() -> PrivateKey:
     """Made once: an RSA key costs more than a whole cell, and nothing here signs with it."""
     return generate_private_key("rsa")
-
-
-VENUES: dict[str, Callable[[], VenueUnderTest]] = {"kalshi": Kalshi}
-"""Every venue that is proved: a later one joins with a row."""

@@ -292,7 +292,7 @@ def _resolved(venue: VenueUnderTest, directory: Path, settings: dict[str, object
 
     @functools.wraps(row.plugin.create)
     def create(*args: Any, **kwargs: Any) -> Connector:
-        return wrap(row.plugin.create(*args, **kwargs))
+        return wrap(venue.listen(row.plugin.create(*args, **kwargs)))
 
     venues = (dataclasses.replace(row, plugin=dataclasses.replace(row.plugin, create=create)),)
     return dataclasses.replace(resolved, venues=venues)

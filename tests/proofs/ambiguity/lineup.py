@@ -1,0 +1,16 @@
+"""The venues that are proved: a later one joins with a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from tests.proofs.ambiguity.kalqix import Kalqix
+from tests.proofs.ambiguity.venues import Kalshi, VenueUnderTest
+
+VENUES: dict[str, Callable[[], VenueUnderTest]] = {
+    "kalshi": Kalshi,
+    "kalqix-a": partial(Kalqix, "a"),
+    "kalqix-b": partial(Kalqix, "b"),
+}
+"""By the name that the proof gives them: a venue with dialects has several."""
