@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,3 +74,39 @@ def test_daemon_when_it_trades_and_is_stopped_then_it_fills_leaves_nothing_and_a
     # No order left that the journal had not promised.
     assert len(found["orders"]) <= len(promised_at(tmp_path / "state"))
     assert journal_is_sound(tmp_path / "state")
+
+
+def test_daemon_when_it_dies_in_the_middle_then_the_next_one_owns_its_orders_and_doubles_none(
+    tmp_path: Path, ready: dict[str, Any]
+) -> None:
+    arguments = configured(tmp_path, ready)
+    with running(arguments, tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        wait_until(lambda: daemon.total("tidegate_fills_total", strategy="mm") >= 3, "fills")
+        wait_until(lambda: _open(ready), "an open order")
+        daemon.kill()
+    left = {order["order_id"] for order in _open(ready)}
+
+    with running(arguments, tmp_path / "log") as daemon:
+        daemon.wait_ready()
+        wait_until(lambda: left.isdisjoint(order["order_id"] for order in _open(ready)), "end of what was left")
+        wait_until(lambda: daemon.total("tidegate_fills_total", strategy="mm") >= 3, "fills of the second run")
+        code, _ = daemon.terminate()
+
+    assert code == 0, daemon.tail
+    assert not daemon.logged("alarm")
+    found = truth(ready)
+    assert (found["rate_limited"], found["refused_signatures"], found["problems"]) == (0, 0, [])
+    assert _open(ready) == []
+    assert len(found["orders"]) <= len(promised_at(tmp_path / "state"))
+    really = {row["instrument"]: Decimal(row["size"]) for row in found["positions"]}
+    assert positions(tmp_path / "state", "kalqix") == {name: size for name, size in really.items() if size}
+    with sqlite3.connect(tmp_path / "state" / "ledger.sqlite3") as ledger:
+        booked = {str(row[0]) for row in ledger.execute("SELECT fill_id FROM fills")}
+    ledger.close()
+    assert booked == {row["fill_id"] for row in found["fills"]}
+
+
+def _open(ready: dict[str, Any]) -> list[dict[str, Any]]:
+    """Our orders that may still trade."""
+    return [order for order in truth(ready)["orders"] if order["status"] != "ended"]
