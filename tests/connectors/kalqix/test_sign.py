@@ -42,9 +42,9 @@ AGENT_SIGNATURE = (
 )
 
 
-def signed(dialect: Dialect, call: Call) -> HttpRequest:
-    """The request as it leaves at the vectors' time."""
-    key = WalletKey(AGENT if dialect is B else WALLET, TRADING)
+def signed(dialect: Dialect, call: Call, key: WalletKey | None = None) -> HttpRequest:
+    """The request as it leaves at the vectors' time, by default signed as a strategy's."""
+    key = key or WalletKey(AGENT if dialect is B else WALLET, TRADING)
     sign_action = agent_signer(key) if dialect is B else wallet_signer(key)
     stamps = RequestClock(VenueTime(ManualClock(wall_ns=STAMP_MS * 1_000_000)))
     return signing(dialect, "key", HmacKey(b"testApiSecret"), sign_action, stamps, prefix="/v1")(call)
@@ -107,6 +107,34 @@ def test_cancel_of_b_when_it_is_signed_then_the_order_is_in_the_path_alone() -> 
     path, _, query = request.target.partition("?")
     assert path == "/v1/orders/ord_1"
     assert [part.split("=")[0] for part in query.split("&")] == ["agent_index", "timestamp", "signature"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action", "signature"),
+    [
+        (
+            "PUT",
+            "/v1/transfers",
+            {"action": "TRANSFER", "asset": "USDC", "amount": "100.5", "to_wallet_address": "0x" + "ab" * 20},
+            "0x923ba332ddb875b42a0a143515b96529b195921616815ea8187e04a7802565c3"
+            "55b16a0c063b6e7e3ee82e74049ac9e3f76e00990da0133d4c53a7f3d072f21d1c",
+        ),
+        (
+            "POST",
+            "/v1/withdrawals",
+            {"action": "WITHDRAW", "asset": "USDC", "amount": "100.5", "chain_id": 1},
+            "0x99f0ec5daef6676f646a41c27b536340352444312887698da0c2d38016865cd2"
+            "27e5133c38b69624e189acac45bb7c2c6bc02f3d59e414fdaac35245c20693001c",
+        ),
+    ],
+)
+def test_money_when_an_operators_key_signs_it_then_the_signature_is_that_of_ethers(
+    method: str, path: str, action: dict[str, str | int], signature: str
+) -> None:
+    key = WalletKey(WALLET, [str(action["action"])])
+    request = signed(A, Call(method, path, msgspec.json.encode(action)), key)
+    sent = {name: value for name, value in action.items() if name != "action"}
+    assert msgspec.json.decode(request.body) == sent | {"signature": signature, "timestamp": STAMP_MS}
 
 
 def test_public_read_when_it_is_sent_then_it_is_not_signed() -> None:
