@@ -1,10 +1,10 @@
 """What KalqiX's client signs, checked by other hands' libraries: ethers for wallets, @noble/curves for agents.
 
-    (cd tests/proofs/signatures && npm ci)
     python -m tests.proofs.signatures [--requests 200] [--seed 1]
 
 Makes requests of every kind in both dialects as the client sends them, and gives them to `verify.mjs`, which builds the
-signed texts anew. Prints one JSON object and exits 1 unless all are right and a changed one is found out.
+signed texts anew. Prints one JSON object and exits 1 unless all are right and a changed one is found out. It needs Node
+and npm, which installs those libraries, locked with hashes, into a folder that is gone afterwards.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from connectors.kalqix.dialect import A, B, Dialect
 from connectors.kalqix.sign import TRADING, agent_signer, signing, wallet_signer
 from framework.runtime.clock import SystemClock
 
-FOLDER = Path(__file__).parent
+FILES = ("package.json", "package-lock.json", ".npmrc", "verify.mjs")
 
 
 def calls(dialect: Dialect, rng: random.Random) -> Iterator[Call]:
@@ -83,12 +85,21 @@ def captured(dialect: Dialect, rng: random.Random, count: int) -> Iterator[dict[
         }
 
 
-def verify(requests: list[dict[str, Any]]) -> dict[str, Any]:
+def install(folder: Path) -> None:
+    """Put the script and what it needs into a folder. Raises `CalledProcessError` when npm can't."""
+    for name in FILES:
+        shutil.copy(Path(__file__).parent / name, folder / name)
+    subprocess.run(
+        ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder, check=True, stdout=sys.stderr
+    )
+
+
+def verify(requests: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
     """What the other libraries say of them. Raises `RuntimeError` when they say nothing."""
     lines = "\n".join(map(json.dumps, requests))
-    done = subprocess.run(["node", "verify.mjs"], cwd=FOLDER, input=lines, capture_output=True, text=True, check=False)
+    done = subprocess.run(["node", "verify.mjs"], cwd=folder, input=lines, capture_output=True, text=True, check=False)
     if not done.stdout:
-        raise RuntimeError(f"node said nothing; npm ci in {FOLDER} installs what it needs: {done.stderr[-400:]}")
+        raise RuntimeError(f"node said nothing: {done.stderr[-400:]}")
     return dict(json.loads(done.stdout))
 
 
@@ -100,11 +111,15 @@ def main() -> int:
     options = parser.parse_args()
     rng = random.Random(options.seed)
     figures: dict[str, Any] = {}
-    for dialect in (A, B):
-        requests = list(captured(dialect, rng, options.requests))
-        first = next(one for one in requests if one["method"] == "POST")
-        changed = first | {"body": first["body"].replace('"side":"', '"side":"x')}
-        figures[dialect.name] = verify(requests) | {"changed_found": len(verify([changed])["wrong"]) == 2}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        install(folder)
+        for dialect in (A, B):
+            requests = list(captured(dialect, rng, options.requests))
+            first = next(one for one in requests if one["method"] == "POST")
+            changed = first | {"body": first["body"].replace('"side":"', '"side":"x')}
+            is_found = len(verify([changed], folder)["wrong"]) == 2
+            figures[dialect.name] = verify(requests, folder) | {"changed_found": is_found}
     print(json.dumps(figures, indent=1))
     return 0 if all(not one["wrong"] and one["changed_found"] for one in figures.values()) else 1
 
