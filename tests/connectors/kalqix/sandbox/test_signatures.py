@@ -95,6 +95,13 @@ async def test_cancel_when_its_order_is_another_than_the_signed_one_then_it_is_r
         assert await client.ask("DELETE", target) == (400, {"error": "Invalid order ID."})
 
 
+async def test_cancel_when_its_query_leaves_the_order_to_the_path_then_it_is_taken(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        order_id = await client.place()
+        target = client.cancel_target(order_id).replace(f"order_id={order_id}&", "")
+        assert (await client.ask("DELETE", target))[0] == 200
+
+
 async def test_withdrawal_when_an_order_was_signed_then_it_is_403(tmp_path: Path) -> None:
     async with serving(tmp_path) as client:
         body = {"asset": "USDC", "amount": "1", "chain_id": 1, "timestamp": client.stamp_ms()}
