@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
@@ -15,9 +15,9 @@ from framework.domain.account_events import OrderSnapshot
 from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.intents import CANCELS, NewOrder
-from framework.domain.orders import Order
+from framework.domain.orders import Order, OrderKind
 from framework.domain.ports import Clock
-from framework.domain.venue import LastWord, nothing_against
+from framework.domain.venue import IsClaimed, LastWord, nothing_against
 from framework.domain.verdicts import Approved, Signed
 
 
@@ -53,6 +53,30 @@ def shown_when_taken(code: str, find: Callable[[str], Awaitable[OrderSnapshot | 
         return (order,)
 
     return found
+
+
+def one_alike(
+    found: Iterable[OrderSnapshot], order: Order, *, since_ns: int, is_claimed: IsClaimed
+) -> OrderSnapshot | None:
+    """The order among those `found` that has the terms of ours and was taken since `since_ns` (the venue's time), with
+    our id; None when there is none. For venues that keep no client id and show nothing else of what was sent.
+
+    A market order's price and the size of one by amount are not compared. Raises `Retryable` when several are like it.
+    """
+    alike = [one for one in found if _has_terms(one, order) and one.created_ns >= since_ns]
+    free = [one for one in alike if not is_claimed(one.venue_order_id)]
+    if len(free) > 1:
+        raise Retryable(f"{order.client_order_id}: several orders are like it, and nothing tells them apart")
+    return msgspec.structs.replace(free[0], client_order_id=order.client_order_id) if free else None
+
+
+def _has_terms(one: OrderSnapshot, order: Order) -> bool:
+    is_priced, is_sized = order.kind is OrderKind.LIMIT, not order.quote_amount
+    return (
+        (one.instrument, one.side) == (order.instrument, order.side)
+        and (one.price == order.price or not is_priced)
+        and (one.size == order.size or not is_sized)
+    )
 
 
 class OrderCodec(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,9 +37,14 @@ class RequestClock:
     def next_ms(self) -> int:
         """The timestamp of the next request, Unix milliseconds of the venue's clock.
 
-        In a burst of more than one request a millisecond it runs ahead, by one millisecond a request.
+        In a burst of more than one request a millisecond it runs ahead, by one millisecond a request. It is later than
+        the one before as long as that lets it stay out of the venue's future, so always within a margin.
         """
-        stamp_ms = (self._time.earliest_ns() - self._margin_ns) // NS_PER_MS
+        earliest_ns = self._time.earliest_ns()
+        stamp_ms = (earliest_ns - self._margin_ns) // NS_PER_MS
+        last_ms = next(reversed(self._used), 0)
+        if stamp_ms <= last_ms < earliest_ns // NS_PER_MS:
+            stamp_ms = last_ms + 1
         while stamp_ms in self._used:
             stamp_ms += 1
         self._used[stamp_ms] = None

@@ -88,13 +88,13 @@ def book_levels(rows: Iterable[Sequence[str]], instrument: Instrument) -> tuple[
 
 
 def price_of(text: str, instrument: Instrument, field: str = "price") -> Price:
-    """A price of the instrument. Raises `ValueError`, naming `field`, for more digits than its tick has."""
-    return Price(scaled_of(text, instrument.price_decimals, field))
+    """A price of the instrument. Raises `ValueError`, naming `field`, for more digits than its tick has and below 0."""
+    return Price(_from_zero(text, instrument.price_decimals, field))
 
 
 def size_of(text: str, instrument: Instrument, field: str = "size") -> Size:
-    """A size of the instrument. Raises `ValueError`, naming `field`, for more digits than its step has."""
-    return Size(scaled_of(text, instrument.size_decimals, field))
+    """A size of the instrument. Raises `ValueError`, naming `field`, for more digits than its step has and below 0."""
+    return Size(_from_zero(text, instrument.size_decimals, field))
 
 
 def money_of(text: str, instrument: Instrument, field: str = "fee") -> Money:
@@ -102,12 +102,19 @@ def money_of(text: str, instrument: Instrument, field: str = "fee") -> Money:
     return Money(scaled_of(text, instrument.money_decimals, field))
 
 
+def _from_zero(text: str, decimals: int, field: str) -> int:
+    """A number that is not below 0: no venue has other prices and sizes, and one would turn a limit around."""
+    value = scaled_of(text, decimals, field)
+    if value < 0:
+        raise ValueError(f"{field}: {text[:40]!r} is below 0")
+    return value
+
+
 def _cut(text: str, decimals: int, field: str) -> int:
     """A largest value, cut to `decimals`; 0 where it is not known."""
     whole, _, fraction = text.partition(".")
-    return (
-        scaled_of(f"{whole}.{fraction[:decimals]}" if decimals and fraction else whole, decimals, field) if text else 0
-    )
+    cut = f"{whole}.{fraction[:decimals]}" if decimals and fraction else whole
+    return _from_zero(cut, decimals, field) if text else 0
 
 
 def _raised(text: str, decimals: int, field: str) -> int:

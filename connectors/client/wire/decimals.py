@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from decimal import Decimal
+from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
 from functools import lru_cache
 
 from framework.domain.numbers import format_scaled, parse_scaled
@@ -20,7 +20,12 @@ NS_PER_S = 1_000_000_000
 
 # More digits than any amount that is traded here has; sums of such numbers fit a record.
 _DIGITS_MAX = 16
+# Of texts that are only moved about: their digits, and how far from the point they are.
+_PLACES_MAX = 40
+_EXACT = Context(prec=4 * _PLACES_MAX)
+_SHOWN_MAX = 60
 _TIME_NS_MAX = 2**63
+_UNITS_NS = ((10**11, NS_PER_S), (10**14, NS_PER_MS), (10**17, NS_PER_US))
 _RFC_3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{0,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -82,6 +87,37 @@ def to_base_units(scaled: int, *, decimals: int, base_decimals: int, field: str)
     return str(units)
 
 
+def moved_text(text: object, places: int) -> str:
+    """A decimal's text moved by so many places: "25" by -2 is "0.25". What is no decimal comes back as it is, at most
+    60 characters of it and none for None, so that reading it names its field."""
+    found = _decimal(text)
+    return str(text or "")[:_SHOWN_MAX] if found is None else f"{found.scaleb(places, _EXACT):f}"
+
+
+def sum_text(first: str, second: str, *, sign: int = 1) -> str:
+    """The sum of two decimals' texts, or with a sign of -1 their difference; empty where one is no decimal."""
+    one, other = _decimal(first), _decimal(second)
+    return "" if one is None or other is None else f"{_EXACT.add(one, other if sign > 0 else other.copy_negate()):f}"
+
+
+def cut_text(text: object, decimals: int, *, rounding: str = ROUND_DOWN) -> str:
+    """A decimal's text with so many digits after the point: for amounts that are shown or counted against us (with
+    `ROUND_UP`) and are never sent. What is no decimal comes back as from `moved_text`."""
+    found = _decimal(text)
+    step = Decimal(1).scaleb(-decimals)
+    return str(text or "")[:_SHOWN_MAX] if found is None else f"{found.quantize(step, rounding, _EXACT):f}"
+
+
+def _decimal(text: object) -> Decimal | None:
+    try:
+        found = Decimal(str(text))
+    except InvalidOperation:
+        return None
+    # A short text may stand for a number of a million digits.
+    is_sane = found.is_finite() and abs(found.adjusted()) <= _PLACES_MAX and len(found.as_tuple().digits) <= _PLACES_MAX
+    return found if is_sane else None
+
+
 def time_ns(value: int | str | None, *, unit_ns: int = NS_PER_MS, field: str = "time") -> int:
     """Unix nanoseconds of a venue's time: a number of `unit_ns`, also as text, or an ISO text (RFC 3339).
 
@@ -94,6 +130,17 @@ def time_ns(value: int | str | None, *, unit_ns: int = NS_PER_MS, field: str = "
     if not 0 <= found < _TIME_NS_MAX:
         raise ValueError(f"{field}: {value!r} is no time")
     return found
+
+
+def any_unit_ns(value: object, *, field: str = "time") -> int:
+    """Unix nanoseconds of a time in seconds, milliseconds, microseconds or nanoseconds, as the number of its digits
+    tells, also as text, or RFC 3339: for venues that write their times in several ways. From 1973 to 5138 no two units
+    have as many digits. 0 for none. Raises `ValueError` like `time_ns`."""
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    if not text.isdecimal() or not text.isascii():
+        return time_ns(text, field=field)
+    number = int(text[:20])
+    return time_ns(number, unit_ns=next((unit for most, unit in _UNITS_NS if number < most), 1), field=field)
 
 
 @lru_cache(maxsize=4096)

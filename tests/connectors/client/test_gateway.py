@@ -7,20 +7,30 @@ from typing import Any
 
 import pytest
 
-from connectors.client.gateway import OrderCodec, OrderGateway
+from connectors.client.gateway import OrderCodec, OrderGateway, one_alike
 from connectors.client.wire.calls import Call
 from connectors.client.wire.reports import Ack, accepted, decoded_ack
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
 from connectors.transport.ports import HttpRequest
-from framework.domain.account_events import OrderReport, ReportKind
+from framework.domain.account_events import OrderReport, OrderSnapshot, ReportKind
 from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.intents import NewOrder
-from framework.domain.orders import Order
+from framework.domain.numbers import Money, Price, Size
+from framework.domain.orders import Order, OrderKind, Side
 from framework.domain.verdicts import Approved, Signed
 from tests.connectors.client.toy_rest import Turns, rest_of
-from tests.connectors.support import LoopClock, ScriptedHttp, answering, approved, new_order, run_jumping
+from tests.connectors.support import (
+    START_NS,
+    LoopClock,
+    ScriptedHttp,
+    answering,
+    approved,
+    new_order,
+    order,
+    run_jumping,
+)
 
 DONE = (201, b'"v-1"')
 REFUSED = (400, b'{"error":"Duplicate order"}')
@@ -112,3 +122,39 @@ def test_order_when_more_is_to_find_in_its_refusal_and_that_fails_then_its_outco
 
     with pytest.raises(OutcomeUnknown, match="duplicate_order"):
         place(answering("POST", "/v1/orders", REFUSED), on_refusal=fail)
+
+
+def snapshot(**changes: Any) -> OrderSnapshot:
+    """An order at the venue with the terms of `order()`."""
+    given = {"venue_order_id": "v1", "price": Price(5600), "size": Size(1000), "side": Side.BUY, "created_ns": START_NS}
+    rest = {"instrument": order().instrument, "client_order_id": "", "filled": Size(0), "is_open": True, "ts_recv": 1}
+    return OrderSnapshot(venue="tide", **(given | rest | changes))
+
+
+def unclaimed(_venue_order_id: str) -> bool:
+    return False
+
+
+def test_order_when_one_alone_is_like_it_then_it_is_that_one_under_our_id() -> None:
+    others = [snapshot(venue_order_id="v2", size=Size(1)), snapshot(venue_order_id="v3", side=Side.SELL)]
+    old = snapshot(venue_order_id="v4", created_ns=START_NS - 1)
+    found = one_alike([*others, old, snapshot()], order(), since_ns=START_NS, is_claimed=unclaimed)
+    assert found is not None
+    assert (found.venue_order_id, found.client_order_id) == ("v1", "tg-1")
+    assert one_alike(others, order(), since_ns=START_NS, is_claimed=unclaimed) is None
+    assert one_alike([snapshot()], order(), since_ns=START_NS, is_claimed=lambda name: name == "v1") is None
+
+
+def test_order_when_several_are_like_it_then_none_is_guessed() -> None:
+    two = [snapshot(), snapshot(venue_order_id="v2")]
+    with pytest.raises(Retryable, match="nothing tells them apart"):
+        one_alike(two, order(), since_ns=START_NS, is_claimed=unclaimed)
+    found = one_alike(two, order(), since_ns=START_NS, is_claimed=lambda name: name == "v1")
+    assert found is not None
+    assert found.venue_order_id == "v2"
+
+
+def test_order_when_it_is_at_the_market_or_by_amount_then_price_or_size_are_not_compared() -> None:
+    at_market = order(kind=OrderKind.MARKET, quote_amount=Money(5))
+    found = one_alike([snapshot(price=Price(0), size=Size(7))], at_market, since_ns=START_NS, is_claimed=unclaimed)
+    assert found is not None

@@ -47,6 +47,18 @@ def test_stamps_when_the_venues_clock_is_known_roughly_then_they_are_not_in_its_
     assert WALL_NS // MS - 10_000 - 500 - 2 <= stamp <= WALL_NS // MS - 10_000 - 500
 
 
+def test_stamps_when_the_clock_is_measured_a_little_earlier_then_they_grow_on_within_the_margin() -> None:
+    _, time, stamps = clocks(margin_ms=500)
+    time.sample_ms(WALL_NS // MS, sent_ns=7_000 * MS, received_ns=7_000 * MS)
+    first = stamps.next_ms()
+    time.discard()
+    time.sample_ms(WALL_NS // MS - 300, sent_ns=7_000 * MS, received_ns=7_000 * MS)
+    assert stamps.next_ms() == first + 1
+    time.discard()
+    time.sample_ms(WALL_NS // MS - 3_600_000, sent_ns=7_000 * MS, received_ns=7_000 * MS)
+    assert stamps.next_ms() <= WALL_NS // MS - 3_600_000 - 500
+
+
 def test_nonces_when_taken_then_they_grow_within_a_run_and_over_restarts_and_steps_back(tmp_path: Path) -> None:
     clock = ManualClock(wall_ns=WALL_NS, monotonic_ns=0)
     taken: list[int] = []

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from tests.proofs.ambiguity.bitexasia import BitExAsia
+from tests.proofs.ambiguity.kalqix import Kalqix
 from tests.proofs.ambiguity.venues import Kalshi, VenueUnderTest
 
 VENUES: dict[str, Callable[[], VenueUnderTest]] = {
     "kalshi": Kalshi,
     "bitexasia": BitExAsia,
+    "kalqix-a": partial(Kalqix, "a"),
+    "kalqix-b": partial(Kalqix, "b"),
 }
 """By the name that the proof gives them: a venue with dialects has several."""

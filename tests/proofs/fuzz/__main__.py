@@ -19,10 +19,11 @@ import structlog
 from tests.proofs.fuzz.bitexasia_targets import TARGETS as BITEXASIA
 from tests.proofs.fuzz.client_targets import TARGETS as CLIENT
 from tests.proofs.fuzz.framework_targets import TARGETS as FRAMEWORK
+from tests.proofs.fuzz.kalqix_targets import TARGETS as KALQIX
 from tests.proofs.fuzz.sandbox_targets import TARGETS as SANDBOX
 from tests.proofs.fuzz.target import Fuzzed, fuzz
 
-TARGETS = (*CLIENT, *BITEXASIA, *SANDBOX, *FRAMEWORK)
+TARGETS = (*CLIENT, *BITEXASIA, *KALQIX, *SANDBOX, *FRAMEWORK)
 SLOWEST_MS_MAX = 50.0
 
 

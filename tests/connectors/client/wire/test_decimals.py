@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_UP
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,10 +11,14 @@ from hypothesis import strategies as st
 from connectors.client.wire.decimals import (
     NS_PER_S,
     NS_PER_US,
+    any_unit_ns,
+    cut_text,
     decimals_of,
     from_base_units,
+    moved_text,
     plain_text,
     scaled_of,
+    sum_text,
     time_ns,
     to_base_units,
 )
@@ -97,3 +103,60 @@ def test_time_when_given_in_any_unit_or_as_text_then_it_is_nanoseconds(
 def test_time_when_no_record_can_hold_it_then_it_is_refused(value: int | str) -> None:
     with pytest.raises(ValueError, match="time"):
         time_ns(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1_767_225_600,
+        1_767_225_600_000,
+        "1767225600000",
+        1_767_225_600_000_000,
+        1_767_225_600 * 10**9,
+        "2026-01-01T00:00:00Z",
+    ],
+)
+def test_time_of_any_unit_when_its_unit_is_any_then_it_is_the_same(value: object) -> None:
+    assert any_unit_ns(value) == 1_767_225_600 * 10**9
+
+
+@pytest.mark.parametrize("value", ["soon", "1e9", 10**30, "²"])
+def test_time_of_any_unit_when_it_is_none_then_it_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="time"):
+        any_unit_ns(value)
+
+
+def test_time_of_any_unit_when_it_is_not_set_then_it_is_0() -> None:
+    assert [any_unit_ns(value) for value in (None, 0, "")] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "moved"),
+    [
+        ("25", -2, "0.25"),
+        ("0.025", -2, "0.00025"),
+        (10**27 + 1, -18, "1000000000.000000000000000001"),
+        ("63000", 0, "63000"),
+        ("x", -2, "x"),
+        (None, -2, ""),
+        ("1e99", -2, "1e99"),
+        ("nan", -2, "nan"),
+        ("9" * 50, -2, "9" * 50),
+    ],
+)
+def test_text_when_its_point_moves_then_every_digit_stays_and_what_is_no_decimal_too(
+    text: object, places: int, moved: str
+) -> None:
+    assert moved_text(text, places) == moved
+
+
+def test_text_when_sums_are_made_then_they_are_exact_and_empty_for_what_is_no_decimal() -> None:
+    assert sum_text("123456789012345678.000000000000000001", "1") == "123456789012345679.000000000000000001"
+    assert sum_text("0.1", "0.04", sign=-1) == "0.06"
+    assert (sum_text("", "1"), sum_text("1", "x", sign=-1)) == ("", "")
+
+
+def test_text_when_it_is_cut_then_it_is_so_to_the_side_that_was_asked_for() -> None:
+    assert cut_text("1.123456789", 8) == "1.12345678"
+    assert cut_text("0.63000000001", 6, rounding=ROUND_UP) == "0.630001"
+    assert (cut_text("x", 8), cut_text(None, 8)) == ("x", "")

@@ -122,3 +122,17 @@ def test_error_when_its_body_is_not_of_the_shape_then_it_has_no_code(body: bytes
     shape = ErrorShape(path=("failure",), code="reason", message="text")
     assert shape.read(400, body, 5).code == code
     assert shape.read(400, body, 5).after_ms == 5
+
+
+def test_number_when_it_is_below_0_then_no_price_size_or_limit_is_made_of_it() -> None:
+    for name in ("price", "size", "filled"):
+        with pytest.raises(ValueError, match=f"{name}: '-1' is below 0"):
+            WORDS.order_of(ORDER | {name: "-1"}, BTC, 3)
+    with pytest.raises(ValueError, match="size: '-1' is below 0"):
+        WORDS.book_of({"bids": [["100", "-1"]], "asks": []}, BTC)
+    with pytest.raises(UnusableInstrument, match="notional_min: '-1' is below 0"):
+        WORDS.instrument_of(
+            {"pair": "X", "base": "B", "quote": "Q", "tick": "1", "step": "1", "notional_min": "-1"}, "t"
+        )
+    # A fee may be: a rebate.
+    assert WORDS.fill_of(FILL | {"fee": "-0.1"}, BTC, 3).fee == -100_000
