@@ -56,6 +56,13 @@ def test_client_when_its_lines_are_counted_then_it_is_small() -> None:
     assert 0 < lines <= CLIENT_LINES_MAX
 
 
+def test_configuration_when_it_is_read_then_it_explains_every_key() -> None:
+    lines = (ROOT / "config" / "bitexasia.toml").read_text().splitlines()
+    named = {line.removeprefix("# ").partition(" = ")[0] for line in lines if " = " in line}
+    assert set(Settings.model_fields) - named == set()
+    assert set(SandboxOptions.model_fields) - named == set()
+
+
 def test_signing_when_the_address_is_not_on_this_machine_then_it_needs_a_permission_of_its_own(tmp_path: Path) -> None:
     away = connector(tmp_path)
     with pytest.raises(ConfigurationError, match="accept_assumptions = true"):
