@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import msgspec
+import structlog
 
 from connectors.bitexasia.wire.messages import Frame, book_of, decode_frame, levels_of, trade_of
 from connectors.client.book_sync import PreviousTracker, Step
@@ -19,6 +20,7 @@ BOOK = Channel("orderbook", is_by_symbol=True, has_books=True)
 TRADES = Channel("trades", is_by_symbol=True)
 ROLES = {"snapshot": FrameRole.BOOK, "update": FrameRole.BOOK_CHANGE}
 """What an unreadable frame makes unusable; a public trade may be missed."""
+_log = structlog.get_logger("bitexasia")
 
 
 class _Head(msgspec.Struct):
@@ -52,8 +54,7 @@ class BitExAsiaFeed:
             return
         take = self._take.get(frame.type)
         if take is None:
-            name = f"error.code={frame.code}" if frame.type == "error" else frame.type
-            session.counts.count(session.counts.unknown_types, name)
+            self._other(frame)
             return
         one = self._registry.find_symbol(frame.pair)
         if one is None or frame.pair not in self._registry.followed:
@@ -93,6 +94,13 @@ class BitExAsiaFeed:
     def _trade(self, frame: Frame, one: Instrument) -> None:
         session = self._session
         session.publish(trade_of(frame, one, session.ts_recv), session.ts_recv, session.now_ns)
+
+    def _other(self, frame: Frame) -> None:
+        """An error says why something will not come, once for each code; all else is only counted."""
+        counts, is_error = self._session.counts, frame.type == "error"
+        count = counts.count(counts.unknown_types, f"error.code={frame.code}" if is_error else frame.type)
+        if is_error and count == 1:
+            _log.warning("the stream refuses a command", code=frame.code, message=frame.message)
 
     def _unreadable(self, head: _Head, reason: str) -> None:
         self._session.counts.unreadable += 1

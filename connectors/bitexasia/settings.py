@@ -74,7 +74,11 @@ class BitExAsiaSettings(BaseModel):
     connects_per_minute_max: options.ConnectsPerMinuteMax = 10
     read_lag_ms: options.ReadLagMs = 2_000
     balance_interval_ms: options.BalanceIntervalMs = 10_000
-    pages_max: options.PagesMax = 1
+
+    @property
+    def pages_max(self) -> int:
+        """Most pages of one list: no list of this venue has pages."""
+        return 1
 
     @property
     def is_loopback(self) -> bool:

@@ -99,6 +99,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     size: str = ""
     taker_side: str = ""
     code: str = ""
+    message: str = ""
 
 
 Balances = dict[str, dict[str, Balance]]

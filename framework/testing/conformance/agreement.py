@@ -63,6 +63,8 @@ def _order_apart(session: VenueSession, order: Order, real: Mapping[str, Json]) 
         return f"{order.client_order_id} is still {order.status.value}"
     if row is None or one is None:
         return "" if order.status is OrderStatus.REJECTED else f"{order.client_order_id} is at no venue: {order}"
+    if row["client_order_id"] not in ("", order.client_order_id):
+        return f"{order.client_order_id} is at the venue under another id: {row}"
     if row["status"] != "ended" or order.status not in ENDED:
         return f"{order.client_order_id} is {order.status.value}, really {row}"
     return "" if order.filled == one.size(row["filled"]) else f"filled {order.filled}, really {row}"

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from connectors.bitexasia.feed import ROLES, encode_command, make_session
 from connectors.bitexasia.wire.messages import MarketRow, instrument_of
@@ -169,6 +170,16 @@ def test_frame_when_it_can_t_be_read_then_no_more_is_lost_than_what_it_was_about
         rig.take(SNAPSHOT, pair=pair)
     found = rig.take(frame)
     assert [type(one) for one in found] == [BookStale] * stale
+
+
+def test_error_when_the_stream_refuses_a_command_then_it_is_said_once() -> None:
+    rig = Rig()
+    with capture_logs() as lines:
+        for _ in range(3):
+            rig.take({"type": "error", "code": "depth", "message": "this account has 100"})
+    assert [(one["event"], one["code"], one["message"]) for one in lines] == [
+        ("the stream refuses a command", "depth", "this account has 100")
+    ]
 
 
 def test_trade_when_it_comes_then_it_is_published() -> None:

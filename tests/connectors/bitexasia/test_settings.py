@@ -19,6 +19,7 @@ from framework.runtime.clock import SystemClock, seeded_rng
 from framework.venues import refuse_assumed_signing
 from tests.architecture.source_tree import ROOT, product_files
 
+CLIENT_LINES_MAX = 1_200
 AWAY = {"rest_url": "https://api.bitexasia.com/v1", "ws_url": "wss://stream.example/v1"}
 
 
@@ -46,6 +47,20 @@ def test_placeholders_when_the_product_is_searched_then_no_default_and_no_exampl
     texts += [file.read_text() for file in (ROOT / "config").glob("*.toml")]
     lines = [line for text in texts for line in text.splitlines() if host in line and not line.startswith("#")]
     assert lines == []
+
+
+def test_client_when_its_lines_are_counted_then_it_is_small() -> None:
+    files = [one for one in product_files() if one.name.startswith("connectors/bitexasia/")]
+    lines = sum(one.lines for one in files if "/sandbox/" not in one.name)
+    print(f"connectors/bitexasia: {lines} lines without its sandbox")
+    assert 0 < lines <= CLIENT_LINES_MAX
+
+
+def test_configuration_when_it_is_read_then_it_explains_every_key() -> None:
+    lines = (ROOT / "config" / "bitexasia.toml").read_text().splitlines()
+    named = {line.removeprefix("# ").partition(" = ")[0] for line in lines if " = " in line}
+    assert set(Settings.model_fields) - named == set()
+    assert set(SandboxOptions.model_fields) - named == set()
 
 
 def test_signing_when_the_address_is_not_on_this_machine_then_it_needs_a_permission_of_its_own(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from decimal import Decimal
 
+from connectors.sandbox.engine.audit_report import problems
 from tests.connectors.bitexasia.signed_client import SEED_BODY, Client, StartClient
 
 MARKET_FIELDS = {"pair", "status", "tick_size", "min_order_size"}
@@ -39,6 +40,7 @@ async def test_flow_when_it_runs_then_prices_lie_near_the_seed_order_in_lots_of_
         now += 50_000_000
         client.venue.served.step(now)
     assert (await client.call("GET", "/ticker/BTC-USD", headers={})).body["volume_24h"] > "0.10"
+    assert problems(client.venue.served.exchange) == []
     book = (await client.call("GET", "/orderbook/BTC-USD", headers={})).body
     prices = [Decimal(price) for side in ("bids", "asks") for price, _ in book[side]]
     sizes = [Decimal(size) for side in ("bids", "asks") for _, size in book[side]]
