@@ -105,12 +105,8 @@ WORDS = RowWords(
 _4XX = (400, 401, 403, 404, 409, 422)
 
 
-def _rule(meaning: Meaning, *codes: str, code: str = "", statuses: tuple[int, ...] = _4XX) -> Rule:
-    return Rule(meaning=meaning, statuses=statuses, codes=codes, code=code)
-
-
-def _of_cancels(code: str, *texts: str) -> Rule:
-    return Rule(meaning=Meaning.REFUSED, statuses=_4XX, is_of_cancels=True, texts=texts, code=code)
+def _rule(meaning: Meaning, *codes: str, code: str = "", texts: tuple[str, ...] = ()) -> Rule:
+    return Rule(meaning=meaning, statuses=_4XX, codes=codes, code=code, texts=texts, is_of_cancels=bool(texts))
 
 
 VERDICTS = Verdicts(
@@ -121,11 +117,10 @@ VERDICTS = Verdicts(
         _rule(Meaning.ACCOUNT, "ip_address_is_not_allowed", "IP_NOT_ALLOWED"),
         # No signature of ours is sent twice: something on the way has doubled it, and the first one may have counted.
         _rule(Meaning.UNKNOWN, "duplicate_request", "DUPLICATE_REQUEST"),
-        _of_cancels(CANCEL_PENDING, "already received"),
+        _rule(Meaning.REFUSED, code=CANCEL_PENDING, texts=("already received",)),
         # That it is over does not say how: the framework looks the order up.
-        _of_cancels(NOT_FOUND, "already processed", "already filled", "order not found", "invalid order id"),
-        _rule(Meaning.REFUSED, "order_not_found", "invalid_order_id", code=NOT_FOUND),
-        _rule(Meaning.REFUSED, "NOT_FOUND", code=NOT_FOUND, statuses=(404,)),
+        _rule(Meaning.REFUSED, code=NOT_FOUND, texts=("already processed", "already filled", "invalid order id")),
+        _rule(Meaning.REFUSED, "order_not_found", "invalid_order_id", "NOT_FOUND", code=NOT_FOUND),
     ),
 )
 

@@ -185,16 +185,24 @@ class KalqixReads:
 
         An order that is not shown counts as another's only where the trade's other order is ours: reads may lag.
         """
-
         for row in rows:
             pair = [str(row.get(name)) for name in ("maker_order_id", "taker_order_id")]
             if row.get("role") or all(one in self.own for one in pair):
                 continue
-            unknown = [one for one in pair if one not in self.own and await self._read_row(one) is None]
-            if len(unknown) == len(pair):
+            ours = [await self._is_ours(one) for one in pair]
+            if not any(ours):
                 raise Retryable(f"trade {row.get('trade_id')}: neither of its orders is shown as ours yet")
-            for one in unknown:
-                self.note_order(one, is_own=False)
+            for one, is_ours in zip(pair, ours, strict=True):
+                self.note_order(one, is_own=is_ours)
+
+    async def _is_ours(self, order_id: str) -> bool:
+        """Whether the venue shows an order as the account's: it may show others', or refuse to."""
+        try:
+            _ = order_id in self.own or await self._read_row(order_id)
+        except RefusedByVenue as e:
+            if e.status != _FORBIDDEN:
+                raise
+        return self.own.get(order_id, False)
 
     async def _read_row(self, venue_order_id: str) -> Row | None:
         row = await or_none(self._rest.get(f"/orders/{path_part(venue_order_id)}", Row, endpoint="/orders/*"))
@@ -204,9 +212,9 @@ class KalqixReads:
         return Listing([self._order(row) for row in listed.rows], listed.bad)
 
     def _order(self, row: Row) -> Row:
-        neutral = self._reader.order(row)
+        neutral, owner = self._reader.order(row), str(row.get("wallet_address") or self._user).lower()
         if neutral["id"]:
-            self.note_order(str(neutral["id"]))
+            self.note_order(str(neutral["id"]), is_own=self._user.lower() in ("me", owner))
         return neutral
 
     def _since(self, order: Order) -> int:
@@ -218,4 +226,5 @@ class _Time(msgspec.Struct, frozen=True):
     server_time: Millis
 
 
+_FORBIDDEN = 403
 _OPEN = (("open", "true"), ("page_size", PAGE_SIZE))

@@ -420,3 +420,17 @@ async def test_dialect_when_the_venue_speaks_the_other_one_then_the_start_is_ref
         with pytest.raises(AccountRefused, match="the key is refused; check key_id, api_secret_path, dialect"):
             await connector.start(lambda *_: None)
         await connector.close()
+
+
+@pytest.mark.parametrize("step_ms", [-10_000, 3_600_000])
+async def test_order_when_the_venues_clock_steps_then_one_stamp_is_refused_and_the_next_is_right(
+    tmp_path: Path, step_ms: int
+) -> None:
+    async with trading(tmp_path) as desk:
+        await desk.place()
+        await desk.client.fault("clock_skew", skew_ms=step_ms, count=-1)
+        with pytest.raises(Retryable, match="the clock is measured anew") as refused:
+            await desk.gateway.send(desk.signed())
+        assert refused.value.was_answered
+        await desk.place()
+        assert desk.client.venue.refused_signatures == 1
