@@ -1,0 +1,274 @@
+"""What is read of the account: orders, own trades, positions, money. All methods raise like reads.
+
+Reads ask page by page. Lists of orders and funding begin with the newest row, so they are read until a known or an old
+one; own trades have numbers that grow, so they are read from the number where the last read ended.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import structlog
+
+from connectors.client.loader import InstrumentParts
+from connectors.client.lone_rows import LoneRows, RowFields
+from connectors.client.pages import by_last_id, by_offset
+from connectors.client.rest import SignedRest, or_none
+from connectors.client.wire.calls import path_part
+from connectors.client.wire.coins import price_of
+from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S
+from connectors.client.wire.listing import BadRow, Listing
+from connectors.zdex.dialect import Dialect
+from connectors.zdex.wire import messages as m
+from connectors.zdex.wire.decode import balance_of, created_ns, fill_of, funding_of, order_of, position_of
+from connectors.zdex.wire.encode import ORDERS, type_of
+from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
+from framework.domain.errors import RefusedByVenue, Retryable
+from framework.domain.events import Event
+from framework.domain.orders import Order, OrderKind
+from framework.domain.ports import Clock
+from framework.domain.venue import IsClaimed, UnreadableRow
+
+FUNDING = "/me/funding-history"
+_OPEN = ("NEW", "PARTIALLY_FILLED")
+"""In this order: one that begins to fill between the two lists is in both. One that is PENDING_NEW is in neither, and
+is looked up alone."""
+_PAGE = ("limit", 200)
+_CLOCKS_NS = 10 * NS_PER_S
+"""So far may the clocks differ by which an order was made here and taken there."""
+_DAY_NS = 86_400 * NS_PER_S
+_TRADES_KEPT = 5_000
+_IDS_KEPT = 50_000
+_MISSES_MAX = 3
+"""So often are orders read for the number of a trade that none of them has."""
+_NEVER_MS = 2**63
+_FIELDS = {
+    "orders": RowFields("symbol", "id"),
+    "fills": RowFields("symbol", "id"),
+    "positions": RowFields("symbol"),
+}
+_log = structlog.get_logger("zdex")
+
+
+class ZdexReads:
+    """Implements `connectors.client.polling.gateway.AccountLookups`, and reads positions and money."""
+
+    def __init__(
+        self,
+        venue: str,
+        rest: SignedRest,
+        instruments: InstrumentParts,
+        dialect: Dialect,
+        *,
+        clock: Clock,
+        funding_days: int,
+    ) -> None:
+        self._venue = venue
+        self._rest = rest
+        self._instruments = instruments
+        self._dialect = dialect
+        self._clock = clock
+        self._funding_ns = funding_days * _DAY_NS
+        self._rows = LoneRows(venue, _FIELDS, clock, rest.report)
+        self._ids: dict[str, str] = {}
+        self._misses: Counter[str] = Counter()
+        self._trades: dict[str, list[tuple[int, int]]] = {}
+        self._known_ms: dict[str, int] = {}
+        self._paid: set[str] = set()
+        self._has_funding = True
+
+    @property
+    def unreadable(self) -> tuple[UnreadableRow, ...]:
+        """The rows that the last read of each list left out."""
+        return self._rows.unreadable
+
+    def note(self, answer: m.OrderAnswer) -> None:
+        """Remember what an answer says of an order's numbers."""
+        self._name(answer.order, answer.number)
+
+    def snapshot(self, row: m.OrderRow, asked_ns: int) -> OrderSnapshot:
+        """A row as an event. Raises `ValueError` for one that can't be read."""
+        self._name(row)
+        one = self._instruments.listed(row.symbol)
+        return order_of(row, one, asked_ns, has_client_ids=self._dialect.has_client_ids)
+
+    async def list_open(self) -> Sequence[OrderSnapshot]:
+        """Every open order, from the lists of the two states."""
+        asked_ns, listed, seen = self._clock.now_ns(), Listing[m.OrderRow]([], []), dict[str, m.OrderRow]()
+        for status in _OPEN:
+            page = await self._orders([("status", status)])
+            seen |= {row.id: row for row in page}
+            listed.bad += page.bad
+        listed.rows += seen.values()
+        found = await self._rows.events("orders", listed, lambda row: self.snapshot(row, asked_ns), self._order_alone)
+        return [one for one in found if one.is_open]
+
+    async def read_order(self, venue_order_id: str, /) -> OrderSnapshot | None:
+        """One order, open or ended; None when the venue does not know it."""
+        asked_ns = self._clock.now_ns()
+        row = await self._order_row(venue_order_id)
+        return None if row is None else self.snapshot(row, asked_ns)
+
+    async def find_sent(self, order: Order, is_claimed: IsClaimed, /) -> OrderSnapshot | None:
+        """The order of our id in v2; in v1, which has none, the one order of this content that was made no earlier and
+        that is no other one of ours. Raises `Retryable` when several are."""
+        asked_ns, symbol = self._clock.now_ns(), order.instrument.partition(":")[2]
+        since_ns = order.created_ns + self._rest.time.now_ns() - asked_ns - _CLOCKS_NS
+        rows = await self._orders([("symbol", symbol)], since_ns=since_ns)
+        if rows.bad:
+            raise Retryable(f"{order.client_order_id}: an order of {symbol} can't be read: {rows.bad[0].reason}")
+        if self._dialect.has_client_ids:
+            row = next((row for row in rows if row.client_order_id == order.client_order_id), None)
+            return None if row is None else self.snapshot(row, asked_ns)
+        found = [
+            self.snapshot(row, asked_ns)
+            for row in rows
+            if created_ns(row) >= since_ns and not is_claimed(row.id) and self._is_like(row, order)
+        ]
+        if len(found) > 1:
+            raise Retryable(f"{order.client_order_id}: {len(found)} orders at the venue are like it")
+        return next(iter(found), None)
+
+    async def list_fills(self, since_ns: int, /) -> Sequence[Fill]:
+        """The takers' trades since a venue time, oldest first."""
+        asked_ns, listed = self._clock.now_ns(), Listing[m.TradeRow]([], [])
+        for symbol in self._instruments.registry.symbols():
+            page = await self._own_trades(symbol, since_ns // NS_PER_MS)
+            listed.rows += page.rows
+            listed.bad += page.bad
+        await self._learn_numbers(listed)
+        listed.rows = [row for row in listed if str(row.order_id) in self._ids]
+        found = await self._rows.events("fills", listed, lambda row: self._fill(row, asked_ns), _not_alone)
+        return sorted((one for one in found if one.ts_venue >= since_ns), key=lambda one: one.ts_venue)
+
+    async def positions(self) -> tuple[PositionReport, ...]:
+        """Every position that is not flat. Raises `Retryable` where there are two of a market, as in hedge mode."""
+        asked_ns = self._clock.now_ns()
+        listed = await self._rest.listing("/positions", m.PositionPage, _one_page, [("status", "OPEN")])
+
+        def report(row: m.PositionRow) -> PositionReport:
+            return position_of(row, self._instruments.listed(row.symbol), asked_ns)
+
+        found = [one for one in await self._rows.events("positions", listed, report, _not_alone) if one.size]
+        if len({one.instrument for one in found}) < len(found):
+            raise Retryable("the account has two positions of one market: set its position mode to ONE_WAY")
+        return tuple(found)
+
+    async def held_symbols(self) -> list[str]:
+        """The symbols of open positions and open orders, which must be known before their rows can be read."""
+        rows: list[Any] = [*await self._rest.listing("/positions", m.PositionPage, _one_page, [("status", "OPEN")])]
+        for status in _OPEN:
+            rows += await self._orders([("status", status)])
+        return [row.symbol for row in rows]
+
+    async def money(self) -> Iterable[Event]:
+        """The balances, and the funding payments that have not been handed on in this run."""
+        asked_ns = self._clock.now_ns()
+        answer = await self._rest.get("/futures/balance", m.BalanceAnswer)
+        balances = [balance_of(row, self._venue, asked_ns) for row in answer.rows]
+        flows = [funding_of(row, self._venue, asked_ns) for row in await self._new_funding()]
+        self._paid.update(one.flow_id for one in flows)
+        return [*balances, *sorted(flows, key=lambda one: one.ts_venue)]
+
+    async def _new_funding(self) -> list[m.FundingRow]:
+        since_ms = (self._rest.time.now_ns() - self._funding_ns) // NS_PER_MS
+        if not self._has_funding:
+            return []
+        try:
+            rows = await self._rest.listing(
+                FUNDING, m.DataPage[m.FundingRow], by_offset, [_PAGE],
+                is_known=lambda row: row.id in self._paid or row.time < since_ms,
+            )  # fmt: skip
+        except RefusedByVenue as e:
+            self._has_funding = False
+            _log.warning("funding payments can't be read; the balance shows them all the same", reason=str(e))
+            return []
+        return [row for row in rows if row.id not in self._paid and row.time >= since_ms]
+
+    async def _orders(self, params: list[tuple[str, str | int]], *, since_ns: int | None = None) -> Listing[m.OrderRow]:
+        """A list of orders, newest first; with `since_ns` no further than to one that is older."""
+        is_old = None if since_ns is None else lambda row: created_ns(row) < since_ns
+        rows: Listing[m.OrderRow] = await self._rest.listing(
+            ORDERS, m.OrderPage, by_offset, [*params, _PAGE], is_known=is_old
+        )
+        times = [created_ns(row) for row in rows]
+        if since_ns is not None and (0 in times or any(b > a + _CLOCKS_NS for a, b in pairwise(times))):
+            raise Retryable(f"{ORDERS}: the rows have no times with the newest first, so what they lack may be there")
+        return rows
+
+    async def _order_row(self, venue_order_id: str) -> m.OrderRow | None:
+        path = f"{ORDERS}/{path_part(venue_order_id)}"
+        answer = await or_none(self._rest.get(path, m.OrderAnswer, endpoint=f"{ORDERS}/*"))
+        if answer is None:
+            return None
+        self.note(answer)
+        return answer.order
+
+    async def _order_alone(self, bad: BadRow) -> m.OrderRow | None:
+        return await self._order_row(bad.name)
+
+    def _is_like(self, row: m.OrderRow, order: Order) -> bool:
+        one = self._instruments.listed(row.symbol)
+        seen = order_of(row, one, 0, has_client_ids=False)
+        wanted = (order.side, order.size, type_of(order.kind, order.trigger))
+        is_at = order.kind is OrderKind.MARKET or seen.price == order.price
+        is_after = order.trigger is None or price_of(row.stop_price or "0", one, "stopPrice") == order.trigger.price
+        return (seen.side, seen.size, row.type) == wanted and is_at and is_after
+
+    async def _own_trades(self, symbol: str, since_ms: int) -> Listing[m.TradeRow]:
+        """The trades of a market since a time, and some that are older."""
+        known, params = self._trades.get(symbol, []), [("symbol", symbol)]
+        is_first = since_ms < self._known_ms.get(symbol, _NEVER_MS)
+        if not is_first and known:
+            place = bisect_left([at for _, at in known], since_ms)
+            params.append(("fromId", str(known[place][0] if place < len(known) else known[-1][0] + 1)))
+        rows = await self._trades_from(params)
+        if is_first and rows.rows and rows.rows[0].time >= since_ms:
+            # The newest ones reach no further back: the older ones are read, too.
+            rows = await self._trades_from([*params, ("fromId", "0")])
+        merged = sorted((dict(known) | {row.id: row.time for row in rows}).items())
+        self._trades[symbol] = merged[-_TRADES_KEPT:]
+        self._known_ms[symbol] = min(self._known_ms.get(symbol, since_ms), since_ms)
+        if len(merged) > _TRADES_KEPT:
+            self._known_ms[symbol] = self._trades[symbol][0][1] + 1
+        return rows
+
+    async def _trades_from(self, params: list[tuple[str, str]]) -> Listing[m.TradeRow]:
+        after = by_last_id("fromId", lambda row: row.id)
+        return await self._rest.listing("/futures/myTrades", m.DataPage[m.TradeRow], after, params)
+
+    async def _learn_numbers(self, rows: Iterable[m.TradeRow]) -> None:
+        """Read the orders of markets in which a trade has a number that is not known, as after a restart."""
+        unknown = {(row.symbol, str(row.order_id)) for row in rows if str(row.order_id) not in self._ids}
+        for symbol in {symbol for symbol, _ in unknown}:
+            for row in await self._orders([("symbol", symbol)]):
+                self._name(row)
+        for _, number in unknown:
+            self._misses[number] += 1
+            if self._misses[number] >= _MISSES_MAX:
+                # No order of ours, as of a liquidation: the trade is the account's alone.
+                self._ids.setdefault(number, number)
+
+    def _name(self, row: m.OrderRow, number: str = "") -> None:
+        """Keep by which number the trades of an order name it."""
+        found = number or str(row.venue_order_id or "")
+        if found:
+            self._ids[found] = row.id
+            self._misses.pop(found, None)
+        if len(self._ids) > _IDS_KEPT:
+            del self._ids[next(iter(self._ids))]
+
+    def _fill(self, row: m.TradeRow, asked_ns: int) -> Fill:
+        return fill_of(row, self._instruments.listed(row.symbol), self._ids[str(row.order_id)], asked_ns)
+
+
+def _one_page(_page: object, _rows: Listing[Any], _count: int, /) -> None:
+    """The list comes whole."""
+
+
+async def _not_alone(_row: BadRow) -> None:
+    """What can't be read in its list can't be read alone."""

@@ -1,0 +1,60 @@
+"""Leverage and margin mode of the account's markets: set at the start where the settings say so, and by operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from connectors.client.rest import SignedRest
+from connectors.client.wire.calls import Call
+from connectors.zdex.settings import LEVERAGE_MAX, MarginType
+from connectors.zdex.wire.messages import PositionPage
+from framework.domain.errors import ConfigurationError, RefusedByVenue
+
+
+async def set_leverage(rest: SignedRest, symbol: str, leverage: int) -> str:
+    """Set the leverage of what is opened in a market from now on; what the operator is told.
+
+    An open position keeps its own: where it has another one nothing is changed (v2's OPEN_POSITION_LEVERAGE_GUARD).
+    Raises `ConfigurationError` for that, for a value the venue does not have, and for what it refuses; else like reads.
+    """
+    if not 1 <= leverage <= LEVERAGE_MAX:
+        raise ConfigurationError(f"leverage={leverage}: {symbol} takes 1 to {LEVERAGE_MAX}")
+    held = (await rest.get("/positions", PositionPage, [("status", "OPEN")])).positions
+    at = next((row.leverage for row in held if row.symbol == symbol and row.quantity.strip("-0.")), None)
+    if at == leverage:
+        return f"{symbol}: an open position has leverage {leverage} already"
+    if at is not None:
+        raise ConfigurationError(
+            f"leverage={leverage}: {symbol} has an open position at {at}; close it first, or leave leverage out"
+        )
+    await _write(rest, "/futures/leverage", {"symbol": symbol, "leverage": leverage}, f"leverage={leverage}")
+    return f"{symbol}: leverage is {leverage}"
+
+
+async def set_margin_type(rest: SignedRest, symbol: str, margin_type: MarginType) -> str:
+    """Set the margin mode of a market; what the operator is told. The venue applies it with the next order (vendor
+    docs). Raises like `set_leverage`."""
+    body: dict[str, str | int] = {"symbol": symbol, "marginType": margin_type}
+    await _write(rest, "/futures/margin-type", body, f"margin_type={margin_type}")
+    return f"{symbol}: margin mode is {margin_type}"
+
+
+async def configure(
+    rest: SignedRest, symbols: Iterable[str], leverage: int | None, margin_type: MarginType | None
+) -> None:
+    """Set what is not None in each of these markets. Raises like `set_leverage`."""
+    for symbol in symbols:
+        if margin_type is not None:
+            await set_margin_type(rest, symbol, margin_type)
+        if leverage is not None:
+            await set_leverage(rest, symbol, leverage)
+
+
+async def _write(rest: SignedRest, path: str, body: dict[str, str | int], setting: str) -> None:
+    # Sent again when its answer is lost: it comes to the same.
+    try:
+        await rest.ask(Call("POST", path, msgspec.json.encode(body)), bytes, endpoint=path)
+    except RefusedByVenue as e:
+        raise ConfigurationError(f"{setting}: the venue refuses it for {body['symbol']}: {e}") from e

@@ -1,0 +1,187 @@
+"""The venue's rows as events. Exact where it is traded by; figures to look at are cut to the market's scales. Pure."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal
+from fractions import Fraction
+from math import ceil
+
+import msgspec
+
+from connectors.client.wire.answers import Meaning, Rule, UnusableInstrument, Verdicts
+from connectors.client.wire.coins import CoinMarket, coin_instrument, price_of, size_of
+from connectors.client.wire.decimals import NS_PER_MS, scaled_of, time_ns
+from connectors.client.wire.dialect import OrderStates
+from connectors.zdex.settings import LEVERAGE_MAX
+from connectors.zdex.sign import STALE
+from connectors.zdex.wire.messages import AssetRow, FundingRow, OrderRow, PositionRow, SymbolRow, TradeRow
+from framework.domain.account_events import BalanceReport, CashFlow, CashFlowKind, Fill, OrderSnapshot, PositionReport
+from framework.domain.instruments import FeeSchedule, Instrument, InstrumentKind, InstrumentStatus, instrument_id
+from framework.domain.numbers import Money, Price, Size
+from framework.domain.orders import Side
+
+MONEY_DECIMALS = 8
+"""Balances and payments are read with so many digits."""
+_STATES = OrderStates(
+    open=frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW"}), ended=frozenset({"FILLED", "CANCELED", "REJECTED"})
+)
+_SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
+_STATUSES = {
+    "TRADING": InstrumentStatus.ACTIVE,
+    "HALT": InstrumentStatus.PAUSED,
+    "BREAK": InstrumentStatus.PAUSED,
+    "PENDING_TRADING": InstrumentStatus.UNOPENED,
+}
+_MAINTENANCE = "0.004"
+VERDICTS = Verdicts(
+    "check dialect, key_id, secret_path and the key's list of addresses",
+    (
+        Rule(meaning=Meaning.CLOCK, statuses=(401,), codes=(STALE,)),
+        Rule(meaning=Meaning.RETRYABLE, statuses=(401,), texts=("replay", "already used")),
+        Rule(meaning=Meaning.ACCOUNT, statuses=(403,), texts=("ip ", "ip-", "whitelist")),
+        Rule(meaning=Meaning.REFUSED, statuses=(404,), texts=("not found",), code="not_found"),
+        Rule(meaning=Meaning.REFUSED, statuses=(400, 409), is_of_cancels=True, code="not_found"),
+    ),
+)
+
+
+def instrument_of(venue: str, row: SymbolRow, fees: FeeSchedule) -> Instrument:
+    """A listed market, with the scales of its tick and step. Raises `UnusableInstrument` for one that can't be traded,
+    naming market and field."""
+    fields = {"tick_size": "", "max_price": "", "step_size": "", "min_qty": "", "max_qty": "", "notional": ""}
+    for one in row.filters:
+        fields |= {name: value for name in fields if (value := getattr(one, name)) and not fields[name]}
+    market = CoinMarket(
+        symbol=row.symbol,
+        base=row.base_asset,
+        quote=row.quote_asset,
+        tick=fields["tick_size"],
+        step=fields["step_size"],
+        price_max=fields["max_price"],
+        size_min=fields["min_qty"],
+        size_max=fields["max_qty"],
+        notional_min=fields["notional"],
+    )
+    status = _STATUSES.get(row.status, InstrumentStatus.CLOSED)
+    one = coin_instrument(venue, market, fees=fees, status=status, kind=InstrumentKind.PERPETUAL)
+    if row.quote_asset == row.base_asset:
+        raise UnusableInstrument(f"{row.symbol}: quoteAsset: {row.quote_asset} is its own base")
+    return msgspec.structs.replace(
+        one, settle_currency=row.quote_asset, leverage_max=LEVERAGE_MAX, maintenance_margin=_MAINTENANCE
+    )
+
+
+def created_ns(row: OrderRow) -> int:
+    """When the venue took an order, in its own Unix nanoseconds; 0 where that is not stated."""
+    return time_ns(row.created_at, field="createdAt")
+
+
+def order_of(row: OrderRow, one: Instrument, asked_ns: int, *, has_client_ids: bool) -> OrderSnapshot:
+    """An order as listed. Of one that is filled in part the venue says no more than that: the least is one lot.
+
+    A market order has no price: that of its trigger stands there. Without `has_client_ids` the id in the row is the
+    venue's own. Raises `ValueError` for what can't be read, naming the field.
+    """
+    size = size_of(row.quantity, one, "quantity")
+    least = {"FILLED": size, "PARTIALLY_FILLED": one.lot}.get(row.status, Size(0))
+    price = next((text for text in (row.price, row.stop_price) if text and text.strip("0.")), "0")
+    return OrderSnapshot(
+        venue=one.venue,
+        venue_order_id=row.id,
+        client_order_id=(row.client_order_id or "") if has_client_ids else "",
+        instrument=one.id,
+        side=side_of(row.side),
+        price=price_of(price, one),
+        size=size,
+        filled=least,
+        is_open=_STATES.is_open(row.status, size - least),
+        ts_recv=asked_ns,
+        created_ns=created_ns(row),
+        reason=row.status.lower(),
+    )
+
+
+def fill_of(row: TradeRow, one: Instrument, venue_order_id: str, asked_ns: int) -> Fill:
+    """A listed trade of the order `venue_order_id`; only takers' are listed. Its fee is that of the settings, rounded
+    up. Raises `ValueError` for what can't be read, naming the field."""
+    price, size = price_of(row.price, one), size_of(row.qty, one, "qty")
+    return Fill(
+        venue=one.venue,
+        instrument=one.id,
+        fill_id=f"{one.symbol}-{row.id}",
+        venue_order_id=venue_order_id,
+        client_order_id="",
+        side=side_of(row.side),
+        price=price,
+        size=size,
+        fee=Money(ceil(Fraction(one.fees.taker_rate) * price * size)),
+        is_maker=False,
+        ts_venue=row.time * NS_PER_MS,
+        ts_recv=asked_ns,
+    )
+
+
+def position_of(row: PositionRow, one: Instrument, asked_ns: int) -> PositionReport:
+    """An open position. Raises `ValueError` for a quantity that can't be read."""
+    entry, mark, liquidation = (
+        shown(text, one.price_decimals) for text in (row.avg_entry_price, row.mark_price, row.liquidation_price)
+    )
+    margin = shown(row.initial_margin, one.money_decimals)
+    return PositionReport(
+        venue=one.venue,
+        instrument=one.id,
+        size=size_of(row.quantity, one, "quantity"),
+        ts_recv=asked_ns,
+        entry=None if entry is None else Price(entry),
+        mark=None if mark is None else Price(mark),
+        liquidation=None if liquidation is None else Price(liquidation),
+        margin=None if margin is None else Money(margin),
+        leverage=row.leverage,
+    )
+
+
+def balance_of(row: AssetRow, venue: str, asked_ns: int) -> BalanceReport:
+    """The wallet's balance: what is there without the open profit. Raises `ValueError`, naming the field."""
+    total = scaled_of(row.wallet_balance, MONEY_DECIMALS, "walletBalance")
+    free = scaled_of(row.available_balance, MONEY_DECIMALS, "availableBalance")
+    return BalanceReport(
+        venue=venue,
+        currency=row.asset,
+        amount=total,
+        decimals=MONEY_DECIMALS,
+        ts_recv=asked_ns,
+        available=free,
+        locked=max(total - free, 0),
+    )
+
+
+def funding_of(row: FundingRow, venue: str, asked_ns: int) -> CashFlow:
+    """A funding payment. Raises `ValueError`, naming the field."""
+    return CashFlow(
+        venue=venue,
+        flow_id=row.id,
+        kind=CashFlowKind.FUNDING,
+        currency=row.asset,
+        amount=scaled_of(row.amount, MONEY_DECIMALS, "amount"),
+        decimals=MONEY_DECIMALS,
+        ts_venue=row.time * NS_PER_MS,
+        ts_recv=asked_ns,
+        instrument=instrument_id(venue, row.symbol),
+    )
+
+
+def side_of(word: str) -> Side:
+    """Raises `ValueError` for a word that is no side."""
+    if word not in _SIDES:
+        raise ValueError(f"side: {word[:40]!r} is neither BUY nor SELL")
+    return _SIDES[word]
+
+
+def shown(text: str | None, decimals: int) -> int | None:
+    """A figure that is only looked at and valued by, such as an average or a mark: the digits beyond the market's
+    scale are cut off. None for none, and for what is no number above zero."""
+    try:
+        cut = Decimal(text or "0").scaleb(decimals).to_integral_value(ROUND_DOWN)
+    except ArithmeticError:
+        return None
+    return int(cut) if 0 < cut < 10**16 else None
