@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import structlog
 
 from connectors.client.loader import InstrumentParts
@@ -131,7 +132,7 @@ class ZdexReads:
         ]
         if len(found) > 1:
             raise Retryable(f"{order.client_order_id}: {len(found)} orders at the venue are like it")
-        return next(iter(found), None)
+        return msgspec.structs.replace(found[0], client_order_id=order.client_order_id) if found else None
 
     async def list_fills(self, since_ns: int, /) -> Sequence[Fill]:
         """The takers' trades since a venue time, oldest first."""

@@ -49,8 +49,8 @@ def instrument_of(venue: str, row: SymbolRow, fees: FeeSchedule) -> Instrument:
     """A listed market, with the scales of its tick and step. Raises `UnusableInstrument` for one that can't be traded,
     naming market and field."""
     fields = {"tick_size": "", "max_price": "", "step_size": "", "min_qty": "", "max_qty": "", "notional": ""}
-    for one in row.filters:
-        fields |= {name: value for name in fields if (value := getattr(one, name)) and not fields[name]}
+    for rule in row.filters:
+        fields |= {name: value for name in fields if (value := getattr(rule, name)) and not fields[name]}
     market = CoinMarket(
         symbol=row.symbol,
         base=row.base_asset,
