@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from connectors.sandbox.engine.model import Market
+from connectors.sandbox.serving.decimals import trimmed
 from connectors.sandbox.serving.fields import Query
 from connectors.sandbox.serving.rest import Reply
 from connectors.zdex.sandbox.auth import Call
+from connectors.zdex.sandbox.markets import MONEY_DECIMALS, QUOTE
 from connectors.zdex.sandbox.orders import complaints
-from connectors.zdex.sandbox.render import book, candles, public_trade, symbol_row, ticker
+from connectors.zdex.sandbox.render import book, candles, public_trade, ticker
 
+STATUSES = {"active": "TRADING", "inactive": "HALT", "initialized": "PENDING_TRADING"}
+"""Of a market; any other one is "CLOSE"."""
 INTERVALS = {"1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "12h": 720, "1d": 1_440}
 
 
 def symbols(call: Call) -> Reply:
     """GET /market/symbols."""
     markets = call.venue.served.exchange.state.markets.values()
-    return Reply({"ok": True, "data": [symbol_row(one) for one in markets]})
+    return Reply({"ok": True, "data": [_symbol_row(one) for one in markets]})
 
 
 def tickers(call: Call) -> Reply:
@@ -55,3 +62,34 @@ def platform_status(_call: Call) -> Reply:
 
 def _query(call: Call) -> Query:
     return Query(call.arrival.query, "market", complaints(call))
+
+
+def _symbol_row(market: Market) -> dict[str, Any]:
+    """A market with its rules, as on Binance futures (*assumption*)."""
+    one = market.spec
+    tick, step = trimmed(1, one.price_decimals), trimmed(one.size_step, one.size_decimals)
+    return {
+        "symbol": one.market_id,
+        "status": STATUSES.get(market.status, "CLOSE"),
+        "contractType": "PERPETUAL",
+        "baseAsset": one.market_id.removesuffix(QUOTE),
+        "quoteAsset": QUOTE,
+        "marginAsset": QUOTE,
+        "pricePrecision": one.price_decimals,
+        "quantityPrecision": one.size_decimals,
+        "filters": [
+            {
+                "filterType": "PRICE_FILTER",
+                "tickSize": tick,
+                "minPrice": tick,
+                "maxPrice": trimmed(one.bands[0].end, one.price_decimals),
+            },
+            {
+                "filterType": "LOT_SIZE",
+                "stepSize": step,
+                "minQty": step,
+                "maxQty": trimmed(one.size_max, one.size_decimals),
+            },
+            {"filterType": "MIN_NOTIONAL", "notional": trimmed(one.notional_min, MONEY_DECIMALS)},
+        ],
+    }

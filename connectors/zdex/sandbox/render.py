@@ -19,7 +19,6 @@ SIDES: dict[str, Side] = {"BUY": "bid", "SELL": "ask"}
 SIDE_WORDS = {side: word for word, side in SIDES.items()}
 _TRIGGERS = {"stop": "STOP", "take_profit": "TAKE_PROFIT"}
 _MARGIN_MODES = {"v1": {"CROSSED": "Cross", "ISOLATED": "Isolated"}, "v2": {}}
-_STATUSES = {"active": "TRADING", "inactive": "HALT", "initialized": "PENDING_TRADING"}
 
 
 def iso(venue: ZdexVenue, ns: int) -> str | None:
@@ -231,35 +230,4 @@ def ticker(venue: ZdexVenue, symbol: str, now_ns: int) -> dict[str, Any]:
         "lowPrice": trimmed(min((candle.price.low for candle in day), default=last), one.price_decimals),
         "volume": trimmed(market.volume, one.size_decimals),
         "quoteVolume": trimmed(market.traded_money, MONEY_DECIMALS),
-    }
-
-
-def symbol_row(market: Market) -> dict[str, Any]:
-    """A market with its rules, as on Binance futures (*assumption*)."""
-    one = market.spec
-    tick, step = trimmed(1, one.price_decimals), trimmed(one.size_step, one.size_decimals)
-    return {
-        "symbol": one.market_id,
-        "status": _STATUSES.get(market.status, "CLOSE"),
-        "contractType": "PERPETUAL",
-        "baseAsset": one.market_id.removesuffix(QUOTE),
-        "quoteAsset": QUOTE,
-        "marginAsset": QUOTE,
-        "pricePrecision": one.price_decimals,
-        "quantityPrecision": one.size_decimals,
-        "filters": [
-            {
-                "filterType": "PRICE_FILTER",
-                "tickSize": tick,
-                "minPrice": tick,
-                "maxPrice": trimmed(one.bands[0].end, one.price_decimals),
-            },
-            {
-                "filterType": "LOT_SIZE",
-                "stepSize": step,
-                "minQty": step,
-                "maxQty": trimmed(one.size_max, one.size_decimals),
-            },
-            {"filterType": "MIN_NOTIONAL", "notional": trimmed(one.notional_min, MONEY_DECIMALS)},
-        ],
     }
