@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import get_args
 
 import msgspec
 
 from connectors.client.rest import SignedRest
 from connectors.client.wire.calls import Call
 from connectors.zdex.settings import LEVERAGE_MAX, MarginType
-from connectors.zdex.wire.messages import PositionPage
+from connectors.zdex.wire.messages import PositionPage, SymbolPage
 from framework.domain.errors import ConfigurationError, RefusedByVenue
+
+USAGE = "leverage SYMBOL N, or margin SYMBOL CROSSED|ISOLATED"
+MARGIN_TYPES: tuple[MarginType, ...] = get_args(MarginType)
 
 
 async def set_leverage(rest: SignedRest, symbol: str, leverage: int) -> str:
@@ -39,6 +43,28 @@ async def set_margin_type(rest: SignedRest, symbol: str, margin_type: MarginType
     body: dict[str, str | int] = {"symbol": symbol, "marginType": margin_type}
     await _write(rest, "/futures/margin-type", body, f"margin_type={margin_type}")
     return f"{symbol}: margin mode is {margin_type}"
+
+
+async def set_futures(rest: SignedRest, words: Sequence[str]) -> list[str]:
+    """Do what an operator's words ask for, and close the connections. Raises like `set_leverage`."""
+    try:
+        # Unsigned, and its Date header gives the venue's time, which signatures need.
+        page = await rest.get("/market/symbols", SymbolPage)
+        what, symbol, value = words if len(words) == 3 else ("", "", "")
+        if what not in ("leverage", "margin"):
+            raise ConfigurationError(f'"{" ".join(words)}": say {USAGE}')
+        if symbol not in {row.symbol for row in page.data}:
+            raise ConfigurationError(f'"{symbol}": the venue has no such market; check the name')
+        if what == "leverage":
+            if not value.isdecimal():
+                raise ConfigurationError(f'leverage "{value}": give a whole number from 1 to {LEVERAGE_MAX}')
+            return [await set_leverage(rest, symbol, int(value))]
+        margin_type = next((one for one in MARGIN_TYPES if one == value.upper()), None)
+        if margin_type is None:
+            raise ConfigurationError(f'margin "{value}": say {" or ".join(MARGIN_TYPES)}')
+        return [await set_margin_type(rest, symbol, margin_type)]
+    finally:
+        await rest.close()
 
 
 async def configure(

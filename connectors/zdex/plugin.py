@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.client.connector import VenueConnector
-from connectors.zdex.connector import make_connector
+from connectors.zdex.connector import make_connector, zdex_rest
+from connectors.zdex.futures import set_futures
 from connectors.zdex.settings import ZdexSettings
 from framework.domain.ports import Clock, Rng
 from framework.domain.turns import TakeTurn, no_limits
@@ -40,4 +41,14 @@ async def access_notes(connector: VenueConnector) -> Sequence[str]:
     return await connector.access_notes()
 
 
-__all__ = ["SANDBOX", "Settings", "access_notes", "create", "sandbox_settings"]
+async def operate(
+    settings: ZdexSettings, words: Sequence[str], *, clock: Clock, rng: Rng, proxy: str = ""
+) -> Sequence[str]:
+    """Set what the venue keeps for a market: `leverage SYMBOL N` or `margin SYMBOL CROSSED|ISOLATED`; what came of it.
+
+    Raises `ConfigurationError` for other words and for what the venue refuses; else like reads.
+    """
+    return await set_futures(zdex_rest(settings, clock=clock, rng=rng, proxy=proxy), words)
+
+
+__all__ = ["SANDBOX", "Settings", "access_notes", "create", "operate", "sandbox_settings"]

@@ -47,7 +47,9 @@ class ConnectorPlugin:
     `__main__` has `main(arguments)`, and `sandbox_settings(ready)`, which turns that line into settings; also
     `SandboxOptions`, a pydantic model, where its command line takes more than seed, markets and speed. `folders` are
     those of `plugin_paths`, for a connector that was found there. One whose venue says what a key may do has
-    `access_notes(connector)`, awaited after `start`: what trading needs and the key may not, a sentence each.
+    `access_notes(connector)`, awaited after `start`: what trading needs and the key may not, a sentence each. One with
+    settings of its own at the venue, such as leverage, has `operate(settings, words, *, clock, rng, proxy)`, awaited
+    for `tidegate venue NAME WORDS…`: it does what the words ask for and returns what to print, line by line.
     """
 
     use: str
@@ -57,6 +59,7 @@ class ConnectorPlugin:
     sandbox_settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     access_notes: Callable[[Connector], Awaitable[Sequence[str]]] | None = None
     sandbox_options: type[BaseModel] | None = None
+    operate: Callable[..., Awaitable[Sequence[str]]] | None = None
     folders: tuple[Path, ...] = ()
 
     def takes(self, name: str) -> bool:
@@ -111,6 +114,7 @@ class Plugins:
             sandbox_settings=getattr(module, "sandbox_settings", None),
             access_notes=getattr(module, "access_notes", None),
             sandbox_options=getattr(module, "SandboxOptions", None),
+            operate=getattr(module, "operate", None),
             folders=self.paths if getattr(module, "__name__", "").startswith(FOLDER_PACKAGE) else (),
         )
 
