@@ -15,6 +15,7 @@ from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import parse_qsl, quote_plus
 
 from connectors.sandbox.engine.model import NS_PER_MS, NS_PER_S
 from connectors.sandbox.serving.keys import UsedOnce, hmac_is_valid, kept_secret
@@ -155,14 +156,17 @@ def _caller(venue: ZdexVenue, keys: Keys, arrival: Arrival) -> Caller:
 def signed_text(path_and_query: str) -> tuple[str, str, str]:
     """The text that is to be signed, the signature, and the time that it names; empty where they are missing.
 
-    The pairs keep the encoding in which they came: a value that the client has encoded in another way than it signed is
-    a wrong signature.
+    Every value is encoded anew as forms are (URLSearchParams, vendor docs of v2): of what a client has encoded in
+    another way, such as a space as %20, the signature is wrong.
     """
-    query = path_and_query.partition("?")[2]
-    pairs = [one.partition("=")[::2] for one in query.split("&")] if query else []
+    pairs = parse_qsl(path_and_query.partition("?")[2], keep_blank_values=True)
     found = dict(pairs)
-    text = "&".join(f"{name}={value}" for name, value in sorted(pairs) if name != "signature")
+    text = "&".join(f"{_form(name)}={_form(value)}" for name, value in sorted(pairs) if name != "signature")
     return text, found.get("signature", ""), found.get("timestamp", "")
+
+
+def _form(text: str) -> str:
+    return quote_plus(text, safe="*").replace("~", "%7E")
 
 
 def replayed(venue: ZdexVenue) -> Refusal:

@@ -71,13 +71,7 @@ def list_orders(call: Call) -> Reply:
     venue, query = call.venue, Query(call.arrival.query, "orders", complaints(call))
     status, symbol = query.choice("status", STATUSES), query.text("symbol")
     found = venue.served.reads.orders([MEMBER], call.arrival.now_ns)
-    shown = [
-        one
-        for one in reversed(found)
-        if symbol in (None, one.market_id) and status in (None, status_of(one))
-        for one in reversed(found)
-        if symbol in (None, one.market_id) and (status is None or status_of(one) == status)
-    ]
+    shown = [one for one in reversed(found) if symbol in (None, one.market_id) and status in (None, status_of(one))]
     asked = min(query.bounded("limit", PAGE_DEFAULT, 10_000), PAGE_MAX)
     size = clamped(asked, PAGE_MAX, faults=venue.served.faults, listing="orders")
     rows = by_offset(shown, query.integer("offset") or 0, size=size)

@@ -114,7 +114,7 @@ class Conversation:
 
 class Ticks:
     """What is due by time: books that changed, at most five a second, and all of them every two seconds; tickers,
-    candles, the state of the account."""
+    candles."""
 
     def __init__(self) -> None:
         self._books: dict[str, tuple[int, int]] = {}
@@ -128,10 +128,16 @@ class Ticks:
             if now_ns - at_ns >= wait_ns:
                 self._books[symbol] = market.clock, now_ns
                 yield "orderbook", symbol
-        for channel, every_ns in (("ticker", TICKER_NS), ("kline", KLINE_NS), (ACCOUNT, ACCOUNT_NS)):
-            if now_ns - self._sent.get(channel, 0) >= every_ns:
-                self._sent[channel] = now_ns
+        for channel, every_ns in (("ticker", TICKER_NS), ("kline", KLINE_NS)):
+            if self.is_time(channel, every_ns, now_ns):
                 yield from ((channel, symbol) for symbol in venue.served.exchange.state.markets)
+
+    def is_time(self, what: str, every_ns: int, now_ns: int) -> bool:
+        """Whether so long has passed since this was last true."""
+        is_due = now_ns - self._sent.get(what, 0) >= every_ns
+        if is_due:
+            self._sent[what] = now_ns
+        return is_due
 
 
 def push(venue: ZdexVenue, ticks: Ticks, conversations: list[Conversation], now_ns: int) -> None:
@@ -142,8 +148,11 @@ def push(venue: ZdexVenue, ticks: Ticks, conversations: list[Conversation], now_
             data = data_of(venue, channel, symbol)
             for one in wanting:
                 one.send(channel, symbol, data)
+    state = account_state(venue) if ticks.is_time(ACCOUNT, ACCOUNT_NS, now_ns) else None
     for one in conversations:
         one.end_when_idle(now_ns)
+        if state is not None:
+            one.publish(state)
 
 
 def data_of(venue: ZdexVenue, channel: str, symbol: str) -> Any:

@@ -182,6 +182,6 @@ def shown(text: str | None, decimals: int) -> int | None:
     scale are cut off. None for none, and for what is no number above zero."""
     try:
         cut = Decimal(text or "0").scaleb(decimals).to_integral_value(ROUND_DOWN)
+        return int(cut) if 0 < cut < 10**16 else None
     except ArithmeticError:
         return None
-    return int(cut) if 0 < cut < 10**16 else None
