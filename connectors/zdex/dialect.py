@@ -9,6 +9,8 @@ import msgspec
 from connectors.client.wire.dialect import FACT, assumptions_of
 
 DialectName = Literal["v1", "v2"]
+STALE = "stale_time"
+"""The code of a 401 whose request was off the venue's clock: the venue has one status and one text for all of them."""
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):

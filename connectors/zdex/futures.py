@@ -46,7 +46,10 @@ async def set_margin_type(rest: SignedRest, symbol: str, margin_type: MarginType
 
 
 async def set_futures(rest: SignedRest, words: Sequence[str]) -> list[str]:
-    """Do what an operator's words ask for, and close the connections. Raises like `set_leverage`."""
+    """Do what an operator's words ask for, and close the connections.
+
+    Raises `ConfigurationError` for words that ask for nothing, and like `set_leverage`.
+    """
     try:
         # Unsigned, and its Date header gives the venue's time, which signatures need.
         page = await rest.get("/market/symbols", SymbolPage)

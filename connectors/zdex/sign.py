@@ -19,10 +19,9 @@ from connectors.client.wire.answers import ErrorResponse, code_of_text, detail_t
 from connectors.client.wire.calls import Call
 from connectors.client.wire.hmac_sign import HmacKey, plain_query
 from connectors.transport.ports import HttpRequest, HttpResponse
+from connectors.zdex.dialect import STALE
 
 KEY_HEADER = "X-API-KEY"
-STALE = "stale_time"
-"""The code of a 401 whose request was off the venue's clock: the venue has one status and one text for all of them."""
 _UNAUTHORIZED = 401
 _DATE_MS = 1_500
 """A `Date` has whole seconds, and the answer took its time."""

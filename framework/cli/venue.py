@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 from framework.cli.config import load_from
+from framework.cli.dry_run import VENUE_S_MAX
 from framework.config.resolve import ResolvedVenue, resolve
 from framework.domain.errors import (
     AccountRefused,
@@ -22,9 +23,6 @@ from framework.runtime.clock import SystemClock, system_rng
 from framework.venues import refuse_remote
 
 Operate = Callable[..., Awaitable[Sequence[str]]]
-
-VENUE_S_MAX = 60.0
-"""Longest time for the whole of it, in seconds."""
 
 
 def operate(options: argparse.Namespace) -> int:

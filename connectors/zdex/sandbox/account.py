@@ -30,7 +30,7 @@ def position_history(call: Call) -> Reply:
 
 
 def balance(call: Call) -> Reply:
-    """GET /futures/balance."""
+    """GET /futures/balance: the wallet in USDT, in the form of the dialect."""
     return Reply({"ok": True, "balances": balances(call.venue, call.arrival.now_ns)})
 
 

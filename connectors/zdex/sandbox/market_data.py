@@ -13,13 +13,13 @@ from connectors.zdex.sandbox.markets import MONEY_DECIMALS, QUOTE
 from connectors.zdex.sandbox.orders import complaints
 from connectors.zdex.sandbox.render import book, candles, public_trade, ticker
 
-STATUSES = {"active": "TRADING", "inactive": "HALT", "initialized": "PENDING_TRADING"}
+MARKET_STATUSES = {"active": "TRADING", "inactive": "HALT", "initialized": "PENDING_TRADING"}
 """Of a market; any other one is "CLOSE"."""
 INTERVALS = {"1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "12h": 720, "1d": 1_440}
 
 
 def symbols(call: Call) -> Reply:
-    """GET /market/symbols."""
+    """GET /market/symbols: every market with its rules."""
     markets = call.venue.served.exchange.state.markets.values()
     return Reply({"ok": True, "data": [_symbol_row(one) for one in markets]})
 
@@ -34,7 +34,7 @@ def tickers(call: Call) -> Reply:
 
 
 def depth(call: Call) -> Reply:
-    """GET /market/depth."""
+    """GET /market/depth: the best levels of both sides."""
     one = call.venue.spec(_query(call).required_text("symbol"))
     return Reply({"ok": True, "data": book(call.venue, one.market_id, _query(call).bounded("limit", 50, 500))})
 
@@ -56,7 +56,7 @@ def klines(call: Call) -> Reply:
 
 
 def platform_status(_call: Call) -> Reply:
-    """GET /platform/status (v2)."""
+    """GET /platform/status (v2): always in operation."""
     return Reply({"ok": True, "status": "operational"})
 
 
@@ -70,7 +70,7 @@ def _symbol_row(market: Market) -> dict[str, Any]:
     tick, step = trimmed(1, one.price_decimals), trimmed(one.size_step, one.size_decimals)
     return {
         "symbol": one.market_id,
-        "status": STATUSES.get(market.status, "CLOSE"),
+        "status": MARKET_STATUSES.get(market.status, "CLOSE"),
         "contractType": "PERPETUAL",
         "baseAsset": one.market_id.removesuffix(QUOTE),
         "quoteAsset": QUOTE,

@@ -62,7 +62,7 @@ def place_batch(call: Call) -> Reply:
 
 
 def read_order(call: Call) -> Reply:
-    """GET /orders/ID."""
+    """GET /orders/ID: one order of the account, open or ended."""
     return Reply({"ok": True, "order": order_row(call.venue, _named(call))})
 
 
@@ -79,7 +79,7 @@ def list_orders(call: Call) -> Reply:
 
 
 def cancel(call: Call) -> Reply:
-    """DELETE /orders/ID."""
+    """DELETE /orders/ID: refused for an order that has ended."""
     venue, order_id = call.venue, call.arrival.params["id"]
     known = venue.served.exchange.ledger.orders.get(order_id)
     if known is not None and known.account == MEMBER and known.status == "ended":

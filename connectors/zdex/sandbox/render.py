@@ -84,7 +84,7 @@ def order_row(venue: ZdexVenue, order: Order) -> dict[str, Any]:
 
 
 def trade_row(venue: ZdexVenue, fill: Fill) -> dict[str, Any]:
-    """One own trade."""
+    """One trade of the account, with its order's number behind the gateway."""
     one = venue.served.exchange.state.markets[fill.market_id].spec
     return {
         "symbol": fill.market_id,

@@ -99,7 +99,7 @@ class ZdexSandbox:
 
     @property
     def keys(self) -> Keys:
-        """The account's keys."""
+        """The keys of the account; a reset leaves them as they are."""
         return self._keys
 
     async def start(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Conversation:
         self._keys = keys
         self._session = session
         self._wanted: set[tuple[str, str]] = set()
-        self._heard_ns = venue.served.clock.engine_ns()
+        self._last_ns = venue.served.clock.engine_ns()
         self.is_session = False
         shown = CHANNELS[:4] if venue.dialect.sends_all else CHANNELS
         symbols = list(venue.served.exchange.state.markets)
@@ -43,7 +43,7 @@ class Conversation:
 
     def handle(self, text: str) -> None:
         """Answer one message of the client."""
-        self._heard_ns = self._venue.served.clock.engine_ns()
+        self._last_ns = self._venue.served.clock.engine_ns()
         try:
             command = msgspec.json.decode(text)
         except NOT_JSON:
@@ -83,7 +83,7 @@ class Conversation:
     def end_when_idle(self, now_ns: int) -> None:
         """Cut the connection of a client that has said nothing for too long."""
         idle_ns = self._venue.dialect.idle_ns
-        if idle_ns and now_ns - self._heard_ns > idle_ns:
+        if idle_ns and now_ns - self._last_ns > idle_ns:
             self._session.cut()
 
     def _subscribe(self, action: str, channel: object, symbol: object) -> None:

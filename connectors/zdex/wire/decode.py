@@ -12,8 +12,8 @@ from connectors.client.wire.answers import Meaning, Rule, UnusableInstrument, Ve
 from connectors.client.wire.coins import CoinMarket, coin_instrument, price_of, size_of
 from connectors.client.wire.decimals import NS_PER_MS, scaled_of, time_ns
 from connectors.client.wire.dialect import OrderStates
+from connectors.zdex.dialect import STALE
 from connectors.zdex.settings import LEVERAGE_MAX
-from connectors.zdex.sign import STALE
 from connectors.zdex.wire.messages import AssetRow, FundingRow, OrderRow, PositionRow, SymbolRow, TradeRow
 from framework.domain.account_events import BalanceReport, CashFlow, CashFlowKind, Fill, OrderSnapshot, PositionReport
 from framework.domain.instruments import FeeSchedule, Instrument, InstrumentKind, InstrumentStatus, instrument_id

@@ -9,7 +9,7 @@ import msgspec
 from connectors.client.wire.json_text import Millis
 
 R = TypeVar("R")
-Moment = int | str | None
+TimeField = int | str | None
 """A time: Unix milliseconds, or RFC 3339."""
 
 
@@ -26,7 +26,7 @@ class Filter(msgspec.Struct, rename="camel"):
 
 
 class SymbolRow(msgspec.Struct, rename="camel"):
-    """One market."""
+    """One market with its rules; the status is TRADING while it trades."""
 
     symbol: str
     status: str
@@ -36,7 +36,7 @@ class SymbolRow(msgspec.Struct, rename="camel"):
 
 
 class SymbolPage(msgspec.Struct):
-    """All markets."""
+    """Every market of the venue, in one page."""
 
     data: tuple[SymbolRow, ...]
 
@@ -54,7 +54,7 @@ class OrderRow(msgspec.Struct, rename="camel"):
     stop_price: str | None = None
     client_order_id: str | None = None
     venue_order_id: str | int | None = None
-    created_at: Moment = None
+    created_at: TimeField = None
 
 
 class VenuePart(msgspec.Struct, rename="camel"):
@@ -125,7 +125,7 @@ class PositionRow(msgspec.Struct, rename="camel"):
 
 
 class PositionPage(msgspec.Struct):
-    """All open positions."""
+    """Every open position, in one page."""
 
     positions: tuple[PositionRow, ...]
 

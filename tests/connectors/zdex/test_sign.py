@@ -10,7 +10,8 @@ from connectors.client.venue_time import VenueTime
 from connectors.client.wire.calls import Call
 from connectors.client.wire.hmac_sign import HmacKey
 from connectors.transport.ports import HttpRequest, HttpResponse
-from connectors.zdex.sign import STALE, Refusals, signed_query, signing
+from connectors.zdex.dialect import STALE
+from connectors.zdex.sign import Refusals, signed_query, signing
 from framework.runtime.clock import ManualClock
 
 KEY = HmacKey(b"your_secret_key_here")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from connectors.client.wire.answers import ErrorResponse, Meaning, UnusableInstrument
-from connectors.zdex.sign import STALE
+from connectors.zdex.dialect import STALE
 from connectors.zdex.wire import messages as m
 from connectors.zdex.wire.decode import (
     VERDICTS,
