@@ -131,7 +131,14 @@ class _Account:
         health = PollHealth(status, (ACCOUNT,), clock=clock, silence_ns_max=s.failing_ms_max * NS_PER_MS)
         pace = AccountPace(s.orders_interval_ms, s.idle_interval_ms, read_lag_ms=s.read_lag_ms)
         poll = AccountPoll(
-            self._name, self._reads, health, clock=clock, time=self._rest.time, publish=outlet.send, pace=pace
+            self._name,
+            self._reads,
+            health,
+            clock=clock,
+            time=self._rest.time,
+            publish=outlet.send,
+            pace=pace,
+            has_vague_ends=True,
         )
         orders = OrderGateway(self._rest, OrderCodec(encode=self._encode, decode=self._decode), clock=clock)
         gateway = PolledGateway(orders, self._reads, poll, read_lag_ms=s.read_lag_ms, positions=self._reads.positions)
