@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from functools import lru_cache
 
 from framework.domain.numbers import format_scaled, parse_scaled
@@ -39,6 +39,16 @@ def scaled_of(text: str, decimals: int, field: str) -> int:
     if abs(value) >= 10**_DIGITS_MAX:
         raise ValueError(f"{field}: {text[:40]!r} is too large")
     return value
+
+
+def cut_to(text: str | None, decimals: int) -> int | None:
+    """A figure that is only looked at and valued by, such as an average or a mark, scaled by `decimals`: what is beyond
+    them is cut off. None for none, and for what is no number above zero."""
+    try:
+        cut = Decimal(text or "0").scaleb(decimals).to_integral_value(ROUND_DOWN)
+        return int(cut) if 0 < cut < 10**_DIGITS_MAX else None
+    except ArithmeticError:
+        return None
 
 
 def decimals_of(step: str, field: str = "step") -> int:
