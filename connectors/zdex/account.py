@@ -6,9 +6,8 @@ one; own trades have numbers that grow, so they are read from the number where t
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +18,7 @@ from connectors.client.loader import InstrumentParts
 from connectors.client.lone_rows import LoneRows, RowFields
 from connectors.client.pages import by_last_id, by_offset
 from connectors.client.rest import SignedRest, or_none
+from connectors.client.usual.numbered_trades import NumberedTrades, OrderNumbers, TradesFrom
 from connectors.client.wire.calls import path_part
 from connectors.client.wire.coins import price_of
 from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S
@@ -42,11 +42,6 @@ _PAGE = ("limit", 200)
 _CLOCKS_NS = 10 * NS_PER_S
 """So far may the clocks differ by which an order was made here and taken there."""
 _DAY_NS = 86_400 * NS_PER_S
-_TRADES_KEPT = 5_000
-_IDS_KEPT = 50_000
-_MISSES_MAX = 3
-"""So often are orders read for the number of a trade that none of them has."""
-_NEVER_MS = 2**63
 _FIELDS = {
     "orders": RowFields("symbol", "id"),
     "fills": RowFields("symbol", "id"),
@@ -59,15 +54,9 @@ class ZdexReads:
     """Implements `connectors.client.polling.gateway.AccountLookups`, and reads positions and money."""
 
     def __init__(
-        self,
-        venue: str,
-        rest: SignedRest,
-        instruments: InstrumentParts,
-        dialect: Dialect,
-        *,
-        clock: Clock,
+        self, venue: str, rest: SignedRest, instruments: InstrumentParts, dialect: Dialect, *, clock: Clock,
         funding_days: int,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._venue = venue
         self._rest = rest
         self._instruments = instruments
@@ -75,12 +64,10 @@ class ZdexReads:
         self._clock = clock
         self._funding_ns = funding_days * _DAY_NS
         self._rows = LoneRows(venue, _FIELDS, clock, rest.report)
-        self._ids: dict[str, str] = {}
-        self._misses: Counter[str] = Counter()
-        self._trades: dict[str, list[tuple[int, int]]] = {}
-        self._known_ms: dict[str, int] = {}
+        self._numbers = OrderNumbers()
+        self._trades = NumberedTrades(self._read_trades)
         self._paid: set[str] = set()
-        self._has_funding = True
+        self._funded = True
 
     @property
     def unreadable(self) -> tuple[UnreadableRow, ...]:
@@ -89,11 +76,11 @@ class ZdexReads:
 
     def note(self, answer: m.OrderAnswer) -> None:
         """Remember what an answer says of an order's numbers."""
-        self._name(answer.order, answer.number)
+        self._numbers.learn(answer.number, answer.order.id)
 
     def snapshot(self, row: m.OrderRow, asked_ns: int) -> OrderSnapshot:
         """A row as an event. Raises `ValueError` for one that can't be read."""
-        self._name(row)
+        self._numbers.learn(row.venue_order_id, row.id)
         one = self._instruments.listed(row.symbol)
         return order_of(row, one, asked_ns, has_client_ids=self._dialect.has_client_ids)
 
@@ -105,7 +92,8 @@ class ZdexReads:
             seen |= {row.id: row for row in page}
             listed.bad += page.bad
         listed.rows += seen.values()
-        found = await self._rows.events("orders", listed, lambda row: self.snapshot(row, asked_ns), self._order_alone)
+        alone, decode = lambda bad: self._order_row(bad.name), lambda row: self.snapshot(row, asked_ns)
+        found = await self._rows.events("orders", listed, decode, alone)
         return [one for one in found if one.is_open]
 
     async def read_order(self, venue_order_id: str, /) -> OrderSnapshot | None:
@@ -138,11 +126,11 @@ class ZdexReads:
         """The takers' trades since a venue time, oldest first."""
         asked_ns, listed = self._clock.now_ns(), Listing[m.TradeRow]([], [])
         for symbol in self._instruments.registry.symbols():
-            page = await self._own_trades(symbol, since_ns // NS_PER_MS)
+            page = await self._trades.since(symbol, since_ns // NS_PER_MS)
             listed.rows += page.rows
             listed.bad += page.bad
         await self._learn_numbers(listed)
-        listed.rows = [row for row in listed if str(row.order_id) in self._ids]
+        listed.rows = [row for row in listed if self._numbers.order_of(row.order_id)]
         found = await self._rows.events("fills", listed, lambda row: self._fill(row, asked_ns), _not_alone)
         return sorted((one for one in found if one.ts_venue >= since_ns), key=lambda one: one.ts_venue)
 
@@ -177,18 +165,17 @@ class ZdexReads:
 
     async def _new_funding(self) -> list[m.FundingRow]:
         since_ms = (self._rest.time.now_ns() - self._funding_ns) // NS_PER_MS
-        if not self._has_funding:
-            return []
+        page, is_old = m.DataPage[m.FundingRow], partial(self._is_old, since_ms)
         try:
-            rows = await self._rest.listing(
-                FUNDING, m.DataPage[m.FundingRow], by_offset, [_PAGE],
-                is_known=lambda row: row.id in self._paid or row.time < since_ms,
-            )  # fmt: skip
+            rows = await self._rest.listing(FUNDING, page, by_offset, [_PAGE], is_known=is_old) if self._funded else ()
         except RefusedByVenue as e:
-            self._has_funding = False
+            self._funded = False
             _log.warning("funding payments can't be read; the balance shows them all the same", reason=str(e))
             return []
-        return [row for row in rows if row.id not in self._paid and row.time >= since_ms]
+        return [row for row in rows if not is_old(row)]
+
+    def _is_old(self, since_ms: int, row: m.FundingRow) -> bool:
+        return row.id in self._paid or row.time < since_ms
 
     async def _orders(self, params: list[tuple[str, str | int]], *, since_ns: int | None = None) -> Listing[m.OrderRow]:
         """A list of orders, newest first; with `since_ns` no further than to one that is older."""
@@ -209,9 +196,6 @@ class ZdexReads:
         self.note(answer)
         return answer.order
 
-    async def _order_alone(self, bad: BadRow) -> m.OrderRow | None:
-        return await self._order_row(bad.name)
-
     def _is_like(self, row: m.OrderRow, order: Order) -> bool:
         one = self._instruments.listed(row.symbol)
         seen = order_of(row, one, 0, has_client_ids=False)
@@ -220,51 +204,23 @@ class ZdexReads:
         is_after = order.trigger is None or price_of(row.stop_price or "0", one, "stopPrice") == order.trigger.price
         return (seen.side, seen.size, row.type) == wanted and is_at and is_after
 
-    async def _own_trades(self, symbol: str, since_ms: int) -> Listing[m.TradeRow]:
-        """The trades of a market since a time, and some that are older."""
-        known, params = self._trades.get(symbol, []), [("symbol", symbol)]
-        is_first = since_ms < self._known_ms.get(symbol, _NEVER_MS)
-        if not is_first and known:
-            place = bisect_left([at for _, at in known], since_ms)
-            params.append(("fromId", str(known[place][0] if place < len(known) else known[-1][0] + 1)))
-        rows = await self._trades_from(params)
-        if is_first and rows.rows and rows.rows[0].time >= since_ms:
-            # The newest ones reach no further back: the older ones are read, too.
-            rows = await self._trades_from([*params, ("fromId", "0")])
-        merged = sorted((dict(known) | {row.id: row.time for row in rows}).items())
-        self._trades[symbol] = merged[-_TRADES_KEPT:]
-        self._known_ms[symbol] = min(self._known_ms.get(symbol, since_ms), since_ms)
-        if len(merged) > _TRADES_KEPT:
-            self._known_ms[symbol] = self._trades[symbol][0][1] + 1
-        return rows
-
-    async def _trades_from(self, params: list[tuple[str, str]]) -> Listing[m.TradeRow]:
+    async def _read_trades(self, params: TradesFrom) -> Listing[m.TradeRow]:
         after = by_last_id("fromId", lambda row: row.id)
         return await self._rest.listing("/futures/myTrades", m.DataPage[m.TradeRow], after, params)
 
     async def _learn_numbers(self, rows: Iterable[m.TradeRow]) -> None:
-        """Read the orders of markets in which a trade has a number that is not known, as after a restart."""
-        unknown = {(row.symbol, str(row.order_id)) for row in rows if str(row.order_id) not in self._ids}
-        for symbol in {symbol for symbol, _ in unknown}:
-            for row in await self._orders([("symbol", symbol)]):
-                self._name(row)
-        for _, number in unknown:
-            self._misses[number] += 1
-            if self._misses[number] >= _MISSES_MAX:
-                # No order of ours, as of a liquidation: the trade is the account's alone.
-                self._ids.setdefault(number, number)
-
-    def _name(self, row: m.OrderRow, number: str = "") -> None:
-        """Keep by which number the trades of an order name it."""
-        found = number or str(row.venue_order_id or "")
-        if found:
-            self._ids[found] = row.id
-            self._misses.pop(found, None)
-        if len(self._ids) > _IDS_KEPT:
-            del self._ids[next(iter(self._ids))]
+        """Read the orders of markets in which a trade has a number that is not known, as after a restart: those since a
+        day before, because a listed trade is that of an order which took, soon after it was made or triggered."""
+        unknown = [row for row in rows if self._numbers.order_of(row.order_id) is None]
+        since_ns = min((row.time for row in unknown), default=0) * NS_PER_MS - _DAY_NS
+        for symbol in {row.symbol for row in unknown}:
+            for order in await self._orders([("symbol", symbol)], since_ns=since_ns):
+                self._numbers.learn(order.venue_order_id, order.id)
+        self._numbers.miss(row.order_id for row in unknown)
 
     def _fill(self, row: m.TradeRow, asked_ns: int) -> Fill:
-        return fill_of(row, self._instruments.listed(row.symbol), self._ids[str(row.order_id)], asked_ns)
+        name = self._numbers.order_of(row.order_id) or str(row.order_id)
+        return fill_of(row, self._instruments.listed(row.symbol), name, asked_ns)
 
 
 def _one_page(_page: object, _rows: Listing[Any], _count: int, /) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import msgspec
 
 from connectors.client.connector import ConnectorIdentity, ConnectorParts, EventOutlet, VenueConnector
-from connectors.client.counts import DecodeCounts
 from connectors.client.gateway import OrderCodec, OrderGateway
 from connectors.client.instruments import Selection
 from connectors.client.loader import InstrumentParts, instrument_parts
@@ -17,14 +16,13 @@ from connectors.client.polling.gateway import PolledGateway
 from connectors.client.polling.market import PollHealth
 from connectors.client.rest import SignedRest, open_rest
 from connectors.client.secret_file import read_secret_text
-from connectors.client.session import SessionPlan, SessionPorts, StreamSession
 from connectors.client.status import POLL, STREAM, VenueStatus
-from connectors.client.stream import StreamDial, VenueStream, open_stream_transport
-from connectors.client.subscriptions import Subscriptions
 from connectors.client.usual.market_list import MarketList
-from connectors.client.wire.address import account_of, is_loopback, origin_of, path_of
+from connectors.client.usual.streamed import open_stream
+from connectors.client.usual.whole_books import SeenTrades
+from connectors.client.wire.address import account_of, is_loopback
 from connectors.client.wire.calls import Call
-from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S
+from connectors.client.wire.decimals import NS_PER_MS
 from connectors.client.wire.hmac_sign import HmacKey
 from connectors.client.wire.json_text import decode_json
 from connectors.client.wire.keys import Unknown, notes_on
@@ -32,14 +30,14 @@ from connectors.client.wire.reports import Ack, decoded_ack, order_to_change, re
 from connectors.transport.reconnect import Backoff
 from connectors.zdex.account import ZdexReads
 from connectors.zdex.dialect import ASSUMPTIONS, DIALECTS, Dialect
-from connectors.zdex.feed import ROLES, SeenTrades, ZdexFeed
+from connectors.zdex.feed import ROLES, ZdexFeed
 from connectors.zdex.futures import configure
 from connectors.zdex.limits import limits_of
 from connectors.zdex.settings import ZdexSettings
 from connectors.zdex.sign import Refusals, signing
 from connectors.zdex.wire.decode import VERDICTS, instrument_of
 from connectors.zdex.wire.encode import CHANNELS, cancel, command_frames, new_order
-from connectors.zdex.wire.messages import OrderAnswer, SymbolPage, SymbolRow
+from connectors.zdex.wire.messages import DataPage, OrderAnswer, SymbolRow
 from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.instruments import FeeSchedule
 from framework.domain.intents import NewOrder
@@ -51,24 +49,16 @@ from framework.domain.verdicts import Approved
 
 SYMBOLS = "/market/symbols"
 _ANSWER = msgspec.json.Decoder(OrderAnswer)
-_QUIET_NS = 5 * NS_PER_S
-_PROBE_NS = 10 * NS_PER_S
-"""The venue wants a ping every 25 s at least (vendor docs)."""
 
 
 def terms_of(dialect: Dialect) -> VenueTerms:
     """What the venue offers: no post-only, no amend, no end by date, nothing cancelled at once, and no list of what
     resting orders trade (vendor docs)."""
     return VenueTerms(
-        fills=FillListing.TAKER_ONLY,
-        client_ids=dialect.has_client_ids,
-        amend=False,
-        post_only=False,
-        times_in_force=(TimeInForce.GOOD_TILL_CANCELLED,),
-        good_till_date=False,
-        order_kinds=(OrderKind.LIMIT, OrderKind.MARKET),
-        triggers=(TriggerKind.STOP, TriggerKind.TAKE_PROFIT),
-    )
+        fills=FillListing.TAKER_ONLY, client_ids=dialect.has_client_ids, amend=False, post_only=False,
+        times_in_force=(TimeInForce.GOOD_TILL_CANCELLED,), good_till_date=False,
+        order_kinds=(OrderKind.LIMIT, OrderKind.MARKET), triggers=(TriggerKind.STOP, TriggerKind.TAKE_PROFIT),
+    )  # fmt: skip
 
 
 def zdex_rest(
@@ -78,27 +68,16 @@ def zdex_rest(
     key = HmacKey(read_secret_text(settings.secret_path, "secret_path").encode())
     refusals = Refusals(DIALECTS[settings.dialect].drift_ms)
     return open_rest(
-        "zdex",
-        settings,
-        signing(settings.key_id, key),
-        verdicts=VERDICTS,
-        parse_error=refusals.read,
-        unsigned=frozenset({SYMBOLS}),
-        clock=clock,
-        rng=rng,
-        proxy=proxy,
-        turn=turn,
-        on_answer=refusals.see,
-    )
+        "zdex", settings, signing(settings.key_id, key), verdicts=VERDICTS, parse_error=refusals.read,
+        unsigned=frozenset({SYMBOLS}), clock=clock, rng=rng, proxy=proxy, turn=turn, on_answer=refusals.see,
+    )  # fmt: skip
 
 
 def make_connector(
     name: str, settings: ZdexSettings, *, clock: Clock, rng: Rng, proxy: str = "", turn: TakeTurn = no_limits
 ) -> VenueConnector:
-    """Put the parts of the account `name` together; no connection is opened yet.
-
-    Raises `ConfigurationError` when the secret can't be used.
-    """
+    """Put the parts of the account `name` together, which connects through `proxy` where one is given and has its reads
+    wait for their `turn`. Raises `ConfigurationError` when the secret can't be used."""
     rest = zdex_rest(settings, clock=clock, rng=rng, proxy=proxy, turn=turn)
     account = _Account(name, settings, rest, clock)
     parts = account.parts(Backoff(rng, connects_per_minute_max=settings.connects_per_minute_max), proxy)
@@ -119,10 +98,10 @@ class _Account:
         self._outlet = EventOutlet()
         self._selection = Selection(settings.markets)
         self._is_configured = False
+        self._symbols = partial(rest.listing, SYMBOLS, DataPage[SymbolRow], lambda *_: None)
         self._markets = self._instruments()
-        self._reads = ZdexReads(
-            name, rest, self._markets, self.dialect, clock=clock, funding_days=settings.funding_days
-        )
+        days = settings.funding_days
+        self._reads = ZdexReads(name, rest, self._markets, self.dialect, clock=clock, funding_days=days)
 
     def parts(self, backoff: Backoff, proxy: str) -> ConnectorParts:
         """What `VenueConnector` runs."""
@@ -131,81 +110,34 @@ class _Account:
         health = PollHealth(status, (ACCOUNT,), clock=clock, silence_ns_max=s.failing_ms_max * NS_PER_MS)
         pace = AccountPace(s.orders_interval_ms, s.idle_interval_ms, read_lag_ms=s.read_lag_ms)
         poll = AccountPoll(
-            self._name,
-            self._reads,
-            health,
-            clock=clock,
-            time=self._rest.time,
-            publish=outlet.send,
-            pace=pace,
+            self._name, self._reads, health, clock=clock, time=self._rest.time, publish=outlet.send, pace=pace,
             has_vague_ends=True,
-        )
+        )  # fmt: skip
         orders = OrderGateway(self._rest, OrderCodec(encode=self._encode, decode=self._decode), clock=clock)
         gateway = PolledGateway(orders, self._reads, poll, read_lag_ms=s.read_lag_ms, positions=self._reads.positions)
-        dial = StreamDial(
-            open_stream_transport(s.stream_library, origin_of(s.ws_url), clock=clock, proxy=proxy),
-            path_of(s.ws_url),
-            timeout_ms=s.connect_timeout_ms,
-        )
+        trades = SeenTrades()
+        stream = open_stream(
+            self._name, s, self._markets, CHANNELS, command_frames,
+            lambda session: ZdexFeed(session, self._markets.registry, self._rest.time, trades).receive, ROLES,
+            outlet=outlet, status=status, clock=clock, backoff=backoff, proxy=proxy,
+        )  # fmt: skip
         return ConnectorParts(
-            outlet=outlet,
-            time=self._rest.time,
-            instruments=self._markets,
-            gateway=gateway,
-            prepare=self._prepare,
-            close=self._rest.close,
-            documented_limits=limits_of(s.requests_per_window, s.orders_per_window, s.window_s),
-            read_balances=self._reads.money,
-            access_notes=self._access_notes,
-            stream=VenueStream(
-                dial.open, self._sessions(status), clock=clock, backoff=backoff, silence_ms_max=s.silence_ms_max
-            ),
-            account_poll=poll,
-            instruments_interval_ms=s.markets_interval_ms,
-            balance_interval_ms=s.balance_interval_ms,
-        )
+            outlet=outlet, time=self._rest.time, instruments=self._markets, gateway=gateway, prepare=self._prepare,
+            close=self._rest.close, documented_limits=limits_of(s.requests_per_window, s.orders_per_window, s.window_s),
+            read_balances=self._reads.money, access_notes=self._access_notes, stream=stream, account_poll=poll,
+            instruments_interval_ms=s.markets_interval_ms, balance_interval_ms=s.balance_interval_ms,
+        )  # fmt: skip
 
     def _instruments(self) -> InstrumentParts:
         s, fees = self._settings, FeeSchedule(taker_rate=self._settings.taker_fee, maker_rate=self._settings.maker_fee)
         source = MarketList(
-            self._selection,
-            self._symbols,
-            symbol_of=lambda row: row.symbol,
-            instrument_of=lambda row: instrument_of(self._name, row, fees),
-            held=lambda: self._reads.held_symbols(),
-        )
+            self._selection, self._symbols, symbol_of=lambda row: row.symbol,
+            instrument_of=lambda row: instrument_of(self._name, row, fees), held=lambda: self._reads.held_symbols(),
+        )  # fmt: skip
         return instrument_parts(
             self._name, source, self._selection, followed_max=s.markets_max, clock=self._clock, time=self._rest.time,
             publish=self._outlet.send, read_lag_ns=s.read_lag_ms * NS_PER_MS,
         )  # fmt: skip
-
-    def _sessions(self, status: VenueStatus) -> Callable[[Callable[[bytes], None]], StreamSession]:
-        s, registry, trades, counts = self._settings, self._markets.registry, SeenTrades(), DecodeCounts()
-        plan = SessionPlan(
-            s.ack_timeout_ms * NS_PER_MS,
-            s.snapshot_timeout_ms * NS_PER_MS,
-            ROLES,
-            probe_ns=_PROBE_NS,
-            has_shared_count=False,
-            quiet_ns=_QUIET_NS,
-        )
-
-        def make(send: Callable[[bytes], None]) -> StreamSession:
-            return StreamSession(
-                self._name,
-                registry.followed,
-                Subscriptions(CHANNELS, send, command_frames),
-                lambda session: ZdexFeed(session, registry, self._rest.time, trades).receive,
-                ports=SessionPorts(self._outlet.publish, status, self._markets.refresher.refresh),
-                plan=plan,
-                counts=counts,
-            )
-
-        return make
-
-    async def _symbols(self) -> Iterable[SymbolRow]:
-        rows: Iterable[SymbolRow] = await self._rest.listing(SYMBOLS, SymbolPage, lambda *_: None)
-        return rows
 
     async def _prepare(self) -> None:
         """The first read is unsigned: its `Date` gives the venue's time, which signatures need."""

@@ -19,6 +19,6 @@ def limits_of(requests: int, orders: int, window_s: int) -> RateLimits:
         Pool(name, max(most // 10, 1), max(most - max(most // 10, 1), 1), window_s * NS_PER_S, scope=PoolScope.ACCOUNT)
         for name, most in ((ALL, requests), (NEW_ORDERS, orders))
     )
-    kinds = (RequestKind.CANCEL, RequestKind.REDUCE, RequestKind.NEW, RequestKind.QUERY)
-    new = (Cost(RequestKind.REDUCE, NEW_ORDERS, 1), Cost(RequestKind.NEW, NEW_ORDERS, 1))
-    return RateLimits(pools, (*(Cost(kind, ALL, 1) for kind in kinds), *new))
+    new = (RequestKind.REDUCE, RequestKind.NEW)
+    every = [Cost(kind, ALL, 1) for kind in (*new, RequestKind.CANCEL, RequestKind.QUERY)]
+    return RateLimits(pools, (*every, *(Cost(kind, NEW_ORDERS, 1) for kind in new)))

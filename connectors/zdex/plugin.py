@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from connectors.client.connector import VenueConnector
 from connectors.zdex.connector import make_connector, zdex_rest
+from connectors.zdex.dialect import DialectName
 from connectors.zdex.futures import set_futures
 from connectors.zdex.settings import ZdexSettings
 from framework.domain.ports import Clock, Rng
@@ -19,14 +22,19 @@ SANDBOX = "connectors.zdex.sandbox"
 """Module of the local exchange, run as `python -m`: it prints one JSON line when it is ready."""
 
 
+class SandboxOptions(BaseModel):
+    """What the sandbox takes beside seed, markets and speed: `[venues.NAME.sandbox.options]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dialect: DialectName = Field(default="v1", description="The generation of the API that it speaks.")
+
+
 def create(
     name: str, settings: ZdexSettings, *, clock: Clock, rng: Rng, proxy: str = "", turn: TakeTurn = no_limits
 ) -> Connector:
-    """Make the connector of one account, which connects through `proxy` where one is given and has its reads wait for
-    their `turn`.
-
-    Raises `ConfigurationError` when the secret can't be used.
-    """
+    """Make the connector of one account: see `make_connector`. Raises `ConfigurationError` when the secret can't be
+    used."""
     return make_connector(name, settings, clock=clock, rng=rng, proxy=proxy, turn=turn)
 
 
@@ -51,4 +59,4 @@ async def operate(
     return await set_futures(zdex_rest(settings, clock=clock, rng=rng, proxy=proxy), words)
 
 
-__all__ = ["SANDBOX", "Settings", "access_notes", "create", "operate", "sandbox_settings"]
+__all__ = ["SANDBOX", "SandboxOptions", "Settings", "access_notes", "create", "operate", "sandbox_settings"]

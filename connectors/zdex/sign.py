@@ -6,26 +6,20 @@ signature: each request has a millisecond of its own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from connectors.client.request_clock import RequestClock
+from connectors.client.request_clock import RequestClock, StaleRequests
 from connectors.client.rest import Sign, request_of
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.answers import ErrorResponse, code_of_text, detail_text
 from connectors.client.wire.calls import Call
 from connectors.client.wire.hmac_sign import HmacKey, plain_query
-from connectors.transport.ports import HttpRequest, HttpResponse
+from connectors.transport.ports import HttpRequest
 from connectors.zdex.dialect import STALE
 
-KEY_HEADER = "X-API-KEY"
-_UNAUTHORIZED = 401
-_DATE_MS = 1_500
-"""A `Date` has whole seconds, and the answer took its time."""
-_STAMP = re.compile(r"[?&]timestamp=(\d+)")
+_STAMP = r"[?&]timestamp=(\d+)"
 
 
 def signed_query(key: HmacKey, query: str, stamp_ms: int) -> str:
@@ -45,7 +39,7 @@ def signing(key_id: str, key: HmacKey) -> Callable[[VenueTime], Sign]:
         def sign(call: Call) -> HttpRequest:
             path, _, query = call.target.partition("?")
             target = f"{path}?{signed_query(key, query, stamps.next_ms())}"
-            return request_of(Call(call.method, target, call.body, call.is_urgent), ((KEY_HEADER, key_id),))
+            return request_of(Call(call.method, target, call.body, call.is_urgent), (("X-API-KEY", key_id),))
 
         return sign
 
@@ -59,28 +53,13 @@ class _Body(msgspec.Struct, rename="camel"):
 
 
 class Refusals:
-    """Reads answers other than success: `{"ok":false,"error":…,"errorId":…,"code":…}`, the last two in v2 only.
-
-    Use `see` as `RestRules.on_answer` and `read` as `parse_error`: what `see` has noted is of the answer read next,
-    because nothing else runs between the two.
-    """
+    """Reads answers other than success: `{"ok":false,"error":…,"errorId":…,"code":…}`, the last two in v2 only. Use
+    `see` as `RestRules.on_answer` and `read` as `parse_error`."""
 
     def __init__(self, drift_ms: int) -> None:
         """`drift_ms`: how far off the venue's clock a request may be."""
-        self._drift_ms = drift_ms
-        self._is_stale = False
-
-    def see(self, request: HttpRequest, answer: HttpResponse, _took_ns: int, /) -> None:
-        """Note whether the request was off the venue's clock, as the answer's `Date` shows that."""
-        stamp = _STAMP.search(request.target)
-        self._is_stale = False
-        if answer.status != _UNAUTHORIZED or stamp is None:
-            return
-        try:
-            venue_ms = parsedate_to_datetime(answer.headers.get("date", "")).timestamp() * 1000
-        except (ValueError, OverflowError):
-            return
-        self._is_stale = abs(int(stamp[1]) - venue_ms) > self._drift_ms - _DATE_MS
+        self._requests = StaleRequests(_STAMP, drift_ms)
+        self.see = self._requests.see
 
     def read(self, status: int, body: bytes, after_ms: int) -> ErrorResponse:
         """The answer in one shape; without a code when the body is not the venue's."""
@@ -88,5 +67,5 @@ class Refusals:
             said = msgspec.json.decode(body, type=_Body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return ErrorResponse(status, "", after_ms=after_ms)
-        code = STALE if status == _UNAUTHORIZED and self._is_stale else said.code or code_of_text(said.error)
+        code = STALE if status == 401 and self._requests.is_stale else said.code or code_of_text(said.error)
         return ErrorResponse(status, code, said.error, detail_text(said.error_id), after_ms)

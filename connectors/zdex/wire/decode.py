@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 from math import ceil
 
 import msgspec
 
-from connectors.client.wire.answers import Meaning, Rule, UnusableInstrument, Verdicts
+from connectors.client.wire.answers import Meaning, Rule, Verdicts
 from connectors.client.wire.coins import CoinMarket, coin_instrument, price_of, size_of
-from connectors.client.wire.decimals import NS_PER_MS, scaled_of, time_ns
+from connectors.client.wire.decimals import NS_PER_MS, cut_to, scaled_of, time_ns
 from connectors.client.wire.dialect import OrderStates
 from connectors.zdex.dialect import STALE
 from connectors.zdex.settings import LEVERAGE_MAX
@@ -25,7 +24,6 @@ MONEY_DECIMALS = 8
 _STATES = OrderStates(
     open=frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW"}), ended=frozenset({"FILLED", "CANCELED", "REJECTED"})
 )
-_SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 _STATUSES = {
     "TRADING": InstrumentStatus.ACTIVE,
     "HALT": InstrumentStatus.PAUSED,
@@ -48,31 +46,21 @@ VERDICTS = Verdicts(
 def instrument_of(venue: str, row: SymbolRow, fees: FeeSchedule) -> Instrument:
     """A listed market, with the scales of its tick and step. Raises `UnusableInstrument` for one that can't be traded,
     naming market and field."""
-    fields = {"tick_size": "", "max_price": "", "step_size": "", "min_qty": "", "max_qty": "", "notional": ""}
-    for rule in row.filters:
-        fields |= {name: value for name in fields if (value := getattr(rule, name)) and not fields[name]}
+    rules = {name: str(value) for rule in row.filters for name, value in rule.items()}
     market = CoinMarket(
-        symbol=row.symbol,
-        base=row.base_asset,
-        quote=row.quote_asset,
-        tick=fields["tick_size"],
-        step=fields["step_size"],
-        price_max=fields["max_price"],
-        size_min=fields["min_qty"],
-        size_max=fields["max_qty"],
-        notional_min=fields["notional"],
-    )
+        symbol=row.symbol, base=row.base_asset, quote=row.quote_asset, tick=rules.get("tickSize", ""),
+        step=rules.get("stepSize", ""), price_max=rules.get("maxPrice", ""), size_min=rules.get("minQty", ""),
+        size_max=rules.get("maxQty", ""), notional_min=rules.get("notional", ""),
+    )  # fmt: skip
     status = _STATUSES.get(row.status, InstrumentStatus.CLOSED)
     one = coin_instrument(venue, market, fees=fees, status=status, kind=InstrumentKind.PERPETUAL)
-    if row.quote_asset == row.base_asset:
-        raise UnusableInstrument(f"{row.symbol}: quoteAsset: {row.quote_asset} is its own base")
     return msgspec.structs.replace(
         one, settle_currency=row.quote_asset, leverage_max=LEVERAGE_MAX, maintenance_margin=_MAINTENANCE
     )
 
 
 def created_ns(row: OrderRow) -> int:
-    """When the venue took an order, in its own Unix nanoseconds; 0 where that is not stated."""
+    """When the venue took an order, in its own nanoseconds; 0 where that is not stated."""
     return time_ns(row.created_at, field="createdAt")
 
 
@@ -86,19 +74,11 @@ def order_of(row: OrderRow, one: Instrument, asked_ns: int, *, has_client_ids: b
     least = {"FILLED": size, "PARTIALLY_FILLED": one.lot}.get(row.status, Size(0))
     price = next((text for text in (row.price, row.stop_price) if text and text.strip("0.")), "0")
     return OrderSnapshot(
-        venue=one.venue,
-        venue_order_id=row.id,
-        client_order_id=(row.client_order_id or "") if has_client_ids else "",
-        instrument=one.id,
-        side=side_of(row.side),
-        price=price_of(price, one),
-        size=size,
-        filled=least,
-        is_open=_STATES.is_open(row.status, size - least),
-        ts_recv=asked_ns,
-        created_ns=created_ns(row),
+        venue=one.venue, venue_order_id=row.id, client_order_id=(row.client_order_id or "") if has_client_ids else "",
+        instrument=one.id, side=Side[row.side], price=price_of(price, one), size=size, filled=least,
+        is_open=_STATES.is_open(row.status, size - least), ts_recv=asked_ns, created_ns=created_ns(row),
         reason=row.status.lower(),
-    )
+    )  # fmt: skip
 
 
 def fill_of(row: TradeRow, one: Instrument, venue_order_id: str, asked_ns: int) -> Fill:
@@ -106,38 +86,26 @@ def fill_of(row: TradeRow, one: Instrument, venue_order_id: str, asked_ns: int) 
     up. Raises `ValueError` for what can't be read, naming the field."""
     price, size = price_of(row.price, one), size_of(row.qty, one, "qty")
     return Fill(
-        venue=one.venue,
-        instrument=one.id,
-        fill_id=f"{one.symbol}-{row.id}",
-        venue_order_id=venue_order_id,
-        client_order_id="",
-        side=side_of(row.side),
-        price=price,
-        size=size,
-        fee=Money(ceil(Fraction(one.fees.taker_rate) * price * size)),
-        is_maker=False,
-        ts_venue=row.time * NS_PER_MS,
+        venue=one.venue, instrument=one.id, fill_id=f"{one.symbol}-{row.id}", venue_order_id=venue_order_id,
+        client_order_id="", side=Side[row.side], price=price, size=size,
+        fee=Money(ceil(Fraction(one.fees.taker_rate) * price * size)), is_maker=False, ts_venue=row.time * NS_PER_MS,
         ts_recv=asked_ns,
-    )
+    )  # fmt: skip
 
 
 def position_of(row: PositionRow, one: Instrument, asked_ns: int) -> PositionReport:
     """An open position. Raises `ValueError` for a quantity that can't be read."""
-    entry, mark, liquidation = (
-        shown(text, one.price_decimals) for text in (row.avg_entry_price, row.mark_price, row.liquidation_price)
-    )
-    margin = shown(row.initial_margin, one.money_decimals)
+
+    def price(text: str | None) -> Price | None:
+        cut = cut_to(text, one.price_decimals)
+        return None if cut is None else Price(cut)
+
+    margin = cut_to(row.initial_margin, one.money_decimals)
     return PositionReport(
-        venue=one.venue,
-        instrument=one.id,
-        size=size_of(row.quantity, one, "quantity"),
-        ts_recv=asked_ns,
-        entry=None if entry is None else Price(entry),
-        mark=None if mark is None else Price(mark),
-        liquidation=None if liquidation is None else Price(liquidation),
-        margin=None if margin is None else Money(margin),
-        leverage=row.leverage,
-    )
+        venue=one.venue, instrument=one.id, size=size_of(row.quantity, one, "quantity"), ts_recv=asked_ns,
+        entry=price(row.avg_entry_price), mark=price(row.mark_price), liquidation=price(row.liquidation_price),
+        margin=None if margin is None else Money(margin), leverage=row.leverage,
+    )  # fmt: skip
 
 
 def balance_of(row: AssetRow, venue: str, asked_ns: int) -> BalanceReport:
@@ -145,43 +113,15 @@ def balance_of(row: AssetRow, venue: str, asked_ns: int) -> BalanceReport:
     total = scaled_of(row.wallet_balance, MONEY_DECIMALS, "walletBalance")
     free = scaled_of(row.available_balance, MONEY_DECIMALS, "availableBalance")
     return BalanceReport(
-        venue=venue,
-        currency=row.asset,
-        amount=total,
-        decimals=MONEY_DECIMALS,
-        ts_recv=asked_ns,
-        available=free,
+        venue=venue, currency=row.asset, amount=total, decimals=MONEY_DECIMALS, ts_recv=asked_ns, available=free,
         locked=max(total - free, 0),
-    )
+    )  # fmt: skip
 
 
 def funding_of(row: FundingRow, venue: str, asked_ns: int) -> CashFlow:
     """A funding payment. Raises `ValueError`, naming the field."""
     return CashFlow(
-        venue=venue,
-        flow_id=row.id,
-        kind=CashFlowKind.FUNDING,
-        currency=row.asset,
-        amount=scaled_of(row.amount, MONEY_DECIMALS, "amount"),
-        decimals=MONEY_DECIMALS,
-        ts_venue=row.time * NS_PER_MS,
-        ts_recv=asked_ns,
-        instrument=instrument_id(venue, row.symbol),
-    )
-
-
-def side_of(word: str) -> Side:
-    """Raises `ValueError` for a word that is no side."""
-    if word not in _SIDES:
-        raise ValueError(f"side: {word[:40]!r} is neither BUY nor SELL")
-    return _SIDES[word]
-
-
-def shown(text: str | None, decimals: int) -> int | None:
-    """A figure that is only looked at and valued by, such as an average or a mark: the digits beyond the market's
-    scale are cut off. None for none, and for what is no number above zero."""
-    try:
-        cut = Decimal(text or "0").scaleb(decimals).to_integral_value(ROUND_DOWN)
-        return int(cut) if 0 < cut < 10**16 else None
-    except ArithmeticError:
-        return None
+        venue=venue, flow_id=row.id, kind=CashFlowKind.FUNDING, currency=row.asset,
+        amount=scaled_of(row.amount, MONEY_DECIMALS, "amount"), decimals=MONEY_DECIMALS,
+        ts_venue=row.time * NS_PER_MS, ts_recv=asked_ns, instrument=instrument_id(venue, row.symbol),
+    )  # fmt: skip

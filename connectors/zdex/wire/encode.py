@@ -10,7 +10,7 @@ from connectors.client.wire.decimals import plain_text
 from framework.domain.errors import RefusedByVenue
 from framework.domain.instruments import Instrument
 from framework.domain.intents import NewOrder
-from framework.domain.orders import OrderKind, Side, Trigger, TriggerBy, TriggerKind
+from framework.domain.orders import OrderKind, Trigger, TriggerBy
 
 ORDERS = "/orders"
 BOOKS, TRADES, MARKS = "orderbook", "trades", "markprice"
@@ -20,15 +20,13 @@ CHANNELS = (
     Channel(MARKS, is_by_symbol=True, is_one_by_one=True, is_optional=True),
 )
 """What is subscribed to. v2 sends the first two of every market anyway (vendor docs)."""
-_TRIGGERED = {TriggerKind.STOP: "STOP", TriggerKind.TAKE_PROFIT: "TAKE_PROFIT"}
-_SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
 
 
 def type_of(kind: OrderKind, trigger: Trigger | None) -> str:
     """The venue's word for a kind of order: LIMIT, MARKET, STOP (a limit order behind a trigger), STOP_MARKET, …"""
     if trigger is None:
         return "MARKET" if kind is OrderKind.MARKET else "LIMIT"
-    return _TRIGGERED[trigger.kind] + ("_MARKET" if kind is OrderKind.MARKET else "")
+    return trigger.kind.name + ("_MARKET" if kind is OrderKind.MARKET else "")
 
 
 def new_order(intent: NewOrder, one: Instrument, client_order_id: str) -> Call:
@@ -41,7 +39,7 @@ def new_order(intent: NewOrder, one: Instrument, client_order_id: str) -> Call:
         raise RefusedByVenue("not_offered", "trigger: the venue watches the last price; use TriggerBy.LAST")
     body: dict[str, str | bool] = {
         "symbol": one.symbol,
-        "side": _SIDES[intent.side],
+        "side": intent.side.name,
         "type": type_of(intent.kind, trigger),
         "quantity": plain_text(intent.size, one.size_decimals),
         "positionSide": "BOTH",

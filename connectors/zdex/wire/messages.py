@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
 from connectors.client.wire.json_text import Millis
 
 R = TypeVar("R")
-TimeField = int | str | None
-"""A time: Unix milliseconds, or RFC 3339."""
-
-
-class Filter(msgspec.Struct, rename="camel"):
-    """One rule of a symbol; which fields it has depends on its type."""
-
-    filter_type: str
-    tick_size: str = ""
-    max_price: str = ""
-    step_size: str = ""
-    min_qty: str = ""
-    max_qty: str = ""
-    notional: str = ""
 
 
 class SymbolRow(msgspec.Struct, rename="camel"):
@@ -32,13 +18,7 @@ class SymbolRow(msgspec.Struct, rename="camel"):
     status: str
     base_asset: str
     quote_asset: str
-    filters: list[Filter]
-
-
-class SymbolPage(msgspec.Struct):
-    """Every market of the venue, in one page."""
-
-    data: tuple[SymbolRow, ...]
+    filters: list[dict[str, str | int]]
 
 
 class OrderRow(msgspec.Struct, rename="camel"):
@@ -46,7 +26,7 @@ class OrderRow(msgspec.Struct, rename="camel"):
 
     id: str
     symbol: str
-    side: str
+    side: Literal["BUY", "SELL"]
     type: str
     quantity: str
     status: str
@@ -54,25 +34,19 @@ class OrderRow(msgspec.Struct, rename="camel"):
     stop_price: str | None = None
     client_order_id: str | None = None
     venue_order_id: str | int | None = None
-    created_at: TimeField = None
-
-
-class VenuePart(msgspec.Struct, rename="camel"):
-    """What the venue behind the gateway answered; in v2 its form is not documented."""
-
-    order_id: str | int | None = None
+    created_at: int | str | None = None
 
 
 class OrderAnswer(msgspec.Struct):
     """The answer to a new order, a cancel, or a read of one order."""
 
     order: OrderRow
-    venue: VenuePart | str | None = None
+    venue: dict[str, object] | str | None = None
 
     @property
     def number(self) -> str:
         """The order's number behind the gateway, by which trades name it; empty where it is not stated."""
-        behind = self.venue.order_id if isinstance(self.venue, VenuePart) else None
+        behind = self.venue.get("orderId") if isinstance(self.venue, dict) else None
         return str(self.order.venue_order_id or behind or "")
 
 
@@ -91,7 +65,7 @@ class TradeRow(msgspec.Struct, rename="camel"):
     symbol: str
     price: str
     qty: str
-    side: str
+    side: Literal["BUY", "SELL"]
     time: Millis
 
 
@@ -138,18 +112,12 @@ class AssetRow(msgspec.Struct, rename="camel"):
     available_balance: str
 
 
-class Assets(msgspec.Struct):
-    """Balances as v2 nests them."""
-
-    assets: list[AssetRow]
-
-
 class BalanceAnswer(msgspec.Struct):
     """Balances: a list in v1, nested in v2."""
 
-    balances: list[AssetRow] | Assets
+    balances: list[AssetRow] | dict[str, list[AssetRow]]
 
     @property
     def rows(self) -> list[AssetRow]:
         """The balances in either form."""
-        return self.balances.assets if isinstance(self.balances, Assets) else self.balances
+        return self.balances["assets"] if isinstance(self.balances, dict) else self.balances

@@ -11,8 +11,9 @@ from connectors.client.counts import DecodeCounts
 from connectors.client.session import SessionPlan, SessionPorts, StreamSession
 from connectors.client.status import VenueStatus
 from connectors.client.subscriptions import Subscriptions
+from connectors.client.usual.whole_books import SeenTrades
 from connectors.client.venue_time import VenueTime
-from connectors.zdex.feed import ROLES, SeenTrades, ZdexFeed
+from connectors.zdex.feed import ROLES, ZdexFeed
 from connectors.zdex.wire.encode import CHANNELS, command_frames
 from framework.domain.events import Event
 from framework.domain.market_events import BookSnapshot, BookStale, ConnectorStatus, Heartbeat, MarkPrice, TradePrint
