@@ -88,18 +88,27 @@ def book_levels(rows: Iterable[Sequence[str]], instrument: Instrument) -> tuple[
 
 
 def price_of(text: str, instrument: Instrument, field: str = "price") -> Price:
-    """A price of the instrument. Raises `ValueError`, naming `field`, for more digits than its tick has."""
-    return Price(scaled_of(text, instrument.price_decimals, field))
+    """A price of the instrument. Raises `ValueError`, naming `field`, for one below 0, and for more digits than its
+    tick has."""
+    return Price(_not_below_0(scaled_of(text, instrument.price_decimals, field), text, field))
 
 
-def size_of(text: str, instrument: Instrument, field: str = "size") -> Size:
-    """A size of the instrument. Raises `ValueError`, naming `field`, for more digits than its step has."""
-    return Size(scaled_of(text, instrument.size_decimals, field))
+def size_of(text: str, instrument: Instrument, field: str = "size", *, is_signed: bool = False) -> Size:
+    """A size of the instrument, that of a position where `is_signed`. Raises `ValueError`, naming `field`, for more
+    digits than its step has, and for one below 0 where none can be."""
+    size = scaled_of(text, instrument.size_decimals, field)
+    return Size(size if is_signed else _not_below_0(size, text, field))
 
 
 def money_of(text: str, instrument: Instrument, field: str = "fee") -> Money:
     """An amount in the instrument's money. Raises `ValueError`, naming `field`, for more digits than that has."""
     return Money(scaled_of(text, instrument.money_decimals, field))
+
+
+def _not_below_0(value: int, text: str, field: str) -> int:
+    if value < 0:
+        raise ValueError(f"{field}: {text[:40]} is below 0")
+    return value
 
 
 def _cut(text: str, decimals: int, field: str) -> int:
