@@ -1,8 +1,4 @@
-"""What is read of the account: orders, own trades, positions, money. All methods raise like reads.
-
-Reads ask page by page. Lists of orders and funding begin with the newest row, so they are read until a known or an old
-one; own trades have numbers that grow, so they are read from the number where the last read ended.
-"""
+"""What is read of the account: orders, own trades, positions, money. All methods raise like reads."""
 
 from __future__ import annotations
 

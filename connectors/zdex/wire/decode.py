@@ -100,9 +100,12 @@ def position_of(row: PositionRow, one: Instrument, asked_ns: int) -> PositionRep
         cut = cut_to(text, one.price_decimals)
         return None if cut is None else Price(cut)
 
-    margin = cut_to(row.initial_margin, one.money_decimals)
+    size, margin = (
+        size_of(row.quantity, one, "quantity", is_signed=True),
+        cut_to(row.initial_margin, one.money_decimals),
+    )
     return PositionReport(
-        venue=one.venue, instrument=one.id, size=size_of(row.quantity, one, "quantity"), ts_recv=asked_ns,
+        venue=one.venue, instrument=one.id, size=size, ts_recv=asked_ns,
         entry=price(row.avg_entry_price), mark=price(row.mark_price), liquidation=price(row.liquidation_price),
         margin=None if margin is None else Money(margin), leverage=row.leverage,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from connectors.client.wire.json_text import Millis
+from connectors.client.wire.json_text import Millis, SmallCount
 
 R = TypeVar("R")
 
@@ -95,7 +95,7 @@ class PositionRow(msgspec.Struct, rename="camel"):
     mark_price: str | None = None
     liquidation_price: str | None = None
     initial_margin: str | None = None
-    leverage: int | None = None
+    leverage: SmallCount | None = None
 
 
 class PositionPage(msgspec.Struct):
@@ -112,12 +112,18 @@ class AssetRow(msgspec.Struct, rename="camel"):
     available_balance: str
 
 
+class Assets(msgspec.Struct):
+    """Balances as v2 nests them."""
+
+    assets: list[AssetRow]
+
+
 class BalanceAnswer(msgspec.Struct):
     """Balances: a list in v1, nested in v2."""
 
-    balances: list[AssetRow] | dict[str, list[AssetRow]]
+    balances: list[AssetRow] | Assets
 
     @property
     def rows(self) -> list[AssetRow]:
         """The balances in either form."""
-        return self.balances["assets"] if isinstance(self.balances, dict) else self.balances
+        return self.balances.assets if isinstance(self.balances, Assets) else self.balances

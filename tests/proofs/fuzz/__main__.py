@@ -20,8 +20,9 @@ from tests.proofs.fuzz.client_targets import TARGETS as CLIENT
 from tests.proofs.fuzz.framework_targets import TARGETS as FRAMEWORK
 from tests.proofs.fuzz.sandbox_targets import TARGETS as SANDBOX
 from tests.proofs.fuzz.target import Fuzzed, fuzz
+from tests.proofs.fuzz.zdex_targets import TARGETS as ZDEX
 
-TARGETS = (*CLIENT, *SANDBOX, *FRAMEWORK)
+TARGETS = (*CLIENT, *SANDBOX, *FRAMEWORK, *ZDEX)
 SLOWEST_MS_MAX = 50.0
 
 
