@@ -57,6 +57,3 @@ async def operate(
     Raises `ConfigurationError` for other words and for what the venue refuses; else like reads.
     """
     return await set_futures(zdex_rest(settings, clock=clock, rng=rng, proxy=proxy), words)
-
-
-__all__ = ["SANDBOX", "SandboxOptions", "Settings", "access_notes", "create", "operate", "sandbox_settings"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connectors.client import settings as options
-from connectors.client.wire.address import RestUrl, StreamUrl
+from connectors.client.wire.address import RestUrl, StreamUrl, path_of
 from connectors.client.wire.keys import DeclaredRights
 from connectors.zdex.dialect import DialectName
 
@@ -66,3 +66,9 @@ class ZdexSettings(BaseModel):
     failing_ms_max: options.FailingMsMax = 10_000
     balance_interval_ms: options.BalanceIntervalMs = 10_000
     pages_max: options.PagesMax = 200
+
+    @model_validator(mode="after")
+    def _speaks_the_dialect(self) -> ZdexSettings:
+        if not path_of(self.rest_url).endswith(f"/{self.dialect}"):
+            raise ValueError(f"dialect={self.dialect}: rest_url={self.rest_url} must end in /{self.dialect}")
+        return self

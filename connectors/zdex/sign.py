@@ -19,8 +19,6 @@ from connectors.client.wire.hmac_sign import HmacKey, plain_query
 from connectors.transport.ports import HttpRequest
 from connectors.zdex.dialect import STALE
 
-_STAMP = r"[?&]timestamp=(\d+)"
-
 
 def signed_query(key: HmacKey, query: str, stamp_ms: int) -> str:
     """The query, sorted by name, with the time and the signature of both. Raises `ValueError` for a name or value that
@@ -58,7 +56,7 @@ class Refusals:
 
     def __init__(self, drift_ms: int) -> None:
         """`drift_ms`: how far off the venue's clock a request may be."""
-        self._requests = StaleRequests(_STAMP, drift_ms)
+        self._requests = StaleRequests(r"[?&]timestamp=(\d+)", drift_ms)
         self.see = self._requests.see
 
     def read(self, status: int, body: bytes, after_ms: int) -> ErrorResponse:

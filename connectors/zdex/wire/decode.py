@@ -20,17 +20,14 @@ from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Side
 
 MONEY_DECIMALS = 8
-"""Balances and payments are read with so many digits."""
 _STATES = OrderStates(
     open=frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW"}), ended=frozenset({"FILLED", "CANCELED", "REJECTED"})
 )
 _STATUSES = {
     "TRADING": InstrumentStatus.ACTIVE,
     "HALT": InstrumentStatus.PAUSED,
-    "BREAK": InstrumentStatus.PAUSED,
     "PENDING_TRADING": InstrumentStatus.UNOPENED,
 }
-_MAINTENANCE = "0.004"
 VERDICTS = Verdicts(
     "check dialect, key_id, secret_path and the key's list of addresses",
     (
@@ -55,7 +52,7 @@ def instrument_of(venue: str, row: SymbolRow, fees: FeeSchedule) -> Instrument:
     status = _STATUSES.get(row.status, InstrumentStatus.CLOSED)
     one = coin_instrument(venue, market, fees=fees, status=status, kind=InstrumentKind.PERPETUAL)
     return msgspec.structs.replace(
-        one, settle_currency=row.quote_asset, leverage_max=LEVERAGE_MAX, maintenance_margin=_MAINTENANCE
+        one, settle_currency=row.quote_asset, leverage_max=LEVERAGE_MAX, maintenance_margin="0.004"
     )
 
 
@@ -100,10 +97,8 @@ def position_of(row: PositionRow, one: Instrument, asked_ns: int) -> PositionRep
         cut = cut_to(text, one.price_decimals)
         return None if cut is None else Price(cut)
 
-    size, margin = (
-        size_of(row.quantity, one, "quantity", is_signed=True),
-        cut_to(row.initial_margin, one.money_decimals),
-    )
+    size = size_of(row.quantity, one, "quantity", is_signed=True)
+    margin = cut_to(row.initial_margin, one.money_decimals)
     return PositionReport(
         venue=one.venue, instrument=one.id, size=size, ts_recv=asked_ns,
         entry=price(row.avg_entry_price), mark=price(row.mark_price), liquidation=price(row.liquidation_price),

@@ -19,6 +19,7 @@ GIVEN: dict[str, Any] = {"key_id": "zdex_a", "secret_path": Path("/k"), "markets
     "wrong",
     [
         {"dialect": "v3"},
+        {"dialect": "v2", "rest_url": "https://api.zdex.world/v1"},
         {"leverage": 126},
         {"leverage": 0},
         {"margin_type": "CROSS"},

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from connectors.client.wire.decimals import (
     NS_PER_S,
     NS_PER_US,
+    cut_to,
     decimals_of,
     from_base_units,
     plain_text,
@@ -97,3 +98,13 @@ def test_time_when_given_in_any_unit_or_as_text_then_it_is_nanoseconds(
 def test_time_when_no_record_can_hold_it_then_it_is_refused(value: int | str) -> None:
     with pytest.raises(ValueError, match="time"):
         time_ns(value)
+
+
+@pytest.mark.parametrize(("text", "value"), [("71045.29", 710_452), ("0.1", 1), ("5", 50), ("1e2", 1_000)])
+def test_figure_when_it_has_more_digits_than_are_kept_then_they_are_cut(text: str, value: int) -> None:
+    assert cut_to(text, 1) == value
+
+
+@pytest.mark.parametrize("text", [None, "", "0", "-1", "x", "1e400", "NaN", "Infinity", "0.01"])
+def test_figure_when_it_is_none_that_can_be_then_it_is_left_out(text: str | None) -> None:
+    assert cut_to(text, 1) is None
