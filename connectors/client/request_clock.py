@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.decimals import NS_PER_MS
+from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.errors import ConfigurationError
 
 _STAMPS_KEPT = 10_000
 """So many stamps are remembered: those of the minutes within which venues notice a replay."""
+
+_DATE_MS = 1_500
+"""A `Date` has whole seconds, and the answer took its time."""
 
 _NONCES_AHEAD = 60_000_000
 """So many nonces are kept for this run with one write to disk: a minute of microseconds."""
@@ -99,3 +105,30 @@ class Nonces:
         except OSError as e:
             raise ConfigurationError(f"{self._path}: can't be written: {e.strerror}; nonces are kept there") from e
         self._kept = number
+
+
+class StaleRequests:
+    """Whether a refused request was off the venue's clock, for venues that refuse a key and a time with one status and
+    the same words.
+
+    Use `see` as `RestRules.on_answer`, and read `is_stale` in `parse_error`: what was noted is of the answer that is
+    read next, because nothing else runs between the two.
+    """
+
+    def __init__(self, pattern: str, drift_ms: int) -> None:
+        """`pattern` finds the milliseconds of a request's time in its target, as its first group; `drift_ms` is how far
+        they may be off the venue's clock."""
+        self._stamp = re.compile(pattern)
+        self._drift_ms = drift_ms - _DATE_MS
+        self.is_stale = False
+        """Of the answer that was seen last. Written here only."""
+
+    def see(self, request: HttpRequest, answer: HttpResponse, _took_ns: int, /) -> None:
+        """Note whether the answer's `Date` is far from the time that the request has."""
+        stamp = self._stamp.search(request.target)
+        try:
+            venue_ms = parsedate_to_datetime(answer.headers.get("date", "")).timestamp() * 1_000
+        except (ValueError, OverflowError):
+            venue_ms = None
+        is_known = stamp is not None and venue_ms is not None
+        self.is_stale = is_known and abs(int(stamp[1]) - venue_ms) > self._drift_ms  # type: ignore[index,operator]

@@ -56,6 +56,7 @@ COMMANDS = {
     "keys": "framework.cli.keys:keys",
     "transfer": "framework.cli.operator:move_funds",
     "withdraw": "framework.cli.operator:move_funds",
+    "venue": "framework.cli.venue:operate",
 }
 """Verb -> the function that does it: takes the parsed options, returns the exit code. `orphans` is the earlier name of
 `external-orders`, kept for scripts."""
@@ -170,7 +171,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show Python tracebacks of errors")
     parser.add_argument("--version", action="version", version=f"tidegate {version()}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for add in (_add_run, _add_config_verbs, _add_tools, _add_record_verbs, _add_operator_verbs, _add_keys, _add_funds):
+    adds = (_add_run, _add_config_verbs, _add_tools, _add_venue_verb, _add_record_verbs, _add_operator_verbs)
+    for add in (*adds, _add_keys, _add_funds):
         add(verbs)
     return parser
 
@@ -224,6 +226,13 @@ def _add_tools(verbs: _Verbs) -> None:
     )
     sandbox.add_argument("venue", metavar="VENUE", help="kalshi, or a venue of a plugin; tidegate list venues")
     sandbox.add_argument("arguments", nargs=argparse.REMAINDER, help="options of the sandbox; --help lists them")
+
+
+def _add_venue_verb(verbs: _Verbs) -> None:
+    venue = _add_configured(verbs, "venue", "Set what a venue keeps for an account: tidegate venue zdex leverage S N")
+    venue.add_argument("--live", action="store_true", help="allow a venue outside this machine, as `run --live` does")
+    venue.add_argument("venue", metavar="VENUE", help="its name in the configuration")
+    venue.add_argument("words", nargs="+", metavar="WORD", help="what to do; a wrong word lists what the venue has")
 
 
 def _add_record_verbs(verbs: _Verbs) -> None:

@@ -57,7 +57,9 @@ class ConnectorPlugin:
     those of `plugin_paths`, for a connector that was found there. `access_notes(connector)`, awaited after `start`, is
     what an operator should know of the key beside what it may do (`StatesKeyRights`), a sentence each. `key_admin` and
     `fund_mover` make what `tidegate keys` and the verbs that move funds need, where the venue has that
-    (`framework.domain.venue`).
+    (`framework.domain.venue`). One with settings of its own at the venue, such as leverage, has `operate(settings,
+    words, *, clock, rng, proxy)`, awaited for `tidegate venue NAME WORDS…`: it does what the words ask for and returns
+    what to print, line by line.
     """
 
     use: str
@@ -67,6 +69,7 @@ class ConnectorPlugin:
     sandbox_settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     access_notes: Callable[[Connector], Awaitable[Sequence[str]]] | None = None
     sandbox_options: type[BaseModel] | None = None
+    operate: Callable[..., Awaitable[Sequence[str]]] | None = None
     folders: tuple[Path, ...] = ()
     key_admin: Callable[..., KeyAdmin] | None = None
     fund_mover: Callable[..., FundMover] | None = None
@@ -123,6 +126,7 @@ class Plugins:
             sandbox_settings=getattr(module, "sandbox_settings", None),
             access_notes=getattr(module, "access_notes", None),
             sandbox_options=getattr(module, "SandboxOptions", None),
+            operate=getattr(module, "operate", None),
             folders=self.paths if getattr(module, "__name__", "").startswith(FOLDER_PACKAGE) else (),
             key_admin=getattr(module, "key_admin", None),
             fund_mover=getattr(module, "fund_mover", None),

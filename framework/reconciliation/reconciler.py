@@ -153,6 +153,9 @@ class Reconciler:
         """Look up each order that needs evidence and whose look-up is due, and, where orders are not listed, the one
         whose turn it is. Raises what the gateway raises."""
         await self._inquiry.resolve()
+        if self._hidden.is_waiting:
+            # An end that is held back needs a position that was read later than the lag.
+            self._put_next_pass(RECHECK_NS)
         await self._paced.resolve()
 
     async def dry_run(self) -> tuple[Difference, ...]:

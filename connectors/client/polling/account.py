@@ -172,7 +172,10 @@ class AccountPoll:
         time: VenueTime,
         publish: Publish,
         pace: AccountPace,
+        has_vague_ends: bool = False,
     ) -> None:
+        """`has_vague_ends`: an order that has ended does not state how much of it has traded. Such an end is published
+        as a cancel that is under way: the comparison looks it up and ends it once the position agrees."""
         self._venue = venue
         self._reads = reads
         self._health = health
@@ -180,6 +183,7 @@ class AccountPoll:
         self._time = time
         self._publish = publish
         self._pace = pace
+        self._has_vague_ends = has_vague_ends
         self.orders = OrderWatch(pace.order_ms * NS_PER_MS)
         self._states: dict[str, OrderSnapshot] = {}
         self._fills: dict[str, None] = {}
@@ -289,6 +293,7 @@ class AccountPoll:
             self.orders.add(WatchedOrder(one.venue_order_id, one.instrument, one.side, one.price, since_ns))
         said = msgspec.structs.replace(one, ts_recv=0)
         if self._states.get(one.venue_order_id) != said:
-            self._publish(one)
+            is_vague = self._has_vague_ends and not one.is_open and one.filled < one.size
+            self._publish(msgspec.structs.replace(one, is_open=True, is_cancelling=True) if is_vague else one)
             self.orders.changed(one.venue_order_id)
         self._states[one.venue_order_id] = said

@@ -88,13 +88,16 @@ def book_levels(rows: Iterable[Sequence[str]], instrument: Instrument) -> tuple[
 
 
 def price_of(text: str, instrument: Instrument, field: str = "price") -> Price:
-    """A price of the instrument. Raises `ValueError`, naming `field`, for more digits than its tick has and below 0."""
-    return Price(_from_zero(text, instrument.price_decimals, field))
+    """A price of the instrument. Raises `ValueError`, naming `field`, for one below 0, and for more digits than its
+    tick has."""
+    return Price(_not_below_0(scaled_of(text, instrument.price_decimals, field), text, field))
 
 
-def size_of(text: str, instrument: Instrument, field: str = "size") -> Size:
-    """A size of the instrument. Raises `ValueError`, naming `field`, for more digits than its step has and below 0."""
-    return Size(_from_zero(text, instrument.size_decimals, field))
+def size_of(text: str, instrument: Instrument, field: str = "size", *, is_signed: bool = False) -> Size:
+    """A size of the instrument, that of a position where `is_signed`. Raises `ValueError`, naming `field`, for more
+    digits than its step has, and for one below 0 where none can be."""
+    size = scaled_of(text, instrument.size_decimals, field)
+    return Size(size if is_signed else _not_below_0(size, text, field))
 
 
 def money_of(text: str, instrument: Instrument, field: str = "fee") -> Money:
@@ -102,9 +105,7 @@ def money_of(text: str, instrument: Instrument, field: str = "fee") -> Money:
     return Money(scaled_of(text, instrument.money_decimals, field))
 
 
-def _from_zero(text: str, decimals: int, field: str) -> int:
-    """A number that is not below 0: no venue has other prices and sizes, and one would turn a limit around."""
-    value = scaled_of(text, decimals, field)
+def _not_below_0(value: int, text: str, field: str) -> int:
     if value < 0:
         raise ValueError(f"{field}: {text[:40]!r} is below 0")
     return value
@@ -114,7 +115,7 @@ def _cut(text: str, decimals: int, field: str) -> int:
     """A largest value, cut to `decimals`; 0 where it is not known."""
     whole, _, fraction = text.partition(".")
     cut = f"{whole}.{fraction[:decimals]}" if decimals and fraction else whole
-    return _from_zero(cut, decimals, field) if text else 0
+    return _not_below_0(scaled_of(cut, decimals, field), cut, field) if text else 0
 
 
 def _raised(text: str, decimals: int, field: str) -> int:

@@ -46,6 +46,16 @@ def scaled_of(text: str, decimals: int, field: str) -> int:
     return value
 
 
+def cut_to(text: str | None, decimals: int) -> int | None:
+    """A figure that is only looked at and valued by, such as an average or a mark, scaled by `decimals`: what is beyond
+    them is cut off. None for none, and for what is no number above zero."""
+    try:
+        cut = Decimal(text or "0").scaleb(decimals).to_integral_value(ROUND_DOWN)
+        return int(cut) if 0 < cut < 10**_DIGITS_MAX else None
+    except ArithmeticError:
+        return None
+
+
 def decimals_of(step: str, field: str = "step") -> int:
     """How many digits after the point the multiples of a tick or step have: "0.010" has 2, "1" and "50" have none.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from connectors.sandbox.engine.audit_report import problems
 from connectors.sandbox.engine.model import Fill, MarketSpec, Order
 from connectors.sandbox.serving.decimals import fixed
 from connectors.sandbox.serving.venue import ServedVenue
@@ -17,7 +18,8 @@ WORD_OF_SIDE = {"bid": "buy", "ask": "sell"}
 
 
 def truth(venue: ServedVenue) -> dict[str, Any]:
-    """Orders, fills, positions, balances and cash flows of the member's accounts, and what the server observed."""
+    """Orders, fills, positions, balances and cash flows of the member's accounts, what the server observed, and what
+    does not add up in the exchange: nothing."""
     state, members = venue.exchange.state, set(venue.member_ids)
     specs = {name: market.spec for name, market in state.markets.items()}
     orders = [order for order in state.ledger.orders.values() if order.account in members]
@@ -29,6 +31,7 @@ def truth(venue: ServedVenue) -> dict[str, Any]:
         "balances": _balances(venue),
         "cash_flows": _cash_flows(venue),
         "observed": venue.observed.shown(),
+        "problems": problems(venue.exchange),
     }
 
 

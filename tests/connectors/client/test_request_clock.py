@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.client.request_clock import Nonces, RequestClock
+from connectors.client.request_clock import Nonces, RequestClock, StaleRequests
 from connectors.client.venue_time import VenueTime
+from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.errors import ConfigurationError
 from framework.runtime.clock import ManualClock
 
@@ -88,3 +89,21 @@ def test_nonces_when_they_can_not_be_kept_then_none_is_given(tmp_path: Path) -> 
     nonces = Nonces(tmp_path / "missing" / "nonce", lambda: WALL_NS)
     with pytest.raises(ConfigurationError, match="can't be written"):
         nonces.take()
+
+
+@pytest.mark.parametrize(
+    ("target", "date", "is_stale"),
+    [
+        ("/x?timestamp=1767225600000&signature=s", "Thu, 01 Jan 2026 00:00:00 GMT", False),
+        ("/x?timestamp=1767225600000", "Thu, 01 Jan 2026 00:00:04 GMT", True),
+        ("/x?timestamp=1767225600000", "Wed, 31 Dec 2025 23:00:00 GMT", True),
+        ("/x?timestamp=1767225600000", "soon", False),
+        ("/x", "Thu, 01 Jan 2026 00:00:00 GMT", False),
+    ],
+)
+def test_request_when_its_time_is_far_from_the_answers_date_then_it_was_stale(
+    target: str, date: str, is_stale: bool
+) -> None:
+    requests = StaleRequests(r"[?&]timestamp=(\d+)", 5_000)
+    requests.see(HttpRequest("GET", target, (), b""), HttpResponse(401, {"date": date}, b""), 1)
+    assert requests.is_stale is is_stale

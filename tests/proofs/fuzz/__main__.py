@@ -22,8 +22,9 @@ from tests.proofs.fuzz.framework_targets import TARGETS as FRAMEWORK
 from tests.proofs.fuzz.kalqix_targets import TARGETS as KALQIX
 from tests.proofs.fuzz.sandbox_targets import TARGETS as SANDBOX
 from tests.proofs.fuzz.target import Fuzzed, fuzz
+from tests.proofs.fuzz.zdex_targets import TARGETS as ZDEX
 
-TARGETS = (*CLIENT, *BITEXASIA, *KALQIX, *SANDBOX, *FRAMEWORK)
+TARGETS = (*CLIENT, *BITEXASIA, *KALQIX, *ZDEX, *SANDBOX, *FRAMEWORK)
 SLOWEST_MS_MAX = 50.0
 
 

@@ -251,7 +251,9 @@ def create(
     status = VenueStatus(name, outlet.send, (STREAM, POLL))
     health = PollHealth(status, (ACCOUNT,), clock=clock, silence_ns_max=10 * NS_PER_S)
     pace = AccountPace(open_ms=s.poll_ms, idle_ms=s.poll_ms * 2, order_ms=s.poll_ms, read_lag_ms=s.read_lag_ms)
-    account = AccountPoll(name, gateway, health, clock=clock, time=time, publish=outlet.send, pace=pace)
+    account = AccountPoll(
+        name, gateway, health, clock=clock, time=time, publish=outlet.send, pace=pace, has_vague_ends=True
+    )
     gateway.watch = account.watch
     counts, registry = DecodeCounts(), instruments.registry
     plan = SessionPlan(10 * NS_PER_S, 5 * NS_PER_S, wire.ROLES, probe_ns=NS_PER_S, has_shared_count=False)

@@ -74,7 +74,9 @@ def fill(number: int, *, ts_venue: int = START_NS) -> Fill:
 class PolledVenue:
     """What the venue would answer, what it was asked, and what was published of it and when (seconds)."""
 
-    def __init__(self, clock: LoopClock, *symbols: str, market: PollPace | None = None) -> None:
+    def __init__(
+        self, clock: LoopClock, *symbols: str, market: PollPace | None = None, has_vague_ends: bool = False
+    ) -> None:
         self.clock = clock
         self.registry = InstrumentRegistry("tide", Selection(("*",)), followed_max=50)
         for symbol in symbols:
@@ -111,6 +113,7 @@ class PolledVenue:
             time=VenueTime(clock),
             publish=self.publish,
             pace=AccountPace(),
+            has_vague_ends=has_vague_ends,
         )
 
     @property

@@ -79,6 +79,25 @@ def test_order_when_it_leaves_the_list_then_it_is_looked_up_and_its_fills_come_b
     assert venue.count("order o1") == 1
 
 
+def test_order_when_its_end_does_not_state_what_it_traded_then_it_is_published_as_one_that_is_being_cancelled() -> None:
+    async def main(clock: LoopClock) -> PolledVenue:
+        venue = PolledVenue(clock, has_vague_ends=True)
+        venue.open = [order(1), order(2)]
+        acting = asyncio.create_task(venue.for_seconds(12))
+        await asyncio.sleep(5)
+        venue.open = []
+        venue.orders = {"o1": order(1, filled=0, is_open=False), "o2": order(2, filled=10, is_open=False)}
+        await acting
+        return venue
+
+    venue = run_jumping(main)
+    assert orders(venue)[2:] == [("o1", 0, True), ("o2", 10, False)]
+    (vague,) = [one for one in venue.events if isinstance(one, OrderSnapshot) and one.is_cancelling]
+    assert vague.venue_order_id == "o1"
+    # It has ended as far as the poll is concerned.
+    assert venue.account.orders.orders == {}
+
+
 def test_order_when_it_was_just_taken_then_its_absence_from_the_list_proves_nothing_yet() -> None:
     async def trade(venue: PolledVenue) -> None:
         await asyncio.sleep(10)

@@ -13,6 +13,7 @@ from connectors.client.wire.decimals import (
     NS_PER_US,
     any_unit_ns,
     cut_text,
+    cut_to,
     decimals_of,
     from_base_units,
     moved_text,
@@ -160,3 +161,13 @@ def test_text_when_it_is_cut_then_it_is_so_to_the_side_that_was_asked_for() -> N
     assert cut_text("1.123456789", 8) == "1.12345678"
     assert cut_text("0.63000000001", 6, rounding=ROUND_UP) == "0.630001"
     assert (cut_text("x", 8), cut_text(None, 8)) == ("x", "")
+
+
+@pytest.mark.parametrize(("text", "value"), [("71045.29", 710_452), ("0.1", 1), ("5", 50), ("1e2", 1_000)])
+def test_figure_when_it_has_more_digits_than_are_kept_then_they_are_cut(text: str, value: int) -> None:
+    assert cut_to(text, 1) == value
+
+
+@pytest.mark.parametrize("text", [None, "", "0", "-1", "x", "1e400", "NaN", "Infinity", "0.01"])
+def test_figure_when_it_is_none_that_can_be_then_it_is_left_out(text: str | None) -> None:
+    assert cut_to(text, 1) is None

@@ -1,0 +1,115 @@
+"""A market maker on a local ZDEX, as a user runs it: it trades, is paid funding, stops, and agrees with the venue."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.architecture.source_tree import ROOT
+
+DURATION_S = 25
+CONFIG = """
+[http]
+port = 0
+[kernel]
+shutdown_ms_max = 15000
+[venues.kalshi]
+enabled = false
+[venues.zdex]
+use = "connectors.zdex.plugin"
+embedded_sandbox = false
+[venues.zdex.settings]
+dialect = "{dialect}"
+rest_url = "{rest_url}"
+ws_url = "{ws_url}"
+key_id = "{api_key}"
+secret_path = "{api_secret_path}"
+markets = ["BTCUSDT"]
+leverage = 20
+read_lag_ms = 500
+balance_interval_ms = 2000
+[checks.allow_list.settings]
+instruments = ["zdex:*"]
+[checks.max_order_notional.settings]
+max_notional = "5000"
+[strategies.mm]
+instruments = ["zdex:*"]
+[strategies.mm.settings]
+size = "0.02"
+position_max = "0.2"
+short_max = "0.2"
+"""
+
+
+def command(*words: str) -> list[str]:
+    """The command line of `tidegate`."""
+    return [sys.executable, "-m", "framework", *words]
+
+
+def said(*words: str) -> list[dict[str, Any]]:
+    """The JSON lines of a listing."""
+    done = subprocess.run(command(*words, "--json"), cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(params=["v1", "v2"])
+def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """The ready line of a running sandbox."""
+    words = ["sandbox", "zdex", "--dialect", request.param, "--markets", "1", "--dir", str(tmp_path / "sandbox")]
+    with subprocess.Popen(command(*words), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def admin(ready: dict[str, Any], path: str, body: Any = None) -> Any:
+    """Ask the administrator's address of the sandbox."""
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(f"{ready['admin_url']}/{path}", data, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+def pay_funding_once_there_is_a_position(ready: dict[str, Any], until_s: float) -> None:
+    """Have the venue pay funding while the market maker holds something."""
+    while time.monotonic() < until_s:
+        if any(Decimal(row["size"]) for row in admin(ready, "truth")["positions"]):
+            admin(ready, "faults", {"kind": "funding_now", "rate_ppm": 700})
+            return
+        time.sleep(0.2)
+
+
+def test_market_maker_when_it_trades_and_stops_then_nothing_is_left_and_the_venue_agrees(
+    sandbox: dict[str, Any], tmp_path: Path
+) -> None:
+    config, state = tmp_path / "zdex.toml", str(tmp_path / "state")
+    config.write_text(CONFIG.format(**sandbox))
+    words = ["run", "-c", "sandbox", "-c", str(config), "--state-dir", state, "--duration", str(DURATION_S)]
+    with subprocess.Popen(
+        command(*words, "--no-status"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
+        pay_funding_once_there_is_a_position(sandbox, time.monotonic() + DURATION_S - 6)
+        assert run.stdout is not None
+        log = run.stdout.read()
+    assert run.returncode == 0, log
+    truth = admin(sandbox, "truth")
+    assert truth["orders"], log
+    assert {row["status"] for row in truth["orders"]} == {"ended"}
+    assert (truth["problems"], truth["observed"]["rate_limited"]) == ([], 0)
+    real = {row["instrument"]: Decimal(row["size"]) for row in truth["positions"]}
+    paid = sum((Decimal(row["amount"]) for row in truth["cash_flows"] if row["kind"] == "funding"), Decimal(0))
+    rows = said("positions", "--state-dir", state)
+    assert sum(Decimal(row["size"]) for row in rows) == real.get("BTCUSDT", 0), log
+    assert sum(Decimal(row["funding"] or 0) for row in rows) == paid, log
+    traded = sum(Decimal(row["filled"]) for row in truth["orders"])
+    fills = said("fills", "--state-dir", state, "--limit", "1000")
+    assert sum(Decimal(row["size"]) for row in fills if not row["is_voided"]) == traded, log
