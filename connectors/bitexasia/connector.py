@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from connectors.bitexasia.dialect import ASSUMPTIONS, DIALECT, VERDICTS
@@ -25,7 +25,7 @@ from connectors.client.usual.market_list import MarketList
 from connectors.client.window_headers import WindowHeaders, WindowSight
 from connectors.client.wire.address import account_of, origin_of, path_of
 from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S
-from connectors.client.wire.keys import Unknown, notes_on
+from connectors.client.wire.keys import as_declared
 from connectors.transport.reconnect import Backoff
 from framework.domain.instruments import FeeSchedule
 from framework.domain.ports import Clock, Rng
@@ -62,7 +62,7 @@ def make_connector(
         close=rest.close,
         documented_limits=limits_of(s.limit),
         read_balances=partial(gateway.read_balances, name),
-        access_notes=partial(_access_notes, s),
+        key_rights=as_declared(s.key_rights),
         stream=_stream(s, _session_maker(name, s, outlet, markets), clock=clock, rng=rng, proxy=proxy),
         instruments_interval_ms=s.markets_interval_ms,
         balance_interval_ms=s.balance_interval_ms,
@@ -102,10 +102,6 @@ def _stream(s: BitExAsiaSettings, sessions: MakeSession, *, clock: Clock, rng: R
 async def _prepare(rest: SignedRest) -> None:
     """The first read: the `Date` of its answer is the venue's time, its headers show what is left of the window."""
     await rest.get("/markets", list[MarketRow], endpoint=FIRST)
-
-
-async def _access_notes(settings: BitExAsiaSettings) -> Sequence[str]:
-    return notes_on(Unknown(settings.key_rights))
 
 
 def _markets(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.bitexasia.connector import make_connector
 from connectors.bitexasia.settings import BitExAsiaSettings
-from connectors.client.connector import VenueConnector
 from framework.domain.ports import Clock, Rng
 from framework.domain.turns import TakeTurn, no_limits
 from framework.domain.venue import Connector
@@ -50,9 +49,4 @@ def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:
     return addresses | {"key_id": ready["api_key"], "secret_path": ready["api_secret_path"]}
 
 
-async def access_notes(connector: VenueConnector) -> Sequence[str]:
-    """What the key of a started connector may not do that trading needs, a sentence each. Raises like its `start`."""
-    return await connector.access_notes()
-
-
-__all__ = ["SANDBOX", "SandboxOptions", "Settings", "access_notes", "create", "sandbox_settings"]
+__all__ = ["SANDBOX", "SandboxOptions", "Settings", "create", "sandbox_settings"]

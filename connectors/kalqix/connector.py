@@ -22,7 +22,7 @@ from connectors.client.venue_time import VenueTime
 from connectors.client.wire.address import account_of, is_loopback, path_of
 from connectors.client.wire.calls import Call
 from connectors.client.wire.hmac_sign import HmacKey
-from connectors.client.wire.keys import Unknown, notes_on
+from connectors.client.wire.keys import as_declared
 from connectors.client.wire.reports import Ack, accepted, decoded_ack, order_to_change, report
 from connectors.client.wire.rows import Row
 from connectors.client.wire.wallet_sign import WalletKey
@@ -76,7 +76,8 @@ def make_connector(
     parts = polled_parts(name, rest, markets, reads, codec, settings, outlet=outlet, limits=limits, clock=clock)
     account, is_local = account_of(settings.rest_url, settings.key_id), is_loopback(settings.rest_url)
     identity = ConnectorIdentity(name, account, is_local, dialect.assumptions, dialect.terms)
-    noted = msgspec.structs.replace(parts, access_notes=partial(key_notes, settings, rest, wallet))
+    rights, notes = as_declared(settings.key_rights), partial(key_notes, rest, wallet)
+    noted = msgspec.structs.replace(parts, key_rights=rights, access_notes=notes)
     return VenueConnector(identity, noted, clock=clock)
 
 
@@ -175,12 +176,12 @@ class OrderWay:
         return found.market_id
 
 
-async def key_notes(settings: KalqixSettings, rest: SignedRest, wallet: str) -> Sequence[str]:
+async def key_notes(rest: SignedRest, wallet: str) -> Sequence[str]:
     """What an operator should know of the keys: the venue says of an API key only whose it is."""
     owner = str((await rest.get("/users/me", Row)).get("wallet_address"))
     is_other = bool(wallet) and owner.lower() != wallet.lower()
     other = f"wallet_key_path is the key of {wallet}, and key_id belongs to {owner}: orders would be refused"
-    return (*notes_on(Unknown(settings.key_rights)), *((other,) if is_other else ()))
+    return (other,) if is_other else ()
 
 
 class _Placed(msgspec.Struct, frozen=True):

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.kalshi.connector import make_connector
-from connectors.kalshi.rest.keys import kalshi_keys
+from connectors.kalshi.rest.keys import kalshi_keys as key_admin
 from connectors.kalshi.settings import KalshiSettings
 from framework.domain.ports import Clock, Rng
 from framework.domain.turns import TakeTurn, no_limits
-from framework.domain.venue import Connector, KeyAdmin
+from framework.domain.venue import Connector
 
 Settings = KalshiSettings
 
@@ -35,11 +35,6 @@ def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises `KeyError` when the line lacks one of them.
     """
     return {name: ready[name] for name in ("rest_url", "ws_url", "key_id", "private_key_path")}
-
-
-def key_admin(name: str, settings: KalshiSettings, *, clock: Clock, rng: Rng, proxy: str = "") -> KeyAdmin:
-    """The account's API keys, for `tidegate keys`. Raises like `create`."""
-    return kalshi_keys(name, settings, clock=clock, rng=rng, proxy=proxy)
 
 
 __all__ = ["SANDBOX", "Settings", "create", "key_admin", "sandbox_settings"]

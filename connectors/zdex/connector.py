@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import msgspec
@@ -25,7 +24,7 @@ from connectors.client.wire.calls import Call
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.client.wire.hmac_sign import HmacKey
 from connectors.client.wire.json_text import decode_json
-from connectors.client.wire.keys import Unknown, notes_on
+from connectors.client.wire.keys import as_declared
 from connectors.client.wire.reports import Ack, decoded_ack, order_to_change, report
 from connectors.transport.reconnect import Backoff
 from connectors.zdex.account import ZdexReads
@@ -124,7 +123,7 @@ class _Account:
         return ConnectorParts(
             outlet=outlet, time=self._rest.time, instruments=self._markets, gateway=gateway, prepare=self._prepare,
             close=self._rest.close, documented_limits=limits_of(s.requests_per_window, s.orders_per_window, s.window_s),
-            read_balances=self._reads.money, access_notes=self._access_notes, stream=stream, account_poll=poll,
+            read_balances=self._reads.money, key_rights=as_declared(s.rights), stream=stream, account_poll=poll,
             instruments_interval_ms=s.markets_interval_ms, balance_interval_ms=s.balance_interval_ms,
         )  # fmt: skip
 
@@ -146,9 +145,6 @@ class _Account:
             wanted = [row.symbol for row in rows if self._selection.wants(row.symbol)]
             await configure(self._rest, wanted, s.leverage, s.margin_type)
             self._is_configured = True
-
-    async def _access_notes(self) -> Sequence[str]:
-        return notes_on(Unknown(self._settings.rights))
 
     def _encode(self, approved: Approved, order: Order | None) -> Call:
         intent = approved.intent

@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.client.connector import VenueConnector
 from connectors.zdex.connector import make_connector, zdex_rest
 from connectors.zdex.dialect import DialectName
 from connectors.zdex.futures import set_futures
@@ -42,11 +41,6 @@ def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:
     """Map the sandbox's ready line to settings. Raises `KeyError` when the line lacks a member."""
     names = {"dialect": "dialect", "rest_url": "rest_url", "ws_url": "ws_url", "key_id": "api_key"}
     return {name: ready[member] for name, member in names.items()} | {"secret_path": ready["api_secret_path"]}
-
-
-async def access_notes(connector: VenueConnector) -> Sequence[str]:
-    """What the key of a started connector may not do that trading needs, a sentence each."""
-    return await connector.access_notes()
 
 
 async def operate(

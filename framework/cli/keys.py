@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from framework.cli.config import load_from
 from framework.cli.tables import print_json, print_lines, table, time_text
@@ -38,6 +42,7 @@ _VENUE_S_MAX = 60.0
 """Longest time for the venue, its retries included, in seconds."""
 
 _PUBLIC_KEY_BYTES_MAX = 65_536
+_RSA_BITS_MIN = 2_048
 _OPTIONS = {
     "label": (KeyVerb.CREATE, KeyVerb.GENERATE, KeyVerb.UPDATE),
     "scope": (KeyVerb.CREATE, KeyVerb.GENERATE, KeyVerb.UPDATE),
@@ -215,9 +220,31 @@ def _public_key(path: Path | None) -> str:
         )
     try:
         with path.open("rb") as file:
-            return file.read(_PUBLIC_KEY_BYTES_MAX).decode("ascii", "replace")
+            pem = file.read(_PUBLIC_KEY_BYTES_MAX).decode("ascii", "replace")
     except OSError as e:
         raise ConfigurationError(f"--public-key={path}: can't be read: {e.strerror}; check the path") from e
+    _refuse_public_key(pem)
+    return pem
+
+
+def _refuse_public_key(pem: str) -> None:
+    """Refuse a text that is not the PEM of a public key, RSA (2048 bits or more) or Ed25519. No part of the text is in
+    the message: it may be a private key by mistake."""
+    if "PRIVATE KEY" in pem:
+        raise ConfigurationError(
+            "--public-key: the file holds a private key, which must not leave this machine; give its public half, as "
+            "`openssl pkey -in FILE -pubout` writes it"
+        )
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigurationError(
+            "--public-key: the file holds no PEM public key; make one with `openssl pkey -in FILE -pubout`"
+        ) from None
+    if isinstance(key, RSAPublicKey) and key.key_size < _RSA_BITS_MIN:
+        raise ConfigurationError(f"--public-key: RSA key of {key.key_size} bits; use {_RSA_BITS_MIN} or more")
+    if not isinstance(key, (RSAPublicKey, Ed25519PublicKey)):
+        raise ConfigurationError(f"--public-key: {type(key).__name__} is not supported; use RSA or Ed25519")
 
 
 def _key_named(name: str, listed: Sequence[ListedKey], verb: KeyVerb) -> ListedKey:

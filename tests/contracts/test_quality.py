@@ -33,7 +33,7 @@ RULES = {
     "order_groups": "orders that end together",
     "live_proof": "tried against the live service",
 }
-"""What every venue is held to."""
+"""What every venue is held to. It may state more of its own."""
 STATUSES = ("done", "todo", "exempt")
 VENUES = sorted(path.parent.name for path in ROOT.glob("connectors/*/plugin.py"))
 
@@ -42,7 +42,7 @@ def flaws(venue: str, table: Mapping[str, Any], passed: Mapping[str, str]) -> li
     """What is wrong with a venue's list; `passed` has its cases of the contract suite and what came of each."""
     rules: dict[str, dict[str, Any]] = table["rules"]
     found = [f"venue is {table['venue']}"] if table["venue"] != venue else []
-    found += [f"{name}: not in the list" for name in sorted(RULES.keys() ^ rules.keys())]
+    found += [f"{name}: not in the list" for name in sorted(RULES.keys() - rules.keys())]
     for name, rule in rules.items():
         shown_by = rule.get("by", [])
         if rule["status"] not in STATUSES or not rule["note"].strip():
@@ -92,9 +92,6 @@ def test_quality_when_a_rule_is_not_shown_then_it_is_reported(rule: dict[str, An
     assert any(one.startswith(flaw) for one in found), found
 
 
-def test_quality_when_a_rule_is_missing_or_unknown_then_it_is_reported() -> None:
+def test_quality_when_a_rule_is_missing_then_it_is_reported_and_one_of_its_own_is_none() -> None:
     rules = {name: {"status": "exempt", "note": "not here"} for name in (*list(RULES)[1:], "speed")}
-    assert flaws("tide", {"venue": "tide", "rules": rules}, {}) == [
-        "settings: not in the list",
-        "speed: not in the list",
-    ]
+    assert flaws("tide", {"venue": "tide", "rules": rules}, {}) == ["settings: not in the list"]

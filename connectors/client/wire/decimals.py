@@ -110,6 +110,13 @@ def sum_text(first: str, second: str, *, sign: int = 1) -> str:
     return "" if one is None or other is None else f"{_EXACT.add(one, other if sign > 0 else other.copy_negate()):f}"
 
 
+def exact_text(value: object) -> str | None:
+    """A decimal as its shortest text, of a text or of a JSON number, whose digits are those that were sent; None for
+    what is no decimal."""
+    found = _decimal(value)
+    return None if found is None else f"{found.normalize():f}"
+
+
 def cut_text(text: object, decimals: int, *, rounding: str = ROUND_DOWN) -> str:
     """A decimal's text with so many digits after the point: for amounts that are shown or counted against us (with
     `ROUND_UP`) and are never sent. What is no decimal comes back as from `moved_text`."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple
 
 from connectors.client.instruments import ListedInstrument
 from connectors.client.wire.answers import UnusableInstrument
-from connectors.client.wire.decimals import iso_ns
+from connectors.client.wire.decimals import exact_text, iso_ns
 from connectors.kalshi.wire.fixed_point import PRICE_DECIMALS, PRICE_ONE, SIZE_DECIMALS, price_of
 from connectors.kalshi.wire.market_messages import PriceRange, RestEvent, RestMarket, RestSeries
 from framework.domain.instruments import (
@@ -46,22 +45,15 @@ _MULTIPLIER_MAX = 1000
 _UNKNOWN_MAKER_RATE = Decimal("0.035")
 
 
-class _Bounds(NamedTuple):
-    """Which strikes bound the outcomes of a market that pays, and whether they are among them."""
-
-    floor: bool
-    cap: bool
-    is_included: bool = False
-
-
 # Vendor docs, `market.strike_type`. That both ends of `between` are included was seen in recorded texts: "84° to 85°".
 _STRIKES = {
-    "greater": _Bounds(floor=True, cap=False),
-    "greater_or_equal": _Bounds(floor=True, cap=False, is_included=True),
-    "less": _Bounds(floor=False, cap=True),
-    "less_or_equal": _Bounds(floor=False, cap=True, is_included=True),
-    "between": _Bounds(floor=True, cap=True, is_included=True),
+    "greater": (True, False, False),
+    "greater_or_equal": (True, False, True),
+    "less": (False, True, False),
+    "less_or_equal": (False, True, True),
+    "between": (True, True, True),
 }
+"""Whether floor and cap bound the outcomes for which a market pays, and whether they are among those."""
 
 _WHOLE_GRID = TickBand(start=Price(0), end=PRICE_ONE, step=Price(100))
 
@@ -115,24 +107,12 @@ def instrument_of(market: RestMarket, *, venue: str, fees: FeeSchedule, event: R
 def strike_of(market: RestMarket) -> StrikeRange | None:
     """The outcomes for which a market pays, in the units of its event; None where they are no range of numbers, and
     where they are about something of their own: a player, a team."""
-    bounds = _STRIKES.get(market.strike_type or "")
-    if bounds is None or market.custom_strike or market.functional_strike or market.primary_participant_key:
+    if market.custom_strike or market.functional_strike or market.primary_participant_key:
         return None
-    low = _strike_text(market.floor_strike) if bounds.floor else ""
-    high = _strike_text(market.cap_strike) if bounds.cap else ""
-    if low is None or high is None:
-        return None
-    return StrikeRange(low, high, bounds.floor and bounds.is_included, bounds.cap and bounds.is_included)
-
-
-def _strike_text(value: object) -> str | None:
-    """A strike as an exact decimal; None for what is none. `str` of a JSON number gives back the digits that were
-    sent."""
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return format(number.normalize(), "f") if number.is_finite() else None
+    has_floor, has_cap, is_included = _STRIKES.get(market.strike_type or "", (False, False, False))
+    low, high = exact_text(market.floor_strike) if has_floor else "", exact_text(market.cap_strike) if has_cap else ""
+    is_range = (has_floor or has_cap) and low is not None and high is not None
+    return StrikeRange(low or "", high or "", has_floor and is_included, has_cap and is_included) if is_range else None
 
 
 def market_time(text: str | None, ticker: str) -> int:
@@ -186,9 +166,7 @@ def fees_of(series: RestSeries | None, event: RestEvent | None) -> FeeSchedule:
         ) from None
     maker = _MAKER_RATES.get(kind, _UNKNOWN_MAKER_RATE)
     return FeeSchedule(
-        model=FeeModel.QUADRATIC,
-        taker_rate=_rate_text(_TAKER_RATE * factor),
-        maker_rate=_rate_text(maker * factor),
+        model=FeeModel.QUADRATIC, taker_rate=_rate_text(_TAKER_RATE * factor), maker_rate=_rate_text(maker * factor)
     )
 
 

@@ -15,7 +15,7 @@ from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.queries import kalshi_rest
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.account_messages import CreatedKey, RestApiKey
-from connectors.kalshi.wire.sign import Signer, load_private_key, refuse_public_key
+from connectors.kalshi.wire.sign import Signer, load_private_key
 from framework.domain.errors import AccountRefused, ConfigurationError, NotSupported, RefusedByVenue, Retryable
 from framework.domain.ports import Clock, Rng
 from framework.domain.venue import KeyForm, KeyTerms, KeyVerb, ListedKey, MadeKey
@@ -65,8 +65,7 @@ class KalshiKeys:
         return tuple(map(self._listed, keys))
 
     async def create_key(self, form: KeyForm, /) -> MadeKey:
-        """Register a public key. Raises `ConfigurationError` for what is no public key."""
-        refuse_public_key(form.public_key or "")
+        """Register a public key."""
         return await self._make(_PATH, form, {"public_key": form.public_key})
 
     async def generate_key(self, form: KeyForm, /) -> MadeKey:

@@ -154,13 +154,7 @@ async def get_orders(
 
     The time is compared with an order's creation (*assumption*).
     """
-    params = [
-        ("status", status),
-        ("ticker", ticker),
-        ("min_ts", since_s),
-        ("subaccount", subaccount),
-        ("limit", _PAGE),
-    ]
+    params = [("status", status), ("ticker", ticker), ("min_ts", since_s), ("subaccount", subaccount), ("limit", _PAGE)]
     return await rest.listing("/portfolio/orders", a.OrdersPage, by_cursor, params)
 
 

@@ -18,15 +18,12 @@ from connectors.sandbox.engine.model import NS_PER_S, Order, OrderRequest, Rejec
 
 GroupKind = Literal["created", "triggered", "reset", "deleted", "limit_updated"]
 
-WINDOW_NS = 15 * NS_PER_S
-"""Matched contracts count for 15 seconds (vendor docs)."""
+WINDOW_NS = 15 * NS_PER_S  # matched contracts count for 15 seconds (vendor docs)
 
 
 class GroupChange(msgspec.Struct, frozen=True, gc=False):
-    """An order group was created, reached its limit, or was changed. `limit` in contracts of 10^-size_decimals.
-
-    The engine carries it to the stream inside a `Notice`.
-    """
+    """An order group was created, reached its limit, or was changed. `limit` in contracts of 10^-size_decimals. The
+    engine carries it to the stream inside a `Notice`."""
 
     group_id: str
     account: str

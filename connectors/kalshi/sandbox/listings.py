@@ -8,6 +8,7 @@ import random
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from connectors.sandbox.engine.model import NS_PER_S, FeeModel, MarketSpec, PriceBand
 from connectors.sandbox.engine.rules import Rules
@@ -19,10 +20,8 @@ LINEAR_CENT = (PriceBand(0, 10_000, 100),)
 TAPERED_DECI_CENT = (PriceBand(0, 1_000, 10), PriceBand(1_000, 9_000, 100), PriceBand(9_000, 10_000, 10))
 CATEGORY = "Climate and Weather"
 GATES = (("TIDE", "Harbour"), ("SURGE", "River mouth"), ("EBB", "North lock"), ("SWELL", "Outer mole"))
-LEVELS_CM = (170, 250)
-"""Where the water may stand: below and above every strike that is generated, too."""
-ROLLING_SERIES = "KXROLL"
-"""The series of which a new market opens whenever the last one closes, when that is asked for."""
+LEVELS_CM = (170, 250)  # where the water may stand: below and above every strike, too
+ROLLING_SERIES = "KXROLL"  # a new market of it opens whenever the last one closes, when that is asked for
 RULES = Rules(
     self_trade="taker_at_cross",
     kinds=("limit",),
@@ -33,10 +32,7 @@ RULES = Rules(
     resume_cancels="all",
 )
 """The venue's order rules (vendor docs); that post-only needs good-till-canceled is an *assumption*."""
-FEES: dict[str, FeeModel] = {
-    "quadratic": FeeModel(),
-    "quadratic_with_maker_fees": FeeModel(maker_ppm=17_500),
-}
+FEES: dict[str, FeeModel] = {"quadratic": FeeModel(), "quadratic_with_maker_fees": FeeModel(maker_ppm=17_500)}
 """Fee models by the venue's `fee_type` (vendor docs); the balance step is a direct member's $0.0001."""
 
 
@@ -87,10 +83,7 @@ class Listings(msgspec.Struct, frozen=True):
 
 
 class Catalog:
-    """All listings by ticker, each kind in order of listing: series, events, and markets.
-
-    They are what is around the engine's markets: it needs none of it.
-    """
+    """All listings by ticker, each kind in order of listing: what is around the engine's markets."""
 
     def __init__(self) -> None:
         self.series: dict[str, Series] = {}
@@ -129,8 +122,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     settle_after_s: int = 10
 
 
-LONG_LIVED = Schedule()
-"""Everything open from the start and for a day."""
+LONG_LIVED = Schedule()  # everything is open from the start and for a day
 
 
 def generate(rng: random.Random, *, now_ns: int, count: int = 4, schedule: Schedule = LONG_LIVED) -> Listings:
@@ -149,22 +141,19 @@ def generate(rng: random.Random, *, now_ns: int, count: int = 4, schedule: Sched
         event = listings.events[-1]
         fee_type = next(one.fee_type for one in listings.series if one.ticker == event.series_ticker)
         listings.markets.append(_market(rng, event, fee_type, index=index, now_ns=now_ns, schedule=schedule))
-    return msgspec.structs.replace(listings, markets=_decided(rng, listings))
+    return replace(listings, markets=_decided(rng, listings))
 
 
 def _decided(rng: random.Random, listings: Listings) -> list[MarketListing]:
     """The markets with their outcomes: one water level decides all of an event, so what their strikes say of each other
     holds when they settle."""
-    levels = {
-        event.event_ticker: LEVELS_CM[0] + rng.randrange(LEVELS_CM[1] - LEVELS_CM[0]) for event in listings.events
-    }
-    decided = []
-    for one in listings.markets:
-        level = levels[one.event_ticker]
-        pays = level > one.floor_strike if one.cap_strike is None else one.floor_strike <= level <= one.cap_strike
-        spec = msgspec.structs.replace(one.spec, settle_value=one.spec.one if pays else 0)
-        decided.append(msgspec.structs.replace(one, spec=spec))
-    return decided
+    levels = {event.event_ticker: rng.randrange(*LEVELS_CM) for event in listings.events}
+    return [_settled(one, levels[one.event_ticker]) for one in listings.markets]
+
+
+def _settled(one: MarketListing, level: int) -> MarketListing:
+    pays = level > one.floor_strike if one.cap_strike is None else one.floor_strike <= level <= one.cap_strike
+    return replace(one, spec=replace(one.spec, settle_value=one.spec.one if pays else 0))
 
 
 def generate_next(rng: random.Random, *, now_ns: int, period_s: int) -> Listings:
@@ -213,16 +202,12 @@ def _market(
     place = index % 3
     level = 180 + 20 * place + 2 * rng.randrange(8)
     between, tapered = place > 0, place == 2
-    open_ns = now_ns + index * schedule.stagger_s * NS_PER_S
-    close_ns = now_ns + (schedule.close_after_s + index * schedule.stagger_s) * NS_PER_S
-    sub_title = f"{level} to {level + 10} cm" if between else f"Above {level} cm"
-    ticker = f"{event.event_ticker}-{'B' if between else 'T'}{level}"
     spec = MarketSpec(
-        market_id=ticker,
+        market_id=f"{event.event_ticker}-{'B' if between else 'T'}{level}",
         bands=TAPERED_DECI_CENT if tapered else LINEAR_CENT,
         fees=FEES[fee_type],
-        open_ns=open_ns,
-        close_ns=close_ns,
+        open_ns=now_ns + index * schedule.stagger_s * NS_PER_S,
+        close_ns=now_ns + (schedule.close_after_s + index * schedule.stagger_s) * NS_PER_S,
         determine_delay_ns=schedule.determine_after_s * NS_PER_S,
         settle_delay_ns=schedule.settle_after_s * NS_PER_S,
     )
@@ -232,7 +217,7 @@ def _market(
         event_ticker=event.event_ticker,
         series_ticker=event.series_ticker,
         event_title=event.title,
-        yes_sub_title=sub_title,
+        yes_sub_title=f"{level} to {level + 10} cm" if between else f"Above {level} cm",
         floor_strike=level,
         cap_strike=level + 10 if between else None,
         structure="tapered_deci_cent" if tapered else "linear_cent",

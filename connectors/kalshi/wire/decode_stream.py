@@ -210,10 +210,7 @@ def order_snapshot(msg: UserOrderMsg, *, venue: str, ts_recv: int) -> OrderSnaps
 def position_of(msg: PositionMsg, *, venue: str, ts_recv: int) -> PositionReport:
     """A net position, long YES positive. The message has no time."""
     return PositionReport(
-        venue=venue,
-        instrument=instrument_id(venue, msg.market_ticker),
-        size=size_of(msg.position_fp),
-        ts_recv=ts_recv,
+        venue=venue, instrument=instrument_id(venue, msg.market_ticker), size=size_of(msg.position_fp), ts_recv=ts_recv
     )
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from connectors.client.secret_file import read_secret
 from framework.domain.errors import ConfigurationError
@@ -83,23 +83,3 @@ def load_private_key(path: Path) -> PrivateKey:
             raise ConfigurationError(f"private_key_path={path}: RSA key of {key.key_size} bits; use 2048 or more")
         return key
     raise ConfigurationError(f"private_key_path={path}: {type(key).__name__} is not supported; use RSA or Ed25519")
-
-
-def refuse_public_key(pem: str) -> None:
-    """Refuse a text that is not the PEM of a public key, RSA (2048 bits or more) or Ed25519. Raises
-    `ConfigurationError`, with no part of the text in it: that may be a private key by mistake."""
-    if "PRIVATE KEY" in pem:
-        raise ConfigurationError(
-            "--public-key: the file holds a private key, which must not leave this machine; give its public half, as "
-            "`openssl pkey -in FILE -pubout` writes it"
-        )
-    try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
-        raise ConfigurationError(
-            "--public-key: the file holds no PEM public key; make one with `openssl pkey -in FILE -pubout`"
-        ) from None
-    if isinstance(key, RSAPublicKey) and key.key_size < _RSA_BITS_MIN:
-        raise ConfigurationError(f"--public-key: RSA key of {key.key_size} bits; use 2048 or more")
-    if not isinstance(key, (RSAPublicKey, Ed25519PublicKey)):
-        raise ConfigurationError(f"--public-key: {type(key).__name__} is not supported; use RSA or Ed25519")

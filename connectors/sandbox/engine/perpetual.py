@@ -94,11 +94,19 @@ class Perpetuals:
 
     def liquidate_due(self) -> None:
         """Liquidate every position whose worth at the mark has come down to the maintenance margin."""
-        for market in self._markets:
-            if market.mark_price and market.status in ("active", "inactive"):
-                for account in list(self._state.accounts.values()):
-                    if self._is_due(account, market):
-                        self._take_over(account, market)
+        marked = {
+            one.market_id: one for one in self._markets if one.mark_price and one.status in ("active", "inactive")
+        }
+        # Along the positions that there are: with many markets most accounts have none in most of them.
+        held = [
+            (account, marked[name])
+            for account in self._state.accounts.values()
+            for name, position in account.positions.items()
+            if position.net and name in marked
+        ]
+        for account, market in held:
+            if self._is_due(account, market):
+                self._take_over(account, market)
 
     def liquidate(self, account: Account, market: Market) -> Rejection | None:
         """Liquidate a position at the mark now, whatever it is worth."""

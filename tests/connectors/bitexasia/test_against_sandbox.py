@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from connectors.bitexasia.plugin import Settings, access_notes, create, sandbox_settings
+from connectors.bitexasia.plugin import Settings, create, sandbox_settings
 from connectors.client.connector import VenueConnector
 from connectors.client.stream import LIBRARIES
 from framework.domain.errors import AccountRefused
@@ -27,6 +27,7 @@ from framework.domain.market_events import (
 )
 from framework.domain.rate_limits import RequestKind
 from framework.domain.turns import Turn, no_limits
+from framework.domain.venue import UnknownRights
 from framework.runtime.clock import SystemClock, seeded_rng
 from tests.connectors.bitexasia.signed_client import Client, StartClient
 
@@ -146,11 +147,11 @@ async def test_start_when_the_key_is_refused_then_the_refusal_and_what_to_check_
     await connector.close()
 
 
-async def test_rights_when_the_settings_do_not_say_them_then_that_is_a_note(client: Client) -> None:
-    for rights, words in (((), "does not say"), (("read",), "may not trade"), (("trade", "withdraw"), "may withdraw")):
-        (note,) = await access_notes(connector_of(client, key_rights=rights))
-        assert words in note
-    assert await access_notes(connector_of(client, key_rights=("read", "trade"))) == ()
+@pytest.mark.parametrize("rights", [(), ("read",), ("trade", "withdraw")])
+async def test_rights_when_the_settings_say_them_then_they_are_what_is_known_of_the_key(
+    client: Client, rights: tuple[str, ...]
+) -> None:
+    assert await connector_of(client, key_rights=rights).key_rights() == UnknownRights(rights)
 
 
 async def test_book_when_the_account_is_verified_then_a_thousand_levels_are_streamed(start: StartClient) -> None:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from connectors.kalshi.wire.sign import PrivateKey, Signer, load_private_key, refuse_public_key, signed_text
+from connectors.kalshi.wire.sign import PrivateKey, Signer, load_private_key, signed_text
 from framework.domain.errors import ConfigurationError
 
 PATH = "/trade-api/v2/portfolio/events/orders"
@@ -133,24 +133,3 @@ def test_signer_when_shown_or_pickled_then_the_key_does_not_appear() -> None:
     assert repr(signer) == "<Signer key_id=my-key kind=ed25519>"
     with pytest.raises(TypeError, match="private key"):
         pickle.dumps(signer)
-
-
-def public_pem_of(key: PrivateKey | ec.EllipticCurvePrivateKey) -> str:
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return key.public_key().public_bytes(PEM, form).decode()
-
-
-def test_public_key_when_it_is_rsa_or_ed25519_then_it_may_be_sent(rsa_key: rsa.RSAPrivateKey) -> None:
-    refuse_public_key(public_pem_of(rsa_key))
-    refuse_public_key(public_pem_of(Ed25519PrivateKey.generate()))
-
-
-def test_public_key_when_it_is_a_private_one_or_of_another_kind_then_it_is_refused_and_not_shown(
-    rsa_key: rsa.RSAPrivateKey,
-) -> None:
-    private = pem_of(rsa_key, serialization.PrivateFormat.PKCS8).decode()
-    other = public_pem_of(ec.generate_private_key(ec.SECP256R1()))
-    for text, says in ((private, "holds a private key"), (other, "use RSA or Ed25519"), ("", "no PEM public key")):
-        with pytest.raises(ConfigurationError, match=says) as raised:
-            refuse_public_key(text)
-        assert all(line not in str(raised.value) for line in text.splitlines())
