@@ -7,7 +7,6 @@ most of them also as decimals, with `_formatted` behind the name: those count wh
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_UP, Decimal
 from typing import Any
@@ -97,12 +96,13 @@ class RowReader:
 
     def fills(self, rows: Iterable[Row], own: Mapping[str, bool]) -> list[Row]:
         """Own trades, one row for each part of the account in them. `own` says of orders whether they are ours; B says
-        the role itself. A trade with oneself is two fills: the maker's has an id of its own then."""
-        found = [part for row in rows for part in self._parts(row, own)]
-        counts = Counter(str(part["id"]) for part in found)
+        the role itself. A trade with oneself is two fills: the maker's has an id of its own then. A row may come twice:
+        a list that grows moves its rows to the next page."""
+        found = {(str(part["id"]), part["role"]): part for row in rows for part in self._parts(row, own)}
+        both = {name for name, role in found if role == "taker"}
         return [
-            part | {"id": f"{part['id']}:maker"} if part["role"] == "maker" and counts[str(part["id"])] > 1 else part
-            for part in found
+            part | {"id": f"{name}:maker"} if role == "maker" and name in both else part
+            for (name, role), part in found.items()
         ]
 
     def balance(self, row: Row) -> Row:

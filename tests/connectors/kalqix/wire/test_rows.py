@@ -173,6 +173,11 @@ def test_own_trade_of_a_when_orders_are_ours_then_their_parts_are_fills(
     assert [tuple(row[name] for name in ("id", "order_id", "side", "role", "fee")) for row in found] == parts
 
 
+@pytest.mark.parametrize("own", [{"o-1": True}, {"o-2": True}, {"o-1": True, "o-2": True}])
+def test_own_trade_when_its_row_comes_twice_as_a_list_grows_then_it_is_what_it_was(own: dict[str, bool]) -> None:
+    assert reader().fills([TRADE_ROW, TRADE_ROW], own) == reader().fills([TRADE_ROW], own)
+
+
 def test_own_trade_of_b_when_it_states_role_and_fee_then_those_count() -> None:
     row = TRADE_ROW | {
         "price": "63000000000", "quantity": "10000000", "role": "TAKER", "fee": "1575000", "fee_formatted": "1.575",
