@@ -113,9 +113,7 @@ def _main(arguments: Sequence[str], signals: StopSignals) -> int:
             meant = _meant_option(unknown[0].partition("=")[0], options_of(parser, verb))
             return _complain([f'unknown option "{unknown[0]}"{meant}; see: tidegate {verb} --help'])
         options.signals = signals
-        code = int(load_late(COMMANDS[options.verb])(options))
-        _flush_output()
-        return code
+        return _run_verb(options)
     except TidegateError as e:
         _show_traceback(arguments)
         _complain(str(e).splitlines())
@@ -129,6 +127,20 @@ def _main(arguments: Sequence[str], signals: StopSignals) -> int:
         _show_traceback(arguments)
         _complain([f"unexpected error: {describe_error(e)}; please report it with the output of --debug"])
         return EXIT_FAILED
+
+
+def _run_verb(options: argparse.Namespace) -> int:
+    try:
+        code = int(load_late(COMMANDS[options.verb])(options))
+    except BrokenPipeError:
+        raise
+    except OSError:
+        # Long output fails while it is printed. Where that was it, one line more fails, too, and is what is said.
+        sys.stdout.write("\n")
+        _flush_output()
+        raise
+    _flush_output()
+    return code
 
 
 def _code_of(error: TidegateError) -> int:

@@ -65,8 +65,9 @@ def test_daemon_when_nobody_reads_its_log_then_it_runs_and_stops_with_its_own_co
     assert unread(run) == (0, "")
 
 
-def test_command_when_its_output_can_not_be_written_then_it_says_so() -> None:
-    done = shell(f"{COMMAND} list venues > /dev/full")
+@pytest.mark.parametrize("what", ["list refusals", "list", "list strategies"])
+def test_command_when_its_output_can_not_be_written_be_it_long_or_short_then_it_says_so(what: str) -> None:
+    done = shell(f"{COMMAND} {what} > /dev/full")
     assert done.returncode == EXIT_FAILED
     assert done.stderr == "tidegate: standard output: No space left on device; what was printed is not complete\n"
 
