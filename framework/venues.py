@@ -171,13 +171,14 @@ class Located(Protocol):
         ...
 
 
-def venue_named(venues: Iterable[ResolvedVenue], name: str) -> ResolvedVenue:
-    """The venue of the configuration with this name. Raises `ConfigurationError` when there is none."""
+def venue_named(venues: Iterable[ResolvedVenue], name: str, *, word: str = "--venue") -> ResolvedVenue:
+    """The venue of the configuration with this name, which the command line gave as `word`. Raises
+    `ConfigurationError` when there is none."""
     known = {venue.name: venue for venue in venues}
     if not name:
-        raise ConfigurationError(f"--venue: name the account; known: {', '.join(sorted(known))}")
+        raise ConfigurationError(f"{word}: name the account; known: {', '.join(sorted(known))}")
     if name not in known:
-        raise ConfigurationError(f'--venue: there is no venue "{name}"; {suggestion(name, known)}')
+        raise ConfigurationError(f'{word}: there is no venue "{name}"; {suggestion(name, known)}')
     return known[name]
 
 

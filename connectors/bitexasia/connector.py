@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from connectors.bitexasia.dialect import ASSUMPTIONS, DIALECT, VERDICTS
-from connectors.bitexasia.feed import ROLES, make_session
+from connectors.bitexasia.feed import CHANNELS, ROLES, BitExAsiaFeed, encode_command
 from connectors.bitexasia.gateway import BitExAsiaGateway
 from connectors.bitexasia.limits import FIRST, POOL, limits_of, terms_of
 from connectors.bitexasia.settings import BitExAsiaSettings
 from connectors.bitexasia.sign import Layout, key_of, signing
 from connectors.bitexasia.wire.messages import MarketRow, instrument_of
 from connectors.client.connector import ConnectorIdentity, ConnectorParts, EventOutlet, VenueConnector
-from connectors.client.counts import DecodeCounts
 from connectors.client.instruments import Selection
 from connectors.client.loader import InstrumentParts, instrument_parts
 from connectors.client.rest import SignedRest, open_rest
 from connectors.client.secret_file import read_secret_text
-from connectors.client.session import SessionPlan, SessionPorts, StreamSession
 from connectors.client.status import VenueStatus
-from connectors.client.stream import MakeSession, StreamDial, VenueStream, open_stream_transport
+from connectors.client.stream import VenueStream
 from connectors.client.usual.market_list import MarketList
+from connectors.client.usual.streamed import open_stream
 from connectors.client.window_headers import WindowHeaders, WindowSight
-from connectors.client.wire.address import account_of, origin_of, path_of
+from connectors.client.wire.address import account_of
 from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S
 from connectors.client.wire.keys import as_declared
 from connectors.transport.reconnect import Backoff
@@ -63,7 +61,7 @@ def make_connector(
         documented_limits=limits_of(s.limit),
         read_balances=partial(gateway.read_balances, name),
         key_rights=as_declared(s.key_rights),
-        stream=_stream(s, _session_maker(name, s, outlet, markets), clock=clock, rng=rng, proxy=proxy),
+        stream=_stream(name, s, outlet, markets, clock=clock, rng=rng, proxy=proxy),
         instruments_interval_ms=s.markets_interval_ms,
         balance_interval_ms=s.balance_interval_ms,
     )
@@ -92,11 +90,33 @@ def _rest(
     )
 
 
-def _stream(s: BitExAsiaSettings, sessions: MakeSession, *, clock: Clock, rng: Rng, proxy: str) -> VenueStream:
-    transport = open_stream_transport(s.stream_library, origin_of(s.ws_url), clock=clock, proxy=proxy)
-    dial = StreamDial(transport, path_of(s.ws_url) or "/", timeout_ms=s.connect_timeout_ms)
-    backoff = Backoff(rng, connects_per_minute_max=s.connects_per_minute_max)
-    return VenueStream(dial.open, sessions, clock=clock, backoff=backoff, silence_ms_max=s.silence_ms_max)
+def _stream(
+    name: str,
+    s: BitExAsiaSettings,
+    outlet: EventOutlet,
+    markets: InstrumentParts,
+    *,
+    clock: Clock,
+    rng: Rng,
+    proxy: str,
+) -> VenueStream:
+    """Books and public trades; no command is answered."""
+    return open_stream(
+        name,
+        s,
+        markets,
+        CHANNELS,
+        lambda one: encode_command(one, depth=s.depth),
+        lambda session: BitExAsiaFeed(session, markets.registry).receive,
+        ROLES,
+        outlet=outlet,
+        status=VenueStatus(name, outlet.send),
+        clock=clock,
+        backoff=Backoff(rng, connects_per_minute_max=s.connects_per_minute_max),
+        proxy=proxy,
+        awaited=(),
+        quiet_ns=_QUIET_NS,
+    )
 
 
 async def _prepare(rest: SignedRest) -> None:
@@ -125,17 +145,3 @@ def _markets(
         publish=outlet.send,
         read_lag_ns=settings.read_lag_ms * NS_PER_MS,
     )
-
-
-def _session_maker(
-    name: str, settings: BitExAsiaSettings, outlet: EventOutlet, markets: InstrumentParts
-) -> MakeSession:
-    counts, status = DecodeCounts(), VenueStatus(name, outlet.send)
-    snapshot_ns = settings.snapshot_timeout_ms * NS_PER_MS
-    plan = SessionPlan(snapshot_ns, snapshot_ns, ROLES, has_shared_count=False, quiet_ns=_QUIET_NS)
-
-    def session(send: Callable[[bytes], None]) -> StreamSession:
-        ports = SessionPorts(outlet.publish, status, markets.refresher.refresh)
-        return make_session(send, name, markets.registry, ports, plan=plan, counts=counts, depth=settings.depth)
-
-    return session

@@ -9,15 +9,14 @@ import structlog
 
 from connectors.bitexasia.wire.messages import Frame, book_of, decode_frame, levels_of, trade_of
 from connectors.client.book_sync import PreviousTracker, Step
-from connectors.client.counts import DecodeCounts
 from connectors.client.instruments import InstrumentRegistry
-from connectors.client.session import FrameRole, SessionPlan, SessionPorts, StreamSession
-from connectors.client.subscriptions import Action, Channel, Command, Subscriptions
+from connectors.client.session import FrameRole, StreamSession
+from connectors.client.subscriptions import Action, Channel, Command
 from connectors.client.wire.json_text import decode_json
 from framework.domain.instruments import Instrument
 
 BOOK = Channel("orderbook", is_by_symbol=True, has_books=True)
-TRADES = Channel("trades", is_by_symbol=True)
+CHANNELS = (BOOK, Channel("trades", is_by_symbol=True))
 ROLES = {"snapshot": FrameRole.BOOK, "update": FrameRole.BOOK_CHANGE}
 """What an unreadable frame makes unusable; a public trade may be missed."""
 _log = structlog.get_logger("bitexasia")
@@ -119,28 +118,6 @@ def encode_command(one: Command, *, depth: int) -> Sequence[bytes]:
     begins = (Action.SUBSCRIBE, Action.ADD, Action.SNAPSHOT)
     words = [word for word, actions in (("unsubscribe", ends), ("subscribe", begins)) if one.action in actions]
     return [msgspec.json.encode({"op": word, "channels": channels}) for word in words]
-
-
-def make_session(
-    send: Callable[[bytes], None],
-    venue: str,
-    registry: InstrumentRegistry,
-    ports: SessionPorts,
-    *,
-    plan: SessionPlan,
-    counts: DecodeCounts,
-    depth: int,
-) -> StreamSession:
-    """The session of one connection, which sends its commands through `send`. No command is answered."""
-    return StreamSession(
-        venue,
-        registry.followed,
-        Subscriptions([BOOK, TRADES], send, lambda one: encode_command(one, depth=depth), awaited=()),
-        lambda session: BitExAsiaFeed(session, registry).receive,
-        ports=ports,
-        plan=plan,
-        counts=counts,
-    )
 
 
 def _head_of(data: bytes) -> _Head:

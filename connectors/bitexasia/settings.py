@@ -81,6 +81,11 @@ class BitExAsiaSettings(BaseModel):
         return 1
 
     @property
+    def ack_timeout_ms(self) -> int:
+        """Longest wait for the answer to a command: none is answered, so nothing waits for one."""
+        return self.snapshot_timeout_ms
+
+    @property
     def is_loopback(self) -> bool:
         """Whether the hosts of `rest_url` and `ws_url` are both on this machine."""
         return is_loopback(self.rest_url) and is_loopback(self.ws_url)

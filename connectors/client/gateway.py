@@ -66,7 +66,7 @@ def one_alike(
     alike = [one for one in found if _has_terms(one, order) and one.created_ns >= since_ns]
     free = [one for one in alike if not is_claimed(one.venue_order_id)]
     if len(free) > 1:
-        raise Retryable(f"{order.client_order_id}: several orders are like it, and nothing tells them apart")
+        raise Retryable(f"{order.client_order_id}: {len(free)} orders are like it, and nothing tells them apart")
     return msgspec.structs.replace(free[0], client_order_id=order.client_order_id) if free else None
 
 

@@ -169,16 +169,11 @@ class SignedRest:
         `AccountRefused` for a refused key.
         """
         name = f"{call.method} {call.target.partition('?')[0]}"
-        for attempt in range(1, _READ_TRIES_MAX + 1):
-            try:
-                return _decoded(await self._ask_once(call, endpoint, weight), decode, name)
-            except UnreadableAnswer:
-                raise
-            except Retryable as e:
-                if attempt == _READ_TRIES_MAX:
-                    raise
-                await asyncio.sleep(max(e.after_ms, _RETRY_MS * attempt) / 1000)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+
+        async def once() -> T:
+            return _decoded(await self._ask_once(call, endpoint, weight), decode, name)
+
+        return await _tried(once, _READ_TRIES_MAX, lambda attempt: _RETRY_MS * attempt)
 
     async def write(self, call: Call, decode: Callable[[bytes], T]) -> T:
         """Send what is no order and must not be done twice, as what makes a key, and decode the answer.
@@ -187,14 +182,9 @@ class SignedRest:
         all. Raises like `send`, like `Verdicts.of_write` for an answer other than success, and `OutcomeUnknown` for one
         that can't be read.
         """
-        for attempt in range(1, _WRITE_TRIES_MAX + 1):
-            try:
-                return await self._write_once(call, decode)
-            except Retryable as e:
-                if attempt == _WRITE_TRIES_MAX:
-                    raise
-                await asyncio.sleep(max(e.after_ms, _RETRY_MS * 2 ** (attempt - 1)) / 1000)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return await _tried(
+            lambda: self._write_once(call, decode), _WRITE_TRIES_MAX, lambda attempt: _RETRY_MS * 2 ** (attempt - 1)
+        )
 
     async def listing(
         self,
@@ -371,6 +361,21 @@ async def or_none(read: Awaitable[T]) -> T | None:
         if not e.code.startswith(NOT_FOUND):
             raise
         return None
+
+
+async def _tried(once: Callable[[], Awaitable[T]], tries_max: int, pause_ms: Callable[[int], int]) -> T:
+    """What `once` returns, tried again while it raises `Retryable`, but for an answer that would be the same again: so
+    often in all, with a pause after each attempt (1, 2, …), or the longer one that the venue asks for."""
+    for attempt in range(1, tries_max + 1):
+        try:
+            return await once()
+        except UnreadableAnswer:
+            raise
+        except Retryable as e:
+            if attempt == tries_max:
+                raise
+            await asyncio.sleep(max(e.after_ms, pause_ms(attempt)) / 1000)
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _shown(request: HttpRequest) -> str:

@@ -7,9 +7,9 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 import structlog
 
+from connectors.client.gateway import one_alike
 from connectors.client.loader import InstrumentParts
 from connectors.client.lone_rows import LoneRows, RowFields
 from connectors.client.pages import by_last_id, by_offset
@@ -26,7 +26,7 @@ from connectors.zdex.wire.encode import ORDERS, type_of
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.errors import RefusedByVenue, Retryable
 from framework.domain.events import Event
-from framework.domain.orders import Order, OrderKind
+from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.venue import IsClaimed, UnreadableRow
 
@@ -109,14 +109,10 @@ class ZdexReads:
         if self._dialect.has_client_ids:
             row = next((row for row in rows if row.client_order_id == order.client_order_id), None)
             return None if row is None else self.snapshot(row, asked_ns)
-        found = [
-            self.snapshot(row, asked_ns)
-            for row in rows
-            if created_ns(row) >= since_ns and not is_claimed(row.id) and self._is_like(row, order)
-        ]
-        if len(found) > 1:
-            raise Retryable(f"{order.client_order_id}: {len(found)} orders at the venue are like it")
-        return msgspec.structs.replace(found[0], client_order_id=order.client_order_id) if found else None
+        found = (
+            self.snapshot(row, asked_ns) for row in rows if created_ns(row) >= since_ns and self._is_of_type(row, order)
+        )
+        return one_alike(found, order, since_ns=since_ns, is_claimed=is_claimed)
 
     async def list_fills(self, since_ns: int, /) -> Sequence[Fill]:
         """The takers' trades since a venue time, oldest first."""
@@ -192,13 +188,11 @@ class ZdexReads:
         self.note(answer)
         return answer.order
 
-    def _is_like(self, row: m.OrderRow, order: Order) -> bool:
-        one = self._instruments.listed(row.symbol)
-        seen = order_of(row, one, 0, has_client_ids=False)
-        wanted = (order.side, order.size, type_of(order.kind, order.trigger))
-        is_at = order.kind is OrderKind.MARKET or seen.price == order.price
-        is_after = order.trigger is None or price_of(row.stop_price or "0", one, "stopPrice") == order.trigger.price
-        return (seen.side, seen.size, row.type) == wanted and is_at and is_after
+    def _is_of_type(self, row: m.OrderRow, order: Order) -> bool:
+        """Whether a row has the kind and the trigger of ours, which an event does not hold."""
+        one, trigger = self._instruments.listed(row.symbol), order.trigger
+        is_after = trigger is None or price_of(row.stop_price or "0", one, "stopPrice") == trigger.price
+        return row.type == type_of(order.kind, trigger) and is_after
 
     async def _read_trades(self, params: TradesFrom) -> Listing[m.TradeRow]:
         after = by_last_id("fromId", lambda row: row.id)

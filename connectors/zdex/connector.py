@@ -123,7 +123,7 @@ class _Account:
         return ConnectorParts(
             outlet=outlet, time=self._rest.time, instruments=self._markets, gateway=gateway, prepare=self._prepare,
             close=self._rest.close, documented_limits=limits_of(s.requests_per_window, s.orders_per_window, s.window_s),
-            read_balances=self._reads.money, key_rights=as_declared(s.rights), stream=stream, account_poll=poll,
+            read_balances=self._reads.money, key_rights=as_declared(s.key_rights), stream=stream, account_poll=poll,
             instruments_interval_ms=s.markets_interval_ms, balance_interval_ms=s.balance_interval_ms,
         )  # fmt: skip
 

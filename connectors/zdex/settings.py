@@ -34,7 +34,7 @@ class ZdexSettings(BaseModel):
     ws_url: StreamUrl = Field(default="wss://api.zdex.world/ws", description="WebSocket address with its path.")
     key_id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$", description="The API key. It is not secret.")
     secret_path: Path = Field(description="File with the key's secret, readable by you only.")
-    rights: DeclaredRights = ()
+    key_rights: DeclaredRights = ()
     markets: tuple[str, ...] = Field(min_length=1, description='Symbols or patterns of them: "BTCUSDT", "*USDT".')
     markets_max: options.MarketsMax = 20
     markets_interval_ms: options.MarketsIntervalMs = 60_000

@@ -17,10 +17,9 @@ from framework.domain.errors import (
     RefusedByVenue,
     Retryable,
     TidegateError,
-    hint,
 )
 from framework.runtime.clock import SystemClock, system_rng
-from framework.venues import refuse_remote
+from framework.venues import refuse_assumed_signing, refuse_remote, venue_named
 
 Operate = Callable[..., Awaitable[Sequence[str]]]
 
@@ -32,13 +31,7 @@ def operate(options: argparse.Namespace) -> int:
     one outside this machine without both permissions, and for what it refuses; `TidegateError` without an answer.
     """
     resolved = resolve(load_from(options))
-    by_name = {one.name: one for one in resolved.venues}
-    venue = by_name.get(options.venue)
-    if venue is None:
-        known = ", ".join(by_name) or "none"
-        raise ConfigurationError(
-            f'venue "{options.venue}": the configuration has {known}{hint(options.venue, by_name)}'
-        )
+    venue = venue_named(resolved.venues, options.venue, word="venue")
     if venue.plugin.operate is None:
         raise ConfigurationError(f"venue {venue.name}: there is nothing to set at {venue.row.use}")
     if venue.row.embedded_sandbox:
@@ -56,6 +49,7 @@ async def _ask(venue: ResolvedVenue, operate: Operate, words: list[str], *, is_l
     clock, rng = SystemClock(), system_rng()
     connector = venue.connector(clock=clock, rng=rng)
     refuse_remote(connector, is_allowed=is_live, what="changing an account")
+    refuse_assumed_signing(connector, is_accepted=venue.row.accept_assumptions)
     further = {"proxy": venue.row.proxy} if venue.row.proxy else {}
     try:
         async with asyncio.timeout(VENUE_S_MAX):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from connectors.client.connector import EventOutlet
@@ -11,7 +11,7 @@ from connectors.client.loader import InstrumentParts
 from connectors.client.session import FrameRole, SessionPlan, SessionPorts, StreamSession
 from connectors.client.status import VenueStatus
 from connectors.client.stream import StreamDial, VenueStream, open_stream_transport
-from connectors.client.subscriptions import Channel, Encode, Subscriptions
+from connectors.client.subscriptions import AWAITED, Action, Channel, Encode, Subscriptions
 from connectors.client.wire.address import origin_of, path_of
 from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S
 from connectors.transport.ports import OnMessage
@@ -19,7 +19,7 @@ from connectors.transport.reconnect import Backoff
 from framework.domain.ports import Clock
 
 _QUIET_NS = 5 * NS_PER_S
-"""A book that is proved by its own frames only and had none for so long is asked for."""
+"""A book that is proved by its own frames only and had none for so long is asked for, unless a venue says another."""
 
 
 class StreamSettings(Protocol):
@@ -70,22 +70,25 @@ def open_stream(
     clock: Clock,
     backoff: Backoff,
     proxy: str = "",
+    awaited: Collection[Action] = AWAITED,
+    quiet_ns: int = _QUIET_NS,
 ) -> VenueStream:
-    """A stream whose books are numbered each by itself, and asked for when they are quiet for five seconds. No
-    connection is opened yet. `make_feed` makes what reads the messages of each new connection, `encode` writes
-    commands, `roles` are those of `SessionPlan`."""
+    """A stream whose books are numbered each by itself, and asked for when they are quiet for `quiet_ns`. No connection
+    is opened yet. `make_feed` makes what reads the messages of each new connection, `encode` writes commands, of which
+    the venue answers those that are `awaited`, and `roles` are those of `SessionPlan`."""
     s, counts = settings, DecodeCounts()
     dial = StreamDial(
         open_stream_transport(s.stream_library, origin_of(s.ws_url), clock=clock, proxy=proxy),
-        path_of(s.ws_url),
+        path_of(s.ws_url) or "/",
         timeout_ms=s.connect_timeout_ms,
     )
     ack_ns_max, snapshot_ns_max = s.ack_timeout_ms * NS_PER_MS, s.snapshot_timeout_ms * NS_PER_MS
-    plan = SessionPlan(ack_ns_max, snapshot_ns_max, roles, has_shared_count=False, quiet_ns=_QUIET_NS)
+    plan = SessionPlan(ack_ns_max, snapshot_ns_max, roles, has_shared_count=False, quiet_ns=quiet_ns)
 
     def make(send: Callable[[bytes], None]) -> StreamSession:
         ports = SessionPorts(outlet.publish, status, instruments.refresher.refresh)
-        subscriptions, followed = Subscriptions(channels, send, encode), instruments.registry.followed
+        subscriptions = Subscriptions(channels, send, encode, awaited=awaited)
+        followed = instruments.registry.followed
         return StreamSession(venue, followed, subscriptions, make_feed, ports=ports, plan=plan, counts=counts)
 
     return VenueStream(dial.open, make, clock=clock, backoff=backoff, silence_ms_max=s.silence_ms_max)

@@ -114,7 +114,7 @@ def exact_text(value: object) -> str | None:
     """A decimal as its shortest text, of a text or of a JSON number, whose digits are those that were sent; None for
     what is no decimal."""
     found = _decimal(value)
-    return None if found is None else f"{found.normalize():f}"
+    return None if found is None else f"{found.normalize(_EXACT):f}"
 
 
 def cut_text(text: object, decimals: int, *, rounding: str = ROUND_DOWN) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from connectors.bitexasia.feed import ROLES, encode_command, make_session
+from connectors.bitexasia.feed import CHANNELS, ROLES, BitExAsiaFeed, encode_command
 from connectors.bitexasia.wire.messages import MarketRow, instrument_of
 from connectors.client.counts import DecodeCounts
 from connectors.client.instruments import InstrumentRegistry, ListedInstrument, ReadBegan, Selection
-from connectors.client.session import SessionPlan, SessionPorts, StreamBroken
+from connectors.client.session import SessionPlan, SessionPorts, StreamBroken, StreamSession
 from connectors.client.status import VenueStatus
-from connectors.client.subscriptions import Action, Command
+from connectors.client.subscriptions import Action, Command, Subscriptions
 from framework.domain.events import Event
 from framework.domain.instruments import FeeSchedule
 from framework.domain.market_events import BookLevel, BookSnapshot, BookStale, ConnectorStatus, TradePrint
@@ -51,16 +51,19 @@ class Rig:
         registry.follow(PAIRS)
         ports = SessionPorts(self.publish, VenueStatus("bx", self.publish), lambda: None)
         plan = SessionPlan(5 * S, 5 * S, ROLES, has_shared_count=False, quiet_ns=4 * S)
-        self.session = make_session(
-            lambda data: self.sent.append(json.loads(data)),
+        self.session = StreamSession(
             "bx",
-            registry,
-            ports,
+            registry.followed,
+            Subscriptions(CHANNELS, self.keep, lambda one: encode_command(one, depth=50), awaited=()),
+            lambda session: BitExAsiaFeed(session, registry).receive,
+            ports=ports,
             plan=plan,
             counts=self.counts,
-            depth=50,
         )
         self.session.open(ts_recv=0, now_ns=self.now_ns)
+
+    def keep(self, data: bytes) -> None:
+        self.sent.append(json.loads(data))
 
     def publish(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
         self.events.append(event)

@@ -15,7 +15,7 @@ from connectors.bitexasia.sandbox.venue import SPOT, BitExAsiaOptions
 from connectors.sandbox.engine.exchange import Exchange
 from framework.domain.venue import Connector
 from tests.proofs.ambiguity.front import Answer, Call
-from tests.proofs.ambiguity.venues import Act, Asked, Pace, Rival, Truth, state_of
+from tests.proofs.ambiguity.venues import Act, Asked, Pace, Rival, Truth, net_of, truths_of
 
 LIMIT = 6_000
 STAND_IN = {"price": "0.01", "size": "0.01"}
@@ -43,7 +43,7 @@ class BitExAsia:
         self._sandbox = bitexasia(options)
         self._ready = await self._sandbox.start()
         self.port = urlsplit(self._ready["rest_url"]).port or 0
-        self._rival = Rival(self._exchange, self._sandbox.venue.served.publish_events)
+        self.rival = Rival(self._exchange, self._sandbox.venue.served.publish_events)
 
     async def stop(self) -> None:
         """Close its port."""
@@ -90,31 +90,11 @@ class BitExAsia:
 
     def orders(self) -> list[Truth]:
         """Every order of ours that it ever accepted, but for those that only take an id."""
-        return [
-            Truth(
-                client_order_id=order.client_order_id,
-                venue_order_id=order.order_id,
-                state=state_of(order),
-                price=order.price,
-                size=order.initial,
-                filled=order.filled,
-            )
-            for order in self._exchange.ledger.orders_of(SPOT)
-            if order.price > 1
-        ]
+        return [one for one in truths_of(self._exchange, SPOT) if one.price > 1]
 
     def net(self, symbol: str) -> int:
         """Our position."""
-        position = self._exchange.state.accounts[SPOT].positions.get(symbol)
-        return position.net if position is not None else 0
-
-    def trade(self, venue_order_id: str, size: int) -> None:
-        """Somebody takes `size` of an order of ours."""
-        self._rival.trade(venue_order_id, size)
-
-    def offer(self, symbol: str, price: int, size: int) -> None:
-        """Somebody rests an ask."""
-        self._rival.offer(symbol, price, size)
+        return net_of(self._exchange, SPOT, symbol)
 
     @property
     def _exchange(self) -> Exchange:

@@ -15,11 +15,12 @@ from connectors.kalqix.plugin import sandbox_settings
 from connectors.kalqix.sandbox.server import KalqixOptions, kalqix
 from connectors.kalqix.sandbox.venue import ACCOUNT
 from connectors.sandbox.engine.exchange import Exchange
+from connectors.sandbox.engine.model import Order as EngineOrder
 from framework.domain.orders import Order
 from framework.domain.venue import Connector
 from framework.domain.verdicts import Approved, Signed
 from tests.proofs.ambiguity.front import Answer, Call
-from tests.proofs.ambiguity.venues import Act, Altered, Asked, Pace, Rival, Truth, state_of
+from tests.proofs.ambiguity.venues import Act, Altered, Asked, Pace, Rival, Truth, net_of, truths_of
 
 
 class Kalqix:
@@ -41,7 +42,7 @@ class Kalqix:
         self._sandbox = kalqix(options)
         self._ready = await self._sandbox.start()
         self.port = urlsplit(self._ready["rest_url"]).port or 0
-        self._rival = Rival(self._exchange, self._sandbox.venue.served.publish_events)
+        self.rival = Rival(self._exchange, self._sandbox.venue.served.publish_events)
 
     async def stop(self) -> None:
         """Close its port."""
@@ -103,30 +104,15 @@ class Kalqix:
     def orders(self) -> list[Truth]:
         """Every order of ours that it ever accepted."""
         signatures = self._sandbox.venue.signatures
-        return [
-            Truth(
-                client_order_id=order.client_order_id or self._name_of(signatures.get(order.order_id, "")),
-                venue_order_id=order.order_id,
-                state=state_of(order),
-                price=order.price,
-                size=order.initial,
-                filled=order.filled,
-            )
-            for order in self._exchange.ledger.orders_of(ACCOUNT)
-        ]
+
+        def name_of(order: EngineOrder) -> str:
+            return order.client_order_id or self._name_of(signatures.get(order.order_id, ""))
+
+        return truths_of(self._exchange, ACCOUNT, name_of)
 
     def net(self, symbol: str) -> int:
         """Our position."""
-        position = self._exchange.state.accounts[ACCOUNT].positions.get(symbol)
-        return position.net if position is not None else 0
-
-    def trade(self, venue_order_id: str, size: int) -> None:
-        """Somebody takes `size` of an order of ours."""
-        self._rival.trade(venue_order_id, size)
-
-    def offer(self, symbol: str, price: int, size: int) -> None:
-        """Somebody rests an ask."""
-        self._rival.offer(symbol, price, size)
+        return net_of(self._exchange, ACCOUNT, symbol)
 
     def _name_of(self, signature: str) -> str:
         digest = hashlib.sha256(signature.encode()).hexdigest()

@@ -82,7 +82,7 @@ class Stage:
         await self._until(self._is_best, f"{self.target} is not the best of {self.world.venue.orders()}")
         real = self.world.truth_of(self.target)
         assert real is not None
-        self.world.venue.trade(real.venue_order_id, size)
+        self.world.venue.rival.trade(real.venue_order_id, size)
         if not self.is_muted:
             filled = real.filled + size
             await self._until(
@@ -91,7 +91,7 @@ class Stage:
 
     def offer(self, size: int) -> None:
         """Somebody rests an ask that the order will meet."""
-        self.world.venue.offer(self.world.symbol, self.world.order(self.target).price, size)
+        self.world.venue.rival.offer(self.world.symbol, self.world.order(self.target).price, size)
 
     async def wait(self, timeouts: float) -> None:
         """Let this many of the daemon's request time-outs pass."""

@@ -20,7 +20,7 @@ from connectors.sandbox.serving.public_keys import PrivateKey, generate_private_
 from framework.domain.venue import Connector
 from tests.proofs.ambiguity.front import Answer, Call
 
-RIVAL = "rival"
+MEMBER, RIVAL = "member", "rival"
 
 
 class Altered:
@@ -39,6 +39,22 @@ def state_of(order: Order) -> Literal["open", "cancelled", "filled"]:
     if order.status != "ended":
         return "open"
     return "filled" if order.reason == "filled" else "cancelled"
+
+
+def truths_of(
+    exchange: Exchange, account: str, name_of: Callable[[Order], str] = lambda order: order.client_order_id
+) -> list[Truth]:
+    """Every order that an exchange of the shared engine ever accepted of an account; `name_of` finds our id of it."""
+    return [
+        Truth(name_of(one), one.order_id, state_of(one), one.price, one.initial, one.filled)
+        for one in exchange.ledger.orders_of(account)
+    ]
+
+
+def net_of(exchange: Exchange, account: str, symbol: str) -> int:
+    """The position of an account there."""
+    position = exchange.state.accounts[account].positions.get(symbol)
+    return position.net if position is not None else 0
 
 
 class Act(Enum):
@@ -84,6 +100,7 @@ class VenueUnderTest(Protocol):
     actions: tuple[str, ...]
     ears: tuple[str, ...]
     port: int
+    rival: Rival
 
     def listen(self, connector: Connector) -> Connector: ...
     async def start(self, directory: Path, pace: Pace) -> None: ...
@@ -95,8 +112,6 @@ class VenueUnderTest(Protocol):
     def too_many(self) -> Answer: ...
     def orders(self) -> list[Truth]: ...
     def net(self, symbol: str) -> int: ...
-    def trade(self, venue_order_id: str, size: int) -> None: ...
-    def offer(self, symbol: str, price: int, size: int) -> None: ...
 
 
 class Rival:
@@ -150,7 +165,7 @@ class Kalshi:
         self._sandbox = KalshiSandbox(options)
         self._info = await self._sandbox.start()
         self.port = urlsplit(self._info.rest_url).port or 0
-        self._rival = Rival(self._exchange, self._sandbox.venue.publish_events)
+        self.rival = Rival(self._exchange, self._sandbox.venue.publish_events)
 
     async def stop(self) -> None:
         """Close its port."""
@@ -199,30 +214,11 @@ class Kalshi:
 
     def orders(self) -> list[Truth]:
         """Every order of ours that it ever accepted."""
-        return [
-            Truth(
-                client_order_id=order.client_order_id,
-                venue_order_id=order.order_id,
-                state=state_of(order),
-                price=order.price,
-                size=order.initial,
-                filled=order.filled,
-            )
-            for order in self._exchange.ledger.orders_of("member")
-        ]
+        return truths_of(self._exchange, MEMBER)
 
     def net(self, symbol: str) -> int:
         """Our position."""
-        position = self._exchange.state.accounts["member"].positions.get(symbol)
-        return position.net if position is not None else 0
-
-    def trade(self, venue_order_id: str, size: int) -> None:
-        """Somebody takes `size` of an order of ours."""
-        self._rival.trade(venue_order_id, size)
-
-    def offer(self, symbol: str, price: int, size: int) -> None:
-        """Somebody rests an ask."""
-        self._rival.offer(symbol, price, size)
+        return net_of(self._exchange, MEMBER, symbol)
 
     @property
     def _exchange(self) -> Exchange:
