@@ -136,12 +136,14 @@ def orders_apart(
     listed: Sequence[OrderSnapshot],
     as_of: AsOf,
     *,
+    drift_ms_max: int,
     unread: Sequence[UnreadableRow] = (),
 ) -> list[Difference]:
     """External orders, orders whose status or terms differ, orders that only we know, and rows that can't be read.
 
     `listed` are the venue's open orders as of `as_of`, and `unread` the rows of that list that can't be read. External
-    orders that the operator ignores are left out.
+    orders that the operator ignores are left out; so is one that is under a cancel and not listed any more, unless that
+    has lasted for `drift_ms_max`: it is as was asked for, and its end is on its way.
     """
     ignored = {one.venue_order_id for one in accounts.external_orders(venue, ignored=True)}
     found: list[Difference] = []
@@ -154,7 +156,12 @@ def orders_apart(
             found.append(_external_order(snapshot, accounts.instruments.get(snapshot.instrument), as_of))
     found += unreadable(venue, unread, as_of)
     seen = {snapshot.venue_order_id for snapshot in listed} | {row.subject for row in unread if row.subject}
-    return found + [_only_here(order, as_of) for order in unlisted(venue, accounts, seen, as_of)]
+    ending_ns_max = drift_ms_max * 1_000_000
+    for order in unlisted(venue, accounts, seen, as_of):
+        is_ending = order.status is OrderStatus.CANCEL_REQUESTED
+        if not is_ending or as_of.now_ns - order.updated_ns > ending_ns_max:
+            found.append(_only_here(order, as_of))
+    return found
 
 
 def unlisted(venue: str, accounts: Accounts, seen: Collection[str], as_of: AsOf) -> list[Order]:
@@ -378,7 +385,8 @@ async def _compare_once(
     found: list[Difference] = []
     if listed is not None:
         listed_as_of = AsOf.of(clock, lag_ms=gateway.read_lag_ms).after(asked)
-        found += orders_apart(venue, accounts, listed, listed_as_of, unread=left_out(gateway, "orders"))
+        unread = left_out(gateway, "orders")
+        found += orders_apart(venue, accounts, listed, listed_as_of, drift_ms_max=drift_ms_max, unread=unread)
     missing = unbooked(accounts, await fill_query.peek())
     positions = await gateway.positions()
     as_of = AsOf.of(clock, lag_ms=gateway.read_lag_ms)

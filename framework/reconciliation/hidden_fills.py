@@ -7,7 +7,8 @@ made it. What none can have made is a liquidation or a trade by hand: it is book
 and the instrument may only reduce. All of it comes right by itself if a guess was wrong: a wrong one leaves a gap.
 
 A venue that states no amounts does not say how much of a cancelled order has traded. Its end is held back until a
-position that was read later than the lag agrees with ours, so that its exposure stays reserved until then.
+position that was read later than the lag agrees with ours, so that its exposure stays reserved until then. What the
+position does later is none of it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.orders import Order
 from framework.domain.terms import FillListing
 from framework.reconciliation.inferred_fills import (
+    ENDED_NS_MAX,
     explain,
     in_place_of_inferred,
     owed_fill,
@@ -103,6 +105,8 @@ class HiddenFills:
         self._gaps = PositionGaps(dependencies.drift_ms_max * 1_000_000)
         self._owed: dict[str, tuple[int, int]] = {}
         self._ends: dict[str, tuple[OrderSnapshot, int]] = {}
+        self._ended_ns: dict[str, int] = {}
+        self._agreed_ns: dict[InstrumentId, int] = {}
 
     @property
     def is_waiting(self) -> bool:
@@ -154,7 +158,10 @@ class HiddenFills:
             if is_here and instrument.id not in unread:
                 gap = sizes.get(instrument.id, 0) - accounts.positions.account(instrument.id).size
                 self._gaps.note(instrument.id, gap, at_ns=clock.monotonic_ns(), wall_ns=clock.now_ns())
-                self._explain(instrument, asked)
+                if gap:
+                    self._explain(instrument, asked)
+                else:
+                    self._agreed_ns[instrument.id] = asked.now_ns - asked.lag_ns
 
     def _hold(self, snapshot: OrderSnapshot) -> bool:
         orders = self._dependencies.accounts.orders
@@ -164,8 +171,21 @@ class HiddenFills:
             return False
         if order.client_order_id not in self._ends:
             self._ends[order.client_order_id] = snapshot, self._dependencies.clock.monotonic_ns()
+            self._note_end(order)
             self._dependencies.publish(_ending(order, snapshot))
         return True
+
+    def _note_end(self, order: Order) -> None:
+        """Remember since when an order is known not to trade, as long as it could explain anything."""
+        now_ns = self._dependencies.clock.now_ns()
+        for name in [name for name, at_ns in self._ended_ns.items() if now_ns - at_ns > 2 * ENDED_NS_MAX]:
+            del self._ended_ns[name]
+        self._ended_ns[order.client_order_id] = now_ns
+
+    def _is_settled(self, order: Order) -> bool:
+        """Whether the positions agreed when everything that the order had traded until its end was in them."""
+        ended_ns = self._ended_ns.get(order.client_order_id, order.updated_ns)
+        return ended_ns <= self._agreed_ns.get(order.instrument, 0)
 
     def _release_ends(self, asked: AsOf) -> None:
         for name, (snapshot, since_ns) in list(self._ends.items()):
@@ -197,7 +217,13 @@ class HiddenFills:
         gap, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - asked.lag_ns)
         if gap:
             found = explain(
-                dependencies.accounts, instrument, gap, since_ns=since_ns, now_ns=now_ns, ending=self._ends.keys()
+                dependencies.accounts,
+                instrument,
+                gap,
+                since_ns=since_ns,
+                now_ns=now_ns,
+                ending=self._ends.keys(),
+                is_settled=self._is_settled,
             )
             for event in found.events:
                 dependencies.publish(event)

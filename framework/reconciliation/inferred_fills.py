@@ -15,7 +15,7 @@ booked, what they hold beyond it is inferred again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from math import ceil
 
@@ -108,18 +108,26 @@ def in_place_of_inferred(accounts: Accounts, fill: Fill) -> list[Event]:
 
 
 def explain(
-    accounts: Accounts, instrument: Instrument, gap: int, *, since_ns: int, now_ns: int, ending: Collection[str] = ()
+    accounts: Accounts,
+    instrument: Instrument,
+    gap: int,
+    *,
+    since_ns: int,
+    now_ns: int,
+    ending: Collection[str] = (),
+    is_settled: Callable[[Order], bool] = lambda _order: False,
 ) -> Explained:
     """What explains that the venue's position has been `gap` (signed, scaled) above ours since the time `since_ns`.
 
     First what the venue states of own orders and is not booked; then what partially filled orders may have traded,
     those that have ended before those that rest, the best price first; then orders that ended lately and of which no
     trade is stated; then inferred fills of the other side, which were given to the wrong order, are taken back.
-    `ending` names orders whose end is known and not published yet; `now_ns` and `since_ns` are wall nanoseconds.
+    `ending` names orders whose end is known and not published yet. An order that has ended and `is_settled` explains
+    nothing beyond what is stated of it: the positions have agreed since. `now_ns` and `since_ns` are wall nanoseconds.
     """
     side = Side.BUY if gap > 0 else Side.SELL
     left, given, rivals = abs(gap), dict[str, tuple[Order, int]](), tuple[str, ...]()
-    for group in _could_own(accounts, instrument, side, now_ns, ending):
+    for group in _could_own(accounts, instrument, side, now_ns, ending, is_settled):
         rooms = [(one, max(room - given.get(one.client_order_id, (one, 0))[1], 0)) for one, room in group]
         strategies = {order.strategy for order, room in rooms if room}
         if left and len(strategies) > 1 and left < sum(room for _, room in rooms):
@@ -175,7 +183,12 @@ def _mark(report: PositionReport | None) -> int:
 
 
 def _could_own(
-    accounts: Accounts, instrument: Instrument, side: Side, now_ns: int, ending: Collection[str]
+    accounts: Accounts,
+    instrument: Instrument,
+    side: Side,
+    now_ns: int,
+    ending: Collection[str],
+    is_settled: Callable[[Order], bool],
 ) -> Iterator[list[tuple[Order, int]]]:
     """The orders of a side that may have traded unseen, each with how much at most: group after group, in each the best
     price first. An order can be in a later group again, with all that it may have traded."""
@@ -185,6 +198,7 @@ def _could_own(
     known.sort(key=lambda one: (-one.price * side.sign, one.created_ns, one.client_order_id))
     yield [(one, orders.evidence(one).missing) for one in known]
     ended = [one for one in known if one.status in _ENDED or one.client_order_id in ending]
+    ended = [one for one in ended if not is_settled(one)]
     partial = [one for one in known if orders.evidence(one).stated and (one.status.may_trade or one in ended)]
     # Of two that have traded for certain, the one that has ended comes first: nothing is reserved for it any more.
     groups = (

@@ -240,7 +240,14 @@ class Reconciler:
             return []
         as_of = dependencies.as_of().after(asked)
         unread = left_out(dependencies.gateway, "orders")
-        found = orders_apart(dependencies.venue, dependencies.accounts, listed, as_of, unread=unread)
+        found = orders_apart(
+            dependencies.venue,
+            dependencies.accounts,
+            listed,
+            as_of,
+            drift_ms_max=dependencies.drift_ms_max,
+            unread=unread,
+        )
         for snapshot in listed:
             self._publish_listing(snapshot, resting_terms)
         reach("reconcile-mid-pass")

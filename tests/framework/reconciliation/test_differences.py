@@ -100,12 +100,25 @@ async def test_order_when_only_we_have_it_then_its_end_is_looked_for(world: Worl
     assert world.gateway.looked_up == []
 
 
+async def test_order_when_it_is_under_a_cancel_and_not_listed_any_more_then_it_differs_only_once_that_lasts(
+    world: World, scribe: Scribe
+) -> None:
+    handle = working(world, scribe)
+    world.do(scribe, handle.cancel)
+    report(world, handle, ReportKind.CANCEL_PENDING)
+    world.clock.advance(10_000 * MS)
+    assert await found(world) == []
+    world.clock.advance(1)
+    (missing,) = await found(world)
+    assert (missing.kind, missing.own_word) == (DifferenceKind.ONLY_HERE, "cancel_requested")
+
+
 def test_order_when_it_changed_within_the_read_lag_then_its_absence_proves_nothing(
     world: World, scribe: Scribe
 ) -> None:
     handle = world.buy(scribe)
     world.kernel.publish(world.listing(handle))
-    assert orders_apart(VENUE, world.accounts, [], as_of(world)) == []
+    assert orders_apart(VENUE, world.accounts, [], as_of(world), drift_ms_max=10_000) == []
 
 
 async def test_order_when_we_do_not_know_its_outcome_and_the_venue_lists_it_then_the_answer_was_lost(

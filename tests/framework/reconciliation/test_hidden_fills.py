@@ -272,6 +272,28 @@ async def test_cancelled_order_when_the_venue_states_no_amount_then_its_exposure
     assert (position(world), world.accounts.exposure(MARKET).open_buy) == (3, 0)
 
 
+async def test_position_when_it_agreed_after_an_order_s_end_then_a_later_change_is_another_order_s(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    first = working(world, scribe)
+    at_venue(world, first)
+    await passes(world, 1)
+    world.do(scribe, first.cancel)
+    report(world, first, ReportKind.CANCEL_PENDING)
+    at_venue(world, first, is_open=False)
+    await passes(world, 3)
+    assert world.order(first).status is OrderStatus.CANCELLED
+    second = working(world, scribe)
+    at_venue(world, second)
+    holds(world, 3)
+    await passes(world, 3)
+    assert position(world) == 0, "no order is stated to have traded yet"
+    at_venue(world, second, filled=1)
+    await passes(world, 3)
+    assert (world.order(first).filled, world.order(second).filled, position(world)) == (0, 3, 3)
+
+
 async def test_position_when_no_order_explains_it_then_it_is_booked_to_nobody_and_the_instrument_only_reduces(
     world: World, scribe: Scribe
 ) -> None:

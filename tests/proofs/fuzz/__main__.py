@@ -1,11 +1,11 @@
 """Decoders get every kind of broken input: none raises what nobody catches, and nothing impossible gets in.
 
-    python -m tests.proofs.fuzz [--inputs 200000] [--seed 1] [--only NAME] [--mutant NAME]
+    python -m tests.proofs.fuzz [--inputs 200000] [--seed 1] [--only NAME]
 
 Every decoder of a client, every parser of a sandbox and every reader of what is on the disk gets seeded inputs:
 messages that it is made for, spoiled in bytes and in values, and first what nests 100,000 deep. Prints one JSON object
 and exits 1 when an error is not one of the decoder's own refusals, when a float, a negative price or size, or more than
-64 bits come out, or when one input took longer than 50 ms.
+64 bits come out, or when one input took longer than 50 ms of its own.
 """
 
 from __future__ import annotations

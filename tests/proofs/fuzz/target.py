@@ -57,7 +57,8 @@ def fuzz(target: Target, *, inputs: int, seed: int) -> Fuzzed:
     gc.freeze()
     for number in range(inputs + len(first)):
         data = first[number] if number < len(first) else mutator.next()
-        started_ns = time.perf_counter_ns()
+        # The time of this thread: what else the machine does is not the decoder's.
+        started_ns = time.thread_time_ns()
         try:
             values = read(data)
         except target.refusals:
@@ -68,7 +69,7 @@ def fuzz(target: Target, *, inputs: int, seed: int) -> Fuzzed:
             values = ()
         else:
             counts[0] += 1
-        slowest_ns = max(slowest_ns, time.perf_counter_ns() - started_ns)
+        slowest_ns = max(slowest_ns, time.thread_time_ns() - started_ns)
         wrong += [f"{flaw} <- {data[:200]!r}" for flaw in flaws(list(values))][: SHOWN_MAX - len(wrong)]
     gc.unfreeze()
     return Fuzzed(inputs + len(first), *counts, uncaught[:SHOWN_MAX], wrong, slowest_ns / 1e6)
