@@ -99,8 +99,9 @@ class Shutdown:
         await asyncio.gather(*(self._end_orders_at(name, deadline_ns) for name in self._venues))
 
     async def _end_orders_at(self, venue: str, deadline_ns: int) -> None:
-        """Wait for the ends of the venue's orders, then ask for the last fills; one that hangs keeps nobody else."""
-        while self._provable(venue) and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
+        """Wait for the ends of the venue's orders and the fills that it has stated, then ask for the last ones. A venue
+        that hangs keeps nobody else."""
+        while self._unproved(venue) and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # what is waited for is a fold of many answers: there is no one event
         if venue not in self._starting:
             await self._fetch_last_fills(venue)
@@ -112,6 +113,8 @@ class Shutdown:
             _log.error("order may be left", order=order.client_order_id, status=order.status.value, venue=order.venue)
         if left:
             self._supervisor.request_stop("orders may be left", exit_code=EXIT_ORDERS_LEFT)
+        if owed := len(self._records.accounts.orders.open()) - len(left):
+            _log.warning("fills of orders that have ended come with the next start", orders=owed)
         external_orders = self._records.accounts.exposures.external_count()
         _log.info("trading stopped", orders_left=len(left), external_orders=external_orders)
 
@@ -121,9 +124,9 @@ class Shutdown:
             if dropped := connection.dispatcher.abandon("the daemon is stopping", is_final=is_final):
                 _log.info("requests were not sent", venue=name, orders=list(dropped))
 
-    def _provable(self, venue: str) -> list[Order]:
-        """Open orders of a venue whose end can be seen: none of one that is not up."""
-        return [one for one in self._open_orders() if one.venue == venue and venue not in self._starting]
+    def _unproved(self, venue: str) -> tuple[Order, ...]:
+        """Orders of a venue whose end, or last fills, can still be seen: none of one that is not up."""
+        return () if venue in self._starting else self._records.accounts.orders.open(venue=venue)
 
     async def _fetch_last_fills(self, venue: str) -> None:
         """A cancel's answer does not say what traded before it, and the stream may be behind it."""

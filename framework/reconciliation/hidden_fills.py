@@ -2,9 +2,10 @@
 
 Where no fills are listed (BY_ORDER), each statement of an order is followed by the fill that it shows. Where those of
 resting orders are left out (TAKER_ONLY), what an order states is booked once the list had the time to show it; then a
-gap between the venue's position and ours that has lasted longer than reads lag is given to the orders that can have
-made it. What none can have made is a liquidation or a trade by hand: it is booked for the account alone, with an alarm,
-and the instrument may only reduce. All of it comes right by itself if a guess was wrong: a wrong one leaves a gap.
+gap between the venue's position and ours, with what orders state, that has lasted longer than reads lag is given to the
+orders that can have made it. What none can have made is a liquidation or a trade by hand: it is booked for the account
+alone, with an alarm, and the instrument may only reduce. All of it comes right by itself if a guess was wrong: a wrong
+one leaves a gap.
 
 A venue that states no amounts does not say how much of a cancelled order has traded. Its end is held back until a
 position that was read later than the lag agrees with ours, so that its exposure stays reserved until then. What the
@@ -13,7 +14,7 @@ position does later is none of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from framework.domain.account_events import (
@@ -34,6 +35,7 @@ from framework.reconciliation.inferred_fills import (
     explain,
     in_place_of_inferred,
     owed_fill,
+    owed_net,
     stated_fill,
     unowned_fill,
 )
@@ -153,14 +155,16 @@ class HiddenFills:
         dependencies = self._dependencies
         accounts, clock = dependencies.accounts, dependencies.clock
         sizes = {report.instrument: report.size for report in reports}
+        owed = owed_net(accounts, dependencies.venue)
         for instrument in list(accounts.instruments.values()):
             is_here = instrument.venue == dependencies.venue and instrument.id not in accounts.settlements
             if is_here and instrument.id not in unread:
-                gap = sizes.get(instrument.id, 0) - accounts.positions.account(instrument.id).size
+                own = accounts.positions.account(instrument.id).size + owed[instrument.id]
+                gap = sizes.get(instrument.id, 0) - own
                 self._gaps.note(instrument.id, gap, at_ns=clock.monotonic_ns(), wall_ns=clock.now_ns())
                 if gap:
                     self._explain(instrument, asked)
-                else:
+                if not self._gaps.of(instrument.id):
                     self._agreed_ns[instrument.id] = asked.now_ns - asked.lag_ns
 
     def _hold(self, snapshot: OrderSnapshot) -> bool:
@@ -183,7 +187,7 @@ class HiddenFills:
         self._ended_ns[order.client_order_id] = now_ns
 
     def _is_settled(self, order: Order) -> bool:
-        """Whether the positions agreed when everything that the order had traded until its end was in them."""
+        """Whether the positions have agreed since everything that the order had traded must be in them."""
         ended_ns = self._ended_ns.get(order.client_order_id, order.updated_ns)
         return ended_ns <= self._agreed_ns.get(order.instrument, 0)
 
@@ -213,28 +217,39 @@ class HiddenFills:
                 self._book(owed_fill(accounts, order, now_ns=self._dependencies.clock.now_ns()))
 
     def _explain(self, instrument: Instrument, asked: AsOf) -> None:
-        dependencies, now_ns = self._dependencies, self._dependencies.clock.now_ns()
         gap, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - asked.lag_ns)
         if gap:
-            found = explain(
-                dependencies.accounts,
-                instrument,
-                gap,
-                since_ns=since_ns,
-                now_ns=now_ns,
-                ending=self._ends.keys(),
-                is_settled=self._is_settled,
-            )
-            for event in found.events:
-                dependencies.publish(event)
-            if found.rivals:
-                dependencies.on_alarm(_rivals_text(instrument, gap, found.rivals))
-            self._gaps.explain(instrument.id, gap - found.rest)
-        drift_ns = dependencies.drift_ms_max * 1_000_000
-        rest, since_ns = self._gaps.lasting(instrument.id, dependencies.clock.monotonic_ns() - drift_ns)
+            self._give(instrument, gap, since_ns, self._is_settled)
+        drift_ns = self._dependencies.drift_ms_max * 1_000_000
+        before_ns = self._dependencies.clock.monotonic_ns() - drift_ns
+        gap, since_ns = self._gaps.lasting(instrument.id, before_ns)
+        if gap:
+            # The positions may have agreed by two mistakes: better one of those orders than nobody.
+            self._give(instrument, gap, since_ns, lambda _order: False)
+        rest, since_ns = self._gaps.lasting(instrument.id, before_ns)
         if rest:
-            self._book(unowned_fill(dependencies.accounts, instrument, rest, since_ns=since_ns, now_ns=now_ns))
+            now_ns = self._dependencies.clock.now_ns()
+            self._book(unowned_fill(self._dependencies.accounts, instrument, rest, since_ns=since_ns, now_ns=now_ns))
+            self._gaps.explain(instrument.id, rest)
             self._reduce(instrument, rest)
+
+    def _give(self, instrument: Instrument, gap: int, since_ns: int, is_settled: Callable[[Order], bool]) -> None:
+        """Give a gap to the orders that can have made it, as far as there are any."""
+        dependencies = self._dependencies
+        found = explain(
+            dependencies.accounts,
+            instrument,
+            gap,
+            since_ns=since_ns,
+            now_ns=dependencies.clock.now_ns(),
+            ending=self._ends.keys(),
+            is_settled=is_settled,
+        )
+        for event in found.events:
+            dependencies.publish(event)
+        if found.rivals:
+            dependencies.on_alarm(_rivals_text(instrument, gap, found.rivals))
+        self._gaps.explain(instrument.id, gap - found.rest)
 
     def _reduce(self, instrument: Instrument, size: int) -> None:
         """Let the instrument only reduce until an operator has looked at it; a stricter state stays."""
@@ -256,7 +271,6 @@ class HiddenFills:
     def _book(self, fill: Fill | None) -> None:
         if fill is not None:
             self._dependencies.publish(fill)
-            self._gaps.explain(fill.instrument, fill.side.sign * fill.size)
 
 
 def _ending(order: Order, snapshot: OrderSnapshot) -> OrderReport:

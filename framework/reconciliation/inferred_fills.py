@@ -15,6 +15,7 @@ booked, what they hold beyond it is inferred again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from math import ceil
@@ -23,7 +24,7 @@ import msgspec
 
 from framework.domain.account_events import Fill, FillSource, FillVoided, OrderSnapshot, PositionReport
 from framework.domain.events import Event
-from framework.domain.instruments import FeeModel, Instrument
+from framework.domain.instruments import FeeModel, Instrument, InstrumentId
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.state.accounts import Accounts
@@ -86,6 +87,15 @@ def owed_fill(accounts: Accounts, order: Order, *, now_ns: int) -> Fill | None:
     return _fill(accounts, order, missing, FillSource.INFERRED_ORDER, ts_recv=now_ns)
 
 
+def owed_net(accounts: Accounts, venue: str) -> Counter[InstrumentId]:
+    """What the venue has stated of orders and is not booked, signed and scaled, by instrument."""
+    found = Counter[InstrumentId]()
+    for order in accounts.orders.awaiting_fills():
+        if order.venue == venue:
+            found[order.instrument] += order.side.sign * accounts.orders.evidence(order).missing
+    return found
+
+
 def in_place_of_inferred(accounts: Accounts, fill: Fill) -> list[Event]:
     """What to publish where the venue lists a fill: before it, the voids of the inferred fills that stood for it.
 
@@ -117,11 +127,12 @@ def explain(
     ending: Collection[str] = (),
     is_settled: Callable[[Order], bool] = lambda _order: False,
 ) -> Explained:
-    """What explains that the venue's position has been `gap` (signed, scaled) above ours since the time `since_ns`.
+    """What explains that the venue's position has been `gap` (signed, scaled) above ours since the time `since_ns`,
+    with what the venue states of orders and is not booked (`owed_net`) counted as ours.
 
-    First what the venue states of own orders and is not booked; then what partially filled orders may have traded,
-    those that have ended before those that rest, the best price first; then orders that ended lately and of which no
-    trade is stated; then inferred fills of the other side, which were given to the wrong order, are taken back.
+    First what partially filled orders may have traded beyond that, those that have ended before those that rest, the
+    best price first; then orders that ended lately and of which no trade is stated; then inferred fills of the other
+    side, which were given to the wrong order, are taken back. An order that gets a part gets what is owed to it, too.
     `ending` names orders whose end is known and not published yet. An order that has ended and `is_settled` explains
     nothing beyond what is stated of it: the positions have agreed since. `now_ns` and `since_ns` are wall nanoseconds.
     """
@@ -139,6 +150,7 @@ def explain(
     events: list[Event] = []
     for order, size in given.values():
         if size:
+            size += accounts.orders.evidence(order).missing
             hidden = _fill(accounts, order, Size(size), FillSource.INFERRED_POSITION, ts_recv=now_ns)
             events.append(msgspec.structs.replace(hidden, ts_venue=since_ns))
     wrong = [one for one in accounts.fills.inferred(instrument.id) if one.fill.side is side.opposite]
@@ -196,7 +208,6 @@ def _could_own(
     known = [one for one in orders.open(venue=instrument.venue, instrument=instrument.id) if one.side is side]
     known += [one for one in orders.ended(instrument=instrument.id) if one.side is side and _ended_lately(one, now_ns)]
     known.sort(key=lambda one: (-one.price * side.sign, one.created_ns, one.client_order_id))
-    yield [(one, orders.evidence(one).missing) for one in known]
     ended = [one for one in known if one.status in _ENDED or one.client_order_id in ending]
     ended = [one for one in ended if not is_settled(one)]
     partial = [one for one in known if orders.evidence(one).stated and (one.status.may_trade or one in ended)]
@@ -208,7 +219,13 @@ def _could_own(
     )
     for group in groups:
         # An order that rests and that the venue does not state as filled has at least one lot left.
-        yield [(one, one.size - orders.evidence(one).traded - (0 if one in ended else instrument.lot)) for one in group]
+        yield [(one, one.size - _told(accounts, one) - (0 if one in ended else instrument.lot)) for one in group]
+
+
+def _told(accounts: Accounts, order: Order) -> int:
+    """What has traded of an order for certain: what is booked, or more where the venue states more."""
+    evidence = accounts.orders.evidence(order)
+    return evidence.traded + evidence.missing
 
 
 def _ended_lately(order: Order, now_ns: int) -> bool:
