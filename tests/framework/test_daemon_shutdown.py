@@ -29,7 +29,7 @@ from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
 from framework.runtime.state_directory import lock_state
 from tests.support.scripted_gateway import ScriptedGateway
-from tests.support.state_records import new
+from tests.support.state_records import fill, listed, new
 
 VENUE = "kalshi"
 
@@ -153,6 +153,24 @@ async def test_shutdown_when_the_last_fills_can_not_be_asked_for_then_it_ends_in
 
     assert [line["reason"] for line in logged if "come with the next start" in line["event"]] == [str(error)]
     assert logged[-1]["event"] == "trading stopped"
+
+
+async def test_shutdown_when_fills_are_stated_and_not_booked_then_it_waits_for_them_and_says_what_it_did_not_get(
+    tmp_path: Path,
+) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=2_000) as rig:
+        rig.resting("a")
+        order = rig.order("a")
+        ended = listed("a", filled=order.size, size=order.size, price=order.price, is_open=False, venue_order_id="v-a")
+        rig.daemon.kernel.publish(msgspec.structs.replace(ended, venue=VENUE, instrument=order.instrument))
+        assert rig.order("a").status is OrderStatus.ENDING
+        booked = fill("f", name="a", size=order.size, price=order.price, venue_order_id="v-a")
+        booked = msgspec.structs.replace(booked, venue=VENUE, instrument=order.instrument)
+        asyncio.get_running_loop().call_later(0.3, rig.daemon.kernel.publish, booked)
+        with structlog.testing.capture_logs() as logged:
+            await rig.daemon.shutdown.run()
+        assert rig.order("a").status is OrderStatus.FILLED
+    assert not [line for line in logged if "come with the next start" in line["event"]]
 
 
 async def test_shutdown_when_a_venue_never_answers_then_every_order_that_may_be_left_is_listed_in_time(

@@ -272,6 +272,29 @@ async def test_cancelled_order_when_the_venue_states_no_amount_then_its_exposure
     assert (position(world), world.accounts.exposure(MARKET).open_buy) == (3, 0)
 
 
+async def test_end_when_another_order_s_stated_fill_hides_what_it_traded_then_the_position_still_shows_it(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    bid = working(world, scribe)
+    ask = world.do(scribe, lambda: scribe.sell(MARKET, Price(60), Size(10)))
+    assert isinstance(ask, OrderHandle)
+    world.queue.pop()
+    world.kernel.publish(world.listing(ask))
+    for handle in (bid, ask):
+        at_venue(world, handle)
+    await passes(world, 1)
+    world.do(scribe, bid.cancel)
+    report(world, bid, ReportKind.CANCEL_PENDING)
+    at_venue(world, bid, is_open=False)
+    at_venue(world, ask, filled=10, is_open=False)
+    holds(world, -3)
+    for _ in range(8):
+        await passes(world, 1)
+        assert world.order(bid).status is not OrderStatus.CANCELLED or world.order(bid).filled == 7
+    assert (world.order(bid).filled, world.order(ask).filled, position(world)) == (7, 10, -3)
+
+
 async def test_position_when_it_agreed_after_an_order_s_end_then_a_later_change_is_another_order_s(
     world: World, scribe: Scribe
 ) -> None:
