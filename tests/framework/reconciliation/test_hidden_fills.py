@@ -287,8 +287,9 @@ async def test_end_when_another_order_s_stated_fill_hides_what_it_traded_then_th
     world.do(scribe, bid.cancel)
     report(world, bid, ReportKind.CANCEL_PENDING)
     at_venue(world, bid, is_open=False)
-    at_venue(world, ask, filled=10, is_open=False)
     holds(world, -3)
+    await passes(world, 1)
+    at_venue(world, ask, filled=10, is_open=False)
     for _ in range(8):
         await passes(world, 1)
         assert world.order(bid).status is not OrderStatus.CANCELLED or world.order(bid).filled == 7
