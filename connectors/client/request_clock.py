@@ -8,7 +8,10 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import msgspec
+
 from connectors.client.venue_time import VenueTime
+from connectors.client.wire.answers import ErrorResponse
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.errors import ConfigurationError
@@ -16,6 +19,7 @@ from framework.domain.errors import ConfigurationError
 _STAMPS_KEPT = 10_000
 """So many stamps are remembered: those of the minutes within which venues notice a replay."""
 
+_UNAUTHORIZED = 401
 _DATE_MS = 1_500
 """A `Date` has whole seconds, and the answer took its time."""
 
@@ -108,20 +112,24 @@ class Nonces:
 
 
 class StaleRequests:
-    """Whether a refused request was off the venue's clock, for venues that refuse a key and a time with one status and
-    the same words.
+    """Tells whether a refused request was off the venue's clock, for venues that refuse a key and a time with one
+    status and the same words.
 
-    Use `see` as `RestRules.on_answer`, and read `is_stale` in `parse_error`: what was noted is of the answer that is
-    read next, because nothing else runs between the two.
+    Use `see` as `RestRules.on_answer` and `read` as `parse_error`: what was noted is of the answer that is read next,
+    because nothing else runs between the two.
     """
 
-    def __init__(self, pattern: str, drift_ms: int) -> None:
+    def __init__(
+        self, pattern: str, drift_ms: int, parse_error: Callable[[int, bytes, int], ErrorResponse], *, code: str
+    ) -> None:
         """`pattern` finds the milliseconds of a request's time in its target, as its first group; `drift_ms` is how far
-        they may be off the venue's clock."""
+        they may be off the venue's clock. `parse_error` reads the venue's errors, and `code` is that of a 401 whose
+        request was further off."""
         self._stamp = re.compile(pattern)
         self._drift_ms = drift_ms - _DATE_MS
-        self.is_stale = False
-        """Of the answer that was seen last. Written here only."""
+        self._parse_error = parse_error
+        self._code = code
+        self._is_stale = False
 
     def see(self, request: HttpRequest, answer: HttpResponse, _took_ns: int, /) -> None:
         """Note whether the answer's `Date` is far from the time that the request has."""
@@ -131,4 +139,11 @@ class StaleRequests:
         except (ValueError, OverflowError):
             venue_ms = None
         is_known = stamp is not None and venue_ms is not None
-        self.is_stale = is_known and abs(int(stamp[1]) - venue_ms) > self._drift_ms  # type: ignore[index,operator]
+        self._is_stale = is_known and abs(int(stamp[1]) - venue_ms) > self._drift_ms  # type: ignore[index,operator]
+
+    def read(self, status: int, body: bytes, after_ms: int, /) -> ErrorResponse:
+        """The answer that was seen last, as `parse_error` reads it, but for the code of one that came too late or too
+        early."""
+        error = self._parse_error(status, body, after_ms)
+        is_of_clock = status == _UNAUTHORIZED and self._is_stale and error.code
+        return msgspec.structs.replace(error, code=self._code) if is_of_clock else error

@@ -183,8 +183,24 @@ class SignedRest:
         that can't be read.
         """
         return await _tried(
-            lambda: self._write_once(call, decode), _WRITE_TRIES_MAX, lambda attempt: _RETRY_MS * 2 ** (attempt - 1)
+            lambda: self.write_signed(self.signed(call), decode),
+            _WRITE_TRIES_MAX,
+            lambda attempt: _RETRY_MS * 2 ** (attempt - 1),
         )
+
+    async def write_signed(self, request: HttpRequest, decode: Callable[[bytes], T]) -> T:
+        """Send once what `signed` made, of what is no order and must not be done twice, as what moves funds: its owner
+        writes down before that it leaves. Raises like `write`, `OutcomeUnknown` for an answer that proves nothing."""
+        name = f"{request.method} {_shown(request)}"
+        response = await self.send(request)
+        if response.status not in DONE:
+            failure = self.failure_of_write(response, is_cancel=False)
+            unproved = f"{name}: {self._error_of(response).text}: this proves nothing"
+            raise OutcomeUnknown(unproved) if isinstance(failure, OutcomeUnknown) else failure
+        try:
+            return _decoded(response.body, decode, name)
+        except Retryable as e:
+            raise OutcomeUnknown(str(e)) from e
 
     async def listing(
         self,
@@ -223,18 +239,6 @@ class SignedRest:
     async def close(self) -> None:
         """Close the connections; requests in flight end with `OutcomeUnknown`."""
         await self._transport.close()
-
-    async def _write_once(self, call: Call, decode: Callable[[bytes], T]) -> T:
-        name = f"{call.method} {call.target.partition('?')[0]}"
-        response = await self.send(self.signed(call))
-        if response.status not in DONE:
-            failure = self.failure_of_write(response, is_cancel=False)
-            unproved = f"{name}: {self._error_of(response).text}: this proves nothing"
-            raise OutcomeUnknown(unproved) if isinstance(failure, OutcomeUnknown) else failure
-        try:
-            return _decoded(response.body, decode, name)
-        except Retryable as e:
-            raise OutcomeUnknown(str(e)) from e
 
     async def _ask_once(self, call: Call, endpoint: str, weight: int) -> bytes:
         async with self._turn(RequestKind.QUERY, endpoint, weight) as turn:

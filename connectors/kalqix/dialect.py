@@ -6,13 +6,12 @@ vendor's own public connector speaks (v1.7): agents' keys, base units, client id
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from connectors.client.wire.answers import ErrorResponse, Meaning, Rule, Verdicts, code_of_text, detail_text
+from connectors.client.wire.answers import ErrorShape, Meaning, Rule, Verdicts
 from connectors.client.wire.dialect import OrderStates
-from connectors.client.wire.json_text import decode_json
 from connectors.client.wire.reports import NOT_FOUND
 from connectors.client.wire.rows import RowWords
 from framework.domain.instruments import InstrumentStatus
@@ -124,18 +123,8 @@ VERDICTS = Verdicts(
     ),
 )
 
-
-def parse_error(status: int, body: bytes, after_ms: int) -> ErrorResponse:
-    """An answer other than success: `{"error": text}` or `{"code": …, "message": text}`. A text alone makes the code;
-    a body that is neither has none."""
-    try:
-        found: Any = decode_json(body, msgspec.json.decode)
-    except msgspec.DecodeError:
-        found = None
-    said = found if isinstance(found, dict) else {}
-    code, text = said.get("code"), detail_text(said.get("message") or said.get("error"))
-    name = code if isinstance(code, str) else code_of_text(text)
-    return ErrorResponse(status, name, text, after_ms=after_ms)
+parse_error = ErrorShape(text="error").read
+"""`{"error": text}`, or in B `{"code": …, "message": text}`."""
 
 
 def limits_of(per_second: int, per_minute: int, wallet: str) -> RateLimits:

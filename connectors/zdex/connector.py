@@ -30,10 +30,10 @@ from connectors.transport.reconnect import Backoff
 from connectors.zdex.account import ZdexReads
 from connectors.zdex.dialect import ASSUMPTIONS, DIALECTS, Dialect
 from connectors.zdex.feed import ROLES, ZdexFeed
-from connectors.zdex.futures import configure
+from connectors.zdex.futures import SYMBOLS, margin_setup
 from connectors.zdex.limits import limits_of
 from connectors.zdex.settings import ZdexSettings
-from connectors.zdex.sign import Refusals, signing
+from connectors.zdex.sign import refusals_of, signing
 from connectors.zdex.wire.decode import VERDICTS, instrument_of
 from connectors.zdex.wire.encode import CHANNELS, cancel, command_frames, new_order
 from connectors.zdex.wire.messages import DataPage, OrderAnswer, SymbolRow
@@ -46,7 +46,6 @@ from framework.domain.terms import FillListing, VenueTerms
 from framework.domain.turns import TakeTurn, no_limits
 from framework.domain.verdicts import Approved
 
-SYMBOLS = "/market/symbols"
 _ANSWER = msgspec.json.Decoder(OrderAnswer)
 
 
@@ -65,7 +64,7 @@ def zdex_rest(
 ) -> SignedRest:
     """The account's REST; no connection is opened yet. Raises `ConfigurationError` when the secret can't be used."""
     key = HmacKey(read_secret_text(settings.secret_path, "secret_path").encode())
-    refusals = Refusals(DIALECTS[settings.dialect].drift_ms)
+    refusals = refusals_of(DIALECTS[settings.dialect].drift_ms)
     return open_rest(
         "zdex", settings, signing(settings.key_id, key), verdicts=VERDICTS, parse_error=refusals.read,
         unsigned=frozenset({SYMBOLS}), clock=clock, rng=rng, proxy=proxy, turn=turn, on_answer=refusals.see,
@@ -143,7 +142,7 @@ class _Account:
         rows, s = await self._symbols(), self._settings
         if not self._is_configured:
             wanted = [row.symbol for row in rows if self._selection.wants(row.symbol)]
-            await configure(self._rest, wanted, s.leverage, s.margin_type)
+            await margin_setup(self._rest).configure(wanted, s.leverage, s.margin_type)
             self._is_configured = True
 
     def _encode(self, approved: Approved, order: Order | None) -> Call:

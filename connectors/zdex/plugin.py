@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.zdex.connector import make_connector, zdex_rest
 from connectors.zdex.dialect import DialectName
-from connectors.zdex.futures import set_futures
+from connectors.zdex.futures import margin_setup
 from connectors.zdex.settings import ZdexSettings
 from framework.domain.ports import Clock, Rng
 from framework.domain.turns import TakeTurn, no_limits
@@ -50,4 +50,4 @@ async def operate(
 
     Raises `ConfigurationError` for other words and for what the venue refuses; else like reads.
     """
-    return await set_futures(zdex_rest(settings, clock=clock, rng=rng, proxy=proxy), words)
+    return await margin_setup(zdex_rest(settings, clock=clock, rng=rng, proxy=proxy)).operate(words)

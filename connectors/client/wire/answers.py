@@ -48,11 +48,17 @@ class ErrorResponse(msgspec.Struct, frozen=True):
 
 class ErrorShape(msgspec.Struct, frozen=True, kw_only=True):
     """Where a venue's JSON errors have their code and message: `ErrorShape(path=("error",), code="code")` reads
-    `{"error": {"code": "…", "message": "…"}}`. Its `read` is a `RestRules.parse_error`."""
+    `{"error": {"code": "…", "message": "…"}}`. Its `read` is a `RestRules.parse_error`.
+
+    `details` is the member of what more is said, as an id to quote; empty for none. `text` is where a refusal without a
+    message has its text; with it, a text without a code makes the code (`code_of_text`).
+    """
 
     path: tuple[str, ...] = ()
     code: str = "code"
     message: str = "message"
+    details: str = ""
+    text: str = ""
 
     def read(self, status: int, body: bytes, after_ms: int) -> ErrorResponse:
         """An answer other than success. Without a code of the venue's, as text or number, its own is empty."""
@@ -63,9 +69,13 @@ class ErrorShape(msgspec.Struct, frozen=True, kw_only=True):
         for name in self.path:
             found = found.get(name) if isinstance(found, dict) else None
         said = found if isinstance(found, dict) else {}
-        code, message = said.get(self.code), said.get(self.message)
+        code, message, details = (said.get(name) if name else None for name in (self.code, self.message, self.details))
+        message = said.get(self.text) if message is None and self.text else message
         is_code = isinstance(code, (str, int)) and not isinstance(code, bool)
-        return ErrorResponse(status, str(code) if is_code else "", detail_text(message), after_ms=after_ms)
+        named = code_of_text(message) if self.text and isinstance(message, str) else ""
+        return ErrorResponse(
+            status, str(code) if is_code else named, detail_text(message), detail_text(details), after_ms
+        )
 
 
 def code_of_text(text: str) -> str:
@@ -136,11 +146,13 @@ class Verdicts(msgspec.Struct, frozen=True):
     """A venue's table. The first rule that fits decides; below them are those of every venue: 429 is a rate limit, 401
     a refused key, any other 4xx with the venue's own code a refusal, but for 408. Everything else proves nothing.
 
-    `remedy` says what to check when the key is refused: "check key_id and private_key_path".
+    `remedy` says what to check when the key is refused: "check key_id and private_key_path"; `credential` names what is
+    refused then.
     """
 
     remedy: str
     rules: tuple[Rule, ...] = ()
+    credential: str = "the key"
 
     def meaning(self, error: ErrorResponse, *, is_cancel: bool = False) -> tuple[Meaning, str]:
         """What the answer means, and the code to report."""
@@ -183,7 +195,7 @@ class Verdicts(msgspec.Struct, frozen=True):
 
     def _error(self, meaning: Meaning, code: str, error: ErrorResponse) -> TidegateError:
         if meaning is Meaning.ACCOUNT:
-            return AccountRefused(f"{error.text}: the key is refused; {self.remedy}")
+            return AccountRefused(f"{error.text}: {self.credential} is refused; {self.remedy}")
         if meaning is Meaning.REFUSED:
             return RefusedByVenue(code, error.text, status=error.status)
         is_limit, is_clock = meaning is Meaning.RATE_LIMITED, meaning is Meaning.CLOCK

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.client.request_clock import Nonces, RequestClock, StaleRequests
 from connectors.client.venue_time import VenueTime
+from connectors.client.wire.answers import ErrorShape
 from connectors.transport.ports import HttpRequest, HttpResponse
 from framework.domain.errors import ConfigurationError
 from framework.runtime.clock import ManualClock
@@ -104,6 +105,7 @@ def test_nonces_when_they_can_not_be_kept_then_none_is_given(tmp_path: Path) -> 
 def test_request_when_its_time_is_far_from_the_answers_date_then_it_was_stale(
     target: str, date: str, is_stale: bool
 ) -> None:
-    requests = StaleRequests(r"[?&]timestamp=(\d+)", 5_000)
+    requests = StaleRequests(r"[?&]timestamp=(\d+)", 5_000, ErrorShape().read, code="stale")
     requests.see(HttpRequest("GET", target, (), b""), HttpResponse(401, {"date": date}, b""), 1)
-    assert requests.is_stale is is_stale
+    assert requests.read(401, b'{"code":"no"}', 0).code == ("stale" if is_stale else "no")
+    assert [requests.read(403, b'{"code":"no"}', 0).code, requests.read(401, b"<html>", 0).code] == ["no", ""]

@@ -18,10 +18,10 @@ from connectors.client.venue_time import VenueTime
 from connectors.zdex.account import ZdexReads
 from connectors.zdex.connector import make_connector, zdex_rest
 from connectors.zdex.dialect import DIALECTS
-from connectors.zdex.futures import set_futures
+from connectors.zdex.futures import margin_setup
 from connectors.zdex.plugin import sandbox_settings
 from connectors.zdex.settings import ZdexSettings
-from connectors.zdex.sign import Refusals
+from connectors.zdex.sign import refusals_of
 from connectors.zdex.wire.decode import VERDICTS
 from framework.domain.account_events import BalanceReport, CashFlow
 from framework.domain.errors import AccountRefused, ConfigurationError, Retryable
@@ -239,12 +239,12 @@ async def test_operator_when_words_are_wrong_then_one_line_says_what_to_say(
     client: Client, words: list[str], text: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=text):
-        await set_futures(_rest_of(client), words)
+        await margin_setup(_rest_of(client)).operate(words)
 
 
 async def test_operator_when_words_are_right_then_it_is_done(client: Client) -> None:
-    assert await set_futures(_rest_of(client), ["leverage", "BTCUSDT", "7"]) == ["BTCUSDT: leverage is 7"]
-    done = await set_futures(_rest_of(client), ["margin", "BTCUSDT", "isolated"])
+    assert await margin_setup(_rest_of(client)).operate(["leverage", "BTCUSDT", "7"]) == ["BTCUSDT: leverage is 7"]
+    done = await margin_setup(_rest_of(client)).operate(["margin", "BTCUSDT", "isolated"])
     assert done == ["BTCUSDT: margin mode is ISOLATED"]
 
 
@@ -258,7 +258,7 @@ def scripted(http: ScriptedHttp) -> ZdexReads:
     clock = ManualClock(wall_ns=1_767_225_600 * S)
     rules = RestRules(
         name="zdex", url="", prefix="/v1", timeout_ms=1, pages_max=5, verdicts=VERDICTS,
-        parse_error=Refusals(30_000).read,
+        parse_error=refusals_of(30_000).read,
     )  # fmt: skip
     rest = SignedRest(http, request_of, rules, clock=clock, time=VenueTime(clock))
     refresher = cast("InstrumentRefresher", SimpleNamespace(ask_again=lambda _symbol: None))

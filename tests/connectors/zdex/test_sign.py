@@ -11,7 +11,7 @@ from connectors.client.wire.calls import Call
 from connectors.client.wire.hmac_sign import HmacKey
 from connectors.transport.ports import HttpRequest, HttpResponse
 from connectors.zdex.dialect import STALE
-from connectors.zdex.sign import Refusals, signed_query, signing
+from connectors.zdex.sign import refusals_of, signed_query, signing
 from framework.runtime.clock import ManualClock
 
 KEY = HmacKey(b"your_secret_key_here")
@@ -61,7 +61,7 @@ def test_body_when_it_differs_then_the_signature_is_the_same() -> None:
     ("off_s", "code"), [(0, "invalid_or_expired_token"), (29, STALE), (3_600, STALE), (-3_600, STALE)]
 )
 def test_refusal_when_the_request_was_off_the_venues_clock_then_it_is_about_the_time(off_s: int, code: str) -> None:
-    refusals = Refusals(30_000)
+    refusals = refusals_of(30_000)
     request = HttpRequest("GET", f"/v1/positions?timestamp={STAMP_MS}&signature=x", (), b"")
     date = formatdate(STAMP_MS // 1000 + off_s, usegmt=True)
     refusals.see(request, HttpResponse(401, {"date": date}, b""), 5)
@@ -70,11 +70,11 @@ def test_refusal_when_the_request_was_off_the_venues_clock_then_it_is_about_the_
 
 @pytest.mark.parametrize("body", [b"<html>502</html>", b"\xff", b"[]", b'{"ok":false}', b'{"error":5}', b"[" * 5_000])
 def test_refusal_when_it_is_not_the_venues_then_it_has_no_code(body: bytes) -> None:
-    assert Refusals(30_000).read(502, body, 7).code == ""
+    assert refusals_of(30_000).read(502, body, 7).code == ""
 
 
 def test_refusal_when_it_has_a_code_and_an_error_id_then_both_are_said() -> None:
     body = b'{"ok":false,"error":"Symbol has an open position.","errorId":"e-1","code":"OPEN_POSITION_LEVERAGE_GUARD"}'
-    found = Refusals(5_000).read(409, body, 0)
+    found = refusals_of(5_000).read(409, body, 0)
     assert found.code == "OPEN_POSITION_LEVERAGE_GUARD"
     assert found.text == "HTTP 409 OPEN_POSITION_LEVERAGE_GUARD Symbol has an open position. e-1"

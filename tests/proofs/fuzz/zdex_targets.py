@@ -21,7 +21,7 @@ from connectors.zdex.sandbox.auth import Call, Keys
 from connectors.zdex.sandbox.server import ROUTES, SandboxOptions, ZdexSandbox
 from connectors.zdex.sandbox.stream import Conversation
 from connectors.zdex.sandbox.venue import ZdexVenue
-from connectors.zdex.sign import Refusals
+from connectors.zdex.sign import refusals_of
 from connectors.zdex.wire import messages as m
 from connectors.zdex.wire.decode import balance_of, fill_of, funding_of, instrument_of, order_of, position_of
 from tests.connectors.zdex.support import BTC, FEES, SYMBOL
@@ -183,7 +183,7 @@ TARGETS = (
     Target(
         "zdex errors",
         [b'{"ok":false,"error":"Order not found","errorId":"e","code":"X"}', b'{"ok":false,"error":"x","errorId":5}'],
-        lambda: lambda data: [Refusals(5_000).read(400, data, 0).text],
+        lambda: lambda data: [refusals_of(5_000).read(400, data, 0).text],
         (),
     ),
     Target(
