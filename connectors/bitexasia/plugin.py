@@ -18,6 +18,9 @@ Settings = BitExAsiaSettings
 SANDBOX = "connectors.bitexasia.sandbox"
 """Module of the local exchange, run as `python -m`: it prints one JSON line when it is ready."""
 
+NO_KEY_ADMIN = "this venue has no API for keys; make, scope and revoke them in the account settings of its website"
+"""Where keys are made (vendor's page), for `tidegate keys`."""
+
 
 class SandboxOptions(BaseModel):
     """`[venues.NAME.sandbox.options]`: what this venue's sandbox takes beside seed and speed."""
@@ -49,4 +52,4 @@ def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:
     return addresses | {"key_id": ready["api_key"], "secret_path": ready["api_secret_path"]}
 
 
-__all__ = ["SANDBOX", "SandboxOptions", "Settings", "create", "sandbox_settings"]
+__all__ = ["NO_KEY_ADMIN", "SANDBOX", "SandboxOptions", "Settings", "create", "sandbox_settings"]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from connectors.client.connector import VenueConnector
 from connectors.kalqix.connector import make_connector as create
 from connectors.kalqix.dialect import DialectName
+from connectors.kalqix.operator import fund_mover, key_admin
 from connectors.kalqix.settings import KalqixSettings as Settings
 
 SANDBOX = "connectors.kalqix.sandbox"
@@ -39,4 +40,6 @@ async def access_notes(connector: VenueConnector) -> Sequence[str]:
     return await connector.access_notes()
 
 
-__all__ = ["SANDBOX", "SandboxOptions", "Settings", "access_notes", "create", "sandbox_settings"]
+__all__ = [
+    "SANDBOX", "SandboxOptions", "Settings", "access_notes", "create", "fund_mover", "key_admin", "sandbox_settings",
+]  # fmt: skip

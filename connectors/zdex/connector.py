@@ -140,7 +140,8 @@ class _Account:
     async def _prepare(self) -> None:
         """The first read is unsigned: its `Date` gives the venue's time, which signatures need."""
         rows, s = await self._symbols(), self._settings
-        if not self._is_configured:
+        # A key that may only read brings data: it could set nothing.
+        if not self._is_configured and (not s.key_rights or "trade" in s.key_rights):
             wanted = [row.symbol for row in rows if self._selection.wants(row.symbol)]
             await margin_setup(self._rest).configure(wanted, s.leverage, s.margin_type)
             self._is_configured = True

@@ -34,6 +34,9 @@ class ZdexSettings(BaseModel):
     ws_url: StreamUrl = Field(default="wss://api.zdex.world/ws", description="WebSocket address with its path.")
     key_id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$", description="The API key. It is not secret.")
     secret_path: Path = Field(description="File with the key's secret, readable by you only.")
+    session_token_path: Path | None = Field(
+        default=None, description="File with a session's token, readable by you only; `tidegate keys` asks with it."
+    )
     key_rights: DeclaredRights = ()
     markets: tuple[str, ...] = Field(min_length=1, description='Symbols or patterns of them: "BTCUSDT", "*USDT".')
     markets_max: options.MarketsMax = 20

@@ -43,6 +43,7 @@ _VENUE_S_MAX = 60.0
 
 _PUBLIC_KEY_BYTES_MAX = 65_536
 _RSA_BITS_MIN = 2_048
+_ANYWHERE = "any"
 _OPTIONS = {
     "label": (KeyVerb.CREATE, KeyVerb.GENERATE, KeyVerb.UPDATE),
     "scope": (KeyVerb.CREATE, KeyVerb.GENERATE, KeyVerb.UPDATE),
@@ -90,6 +91,7 @@ async def _do(verb: KeyVerb, venue: ResolvedVenue, options: argparse.Namespace, 
         refuse_assumed_signing(admin, is_accepted=venue.row.accept_assumptions)
         _refuse_verb(admin, verb)
         form = _form_of(verb, admin.terms, options)
+        _say_assumptions(verb, admin.terms, options)
         async with asyncio.timeout(_VENUE_S_MAX):
             listed = await admin.list_keys()
         match verb:
@@ -118,7 +120,7 @@ async def _do(verb: KeyVerb, venue: ResolvedVenue, options: argparse.Namespace, 
 def _key_admin(venue: ResolvedVenue, token_file: Path | None) -> KeyAdmin:
     factory, where = venue.plugin.key_admin, f"venues.{venue.name}"
     if factory is None:
-        raise NotSupported(f"{where}: this venue has no API for keys; make and revoke them on its website")
+        raise NotSupported(f"{where}: {venue.plugin.no_key_admin}")
     if venue.row.embedded_sandbox:
         raise ConfigurationError(
             f"{where}: its embedded sandbox lives only while its daemon does; run one by itself (tidegate sandbox "
@@ -141,6 +143,8 @@ def _form_of(verb: KeyVerb, terms: KeyTerms, options: argparse.Namespace) -> Key
         return KeyForm()
     is_new = verb is not KeyVerb.UPDATE
     for name, is_taken in (
+        ("label", terms.label_chars_max > 0),
+        ("scope", bool(terms.scopes)),
         ("ip", terms.takes_ip_list),
         ("expires", terms.takes_expiry),
         ("subaccount", terms.takes_subaccount),
@@ -149,15 +153,15 @@ def _form_of(verb: KeyVerb, terms: KeyTerms, options: argparse.Namespace) -> Key
         if not is_taken and getattr(options, name) is not None:
             raise ConfigurationError(f"--{name.replace('_', '-')}: this venue has no such thing for keys; leave it out")
     form = KeyForm(
-        label=_label(options.label, terms, is_needed=is_new),
-        scopes=_scopes(options.scope, terms, is_needed=is_new),
-        ip_list=None if options.ip is None else tuple(map(_network, options.ip)),
+        label=_label(options.label, terms, is_needed=is_new and terms.label_chars_max > 0),
+        scopes=_scopes(options.scope, terms, is_needed=is_new and bool(terms.scopes)),
+        ip_list=None if options.ip is None else _ip_list(options.ip, terms),
         expires_ns=None if options.expires is None else _expiry_ns(options.expires),
         key_type=_key_type(options.key_type, terms) if verb is KeyVerb.GENERATE else None,
         public_key=_public_key(options.public_key) if verb is KeyVerb.CREATE and terms.takes_public_key else None,
         subaccount=options.subaccount,
     )
-    if form == KeyForm():
+    if form == KeyForm() and not is_new:
         raise ConfigurationError("keys update: say what is to change: --label, --scope, --ip or --expires")
     if form.public_key is not None and options.out is not None:
         raise ConfigurationError("--out: a key of your own has no secret that the venue could give; leave it out")
@@ -188,12 +192,19 @@ def _scopes(scopes: Sequence[str] | None, terms: KeyTerms, *, is_needed: bool) -
     return None if scopes is None else tuple(dict.fromkeys(scopes))
 
 
-def _network(text: str) -> str:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError as e:
-        raise ConfigurationError(f"--ip: {text} is no address or network; write it as 203.0.113.50") from e
-    return text
+def _ip_list(texts: Sequence[str], terms: KeyTerms) -> tuple[str, ...]:
+    """The addresses that were given; "any" alone for none, which lets every address in."""
+    if list(texts) == [_ANYWHERE]:
+        return ()
+    for text in texts:
+        try:
+            is_address = ipaddress.ip_network(text).num_addresses == 1 and "/" not in text
+        except ValueError as e:
+            what = "no address or network" if terms.takes_networks else "no address"
+            raise ConfigurationError(f"--ip: {text} is {what}; write it as 203.0.113.50") from e
+        if not is_address and not terms.takes_networks:
+            raise ConfigurationError(f"--ip: {text} is a network, this venue takes addresses; give each by itself")
+    return tuple(dict.fromkeys(texts))
 
 
 def _expiry_ns(text: str) -> int:
@@ -248,8 +259,11 @@ def _refuse_public_key(pem: str) -> None:
 
 
 def _key_named(name: str, listed: Sequence[ListedKey], verb: KeyVerb) -> ListedKey:
-    """The key with this id, else the only one with this label. Raises `ConfigurationError`."""
-    found = [one for one in listed if one.id == name] or [one for one in listed if name in (one.label, one.key)]
+    """The active key with this id, else the only one with this label. Raises `ConfigurationError`."""
+    called = [one for one in listed if one.id == name] or [one for one in listed if name in (one.label, one.key)]
+    found = [one for one in called if one.is_active]
+    if called and not found:
+        raise ConfigurationError(f'keys {verb.value}: "{name}" is revoked already, for good')
     if len(found) > 1:
         ids = ", ".join(one.id for one in found)
         raise ConfigurationError(f'keys {verb.value}: {len(found)} keys have the label "{name}"; name one by id: {ids}')
@@ -259,21 +273,33 @@ def _key_named(name: str, listed: Sequence[ListedKey], verb: KeyVerb) -> ListedK
     return found[0]
 
 
+def _say_assumptions(verb: KeyVerb, terms: KeyTerms, options: argparse.Namespace) -> None:
+    """Say what is assumed of the venue for what is asked: nothing of it was tried there."""
+    for subject, assumption in terms.assumptions.items():
+        if subject == verb.value or getattr(options, subject, None) is not None:
+            sys.stderr.write(f"tidegate: note: assumed of this venue, not documented: {assumption}\n")
+
+
+def _has_ended(key: ListedKey) -> bool:
+    return 0 < key.expires_ns <= SystemClock().now_ns()
+
+
 async def _make(
     verb: KeyVerb, admin: KeyAdmin, form: KeyForm, listed: Sequence[ListedKey], options: argparse.Namespace
 ) -> None:
-    most, active = admin.terms.keys_max, sum(one.is_active for one in listed)
+    most, active = admin.terms.keys_max, sum(one.is_active and not _has_ended(one) for one in listed)
     if most and active >= most:
         raise ConfigurationError(f"keys {verb.value}: {active} keys are active, this venue takes {most}; revoke one")
-    if any(one.is_active and one.label == form.label for one in listed):
+    if form.label and any(one.is_active and one.label == form.label for one in listed):
         raise ConfigurationError(f'--label: the account has a key "{form.label}" already; give another label')
+    called = f' "{form.label}"' if form.label else ""
     # Before the request: a file that can't be made must not cost a secret that is shown once.
     with _SecretFile(options.out) as file:
         try:
             made = await (admin.create_key if verb is KeyVerb.CREATE else admin.generate_key)(form)
         except OutcomeUnknown as e:
             raise OutcomeUnknown(
-                f'{e}; a key "{form.label}" may exist, and nobody has its secret: `tidegate keys list`, and revoke it'
+                f"{e}; a key{called} may exist, and nobody has its secret: `tidegate keys list`, and revoke it"
             ) from e
         try:
             _deliver(made, form, file, options)
@@ -329,8 +355,8 @@ class _SecretFile:
 def _deliver(made: MadeKey, form: KeyForm, file: _SecretFile, options: argparse.Namespace) -> None:
     """Hand the key over: its secret into the file, else to standard output, and to one of them only. Raises `OSError`
     when that fails."""
-    row: dict[str, Any] = {"id": made.id, "label": form.label, "scopes": form.scopes}
-    row |= {"key": made.key} if made.key else {}
+    shown = {"id": made.id, "label": form.label, "scopes": form.scopes, "key": made.key}
+    row: dict[str, Any] = {name: value for name, value in shown.items() if value}
     if file.path is not None:
         file.write(made.secret)
         row["out"] = str(file.path)
@@ -344,9 +370,8 @@ def _deliver(made: MadeKey, form: KeyForm, file: _SecretFile, options: argparse.
 
 
 def _lines_of(row: dict[str, Any]) -> list[str]:
-    shown = [f"id      {row['id']}", f"label   {row['label']}", f"scopes  {', '.join(row['scopes'])}"]
-    if "key" in row:
-        shown.append(f"key     {row['key']}")
+    row = row | ({"scopes": ", ".join(row["scopes"])} if "scopes" in row else {})
+    shown = [f"{name:<7} {row[name]}" for name in ("id", "label", "scopes", "key") if name in row]
     if "out" in row:
         shown.append(f"secret  written to {row['out']}, readable by you only")
     if "secret" in row:
@@ -371,7 +396,7 @@ async def _update(admin: KeyAdmin, form: KeyForm, key: ListedKey, options: argpa
         await admin.update_key(key.id, form)
     except OutcomeUnknown as e:
         raise OutcomeUnknown(f"{e}; see what holds: tidegate keys list") from e
-    _say_done(options, key, "updated")
+    _say_done(options, msgspec.structs.replace(key, label=form.label or key.label), "updated")
 
 
 async def _revoke(admin: KeyAdmin, key: ListedKey, options: argparse.Namespace) -> None:
@@ -410,7 +435,7 @@ def _say_done(options: argparse.Namespace, key: ListedKey, done: str) -> None:
     if options.json:
         print_json([{"id": key.id, "label": key.label, "done": done}])
     else:
-        print_lines([f'{done}: {key.id} "{_plain(key.label)}"'])
+        print_lines([f'{done}: {key.id} "{_plain(key.label)}"' if key.label else f"{done}: {key.id}"])
 
 
 def _plain(text: str) -> str:
@@ -430,7 +455,8 @@ def _show(listed: Sequence[ListedKey], options: argparse.Namespace) -> None:
 
 
 def _row(key: ListedKey) -> dict[str, str]:
-    notes = ["used here"] * key.is_own + ["revoked"] * (not key.is_active)
+    ended = ["revoked"] * (not key.is_active) or ["expired"] * _has_ended(key)
+    notes = ["used here"] * key.is_own + ended
     return {
         "id": key.id,
         "key": key.key,

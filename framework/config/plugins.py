@@ -57,9 +57,9 @@ class ConnectorPlugin:
     those of `plugin_paths`, for a connector that was found there. `access_notes(connector)`, awaited after `start`, is
     what an operator should know of the key beside what it may do (`StatesKeyRights`), a sentence each. `key_admin` and
     `fund_mover` make what `tidegate keys` and the verbs that move funds need, where the venue has that
-    (`framework.domain.venue`). One with settings of its own at the venue, such as leverage, has `operate(settings,
-    words, *, clock, rng, proxy)`, awaited for `tidegate venue NAME WORDS…`: it does what the words ask for and returns
-    what to print, line by line.
+    (`framework.domain.venue`); without the first, `NO_KEY_ADMIN` is a line that says where keys are made. One with
+    settings of its own at the venue, such as leverage, has `operate(settings, words, *, clock, rng, proxy)`, awaited
+    for `tidegate venue NAME WORDS…`: it does what the words ask for and returns what to print, line by line.
     """
 
     use: str
@@ -72,6 +72,7 @@ class ConnectorPlugin:
     operate: Callable[..., Awaitable[Sequence[str]]] | None = None
     folders: tuple[Path, ...] = ()
     key_admin: Callable[..., KeyAdmin] | None = None
+    no_key_admin: str = "this venue has no API for keys; make and revoke them on its website"
     fund_mover: Callable[..., FundMover] | None = None
 
     def takes(self, name: str) -> bool:
@@ -129,6 +130,7 @@ class Plugins:
             operate=getattr(module, "operate", None),
             folders=self.paths if getattr(module, "__name__", "").startswith(FOLDER_PACKAGE) else (),
             key_admin=getattr(module, "key_admin", None),
+            no_key_admin=getattr(module, "NO_KEY_ADMIN", ConnectorPlugin.no_key_admin),
             fund_mover=getattr(module, "fund_mover", None),
         )
 

@@ -282,8 +282,11 @@ class KeyVerb(Enum):
 class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue takes of its keys, so that nothing is sent that it would refuse.
 
-    `scopes` are the venue's words for what a key may do, with their meanings; `key_types` those of a pair, the default
-    first. `keys_max` is how many may be active, 0 where that is not documented.
+    `scopes` are the venue's words for what a key may do, with their meanings, none where that can't be chosen;
+    `label_chars_max` is 0 where keys have no label. `key_types` are those of a pair, the default first. `keys_max` is
+    how many may be active, 0 where that is not documented. `assumptions` are what is assumed of the venue without
+    proof, a sentence each, by the verb or the option for which it is assumed ("create", "expires"): it is said whenever
+    that is used.
     """
 
     verbs: frozenset[KeyVerb]
@@ -293,8 +296,11 @@ class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
     keys_max: int = 0
     takes_public_key: bool = False
     takes_ip_list: bool = False
+    takes_networks: bool = True
+    """Whether its list of addresses may hold networks."""
     takes_expiry: bool = False
     takes_subaccount: bool = False
+    assumptions: Mapping[str, str] = {}
 
 
 class KeyForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -448,8 +454,9 @@ class FundMover(Protocol):
         ...
 
     async def sign(self, move: FundMove, /) -> SignedMove:
-        """Sign with the time of now; the venue's clock may be read for that. Raises `RefusedByVenue` for a move that
-        the venue would not take."""
+        """Sign with the time of now; the venue's clock and the balance may be read for that. Raises
+        `ConfigurationError`, naming the option ("--to"), or `RefusedByVenue` for a move that the venue would not take.
+        """
         ...
 
     async def send(self, signed: SignedMove, /) -> FundMoveState:

@@ -23,6 +23,7 @@ from framework.domain.operator_requests import Answer, MoveFunds, ShowFundMove
 from framework.domain.ports import Clock
 from framework.domain.venue import FundMove, FundMover, FundMoveState, FundVerb, SignedMove
 from framework.engine.kernel import Kernel
+from framework.runtime.failpoints import reach
 
 LOOK = "look at the account's history at the venue"
 
@@ -82,7 +83,9 @@ class FundMoves:
             return _refused(f"nothing was moved, it could not be recorded: {e}")
         became = msgspec.structs.replace(step, status="unknown", detail="it broke off")
         try:
+            reach("move-before-send")
             state = await mover.send(signed)
+            reach("move-after-send")
             became = msgspec.structs.replace(became, status=state.status, detail="", move_id=state.id)
             return _answer(request.venue, request.verb, state)
         except (Retryable, RefusedByVenue, AccountRefused) as e:
@@ -91,7 +94,11 @@ class FundMoves:
             return _refused(f"nothing was moved: {e}")
         except OutcomeUnknown as e:
             became = msgspec.structs.replace(became, detail=str(e))
-            return _refused(f"it is not known whether {request.amount} {request.asset} left: {e}; {LOOK}")
+            found = await self._found(mover, verb, signed)
+            if found is None:
+                return _refused(f"it is not known whether {request.amount} {request.asset} left: {e}; {LOOK}")
+            became = msgspec.structs.replace(became, status=found.status, detail="", move_id=found.id)
+            return _answer(request.venue, request.verb, found)
         finally:
             await self._record(msgspec.structs.replace(became, ts_recv=self._clock.now_ns()))
 
@@ -122,6 +129,13 @@ class FundMoves:
                 return _refused(f"nothing was sent: the {one.text} had arrived, as {move_id}: {status}")
         return None
 
+    async def _found(self, mover: FundMover, verb: FundVerb, signed: SignedMove) -> FundMoveState | None:
+        """A move whose answer is lost, as the venue shows it; None where it does not show it yet, or can't be asked."""
+        try:
+            return await mover.find(verb, signed.digest) if signed.digest else None
+        except (Retryable, RefusedByVenue, AccountRefused):
+            return None
+
     async def _record(self, report: FundMoveReported) -> None:
         self._kernel.publish(report)
         await self._wait_durable()
@@ -144,5 +158,7 @@ def _refused(line: str) -> Answer:
 
 
 def _answer(venue: str, verb: str, state: FundMoveState) -> Answer:
-    lines = (f"{verb} {state.id} at {venue}: {state.status}", *(f"{name}: {value}" for name, value in state.details))
+    """What a venue says of a move, without what would act on a terminal."""
+    said = (f"{verb} {state.id} at {venue}: {state.status}", *(f"{name}: {value}" for name, value in state.details))
+    lines = tuple("".join(one if one.isprintable() else "?" for one in line) for line in said)
     return Answer(is_ok=True, lines=lines, data=state)

@@ -37,6 +37,8 @@ POINTS: Mapping[str, str] = {
     "cancel-after-send": "A cancel was given to the connector; its answer has not come.",
     "amend-before-send": "The record of an amend is durable; the amend has not left.",
     "amend-after-send": "An amend was given to the connector; its answer has not come.",
+    "move-before-send": "The record of a move of funds is durable; nothing of it has left.",
+    "move-after-send": "The venue's answer to a move of funds has arrived and is recorded nowhere.",
     "segment-rotation": "The next journal segment has been created; its header is not durable.",
     "snapshot-before-rename": "A snapshot of the state is written beside its place.",
     "snapshot-after-rename": "A snapshot has its name; the directory is not synced, no older one has been dropped.",

@@ -1,5 +1,5 @@
 """A key's life beside a running daemon: one that may only read brings data, one that is revoked stands the venue down,
-and its successor trades on with the same records."""
+and its successor trades on with the same records. What a key may do is asked where the venue says it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from pathlib import Path
 from framework.runtime.state_directory import ACCOUNTS
 from tests.journeys.conftest import Configure
 from tests.support.daemon import ROOT, Sandbox, running, wait_until
+
+SILENT = ("kalqix", "bitexasia", "zdex")
+"""The venues whose API does not say what a key may do; Kalshi's does."""
+ALL = ["-c", "config/four-venues.toml"]
+UNKNOWN = "the venue does not say what the key may do: make sure that it may trade, can't withdraw, and is taken from"
+READS = "the key may not trade, its scopes are read: orders would be refused"
 
 
 def tidegate(*words: str, code: int = 0) -> str:
@@ -75,3 +81,47 @@ def test_key_when_it_is_replaced_and_revoked_then_the_daemon_trades_on_with_the_
         daemon.kill()
     logs = "".join(path.read_text() for path in tmp_path.glob("log*"))
     assert all(line not in logs for line in secret.read_text().splitlines()[1:-1])
+
+
+def declared(right: str) -> list[str]:
+    """The settings by which each of those venues' keys may do this and no more."""
+    return [word for venue in SILENT for word in ("--set", f'venues.{venue}.settings.key_rights=["{right}"]')]
+
+
+def check_config(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "framework", "check-config", *ALL, "--connect", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_rights_when_the_venues_are_asked_then_one_says_them_and_of_the_others_they_are_unknown() -> None:
+    done = check_config()
+    assert done.returncode == 0, done.stderr
+    unknown = {line.partition(":")[0] for line in done.stdout.splitlines() if UNKNOWN in line}
+    assert unknown == set(SILENT)
+    assert "kalshi: the key" not in done.stdout
+
+
+def test_rights_when_a_key_is_declared_to_withdraw_then_each_venue_refuses_it() -> None:
+    done = check_config(*declared("withdraw"))
+    assert done.returncode == 2
+    for venue in SILENT:
+        assert f"venues.{venue}: its key may withdraw, its scopes are withdraw; use a key that can't" in done.stderr
+
+
+def test_daemon_when_its_keys_may_only_read_then_there_is_data_and_no_order_leaves(tmp_path: Path) -> None:
+    more = ["--set", "http.port=0", "--state-dir", str(tmp_path / "state"), *declared("read")]
+    with running([*ALL, *more], tmp_path / "log") as daemon:
+        for venue in SILENT:
+            wait_until(lambda v=venue: daemon.logged("key", venue=v, may=["read"]), f"the rights at {venue}")
+            wait_until(lambda v=venue: daemon.logged("key", venue=v, note=READS), f"a warning about {venue}")
+        wait_until(lambda: daemon.logged("key", venue="kalshi", may=["read", "trade"]), "the rights at kalshi")
+        for strategy in ("spot", "perpetual"):
+            wait_until(
+                lambda s=strategy: daemon.total("tidegate_refusals_total", code="NOT_OFFERED", strategy=s) > 0,
+                f"refused orders of {strategy}",
+            )
+        for strategy in ("spot", "perpetual"):
+            assert daemon.total("tidegate_orders_total", strategy=strategy) == 0
+        assert daemon.terminate()[0] == 0
+    shown = tidegate("orders", "--json", "--state-dir", str(tmp_path / "state"))
+    assert not any(f'"{venue}:' in shown for venue in SILENT)

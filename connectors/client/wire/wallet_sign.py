@@ -10,6 +10,7 @@ back to: in pure Python one signature takes 255 ms, and the daemon would stand s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -20,6 +21,7 @@ from framework.domain.errors import ConfigurationError
 from framework.domain.loading import load_late
 
 _EIP191_PREFIX = b"\x19Ethereum Signed Message:\n"
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}").fullmatch
 _LIBRARY = "connectors.client.wire.wallet_sign needs coincurve with libsecp256k1's schnorrsig; install coincurve>=21"
 
 
@@ -97,12 +99,28 @@ class WalletKey:
             raise ValueError(f"action={action!r}: this key signs {', '.join(sorted(self._actions))} only")
         return canonical_json(fields)
 
-    def _address(self) -> str:
-        digits = self._hash(self._key.public_key.format(compressed=False)[1:])[-20:].hex()
+    def checksummed(self, address: str) -> str:
+        """An address, "0x" and 40 hexadecimal digits in letters of any size, with the capitals of its checksum
+        (EIP-55)."""
+        digits = address[2:].lower()
         nibbles = self._hash(digits.encode()).hex()
         return "0x" + "".join(
             one.upper() if nibble >= "8" else one for one, nibble in zip(digits, nibbles, strict=False)
         )
+
+    def check_recipient(self, address: str, field: str) -> None:
+        """Let the address of another wallet pass. Raises `ConfigurationError`, naming `field`, for what is none, for
+        the key's own one, and for capitals that are not its checksum: a digit may be wrong then."""
+        digits = address[2:]
+        if not _ADDRESS(address):
+            raise ConfigurationError(f"{field}: {address[:60]} is no wallet; write 0x and 40 hexadecimal digits")
+        if address.lower() == self.address.lower():
+            raise ConfigurationError(f"{field}: {address} is the account's own wallet; give another one")
+        if digits not in (digits.lower(), digits.upper()) and address != self.checksummed(address):
+            raise ConfigurationError(f"{field}: {address} has capitals that are not its checksum; compare each digit")
+
+    def _address(self) -> str:
+        return self.checksummed(f"0x{self._hash(self._key.public_key.format(compressed=False)[1:])[-20:].hex()}")
 
     def _hash(self, data: bytes) -> bytes:
         return bytes(self._curve.keccak(digest_bits=256, data=data).digest())

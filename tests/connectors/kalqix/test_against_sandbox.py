@@ -14,10 +14,8 @@ import pytest
 
 from connectors.client.connector import VenueConnector
 from connectors.kalqix.connector import make_connector
-from connectors.kalqix.money import operator_account
 from connectors.kalqix.plugin import sandbox_settings
 from connectors.kalqix.settings import KalqixSettings
-from connectors.kalqix.sign import sent_as
 from framework.domain.account_events import BalanceReport, OrderReport, OrderSnapshot, ReportKind
 from framework.domain.errors import AccountRefused, ConfigurationError, RefusedByVenue, Retryable
 from framework.domain.events import Event
@@ -33,7 +31,6 @@ from tests.connectors.kalqix.sandbox.client import Client, by_wallet, serving
 
 BTC = instrument_id("kalqix", "BTC_USDC")
 SHORT = {"request_timeout_ms": 2_000, "book_interval_ms": 50, "trades_interval_ms": 50, "orders_interval_ms": 50}
-ADDRESS = "0x" + "ab" * 20
 
 
 class Desk:
@@ -301,88 +298,6 @@ async def test_replay_when_an_order_is_refused_as_one_then_it_stays_in_question(
         with pytest.raises(Exception, match="proves nothing; look the order up"):
             await desk.gateway.send(signed)
         assert await desk.gateway.find_order(order_of(signed), is_claimed=lambda _: False) is not None
-
-
-async def test_operator_when_money_is_sent_then_only_the_key_that_signs_that_action_can(tmp_path: Path) -> None:
-    async with serving(tmp_path) as client:
-        account = operator_account(settings_of(client.ready), ["TRANSFER"], clock=SystemClock(), rng=system_rng())
-        try:
-            await account.prepare()
-            request = account.sign_transfer("USDC", "100.50", ADDRESS)
-            answer = await account.send(request)
-            found = await account.find_transfer(sent_as(request))
-            assert found is not None
-            assert found["transfer_id"] == answer["transfer_id"]
-            assert (found["amount_formatted"], found["to_wallet_address"]) == ("100.5", ADDRESS)
-            with pytest.raises(ValueError, match="this key signs TRANSFER only"):
-                account.sign_withdrawal("USDC", "1", 1)
-            too_much = account.sign_transfer("USDC", "1000000", ADDRESS)
-            with pytest.raises(RefusedByVenue, match="Insufficient balance"):
-                await account.send(too_much)
-        finally:
-            await account.close()
-
-
-@pytest.mark.parametrize("dialect", ["a", "b"])
-async def test_operator_when_a_withdrawal_is_begun_then_its_claim_becomes_ready(tmp_path: Path, dialect: str) -> None:
-    async with serving(tmp_path, dialect=dialect) as client:
-        settings = settings_of(client.ready, wallet_key_path=client.ready["wallet_key_path"])
-        account = operator_account(settings, ["WITHDRAW"], clock=SystemClock(), rng=system_rng())
-        try:
-            await account.prepare()
-            made = await account.send(account.sign_withdrawal("BTC", "0.5", 1))
-            claim = await account.read("withdrawals", made["withdrawal_id"], "claim")
-            assert not claim["proof_ready"]
-            for _ in range(100):
-                claim = await account.read("withdrawals", made["withdrawal_id"], "claim")
-                if claim["proof_ready"]:
-                    break
-                await asyncio.sleep(0.05)
-        finally:
-            await account.close()
-    assert (claim["proof_ready"], claim["amount"], claim["chain_id"]) == (True, "50000000", 1)
-
-
-async def test_operator_when_keys_are_made_and_deleted_then_the_secret_is_shown_once(tmp_path: Path) -> None:
-    async with serving(tmp_path) as client:
-        account = operator_account(settings_of(client.ready), (), clock=SystemClock(), rng=system_rng())
-        try:
-            await account.prepare()
-            made = await account.make_key()
-            listed = await account.read_all("/api-keys")
-            assert made["api_key"] in {row["api_key"] for row in listed}
-            assert made["api_secret"] not in str(listed)
-            await account.delete_key(made["api_key"])
-            assert made["api_key"] not in {row["api_key"] for row in await account.read_all("/api-keys")}
-            user = await account.read("users", "me")
-            assert user["wallet_address"] == client.ready["wallet_address"]
-            assert (await account.read("portfolios"))["assets_count"] == "4"
-            assert (await account.read("positions", "BTC"))["available_formatted"] == "10"
-            assert len(await account.read_all(f"/users/{user['wallet_address']}/transaction-history")) == 4
-            with pytest.raises(ValueError, match="only reads"):
-                account.sign_transfer("USDC", "1", ADDRESS)
-        finally:
-            await account.close()
-
-
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"asset": "US DC"}, "asset='US DC' is no symbol"),
-        ({"amount": "0"}, "amount='0' is no amount"),
-        ({"amount": "-1"}, "amount='-1' is no amount"),
-        ({"amount": "1e99"}, "amount='1e99' is no amount"),
-        ({"to_wallet": "0x12"}, "to='0x12' is no wallet address"),
-    ],
-)
-async def test_operator_when_a_transfer_is_wrong_then_it_is_said_before_it_is_signed(
-    tmp_path: Path, changes: dict[str, str], text: str
-) -> None:
-    async with serving(tmp_path) as client:
-        account = operator_account(settings_of(client.ready), ["TRANSFER"], clock=SystemClock(), rng=system_rng())
-        with pytest.raises(ValueError, match=text):
-            account.sign_transfer(**({"asset": "USDC", "amount": "1", "to_wallet": ADDRESS} | changes))
-        await account.close()
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,7 @@ async def test_start_when_the_key_may_not_trade_then_its_settings_are_refused(cl
     await connect(client, **reader)
     with pytest.raises(ConfigurationError, match="leverage=5: the venue refuses it for BTCUSDT"):
         await connect(client, leverage=5, **reader)
+    await connect(client, leverage=5, key_rights=("read",), **reader)
 
 
 @pytest.mark.parametrize("wrong", ["key", "secret", "address"])

@@ -405,6 +405,16 @@ def test_keys_when_the_venue_has_no_such_api_then_one_line_says_so_with_a_code_o
     assert complaint(capsys) == f"tidegate: venues.spot: {explained}"
 
 
+@pytest.mark.parametrize("verb", ["list", "create", "revoke"])
+def test_keys_when_the_venue_says_where_they_are_made_then_the_line_does(capsys: Capsys, verb: str) -> None:
+    words = ["keys", verb, *(["x"] if verb == "revoke" else []), "--venue", "bitexasia"]
+    assert main([*words, "-c", "sandbox", "-c", str(ROOT / "config" / "bitexasia.toml")]) == 4
+    assert complaint(capsys) == (
+        "tidegate: venues.bitexasia: this venue has no API for keys; make, scope and revoke them in the account "
+        "settings of its website"
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -41,6 +41,7 @@ class ScriptedMover:
         self.closes = 0
         self.has_digests = False
         self.found: FundMoveState | None = None
+        self.find_error: Exception | None = None
         self.on_move: Callable[[], None] = lambda: None
         self._recorded = recorded
 
@@ -49,6 +50,8 @@ class ScriptedMover:
 
     async def find(self, verb: FundVerb, digest: str, /) -> FundMoveState | None:
         assert digest == "d-1"
+        if self.find_error is not None:
+            raise self.find_error
         return self.found
 
     async def send(self, signed: SignedMove, /) -> FundMoveState:
@@ -215,6 +218,32 @@ async def test_move_when_one_like_it_is_found_at_the_venue_then_that_is_said_and
     assert len(desk.mover.asked) == 1
     assert (await desk.moves.move(TRANSFER)).is_ok
     assert [one.digest for one in desk.recorded()] == ["d-1"] * 5
+
+
+async def test_move_when_its_answer_is_lost_and_the_venue_shows_it_then_it_is_known_at_once(desk: Desk) -> None:
+    desk.mover.has_digests, desk.mover.found = True, PENDING
+    desk.mover.answers.append(OutcomeUnknown("reset"))
+    assert await desk.moves.move(TRANSFER) == Answer(
+        is_ok=True, lines=(f"transfer t-1 at {VENUE}: PENDING",), data=PENDING
+    )
+    assert [(one.status, one.move_id) for one in desk.recorded()] == [("requested", ""), ("PENDING", "t-1")]
+    assert desk.open_after_a_restart() == []
+
+
+@pytest.mark.parametrize("error", [Retryable("no route"), RefusedByVenue("x"), AccountRefused("HTTP 401")])
+async def test_move_when_its_answer_is_lost_and_it_can_not_be_looked_for_then_it_stays_unknown(
+    desk: Desk, error: Exception
+) -> None:
+    desk.mover.has_digests, desk.mover.find_error = True, error
+    desk.mover.answers.append(OutcomeUnknown("reset"))
+    answer = await desk.moves.move(TRANSFER)
+    assert answer.lines[0].startswith("it is not known whether 100.5 USDC left: reset; look at the account's")
+    assert [one.status for one in desk.recorded()] == ["requested", "unknown"]
+
+
+async def test_move_when_the_venue_s_words_would_act_on_a_terminal_then_they_are_shown_plain(desk: Desk) -> None:
+    desk.mover.answers.append(FundMoveState(id="t-1", status="\x1b[2Jready", is_final=True, details=(("a\nb", "7"),)))
+    assert (await desk.moves.move(WITHDRAW)).lines == (f"withdraw t-1 at {VENUE}: ?[2Jready", "a?b: 7")
 
 
 async def test_move_when_the_daemon_dies_before_its_answer_then_the_next_run_knows_that_it_is_open(desk: Desk) -> None:

@@ -105,3 +105,37 @@ def test_wallet_when_shown_or_pickled_then_the_key_does_not_appear() -> None:
     assert repr(key) == f"<WalletKey {key.address}>"
     with pytest.raises(TypeError, match="private key"):
         pickle.dumps(key)
+
+
+# The examples of EIP-55.
+CHECKSUMMED = [
+    "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+    "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+    "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB",
+    "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+]
+
+
+@pytest.mark.parametrize("address", CHECKSUMMED)
+def test_recipient_when_its_capitals_are_its_checksum_or_say_nothing_then_it_passes(address: str) -> None:
+    key = WalletKey(WALLET, ACTIONS)
+    for form in (address, address.lower(), f"0x{address[2:].upper()}"):
+        key.check_recipient(form, "--to")
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        (CHECKSUMMED[0].replace("aA", "Aa", 1), "has capitals that are not its checksum; compare each digit"),
+        (CHECKSUMMED[0][:-1] + "e", "has capitals that are not its checksum; compare each digit"),
+        (CHECKSUMMED[0][:-1], "is no wallet; write 0x and 40 hexadecimal digits"),
+        (CHECKSUMMED[0] + "\n", "is no wallet; write 0x and 40 hexadecimal digits"),
+        ("", "is no wallet; write 0x and 40 hexadecimal digits"),
+        (WalletKey(WALLET, ACTIONS).address, "is the account's own wallet; give another one"),
+        (WalletKey(WALLET, ACTIONS).address.lower(), "is the account's own wallet; give another one"),
+    ],
+)
+def test_recipient_when_it_may_be_wrong_then_the_option_is_named(address: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        WalletKey(WALLET, ACTIONS).check_recipient(address, "--to")
+    assert str(refused.value) == f"--to: {address} {message}"
