@@ -82,6 +82,7 @@ B = Dialect(
         *_BOTH_ASSUMED,
         "Cancel-all takes the agent's index, the market, the time and the signature as its query.",
         "Own trades state the account's role and fee.",
+        "The wallet signs transfers and withdrawals, as in A.",
     ),
 )
 DIALECTS: dict[str, Dialect] = {one.name: one for one in (A, B)}

@@ -13,6 +13,7 @@ from connectors.client.loader import InstrumentParts, instrument_parts
 from connectors.client.polling.account import ACCOUNT, AccountPace, AccountPoll
 from connectors.client.polling.gateway import PolledGateway
 from connectors.client.polling.market import PollHealth
+from connectors.client.request_clock import query_signing
 from connectors.client.rest import SignedRest, open_rest
 from connectors.client.secret_file import read_secret_text
 from connectors.client.status import POLL, STREAM, VenueStatus
@@ -33,7 +34,7 @@ from connectors.zdex.feed import ROLES, ZdexFeed
 from connectors.zdex.futures import SYMBOLS, margin_setup
 from connectors.zdex.limits import limits_of
 from connectors.zdex.settings import ZdexSettings
-from connectors.zdex.sign import refusals_of, signing
+from connectors.zdex.sign import refusals_of
 from connectors.zdex.wire.decode import VERDICTS, instrument_of
 from connectors.zdex.wire.encode import CHANNELS, cancel, command_frames, new_order
 from connectors.zdex.wire.messages import DataPage, OrderAnswer, SymbolRow
@@ -66,7 +67,7 @@ def zdex_rest(
     key = HmacKey(read_secret_text(settings.secret_path, "secret_path").encode())
     refusals = refusals_of(DIALECTS[settings.dialect].drift_ms)
     return open_rest(
-        "zdex", settings, signing(settings.key_id, key), verdicts=VERDICTS, parse_error=refusals.read,
+        "zdex", settings, query_signing(settings.key_id, key), verdicts=VERDICTS, parse_error=refusals.read,
         unsigned=frozenset({SYMBOLS}), clock=clock, rng=rng, proxy=proxy, turn=turn, on_answer=refusals.see,
     )  # fmt: skip
 

@@ -307,7 +307,7 @@ def _add_keys(verbs: _Verbs) -> None:
     keys.add_argument("--label", metavar="TEXT", help="create, generate, update: the key's name at the venue")
     for option, metavar, text in (
         ("--scope", "SCOPE", "what the key may do, in the venue's words; repeat it for several"),
-        ("--ip", "ADDRESS", "where the key may be used from; repeat it for several"),
+        ("--ip", "ADDRESS", "where the key may be used from; repeat it for several, any: everywhere"),
     ):
         keys.add_argument(option, action="append", metavar=metavar, help=text)
     keys.add_argument(

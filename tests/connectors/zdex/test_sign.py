@@ -6,12 +6,13 @@ from email.utils import formatdate
 
 import pytest
 
+from connectors.client.request_clock import query_signing
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.calls import Call
-from connectors.client.wire.hmac_sign import HmacKey
+from connectors.client.wire.hmac_sign import HmacKey, signed_query
 from connectors.transport.ports import HttpRequest, HttpResponse
 from connectors.zdex.dialect import STALE
-from connectors.zdex.sign import refusals_of, signed_query, signing
+from connectors.zdex.sign import refusals_of
 from framework.runtime.clock import ManualClock
 
 KEY = HmacKey(b"your_secret_key_here")
@@ -40,7 +41,7 @@ def test_query_when_encoders_would_differ_then_it_is_refused(value: str) -> None
 
 def test_requests_when_they_share_a_millisecond_then_each_has_its_own_stamp() -> None:
     clock = ManualClock(wall_ns=STAMP_MS * 1_000_000)
-    sign = signing("zdex_k", KEY)(VenueTime(clock))
+    sign = query_signing("zdex_k", KEY)(VenueTime(clock))
     made = [sign(Call("POST", "/v1/orders", b"{}")) for _ in range(50)]
     assert len({one.target for one in made}) == 50
     assert [one.target.partition("timestamp=")[2].partition("&")[0] for one in made] == [
@@ -52,7 +53,8 @@ def test_requests_when_they_share_a_millisecond_then_each_has_its_own_stamp() ->
 def test_body_when_it_differs_then_the_signature_is_the_same() -> None:
     clock = ManualClock(wall_ns=STAMP_MS * 1_000_000)
     targets = {
-        signing("k", KEY)(VenueTime(clock))(Call("POST", "/v1/orders", body)).target for body in (b"{}", b'{"a":1}')
+        query_signing("k", KEY)(VenueTime(clock))(Call("POST", "/v1/orders", body)).target
+        for body in (b"{}", b'{"a":1}')
     }
     assert targets == {f"/v1/orders?timestamp={STAMP_MS}&signature={ORDER}"}
 

@@ -18,8 +18,8 @@ from connectors.client.loader import instrument_parts
 from connectors.client.pages import by_last_id, by_offset
 from connectors.client.polling.account import ACCOUNT, AccountPace, AccountPoll
 from connectors.client.polling.market import PollHealth
-from connectors.client.request_clock import RequestClock
-from connectors.client.rest import RestRules, Sign, SignedRest, make_breaker, open_transport, or_none, request_of
+from connectors.client.request_clock import query_signing
+from connectors.client.rest import RestRules, SignedRest, make_breaker, open_transport, or_none
 from connectors.client.secret_file import read_secret_text
 from connectors.client.session import SessionPlan, SessionPorts, StreamSession
 from connectors.client.status import POLL, STREAM, VenueStatus
@@ -30,10 +30,9 @@ from connectors.client.window_headers import WindowHeaders, WindowSight
 from connectors.client.wire.address import RestUrl, StreamUrl, account_of, is_loopback, origin_of, path_of
 from connectors.client.wire.calls import Call
 from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S
-from connectors.client.wire.hmac_sign import HmacKey, plain_query
+from connectors.client.wire.hmac_sign import HmacKey
 from connectors.client.wire.keys import DeclaredRights, as_declared
 from connectors.client.wire.reports import decoded_ack, order_to_change, report
-from connectors.transport.ports import HttpRequest
 from connectors.transport.reconnect import Backoff
 from framework.domain.account_events import BalanceReport, CashFlow, Fill, OrderSnapshot, PositionReport, ReportKind
 from framework.domain.errors import RefusedByVenue
@@ -82,20 +81,6 @@ class Settings(BaseModel):
     read_lag_ms: options.ReadLagMs = 2_000
     poll_ms: int = 1_000
     balance_interval_ms: options.BalanceIntervalMs = 5_000
-
-
-def signing(key_id: str, key: HmacKey, time: VenueTime) -> Sign:
-    """The query is signed, and the time in it makes every signature a new one."""
-    stamps = RequestClock(time)
-
-    def sign(call: Call) -> HttpRequest:
-        path, _, query = call.target.partition("?")
-        stamp = plain_query([("timestamp", stamps.next_ms())])
-        text = f"{query}&{stamp}" if query else stamp
-        target = f"{path}?{text}&signature={key.hex(text.encode())}"
-        return request_of(Call(call.method, target, call.body, call.is_urgent), (("X-API-KEY", key_id),))
-
-    return sign
 
 
 class Source:
@@ -239,7 +224,7 @@ def create(
         verdicts=wire.VERDICTS, parse_error=wire.parse_error, unsigned=frozenset({"/market/symbols"}),
         on_answer=windows.see,
     )  # fmt: skip
-    rest = SignedRest(http, signing(s.key_id, key, time), rules, clock=clock, time=time, turn=turn)
+    rest = SignedRest(http, query_signing(s.key_id, key)(time), rules, clock=clock, time=time, turn=turn)
     selection = Selection(s.markets)
     source = Source(name, rest, selection)
     instruments = instrument_parts(
