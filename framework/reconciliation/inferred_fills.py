@@ -219,10 +219,10 @@ def _could_own(
     )
     for group in groups:
         # An order that rests and that the venue does not state as filled has at least one lot left.
-        yield [(one, one.size - _told(accounts, one) - (0 if one in ended else instrument.lot)) for one in group]
+        yield [(one, one.size - _certain(accounts, one) - (0 if one in ended else instrument.lot)) for one in group]
 
 
-def _told(accounts: Accounts, order: Order) -> int:
+def _certain(accounts: Accounts, order: Order) -> int:
     """What has traded of an order for certain: what is booked, or more where the venue states more."""
     evidence = accounts.orders.evidence(order)
     return evidence.traded + evidence.missing
