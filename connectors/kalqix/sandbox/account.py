@@ -281,8 +281,9 @@ def _asset(call: Call, symbol: str) -> Asset:
 
 
 def _check_user(call: Call) -> None:
-    """The path names the account's own wallet, in letters of any size, or "me"."""
-    if call.arrival.params["user"].lower() not in ("me", call.venue.credentials.wallet.lower()):
+    """The path names the account's own wallet, in letters of any size, the id of its profile, or "me"."""
+    venue, name = call.venue, call.arrival.params["user"].lower()
+    if name not in ("me", _user_id(venue), venue.credentials.wallet.lower()):
         raise call.venue.refuse("user_not_found")
 
 

@@ -6,7 +6,7 @@ Decimal texts have no zeros at their end. Times: of trades microseconds, of orde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from connectors.sandbox.engine.fees import trade_fee
 from connectors.sandbox.engine.matching import opposite
 from connectors.sandbox.engine.model import NS_PER_S, Fill, Market, MarketSpec, Order
 from connectors.sandbox.seeding import stable_uuid
+from connectors.sandbox.serving.candles import MINUTE_S, Candle
 from connectors.sandbox.serving.clock import VenueClock
 from connectors.sandbox.serving.decimals import trimmed
 
@@ -53,11 +54,13 @@ ASSETS = {
 
 @dataclass(frozen=True)
 class Renderer:
-    """Writes rows for one account. `has_base_units` is dialect B; `market_ids` number the markets by their names."""
+    """Writes rows for one account. `has_base_units` is dialect B; `market_ids` number the markets by their names;
+    `wallet` and `trade_us` are asked for each row: the account's address, and when a trade of an id was, at a time."""
 
     has_base_units: bool
     clock: VenueClock
-    wallet: str
+    wallet: Callable[[], str]
+    trade_us: Callable[[str, int], int]
     market_ids: Mapping[str, int]
 
     def ticker(self, name: str) -> str:
@@ -123,6 +126,27 @@ class Renderer:
             "percent": round(100 * change / prices[0], 4) if prices[0] else 0,
         }
 
+    def candle(self, spec: MarketSpec, one: Candle) -> dict[str, Any]:
+        """A minute: its beginning in milliseconds, its prices, and what was traded in it."""
+        base, quote = ASSETS[spec.base], ASSETS[spec.cash_account]
+        prices = {"open": one.price.open or 0, "high": one.price.high, "low": one.price.low, "close": one.price.close}
+        row: dict[str, Any] = {"timestamp": self.clock.ms((one.end_s - MINUTE_S) * NS_PER_S)}
+        for name, price in prices.items():
+            row |= self.amount(name, price, spec.price_decimals, quote)
+        return row | self.amount("volume", one.volume, spec.size_decimals, base)
+
+    def resting(self, spec: MarketSpec, order: Order) -> dict[str, str]:
+        """An order of the book, of whomever."""
+        base = ASSETS[spec.base]
+        return {
+            "order_id": order.order_id,
+            "side": SIDES[order.side],
+            **self._traded(spec, order.price, order.initial),
+            **self.amount("remaining_quantity", order.remaining, spec.size_decimals, base),
+            "timestamp": self.time(order.arrival_ns),
+            "status": status_of(order),
+        }
+
     def level(self, spec: MarketSpec, price: int, size: int) -> dict[str, str]:
         """One price of a book."""
         return self._traded(spec, price, size)
@@ -136,7 +160,7 @@ class Renderer:
             "maker_order_id": self._order_id(one.trade_id, halves, is_taker=False),
             "taker_order_id": self._order_id(one.trade_id, halves, is_taker=True),
             **self._traded(spec, one.price, one.size),
-            "timestamp": self.clock.us(one.ns),
+            "timestamp": self.trade_us(one.trade_id, one.ns),
             "ticker": self.ticker(one.market_id),
             "maker_side": SIDES[sides[False]],
             **self._fee("maker_fee", spec, one, halves.get(False), is_taker=False),
@@ -171,7 +195,7 @@ class Renderer:
             "order_type": order.kind.upper(),
             "timestamp": self.time(order.arrival_ns),
             "signature": signature,
-            "wallet_address": self.wallet,
+            "wallet_address": self.wallet(),
             "status": status_of(order),
             "base_asset": base.symbol,
             "quote_asset": quote.symbol,
@@ -202,7 +226,7 @@ class Renderer:
             **self.amount("fee", fill.fee, money, quote),
             **self.amount("total", amount + fill.fee, money, quote),
             "role": _role(fill).upper() if self.has_base_units else _role(fill),
-            "timestamp": self.clock.us(fill.ns) if self.has_base_units else self.time(fill.ns),
+            "timestamp": self.trade_us(fill.trade_id, fill.ns) if self.has_base_units else self.time(fill.ns),
         }
 
     def position(self, asset: Asset, available: int, locked: int) -> dict[str, Any]:

@@ -34,15 +34,16 @@ def canonical(fields: Mapping[str, Any]) -> str:
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def hmac_text(arrival: Arrival, body: Mapping[str, Any], stamp: str, *, is_apart: bool) -> bytes:
-    """The text of which `x-api-signature` is the HMAC: with the path and query as they came, or (`is_apart`, dialect B)
-    with the path, and the query decoded and sorted by name. An empty object is no body (vendor's sample)."""
+def hmac_texts(arrival: Arrival, body: Mapping[str, Any], stamp: str, *, is_apart: bool) -> list[bytes]:
+    """The texts of which `x-api-signature` may be the HMAC: with the path and query as they came, or (`is_apart`,
+    dialect B) with the path, and the query decoded and sorted by name. An empty object that is sent is signed as it is
+    or as no body: the vendor's guides have both."""
     place = arrival.path_and_query
     if is_apart:
         pairs = sorted(arrival.query.items())
         place = f"{arrival.path}|{'&'.join(f'{name}={value}' for name, value in pairs)}"
-    text = canonical(body) if body else ""
-    return f"{arrival.method}|{place}|{text}|{stamp}".encode(errors="replace")
+    texts = [canonical(body)] if body else ["", "{}"] if arrival.raw else [""]
+    return [f"{arrival.method}|{place}|{text}|{stamp}".encode(errors="replace") for text in texts]
 
 
 def new_wallet_key() -> str:

@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 
 from connectors.kalqix.sandbox.rows import Renderer
-from connectors.kalqix.sandbox.signatures import canonical, hmac_text, is_by_agent, is_by_wallet
+from connectors.kalqix.sandbox.signatures import canonical, hmac_texts, is_by_agent, is_by_wallet
 from connectors.kalqix.sandbox.words import refusal
 from connectors.sandbox.engine.audit_report import problems
-from connectors.sandbox.engine.events import Event, FillEvent
+from connectors.sandbox.engine.events import Event, FillEvent, TradePrint
 from connectors.sandbox.engine.model import NS_PER_MS, NS_PER_S, FeeModel, Fill, MarketSpec, PriceBand
 from connectors.sandbox.engine.rules import Rules
+from connectors.sandbox.serving.candles import Candles
 from connectors.sandbox.serving.faults import COMMON_KINDS, FAULT_KINDS
 from connectors.sandbox.serving.keys import UsedOnce, hmac_is_valid
 from connectors.sandbox.serving.limits import RequestWindow
@@ -27,6 +28,9 @@ from connectors.sandbox.serving.venue import Member, ServedVenue
 ACCOUNT = "member"
 STAMP_AGE_MS_MAX = 300_000
 MINUTE_NS = 60 * NS_PER_S
+NS_PER_US = 1_000
+TRADES_KEPT = 60_000
+"""Trades whose exact times are kept: as many as the tapes of the three markets hold."""
 OPENING_PRICES = {"BTC_USDC": 6_300_000, "ETH_USDC": 250_000, "SOL_USDC": 15_000}
 MARKET_IDS = {name: number for number, name in enumerate(OPENING_PRICES, 1)}
 BALANCES = {"USDC": 500_000 * 10**6, "BTC": 10 * 10**4, "ETH": 200 * 10**4, "SOL": 2_000 * 10**4}
@@ -84,17 +88,21 @@ class KalqixVenue:
         self.member = Member(self.served, ACCOUNT, BALANCES, lambda one: self.refuse(one.code))
         self.served.start_flow(speed, OPENING_PRICES)
         self.opened_ns = time.time_ns()
-        self.rows = Renderer(has_agents, self.served.clock, credentials.wallet, MARKET_IDS)
+        self.rows = Renderer(has_agents, self.served.clock, lambda: credentials.wallet, self.trade_us, MARKET_IDS)
         self.address_window = RequestWindow(limits[0], NS_PER_S)
         self.wallet_window = RequestWindow(limits[1], MINUTE_NS)
         self.halves: defaultdict[str, dict[bool, Fill]] = defaultdict(dict)
         """The member's fills of a trade; the taker's under True."""
+        self.candles = Candles(self.served.exchange)
+        self._newest_ns: dict[str, int] = {}
+        self._trades_ns: dict[str, int] = {}
         self.signatures: dict[str, str] = {}
         """By order: what its action was signed with."""
         self.transfers: dict[str, Transfer] = {}
         self.refused_signatures = 0
         self._messages = UsedOnce(2 * STAMP_AGE_MS_MAX * NS_PER_MS)
         self.served.listen(self._note)
+        self.served.listen(self.candles.note)
 
     def report(self) -> dict[str, Any]:
         """The neutral words, and beside them what does not add up, and what was refused."""
@@ -113,6 +121,11 @@ class KalqixVenue:
         """The member's fills of a trade, none for others' trades."""
         return self.halves.get(trade_id, {})
 
+    def trade_us(self, trade_id: str, ns: int) -> int:
+        """When a trade was, in microseconds: no two of a market share one (vendor's connector). `ns` is for those that
+        are no longer kept."""
+        return self.served.clock.us(self._trades_ns.get(trade_id, ns))
+
     def market(self, ticker: str, *, is_body: bool = False) -> MarketSpec:
         """The market of a name as paths and queries have it ("BTC_USDC"); bodies of B write "BTC/USDC"."""
         name = ticker.replace("/", "_") if is_body and self.has_agents else ticker
@@ -123,6 +136,8 @@ class KalqixVenue:
     def check_action(self, fields: Mapping[str, Any], signature: str, now_ns: int, *, by_wallet: bool = False) -> None:
         """Let an action pass that the wallet (dialect A, or `by_wallet`) or an agent has signed, once within five
         minutes. Raises `Refusal`."""
+        if not signature or "timestamp" not in fields:
+            raise self.refuse("missing")
         if by_wallet or not self.has_agents:
             is_valid = is_by_wallet(fields, signature, self.credentials.wallet)
         else:
@@ -140,8 +155,8 @@ class KalqixVenue:
         """Let a request pass that one of the account's API keys has signed. Raises `Refusal`."""
         key, signature, stamp = (arrival.headers.get(f"x-api-{name}", "") for name in ("key", "signature", "timestamp"))
         secret = self.credentials.api_keys.get(key, "")
-        text = hmac_text(arrival, body, stamp, is_apart=self.has_agents)
-        if not secret or not hmac_is_valid(secret.encode(), text, signature):
+        texts = hmac_texts(arrival, body, stamp, is_apart=self.has_agents)
+        if not secret or not any(hmac_is_valid(secret.encode(), one, signature) for one in texts):
             self.refused_signatures += 1
             raise self.refuse("bad_key")
         self._check_stamp(
@@ -160,6 +175,11 @@ class KalqixVenue:
         for event in events:
             if isinstance(event, FillEvent):
                 self.halves[event.fill.trade_id][event.fill.is_taker] = event.fill
+            elif isinstance(event, TradePrint):
+                ns = max(event.ns, self._newest_ns.get(event.market_id, 0) + NS_PER_US)
+                self._newest_ns[event.market_id] = self._trades_ns[event.trade_id] = ns
+                if len(self._trades_ns) > TRADES_KEPT:
+                    del self._trades_ns[next(iter(self._trades_ns))]
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,21 @@ async def test_private_reads_when_an_order_has_traded_then_fills_balances_and_it
     assert (bitcoin["available_formatted"], bitcoin["total_formatted"]) == ("10.3", "10.3")
 
 
+async def test_trades_when_one_order_makes_many_then_no_two_share_a_microsecond(tmp_path: Path) -> None:
+    async with serving(tmp_path, dialect="b") as client:
+        await client.act("quiet")
+        asks = [[str(63_010 + number), "0.1"] for number in range(5)]
+        await client.act("quote", instrument="BTC_USDC", bids=[["62990", "1"]], asks=asks)
+        order_id = await place(client, price="63100000000", quantity="50000000")
+        targets = (f"/orders/{order_id}/trades", "/users/me/trades?ticker=BTC_USDC", "/markets/BTC_USDC/trades")
+        lists = [(await client.ask("GET", target))[1]["data"] for target in targets]
+    own, *others = [[(row["trade_id"], row["timestamp"]) for row in rows] for rows in lists]
+    assert others == [own, own]
+    times = [time_us for _, time_us in own]
+    assert times == sorted(set(times), reverse=True)
+    assert len(times) == 5
+
+
 async def test_market_order_when_it_has_no_price_then_it_trades_at_once_and_cancels_are_signed_without_the_path(
     tmp_path: Path,
 ) -> None:

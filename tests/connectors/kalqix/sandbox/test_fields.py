@@ -131,12 +131,48 @@ async def test_order_when_it_is_placed_read_and_cancelled_then_all_fields_are_th
         assert (status, shape(placed)) == (201, {"order_id": "str"})
         _, details = await client.ask("GET", f"/orders/{placed['order_id']}")
         assert shape(details) == shape(ORDER_DETAILS)
+        assert details["wallet_address"] == client.ready["wallet_address"]
         assert await client.ask("DELETE", client.cancel_target(placed["order_id"])) == (200, CANCELLED)
         action = {"action": "CANCEL_ALL_ORDERS", "market": 1, "timestamp": client.stamp_ms()}
         query = f"market=1&timestamp={action['timestamp']}&signature={by_wallet(client.wallet_key, action)}"
         status, answer = await client.ask("DELETE", f"/users/me/cancel-all-orders?{query}")
     assert (status, shape(answer)) == (200, shape(ALL_CANCELLED))
     assert answer["message"] == ALL_CANCELLED["message"]
+
+
+@pytest.mark.parametrize("user", ["me", "wallet_address", "_id"])
+async def test_user_when_the_path_names_them_by_word_wallet_or_profile_then_their_trades_are_read(
+    tmp_path: Path, user: str
+) -> None:
+    async with serving(tmp_path) as client:
+        await client.make_market()
+        await client.place(price="63010")
+        _, profile = await client.ask("GET", "/users/me")
+        status, trades = await client.ask("GET", f"/users/{profile.get(user, user)}/trades?ticker=BTC_USDC")
+    assert (status, trades["total"]) == (200, 1)
+
+
+async def test_guide_when_it_names_a_read_of_a_market_then_it_is_answered(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        await client.make_market()
+        await client.place(price="63010", quantity="0.5")
+
+        async def read(what: str) -> Any:
+            status, answer = await client.send("GET", f"/v1/markets/BTC_USDC/{what}")
+            assert status == 200, answer
+            return answer
+
+        assert (await read("market-price?side=BUY"))["price"] == "63010"
+        assert (await read("market-price?side=SELL"))["price"] == "62990"
+        assert await read("volume") == {"volume": 0.5, "total_volume": 31_505.0}
+        (candle,) = (await read("candles"))["data"]
+        assert (candle["open"], candle["close"], candle["volume"]) == ("63010", "63010", "0.5")
+        assert (await read("line-chart"))["data"] == [{"timestamp": candle["timestamp"], "price": "63010"}]
+        resting = (await read("orders"))["data"]
+    assert [(row["side"], row["price"], row["remaining_quantity"]) for row in resting] == [
+        ("BUY", "62990", "1"),
+        ("SELL", "63010", "0.5"),
+    ]
 
 
 async def test_transfer_when_it_is_made_listed_and_read_then_all_fields_are_the_pages(tmp_path: Path) -> None:

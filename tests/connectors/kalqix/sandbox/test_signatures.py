@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ from tests.connectors.kalqix.sandbox.client import Client, by_agent, by_wallet, 
 
 BAD_KEY = (401, {"error": "Invalid API key or signature."})
 BAD_ACTION = (403, {"error": "Invalid message signature."})
+MISSING = (400, {"error": "Missing required fields."})
 BAD_TIME = (400, {"error": "Invalid timestamp."})
 MINUTES_5_MS = 300_000
 OTHER_WALLET = "0x" + "22" * 32
@@ -86,6 +89,31 @@ async def test_order_when_empty_fields_are_not_sent_then_they_are_signed_all_the
         body = client.order_body()
         sent = {name: value for name, value in body.items() if name not in ("quote_quantity", "expires_at")}
         assert (await client.ask("POST", "/orders", sent))[0] == 201
+
+
+@pytest.mark.parametrize("name", ["timestamp", "signature"])
+async def test_action_when_its_time_or_signature_is_not_there_then_a_field_is_missing(
+    tmp_path: Path, name: str
+) -> None:
+    async with serving(tmp_path) as client:
+        body = client.order_body()
+        del body[name]
+        assert await client.ask("POST", "/orders", body) == MISSING
+        target = client.cancel_target(await client.place())
+        without = "&".join(pair for pair in target.split("&") if not pair.startswith(f"{name}="))
+        assert await client.ask("DELETE", without) == MISSING
+
+
+async def test_empty_object_when_it_is_signed_as_it_is_or_as_no_body_then_it_is_taken_and_nothing_else_is(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as client:
+        for text, status in (("", 201), ("{}", 201), ("[]", 401)):
+            stamp = str(client.stamp_ms())
+            signed = hmac.new(client.secret.encode(), f"PUT|/v1/api-keys|{text}|{stamp}".encode(), hashlib.sha256)
+            headers = {"x-api-key": client.ready["api_key"], "x-api-signature": signed.hexdigest()}
+            answer = await client.send("PUT", "/v1/api-keys", "{}", headers | {"x-api-timestamp": stamp})
+            assert answer[0] == status
 
 
 async def test_cancel_when_its_order_is_another_than_the_signed_one_then_it_is_refused(tmp_path: Path) -> None:
