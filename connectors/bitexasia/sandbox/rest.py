@@ -64,6 +64,8 @@ REFUSALS = {
 
 COMPLAINTS = OneComplaint(lambda text: refusal(400, "invalid_request", text))
 CLIENT_ID_MAX = 64
+FINEST_DECIMALS = 18
+"""Numbers are read so finely before they are compared with a pair's grid."""
 
 
 @dataclass(frozen=True)
@@ -184,19 +186,37 @@ def _request(venue: BitExAsiaVenue, body: Body, name: str) -> OrderRequest:
     tif: TimeInForce = "ioc" if is_market else "gtc"
     if body.has("time_in_force"):
         tif = body.choice("time_in_force", TIMES_IN_FORCE)
-    trigger = Trigger("stop", body.required_decimal("stop_price", spec.price_decimals)) if is_stop else None
+    trigger = Trigger("stop", _price(body, "stop_price", spec)) if is_stop else None
     return OrderRequest(
         account=SPOT,
         market_id=spec.market_id,
         side=body.choice("side", SIDES),
         kind=kind,
-        price=0 if is_market else body.required_decimal("price", spec.price_decimals),
-        size=body.required_decimal("size", spec.size_decimals),
+        price=0 if is_market else _price(body, "price", spec),
+        size=_size(body, spec),
         tif=tif,
         post_only=body.flag("post_only"),
         client_order_id=name,
         trigger=trigger,
     )
+
+
+def _price(body: Body, name: str, spec: MarketSpec) -> int:
+    exact = body.required_decimal(name, FINEST_DECIMALS)
+    price, rest = divmod(exact, 10 ** (FINEST_DECIMALS - spec.price_decimals))
+    if rest:
+        raise refusal(400, "bad_tick", f"{name} is finer than the tick size")
+    return price
+
+
+def _size(body: Body, spec: MarketSpec) -> int:
+    exact, unit = body.required_decimal("size", FINEST_DECIMALS), 10 ** (FINEST_DECIMALS - spec.size_decimals)
+    if 0 < exact < spec.size_min * unit:
+        raise refusal(400, "below_min_size", f"size is below {fixed(spec.size_min, spec.size_decimals)}")
+    size, rest = divmod(exact, unit)
+    if rest:
+        raise refusal(400, "invalid_request", f"size has more than {spec.size_decimals} decimals")
+    return size
 
 
 def _asked(values: Any) -> dict[str, Any]:
