@@ -139,7 +139,8 @@ def guarded(routes: Iterable[Route[K]], admit: Callable[[V, Arrival, Route[K]], 
 
 @dataclass(frozen=True)
 class RestFace(Generic[V]):
-    """The REST side of a venue: where it is, its endpoints, and how it answers what no endpoint does.
+    """The REST side of a venue: where it is, its endpoints, and how it answers what no endpoint does. `unversioned` are
+    endpoints beside the prefix.
 
     `failure` is the body of a 5xx; `headers` are put on every answer, besides `Date`. `replayed` and `ip_refused` are
     None where the venue has no such refusal; their faults are then not to be offered.
@@ -153,6 +154,7 @@ class RestFace(Generic[V]):
     headers: Callable[[V, Arrival], Mapping[str, str]] | None = None
     replayed: Callable[[], Refusal] | None = None
     ip_refused: Callable[[], Refusal] | None = None
+    unversioned: Sequence[Endpoint[V]] = ()
 
 
 class RestServer(Generic[V]):
@@ -166,6 +168,8 @@ class RestServer(Generic[V]):
         """Put every endpoint on the application, and the venue's answer to unknown paths behind them."""
         for endpoint in self._face.endpoints:
             app.router.add_route(endpoint.method, self._face.prefix + endpoint.path, self._handler(endpoint))
+        for endpoint in self._face.unversioned:
+            app.router.add_route(endpoint.method, endpoint.path, self._handler(endpoint))
         app.router.add_route("*", "/{path:.*}", self._handler(Endpoint("*", "/{path}", self._unknown)))
 
     def _unknown(self, _venue: V, _arrival: Arrival) -> Reply:

@@ -12,7 +12,7 @@ from connectors.sandbox.seeding import stable_uuid
 from connectors.sandbox.serving.candles import Candle
 from connectors.sandbox.serving.decimals import fixed, trimmed
 from connectors.zdex.sandbox.markets import MONEY_DECIMALS, QUOTE
-from connectors.zdex.sandbox.venue import MEMBER, ZdexVenue
+from connectors.zdex.sandbox.venue import MEMBER, Holding, ZdexVenue
 
 DEPTH = 50
 SIDES: dict[str, Side] = {"BUY": "bid", "SELL": "ask"}
@@ -92,18 +92,18 @@ def trade_row(venue: ZdexVenue, fill: Fill) -> dict[str, Any]:
         "orderId": venue.order_number(fill.order_id) if fill.order_id else 0,
         "price": trimmed(fill.price, one.price_decimals),
         "qty": trimmed(fill.size, one.size_decimals),
-        "realizedPnl": "0",
+        "realizedPnl": trimmed(venue.realized.get((fill.trade_id, fill.order_id), 0), MONEY_DECIMALS),
         "side": SIDE_WORDS[fill.side],
         "time": venue.served.clock.ms(fill.ns),
     }
 
 
 def position_row(venue: ZdexVenue, market: Market, held: Position) -> dict[str, Any]:
-    """One position, open or closed."""
-    one, mark = market.spec, market.mark_price
+    """One position, open or closed: from flat to flat it is the same one."""
+    one, mark, holding = market.spec, market.mark_price, _holding_of(venue, market.market_id, held)
     mode = venue.margin_types.get(market.market_id, "CROSSED")
     row: dict[str, Any] = {
-        "id": stable_uuid("position", market.market_id),
+        "id": stable_uuid("position", market.market_id, holding.number),
         "venuePositionId": market.market_id,
         "symbol": market.market_id,
         "quantity": trimmed(held.net, one.size_decimals),
@@ -111,14 +111,14 @@ def position_row(venue: ZdexVenue, market: Market, held: Position) -> dict[str, 
         "markPrice": fixed(mark, one.price_decimals),
         "liquidationPrice": trimmed(liquidation_price(one, held), one.price_decimals),
         "unrealizedPnl": money(unrealized(held, mark)),
-        "realizedPnl": money(held.realized),
-        "fundingFee": money(held.funding),
+        "realizedPnl": money(held.realized - holding.realized),
+        "fundingFee": money(held.funding - holding.funding),
         "initialMargin": money(held.margin),
         "maintenanceMargin": money(maintenance_margin(one, held, mark)),
         "leverage": held.leverage or one.perpetual.leverage_default,
         "marginMode": _MARGIN_MODES[venue.dialect.name].get(mode, mode),
         "status": "OPEN" if held.net else "CLOSED",
-        "closeReason": None if held.net else _close_reason(venue, market.market_id),
+        "closeReason": None if held.net else _close_reason(venue, market.market_id, held.updated_ns),
         "closedAt": None if held.net else iso(venue, held.updated_ns),
         "updatedAt": iso(venue, held.updated_ns),
     }
@@ -126,9 +126,10 @@ def position_row(venue: ZdexVenue, market: Market, held: Position) -> dict[str, 
     return row | ({"accountId": venue.account_id} | side if venue.dialect.is_v2 else {})
 
 
-def _close_reason(venue: ZdexVenue, symbol: str) -> str:
-    own = [one for one in venue.served.exchange.ledger.fills if one.account == MEMBER and one.market_id == symbol]
-    return "LIQUIDATED" if own and not own[-1].order_id else "MANUAL"
+def _close_reason(venue: ZdexVenue, symbol: str, ns: int) -> str:
+    fills = venue.served.exchange.ledger.fills
+    is_liquidated = any(one.market_id == symbol and one.ns == ns and not one.order_id for one in fills)
+    return "LIQUIDATED" if is_liquidated else "MANUAL"
 
 
 def balances(venue: ZdexVenue, now_ns: int) -> Any:
@@ -148,12 +149,26 @@ def balances(venue: ZdexVenue, now_ns: int) -> Any:
 
 
 def positions(venue: ZdexVenue, now_ns: int, *, is_open: bool) -> list[dict[str, Any]]:
-    """The positions that are open, or those that were."""
-    markets = venue.served.exchange.state.markets
-    held = venue.served.reads.positions(MEMBER, now_ns)
+    """The positions that are open, or those that were, of which each market's newest is the first."""
+    markets, reads = venue.served.exchange.state.markets, venue.served.reads
+    if is_open:
+        return [
+            position_row(venue, markets[name], one) for name, one in reads.positions(MEMBER, now_ns).items() if one.net
+        ]
     return [
-        position_row(venue, markets[name], one) for name, one in held.items() if bool(one.net) is is_open and one.volume
+        position_row(venue, markets[name], one.closed)
+        for name, known in venue.holdings.items()
+        for one in reversed(known)
+        if one.closed is not None and one.closed.updated_ns <= now_ns - reads.lag_ns
     ]
+
+
+def _holding_of(venue: ZdexVenue, name: str, held: Position) -> Holding:
+    """Which of its market's a position is, as a read shows it: one that lags may show an earlier one."""
+    # An open one that changed when another was closed is the next.
+    changed_ns = held.updated_ns + bool(held.net)
+    known = venue.holdings[name]
+    return next((one for one in known if one.closed is None or one.closed.updated_ns >= changed_ns), known[-1])
 
 
 def book(venue: ZdexVenue, symbol: str, depth: int = DEPTH) -> dict[str, Any]:

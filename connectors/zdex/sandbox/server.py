@@ -51,6 +51,8 @@ V2 = [
     Route("GET", "/futures/positionHistory", account.position_history, READ, "all"),
     Route("GET", "/platform/status", market_data.platform_status, None),
 ]
+HEALTH = Route("GET", "/health", market_data.platform_status, None)
+"""Beside the version's prefix (vendor docs of v2, which name the path alone)."""
 ROUTES = {"v1": V1, "v2": V2}
 """The endpoints of each dialect. Those under /market and /me/funding-history are documented for v2 alone, by name."""
 
@@ -123,6 +125,7 @@ class ZdexSandbox:
             headers=self._headers,
             replayed=(lambda: replayed(self.venue)) if self._dialect.refuses_replays else None,
             ip_refused=lambda: ip_refused(self.venue),
+            unversioned=guarded([HEALTH], admitted) if self._dialect.is_v2 else (),
         )
 
     def _too_many(self) -> Refusal:

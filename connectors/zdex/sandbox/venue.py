@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from connectors.sandbox.engine.events import Event, FillEvent, OrderChange, TradePrint
-from connectors.sandbox.engine.model import NS_PER_MS, NS_PER_S, MarketSpec
+import msgspec
+
+from connectors.sandbox.engine.events import Event, FillEvent, OrderChange, PositionChange, TradePrint
+from connectors.sandbox.engine.model import NS_PER_MS, NS_PER_S, Fill, MarketSpec, Position
 from connectors.sandbox.engine.rules import Rules
 from connectors.sandbox.serving.candles import Candles
 from connectors.sandbox.serving.faults import FAULT_KINDS
@@ -20,6 +23,8 @@ RULES = Rules(lists_maker_fills=False)
 """Fills of resting orders are in no list (vendor docs); an account may trade with itself (*assumption*)."""
 FIRST_NUMBER = 100_000_000
 _TRADES_KEPT = 200_000
+HOLDINGS_KEPT = 200
+"""Positions of a market that are shown, closed ones too: no limit is documented."""
 
 
 class Dialect(NamedTuple):
@@ -76,6 +81,19 @@ class Windows:
         return None
 
 
+@dataclass
+class Holding:
+    """A position from flat to flat: the how manieth of its market, and what had been realized and funded there before.
+
+    `closed` is the position as it was left, None while it is open.
+    """
+
+    number: int
+    realized: int
+    funding: int
+    closed: Position | None = None
+
+
 class ZdexVenue:
     """The state behind REST, stream and admin. A reset makes another one with the same keys."""
 
@@ -90,6 +108,12 @@ class ZdexVenue:
         self._orders: dict[str, int] = {}
         self._trades: dict[str, int] = {}
         self._own_trades: dict[str, int] = {}
+        self.holdings: dict[str, list[Holding]] = {}
+        """By market, the oldest first, `HOLDINGS_KEPT` of them."""
+        self.realized: dict[tuple[str, str], int] = {}
+        """By trade and order of the account: the profit that its fill made, without fees."""
+        self._filled: dict[str, Fill] = {}
+        self._realized: dict[str, int] = {}
         self._next_trade = FIRST_NUMBER
         served.listen(self._note)
         served.listen(self.candles.note)
@@ -145,6 +169,27 @@ class ZdexVenue:
                 self._number(event.trade_id)
             elif isinstance(event, FillEvent):
                 self._own_trades[event.fill.trade_id] = self._number(event.fill.trade_id)
+                if event.fill.order_id:
+                    self._filled[event.fill.market_id] = event.fill
+            elif isinstance(event, PositionChange):
+                self._hold(event)
+
+    def _hold(self, event: PositionChange) -> None:
+        """Note what a fill has realized, and where a position begins and ends. An order's fill comes before its
+        change of position."""
+        name, before = event.market_id, self._realized.get(event.market_id, 0)
+        self._realized[name] = event.realized
+        if (fill := self._filled.pop(name, None)) is not None:
+            self.realized[fill.trade_id, fill.order_id] = event.realized - before
+        known = self.holdings.setdefault(name, [])
+        held = self.served.exchange.state.accounts[MEMBER].position(name)
+        if event.net and (not known or known[-1].closed is not None):
+            known.append(Holding(known[-1].number + 1 if known else 0, before, held.funding))
+            del known[:-HOLDINGS_KEPT]
+        elif not event.net and known and known[-1].closed is None:
+            known[-1].closed = msgspec.structs.replace(
+                held, net=0, cost=0, margin=0, realized=event.realized, updated_ns=event.ns
+            )
 
     def _number(self, trade_id: str) -> int:
         if trade_id not in self._trades:

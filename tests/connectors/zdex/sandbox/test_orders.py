@@ -143,6 +143,57 @@ async def test_position_when_it_is_shown_then_it_has_the_fields_of_the_page(clie
     assert (row["status"], row["closeReason"]) == ("CLOSED", "MANUAL")
 
 
+async def test_trade_when_it_closes_then_it_says_what_was_realized_also_of_what_was_bought_unseen(
+    client: Client,
+) -> None:
+    await client.quote("62999", "63001")
+    await client.buy("62999.5", "0.02")
+    await client.act("trade", instrument="BTCUSDT", side="sell", price="62999.5", size="0.02")
+    await client.buy("63001", "0.02")
+    sell = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.01"}
+    await client.ask("POST", "/orders", sell)
+    trades = (await client.ask("GET", "/futures/myTrades", symbol="BTCUSDT")).body["data"]
+    assert [row["realizedPnl"] for row in trades] == ["0", "-0.0125"], "(62999 - 63000.25) x 0.01"
+
+
+async def test_position_when_another_was_closed_before_it_then_each_has_its_own_id_profit_and_end(
+    client: Client,
+) -> None:
+    await client.quote("62999", "63001")
+
+    async def positions(status: str) -> list[dict[str, Any]]:
+        return list((await client.ask("GET", "/positions", status=status)).body["positions"])
+
+    await client.buy("63001", "0.01")
+    await client.fault("funding_now", rate_ppm=1_000)
+    (first,) = await positions("OPEN")
+    await client.ask("POST", "/positions/close", {"positionId": first["id"]})
+    await client.buy("63001", "0.02")
+    (second,) = await positions("OPEN")
+    assert second["id"] != first["id"]
+    assert (second["realizedPnl"], second["fundingFee"]) == ("0.0000", "0.0000")
+    await client.act("mark", instrument="BTCUSDT", price="50000")
+    newest, oldest = await positions("CLOSED")
+    assert (oldest["id"], oldest["closeReason"]) == (first["id"], "MANUAL")
+    assert (oldest["realizedPnl"], oldest["fundingFee"]) == ("-0.0200", "-0.6300")
+    assert (newest["id"], newest["closeReason"], newest["fundingFee"]) == (second["id"], "LIQUIDATED", "0.0000")
+    assert (newest["realizedPnl"], newest["quantity"]) == ("-260.0200", "0")
+
+
+async def test_position_when_a_read_lags_then_it_is_open_under_its_id_until_the_read_has_its_end(
+    client: Client,
+) -> None:
+    await client.quote("62999", "63001")
+    await client.buy("63001", "0.01")
+    (before,) = (await client.ask("GET", "/positions")).body["positions"]
+    await client.fault("read_lag", lag_ms=60_000, count=-1)
+    await client.ask("POST", "/positions/close", {"positionId": before["id"]})
+    await client.buy("63001", "0.02")
+    (row,) = (await client.ask("GET", "/positions")).body["positions"]
+    assert (row["id"], row["quantity"]) == (before["id"], "0.01")
+    assert (await client.ask("GET", "/positions", status="CLOSED")).body["positions"] == []
+
+
 async def test_position_when_the_mark_falls_then_it_is_liquidated(client: Client) -> None:
     await client.quote("62999", "63001")
     await client.buy("63001", "0.01")
@@ -207,6 +258,13 @@ async def test_batch_when_one_order_is_wrong_then_the_others_are_placed(start: S
     answer = await client.ask("POST", "/orders/batch", {"orders": [good, good | {"side": "x"}, good]})
     assert [row["ok"] for row in answer.body["results"]] == [True, False, True]
     assert len((await client.truth())["orders"]) == 2
+
+
+async def test_health_when_it_is_asked_for_then_v2_answers_beside_its_prefix(start: Start) -> None:
+    client = await start(dialect="v2")
+    root = client.ready["rest_url"].removesuffix("/v2")
+    async with client.http.get(f"{root}/health") as answer:
+        assert (answer.status, (await answer.json())["ok"]) == (200, True)
 
 
 @pytest.mark.parametrize("path", ["symbols", "ticker", "depth", "trades", "klines"])
