@@ -236,7 +236,7 @@ def _add_tools(verbs: _Verbs) -> None:
     sandbox = _add_configured(
         verbs, "sandbox", "Run a venue's local exchange by itself: tidegate sandbox kalshi --port 9000"
     )
-    sandbox.add_argument("venue", metavar="VENUE", help="kalshi, or a venue of a plugin; tidegate list venues")
+    sandbox.add_argument("venue", metavar="VENUE", help="one that has a sandbox: tidegate list venues")
     sandbox.add_argument("arguments", nargs=argparse.REMAINDER, help="options of the sandbox; --help lists them")
 
 

@@ -202,15 +202,16 @@ def _request(venue: BitExAsiaVenue, body: Body, name: str) -> OrderRequest:
 
 
 def _price(body: Body, name: str, spec: MarketSpec) -> int:
-    exact = body.required_decimal(name, FINEST_DECIMALS)
-    price, rest = divmod(exact, 10 ** (FINEST_DECIMALS - spec.price_decimals))
+    unit: int = 10 ** (FINEST_DECIMALS - spec.price_decimals)
+    price, rest = divmod(body.required_decimal(name, FINEST_DECIMALS), unit)
     if rest:
         raise refusal(400, "bad_tick", f"{name} is finer than the tick size")
     return price
 
 
 def _size(body: Body, spec: MarketSpec) -> int:
-    exact, unit = body.required_decimal("size", FINEST_DECIMALS), 10 ** (FINEST_DECIMALS - spec.size_decimals)
+    unit: int = 10 ** (FINEST_DECIMALS - spec.size_decimals)
+    exact = body.required_decimal("size", FINEST_DECIMALS)
     if 0 < exact < spec.size_min * unit:
         raise refusal(400, "below_min_size", f"size is below {fixed(spec.size_min, spec.size_decimals)}")
     size, rest = divmod(exact, unit)

@@ -75,7 +75,7 @@ class BitExAsiaOptions:
     speed: float = 1.0
     read_lag_ms: int = 0
     dialect: str = option(DIALECT, "the generation of the API (default v1)", choices=(DIALECT,))
-    limit: int = option(1_200, "weighted requests a minute that a key may send (default 1200)", metavar="N")
+    limit: int = option(1_200, "weighted requests a minute that a key may send (default 1200)", metavar="N", least=1)
     depth: int = option(DEPTH, "levels of a book: 100, or 1000 of a verified account (default 100)", metavar="N")
 
 

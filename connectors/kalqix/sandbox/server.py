@@ -34,8 +34,10 @@ class KalqixOptions:
     speed: float = 1.0
     read_lag_ms: int = 0
     dialect: str = option("a", "which generation of the protocol it speaks (default a)", choices=("a", "b"))
-    limit: int = option(1_000, "requests that an address may send in a second (default 1000)", metavar="N")
-    wallet_limit: int = option(18_000, "requests that a wallet may send in a minute (default 18000)", metavar="N")
+    limit: int = option(1_000, "requests that an address may send in a second (default 1000)", metavar="N", least=1)
+    wallet_limit: int = option(
+        18_000, "requests that a wallet may send in a minute (default 18000)", metavar="N", least=1
+    )
 
 
 def kalqix(options: KalqixOptions) -> SandboxServer[KalqixVenue, Any]:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -31,7 +32,8 @@ COMMON: dict[str, dict[str, Any]] = {
     "markets": {"help": "number of markets"},
     "speed": {"help": "pace of the order flow; 0 stops it (default 1)"},
     "read_lag_ms": {
-        "flags": ("--read-lag",), "metavar": "MS", "help": "let reads of own data lag writes by MS milliseconds"
+        "flags": ("--read-lag",), "metavar": "MS", "help": "let reads of own data lag writes by MS milliseconds",
+        "least": 0,
     },
 }  # fmt: skip
 """The options that mean the same at every sandbox: field -> how it is an option."""
@@ -59,9 +61,16 @@ class Startable(Protocol):
 
 
 def option(
-    default: Any, text: str, *, flag: str = "", metavar: str | None = None, choices: Sequence[str] | None = None
+    default: Any,
+    text: str,
+    *,
+    flag: str = "",
+    metavar: str | None = None,
+    choices: Sequence[str] | None = None,
+    least: int | None = None,
 ) -> Any:
-    """A field that is an option of the command line: `text` is its help, `flag` its name when it is not the field's.
+    """A field that is an option of the command line: `text` is its help, `flag` its name when it is not the field's,
+    `least` the smallest number that is taken.
 
     A default of False makes a switch; a default of None takes a whole number.
     """
@@ -72,6 +81,8 @@ def option(
         how["metavar"] = metavar
     if choices:
         how["choices"] = list(choices)
+    if least is not None:
+        how["least"] = least
     return field(default=default, metadata={"option": how})
 
 
@@ -127,12 +138,25 @@ def _add(parser: argparse.ArgumentParser, one: Field[Any]) -> None:
         return
     default = None if one.default is MISSING else one.default
     flags = how.get("flags", (f"--{one.name.replace('_', '-')}",))
-    rest = {name: value for name, value in how.items() if name != "flags"}
+    rest = {name: value for name, value in how.items() if name not in ("flags", "least")}
     if default is False:
         parser.add_argument(*flags, dest=one.name, action="store_true", **rest)
         return
-    kind = Path if one.name == "directory" else int if default is None else type(default)
+    kind: Callable[[str], Any] = Path if one.name == "directory" else int if default is None else type(default)
+    if "least" in how:
+        kind = partial(_number, least=how["least"])
     parser.add_argument(*flags, dest=one.name, type=kind, default=default, **rest)
+
+
+def _number(text: str, *, least: int) -> int:
+    """A whole number that is not below `least`, said as argparse says it."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text}: give a whole number, {least} or more")
+    return number
 
 
 async def _parent_gone(parent: int | None) -> None:

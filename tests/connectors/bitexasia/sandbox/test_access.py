@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from connectors.bitexasia.sandbox.__main__ import main
 from connectors.bitexasia.sandbox.venue import Key
 from tests.connectors.bitexasia.signed_client import Client, StartClient
+from tests.support.command_line import Capsys
 
 BALANCES = ("GET", "/account/balances")
 
@@ -152,3 +154,10 @@ async def test_ready_line_when_printed_then_it_has_the_members_of_every_sandbox_
     paths = [Path(value) for name, value in ready.items() if name.endswith("_path")]
     assert paths
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in paths)
+
+
+@pytest.mark.parametrize("option", ["--limit"])
+def test_option_when_nothing_may_be_sent_then_it_is_a_usage_error(option: str, capsys: Capsys) -> None:
+    with pytest.raises(SystemExit):
+        main([option, "0"])
+    assert f"{option}: 0: give a whole number, 1 or more" in capsys.readouterr().err

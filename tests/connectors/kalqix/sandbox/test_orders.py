@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from connectors.kalqix.sandbox.__main__ import main
 from tests.connectors.kalqix.sandbox.client import Client, serving
+from tests.support.command_line import Capsys
 
 
 async def status_of(client: Client, order_id: str) -> str:
@@ -159,3 +161,10 @@ async def test_truth_when_money_and_orders_have_moved_then_all_adds_up(tmp_path:
             found = await answer.json()
     assert (found["problems"], found["refused_signatures"], found["rate_limited"]) == ([], 0, 0)
     assert {"orders", "fills", "positions", "balances", "cash_flows", "observed"} <= found.keys()
+
+
+@pytest.mark.parametrize("option", ["--limit", "--wallet-limit"])
+def test_option_when_nothing_may_be_sent_then_it_is_a_usage_error(option: str, capsys: Capsys) -> None:
+    with pytest.raises(SystemExit):
+        main([option, "0"])
+    assert f"{option}: 0: give a whole number, 1 or more" in capsys.readouterr().err

@@ -281,7 +281,13 @@ def test_command_when_port_or_folder_can_not_be_used_then_says_which_and_what_to
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(["--dialect", "newest"], "'old', 'new'"), (["--speeed", "1"], "--speeed")]
+    ("arguments", "said"),
+    [
+        (["--dialect", "newest"], "'old', 'new'"),
+        (["--speeed", "1"], "--speeed"),
+        (["--read-lag", "-5"], "--read-lag: -5: give a whole number, 0 or more"),
+        (["--read-lag", "some"], "--read-lag: some: give a whole number, 0 or more"),
+    ],
 )
 def test_command_when_an_option_is_wrong_then_usage_error(arguments: list[str], said: str, capsys: Capsys) -> None:
     with pytest.raises(SystemExit) as ended:
