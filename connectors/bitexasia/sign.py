@@ -68,7 +68,7 @@ def signing(
 
     What it returns raises `Retryable` while the venue's time is known less exactly than the key's tolerance `drift_ms`.
     """
-    stamps = RequestClock(time)
+    stamps = RequestClock(time, is_early=False)
 
     def sign(call: Call) -> HttpRequest:
         unsure_ms = (time.now_ns() - time.earliest_ns()) // NS_PER_MS

@@ -239,10 +239,13 @@ class VenueConnector:
     async def _watch_clock(self) -> None:
         while True:
             await asyncio.sleep(_CLOCK_MS / 1000)
-            if self._parts.time.is_older_than(_CLOCK_MS * NS_PER_MS):
-                # One that fails is done again after the next interval: what is known of the clock stays.
-                with contextlib.suppress(Retryable, RefusedByVenue):
-                    await self._parts.prepare()
+            await self._renew_clock()
+
+    async def _renew_clock(self) -> None:
+        if self._parts.time.is_older_than(_CLOCK_MS * NS_PER_MS):
+            # One that fails is done again after the next interval: what is known of the clock stays.
+            with contextlib.suppress(Retryable, RefusedByVenue):
+                await self._parts.prepare()
 
     async def _publish_balances(self) -> None:
         """No decision waits for a balance: one that can't be read is read again after the next interval."""

@@ -34,14 +34,17 @@ class RequestClock:
     """Milliseconds for one key's signatures, none of them twice.
 
     Two requests of one millisecond would have one signature, and venues refuse the second as a replay. Some refuse what
-    lies in their future by a millisecond, so the time is the earliest that it can be there, less a margin. It follows
-    the venue's clock back, too: stamps that only grew would be in the future until the clock has caught up.
+    lies in their future by a millisecond, so the time is the earliest that it can be there, less a margin. Where a
+    stamp may be as far ahead as behind, it is the middle of what has been measured: the least that it can be off. It
+    follows the venue's clock back, too: stamps that only grew would be in the future until the clock has caught up.
     """
 
-    def __init__(self, time: VenueTime, *, margin_ms: int = 0) -> None:
-        """`margin_ms` (at least 0) is how far behind the venue's time the stamps are to be."""
+    def __init__(self, time: VenueTime, *, margin_ms: int = 0, is_early: bool = True) -> None:
+        """`margin_ms` (at least 0) is how far behind the venue's time the stamps are to be; `is_early` is False at a
+        venue that takes stamps of its future."""
         self._time = time
         self._margin_ns = margin_ms * NS_PER_MS
+        self._is_early = is_early
         self._used: dict[int, None] = {}
 
     def __repr__(self) -> str:
@@ -53,10 +56,10 @@ class RequestClock:
         In a burst of more than one request a millisecond it runs ahead, by one millisecond a request. It is later than
         the one before as long as that lets it stay out of the venue's future, so always within a margin.
         """
-        earliest_ns = self._time.earliest_ns()
-        stamp_ms = (earliest_ns - self._margin_ns) // NS_PER_MS
+        latest_ns = self._time.earliest_ns() if self._is_early else self._time.now_ns()
+        stamp_ms = (latest_ns - self._margin_ns) // NS_PER_MS
         last_ms = next(reversed(self._used), 0)
-        if stamp_ms <= last_ms < earliest_ns // NS_PER_MS:
+        if stamp_ms <= last_ms < latest_ns // NS_PER_MS:
             stamp_ms = last_ms + 1
         while stamp_ms in self._used:
             stamp_ms += 1

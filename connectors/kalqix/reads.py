@@ -32,6 +32,7 @@ PAGE_SIZE = 24
 
 _CLOCKS_APART_NS = 5 * NS_PER_S
 """An order counts as sent since its creation, give or take what clocks, rounding to seconds and queues make of it."""
+_CLOCK_SET_BACK_NS = 86_400 * NS_PER_S  # Our wall clock may have been set back since it dated an order.
 _KNOWN_MAX = 50_000
 
 
@@ -132,13 +133,15 @@ class KalqixReads:
         show none, by content and time. Raises `Retryable` when several are like it."""
         if self._dialect.terms.client_ids:
             return await self.find_named(order.client_order_id)
-        asked_ns, since_ns = self._clock.now_ns(), self._since(order)
-        listed = await self._recent("/orders", order.instrument.partition(":")[2], since_ns)
-        shown = [row for row in listed if row.get("signature") and order.sent_as]
-        for row in shown:
-            if signature_digest(str(row["signature"])) == order.sent_as:
-                one = self._rows.read_order(self._order(row), asked_ns)
-                return one and msgspec.structs.replace(one, client_order_id=order.client_order_id)
+        asked_ns = self._clock.now_ns()
+        since_ns = order.created_ns + self._rest.time.now_ns() - asked_ns - _CLOCKS_APART_NS
+        for back_ns in (0, _CLOCK_SET_BACK_NS):
+            listed = await self._recent("/orders", order.instrument.partition(":")[2], since_ns - back_ns)
+            shown = [row for row in listed if row.get("signature") and order.sent_as]
+            for row in shown:
+                if signature_digest(str(row["signature"])) == order.sent_as:
+                    one = self._rows.read_order(self._order(row), asked_ns)
+                    return one and msgspec.structs.replace(one, client_order_id=order.client_order_id)
         others = (self._rows.read_order(self._order(row), asked_ns) for row in listed if row not in shown)
         return one_alike(filter(None, others), order, since_ns=since_ns, is_claimed=is_claimed)
 
@@ -216,10 +219,6 @@ class KalqixReads:
         if neutral["id"]:
             self.note_order(str(neutral["id"]), is_own=self._user.lower() in ("me", owner))
         return neutral
-
-    def _since(self, order: Order) -> int:
-        """The venue's time at which an order was made here, at the earliest."""
-        return order.created_ns + self._rest.time.now_ns() - self._clock.now_ns() - _CLOCKS_APART_NS
 
 
 class _Time(msgspec.Struct, frozen=True):

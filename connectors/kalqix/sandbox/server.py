@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,19 +41,27 @@ class KalqixOptions:
     )
 
 
-def kalqix(options: KalqixOptions) -> SandboxServer[KalqixVenue, Any]:
-    """The whole venue. Raises `ValueError` where the libraries for its signatures are not what they must be."""
+def kalqix(options: KalqixOptions, *, now_ns: Callable[[], int] = time.time_ns) -> SandboxServer[KalqixVenue, Any]:
+    """The whole venue; `now_ns` reads wall time in nanoseconds since the epoch. Raises `ValueError` where the libraries
+    for its signatures are not what they must be."""
     require_curve_library()
     has_agents, credentials = options.dialect == "b", Credentials()
 
     def fresh() -> KalqixVenue:
         limits = (options.limit, options.wallet_limit)
-        return KalqixVenue(credentials, has_agents=has_agents, seed=options.seed, speed=options.speed, limits=limits)
+        return KalqixVenue(
+            credentials,
+            has_agents=has_agents,
+            seed=options.seed,
+            speed=options.speed,
+            limits=limits,
+            now_ns=now_ns,
+        )
 
     def make_keys(folder: Path) -> Mapping[str, str]:
         return _make_keys(folder, credentials, options.dialect)
 
-    return SandboxServer(Design("kalqix", fresh, make_keys, face_of(has_agents=has_agents)), options)
+    return SandboxServer(Design("kalqix", fresh, make_keys, face_of(has_agents=has_agents)), options, now_ns=now_ns)
 
 
 def face_of(*, has_agents: bool) -> RestFace[KalqixVenue]:

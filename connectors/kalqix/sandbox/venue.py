@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,17 +77,24 @@ class KalqixVenue:
     """The exchange with three markets, its member, and what only this venue has."""
 
     def __init__(
-        self, credentials: Credentials, *, has_agents: bool, seed: int, speed: float, limits: tuple[int, int]
+        self,
+        credentials: Credentials,
+        *,
+        has_agents: bool,
+        seed: int,
+        speed: float,
+        limits: tuple[int, int],
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`limits`: requests a second of an address, and requests a minute of a wallet."""
+        """`limits`: requests a second of an address, and requests a minute of a wallet. `now_ns` reads wall time."""
         self.credentials = credentials
         self.has_agents = has_agents
-        self.served = ServedVenue(seed=seed, now_ns=time.time_ns, fault_kinds=KINDS, rules=RULES)
+        self.served = ServedVenue(seed=seed, now_ns=now_ns, fault_kinds=KINDS, rules=RULES)
         for name in OPENING_PRICES:
-            self.served.exchange.add_market(market_of(name), time.time_ns())
+            self.served.exchange.add_market(market_of(name), now_ns())
         self.member = Member(self.served, ACCOUNT, BALANCES, lambda one: self.refuse(one.code))
         self.served.start_flow(speed, OPENING_PRICES)
-        self.opened_ns = time.time_ns()
+        self.opened_ns = now_ns()
         self.rows = Renderer(has_agents, self.served.clock, lambda: credentials.wallet, self.trade_us, MARKET_IDS)
         self.address_window = RequestWindow(limits[0], NS_PER_S)
         self.wallet_window = RequestWindow(limits[1], MINUTE_NS)

@@ -61,6 +61,18 @@ def test_request_when_signed_twice_then_time_and_nonce_are_new_and_the_body_is_t
     assert headers[0]["X-Api-Signature"] == expected
 
 
+def test_request_when_the_venue_s_time_is_known_to_half_the_tolerance_then_no_stamp_is_beyond_it() -> None:
+    clock = ManualClock(wall_ns=1_800_000_000_000_000_000)
+    for late_ms in (0, 999):
+        time = VenueTime(clock)
+        sent_ns = clock.monotonic_ns()
+        # The Date of an answer is cut down to whole seconds.
+        time.sample_date("Fri, 15 Jan 2027 08:00:00 GMT", sent_ns=sent_ns, received_ns=sent_ns)
+        request = signing("key", key_of("hkt_secret", "text"), time, drift_ms=600, rng=seeded_rng(1))(CALL)
+        stamp_ms = int(dict(request.headers)["X-Api-Timestamp"])
+        assert abs(stamp_ms - (1_800_000_000_000 + late_ms)) <= 600
+
+
 def test_request_when_the_venue_s_time_is_less_sure_than_the_key_tolerates_then_it_is_not_signed() -> None:
     clock = ManualClock(wall_ns=1_800_000_000_000_000_000)
     time = VenueTime(clock)

@@ -127,6 +127,17 @@ async def test_order_of_a_when_rows_show_no_signature_then_content_and_time_find
             await desk.gateway.find_order(order, is_claimed=lambda _: False)
 
 
+async def test_order_of_a_when_our_clock_was_set_back_since_then_its_signature_finds_it(tmp_path: Path) -> None:
+    async with trading(tmp_path) as desk:
+        signed = desk.signed()
+        await desk.gateway.send(signed)
+        order = order_of(signed)
+        dated_ahead = msgspec.structs.replace(order, created_ns=order.created_ns + 3_600_000_000_000)
+        found = await desk.gateway.find_order(dated_ahead, is_claimed=lambda _: False)
+    assert isinstance(found, OrderSnapshot)
+    assert found.client_order_id == order.client_order_id
+
+
 async def test_order_of_a_when_its_wallet_signature_is_shown_then_another_of_its_terms_is_not_taken(
     tmp_path: Path,
 ) -> None:

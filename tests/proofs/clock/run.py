@@ -4,82 +4,97 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from connectors.kalshi.connector import make_connector
-from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
-from connectors.kalshi.settings import KalshiSettings
+from connectors.client.connector import VenueConnector
 from connectors.transport.ports import HttpRequest
-from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
+from framework.domain.account_events import InstrumentDefined, OrderReport, OrderSnapshot, ReportKind
 from framework.domain.events import Event
 from framework.domain.instruments import Instrument
 from framework.domain.intents import CancelOrder, Intent, NewOrder
-from framework.domain.market_events import ConnectorStatus
+from framework.domain.market_events import ConnectorStatus, VenueClock
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
 from framework.domain.rate_limits import RequestKind
-from framework.domain.venue import nothing_claimed
-from framework.domain.verdicts import Approved
+from framework.domain.verdicts import Approved, Signed
 from tests.proofs.clock.skewed import MS, SkewedClock, Truth
+from tests.proofs.clock.venues import Row, as_members
 
 INSTANCE = "tgc10c00"
+TOLD_SLACK_NS = 50 * MS
+"""Between the moment for which an offset is told and the one at which it is compared."""
+REFUSALS = (ReportKind.REJECTED, ReportKind.CANCEL_REFUSED)
+_STAMP = re.compile(r"[?&]timestamp=(\d+)")
 
 
 class Stand:
     """A sandbox on true time."""
 
-    def __init__(self, directory: Path, truth: Truth, seed: int) -> None:
-        options = SandboxOptions(directory=directory, seed=seed, markets=1, speed=0, tier="prestige")
+    def __init__(self, row: Row, directory: Path, truth: Truth, seed: int) -> None:
+        self.row = row
         self.truth = truth
-        self.sandbox = KalshiSandbox(options, now_ns=truth.wall_ns)
-        self.info: KalshiSandboxInfo
+        self.sandbox = row.open(directory, seed, truth.wall_ns)
+        self.ready: Mapping[str, Any] = {}
 
     @property
     def refused(self) -> int:
         """Signatures refused so far."""
-        return self.sandbox.venue.keys.refused_signatures
+        venue = self.sandbox.venue
+        return int(venue.keys.refused_signatures if self.row.name == "kalshi" else venue.refused_signatures)
+
+    @property
+    def shown_ms(self) -> int:
+        """What the venue's own clock shows."""
+        return int(self.sandbox.venue.served.clock.shown_ns()) // MS
 
     def accepted(self) -> list[str]:
-        """Client order ids of every order that was ever accepted of ours."""
-        orders = self.sandbox.venue.exchange.ledger.orders.values()
-        return [order.client_order_id for order in orders if order.client_order_id.startswith(INSTANCE)]
+        """Every order of ours that was ever accepted: our id, or the venue's where it keeps none of ours."""
+        served = self.sandbox.venue.served
+        orders = [one for account in served.member_ids for one in served.exchange.ledger.orders_of(account)]
+        return [order.client_order_id or order.order_id for order in orders]
 
     def step(self, by_ns: int) -> None:
         """The venue's own clock is set, and stays so."""
-        venue = self.sandbox.venue
-        venue.clock.skew_ns += by_ns
-        venue.faults.clear()
-        venue.faults.add({"kind": "clock_skew", "skew_ms": venue.clock.skew_ns // MS, "count": -1})
+        served = self.sandbox.venue.served
+        served.clock.skew_ns += by_ns
+        served.faults.clear()
+        served.faults.add({"kind": "clock_skew", "skew_ms": served.clock.skew_ns // MS, "count": -1})
 
 
 @asynccontextmanager
-async def stand(directory: Path, seed: int) -> AsyncIterator[Stand]:
+async def stand(row: Row, directory: Path, seed: int) -> AsyncIterator[Stand]:
     """A running sandbox."""
-    one = Stand(directory, Truth(), seed)
-    one.info = await one.sandbox.start()
+    one = Stand(row, directory, Truth(), seed)
+    one.ready = as_members(await one.sandbox.start())
     try:
         yield one
     finally:
         await one.sandbox.stop()
 
 
+class Left(NamedTuple):
+    """An order that a run leaves behind: as known before any answer, its id at the venue, and the true time of it."""
+
+    order: Order
+    venue_order_id: str
+    wall_ns: int
+
+
 class Run:
     """One run of a connector, from start to close, on a machine whose clocks are wrong."""
 
-    def __init__(self, info: KalshiSandboxInfo, clock: SkewedClock, rng: random.Random) -> None:
-        settings = KalshiSettings(
-            rest_url=info.rest_url,
-            ws_url=info.ws_url,
-            key_id=info.ed25519_key_id,
-            private_key_path=Path(info.ed25519_private_key_path),
-            markets=("series:KXTIDE",),
-            tier="prestige",
-        )
+    def __init__(self, venue: Stand, clock: SkewedClock, rng: random.Random) -> None:
+        row = venue.row
+        values = {"markets": ("*",), "connections_max": 1} | row.settings(venue.ready)
         self.clock = clock
-        self.connector = make_connector("kalshi", settings, clock=clock, rng=rng)
+        self.connector: VenueConnector = row.plugin.create("venue", row.plugin.Settings(**values), clock=clock, rng=rng)
         self.events: list[Event] = []
+        self.told_wrongly = 0
+        self.truth = venue.truth
         self._news = asyncio.Event()
 
     async def start(self) -> None:
@@ -87,40 +102,70 @@ class Run:
         await self.connector.start(self._publish)
 
     async def stream(self, timeout_s: float = 10.0) -> None:
-        """Stream until own orders and fills are followed."""
+        """Run until all is followed, and the venue's clock was told."""
+        wanted = (lambda one: isinstance(one, ConnectorStatus) and one.is_up, lambda one: isinstance(one, VenueClock))
         task = asyncio.create_task(self.connector.run())
         try:
             async with asyncio.timeout(timeout_s):
-                while not any(isinstance(event, ConnectorStatus) and event.is_up for event in self.events):
+                while not all(any(map(is_it, self.events)) for is_it in wanted):
                     self._news.clear()
                     await self._news.wait()
         finally:
             task.cancel()
             await asyncio.wait({task})
 
-    async def trade(self, name: str) -> None:
+    async def trade(self, name: str) -> Left:
         """Place an order and cancel it. Raises what the gateway raises, and `LookupError` for a refusal."""
-        gateway = self.connector.gateway
-        intent = self._bid()
-        placed = await gateway.send(gateway.sign(_approved(intent, name, self.clock), None))
-        order = self.order(name, venue_order_id=_report(placed, ReportKind.ACCEPTED).venue_order_id)
+        gateway, intent = self.connector.gateway, self._bid()
+        order = self._order(intent, name)
+        signed = gateway.sign(_approved(intent, name, self.clock), None)
+        order.sent_as, wall_ns = signed.digest, self.truth.wall_ns()
+        placed = self._order(intent, name, venue_order_id=(await self._send(signed)).venue_order_id)
         cancel = _approved(CancelOrder(strategy="maker", client_order_id=name), name, self.clock)
-        _report(await gateway.send(gateway.sign(cancel, order)), ReportKind.CANCELLED)
+        await self._send(gateway.sign(cancel, placed))
+        return Left(order, placed.venue_order_id, wall_ns)
+
+    async def burst(self, names: Iterable[str]) -> list[Left]:
+        """Trade under all these names at once: several requests have one millisecond. Raises like `trade`."""
+        return await asyncio.gather(*map(self.trade, names))
 
     async def read(self) -> None:
         """A signed read."""
-        await self.connector.gateway.positions()
+        await self.connector._parts.read_balances()
 
-    async def finds(self, order: Order) -> bool:
-        """Whether a look-up finds an order of which only our own id is known."""
-        return await self.connector.gateway.find_order(order, is_claimed=nothing_claimed) is not None
+    async def renew_clock(self) -> None:
+        """What a running connector does every five minutes."""
+        await self.connector._renew_clock()
 
-    def order(self, name: str, *, venue_order_id: str = "") -> Order:
+    async def finds(self, left: Left, claimed: Set[str]) -> bool:
+        """Whether a look-up finds an order of which no answer is known, while others are `claimed`."""
+        found = await self.connector.gateway.find_order(left.order, is_claimed=claimed.__contains__)
+        return found is not None and found.venue_order_id == left.venue_order_id
+
+    @property
+    def signed_ms(self) -> int:
+        """The timestamp that an order signed now carries."""
+        wire = self.connector.gateway.sign(_approved(self._bid(), "unsent", self.clock), None).wire
+        assert isinstance(wire, HttpRequest)
+        found = _STAMP.search(wire.target)
+        stamps = [value for name, value in wire.headers if name.lower().endswith("-timestamp")]
+        return int(found[1] if found else stamps[0])
+
+    @property
+    def instrument(self) -> Instrument:
+        """Some market."""
+        return next(event.instrument for event in self.events if isinstance(event, InstrumentDefined))
+
+    def _bid(self) -> NewOrder:
+        return NewOrder(
+            strategy="maker", instrument=self.instrument.id, side=Side.BUY, price=Price(5_000), size=Size(1_000)
+        )
+
+    def _order(self, intent: NewOrder, name: str, *, venue_order_id: str = "") -> Order:
         """An order as placed here, recorded at what the wall clock shows."""
-        intent = self._bid()
         return Order(
             client_order_id=name,
-            venue="kalshi",
+            venue="venue",
             strategy="maker",
             instrument=intent.instrument,
             side=intent.side,
@@ -130,35 +175,25 @@ class Run:
             created_ns=self.clock.now_ns(),
         )
 
-    @property
-    def signed_ms(self) -> int:
-        """The timestamp that an order signed now carries."""
-        wire = self.connector.gateway.sign(_approved(self._bid(), "unsent", self.clock), None).wire
-        assert isinstance(wire, HttpRequest)
-        return int(dict(wire.headers)["KALSHI-ACCESS-TIMESTAMP"])
-
-    @property
-    def instrument(self) -> Instrument:
-        """Some market."""
-        return next(event.instrument for event in self.events if isinstance(event, InstrumentDefined))
-
-    def _bid(self) -> NewOrder:
-        return NewOrder(
-            strategy="maker", instrument=self.instrument.id, side=Side.BUY, price=Price(100), size=Size(100)
-        )
+    async def _send(self, signed: Signed) -> OrderReport | OrderSnapshot:
+        return _report(await self.connector.gateway.send(signed))
 
     def _publish(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
         self.events.append(event)
+        if isinstance(event, VenueClock):
+            error_ns = abs(self.clock.now_ns() + event.offset_ns - self.truth.wall_ns())
+            self.told_wrongly += error_ns > event.uncertainty_ns + TOLD_SLACK_NS
         self._news.set()
 
 
 def _approved(intent: Intent, name: str, clock: SkewedClock) -> Approved:
     kind = RequestKind.NEW if isinstance(intent, NewOrder) else RequestKind.CANCEL
-    return Approved(intent=intent, venue="kalshi", client_order_id=name, request_kind=kind, ts_ns=clock.now_ns())
+    return Approved(intent=intent, venue="venue", client_order_id=name, request_kind=kind, ts_ns=clock.now_ns())
 
 
-def _report(events: Iterable[Event], kind: ReportKind) -> OrderReport:
-    for event in events:
-        if isinstance(event, OrderReport) and event.kind is kind:
-            return event
-    raise LookupError(f"{kind.value} was expected: {tuple(events)}")
+def _report(events: Iterable[Event]) -> OrderReport | OrderSnapshot:
+    """What an answer says of an order. Raises `LookupError` when it is a refusal, or nothing."""
+    found = [event for event in events if isinstance(event, (OrderReport, OrderSnapshot))]
+    if not found or any(isinstance(one, OrderReport) and one.kind in REFUSALS for one in found):
+        raise LookupError(f"an order was refused, or nothing is said of it: {found}")
+    return found[0]
