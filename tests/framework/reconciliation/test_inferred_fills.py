@@ -12,9 +12,9 @@ def test_positions_when_the_venue_lists_little_then_are_the_venue_s_at_rest() ->
     figures = prove(runs=60, seed=5)
     assert figures["wrong"] == []
     assert min(figures["met"].values()) > 0
-    assert figures["met"]["inferred fills replaced or taken back"] > 10
+    assert figures["met"]["inferred fills replaced or taken back"] > 5
 
 
 @pytest.mark.parametrize("name", sorted(MUTANTS))
 def test_positions_when_a_protection_is_off_then_differ(name: str) -> None:
-    assert caught(name, seed=5, runs=40)
+    assert all(caught(name, seed=5, runs=40).values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,7 +15,10 @@ from framework.domain.numbers import Money, Size
 from framework.domain.terms import FillListing
 from framework.reconciliation import hidden_fills, inferred_fills
 from framework.reconciliation.hidden_fills import HiddenFills
+from framework.reconciliation.ports import ReconcileDependencies
+from framework.state.account_updates import AccountUpdates
 from framework.state.accounts import Accounts
+from framework.state.change import Draft
 from framework.state.fills import BookedFill
 
 
@@ -66,9 +69,33 @@ def _take_nothing_back(
     return [], size
 
 
-Mutant = Callable[[], AbstractContextManager[None]]
+_fill = AccountUpdates.fill
+
+
+def _book_every_telling(self: AccountUpdates, fill: Fill, now_ns: int, draft: Draft) -> None:
+    _fill(self, msgspec.structs.replace(fill, fill_id=f"{fill.fill_id}/{now_ns}"), now_ns, draft)
+
+
+class Mutant(NamedTuple):
+    """A protection switched off, and the dialects at each of which that must be reported."""
+
+    switch: Callable[[], AbstractContextManager[None]]
+    dialects: tuple[str, ...]
+
+
 MUTANTS: dict[str, Mutant] = {
-    "infer-in-connector": partial(_switched, (HiddenFills, "take_in", _remembered_by_the_connector)),
-    "no-void": partial(_switched, (inferred_fills, "_take_back", _take_nothing_back)),
-    "double-late-listing": partial(_switched, (hidden_fills, "in_place_of_inferred", _beside_the_inferred)),
+    "infer-in-connector": Mutant(
+        partial(_switched, (HiddenFills, "take_in", _remembered_by_the_connector)),
+        ("bitexasia", "lists open orders alone"),
+    ),
+    "no-void": Mutant(partial(_switched, (inferred_fills, "_take_back", _take_nothing_back)), ("zdex-v1", "zdex-v2")),
+    "double-late-listing": Mutant(
+        partial(_switched, (hidden_fills, "in_place_of_inferred", _beside_the_inferred)), ("zdex-v1", "zdex-v2")
+    ),
+    "claims-forgotten": Mutant(
+        partial(_switched, (ReconcileDependencies, "_is_claimed", lambda _self, _order: False)), ("zdex-v1",)
+    ),
+    "fills-by-telling": Mutant(
+        partial(_switched, (AccountUpdates, "fill", _book_every_telling)), ("kalshi", "kalqix-a", "kalqix-b")
+    ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from framework.domain.account_events import (
@@ -22,7 +22,7 @@ from framework.domain.intents import CancelOrder, NewOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
 from framework.domain.rate_limits import RequestKind
-from framework.domain.terms import FillListing, PositionListing, VenueTerms
+from framework.domain.terms import FillListing
 from framework.domain.verdicts import Approved
 from framework.reconciliation.order_inquiry import unanswered_at_restart
 from framework.reconciliation.ports import ReconcileDependencies
@@ -30,18 +30,13 @@ from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.clock import ManualClock
 from framework.state.accounts import AccountRecord, Accounts
 from framework.state.fills import cost_of
+from tests.proofs.inferred_fills.dialects import DIALECTS
 from tests.proofs.inferred_fills.venue import INSTRUMENT, MARKET, MS, VENUE, Reef
 
 START_NS = 1_700_000_000_000_000_000
 STEPS, CALM_STEPS = 30, 45
 STRATEGIES = ("maker", "taker")
 OPEN_MAX = 4
-DIALECTS = (
-    VenueTerms(open_orders=False, fills=FillListing.BY_ORDER, positions=PositionListing.NONE),
-    VenueTerms(fills=FillListing.BY_ORDER, positions=PositionListing.NONE),
-    VenueTerms(fills=FillListing.TAKER_ONLY),
-    VenueTerms(fills=FillListing.TAKER_ONLY),
-)
 
 
 class Wrong(AssertionError):
@@ -49,13 +44,15 @@ class Wrong(AssertionError):
 
 
 class Run:
-    """One account from its first order to rest. `met` counts what happened."""
+    """One account from its first order to rest, at a venue of one of these dialects. `met` counts what happened."""
 
-    def __init__(self, seed: str, met: Counter[str]) -> None:
+    def __init__(self, seed: str, met: Counter[str], names: Sequence[str] = tuple(DIALECTS)) -> None:
         self.rng, self.met = random.Random(seed), met
         self.clock = ManualClock(wall_ns=START_NS, monotonic_ns=1_000_000_000)
-        terms = self.rng.choice(DIALECTS)
-        self.venue = Reef(self.rng, self.clock, terms, self.rng.choice([50, 400, 1_500]))
+        dialect = DIALECTS[self.rng.choice(names)]
+        terms = dialect.terms
+        self.name = dialect.name
+        self.venue = Reef(self.rng, self.clock, dialect, self.rng.choice([50, 400, 1_500]))
         self.is_moved = terms.fills is FillListing.TAKER_ONLY and self.rng.random() < 0.15
         self.ends_at_once = self.rng.random() < 0.2
         """The answer to a cancel is the end, without what was filled: nothing is reserved from then on."""
@@ -219,7 +216,7 @@ class Run:
         if self.is_moved or self.ends_at_once or low <= self.venue.position <= high:
             self._uncovered_ms = 0
             return
-        if self.venue.terms.fills is FillListing.BY_ORDER:
+        if self.venue.terms.fills is not FillListing.TAKER_ONLY:
             raise Wrong(f"{low} to {high} is reserved, and the venue has {self.venue.position}")
         self._uncovered_ms += ms
         self.met["uncovered, ms"] += ms
@@ -239,20 +236,24 @@ class Run:
             raise Wrong(f"{held.size - strategies} belongs to no order, and nobody else traded")
         for name, at_venue in self.venue.orders.items():
             self._check_order(name, at_venue.filled(self.clock.now_ns()), is_open=at_venue.is_open(self.clock.now_ns()))
-        if self.venue.terms.fills is FillListing.BY_ORDER:
+        if self.venue.terms.fills is not FillListing.TAKER_ONLY:
             self._check_money()
 
     def _check_order(self, name: str, filled: int, *, is_open: bool) -> None:
         order = self.accounts.orders.get(name)
         if order is None or order.is_open != is_open:
             raise Wrong(f"{name}: {order and order.status}, open at the venue: {is_open} (I10)")
-        if order.filled > order.size or (self.venue.terms.fills is FillListing.BY_ORDER and order.filled != filled):
+        if order.filled > order.size or (
+            self.venue.terms.fills is not FillListing.TAKER_ONLY and order.filled != filled
+        ):
             raise Wrong(f"{name}: {order.filled} of {order.size} filled, {filled} at the venue (I4)")
 
     def _check_money(self) -> None:
-        """Where orders state their amounts, cost and fees are exact."""
+        """Where orders state their amounts, or every fill is listed, cost and fees are exact."""
+        is_listed = self.venue.terms.fills is FillListing.LISTED
+        source = FillSource.LISTED if is_listed else FillSource.INFERRED_ORDER
         booked = [one.fill for one in self.accounts.fills.snapshot().fills if not one.is_voided]
-        if any(fill.source is not FillSource.INFERRED_ORDER for fill in booked):
+        if any(fill.source is not source for fill in booked):
             raise Wrong("a fill of another source")
         found = sum(fill.side.sign * cost_of(fill) for fill in booked), sum(fill.fee for fill in booked)
         trades = [(held.side.sign, trade) for held in self.venue.orders.values() for trade in held.trades]

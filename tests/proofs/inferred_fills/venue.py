@@ -7,6 +7,7 @@ lag, each list at another one: a list that is read later may be older. What is r
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import msgspec
 
@@ -15,9 +16,10 @@ from framework.domain.errors import OutcomeUnknown, Retryable
 from framework.domain.instruments import FeeSchedule, Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, Side
-from framework.domain.terms import FillListing, PositionListing, VenueTerms
+from framework.domain.terms import FillListing, PositionListing
 from framework.domain.venue import IsClaimed
 from framework.runtime.clock import ManualClock
+from tests.proofs.inferred_fills.dialects import Dialect
 
 VENUE = "reef"
 MARKET = InstrumentId("reef:COIN")
@@ -76,8 +78,9 @@ class Held(msgspec.Struct, kw_only=True):
 class Reef:
     """One account, and its gateway for look-ups. `is_calm`: every read is answered, as late as ever."""
 
-    def __init__(self, rng: random.Random, clock: ManualClock, terms: VenueTerms, lag_ms: int) -> None:
-        self.rng, self.clock, self.terms, self.read_lag_ms = rng, clock, terms, lag_ms
+    def __init__(self, rng: random.Random, clock: ManualClock, dialect: Dialect, lag_ms: int) -> None:
+        self.rng, self.clock, self.terms, self.read_lag_ms = rng, clock, dialect.terms, lag_ms
+        self._is_by_content = dialect.is_by_content
         self.orders: dict[str, Held] = {}
         self.others: list[tuple[int, int]] = []
         """When the position moved without an order of ours, and by how much."""
@@ -128,10 +131,28 @@ class Reef:
         self.others.append((self.clock.now_ns(), size))
 
     async def find_order(self, order: Order, /, *, is_claimed: IsClaimed) -> OrderSnapshot | None:
-        """An order by our id."""
+        """An order by the venue's id, else by ours or what was sent, or by content and time."""
         at_ns = self._read()
-        held = self.orders.get(order.client_order_id)
-        return None if held is None or held.created_ns > at_ns else self._shown(held, at_ns)
+        known = [held for held in self.orders.values() if held.created_ns <= at_ns]
+        if order.venue_order_id:
+            found = [held for held in known if held.venue_order_id == order.venue_order_id]
+        elif self._is_by_content:
+            found = [one for one in self.alike(order, known) if not is_claimed(one.venue_order_id)]
+        else:
+            found = [held for held in known if held.name == order.client_order_id]
+        if len(found) > 1:
+            raise Retryable("several are like it")
+        shown = [self._shown(held, at_ns) for held in found]
+        return msgspec.structs.replace(shown[0], client_order_id=order.client_order_id) if shown else None
+
+    def alike(self, order: Order, known: Iterable[Held]) -> list[Held]:
+        """Those of the terms of an order that were made no earlier."""
+        return [
+            held
+            for held in known
+            if (held.side, held.price, held.size) == (order.side, order.price, order.size)
+            and held.created_ns >= order.created_ns
+        ]
 
     async def open_orders(self) -> tuple[OrderSnapshot, ...] | None:
         """What was open then."""
@@ -179,6 +200,9 @@ class Reef:
         fee = price * size * (2 if is_maker else 5) // 10_000
         late_ms = self.rng.choice([0, 0, self.rng.randrange(self.read_lag_ms), self.rng.randrange(LATE_MS_MAX)])
         is_listed = not is_maker or self.rng.random() < 0.08
+        if self.terms.fills is FillListing.LISTED:
+            # Every one, and as soon as reads show the order itself.
+            late_ms, is_listed = 0, True
         self._count += 1
         listed_ns = now_ns + late_ms * MS if is_listed else None
         held.trades.append(Trade(self._count, now_ns, size, price, fee, is_maker, listed_ns))
@@ -189,7 +213,7 @@ class Reef:
         shown = OrderSnapshot(
             venue=VENUE,
             venue_order_id=held.venue_order_id,
-            client_order_id=held.name,
+            client_order_id=held.name if self.terms.client_ids else "",
             instrument=MARKET,
             side=held.side,
             price=Price(held.price),
