@@ -1,13 +1,21 @@
-"""A daemon whose requests end ambiguously ends at the venue's truth: a small part of `tests.evidence.ambiguity`."""
+"""A daemon whose requests end ambiguously ends at the venue's truth: a small part of `tests.proofs.ambiguity`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
-from tests.proofs.ambiguity.cells import Cell, Terms, is_offered, play_all
+from framework.domain.orders import OrderStatus
+from tests.proofs.ambiguity.cells import PACES, Cell, Terms, is_offered, play_all
 from tests.proofs.ambiguity.lineup import VENUES
+from tests.proofs.ambiguity.outcomes import SIZE, Stage
+from tests.proofs.ambiguity.world import World, open_world
+from tests.proofs.ambiguity.zdex import Zdex
 
 LANES = 6
+PATIENCE_S = 30.0
 TERMS = Terms(pace="short", seed=7, dead_s=1.0)
 CELLS = (
     ("submit", "lost_ack", "look-ups"),
@@ -29,7 +37,7 @@ MUTATED = (("submit", "lost_ack", "stream"), ("submit", "error_before_accept", "
 @pytest.mark.parametrize("venue", VENUES)
 async def test_request_when_its_outcome_is_ambiguous_then_it_ends_at_the_venues_truth(venue: str) -> None:
     cells = [Cell(venue, action, outcome, _heard(venue, ears)) for action, outcome, ears in CELLS]
-    offered = [cell for cell in cells if is_offered(cell.venue, cell.action, cell.ears)]
+    offered = [cell for cell in cells if is_offered(cell.venue, cell.action, cell.ears) and not _takes_a_window(cell)]
     played = await play_all(offered, TERMS, lanes=LANES)
     assert [(one.cell.label, one.faults) for one in played if one.faults] == []
     assert sum(one.doubts_sampled for one in played) > 0
@@ -46,6 +54,41 @@ async def test_proof_when_a_protection_is_taken_out_then_it_fails(mutant: str, f
     played = await play_all(cells, terms, lanes=LANES)
     faults = [text for one in played for text in one.faults]
     assert [text for text in faults if fault in text], faults
+
+
+async def test_alike_orders_when_nothing_tells_them_apart_then_both_stay_unknown_and_reserved(tmp_path: Path) -> None:
+    venue = Zdex("v1")
+    async with open_world(venue, tmp_path / "world", pace=PACES["short"], seed=7, wrap=lambda one: one) as world:
+        stage = Stage(world, "submit", is_muted=False, pace=PACES["short"], dead_s=0.0, seed=7)
+        await stage.prepare()
+        venue.lose_answers(2)
+        names = stage.ask_twins()
+        for _ in range(2):
+            # Looked up again and again: two of a kind are there each time.
+            seen = len(world.front.calls)
+            await stage.until(
+                lambda seen=seen: looked_up(world, seen) and are_unknown(world, names),  # type: ignore[misc]
+                "they were not looked up",
+                wait_s=PATIENCE_S,
+            )
+        assert [one.state for one in venue.orders()] == ["open", "open"]
+        assert are_unknown(world, names)
+        assert world.accounts.exposure(world.puppet.desk.instruments[0]).open_buy == 2 * SIZE
+
+
+def looked_up(world: World, since: int) -> bool:
+    """Whether an order was looked up since so many requests had come."""
+    return any(world.venue.is_look_up(call) and call.told for call in world.front.calls[since:])
+
+
+def are_unknown(world: World, names: Sequence[str]) -> bool:
+    """Whether the outcome of each order is unknown."""
+    return all(world.order(name).status is OrderStatus.UNKNOWN for name in names)
+
+
+def _takes_a_window(cell: Cell) -> bool:
+    """Whether the cell waits for a window of the venue's limits: the long proof does."""
+    return cell.outcome == "too_many" and VENUES[cell.venue]().window_s > 0
 
 
 def _heard(venue: str, ears: str) -> str:

@@ -30,7 +30,7 @@ class BitExAsia:
     actions = ("submit", "cancel", "batch")
     ears = ("stream", "look-ups")
     is_idempotent = True
-    has_long_windows = True
+    window_s = 60.0
     port = 0
 
     def listen(self, connector: Connector) -> Connector:

@@ -23,6 +23,7 @@ ACTIONS = ("submit", "cancel", "amend", "batch")
 EARS = ("stream", "look-ups")
 """What tells the daemon the truth: stream and look-ups, or look-ups alone (the stream is silent from the act on)."""
 HEALED_S_MAX = 5.0
+SLOW = ("host_dead", "too_many")
 SETTLED_S = 0.25
 PACES = {
     "short": Pace(request_timeout_ms=400, read_lag_ms=300, venue_lag_ms=100),
@@ -75,22 +76,16 @@ def is_offered(venue: str, action: str, ears: str) -> bool:
     return action in row.actions and ears in row.ears
 
 
-def is_waited_for(venue: str, action: str, outcome: str) -> bool:
-    """Whether the end takes longer than the proof watches: where limits are windows of a minute, a cancel that meets a
-    429 leaves when the window begins anew. The contract suite waits for that (V42)."""
-    return outcome == "too_many" and action != "submit" and getattr(VENUES[venue](), "has_long_windows", False)
-
-
 def matrix(venues: Sequence[str], outcomes: Sequence[str] = tuple(OUTCOMES), *, repeats: int) -> list[Cell]:
     """Every cell, repeated; those that take longest first."""
     return [
         Cell(venue, action, outcome, ears, repeat)
-        for outcome in sorted(outcomes, key="host_dead".__ne__)
+        for outcome in sorted(outcomes, key=lambda one: one not in SLOW)
         for repeat in range(repeats)
         for venue in venues
         for action in ACTIONS
         for ears in EARS
-        if is_offered(venue, action, ears) and not is_waited_for(venue, action, outcome)
+        if is_offered(venue, action, ears)
     ]
 
 

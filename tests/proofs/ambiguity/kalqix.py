@@ -30,6 +30,7 @@ class Kalqix:
     use = "connectors.kalqix.plugin"
     actions = ("submit", "cancel", "batch")
     ears = ("look-ups",)
+    window_s = 0.0
     port = 0
 
     def __init__(self, dialect: Literal["a", "b"]) -> None:

@@ -93,12 +93,14 @@ class Pace(NamedTuple):
 
 
 class VenueUnderTest(Protocol):
-    """A venue's local server, and how to read what goes there. `start` once, `stop` at the end."""
+    """A venue's local server, and how to read what goes there. `start` once, `stop` at the end. `window_s` is how long
+    the windows are in which it counts requests, 0 where it has buckets."""
 
     name: str
     use: str
     actions: tuple[str, ...]
     ears: tuple[str, ...]
+    window_s: float
     port: int
     rival: Rival
 
@@ -151,6 +153,7 @@ class Kalshi:
     use = "connectors.kalshi.plugin"
     actions = ("submit", "cancel", "amend", "batch")
     ears = ("stream", "look-ups")
+    window_s = 0.0
     port = 0
 
     def listen(self, connector: Connector) -> Connector:

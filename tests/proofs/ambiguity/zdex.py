@@ -1,5 +1,5 @@
 """ZDEX in the ambiguity proof, in both dialects. In v1 no request and no order names our id: whose a request is the
-proof notes when it is signed, and whose an order is its price says, because every order of a cell has one of its own."""
+proof notes when it is signed, and whose an order is its price says, because each order of a cell has one of its own."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Zdex:
     use = "connectors.zdex.plugin"
     actions = ("submit", "cancel", "batch")
     ears = ("stream", "look-ups")
+    window_s = 0.0
     port = 0
 
     def __init__(self, dialect: Literal["v1", "v2"]) -> None:
@@ -87,6 +88,11 @@ class Zdex:
 
         return cast("Connector", Altered(connector, gateway=Altered(gateway, sign=sign)))
 
+    def lose_answers(self, count: int) -> None:
+        """Have it take so many orders and cut their connections without an answer."""
+        path = {"method": "POST", "path": self._orders}
+        self._sandbox.venue.served.faults.add({"kind": "lost_response", "count": count, "match": path})
+
     def asked(self, call: Call) -> Asked | None:
         """What a write asks for, None for every other request."""
         path = call.target.partition("?")[0]
@@ -101,7 +107,9 @@ class Zdex:
 
     def is_look_up(self, call: Call) -> bool:
         """Whether a read shows what became of an order."""
-        return call.method == "GET" and call.target.startswith((f"{self._orders}/", f"{self._orders}?"))
+        path, _, query = call.target.partition("?")
+        is_list = path == self._orders and "symbol=" in query
+        return call.method == "GET" and (is_list or path.startswith(f"{self._orders}/"))
 
     def refusal(self, act: Act) -> Answer:
         """A no in the venue's own words: nothing was done."""
