@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from connectors.kalqix.sandbox.markets import page
@@ -34,6 +35,7 @@ def place(call: Call) -> Reply:
     venue.check_action(_signed_fields(call), signature, call.now_ns)
     order = venue.member.submit(request, call.now_ns)
     venue.signatures[order.order_id] = signature
+    venue.served.sent_as[order.order_id] = sha256(signature.lower().encode()).hexdigest()
     answer = {"order_id": order.order_id}
     return Reply(answer | ({"client_order_id": order.client_order_id} if venue.has_agents else {}), 201)
 

@@ -106,7 +106,6 @@ class KalqixVenue:
         self.signatures: dict[str, str] = {}
         """By order: what its action was signed with."""
         self.transfers: dict[str, Transfer] = {}
-        self.refused_signatures = 0
         self._messages = UsedOnce(2 * STAMP_AGE_MS_MAX * NS_PER_MS)
         self.served.listen(self._note)
         self.served.listen(self.candles.note)
@@ -115,7 +114,7 @@ class KalqixVenue:
         """The neutral words, and beside them what does not add up, and what was refused."""
         return truth(self.served) | {
             "problems": problems(self.served.exchange),
-            "refused_signatures": self.refused_signatures,
+            "refused_signatures": self.served.observed.refused_signatures,
             "rate_limited": self.served.observed.rate_limited,
             "faults_struck": dict(self.served.faults.struck),
         }
@@ -151,11 +150,11 @@ class KalqixVenue:
             agent = self.credentials.agents.get(fields.get("agent_index", -1))
             is_valid = agent is not None and is_by_agent(fields, signature, agent)
         if not is_valid:
-            self.refused_signatures += 1
+            self.served.observed.refused_signatures += 1
             raise self.refuse("bad_action")
         self._check_stamp(fields.get("timestamp"), now_ns)
         if not self._messages.take(canonical(fields), now_ns):
-            self.refused_signatures += 1
+            self.served.observed.refused_signatures += 1
             raise self.refuse("replayed")
 
     def check_key(self, arrival: Arrival, body: Mapping[str, Any]) -> None:
@@ -164,7 +163,6 @@ class KalqixVenue:
         secret = self.credentials.api_keys.get(key, "")
         texts = hmac_texts(arrival, body, stamp, is_apart=self.has_agents)
         if not secret or not any(hmac_is_valid(secret.encode(), one, signature) for one in texts):
-            self.refused_signatures += 1
             raise self.refuse("bad_key")
         self._check_stamp(
             int(stamp) if stamp.isascii() and stamp.isdigit() and len(stamp) < 20 else None, arrival.now_ns
@@ -175,7 +173,7 @@ class KalqixVenue:
         age_ms_min = -STAMP_AGE_MS_MAX if self.has_agents else 0
         age_ms = self.served.clock.ms(now_ns) - stamp_ms if type(stamp_ms) is int else None
         if age_ms is None or not age_ms_min <= age_ms <= STAMP_AGE_MS_MAX:
-            self.refused_signatures += 1
+            self.served.observed.refused_signatures += 1
             raise self.refuse("stale_time")
 
     def _note(self, events: list[Event]) -> None:

@@ -205,12 +205,17 @@ class RestServer(Generic[V]):
 
     def _run(self, venue: V, endpoint: Endpoint[V], *, arrival: Arrival) -> Reply:
         """The answer before any fault touches it."""
+        served = venue.served
+        served.request = b"%b\n%b" % (arrival.path_and_query.encode(), arrival.raw)
         try:
-            self._strike(venue.served, arrival)
+            self._strike(served, arrival)
             return endpoint.answer(venue, arrival)
         except Refusal as refusal:
-            venue.served.observed.rate_limited += refusal.status == 429
+            served.observed.rate_limited += refusal.status == 429
+            served.observed.refused_signatures += refusal.status == 401
             return Reply(refusal.body, refusal.status, refusal.headers)
+        finally:
+            served.request = b""
 
     def _strike(self, served: ServedVenue, arrival: Arrival) -> None:
         """Refuse what a fault refuses before the venue looks at it."""

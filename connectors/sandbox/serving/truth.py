@@ -1,7 +1,9 @@
 """What `GET /admin/truth` says, in the same words at every venue: names, decimals as text, times in nanoseconds.
 
-`is_own` of an order is false when it came through the admin address and not from the client; `is_listed` of a fill is
-false while a fault hides it from the venue's own listings.
+`is_own` of an order is false when it came through the admin address and not from the client. `sent_as` is the SHA-256
+of the request that made the order (its target, a line break, its body), or of what the venue's own rows show of that:
+where orders have no id of the client's, it says which one this is. `is_listed` of a fill is false while a fault hides it
+from the venue's own listings.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ def truth(venue: ServedVenue) -> dict[str, Any]:
     orders = [order for order in state.ledger.orders.values() if order.account in members]
     fills = [fill for fill in state.ledger.fills if fill.account in members]
     return {
-        "orders": [_order(one, specs[one.market_id], is_own=one.order_id not in venue.external) for one in orders],
+        "orders": [_order(venue, one, specs[one.market_id]) for one in orders],
         "fills": [_fill(venue, one, specs[one.market_id]) for one in fills],
         "positions": _positions(venue, specs),
         "balances": _balances(venue),
@@ -35,7 +37,7 @@ def truth(venue: ServedVenue) -> dict[str, Any]:
     }
 
 
-def _order(order: Order, spec: MarketSpec, *, is_own: bool) -> dict[str, Any]:
+def _order(venue: ServedVenue, order: Order, spec: MarketSpec) -> dict[str, Any]:
     money = spec.price_decimals + spec.size_decimals
     return {
         "order_id": order.order_id,
@@ -52,7 +54,9 @@ def _order(order: Order, spec: MarketSpec, *, is_own: bool) -> dict[str, Any]:
         "status": order.status,
         "reason": order.reason,
         "created_ns": order.arrival_ns,
-        "is_own": is_own,
+        "updated_ns": order.updated_ns,
+        "sent_as": venue.sent_as.get(order.order_id, ""),
+        "is_own": order.order_id not in venue.external,
     }
 
 

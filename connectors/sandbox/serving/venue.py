@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.counterparty import Counterparty
-from connectors.sandbox.engine.events import Event
+from connectors.sandbox.engine.events import Event, OrderChange
 from connectors.sandbox.engine.exchange import PLAIN, Exchange
 from connectors.sandbox.engine.flow import OrderFlow
 from connectors.sandbox.engine.model import Accepted, Fill, MarketSpec, Order, OrderRequest, Rejection
@@ -29,10 +30,12 @@ from connectors.sandbox.serving.reads import Reads
 
 @dataclass
 class Observed:
-    """What the server saw, counted since the start or the last reset. Requests are counted by method and route."""
+    """What the server saw, counted since the start or the last reset. Requests are counted by method and route, answers
+    of 401 as refused signatures."""
 
     requests: Counter[str] = field(default_factory=Counter)
     rate_limited: int = 0
+    refused_signatures: int = 0
     server_errors: int = 0
     connections: int = 0
 
@@ -46,7 +49,8 @@ class ServedVenue:
 
     `now_ns` reads wall time in nanoseconds. `fault_kinds` are the faults that the venue can commit: kind -> what it
     does, `rules` its order rules. `external` holds the ids of the member's orders that did not come through the venue's
-    own interface.
+    own interface. `request` is what is being answered now: its target and its body, a line each. `sent_as` has by order
+    id the SHA-256 of the request that made it, or of what the venue shows of that.
     """
 
     def __init__(
@@ -64,10 +68,12 @@ class ServedVenue:
         self.observed = Observed()
         self.member_ids: list[str] = []
         self.external: set[str] = set()
+        self.request = b""
+        self.sent_as: dict[str, str] = {}
         self.reads = Reads(self.exchange, self.member_ids, faults=self.faults)
         self.flow = OrderFlow(self.exchange, seed=seed, speed=0)
         self.counterparty = Counterparty(self.exchange, self.flow)
-        self._listeners: list[Callable[[list[Event]], None]] = [self.reads.note]
+        self._listeners: list[Callable[[list[Event]], None]] = [self.reads.note, self._note_request]
 
     def start_flow(self, speed: float, opening_prices: Mapping[str, int]) -> None:
         """Let the seeded traders act from now on. Raises `ValueError` when `speed` is not from 0 to 1000."""
@@ -93,6 +99,12 @@ class ServedVenue:
         if events:
             for listener in self._listeners:
                 listener(events)
+
+    def _note_request(self, events: list[Event]) -> None:
+        if self.request:
+            for event in events:
+                if isinstance(event, OrderChange):
+                    self.sent_as.setdefault(event.order.order_id, sha256(self.request).hexdigest())
 
     def step(self, now_ns: int) -> None:
         """Let the flow act and the engine's time pass, up to `now_ns`, and publish what happened."""

@@ -359,4 +359,4 @@ async def test_order_when_the_venues_clock_steps_then_one_stamp_is_refused_and_t
             await desk.gateway.send(desk.signed())
         assert refused.value.was_answered
         await desk.place()
-        assert desk.client.venue.refused_signatures == 1
+        assert desk.client.venue.served.observed.refused_signatures == 1

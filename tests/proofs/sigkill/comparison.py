@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.proofs.sigkill.truth import Report, Shown, Truth, added
+from framework.domain.terms import FillListing
+from tests.proofs.sigkill.truth import Shown, Truth, added
 from tests.proofs.sigkill.watch import JournalWatch
 
-AGREE_S_MAX = 5.0
-LAST_LOOK_S = AGREE_S_MAX - 0.05
-"""The last look is due then: none begins later than `AGREE_S_MAX`, and a process that sleeps wakes up a little late."""
+WAKE_S = 0.05
+"""The last look is due so long before the limit: none begins later, and a process that sleeps wakes up a little late."""
 PAUSES_S = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Pauses between looks. The venue's whole truth is much to ask for: asked too often, it has no time to trade."""
 DOUBTFUL = frozenset({"recorded", "sent", "unknown"})
@@ -19,7 +19,7 @@ FINAL = frozenset({"filled", "cancelled", "expired", "rejected"})
 
 
 class Comparison:
-    """What must agree within `AGREE_S_MAX` seconds of the moment at which the daemon is ready: when it was asked the
+    """What must agree within `agree_s_max` seconds of the moment at which the daemon is ready: when it was asked the
     question, `GET /readyz`, that it answered with 200. `wait` looks until everything is settled; what the last look
     in time did not settle is wrong, also if it would have been right a moment later.
 
@@ -31,9 +31,18 @@ class Comparison:
     are the sum of the same fills: the daemon trades on while it is watched.
     """
 
-    def __init__(self, ask: Callable[[], Report], state: Path) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], Truth],
+        state: Path,
+        *,
+        agree_s_max: float,
+        listing: FillListing = FillListing.LISTED,
+    ) -> None:
         self._ask = ask
         self._state = state
+        self._agree_s_max = agree_s_max
+        self._listing = listing
         self.look_ms: list[float] = []
         self._looked_s = self._look()
         self._orders = self.truth.open | {name for name, status in self._shown.status.items() if status not in FINAL}
@@ -52,23 +61,23 @@ class Comparison:
         return self.truth.positions == self._shown.positions
 
     def wait(self, ready_s: float, is_alive: Callable[[], bool], watch: JournalWatch) -> float | None:
-        """Look until it is settled, or until the last look in time was taken: at `LAST_LOOK_S` after `ready_s`, the
-        monotonic time from which the start counts. The seconds from there to the look that settled it; None when none
+        """Look until it is settled, or until the last look in time was taken, counted from `ready_s`, the monotonic time
+        from which the start counts. The seconds from there to the look that settled it; None when none
         did in time."""
         pauses = iter(PAUSES_S)
-        last_s = ready_s + LAST_LOOK_S
+        last_s = ready_s + self._agree_s_max - WAKE_S
         while not self.is_settled and self._looked_s < last_s and is_alive():
             watch.read()
             due_s = time.monotonic() + next(pauses, PAUSES_S[-1])
             # A look that might still go on when the last one is due would take its place.
             is_last = due_s + 2 * self.look_ms[-1] / 1000 > last_s
             time.sleep(max((last_s if is_last else due_s) - time.monotonic(), 0.0))
-            if time.monotonic() > ready_s + AGREE_S_MAX:
+            if time.monotonic() > ready_s + self._agree_s_max:
                 break
             self._looked_s = self._look()
             self._settle()
         elapsed_s = self._looked_s - ready_s
-        return elapsed_s if self.is_settled and elapsed_s <= AGREE_S_MAX else None
+        return elapsed_s if self.is_settled and elapsed_s <= self._agree_s_max else None
 
     def wrong(self) -> dict[str, list[str]]:
         """What does not agree, by kind."""
@@ -79,18 +88,25 @@ class Comparison:
             "fills_lost": sorted(set(truth.fills) & self._fills - set(shown.fills)),
             "fills_invented": sorted(set(shown.fills) & self._fills - set(truth.fills)),
             "fills_altered": sorted(
-                fill for fill in set(shown.fills) & set(truth.fills) if shown.fills[fill] != truth.fills[fill]
+                f"{fill}: {shown.fills[fill]}, not {truth.fills[fill]}"
+                for fill in self._may_differ & set(shown.fills) & set(truth.fills)
+                if shown.fills[fill] != truth.fills[fill]
             ),
             "fills_unclaimed": sorted(self._fills & shown.unattributed),
             "positions_off": sorted(self._sums_off),
             "ledger_gaps": shown.gaps,
         }
 
+    @property
+    def _may_differ(self) -> set[str]:
+        """The fills that can't differ in any look: all that are listed; of an order only what has not agreed yet."""
+        return self._fills if self._listing is not FillListing.LISTED else set(self.truth.fills)
+
     def _look(self) -> float:
         """Look at both; the monotonic time at which that began."""
         began_s, self._began_ns = time.monotonic(), time.time_ns()
-        self._shown = Shown(self._state)
-        self.truth = Truth(self._ask())
+        self._shown = Shown(self._state, self._listing)
+        self.truth = self._ask()
         self.look_ms.append((time.monotonic() - began_s) * 1000)
         return began_s
 

@@ -11,7 +11,6 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +19,9 @@ from framework.runtime.files import RealFiles
 from tests.proofs.sigkill import child as sigkill_child
 from tests.proofs.sigkill.comparison import Comparison
 from tests.proofs.sigkill.truth import Truth, ask
+from tests.proofs.sigkill.venues import READ_LAG_MS, VENUE_LAG_MS, VENUES
 from tests.proofs.sigkill.watch import JournalWatch
-from tests.support.daemon import Sandbox, get, venue_toml
+from tests.support.daemon import get
 
 READY_S_MAX = 60.0
 DEATH_S_MAX = 8.0
@@ -33,27 +33,6 @@ STOP_POINTS = frozenset({"shutdown-before-cancel", "shutdown-after-cancel"})
 RARE_POINTS = frozenset({"segment-rotation", "snapshot-before-rename", "snapshot-after-rename"})
 PASSAGES_MAX = 6
 AGAIN_MAX = 2
-TIER = "prime"
-SPEED = 10
-READ_LAG_MS = 200
-
-STRATEGIES = """
-[strategies.mm]
-use = "strategies.market_maker:MarketMaker"
-instruments = {first}
-instruments_max = 2
-[strategies.mm.settings]
-interval_ms_min = 40
-[strategies.changer]
-use = "strategies.market_maker:MarketMaker"
-instruments = {second}
-instruments_max = 2
-[strategies.changer.settings]
-size = "5"
-position_max = "50"
-amend = false
-interval_ms_min = 40
-"""
 
 
 class Cycle(NamedTuple):
@@ -68,12 +47,15 @@ class Cycle(NamedTuple):
 class Lane:
     """Call `run` once with the plan; the figures are what it returns."""
 
-    def __init__(self, directory: Path, *, seed: int, mutant: str, durability: str) -> None:
+    def __init__(self, directory: Path, *, venue: str, seed: int, mutant: str, durability: str) -> None:
+        self._row = VENUES[venue]
         self._durability = durability
         self._state = directory / "state"
         self._log = directory / "daemon.log"
         self._mutant = mutant
-        self._sandbox = Sandbox(directory / "sandbox", speed=SPEED, seed=seed, markets=4, tier=TIER, read_lag=100)
+        self._sandbox = self._row.exchange(
+            directory / "sandbox", seed=seed, speed=self._row.speed, read_lag=VENUE_LAG_MS
+        )
         self._port = _free_port()
         self._arguments = self._configure(directory / "tidegate.toml")
         self._watch = JournalWatch(self._state)
@@ -102,7 +84,7 @@ class Lane:
                     waiting.append((cycle._replace(passage=1), tries + 1))
             if not (self._mutant and self._wrong):
                 self._end()
-            truth = Truth(ask(self._sandbox))
+            truth = self._truth()
         finally:
             self._sandbox.stop()
         return self._figures(truth)
@@ -128,7 +110,7 @@ class Lane:
                 return False
             asked_s = time.monotonic()
         self._ready_ms.append((time.monotonic() - started_s) * 1000)
-        comparison = Comparison(partial(ask, self._sandbox), self._state)
+        comparison = self._compare()
         agreed_s = comparison.wait(asked_s, lambda: not _has_ended(child.pid, 0), self._watch)
         self._look_ms += comparison.look_ms
         if agreed_s is None:
@@ -175,8 +157,7 @@ class Lane:
 
     def _look(self, where: str) -> None:
         """What must hold of the dead: the venue has nothing that was not recorded before it arrived."""
-        self._watch.read()
-        truth = Truth(ask(self._sandbox))
+        truth = self._truth()
         news = self._watch.unrecorded(truth) - self._unrecorded
         self._unrecorded |= news
         self._blame("unrecorded", [f"{where}: {name}" for name in sorted(news)])
@@ -196,7 +177,7 @@ class Lane:
         if status != 0:
             self._blame("ended_badly", [f"status {status}: {_tail(self._log)}"])
         self._look("the end")
-        comparison = Comparison(partial(ask, self._sandbox), self._state)
+        comparison = self._compare()
         for kind, names in comparison.wrong().items():
             self._blame(kind, [f"the end: {name}" for name in names])
         if not comparison.is_exact:
@@ -228,7 +209,7 @@ class Lane:
             "look_ms": self._look_ms,
             "orders": truth.names.total(),
             "orders_twice": twice,
-            "fills": len(truth.fills),
+            "fills": truth.fill_count,
             "records": self._watch.number,
             "records_unseen": self._watch.missed,
             "checkpoints_written": self._watch.checkpoints,
@@ -240,13 +221,21 @@ class Lane:
             "venue_problems": truth.problems,
         }
 
+    def _truth(self) -> Truth:
+        """What the venue has. The journal is read after it: whatever is there was recorded before."""
+        report = ask(self._sandbox)
+        self._watch.read()
+        return Truth(report, self._row.fills, self._watch.sent)
+
+    def _compare(self) -> Comparison:
+        return Comparison(self._truth, self._state, agree_s_max=self._row.agree_s_max, listing=self._row.fills)
+
     def _configure(self, file: Path) -> list[str]:
-        markets = sorted(f"kalshi:{market}" for market in self._sandbox.truth()["markets"])
-        rows = venue_toml(self._sandbox.ready, read_lag_ms=READ_LAG_MS, tier=TIER)
-        file.write_text(rows + STRATEGIES.format(first=markets[:2], second=markets[2:]))
+        file.write_text(self._row.toml(self._sandbox, read_lag_ms=READ_LAG_MS))
+        configs = [word for config in (*self._row.configs, str(file)) for word in ("-c", config)]
         settings = (f"http.port={self._port}", f"durability={self._durability}")
         overrides = [word for setting in settings for word in ("--set", setting)]
-        return ["run", "-c", "sandbox", "-c", str(file), "--state-dir", str(self._state), "--no-status", *overrides]
+        return ["run", *configs, "--state-dir", str(self._state), "--no-status", *overrides]
 
 
 def plan(points: Sequence[str], *, cycles: int, randoms: int, rng: random.Random) -> list[Cycle]:

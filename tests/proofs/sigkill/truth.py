@@ -8,107 +8,122 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from framework.domain.terms import FillListing
 from framework.persistence.ledger.schema import connect_for_reading
 from tests.support.daemon import Sandbox, get
 
-OPEN_AT_VENUE = frozenset({"resting", "pending"})
-MONEY_DECIMALS = 6
-
-FillFacts = tuple[str, str, Decimal, Decimal, Decimal]
-"""Market, side, price, size, fee."""
+ENDED = "ended"
 
 
-class MarketScale(msgspec.Struct, frozen=True):
-    """Decimals of a market's integers."""
+class FillFacts(NamedTuple):
+    """What is compared of a fill, or, where fills are inferred, of all fills of an order: there price and fee are 0,
+    and `Amounts` are compared in their place."""
 
-    price: int
-    size: int
+    market: str
+    side: str
+    price: Decimal
+    size: Decimal
+    fee: Decimal
+
+
+class Amounts(NamedTuple):
+    """What an order has cost (price times size) and its fees."""
+
+    cost: Decimal
+    fee: Decimal
 
 
 class VenueOrder(msgspec.Struct, frozen=True):
     """What is compared of an order of the venue. Times are the venue's, which has this machine's clock."""
 
+    order_id: str
     client_order_id: str
+    sent_as: str
     status: str
-    arrival_ns: int
+    created_ns: int
     updated_ns: int
 
 
 class VenueFill(msgspec.Struct, frozen=True):
     """What is compared of a fill of the venue."""
 
-    trade_id: str
-    market_id: str
+    fill_id: str
+    order_id: str
+    instrument: str
     side: str
-    price: int
-    size: int
-    fee: int
+    price: Decimal
+    size: Decimal
+    fee: Decimal
 
 
 class VenuePosition(msgspec.Struct, frozen=True):
     """What is compared of a position of the venue."""
 
-    net: int
+    instrument: str
+    size: Decimal
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """What the venue refused."""
+
+    rate_limited: int = 0
+    refused_signatures: int = 0
 
 
 class Report(msgspec.Struct, frozen=True):
     """The part of the sandbox's report that is compared: decoding no more makes a look cheap."""
 
-    decimals: dict[str, MarketScale]
     orders: list[VenueOrder]
     fills: list[VenueFill]
-    positions: dict[str, dict[str, VenuePosition]]
-    rate_limited: int
-    refused_signatures: int
+    positions: list[VenuePosition]
+    observed: Observed
     problems: list[str]
 
 
 def ask(sandbox: Sandbox) -> Report:
     """The sandbox's report. Raises `RuntimeError` when it gives none."""
-    status, body = get(f"{sandbox.ready['admin_url']}/truth")
+    status, body = get(f"{sandbox.ready['admin_url']}/truth?words=neutral")
     if status != 200:
         raise RuntimeError(f"the sandbox answered {status} and not its truth: {body[:200]!r}")
     return msgspec.json.decode(body, type=Report)
 
 
 class Truth:
-    """One look at the venue, all of it at one moment: the sandbox writes its report in one go."""
+    """One look at the venue, all of it at one moment: the sandbox writes its report in one go. `listing` says which of
+    its fills the venue shows to the account; `sent` has our ids by what their requests are known by, for a venue whose
+    orders have none of ours."""
 
-    def __init__(self, report: Report) -> None:
-        scales = report.decimals
-        self.names = Counter(order.client_order_id for order in report.orders)
-        self.arrivals = {order.client_order_id: order.arrival_ns for order in report.orders}
-        self.updated = {order.client_order_id: order.updated_ns for order in report.orders}
-        self.open = {order.client_order_id for order in report.orders if order.status in OPEN_AT_VENUE}
-        self.fills: dict[str, FillFacts] = {
-            fill.trade_id: (
-                fill.market_id,
-                {"bid": "buy", "ask": "sell"}.get(fill.side, fill.side),
-                Decimal(fill.price).scaleb(-scales[fill.market_id].price),
-                Decimal(fill.size).scaleb(-scales[fill.market_id].size),
-                Decimal(fill.fee).scaleb(-MONEY_DECIMALS),
-            )
+    def __init__(
+        self, report: Report, listing: FillListing = FillListing.LISTED, sent: Mapping[str, str] | None = None
+    ) -> None:
+        names = {order.order_id: _name(order, sent or {}) for order in report.orders}
+        named = [(names[order.order_id], order) for order in report.orders]
+        self.names = Counter(names.values())
+        self.arrivals = {name: order.created_ns for name, order in named}
+        self.updated = {name: order.updated_ns for name, order in named}
+        self.open = {name for name, order in named if order.status != ENDED}
+        rows = [
+            (fill.fill_id, names.get(fill.order_id, ""), _facts(fill, fill.instrument, fill.side))
             for fill in report.fills
-        }
-        self.positions = {
-            market: Decimal(position.net).scaleb(-scales[market].size)
-            for positions in report.positions.values()
-            for market, position in positions.items()
-            if position.net
-        }
-        self.rate_limited = report.rate_limited
-        self.refused_signatures = report.refused_signatures
-        doubled = len(report.fills) - len(self.fills)
+        ]
+        self.fills = _fills(rows, listing)
+        self.amounts = _amounts((name, facts.price * facts.size, facts.fee) for _, name, facts in rows)
+        self.positions = {one.instrument: one.size for one in report.positions if one.size}
+        self.rate_limited = report.observed.rate_limited
+        self.refused_signatures = report.observed.refused_signatures
+        doubled = len(rows) - len({fill_id for fill_id, _, _ in rows})
+        self.fill_count = len(rows)
         self.problems = [*report.problems, *([f"{doubled} fills share the id of another one"] if doubled else [])]
 
 
 class Shown:
     """One look at the ledger, all of it at one moment."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, listing: FillListing = FillListing.LISTED) -> None:
         with closing(connect_for_reading(state / "ledger.sqlite3")) as ledger:
             ledger.execute("BEGIN")
             fills = ledger.execute("SELECT * FROM fills WHERE NOT is_voided").fetchall()
@@ -116,15 +131,48 @@ class Shown:
             orders = ledger.execute("SELECT client_order_id, status FROM orders").fetchall()
             gaps = ledger.execute("SELECT value FROM meta WHERE key = 'gap'").fetchall()
         self.status: dict[str, str] = {row["client_order_id"]: row["status"] for row in orders}
-        self.fills: dict[str, FillFacts] = {row["fill_id"]: _facts(row) for row in fills}
-        self.unattributed: set[str] = {row["fill_id"] for row in fills if not row["strategy"]}
+        rows = [(row["fill_id"], row["client_order_id"], _row_facts(row)) for row in fills]
+        self.fills = _fills(rows, listing)
+        self.amounts = _amounts((row["client_order_id"], _cost(row), Decimal(row["fee"])) for row in fills)
+        self.unattributed: set[str] = {
+            _key(row["fill_id"], row["client_order_id"], listing) for row in fills if not row["strategy"]
+        }
         self.gaps: list[str] = [row["value"] for row in gaps]
         self.positions = _added((_market(row["instrument"]), Decimal(row["size"])) for row in held)
 
 
 def added(fills: Mapping[str, FillFacts]) -> dict[str, Decimal]:
     """The positions that fills add up to."""
-    return _added((market, size if side == "buy" else -size) for market, side, _, size, _ in fills.values())
+    return _added((one.market, one.size if one.side == "buy" else -one.size) for one in fills.values())
+
+
+def _name(order: VenueOrder, sent: Mapping[str, str]) -> str:
+    return order.client_order_id or sent.get(order.sent_as, f"unknown order {order.order_id}")
+
+
+def _fills(rows: Iterable[tuple[str, str, FillFacts]], listing: FillListing) -> dict[str, FillFacts]:
+    """The facts by fill or, where not all are listed, by order; a fill of no order stays by itself."""
+    found: dict[str, FillFacts] = {}
+    for fill_id, name, facts in rows:
+        key = _key(fill_id, name, listing)
+        if key == fill_id:
+            found[key] = facts
+        else:
+            size = facts.size + (found[key].size if key in found else 0)
+            found[key] = FillFacts(facts.market, facts.side, Decimal(0), size, Decimal(0))
+    return found
+
+
+def _key(fill_id: str, name: str, listing: FillListing) -> str:
+    return fill_id if listing is FillListing.LISTED or not name else name
+
+
+def _amounts(rows: Iterable[tuple[str, Decimal, Decimal]]) -> dict[str, Amounts]:
+    found: dict[str, Amounts] = {}
+    for name, cost, fee in rows:
+        before = found.get(name, Amounts(Decimal(0), Decimal(0)))
+        found[name] = Amounts(before.cost + cost, before.fee + fee)
+    return found
 
 
 def _added(sizes: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
@@ -139,5 +187,14 @@ def _market(instrument: str) -> str:
     return instrument.partition(":")[2]
 
 
-def _facts(row: sqlite3.Row) -> FillFacts:
-    return _market(row["instrument"]), row["side"], Decimal(row["price"]), Decimal(row["size"]), Decimal(row["fee"])
+def _facts(fill: VenueFill, market: str, side: str) -> FillFacts:
+    return FillFacts(market, side, fill.price, fill.size, fill.fee)
+
+
+def _row_facts(row: sqlite3.Row) -> FillFacts:
+    values = (Decimal(row[name]) for name in ("price", "size", "fee"))
+    return FillFacts(_market(row["instrument"]), row["side"], *values)
+
+
+def _cost(row: sqlite3.Row) -> Decimal:
+    return Decimal(row["cost"]) if row["cost"] else Decimal(row["price"]) * Decimal(row["size"])

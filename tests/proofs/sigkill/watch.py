@@ -19,6 +19,8 @@ class JournalWatch:
         self._directory = state / "journal"
         self._number = 0
         self.sent_ns: dict[str, int] = {}
+        self.sent: dict[str, str] = {}
+        """Our id by what a request of an order is known by."""
         self.epochs: list[tuple[int, int]] = []
         self.halts: list[str] = []
         self.checkpoints = self.snapshots = self.missed = 0
@@ -39,6 +41,7 @@ class JournalWatch:
             body = entry.record.body
             if isinstance(body, OrderReport) and body.kind is ReportKind.SENT:
                 self.sent_ns.setdefault(body.client_order_id, entry.record.now_ns)
+                self.sent[body.detail] = body.client_order_id
             elif isinstance(body, EpochTaken):
                 self._hear(body)
             elif isinstance(body, TradingStateChanged):
