@@ -2,8 +2,8 @@
 
 `is_own` of an order is false when it came through the admin address and not from the client. `sent_as` is the SHA-256
 of the request that made the order (its target, a line break, its body), or of what the venue's own rows show of that:
-where orders have no id of the client's, it says which one this is. `is_listed` of a fill is false while a fault hides it
-from the venue's own listings.
+where orders have no id of the client's, it says which one this is. `is_listed` of a fill is false while a fault hides
+it from the venue's own listings.
 """
 
 from __future__ import annotations

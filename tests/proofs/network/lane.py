@@ -27,25 +27,29 @@ import uvloop
 from framework import daemon as composition
 from framework.config.layers import DEFAULT_FILE, load
 from framework.config.resolve import resolve
+from framework.domain.terms import FillListing
 from framework.runtime.stop_signals import StopSignals
 from tests.proofs.network import spy as spy
 from tests.proofs.network.look import Eyes
-from tests.proofs.network.spec import CONNECTS_MAX, Spec, legs_cut
+from tests.proofs.network.spec import Spec, legs_cut
+from tests.proofs.sigkill.amounts import amounts_off, ascribed_elsewhere
 from tests.proofs.sigkill.truth import Shown, Truth, added, ask
-from tests.support.daemon import Sandbox, venue_toml
+from tests.proofs.sigkill.venues import VENUES
+from tests.proofs.sigkill.watch import JournalWatch
+from tests.support.daemon import Sandbox
 from tests.support.fault_proxy import FaultProxy
 from tests.support.toxics import draw
 
-VENUE = "kalshi"
 QUIET_S = 0.5
 
 HEALTHY_S = 31.0
 """A stream that has been up for so long has its reconnect delays started anew."""
-CONNECTS_BEFORE_CUT_MAX = {"stream": 1, "rest": 3}
-"""Connects within the last minute that leave room for a cut and all that follows, so that the cap on connects is
-measured and not tripped over."""
+CONNECTS_BEFORE_CUT = {"stream": 0.1, "rest": 0.3}
+"""The part of a minute's connects that may be gone and leave room for a cut and all that follows, so that the cap on
+connects is measured and not tripped over."""
 RECONCILED_S_MAX = 40.0
-NOTICED_S_MAX = 45.0
+NOTICED_LATE_S = 5.0
+"""So long is waited beyond the venue's bound until silence is noticed."""
 FILLS_MUTED_S = 45.0
 MINUTE_NS = 60_000_000_000
 OWN_FRAMES = (b'"type":"fill"', b'"type":"user_order"', b'"type":"market_position"')
@@ -57,10 +61,6 @@ port = 0
 enabled = false
 [kernel]
 strategy_call_ms_max = 60_000
-[strategies.mm]
-use = "strategies.market_maker:MarketMaker"
-instruments = ["kalshi:*"]
-instruments_max = 2
 """
 """Hooks are timed by the clock, and all lanes share the cores: what becomes of a slow one is another proof's matter."""
 
@@ -71,6 +71,7 @@ class Lane:
     def __init__(self, spec: Spec, sandbox: Sandbox) -> None:
         self._spec = spec
         self._sandbox = sandbox
+        self._row = VENUES[spec.venue]
         self._state = Path(spec.directory) / "state"
         self._rng = random.Random(spec.seed)
         self._trials: list[dict[str, Any]] = []
@@ -79,15 +80,13 @@ class Lane:
     async def run(self) -> dict[str, Any]:
         """Every trial and every case, then the end in good order and the comparison of everything."""
         url = urlsplit(self._sandbox.ready["rest_url"])
-        self._legs = {
-            name: FaultProxy(str(url.hostname), int(url.port or 0), rng=self._rng) for name in ("rest", "stream")
-        }
+        self._legs = {name: FaultProxy(str(url.hostname), int(url.port or 0), rng=self._rng) for name in self._row.legs}
         for proxy in self._legs.values():
             await proxy.start()
         serving, self._daemon = await self._start_daemon()
-        self._spy = spy.attach(self._daemon, VENUE)
+        self._spy = spy.attach(self._daemon, self._row.venue)
         async with aiohttp.ClientSession() as session:
-            self._eyes = Eyes(self._daemon, session, self._sandbox.ready["admin_url"], VENUE)
+            self._eyes = Eyes(self._daemon, session, self._sandbox.ready["admin_url"], self._row)
             work = asyncio.create_task(self._work())
             await asyncio.wait({work, serving}, return_when=asyncio.FIRST_COMPLETED)
             is_cut_short = not work.done()
@@ -103,12 +102,13 @@ class Lane:
 
     async def _start_daemon(self) -> tuple[asyncio.Task[int], composition.Daemon]:
         ready = dict(self._sandbox.ready)
-        for name, leg in (("rest_url", "rest"), ("ws_url", "stream")):
-            dependencies = urlsplit(ready[name])
-            ready[name] = dependencies._replace(netloc=f"127.0.0.1:{self._legs[leg].port}").geturl()
+        for leg, proxy in self._legs.items():
+            name = {"rest": "rest_url", "stream": "ws_url"}[leg]
+            ready[name] = urlsplit(ready[name])._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
         file = Path(self._spec.directory) / "tidegate.toml"
-        file.write_text(venue_toml(ready, **self._spec.settings) + EXTRA)
-        loaded = load([DEFAULT_FILE, file], environ={}, overrides=[f"state_dir={self._state}"])
+        file.write_text(self._row.toml(self._sandbox, ready=ready, **self._spec.settings) + EXTRA)
+        configs = [DEFAULT_FILE if config == "sandbox" else Path(config) for config in self._row.configs]
+        loaded = load([*configs, file], environ={}, overrides=[f"state_dir={self._state}"])
         made = spy.keep_made(composition)
         serving = asyncio.create_task(
             composition._serve(resolve(loaded), composition.RunOptions(signals=StopSignals()))
@@ -129,7 +129,7 @@ class Lane:
             waiting.remove(chosen)
             await self._trial(*chosen)
         for case in self._spec.cases:
-            await _until(lambda: self._may_cut("rest", "stream"))
+            await _until(lambda: self._may_cut(*self._legs))
             self._cases[case] = await self._case(case)
 
     async def _trial(self, kind: str, leg: str) -> None:
@@ -166,7 +166,8 @@ class Lane:
             stream.mute(_is_own if case == "fills_muted" else _is_any)
         if case == "fills_muted":
             return await self._miss_fills()
-        is_noticed = await _until(lambda: len(self._spy.downs) > downs_before, timeout_s=NOTICED_S_MAX)
+        limit_s = self._row.noticed_s_max + NOTICED_LATE_S
+        is_noticed = await _until(lambda: len(self._spy.downs) > downs_before, timeout_s=limit_s)
         noticed_s = round(time.monotonic() - started, 2) if is_noticed else None
         orders = self._spy.orders - orders_before
         stream.heal()
@@ -199,7 +200,7 @@ class Lane:
         healed_ns = time.monotonic_ns()
         seconds, why = await self._reconciled(limit_s=RECONCILED_S_MAX + 30)
         figures = {"outage_s": self._spec.outage_s, "reconciled_s": seconds, "late_because": why}
-        for leg, attempts in (("stream", self._spy.stream_connects), ("rest", self._spy.rest_connects)):
+        for leg, attempts in self._connects().items():
             figures[f"{leg}_attempts"] = sum(started_ns <= at < healed_ns for at in attempts)
         return figures
 
@@ -218,17 +219,24 @@ class Lane:
         if not self._spec.is_paced:
             return True
         recent = self._connects_of_minute()
-        has_room = all(recent[leg] <= CONNECTS_BEFORE_CUT_MAX[leg] for leg in legs)
+        most = self._row.connects_per_minute_max
+        has_room = all(recent[leg] <= CONNECTS_BEFORE_CUT[leg] * most for leg in legs)
         return has_room and ("stream" not in legs or self._spy.up_for_s(time.monotonic_ns()) >= HEALTHY_S)
 
     def _connects_of_minute(self) -> dict[str, int]:
         since_ns = time.monotonic_ns() - MINUTE_NS
+        return {leg: sum(at > since_ns for at in times) for leg, times in self._connects().items()}
+
+    def _connects(self) -> dict[str, list[int]]:
         attempts = {"stream": self._spy.stream_connects, "rest": self._spy.rest_connects}
-        return {leg: sum(at > since_ns for at in times) for leg, times in attempts.items()}
+        return {leg: attempts[leg] for leg in self._legs}
 
     def _figures(self, code: int) -> dict[str, Any]:
-        truth, shown = Truth(ask(self._sandbox)), Shown(self._state)
-        rest, stream = self._legs["rest"], self._legs["stream"]
+        watch = JournalWatch(self._state)
+        watch.read()
+        truth = Truth(ask(self._sandbox), self._row.fills, sent=watch.sent, stand_ins_below=self._row.stand_ins_below)
+        shown = Shown(self._state, self._row.fills)
+        is_listed = self._row.fills is FillListing.LISTED
         fills_apart = {fill for fill in {*truth.fills, *shown.fills} if truth.fills.get(fill) != shown.fills.get(fill)}
         return {
             "exit_code": code,
@@ -238,17 +246,25 @@ class Lane:
             "orders_twice": sum(count > 1 for count in truth.names.values()),
             "orders_lost": sorted(set(truth.names) - set(shown.status)),
             "orders_left_open": sorted(truth.open),
-            "fills": len(truth.fills),
+            "fills": truth.fill_count,
             "fills_wrong": sorted(fills_apart),
+            "fills_unclaimed": sorted(shown.unattributed),
+            "amounts_off": [] if is_listed else amounts_off(truth, shown),
+            "ascribed_elsewhere": 0 if is_listed else ascribed_elsewhere(truth, shown),
+            "unrecorded": sorted(watch.unrecorded(truth)),
             "positions_agree": truth.positions == shown.positions == added(shown.fills),
             "rate_limited": truth.rate_limited,
             "refused_signatures": truth.refused_signatures,
             "venue_problems": truth.problems,
             "approved": self._spy.orders,
             "approved_on_stale_book": self._spy.stale,
-            "stream_connects_per_minute_max": max(map(_rolling_max, (self._spy.stream_connects, stream.accepted_ns))),
-            "rest_connects_per_minute_max": max(map(_rolling_max, (self._spy.rest_connects, rest.accepted_ns))),
-            "connects_per_minute_allowed": self._spec.settings.get("connects_per_minute_max", CONNECTS_MAX),
+            **{
+                f"{leg}_connects_per_minute_max": max(map(_rolling_max, (attempts, self._legs[leg].accepted_ns)))
+                for leg, attempts in self._connects().items()
+            },
+            "connects_per_minute_allowed": self._spec.settings.get(
+                "connects_per_minute_max", self._row.connects_per_minute_max
+            ),
             "downs": dict(Counter(reason for _, reason in self._spy.downs)),
         }
 
@@ -284,7 +300,7 @@ def main(arguments: list[str], patch: Callable[[str], None] = spy.patch) -> int:
     patch(spec.mutant)
     directory = Path(spec.directory)
     directory.mkdir(parents=True, exist_ok=True)
-    sandbox = Sandbox(directory / "sandbox", speed=spec.speed, seed=spec.seed, markets=2)
+    sandbox = VENUES[spec.venue].exchange(directory / "sandbox", speed=spec.speed, seed=spec.seed)
     try:
         figures = uvloop.run(Lane(spec, sandbox).run())
     finally:

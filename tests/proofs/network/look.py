@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -13,10 +14,11 @@ from framework.daemon import Daemon
 from framework.domain.numbers import to_decimal
 from framework.domain.orders import OrderStatus
 from framework.persistence.ledger.reader import LedgerReader
+from tests.proofs.sigkill.truth import Report, Truth
+from tests.proofs.sigkill.venues import Row
 
 UNDER_WAY_NS_MAX = 2_000_000_000
 RESTING = frozenset({OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED})
-OPEN_AT_VENUE = frozenset({"resting", "pending"})
 
 
 class Own:
@@ -24,8 +26,10 @@ class Own:
 
     def __init__(self, daemon: Daemon, venue: str) -> None:
         accounts = daemon.kernel.dependencies.accounts
-        self.orders = {order.client_order_id: order.status for order in accounts.orders.open(venue=venue)}
-        self.updated_ns = {order.client_order_id: order.updated_ns for order in accounts.orders.open(venue=venue)}
+        known = accounts.orders.open(venue=venue)
+        self.orders = {order.client_order_id: order.status for order in known}
+        self.updated_ns = {order.client_order_id: order.updated_ns for order in known}
+        self.sent = {order.sent_as: order.client_order_id for order in known}
         sizes = {
             name.partition(":")[2]: to_decimal(held.size, accounts.instruments[name].size_decimals)
             for name, held in accounts.positions.accounts()
@@ -46,11 +50,13 @@ class Own:
 class Eyes:
     """Looks at both sides. The venue's answer comes straight from its administrator's side, past every fault."""
 
-    def __init__(self, daemon: Daemon, session: aiohttp.ClientSession, admin_url: str, venue: str) -> None:
+    def __init__(self, daemon: Daemon, session: aiohttp.ClientSession, admin_url: str, row: Row) -> None:
         self._daemon = daemon
         self._session = session
         self._admin_url = admin_url
-        self._venue = venue
+        self._venue = row.venue
+        self._row = row
+        self._sent: dict[str, str] = {}
 
     async def look(self) -> str:
         """Why they do not agree; empty when they do."""
@@ -60,10 +66,13 @@ class Eyes:
         if reasons := self._daemon.not_ready():
             return f"not ready: {reasons}"
         before = Own(self._daemon, self._venue)
-        async with self._session.get(f"{self._admin_url}/truth") as answer:
-            truth: dict[str, Any] = msgspec.json.decode(await answer.read())
+        since_ns = time.time_ns() - round(self._row.behind_s * 1e9)
+        async with self._session.get(f"{self._admin_url}/truth?words=neutral") as answer:
+            report = msgspec.json.decode(await answer.read(), type=Report)
         after = Own(self._daemon, self._venue)
-        return _difference(truth, before, after, dependencies.clock.now_ns())
+        self._sent |= before.sent | after.sent
+        truth = Truth(report, self._row.fills, sent=self._sent)
+        return _difference(truth, before, after, dependencies.clock.now_ns(), since_ns)
 
     @staticmethod
     def fill_times(state: Path) -> list[tuple[int, int]]:
@@ -75,26 +84,27 @@ class Eyes:
             reader.close()
 
 
-def _difference(truth: dict[str, Any], before: Own, after: Own, now_ns: int) -> str:
-    """What was not so at any moment of the look. What changed during it may be on either side of the change."""
+def _difference(truth: Truth, before: Own, after: Own, now_ns: int, since_ns: int) -> str:
+    """What was not so at any moment of the look. What changed during it, or since `since_ns` where news have to be
+    asked for, may be on either side of the change."""
     if inquiries := after.inquiries(now_ns):
         return f"in doubt: {inquiries}"
-    venue = {order["client_order_id"] for order in truth["orders"] if order["status"] in OPEN_AT_VENUE}
-    if zombies := venue - set(before.orders) - set(after.orders):
+    if zombies := truth.open - set(before.orders) - set(after.orders):
         return f"open at the venue only: {sorted(zombies)}"
     resting = {name for name, status in before.orders.items() if status in RESTING and after.orders.get(name) is status}
-    if ghosts := resting - venue:
+    if ghosts := {name for name in resting - truth.open if truth.updated.get(name, 0) < since_ns}:
         return f"open here only: {sorted(ghosts)}"
-    positions = _positions(truth)
-    if positions not in (before.positions, after.positions):
-        return f"positions: venue {positions}, own {after.positions}"
+    if not any(_holds(truth, own, since_ns) for own in (before.positions, after.positions)):
+        return f"positions: venue {truth.positions}, own {after.positions}"
     return ""
 
 
-def _positions(truth: dict[str, Any]) -> dict[str, Decimal]:
-    return {
-        market: Decimal(position["net"]).scaleb(-truth["decimals"][market]["size"])
-        for positions in truth["positions"].values()
-        for market, position in positions.items()
-        if position["net"]
-    }
+def _holds(truth: Truth, own: Mapping[str, Decimal], since_ns: int) -> bool:
+    """Whether each of these positions is one that the venue had since then."""
+    markets = {*truth.positions, *own}
+    nothing = Decimal(0)
+    return all(
+        own.get(market, nothing) == truth.positions.get(market, nothing)
+        or own.get(market, nothing) in truth.nets_since(market, since_ns)
+        for market in markets
+    )

@@ -8,15 +8,12 @@ import msgspec
 
 from tests.support.toxics import CUTTING
 
-CONNECTS_MAX = 10
-"""Connects of a leg in any minute where a lane's settings allow no other number: the venue's default."""
-
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What a lane does. `trials` are (toxic, leg) with the legs "rest", "stream" and "both"; `cases` come after them:
     "frozen", "muted", "fills_muted", "refused", "dead". `is_paced`: a leg is cut again only once the cap on its
     connects has room, and a stream only once its reconnect delays have started anew. `settings` are laid over the
-    venue's."""
+    venue's, a row of `tests.proofs.sigkill.venues`. Where that has no stream, the only leg is "rest"."""
 
     directory: str
     seed: int
@@ -28,6 +25,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     speed: float = 5.0
     mutant: str = ""
     settings: dict[str, Any] = {}
+    venue: str = "kalshi"
 
 
 def legs_cut(trial: tuple[str, str]) -> tuple[str, ...]:

@@ -14,9 +14,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from framework.domain.terms import FillListing
 from framework.persistence.journal.verify import verify
 from framework.runtime.files import RealFiles
 from tests.proofs.sigkill import child as sigkill_child
+from tests.proofs.sigkill.amounts import amounts_off, ascribed_elsewhere
 from tests.proofs.sigkill.comparison import Comparison
 from tests.proofs.sigkill.truth import Truth, ask
 from tests.proofs.sigkill.venues import READ_LAG_MS, VENUE_LAG_MS, VENUES
@@ -33,6 +35,7 @@ STOP_POINTS = frozenset({"shutdown-before-cancel", "shutdown-after-cancel"})
 RARE_POINTS = frozenset({"segment-rotation", "snapshot-before-rename", "snapshot-after-rename"})
 PASSAGES_MAX = 6
 AGAIN_MAX = 2
+EXAMPLES_MAX = 3
 
 
 class Cycle(NamedTuple):
@@ -61,13 +64,14 @@ class Lane:
         self._watch = JournalWatch(self._state)
         self._wrong: Counter[str] = Counter()
         self._examples: list[str] = []
+        self._blamed: Counter[str] = Counter()
         self._unrecorded: set[str] = set()
         self._reached: Counter[str] = Counter()
         self._unreached: Counter[str] = Counter()
         self._ready_ms: list[float] = []
         self._agree_ms: list[float] = []
         self._look_ms: list[float] = []
-        self._checkpoints_folded = self._kills = 0
+        self._checkpoints_folded = self._kills = self._ascribed_elsewhere = 0
 
     def run(self, plan: Sequence[Cycle]) -> dict[str, Any]:
         """Every cycle, then one start that is stopped in good order; the figures of all of it.
@@ -181,7 +185,11 @@ class Lane:
         for kind, names in comparison.wrong().items():
             self._blame(kind, [f"the end: {name}" for name in names])
         if not comparison.is_exact:
-            self._blame("positions_off", ["the end"])
+            held = comparison.truth.positions, comparison.shown.positions
+            self._blame("positions_off", [f"the end: venue {held[0]}, ledger {held[1]}"])
+        if self._row.fills is not FillListing.LISTED:
+            self._blame("amounts_off", amounts_off(comparison.truth, comparison.shown))
+            self._ascribed_elsewhere = ascribed_elsewhere(comparison.truth, comparison.shown)
         left = sorted(comparison.truth.open)
         self._blame("left_at_the_end", left)
         if not verify(RealFiles(), self._state / "journal").is_sound:
@@ -190,7 +198,9 @@ class Lane:
     def _blame(self, kind: str, examples: Sequence[str]) -> None:
         if examples:
             self._wrong[kind] += len(examples)
-            self._examples.append(f"{kind}: {examples[0]}"[:600])
+            if self._blamed[kind] < EXAMPLES_MAX:
+                self._examples.append(f"{kind}: {examples[0]}"[:600])
+            self._blamed[kind] += 1
 
     def _figures(self, truth: Truth) -> dict[str, Any]:
         twice = sum(count - 1 for count in truth.names.values())
@@ -203,13 +213,14 @@ class Lane:
             "reached": dict(self._reached),
             "unreached": dict(self._unreached),
             "wrong": dict(self._wrong),
-            "examples": self._examples[:20],
+            "examples": self._examples,
             "ready_ms": self._ready_ms,
             "agree_ms": self._agree_ms,
             "look_ms": self._look_ms,
             "orders": truth.names.total(),
             "orders_twice": twice,
             "fills": truth.fill_count,
+            "ascribed_elsewhere": self._ascribed_elsewhere,
             "records": self._watch.number,
             "records_unseen": self._watch.missed,
             "checkpoints_written": self._watch.checkpoints,
@@ -225,10 +236,14 @@ class Lane:
         """What the venue has. The journal is read after it: whatever is there was recorded before."""
         report = ask(self._sandbox)
         self._watch.read()
-        return Truth(report, self._row.fills, self._watch.sent)
+        row = self._row
+        return Truth(report, row.fills, sent=self._watch.sent, stand_ins_below=row.stand_ins_below)
 
     def _compare(self) -> Comparison:
-        return Comparison(self._truth, self._state, agree_s_max=self._row.agree_s_max, listing=self._row.fills)
+        row = self._row
+        return Comparison(
+            self._truth, self._state, agree_s_max=row.agree_s_max, listing=row.fills, behind_s=row.behind_s
+        )
 
     def _configure(self, file: Path) -> list[str]:
         file.write_text(self._row.toml(self._sandbox, read_lag_ms=READ_LAG_MS))

@@ -20,8 +20,8 @@ ENDED = "ended"
 
 
 class FillFacts(NamedTuple):
-    """What is compared of a fill, or, where fills are inferred, of all fills of an order: there price and fee are 0,
-    and `Amounts` are compared in their place."""
+    """What is compared of a fill; where an order states what it has traded, of all fills of an order, and where the
+    position alone shows it, of a market, as what was bought there. In a sum price and fee are 0."""
 
     market: str
     side: str
@@ -31,10 +31,15 @@ class FillFacts(NamedTuple):
 
 
 class Amounts(NamedTuple):
-    """What an order has cost (price times size) and its fees."""
+    """What an order has traded: its size, what that cost (price times size), and its fees."""
 
+    side: str
+    size: Decimal
     cost: Decimal
     fee: Decimal
+
+
+NOTHING = Amounts("", Decimal(0), Decimal(0), Decimal(0))
 
 
 class VenueOrder(msgspec.Struct, frozen=True):
@@ -44,6 +49,9 @@ class VenueOrder(msgspec.Struct, frozen=True):
     client_order_id: str
     sent_as: str
     status: str
+    reason: str
+    price: Decimal
+    size: Decimal
     created_ns: int
     updated_ns: int
 
@@ -58,6 +66,7 @@ class VenueFill(msgspec.Struct, frozen=True):
     price: Decimal
     size: Decimal
     fee: Decimal
+    ts_ns: int
 
 
 class VenuePosition(msgspec.Struct, frozen=True):
@@ -95,29 +104,45 @@ def ask(sandbox: Sandbox) -> Report:
 class Truth:
     """One look at the venue, all of it at one moment: the sandbox writes its report in one go. `listing` says which of
     its fills the venue shows to the account; `sent` has our ids by what their requests are known by, for a venue whose
-    orders have none of ours."""
+    orders have none of ours. Orders with a price below `stand_ins_below` only take an id, as a look-up does."""
 
     def __init__(
-        self, report: Report, listing: FillListing = FillListing.LISTED, sent: Mapping[str, str] | None = None
+        self,
+        report: Report,
+        listing: FillListing = FillListing.LISTED,
+        *,
+        sent: Mapping[str, str] | None = None,
+        stand_ins_below: int = 0,
     ) -> None:
         names = {order.order_id: _name(order, sent or {}) for order in report.orders}
         named = [(names[order.order_id], order) for order in report.orders]
         self.names = Counter(names.values())
-        self.arrivals = {name: order.created_ns for name, order in named}
+        self.arrivals = {name: order.created_ns for name, order in named if order.price >= stand_ins_below}
+        self.stand_ins = {name: order.created_ns for name, order in named if order.price < stand_ins_below}
+        self.limits = {name: order.price for name, order in named}
+        self.filled = {name: order.size for name, order in named if order.reason == "filled"}
         self.updated = {name: order.updated_ns for name, order in named}
         self.open = {name for name, order in named if order.status != ENDED}
-        rows = [
-            (fill.fill_id, names.get(fill.order_id, ""), _facts(fill, fill.instrument, fill.side))
-            for fill in report.fills
-        ]
+        rows = [(fill.fill_id, names.get(fill.order_id, ""), _facts(fill)) for fill in report.fills]
         self.fills = _fills(rows, listing)
-        self.amounts = _amounts((name, facts.price * facts.size, facts.fee) for _, name, facts in rows)
+        self.amounts = _amounts((name, facts, facts.price * facts.size) for _, name, facts in rows)
+        self._times = [fill.ts_ns for fill in report.fills]
+        self._rows = rows
         self.positions = {one.instrument: one.size for one in report.positions if one.size}
         self.rate_limited = report.observed.rate_limited
         self.refused_signatures = report.observed.refused_signatures
         doubled = len(rows) - len({fill_id for fill_id, _, _ in rows})
         self.fill_count = len(rows)
         self.problems = [*report.problems, *([f"{doubled} fills share the id of another one"] if doubled else [])]
+
+    def nets_since(self, market: str, since_ns: int) -> set[Decimal]:
+        """Every position that the market had at a moment since then."""
+        net, passed = Decimal(0), {Decimal(0)}
+        for ts_ns, (_, _, facts) in zip(self._times, self._rows, strict=True):
+            if facts.market == market:
+                net += _signed(facts)
+                passed = {net} if ts_ns < since_ns else passed | {net}
+        return passed
 
 
 class Shown:
@@ -133,9 +158,12 @@ class Shown:
         self.status: dict[str, str] = {row["client_order_id"]: row["status"] for row in orders}
         rows = [(row["fill_id"], row["client_order_id"], _row_facts(row)) for row in fills]
         self.fills = _fills(rows, listing)
-        self.amounts = _amounts((row["client_order_id"], _cost(row), Decimal(row["fee"])) for row in fills)
+        costs = [_cost(row) for row in fills]
+        self.amounts = _amounts((name, facts, cost) for (_, name, facts), cost in zip(rows, costs, strict=True))
         self.unattributed: set[str] = {
-            _key(row["fill_id"], row["client_order_id"], listing) for row in fills if not row["strategy"]
+            _key(fill_id, name, facts, listing)
+            for (fill_id, name, facts), row in zip(rows, fills, strict=True)
+            if not row["strategy"]
         }
         self.gaps: list[str] = [row["value"] for row in gaps]
         self.positions = _added((_market(row["instrument"]), Decimal(row["size"])) for row in held)
@@ -143,7 +171,11 @@ class Shown:
 
 def added(fills: Mapping[str, FillFacts]) -> dict[str, Decimal]:
     """The positions that fills add up to."""
-    return _added((one.market, one.size if one.side == "buy" else -one.size) for one in fills.values())
+    return _added((one.market, _signed(one)) for one in fills.values())
+
+
+def _signed(facts: FillFacts) -> Decimal:
+    return facts.size if facts.side == "buy" else -facts.size
 
 
 def _name(order: VenueOrder, sent: Mapping[str, str]) -> str:
@@ -151,27 +183,32 @@ def _name(order: VenueOrder, sent: Mapping[str, str]) -> str:
 
 
 def _fills(rows: Iterable[tuple[str, str, FillFacts]], listing: FillListing) -> dict[str, FillFacts]:
-    """The facts by fill or, where not all are listed, by order; a fill of no order stays by itself."""
+    """The facts by fill or, where not all are listed, added up; a fill of no order stays by itself."""
     found: dict[str, FillFacts] = {}
     for fill_id, name, facts in rows:
-        key = _key(fill_id, name, listing)
+        key = _key(fill_id, name, facts, listing)
         if key == fill_id:
             found[key] = facts
+            continue
+        before = found[key].size if key in found else Decimal(0)
+        if key == facts.market:
+            found[key] = FillFacts(facts.market, "buy", Decimal(0), before + _signed(facts), Decimal(0))
         else:
-            size = facts.size + (found[key].size if key in found else 0)
-            found[key] = FillFacts(facts.market, facts.side, Decimal(0), size, Decimal(0))
+            found[key] = FillFacts(facts.market, facts.side, Decimal(0), before + facts.size, Decimal(0))
     return found
 
 
-def _key(fill_id: str, name: str, listing: FillListing) -> str:
-    return fill_id if listing is FillListing.LISTED or not name else name
+def _key(fill_id: str, name: str, facts: FillFacts, listing: FillListing) -> str:
+    if listing is FillListing.LISTED or not name:
+        return fill_id
+    return name if listing is FillListing.BY_ORDER else facts.market
 
 
-def _amounts(rows: Iterable[tuple[str, Decimal, Decimal]]) -> dict[str, Amounts]:
+def _amounts(rows: Iterable[tuple[str, FillFacts, Decimal]]) -> dict[str, Amounts]:
     found: dict[str, Amounts] = {}
-    for name, cost, fee in rows:
-        before = found.get(name, Amounts(Decimal(0), Decimal(0)))
-        found[name] = Amounts(before.cost + cost, before.fee + fee)
+    for name, facts, cost in rows:
+        before = found.get(name, NOTHING)
+        found[name] = Amounts(facts.side, before.size + facts.size, before.cost + cost, before.fee + facts.fee)
     return found
 
 
@@ -187,8 +224,8 @@ def _market(instrument: str) -> str:
     return instrument.partition(":")[2]
 
 
-def _facts(fill: VenueFill, market: str, side: str) -> FillFacts:
-    return FillFacts(market, side, fill.price, fill.size, fill.fee)
+def _facts(fill: VenueFill) -> FillFacts:
+    return FillFacts(fill.instrument, fill.side, fill.price, fill.size, fill.fee)
 
 
 def _row_facts(row: sqlite3.Row) -> FillFacts:

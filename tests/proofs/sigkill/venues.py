@@ -20,9 +20,14 @@ class Row(NamedTuple):
     """A venue, or one dialect of it.
 
     `configs` are the files that the daemon gets first; `sandbox` is what the exchange is given beside seed, speed and
-    lag, `settings` what is laid over those that its ready line gives, `strategies` the tables of what trades there, with
-    its markets as `{0}`, `{1}`… . `fills` says which own fills the venue lists, `absent` which fail points are never
-    passed there. A start agrees with the venue within `agree_s_max` of being ready: `why` says what that is made of.
+    lag, `settings` what is laid over those that its ready line gives, `strategies` the tables of what trades there,
+    with its `markets` as `{0}`, `{1}`… . `fills` says which own fills the venue lists, `absent` which fail points are never
+    passed there; orders with a price below `stand_ins_below` only take an id, as a look-up does.
+
+    A start is ready within `ready_s_max` (p99), and agrees with the venue within `agree_s_max` of being ready: `why`
+    says what that is made of. `behind_s` is how old news of a venue that must be asked for them may be. `legs` are its
+    connections, `silent_cases` the silences that its stream may fall into, `noticed_s_max` how soon these are noticed,
+    `reconciled_s_max` how soon (p99) both sides agree once the network is healed.
     """
 
     venue: str
@@ -33,9 +38,17 @@ class Row(NamedTuple):
     markets: Callable[[Sandbox], list[str]] = lambda _sandbox: []
     fills: FillListing = FillListing.LISTED
     absent: frozenset[str] = AMENDS
+    stand_ins_below: int = 0
+    behind_s: float = 0.0
+    ready_s_max: float = 3.0
     agree_s_max: float = 5.0
     why: str = ""
     speed: float = 10.0
+    legs: tuple[str, ...] = ("rest", "stream")
+    silent_cases: tuple[str, ...] = ("frozen", "muted")
+    reconciled_s_max: float = 5.0
+    noticed_s_max: float = 30.0
+    connects_per_minute_max: int = 10
 
     def exchange(self, directory: Path, *, seed: int, speed: float, **more: object) -> Sandbox:
         """Start the exchange."""
@@ -48,7 +61,7 @@ class Row(NamedTuple):
         given = import_module(f"connectors.{self.venue}.plugin").sandbox_settings(ready or sandbox.ready)
         chosen = {**given, "markets": ["*"], **self.settings, **settings}
         rows = "\n".join(f"{name} = {json.dumps(value)}" for name, value in chosen.items())
-        table = f"[venues.{self.venue}]\nuse = \"connectors.{self.venue}.plugin\"\nembedded_sandbox = false\n"
+        table = f'[venues.{self.venue}]\nuse = "connectors.{self.venue}.plugin"\nembedded_sandbox = false\n'
         return f"{table}[venues.{self.venue}.settings]\n{rows}\n" + self.strategies.format(*self.markets(sandbox))
 
 
@@ -118,6 +131,10 @@ def _kalqix(dialect: str) -> Row:
         {"book_interval_ms": 100, "orders_interval_ms": 100, "idle_interval_ms": 300},
         KALQIX_STRATEGIES,
         why="orders and fills are polled ten times a second, and reads lag",
+        behind_s=1.0,
+        legs=("rest",),
+        silent_cases=(),
+        connects_per_minute_max=30,
     )
 
 
@@ -130,6 +147,9 @@ def _zdex(dialect: str) -> Row:
         ZDEX_STRATEGIES,
         fills=FillListing.TAKER_ONLY,
         agree_s_max=15.0,
+        behind_s=5.0,
+        ready_s_max=8.0,
+        reconciled_s_max=15.0,
         why="what a resting order traded shows the position alone, which must stay so for a lag",
     )
 
@@ -143,6 +163,8 @@ VENUES: Mapping[str, Row] = {
         KALSHI_STRATEGIES,
         _of_kalshi,
         absent=frozenset(),
+        ready_s_max=2.0,
+        silent_cases=("frozen", "muted", "fills_muted"),
         why="what the stream does not bring a start reads, and reads lag",
     ),
     "kalqix-a": _kalqix("a"),
@@ -155,7 +177,10 @@ VENUES: Mapping[str, Row] = {
         BITEXASIA_STRATEGIES,
         fills=FillListing.BY_ORDER,
         absent=AMENDS | {"reconcile-mid-pass"},
+        stand_ins_below=1,
         why="orders are looked up one by one, four a second",
+        behind_s=3.0,
+        noticed_s_max=45.0,
     ),
     "zdex-v1": _zdex("v1"),
     "zdex-v2": _zdex("v2"),

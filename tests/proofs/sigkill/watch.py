@@ -6,6 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from framework.domain.account_events import OrderReport, ReportKind, TradingStateChanged
+from framework.domain.intents import NewOrder
+from framework.domain.verdicts import Approved
 from framework.persistence.journal.records import Checkpoint, EpochTaken, SnapshotTaken
 from framework.persistence.journal.scan import read_entries
 from framework.runtime.files import RealFiles
@@ -19,6 +21,7 @@ class JournalWatch:
         self._directory = state / "journal"
         self._number = 0
         self.sent_ns: dict[str, int] = {}
+        self.approved_ns: dict[str, int] = {}
         self.sent: dict[str, str] = {}
         """Our id by what a request of an order is known by."""
         self.epochs: list[tuple[int, int]] = []
@@ -42,6 +45,8 @@ class JournalWatch:
             if isinstance(body, OrderReport) and body.kind is ReportKind.SENT:
                 self.sent_ns.setdefault(body.client_order_id, entry.record.now_ns)
                 self.sent[body.detail] = body.client_order_id
+            elif isinstance(body, Approved) and isinstance(body.intent, NewOrder):
+                self.approved_ns.setdefault(body.client_order_id, entry.record.now_ns)
             elif isinstance(body, EpochTaken):
                 self._hear(body)
             elif isinstance(body, TradingStateChanged):
@@ -54,8 +59,10 @@ class JournalWatch:
                 self.checkpoints_to_fold += 1
 
     def unrecorded(self, truth: Truth) -> set[str]:
-        """Orders that reached the venue without an older record of being sent."""
-        return {name for name, arrival_ns in truth.arrivals.items() if self.sent_ns.get(name, 1 << 63) >= arrival_ns}
+        """Orders that reached the venue without an older record of being sent; those that only took an id, without an
+        older approval of that id."""
+        pairs = ((truth.arrivals, self.sent_ns), (truth.stand_ins, self.approved_ns))
+        return {name for at, known in pairs for name, at_ns in at.items() if known.get(name, 1 << 63) >= at_ns}
 
     @property
     def epochs_repeated(self) -> int:
