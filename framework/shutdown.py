@@ -23,6 +23,9 @@ from framework.runtime.supervisor import Supervisor
 SHARE_TO_CANCEL = 0.7
 """So much of the shutdown's time may cancels take; the rest is for the last fills."""
 
+FILLS_AGAIN_S = 0.25
+"""Time between two passes for fills that are known to be missing."""
+
 SHARE_TO_END = 0.85
 """After so much of it the daemon says what may be left, whatever has not answered. The rest is for closing."""
 
@@ -103,7 +106,12 @@ class Shutdown:
         that hangs keeps nobody else."""
         while self._unproved(venue) and self._clock.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # what is waited for is a fold of many answers: there is no one event
-        if venue not in self._starting:
+        if venue in self._starting:
+            return
+        await self._fetch_last_fills(venue)
+        # Where a position alone shows what traded, it must last to show a fill.
+        while self._venues[venue].reconciler.awaits_fills and self._clock.monotonic_ns() < deadline_ns:
+            await asyncio.sleep(FILLS_AGAIN_S)
             await self._fetch_last_fills(venue)
 
     def _tell_what_is_left(self) -> None:

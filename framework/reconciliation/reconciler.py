@@ -101,6 +101,12 @@ class Reconciler:
         return {one.instrument: one.gap for one in self._positions_apart()}
 
     @property
+    def awaits_fills(self) -> bool:
+        """Whether fills are missing that the next passes may bring: the position alone shows what rests and trades, and
+        it is not explained yet."""
+        return self._hidden.is_waiting
+
+    @property
     def external_orders(self) -> tuple[OrderSnapshot, ...]:
         """Open orders at the venue that are not ours, as last listed; those that the operator ignores are left out."""
         return self._dependencies.accounts.external_orders(self._dependencies.venue)

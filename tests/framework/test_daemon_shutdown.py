@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,13 +15,15 @@ import structlog
 from framework.config.layers import DEFAULT_FILE, load
 from framework.config.resolve import resolve
 from framework.daemon import Daemon
-from framework.domain.account_events import OrderReport, ReportKind
+from framework.domain.account_events import InstrumentDefined, OrderReport, PositionReport, ReportKind
 from framework.domain.errors import EXIT_ORDERS_LEFT, Fatal, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import LimitsDeclared
+from framework.domain.market_events import LimitsDeclared, TermsDeclared
+from framework.domain.numbers import Size
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.rate_limits import RateLimits
+from framework.domain.terms import FillListing, VenueTerms
 from framework.execution.request_queue import QueuedRequest
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.runtime.clock import SystemClock, seeded_rng
@@ -29,7 +32,7 @@ from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
 from framework.runtime.state_directory import lock_state
 from tests.support.scripted_gateway import ScriptedGateway
-from tests.support.state_records import fill, listed, new
+from tests.support.state_records import INSTRUMENT, MARKET, fill, listed, new
 
 VENUE = "kalshi"
 
@@ -188,6 +191,27 @@ async def test_shutdown_when_a_venue_never_answers_then_every_order_that_may_be_
     assert code == EXIT_ORDERS_LEFT
     assert [line["order"] for line in logged if line["event"] == "order may be left"] == ["a", "b"]
     assert "stop hook timed out" not in [line["event"] for line in logged]
+
+
+async def test_shutdown_when_only_the_position_shows_a_fill_then_it_waits_until_that_has_lasted_and_is_booked(
+    tmp_path: Path,
+) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=20_000) as rig:
+        rig.gateway.terms = VenueTerms(fills=FillListing.TAKER_ONLY)
+        rig.daemon.kernel.publish(TermsDeclared(VENUE, rig.gateway.terms, 1))
+        rig.daemon.kernel.publish(InstrumentDefined(msgspec.structs.replace(INSTRUMENT, venue=VENUE), 1))
+        rig.resting("a")
+        rig.daemon.kernel.publish(
+            OrderReport(venue=VENUE, client_order_id="a", kind=ReportKind.CANCELLED, ts_recv=time.time_ns())
+        )
+        rig.gateway.positions_there = [
+            PositionReport(venue=VENUE, instrument=MARKET, size=Size(4), ts_recv=time.time_ns())
+        ]
+
+        await rig.daemon.shutdown.run()
+
+        assert rig.order("a").filled == 4
+        assert rig.records.accounts.positions.account(MARKET).size == 4
 
 
 async def test_last_words_when_orders_are_open_then_each_is_named(tmp_path: Path) -> None:
