@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,8 +28,18 @@ def test_daemon_when_it_is_killed_again_and_again_then_no_order_is_doubled_and_n
     assert figures["fills"] > 0
 
 
-def test_proof_when_orders_leave_before_their_records_then_it_fails() -> None:
-    chosen = ("--cycles", "1", "--randoms", "0", "--points", "after-answer-before-record")
+@pytest.mark.parametrize("venue", ["kalqix-a", "bitexasia", "zdex-v2"])
+def test_daemon_of_a_venue_when_it_is_killed_then_no_order_is_doubled_and_nothing_is_lost(venue: str) -> None:
+    points = "after-answer-before-record,on-fill-before-record"
+    code, figures = proof("--venue", venue, "--cycles", "2", "--randoms", "0", "--points", points)
+    assert (code, figures["wrong"]) == (0, {}), figures
+    assert sum(figures["reached"].values()) == 2
+    assert figures["fills"] > 0
+
+
+@pytest.mark.parametrize("venue", ["kalshi", "kalqix-a"])
+def test_proof_when_orders_leave_before_their_records_then_it_fails(venue: str) -> None:
+    chosen = ("--venue", venue, "--cycles", "1", "--randoms", "0", "--points", "after-answer-before-record")
     code, figures = proof(*chosen, "--mutant", "wire-before-journal")
     assert code == 1
     assert figures["wrong"]["unrecorded"] > 0

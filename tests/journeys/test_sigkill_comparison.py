@@ -3,35 +3,61 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from framework.domain.terms import FillListing
 from framework.persistence.ledger.schema import connect
 from tests.proofs.sigkill.__main__ import is_kept
-from tests.proofs.sigkill.comparison import AGREE_S_MAX, LAST_LOOK_S, Comparison
-from tests.proofs.sigkill.truth import MarketScale, Report, VenueFill, VenueOrder, VenuePosition
+from tests.proofs.sigkill.amounts import amounts_off
+from tests.proofs.sigkill.comparison import WAKE_S, Comparison
+from tests.proofs.sigkill.truth import (
+    Amounts,
+    FillFacts,
+    Observed,
+    Report,
+    Shown,
+    Truth,
+    VenueFill,
+    VenueOrder,
+    VenuePosition,
+)
 from tests.proofs.sigkill.watch import JournalWatch
 
 MARKET = "KXTIDE-A"
 LONG_AGO_NS = 1_000
+AGREE_S_MAX = 5.0
+LAST_LOOK_S = AGREE_S_MAX - WAKE_S
 
 
-def report(*orders: VenueOrder, fills: Sequence[VenueFill] = (), net: int = 0, problems: Sequence[str] = ()) -> Report:
-    return Report(
-        decimals={MARKET: MarketScale(price=4, size=2)},
-        orders=list(orders),
-        fills=list(fills),
-        positions={"member": {MARKET: VenuePosition(net)}},
-        rate_limited=0,
-        refused_signatures=0,
-        problems=list(problems),
-    )
+def truth(
+    *orders: VenueOrder, fills: Sequence[VenueFill] = (), net: int = 0, problems: Sequence[str] = (),
+    listing: FillListing = FillListing.LISTED,
+) -> Truth:  # fmt: skip
+    held = [VenuePosition(MARKET, Decimal(net))]
+    return Truth(Report(list(orders), list(fills), held, Observed(), list(problems)), listing)
 
 
 def order(status: str, *, updated_ns: int = LONG_AGO_NS) -> VenueOrder:
-    return VenueOrder("tg-1-1", status, arrival_ns=LONG_AGO_NS, updated_ns=updated_ns)
+    return VenueOrder(
+        order_id="v-1",
+        client_order_id="tg-1-1",
+        sent_as="",
+        status=status,
+        reason="",
+        price=Decimal("0.5"),
+        size=Decimal(1),
+        created_ns=LONG_AGO_NS,
+        updated_ns=updated_ns,
+    )
+
+
+def fill(fill_id: str, *, size: str = "1", ts_ns: int = LONG_AGO_NS) -> VenueFill:
+    return VenueFill(fill_id, "v-1", MARKET, "buy", Decimal("0.5"), Decimal(size), Decimal(0), ts_ns)
 
 
 class Clock:
@@ -64,11 +90,11 @@ class Venue:
         self.asked_s: list[float] = []
         self._clock, self._changes_s, self._takes_s = clock, changes_s, takes_s
 
-    def __call__(self) -> Report:
+    def __call__(self) -> Truth:
         asked_s = self._clock.now_s
         self.asked_s.append(asked_s)
         self._clock.now_s += self._takes_s
-        return report(order("canceled" if asked_s < self._changes_s else "resting"))
+        return truth(order("ended" if asked_s < self._changes_s else "open"))
 
 
 @pytest.fixture
@@ -95,7 +121,7 @@ def test_comparison_when_venue_agrees_only_after_the_limit_then_the_last_look_wa
 ) -> None:
     state, ready_s = show("working"), clock.now_s
     venue = Venue(clock, changes_s=ready_s + AGREE_S_MAX, takes_s=takes_s)
-    comparison = Comparison(venue, state)
+    comparison = Comparison(venue, state, agree_s_max=AGREE_S_MAX)
     assert wait(comparison, state, ready_s=ready_s) is None
     assert comparison.wrong()["ghosts"] == ["tg-1-1 working"]
     assert venue.asked_s[-1] - ready_s == pytest.approx(LAST_LOOK_S)
@@ -106,14 +132,14 @@ def test_comparison_when_a_look_is_still_under_way_at_the_limit_then_no_later_on
 ) -> None:
     state, ready_s = show("working"), clock.now_s
     venue = Venue(clock, changes_s=ready_s + 1, takes_s=6.0)
-    comparison = Comparison(venue, state)
+    comparison = Comparison(venue, state, agree_s_max=AGREE_S_MAX)
     assert wait(comparison, state, ready_s=ready_s) is None
     assert venue.asked_s == [ready_s]
 
 
 def test_comparison_when_the_last_look_agrees_then_it_counts(show: Callable[[str], Path], clock: Clock) -> None:
     state, ready_s = show("working"), clock.now_s
-    comparison = Comparison(Venue(clock, changes_s=ready_s + LAST_LOOK_S - 0.01), state)
+    comparison = Comparison(Venue(clock, changes_s=ready_s + LAST_LOOK_S - 0.01), state, agree_s_max=AGREE_S_MAX)
     assert wait(comparison, state, ready_s=ready_s) == pytest.approx(LAST_LOOK_S)
     assert not any(comparison.wrong().values())
 
@@ -122,7 +148,7 @@ def test_comparison_when_its_first_look_is_too_late_then_agreement_does_not_coun
     show: Callable[[str], Path], clock: Clock
 ) -> None:
     state = show("working")
-    comparison = Comparison(lambda: report(order("resting")), state)
+    comparison = Comparison(lambda: truth(order("open")), state, agree_s_max=AGREE_S_MAX)
     assert comparison.is_settled
     assert wait(comparison, state, ready_s=clock.now_s - AGREE_S_MAX - 0.1) is None
 
@@ -130,38 +156,96 @@ def test_comparison_when_its_first_look_is_too_late_then_agreement_does_not_coun
 @pytest.mark.parametrize(
     ("shown", "at_venue", "is_after", "agrees"),
     [
-        ("working", "resting", False, True),
-        ("unknown", "resting", False, False),
-        ("cancelled", "resting", False, False),
-        ("cancelled", "canceled", False, True),
-        ("working", "canceled", False, False),
-        ("working", "canceled", True, True),
-        ("unknown", "canceled", True, False),
+        ("working", "open", False, True),
+        ("unknown", "open", False, False),
+        ("cancelled", "open", False, False),
+        ("cancelled", "ended", False, True),
+        ("working", "ended", False, False),
+        ("working", "ended", True, True),
+        ("unknown", "ended", True, False),
     ],
 )
 def test_order_when_it_is_compared_then_only_a_change_after_the_look_began_may_be_unheard(
     show: Callable[[str], Path], clock: Clock, shown: str, at_venue: str, is_after: bool, agrees: bool
 ) -> None:
     updated_ns = clock.time_ns() + (1 if is_after else -1)
-    comparison = Comparison(lambda: report(order(at_venue, updated_ns=updated_ns)), show(shown))
+    found = truth(order(at_venue, updated_ns=updated_ns))
+    comparison = Comparison(lambda: found, show(shown), agree_s_max=AGREE_S_MAX)
     assert comparison.is_settled is agrees
 
 
 def test_position_when_it_is_not_the_sum_of_its_fills_then_the_side_is_named(show: Callable[[str], Path]) -> None:
-    comparison = Comparison(lambda: report(order("resting"), net=100), show("working"))
+    comparison = Comparison(lambda: truth(order("open"), net=100), show("working"), agree_s_max=AGREE_S_MAX)
     assert [line.partition(":")[0] for line in comparison.wrong()["positions_off"]] == ["venue"]
 
 
 def test_fills_when_two_share_an_id_then_it_is_a_problem_of_the_venue(show: Callable[[str], Path]) -> None:
-    fill = VenueFill("t-1", MARKET, "bid", price=5_000, size=100, fee=0)
-    comparison = Comparison(lambda: report(fills=[fill, fill], net=200), show("cancelled"))
+    doubled = [fill("t-1"), fill("t-1")]
+    comparison = Comparison(lambda: truth(fills=doubled, net=2), show("cancelled"), agree_s_max=AGREE_S_MAX)
     assert comparison.truth.problems == ["1 fills share the id of another one"]
+
+
+def test_order_when_it_has_no_id_of_ours_then_the_request_that_made_it_says_whose_it_is() -> None:
+    nameless = msgspec.structs.replace(order("open"), client_order_id="", sent_as="digest")
+    report = Report([nameless], [], [], Observed(), [])
+    assert Truth(report, sent={"digest": "tg-1-7"}).open == {"tg-1-7"}
+    assert Truth(report, sent={"another": "tg-1-7"}).open == {"unknown order v-1"}
+
+
+def test_fills_when_an_order_states_their_sum_then_sums_are_compared_and_what_they_cost() -> None:
+    listing = FillListing.BY_ORDER
+    found = truth(order("ended"), fills=[fill("t-1", size="1"), fill("t-2", size="2")], listing=listing)
+    nothing = Decimal(0)
+    assert found.fills == {"tg-1-1": FillFacts(MARKET, "buy", nothing, Decimal(3), nothing)}
+    assert found.amounts == {"tg-1-1": Amounts("buy", Decimal(3), Decimal("1.5"), nothing)}
+
+
+@pytest.mark.parametrize(("behind_s", "is_settled"), [(0.0, False), (5.0, True)])
+def test_position_when_it_alone_shows_fills_then_it_may_be_one_of_lately(
+    show: Callable[[str], Path], clock: Clock, behind_s: float, is_settled: bool
+) -> None:
+    found = truth(fills=[fill("t-1", ts_ns=clock.time_ns() - 10**9)], net=1, listing=FillListing.TAKER_ONLY)
+    comparison = Comparison(
+        lambda: found,
+        show("cancelled"),
+        agree_s_max=AGREE_S_MAX,
+        listing=FillListing.TAKER_ONLY,
+        behind_s=behind_s,
+    )
+    assert comparison.is_settled is is_settled
+
+
+def test_order_when_it_only_takes_an_id_then_an_older_approval_of_that_id_is_enough(tmp_path: Path) -> None:
+    stand_in = msgspec.structs.replace(order("ended"), price=Decimal("0.01"))
+    found = Truth(Report([stand_in], [], [], Observed(), []), stand_ins_below=1)
+    watch = JournalWatch(tmp_path)
+    assert watch.unrecorded(found) == {"tg-1-1"}
+    watch.approved_ns["tg-1-1"] = LONG_AGO_NS - 1
+    assert watch.unrecorded(found) == set()
+    assert watch.unrecorded(truth(order("ended"))) == {"tg-1-1"}
+
+
+@pytest.mark.parametrize(
+    ("cost", "fee", "is_off"),
+    [("0.5", "0.1", False), ("0.6", "0.2", False), ("0.49", "0.1", True), ("0.61", "0.1", True), ("0.5", "0.09", True)],
+)
+def test_amounts_when_they_are_inferred_then_never_better_for_us_than_they_were_nor_worse_than_the_limit(
+    show: Callable[[str], Path], cost: str, fee: str, is_off: bool
+) -> None:
+    bought = msgspec.structs.replace(order("ended"), price=Decimal("0.6"))
+    filled = msgspec.structs.replace(fill("t-1"), fee=Decimal("0.1"))
+    found = Truth(Report([bought], [filled], [], Observed(), []), FillListing.BY_ORDER)
+    shown = Shown(show("filled"))
+    shown.amounts["tg-1-1"] = Amounts("buy", Decimal(1), Decimal(cost), Decimal(fee))
+    assert bool(amounts_off(found, shown)) is is_off
 
 
 GOOD: dict[str, Any] = {
     "reached": {},
     "ready_ms_p99": 500.0,
     "agree_ms_max": 5_000.0,
+    "agree_s_max": 5.0,
+    "ready_s_max": 2.0,
     "starts_compared": 3,
     "starts_agreed": 3,
     "orders_twice": 0,

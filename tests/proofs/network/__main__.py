@@ -4,11 +4,11 @@
                                    [--mutant no-silence-watch]
 
 At Kalshi, or at another one of the venues of the SIGKILL proof (`venues.py` there has what differs). Each lane has a
-sandbox, a proxy in front of its REST and of its stream, if it has one, and a daemon. A trial puts one of eight toxics on
-one leg or on both for one to four seconds, heals it, and measures the time until the connector is up, the daemon is
+sandbox, a proxy in front of its REST and of its stream, if it has one, and a daemon. A trial puts one of eight toxics
+on one leg or on both for one to four seconds, heals it, and measures the time until the connector is up, the daemon is
 ready, and its open orders and positions are the venue's in two looks in a row. After the trials: total outages,
-connections that fall silent, and a stream that only leaves own fills out. Prints one JSON object; exits 1 when a promise
-was broken. A mutant must be found out.
+connections that fall silent, and a stream that only leaves own fills out. Prints one JSON object; exits 1 when a
+promise was broken. A mutant must be found out.
 
 Lanes leave the connections in peace for about a minute before they are cut again: the cap on connects is to be
 measured here, not to be the reason why a recovery is late. Judged are all connects, tried or accepted, of each leg.

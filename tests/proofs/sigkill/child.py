@@ -50,8 +50,9 @@ class Child(NamedTuple):
         self.wire.recv(1)
 
 
-def start(arguments: Sequence[str], log: Path, *, point: str, mutant: str) -> Child:
-    """Fork a daemon; `point` is armed from its first instruction on (empty: none)."""
+def start(arguments: Sequence[str], log: Path, *, point: str, mutant: str, records_share: float = 1.0) -> Child:
+    """Fork a daemon; `point` is armed from its first instruction on (empty: none). `records_share`: how much it records
+    in a life, compared with one at Kalshi."""
     ours, theirs = socket.socketpair()
     sys.stdout.flush()
     pid = os.fork()
@@ -61,7 +62,7 @@ def start(arguments: Sequence[str], log: Path, *, point: str, mutant: str) -> Ch
     try:
         ours.close()
         _become_a_daemon(log)
-        _tune(mutant)
+        _tune(mutant, records_share)
         failpoints.arm(point)
         threading.Thread(target=_listen, args=(theirs,), daemon=True).start()
         code = cli.main(arguments)
@@ -95,10 +96,11 @@ def _listen(wire: socket.socket) -> None:
         wire.sendall(b".")
 
 
-def _tune(mutant: str) -> None:
+def _tune(mutant: str, records_share: float) -> None:
     recovery.CHECKPOINT_NS = CHECKPOINT_NS
-    recovery.SNAPSHOT_RECORDS = SNAPSHOT_RECORDS
-    settings = partial(journal.JournalSettings, segment_bytes_max=SEGMENT_BYTES_MAX, snapshots_kept=SNAPSHOTS_KEPT)
+    recovery.SNAPSHOT_RECORDS = round(SNAPSHOT_RECORDS * records_share)
+    segment_bytes_max = round(SEGMENT_BYTES_MAX * records_share)
+    settings = partial(journal.JournalSettings, segment_bytes_max=segment_bytes_max, snapshots_kept=SNAPSHOTS_KEPT)
     vars(journal)["JournalSettings"] = settings
     if mutant:
         vars(recovery)["start_writer"] = _start_late_writer

@@ -148,7 +148,7 @@ class Lane:
     def _daemon(self, point: str) -> Iterator[sigkill_child.Child]:
         """A daemon that is dead afterwards, by SIGKILL; any other death is blamed."""
         self._checkpoints_folded += self._watch.checkpoints_to_fold
-        child = sigkill_child.start(self._arguments, self._log, point=point, mutant=self._mutant)
+        child = self._start(point)
         try:
             yield child
         finally:
@@ -159,6 +159,15 @@ class Lane:
             if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
                 self._blame("ended_by_itself", [f"{point or 'random'}, status {status}: {_tail(self._log)}"])
 
+    def _start(self, point: str) -> sigkill_child.Child:
+        return sigkill_child.start(
+            self._arguments,
+            self._log,
+            point=point,
+            mutant=self._mutant,
+            records_share=self._row.records_share,
+        )
+
     def _look(self, where: str) -> None:
         """What must hold of the dead: the venue has nothing that was not recorded before it arrived."""
         truth = self._truth()
@@ -168,7 +177,7 @@ class Lane:
 
     def _end(self) -> None:
         """One more start, stopped in good order: nothing is left, everything agrees to the last contract."""
-        child = sigkill_child.start(self._arguments, self._log, point="", mutant=self._mutant)
+        child = self._start("")
         try:
             if self._begin(child, "the end"):
                 os.kill(child.pid, signal.SIGTERM)

@@ -161,7 +161,7 @@ class Shown:
         costs = [_cost(row) for row in fills]
         self.amounts = _amounts((name, facts, cost) for (_, name, facts), cost in zip(rows, costs, strict=True))
         self.unattributed: set[str] = {
-            _key(fill_id, name, facts, listing)
+            fill_id if listing is FillListing.TAKER_ONLY else _key(fill_id, name, facts, listing)
             for (fill_id, name, facts), row in zip(rows, fills, strict=True)
             if not row["strategy"]
         }
@@ -199,9 +199,9 @@ def _fills(rows: Iterable[tuple[str, str, FillFacts]], listing: FillListing) -> 
 
 
 def _key(fill_id: str, name: str, facts: FillFacts, listing: FillListing) -> str:
-    if listing is FillListing.LISTED or not name:
-        return fill_id
-    return name if listing is FillListing.BY_ORDER else facts.market
+    if listing is FillListing.TAKER_ONLY:
+        return facts.market
+    return name if name and listing is FillListing.BY_ORDER else fill_id
 
 
 def _amounts(rows: Iterable[tuple[str, FillFacts, Decimal]]) -> dict[str, Amounts]:

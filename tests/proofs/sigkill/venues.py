@@ -21,8 +21,9 @@ class Row(NamedTuple):
 
     `configs` are the files that the daemon gets first; `sandbox` is what the exchange is given beside seed, speed and
     lag, `settings` what is laid over those that its ready line gives, `strategies` the tables of what trades there,
-    with its `markets` as `{0}`, `{1}`… . `fills` says which own fills the venue lists, `absent` which fail points are never
-    passed there; orders with a price below `stand_ins_below` only take an id, as a look-up does.
+    with its `markets` as `{0}`, `{1}`… . `fills` says which own fills the venue lists, `absent` which fail points are
+    never passed there, `records_share` how much a daemon records in a life, compared with one at Kalshi. Orders with a
+    price below `stand_ins_below` only take an id, as a look-up does.
 
     A start is ready within `ready_s_max` (p99), and agrees with the venue within `agree_s_max` of being ready: `why`
     says what that is made of. `behind_s` is how old news of a venue that must be asked for them may be. `legs` are its
@@ -44,6 +45,7 @@ class Row(NamedTuple):
     agree_s_max: float = 5.0
     why: str = ""
     speed: float = 10.0
+    records_share: float = 1.0
     legs: tuple[str, ...] = ("rest", "stream")
     silent_cases: tuple[str, ...] = ("frozen", "muted")
     reconciled_s_max: float = 5.0
@@ -150,6 +152,7 @@ def _zdex(dialect: str) -> Row:
         behind_s=5.0,
         ready_s_max=8.0,
         reconciled_s_max=15.0,
+        records_share=0.2,
         why="what a resting order traded shows the position alone, which must stay so for a lag",
     )
 
@@ -178,6 +181,7 @@ VENUES: Mapping[str, Row] = {
         fills=FillListing.BY_ORDER,
         absent=AMENDS | {"reconcile-mid-pass"},
         stand_ins_below=1,
+        records_share=0.4,
         why="orders are looked up one by one, four a second",
         behind_s=3.0,
         noticed_s_max=45.0,

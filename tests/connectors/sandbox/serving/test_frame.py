@@ -82,6 +82,18 @@ async def test_order_when_signed_then_taken_and_in_the_truth_without_a_report_of
     assert said["observed"]["requests"] == {"POST /orders": 1}
 
 
+async def test_order_when_it_was_made_by_a_request_then_the_truth_knows_that_request_and_an_act_has_none(
+    client: ToyClient,
+) -> None:
+    await client.place()
+    order = {"act": "order", "instrument": "BTC_USDC", "side": "buy", "price": "1", "size": "1"}
+    async with client.http.post(f"{client.ready['admin_url']}/act", json=order) as answer:
+        assert answer.status == 200, await answer.text()
+    sent, acted = (await client.truth())["orders"]
+    assert len(bytes.fromhex(sent["sent_as"])) == 32
+    assert acted["sent_as"] == ""
+
+
 @pytest.mark.parametrize(("headers", "code"), [({"X-Sign": "no"}, "bad_signature"), ({"X-Nonce": "1"}, "nonce_reused")])
 async def test_request_when_its_signature_or_nonce_is_wrong_then_401_in_the_venues_shape(
     client: ToyClient, headers: dict[str, str], code: str
@@ -89,6 +101,7 @@ async def test_request_when_its_signature_or_nonce_is_wrong_then_401_in_the_venu
     await client.call("GET", "/orders")
     status, body, _ = await client.call("GET", "/orders", **headers)
     assert (status, body["error"]["code"]) == (401, code)
+    assert (await client.truth())["observed"]["refused_signatures"] == 1
 
 
 @pytest.mark.parametrize(
