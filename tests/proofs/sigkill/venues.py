@@ -185,6 +185,8 @@ VENUES: Mapping[str, Row] = {
         why="orders are looked up one by one, four a second",
         behind_s=3.0,
         noticed_s_max=45.0,
+        # A request that times out, after 1.2 s, costs a connection: ten are gone soon, and the next one has to wait.
+        reconciled_s_max=30.0,
     ),
     "zdex-v1": _zdex("v1"),
     "zdex-v2": _zdex("v2"),
