@@ -264,17 +264,24 @@ class QuietBooks:
         self._quiet_ns = quiet_ns
         self._proved_ns: dict[str, int] = {}
         self._reported_ns: dict[str, int] = {}
+        self._asked: set[str] = set()
 
     def on_frame(self, symbol: str, now_ns: int) -> bool:
         """Note a frame of this book. Returns whether to report a frame that changes nothing: once a second."""
         self._proved_ns[symbol] = now_ns
+        self._asked.discard(symbol)
         if now_ns - self._reported_ns.get(symbol, -REPORT_INTERVAL_NS) < REPORT_INTERVAL_NS:
             return False
         self._reported_ns[symbol] = now_ns
         return True
 
-    def take(self, symbols: Iterable[str], now_ns: int) -> tuple[str, ...]:
-        """Those of these books that are to be asked for; they count as asked for now."""
+    def take(self, symbols: Iterable[str], now_ns: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Those of these books that are to be asked for, which count as asked for now, and those that were asked for
+        the last time already: no frame of them came since."""
         quiet = tuple(one for one in symbols if now_ns - self._proved_ns.setdefault(one, now_ns) >= self._quiet_ns)
         self._proved_ns.update(dict.fromkeys(quiet, now_ns))
-        return quiet
+        silent = tuple(one for one in quiet if one in self._asked)
+        self._asked.difference_update(silent)
+        asked = tuple(one for one in quiet if one not in silent)
+        self._asked.update(asked)
+        return asked, silent

@@ -284,7 +284,10 @@ class StreamSession:
         proved = [symbol for symbol in self._followed if symbol in self.books.proved]
         if self._plan.has_shared_count:
             return (self.liveness.choose(proved, self.now_ns),) if proved else ()
-        return self.quiet.take(proved, self.now_ns) if self._plan.quiet_ns else ()
+        asked, silent = self.quiet.take(proved, self.now_ns) if self._plan.quiet_ns else ((), ())
+        if silent:
+            self.lose(silent, "it was asked for, and nothing came")
+        return asked
 
     def _request_comparison(self) -> None:
         """Report again that the stream is up with the reason why the account is to be compared."""

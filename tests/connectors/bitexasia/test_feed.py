@@ -149,6 +149,18 @@ def test_book_when_it_is_quiet_then_it_is_subscribed_anew_before_it_counts_as_ol
     assert asked == ["ETH-USD"]
 
 
+def test_stream_when_quiet_books_are_asked_for_and_nothing_comes_then_they_are_lost_and_the_connection_ends() -> None:
+    rig = Rig()
+    for pair in PAIRS:
+        rig.take(SNAPSHOT, pair=pair)
+    assert not [one for one in rig.pass_time(4 * S) if isinstance(one, BookStale)]
+    lost = [one for one in rig.pass_time(4 * S) if isinstance(one, BookStale)]
+    assert len(lost) == len(PAIRS)
+    rig.pass_time(6 * S)
+    with pytest.raises(StreamBroken, match="no book came"):
+        rig.pass_time(6 * S)
+
+
 @pytest.mark.parametrize(
     ("frame", "stale"),
     [

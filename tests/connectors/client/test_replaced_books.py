@@ -139,10 +139,19 @@ def test_update_ids_when_observed_then_they_are_per_book() -> None:
 
 def test_quiet_books_when_taken_then_only_those_without_a_frame_for_long_enough_and_each_again_after_that() -> None:
     quiet = QuietBooks(10)
-    assert quiet.take(["A", "B"], 0) == ()
+    assert quiet.take(["A", "B"], 0) == ((), ())
     quiet.on_frame("A", 5)
-    assert quiet.take(["A", "B"], 10) == ("B",)
-    assert quiet.take(["A", "B"], 15) == ("A",)
-    assert quiet.take(["A", "B"], 20) == ("B",)
+    assert quiet.take(["A", "B"], 10) == (("B",), ())
+    assert quiet.take(["A", "B"], 15) == (("A",), ())
     assert quiet.on_frame("A", SECOND_NS + 5)
     assert not quiet.on_frame("A", SECOND_NS + 6)
+
+
+def test_quiet_book_when_nothing_came_since_it_was_asked_for_then_it_is_silent_and_a_frame_ends_that() -> None:
+    quiet = QuietBooks(10)
+    quiet.on_frame("A", 0)
+    quiet.on_frame("B", 0)
+    assert quiet.take(["A", "B"], 10) == (("A", "B"), ())
+    quiet.on_frame("B", 11)
+    assert quiet.take(["A", "B"], 21) == (("B",), ("A",))
+    assert quiet.take(["A"], 31) == (("A",), ())
