@@ -43,8 +43,7 @@ class Stand:
     @property
     def refused(self) -> int:
         """Signatures refused so far."""
-        venue = self.sandbox.venue
-        return int(venue.keys.refused_signatures if self.row.name == "kalshi" else venue.refused_signatures)
+        return int(self.sandbox.venue.served.observed.refused_signatures)
 
     @property
     def shown_ms(self) -> int:
