@@ -7,9 +7,10 @@ from collections.abc import Callable
 import msgspec
 
 from framework.domain.account_events import OrderSnapshot
+from framework.domain.errors import Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.orders import Order
+from framework.domain.orders import Order, OrderKind
 from framework.domain.ports import Clock
 from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.venue import Gateway
@@ -73,8 +74,18 @@ class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
         return self.gateway.read_lag_ms * 1_000_000
 
     async def find_order(self, order: Order) -> OrderSnapshot | None:
-        """The order as the venue shows it, None when it shows none. Raises what the gateway raises."""
-        return await self.gateway.find_order(order, is_claimed=self._is_claimed)
+        """The order as the venue shows it, None when it shows none. Raises what the gateway raises, and `Retryable` for
+        one without an id of ours that may be that of another order like it, whose answer is still awaited."""
+        found = await self.gateway.find_order(order, is_claimed=self._is_claimed)
+        is_known = order.venue_order_id != "" or self.terms().client_ids
+        if found is not None and not is_known and (twin := self._twin_under_way(order)) is not None:
+            raise Retryable(f"{found.venue_order_id} may be {order.client_order_id} or {twin.client_order_id}")
+        return found
+
+    def _twin_under_way(self, order: Order) -> Order | None:
+        """Another order of the same terms that is on its way, and of which the venue's id is not known yet."""
+        twins = (one for one in self.accounts.orders.open() if not one.venue_order_id and _are_alike(one, order))
+        return next((one for one in twins if one is not order and self.is_under_way(one.client_order_id)), None)
 
     def _is_claimed(self, venue_order_id: str) -> bool:
         return self.accounts.orders.by_venue_id(self.venue, venue_order_id) is not None
@@ -82,3 +93,13 @@ class ReconcileDependencies(msgspec.Struct, frozen=True, kw_only=True):
     def as_of(self) -> AsOf:
         """The present with the venue's read lag: take it before asking the venue."""
         return AsOf.of(self.clock, lag_ms=self.gateway.read_lag_ms)
+
+
+def _are_alike(one: Order, other: Order) -> bool:
+    """Whether a venue that shows the content alone shows both as the same: market orders without their price."""
+    is_priced, is_sized = other.kind is OrderKind.LIMIT, not other.quote_amount
+    return (
+        (one.instrument, one.side, one.kind) == (other.instrument, other.side, other.kind)
+        and (one.price == other.price or not is_priced)
+        and (one.size == other.size or not is_sized)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from framework.domain.errors import Retryable
 from framework.domain.intents import CancelOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus
+from framework.domain.terms import VenueTerms
 from framework.reconciliation.reconciler import Reconciler
 from tests.support import state_records
 from tests.support.inquiries import look, report, sent, unknown, working
@@ -361,3 +363,23 @@ async def test_look_up_when_orders_are_told_apart_by_content_then_it_is_known_wh
     assert world.gateway.looked_up == [handle.client_order_id]
     claimed = [world.gateway.is_claimed(name) for name in (f"v-{other.client_order_id}", "v-else")]
     assert claimed == [True, False]
+
+
+@pytest.mark.parametrize("has_ids", [False, True])
+async def test_look_up_by_content_when_an_order_like_it_is_on_its_way_then_what_is_found_may_be_that_one(
+    world: World, scribe: Scribe, carried: set[str], has_ids: bool
+) -> None:
+    dependencies = world.reconciler._dependencies
+    terms = VenueTerms(client_ids=has_ids)
+    world.reconciler = Reconciler(msgspec.structs.replace(dependencies, terms=lambda: terms))
+    handle, twin = unknown(world, scribe), sent(world, scribe)
+    carried.add(twin.client_order_id)
+    world.gateway.orders_there[handle.client_order_id] = world.listing(handle)
+    await look(world, after_ns=0)
+    with nullcontext() if has_ids else pytest.raises(Retryable, match=twin.client_order_id):
+        await look(world, after_ns=400 * MS)
+    assert world.order(handle).status is (OrderStatus.WORKING if has_ids else OrderStatus.UNKNOWN)
+
+    report(world, twin, ReportKind.ACCEPTED, venue_order_id="v-twin")
+    await look(world, after_ns=2_000 * MS)
+    assert world.order(handle).status is OrderStatus.WORKING
