@@ -7,7 +7,8 @@ made it. What none can have made is a liquidation or a trade by hand: it is book
 and the instrument may only reduce. All of it comes right by itself if a guess was wrong: a wrong one leaves a gap.
 
 A venue that states no amounts does not say how much of a cancelled order has traded. Its end is held back until a
-position that was read later than the lag agrees with ours, so that its exposure stays reserved until then.
+position that was read later than the lag agrees with ours, so that its exposure stays reserved until then. From then on
+the end is proved: what the venue's position does later, another order did.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.orders import Order
 from framework.domain.terms import FillListing
 from framework.reconciliation.inferred_fills import (
+    Ends,
     explain,
     in_place_of_inferred,
     owed_fill,
@@ -102,7 +104,14 @@ class HiddenFills:
         self._dependencies = dependencies
         self._gaps = PositionGaps(dependencies.drift_ms_max * 1_000_000)
         self._owed: dict[str, tuple[int, int]] = {}
-        self._ends: dict[str, tuple[OrderSnapshot, int]] = {}
+        self._ends: dict[str, tuple[OrderSnapshot, int, int]] = {}
+        self._ended_ns: dict[str, int] = {}
+        """When the ends of ended orders became known, in wall nanoseconds; one that was held back changed later."""
+        self._agreeing: dict[str, int] = {}
+        """Since when, monotonic, positions have agreed with an end that is not proved yet."""
+        self._proved: set[str] = set()
+        self._agreed: dict[InstrumentId, int] = {}
+        """The venue's size, signed and scaled, when it last agreed with ours."""
 
     @property
     def is_waiting(self) -> bool:
@@ -148,13 +157,35 @@ class HiddenFills:
     def _explain_gaps(self, reports: Sequence[PositionReport], unread: Collection[InstrumentId], asked: AsOf) -> None:
         dependencies = self._dependencies
         accounts, clock = dependencies.accounts, dependencies.clock
-        sizes = {report.instrument: report.size for report in reports}
+        sizes: dict[InstrumentId, int] = {report.instrument: report.size for report in reports}
+        agreed: dict[InstrumentId, int] = {}
         for instrument in list(accounts.instruments.values()):
             is_here = instrument.venue == dependencies.venue and instrument.id not in accounts.settlements
             if is_here and instrument.id not in unread:
-                gap = sizes.get(instrument.id, 0) - accounts.positions.account(instrument.id).size
+                size = sizes.get(instrument.id, 0)
+                gap = size - accounts.positions.account(instrument.id).size
                 self._gaps.note(instrument.id, gap, at_ns=clock.monotonic_ns(), wall_ns=clock.now_ns())
-                self._explain(instrument, asked)
+                if not gap:
+                    agreed[instrument.id] = size
+                self._explain(instrument, size, asked)
+        self._agreed |= agreed
+        self._note_proved(agreed, asked)
+
+    def _note_proved(self, agreed: Collection[InstrumentId], asked: AsOf) -> None:
+        """An end is proved by positions that agree, later than the lag, for longer than the lag: once can be chance, as
+        trades of both sides are seen at different times."""
+        agreeing, proved, ended_ns = dict[str, int](), set[str](), dict[str, int]()
+        for order in self._dependencies.accounts.orders.ended(venue=self._dependencies.venue):
+            name = order.client_order_id
+            ended_ns[name] = self._ended_ns.get(name, order.updated_ns)
+            age_ns = asked.now_ns - ended_ns[name]
+            if name in self._proved:
+                proved.add(name)
+            elif order.instrument in agreed and age_ns > asked.lag_ns:
+                since_ns = agreeing[name] = self._agreeing.get(name, asked.monotonic_ns)
+                if asked.monotonic_ns - since_ns > asked.lag_ns:
+                    proved.add(name)
+        self._agreeing, self._proved, self._ended_ns = agreeing, proved, ended_ns
 
     def _hold(self, snapshot: OrderSnapshot) -> bool:
         orders = self._dependencies.accounts.orders
@@ -163,12 +194,13 @@ class HiddenFills:
         if order is None or not is_vague or not order.status.may_trade:
             return False
         if order.client_order_id not in self._ends:
-            self._ends[order.client_order_id] = snapshot, self._dependencies.clock.monotonic_ns()
+            clock = self._dependencies.clock
+            self._ends[order.client_order_id] = snapshot, clock.monotonic_ns(), clock.now_ns()
             self._dependencies.publish(_ending(order, snapshot))
         return True
 
     def _release_ends(self, asked: AsOf) -> None:
-        for name, (snapshot, since_ns) in list(self._ends.items()):
+        for name, (snapshot, since_ns, wall_ns) in list(self._ends.items()):
             order = self._dependencies.accounts.orders.get(name)
             age_ns = asked.monotonic_ns - since_ns
             is_known = age_ns > asked.lag_ns and not self._gaps.of(snapshot.instrument)
@@ -177,6 +209,7 @@ class HiddenFills:
             elif is_known or age_ns > self._dependencies.drift_ms_max * 1_000_000:
                 del self._ends[name]
                 self._dependencies.publish(snapshot)
+                self._ended_ns[name] = wall_ns
 
     def _book_owed(self, asked: AsOf) -> None:
         """Book what orders state and the list had the time to show. Of a resting order that is the least; how much it
@@ -192,13 +225,13 @@ class HiddenFills:
                 del self._owed[name]
                 self._book(owed_fill(accounts, order, now_ns=self._dependencies.clock.now_ns()))
 
-    def _explain(self, instrument: Instrument, asked: AsOf) -> None:
+    def _explain(self, instrument: Instrument, size: int, asked: AsOf) -> None:
+        """Book what explains a gap; `size` is the venue's position, signed and scaled."""
         dependencies, now_ns = self._dependencies, self._dependencies.clock.now_ns()
         gap, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - asked.lag_ns)
         if gap:
-            found = explain(
-                dependencies.accounts, instrument, gap, since_ns=since_ns, now_ns=now_ns, ending=self._ends.keys()
-            )
+            ends = Ends(self._ends.keys(), self._proved, size - self._agreed.get(instrument.id, 0))
+            found = explain(dependencies.accounts, instrument, gap, since_ns=since_ns, now_ns=now_ns, ends=ends)
             for event in found.events:
                 dependencies.publish(event)
             if found.rivals:
