@@ -86,14 +86,18 @@ class Reconciler:
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """What did not agree at the last pass. A position is left out until it has been apart for longer than the
-        venue's reads lag: before that the fill may only be under way."""
-        before_ns = self._dependencies.clock.monotonic_ns() - self._dependencies.gateway.read_lag_ms * 1_000_000
-        return tuple(
-            one
-            for one in self._differences.values()
-            if one.kind is not DifferenceKind.POSITION or one.since_ns < before_ns
-        )
+        """What did not agree at the last pass. Left out is what may only be under way: a position until it has been
+        apart for longer than the venue's reads lag; and where only positions show what an ended order has traded, an
+        order that is not listed any more, for as long as its end may wait for them."""
+        return tuple(one for one in self._differences.values() if self._is_lasting(one))
+
+    def _is_lasting(self, one: Difference) -> bool:
+        dependencies, ms = self._dependencies, 0
+        if one.kind is DifferenceKind.POSITION:
+            ms = dependencies.gateway.read_lag_ms
+        elif one.kind is DifferenceKind.ONLY_HERE and dependencies.terms().fills is FillListing.TAKER_ONLY:
+            ms = dependencies.drift_ms_max
+        return not ms or one.since_ns < dependencies.clock.monotonic_ns() - ms * 1_000_000
 
     @property
     def drift(self) -> dict[InstrumentId, Decimal]:

@@ -20,6 +20,7 @@ from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import OrderStatus, Side, Trigger, TriggerKind
 from framework.domain.strategy import OrderHandle
 from framework.domain.terms import FillListing, PositionListing, VenueTerms
+from framework.reconciliation.differences import DifferenceKind
 from framework.state.accounts import Accounts
 from tests.support.inquiries import look, report, working
 from tests.support.state_records import INSTRUMENT
@@ -327,6 +328,40 @@ async def test_ended_order_when_a_trade_of_the_other_side_had_hidden_its_own_the
     await passes(world, 15)
     assert (position(world), world.order(bid).filled, world.order(offer).filled) == (0, 3, 3)
     assert state(world) is TradingState.ACTIVE
+
+
+async def test_cancelled_order_when_its_end_waits_for_the_position_then_nothing_differs(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    handle = working(world, scribe)
+    at_venue(world, handle)
+    await passes(world, 1)
+    world.do(scribe, handle.cancel)
+    report(world, handle, ReportKind.CANCEL_PENDING)
+    at_venue(world, handle, is_open=False)
+    holds(world, 3)
+    found = []
+    while world.order(handle).is_open:
+        await passes(world, 1, every_ms=150)
+        found += [one.kind for one in world.reconciler.differences]
+    assert set(found) <= {DifferenceKind.POSITION}
+
+
+async def test_cancelled_order_when_its_end_is_not_known_for_long_then_it_differs(world: World, scribe: Scribe) -> None:
+    world.offer(TAKER_ONLY)
+    handle = working(world, scribe)
+    at_venue(world, handle)
+    await passes(world, 1)
+    world.do(scribe, handle.cancel)
+    report(world, handle, ReportKind.CANCEL_PENDING)
+    world.gateway.orders_there.clear()
+    await passes(world, 9)
+    assert world.reconciler.differences == ()
+    await passes(world, 4)
+    (one,) = world.reconciler.differences
+    assert (one.kind, one.subject) == (DifferenceKind.ONLY_HERE, handle.client_order_id)
+    assert "its cancel was taken, and its end is not proved yet" in one.text
 
 
 async def test_position_when_no_order_explains_it_then_it_is_booked_to_nobody_and_the_instrument_only_reduces(
