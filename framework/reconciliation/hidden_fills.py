@@ -115,8 +115,28 @@ class HiddenFills:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the next comparison is awaited: fills may be hidden now."""
-        return bool(self._gaps or self._owed or self._ends)
+        """Whether the next comparison is awaited: fills may be hidden now, or an end is to be seen."""
+        return bool(self._gaps or self._owed or self._ends or self.ending(()))
+
+    @property
+    def ended(self) -> Collection[str]:
+        """The client order ids of the orders of which the venue has stated that they have ended, and of which no
+        position says yet how much they have traded."""
+        return self._ends.keys()
+
+    def ending(self, listed: Collection[str]) -> list[Order]:
+        """The orders that are to be cancelled and not among the `listed` ids of the venue: what shows that one has
+        ended is worth a question before its absence proves anything, since its position is awaited from then on."""
+        if self._listing is not FillListing.TAKER_ONLY:
+            return []
+        return [
+            one
+            for one in self._dependencies.accounts.orders.open(venue=self._dependencies.venue)
+            if one.cancel_wanted
+            and one.status.is_at_venue
+            and one.venue_order_id not in listed
+            and one.client_order_id not in self._ends
+        ]
 
     @property
     def _listing(self) -> FillListing:
