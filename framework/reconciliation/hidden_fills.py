@@ -27,6 +27,7 @@ from framework.domain.account_events import (
     TradingStateChanged,
 )
 from framework.domain.instruments import Instrument, InstrumentId
+from framework.domain.market_events import TradePrint
 from framework.domain.orders import Order
 from framework.domain.terms import FillListing
 from framework.reconciliation.inferred_fills import (
@@ -110,6 +111,8 @@ class HiddenFills:
         self._agreeing: dict[str, int] = {}
         """Since when, monotonic, positions have agreed with an end that is not proved yet."""
         self._proved: set[str] = set()
+        self._printed: dict[str, int] = {}
+        """How much was traded in public at the limit of an order since it was made, scaled."""
         self._agreed: dict[InstrumentId, int] = {}
         """The venue's size, signed and scaled, when it last agreed with ours."""
 
@@ -141,6 +144,14 @@ class HiddenFills:
     @property
     def _listing(self) -> FillListing:
         return self._dependencies.terms().fills
+
+    def on_trade(self, trade: TradePrint) -> None:
+        """Take in a public trade: one at the limit of an order of ours may be its own."""
+        if self._listing is not FillListing.TAKER_ONLY:
+            return
+        for order in self._dependencies.accounts.orders.open(venue=self._dependencies.venue):
+            if order.instrument == trade.instrument and order.price == trade.price:
+                self._printed[order.client_order_id] = self._printed.get(order.client_order_id, 0) + trade.size
 
     def take_in(self, snapshot: OrderSnapshot) -> None:
         """Publish an order as the venue states it, and the fill that this shows; an end of which it is not known how
@@ -206,6 +217,10 @@ class HiddenFills:
                 if asked.monotonic_ns - since_ns > asked.lag_ns:
                     proved.add(name)
         self._agreeing, self._proved, self._ended_ns = agreeing, proved, ended_ns
+        known = self._dependencies.accounts.orders
+        self._printed = {
+            name: size for name, size in self._printed.items() if name not in proved and known.get(name) is not None
+        }
 
     def _hold(self, snapshot: OrderSnapshot) -> bool:
         orders = self._dependencies.accounts.orders
@@ -250,7 +265,8 @@ class HiddenFills:
         dependencies, now_ns = self._dependencies, self._dependencies.clock.now_ns()
         gap, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - asked.lag_ns)
         if gap:
-            ends = Ends(self._ends.keys(), self._proved, size - self._agreed.get(instrument.id, 0))
+            moved = size - self._agreed.get(instrument.id, 0)
+            ends = Ends(self._ends.keys(), self._proved, moved, self._printed)
             found = explain(dependencies.accounts, instrument, gap, since_ns=since_ns, now_ns=now_ns, ends=ends)
             for event in found.events:
                 dependencies.publish(event)

@@ -15,7 +15,7 @@ booked, what they hold beyond it is inferred again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 
@@ -112,11 +112,13 @@ def in_place_of_inferred(accounts: Accounts, fill: Fill) -> list[Event]:
 class Ends(msgspec.Struct, frozen=True):
     """What is known of ended orders beside their status, as client order ids. `held`: their end is known and not
     published yet. `proved`: a position that was read later than the lag has agreed since they ended. `moved` is by how
-    much the venue's position has changed since it agreed last, signed and scaled."""
+    much the venue's position has changed since it agreed last, signed and scaled. `printed` is how much has traded in
+    public at the limits of orders since they were made, whosever orders these were."""
 
     held: Collection[str] = ()
     proved: Collection[str] = ()
     moved: int = 0
+    printed: Mapping[str, int] = {}
 
 
 def explain(
@@ -126,7 +128,8 @@ def explain(
 
     First what the venue states of own orders and is not booked; then what partially filled orders may have traded,
     those that have ended before those that rest, the best price first; then orders that ended lately and of which no
-    trade is stated; then inferred fills of the other side, which were given to the wrong order, are taken back.
+    trade is stated; among all of these first those at whose limits was traded in public. Then inferred fills of the
+    other side, which were given to the wrong order, are taken back.
 
     An order whose end is proved can't own what the venue's position did later. It can own a gap that became known when
     a trade of the other side was booked: the two had hidden each other. `now_ns` and `since_ns` are wall nanoseconds.
@@ -235,7 +238,12 @@ def _could_own(accounts: Accounts, instrument: Instrument, side: Side, now_ns: i
     for one in known:
         if one not in ended and one not in proved:
             rooms[one.client_order_id] -= instrument.lot
-    return [stated, *([(one, rooms[one.client_order_id]) for one in group] for group in groups)]
+    # What trades at rest trades at its limit, and in public. Prints may be missing, so they only say who comes first.
+    printed = []
+    for one in (*groups[0], *groups[1], *groups[2]):
+        seen = ends.printed.get(one.client_order_id, 0) - orders.evidence(one).traded
+        printed.append((one, max(min(seen, rooms[one.client_order_id]), 0)))
+    return [stated, printed, *([(one, rooms[one.client_order_id]) for one in group] for group in groups)]
 
 
 def _ended_lately(order: Order, now_ns: int) -> bool:

@@ -129,6 +129,7 @@ class Reconciler:
     def on_trade(self, trade: TradePrint) -> None:
         """Take in a public trade: where the venue does not list our orders and fills, it says which to look at soon."""
         terms = self._dependencies.terms()
+        self._hidden.on_trade(trade)
         if not terms.open_orders:
             self._paced.on_trade(trade)
         elif terms.fills is not FillListing.LISTED and self._is_reached(trade):

@@ -299,6 +299,26 @@ async def test_hidden_fill_when_another_order_of_its_side_ended_before_then_that
     assert (world.order(ended).filled, world.order(resting).filled) == (3, 4)
 
 
+async def test_hidden_fill_when_two_ended_orders_could_own_it_then_the_one_at_whose_limit_was_traded_has_it(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    high, low = world.carried(scribe, 46), world.carried(scribe, 45)
+    for handle in (high, low):
+        world.kernel.publish(world.listing(handle))
+        at_venue(world, handle)
+    await passes(world, 1)
+    now_ns = world.clock.now_ns()
+    world.reconciler.on_trade(TradePrint(MARKET, now_ns, now_ns, "t1", Price(45), Size(9), Side.SELL))
+    for handle in (high, low):
+        world.do(scribe, handle.cancel)
+        report(world, handle, ReportKind.CANCEL_PENDING)
+        at_venue(world, handle, is_open=False)
+    holds(world, 4)
+    await passes(world, 6)
+    assert (world.order(high).filled, world.order(low).filled) == (0, 4)
+
+
 async def test_position_when_it_moves_after_the_end_of_an_order_was_proved_then_that_order_does_not_own_it(
     world: World, scribe: Scribe
 ) -> None:
