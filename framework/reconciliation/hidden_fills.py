@@ -96,6 +96,10 @@ class PositionGaps:
             return 0, 0
         return min(gaps, key=abs), seen[first].wall_ns
 
+    def count(self, instrument: InstrumentId, before_ns: int) -> int:
+        """How many of the kept comparisons up to the monotonic time `before_ns` had a gap."""
+        return sum(one.at_ns <= before_ns for one in self._seen.get(instrument, []))
+
 
 class HiddenFills:
     """What is known of one venue account's hidden fills. It publishes by itself; where every fill is listed it hands on
@@ -274,8 +278,10 @@ class HiddenFills:
                 dependencies.on_alarm(_rivals_text(instrument, gap, found.rivals))
             self._gaps.explain(instrument.id, gap - found.rest)
         drift_ns = dependencies.drift_ms_max * 1_000_000
-        rest, since_ns = self._gaps.lasting(instrument.id, dependencies.clock.monotonic_ns() - drift_ns)
-        if rest:
+        # Passes may take long: orders must have been asked for it since, by two that are past their lag.
+        was_asked = self._gaps.count(instrument.id, asked.monotonic_ns - 2 * asked.lag_ns) > 1
+        rest, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - drift_ns)
+        if rest and was_asked:
             self._book(unowned_fill(dependencies.accounts, instrument, rest, since_ns=since_ns, now_ns=now_ns))
             self._reduce(instrument, rest)
 

@@ -18,9 +18,10 @@ from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.errors import EXIT_ORDERS_LEFT, Fatal, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import LimitsDeclared
+from framework.domain.market_events import LimitsDeclared, TermsDeclared
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.rate_limits import RateLimits
+from framework.domain.terms import FillListing, VenueTerms
 from framework.execution.request_queue import QueuedRequest
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.runtime.clock import SystemClock, seeded_rng
@@ -29,7 +30,7 @@ from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
 from framework.runtime.state_directory import lock_state
 from tests.support.scripted_gateway import ScriptedGateway
-from tests.support.state_records import new
+from tests.support.state_records import listed, new
 
 VENUE = "kalshi"
 
@@ -140,6 +141,26 @@ async def test_cancel_when_it_never_left_before_the_end_then_its_order_is_left_a
         assert len(rig.daemon._core.queues[VENUE]) == 0
         assert rig.daemon.supervisor.stop_reason == "orders may be left"
         assert rig.daemon.supervisor._exit_code == EXIT_ORDERS_LEFT
+
+
+@pytest.mark.parametrize("is_ended", [True, False])
+async def test_shutdown_when_only_the_position_will_say_what_an_ended_order_traded_then_that_order_is_not_left(
+    tmp_path: Path, is_ended: bool
+) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
+        rig.daemon.kernel.publish(TermsDeclared(VENUE, VenueTerms(fills=FillListing.TAKER_ONLY), 1))
+        rig.resting("a")
+        rig.gateway.read_lag_ms = 60_000
+        shown = listed("a", is_open=not is_ended, venue_order_id="v-a")
+        rig.gateway.orders_there["a"] = msgspec.structs.replace(shown, venue=VENUE)
+        with structlog.testing.capture_logs() as logged:
+            await rig.daemon.shutdown.run()
+
+        assert rig.order("a").is_open
+        assert rig.daemon.supervisor.is_stopping is not is_ended
+        said = [line["event"] for line in logged if line.get("order") == "a"]
+        assert len(said) == 1
+        assert said[0].startswith("order has ended; how much" if is_ended else "order may be left")
 
 
 @pytest.mark.parametrize("error", [Fatal("the key was refused"), Retryable("no route")])
