@@ -53,6 +53,7 @@ from framework.state.cash_flows import CashFlows
 from framework.state.change import NO_CHANGE, Change, Draft
 from framework.state.exposure import Exposure, Exposures
 from framework.state.fills import Fills
+from framework.state.funds import FundsTaken
 from framework.state.order_machine import OrderMachine
 from framework.state.orders import Orders
 from framework.state.positions import Positions
@@ -86,6 +87,7 @@ class Accounts:
         self.purged = PurgedInstruments()
         self.cash_flows = CashFlows()
         self.baselines = Baselines(self.instruments, self.positions, self.cash_flows)
+        self.funds = FundsTaken(self.instruments)
         self._wire()
 
     def apply(self, record: AccountRecord, now_ns: int) -> Change:
@@ -99,6 +101,8 @@ class Accounts:
         draft = Draft()
         handler(record, now_ns, draft)
         orders = tuple(draft.orders.values())
+        for order in orders:
+            self.funds.count(order, now_ns)
         if not (draft.fills or draft.unattributed or draft.alarms or draft.payouts or draft.flows):
             return Change(orders)  # as of most records; nothing halts without an alarm
         return Change(
@@ -196,6 +200,12 @@ class Accounts:
             accounts.exposures.set_account_position(instrument, position.size)
         for (strategy, instrument), position in accounts.positions.strategies():
             accounts.exposures.set_strategy_position(strategy, instrument, position.size)
+        # What the last reports hold is not written down: what changed shortly before them counts once more.
+        accounts.funds = FundsTaken(accounts.instruments)
+        for order in (*accounts.orders.ended(), *accounts.orders.open()):
+            accounts.funds.count(order, order.updated_ns)
+        for report in accounts.balances.values():
+            accounts.funds.settle(report)
         accounts._wire()
         return accounts
 
@@ -264,6 +274,7 @@ class Accounts:
         before = self.balances.get((event.venue, event.currency))
         if before is None or before.ts_recv <= event.ts_recv:
             self.balances[event.venue, event.currency] = event
+            self.funds.settle(event)
         self.baselines.note(event)
 
     def _flow(self, event: CashFlow, now_ns: int, draft: Draft) -> None:
