@@ -136,8 +136,8 @@ async def _refuse_account(resolved: Resolved, venue: ResolvedVenue, owners: dict
                 f"venues.{venue.name}: is the same account as venues.{owner} ({connector.account}); name it once"
             )
         refuse_other_account(RealFiles(), resolved.config.state_dir / JOURNAL_NAME, venue.name, connector.account)
-        told = () if connector.is_loopback else connector.assumptions
-        return [f"{venue.name}: assumed of the venue without proof: {one}" for one in told]
+        assumptions = () if connector.is_loopback else connector.assumptions
+        return [f"{venue.name}: assumed of the venue without proof: {one}" for one in assumptions]
     finally:
         await connector.close()
 

@@ -7,7 +7,7 @@ What came later is added here, and what ended orders gave back is subtracted: no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -37,10 +37,12 @@ class _Order(msgspec.Struct):
 
 
 class FundsTaken:
-    """The amounts of all accounts. `instruments` are those of the state, as they are defined now."""
+    """The amounts of all accounts. `instruments` are those of the state, as they are defined now, `reported` the keys
+    of which there is a report."""
 
-    def __init__(self, instruments: Mapping[InstrumentId, Instrument]) -> None:
+    def __init__(self, instruments: Mapping[InstrumentId, Instrument], reported: Collection[Key] = ()) -> None:
         self._instruments = instruments
+        self._reported = set(reported)
         self._orders: defaultdict[Key, dict[str, _Order]] = defaultdict(dict)
         self._sums: defaultdict[Key, dict[tuple[InstrumentId, Side], int]] = defaultdict(dict)
 
@@ -48,8 +50,9 @@ class FundsTaken:
         """What was taken since the last report, and with a minus what was given back; only what is not 0."""
         return self._sums.get((venue, currency), {})
 
-    def count(self, order: Order, now_ns: int) -> None:
-        """Take in an order as it is now: with all that it may trade while it is open, then with what it traded."""
+    def count(self, order: Order) -> None:
+        """Take in an order as it is now: with all that it may trade while it is open, then with what it traded. Of one
+        that has ended nothing is kept where the venue has never reported: nothing can be paid there."""
         instrument = self._instruments.get(order.instrument)
         if instrument is None or order.reduce_only:
             return
@@ -60,11 +63,16 @@ class FundsTaken:
         amount = _amount(order, instrument)
         if amount != known.now or known.is_open != order.is_open:
             self._add(known, amount - known.now)
-            known.now, known.changed_ns, known.is_open = amount, now_ns, order.is_open
+            known.now, known.changed_ns, known.is_open = amount, order.updated_ns, order.is_open
+        if not order.is_open and key not in self._reported:
+            self._add(known, -known.now)
+            del self._orders[key][order.client_order_id]
 
     def settle(self, report: BalanceReport) -> None:
         """The venue has reported a balance: what changed long enough before is in it."""
-        orders = self._orders.get((report.venue, report.currency), {})
+        key = (report.venue, report.currency)
+        self._reported.add(key)
+        orders = self._orders.get(key, {})
         for name, known in list(orders.items()):
             if known.changed_ns < report.ts_recv - LAG_NS:
                 self._add(known, known.reported - known.now)

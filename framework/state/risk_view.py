@@ -48,7 +48,7 @@ class View:
         self.budget = budgets.get
         self.terms = (DeclaredTerms() if terms is None else terms).__getitem__
         self.open_orders = accounts.orders.count_with_external
-        self.funds_taken = accounts.funds.since_report
+        self.funds_taken = accounts.funds_taken
         self._balances = accounts.balances
         self._positions = accounts.venue_positions
 

@@ -21,7 +21,7 @@ def accounts() -> Accounts:
 
 
 def taken(accounts: Accounts) -> dict[Side, int]:
-    return {side: value for (_, side), value in accounts.funds.since_report(VENUE, "USD").items()}
+    return {side: value for (_, side), value in accounts.funds_taken(VENUE, "USD").items()}
 
 
 def balance(accounts: Accounts, at_ns: int) -> None:
@@ -71,3 +71,11 @@ def test_restart_when_orders_changed_shortly_before_the_last_report_then_they_co
     accounts.apply(new("fresh", price=30), 21 * S)
     again = Accounts.from_snapshot(accounts.to_snapshot())
     assert taken(again) == taken(accounts) == {Side.BUY: 300}
+
+
+def test_orders_when_the_venue_never_reports_a_balance_then_ended_ones_are_forgotten(accounts: Accounts) -> None:
+    accounts.apply(new("b", price=40), S)
+    accounts.apply(fill("f1", name="b", price=40, size=10, at=2 * S), 2 * S)
+    assert accounts.orders.open() == ()
+    assert taken(accounts) == {}
+    assert not accounts._funds._orders[VENUE, "USD"]
