@@ -11,9 +11,9 @@ from pathlib import Path
 from connectors.kalshi.sandbox import auth
 from connectors.kalshi.sandbox.buckets import TIERS
 from connectors.kalshi.sandbox.listings import RULES, Schedule, generate, generate_next
-from connectors.kalshi.sandbox.rest.server import REST
 from connectors.kalshi.sandbox.stream.channels import publications
 from connectors.kalshi.sandbox.stream.session import HEARTBEAT_S, Conversation, stream_face
+from connectors.kalshi.sandbox.v1.generations import GENERATIONS
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.wire import MONEY_ONE
 from connectors.sandbox.engine.model import NS_PER_S
@@ -43,6 +43,7 @@ class SandboxOptions:
     seed: int = 1
     markets: int = 4
     speed: float = 1.0
+    dialect: str = option("current", "generation of the API (default current)", choices=list(GENERATIONS))
     tier: str = option("basic", "usage tier: rate limits (default basic)", choices=list(TIERS))
     close_after_s: int | None = option(
         None, "close and settle markets after S seconds", flag="--close-after", metavar="S"
@@ -72,6 +73,7 @@ class KalshiSandboxInfo:
     ed25519_key_id: str
     ed25519_private_key_path: str
     read_only_key_id: str
+    dialect: str
     ready: bool = True
     venue: str = "kalshi"
 
@@ -84,15 +86,20 @@ class KalshiSandbox:
     """
 
     def __init__(self, options: SandboxOptions, *, now_ns: Callable[[], int] = time.time_ns) -> None:
-        if options.tier not in TIERS:
-            raise ValueError(f"tier is {options.tier!r}; use one of {', '.join(TIERS)}")
+        if options.dialect not in GENERATIONS:
+            raise ValueError(f"dialect is {options.dialect!r}; use one of {', '.join(GENERATIONS)}")
+        self._generation = generation = GENERATIONS[options.dialect]
+        if options.tier not in generation.tiers:
+            raise ValueError(f"tier is {options.tier!r}; use one of {', '.join(generation.tiers)}")
         if options.roll_every_s is not None and options.roll_every_s < 1:
             raise ValueError(f"roll-every is {options.roll_every_s}; give 1 s or more")
         self._options = options
         self._now_ns = now_ns
         self._keys: list[auth.ApiKey] = []
-        stream = stream_face(options.heartbeat_s, options.queue_frames_max)
-        design = Design("kalshi", self._fresh, self._make_keys, REST, stream, publications, self._list_due)
+        stream = stream_face(
+            options.heartbeat_s, options.queue_frames_max, shown=generation.frame, is_stamped=generation.is_stamped
+        )
+        design = Design("kalshi", self._fresh, self._make_keys, generation.rest, stream, publications, self._list_due)
         self._server: SandboxServer[Venue, Conversation] = SandboxServer(design, options, now_ns=now_ns)
         self.stop, self.failed, self.reset = self._server.stop, self._server.failed, self._server.reset
 
@@ -115,7 +122,7 @@ class KalshiSandbox:
         return KalshiSandboxInfo(**await self._server.start())
 
     def _make_keys(self, directory: Path) -> dict[str, str]:
-        ready: dict[str, str] = {}
+        ready = {"dialect": self._options.dialect}
         self._keys = []
         for key_type, prefix in (("rsa", ""), ("ed25519", "ed25519_")):
             path = directory / f"kalshi-{key_type}.pem"
@@ -135,12 +142,13 @@ class KalshiSandbox:
         served = ServedVenue(seed=options.seed, now_ns=self._now_ns, rules=RULES)
         closes_s = options.close_after_s
         schedule = Schedule() if closes_s is None else Schedule(close_after_s=closes_s, stagger_s=SHORT_LIVED_STAGGER_S)
-        listings = generate(seeded(options.seed, "markets"), now_ns=now_ns, count=options.markets, schedule=schedule)
+        rng = seeded(options.seed, "markets")
+        listings = self._generation.listed(generate(rng, now_ns=now_ns, count=options.markets, schedule=schedule))
         self._rolling = seeded(options.seed, "rolling")
         self._next_listing_ns = now_ns if options.roll_every_s else sys.maxsize
-        venue = Venue(served, TIERS[options.tier])
+        venue = Venue(served, self._generation.tiers[options.tier])
         venue.list_markets(listings)
-        venue.markets.removed_members = options.removed_members
+        venue.markets.removed_members = options.removed_members or self._generation.has_removed_members
         venue.open_subaccount({"USD": options.deposit})
         venue.keys.add(*self._keys)
         served.start_flow(options.speed, {one.spec.market_id: one.opening_price for one in listings.markets})
@@ -152,4 +160,5 @@ class KalshiSandbox:
         if period_s is None or now_ns < self._next_listing_ns:
             return
         self._next_listing_ns = now_ns + period_s * NS_PER_S
-        venue.list_markets(generate_next(self._rolling, now_ns=now_ns, period_s=period_s))
+        listings = generate_next(self._rolling, now_ns=now_ns, period_s=period_s)
+        venue.list_markets(self._generation.listed(listings))
