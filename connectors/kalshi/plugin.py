@@ -30,11 +30,11 @@ def create(
 
 
 def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Map the sandbox's ready line to settings: its addresses, its key id and its RSA key.
+    """Map the sandbox's ready line to settings: its addresses, its key id, its RSA key and its dialect.
 
     Raises `KeyError` when the line lacks one of them.
     """
-    return {name: ready[name] for name in ("rest_url", "ws_url", "key_id", "private_key_path")}
+    return {name: ready[name] for name in ("rest_url", "ws_url", "key_id", "private_key_path", "dialect")}
 
 
 __all__ = ["SANDBOX", "Settings", "create", "key_admin", "sandbox_settings"]

@@ -39,13 +39,13 @@ _UPDATES = {Action.ADD: "add_markets", Action.REMOVE: "delete_markets", Action.S
 _ENCODER = msgspec.json.Encoder()
 
 
-def encode_command(one: Command) -> tuple[bytes]:
-    """The text frame of a command."""
-    name, params = _body(one)
+def encode_command(one: Command, *, yes_prices: bool = True) -> tuple[bytes]:
+    """The text frame of a command; books are asked for with `yes_prices` where the venue can write them."""
+    name, params = _body(one, yes_prices=yes_prices)
     return (_ENCODER.encode({"id": one.number, "cmd": name, "params": params}),)
 
 
-def _body(one: Command) -> tuple[str, dict[str, object]]:
+def _body(one: Command, *, yes_prices: bool) -> tuple[str, dict[str, object]]:
     if one.action is Action.PROBE:
         return "list_subscriptions", {}
     if one.action is Action.UNSUBSCRIBE:
@@ -55,7 +55,7 @@ def _body(one: Command) -> tuple[str, dict[str, object]]:
     params: dict[str, object] = {"channels": [one.channel]}
     if one.symbols:
         params["market_tickers"] = one.symbols
-    if one.channel == BOOK:
+    if one.channel == BOOK and yes_prices:
         # The venue's default will change (vendor docs), so the choice is always sent.
         params["use_yes_price"] = True
     return "subscribe", params
