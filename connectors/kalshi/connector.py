@@ -19,14 +19,14 @@ from connectors.client.wire.decimals import NS_PER_MS
 from connectors.client.wire.keys import KeyRights, Unknown, rights_of
 from connectors.kalshi.dialect import DIALECTS
 from connectors.kalshi.limits import read_limits
-from connectors.kalshi.markets.lifecycle import select
+from connectors.kalshi.markets.lifecycle import may_be_multivariate, select
 from connectors.kalshi.markets.source import MarketSource
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.gateway import KalshiGateway
 from connectors.kalshi.rest.keys import SCOPES
 from connectors.kalshi.rest.queries import kalshi_rest
 from connectors.kalshi.settings import KalshiSettings
-from connectors.kalshi.stream.commands import DEFAULT_CHANNELS, TICKER
+from connectors.kalshi.stream.commands import DEFAULT_CHANNELS, MULTIVARIATE_LIFECYCLE, TICKER
 from connectors.kalshi.stream.feed import ROLES, FeedPorts, make_session
 from connectors.kalshi.wire.decode_rest import rest_balance
 from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, VERDICTS, parse_error
@@ -169,5 +169,12 @@ def _session_maker(
         SessionPorts(outlet.publish, status, markets.refresher.refresh),
         plan=plan,
         counts=counts,
-        channels=(*DEFAULT_CHANNELS, TICKER) if settings.subscribe_ticker else DEFAULT_CHANNELS,
+        channels=_channels(settings),
     )
+
+
+def _channels(settings: KalshiSettings) -> tuple[str, ...]:
+    """The channels that are asked for: the usual ones, and those that the settings make useful."""
+    has_combos = any(map(may_be_multivariate, settings.markets))
+    wanted = ((TICKER, settings.subscribe_ticker), (MULTIVARIATE_LIFECYCLE, has_combos))
+    return (*DEFAULT_CHANNELS, *(name for name, is_wanted in wanted if is_wanted))

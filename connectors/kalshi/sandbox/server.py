@@ -10,7 +10,7 @@ from pathlib import Path
 
 from connectors.kalshi.sandbox import auth
 from connectors.kalshi.sandbox.buckets import TIERS
-from connectors.kalshi.sandbox.listings import RULES, Schedule, generate, generate_next
+from connectors.kalshi.sandbox.listings import RULES, Schedule, combine, generate, generate_next
 from connectors.kalshi.sandbox.stream.channels import publications
 from connectors.kalshi.sandbox.stream.session import HEARTBEAT_S, Conversation, stream_face
 from connectors.kalshi.sandbox.v1.generations import GENERATIONS
@@ -51,6 +51,7 @@ class SandboxOptions:
     roll_every_s: int | None = option(
         None, "list a market that closes after S seconds, again and again", flag="--roll-every", metavar="S"
     )
+    multivariate: bool = option(False, "also list a market whose legs are the first two markets")
     deposit: int = DEPOSIT
     removed_members: bool = option(
         False, "write markets with the members that the venue has dropped, for clients that still require them"
@@ -143,15 +144,20 @@ class KalshiSandbox:
         closes_s = options.close_after_s
         schedule = Schedule() if closes_s is None else Schedule(close_after_s=closes_s, stagger_s=SHORT_LIVED_STAGGER_S)
         rng = seeded(options.seed, "markets")
-        listings = self._generation.listed(generate(rng, now_ns=now_ns, count=options.markets, schedule=schedule))
+        listed = self._generation.listed
+        batches = [listed(generate(rng, now_ns=now_ns, count=options.markets, schedule=schedule))]
+        if options.multivariate:
+            batches.append(listed(combine(rng, batches[0].markets[:2], now_ns=now_ns)))
         self._rolling = seeded(options.seed, "rolling")
         self._next_listing_ns = now_ns if options.roll_every_s else sys.maxsize
         venue = Venue(served, self._generation.tiers[options.tier])
-        venue.list_markets(listings)
+        for one in batches:
+            venue.list_markets(one)
         venue.markets.removed_members = options.removed_members or self._generation.has_removed_members
         venue.open_subaccount({"USD": options.deposit})
         venue.keys.add(*self._keys)
-        served.start_flow(options.speed, {one.spec.market_id: one.opening_price for one in listings.markets})
+        opened = [one for batch in batches for one in batch.markets]
+        served.start_flow(options.speed, {one.spec.market_id: one.opening_price for one in opened})
         return venue
 
     def _list_due(self, venue: Venue, now_ns: int) -> None:

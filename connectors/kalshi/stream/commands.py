@@ -17,6 +17,7 @@ FILL = "fill"
 ORDERS = "user_orders"
 POSITIONS = "market_positions"
 LIFECYCLE = "market_lifecycle_v2"
+MULTIVARIATE_LIFECYCLE = "multivariate_market_lifecycle"
 GROUPS = "order_group_updates"
 
 CHANNELS = {
@@ -25,6 +26,7 @@ CHANNELS = {
     ORDERS: Channel(ORDERS, is_account=True),
     POSITIONS: Channel(POSITIONS, is_optional=True),
     LIFECYCLE: Channel(LIFECYCLE),
+    MULTIVARIATE_LIFECYCLE: Channel(MULTIVARIATE_LIFECYCLE, is_optional=True),
     GROUPS: Channel(GROUPS, is_optional=True),
     BOOK: Channel(BOOK, is_by_symbol=True, has_books=True),
     TRADE: Channel(TRADE, is_by_symbol=True),
@@ -33,7 +35,8 @@ CHANNELS = {
 """Every channel that is used, in the order in which they are asked for."""
 
 DEFAULT_CHANNELS = (FILL, ORDERS, POSITIONS, LIFECYCLE, GROUPS, BOOK, TRADE)
-"""All but TICKER, which is streamed on request only."""
+"""All but those for some settings only: TICKER, and the news of markets with several legs, which have a channel of their
+own (vendor docs)."""
 
 _UPDATES = {Action.ADD: "add_markets", Action.REMOVE: "delete_markets", Action.SNAPSHOT: "get_snapshot"}
 _ENCODER = msgspec.json.Encoder()

@@ -15,7 +15,13 @@ from connectors.client.subscriptions import Subscriptions
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.kalshi.markets.lifecycle import apply_lifecycle
-from connectors.kalshi.stream.commands import CHANNELS, DEFAULT_CHANNELS, LIFECYCLE, encode_command
+from connectors.kalshi.stream.commands import (
+    CHANNELS,
+    DEFAULT_CHANNELS,
+    LIFECYCLE,
+    MULTIVARIATE_LIFECYCLE,
+    encode_command,
+)
 from connectors.kalshi.v1.older import current_frame
 from connectors.kalshi.wire import decode_stream as decode
 from connectors.kalshi.wire import stream_messages as s
@@ -28,6 +34,7 @@ ROLES = {
     "user_order": FrameRole.ACCOUNT,
     "market_position": FrameRole.ACCOUNT,
     LIFECYCLE: FrameRole.INSTRUMENTS,
+    MULTIVARIATE_LIFECYCLE: FrameRole.INSTRUMENTS,
     "orderbook_snapshot": FrameRole.BOOK,
     "orderbook_delta": FrameRole.BOOK_CHANGE,
 }
