@@ -51,7 +51,7 @@ class SandboxOptions:
     roll_every_s: int | None = option(
         None, "list a market that closes after S seconds, again and again", flag="--roll-every", metavar="S"
     )
-    multivariate: bool = option(False, "also list a market whose legs are the first two markets")
+    multivariate: int = option(0, "also list a market of N legs, the first N markets (default none)", metavar="N")
     deposit: int = DEPOSIT
     removed_members: bool = option(
         False, "write markets with the members that the venue has dropped, for clients that still require them"
@@ -147,7 +147,7 @@ class KalshiSandbox:
         listed = self._generation.listed
         batches = [listed(generate(rng, now_ns=now_ns, count=options.markets, schedule=schedule))]
         if options.multivariate:
-            batches.append(listed(combine(rng, batches[0].markets[:2], now_ns=now_ns)))
+            batches.append(listed(combine(rng, batches[0].markets[: options.multivariate], now_ns=now_ns)))
         self._rolling = seeded(options.seed, "rolling")
         self._next_listing_ns = now_ns if options.roll_every_s else sys.maxsize
         venue = Venue(served, self._generation.tiers[options.tier])

@@ -35,8 +35,7 @@ CHANNELS = {
 """Every channel that is used, in the order in which they are asked for."""
 
 DEFAULT_CHANNELS = (FILL, ORDERS, POSITIONS, LIFECYCLE, GROUPS, BOOK, TRADE)
-"""All but those for some settings only: TICKER, and the news of markets with several legs, which have a channel of their
-own (vendor docs)."""
+"""All but those for some settings only: TICKER, and MULTIVARIATE_LIFECYCLE, the news of markets with several legs."""
 
 _UPDATES = {Action.ADD: "add_markets", Action.REMOVE: "delete_markets", Action.SNAPSHOT: "get_snapshot"}
 _ENCODER = msgspec.json.Encoder()
