@@ -21,10 +21,13 @@ from tests.connectors.kalshi.test_against_sandbox import live_on, order_of
 
 
 async def test_order_when_the_older_generation_is_spoken_then_answers_stream_and_reads_agree(tmp_path: Path) -> None:
-    live = await live_on(tmp_path, dialect="v1", tier="prime")
+    live = await live_on(tmp_path, dialect="v1", tier="prime", markets=6)
     try:
         await live.until(BookDelta)
         await live.until(TradePrint)
+        books = [event for event in live.events if isinstance(event, BookSnapshot) and event.bids and event.asks]
+        assert len(books) > 1
+        assert all(max(book.bids)[0] < min(book.asks)[0] for book in books)
         assert (live.instrument.lot, live.instrument.size_min) == (100, 100)
         intent, gateway = live.bid(), live.connector.gateway
         (accepted,) = await live.place(intent, "tg-v1-1")
