@@ -66,7 +66,8 @@ class RestRules(msgspec.Struct, frozen=True, kw_only=True):
     an answer other than success: its status, its body, and the milliseconds that it asks to wait. `row_ids` name the
     fields that identify a row of a list. `unsigned` are the paths of reads that are sent without a signature, as those
     must be that give the venue's time, before it is known. `on_answer` is called with each request, its answer and the
-    nanoseconds that it took, whatever the status: for what headers say of the rate limits (`WindowSeen`).
+    nanoseconds that it took, whatever the status: for what headers say of the rate limits (`WindowSeen`). `renewed`
+    puts the body of what was read into the form that is decoded, at a venue that has had several; it never raises.
     """
 
     name: str
@@ -79,6 +80,7 @@ class RestRules(msgspec.Struct, frozen=True, kw_only=True):
     row_ids: tuple[str, ...] = ("id",)
     unsigned: frozenset[str] = frozenset()
     on_answer: OnAnswer = _nothing_of_it
+    renewed: Callable[[bytes], bytes] = bytes
 
 
 class SignedRest:
@@ -250,7 +252,7 @@ class SignedRest:
             except OutcomeUnknown as e:
                 raise Retryable(str(e)) from e
             if response.status in DONE:
-                return response.body
+                return self._rules.renewed(response.body)
             failure = self._rules.verdicts.of_read(self._error_of(response))
             if isinstance(failure, Retryable) and failure.is_rate_limit:
                 turn.was_limited()

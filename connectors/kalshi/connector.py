@@ -17,15 +17,16 @@ from connectors.client.wire.address import account_of
 from connectors.client.wire.answers import UnreadableAnswer
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.client.wire.keys import KeyRights, Unknown, rights_of
-from connectors.kalshi.limits import TERMS, documented_limits, read_limits
-from connectors.kalshi.markets.lifecycle import select
+from connectors.kalshi.dialect import DIALECTS
+from connectors.kalshi.limits import read_limits
+from connectors.kalshi.markets.lifecycle import may_be_multivariate, select
 from connectors.kalshi.markets.source import MarketSource
 from connectors.kalshi.rest import queries
 from connectors.kalshi.rest.gateway import KalshiGateway
 from connectors.kalshi.rest.keys import SCOPES
 from connectors.kalshi.rest.queries import kalshi_rest
-from connectors.kalshi.settings import ASSUMPTIONS, KalshiSettings
-from connectors.kalshi.stream.commands import DEFAULT_CHANNELS, TICKER
+from connectors.kalshi.settings import KalshiSettings
+from connectors.kalshi.stream.commands import DEFAULT_CHANNELS, MULTIVARIATE_LIFECYCLE, TICKER
 from connectors.kalshi.stream.feed import ROLES, FeedPorts, make_session
 from connectors.kalshi.wire.decode_rest import rest_balance
 from connectors.kalshi.wire.errors import TIMESTAMP_EXPIRED, VERDICTS, parse_error
@@ -72,7 +73,8 @@ def make_connector(
     )
     parts = _parts(account, dial, Backoff(rng, connects_per_minute_max=connects_max))
     # REST host and key id identify the account: a key belongs to one member.
-    identity = ConnectorIdentity(name, account_of(s.rest_url, s.key_id), s.is_loopback, ASSUMPTIONS, TERMS)
+    dialect, account_id = DIALECTS[s.dialect], account_of(s.rest_url, s.key_id)
+    identity = ConnectorIdentity(name, account_id, s.is_loopback, dialect.assumptions, dialect.terms)
     return VenueConnector(identity, parts, clock=clock)
 
 
@@ -117,10 +119,10 @@ class _Account:
 
 def _parts(account: _Account, dial: StreamDial, backoff: Backoff) -> ConnectorParts:
     name, rest, settings, clock = account.name, account.rest, account.settings, account.clock
-    outlet, selection = EventOutlet(), select(settings.markets)
+    outlet, selection, dialect = EventOutlet(), select(settings.markets), DIALECTS[settings.dialect]
     markets = instrument_parts(
         name,
-        MarketSource(name, rest, selection, subaccount=settings.own_subaccount),
+        MarketSource(name, rest, selection, subaccount=settings.own_subaccount, lot=dialect.lot),
         selection,
         followed_max=settings.markets_max,
         read_lag_ns=settings.read_lag_ms * NS_PER_MS,
@@ -134,11 +136,13 @@ def _parts(account: _Account, dial: StreamDial, backoff: Backoff) -> ConnectorPa
         outlet=outlet,
         time=rest.time,
         instruments=markets,
-        gateway=KalshiGateway(name, rest, settings, clock=clock, find_instrument=find, read_again=read_again),
+        gateway=KalshiGateway(
+            name, rest, settings, clock=clock, find_instrument=find, read_again=read_again, writes=dialect.writes
+        ),
         prepare=account.prepare,
         close=rest.close,
-        documented_limits=documented_limits(settings.tier),
-        read_limits=partial(read_limits, rest, settings.tier),
+        documented_limits=dialect.tier_limits(settings.tier),
+        read_limits=partial(read_limits, rest, settings.tier) if dialect.is_current else None,
         read_balances=account.read_balances,
         key_rights=account.key_rights,
         stream=VenueStream(dial.open, sessions, clock=clock, backoff=backoff, silence_ms_max=settings.silence_ms_max),
@@ -152,7 +156,8 @@ def _session_maker(
 ) -> Callable[[Callable[[bytes], None]], StreamSession]:
     name, settings, fetch = account.name, account.settings, markets.refresher.fetch
     counts, status = DecodeCounts(), VenueStatus(name, outlet.send)
-    feed = FeedPorts(name, markets.registry, fetch, account.rest.time, settings.own_subaccount)
+    own, is_current = settings.own_subaccount, DIALECTS[settings.dialect].is_current
+    feed = FeedPorts(name, markets.registry, fetch, account.rest.time, own, is_current)
     plan = SessionPlan(
         ack_ns_max=settings.ack_timeout_ms * NS_PER_MS,
         snapshot_ns_max=settings.snapshot_timeout_ms * NS_PER_MS,
@@ -164,5 +169,12 @@ def _session_maker(
         SessionPorts(outlet.publish, status, markets.refresher.refresh),
         plan=plan,
         counts=counts,
-        channels=(*DEFAULT_CHANNELS, TICKER) if settings.subscribe_ticker else DEFAULT_CHANNELS,
+        channels=_channels(settings),
     )
+
+
+def _channels(settings: KalshiSettings) -> tuple[str, ...]:
+    """The channels that are asked for: the usual ones, and those that the settings make useful."""
+    has_combos = any(map(may_be_multivariate, settings.markets))
+    wanted = ((TICKER, settings.subscribe_ticker), (MULTIVARIATE_LIFECYCLE, has_combos))
+    return (*DEFAULT_CHANNELS, *(name for name, is_wanted in wanted if is_wanted))

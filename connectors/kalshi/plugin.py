@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from connectors.kalshi.connector import make_connector
 from connectors.kalshi.rest.keys import kalshi_keys as key_admin
-from connectors.kalshi.settings import KalshiSettings
+from connectors.kalshi.settings import DialectName, KalshiSettings
 from framework.domain.ports import Clock, Rng
 from framework.domain.turns import TakeTurn, no_limits
 from framework.domain.venue import Connector
@@ -16,6 +18,15 @@ Settings = KalshiSettings
 
 SANDBOX = "connectors.kalshi.sandbox"
 """Module of the local exchange, run as `python -m`: it prints one JSON line when it is ready."""
+
+
+class SandboxOptions(BaseModel):
+    """What the sandbox takes beside seed, markets and speed: `[venues.NAME.sandbox.options]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dialect: DialectName = Field(default="current", description="The generation of the API that it speaks.")
+    multivariate: int = Field(default=0, ge=0, description="Legs of a further market, the first so many; 0 for none.")
 
 
 def create(
@@ -30,11 +41,11 @@ def create(
 
 
 def sandbox_settings(ready: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Map the sandbox's ready line to settings: its addresses, its key id and its RSA key.
+    """Map the sandbox's ready line to settings: its addresses, its key id, its RSA key and its dialect.
 
     Raises `KeyError` when the line lacks one of them.
     """
-    return {name: ready[name] for name in ("rest_url", "ws_url", "key_id", "private_key_path")}
+    return {name: ready[name] for name in ("rest_url", "ws_url", "key_id", "private_key_path", "dialect")}
 
 
-__all__ = ["SANDBOX", "Settings", "create", "key_admin", "sandbox_settings"]
+__all__ = ["SANDBOX", "SandboxOptions", "Settings", "create", "key_admin", "sandbox_settings"]

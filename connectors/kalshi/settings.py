@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connectors.client import settings as options
 from connectors.client.wire.address import RestUrl, StreamUrl, is_loopback, origin_of, path_of
 
 Tier = Literal["basic", "advanced", "expert", "premier", "paragon", "prime", "prestige"]
+DialectName = Literal["current", "v1"]
 SelfTradePrevention = Literal["taker_at_cross", "maker"]
+
+_V1_TIERS = ("basic", "advanced", "premier", "prime")
 
 
 class KalshiSettings(BaseModel):
@@ -29,6 +32,10 @@ class KalshiSettings(BaseModel):
     )
     key_id: str = Field(min_length=1, description="Id of the API key, a UUID. It is not secret.")
     private_key_path: Path = Field(description="PEM file of the private key (RSA or Ed25519), readable by you only.")
+    dialect: DialectName = Field(
+        default="current",
+        description="Generation of the API by which orders are written. Production answers those of v1 with 410.",
+    )
     markets: tuple[str, ...] = Field(
         min_length=1,
         description='Which markets: ticker patterns ("KXTIDE-*"), "series:KXTIDE" or "event:KXTIDE-26NOV21".',
@@ -62,6 +69,12 @@ class KalshiSettings(BaseModel):
     read_lag_ms: options.ReadLagMs = 2_000
     balance_interval_ms: options.BalanceIntervalMs = 60_000
     pages_max: options.PagesMax = 200
+
+    @model_validator(mode="after")
+    def _tier_is_of_the_dialect(self) -> KalshiSettings:
+        if self.dialect == "v1" and self.tier not in _V1_TIERS:
+            raise ValueError(f"tier: {self.tier!r}: dialect v1 has no such tier; use one of {', '.join(_V1_TIERS)}")
+        return self
 
     @property
     def is_loopback(self) -> bool:

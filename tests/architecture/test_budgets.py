@@ -1,4 +1,4 @@
-"""The sizes that a reader can bear: of files, functions and folders, and no file that is only a fragment."""
+"""The sizes that a reader can bear: of files, functions, folders and venues, and no file that is only a fragment."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ FUNCTION_LINES_P90_MAX = 14
 FOLDER_FILES_MAX = 20
 FRAGMENT_LINES = 60
 """A shorter file must have two importers, or stand in `ALONE`."""
+CLIENT_LINES_MAX = 1_200
+"""Of a venue's client: everything in its folder but the sandbox."""
+ROOMS = {
+    "connectors/kalshi": 3_300,
+    "connectors/kalshi/sandbox": 3_450,
+    "connectors/kalshi/sandbox/v1": 700,
+    "connectors/kalshi/v1": 500,
+}
+"""Rooms of the first venue, for which the toolkit and the frame were taken out of it. What is in a room counts there
+alone, so that a generation that nobody asks for any more goes with its rooms."""
 ALONE = {
     "*/__main__.py": "started by its package's name",
     "connectors/*/plugin.py": "found by its name: what a venue declares",
@@ -105,6 +115,30 @@ def fragments(sources: Iterable[Source]) -> list[str]:
     ]
 
 
+def lines_by_room(sources: Iterable[Source]) -> Counter[str]:
+    """Lines of each room, and of the client of every other venue."""
+    found: Counter[str] = Counter()
+    for one in sources:
+        parts = one.name.split("/")
+        if parts[0] == "connectors" and len(parts) > 2:
+            rooms = [room for room in ROOMS if one.name.startswith(f"{room}/")]
+            found[max(rooms, key=len) if rooms else "/".join(parts[: 3 if parts[2] == "sandbox" else 2])] += one.lines
+    return found
+
+
+def overfull(sources: Iterable[Source], venues: Iterable[str]) -> list[str]:
+    """Rooms over their limit, with their lines."""
+    limits = {f"connectors/{name}": CLIENT_LINES_MAX for name in venues} | ROOMS
+    counts = lines_by_room(sources)
+    return [f"{room}: {counts[room]} of {limit}" for room, limit in limits.items() if counts[room] > limit]
+
+
+def venues_of(sources: Iterable[Source]) -> set[str]:
+    """The names of the folders that have a plugin.py."""
+    paths = [one.name.split("/") for one in sources]
+    return {parts[1] for parts in paths if parts[0] == "connectors" and parts[2:] == ["plugin.py"]}
+
+
 def test_files_when_counted_then_none_is_longer_than_a_reader_bears() -> None:
     found = long_files([*product_files(), *files_of_tests()])
     assert found == [], "\n".join(found)
@@ -168,3 +202,25 @@ def test_files_when_one_is_a_fragment_then_it_is_reported() -> None:
 
 def test_files_when_one_may_stand_alone_then_it_is_there() -> None:
     assert [name for name in ALONE if "*" not in name and not (ROOT / name).exists()] == []
+
+
+def test_rooms_when_counted_then_no_client_and_no_generation_is_larger_than_its_room() -> None:
+    files = tuple(product_files())
+    assert {"kalshi", "zdex"} <= venues_of(files)
+    assert all(lines_by_room(files)[room] for room in ROOMS)
+    found = overfull(files, venues_of(files))
+    assert found == [], "\n".join(found)
+
+
+def test_rooms_when_one_is_too_full_then_it_is_reported_and_the_others_are_not() -> None:
+    line = "x = 1\n"
+    files = [
+        source("connectors/tide/plugin.py", line * CLIENT_LINES_MAX),
+        source("connectors/tide/sandbox/server.py", line * 9_000),
+        source("connectors/kalshi/v1/writes.py", line * 501),
+        source("connectors/kalshi/sandbox/v1/orders.py", line * 700),
+    ]
+    assert overfull(files, ["tide"]) == ["connectors/kalshi/v1: 501 of 500"]
+    assert overfull([*files, source("connectors/tide/wire/encode.py", line)], ["tide"])[0].startswith(
+        "connectors/tide:"
+    )

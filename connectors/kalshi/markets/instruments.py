@@ -55,6 +55,8 @@ _STRIKES = {
 }
 """Whether floor and cap bound the outcomes for which a market pays, and whether they are among those."""
 
+LOT = Size(1)
+"""A hundredth of a contract: the smallest size, and the step of sizes (vendor docs)."""
 _WHOLE_GRID = TickBand(start=Price(0), end=PRICE_ONE, step=Price(100))
 
 
@@ -63,17 +65,21 @@ def series_of(event_ticker: str) -> str:
     return event_ticker.partition("-")[0]
 
 
-def listed_of(market: RestMarket, *, venue: str, fees: FeeSchedule, event: RestEvent | None = None) -> ListedInstrument:
+def listed_of(
+    market: RestMarket, *, venue: str, fees: FeeSchedule, event: RestEvent | None = None, lot: Size = LOT
+) -> ListedInstrument:
     """A market as it is listed: the instrument, when it opens, and what it pays. Raises `UnusableInstrument`."""
     return ListedInstrument(
-        instrument_of(market, venue=venue, fees=fees, event=event),
+        instrument_of(market, venue=venue, fees=fees, event=event, lot=lot),
         open_ns=market_time(market.open_time, market.ticker),
         payment=settlement_value_of(market),
         paid_ns=market_time(market.settlement_ts, market.ticker),
     )
 
 
-def instrument_of(market: RestMarket, *, venue: str, fees: FeeSchedule, event: RestEvent | None = None) -> Instrument:
+def instrument_of(
+    market: RestMarket, *, venue: str, fees: FeeSchedule, event: RestEvent | None = None, lot: Size = LOT
+) -> Instrument:
     """The instrument of a market: one YES contract, prices in ten-thousandths of a dollar, sizes in hundredths. Its
     `event` says whether only one market of it can pay; without one that is not known, and taken as no.
 
@@ -88,8 +94,8 @@ def instrument_of(market: RestMarket, *, venue: str, fees: FeeSchedule, event: R
         price_decimals=PRICE_DECIMALS,
         size_decimals=SIZE_DECIMALS,
         tick_bands=tick_bands_of(market.price_ranges, market.ticker),
-        lot=Size(1),
-        size_min=Size(1),
+        lot=lot,
+        size_min=lot,
         base_currency="contract",
         quote_currency="USD",
         fees=fees,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -15,6 +16,8 @@ from framework.domain.instruments import InstrumentStatus
 
 _STATES = frozenset({"activated", "deactivated", "close_date_updated", "determined"})
 """Messages that carry a state of the market by themselves; the others only have it read."""
+_MULTIVARIATE = "KXMVE"
+_WILDCARD = re.compile(r"[*?\[]")
 
 
 def select(patterns: Sequence[str]) -> Selection:
@@ -25,6 +28,12 @@ def select(patterns: Sequence[str]) -> Selection:
         "event": lambda ticker, name: ticker.startswith(f"{name}-"),
     }
     return Selection(tuple(patterns), groups)
+
+
+def may_be_multivariate(pattern: str) -> bool:
+    """Whether a pattern may name markets of several legs, whose tickers begin with KXMVE (vendor docs)."""
+    start = _WILDCARD.split(pattern.rpartition(":")[2])[0]
+    return start.startswith(_MULTIVARIATE) or _MULTIVARIATE.startswith(start)
 
 
 class LifecycleEffect(msgspec.Struct, frozen=True):

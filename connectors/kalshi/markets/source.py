@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from connectors.client.instruments import ListedInstrument, Selection, has_wildcard
 from connectors.client.rest import SignedRest, or_none
 from connectors.client.wire.answers import UnreadableAnswer, UnusableInstrument
-from connectors.kalshi.markets.instruments import fees_of, listed_of, series_of
+from connectors.kalshi.markets.instruments import LOT, fees_of, listed_of, series_of
 from connectors.kalshi.rest import queries
 from connectors.kalshi.wire.market_messages import RestEvent, RestMarket, RestSeries
+from framework.domain.numbers import Size
 
 # A position whose market settled while the daemon was down is closed by the payment, if it is no older than this.
 _SETTLEMENTS_LOOK_BACK_S = 14 * 24 * 3600
@@ -18,11 +19,12 @@ _SETTLEMENTS_LOOK_BACK_S = 14 * 24 * 3600
 class MarketSource:
     """An `InstrumentSource` of markets. All its reads raise like `SignedRest.get`."""
 
-    def __init__(self, venue: str, rest: SignedRest, selection: Selection, *, subaccount: int) -> None:
+    def __init__(self, venue: str, rest: SignedRest, selection: Selection, *, subaccount: int, lot: Size = LOT) -> None:
         self._venue = venue
         self._rest = rest
         self._selection = selection
         self._subaccount = subaccount
+        self._lot = lot
         self._series: dict[str, RestSeries | None] = {}
         self._events: dict[str, RestEvent | None] = {}
 
@@ -58,7 +60,7 @@ class MarketSource:
         """The market with its fees, in domain terms. Raises `UnusableInstrument` too, for one that cannot be traded."""
         try:
             series, event = await self._terms(row)
-            listed = listed_of(row, venue=self._venue, fees=fees_of(series, event), event=event)
+            listed = listed_of(row, venue=self._venue, fees=fees_of(series, event), event=event, lot=self._lot)
         except UnreadableAnswer as e:
             raise UnusableInstrument(str(e)) from e
         if listed.payment is not None:

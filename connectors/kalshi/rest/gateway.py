@@ -18,7 +18,7 @@ from connectors.client.wire.reports import order_to_change
 from connectors.kalshi.rest import queries
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire import encode
-from connectors.kalshi.wire.account_messages import RestFill, RestOrder, RestPosition
+from connectors.kalshi.wire.account_messages import OrderAck, RestFill, RestOrder, RestPosition
 from connectors.kalshi.wire.decode_acks import accepted, amended, cancelled, decode_ack
 from connectors.kalshi.wire.decode_rest import rest_fill, rest_order_snapshot, rest_position
 from connectors.kalshi.wire.encode import AccountScope
@@ -56,6 +56,18 @@ _CLOCK_SET_BACK_S_MAX = 86_400
 _CANCELLING_MAX = 1_000
 
 
+class OrderWrites(msgspec.Struct, frozen=True):
+    """How a generation of the API writes orders, and reads what is answered."""
+
+    new_order: Callable[[str, NewOrder, Instrument, AccountScope], Call]
+    amend_order: Callable[[AmendOrder, Order, Instrument, AccountScope], Call]
+    cancel_order: Callable[[Order, Instrument, AccountScope], Call]
+    decode_ack: Callable[[bytes], OrderAck]
+
+
+CURRENT_WRITES = OrderWrites(encode.new_order, encode.amend_order, encode.cancel_order, decode_ack)
+
+
 class KalshiGateway:
     """One account's gateway: implements `framework.domain.venue.Gateway`.
 
@@ -71,12 +83,14 @@ class KalshiGateway:
         clock: Clock,
         find_instrument: Callable[[InstrumentId], Instrument | None],
         read_again: Callable[[str], None] = lambda _ticker: None,
+        writes: OrderWrites = CURRENT_WRITES,
     ) -> None:
         """`read_again` is called with the ticker of a market that is not as it is known here: the venue refused an
         order for its grid or its status."""
         self._venue = venue
         self._rest = rest
         self._settings = settings
+        self._writes = writes
         self._clock = clock
         self._find_instrument = find_instrument
         self._read_again = read_again
@@ -184,13 +198,14 @@ class KalshiGateway:
             own = msgspec.structs.replace(self._scope, subaccount=self._settings.own_subaccount)
             return encode.cancel_all_orders(own)
         if isinstance(intent, NewOrder):
-            return encode.new_order(approved.client_order_id, intent, self._instrument(intent.instrument), self._scope)
+            instrument = self._instrument(intent.instrument)
+            return self._writes.new_order(approved.client_order_id, intent, instrument, self._scope)
         order = order_to_change(approved, order)
         instrument = self._instrument(order.instrument)
         if isinstance(intent, AmendOrder):
-            return encode.amend_order(intent, order, instrument, self._scope)
+            return self._writes.amend_order(intent, order, instrument, self._scope)
         self._note_cancelling(order)
-        return encode.cancel_order(order, instrument, self._scope)
+        return self._writes.cancel_order(order, instrument, self._scope)
 
     def _note_cancelling(self, order: Order) -> None:
         self._cancelling[order.client_order_id] = order
@@ -202,7 +217,7 @@ class KalshiGateway:
         if isinstance(intent, CancelAll):
             # The response names no order: the order stream and the look-ups show which ones ended.
             return ()
-        ack = decode_ack(body)
+        ack = self._writes.decode_ack(body)
         now_ns = self._clock.now_ns()
         if isinstance(intent, NewOrder):
             return accepted(approved, intent, ack, ts_recv=now_ns)

@@ -19,6 +19,7 @@ from connectors.client.wire.answers import UnreadableAnswer
 from connectors.client.wire.calls import Call, Params, path_part
 from connectors.client.wire.listing import BadRow, Listing
 from connectors.kalshi.settings import KalshiSettings
+from connectors.kalshi.v1.older import current_body
 from connectors.kalshi.wire import account_messages as a
 from connectors.kalshi.wire import market_messages as m
 from connectors.kalshi.wire.errors import VERDICTS, parse_error
@@ -62,6 +63,7 @@ def kalshi_rest(
         row_ids=("trade_id", "order_id", "ticker", "event_ticker"),
         # Read before the venue's clock is known. Exchange endpoints are public (vendor docs).
         unsigned=frozenset({"/exchange/status"}),
+        renewed=current_body,
     )
     return SignedRest(transport, sign, rules, clock=clock, time=time, turn=turn)
 

@@ -21,6 +21,7 @@ TAPERED_DECI_CENT = (PriceBand(0, 1_000, 10), PriceBand(1_000, 9_000, 100), Pric
 CATEGORY = "Climate and Weather"
 GATES = (("TIDE", "Harbour"), ("SURGE", "River mouth"), ("EBB", "North lock"), ("SWELL", "Outer mole"))
 LEVELS_CM = (170, 250)  # where the water may stand: below and above every strike, too
+MULTIVARIATE = "KXMVE"  # what series of markets with several legs begin with (recorded)
 ROLLING_SERIES = "KXROLL"  # a new market of it opens whenever the last one closes, when that is asked for
 RULES = Rules(
     self_trade="taker_at_cross",
@@ -32,7 +33,11 @@ RULES = Rules(
     resume_cancels="all",
 )
 """The venue's order rules (vendor docs); that post-only needs good-till-canceled is an *assumption*."""
-FEES: dict[str, FeeModel] = {"quadratic": FeeModel(), "quadratic_with_maker_fees": FeeModel(maker_ppm=17_500)}
+FEES: dict[str, FeeModel] = {
+    "quadratic": FeeModel(),
+    "quadratic_with_maker_fees": FeeModel(maker_ppm=17_500),
+    "quadratic_with_combo_maker_fees": FeeModel(maker_ppm=35_000),
+}
 """Fee models by the venue's `fee_type` (vendor docs); the balance step is a direct member's $0.0001."""
 
 
@@ -46,19 +51,22 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class EventListing(msgspec.Struct, frozen=True, kw_only=True):
-    """One occurrence of a series, with one or more markets; `strike_ns` is when its outcome is measured."""
+    """One occurrence of a series, with one or more markets; `strike_ns` is when its outcome is measured. Of one that
+    `is_exclusive` one market pays at most."""
 
     event_ticker: str
     series_ticker: str
     title: str
     sub_title: str
     strike_ns: int
+    is_exclusive: bool = False
 
 
 class MarketListing(msgspec.Struct, frozen=True, kw_only=True):
     """A market with its texts. Strikes are whole centimetres: above the floor, or from floor to cap where it has one.
 
-    `structure` names the tick grid; `opening_price` is where the order flow's fair value starts, in price units.
+    `structure` names the tick grid; `opening_price` is where the order flow's fair value starts, in price units. A
+    market of several `legs` (event and ticker each) pays when YES of each does.
     """
 
     spec: MarketSpec
@@ -72,6 +80,7 @@ class MarketListing(msgspec.Struct, frozen=True, kw_only=True):
     structure: str
     created_ns: int
     opening_price: int
+    legs: tuple[tuple[str, str], ...] = ()
 
 
 class Listings(msgspec.Struct, frozen=True):
@@ -126,8 +135,9 @@ LONG_LIVED = Schedule()  # everything is open from the start and for a day
 
 
 def generate(rng: random.Random, *, now_ns: int, count: int = 4, schedule: Schedule = LONG_LIVED) -> Listings:
-    """Make `count` markets, three to an event. Every third has the tapered grid; every second event pays maker fees.
-    What they pay is fixed, by one water level for each event; prices do not know it.
+    """Make `count` markets, three to an event. Every third has the tapered grid; every second event pays maker fees,
+    and its markets exclude each other. What they pay is fixed, by one water level for each event; prices do not know
+    it.
 
     Tickers are unique for one start time. Raises `ValueError` when `count` is below 1 or above 1000.
     """
@@ -176,6 +186,34 @@ def generate_next(rng: random.Random, *, now_ns: int, period_s: int) -> Listings
     return Listings([series], [event], [market])
 
 
+def combine(rng: random.Random, markets: list[MarketListing], *, now_ns: int) -> Listings:
+    """A market of several legs: it pays when YES of each of `markets` does, and lives as long as the first."""
+    first, fee_type = markets[0], "quadratic_with_combo_maker_fees"
+    title = ",".join(f"yes {one.yes_sub_title}" for one in markets)
+    series = Series(f"{MULTIVARIATE}TIDE", "Water levels together", "custom", fee_type)
+    event = EventListing(
+        event_ticker=f"{series.ticker}-S{rng.getrandbits(48):012X}",
+        series_ticker=series.ticker,
+        title=title,
+        sub_title=title,
+        strike_ns=now_ns,
+    )
+    value = min(one.spec.settle_value for one in markets)
+    ticker = f"{event.event_ticker}-{rng.getrandbits(44):011X}"
+    market = replace(
+        first,
+        spec=replace(first.spec, market_id=ticker, fees=FEES[fee_type], settle_value=value),
+        market_uuid=new_uuid(rng),
+        event_ticker=event.event_ticker,
+        series_ticker=series.ticker,
+        event_title=title,
+        yes_sub_title=title,
+        opening_price=2_500,
+        legs=tuple((one.event_ticker, one.spec.market_id) for one in markets),
+    )
+    return Listings([series], [event], [market])
+
+
 def _add_event(listings: Listings, event_index: int, *, now_ns: int) -> None:
     day_index, gate_index = divmod(event_index, len(GATES))
     name, gate = GATES[gate_index]
@@ -192,6 +230,7 @@ def _add_event(listings: Listings, event_index: int, *, now_ns: int) -> None:
             title=f"{gate} high water on {day:%b} {day.day}, {day.year}",
             sub_title=f"On {day:%b} {day.day}, {day.year}",
             strike_ns=strike_ns,
+            is_exclusive=bool(gate_index % 2),
         )
     )
 
@@ -200,8 +239,10 @@ def _market(
     rng: random.Random, event: EventListing, fee_type: str, *, index: int, now_ns: int, schedule: Schedule
 ) -> MarketListing:
     place = index % 3
-    level = 180 + 20 * place + 2 * rng.randrange(8)
-    between, tapered = place > 0, place == 2
+    step = rng.randrange(8)
+    # Bands of 10 cm that begin 12 cm apart at least have no level in common.
+    level = 180 + 20 * place + 2 * (step % 5 if event.is_exclusive else step)
+    between, tapered = place > 0 or event.is_exclusive, place == 2
     spec = MarketSpec(
         market_id=f"{event.event_ticker}-{'B' if between else 'T'}{level}",
         bands=TAPERED_DECI_CENT if tapered else LINEAR_CENT,

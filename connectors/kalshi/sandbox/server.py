@@ -10,10 +10,10 @@ from pathlib import Path
 
 from connectors.kalshi.sandbox import auth
 from connectors.kalshi.sandbox.buckets import TIERS
-from connectors.kalshi.sandbox.listings import RULES, Schedule, generate, generate_next
-from connectors.kalshi.sandbox.rest.server import REST
+from connectors.kalshi.sandbox.listings import RULES, Schedule, combine, generate, generate_next
 from connectors.kalshi.sandbox.stream.channels import publications
 from connectors.kalshi.sandbox.stream.session import HEARTBEAT_S, Conversation, stream_face
+from connectors.kalshi.sandbox.v1.generations import GENERATIONS
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.kalshi.sandbox.wire import MONEY_ONE
 from connectors.sandbox.engine.model import NS_PER_S
@@ -43,6 +43,7 @@ class SandboxOptions:
     seed: int = 1
     markets: int = 4
     speed: float = 1.0
+    dialect: str = option("current", "generation of the API (default current)", choices=list(GENERATIONS))
     tier: str = option("basic", "usage tier: rate limits (default basic)", choices=list(TIERS))
     close_after_s: int | None = option(
         None, "close and settle markets after S seconds", flag="--close-after", metavar="S"
@@ -50,6 +51,7 @@ class SandboxOptions:
     roll_every_s: int | None = option(
         None, "list a market that closes after S seconds, again and again", flag="--roll-every", metavar="S"
     )
+    multivariate: int = option(0, "also list a market of N legs, the first N markets (default none)", metavar="N")
     deposit: int = DEPOSIT
     removed_members: bool = option(
         False, "write markets with the members that the venue has dropped, for clients that still require them"
@@ -72,6 +74,7 @@ class KalshiSandboxInfo:
     ed25519_key_id: str
     ed25519_private_key_path: str
     read_only_key_id: str
+    dialect: str
     ready: bool = True
     venue: str = "kalshi"
 
@@ -84,15 +87,20 @@ class KalshiSandbox:
     """
 
     def __init__(self, options: SandboxOptions, *, now_ns: Callable[[], int] = time.time_ns) -> None:
-        if options.tier not in TIERS:
-            raise ValueError(f"tier is {options.tier!r}; use one of {', '.join(TIERS)}")
+        if options.dialect not in GENERATIONS:
+            raise ValueError(f"dialect is {options.dialect!r}; use one of {', '.join(GENERATIONS)}")
+        self._generation = generation = GENERATIONS[options.dialect]
+        if options.tier not in generation.tiers:
+            raise ValueError(f"tier is {options.tier!r}; use one of {', '.join(generation.tiers)}")
         if options.roll_every_s is not None and options.roll_every_s < 1:
             raise ValueError(f"roll-every is {options.roll_every_s}; give 1 s or more")
         self._options = options
         self._now_ns = now_ns
         self._keys: list[auth.ApiKey] = []
-        stream = stream_face(options.heartbeat_s, options.queue_frames_max)
-        design = Design("kalshi", self._fresh, self._make_keys, REST, stream, publications, self._list_due)
+        stream = stream_face(
+            options.heartbeat_s, options.queue_frames_max, shown=generation.frame, is_stamped=generation.is_stamped
+        )
+        design = Design("kalshi", self._fresh, self._make_keys, generation.rest, stream, publications, self._list_due)
         self._server: SandboxServer[Venue, Conversation] = SandboxServer(design, options, now_ns=now_ns)
         self.stop, self.failed, self.reset = self._server.stop, self._server.failed, self._server.reset
 
@@ -115,7 +123,7 @@ class KalshiSandbox:
         return KalshiSandboxInfo(**await self._server.start())
 
     def _make_keys(self, directory: Path) -> dict[str, str]:
-        ready: dict[str, str] = {}
+        ready = {"dialect": self._options.dialect}
         self._keys = []
         for key_type, prefix in (("rsa", ""), ("ed25519", "ed25519_")):
             path = directory / f"kalshi-{key_type}.pem"
@@ -135,15 +143,21 @@ class KalshiSandbox:
         served = ServedVenue(seed=options.seed, now_ns=self._now_ns, rules=RULES)
         closes_s = options.close_after_s
         schedule = Schedule() if closes_s is None else Schedule(close_after_s=closes_s, stagger_s=SHORT_LIVED_STAGGER_S)
-        listings = generate(seeded(options.seed, "markets"), now_ns=now_ns, count=options.markets, schedule=schedule)
+        rng = seeded(options.seed, "markets")
+        listed = self._generation.listed
+        batches = [listed(generate(rng, now_ns=now_ns, count=options.markets, schedule=schedule))]
+        if options.multivariate:
+            batches.append(listed(combine(rng, batches[0].markets[: options.multivariate], now_ns=now_ns)))
         self._rolling = seeded(options.seed, "rolling")
         self._next_listing_ns = now_ns if options.roll_every_s else sys.maxsize
-        venue = Venue(served, TIERS[options.tier])
-        venue.list_markets(listings)
-        venue.markets.removed_members = options.removed_members
+        venue = Venue(served, self._generation.tiers[options.tier])
+        for one in batches:
+            venue.list_markets(one)
+        venue.markets.removed_members = options.removed_members or self._generation.has_removed_members
         venue.open_subaccount({"USD": options.deposit})
         venue.keys.add(*self._keys)
-        served.start_flow(options.speed, {one.spec.market_id: one.opening_price for one in listings.markets})
+        opened = [one for batch in batches for one in batch.markets]
+        served.start_flow(options.speed, {one.spec.market_id: one.opening_price for one in opened})
         return venue
 
     def _list_due(self, venue: Venue, now_ns: int) -> None:
@@ -152,4 +166,5 @@ class KalshiSandbox:
         if period_s is None or now_ns < self._next_listing_ns:
             return
         self._next_listing_ns = now_ns + period_s * NS_PER_S
-        venue.list_markets(generate_next(self._rolling, now_ns=now_ns, period_s=period_s))
+        listings = generate_next(self._rolling, now_ns=now_ns, period_s=period_s)
+        venue.list_markets(self._generation.listed(listings))

@@ -32,6 +32,7 @@ class Venue:
     """One exchange with one member, whose subaccount n is the engine's account `member/n` (`member` for 0).
 
     `buckets` limit the member's requests. `public_buckets` limit unsigned reads: a bucket of their own (*assumption*).
+    `no_orders` are the ids of orders that were given in terms of NO, as only the older generation can.
     """
 
     def __init__(self, served: ServedVenue, tier: Tier) -> None:
@@ -46,6 +47,7 @@ class Venue:
         self.user_id = stable_uuid("user", MEMBER)
         self.buckets = Buckets(tier, self.clock.engine_ns())
         self.public_buckets = Buckets(tier, self.clock.engine_ns())
+        self.no_orders: set[str] = set()
         self.candles = Candles(self.exchange)
         served.listen(self.candles.note)
 

@@ -17,6 +17,7 @@ FILL = "fill"
 ORDERS = "user_orders"
 POSITIONS = "market_positions"
 LIFECYCLE = "market_lifecycle_v2"
+MULTIVARIATE_LIFECYCLE = "multivariate_market_lifecycle"
 GROUPS = "order_group_updates"
 
 CHANNELS = {
@@ -25,6 +26,7 @@ CHANNELS = {
     ORDERS: Channel(ORDERS, is_account=True),
     POSITIONS: Channel(POSITIONS, is_optional=True),
     LIFECYCLE: Channel(LIFECYCLE),
+    MULTIVARIATE_LIFECYCLE: Channel(MULTIVARIATE_LIFECYCLE, is_optional=True),
     GROUPS: Channel(GROUPS, is_optional=True),
     BOOK: Channel(BOOK, is_by_symbol=True, has_books=True),
     TRADE: Channel(TRADE, is_by_symbol=True),
@@ -33,19 +35,19 @@ CHANNELS = {
 """Every channel that is used, in the order in which they are asked for."""
 
 DEFAULT_CHANNELS = (FILL, ORDERS, POSITIONS, LIFECYCLE, GROUPS, BOOK, TRADE)
-"""All but TICKER, which is streamed on request only."""
+"""All but those for some settings only: TICKER, and MULTIVARIATE_LIFECYCLE, the news of markets with several legs."""
 
 _UPDATES = {Action.ADD: "add_markets", Action.REMOVE: "delete_markets", Action.SNAPSHOT: "get_snapshot"}
 _ENCODER = msgspec.json.Encoder()
 
 
-def encode_command(one: Command) -> tuple[bytes]:
-    """The text frame of a command."""
-    name, params = _body(one)
+def encode_command(one: Command, *, yes_prices: bool = True) -> tuple[bytes]:
+    """The text frame of a command; books are asked for with `yes_prices` where the venue can write them."""
+    name, params = _body(one, yes_prices=yes_prices)
     return (_ENCODER.encode({"id": one.number, "cmd": name, "params": params}),)
 
 
-def _body(one: Command) -> tuple[str, dict[str, object]]:
+def _body(one: Command, *, yes_prices: bool) -> tuple[str, dict[str, object]]:
     if one.action is Action.PROBE:
         return "list_subscriptions", {}
     if one.action is Action.UNSUBSCRIBE:
@@ -55,7 +57,7 @@ def _body(one: Command) -> tuple[str, dict[str, object]]:
     params: dict[str, object] = {"channels": [one.channel]}
     if one.symbols:
         params["market_tickers"] = one.symbols
-    if one.channel == BOOK:
+    if one.channel == BOOK and yes_prices:
         # The venue's default will change (vendor docs), so the choice is always sent.
         params["use_yes_price"] = True
     return "subscribe", params

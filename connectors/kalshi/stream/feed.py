@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +15,14 @@ from connectors.client.subscriptions import Subscriptions
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.kalshi.markets.lifecycle import apply_lifecycle
-from connectors.kalshi.stream.commands import CHANNELS, DEFAULT_CHANNELS, LIFECYCLE, encode_command
+from connectors.kalshi.stream.commands import (
+    CHANNELS,
+    DEFAULT_CHANNELS,
+    LIFECYCLE,
+    MULTIVARIATE_LIFECYCLE,
+    encode_command,
+)
+from connectors.kalshi.v1.older import current_frame
 from connectors.kalshi.wire import decode_stream as decode
 from connectors.kalshi.wire import stream_messages as s
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
@@ -26,6 +34,7 @@ ROLES = {
     "user_order": FrameRole.ACCOUNT,
     "market_position": FrameRole.ACCOUNT,
     LIFECYCLE: FrameRole.INSTRUMENTS,
+    MULTIVARIATE_LIFECYCLE: FrameRole.INSTRUMENTS,
     "orderbook_snapshot": FrameRole.BOOK,
     "orderbook_delta": FrameRole.BOOK_CHANGE,
 }
@@ -39,13 +48,14 @@ _ORDER_STATUSES = frozenset({"resting", "canceled", "executed"})
 
 class FeedPorts(msgspec.Struct, frozen=True):
     """What a feed needs. `fetch` asks for a market to be read again. `subaccount`: only its fills, orders and positions
-    are ours; None takes all of the account's."""
+    are ours; None takes all of the account's. `is_current`: the generation that takes `use_yes_price`."""
 
     venue: str
     registry: InstrumentRegistry
     fetch: Callable[[str], None]
     time: VenueTime
     subaccount: int | None = None
+    is_current: bool = True
 
 
 class KalshiFeed:
@@ -57,7 +67,7 @@ class KalshiFeed:
         self._counts = session.counts
         self._books = session.books
         self._followed = ports.registry.followed
-        self._decoder = decode.FrameDecoder(session.counts)
+        self._decoder = decode.FrameDecoder(session.counts, current_frame)
         self._event_of: dict[type, Callable[[Any, int], Event | None]] = {
             s.DeltaFrame: self._delta,
             s.SnapshotFrame: self._snapshot,
@@ -236,7 +246,9 @@ def make_session(
     channels: Iterable[str] = DEFAULT_CHANNELS,
 ) -> StreamSession:
     """The session of one connection, which sends its commands through `send`."""
-    subscriptions = Subscriptions([CHANNELS[name] for name in channels], send, encode_command)
+    subscriptions = Subscriptions(
+        [CHANNELS[name] for name in channels], send, partial(encode_command, yes_prices=feed.is_current)
+    )
     return StreamSession(
         feed.venue,
         feed.registry.followed,

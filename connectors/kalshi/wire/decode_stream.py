@@ -8,6 +8,9 @@ that reads a message raises `ValueError` for a value that it cannot read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from connectors.client.counts import DecodeCounts
@@ -44,8 +47,10 @@ class NotAFrame(ValueError):
 class FrameDecoder:
     """Turns one connection's messages into frames. The first frame of each type is also checked for new fields."""
 
-    def __init__(self, counts: DecodeCounts) -> None:
+    def __init__(self, counts: DecodeCounts, renewed: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> None:
+        """`renewed` puts a frame that can't be read into the current shapes, where it is of an older generation."""
         self._counts = counts
+        self._renewed = renewed
         self._checked: set[type] = set()
 
     def decode(self, data: bytes) -> Frame:
@@ -56,7 +61,7 @@ class FrameDecoder:
         try:
             frame = _KNOWN.decode(data)
         except msgspec.ValidationError as e:
-            return self._other(data, str(e))
+            return self._older(data, str(e))
         except UNREADABLE as e:
             raise NotAFrame(f"not JSON: {data[:120]!r}") from e
         if type(frame) not in self._checked:
@@ -73,8 +78,15 @@ class FrameDecoder:
         for name in names:
             self._counts.count(self._counts.unknown_fields, name)
 
-    def _other(self, data: bytes, flaw: str) -> OtherFrame:
-        frame = _rest_of(data, flaw)
+    def _older(self, data: bytes, flaw: str) -> Frame:
+        raw = _object(data)
+        try:
+            return msgspec.convert(self._renewed(raw), KnownFrame)  # type: ignore[no-any-return]  # a union of structs
+        except msgspec.ValidationError:
+            return self._other(raw, flaw)
+
+    def _other(self, raw: dict[str, Any], flaw: str) -> OtherFrame:
+        frame = _rest_of(raw, flaw)
         if frame.type in FRAME_TYPES:
             self._counts.unreadable += 1
         else:
@@ -82,14 +94,19 @@ class FrameDecoder:
         return frame
 
 
-def _rest_of(data: bytes, flaw: str) -> OtherFrame:
-    """What can be told of a frame that fits none of the known ones. Raises `NotAFrame`."""
+def _object(data: bytes) -> dict[str, Any]:
+    """A message as it is. Raises `NotAFrame`."""
     try:
         raw = msgspec.json.decode(data)
     except UNREADABLE as e:
         raise NotAFrame(f"not JSON: {data[:120]!r}") from e
     if not isinstance(raw, dict):
         raise NotAFrame(f"not a frame: {data[:120]!r}")
+    return raw
+
+
+def _rest_of(raw: dict[str, Any], flaw: str) -> OtherFrame:
+    """What can be told of a frame that fits none of the known ones."""
     msg = raw.get("msg")
     market = msg.get("market_ticker") if isinstance(msg, dict) else None
     return OtherFrame(

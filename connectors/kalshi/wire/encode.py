@@ -56,7 +56,7 @@ class AccountScope(msgspec.Struct, frozen=True, gc=False):
 
 def new_order(client_order_id: str, intent: NewOrder, instrument: Instrument, scope: AccountScope) -> Call:
     """A new limit order. `client_order_id` is ours; the venue refuses one that it has seen before (recorded answer)."""
-    return Call("POST", _ORDERS, _ENCODER.encode(_new_order_fields(client_order_id, intent, instrument, scope)))
+    return Call("POST", _ORDERS, _ENCODER.encode(new_order_fields(client_order_id, intent, instrument, scope)))
 
 
 def amend_order(intent: AmendOrder, order: Order, instrument: Instrument, scope: AccountScope) -> Call:
@@ -90,9 +90,10 @@ def cancel_all_orders(scope: AccountScope) -> Call:
     return Call("DELETE", f"{_ORDERS}{scope.query}", is_urgent=True)
 
 
-def _new_order_fields(
+def new_order_fields(
     client_order_id: str, intent: NewOrder, instrument: Instrument, scope: AccountScope
 ) -> dict[str, Any]:
+    """The body of `new_order`."""
     fields = scope.fields(instrument) | {
         "ticker": instrument.symbol,
         "client_order_id": client_order_id,

@@ -24,6 +24,10 @@ NOT_FOUND = "not_found"
 ORDER_ALREADY_EXISTS = "order_already_exists"
 TIMESTAMP_EXPIRED = "header_timestamp_expired"
 
+# Orders of the older generation, where the venue has closed it (third-party observations).
+_CLOSED = "deprecated_v1_order_endpoint"
+_REMEDY = 'this host takes no orders of dialect "v1" any more; set dialect = "current" in the settings of the venue'
+
 # Pauses end by themselves; nothing of a refused write is kept meanwhile (*assumption*). A cancel is worth repeating; an
 # order or an amend is not: its price is of before the pause, and each try costs tokens.
 _PAUSED = ("trading_is_paused", "exchange_is_paused")
@@ -70,7 +74,8 @@ def parse_error(status: int, body: bytes, after_ms: int = 0) -> ErrorResponse:
         return ErrorResponse(status, code_of_text(parsed.error), parsed.error, "", after_ms)
     said = parsed.error or parsed
     code = str(said.code or ("invalid_parameters" if parsed.msg else none))
-    return ErrorResponse(status, code, said.message or parsed.msg, detail_text(said.details), after_ms)
+    message = _REMEDY if code == _CLOSED else said.message or parsed.msg
+    return ErrorResponse(status, code, message, detail_text(said.details), after_ms)
 
 
 def is_about_the_market(code: str) -> bool:

@@ -7,7 +7,7 @@ by `unknown_fields` and counted. Enumerations stay text. `*_dollars` are dollars
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -15,13 +15,22 @@ from connectors.client.wire.json_text import Millis, Seconds
 
 
 class BookSnapshotMsg(msgspec.Struct, frozen=True, gc=False):
-    """A whole book as (price, contracts) of each side. The key of an empty side is missing (recorded answer)."""
+    """A whole book as (price, contracts) of each side. The key of an empty side is missing (recorded answer).
+
+    Raises `ValueError` for one of the older generation, `yes` and `no`: it would be an empty book here.
+    """
 
     market_ticker: str
     yes_dollars_fp: tuple[tuple[str, str], ...] = ()
     no_dollars_fp: tuple[tuple[str, str], ...] = ()
     market_id: str = ""
     clock: int = 0
+    yes: Any = None
+    no: Any = None
+
+    def __post_init__(self) -> None:
+        if (self.yes or self.no) and not (self.yes_dollars_fp or self.no_dollars_fp):
+            raise ValueError("a book in cents")
 
 
 class BookDeltaMsg(msgspec.Struct, frozen=True, gc=False):
@@ -273,7 +282,7 @@ Frame = KnownFrame | OtherFrame
 FRAME_TYPES = frozenset(kind.__struct_config__.tag for kind in get_args(KnownFrame))
 """The values of `type` that have a frame of their own."""
 
-_ENVELOPE = frozenset({"type", "id", "sid", "seq", "sending_ts_ms", "msg"})
+_ENVELOPE = frozenset({"type", "id", "sid", "seq", "sending_ts_ms", "msg", "data"})
 
 _DOCUMENTED: dict[str, frozenset[str]] = {
     name: frozenset(fields.split())

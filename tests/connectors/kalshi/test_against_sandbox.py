@@ -119,6 +119,7 @@ async def live_on(
     tmp_path: Path, *, key: str = "rsa", changes: dict[str, Any] | None = None, proxy: str = "", **options: Any
 ) -> Live:
     values: dict[str, Any] = {"markets": 2, "seed": 3, "speed": 4.0, "tier": "prestige"}
+    settings_of = {"dialect": options.get("dialect", "current")} | CHOSEN | (changes or {})
     sandbox = KalshiSandbox(SandboxOptions(directory=tmp_path, **(values | options)))
     info = await sandbox.start()
     is_rsa = key == "rsa"
@@ -127,10 +128,7 @@ async def live_on(
         ws_url=info.ws_url,
         key_id=info.key_id if is_rsa else info.ed25519_key_id,
         private_key_path=Path(info.private_key_path if is_rsa else info.ed25519_private_key_path),
-        markets=("KX*",),
-        snapshot_timeout_ms=1_000,
-        tier=options.get("tier", "prestige"),
-        **(CHOSEN | (changes or {})),
+        **({"markets": ("KX*",), "snapshot_timeout_ms": 1_000, "tier": options.get("tier", "prestige")} | settings_of),
     )
     clock = SystemClock()
     budget = OwnBudget("kalshi", clock=clock)

@@ -34,6 +34,8 @@ def test_settings_when_one_address_is_not_local_then_the_account_is_not_loopback
         {"markets": ()},
         {"markets_max": 0},
         {"tier": "gold"},
+        {"dialect": "v0"},
+        {"dialect": "v1", "tier": "prestige"},
         {"private_key": "-----BEGIN"},
     ],
 )

@@ -84,7 +84,7 @@ def market_object(one: Listed) -> dict[str, Any]:
         | wire.prices(previous_yes_ask=0, previous_yes_bid=0)
         | wire.counts(open_interest=item.open_interest, volume_24h=item.volume, volume=item.volume)
     )
-    shown |= _texts(listing) | quotes(item, one.book)
+    shown |= _texts(listing) | _legs(listing) | quotes(item, one.book)
     if item.settle_value >= 0:
         shown["settlement_value_dollars"] = wire.price(item.settle_value)
     if item.settled_ns:
@@ -98,7 +98,7 @@ def _texts(listing: MarketListing) -> dict[str, Any]:
     shown = (
         {"can_close_early": True, "early_close_condition": EARLY_CLOSE, "rules_secondary": RULES_SECONDARY}
         | {"event_ticker": listing.event_ticker, "strike_type": "greater" if listing.cap_strike is None else "between"}
-        | {"floor_strike": listing.floor_strike, "cap_strike": listing.cap_strike}
+        | ({} if listing.legs else {"floor_strike": listing.floor_strike, "cap_strike": listing.cap_strike})
         | {"title": f"{event}: {outcome}?", "subtitle": outcome}
         | {"rules_primary": f"If the {event.lower()} is {outcome.lower()}, then the market resolves to Yes."}
         | {"yes_sub_title": outcome, "no_sub_title": outcome}
@@ -106,11 +106,27 @@ def _texts(listing: MarketListing) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value is not None}
 
 
+def _legs(listing: MarketListing) -> dict[str, Any]:
+    """What a Market of several legs has besides (recorded answer): no strikes of its own; empty for another one."""
+    if not listing.legs:
+        return {}
+    legs = [{"event_ticker": event, "market_ticker": ticker, "side": "yes"} for event, ticker in listing.legs]
+    custom = {
+        "Associated Events": ",".join(event for event, _ in listing.legs),
+        "Associated Market Sides": ",".join("yes" for _ in listing.legs),
+        "Associated Markets": ",".join(ticker for _, ticker in listing.legs),
+        "Multivariate Event Ticker": listing.event_ticker,
+    }
+    collection = f"{listing.series_ticker}-R"
+    named = {"custom_strike": custom, "mve_collection_ticker": collection, "mve_selected_legs": legs}
+    return named | {"strike_type": "custom", "title": listing.yes_sub_title}
+
+
 def event_object(item: EventListing, clock: VenueClock, *, spec: MarketSpec) -> dict[str, Any]:
     """An EventData without its markets, of which one has `spec`; fee overrides are null, as the series' fees apply."""
     return (
         {"event_ticker": item.event_ticker, "series_ticker": item.series_ticker, "category": CATEGORY}
-        | {"title": item.title, "sub_title": item.sub_title, "mutually_exclusive": False}
+        | {"title": item.title, "sub_title": item.sub_title, "mutually_exclusive": item.is_exclusive}
         | {"strike_date": clock.rfc3339(item.strike_ns), "last_updated_ts": clock.rfc3339(item.strike_ns)}
         | {
             "exchange_index": words.shard_of(spec),

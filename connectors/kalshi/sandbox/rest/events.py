@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.kalshi.sandbox import errors
-from connectors.kalshi.sandbox.listings import CATEGORY, EventListing, Series
+from connectors.kalshi.sandbox.listings import CATEGORY, MULTIVARIATE, EventListing, Series
 from connectors.kalshi.sandbox.render.candles import candle_objects
 from connectors.kalshi.sandbox.render.markets import SETTLEMENT_SOURCES, event_object, series_object
 from connectors.kalshi.sandbox.rest.call import Call, empty_lists
@@ -37,7 +37,8 @@ def list_events(call: Call) -> Reply:
 
     def keeps(event: EventListing) -> bool:
         return (
-            (series is None or event.series_ticker == series)
+            not event.event_ticker.startswith(MULTIVARIATE)
+            and (series is None or event.series_ticker == series)
             and (tickers is None or event.event_ticker in tickers)
             and (
                 status is None or any(one.status in STATUS_FILTER[status] for one in _markets(call, event.event_ticker))
@@ -52,10 +53,17 @@ def list_events(call: Call) -> Reply:
     return Reply({"cursor": cursor, "events": events} | milestones)
 
 
-def no_events(call: Call) -> Reply:
-    """GET /events/multivariate: an empty page, the sandbox lists no combos."""
-    call.query_of("GetMultivariateEvents").bounded("limit", EVENT_PAGE, EVENT_PAGE)
-    return Reply({"cursor": "", "events": []})
+def list_multivariate(call: Call) -> Reply:
+    """GET /events/multivariate: one page of the events whose markets have several legs, which /events leaves out."""
+    query = call.query_of("GetMultivariateEvents")
+    series, nested = query.text("series_ticker"), query.flag("with_nested_markets")
+
+    def keeps(event: EventListing) -> bool:
+        return event.event_ticker.startswith(MULTIVARIATE) and series in (None, event.series_ticker)
+
+    found = newest_first(call.venue.catalog.events.values(), keeps)
+    page, cursor = call.page(query, found, size=EVENT_PAGE, most=EVENT_PAGE)
+    return Reply({"cursor": cursor, "events": [_event(call, event, nested=nested) for event in page]})
 
 
 def get_event(call: Call) -> Reply:
@@ -118,7 +126,7 @@ def _series(call: Call, series: Series) -> dict[str, Any]:
 
 ROUTES = (
     Route("GET", "/events", list_events, None),
-    Route("GET", "/events/multivariate", no_events, None),
+    Route("GET", "/events/multivariate", list_multivariate, None),
     Route("GET", "/events/fee_changes", empty_lists("event_fee_changes"), None),
     Route("GET", "/events/{event_ticker}", get_event, None),
     Route("GET", "/events/{event_ticker}/metadata", event_metadata, None),

@@ -116,7 +116,7 @@ def _ticker(call: Call) -> str:
 def _market_filter(call: Call, query: Query) -> Callable[[str], bool]:
     status = query.choice("status", tuple(STATUS_FILTER))
     tickers, event, series = query.names("tickers"), query.text("event_ticker"), query.text("series_ticker")
-    only_combos = query.choice("mve_filter", ("only", "exclude")) == "only"
+    combos = query.choice("mve_filter", ("only", "exclude"))
     bounded = [one for one in _TIMES if query.text(f"min_{one}_ts") or query.text(f"max_{one}_ts")]
     if len(bounded) > 1:
         raise errors.nested("invalid_parameters")
@@ -125,7 +125,7 @@ def _market_filter(call: Call, query: Query) -> Callable[[str], bool]:
     def keeps(ticker: str) -> bool:
         market, listing = call.venue.exchange.state.markets[ticker], call.venue.catalog.markets[ticker]
         return (
-            not only_combos
+            (combos is None or bool(listing.legs) == (combos == "only"))
             and (status is None or market.status in STATUS_FILTER[status])
             and (tickers is None or ticker in tickers)
             and event in (None, listing.event_ticker)

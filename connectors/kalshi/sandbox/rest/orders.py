@@ -35,14 +35,14 @@ CREATE = "CreateOrderV2Request"
 def create_order(call: Call) -> Reply:
     """POST /portfolio/events/orders: place one order, 201. Counts in the answer are as of the answer."""
     body = call.body(CREATE)
-    _charge(call, DEFAULT_COST, _shard_of(body))
+    charge(call, DEFAULT_COST, _shard_of(body))
     return Reply(_create(call, body), 201)
 
 
 def create_batch(call: Call) -> Reply:
     """POST /portfolio/events/orders/batched, 201: the whole batch must fit the bucket, items fail one by one."""
     items = call.body("BatchCreateOrdersV2Request").objects("orders", CREATE)
-    _charge(call, DEFAULT_COST * max(1, len(items)))
+    charge(call, DEFAULT_COST * max(1, len(items)))
     return Reply({"orders": [_batch_item(call, item) for item in items]}, 201)
 
 
@@ -53,9 +53,9 @@ def cancel_order(call: Call) -> Reply:
     """
     query = call.query_of("CancelOrderV2")
     shard = _shard_asked(query.integer("exchange_index"), query.text("market_ticker"))
-    _charge(call, CANCEL_COST, shard)
+    charge(call, CANCEL_COST, shard)
     account = call.account_id(query.integer("subaccount"))
-    return Reply(_cancel(call, call.arrival.params["order_id"], account=account, shard=shard))
+    return Reply(cancel(call, call.arrival.params["order_id"], account=account, shard=shard))
 
 
 def cancel_all_orders(call: Call) -> Reply:
@@ -75,15 +75,15 @@ def cancel_all_orders(call: Call) -> Reply:
 def cancel_batch(call: Call) -> Reply:
     """DELETE /portfolio/events/orders/batched: CANCEL_COST tokens an order, items fail one by one."""
     items = call.body("BatchCancelOrdersV2Request").objects("orders", "BatchCancelOrdersRequestOrder")
-    _charge(call, CANCEL_COST * max(1, len(items)))
+    charge(call, CANCEL_COST * max(1, len(items)))
     return Reply({"orders": [_batch_cancel_item(call, item) for item in items]})
 
 
 def amend_order(call: Call) -> Reply:
     """POST /portfolio/events/orders/{order_id}/amend; `count` is the total including what is filled."""
     body = call.body("AmendOrderV2Request")
-    _charge(call, DEFAULT_COST, _shard_of(body))
-    request = _amend_request(call, body)
+    charge(call, DEFAULT_COST, _shard_of(body))
+    request = amend_request(call, body)
     # Read before the amend: the engine changes its own record.
     known = call.venue.exchange.ledger.orders.get(request.order_id)
     remaining_before = 0 if known is None else known.remaining
@@ -102,7 +102,7 @@ def decrease_order(call: Call) -> Reply:
     """POST /portfolio/events/orders/{order_id}/decrease with exactly one of `reduce_by` and `reduce_to`."""
     body = call.body("DecreaseOrderV2Request")
     shard = _shard_asked(body.integer("exchange_index"), body.text("market_ticker"))
-    _charge(call, DEFAULT_COST, shard)
+    charge(call, DEFAULT_COST, shard)
     by, to = body.decimal("reduce_by", COUNT_DECIMALS), body.decimal("reduce_to", COUNT_DECIMALS)
     account = call.account_id(call.query_of("DecreaseOrderV2").integer("subaccount"))
     order_id = call.arrival.params["order_id"]
@@ -121,7 +121,7 @@ def refuse_legacy_write(_call: Call) -> Reply:
 
 
 def _create(call: Call, body: Body) -> dict[str, Any]:
-    answer = call.accepted(call.venue.exchange.submit(_order_request(call, body), call.now_ns))
+    answer = call.accepted(call.venue.exchange.submit(order_request(call, body), call.now_ns))
     order = answer.order
     named = {"client_order_id": order.client_order_id} if order.client_order_id else {}
     return (
@@ -132,7 +132,8 @@ def _create(call: Call, body: Body) -> dict[str, Any]:
     )
 
 
-def _order_request(call: Call, body: Body) -> OrderRequest:
+def order_request(call: Call, body: Body) -> OrderRequest:
+    """What a body asks for, for the engine. Raises `Refusal` for what can't be asked."""
     size, price = body.required_decimal("count", COUNT_DECIMALS), body.required_decimal("price", PRICE_DECIMALS)
     ticker = body.required_text("ticker")
     request = OrderRequest(
@@ -154,7 +155,8 @@ def _order_request(call: Call, body: Body) -> OrderRequest:
     return request
 
 
-def _amend_request(call: Call, body: Body) -> AmendRequest:
+def amend_request(call: Call, body: Body) -> AmendRequest:
+    """As `order_request`, for the order that the path names."""
     size, price = body.required_decimal("count", COUNT_DECIMALS), body.required_decimal("price", PRICE_DECIMALS)
     ticker = body.required_text("ticker")
     _check_shard(call, ticker, body.integer("exchange_index"), code="market_not_found")
@@ -173,7 +175,7 @@ def _amend_request(call: Call, body: Body) -> AmendRequest:
 
 def _batch_item(call: Call, body: Body) -> dict[str, Any]:
     empty = dict.fromkeys(("average_fee_paid", "average_fill_price", "fill_count", "remaining_count", "ts_ms"))
-    return empty | {"client_order_id": body.text("client_order_id")} | _outcome(lambda: _create(call, body))
+    return empty | {"client_order_id": body.text("client_order_id")} | outcome(lambda: _create(call, body))
 
 
 def _batch_cancel_item(call: Call, body: Body) -> dict[str, Any]:
@@ -181,13 +183,13 @@ def _batch_cancel_item(call: Call, body: Body) -> dict[str, Any]:
 
     def cancelled() -> dict[str, Any]:
         account = call.account_id(body.integer("subaccount"))
-        return _cancel(call, order_id, account=account, shard=body.integer("exchange_index"))
+        return cancel(call, order_id, account=account, shard=body.integer("exchange_index"))
 
     empty = {"client_order_id": None, "order_id": order_id, "reduced_by": wire.count(0), "ts_ms": None}
-    return empty | _outcome(cancelled)
+    return empty | outcome(cancelled)
 
 
-def _outcome(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def outcome(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What becomes of one item of a batch: its answer, or its error."""
     try:
         return act()
@@ -195,7 +197,8 @@ def _outcome(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"error": refusal.body.get("error", refusal.body)}
 
 
-def _cancel(call: Call, order_id: str, *, account: str, shard: int | None) -> dict[str, Any]:
+def cancel(call: Call, order_id: str, *, account: str, shard: int | None) -> dict[str, Any]:
+    """End a resting order of an account; the members of the answer."""
     _check_order_shard(call, order_id, shard)
     answer = call.accepted(call.venue.exchange.cancel(account, order_id, now_ns=call.now_ns))
     return _acted(call, answer.order) | {"reduced_by": wire.count(answer.reduced)}
@@ -206,7 +209,8 @@ def _acted(call: Call, order: Order) -> dict[str, Any]:
     return {"order_id": order.order_id, "ts_ms": call.venue.clock.ms(call.now_ns)}
 
 
-def _charge(call: Call, cost: int, shard: int = UNSCOPED) -> None:
+def charge(call: Call, cost: int, shard: int = UNSCOPED) -> None:
+    """Draw tokens from the write bucket of a shard. Raises `Refusal` 429 when it has too few."""
     if not call.venue.buckets.take_write(cost, call.now_ns, shard=shard):
         raise errors.too_many_requests()
 
@@ -272,6 +276,7 @@ ROUTES = (
     Route("POST", "/portfolio/orders/batched", refuse_legacy_write, ORDER_WRITES, "write"),
     Route("DELETE", "/portfolio/orders/batched", refuse_legacy_write, ORDER_WRITES, "write"),
     Route("DELETE", "/portfolio/orders/{order_id}", refuse_legacy_write, ORDER_WRITES, "write"),
+    Route("PUT", "/portfolio/orders/{order_id}", refuse_legacy_write, ORDER_WRITES, "write"),
     Route("POST", "/portfolio/orders/{order_id}/amend", refuse_legacy_write, ORDER_WRITES, "write"),
     Route("POST", "/portfolio/orders/{order_id}/decrease", refuse_legacy_write, ORDER_WRITES, "write"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from connectors.kalshi.sandbox import errors
@@ -50,15 +51,17 @@ def _admit(venue: Venue, arrival: Arrival, route: Route[Call]) -> Call:
     return Call(venue, key, arrival)
 
 
+def rest_face(routes: Iterable[Route[Call]]) -> RestFace[Venue]:
+    """REST of a generation of the API, as the frame serves it."""
+    return RestFace(
+        prefix=REST_PREFIX,
+        endpoints=guarded(routes, _admit),
+        unknown_path=lambda: errors.nested("not_found"),
+        too_many=errors.too_many_requests,
+        failure=_failure,
+    )
+
+
 def _failure(status: int) -> dict[str, Any]:
     code = "service_unavailable" if status == 503 else "internal_server_error"
     return {"error": errors.error_object(code)}
-
-
-REST: RestFace[Venue] = RestFace(
-    prefix=REST_PREFIX,
-    endpoints=guarded(ROUTES, _admit),
-    unknown_path=lambda: errors.nested("not_found"),
-    too_many=errors.too_many_requests,
-    failure=_failure,
-)

@@ -11,6 +11,7 @@ from typing import Any
 
 from connectors.kalshi.sandbox import wire
 from connectors.kalshi.sandbox.groups import GroupChange
+from connectors.kalshi.sandbox.listings import MULTIVARIATE
 from connectors.kalshi.sandbox.portfolio import fill_message, order_message, subaccount_member
 from connectors.kalshi.sandbox.render.markets import created_members, trade_message
 from connectors.kalshi.sandbox.venue import Venue
@@ -118,4 +119,6 @@ def _lifecycle(event: MarketLifecycle, venue: Venue) -> Publication:
         message["determination_ts"] = venue.clock.seconds(event.ns)
     elif event.kind == "settled":
         message["settled_ts"] = venue.clock.seconds(event.ns)
-    return Publication("market_lifecycle_v2", "market_lifecycle_v2", message, event.market_id)
+    is_combo = event.market_id.startswith(MULTIVARIATE)
+    channel = "multivariate_market_lifecycle" if is_combo else "market_lifecycle_v2"
+    return Publication(channel, "market_lifecycle_v2", message, event.market_id)

@@ -45,7 +45,7 @@ class ChannelRule:
     filter: Literal["required", "optional", "none"] = "none"
 
 
-# Vendor docs. The last five can be subscribed to and stay silent: the sandbox does not simulate what they carry.
+# Vendor docs. The last four can be subscribed to and stay silent: the sandbox does not simulate what they carry.
 CHANNELS = {
     "orderbook_delta": ChannelRule(True, "required"),
     "trade": ChannelRule(True, "optional"),

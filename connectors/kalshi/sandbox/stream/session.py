@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from connectors.kalshi.sandbox.rest.server import signing_key
@@ -19,11 +20,16 @@ HEARTBEAT_S = 10.0
 STREAM_PATH = "/trade-api/ws/v2"
 
 
+Shown = Callable[[Venue, dict[str, Any]], dict[str, Any]]
+"""A frame as a generation of the API writes it."""
+
+
 class Conversation:
     """The commands and subscriptions of one connection, which may see the accounts of `seen`."""
 
-    def __init__(self, session: StreamSession, venue: Venue, seen: Seen) -> None:
+    def __init__(self, session: StreamSession, venue: Venue, seen: Seen, shown: Shown) -> None:
         self._session = session
+        self._shown = partial(shown, venue)
         self._seen = seen
         self.commands = CommandHandler(venue.markets, self._offer)
         self.handle = self.commands.handle
@@ -37,6 +43,7 @@ class Conversation:
 
     def _offer(self, message: dict[str, Any], subscription: Subscription | None) -> None:
         """Queue an answer, or data of a subscription, which ends when its frame finds the queue full (vendor docs)."""
+        message = self._shown(message)
         if subscription is None:
             self._session.offer(Frame(message))
             return
@@ -45,16 +52,19 @@ class Conversation:
             self.commands.end(subscription)
 
 
-def stream_face(heartbeat_s: float, queue_frames_max: int) -> StreamFace[Venue, Conversation]:
-    """The stream as the frame serves it: signed like REST, each frame stamped with the time of sending."""
-    rules = StreamRules(STREAM_PATH, HEARTBEAT, heartbeat_s, queue_frames_max, _stamp, "orderbook_delta")
-    return StreamFace(rules, _admit)
+def stream_face(
+    heartbeat_s: float, queue_frames_max: int, *, shown: Shown, is_stamped: bool
+) -> StreamFace[Venue, Conversation]:
+    """The stream as the frame serves it: signed like REST; `is_stamped` frames carry the time of sending."""
+    stamp = _stamp if is_stamped else None
+    rules = StreamRules(STREAM_PATH, HEARTBEAT, heartbeat_s, queue_frames_max, stamp, "orderbook_delta")
+    return StreamFace(rules, partial(_admit, shown))
 
 
-def _admit(venue: Venue, arrival: Arrival) -> Callable[[StreamSession], Conversation]:
+def _admit(shown: Shown, venue: Venue, arrival: Arrival) -> Callable[[StreamSession], Conversation]:
     key = signing_key(venue, arrival)
     seen = None if key.subaccount is None else frozenset({venue.account_id(key.subaccount)})
-    return lambda session: Conversation(session, venue, seen)
+    return lambda session: Conversation(session, venue, seen, shown)
 
 
 def _stamp(frame: dict[str, Any], clock: VenueClock) -> None:

@@ -27,6 +27,7 @@ FIELDS = {
     "ed25519_key_id",
     "ed25519_private_key_path",
     "read_only_key_id",
+    "dialect",
 }
 
 

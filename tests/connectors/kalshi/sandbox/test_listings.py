@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from connectors.kalshi.sandbox.listings import MarketListing, Schedule, generate
+from connectors.kalshi.sandbox.listings import MarketListing, Schedule, combine, generate
 
 START_NS = 1_795_219_200 * 1_000_000_000
 SECOND_NS = 1_000_000_000
@@ -42,6 +42,25 @@ def test_outcomes_when_an_event_is_decided_then_its_markets_agree_on_the_water_l
             if all((one.spec.settle_value == 10_000) is pays(one, level) for one in markets)
         ]
         assert levels, event.event_ticker
+
+
+def test_events_when_their_markets_exclude_each_other_then_no_level_is_in_two_of_them() -> None:
+    listings = generate(random.Random(1), now_ns=START_NS, count=300)
+    exclusive = [event for event in listings.events if event.is_exclusive]
+    assert len(exclusive) == 50
+    for event in exclusive:
+        markets = [one for one in listings.markets if one.event_ticker == event.event_ticker]
+        assert max(sum(pays(one, level) for one in markets) for level in range(150, 300)) == 1
+
+
+def test_market_when_it_has_several_legs_then_it_pays_when_yes_of_each_does() -> None:
+    markets = generate(random.Random(1), now_ns=START_NS, count=300).markets
+    (yes,) = {one.spec.settle_value for one in markets} - {0}
+    winners, losers = ([one for one in markets if one.spec.settle_value == value] for value in (yes, 0))
+    for legs, value in ((winners[:3], yes), ([winners[0], losers[0]], 0)):
+        (combo,) = combine(random.Random(2), legs, now_ns=START_NS).markets
+        assert (combo.spec.settle_value, len(combo.legs)) == (value, len(legs))
+        assert combo.spec.market_id.startswith("KXMVETIDE-")
 
 
 def pays(market: MarketListing, level: int) -> bool:

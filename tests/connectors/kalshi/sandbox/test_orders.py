@@ -222,7 +222,10 @@ async def test_cancel_all_when_orders_rest_then_204_without_body_and_none_rests(
     [
         ("POST", "/portfolio/orders"),
         ("POST", "/portfolio/orders/batched"),
+        ("DELETE", "/portfolio/orders/batched"),
         ("DELETE", "/portfolio/orders/x"),
+        ("PUT", "/portfolio/orders/x"),
+        ("POST", "/portfolio/orders/x/decrease"),
         ("POST", "/portfolio/orders/x/amend"),
     ],
 )

@@ -219,3 +219,21 @@ async def test_tier_when_below_premier_then_own_public_keys_are_403(start: Start
 async def test_path_when_unknown_then_404(client: Client) -> None:
     answer = await client.call("GET", "/no/such/path")
     assert (answer.status, answer.body["error"]["code"]) == (404, "not_found")
+
+
+async def test_multivariate_when_listed_then_it_is_apart_from_other_events_and_names_its_legs(
+    start: StartClient,
+) -> None:
+    client: Client = await start(multivariate=2)
+    tickers = [*client.sandbox.venue.catalog.markets]
+    (event,) = (await client.call("GET", "/events/multivariate")).body["events"]
+    others = (await client.call("GET", "/events")).body["events"]
+    assert event["event_ticker"] not in {one["event_ticker"] for one in others}
+    (market,) = (await client.call("GET", "/markets?mve_filter=only")).body["markets"]
+    assert market["event_ticker"] == event["event_ticker"]
+    assert [(leg["market_ticker"], leg["side"]) for leg in market["mve_selected_legs"]] == [
+        (ticker, "yes") for ticker in tickers[:2]
+    ]
+    assert (market["strike_type"], "floor_strike" in market) == ("custom", False)
+    alone = (await client.call("GET", "/markets?mve_filter=exclude")).body["markets"]
+    assert sorted(one["ticker"] for one in alone) == sorted(set(tickers) - {market["ticker"]})
