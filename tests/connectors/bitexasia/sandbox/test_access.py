@@ -159,5 +159,5 @@ async def test_ready_line_when_printed_then_it_has_the_members_of_every_sandbox_
 @pytest.mark.parametrize("option", ["--limit"])
 def test_option_when_nothing_may_be_sent_then_it_is_a_usage_error(option: str, capsys: Capsys) -> None:
     with pytest.raises(SystemExit):
-        main([option, "0"])
+        main([option, "0", "--port", "99999"])
     assert f"{option}: 0: give a whole number, 1 or more" in capsys.readouterr().err

@@ -166,5 +166,5 @@ async def test_truth_when_money_and_orders_have_moved_then_all_adds_up(tmp_path:
 @pytest.mark.parametrize("option", ["--limit", "--wallet-limit"])
 def test_option_when_nothing_may_be_sent_then_it_is_a_usage_error(option: str, capsys: Capsys) -> None:
     with pytest.raises(SystemExit):
-        main([option, "0"])
+        main([option, "0", "--port", "99999"])
     assert f"{option}: 0: give a whole number, 1 or more" in capsys.readouterr().err

@@ -304,7 +304,7 @@ def test_command_when_port_or_folder_can_not_be_used_then_says_which_and_what_to
 )
 def test_command_when_an_option_is_wrong_then_usage_error(arguments: list[str], said: str, capsys: Capsys) -> None:
     with pytest.raises(SystemExit) as ended:
-        run_sandbox("toy", ToyOptions, toy, arguments)
+        run_sandbox("toy", ToyOptions, toy, [*arguments, "--port", "99999"])
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
 
