@@ -55,11 +55,14 @@ def check_config(options: argparse.Namespace) -> int:
     """
     resolved = resolve(load_from(options))
     problems = Problems()
+    assumed: list[str] = []
     with problems:
-        asyncio.run(refuse_offline(resolved))
+        assumed = asyncio.run(refuse_offline(resolved))
     with problems:
         refuse_constructors(resolved)
     problems.refuse()
+    for line in assumed:
+        sys.stdout.write(f"{line}\n")
     for line in asyncio.run(ask_venues(resolved, is_live=options.live)) if options.connect else ():
         sys.stdout.write(f"{line}\n")
     for note in resolved.notes:
@@ -95,9 +98,9 @@ class Problems:
             raise ConfigurationError("\n".join(self.lines))
 
 
-async def refuse_offline(resolved: Resolved) -> None:
+async def refuse_offline(resolved: Resolved) -> list[str]:
     """Make every connector that trades on an account, without connecting; look whose the state directory is, and
-    whether `http.host` is this machine.
+    whether `http.host` is this machine. A line for each assumption about a venue that is not on this machine.
 
     Whether `--live` was given is not asked: a daemon asks. Raises `ConfigurationError` with a line per problem.
     """
@@ -112,14 +115,16 @@ async def refuse_offline(resolved: Resolved) -> None:
         refuse_records = refuse_account_records if resolved.is_embedded else refuse_sandbox_records
         refuse_records(resolved.config.state_dir)
     owners: dict[str, str] = {}
+    assumed: list[str] = []
     for venue in resolved.venues:
         if not venue.row.embedded_sandbox:
             with problems:
-                await _refuse_account(resolved, venue, owners)
+                assumed += await _refuse_account(resolved, venue, owners)
     problems.refuse()
+    return assumed
 
 
-async def _refuse_account(resolved: Resolved, venue: ResolvedVenue, owners: dict[str, str]) -> None:
+async def _refuse_account(resolved: Resolved, venue: ResolvedVenue, owners: dict[str, str]) -> list[str]:
     connector = venue.connector(clock=SystemClock(), rng=system_rng())
     try:
         refuse_remote(connector, is_allowed=resolved.config.live, what=_REAL_TRADING)
@@ -131,6 +136,8 @@ async def _refuse_account(resolved: Resolved, venue: ResolvedVenue, owners: dict
                 f"venues.{venue.name}: is the same account as venues.{owner} ({connector.account}); name it once"
             )
         refuse_other_account(RealFiles(), resolved.config.state_dir / JOURNAL_NAME, venue.name, connector.account)
+        assumptions = () if connector.is_loopback else connector.assumptions
+        return [f"{venue.name}: assumed of the venue without proof: {one}" for one in assumptions]
     finally:
         await connector.close()
 

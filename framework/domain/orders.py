@@ -6,7 +6,7 @@ from enum import Enum
 
 import msgspec
 
-from framework.domain.instruments import InstrumentId
+from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind
 from framework.domain.numbers import Money, Price, Size
 
 
@@ -185,3 +185,22 @@ class Order(msgspec.Struct, kw_only=True):
         """Whether more may become of it, as far as is known: every status that is not final, UNKNOWN and ENDING
         included."""
         return not self.status.is_final
+
+
+def paid_in(instrument: Instrument, side: Side) -> str:
+    """The currency that an order takes from the account: of a sale at a spot market the base currency, else the one in
+    which it is paid or its margin is kept."""
+    if instrument.kind is InstrumentKind.SPOT and side is Side.SELL:
+        return instrument.base_currency
+    return instrument.settle_currency or instrument.quote_currency
+
+
+def value_of(instrument: Instrument, side: Side, price: int, size: int) -> int:
+    """What so much of an order (both scaled) takes from the account at most, before fees: on a binary market what can
+    be lost, of a perpetual all of its value, of which a part is kept as margin. Scaled by the money decimals; of a sale
+    at a spot market it is the size, scaled by the size decimals."""
+    if side is Side.SELL and instrument.kind is InstrumentKind.SPOT:
+        return size
+    if side is Side.SELL and instrument.kind is InstrumentKind.BINARY:
+        return (instrument.unit - price) * size
+    return price * size

@@ -95,6 +95,8 @@ class RefusalCode(Enum):
         "POSITION_MAX",
         "Position plus working and in-flight orders would pass the limit in the worst case (C5).",
     )
+    FUNDS = "FUNDS", "The order needs more than the venue's last balance leaves for it (C6)."
+    FUNDS_UNKNOWN = "FUNDS_UNKNOWN", "The balance that pays for the order is not known, or its report is too old (C6)."
     OPEN_ORDERS_MAX = "OPEN_ORDERS_MAX", "Too many orders are open or in flight (C7)."
     BUDGET_EXHAUSTED = (
         "BUDGET_EXHAUSTED",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
-from framework.domain.account_events import Scope, TradingState
+from framework.domain.account_events import BalanceReport, Scope, TradingState
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import AmendOrder, NewOrder
 from framework.domain.numbers import Money, Price, Size
@@ -225,6 +225,20 @@ class RiskView(Protocol):
 
     def terms(self, venue: str, /) -> VenueTerms:
         """What the venue offers, as its connector declared last; `VenueTerms()` before it did."""
+        ...
+
+    def balance(self, venue: str, currency: str, /) -> BalanceReport | None:
+        """The venue's last report of a currency, with the wall time of its receipt; None when it has reported none."""
+        ...
+
+    def funds_taken(self, venue: str, currency: str, /) -> Mapping[tuple[InstrumentId, Side], int]:
+        """What own orders have taken of the currency since that report, and with a minus what they gave back, by
+        instrument and side: an order's value, scaled by the money decimals; of sales at a spot market the size, scaled
+        by the size decimals."""
+        ...
+
+    def leverage(self, instrument: InstrumentId, /) -> int | None:
+        """The leverage of the position as the venue reported it last; None where it has stated none."""
         ...
 
 

@@ -36,7 +36,7 @@ from framework.domain.account_events import (
 from framework.domain.errors import JournalError
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
 from framework.domain.numbers import Price, Size
-from framework.domain.orders import Side
+from framework.domain.orders import Order, Side
 from framework.domain.verdicts import Approved, Refused
 from framework.domain.views import StrategyExposure
 from framework.state.account_snapshot import (
@@ -53,6 +53,7 @@ from framework.state.cash_flows import CashFlows
 from framework.state.change import NO_CHANGE, Change, Draft
 from framework.state.exposure import Exposure, Exposures
 from framework.state.fills import Fills
+from framework.state.funds import FundsTaken, Taken
 from framework.state.order_machine import OrderMachine
 from framework.state.orders import Orders
 from framework.state.positions import Positions
@@ -60,6 +61,7 @@ from framework.state.purged import PurgedInstrument, PurgedInstruments
 from framework.state.trading_states import TradingStates
 from framework.state.unmatched import UnmatchedReports
 
+_UNCOUNTED_MAX = 256
 AccountRecord = Approved | Refused | AccountEvent
 """What the journal holds of orders, money and operators."""
 
@@ -86,6 +88,8 @@ class Accounts:
         self.purged = PurgedInstruments()
         self.cash_flows = CashFlows()
         self.baselines = Baselines(self.instruments, self.positions, self.cash_flows)
+        self._funds = FundsTaken(self.instruments)
+        self._uncounted: dict[str, Order] = {}
         self._wire()
 
     def apply(self, record: AccountRecord, now_ns: int) -> Change:
@@ -99,6 +103,10 @@ class Accounts:
         draft = Draft()
         handler(record, now_ns, draft)
         orders = tuple(draft.orders.values())
+        # Counted when it is asked for: the way of an order to its approval is short.
+        self._uncounted |= draft.orders
+        if len(self._uncounted) > _UNCOUNTED_MAX:
+            self._count_funds()
         if not (draft.fills or draft.unattributed or draft.alarms or draft.payouts or draft.flows):
             return Change(orders)  # as of most records; nothing halts without an alarm
         return Change(
@@ -145,6 +153,11 @@ class Accounts:
             in_flight_buy=Size(whole.open_buy - resting[Side.BUY]),
             in_flight_sell=Size(whole.open_sell - resting[Side.SELL]),
         )
+
+    def funds_taken(self, venue: str, currency: str, /) -> Taken:
+        """What own orders have taken of a currency since the venue's last report of it (`FundsTaken.since_report`)."""
+        self._count_funds()
+        return self._funds.since_report(venue, currency)
 
     def external_orders(self, venue: str, *, ignored: bool = False) -> tuple[OrderSnapshot, ...]:
         """Orders open at the venue, as far as listed, that are not ours; or those of them to be ignored."""
@@ -196,6 +209,12 @@ class Accounts:
             accounts.exposures.set_account_position(instrument, position.size)
         for (strategy, instrument), position in accounts.positions.strategies():
             accounts.exposures.set_strategy_position(strategy, instrument, position.size)
+        # What the last reports hold is not written down: what changed shortly before them counts once more.
+        accounts._funds = FundsTaken(accounts.instruments, accounts.balances)
+        for order in (*accounts.orders.ended(), *accounts.orders.open()):
+            accounts._funds.count(order)
+        for report in accounts.balances.values():
+            accounts._funds.settle(report)
         accounts._wire()
         return accounts
 
@@ -260,10 +279,17 @@ class Accounts:
         if before is None or (before.ts_venue, before.ts_recv) <= (event.ts_venue, event.ts_recv):
             self.venue_positions[event.instrument] = event
 
+    def _count_funds(self) -> None:
+        for order in self._uncounted.values():
+            self._funds.count(order)
+        self._uncounted.clear()
+
     def _set_balance(self, event: BalanceReport, now_ns: int, draft: Draft) -> None:
         before = self.balances.get((event.venue, event.currency))
         if before is None or before.ts_recv <= event.ts_recv:
             self.balances[event.venue, event.currency] = event
+            self._count_funds()
+            self._funds.settle(event)
         self.baselines.note(event)
 
     def _flow(self, event: CashFlow, now_ns: int, draft: Draft) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from framework.domain.account_events import BalanceReport
+from framework.domain.instruments import InstrumentId
 from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.views import BudgetView
 from framework.state.accounts import Accounts
@@ -46,3 +48,15 @@ class View:
         self.budget = budgets.get
         self.terms = (DeclaredTerms() if terms is None else terms).__getitem__
         self.open_orders = accounts.orders.count_with_external
+        self.funds_taken = accounts.funds_taken
+        self._balances = accounts.balances
+        self._positions = accounts.venue_positions
+
+    def balance(self, venue: str, currency: str, /) -> BalanceReport | None:
+        """The venue's last report of a currency."""
+        return self._balances.get((venue, currency))
+
+    def leverage(self, instrument: InstrumentId, /) -> int | None:
+        """The leverage of the position that the venue reported last, None where it states none."""
+        report = self._positions.get(instrument)
+        return None if report is None else report.leverage

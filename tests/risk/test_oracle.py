@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from framework.domain.account_events import Scope, TradingState
+from framework.domain.account_events import BalanceReport, Scope, TradingState
 from framework.domain.instruments import Instrument
 from framework.domain.intents import AmendOrder, NewOrder
 from framework.domain.numbers import Money, Price, Size
@@ -17,6 +17,7 @@ from framework.domain.orders import Order, OrderKind, Side, TimeInForce, Trigger
 from framework.domain.ports import Check
 from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import RefusalCode, Refused
+from risk.checks.funds import Funds
 from risk.checks.max_open_orders import MaxOpenOrders
 from risk.checks.max_order_notional import MaxOrderNotional
 from risk.checks.max_order_size import MaxOrderSize
@@ -37,6 +38,7 @@ CHECKS: list[tuple[str, Check]] = [
     ("collar", PriceCollar.model_validate({"band": {"bps": 800}, "age_ms_max": 2_000})),
     ("count", MaxOpenOrders(max_total=10, max_per_strategy=6, max_per_instrument=3)),
     ("position", MaxPosition.model_validate({"max_position": "20", "max_strategy_position": "14"})),
+    ("funds", Funds(age_ms_max=30_000)),
 ]
 FLAGS = ("post_only", "reduce_only", "expires")
 OFFERS = frozenset({"limit", "market", "stop", "take_profit", "amount", "gtc", "ioc", "fok", "amend", *FLAGS})
@@ -73,6 +75,9 @@ class Case(msgspec.Struct, kw_only=True):
     trigger: str
     trigger_price: Decimal
     offers: frozenset[str]
+    cash: Decimal
+    taken: Decimal
+    cash_age_s: Decimal
 
     @property
     def words(self) -> list[str]:
@@ -196,8 +201,27 @@ def oracle_account(case: Case) -> str:
     if case.before is None and is_full and (has_exit_open or not case.closes(case.own)):
         return "OPEN_ORDERS_MAX"
     if case.before is not None and case.left < case.before:
+        return oracle_funds(case)
+    is_large = case.after(case.account) > 20 or case.after(case.own) > 14
+    return "POSITION_MAX" if is_large else oracle_funds(case)
+
+
+def oracle_funds(case: Case) -> str:
+    """The account has as much of every currency, and orders have taken `taken` of it since that was said."""
+
+    def worth(price: Decimal, size: Decimal) -> Decimal:
+        if case.side is Side.BUY:
+            return price * size
+        return (1 - price) * size if case.is_binary else size
+
+    more = worth(case.price, case.left) - (worth(case.price_before, case.before) if case.before is not None else 0)
+    is_free = "reduce_only" in case.flags and case.before is None
+    if more <= 0 or is_free or (case.closes(case.account) and case.closes(case.own)):
         return ""
-    return "POSITION_MAX" if case.after(case.account) > 20 or case.after(case.own) > 14 else ""
+    if case.cash_age_s > 30:
+        return "FUNDS_UNKNOWN"
+    fee = D("0.07") if case.is_binary else D(0)
+    return "FUNDS" if more * (1 + fee) > case.cash - case.taken * (1 + fee) else ""
 
 
 def draw_market(rng: Random, instrument: Instrument) -> tuple[int, int, int, int]:
@@ -252,6 +276,9 @@ def draw_case(rng: Random, instrument: Instrument) -> Case:
         open_total=rng.choice([0, 9, 10]),
         open_own=rng.choice([0, 5, 6]),
         open_there=rng.choice([0, 2, 3]),
+        cash=D(rng.choice([10**6, 10**6, rng.randrange(200), 4])) / rng.choice([1, 1, 1_000]),
+        taken=D(rng.choice([0, 0, rng.randrange(-300, 300)])) / 100,
+        cash_age_s=D(rng.choice([*["1", "30"] * 5, "30.000000001"])),
         **draw_terms(rng, instrument, prices(price), prices(bid), sizes(size)),
     )
 
@@ -290,6 +317,17 @@ def as_view(case: Case, instrument: Instrument) -> StaticView:
         venue_terms=as_terms(case.offers),
         counts={"": case.open_total, "mm": case.open_own},
     )
+    paid_for = instrument.money_decimals if case.is_binary or case.side is Side.BUY else instrument.size_decimals
+    view.taken = {(instrument.id, case.side): int(case.taken.scaleb(paid_for))}
+    for currency in ("", "USD"):
+        view.balances[instrument.venue, currency] = BalanceReport(
+            venue=instrument.venue,
+            currency=currency,
+            amount=0,
+            decimals=18,
+            ts_recv=view.now_ns - int(case.cash_age_s * 10**9),
+            available=int(case.cash.scaleb(18)),
+        )
     if case.before is not None:
         view.orders = {"c1": as_order(case, instrument)}
     return view
@@ -361,7 +399,15 @@ def test_gate_when_asked_at_random_then_it_agrees_with_the_oracle(instrument: In
     assert exits > 20, "exits of any size and on one-sided books are among them"
     never = {"NOTIONAL_MIN"} if instrument is BINARY else {"OFF_GRID"}
     wanted = {"OFF_GRID", "BAD_SIZE", "NOTIONAL_MIN", "ORDER_SIZE_MAX", "ORDER_NOTIONAL_MAX", "NO_REFERENCE_PRICE"}
-    wanted |= {"PRICE_COLLAR", "POSITION_MAX", "OPEN_ORDERS_MAX", "TRADING_HALTED", "TRADING_REDUCING"}
+    wanted |= {
+        "PRICE_COLLAR",
+        "POSITION_MAX",
+        "OPEN_ORDERS_MAX",
+        "FUNDS",
+        "FUNDS_UNKNOWN",
+        "TRADING_HALTED",
+        "TRADING_REDUCING",
+    }
     wanted |= {"NOT_OFFERED", "INVALID_INTENT"}
     assert wanted - never <= set(seen)
     assert set(seen) <= set(RefusalCode.__members__)

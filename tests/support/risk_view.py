@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from framework.domain.account_events import Scope, TradingState
+from framework.domain.account_events import BalanceReport, Scope, TradingState
 from framework.domain.instruments import FeeModel, FeeSchedule, Instrument, InstrumentId, InstrumentKind, TickBand
 from framework.domain.intents import NewOrder
 from framework.domain.numbers import Money, Price, Size
@@ -63,6 +63,9 @@ class StaticView(msgspec.Struct, kw_only=True):
     scopes: frozenset[Scope] = frozenset({Scope.GLOBAL})
     down: tuple[str, ...] = ()
     budgets: dict[str, BudgetView] = {}
+    balances: dict[tuple[str, str], BalanceReport] = {}
+    taken: dict[tuple[InstrumentId, Side], int] = {}
+    leverages: dict[str, int] = {}
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument | None:
         return self.instruments.get(instrument)
@@ -96,6 +99,15 @@ class StaticView(msgspec.Struct, kw_only=True):
 
     def terms(self, venue: str, /) -> VenueTerms:
         return self.venue_terms
+
+    def balance(self, venue: str, currency: str, /) -> BalanceReport | None:
+        return self.balances.get((venue, currency))
+
+    def funds_taken(self, venue: str, currency: str, /) -> Mapping[tuple[InstrumentId, Side], int]:
+        return self.taken
+
+    def leverage(self, instrument: InstrumentId, /) -> int | None:
+        return self.leverages.get(instrument)
 
 
 def new_order(

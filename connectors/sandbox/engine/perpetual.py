@@ -42,11 +42,9 @@ class Perpetuals:
     def __init__(self, state: ExchangeState, execution: Execution) -> None:
         self._state = state
         self._execution = execution
-        self._markets: list[Market] = []
 
     def list_market(self, market: Market) -> None:
         """Take a perpetual in; opens the insurance account with the first."""
-        self._markets.append(market)
         if INSURANCE not in self._state.accounts:
             self._state.accounts[INSURANCE] = Account(INSURANCE, {}, internal=True)
 
@@ -59,6 +57,9 @@ class Perpetuals:
         market.mark_price = market.index_price = price
         market.funding_rate_ppm = _funding_rate_ppm(market)
         market.updated_ns = self._state.now_ns
+        of = market.market_id
+        held = [(name, of) for name, one in self._state.accounts.items() if of in one.positions]
+        self._state.revalued.update(dict.fromkeys(held))
         self.publish(market)
         return None
 
@@ -93,20 +94,17 @@ class Perpetuals:
         return Rejection("insufficient_balance")
 
     def liquidate_due(self) -> None:
-        """Liquidate every position whose worth at the mark has come down to the maintenance margin."""
-        marked = {
-            one.market_id: one for one in self._markets if one.mark_price and one.status in ("active", "inactive")
-        }
-        # Along the positions that there are: with many markets most accounts have none in most of them.
-        held = [
-            (account, marked[name])
-            for account in self._state.accounts.values()
-            for name, position in account.positions.items()
-            if position.net and name in marked
-        ]
-        for account, market in held:
-            if self._is_due(account, market):
-                self._take_over(account, market)
+        """Liquidate every position whose worth at the mark has come down to the maintenance margin.
+
+        Only those are looked at that have changed since, themselves or by their mark: with many markets most have not.
+        """
+        state = self._state
+        for pair in list(state.revalued):
+            account, market = state.accounts[pair[0]], state.markets[pair[1]]
+            if market.mark_price and market.status in ("active", "inactive"):
+                del state.revalued[pair]
+                if self._is_due(account, market):
+                    self._take_over(account, market)
 
     def liquidate(self, account: Account, market: Market) -> Rejection | None:
         """Liquidate a position at the mark now, whatever it is worth."""

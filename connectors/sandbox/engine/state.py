@@ -126,6 +126,9 @@ class ExchangeState:
         self.pending: dict[str, Order] = {}
         self.decimals: dict[str, int] = {}
         self.cancel_delay_ns = 0
+        self.revalued: dict[tuple[str, str], None] = {}
+        """Account and perpetual market of each position that has changed, or whose mark has, since it was last looked
+        at whether it is to be liquidated; in this order."""
         self._rng = rng
         self._operations = 0
         self._sequence = 0
@@ -161,6 +164,8 @@ class ExchangeState:
         """Stamp a position with the present time and emit its new state; internal accounts are only stamped."""
         position = account.position(market_id)
         position.updated_ns = self.now_ns
+        if self.markets[market_id].spec.kind == "perpetual":
+            self.revalued[account.account_id, market_id] = None
         if account.internal:
             return
         self.events.append(

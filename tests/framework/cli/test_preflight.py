@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from connectors.kalshi.settings import ASSUMPTIONS
 from connectors.kalshi.wire.sign import Signer, load_private_key
 from framework.cli.main import main
 from framework.runtime.clock import SystemClock
@@ -139,6 +140,19 @@ def test_strategy_when_its_constructor_asks_the_desk_then_only_a_run_can_judge_i
     tmp_path: Path, capsys: Capsys
 ) -> None:
     assert main(["check-config", *with_strategy(tmp_path, "self.first = desk.instruments[0]")]) == 0
+
+
+def test_venue_when_it_is_not_on_this_machine_then_what_is_assumed_of_it_is_listed(
+    tmp_path: Path, capsys: Capsys
+) -> None:
+    assert main(["check-config", *away(tmp_path, ELSEWHERE, live=True)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [f"kalshi: assumed of the venue without proof: {one}" for one in ASSUMPTIONS] == told[: len(ASSUMPTIONS)]
+
+
+def test_venue_when_it_is_on_this_machine_then_nothing_is_assumed(tmp_path: Path, capsys: Capsys) -> None:
+    assert main(["check-config", *away(tmp_path, HERE)]) == 0
+    assert "assumed" not in capsys.readouterr().out
 
 
 def test_connect_when_all_is_right_then_says_what_the_venue_lists_and_leaves_nothing(
