@@ -116,7 +116,8 @@ class Shutdown:
 
     def _tell_what_is_left(self) -> None:
         self._abandon_queued(is_final=True)
-        left = self._open_orders()
+        ended = {name for one in self._venues.values() for name in one.reconciler.ended}
+        left = [one for one in self._open_orders() if one.client_order_id not in ended]
         for order in left:
             _log.error("order may be left", order=order.client_order_id, status=order.status.value, venue=order.venue)
         if left:

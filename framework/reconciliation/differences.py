@@ -329,7 +329,9 @@ def _only_here(order: Order, as_of: AsOf) -> Difference:
         subject=order.client_order_id,
         venue_word="not listed as open",
         own_word=order.status.value,
-        why="it ended at the venue, and no report of it was received",
+        why="its cancel was taken, and its end is not proved yet"
+        if order.cancel_wanted
+        else "it ended at the venue, and no report of it was received",
         action="look it up; what the venue says of its end is taken over",
         since_ns=as_of.monotonic_ns,
     )

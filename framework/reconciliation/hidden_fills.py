@@ -28,6 +28,7 @@ from framework.domain.account_events import (
     TradingStateChanged,
 )
 from framework.domain.instruments import Instrument, InstrumentId
+from framework.domain.market_events import TradePrint
 from framework.domain.orders import Order
 from framework.domain.terms import FillListing
 from framework.reconciliation.inferred_fills import (
@@ -97,6 +98,10 @@ class PositionGaps:
             return 0, 0
         return min(gaps, key=abs), seen[first].wall_ns
 
+    def count(self, instrument: InstrumentId, before_ns: int) -> int:
+        """How many of the kept comparisons up to the monotonic time `before_ns` had a gap."""
+        return sum(one.at_ns <= before_ns for one in self._seen.get(instrument, []))
+
 
 class HiddenFills:
     """What is known of one venue account's hidden fills. It publishes by itself; where every fill is listed it hands on
@@ -109,6 +114,8 @@ class HiddenFills:
         self._ends: dict[str, tuple[OrderSnapshot, int]] = {}
         self._ended_ns: dict[str, int] = {}
         self._agreed_ns: dict[InstrumentId, int] = {}
+        self._printed: dict[str, int] = {}
+        """How much was traded in public at the limit of an order since it was made, scaled."""
 
     @property
     def is_waiting(self) -> bool:
@@ -118,6 +125,34 @@ class HiddenFills:
     @property
     def _listing(self) -> FillListing:
         return self._dependencies.terms().fills
+
+    @property
+    def ended(self) -> Collection[str]:
+        """The client order ids of the orders of which the venue has stated that they have ended, and of which no
+        position says yet how much they have traded."""
+        return self._ends.keys()
+
+    def ending(self, listed: Collection[str]) -> list[Order]:
+        """The orders that are to be cancelled and not among the `listed` ids of the venue: what shows that one has
+        ended is worth a question before its absence proves anything, since its position is awaited from then on."""
+        if self._listing is not FillListing.TAKER_ONLY:
+            return []
+        return [
+            one
+            for one in self._dependencies.accounts.orders.open(venue=self._dependencies.venue)
+            if one.cancel_wanted
+            and one.status.is_at_venue
+            and one.venue_order_id not in listed
+            and one.client_order_id not in self._ends
+        ]
+
+    def on_trade(self, trade: TradePrint) -> None:
+        """Take in a public trade: one at the limit of an order of ours may be its own."""
+        if self._listing is not FillListing.TAKER_ONLY:
+            return
+        for order in self._dependencies.accounts.orders.open(venue=self._dependencies.venue):
+            if order.instrument == trade.instrument and order.price == trade.price:
+                self._printed[order.client_order_id] = self._printed.get(order.client_order_id, 0) + trade.size
 
     def take_in(self, snapshot: OrderSnapshot) -> None:
         """Publish an order as the venue states it, and the fill that this shows; an end of which it is not known how
@@ -150,6 +185,8 @@ class HiddenFills:
         if reports is not None:
             self._explain_gaps(reports, unread, asked)
         self._release_ends(asked)
+        known = self._dependencies.accounts.orders.get
+        self._printed = {name: size for name, size in self._printed.items() if known(name) is not None}
 
     def _explain_gaps(self, reports: Sequence[PositionReport], unread: Collection[InstrumentId], asked: AsOf) -> None:
         dependencies = self._dependencies
@@ -221,12 +258,14 @@ class HiddenFills:
         if gap:
             self._give(instrument, gap, since_ns, self._is_settled)
         drift_ns = self._dependencies.drift_ms_max * 1_000_000
-        before_ns = self._dependencies.clock.monotonic_ns() - drift_ns
-        gap, since_ns = self._gaps.lasting(instrument.id, before_ns)
+        before_ns = asked.monotonic_ns - drift_ns
+        # Passes may take long: orders must have been asked for it since, by two that are past their lag.
+        was_asked = self._gaps.count(instrument.id, asked.monotonic_ns - 2 * asked.lag_ns) > 1
+        gap, since_ns = self._gaps.lasting(instrument.id, before_ns) if was_asked else (0, 0)
         if gap:
             # The positions may have agreed by two mistakes: better one of those orders than nobody.
             self._give(instrument, gap, since_ns, lambda _order: False)
-        rest, since_ns = self._gaps.lasting(instrument.id, before_ns)
+        rest, since_ns = self._gaps.lasting(instrument.id, before_ns) if was_asked else (0, 0)
         if rest:
             now_ns = self._dependencies.clock.now_ns()
             self._book(unowned_fill(self._dependencies.accounts, instrument, rest, since_ns=since_ns, now_ns=now_ns))
@@ -244,6 +283,7 @@ class HiddenFills:
             now_ns=dependencies.clock.now_ns(),
             ending=self._ends.keys(),
             is_settled=is_settled,
+            printed=self._printed,
         )
         for event in found.events:
             dependencies.publish(event)

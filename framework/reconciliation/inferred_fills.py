@@ -16,7 +16,7 @@ booked, what they hold beyond it is inferred again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 
@@ -35,6 +35,9 @@ ENDED_NS_MAX = 120_000_000_000
 and a venue that states no amounts does not say so."""
 
 _ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
+
+
+_NOTHING_PRINTED: Mapping[str, int] = {}
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -126,19 +129,22 @@ def explain(
     now_ns: int,
     ending: Collection[str] = (),
     is_settled: Callable[[Order], bool] = lambda _order: False,
+    printed: Mapping[str, int] = _NOTHING_PRINTED,
 ) -> Explained:
     """What explains that the venue's position has been `gap` (signed, scaled) above ours since the time `since_ns`,
     with what the venue states of orders and is not booked (`owed_net`) counted as ours.
 
     First what partially filled orders may have traded beyond that, those that have ended before those that rest, the
     best price first; then orders that ended lately and of which no trade is stated; then inferred fills of the other
-    side, which were given to the wrong order, are taken back. An order that gets a part gets what is owed to it, too.
-    `ending` names orders whose end is known and not published yet. An order that has ended and `is_settled` explains
-    nothing beyond what is stated of it: the positions have agreed since. `now_ns` and `since_ns` are wall nanoseconds.
+    side, which were given to the wrong order, are taken back. Among the orders those come first at whose limits was
+    traded in public: `printed` says how much since they were made, whosever orders these were. An order that gets a
+    part gets what is owed to it, too. `ending` names orders whose end is known and not published yet. An order that
+    has ended and `is_settled` explains nothing beyond what is stated of it: the positions have agreed since. `now_ns`
+    and `since_ns` are wall nanoseconds.
     """
     side = Side.BUY if gap > 0 else Side.SELL
     left, given, rivals = abs(gap), dict[str, tuple[Order, int]](), tuple[str, ...]()
-    for group in _could_own(accounts, instrument, side, now_ns, ending, is_settled):
+    for group in _could_own(accounts, instrument, side, now_ns, ending, is_settled, printed):
         rooms = [(one, max(room - given.get(one.client_order_id, (one, 0))[1], 0)) for one, room in group]
         strategies = {order.strategy for order, room in rooms if room}
         if left and len(strategies) > 1 and left < sum(room for _, room in rooms):
@@ -201,6 +207,7 @@ def _could_own(
     now_ns: int,
     ending: Collection[str],
     is_settled: Callable[[Order], bool],
+    printed: Mapping[str, int],
 ) -> Iterator[list[tuple[Order, int]]]:
     """The orders of a side that may have traded unseen, each with how much at most: group after group, in each the best
     price first. An order can be in a later group again, with all that it may have traded."""
@@ -217,6 +224,14 @@ def _could_own(
         [one for one in partial if one not in ended],
         [one for one in ended if one not in partial],
     )
+    # What trades at rest trades at its limit, and in public. Prints may be missing, so they only say who comes first.
+    seen = [(one, printed.get(one.client_order_id, 0) - _certain(accounts, one)) for one in known]
+    may_own = {one.client_order_id for group in groups for one in group}
+    yield [
+        (one, min(size, one.size - _certain(accounts, one) - (0 if one in ended else instrument.lot)))
+        for one, size in seen
+        if one.client_order_id in may_own
+    ]
     for group in groups:
         # An order that rests and that the venue does not state as filled has at least one lot left.
         yield [(one, one.size - _certain(accounts, one) - (0 if one in ended else instrument.lot)) for one in group]

@@ -112,6 +112,12 @@ class Reconciler:
         return self._dependencies.accounts.external_orders(self._dependencies.venue)
 
     @property
+    def ended(self) -> Collection[str]:
+        """Client order ids of orders that the venue states as ended, and of which only a later position says how much
+        they have traded: they count as open, and can't trade any more."""
+        return self._hidden.ended
+
+    @property
     def not_known(self) -> tuple[str, ...]:
         """What can't be compared at this venue, in sentences; empty where it lists everything."""
         return tuple(not_known(self._dependencies.venue, self._dependencies.terms()))
@@ -125,6 +131,7 @@ class Reconciler:
     def on_trade(self, trade: TradePrint) -> None:
         """Take in a public trade: where the venue does not list our orders and fills, it says which to look at soon."""
         terms = self._dependencies.terms()
+        self._hidden.on_trade(trade)
         if not terms.open_orders:
             self._paced.on_trade(trade)
         elif terms.fills is not FillListing.LISTED and self._is_reached(trade):
@@ -159,7 +166,7 @@ class Reconciler:
         """Look up each order that needs evidence and whose look-up is due, and, where orders are not listed, the one
         whose turn it is. Raises what the gateway raises."""
         await self._inquiry.resolve()
-        if self._hidden.is_waiting:
+        if self._hidden.is_waiting or self._hidden.ending(()):
             # An end that is held back needs a position that was read later than the lag.
             self._put_next_pass(RECHECK_NS)
         await self._paced.resolve()
@@ -260,7 +267,9 @@ class Reconciler:
         if dependencies.adopt_own:
             found = self._adopt_own(found)
         seen = {snapshot.venue_order_id for snapshot in listed} | {row.subject for row in unread if row.subject}
-        await self._look_up(unlisted(dependencies.venue, dependencies.accounts, seen, as_of))
+        gone = {one.client_order_id: one for one in unlisted(dependencies.venue, dependencies.accounts, seen, as_of)}
+        gone |= {one.client_order_id: one for one in self._hidden.ending(seen)}
+        await self._look_up([one for name, one in gone.items() if name not in self._hidden.ended])
         await self._try(lambda: self._look_up_external_orders(seen, as_of))
         return found
 

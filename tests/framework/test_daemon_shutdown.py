@@ -145,6 +145,26 @@ async def test_cancel_when_it_never_left_before_the_end_then_its_order_is_left_a
         assert rig.daemon.supervisor._exit_code == EXIT_ORDERS_LEFT
 
 
+@pytest.mark.parametrize("is_ended", [True, False])
+async def test_shutdown_when_only_the_position_will_say_what_an_ended_order_traded_then_that_order_is_not_left(
+    tmp_path: Path, is_ended: bool
+) -> None:
+    with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
+        rig.daemon.kernel.publish(TermsDeclared(VENUE, VenueTerms(fills=FillListing.TAKER_ONLY), 1))
+        rig.resting("a")
+        rig.gateway.read_lag_ms = 60_000
+        shown = listed("a", is_open=not is_ended, venue_order_id="v-a")
+        rig.gateway.orders_there["a"] = msgspec.structs.replace(shown, venue=VENUE)
+        with structlog.testing.capture_logs() as logged:
+            await rig.daemon.shutdown.run()
+
+        assert rig.order("a").is_open
+        assert rig.daemon.supervisor.is_stopping is not is_ended
+        said = [line["event"] for line in logged if line.get("order") == "a"]
+        assert len(said) == (0 if is_ended else 1)
+        assert said[0].startswith("order has ended; how much" if is_ended else "order may be left")
+
+
 @pytest.mark.parametrize("error", [Fatal("the key was refused"), Retryable("no route")])
 async def test_shutdown_when_the_last_fills_can_not_be_asked_for_then_it_ends_in_order(
     tmp_path: Path, error: Exception
