@@ -118,10 +118,6 @@ class Shutdown:
         self._abandon_queued(is_final=True)
         ended = {name for one in self._venues.values() for name in one.reconciler.ended}
         left = [one for one in self._open_orders() if one.client_order_id not in ended]
-        for order in self._open_orders():
-            if order.client_order_id in ended:
-                what = "order has ended; how much of it traded no position shows yet: the next start books it"
-                _log.warning(what, order=order.client_order_id, status=order.status.value, venue=order.venue)
         for order in left:
             _log.error("order may be left", order=order.client_order_id, status=order.status.value, venue=order.venue)
         if left:

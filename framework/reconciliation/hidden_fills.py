@@ -112,14 +112,9 @@ class HiddenFills:
         self._owed: dict[str, tuple[int, int]] = {}
         self._ends: dict[str, tuple[OrderSnapshot, int, int]] = {}
         self._ended_ns: dict[str, int] = {}
-        """When the ends of ended orders became known, in wall nanoseconds; one that was held back changed later."""
-        self._agreeing: dict[str, int] = {}
-        """Since when, monotonic, positions have agreed with an end that is not proved yet."""
-        self._proved: set[str] = set()
+        self._agreed_ns: dict[InstrumentId, int] = {}
         self._printed: dict[str, int] = {}
         """How much was traded in public at the limit of an order since it was made, scaled."""
-        self._agreed: dict[InstrumentId, int] = {}
-        """The venue's size, signed and scaled, when it last agreed with ours."""
 
     @property
     def is_waiting(self) -> bool:
@@ -149,6 +144,26 @@ class HiddenFills:
     @property
     def _listing(self) -> FillListing:
         return self._dependencies.terms().fills
+
+    @property
+    def ended(self) -> Collection[str]:
+        """The client order ids of the orders of which the venue has stated that they have ended, and of which no
+        position says yet how much they have traded."""
+        return self._ends.keys()
+
+    def ending(self, listed: Collection[str]) -> list[Order]:
+        """The orders that are to be cancelled and not among the `listed` ids of the venue: what shows that one has
+        ended is worth a question before its absence proves anything, since its position is awaited from then on."""
+        if self._listing is not FillListing.TAKER_ONLY:
+            return []
+        return [
+            one
+            for one in self._dependencies.accounts.orders.open(venue=self._dependencies.venue)
+            if one.cancel_wanted
+            and one.status.is_at_venue
+            and one.venue_order_id not in listed
+            and one.client_order_id not in self._ends
+        ]
 
     def on_trade(self, trade: TradePrint) -> None:
         """Take in a public trade: one at the limit of an order of ours may be its own."""
@@ -189,6 +204,8 @@ class HiddenFills:
         if reports is not None:
             self._explain_gaps(reports, unread, asked)
         self._release_ends(asked)
+        known = self._dependencies.accounts.orders.get
+        self._printed = {name: size for name, size in self._printed.items() if known(name) is not None}
 
     def _explain_gaps(self, reports: Sequence[PositionReport], unread: Collection[InstrumentId], asked: AsOf) -> None:
         dependencies = self._dependencies
@@ -271,22 +288,40 @@ class HiddenFills:
         dependencies, now_ns = self._dependencies, self._dependencies.clock.now_ns()
         gap, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - asked.lag_ns)
         if gap:
-            moved = size - self._agreed.get(instrument.id, 0)
-            ends = Ends(self._ends.keys(), self._proved, moved, self._printed)
-            found = explain(dependencies.accounts, instrument, gap, since_ns=since_ns, now_ns=now_ns, ends=ends)
-            for event in found.events:
-                dependencies.publish(event)
-            if found.rivals:
-                dependencies.on_alarm(_rivals_text(instrument, gap, found.rivals))
-            self._gaps.explain(instrument.id, gap - found.rest)
-        drift_ns = dependencies.drift_ms_max * 1_000_000
+            self._give(instrument, gap, since_ns, self._is_settled)
+        drift_ns = self._dependencies.drift_ms_max * 1_000_000
+        before_ns = asked.monotonic_ns - drift_ns
         # Passes may take long: orders must have been asked for it since, by two that are past their lag.
         was_asked = self._gaps.count(instrument.id, asked.monotonic_ns - 2 * asked.lag_ns) > 1
-        rest, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - drift_ns)
-        if rest and was_asked:
-            self._book(unowned_fill(dependencies.accounts, instrument, rest, since_ns=since_ns, now_ns=now_ns))
+        gap, since_ns = self._gaps.lasting(instrument.id, before_ns) if was_asked else (0, 0)
+        if gap:
+            # The positions may have agreed by two mistakes: better one of those orders than nobody.
+            self._give(instrument, gap, since_ns, lambda _order: False)
+        rest, since_ns = self._gaps.lasting(instrument.id, before_ns) if was_asked else (0, 0)
+        if rest:
+            now_ns = self._dependencies.clock.now_ns()
+            self._book(unowned_fill(self._dependencies.accounts, instrument, rest, since_ns=since_ns, now_ns=now_ns))
             self._gaps.explain(instrument.id, rest)
             self._reduce(instrument, rest)
+
+    def _give(self, instrument: Instrument, gap: int, since_ns: int, is_settled: Callable[[Order], bool]) -> None:
+        """Give a gap to the orders that can have made it, as far as there are any."""
+        dependencies = self._dependencies
+        found = explain(
+            dependencies.accounts,
+            instrument,
+            gap,
+            since_ns=since_ns,
+            now_ns=dependencies.clock.now_ns(),
+            ending=self._ends.keys(),
+            is_settled=is_settled,
+            printed=self._printed,
+        )
+        for event in found.events:
+            dependencies.publish(event)
+        if found.rivals:
+            dependencies.on_alarm(_rivals_text(instrument, gap, found.rivals))
+        self._gaps.explain(instrument.id, gap - found.rest)
 
     def _reduce(self, instrument: Instrument, size: int) -> None:
         """Let the instrument only reduce until an operator has looked at it; a stricter state stays."""

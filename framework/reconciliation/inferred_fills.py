@@ -16,7 +16,7 @@ booked, what they hold beyond it is inferred again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 
@@ -37,6 +37,9 @@ and a venue that states no amounts does not say so."""
 _ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
 _Group = list[tuple[Order, int]]
 """Orders, each with how much of a change it may have traded."""
+
+
+_NOTHING_PRINTED: Mapping[str, int] = {}
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -132,29 +135,38 @@ class Ends(msgspec.Struct, frozen=True):
 
 
 def explain(
-    accounts: Accounts, instrument: Instrument, gap: int, *, since_ns: int, now_ns: int, ends: Ends
+    accounts: Accounts,
+    instrument: Instrument,
+    gap: int,
+    *,
+    since_ns: int,
+    now_ns: int,
+    ending: Collection[str] = (),
+    is_settled: Callable[[Order], bool] = lambda _order: False,
+    printed: Mapping[str, int] = _NOTHING_PRINTED,
 ) -> Explained:
     """What explains that the venue's position has been `gap` (signed, scaled) above ours since the time `since_ns`,
     with what the venue states of orders and is not booked (`owed_net`) counted as ours.
 
     First what partially filled orders may have traded beyond that, those that have ended before those that rest, the
-    best price first; then orders that ended lately and of which no trade is stated; among all of these first those at
-    whose limits was traded in public. Then inferred fills of the other side, which were given to the wrong order, are
-    taken back. An order that gets a part gets what is owed to it, too.
-
-    An order whose end is proved can't own what the venue's position did later. It can own a gap that became known when
-    a trade of the other side was booked: the two had hidden each other. `now_ns` and `since_ns` are wall nanoseconds.
+    best price first; then orders that ended lately and of which no trade is stated; then inferred fills of the other
+    side, which were given to the wrong order, are taken back. Among the orders those come first at whose limits was
+    traded in public: `printed` says how much since they were made, whosever orders these were. An order that gets a
+    part gets what is owed to it, too. `ending` names orders whose end is known and not published yet. An order that
+    has ended and `is_settled` explains nothing beyond what is stated of it: the positions have agreed since. `now_ns`
+    and `since_ns` are wall nanoseconds.
     """
     side = Side.BUY if gap > 0 else Side.SELL
-    sharing = _Sharing(abs(gap))
-    *groups, proved = _could_own(accounts, instrument, side, now_ns, ends)
-    for group in groups:
-        sharing.give(group, sharing.left)
-    wrong = [one for one in accounts.fills.inferred(instrument.id) if one.fill.side is side.opposite]
-    reason = "the position does not show it"
-    voids, sharing.left = _take_back(accounts, wrong, sharing.left, reason, now_ns=now_ns, is_bounded=True)
-    later = max(ends.moved * side.sign - (abs(gap) - sharing.left), 0)
-    sharing.give(proved, max(sharing.left - later, 0))
+    left, given, rivals = abs(gap), dict[str, tuple[Order, int]](), tuple[str, ...]()
+    for group in _could_own(accounts, instrument, side, now_ns, ending, is_settled, printed):
+        rooms = [(one, max(room - given.get(one.client_order_id, (one, 0))[1], 0)) for one, room in group]
+        strategies = {order.strategy for order, room in rooms if room}
+        if left and len(strategies) > 1 and left < sum(room for _, room in rooms):
+            rivals = tuple(sorted(strategies))
+        for order, room in rooms:
+            size = min(left, room)
+            left -= size
+            given[order.client_order_id] = order, given.get(order.client_order_id, (order, 0))[1] + size
     events: list[Event] = []
     for order, size in sharing.given.values():
         if size:
@@ -225,7 +237,15 @@ def _mark(report: PositionReport | None) -> int:
     return 0 if report is None else report.mark or report.entry or 0
 
 
-def _could_own(accounts: Accounts, instrument: Instrument, side: Side, now_ns: int, ends: Ends) -> list[_Group]:
+def _could_own(
+    accounts: Accounts,
+    instrument: Instrument,
+    side: Side,
+    now_ns: int,
+    ending: Collection[str],
+    is_settled: Callable[[Order], bool],
+    printed: Mapping[str, int],
+) -> Iterator[list[tuple[Order, int]]]:
     """The orders of a side that may have traded unseen, each with how much at most: group after group, in each the best
     price first. An order can be in a later group again, with all that it may have traded. The last group are those
     whose end is proved."""
@@ -244,18 +264,23 @@ def _could_own(accounts: Accounts, instrument: Instrument, side: Side, now_ns: i
         [one for one in ended if one not in partial],
         proved,
     )
-    certain = {one.client_order_id: orders.evidence(one).traded + orders.evidence(one).missing for one in known}
-    # An order that rests and that the venue does not state as filled has at least one lot left.
-    rooms = {one.client_order_id: one.size - certain[one.client_order_id] for one in known}
-    for one in known:
-        if one not in ended and one not in proved:
-            rooms[one.client_order_id] -= instrument.lot
     # What trades at rest trades at its limit, and in public. Prints may be missing, so they only say who comes first.
-    printed = []
-    for one in (*groups[0], *groups[1], *groups[2]):
-        seen = ends.printed.get(one.client_order_id, 0) - certain[one.client_order_id]
-        printed.append((one, max(min(seen, rooms[one.client_order_id]), 0)))
-    return [printed, *([(one, rooms[one.client_order_id]) for one in group] for group in groups)]
+    seen = [(one, printed.get(one.client_order_id, 0) - _certain(accounts, one)) for one in known]
+    may_own = {one.client_order_id for group in groups for one in group}
+    yield [
+        (one, min(size, one.size - _certain(accounts, one) - (0 if one in ended else instrument.lot)))
+        for one, size in seen
+        if one.client_order_id in may_own
+    ]
+    for group in groups:
+        # An order that rests and that the venue does not state as filled has at least one lot left.
+        yield [(one, one.size - _certain(accounts, one) - (0 if one in ended else instrument.lot)) for one in group]
+
+
+def _certain(accounts: Accounts, order: Order) -> int:
+    """What has traded of an order for certain: what is booked, or more where the venue states more."""
+    evidence = accounts.orders.evidence(order)
+    return evidence.traded + evidence.missing
 
 
 def _ended_lately(order: Order, now_ns: int) -> bool:

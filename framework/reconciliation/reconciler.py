@@ -166,7 +166,7 @@ class Reconciler:
         """Look up each order that needs evidence and whose look-up is due, and, where orders are not listed, the one
         whose turn it is. Raises what the gateway raises."""
         await self._inquiry.resolve()
-        if self._hidden.is_waiting:
+        if self._hidden.is_waiting or self._hidden.ending(()):
             # An end that is held back needs a position that was read later than the lag.
             self._put_next_pass(RECHECK_NS)
         await self._paced.resolve()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.domain.account_events import ReportKind, Scope, TradingState
+from framework.domain.account_events import ReportKind, TradingState
 from framework.domain.market_events import TradePrint
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side
@@ -57,17 +57,6 @@ async def test_hidden_fill_when_two_ended_orders_could_own_it_then_the_one_at_wh
     holds(world, 4)
     await passes(world, 6)
     assert (world.order(high).filled, world.order(low).filled) == (0, 4)
-
-
-async def test_position_when_it_moves_after_the_end_of_an_order_was_proved_then_that_order_does_not_own_it(
-    world: World, scribe: Scribe
-) -> None:
-    world.offer(TAKER_ONLY)
-    ended = await ended_after_a_part(world, scribe)
-    holds(world, 5)
-    await passes(world, 15)
-    assert (position(world), world.order(ended).filled) == (5, 3)
-    assert world.accounts.trading.is_set(Scope.INSTRUMENT, MARKET, TradingState.REDUCING)
 
 
 async def test_ended_order_when_a_trade_of_the_other_side_had_hidden_its_own_then_it_has_it_all_the_same(
