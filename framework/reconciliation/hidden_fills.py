@@ -2,18 +2,19 @@
 
 Where no fills are listed (BY_ORDER), each statement of an order is followed by the fill that it shows. Where those of
 resting orders are left out (TAKER_ONLY), what an order states is booked once the list had the time to show it; then a
-gap between the venue's position and ours that has lasted longer than reads lag is given to the orders that can have
-made it. What none can have made is a liquidation or a trade by hand: it is booked for the account alone, with an alarm,
-and the instrument may only reduce. All of it comes right by itself if a guess was wrong: a wrong one leaves a gap.
+gap between the venue's position and ours, with what orders state, that has lasted longer than reads lag is given to the
+orders that can have made it. What none can have made is a liquidation or a trade by hand: it is booked for the account
+alone, with an alarm, and the instrument may only reduce. All of it comes right by itself if a guess was wrong: a wrong
+one leaves a gap.
 
 A venue that states no amounts does not say how much of a cancelled order has traded. Its end is held back until a
-position that was read later than the lag agrees with ours, so that its exposure stays reserved until then. From then on
-the end is proved: what the venue's position does later, another order did.
+position that was read later than the lag agrees with ours, so that its exposure stays reserved until then. What the
+position does later is none of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from framework.domain.account_events import (
@@ -31,7 +32,7 @@ from framework.domain.market_events import TradePrint
 from framework.domain.orders import Order
 from framework.domain.terms import FillListing
 from framework.reconciliation.inferred_fills import (
-    Ends,
+    ENDED_NS_MAX,
     explain,
     in_place_of_inferred,
     owed_fill,
@@ -110,7 +111,7 @@ class HiddenFills:
         self._dependencies = dependencies
         self._gaps = PositionGaps(dependencies.drift_ms_max * 1_000_000)
         self._owed: dict[str, tuple[int, int]] = {}
-        self._ends: dict[str, tuple[OrderSnapshot, int, int]] = {}
+        self._ends: dict[str, tuple[OrderSnapshot, int]] = {}
         self._ended_ns: dict[str, int] = {}
         self._agreed_ns: dict[InstrumentId, int] = {}
         self._printed: dict[str, int] = {}
@@ -118,28 +119,8 @@ class HiddenFills:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the next comparison is awaited: fills may be hidden now, or an end is to be seen."""
-        return bool(self._gaps or self._owed or self._ends or self.ending(()))
-
-    @property
-    def ended(self) -> Collection[str]:
-        """The client order ids of the orders of which the venue has stated that they have ended, and of which no
-        position says yet how much they have traded."""
-        return self._ends.keys()
-
-    def ending(self, listed: Collection[str]) -> list[Order]:
-        """The orders that are to be cancelled and not among the `listed` ids of the venue: what shows that one has
-        ended is worth a question before its absence proves anything, since its position is awaited from then on."""
-        if self._listing is not FillListing.TAKER_ONLY:
-            return []
-        return [
-            one
-            for one in self._dependencies.accounts.orders.open(venue=self._dependencies.venue)
-            if one.cancel_wanted
-            and one.status.is_at_venue
-            and one.venue_order_id not in listed
-            and one.client_order_id not in self._ends
-        ]
+        """Whether the next comparison is awaited: fills may be hidden now."""
+        return bool(self._gaps or self._owed or self._ends)
 
     @property
     def _listing(self) -> FillListing:
@@ -210,40 +191,18 @@ class HiddenFills:
     def _explain_gaps(self, reports: Sequence[PositionReport], unread: Collection[InstrumentId], asked: AsOf) -> None:
         dependencies = self._dependencies
         accounts, clock = dependencies.accounts, dependencies.clock
-        sizes: dict[InstrumentId, int] = {report.instrument: report.size for report in reports}
-        agreed: dict[InstrumentId, int] = {}
+        sizes = {report.instrument: report.size for report in reports}
         owed = owed_net(accounts, dependencies.venue)
         for instrument in list(accounts.instruments.values()):
             is_here = instrument.venue == dependencies.venue and instrument.id not in accounts.settlements
             if is_here and instrument.id not in unread:
-                size = sizes.get(instrument.id, 0)
-                gap = size - accounts.positions.account(instrument.id).size - owed[instrument.id]
+                own = accounts.positions.account(instrument.id).size + owed[instrument.id]
+                gap = sizes.get(instrument.id, 0) - own
                 self._gaps.note(instrument.id, gap, at_ns=clock.monotonic_ns(), wall_ns=clock.now_ns())
-                if not gap:
-                    agreed[instrument.id] = size
-                self._explain(instrument, size, asked)
-        self._agreed |= agreed
-        self._note_proved(agreed, asked)
-
-    def _note_proved(self, agreed: Collection[InstrumentId], asked: AsOf) -> None:
-        """An end is proved by positions that agree, later than the lag, for longer than the lag: once can be chance, as
-        trades of both sides are seen at different times."""
-        agreeing, proved, ended_ns = dict[str, int](), set[str](), dict[str, int]()
-        for order in self._dependencies.accounts.orders.ended(venue=self._dependencies.venue):
-            name = order.client_order_id
-            ended_ns[name] = self._ended_ns.get(name, order.updated_ns)
-            age_ns = asked.now_ns - ended_ns[name]
-            if name in self._proved:
-                proved.add(name)
-            elif order.instrument in agreed and age_ns > asked.lag_ns:
-                since_ns = agreeing[name] = self._agreeing.get(name, asked.monotonic_ns)
-                if asked.monotonic_ns - since_ns > asked.lag_ns:
-                    proved.add(name)
-        self._agreeing, self._proved, self._ended_ns = agreeing, proved, ended_ns
-        known = self._dependencies.accounts.orders
-        self._printed = {
-            name: size for name, size in self._printed.items() if name not in proved and known.get(name) is not None
-        }
+                if gap:
+                    self._explain(instrument, asked)
+                if not self._gaps.of(instrument.id):
+                    self._agreed_ns[instrument.id] = asked.now_ns - asked.lag_ns
 
     def _hold(self, snapshot: OrderSnapshot) -> bool:
         orders = self._dependencies.accounts.orders
@@ -252,13 +211,25 @@ class HiddenFills:
         if order is None or not is_vague or not order.status.may_trade:
             return False
         if order.client_order_id not in self._ends:
-            clock = self._dependencies.clock
-            self._ends[order.client_order_id] = snapshot, clock.monotonic_ns(), clock.now_ns()
+            self._ends[order.client_order_id] = snapshot, self._dependencies.clock.monotonic_ns()
+            self._note_end(order)
             self._dependencies.publish(_ending(order, snapshot))
         return True
 
+    def _note_end(self, order: Order) -> None:
+        """Remember since when an order is known not to trade, as long as it could explain anything."""
+        now_ns = self._dependencies.clock.now_ns()
+        for name in [name for name, at_ns in self._ended_ns.items() if now_ns - at_ns > 2 * ENDED_NS_MAX]:
+            del self._ended_ns[name]
+        self._ended_ns[order.client_order_id] = now_ns
+
+    def _is_settled(self, order: Order) -> bool:
+        """Whether the positions have agreed since everything that the order had traded must be in them."""
+        ended_ns = self._ended_ns.get(order.client_order_id, order.updated_ns)
+        return ended_ns <= self._agreed_ns.get(order.instrument, 0)
+
     def _release_ends(self, asked: AsOf) -> None:
-        for name, (snapshot, since_ns, wall_ns) in list(self._ends.items()):
+        for name, (snapshot, since_ns) in list(self._ends.items()):
             order = self._dependencies.accounts.orders.get(name)
             age_ns = asked.monotonic_ns - since_ns
             is_known = age_ns > asked.lag_ns and not self._gaps.of(snapshot.instrument)
@@ -267,7 +238,6 @@ class HiddenFills:
             elif is_known or age_ns > self._dependencies.drift_ms_max * 1_000_000:
                 del self._ends[name]
                 self._dependencies.publish(snapshot)
-                self._ended_ns[name] = wall_ns
 
     def _book_owed(self, asked: AsOf) -> None:
         """Book what orders state and the list had the time to show. Of a resting order that is the least; how much it
@@ -283,9 +253,7 @@ class HiddenFills:
                 del self._owed[name]
                 self._book(owed_fill(accounts, order, now_ns=self._dependencies.clock.now_ns()))
 
-    def _explain(self, instrument: Instrument, size: int, asked: AsOf) -> None:
-        """Book what explains a gap; `size` is the venue's position, signed and scaled."""
-        dependencies, now_ns = self._dependencies, self._dependencies.clock.now_ns()
+    def _explain(self, instrument: Instrument, asked: AsOf) -> None:
         gap, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - asked.lag_ns)
         if gap:
             self._give(instrument, gap, since_ns, self._is_settled)

@@ -35,8 +35,6 @@ ENDED_NS_MAX = 120_000_000_000
 and a venue that states no amounts does not say so."""
 
 _ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
-_Group = list[tuple[Order, int]]
-"""Orders, each with how much of a change it may have traded."""
 
 
 _NOTHING_PRINTED: Mapping[str, int] = {}
@@ -122,18 +120,6 @@ def in_place_of_inferred(accounts: Accounts, fill: Fill) -> list[Event]:
     return [*events, fill]
 
 
-class Ends(msgspec.Struct, frozen=True):
-    """What is known of ended orders beside their status, as client order ids. `held`: their end is known and not
-    published yet. `proved`: a position that was read later than the lag has agreed since they ended. `moved` is by how
-    much the venue's position has changed since it agreed last, signed and scaled. `printed` is how much has traded in
-    public at the limits of orders since they were made, whosever orders these were."""
-
-    held: Collection[str] = ()
-    proved: Collection[str] = ()
-    moved: int = 0
-    printed: Mapping[str, int] = {}
-
-
 def explain(
     accounts: Accounts,
     instrument: Instrument,
@@ -168,37 +154,14 @@ def explain(
             left -= size
             given[order.client_order_id] = order, given.get(order.client_order_id, (order, 0))[1] + size
     events: list[Event] = []
-    for order, size in sharing.given.values():
+    for order, size in given.values():
         if size:
             size += accounts.orders.evidence(order).missing
             hidden = _fill(accounts, order, Size(size), FillSource.INFERRED_POSITION, ts_recv=now_ns)
             events.append(msgspec.structs.replace(hidden, ts_venue=since_ns))
-    return Explained((*events, *voids), sharing.left * side.sign, sharing.rivals)
-
-
-class _Sharing:
-    """A change of the position, as it is given to orders: `left` of it is not yet, `given` is by client order id. Sizes
-    are scaled and unsigned."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-        self.given: dict[str, tuple[Order, int]] = {}
-        self.rivals: tuple[str, ...] = ()
-
-    def give(self, group: _Group, at_most: int) -> None:
-        """Give the orders of a group what they can have traded, the first ones first."""
-        rooms = [(one, max(room - self._has(one), 0)) for one, room in group]
-        strategies = {order.strategy for order, room in rooms if room}
-        if at_most and len(strategies) > 1 and at_most < sum(room for _, room in rooms):
-            self.rivals = tuple(sorted(strategies))
-        for order, room in rooms:
-            size = min(at_most, room)
-            at_most -= size
-            self.left -= size
-            self.given[order.client_order_id] = order, self._has(order) + size
-
-    def _has(self, order: Order) -> int:
-        return self.given.get(order.client_order_id, (order, 0))[1]
+    wrong = [one for one in accounts.fills.inferred(instrument.id) if one.fill.side is side.opposite]
+    voids, left = _take_back(accounts, wrong, left, "the position does not show it", now_ns=now_ns, is_bounded=True)
+    return Explained((*events, *voids), left * side.sign, rivals)
 
 
 def unowned_fill(accounts: Accounts, instrument: Instrument, size: int, *, since_ns: int, now_ns: int) -> Fill:
@@ -247,22 +210,19 @@ def _could_own(
     printed: Mapping[str, int],
 ) -> Iterator[list[tuple[Order, int]]]:
     """The orders of a side that may have traded unseen, each with how much at most: group after group, in each the best
-    price first. An order can be in a later group again, with all that it may have traded. The last group are those
-    whose end is proved."""
+    price first. An order can be in a later group again, with all that it may have traded."""
     orders = accounts.orders
     known = [one for one in orders.open(venue=instrument.venue, instrument=instrument.id) if one.side is side]
     known += [one for one in orders.ended(instrument=instrument.id) if one.side is side and _ended_lately(one, now_ns)]
     known.sort(key=lambda one: (-one.price * side.sign, one.created_ns, one.client_order_id))
-    ended = [one for one in known if one.status in _ENDED or one.client_order_id in ends.held]
-    proved = [one for one in ended if one.client_order_id in ends.proved]
-    ended = [one for one in ended if one not in proved]
+    ended = [one for one in known if one.status in _ENDED or one.client_order_id in ending]
+    ended = [one for one in ended if not is_settled(one)]
     partial = [one for one in known if orders.evidence(one).stated and (one.status.may_trade or one in ended)]
     # Of two that have traded for certain, the one that has ended comes first: nothing is reserved for it any more.
     groups = (
         [one for one in partial if one in ended],
         [one for one in partial if one not in ended],
         [one for one in ended if one not in partial],
-        proved,
     )
     # What trades at rest trades at its limit, and in public. Prints may be missing, so they only say who comes first.
     seen = [(one, printed.get(one.client_order_id, 0) - _certain(accounts, one)) for one in known]

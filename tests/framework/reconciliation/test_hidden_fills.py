@@ -306,7 +306,7 @@ async def test_position_when_it_agreed_after_an_order_s_end_then_a_later_change_
     world.do(scribe, first.cancel)
     report(world, first, ReportKind.CANCEL_PENDING)
     at_venue(world, first, is_open=False)
-    await passes(world, 5)
+    await passes(world, 3)
     assert world.order(first).status is OrderStatus.CANCELLED
     second = working(world, scribe)
     at_venue(world, second)
