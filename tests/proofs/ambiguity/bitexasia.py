@@ -15,7 +15,7 @@ from connectors.bitexasia.sandbox.venue import SPOT, BitExAsiaOptions
 from connectors.sandbox.engine.exchange import Exchange
 from framework.domain.venue import Connector
 from tests.proofs.ambiguity.front import Answer, Call
-from tests.proofs.ambiguity.venues import Act, Asked, Pace, Rival, Truth, net_of, truths_of
+from tests.proofs.ambiguity.venues import HEALED_S_MAX, Act, Asked, Pace, Rival, Truth, net_of, truths_of
 
 LIMIT = 6_000
 STAND_IN = {"price": "0.01", "size": "0.01"}
@@ -31,6 +31,7 @@ class BitExAsia:
     ears = ("stream", "look-ups")
     is_idempotent = True
     window_s = 60.0
+    healed_s_max = HEALED_S_MAX
     port = 0
 
     def listen(self, connector: Connector) -> Connector:

@@ -22,7 +22,6 @@ from tests.proofs.ambiguity.world import LOOK_S, World, open_world
 ACTIONS = ("submit", "cancel", "amend", "batch")
 EARS = ("stream", "look-ups")
 """What tells the daemon the truth: stream and look-ups, or look-ups alone (the stream is silent from the act on)."""
-HEALED_S_MAX = 5.0
 SLOW = ("host_dead", "too_many")
 SETTLED_S = 0.25
 PACES = {
@@ -125,7 +124,7 @@ async def _play(cell: Cell, terms: Terms, folder: Path) -> Played:
             stage.release()
             healed_s, last = await _healing(world, terms.watched_s)
     faults = list(Judge(world, pace).faults())
-    if healed_s is None or healed_s > HEALED_S_MAX:
+    if healed_s is None or healed_s > world.venue.healed_s_max:
         faults.append(
             f"off the truth for {terms.watched_s if healed_s is None else healed_s:.2f} s after healing: {last}"
         )

@@ -20,7 +20,7 @@ from framework.domain.orders import Order
 from framework.domain.venue import Connector
 from framework.domain.verdicts import Approved, Signed
 from tests.proofs.ambiguity.front import Answer, Call
-from tests.proofs.ambiguity.venues import Act, Altered, Asked, Pace, Rival, Truth, net_of, truths_of
+from tests.proofs.ambiguity.venues import HEALED_S_MAX, Act, Altered, Asked, Pace, Rival, Truth, net_of, truths_of
 
 
 class Kalqix:
@@ -31,6 +31,7 @@ class Kalqix:
     actions = ("submit", "cancel", "batch")
     ears = ("look-ups",)
     window_s = 0.0
+    healed_s_max = HEALED_S_MAX
     port = 0
 
     def __init__(self, dialect: Literal["a", "b"]) -> None:

@@ -20,6 +20,7 @@ from connectors.sandbox.serving.public_keys import PrivateKey, generate_private_
 from framework.domain.venue import Connector
 from tests.proofs.ambiguity.front import Answer, Call
 
+HEALED_S_MAX = 5.0
 MEMBER, RIVAL = "member", "rival"
 
 
@@ -94,13 +95,14 @@ class Pace(NamedTuple):
 
 class VenueUnderTest(Protocol):
     """A venue's local server, and how to read what goes there. `start` once, `stop` at the end. `window_s` is how long
-    the windows are in which it counts requests, 0 where it has buckets."""
+    the windows are in which it counts requests, 0 where it has buckets; `healed_s_max` how long healing may take."""
 
     name: str
     use: str
     actions: tuple[str, ...]
     ears: tuple[str, ...]
     window_s: float
+    healed_s_max: float
     port: int
     rival: Rival
 
@@ -154,6 +156,7 @@ class Kalshi:
     actions = ("submit", "cancel", "amend", "batch")
     ears = ("stream", "look-ups")
     window_s = 0.0
+    healed_s_max = HEALED_S_MAX
     port = 0
 
     def listen(self, connector: Connector) -> Connector:

@@ -1,5 +1,8 @@
 """ZDEX in the ambiguity proof, in both dialects. In v1 no request and no order names our id: whose a request is the
-proof notes when it is signed, and whose an order is its price says, because each order of a cell has one of its own."""
+proof notes when it is signed, and whose an order is its price says, because each order of a cell has one of its own.
+
+What its resting orders trade no list shows. Positions do, which are read every five seconds, so healing may take longer
+than that here."""
 
 from __future__ import annotations
 
@@ -35,6 +38,7 @@ class Zdex:
     actions = ("submit", "cancel", "batch")
     ears = ("stream", "look-ups")
     window_s = 0.0
+    healed_s_max = 10.0
     port = 0
 
     def __init__(self, dialect: Literal["v1", "v2"]) -> None:
