@@ -134,13 +134,11 @@ def explain(
     """What explains that the venue's position has been `gap` (signed, scaled) above ours since the time `since_ns`,
     with what the venue states of orders and is not booked (`owed_net`) counted as ours.
 
-    First what partially filled orders may have traded beyond that, those that have ended before those that rest, the
-    best price first; then orders that ended lately and of which no trade is stated; then inferred fills of the other
-    side, which were given to the wrong order, are taken back. Among the orders those come first at whose limits was
-    traded in public: `printed` says how much since they were made, whosever orders these were. An order that gets a
-    part gets what is owed to it, too. `ending` names orders whose end is known and not published yet. An order that
-    has ended and `is_settled` explains nothing beyond what is stated of it: the positions have agreed since. `now_ns`
-    and `since_ns` are wall nanoseconds.
+    First the orders at whose limits was traded in public (`printed`: how much since they were made), then partially
+    filled ones, those that have ended before those that rest, the best price first; then orders that ended lately and
+    of which no trade is stated; then inferred fills of the other side, given to the wrong order, are taken back. An
+    order that gets a part gets what is owed to it, too. `ending` names orders whose end is not published yet. One that
+    `is_settled` explains nothing beyond what is stated of it. `now_ns` and `since_ns` are wall nanoseconds.
     """
     side = Side.BUY if gap > 0 else Side.SELL
     left, given, rivals = abs(gap), dict[str, tuple[Order, int]](), tuple[str, ...]()
