@@ -6,7 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.proofs.four_venues.judge import broken
+from tests.proofs.four_venues.run import Run, Spec
 from tests.support.daemon import Daemon, Sandbox, get, running, venue_toml, wait_until
+
+QUICK = {
+    "kalshi": {"balance_interval_ms": 2_000, "silence_ms_max": 1_500, "read_lag_ms": 200},
+    "kalqix": {"balance_interval_ms": 2_000, "read_lag_ms": 200},
+    "bitexasia": {"balance_interval_ms": 2_000, "silence_ms_max": 1_500, "read_lag_ms": 200},
+    "zdex": {"balance_interval_ms": 2_000, "silence_ms_max": 1_500, "read_lag_ms": 200},
+}
+"""Waits short enough for a test."""
 
 
 def table_of(name: str, ready: dict[str, Any]) -> str:
@@ -77,6 +87,18 @@ def test_strategy_when_markets_roll_over_then_it_quotes_each_and_leaves_what_has
             assert daemon.terminate()[0] == 0
     finally:
         sandbox.stop()
+
+
+def test_daemon_of_four_venues_when_one_is_dead_and_another_dies_then_it_trades_on_at_the_others(
+    tmp_path: Path,
+) -> None:
+    spec = Spec(directory=tmp_path, story="deaths", seconds=6, call_ms_max=5_000, settings=QUICK, look_s=0.3)
+
+    figures = Run(spec).figures()
+
+    assert broken(figures) == [], figures
+    assert figures["deaths"]["died"]["after"]["kalqix"]
+    assert figures["deaths"]["revived"]["after"]["zdex"]
 
 
 def quoted(sandbox: Sandbox) -> set[str]:

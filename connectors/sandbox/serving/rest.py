@@ -205,7 +205,7 @@ class RestServer(Generic[V]):
             self._strike(venue.served, arrival)
             return endpoint.answer(venue, arrival)
         except Refusal as refusal:
-            venue.served.observed.rate_limited += refusal.status == 429
+            venue.served.observed.refuse(refusal.status, refusal.body)
             return Reply(refusal.body, refusal.status, refusal.headers)
 
     def _strike(self, served: ServedVenue, arrival: Arrival) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import msgspec
+
 from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.counterparty import Counterparty
 from connectors.sandbox.engine.events import Event
@@ -29,16 +31,24 @@ from connectors.sandbox.serving.reads import Reads
 
 @dataclass
 class Observed:
-    """What the server saw, counted since the start or the last reset. Requests are counted by method and route."""
+    """What the server saw, counted since the start or the last reset. Requests are counted by method and route, answers
+    of 401 and 403 by status and body: which of them refuse a signature, the venue's words say."""
 
     requests: Counter[str] = field(default_factory=Counter)
     rate_limited: int = 0
     server_errors: int = 0
     connections: int = 0
+    unauthorized: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, status: int, body: Any) -> None:
+        """Count an answer that refuses a request."""
+        self.rate_limited += status == 429
+        if status in (401, 403):
+            self.unauthorized[f"{status} {msgspec.json.encode(body).decode()}"] += 1
 
     def shown(self) -> dict[str, Any]:
         """The counts as plain data, as they are now."""
-        return asdict(self) | {"requests": dict(self.requests)}
+        return asdict(self) | {"requests": dict(self.requests), "unauthorized": dict(self.unauthorized)}
 
 
 class ServedVenue:

@@ -88,7 +88,9 @@ async def test_request_when_its_signature_or_nonce_is_wrong_then_401_in_the_venu
 ) -> None:
     await client.call("GET", "/orders")
     status, body, _ = await client.call("GET", "/orders", **headers)
+    counted = (await client.truth())["observed"]["unauthorized"]
     assert (status, body["error"]["code"]) == (401, code)
+    assert [(count, answer[:3], code in answer) for answer, count in counted.items()] == [(1, "401", True)]
 
 
 @pytest.mark.parametrize(
