@@ -35,7 +35,12 @@ def main() -> int:
     parser.add_argument("--dying", default="bitexasia", help="the venue that dies in the middle")
     parser.add_argument("--venues", default="", help="commit faults at these only, comma-separated")
     parser.add_argument("--kinds", default="", help="commit these faults only, comma-separated")
-    parser.add_argument("--call-ms-max", type=int, help="how long a strategy's hook may block: on a loaded machine")
+    parser.add_argument(
+        "--call-ms-max",
+        type=int,
+        default=5_000,
+        help="how long a strategy's hook may block: a machine that stands still is none of its faults",
+    )
     parser.add_argument("--keep", type=Path, help="keep logs and records in this new folder")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))

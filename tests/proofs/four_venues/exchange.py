@@ -65,13 +65,9 @@ class Exchange:
             self.last_truth = json.loads(body)
         return self.last_truth
 
-    def fault_kinds(self) -> list[str]:
-        """The kinds of fault that the venue can commit."""
-        return list(json.loads(get(f"{self.admin_url}/faults")[1])["kinds"])
-
-    def faults(self) -> list[Json]:
-        """The faults in force."""
-        return list(json.loads(get(f"{self.admin_url}/faults")[1])["faults"])
+    def plan(self) -> Json:
+        """Its `faults` in force, the `kinds` that it can commit, and how often each has `struck`."""
+        return dict(json.loads(get(f"{self.admin_url}/faults")[1]))
 
     def fault(self, description: Json) -> None:
         """Have something go wrong."""

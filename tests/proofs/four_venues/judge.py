@@ -8,8 +8,10 @@ from typing import Any
 
 from framework.domain.errors import EXIT_ORDERS_LEFT
 
-MEMORY_GROWTH_MIB_MAX = 8.0
-"""What a run may hold more at its end than once it is warm: its orders and fills of one hour are kept."""
+MEMORY_GROWTH_MIB_MAX = 4.0
+MEMORY_ROW_KIB_MAX = 6.0
+"""What a run may hold more at its end than once it is warm: so much, and so much for each order and fill since then. Of
+each the newest 10,000 are kept, and once a minute the state is made a second time, from the disk."""
 
 EXPLAINED = {
     "death": "order may be left",
@@ -49,7 +51,7 @@ def _of_running(figures: Json) -> Iterator[str]:
     if figures["exit_code"] != (EXIT_ORDERS_LEFT if left else 0):
         yield f"exit code {figures['exit_code']}"
     memory = figures["memory_mib"]
-    if memory["end"] - memory["warm"] > MEMORY_GROWTH_MIB_MAX:
+    if memory["end"] - memory["warm"] > MEMORY_GROWTH_MIB_MAX + memory["rows"] * MEMORY_ROW_KIB_MAX / 1024:
         yield f"memory grew: {memory}"
     if not figures["traded_after_resume"]:
         yield "after the halt was lifted not every venue was traded at"

@@ -179,7 +179,6 @@ class Run:
     def _seen(self) -> Json:
         """What the watch and the log have."""
         samples, spec = self._watch.samples, self._spec
-        warm, end = self._watch.memory(min(120.0, spec.seconds / 4))
         first, last = samples[0], samples[-1]
         return {
             "story": spec.story,
@@ -187,7 +186,7 @@ class Run:
             "orders": dict(last.orders),
             "limited": dict(last.limited),
             "unknown_age_s_max": round(max(one.unknown_age_s for one in samples), 1),
-            "memory_mib": {"warm": _mib(warm), "end": _mib(end), "most": _mib(max(one.rss_bytes for one in samples))},
+            "memory_mib": self._watch.memory(min(120.0, spec.seconds / 4)),
             "down_share": {
                 name: round(sum(not one.up[name] for one in samples) / len(samples), 3) for name in first.up
             },
@@ -263,10 +262,6 @@ def _counts(lines: list[Json]) -> dict[str, int]:
         key = f"{line.get('venue', '')} {line.get('kind', '')}"
         shown[key] = shown.get(key, 0) + 1
     return shown
-
-
-def _mib(count: int) -> float:
-    return round(count / 2**20, 1)
 
 
 def _is_error(line: Json) -> bool:

@@ -19,6 +19,7 @@ class Sample(msgspec.Struct, frozen=True):
     up: Mapping[str, bool]
     not_ready: tuple[str, ...]
     orders: Mapping[str, int]
+    fills: int
     limited: Mapping[str, int]
     unknown_age_s: float
     loop_late_s: float
@@ -61,6 +62,7 @@ class Watch:
                 orders={
                     name: int(total("tidegate_orders_total", venue=name, outcome=ACCEPTED)) for name in self._venues
                 },
+                fills=int(total("tidegate_fills_total")),
                 limited={name: int(total("tidegate_rate_limited_total", venue=name)) for name in self._venues},
                 unknown_age_s=total("tidegate_orders_unknown_age_seconds"),
                 loop_late_s=total("tidegate_loop_lag_seconds_sum"),
@@ -73,13 +75,23 @@ class Watch:
         """The looks from one moment to another."""
         return [one for one in self.samples if begin_s <= one.at_s <= end_s]
 
-    def memory(self, warm_up_s: float) -> tuple[int, int]:
-        """The memory once it is warm and at the end, in bytes: medians of a fifth of the looks since then, so that one
-        collection more or less does not count. Both are 0 while it is not warm."""
-        warm = [one.rss_bytes for one in self.samples if one.at_s >= self.samples[0].at_s + warm_up_s]
+    def memory(self, warm_up_s: float) -> Mapping[str, float]:
+        """The memory in MiB once it is warm, at the end, and the most; and how many orders and fills came between the
+        first two, which are kept. Medians of a fifth of the looks since then, so that one collection more or less does
+        not count."""
+        warm = [one for one in self.samples if one.at_s >= self.samples[0].at_s + warm_up_s] or self.samples[-1:]
         share = max(len(warm) // 5, 1)
-        return (_median(warm[:share]), _median(warm[-share:])) if warm else (0, 0)
+        return {
+            "warm": _mib(warm[:share]),
+            "end": _mib(warm[-share:]),
+            "most": round(max(one.rss_bytes for one in self.samples) / 2**20, 1),
+            "rows": _rows(warm[-1]) - _rows(warm[0]),
+        }
 
 
-def _median(values: list[int]) -> int:
-    return sorted(values)[len(values) // 2]
+def _rows(sample: Sample) -> int:
+    return sum(sample.orders.values()) + sample.fills
+
+
+def _mib(samples: list[Sample]) -> float:
+    return round(sorted(one.rss_bytes for one in samples)[len(samples) // 2] / 2**20, 1)
