@@ -42,7 +42,7 @@ class Exchange:
     @property
     def has_stream(self) -> bool:
         """Whether the venue streams anything."""
-        return "ws_url" in self.ready
+        return bool(self.ready.get("ws_url"))
 
     @property
     def silence_ms_max(self) -> int:

@@ -50,6 +50,8 @@ def _of_running(figures: Json) -> Iterator[str]:
     left = any(figures["open_at_the_dead"].values())
     if figures["exit_code"] != (EXIT_ORDERS_LEFT if left else 0):
         yield f"exit code {figures['exit_code']}"
+    if figures["reconcile"]["code"] != (1 if figures["open_at_the_dead"] else 0):
+        yield f"reconcile: {figures['reconcile']}"
     memory = figures["memory_mib"]
     if memory["end"] - memory["warm"] > MEMORY_GROWTH_MIB_MAX + memory["rows"] * MEMORY_ROW_KIB_MAX / 1024:
         yield f"memory grew: {memory}"

@@ -147,7 +147,8 @@ class Run:
             return not found
 
         comes_true(agrees, timeout_s=AGREE_S_MAX)
-        compared = {"code": self._reconcile.returncode, "said": self._reconcile.stdout.strip().splitlines()}
+        reconcile = self._tidegate("reconcile")
+        compared = {"code": reconcile.returncode, "said": reconcile.stdout.strip().splitlines()}
         self._tidegate("resume", "--reason", "balances were compared")
         before = self._watch.look().orders
         others = [name for name, _ in self._alive() if name in BUSY]
@@ -158,10 +159,6 @@ class Run:
 
         resumed = comes_true(trades, timeout_s=TRADE_S_MAX)
         return {"apart_when_halted": dict(found), "reconcile": compared, "traded_after_resume": bool(resumed)}
-
-    @property
-    def _reconcile(self) -> subprocess.CompletedProcess[str]:
-        return self._tidegate("reconcile")
 
     def _stop(self) -> tuple[int, float]:
         self._watch.look()
