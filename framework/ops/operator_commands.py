@@ -186,9 +186,17 @@ class Operator:
                 )
             except (Retryable, OutcomeUnknown, RefusedByVenue, AccountRefused) as e:
                 troubles.append(f"{venue} can't be asked now: {e}")
+            else:
+                troubles += [f"{venue} can't be asked now: not connected"] if self._was_not_asked(venue) else []
         answer = reconcile_answer(differences, troubles, self._dependencies.clock, agreed="the venues and we agree")
         notes = [note for one in self._dependencies.reconcilers().values() for note in one.not_known]
         return msgspec.structs.replace(answer, lines=(*answer.lines, *notes))
+
+    def _was_not_asked(self, venue: str) -> bool:
+        """Whether a comparison with the venue may have asked it nothing: where open orders can't be listed, and none of
+        ours is in question, no difference says only that nobody looked."""
+        known = self._dependencies.kernel.dependencies
+        return not known.view.terms(venue).open_orders and not known.books.is_connected(venue)
 
     async def _show_status(self, _: ShowStatus) -> Answer:
         status = self._dependencies.read_status()

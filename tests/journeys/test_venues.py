@@ -6,7 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.proofs.four_venues.judge import broken
+from tests.proofs.four_venues.run import Run, Spec
 from tests.support.daemon import Daemon, Sandbox, get, running, venue_toml, wait_until
+
+QUICK = {
+    "kalshi": {"balance_interval_ms": 2_000, "silence_ms_max": 1_500, "read_lag_ms": 200},
+    "kalqix": {"balance_interval_ms": 2_000, "read_lag_ms": 200},
+    "bitexasia": {"balance_interval_ms": 2_000, "silence_ms_max": 1_500, "read_lag_ms": 200},
+    "zdex": {"balance_interval_ms": 2_000, "silence_ms_max": 1_500, "read_lag_ms": 200},
+}
+"""Waits short enough for a test."""
 
 
 def table_of(name: str, ready: dict[str, Any]) -> str:
@@ -77,6 +89,60 @@ def test_strategy_when_markets_roll_over_then_it_quotes_each_and_leaves_what_has
             assert daemon.terminate()[0] == 0
     finally:
         sandbox.stop()
+
+
+def test_daemon_of_four_venues_when_one_is_dead_and_another_dies_then_it_trades_on_at_the_others(
+    tmp_path: Path,
+) -> None:
+    spec = Spec(directory=tmp_path, story="deaths", seconds=6, call_ms_max=5_000, settings=QUICK, look_s=0.3)
+
+    figures = Run(spec).figures()
+
+    assert broken(figures) == [], figures
+    assert figures["deaths"]["died"]["after"]["kalqix"]
+    assert figures["deaths"]["revived"]["after"]["zdex"]
+
+
+INCIDENT = {"venue": "zdex", "kind": "mute", "is_struck": True, "trouble": "", "others_down": [], "others": ["kalqix"]}
+KEPT: dict[str, Any] = {
+    "apart_when_halted": {},
+    "apart_after_stop": {},
+    "apart_at_the_dead": {},
+    "open_at_the_dead": {"zdex": ["a"]},
+    "rate_limited": {"kalqix": 0},
+    "unauthorized": {"kalqix": {"403 filled already": 3}},
+    "exit_code": 3,
+    "reconcile": {"code": 1},
+    "memory_mib": {"warm": 80.0, "end": 82.0, "rows": 100},
+    "traded_after_resume": True,
+    "errors": ["order may be left at zdex"],
+    "incidents": [INCIDENT | {"others_orders": 3}],
+    "deaths": {"died": {"venue": "zdex", "after": {"kalqix": 5, "zdex": 0, "kalshi": 0}}},
+}
+"""Figures of a run that keeps every promise, with an order left at a venue that died."""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"apart_when_halted": {"kalqix": ["balance of BTC"]}},
+        {"apart_after_stop": {"kalqix": ["fill 7"]}},
+        {"apart_at_the_dead": {"zdex": ["order a"]}},
+        {"open_at_the_dead": {"zdex": []}},
+        {"rate_limited": {"kalqix": 1}},
+        {"unauthorized": {"kalqix": {"403 INVALID_SIGNATURE": 1}}},
+        {"exit_code": 0},
+        {"reconcile": {"code": 0}},
+        {"memory_mib": {"warm": 80.0, "end": 85.0, "rows": 100}},
+        {"traded_after_resume": False},
+        {"errors": ["order may be left at kalqix"]},
+        {"incidents": [INCIDENT | {"others_orders": 0}]},
+        {"incidents": [INCIDENT | {"others_orders": 3, "is_struck": False}]},
+        {"deaths": {"died": {"venue": "zdex", "after": {"kalqix": 0}}}},
+    ],
+)
+def test_proof_of_four_venues_when_a_promise_is_broken_then_it_is_named(change: dict[str, Any]) -> None:
+    assert (broken(KEPT), broken(KEPT | change) != []) == ([], True)
 
 
 def quoted(sandbox: Sandbox) -> set[str]:

@@ -165,6 +165,12 @@ class Daemon:
         """Whether the process is over."""
         return self._process.poll() is not None
 
+    @property
+    def rss_bytes(self) -> int:
+        """The memory that it holds, without its children."""
+        line = Path(f"/proc/{self._process.pid}/status").read_text().split("VmRSS:")[1]
+        return int(line.split()[0]) * 1024
+
     def children(self) -> list[int]:
         """The processes that it has started."""
         listing = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()

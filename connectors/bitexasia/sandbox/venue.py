@@ -109,8 +109,6 @@ class BitExAsiaVenue:
         self.placed: dict[str, Any] = {}
         self.keys = keys
         self._limit = options.limit
-        self.refused_signatures = 0
-        """Requests refused for their key, signature, time or nonce."""
         self._windows: dict[str, RequestWindow] = {}
         self._nonces: dict[str, UsedOnce] = {}
 
@@ -125,18 +123,18 @@ class BitExAsiaVenue:
         name, stamp, nonce, signature = (arrival.headers.get(f"X-Api-{one}", "") for one in names)
         key = self.keys.get(name)
         if key is None:
-            raise self._unauthorized("unknown_key", "X-Api-Key is missing or not one of the venue's")
+            raise refusal(401, "unknown_key", "X-Api-Key is missing or not one of the venue's")
         if key.addresses and arrival.http.remote not in key.addresses:
             raise refusal(403, "ip_not_allowed", f"{arrival.http.remote} is not on the list of this key")
         if not is_signed(key.secret, arrival, stamp, nonce, signature):
-            raise self._unauthorized("bad_signature")
+            raise refusal(401, "bad_signature")
         if not _STAMP(stamp) or abs(int(stamp) - self.served.clock.ms(arrival.now_ns)) > key.drift_ms:
-            raise self._unauthorized("timestamp_out_of_range", f"more than {key.drift_ms} ms off the venue's clock")
+            raise refusal(401, "timestamp_out_of_range", f"more than {key.drift_ms} ms off the venue's clock")
         if not _NONCE(nonce):
             raise refusal(400, "invalid_request", "X-Api-Nonce must be 8 to 64 letters and digits")
         used = self._nonces.setdefault(name, UsedOnce(2 * key.drift_ms * NS_PER_MS))
         if not used.take(nonce, arrival.now_ns):
-            raise self._unauthorized("nonce_reused")
+            raise refusal(401, "nonce_reused")
         window = self.window(arrival)
         if not window.take(weight, arrival.now_ns):
             retry = {"Retry-After": str(window.resets_s(arrival.now_ns))}
@@ -153,10 +151,6 @@ class BitExAsiaVenue:
             raise refusal(
                 429, "rate_limited", headers={"Retry-After": str(self.window(arrival).resets_s(arrival.now_ns))}
             )
-
-    def _unauthorized(self, code: str, message: str = "") -> Refusal:
-        self.refused_signatures += 1
-        return refusal(401, code, message)
 
     def window(self, arrival: Arrival) -> RequestWindow:
         """The window of requests that an arrival counts in: that of its key, else of its address."""

@@ -210,6 +210,7 @@ class AccountPoll:
 
     async def run(self) -> None:
         """Poll until cancelled. Raises `Fatal` and `AccountRefused` of a read."""
+        self._health.begin(ACCOUNT)
         while True:
             now_ns = self._clock.monotonic_ns()
             if now_ns < self._due_ns:

@@ -153,6 +153,13 @@ class PollHealth:
     def __repr__(self) -> str:
         return f"<PollHealth up={self.is_up} awaited={sorted(self._awaited)}>"
 
+    def begin(self, lane: str) -> None:
+        """Polling of this kind begins, perhaps anew: whoever ended it, as when the venue refused the account, counts
+        the venue as down since then."""
+        self.is_up = False
+        self._awaited.add(lane)
+        self._failing_since_ns.pop(lane, None)
+
     def succeed(self, lane: str) -> None:
         """A read of this kind was answered."""
         self._failing_since_ns.pop(lane, None)
@@ -230,6 +237,8 @@ class MarketPoll:
 
     async def run(self) -> None:
         """Poll until cancelled. Raises `Fatal` and `AccountRefused` of a read."""
+        self._health.begin(MARKET)
+        self._books.clear()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(self._pace.parallel):
                 tasks.create_task(self._work())
@@ -246,8 +255,11 @@ class MarketPoll:
                 await asyncio.sleep(_IDLE_MS / 1000)
                 continue
             kind, _, symbol = name.partition(" ")
-            is_usable = await self._read(kind, symbol)
-            self._schedule.finish(name, self._clock.monotonic_ns(), is_refused=not is_usable)
+            is_usable = True
+            try:
+                is_usable = await self._read(kind, symbol)
+            finally:  # also when the venue refuses the account: it is polled again when it takes it
+                self._schedule.finish(name, self._clock.monotonic_ns(), is_refused=not is_usable)
 
     def _next(self) -> str | None:
         now_ns = self._clock.monotonic_ns()

@@ -79,7 +79,7 @@ class Admin:
 
     async def _list_faults(self, _request: web.Request) -> web.Response:
         faults = self._venue().served.faults
-        return _json({"faults": faults.listed(), "kinds": faults.kinds})
+        return _json({"faults": faults.listed(), "kinds": faults.kinds, "struck": faults.struck})
 
     async def _add_faults(self, request: web.Request) -> web.Response:
         """One fault as an object, or several as an array; all or none are planned."""

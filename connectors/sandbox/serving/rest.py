@@ -211,8 +211,7 @@ class RestServer(Generic[V]):
             self._strike(served, arrival)
             return endpoint.answer(venue, arrival)
         except Refusal as refusal:
-            served.observed.rate_limited += refusal.status == 429
-            served.observed.refused_signatures += refusal.status == 401
+            served.observed.refuse(refusal.status, refusal.body)
             return Reply(refusal.body, refusal.status, refusal.headers)
         finally:
             served.request = b""

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
 
+import msgspec
+
 from connectors.sandbox.engine.accounts import Account
 from connectors.sandbox.engine.counterparty import Counterparty
 from connectors.sandbox.engine.events import Event, OrderChange
@@ -31,17 +33,25 @@ from connectors.sandbox.serving.reads import Reads
 @dataclass
 class Observed:
     """What the server saw, counted since the start or the last reset. Requests are counted by method and route, answers
-    of 401 as refused signatures."""
+    of 401 as refused signatures, and those of 401 and 403 by status and body."""
 
     requests: Counter[str] = field(default_factory=Counter)
     rate_limited: int = 0
     refused_signatures: int = 0
     server_errors: int = 0
     connections: int = 0
+    unauthorized: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, status: int, body: Any) -> None:
+        """Count an answer that refuses a request."""
+        self.rate_limited += status == 429
+        self.refused_signatures += status == 401
+        if status in (401, 403):
+            self.unauthorized[f"{status} {msgspec.json.encode(body).decode()}"] += 1
 
     def shown(self) -> dict[str, Any]:
         """The counts as plain data, as they are now."""
-        return asdict(self) | {"requests": dict(self.requests)}
+        return asdict(self) | {"requests": dict(self.requests), "unauthorized": dict(self.unauthorized)}
 
 
 class ServedVenue:

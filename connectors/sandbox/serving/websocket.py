@@ -224,7 +224,7 @@ class StreamServer(Generic[V, C]):
         try:
             converse = self._face.admit(venue, Arrival(request, b"", served.clock.engine_ns()))
         except Refusal as refusal:
-            served.observed.refused_signatures += refusal.status == 401
+            served.observed.refuse(refusal.status, refusal.body)
             return web.json_response(refusal.body, status=refusal.status, headers=refusal.headers)
         socket = web.WebSocketResponse(max_msg_size=BODY_BYTES_MAX, timeout=CLOSE_S)
         await socket.prepare(request)

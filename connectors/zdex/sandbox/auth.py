@@ -190,7 +190,6 @@ def is_address(text: str) -> bool:
 
 def _unauthorized(venue: ZdexVenue, reason: str) -> Refusal:
     """v1 has one text for whatever is wrong (vendor docs); v2's own texts are not documented (*assumption*)."""
-    venue.refused_signatures += 1
     return venue.refusal(401, reason if venue.dialect.is_v2 else "Invalid or expired token")
 
 

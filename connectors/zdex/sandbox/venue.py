@@ -105,8 +105,6 @@ class ZdexVenue:
         self._limits = limits
         self.margin_types: dict[str, str] = {}
         self.candles = Candles(served.exchange)
-        self.refused_signatures = 0
-        """Requests refused for their key, signature or time."""
         self._orders: dict[str, int] = {}
         self._trades: dict[str, int] = {}
         self._own_trades: dict[str, int] = {}

@@ -19,6 +19,7 @@ from framework.domain.account_events import (
 )
 from framework.domain.errors import Retryable
 from framework.domain.intents import CancelOrder
+from framework.domain.market_events import ConnectorStatus
 from framework.domain.numbers import Size
 from framework.domain.operator_requests import (
     OPERATOR,
@@ -32,6 +33,7 @@ from framework.domain.operator_requests import (
     SetTradingState,
 )
 from framework.domain.orders import OrderStatus
+from framework.domain.terms import FillListing, PositionListing, VenueTerms
 from framework.domain.verdicts import RefusalCode
 from framework.ops.operator_commands import Operator, OperatorDependencies
 from framework.persistence.journal.restore import fold_record
@@ -433,6 +435,17 @@ async def test_reconcile_when_the_venue_can_not_be_asked_then_it_says_so(operato
     answer = await operator.answer(Reconcile())
     assert not answer.is_ok
     assert answer.lines == ("tide can't be asked now: refused",)
+
+
+@pytest.mark.parametrize(("is_up", "is_ok"), [(True, True), (False, False)])
+async def test_reconcile_when_a_venue_that_lists_no_orders_is_down_then_nothing_is_said_to_agree(
+    operator: Operator, world: World, is_up: bool, is_ok: bool
+) -> None:
+    world.offer(VenueTerms(open_orders=False, fills=FillListing.BY_ORDER, positions=PositionListing.NONE))
+    world.kernel.publish(ConnectorStatus(VENUE, is_up, "cut", world.clock.now_ns()))
+    answer = await operator.answer(Reconcile())
+    assert (answer.is_ok, "tide can't be asked now: not connected" in answer.lines) == (is_ok, not is_ok)
+    assert ("the venues and we agree" in answer.lines) == is_ok
 
 
 async def test_orders_of_an_operator_when_folded_again_then_the_state_is_the_same(

@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from connectors.client.polling.market import PAGES_MAX, PollPace, PollSchedule, TradeCursor
-from framework.domain.errors import Fatal, RefusedByVenue, Retryable
+from framework.domain.errors import AccountRefused, Fatal, RefusedByVenue, Retryable
+from framework.domain.events import Event
 from framework.domain.instruments import instrument_id
 from framework.domain.market_events import BookSnapshot, BookStale, ConnectorStatus, Heartbeat, TradePrint
 from framework.state.books import Books
@@ -116,6 +117,29 @@ def test_venue_when_only_the_account_fails_then_it_is_down_and_its_books_come_wh
     statuses = [one.is_up for one in venue.events if isinstance(one, ConnectorStatus)]
     assert statuses == [True, False, True]
     assert len([one for one in venue.events if isinstance(one, BookSnapshot)]) == 2
+
+
+def test_poll_when_it_is_run_again_after_the_account_was_refused_then_the_venue_is_up_and_every_book_comes_whole() -> (
+    None
+):
+    async def main(clock: LoopClock) -> tuple[list[Event], list[Event]]:
+        venue = PolledVenue(clock, "A", "B")
+        await venue.for_seconds(3)
+        venue.errors["book A"] = AccountRefused("this address is not allowed")
+        with pytest.raises(ExceptionGroup):
+            await venue.market.run()
+        venue.take()
+        venue.errors = {f"{kind} {symbol}": Retryable("lost") for kind in ("book", "trades") for symbol in "AB"}
+        await venue.for_seconds(2)
+        too_early = venue.take(ConnectorStatus)
+        venue.errors = {}
+        await venue.for_seconds(6)
+        return too_early, venue.events
+
+    too_early, events = run_jumping(main)
+    assert too_early == []
+    assert [one.is_up for one in events if isinstance(one, ConnectorStatus)] == [True]
+    assert {one.instrument for one in events if isinstance(one, BookSnapshot)} == {A, B}
 
 
 def test_poll_when_a_read_is_fatal_then_it_ends() -> None:

@@ -46,9 +46,10 @@ class ToyClient:
         status, body, _ = await self.call("POST", "/orders", order)
         return status, body
 
-    async def admin(self, path: str, body: Any) -> tuple[int, Any]:
-        """Status and body of a request to the administrator's address."""
-        async with self.http.post(f"{self.ready['admin_url']}/{path}", json=body) as answer:
+    async def admin(self, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and body of a request to the administrator's address: a read without a body."""
+        method = "GET" if body is None else "POST"
+        async with self.http.request(method, f"{self.ready['admin_url']}/{path}", json=body) as answer:
             return answer.status, await answer.json()
 
     async def truth(self) -> Any:
@@ -100,8 +101,10 @@ async def test_request_when_its_signature_or_nonce_is_wrong_then_401_in_the_venu
 ) -> None:
     await client.call("GET", "/orders")
     status, body, _ = await client.call("GET", "/orders", **headers)
+    counted = (await client.truth())["observed"]["unauthorized"]
     assert (status, body["error"]["code"]) == (401, code)
     assert (await client.truth())["observed"]["refused_signatures"] == 1
+    assert [(count, answer[:3], code in answer) for answer, count in counted.items()] == [(1, "401", True)]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +157,7 @@ async def test_pages_when_asked_by_number_then_clamped_in_silence_and_shorter_un
     assert (first["page_size"], first["data"] + second["data"]) == (3, placed)
     await client.admin("faults", {"kind": "page_clamp", "size": 1})
     assert (await client.call("GET", "/orders?size=50"))[1]["data"] == placed[:1]
+    assert (await client.admin("faults"))[1]["struck"] == {"page_clamp": 1}
     assert (await client.call("GET", "/orders?size=-1"))[1]["error"]["code"] == "size_too_low"
 
 
