@@ -32,6 +32,7 @@ from framework.domain.venue import Gateway, KeyRights, Publish, UnknownRights
 
 _CALENDAR_MS = 500
 _CLOCK_MS = 300_000
+_NOT_FOUND = 404
 _log = structlog.get_logger("connector")
 
 
@@ -148,11 +149,22 @@ class VenueConnector:
         """Declare the terms; load limits, instruments and balance, and publish them.
 
         Raises `Retryable` when the venue cannot be reached, `RefusedByVenue` for a refused read, `ConfigurationError`
-        for instruments that do not exist or are too many, and `AccountRefused` for a refused key.
+        for instruments that do not exist or are too many, and `AccountRefused` for a refused key, and for an address
+        where the venue's API of this dialect is not.
         """
         self._parts.outlet.publish = publish
         publish(TermsDeclared(self.venue, self.terms, self._clock.now_ns()))
         self._declare(None if self._are_limits_known else self._parts.documented_limits)
+        try:
+            await self._load()
+        except RefusedByVenue as e:
+            if e.status != _NOT_FOUND:
+                raise
+            # Trying again brings the same: everything that a start reads is there, or the address is another API's.
+            remedy = "the server has no such path; check rest_url and, where the venue has one, dialect"
+            raise AccountRefused(f"{e}: {remedy}") from e
+
+    async def _load(self) -> None:
         await self._parts.prepare()
         if self._parts.read_limits is not None:
             self._declare(await self._parts.read_limits())

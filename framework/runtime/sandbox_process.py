@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -71,12 +72,15 @@ class SandboxProcess:
         """Ask it to end, and kill it after `STOP_S_MAX` seconds. Does nothing when it has ended already."""
         if self._process.returncode is not None:
             return
-        self._process.send_signal(signal.SIGTERM)
+        # It may end by itself at the very moment at which it is to be ended.
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_S_MAX):
                 await self._process.wait()
         except TimeoutError:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
             await self._process.wait()
 
 
