@@ -109,11 +109,13 @@ class HiddenFills:
 
     def __init__(self, dependencies: ReconcileDependencies) -> None:
         self._dependencies = dependencies
-        self._gaps = PositionGaps(dependencies.drift_ms_max * 1_000_000)
+        # Longer than a gap must last: comparisons may be as far apart as that, and two of them must have asked.
+        self._gaps = PositionGaps(2 * dependencies.drift_ms_max * 1_000_000)
         self._owed: dict[str, tuple[int, int]] = {}
         self._ends: dict[str, tuple[OrderSnapshot, int]] = {}
         self._ended_ns: dict[str, int] = {}
-        self._agreed_ns: dict[InstrumentId, int] = {}
+        self._agreed: dict[InstrumentId, tuple[int, int]] = {}
+        """Until when, in wall nanoseconds, and at which size of the venue's, signed, positions have agreed."""
         self._printed: dict[str, int] = {}
         """How much was traded in public at the limit of an order since it was made, scaled."""
 
@@ -196,13 +198,13 @@ class HiddenFills:
         for instrument in list(accounts.instruments.values()):
             is_here = instrument.venue == dependencies.venue and instrument.id not in accounts.settlements
             if is_here and instrument.id not in unread:
-                own = accounts.positions.account(instrument.id).size + owed[instrument.id]
-                gap = sizes.get(instrument.id, 0) - own
+                size = sizes.get(instrument.id, 0)
+                gap = size - accounts.positions.account(instrument.id).size - owed[instrument.id]
                 self._gaps.note(instrument.id, gap, at_ns=clock.monotonic_ns(), wall_ns=clock.now_ns())
                 if gap:
-                    self._explain(instrument, asked)
+                    self._explain(instrument, size, asked)
                 if not self._gaps.of(instrument.id):
-                    self._agreed_ns[instrument.id] = asked.now_ns - asked.lag_ns
+                    self._agreed[instrument.id] = asked.now_ns - asked.lag_ns, size
 
     def _hold(self, snapshot: OrderSnapshot) -> bool:
         orders = self._dependencies.accounts.orders
@@ -226,7 +228,7 @@ class HiddenFills:
     def _is_settled(self, order: Order) -> bool:
         """Whether the positions have agreed since everything that the order had traded must be in them."""
         ended_ns = self._ended_ns.get(order.client_order_id, order.updated_ns)
-        return ended_ns <= self._agreed_ns.get(order.instrument, 0)
+        return ended_ns <= self._agreed.get(order.instrument, (0, 0))[0]
 
     def _release_ends(self, asked: AsOf) -> None:
         for name, (snapshot, since_ns) in list(self._ends.items()):
@@ -253,7 +255,8 @@ class HiddenFills:
                 del self._owed[name]
                 self._book(owed_fill(accounts, order, now_ns=self._dependencies.clock.now_ns()))
 
-    def _explain(self, instrument: Instrument, asked: AsOf) -> None:
+    def _explain(self, instrument: Instrument, size: int, asked: AsOf) -> None:
+        """Book what explains a gap; `size` is the venue's position, signed and scaled."""
         gap, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - asked.lag_ns)
         if gap:
             self._give(instrument, gap, since_ns, self._is_settled)
@@ -262,9 +265,11 @@ class HiddenFills:
         # Passes may take long: orders must have been asked for it since, by two that are past their lag.
         was_asked = self._gaps.count(instrument.id, asked.monotonic_ns - 2 * asked.lag_ns) > 1
         gap, since_ns = self._gaps.lasting(instrument.id, before_ns) if was_asked else (0, 0)
-        if gap:
-            # The positions may have agreed by two mistakes: better one of those orders than nobody.
-            self._give(instrument, gap, since_ns, lambda _order: False)
+        moved = size - self._agreed.get(instrument.id, (0, 0))[1]
+        by_mistake = max(gap - max(moved, 0), 0) if gap > 0 else min(gap - min(moved, 0), 0)
+        if by_mistake:
+            # What the venue's position did not do since it agreed, ours did: it had agreed by two mistakes.
+            self._give(instrument, by_mistake, since_ns, lambda _order: False)
         rest, since_ns = self._gaps.lasting(instrument.id, before_ns) if was_asked else (0, 0)
         if rest:
             now_ns = self._dependencies.clock.now_ns()
