@@ -222,7 +222,7 @@ class Run:
             "recovered_s": round(incident.recovered_at_s - incident.ended_s, 1) if incident.recovered_at_s else None,
             "trouble": incident.trouble,
             "others": others,
-            "others_orders": sum(looks[-1].orders[name] - looks[0].orders[name] for name in others) if looks else 0,
+            "others_orders": {name: looks[-1].orders[name] - looks[0].orders[name] for name in others if name in BUSY},
             "others_down": sorted({name for name in others for look in looks if not look.up[name]}),
         }
 
@@ -243,6 +243,7 @@ class Run:
         dead = sorted(set(truths) - alive)
         return {
             "rate_limited": {name: truth["observed"]["rate_limited"] for name, truth in truths.items()},
+            "struck": {name: one.plan()["struck"] for name, one in self._alive()},
             "unauthorized": {name: truth["observed"]["unauthorized"] for name, truth in truths.items()},
             "apart_after_stop": {
                 name: apart for name in sorted(alive) if (apart := differences(records, name, truths[name]))
