@@ -162,9 +162,12 @@ def _fills_apart(records: Records, venue: str, truth: Json) -> Iterator[str]:
     if venue not in SHOWS_POSITIONS:
         yield from _apart("size filled of", booked_sizes, real_sizes)
         return
-    for name, size in booked_sizes.items():
-        if size > real_sizes.get(name, Decimal(0)):
-            yield f"size filled of {name}: {size}, really {real_sizes.get(name)}"
+    # A liquidation trades for no order, and ends those that are open: which of the two it was the position can't show.
+    liquidated = sum((Decimal(row["size"]) for row in truth["fills"] if row["order_id"] not in own), Decimal(0))
+    beyond = {name: size - real_sizes.get(name, Decimal(0)) for name, size in booked_sizes.items() if name in own}
+    beyond = {name: size for name, size in beyond.items() if size > 0}
+    if sum(beyond.values()) > liquidated:
+        yield f"more filled than really: {dict(beyond)}"
 
 
 def _facts(row: Row) -> tuple[str, str, Decimal, Decimal, Decimal]:

@@ -46,7 +46,7 @@ DESCRIPTIONS: Mapping[str, dict[str, Any]] = {
     "error_after_accept": WRITES,
     "lost_response": WRITES,
     "lost_request": WRITES,
-    "rate_limit_storm": {"duration_ms": 3_000},
+    "rate_limit_storm": {"count": 3},
     "clock_skew": {"skew_ms": 8_000, "duration_ms": 10_000},
     "settle": {"value": "yes"},
     "pause": {"duration_ms": 4_000},
