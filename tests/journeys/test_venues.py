@@ -19,7 +19,7 @@ QUICK = {
     "zdex": {"balance_interval_ms": 2_000, "silence_ms_max": 1_500, "read_lag_ms": 200},
 }
 """Waits short enough for a test."""
-UNHURRIED = {"strategy_call_ms_max": 5_000, "shutdown_ms_max": 5_000}
+UNHURRIED = {"strategy_call_ms_max": 5_000, "shutdown_ms_max": 3_500}
 """A loaded machine is no fault of a strategy; a stop waits for a dead venue, and not for long."""
 
 
@@ -96,7 +96,7 @@ def test_strategy_when_markets_roll_over_then_it_quotes_each_and_leaves_what_has
 def test_daemon_of_four_venues_when_one_is_dead_and_another_dies_then_it_trades_on_at_the_others(
     tmp_path: Path,
 ) -> None:
-    spec = Spec(directory=tmp_path, story="deaths", seconds=6, kernel=UNHURRIED, settings=QUICK, look_s=0.3)
+    spec = Spec(directory=tmp_path, story="deaths", seconds=3, kernel=UNHURRIED, settings=QUICK, look_s=0.3)
 
     figures = Run(spec).figures()
 

@@ -108,13 +108,14 @@ def balances_apart(records: Records, venue: str, truth: Json) -> list[str]:
     ] + ([] if shown else ["no balance was ever stated"])
 
 
-def missing_since(records: Records, venue: str, truth: Json) -> list[str]:
-    """What a venue's last words before its death state and the records lack: the fills of ours that it listed."""
-    filled = {row["client_order_id"]: Decimal(row["filled"]) for row in records.orders(venue)}
+def apart_at_the_dead(records: Records, venue: str, truth: Json) -> list[str]:
+    """Orders that have ended by the records, and had filled otherwise by the last words of a venue that died. Those
+    that are still open by the records are in question: what they filled in its last moment nobody was told."""
+    ended = {row["venue_order_id"]: Decimal(row["filled"]) for row in records.orders(venue) if row["status"] in FINAL}
     return [
-        f"{row['order_id']} had filled {row['filled']}, recorded {filled.get(row['client_order_id'])}"
+        f"{row['order_id']} had filled {row['filled']}, recorded {ended[row['order_id']]}"
         for row in truth["orders"]
-        if row["client_order_id"] in filled and Decimal(row["filled"]) > filled[row["client_order_id"]]
+        if row["order_id"] in ended and Decimal(row["filled"]) != ended[row["order_id"]]
     ]
 
 

@@ -18,9 +18,9 @@ import msgspec
 from framework.config.resolve import ResolvedVenue
 from tests.proofs.four_venues.comparison import (
     Records,
+    apart_at_the_dead,
     balances_apart,
     differences,
-    missing_since,
     positions_of,
     unseen,
 )
@@ -249,7 +249,7 @@ class Run:
                 name: apart for name in sorted(alive) if (apart := differences(records, name, truths[name]))
             },
             "apart_at_the_dead": {
-                name: apart for name in dead if (apart := missing_since(records, name, truths[name]))
+                name: apart for name in dead if (apart := apart_at_the_dead(records, name, truths[name]))
             },
             "open_at_the_dead": {name: records.open(name) for name in dead},
             "fills": {name: len(truth["fills"]) for name, truth in truths.items()},
