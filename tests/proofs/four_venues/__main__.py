@@ -55,7 +55,7 @@ def main() -> int:
             dying=options.dying,
             venues=tuple(filter(None, options.venues.split(","))),
             kinds=tuple(filter(None, options.kinds.split(","))),
-            call_ms_max=options.call_ms_max,
+            kernel={"strategy_call_ms_max": options.call_ms_max},
         )
         figures = Run(spec).figures()
     figures["machine_load"] = [round(load_before, 1), *(round(one, 1) for one in os.getloadavg()[:2])]

@@ -108,19 +108,20 @@ def balances_apart(records: Records, venue: str, truth: Json) -> list[str]:
     ] + ([] if shown else ["no balance was ever stated"])
 
 
-def missing_since(records: Records, venue: str, truth: Json) -> list[str]:
-    """What a venue's last words before its death state and the records lack: the fills of ours that it listed."""
-    filled = {row["client_order_id"]: Decimal(row["filled"]) for row in records.orders(venue)}
+def apart_at_the_dead(records: Records, venue: str, truth: Json) -> list[str]:
+    """Orders that have ended by the records, and had filled otherwise by the last words of a venue that died. Those
+    that are still open by the records are in question: what they filled in its last moment nobody was told."""
+    ended = {row["venue_order_id"]: Decimal(row["filled"]) for row in records.orders(venue) if row["status"] in FINAL}
     return [
-        f"{row['order_id']} had filled {row['filled']}, recorded {filled.get(row['client_order_id'])}"
+        f"{row['order_id']} had filled {row['filled']}, recorded {ended[row['order_id']]}"
         for row in truth["orders"]
-        if row["client_order_id"] in filled and Decimal(row["filled"]) > filled[row["client_order_id"]]
+        if row["order_id"] in ended and Decimal(row["filled"]) != ended[row["order_id"]]
     ]
 
 
 def unseen(records: Records, venue: str, truth: Json) -> dict[str, Decimal]:
     """What the venue's orders have traded beyond what is booked for them, by side: at a venue that shows positions only
-    it is as much on both sides, elsewhere nothing."""
+    what was traded to and fro between two reads of them, elsewhere nothing."""
     booked = _filled(records.fills(venue), "venue_order_id")
     sizes: dict[str, Decimal] = defaultdict(Decimal)
     for row in truth["orders"]:
@@ -162,12 +163,12 @@ def _fills_apart(records: Records, venue: str, truth: Json) -> Iterator[str]:
     if venue not in SHOWS_POSITIONS:
         yield from _apart("size filled of", booked_sizes, real_sizes)
         return
-    for name, size in booked_sizes.items():
-        if size > real_sizes.get(name, Decimal(0)):
-            yield f"size filled of {name}: {size}, really {real_sizes.get(name)}"
-    missing = unseen(records, venue, truth)
-    if missing.get("buy") != missing.get("sell"):
-        yield f"size filled that is not booked: {dict(missing)}"
+    # A liquidation trades for no order, and ends those that are open: which of the two it was the position can't show.
+    liquidated = sum((Decimal(row["size"]) for row in truth["fills"] if row["order_id"] not in own), Decimal(0))
+    beyond = {name: size - real_sizes.get(name, Decimal(0)) for name, size in booked_sizes.items() if name in own}
+    beyond = {name: size for name, size in beyond.items() if size > 0}
+    if sum(beyond.values()) > liquidated:
+        yield f"more filled than really: {dict(beyond)}"
 
 
 def _facts(row: Row) -> tuple[str, str, Decimal, Decimal, Decimal]:

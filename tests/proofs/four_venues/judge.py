@@ -31,19 +31,18 @@ def _of_truth(figures: Json) -> Iterator[str]:
     for name in ("apart_when_halted", "apart_after_stop", "apart_at_the_dead"):
         for venue, apart in figures[name].items():
             yield f"{name}: {venue}: {len(apart)}, first {apart[0]}"
-    stormed = {one["venue"] for one in figures["incidents"] if one["kind"] == "rate_limit_storm"}
     for venue, count in figures["rate_limited"].items():
-        if count and venue not in stormed:
-            yield f"{count} answers of 429 at {venue}"
-    refused = {one["venue"] for one in figures["incidents"] if one["kind"] in ("replay_refusal", "clock_skew")}
+        if beyond := count - figures["struck"].get(venue, {}).get("rate_limit_storm", 0):
+            yield f"{beyond} answers of 429 at {venue} beside the storm"
     for venue, answers in figures["unauthorized"].items():
-        for answer, count in answers.items():
-            if _refuses_signature(answer) and venue not in refused:
-                yield f"{count} refused signatures at {venue}: {answer}"
+        refused = {answer: count for answer, count in answers.items() if _refuses_signature(answer)}
+        if sum(refused.values()) > figures["struck"].get(venue, {}).get("replay_refusal", 0):
+            yield f"refused signatures at {venue}: {refused}"
 
 
 def _refuses_signature(answer: str) -> bool:
-    return answer.startswith("401") or "SIGNATURE" in answer or "DUPLICATE" in answer
+    said = answer.lower()
+    return said.startswith("401") or "signature" in said or "duplicate" in said
 
 
 def _of_running(figures: Json) -> Iterator[str]:
@@ -73,8 +72,8 @@ def _of_faults(figures: Json) -> Iterator[str]:
             yield f"after {what} it is not traded at: {one['trouble']}"
         if one["others_down"]:
             yield f"while {what}, others were down: {', '.join(one['others_down'])}"
-        if one["others"] and not one["others_orders"]:
-            yield f"while {what}, no order at {', '.join(one['others'])}"
+        if one["others_orders"] and not any(one["others_orders"].values()):
+            yield f"while {what}, no order at {', '.join(one['others_orders'])}"
 
 
 def _of_deaths(figures: Json) -> Iterator[str]:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,9 +18,9 @@ import msgspec
 from framework.config.resolve import ResolvedVenue
 from tests.proofs.four_venues.comparison import (
     Records,
+    apart_at_the_dead,
     balances_apart,
     differences,
-    missing_since,
     positions_of,
     unseen,
 )
@@ -43,7 +43,7 @@ Json = dict[str, Any]
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What a run does. `settings` are laid over every venue's, where it has such a setting; `venues` and `kinds` are
-    where and which faults are committed, empty: all. `call_ms_max` is the kernel's `strategy_call_ms_max`."""
+    where and which faults are committed, empty: all. `kernel` is laid over the daemon's own settings."""
 
     directory: Path
     story: str
@@ -53,7 +53,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     dying: str = "bitexasia"
     venues: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
-    call_ms_max: int | None = None
+    kernel: Mapping[str, int] = {}
     settings: Mapping[str, Mapping[str, Any]] = {}
     pause_s: float = 0.0
     look_s: float = LOOK_S
@@ -104,9 +104,8 @@ class Run:
 
     def _arguments(self) -> list[str]:
         over = self._spec.directory / "over.toml"
-        call = self._spec.call_ms_max
-        kernel = f"[kernel]\nstrategy_call_ms_max = {call}\n" if call else ""
-        over.write_text(kernel + "".join(one.table() for one in self._exchanges.values()))
+        kernel = [f"{name} = {value}\n" for name, value in self._spec.kernel.items()]
+        over.write_text("".join(["[kernel]\n", *kernel]) + "".join(one.table() for one in self._exchanges.values()))
         return ["-c", str(CONFIGURATION), "-c", str(over), "--state-dir", str(self._state)]
 
     def _make_script(self) -> Script:
@@ -119,18 +118,30 @@ class Run:
 
     def _play(self) -> None:
         """The story, for its time and until all that is to happen has happened."""
-        spec, is_due = self._spec, self._spec.story == "deaths"
-        revives_s, dies_s, ends_s = (self._begun_s + spec.seconds * share for share in (1 / 3, 1 / 2, 1.0))
-        while time.monotonic() < ends_s or not self._script.is_over:
-            time.sleep(spec.look_s)
+        spec = self._spec
+        if spec.story == "deaths":
+            self._watch_until(1 / 3)
+            self._exchanges[spec.dead].start()
+            self._note("revived", spec.dead)
+            self._watch_until(1 / 2, traded=[spec.dead])
+            self._exchanges[spec.dying].die()
+            self._note("died", spec.dying)
+        self._watch_until(1.0, traded=[name for name, _ in self._alive() if name in BUSY])
+
+    def _note(self, what: str, venue: str) -> None:
+        self._deaths[what] = {"venue": venue, "at_s": time.monotonic()}
+
+    def _watch_until(self, share: float, traded: Collection[str] = ()) -> None:
+        """Watch until this share of the time is over, the faults that began are too, and these venues have taken
+        another order; they are waited for no longer than `TRADE_S_MAX` beyond that."""
+        before, due_s = self._watch.look().orders, self._begun_s + self._spec.seconds * share
+        while True:
             sample = self._watch.look()
             self._script.step(self._watch)
-            if is_due and sample.at_s >= revives_s and not self._exchanges[spec.dead].is_up:
-                self._exchanges[spec.dead].start()
-                self._deaths["revived"] = {"venue": spec.dead, "at_s": sample.at_s}
-            if is_due and sample.at_s >= dies_s and self._exchanges[spec.dying].is_up:
-                self._exchanges[spec.dying].die()
-                self._deaths["died"] = {"venue": spec.dying, "at_s": sample.at_s}
+            has_traded = all(sample.orders[name] > before[name] for name in traded)
+            if sample.at_s >= due_s and self._script.is_over and (has_traded or sample.at_s > due_s + TRADE_S_MAX):
+                return
+            time.sleep(self._spec.look_s)
 
     def _settle(self) -> Json:
         """Halt, compare everything with every truth, balances too, then resume and wait for orders."""
@@ -211,7 +222,7 @@ class Run:
             "recovered_s": round(incident.recovered_at_s - incident.ended_s, 1) if incident.recovered_at_s else None,
             "trouble": incident.trouble,
             "others": others,
-            "others_orders": sum(looks[-1].orders[name] - looks[0].orders[name] for name in others) if looks else 0,
+            "others_orders": {name: looks[-1].orders[name] - looks[0].orders[name] for name in others if name in BUSY},
             "others_down": sorted({name for name in others for look in looks if not look.up[name]}),
         }
 
@@ -232,12 +243,13 @@ class Run:
         dead = sorted(set(truths) - alive)
         return {
             "rate_limited": {name: truth["observed"]["rate_limited"] for name, truth in truths.items()},
+            "struck": {name: one.plan()["struck"] for name, one in self._alive()},
             "unauthorized": {name: truth["observed"]["unauthorized"] for name, truth in truths.items()},
             "apart_after_stop": {
                 name: apart for name in sorted(alive) if (apart := differences(records, name, truths[name]))
             },
             "apart_at_the_dead": {
-                name: apart for name in dead if (apart := missing_since(records, name, truths[name]))
+                name: apart for name in dead if (apart := apart_at_the_dead(records, name, truths[name]))
             },
             "open_at_the_dead": {name: records.open(name) for name in dead},
             "fills": {name: len(truth["fills"]) for name, truth in truths.items()},
