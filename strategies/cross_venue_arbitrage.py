@@ -9,6 +9,10 @@ Between two spot venues r is 1: coins and money have changed places, and the pro
 the position must be closed one day, and its opening pays for that. So it is closed as soon as b >= a the other way
 round. c is `funding_periods` times the venue's rate, where the position would pay; what it would receive is left out.
 
+Where the two are quoted in different money, as USD here and USDC there, that is a position in these currencies, too. It
+trades such a pair only if you say that you take them as equal (`currencies_as_equal`), and by how much the one may be
+worth less than the other (`currency_haircut_bps`): of whatever it would receive so much is left out as a cost.
+
 Books count only as far as they are fresh, `depth_percent` of each level. `strategies.legs` sends the two orders and
 brings them to even.
 """
@@ -19,9 +23,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import floor, lcm
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from framework.domain.account_events import Fill
 from framework.domain.instruments import FeeModel, Instrument, InstrumentKind
@@ -58,6 +62,16 @@ class CrossVenueSettings(BaseModel):
         20, ge=0, description="A leg is completed or flattened at most so much worse, in hundredths of a percent."
     )
     depth_percent: int = Field(50, ge=1, le=100, description="So much of each level of a book is counted on.")
+    currencies_as_equal: tuple[str, ...] = Field(
+        (), description="Currencies that you take as worth the same, such as USD and USDC. Empty: none."
+    )
+    currency_haircut_bps: int | None = Field(
+        None,
+        ge=0,
+        lt=_BPS,
+        description="By so much one of them may be worth less than another, in hundredths of a percent: a cost where "
+        "the two instruments are quoted in different ones.",
+    )
     funding_periods: int = Field(3, ge=0, description="So many payments of funding are counted as costs.")
     mark_age_ms_max: int = Field(
         60_000, gt=0, description="No position is opened in a perpetual whose funding rate is older or not known."
@@ -66,6 +80,17 @@ class CrossVenueSettings(BaseModel):
         Decimal(0), ge=0, allow_inf_nan=False, description="So much may stay uneven from trade to trade."
     )
     legs: LegSettings = Field(LegSettings(), description="How the two orders are sent and brought to even.")
+
+    @model_validator(mode="after")
+    def _states_the_haircut(self) -> Self:
+        """Nobody but the user knows what a currency may be worth less: there is no default."""
+        if self.currencies_as_equal and self.currency_haircut_bps is None:
+            equal = ", ".join(self.currencies_as_equal)
+            raise ValueError(
+                f"currency_haircut_bps: missing with currencies_as_equal={equal}; say by how many hundredths of a "
+                "percent one may be worth less than another, 0 for none"
+            )
+        return self
 
 
 class Match(NamedTuple):
@@ -117,9 +142,9 @@ def match(
     return found
 
 
-def pair_of(one: Instrument, other: Instrument) -> tuple[Venue, Venue]:
-    """The two instruments with their common decimals. Raises `ValueError` when they are not the same coin for the same
-    money at two venues."""
+def pair_of(one: Instrument, other: Instrument, currencies_as_equal: Sequence[str] = ()) -> tuple[Venue, Venue]:
+    """The two instruments with their common decimals. Raises `ValueError` when they are not the same coin at two
+    venues, for the same money or for two currencies that are taken as equal."""
     for each in (one, other):
         if each.kind is InstrumentKind.BINARY or each.fees.model is not FeeModel.PROPORTIONAL:
             raise ValueError(f"instruments: {each.id} is {each.kind.value}; give a spot market or a perpetual")
@@ -127,13 +152,23 @@ def pair_of(one: Instrument, other: Instrument) -> tuple[Venue, Venue]:
         raise ValueError(f"instruments: {one.id} and {other.id} are at one venue; give one of each of two venues")
     for name in ("base_currency", "quote_currency"):
         ours, theirs = getattr(one, name), getattr(other, name)
-        if ours and theirs and ours != theirs:
-            raise ValueError(f"instruments: {name} of {one.id} is {ours}, of {other.id} {theirs}; give two of the same")
+        if not ours or not theirs or ours == theirs:
+            continue
+        is_money = name == "quote_currency"
+        if not is_money or not {ours, theirs} <= set(currencies_as_equal):
+            remedy = f', or set currencies_as_equal = ["{ours}", "{theirs}"]' if is_money else ""
+            said = f"{name} of {one.id} is {ours}, of {other.id} {theirs}"
+            raise ValueError(f"instruments: {said}; give two of the same{remedy}")
     prices, sizes = max(one.price_decimals, other.price_decimals), max(one.size_decimals, other.size_decimals)
     first, second = (
         Venue(each, 10 ** (prices - each.price_decimals), 10 ** (sizes - each.size_decimals)) for each in (one, other)
     )
     return first, second
+
+
+def has_two_currencies(one: Instrument, other: Instrument) -> bool:
+    """Whether they are quoted in different money. A venue that does not say in which is believed to have the same."""
+    return bool(one.quote_currency and other.quote_currency and one.quote_currency != other.quote_currency)
 
 
 class CrossVenueArbitrage(Strategy[CrossVenueSettings]):
@@ -188,7 +223,8 @@ class CrossVenueArbitrage(Strategy[CrossVenueSettings]):
             raise ValueError(f"instruments: {', '.join(named)}; give two, one at each venue")
         self._pair = None
         if len(named) == 2:
-            self._pair = pair_of(*[self.desk.instrument(one) for one in named])
+            one, other = (self.desk.instrument(name) for name in named)
+            self._pair = pair_of(one, other, self.settings.currencies_as_equal)
             self._check_settings(self._pair)
         else:
             self.desk.log("waits until both of its instruments are open", instruments=", ".join(named))
@@ -243,8 +279,8 @@ class CrossVenueArbitrage(Strategy[CrossVenueSettings]):
         return max(min(-short, long), 0)
 
     def _costs(self, buy: Instrument, sell: Instrument) -> tuple[Fraction, Fraction] | None:
-        """What of the proceeds is left, and what the cost grows to, by fees and funding; None while a rate is not
-        known."""
+        """What of the proceeds is left, and what the cost grows to, by fees, funding and the haircut of the currency;
+        None while a rate is not known."""
         rounds = 2 if InstrumentKind.PERPETUAL in (buy.kind, sell.kind) else 1
         factors = []
         for instrument, side in ((sell, Side.SELL), (buy, Side.BUY)):
@@ -252,7 +288,8 @@ class CrossVenueArbitrage(Strategy[CrossVenueSettings]):
             if funding is None:
                 return None
             factors.append(1 + side.sign * (rounds * Fraction(instrument.fees.taker_rate) + funding))
-        return factors[0], factors[1]
+        haircut = Fraction(self.settings.currency_haircut_bps or 0, _BPS)
+        return factors[0] - (haircut if has_two_currencies(buy, sell) else 0), factors[1]
 
     def _funding(self, instrument: Instrument, side: Side) -> Fraction | None:
         """What funding may cost of the position's value: nothing where it would be received."""

@@ -1,4 +1,7 @@
-"""The strategies that ship, at local exchanges: a whole daemon, real sockets, and the venue's truth at the end."""
+"""The strategies that ship, at local exchanges: a whole daemon, real sockets, and the venues' truth at the end.
+
+Cross-venue arbitrage runs between three venues whose money has three names.
+"""
 
 from __future__ import annotations
 
@@ -7,66 +10,71 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from framework.config.plugins import Plugins
 from tests.support.daemon import ROOT, Daemon, Sandbox, get, running, venue_toml, wait_until
 
 SAMPLES = "config/strategies.toml"
-EXAMPLE = ROOT / "tests" / "support" / "example_venue"
 SOLD_OR_BOUGHT = re.compile(r"(buy|sell) (\S+) at ")
-ARBITRAGE = f"""
-durability = "process-crash"
-plugin_paths = ["{EXAMPLE}"]
-[strategies.arb]
-use = "strategies.cross_venue_arbitrage:CrossVenueArbitrage"
-instruments = ["left:BTC-USD", "right:BTC-USD"]
-[strategies.arb.settings]
-size_max = "0.01"
-position_max = "0.02"
-inventory = {{ "left:BTC-USD" = "0.02", "right:BTC-USD" = "0.02" }}
-bound_bps = 100
-legs = {{ age_ms_max = 2000, work_out_ms = 500, report_ms = 1000 }}
-[checks.trading_state]
-use = "risk.trading_state:TradingStateCheck"
-[checks.order_grid]
-use = "risk.order_grid:OrderGrid"
-[checks.rate_budget]
-use = "risk.rate_budget:RateBudget"
-"""
+CROSS_VENUE = str(ROOT / "config" / "cross-venue.toml")
+MODULES = {"kalqix": "ETH_USDC", "bitexasia": "ETH-USD", "zdex": "ETHUSDT"}
+USE = "strategies.cross_venue_arbitrage:CrossVenueArbitrage"
+BOUND_BPS = 100
 
 
-class Example:
-    """A local Example as a process of its own, without order flow: a test quotes its market."""
+class Exchange:
+    """A local exchange of one venue as a process of its own, without order flow: a test quotes its market."""
 
-    def __init__(self, directory: Path, *, port: int = 0) -> None:
-        self.directory = directory
-        command = [sys.executable, "-m", "framework", "sandbox", "-c", str(EXAMPLE / "example.toml"), "example"]
-        options = ["--dir", str(directory), "--port", str(port), "--speed", "0"]
-        self._process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE)
+    def __init__(self, venue: str, directory: Path, *options: str, port: int = 0) -> None:
+        self.venue, self.symbol, self.instrument = venue, MODULES[venue], f"{venue}:{MODULES[venue]}"
+        directory.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", f"connectors.{venue}.sandbox", "--dir", str(directory), "--port", str(port)]
+        self._process = subprocess.Popen([*command, "--speed", "0", *options], cwd=ROOT, stdout=subprocess.PIPE)
+
+    @cached_property
+    def ready(self) -> dict[str, Any]:
+        """The line that it prints when it can be used; waits for it, so that two of them start side by side."""
         assert self._process.stdout is not None
-        self.ready: dict[str, Any] = json.loads(self._process.stdout.readline())
-        self.port = int(self.ready["rest_url"].split(":")[2].partition("/")[0])
+        return dict(json.loads(self._process.stdout.readline()))
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.ready["rest_url"].split(":")[2].partition("/")[0])
+
+    def act(self, act: str, **fields: object) -> None:
+        """Have something happen to its market."""
+        body = {"act": act, "instrument": self.symbol, **fields}
+        status, answer = get(f"{self.ready['admin_url']}/act", method="POST", body=body)
+        assert status == 200, answer
 
     def quote(self, bid: str, ask: str) -> None:
-        """Quote one coin on each side, in place of what was quoted before."""
-        act = {"act": "quote", "instrument": "BTC-USD", "bids": [[bid, "1"]], "asks": [[ask, "1"]]}
-        status, body = get(f"{self.ready['admin_url']}/act", method="POST", body=act)
-        assert status == 200, body
-
-    def fills(self) -> list[tuple[str, str]]:
-        """Side and size of every fill of the member, as the venue has them."""
-        truth = json.loads(get(f"{self.ready['admin_url']}/truth")[1])
-        return [(one["side"], one["size"]) for one in truth["fills"]]
+        """Quote two coins on each side, in place of what was quoted before."""
+        self.act("quote", bids=[[bid, "2"]], asks=[[ask, "2"]])
 
     def fault(self, **description: object) -> None:
         """Have something go wrong."""
-        status, body = get(f"{self.ready['admin_url']}/faults", method="POST", body=description)
-        assert status == 201, body
+        status, answer = get(f"{self.ready['admin_url']}/faults", method="POST", body=description)
+        assert status == 201, answer
+
+    def fills(self) -> list[tuple[str, Decimal, Decimal]]:
+        """Side, size and price of every fill of the member, as the venue has them."""
+        truth = json.loads(get(f"{self.ready['admin_url']}/truth?words=neutral")[1])
+        return [(one["side"], Decimal(one["size"]), Decimal(one["price"])) for one in truth["fills"]]
+
+    def settings(self) -> dict[str, Any]:
+        """What a connector needs to find it."""
+        of_sandbox = Plugins([]).connector(f"connectors.{self.venue}.plugin").sandbox_settings
+        assert of_sandbox is not None
+        return {**of_sandbox(self.ready), "request_timeout_ms": 1_000, "markets": [self.symbol]}
 
     def kill(self) -> None:
         """End it as a machine that loses its power."""
@@ -75,27 +83,58 @@ class Example:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def table(self, name: str) -> str:
-        """Its rows in a configuration."""
-        settings = {
-            "rest_url": self.ready["rest_url"],
-            "key_id": self.ready["trader_id"],
-            "secret_path": self.ready["trader_secret_path"],
-            "markets": ["BTC-USD"],
-            "book_interval_ms": 200,
-            "request_timeout_ms": 1_000,
-            "failing_ms_max": 2_000,
-        }
-        rows = "\n".join(f"{key} = {json.dumps(value)}" for key, value in settings.items())
-        return f'[venues.{name}]\nuse = "example.plugin"\n[venues.{name}.settings]\n{rows}\n'
+
+Open = Callable[..., Exchange]
 
 
 @pytest.fixture
-def left(tmp_path: Path) -> Iterator[Example]:
-    """The venue that lives on."""
-    started = Example(tmp_path / "left")
-    yield started
-    started.kill()
+def exchange(tmp_path: Path) -> Iterator[Open]:
+    """Starts local exchanges, which end with the test."""
+    with ExitStack() as started:
+
+        def start(venue: str, *options: str, port: int = 0) -> Exchange:
+            one = Exchange(venue, tmp_path / venue, *options, port=port)
+            started.callback(one.kill)
+            return one
+
+        yield start
+
+
+def configured(folder: Path, exchanges: Sequence[Exchange], more: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The command line of a daemon that trades these two against each other, under the checks of the sample."""
+    names = [one.instrument for one in exchanges]
+    strategy = {
+        "inventory": {one.instrument: "2" for one in exchanges if one.venue != "zdex"},
+        "bound_bps": BOUND_BPS,
+        "size_max": "0.2",
+        "position_max": "0.2",
+        "currencies_as_equal": ["USDC", "USD", "USDT"],
+        "currency_haircut_bps": 2,
+    }
+    tables: dict[str, Mapping[str, Any]] = {
+        "strategies.cross_venue": {"enabled": False},
+        "strategies.pair": {"use": USE, "instruments": names},
+        "strategies.pair.settings": strategy,
+        "strategies.pair.settings.legs": {"work_out_ms": 500, "report_ms": 500, "age_ms_max": 3_000},
+        "checks.allow_list.settings": {"instruments": names},
+        "checks.price_collar.settings": {"band": {"bps": 500}},
+    }
+    for one in exchanges:
+        tables[f"venues.{one.venue}"] = {"embedded_sandbox": False, "use": f"connectors.{one.venue}.plugin"}
+        tables[f"venues.{one.venue}.settings"] = {**one.settings(), **more.get(one.venue, {})}
+    for venue in {"kalqix", "bitexasia"} - {one.venue for one in exchanges}:
+        tables[f"venues.{venue}"] = {"enabled": False}
+    rows = [f"[{name}]\n" + "".join(f"{key} = {toml(one)}\n" for key, one in at.items()) for name, at in tables.items()]
+    file = folder / "pair.toml"
+    file.write_text('durability = "process-crash"\n' + "".join(rows))
+    return ["-c", CROSS_VENUE, "-c", str(file), "--state-dir", str(folder / "state")]
+
+
+def toml(value: object) -> str:
+    """A value as TOML has it."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(one)}" for key, one in value.items()) + " }"
+    return json.dumps(value)
 
 
 def sets_bought(daemon: Daemon) -> dict[str, Decimal]:
@@ -163,30 +202,68 @@ def test_twap_when_it_runs_at_the_sandbox_then_all_has_traded_by_the_end(tmp_pat
         sandbox.stop()
 
 
-def test_cross_venue_when_one_venue_dies_between_the_legs_then_the_leg_is_held_and_flattened_when_that_is_sure(
-    tmp_path: Path, left: Example
+def test_cross_venue_when_one_venue_dies_between_the_legs_then_the_other_leg_is_flattened_within_its_bound(
+    tmp_path: Path, exchange: Open
 ) -> None:
-    right = Example(tmp_path / "right")
-    file = tmp_path / "tidegate.toml"
-    file.write_text(ARBITRAGE + left.table("left") + right.table("right"))
-    left.quote("59900", "60000")
-    right.quote("59900", "60000")
-    try:
-        with running(["-c", str(file), "--state-dir", str(tmp_path / "state")], tmp_path / "log") as daemon:
-            wait_until(lambda: daemon.logged("strategy starts"), "strategy")
-            # The venue hears no order any more when the books cross.
-            right.fault(kind="lost_request", count=-1, match={"method": "POST"})
-            right.quote("60500", "60600")
-            wait_until(left.fills, "leg at the venue that lives on")
-            right.kill()
-            wait_until(lambda: daemon.logged("leg held: the outcome of an order is unknown"), "report")
-            assert left.fills() == [("buy", "0.0100")]
+    lives, dies = exchange("bitexasia"), exchange("kalqix")
+    for one in (lives, dies):
+        one.quote("2499", "2501")
+    settings = {"kalqix": {"failing_ms_max": 2_000, "book_interval_ms": 100}}
+    with running(configured(tmp_path, [lives, dies], settings), tmp_path / "log") as daemon:
+        wait_until(lambda: daemon.logged("strategy starts"), "strategy")
+        # The venue hears no order any more when its bid rises.
+        dies.fault(kind="lost_request", count=-1, match={"method": "POST"})
+        dies.quote("2530", "2532")
+        wait_until(lives.fills, "leg at the venue that lives on")
+        dies.kill()
+        wait_until(lambda: daemon.logged("leg held: the outcome of an order is unknown"), "report")
+        assert lives.fills() == [("buy", Decimal("0.2"), Decimal(2501))]
 
-            # Nothing of the order is there when the venue is back, so the other leg is sold again within its bound.
-            right = Example(tmp_path / "right", port=right.port)
-            wait_until(lambda: daemon.logged("legs are even"), "even legs")
-            assert (left.fills(), right.fills()) == ([("buy", "0.0100"), ("sell", "0.0100")], [])
-            assert not daemon.logged("strategy fault")
-            assert daemon.terminate()[0] == 0
-    finally:
-        right.kill()
+        # Nothing of the order is there when the venue is back, so the other leg is sold again, no worse than its bound.
+        lives.quote("2480", "2501")
+        dies = exchange("kalqix", port=dies.port)
+        dies.quote("2499", "2501")
+        (even,) = wait_until(lambda: daemon.logged("legs are even"), "even legs")
+        assert "kalqix:ETH_USDC sell 0.0000 of" in even["legs"]
+        *_, (side, size, price) = lives.fills()
+        assert (side, size) == ("sell", Decimal("0.2"))
+        assert price >= Decimal(2501) * (1 - Decimal(BOUND_BPS) / 10_000)
+        assert dies.fills() == []
+        ends_well(daemon)
+
+
+def test_cross_venue_when_a_perpetual_is_dearer_then_it_is_sold_and_closed_as_prices_meet_with_more_than_the_edge(
+    tmp_path: Path, exchange: Open
+) -> None:
+    spot, perpetual = exchange("bitexasia"), exchange("zdex", "--markets", "2")
+    perpetual.act("mark", price="2500")
+    for one in (spot, perpetual):
+        one.quote("2499", "2501")
+    settings = {"zdex": {"orders_interval_ms": 100, "idle_interval_ms": 500}}
+    with running(configured(tmp_path, [spot, perpetual], settings), tmp_path / "log") as daemon:
+        wait_until(lambda: daemon.logged("strategy starts"), "strategy")
+        perpetual.quote("2540", "2542")
+        (opening,) = wait_until(lambda: daemon.logged("opens a position across venues"), "position")
+        # Both fees twice, the haircut, and 40 less the spread of 1: whatever funding brings is not counted.
+        edge = Decimal(opening["edge"])
+        assert 0 < edge < Decimal("0.2") * 39
+        wait_until(lambda: daemon.logged("legs are even"), "even legs")
+        perpetual.fault(kind="funding_now", rate_ppm=100, match={"market": perpetual.symbol})
+        wait_until(lambda: daemon.total("tidegate_pnl", kind="funding"), "funding")
+        perpetual.quote("2509", "2510")
+        spot.quote("2510", "2511")
+        wait_until(lambda: daemon.logged("closes a position across venues"), "closing")
+        wait_until(lambda: len(daemon.logged("legs are even")) == 2, "even legs")
+        assert [side for side, _, _ in spot.fills()] == ["buy", "sell"]
+        assert [side for side, _, _ in perpetual.fills()] == ["sell", "buy"]
+        wait_until(lambda: daemon.total("tidegate_pnl", kind="fees") > 2, "fees")
+        pnl = {kind: Decimal(str(daemon.total("tidegate_pnl", kind=kind))) for kind in ("realised", "fees", "funding")}
+        assert pnl["realised"] - pnl["fees"] >= edge
+        assert pnl["funding"] == Decimal("0.2") * 2500 / 10_000
+        ends_well(daemon)
+
+
+def ends_well(daemon: Daemon) -> None:
+    """It stops as it is asked to, and no strategy has failed."""
+    assert not daemon.logged("strategy fault")
+    assert daemon.terminate()[0] == 0

@@ -13,7 +13,7 @@ from framework.domain.market_events import MarkPrice
 from framework.domain.numbers import Price
 from framework.domain.terms import VenueTerms
 from framework.testing import TradingHarness
-from strategies.cross_venue_arbitrage import CrossVenueArbitrage
+from strategies.cross_venue_arbitrage import CrossVenueArbitrage, CrossVenueSettings
 
 
 def instrument(venue: str, kind: InstrumentKind, *, price_decimals: int, size_decimals: int, fee: str) -> Instrument:
@@ -341,7 +341,16 @@ def test_pair_when_only_one_instrument_is_open_then_it_waits_for_the_other() -> 
             {},
             "are at one venue; give one of each",
         ),
-        (replace(FAR, quote_currency="USD"), {}, "quote_currency of near:BTC is USDT, of far:BTC USD"),
+        (
+            replace(FAR, quote_currency="USD"),
+            {},
+            r'is USDT, of far:BTC USD; give two of the same, or set currencies_as_equal = \["USDT", "USD"\]',
+        ),
+        (
+            replace(FAR, quote_currency="USD"),
+            {"currencies_as_equal": ["USD", "USDC"], "currency_haircut_bps": 0},
+            "quote_currency of near:BTC is USDT, of far:BTC USD",
+        ),
         (replace(FAR, base_currency="ETH"), {}, "base_currency of near:BTC is BTC, of far:BTC ETH"),
         (replace(FAR, kind=InstrumentKind.BINARY), {}, "far:BTC is binary; give a spot market or a perpetual"),
         (FAR, {"inventory": {"far:ETH": "1"}}, "inventory: far:ETH is none of its spot instruments"),
@@ -354,6 +363,45 @@ def test_settings_when_they_are_no_pair_or_do_not_fit_then_the_start_is_refused_
     harness = TradingHarness(instruments=[NEAR, other])
     with pytest.raises(ValueError, match=problem):
         harness.add("arb", CrossVenueArbitrage, SETTINGS | {"inventory": {}} | settings)
+
+
+DOLLARS = {"currencies_as_equal": ["USD", "USDT"]}
+
+
+@pytest.mark.parametrize(
+    ("haircut_bps", "far_bid", "is_worth"),
+    # 100 x (1 + 0.001 + 0.001) / (1 - 0.002 - haircut): 100.5 pays for 9 hundredths of a percent, and not for 10.
+    [(0, "100.5", True), (9, "100.5", True), (10, "100.5", False), (10, "100.6", True)],
+)
+def test_currencies_when_they_are_taken_as_equal_then_the_haircut_is_a_cost(
+    haircut_bps: int, far_bid: str, is_worth: bool
+) -> None:
+    world = World(replace(FAR, quote_currency="USD"), **DOLLARS, currency_haircut_bps=haircut_bps)
+    world.quote(("99", "100"), (far_bid, "102"))
+    assert bool(world.sent()) is is_worth
+
+
+def test_haircut_when_both_are_quoted_in_one_currency_then_it_is_no_cost() -> None:
+    world = World(**DOLLARS, currency_haircut_bps=500)
+    world.quote(("99", "100"), ("100.5", "102"))
+    assert world.sent()
+
+
+def test_perpetual_when_it_is_quoted_in_another_currency_then_the_position_is_closed_without_a_haircut() -> None:
+    world = World(replace(PERP, quote_currency="USD"), **DOLLARS, currency_haircut_bps=10)
+    world.mark("0")
+    world.quote(("99", "100"), ("101", "102"))
+    assert world.held() == (10_000, -1_000)
+    world.harness.advance(ms=500)
+    world.quote(("100.6", "100.7"), ("100.5", "100.6"))
+    assert world.held() == (0, 0)
+
+
+def test_currencies_when_no_haircut_is_stated_then_they_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match="currency_haircut_bps: missing with currencies_as_equal=USD, USDT; say by how"
+    ):
+        CrossVenueSettings.model_validate({"size_max": "1", "position_max": "1", **DOLLARS})
 
 
 def test_pair_when_there_are_three_instruments_then_the_start_is_refused() -> None:
