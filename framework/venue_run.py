@@ -96,12 +96,17 @@ class VenueRun:
                 await self._stand_down(f"it refuses the account: {e}")
             except ConfigurationError as e:
                 if self._ports.is_only:
-                    raise
+                    raise self._named(e) from e
                 await self._stand_down(f"it can't be used as it is configured: {e}")
             except Exception as e:
                 if self._ports.is_only or isinstance(e, Fatal):
                     raise
                 await self._stand_down(f"its connector failed: {describe_error(e)}")
+
+    def _named(self, error: ConfigurationError) -> ConfigurationError:
+        """The error with the table of the configuration that it is about."""
+        table, text = f"venues.{self._name}", str(error)
+        return error if text.startswith(table) else ConfigurationError(f"{table}.settings: {text}")
 
     async def _live(self) -> None:
         known = self._ports.kernel.dependencies.accounts.instruments

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from connectors.client.wire.answers import ErrorShape, Meaning, Rule, Verdicts
+from connectors.client.wire.answers import NO_TRADING, ErrorShape, Meaning, Rule, Verdicts
 from connectors.client.wire.dialect import FACT, Assumed, OrderStates, assumptions_of
 
 Part = Literal["method", "target", "body", "timestamp", "nonce"]
@@ -111,6 +111,7 @@ VERDICTS = Verdicts(
         Rule(meaning=Meaning.RETRYABLE, codes=("nonce_reused",)),
         Rule(meaning=Meaning.ACCOUNT, codes=("ip_not_allowed",)),
         Rule(meaning=Meaning.REFUSED, codes=("order_not_found",), code="not_found"),
+        Rule(meaning=Meaning.REFUSED, codes=("scope",), remedy=NO_TRADING),
     ),
 )
 """What the refusals prove; all codes are assumed."""

@@ -19,7 +19,7 @@ from connectors.client.polling.account import AccountPoll
 from connectors.client.polling.market import MarketPoll
 from connectors.client.stream import VenueStream
 from connectors.client.venue_time import VenueTime
-from connectors.client.wire.answers import UnreadableAnswer
+from connectors.client.wire.answers import HTTP_NOT_FOUND, NO_PATH, UnreadableAnswer
 from connectors.client.wire.decimals import NS_PER_MS
 from framework.domain.errors import AccountRefused, Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
@@ -148,11 +148,21 @@ class VenueConnector:
         """Declare the terms; load limits, instruments and balance, and publish them.
 
         Raises `Retryable` when the venue cannot be reached, `RefusedByVenue` for a refused read, `ConfigurationError`
-        for instruments that do not exist or are too many, and `AccountRefused` for a refused key.
+        for instruments that do not exist or are too many, and `AccountRefused` for a refused key, and for an address
+        where the venue's API of this dialect is not.
         """
         self._parts.outlet.publish = publish
         publish(TermsDeclared(self.venue, self.terms, self._clock.now_ns()))
         self._declare(None if self._are_limits_known else self._parts.documented_limits)
+        try:
+            await self._load()
+        except RefusedByVenue as e:
+            if e.status != HTTP_NOT_FOUND:
+                raise
+            # Trying again brings the same: everything that a start reads is there, or the address is another API's.
+            raise AccountRefused(f"{e}: {NO_PATH}") from e
+
+    async def _load(self) -> None:
         await self._parts.prepare()
         if self._parts.read_limits is not None:
             self._declare(await self._parts.read_limits())

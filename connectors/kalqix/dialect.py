@@ -110,7 +110,8 @@ def _rule(meaning: Meaning, *codes: str, code: str = "", texts: tuple[str, ...] 
 
 
 VERDICTS = Verdicts(
-    "check key_id, api_secret_path, dialect, and the key that signs orders (wallet_key_path, agent_key_path)",
+    "check key_id, api_secret_path, dialect, and the key that signs orders (wallet_key_path, agent_key_path), and the "
+    "addresses that the key allows",
     (
         _rule(Meaning.CLOCK, "invalid_timestamp", "INVALID_TIMESTAMP"),
         _rule(Meaning.ACCOUNT, "invalid_message_signature", "INVALID_SIGNATURE"),

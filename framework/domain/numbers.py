@@ -50,7 +50,7 @@ def parse_scaled(value: str | int | Decimal, decimals: int, *, field: str = "val
     else:
         scaled, rest = divmod(mantissa, 10 ** min(-shift, 2 * DECIMALS_MAX + len(digits)))
         if rest:
-            raise ValueError(f"{field}: {value!r} has more than {decimals} decimals")
+            raise ValueError(f"{field}: {value!r} has more than {decimals} decimals; give at most {decimals}")
     return -scaled if sign else scaled
 
 

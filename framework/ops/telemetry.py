@@ -19,6 +19,7 @@ from framework.domain.market_events import (
     RequestCompleted,
     RequestOutcome,
     TradePrint,
+    VenueClock,
 )
 from framework.domain.numbers import amount_text, format_scaled
 from framework.domain.ports import Clock
@@ -42,6 +43,11 @@ QUIET_CODES = frozenset(
 )
 """Refusals that a healthy strategy gets all day: counted, not logged."""
 
+
+CLOCK_OFFSET_NS_MAX = 1_000_000_000
+"""How far this machine's clock may be off a venue's before it is said: more than the way takes, less than any venue's
+tolerance."""
+CLOCK_REMEDY = "orders are signed by the venue's clock; set this machine's by NTP"
 
 APPROVED = "approved"
 OUTCOMES = (APPROVED, *(kind.value for kind in ReportKind))
@@ -68,6 +74,7 @@ class Telemetry:
         self._metrics = metrics
         self._accounts = accounts
         self._connected: dict[str, bool] = {}
+        self._off_clock = set[str]()
         self._logs_fills = logs_fills
         self.in_question = OrdersInQuestion(accounts.orders, clock)
         declare_series(metrics, venues, strategies)
@@ -81,6 +88,8 @@ class Telemetry:
         self._metrics.events.inc((_venue_of(event), kind))
         if isinstance(event, ConnectorStatus):
             self._on_connector(event)
+        elif isinstance(event, VenueClock):
+            self._on_clock(event)
         elif isinstance(event, OrderReport):
             order = self._accounts.orders.get(event.client_order_id)
             self._metrics.orders.inc((event.venue, order.strategy if order else "", event.kind.value))
@@ -132,6 +141,15 @@ class Telemetry:
                 check=refused.check,
                 count=count,
             )
+
+    def _on_clock(self, clock: VenueClock) -> None:
+        """Say once that the venue's clock is far from ours, and again after they agreed: what is signed goes by the
+        venue's, and an operator has to set the machine's."""
+        is_off = abs(clock.offset_ns) >= CLOCK_OFFSET_NS_MAX
+        if is_off and clock.venue not in self._off_clock:
+            what = f"clock_offset_s={clock.offset_ns / 1e9:+.0f}: {CLOCK_REMEDY}"
+            _log.warning("this machine's clock and the venue's differ", venue=clock.venue, what=what)
+        (self._off_clock.add if is_off else self._off_clock.discard)(clock.venue)
 
     def _on_connector(self, status: ConnectorStatus) -> None:
         was_up = self._connected.get(status.venue)

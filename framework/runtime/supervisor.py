@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 
-from framework.domain.errors import EXIT_FAILED, Fatal, TidegateError, describe_error
+from framework.domain.errors import EXIT_FAILED, ConfigurationError, Fatal, TidegateError, describe_error
 from framework.domain.ports import Clock
 from framework.runtime.metrics import Histogram
 from framework.runtime.stop_signals import StopSignals
@@ -172,7 +172,10 @@ class Supervisor:
         ending = "ended by itself" if error is None else f"failed: {_describe(error)}"
         _log.error("task ended", task=task.get_name(), is_critical=is_critical, ending=ending, exc_info=error)
         if is_critical:
-            self.request_stop(f"task {task.get_name()} {ending}", exit_code=EXIT_FAILED)
+            # What is wrong with the configuration is for its user to mend: which task met it says nothing.
+            is_for_user = isinstance(error, ConfigurationError)
+            reason = str(error) if is_for_user else f"task {task.get_name()} {ending}"
+            self.request_stop(reason, exit_code=EXIT_FAILED)
 
 
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import Proposal, RiskView
 
+_REMEDY = "wait until book.is_fresh"
+
 
 class BookFreshness(BaseModel):
     """C4: the book is there, complete since its snapshot, not crossed, and not older than `age_ms_max`.
@@ -27,13 +29,14 @@ class BookFreshness(BaseModel):
         """Refuse with BOOK_NOT_FRESH and the reason: no book, stale, crossed, or its age in milliseconds."""
         book = view.book(proposal.instrument.id)
         if book is None:
-            return Refusal(RefusalCode.BOOK_NOT_FRESH, why="no book was received")
+            return Refusal(RefusalCode.BOOK_NOT_FRESH, why="no book was received", remedy=_REMEDY)
         if not book.is_fresh:
-            return Refusal(RefusalCode.BOOK_NOT_FRESH, why=book.stale_reason or "stale")
+            return Refusal(RefusalCode.BOOK_NOT_FRESH, why=book.stale_reason or "stale", remedy=_REMEDY)
         if book.bid is not None and book.ask is not None and not book.bid < book.ask:
-            return Refusal(RefusalCode.BOOK_NOT_FRESH, why="crossed", bid=book.bid, ask=book.ask)
+            return Refusal(RefusalCode.BOOK_NOT_FRESH, why="crossed", bid=book.bid, ask=book.ask, remedy=_REMEDY)
         age_ns = book.age_ns(view.monotonic_ns)
         # A negative age would mean a proof from the future: a clock is wrong, and so may be the book.
         if not 0 <= age_ns <= self.age_ms_max * 1_000_000:
-            return Refusal(RefusalCode.BOOK_NOT_FRESH, age_ms=age_ns // 1_000_000, age_ms_max=self.age_ms_max)
+            age_ms = age_ns // 1_000_000
+            return Refusal(RefusalCode.BOOK_NOT_FRESH, age_ms=age_ms, age_ms_max=self.age_ms_max, remedy=_REMEDY)
         return None

@@ -10,10 +10,11 @@ from __future__ import annotations
 import pytest
 import uvloop
 
+from framework.testing.conformance.answers import KINDS, answer_of, answers_in, place_of
 from framework.testing.conformance.candidates import find_venues
 from framework.testing.conformance.case import CASES
 from framework.testing.conformance.findings import Finding
-from framework.testing.conformance.matrix import SHOWN, column, kept
+from framework.testing.conformance.matrix import ANSWERS, MATRIX, SHOWN, column, kept
 from framework.testing.conformance.stage import all_settings
 from framework.testing.conformance.suite import play_venue
 from tests.architecture.source_tree import ROOT
@@ -41,7 +42,10 @@ def columns_of(table: str) -> dict[str, list[str]]:
     return {name: [row[number] for row in rows] for number, name in enumerate(head)}
 
 
-PAGE = columns_of(kept((ROOT / "connectors" / "README.md").read_text()))
+TEXT = (ROOT / "connectors" / "README.md").read_text()
+PAGE = columns_of(kept(TEXT, MATRIX))
+PLACES = list(dict.fromkeys(place_of(one) for one in SETTINGS.values()))
+ANSWERED = answers_in(kept(TEXT, ANSWERS), PLACES)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -51,6 +55,14 @@ def test_venue_when_the_suite_is_played_then_every_case_passes_or_is_not_offered
     assert [f"{one.case.code} {one.case.sentence}: {one.detail}" for one in played if one.is_failure] == []
     shown = dict(zip(PAGE["case"], PAGE[name], strict=True))
     assert {one.case.code: SHOWN[one.finding] for one in played} == {code: shown[code] for code in part_of(name)}
+    place, venue = place_of(SETTINGS[name]), SETTINGS[name].venue.name
+    said = {one.case.code: answer_of(one, venue) for one in played if one.case.code in KINDS or one.said}
+    assert said == {code: ANSWERED[code, place] for code in said}
+
+
+def test_page_when_it_is_read_then_it_says_of_each_kind_of_bad_input_what_each_venue_makes_of_it() -> None:
+    assert set(ANSWERED) == {(code, place) for code in KINDS for place in PLACES}
+    assert "" not in ANSWERED.values()
 
 
 def test_page_when_it_is_read_then_it_has_a_column_for_each_way_a_row_for_each_case_and_no_failure() -> None:

@@ -99,6 +99,16 @@ class UnusableInstrument(ValueError):
     """An instrument that can't be traded safely as it is listed. The message names it and the field."""
 
 
+HTTP_NOT_FOUND = 404
+NO_PATH = (
+    "the server has no such market or no such path; check the symbol, rest_url and, where the venue has one, dialect"
+)
+"""The remedy where the venue answers that there is nothing: it may be the API of another generation."""
+
+NO_TRADING = "the key may not trade: make one that may, or use it for data only"
+"""The remedy of a rule for a key whose scopes leave out orders."""
+
+
 class Meaning(Enum):
     """What an answer proves, and what follows."""
 
@@ -121,7 +131,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     An answer fits when it has one of `statuses`, one of `codes` and one of `texts` (in its message or details, in
     any case), as far as each is given. `is_of_cancels`: only answers to cancels fit. `code` is reported in place of the
-    venue's own, so that one thing has one code; empty keeps the venue's.
+    venue's own, so that one thing has one code; empty keeps the venue's. `remedy` is said behind the venue's words.
     """
 
     meaning: Meaning
@@ -130,6 +140,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     texts: tuple[str, ...] = ()
     is_of_cancels: bool = False
     code: str = ""
+    remedy: str = ""
 
     def fits(self, error: ErrorResponse, *, is_cancel: bool) -> bool:
         """Whether the rule is for this answer."""
@@ -197,7 +208,8 @@ class Verdicts(msgspec.Struct, frozen=True):
         if meaning is Meaning.ACCOUNT:
             return AccountRefused(f"{error.text}: {self.credential} is refused; {self.remedy}")
         if meaning is Meaning.REFUSED:
-            return RefusedByVenue(code, error.text, status=error.status)
+            remedy = next((rule.remedy for rule in self.rules if rule.remedy and rule.fits(error, is_cancel=False)), "")
+            return RefusedByVenue(code, "; ".join(filter(None, (error.text, remedy))), status=error.status)
         is_limit, is_clock = meaning is Meaning.RATE_LIMITED, meaning is Meaning.CLOCK
         text = f"{error.text}: the clock is measured anew before the next try" if is_clock else error.text
         return Retryable(text, after_ms=error.after_ms, is_rate_limit=is_limit, was_answered=True, code=code)

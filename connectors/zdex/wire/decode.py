@@ -7,7 +7,7 @@ from math import ceil
 
 import msgspec
 
-from connectors.client.wire.answers import Meaning, Rule, Verdicts
+from connectors.client.wire.answers import NO_TRADING, Meaning, Rule, Verdicts
 from connectors.client.wire.coins import CoinMarket, coin_instrument, price_of, size_of
 from connectors.client.wire.decimals import NS_PER_MS, cut_to, scaled_of, time_ns
 from connectors.client.wire.dialect import OrderStates
@@ -35,6 +35,7 @@ VERDICTS = Verdicts(
         Rule(meaning=Meaning.RETRYABLE, statuses=(401,), texts=("replay", "already used")),
         Rule(meaning=Meaning.ACCOUNT, statuses=(403,), texts=("ip ", "ip-", "whitelist")),
         Rule(meaning=Meaning.REFUSED, statuses=(404,), texts=("not found",), code="not_found"),
+        Rule(meaning=Meaning.REFUSED, statuses=(403,), texts=("missing permission",), remedy=NO_TRADING),
         Rule(meaning=Meaning.REFUSED, statuses=(400, 409), is_of_cancels=True, code="not_found"),
     ),
 )

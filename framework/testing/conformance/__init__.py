@@ -16,4 +16,5 @@ with what really happened there. A case that the venue does not offer is shown a
 | lost, late and cut answers, TLS | `front.py`, `authority.py` |
 | the comparison at the end of a case | `agreement.py` |
 | how the cases are run, and the table of what came of them | `suite.py`, `matrix.py`, `__main__.py` |
+| the table of what the program says to bad input | `answers.py` |
 """

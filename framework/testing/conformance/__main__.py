@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from framework.domain.errors import EXIT_USAGE, ConfigurationError, TidegateErro
 from framework.runtime.clock import SystemClock
 from framework.runtime.logging import LogFile, configure_logging
 from framework.runtime.secrets import SecretRegistry
+from framework.testing.conformance.answers import KINDS, answer_of, answers_table, place_of
 from framework.testing.conformance.candidates import Candidate, find_venues
 from framework.testing.conformance.case import CASES
-from framework.testing.conformance.matrix import column, report_text, write
+from framework.testing.conformance.matrix import ANSWERS, MATRIX, column, matrix_table, report_text, write
 from framework.testing.conformance.stage import Setting, all_settings
 from framework.testing.conformance.suite import Played, play_venue
 
@@ -33,7 +34,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dialect", default="", help="one of the venue's dialects (default: its first)")
     parser.add_argument("--case", action="append", default=[], metavar="N", help="play this case only, as in 6 or V06")
     parser.add_argument("--list", action="store_true", help="list the cases, and play none")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="play everything, and write its table into a page")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="play everything, and write its tables into a page")
     parser.add_argument("--log", type=Path, default=Path("/dev/null"), help="a file for the daemons' logs")
     return parser.parse_args(arguments)
 
@@ -45,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(f"{code} {one.sentence}" for code, one in sorted(CASES.items())))
         return 0
     try:
-        settings, codes = _settings(options), _codes(options)
+        settings, codes = {column(one): one for one in _settings(options)}, _codes(options)
         with closing(LogFile(options.log)) as log:
             configure_logging("info", "json", clock=SystemClock(), secrets=SecretRegistry(), stream=log)
-            columns = {column(setting): uvloop.run(play_venue(setting, codes)) for setting in settings}
+            columns = {name: uvloop.run(play_venue(setting, codes)) for name, setting in settings.items()}
         if options.write is not None:
-            write(options.write, columns)
+            write(options.write, {MATRIX: matrix_table(columns), ANSWERS: answers_table(_answers(settings, columns))})
     except TidegateError as e:
         print(e, file=sys.stderr)
         return EXIT_USAGE
@@ -65,6 +66,16 @@ def _settings(options: argparse.Namespace) -> list[Setting]:
     venue = _venue(found, options.venue)
     venue.dialect(options.dialect)
     return [Setting(venue, options.dialect or venue.dialects[0], options.stream_library or venue.libraries[0])]
+
+
+def _answers(settings: Mapping[str, Setting], columns: Mapping[str, Sequence[Played]]) -> dict[str, dict[str, str]]:
+    """What the program said in each case of bad input, by place."""
+    found: dict[str, dict[str, str]] = {code: {} for code in KINDS}
+    for name, setting in settings.items():
+        for one in columns[name]:
+            if one.case.code in KINDS:
+                found[one.case.code][place_of(setting)] = answer_of(one, setting.venue.name)
+    return found
 
 
 def _codes(options: argparse.Namespace) -> list[str]:

@@ -35,6 +35,9 @@ class Dialect(BaseModel):
 
     arguments: tuple[str, ...] = Field((), description="Further arguments of the sandbox's command line.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Settings that replace those of `[settings]`.")
+    misplaced: dict[str, Any] = Field(
+        default_factory=dict, description="Settings by which it is spoken to a server of another dialect."
+    )
 
 
 class Declaration(BaseModel):
@@ -107,10 +110,10 @@ def find_venues(plugin_paths: Sequence[Path] = ()) -> dict[str, Candidate]:
     }
 
 
-def filled_in(texts: Mapping[str, str], ready: Mapping[str, Any]) -> dict[str, str]:
+def filled_in(texts: Mapping[str, Any], ready: Mapping[str, Any]) -> dict[str, Any]:
     """Declared settings with the members of the sandbox's ready line in the place of their names. Raises `KeyError`
     for a member that the line lacks."""
-    return {name: text.format_map(ready) for name, text in texts.items()}
+    return {name: one.format_map(ready) if isinstance(one, str) else one for name, one in texts.items()}
 
 
 def _declaration(plugin: ConnectorPlugin) -> Declaration:

@@ -12,7 +12,8 @@ from framework.testing.conformance.findings import Finding
 from framework.testing.conformance.stage import Setting
 from framework.testing.conformance.suite import Played
 
-BEGIN, END = "<!-- conformance -->", "<!-- /conformance -->"
+MATRIX, ANSWERS = "conformance", "bad-input"
+"""The names of the markers between which a page holds what came of the cases, and what the program said in them."""
 SHOWN = {
     Finding.PASS: "pass",
     Finding.NOT_OFFERED: "not offered",
@@ -46,19 +47,27 @@ def report_text(name: str, played: Sequence[Played]) -> str:
     return "\n".join([*lines, f"{name}: {len(played)} cases, {failed} failed"])
 
 
-def kept(page: str) -> str:
-    """The table that a page holds between the markers. Raises `ConfigurationError` for a page without them."""
-    found = re.search(rf"{re.escape(BEGIN)}\n(.*?)\n{re.escape(END)}", page, re.DOTALL)
+def kept(page: str, name: str) -> str:
+    """The table that a page holds between the markers of this name. Raises `ConfigurationError` for a page without
+    them."""
+    begin, end = _markers(name)
+    found = re.search(rf"{re.escape(begin)}\n(.*?)\n{re.escape(end)}", page, re.DOTALL)
     if found is None:
-        raise ConfigurationError(f"the page has no {BEGIN} and {END}; write both where the table is to stand")
+        raise ConfigurationError(f"the page has no {begin} and {end}; write both where the table is to stand")
     return found[1]
 
 
-def write(file: Path, columns: Mapping[str, Sequence[Played]]) -> None:
-    """Put the table between the markers of a file. Raises `ConfigurationError` like `kept`, and `OSError`."""
+def write(file: Path, tables: Mapping[str, str]) -> None:
+    """Put tables between the markers of their names. Raises `ConfigurationError` like `kept`, and `OSError`."""
     page = file.read_text(encoding="utf-8")
-    before, after = f"{BEGIN}\n{kept(page)}\n{END}", f"{BEGIN}\n{matrix_table(columns)}\n{END}"
-    file.write_text(page.replace(before, after), encoding="utf-8")
+    for name, table in tables.items():
+        begin, end = _markers(name)
+        page = page.replace(f"{begin}\n{kept(page, name)}\n{end}", f"{begin}\n{table}\n{end}")
+    file.write_text(page, encoding="utf-8")
+
+
+def _markers(name: str) -> tuple[str, str]:
+    return f"<!-- {name} -->", f"<!-- /{name} -->"
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -48,6 +48,7 @@ ROOM_MIN = 5
 """So many orders must the rate limit have room for before a case begins: budgets may begin empty."""
 TRADER = "trader"
 
+CONFIGURATION_NAME = "session.toml"
 CONFIGURATION = """
 state_dir = {state_dir}
 durability = "process-crash"
@@ -119,8 +120,8 @@ class RecordedConnector:
 class VenueSession:
     """One running daemon. `start`, then `stop` or `crash`.
 
-    `wait_s_max` is how long a condition may take. `events` are what its connector published, oldest first; `placed` the
-    ids of the orders that its trader placed.
+    `wait_s_max` is how long a condition may take; `more` is further text of the configuration. `events` are what its
+    connector published, oldest first; `placed` the ids of the orders that its trader placed.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class VenueSession:
         wrap: Wrap,
         *,
         wait_s_max: float = WAIT_S_MAX,
+        more: str = "",
     ) -> None:
         self.venue = venue.name
         self.wait_s_max = wait_s_max
@@ -140,8 +142,8 @@ class VenueSession:
         self.placed: list[str] = []
         self._connectors: list[Connector] = []
         self._clock = SystemClock()
+        resolved = _resolved(venue, directory, settings, lambda made: self._recorded(wrap(made)), more)
         self._records = _open(directory / "state", self._clock)
-        resolved = _resolved(venue, directory, settings, lambda made: self._recorded(wrap(made)))
         self.daemon = Daemon(resolved, records=self._records, clock=self._clock, metrics=Metrics())
         self._running: asyncio.Task[int] | None = None
 
@@ -331,8 +333,8 @@ def _open(directory: Path, clock: SystemClock) -> Records:
     return open_records(RealFiles(), settings, clock=clock, rng=system_rng(), observe_sync_ns=lambda _: None)
 
 
-def _resolved(venue: Candidate, directory: Path, settings: Mapping[str, Any], wrap: Wrap) -> Resolved:
-    file = directory / "session.toml"
+def _resolved(venue: Candidate, directory: Path, settings: Mapping[str, Any], wrap: Wrap, more: str) -> Resolved:
+    file = directory / CONFIGURATION_NAME
     text = CONFIGURATION.format(
         state_dir=json.dumps(str(directory / "state")),
         plugin_paths=json.dumps([str(path) for path in venue.plugin_paths]),
@@ -340,7 +342,7 @@ def _resolved(venue: Candidate, directory: Path, settings: Mapping[str, Any], wr
         use=venue.use,
         settings="\n".join(f"{name} = {json.dumps(value)}" for name, value in settings.items()),
     )
-    file.write_text(text, encoding="utf-8")
+    file.write_text(text + more, encoding="utf-8")
     resolved = resolve(load([file], environ={}))
     (row,) = resolved.venues
     create = row.plugin.create

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.domain.venue import Connector
-from framework.testing.conformance.candidates import LIBRARY_SETTING, Candidate
-from framework.testing.conformance.findings import NotOffered, NotStaged
+from framework.testing.conformance.candidates import LIBRARY_SETTING, Candidate, filled_in
+from framework.testing.conformance.findings import NotOffered, NotStaged, expect
 from framework.testing.conformance.front import Front
 from framework.testing.conformance.market import Market, open_market
 from framework.testing.conformance.sandbox import Sandbox
@@ -65,6 +65,16 @@ class Stage:
         self._placed: list[str] = []
         self._more_settings: Mapping[str, Any] = {}
         self._started = 0
+        self.said = ""
+        """The line with which the program answers the case's bad input; empty where a case has none."""
+
+    def say(self, line: str, *words: str) -> None:
+        """Keep the line with which the program answers bad input. Raises `AssertionError` for what is no single line,
+        and for one that lacks one of `words`: the field, its value, and how to mend it."""
+        expect(line and line.isprintable() and "Traceback" not in line, f"this is no line for a user: {line!r}")
+        missing = [word for word in words if word not in line]
+        expect(not missing, f"the line does not say {missing}: {line}")
+        self.said = line
 
     def settings(self, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The connector's settings: declared, of the dialect, of the running sandbox, and the case's own changes."""
@@ -86,6 +96,19 @@ class Stage:
                     moved[name] = moved[name].replace("http://", "https://").replace("ws://", "wss://")
         return moved
 
+    @property
+    def dialect(self) -> str:
+        """The dialect that is played; empty where the venue has one only."""
+        return self._setting.dialect
+
+    def spoken_as(self, dialect: str) -> dict[str, Any]:
+        """Changes of the settings by which another dialect is spoken to this sandbox, as the venue declares them.
+        Raises `NotStaged` where it declares none."""
+        texts = self.venue.dialect(dialect).misplaced
+        if not texts:
+            raise NotStaged(f"conformance.toml has no [dialects.{dialect}.misplaced]")
+        return filled_in(texts, {**self.sandbox.ready, "port": self.sandbox.port})
+
     async def front(self, tls: ssl.SSLContext | None = None) -> Front:
         """Put a front before the sandbox: daemons that are opened later go through it."""
         self._front = Front(self.sandbox.port, tls)
@@ -102,9 +125,11 @@ class Stage:
         self.sandbox = self._limited = await Sandbox.start(self.venue, self.new_directory(), arguments)
         self._more_settings = limited.settings
 
-    async def trade(self, changes: Mapping[str, Any] | None = None, *, size: int = 50) -> tuple[VenueSession, Market]:
+    async def trade(
+        self, changes: Mapping[str, Any] | None = None, *, size: int = 50, more: str = ""
+    ) -> tuple[VenueSession, Market]:
         """A daemon that is ready, and a market whose counterparty rests `size` lots at each level."""
-        session = await self.open(changes)
+        session = await self.open(changes, more=more)
         return session, await open_market(session, self.sandbox, size=size)
 
     def request_of(self, request: str) -> str:
@@ -114,9 +139,12 @@ class Stage:
             raise NotStaged(f"conformance.toml has no requests.{request}")
         return self.venue.declaration.requests[request]
 
-    async def open(self, changes: Mapping[str, Any] | None = None, *, is_awaited: bool = True) -> VenueSession:
-        """Start a daemon with an empty state, and wait until it is ready unless `is_awaited` is false."""
-        return await self._begin(self.new_directory(), changes, is_awaited=is_awaited)
+    async def open(
+        self, changes: Mapping[str, Any] | None = None, *, is_awaited: bool = True, more: str = ""
+    ) -> VenueSession:
+        """Start a daemon with an empty state, and wait until it is ready unless `is_awaited` is false. `more` is
+        further text of its configuration."""
+        return await self._begin(self.new_directory(), changes, is_awaited=is_awaited, more=more)
 
     async def crash(self) -> Path:
         """End the daemon at once, as the machine's failure would; the folder with what was written until then."""
@@ -156,10 +184,12 @@ class Stage:
             raise RuntimeError("no daemon runs: call open first")
         return self.session
 
-    async def _begin(self, directory: Path, changes: Mapping[str, Any] | None, *, is_awaited: bool) -> VenueSession:
+    async def _begin(
+        self, directory: Path, changes: Mapping[str, Any] | None, *, is_awaited: bool, more: str = ""
+    ) -> VenueSession:
         wrap, wait_s_max = self._setting.wrap, self._setting.wait_s_max
         session = self.session = VenueSession(
-            self.venue, directory, self.settings(changes), wrap, wait_s_max=wait_s_max
+            self.venue, directory, self.settings(changes), wrap, wait_s_max=wait_s_max, more=more
         )
         session.placed = self._placed
         await session.start()

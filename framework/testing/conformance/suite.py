@@ -26,12 +26,14 @@ MODULES = cases.__all__
 
 @dataclass(frozen=True)
 class Played:
-    """What came of one case: the finding, why, and how many seconds it took."""
+    """What came of one case: the finding, why, how many seconds it took, and the line with which the program answered
+    its bad input, as it was printed."""
 
     case: Case
     finding: Finding
     detail: str
     seconds: float
+    said: str = ""
 
     @property
     def is_failure(self) -> bool:
@@ -80,7 +82,7 @@ async def play_case(one: Case, setting: Setting, sandbox: Sandbox, directory: Pa
     if finding is Finding.NOT_STAGED:
         reason = stage.venue.declaration.not_staged.get(one.code)
         finding, detail = (finding, reason) if reason else (Finding.FAIL, f"not staged: {detail}")
-    return Played(one, finding, detail, (clock.monotonic_ns() - started_ns) / 1e9)
+    return Played(one, finding, detail, (clock.monotonic_ns() - started_ns) / 1e9, stage.said)
 
 
 async def _finding(one: Case, stage: Stage) -> tuple[Finding, str]:

@@ -4,11 +4,12 @@ import json
 from typing import Any, cast, get_args
 
 import msgspec
+from structlog.testing import capture_logs
 
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import BookStale
+from framework.domain.market_events import BookStale, VenueClock
 from framework.domain.numbers import Price
 from framework.domain.orders import Order, Side
 from framework.domain.verdicts import RefusalCode
@@ -63,6 +64,21 @@ def test_events_when_each_kind_comes_then_no_series_begins_that_was_not_there() 
     for kind in get_args(Event):
         telemetry.on_event(sample(kind))
     assert set(metrics.events.values) == before
+
+
+def test_clock_when_the_venues_is_an_hour_off_then_it_is_said_once_until_they_agree_again() -> None:
+    telemetry = Telemetry(Metrics(), Accounts(), SystemClock())
+    hour_ns, near_ns = 3_600_000_000_000, 999_000_000
+    with capture_logs() as logged:
+        for offset_ns in (near_ns, -near_ns):
+            telemetry.on_event(VenueClock("tide", offset_ns, 0, 0))
+        assert logged == []
+        for offset_ns in (-hour_ns, -hour_ns, near_ns, hour_ns):
+            telemetry.on_event(VenueClock("tide", offset_ns, 0, 0))
+    assert [(one["venue"], one["what"].partition(":")[0]) for one in logged] == [
+        ("tide", "clock_offset_s=-3600"),
+        ("tide", "clock_offset_s=+3600"),
+    ]
 
 
 def test_money_when_it_moves_then_each_fill_and_settlement_is_a_line_in_decimals(capsys: Capsys) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import structlog
 
-from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, Fatal
+from framework.domain.errors import EXIT_FAILED, EXIT_ORDERS_LEFT, ConfigurationError, Fatal
 from framework.runtime.clock import SystemClock
 from framework.runtime.metrics import Histogram
 from framework.runtime.stop_signals import StopSignals
@@ -56,6 +56,17 @@ async def test_run_when_a_critical_task_fails_then_stops_with_its_reason(supervi
     supervisor.spawn("journal", fail())
     assert await supervisor.run(duration_s=5) == EXIT_FAILED
     assert supervisor.stop_reason == "task journal failed: journal: no space left"
+
+
+async def test_run_when_the_configuration_is_wrong_then_the_reason_is_for_its_user(
+    supervisor: Supervisor,
+) -> None:
+    async def fail() -> None:
+        raise ConfigurationError("venues.tide.settings: markets: there is no KXNONE")
+
+    supervisor.spawn("tide reconcile", fail())
+    assert await supervisor.run(duration_s=5) == EXIT_FAILED
+    assert supervisor.stop_reason == "venues.tide.settings: markets: there is no KXNONE"
 
 
 async def test_run_when_a_critical_task_returns_then_stops(supervisor: Supervisor) -> None:

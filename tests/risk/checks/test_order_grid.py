@@ -61,6 +61,23 @@ def test_order_when_on_and_off_the_grid_then_only_exact_ones_pass(
     assert (refusal and refusal.code) is code
 
 
+@pytest.mark.parametrize(
+    ("instrument", "price", "size", "text"),
+    [
+        (SPOT, 50_000_00, 10_001, "size=0.00010001 lot=0.00001000 size_min=0.00010000 give=a multiple of lot"),
+        (LIMITED, 50_000_00, 31_000, "size_max=0.00030000"),
+        (SPOT, 9_999_99, 10_000, "notional_min=1.0000000000 give=a larger size, or a higher price"),
+        (BINARY, 5_001, 1, "price=0.5001 give=a price of the instrument's grid"),
+    ],
+)
+def test_refusal_when_read_then_it_has_decimals_and_the_remedy(
+    view: StaticView, propose: Propose, instrument: Instrument, price: int, size: int, text: str
+) -> None:
+    refusal = OrderGrid().check(propose(instrument, Side.BUY, price, size), view)
+    assert refusal is not None
+    assert text in refusal.text
+
+
 def test_order_when_it_is_larger_than_the_venue_takes_then_refused(view: StaticView, propose: Propose) -> None:
     bounded = msgspec.structs.replace(SPOT, size_max=Size(50_000))
     found = [OrderGrid().check(propose(bounded, Side.BUY, 50_000_00, size), view) for size in (50_000, 51_000)]

@@ -3,6 +3,7 @@
 from framework.testing.conformance.cases import (
     account,
     ambiguity,
+    bad_input,
     encryption,
     hands,
     limits_and_access,
@@ -16,6 +17,7 @@ from framework.testing.conformance.cases import (
 __all__ = [
     "account",
     "ambiguity",
+    "bad_input",
     "encryption",
     "hands",
     "limits_and_access",

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 
+from structlog.testing import capture_logs
+
 from framework.domain.market_events import LimitsDeclared, VenueClock
 from framework.domain.orders import OrderStatus, Side
 from framework.domain.rate_limits import NS_PER_S, PoolShape
@@ -17,6 +19,7 @@ from framework.ops.readiness import NotReadyKind
 from framework.testing.conformance.candidates import filled_in
 from framework.testing.conformance.case import case
 from framework.testing.conformance.cases.orders import rest, until_filled
+from framework.testing.conformance.cases.refusals import refusal_line
 from framework.testing.conformance.findings import NotStaged, expect
 from framework.testing.conformance.front import Spoil
 from framework.testing.conformance.sandbox import STORM
@@ -104,11 +107,14 @@ async def v44_an_order_without_an_answer_is_found_by_reads_that_lag(stage: Stage
 
 @case
 async def v50_a_venue_whose_clock_is_off_is_traded_by_its_own_clock(stage: Stage) -> None:
-    """An hour, from the start on."""
+    """An hour, from the start on; it is said."""
     await stage.sandbox.fault("clock_skew", skew_ms=HOUR_MS, count=-1)
-    session, market = await stage.trade()
-    await rest(session, market)
-    await session.until(lambda: _offset_ms(session) > HOUR_MS - 10_000, "the offset was not published")
+    with capture_logs() as logged:
+        session, market = await stage.trade()
+        await rest(session, market)
+        await session.until(lambda: _offset_ms(session) > HOUR_MS - 10_000, "the offset was not published")
+    said = [one["what"] for one in logged if one["event"] == "this machine's clock and the venue's differ"]
+    stage.say(next(iter(said), ""), "clock_offset_s=+36", "NTP")
 
 
 @case
@@ -127,7 +133,8 @@ async def v51_a_venue_whose_clock_steps_is_followed(stage: Stage) -> None:
 @case
 async def v52_a_wrong_signature_is_said_and_no_order_leaves(stage: Stage) -> None:
     """The key is known, and its secret is another one's."""
-    await _refused(stage, _declared(stage, stage.venue.declaration.wrong_signature, "wrong_signature"))
+    changes = _declared(stage, stage.venue.declaration.wrong_signature, "wrong_signature")
+    stage.say(await _refused(stage, changes), *changes)
 
 
 @case
@@ -136,10 +143,12 @@ async def v53_a_key_that_may_not_trade_is_said(stage: Stage) -> None:
     session, market = await stage.trade(_declared(stage, stage.venue.declaration.read_only, "read_only"))
     handle = session.ask(Side.BUY, market.price(-1), market.lot)
     if session.terms.trading:
-        await session.until_status(handle, OrderStatus.REJECTED)
+        order = await session.until_status(handle, OrderStatus.REJECTED)
+        stage.say(order.reason, "the key may not trade")
     else:
         code = None if handle.refusal is None else handle.refusal.code
         expect(code is RefusalCode.NOT_OFFERED, f"an order is {code or 'approved'}")
+        stage.say(refusal_line(handle), "another key")
     expect(not (await stage.sandbox.truth())["orders"], "the venue has an order")
 
 
@@ -147,13 +156,14 @@ async def v53_a_key_that_may_not_trade_is_said(stage: Stage) -> None:
 async def v54_an_address_that_is_not_allowed_is_said(stage: Stage) -> None:
     """Every request is refused as coming from an address that the key does not allow."""
     await stage.sandbox.fault("ip_refused", count=-1)
-    await _refused(stage)
+    stage.say(await _refused(stage), "addresses")
 
 
 @case
 async def v55_a_key_that_nobody_knows_is_said_and_not_tried_again_and_again(stage: Stage) -> None:
     """The venue is left alone for a while."""
-    await _refused(stage, _declared(stage, stage.venue.declaration.wrong_key, "wrong_key"))
+    changes = _declared(stage, stage.venue.declaration.wrong_key, "wrong_key")
+    stage.say(await _refused(stage, changes), *changes)
 
 
 @case
@@ -195,8 +205,9 @@ def _declared(stage: Stage, texts: Mapping[str, str], table: str) -> Mapping[str
     return filled_in(texts, stage.sandbox.ready)
 
 
-async def _refused(stage: Stage, changes: Mapping[str, str] | None = None) -> None:
-    """Start with settings that the venue refuses: the daemon says so and stays up, and the venue is left alone."""
+async def _refused(stage: Stage, changes: Mapping[str, str] | None = None) -> str:
+    """Start with settings that the venue refuses: the daemon says so and stays up, and the venue is left alone. What it
+    says."""
     session = await stage.open(changes, is_awaited=False)
     await session.until(
         lambda: any(one.kind is NotReadyKind.VENUE_UNUSABLE for one in session.daemon.not_ready()),
@@ -210,7 +221,9 @@ async def _refused(stage: Stage, changes: Mapping[str, str] | None = None) -> No
     later = sum((await stage.sandbox.truth())["observed"]["requests"].values())
     expect(later == requests, f"the venue got {later - requests} requests more within {LEFT_ALONE_S:g} s")
     expect(not session.daemon.supervisor.is_stopping, "the daemon stops, and not this venue alone")
+    line = session.stops[0]
     await stage.leave()
+    return line
 
 
 _ANSWERED = (OrderStatus.WORKING, OrderStatus.REJECTED)

@@ -106,6 +106,13 @@ async def v19_an_order_that_is_sent_twice_under_one_id_is_one_order(stage: Stage
     expect(session.order(handle).status.is_at_venue, f"the order is lost: {session.order(handle)}")
 
 
+def refusal_line(handle: OrderHandle) -> str:
+    """The gate's refusal, as `tidegate refusals` shows it. Raises `AssertionError` for an order that it let through."""
+    if handle.refusal is None:
+        raise AssertionError("the gate lets it through")
+    return f"{handle.refusal.code.value}: {handle.refusal.detail}"
+
+
 async def _until_status(session: VenueSession, *statuses: InstrumentStatus) -> None:
     await session.until(
         lambda: session.instrument.status in statuses, lambda: f"{session.instrument} is {session.instrument.status}"

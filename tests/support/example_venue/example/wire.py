@@ -9,7 +9,7 @@ from connectors.client.rest import Sign, request_of
 from connectors.client.usual.connector import UsualVenue
 from connectors.client.usual.reads import Lists
 from connectors.client.window_headers import WindowHeaders
-from connectors.client.wire.answers import ErrorShape, Meaning, Rule, Verdicts
+from connectors.client.wire.answers import NO_TRADING, ErrorShape, Meaning, Rule, Verdicts
 from connectors.client.wire.calls import Call, path_part
 from connectors.client.wire.decimals import NS_PER_S, plain_text
 from connectors.client.wire.dialect import OrderStates
@@ -33,12 +33,13 @@ WORDS = RowWords(
     balance={"currency": "asset", "available": "free"},
 )
 VERDICTS = Verdicts(
-    "check key_id and secret_path",
+    "check key_id, secret_path, and the addresses that the key allows",
     (
         Rule(meaning=Meaning.CLOCK, codes=("stale_time",)),
         Rule(meaning=Meaning.RETRYABLE, codes=("replayed",)),
         Rule(meaning=Meaning.ACCOUNT, codes=("address_refused",)),
         Rule(meaning=Meaning.REFUSED, codes=("unknown_order",), code="not_found"),
+        Rule(meaning=Meaning.REFUSED, codes=("read_only_key",), remedy=NO_TRADING),
     ),
 )
 TERMS = VenueTerms(
