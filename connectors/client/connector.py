@@ -19,7 +19,7 @@ from connectors.client.polling.account import AccountPoll
 from connectors.client.polling.market import MarketPoll
 from connectors.client.stream import VenueStream
 from connectors.client.venue_time import VenueTime
-from connectors.client.wire.answers import UnreadableAnswer
+from connectors.client.wire.answers import HTTP_NOT_FOUND, NO_PATH, UnreadableAnswer
 from connectors.client.wire.decimals import NS_PER_MS
 from framework.domain.errors import AccountRefused, Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
@@ -158,11 +158,10 @@ class VenueConnector:
         try:
             await self._load()
         except RefusedByVenue as e:
-            if e.status != _NOT_FOUND:
+            if e.status != HTTP_NOT_FOUND:
                 raise
             # Trying again brings the same: everything that a start reads is there, or the address is another API's.
-            remedy = "the server has no such path; check rest_url and, where the venue has one, dialect"
-            raise AccountRefused(f"{e}: {remedy}") from e
+            raise AccountRefused(f"{e}: {NO_PATH}") from e
 
     async def _load(self) -> None:
         await self._parts.prepare()

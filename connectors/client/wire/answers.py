@@ -99,6 +99,12 @@ class UnusableInstrument(ValueError):
     """An instrument that can't be traded safely as it is listed. The message names it and the field."""
 
 
+HTTP_NOT_FOUND = 404
+NO_PATH = (
+    "the server has no such market or no such path; check the symbol, rest_url and, where the venue has one, dialect"
+)
+"""The remedy where the venue answers that there is nothing: it may be the API of another generation."""
+
 NO_TRADING = "the key may not trade: make one that may, or use it for data only"
 """The remedy of a rule for a key whose scopes leave out orders."""
 

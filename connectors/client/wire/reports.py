@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from connectors.client.wire.answers import HTTP_NOT_FOUND, NO_PATH
 from framework.domain.account_events import OrderReport, OrderSnapshot, ReportKind
 from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, NewOrder
@@ -105,7 +106,10 @@ def amended(approved: Approved, intent: AmendOrder, ack: Ack) -> tuple[OrderRepo
 def refused(approved: Approved, refusal: RefusedByVenue, *, ts_recv: int) -> tuple[OrderReport, ...]:
     """A refusal of the venue. `not_found` on a cancel does not state how the order ended."""
     code = NOT_FOUND if refusal.code.startswith(NOT_FOUND) else refusal.code
-    said = report(approved, _REFUSED[type(approved.intent)], Ack("", ts_recv), detail=str(refusal))
+    # A new order is about nothing that could be gone but its market: what is not there may be the path itself.
+    is_lost = refusal.status == HTTP_NOT_FOUND and isinstance(approved.intent, NewOrder)
+    detail = f"{refusal}; {NO_PATH}" if is_lost else str(refusal)
+    said = report(approved, _REFUSED[type(approved.intent)], Ack("", ts_recv), detail=detail)
     return (msgspec.structs.replace(said, code=code),)
 
 

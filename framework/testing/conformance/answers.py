@@ -63,7 +63,7 @@ def answer_of(played: Played, venue: str) -> str:
     line = re.sub(rf"\b{venue}\b", "NAME", played.said)
     for pattern, name in _VOLATILE:
         line = pattern.sub(name, line)
-    return line
+    return line.replace("`", "'").replace("|", r"\|")  # what would end the code or the cell
 
 
 def answers_table(found: Mapping[str, Mapping[str, str]]) -> str:

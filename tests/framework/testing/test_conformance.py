@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from framework.domain.errors import ConfigurationError, PluginError
 from framework.testing.conformance.__main__ import main
+from framework.testing.conformance.answers import KINDS, answer_of, answers_in, answers_table
 from framework.testing.conformance.candidates import filled_in, find_venues
 from framework.testing.conformance.case import CASES, case
 from framework.testing.conformance.findings import Finding, NotOffered, expect
 from framework.testing.conformance.front import Spoil, Target
-from framework.testing.conformance.matrix import BEGIN, END, column, kept, matrix_table, write
+from framework.testing.conformance.matrix import ANSWERS, MATRIX, column, kept, matrix_table, write
 from framework.testing.conformance.stage import Setting, Stage, need
 from framework.testing.conformance.suite import Played
 
@@ -92,13 +94,18 @@ def test_case_when_its_code_is_taken_then_it_is_refused() -> None:
         case(v10_something_else)
 
 
+def marked(name: str) -> str:
+    """The place of a table in a page."""
+    return f"<!-- {name} -->\n\n<!-- /{name} -->"
+
+
 def test_page_when_it_is_written_twice_then_the_table_stands_once_between_the_markers(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"# Title\n\n{BEGIN}\n\n{END}\n\nend\n")
+    page.write_text(f"# Title\n\n{marked(MATRIX)}\n\nend\n")
     columns = {"tide": [Played(CASES["V10"], Finding.NOT_OFFERED, "", 0.1)]}
     for _ in range(2):
-        write(page, columns)
-    assert kept(page.read_text()) == matrix_table(columns)
+        write(page, {MATRIX: matrix_table(columns)})
+    assert kept(page.read_text(), MATRIX) == matrix_table(columns)
     assert page.read_text().count("| V10 | a cancel ends the order | not offered |") == 1
     assert page.read_text().startswith("# Title\n\n")
     assert page.read_text().endswith("\n\nend\n")
@@ -106,7 +113,43 @@ def test_page_when_it_is_written_twice_then_the_table_stands_once_between_the_ma
 
 def test_page_when_it_has_no_markers_then_the_remedy_is_said() -> None:
     with pytest.raises(ConfigurationError, match="write both"):
-        kept("# Title\n")
+        kept(marked(MATRIX), ANSWERS)
+
+
+SAID = {"one a": "a is wrong; give b", "one b": "a is wrong; give b", "two": "(not offered: leverage)"}
+
+
+def test_answers_when_they_are_written_then_they_are_read_as_they_were() -> None:
+    found = {code: SAID for code in KINDS} | {"V50": dict.fromkeys(SAID, "the same")}
+    table = answers_table(found)
+    assert answers_in(table, list(SAID)) == {(code, at): one for code in KINDS for at, one in found[code].items()}
+    assert [line for line in table.splitlines() if "| V50 |" in line] == [
+        "| V50 | clock off by an hour | every venue | `the same` | nothing stops; set this machine's clock |"
+    ]
+
+
+def test_answer_when_it_names_what_differs_from_run_to_run_then_that_has_a_name() -> None:
+    said = "tide=/tmp/a-1/b/secret: tide:KX-1 12 age_ms=17 5a80036ce99144568bd0437e63616601 `a|b`"
+    played = Played(CASES["V58"], Finding.PASS, "", 0.1, said)
+    assert answer_of(played, "tide") == "NAME=FOLDER/secret: NAME:SYMBOL 12 age_ms=N ID 'a\\|b'"
+
+
+@pytest.mark.parametrize(
+    ("line", "flaw"),
+    [
+        ("", "no line for a user"),
+        ("a\nb", "no line for a user"),
+        ("Traceback (most recent call last): size", "no line for a user"),
+        ("the order is refused", r"does not say \['size'\]"),
+    ],
+)
+def test_line_when_it_is_none_or_lacks_the_field_then_the_case_fails(line: str, flaw: str, tmp_path: Path) -> None:
+    venue = find_venues([folder_with(tmp_path, "")])["tide"]
+    stage = Stage(Setting(venue), cast(Any, None), tmp_path)
+    with pytest.raises(AssertionError, match=flaw):
+        stage.say(line, "size")
+    stage.say("size=1; give 2", "size")
+    assert stage.said == "size=1; give 2"
 
 
 def test_target_when_a_request_has_its_method_and_path_then_it_is_the_one() -> None:

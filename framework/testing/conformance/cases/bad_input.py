@@ -9,7 +9,7 @@ import sys
 from framework.domain.errors import ConfigurationError
 from framework.domain.instruments import Instrument
 from framework.domain.numbers import Price, Size
-from framework.domain.orders import OrderKind, Side, TimeInForce
+from framework.domain.orders import OrderKind, OrderStatus, Side, TimeInForce
 from framework.testing.conformance.case import case
 from framework.testing.conformance.cases.refusals import NO_SUCH_SYMBOL, refusal_line
 from framework.testing.conformance.findings import NotStaged, expect
@@ -120,8 +120,8 @@ async def v89_a_withdrawal_without_allowance_is_said(stage: Stage) -> None:
 
 
 async def refusal_of_start(stage: Stage, changes: dict[str, object]) -> str:
-    """Start with settings that can't be used; why the daemon does not start, stops, or leaves the venue alone. Nothing
-    leaves for the venue's order book."""
+    """Start with settings that can't be used; why the daemon does not start, stops, leaves the venue alone, or, where
+    all that a start reads is there, why the first order is rejected. None is in the venue's book."""
     try:
         session = await stage.open(changes, is_awaited=False)
     except ConfigurationError as e:
@@ -129,11 +129,19 @@ async def refusal_of_start(stage: Stage, changes: dict[str, object]) -> str:
         if stage.session is not None:
             await stage.leave()
     else:
-        await session.until(lambda: session.stops, lambda: f"nobody says it: {session.trouble}")
-        line = session.stops[0]
+        not_ready = session.daemon.not_ready
+        await session.until(lambda: session.stops or not not_ready(), lambda: f"nobody says it: {session.trouble}")
+        line = session.stops[0] if session.stops else await _rejection(session)
         await stage.leave()
     expect(not (await stage.sandbox.truth())["orders"], "an order has left")
     return line
+
+
+async def _rejection(session: VenueSession) -> str:
+    one = session.instrument
+    await session.until_ready()
+    handle = session.place(Side.BUY, one.round_up(one.tick_bands[0].start), one.size_min)
+    return (await session.until_status(handle, OrderStatus.REJECTED)).reason
 
 
 async def _refused_start(stage: Stage, field: str, secret: str) -> str:
