@@ -114,7 +114,6 @@ async def v76_a_position_that_the_venue_liquidates_is_gone_here_too(stage: Stage
     session, market = await _perpetual(stage)
     await hold(session, market)
     await stage.sandbox.fault("liquidate", match={"market": market.instrument.symbol})
-    session.reconcile()
     positions, name = session.accounts.positions, session.instrument.id
     await session.until(lambda: positions.account(name).size == 0, "the position is still there")
     if session.terms.fills is FillListing.TAKER_ONLY:
