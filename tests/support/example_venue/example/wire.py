@@ -35,13 +35,12 @@ WORDS = RowWords(
 VERDICTS = Verdicts(
     "check key_id, secret_path, and the addresses that the key allows",
     (
-        Rule(meaning=Meaning.CLOCK, codes=("stale_time",)),
-        Rule(meaning=Meaning.RETRYABLE, codes=("replayed",)),
+        Rule(meaning=Meaning.CLOCK, codes=("stale_time",)), Rule(meaning=Meaning.RETRYABLE, codes=("replayed",)),
         Rule(meaning=Meaning.ACCOUNT, codes=("address_refused",)),
         Rule(meaning=Meaning.REFUSED, codes=("unknown_order",), code="not_found"),
         Rule(meaning=Meaning.REFUSED, codes=("read_only_key",), remedy=NO_TRADING),
     ),
-)
+)  # fmt: skip
 TERMS = VenueTerms(
     positions=PositionListing.NONE, amend=False, reduce_only=False, good_till_date=False, order_kinds=tuple(OrderKind)
 )
