@@ -152,8 +152,9 @@ class HiddenFills:
         """Take in a public trade: one at the limit of an order of ours may be its own."""
         if self._listing is not FillListing.TAKER_ONLY:
             return
-        for order in self._dependencies.accounts.orders.open(venue=self._dependencies.venue):
-            if order.instrument == trade.instrument and order.price == trade.price:
+        orders = self._dependencies.accounts.orders
+        for order in orders.open(venue=self._dependencies.venue, instrument=trade.instrument):
+            if order.price == trade.price:
                 self._printed[order.client_order_id] = self._printed.get(order.client_order_id, 0) + trade.size
 
     def take_in(self, snapshot: OrderSnapshot) -> None:
@@ -260,17 +261,17 @@ class HiddenFills:
         gap, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - asked.lag_ns)
         if gap:
             self._give(instrument, gap, since_ns, self._is_settled)
-        drift_ns = self._dependencies.drift_ms_max * 1_000_000
-        before_ns = asked.monotonic_ns - drift_ns
         # Passes may take long: orders must have been asked for it since, by two that are past their lag.
-        was_asked = self._gaps.count(instrument.id, asked.monotonic_ns - 2 * asked.lag_ns) > 1
-        gap, since_ns = self._gaps.lasting(instrument.id, before_ns) if was_asked else (0, 0)
+        if self._gaps.count(instrument.id, asked.monotonic_ns - 2 * asked.lag_ns) <= 1:
+            return
+        before_ns = asked.monotonic_ns - self._dependencies.drift_ms_max * 1_000_000
+        gap, since_ns = self._gaps.lasting(instrument.id, before_ns)
         moved = size - self._agreed.get(instrument.id, (0, 0))[1]
         by_mistake = max(gap - max(moved, 0), 0) if gap > 0 else min(gap - min(moved, 0), 0)
         if by_mistake:
             # What the venue's position did not do since it agreed, ours did: it had agreed by two mistakes.
             self._give(instrument, by_mistake, since_ns, lambda _order: False)
-        rest, since_ns = self._gaps.lasting(instrument.id, before_ns) if was_asked else (0, 0)
+        rest, since_ns = self._gaps.lasting(instrument.id, before_ns)
         if rest:
             now_ns = self._dependencies.clock.now_ns()
             self._book(unowned_fill(self._dependencies.accounts, instrument, rest, since_ns=since_ns, now_ns=now_ns))

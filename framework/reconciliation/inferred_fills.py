@@ -35,8 +35,6 @@ ENDED_NS_MAX = 120_000_000_000
 and a venue that states no amounts does not say so."""
 
 _ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
-
-
 _NOTHING_PRINTED: Mapping[str, int] = {}
 
 
@@ -222,23 +220,19 @@ def _could_own(
         [one for one in partial if one not in ended],
         [one for one in ended if one not in partial],
     )
-    # What trades at rest trades at its limit, and in public. Prints may be missing, so they only say who comes first.
-    seen = [(one, printed.get(one.client_order_id, 0) - _certain(accounts, one)) for one in known]
-    may_own = {one.client_order_id for group in groups for one in group}
-    yield [
-        (one, min(size, one.size - _certain(accounts, one) - (0 if one in ended else instrument.lot)))
-        for one, size in seen
-        if one.client_order_id in may_own
-    ]
-    for group in groups:
+    certain, rooms = dict[str, int](), dict[str, int]()
+    for one in (one for group in groups for one in group):
+        evidence = orders.evidence(one)
+        # What is booked, or more where the venue states more.
+        certain[one.client_order_id] = evidence.traded + evidence.missing
         # An order that rests and that the venue does not state as filled has at least one lot left.
-        yield [(one, one.size - _certain(accounts, one) - (0 if one in ended else instrument.lot)) for one in group]
-
-
-def _certain(accounts: Accounts, order: Order) -> int:
-    """What has traded of an order for certain: what is booked, or more where the venue states more."""
-    evidence = accounts.orders.evidence(order)
-    return evidence.traded + evidence.missing
+        left = 0 if one in ended else instrument.lot
+        rooms[one.client_order_id] = one.size - certain[one.client_order_id] - left
+    # What trades at rest trades at its limit, and in public. Prints may be missing, so they only say who comes first.
+    seen = {name: min(printed.get(name, 0) - certain[name], room) for name, room in rooms.items()}
+    yield [(one, seen[one.client_order_id]) for one in known if one.client_order_id in rooms]
+    for group in groups:
+        yield [(one, rooms[one.client_order_id]) for one in group]
 
 
 def _ended_lately(order: Order, now_ns: int) -> bool:
