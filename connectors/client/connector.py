@@ -32,7 +32,6 @@ from framework.domain.venue import Gateway, KeyRights, Publish, UnknownRights
 
 _CALENDAR_MS = 500
 _CLOCK_MS = 300_000
-_NOT_FOUND = 404
 _log = structlog.get_logger("connector")
 
 
