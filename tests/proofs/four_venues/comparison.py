@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from framework.domain.account_events import CashFlow
+from framework.domain.terms import FillListing
 from framework.persistence.journal.restore import read_accounts
 from framework.persistence.journal.scan import read_entries
 from framework.persistence.ledger.schema import connect_for_reading
 from framework.runtime.files import RealFiles
+from tests.proofs.inferred_fills.dialects import DIALECTS
+from tests.proofs.sigkill.comparison import FINAL
 
-FINAL = frozenset({"filled", "cancelled", "expired", "rejected"})
-LISTS_FILLS = frozenset({"kalshi", "kalqix"})
+LISTINGS = {name.partition("-")[0]: one.terms.fills for name, one in DIALECTS.items()}
+"""What each venue lists of fills, as its connector declares it: the same in all of its dialects."""
+LISTS_FILLS = frozenset(venue for venue, fills in LISTINGS.items() if fills is FillListing.LISTED)
 """Venues that list every fill: there each is compared, elsewhere what each order has traded."""
-SHOWS_POSITIONS = frozenset({"zdex"})
+SHOWS_POSITIONS = frozenset(venue for venue, fills in LISTINGS.items() if fills is FillListing.TAKER_ONLY)
 """Venues that list no fill of a resting order, and do not say how much a cancelled one had traded: only the position
 shows it. A buy and a sell that trade as much between two reads of it, and are cancelled then, nobody can see."""
 FLOWS_LISTED = frozenset({"funding"})
