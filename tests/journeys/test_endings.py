@@ -17,7 +17,7 @@ import pytest
 from framework.domain.errors import EXIT_INTERRUPTED, EXIT_ORDERS_LEFT
 from tests.journeys.conftest import Configure
 from tests.support.daemon import ROOT, Daemon, Sandbox, running, wait_until
-from tests.support.signals import STOPS
+from tests.support.signals import STOPS, inherited
 
 QUICK_STOP = ["--set", "kernel.shutdown_ms_max=1000"]
 
@@ -133,11 +133,13 @@ def test_stop_when_the_terminal_closes_then_nothing_is_left_at_the_venue(
     tmp_path: Path, sandbox: Sandbox, configure: Configure
 ) -> None:
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "framework", "run", "--set", "http.port=0", *configure()],
-        stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    ) as process:  # fmt: skip
+    with inherited():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "framework", "run", "--set", "http.port=0", *configure()],
+            stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+    try:
         os.close(theirs)
         os.set_blocking(ours, False)
         wait_until(lambda: shown(ours) and sandbox.open_orders(), "open orders")
@@ -145,6 +147,9 @@ def test_stop_when_the_terminal_closes_then_nothing_is_left_at_the_venue(
         os.close(ours)
 
         assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
     assert sandbox.open_orders() == []
     log = (tmp_path / "state" / "log.jsonl").read_text()
     assert "SIGHUP received" in log
