@@ -67,11 +67,13 @@ class Retryable(TidegateError):
 
 
 class RefusedByVenue(TidegateError):
-    """The venue refused. Not tried again; `code` is the venue's own, `status` that of HTTP (0 = there was none)."""
+    """The venue refused. Not tried again; `code` is the venue's own, `message` what it says besides, and `status` that
+    of HTTP (0 = there was none)."""
 
     def __init__(self, code: str, message: str = "", *, status: int = 0) -> None:
         super().__init__(f"{code}: {message}" if message else code)
         self.code = code
+        self.message = message
         self.status = status
 
 

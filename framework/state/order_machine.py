@@ -90,8 +90,7 @@ class OrderMachine:
             time_ns = report.ts_venue or report.ts_recv
             learn_terms(order, evidence, *stated_terms(order, report.price, report.size), time_ns=time_ns)
         if fact in _WITH_REASON:
-            code = "" if report.detail.startswith(f"{report.code}: ") else report.code
-            text = ": ".join(part for part in (code, report.detail) if part) or fact.value
+            text = ": ".join(part for part in (report.code, report.detail) if part) or fact.value
             learn_reason(order, evidence, text, fact=fact, ts_recv=report.ts_recv)
         self._report_over_fill(order, was_over, draft)
         self._finish(order, before, now_ns, draft, is_given_up=report.kind is ReportKind.FILLS_MISSING)

@@ -108,7 +108,7 @@ def refused(approved: Approved, refusal: RefusedByVenue, *, ts_recv: int) -> tup
     code = NOT_FOUND if refusal.code.startswith(NOT_FOUND) else refusal.code
     # A new order is about nothing that could be gone but its market: what is not there may be the path itself.
     is_lost = refusal.status == HTTP_NOT_FOUND and isinstance(approved.intent, NewOrder)
-    detail = f"{refusal}; {NO_PATH}" if is_lost else str(refusal)
+    detail = f"{refusal.message}; {NO_PATH}" if is_lost else refusal.message
     said = report(approved, _REFUSED[type(approved.intent)], Ack("", ts_recv), detail=detail)
     return (msgspec.structs.replace(said, code=code),)
 

@@ -46,6 +46,9 @@ START_NS = 2 * S
 """A process that starts takes so long at least."""
 EDGE_MS = 100
 """So near to the edge of a window the way of a request decides."""
+SLOW_WAY_NS = 400 * MS
+"""A refusal of what was longer under way says nothing: with the half second that a `Date` leaves open, such a way is
+past the narrowest window."""
 CONTENT_CLOCK_NS = 8 * S
 """By so much the wall clock may be set between an order and its look-up where content and time alone find it."""
 STREAM_EVERY = 25
@@ -161,22 +164,25 @@ async def _looked_up(row: Row, run: Run, left: Left, claimed: Set[str]) -> str:
 async def drift(row: Row, directory: Path, *, seed: int, hours: int) -> dict[str, Any]:
     """Hours of drift, with a read every five minutes and the look at the venue's clock that is due then."""
     rng = random.Random(seed)
-    refused, error_ms_max = 0, 0
+    refused, slow, error_ms_max = 0, 0, 0
     async with stand(row, directory / "drift", seed) as venue:
         for drift_ppm in DRIFTS_PPM:
             venue.truth.jump(START_NS)
             clock = SkewedClock(venue.truth, rng, skew_ns=rng.choice(SKEWS_NS), drift_ppm=drift_ppm)
             run = Run(venue, clock, rng)
             await run.start()
-            before = venue.refused
             for _ in range(hours * 12):
                 venue.truth.jump(300 * S)
+                before, asked_ns = venue.refused, venue.truth.wall_ns()
                 await run.renew_clock()
                 await run.read()
+                is_slow = venue.truth.wall_ns() - asked_ns > SLOW_WAY_NS
+                slow += is_slow
+                refused += 0 if is_slow else venue.refused - before
                 error_ms_max = max(error_ms_max, abs(run.signed_ms - venue.shown_ms))
             await run.connector.close()
-            refused += venue.refused - before
-    return {"hours_each": hours, "ppm": DRIFTS_PPM, "refused": refused, "stamp_error_ms_max": error_ms_max}
+    ways = {"slow_ways": slow, "stamp_error_ms_max": error_ms_max}
+    return {"hours_each": hours, "ppm": DRIFTS_PPM, "refused": refused, **ways}
 
 
 async def venue_steps(row: Row, directory: Path, *, seed: int, rounds: int) -> dict[str, Any]:

@@ -39,7 +39,7 @@ DECIMALS = {"BTCUSDT": (1, 3)}
 ROLES = {"orderbook": FrameRole.BOOK}
 FEES = FeeSchedule(taker_rate="0.0005", maker_rate="0.0002")
 VERDICTS = Verdicts(
-    "check key_id and secret_path",
+    "check key_id, secret_path and the addresses that the key allows",
     (
         Rule(meaning=Meaning.CLOCK, statuses=(401,), texts=("timestamp",)),
         Rule(meaning=Meaning.RETRYABLE, statuses=(401,), texts=("replayed",)),
