@@ -17,6 +17,7 @@ import pytest
 from tests.architecture.source_tree import ROOT
 
 DURATION_S = 25
+ORDER_SIZE = Decimal("0.02")
 CONFIG = """
 [http]
 port = 0
@@ -110,6 +111,13 @@ def test_market_maker_when_it_trades_and_stops_then_nothing_is_left_and_the_venu
     rows = said("positions", "--state-dir", state)
     assert sum(Decimal(row["size"]) for row in rows) == real.get("BTCUSDT", 0), log
     assert sum(Decimal(row["funding"] or 0) for row in rows) == paid, log
-    traded = sum(Decimal(row["filled"]) for row in truth["orders"])
-    fills = said("fills", "--state-dir", state, "--limit", "1000")
-    assert sum(Decimal(row["size"]) for row in fills if not row["is_voided"]) == traded, log
+    fills = [row for row in said("fills", "--state-dir", state, "--limit", "1000") if not row["is_voided"]]
+    unseen = {side: size_of(truth["orders"], side, "filled") - size_of(fills, side, "size") for side in ("buy", "sell")}
+    # Two orders that trade alike on both sides between two looks at the position, and are cancelled, leave no trace.
+    assert unseen["buy"] == unseen["sell"], log
+    assert 0 <= unseen["buy"] <= ORDER_SIZE, log
+
+
+def size_of(rows: list[dict[str, Any]], side: str, name: str) -> Decimal:
+    """The sum of a member over the rows of one side."""
+    return sum((Decimal(row[name]) for row in rows if row["side"] == side), Decimal(0))
