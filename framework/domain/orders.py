@@ -75,7 +75,7 @@ class Trigger(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class OrderStatus(Enum):
-    """What is known of an order. The allowed steps between these are one table: `framework.state.order_transitions`."""
+    """What is known of an order. The allowed steps between these are a table: `framework.state.orders.transitions`."""
 
     RECORDED = "recorded"
     """Approved and in the journal; no byte of it has left."""

@@ -16,7 +16,7 @@ from framework.domain.market_events import ConnectorStatus, MarkPrice, TradePrin
 from framework.engine.strategy_host import StrategyHost
 from framework.state.books import Book, Books
 from framework.state.change import Change
-from framework.state.orders import Orders
+from framework.state.orders.index import Orders
 
 ANY = InstrumentId("")
 """Subscribe to a topic for every instrument."""

@@ -16,7 +16,7 @@ from framework.domain.operator_requests import OPERATOR
 from framework.domain.orders import Order
 from framework.domain.terms import CancelAllScope, VenueTerms
 from framework.domain.verdicts import Approved
-from framework.state.orders import Orders
+from framework.state.orders.index import Orders
 
 TOGETHER_MIN = 2
 """From so many orders on, one request in place of their cancels is cheaper: it costs what one cancel does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
-from framework.state.orders import Orders
+from framework.state.orders.index import Orders
 
 
 class OrdersInQuestion:

@@ -15,7 +15,7 @@ from framework.domain.account_events import OrderReport, OrderSnapshot, ReportKi
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.state.accounts import Accounts
-from framework.state.order_evidence import CODE_LISTED, stated_terms
+from framework.state.orders.evidence import CODE_LISTED, stated_terms
 
 
 class AsOf(msgspec.Struct, frozen=True):

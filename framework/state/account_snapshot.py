@@ -24,12 +24,12 @@ from framework.domain.plausibility import UNREADABLE
 from framework.state.baselines import Baseline
 from framework.state.cash_flows import CashFlowsSnapshot
 from framework.state.fills import FillKey, FillsSnapshot
-from framework.state.order_evidence import status_of
-from framework.state.orders import OrdersSnapshot
+from framework.state.orders.evidence import status_of
+from framework.state.orders.index import OrdersSnapshot
+from framework.state.orders.unmatched import UnmatchedOrder, VenueKey
 from framework.state.positions import PositionSnapshot, PositionsSnapshot, Trade
 from framework.state.purged import PurgedSnapshot, PurgedSum
 from framework.state.trading_states import TradingStatesSnapshot
-from framework.state.unmatched import UnmatchedOrder, VenueKey
 
 SNAPSHOT_VERSION = 1
 """The version of the state in a snapshot; another one is refused. Fields that are added at the end with defaults are

@@ -25,10 +25,10 @@ from framework.domain.orders import Order
 from framework.state.change import Draft, Payout
 from framework.state.exposure import Exposures
 from framework.state.fills import BookedFill, Fills, is_inferred, is_same_trade
-from framework.state.order_machine import OrderMachine
-from framework.state.orders import Orders
+from framework.state.orders.index import Orders
+from framework.state.orders.machine import OrderMachine
+from framework.state.orders.unmatched import UnmatchedReports
 from framework.state.positions import Positions, Trade, denomination_of, trade_of
-from framework.state.unmatched import UnmatchedReports
 
 
 def remembers_all(order: Order, orders: Orders, fills: Fills) -> bool:

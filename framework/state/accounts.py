@@ -54,12 +54,12 @@ from framework.state.change import NO_CHANGE, Change, Draft
 from framework.state.exposure import Exposure, Exposures
 from framework.state.fills import Fills
 from framework.state.funds import FundsTaken, Taken
-from framework.state.order_machine import OrderMachine
-from framework.state.orders import Orders
+from framework.state.orders.index import Orders
+from framework.state.orders.machine import OrderMachine
+from framework.state.orders.unmatched import UnmatchedReports
 from framework.state.positions import Positions
 from framework.state.purged import PurgedInstrument, PurgedInstruments
 from framework.state.trading_states import TradingStates
-from framework.state.unmatched import UnmatchedReports
 
 _UNCOUNTED_MAX = 256
 AccountRecord = Approved | Refused | AccountEvent

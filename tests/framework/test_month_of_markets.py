@@ -15,7 +15,7 @@ from framework.domain.numbers import Price, Size
 from framework.domain.strategy import Strategy
 from framework.engine.universe import InstrumentPattern
 from framework.state.accounts import Accounts
-from framework.state.orders import ENDED_KEPT_MAX
+from framework.state.orders.index import ENDED_KEPT_MAX
 from framework.state.purged import PurgeSchedule
 from framework.testing import TradingHarness
 from tests.connectors.kalshi.support import FEES, define, instrument, market

@@ -2,7 +2,7 @@
 
 Everything but the orders' rows follows from the journal's records alone, so a rebuild gives the same rows again. An
 order's row is what the state has made of it, which the caller gives: the rules for that stand in one place,
-`framework.state.order_machine`. A record that is written twice changes nothing the second time. External orders are in
+`framework.state.orders.machine`. A record that is written twice changes nothing the second time. External orders are in
 the table `orphans`, whose name is a written format.
 """
 

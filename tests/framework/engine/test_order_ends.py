@@ -14,8 +14,8 @@ from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus, Side, TimeInForce
 from framework.domain.strategy import OrderHandle, Strategy
 from framework.domain.views import BookView
-from framework.state import orders
-from framework.state.order_evidence import status_of
+from framework.state.orders import index
+from framework.state.orders.evidence import status_of
 from framework.testing import INSTRUMENT, TradingHarness
 
 SIZE, PRICE = Size(1_000), Price(4_000)
@@ -148,7 +148,7 @@ def test_order_when_its_answer_comes_before_its_fills_then_it_is_ending_until_th
 
 
 def test_order_when_ends_are_shown_at_once_then_the_look_of_a_hook_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders, "status_shown", lambda order, evidence, **_: status_of(order, evidence))
+    monkeypatch.setattr(index, "status_shown", lambda order, evidence, **_: status_of(order, evidence))
     with pytest.raises(AssertionError, match="filled with 0 of 1000 filled"):
         answered_before_its_fill()
 

@@ -12,14 +12,14 @@ import msgspec
 from framework.domain.account_events import Fill, FillVoided
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus
-from framework.state import order_machine, orders
 from framework.state.account_updates import AccountUpdates
 from framework.state.change import Draft
 from framework.state.exposure import Exposures
 from framework.state.fills import BookedFill, Fills
-from framework.state.order_evidence import OrderEvidence, exposed, learn_flags, status_of
-from framework.state.order_transitions import OrderFact
-from framework.state.unmatched import UnmatchedReports
+from framework.state.orders import index, machine
+from framework.state.orders.evidence import OrderEvidence, exposed, learn_flags, status_of
+from framework.state.orders.transitions import OrderFact
+from framework.state.orders.unmatched import UnmatchedReports
 
 
 @contextmanager
@@ -80,12 +80,12 @@ Mutant = Callable[[], AbstractContextManager[None]]
 MUTANTS: dict[str, Mutant] = {
     "fills-not-told-apart": partial(_switched, AccountUpdates, "fill", _book_every_telling),
     "late-fill-dropped-after-cancel": partial(_switched, AccountUpdates, "fill", _drop_after_cancel),
-    "cancel-frees-exposure-before-fills": partial(_switched, orders, "exposed", _free_at_the_end),
-    "unknown-frees-exposure": partial(_switched, orders, "exposed", _free_while_unknown),
-    "end-shown-before-its-fills": partial(_switched, orders, "status_shown", _show_the_end_at_once),
-    "timer-rejects-unknown": partial(_switched, order_machine, "learn_flags", _reject_what_is_unknown),
-    "last-listing-wins": partial(_switched, order_machine, "learn_terms", _believe_the_last),
-    "inference-taken-back-still-counts": partial(_switched, order_machine, "is_inferred", lambda _: False),
+    "cancel-frees-exposure-before-fills": partial(_switched, index, "exposed", _free_at_the_end),
+    "unknown-frees-exposure": partial(_switched, index, "exposed", _free_while_unknown),
+    "end-shown-before-its-fills": partial(_switched, index, "status_shown", _show_the_end_at_once),
+    "timer-rejects-unknown": partial(_switched, machine, "learn_flags", _reject_what_is_unknown),
+    "last-listing-wins": partial(_switched, machine, "learn_terms", _believe_the_last),
+    "inference-taken-back-still-counts": partial(_switched, machine, "is_inferred", lambda _: False),
     "fill-voided-twice": partial(_switched, Fills, "void", _void_again),
     "restart-forgets-parked-facts": partial(_switched, UnmatchedReports, "from_snapshot", _forget_what_is_parked),
 }

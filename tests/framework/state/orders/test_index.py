@@ -11,7 +11,7 @@ from framework.domain.orders import OrderStatus, Side
 from framework.domain.verdicts import Approved
 from framework.state.accounts import Accounts
 from framework.state.change import Change
-from framework.state.orders import Orders
+from framework.state.orders.index import Orders
 from tests.support.state_records import (
     MARKET,
     VENUE,

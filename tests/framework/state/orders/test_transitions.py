@@ -8,7 +8,7 @@ from framework.domain.account_events import Fill, OrderReport, OrderSnapshot, Re
 from framework.domain.orders import OrderStatus
 from framework.domain.verdicts import Approved
 from framework.state.accounts import Accounts
-from framework.state.order_transitions import INFERRED_ROW, LIVE, TABLE, OrderFact, Step, fact_of, transition_table
+from framework.state.orders.transitions import INFERRED_ROW, LIVE, TABLE, OrderFact, Step, fact_of, transition_table
 from tests.support.state_records import amend, cancel, fill, listed, new, report
 
 K, F, S = ReportKind, OrderFact, OrderStatus

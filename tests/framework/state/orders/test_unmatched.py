@@ -6,12 +6,12 @@ import pytest
 
 from framework.domain.account_events import ExternalOrderIgnored, ReportKind
 from framework.domain.orders import Side
-from framework.state import unmatched as unmatched_module
 from framework.state.accounts import AccountRecord, Accounts
 from framework.state.books import Books
 from framework.state.exposure import Exposures
+from framework.state.orders import unmatched as unmatched_module
+from framework.state.orders.unmatched import UnmatchedReports
 from framework.state.risk_view import View
-from framework.state.unmatched import UnmatchedReports
 from tests.support.state_records import MARKET, VENUE, adopted, fill, listed, new, report
 
 

@@ -1,6 +1,6 @@
 """The orders: what is known of each, who may find them how, and what they expose.
 
-`Orders` stores and indexes. Which fact changes what is decided in `framework.state.order_machine`.
+`Orders` stores and indexes. Which fact changes what is decided in `framework.state.orders.machine`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from framework.domain.account_events import Scope
 from framework.domain.instruments import InstrumentId
 from framework.domain.orders import Order, OrderStatus
 from framework.state.exposure import Exposures
-from framework.state.order_evidence import OrderEvidence, exposed, status_shown
+from framework.state.orders.evidence import OrderEvidence, exposed, status_shown
 
 ENDED_KEPT_MAX = 10_000
 """So many ended orders are remembered, the newest: memory stays bounded, and late fills find their order."""

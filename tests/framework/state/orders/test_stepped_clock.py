@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.orders import OrderStatus
 from framework.state.accounts import Accounts
-from framework.state.order_evidence import CODE_LISTED
+from framework.state.orders.evidence import CODE_LISTED
 from tests.support.state_records import MARKET, amend, apply, fill, listed, new, report, the_order
 
 K, S = ReportKind, OrderStatus

@@ -12,7 +12,7 @@ import msgspec
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderKind, OrderStatus
 from framework.domain.orders import OrderStatus as S
-from framework.state.order_transitions import INFERRED_ROW, TABLE, OrderFact, Row
+from framework.state.orders.transitions import INFERRED_ROW, TABLE, OrderFact, Row
 
 END_OF_FACT = {
     OrderFact.CANCELLED: 1,
@@ -96,7 +96,7 @@ class OrderEvidence(msgspec.Struct, array_like=True):
 
 
 def status_of(order: Order, evidence: OrderEvidence) -> OrderStatus:
-    """The status that the evidence amounts to, the strongest first: see `framework.state.order_transitions`."""
+    """The status that the evidence amounts to, the strongest first: see `framework.state.orders.transitions`."""
     known = evidence.traded if evidence.traded >= evidence.stated else evidence.stated
     if known >= size_worst(order, evidence):
         return S.FILLED

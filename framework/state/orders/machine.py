@@ -1,8 +1,8 @@
 """Applying facts to orders: approvals, the venue's reports and listings, fills and adoptions.
 
-A fact adds to the order's evidence; the order's status follows from the evidence (`framework.state.order_evidence`), so
-the sequence in which facts arrive does not matter (I8). What contradicts the evidence is an alarm, and is applied all
-the same: a fill is real whatever was known before (I6, I7).
+A fact adds to the order's evidence; the order's status follows from the evidence
+(`framework.state.orders.evidence`), so the sequence in which facts arrive does not matter (I8). What contradicts the
+evidence is an alarm, and is applied all the same: a fill is real whatever was known before (I6, I7).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from framework.domain.orders import Order
 from framework.domain.verdicts import Approved
 from framework.state.change import Draft
 from framework.state.fills import cost_of, is_inferred
-from framework.state.order_evidence import (
+from framework.state.orders.evidence import (
     CODE_LISTED,
     END_OF_FACT,
     RANK_AMENDED,
@@ -28,8 +28,8 @@ from framework.state.order_evidence import (
     size_worst,
     stated_terms,
 )
-from framework.state.order_transitions import INFERRED_ROW, OrderFact, fact_of
-from framework.state.orders import Orders
+from framework.state.orders.index import Orders
+from framework.state.orders.transitions import INFERRED_ROW, OrderFact, fact_of
 
 _GRAVE = frozenset({OrderFact.FILL_PARTIAL, OrderFact.FILL_FULL, OrderFact.FILL_OVER, OrderFact.FILLS_MISSING})
 """Facts about money: where they contradict what is known, the instrument must not be traded on."""

@@ -7,8 +7,8 @@ import pytest
 
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus
-from framework.state.order_evidence import OrderEvidence, learn_flags, learn_reason, learn_terms, status_of
-from framework.state.order_transitions import OrderFact
+from framework.state.orders.evidence import OrderEvidence, learn_flags, learn_reason, learn_terms, status_of
+from framework.state.orders.transitions import OrderFact
 from tests.support import state_records
 
 S = OrderStatus

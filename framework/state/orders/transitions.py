@@ -1,8 +1,8 @@
 """What every fact does to an order of every status: one table, complete.
 
 The order in which facts arrive must not matter (I8), so evidence only adds up: a status is what the evidence so far
-amounts to, the strongest first. `framework.state.order_evidence.status_of` computes it; the table says the same for one
-fact at a time, and which facts alarm:
+amounts to, the strongest first. `framework.state.orders.evidence.status_of` computes it; the table says the same for
+one fact at a time, and which facts alarm:
 
 1. FILLED: the fills, or the venue's statement of them, reach the size (of an unanswered amend the larger size), or
    the venue lists the order as filled.
