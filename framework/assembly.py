@@ -17,7 +17,7 @@ from framework.config.resolve import Resolved
 from framework.domain.errors import JournalError, describe_error
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import LimitsDeclared, RequestCompleted, TurnTaken, WindowSeen
+from framework.domain.market_events import LimitsDeclared
 from framework.domain.ports import Check, Clock, Desk
 from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import Strategy
@@ -27,6 +27,7 @@ from framework.engine.kernel_ports import Budget, KernelDependencies, KernelReco
 from framework.engine.strategy_context import StrategyContext, Timers
 from framework.engine.strategy_host import StrategyHost
 from framework.engine.universe import InstrumentPattern, Universe
+from framework.engine.venue_budgets import VenueBudgets
 from framework.execution.last_look import LastLook
 from framework.execution.request_queue import RequestQueue
 from framework.execution.request_turns import RequestTurns, TurnBudget
@@ -233,8 +234,9 @@ class OwnBudget:
     def __init__(self, venue: str, *, clock: Clock, follow: Callable[[Event], object] = lambda _event: None) -> None:
         self._clock = clock
         self._follow = follow
-        self._budget: VenueBudget | None = None
-        self.turn = RequestTurns(venue, budget=lambda: self._budget, publish=self._take, clock=clock)
+        self._budgets = dict[str, Budget]()
+        self._kept = VenueBudgets(self._budgets, _own_budget)
+        self.turn = RequestTurns(venue, budget=lambda: self._find(venue), publish=self._take, clock=clock)
 
     def publish(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
         """Take an event of the connector; a `framework.domain.venue.Publish`."""
@@ -243,21 +245,19 @@ class OwnBudget:
 
     def _take(self, event: Event) -> None:
         now_ns = self._clock.monotonic_ns()
-        if self._budget is None:
-            self._budget = VenueBudget(event.limits, monotonic_ns=now_ns) if isinstance(event, LimitsDeclared) else None
-            return
-        self._budget.advance(now_ns)
-        match event:
-            case LimitsDeclared():
-                self._budget.declare(event.limits)
-            case TurnTaken():
-                self._budget.hold(event.kind, "", event.endpoint, event.weight)
-            case RequestCompleted():
-                self._budget.complete(event.kind, "", event.outcome, event.endpoint, event.weight)
-            case WindowSeen():
-                self._budget.see(event)
-            case _:
-                pass
+        for budget in self._budgets.values():
+            budget.advance(now_ns)
+        if isinstance(event, LimitsDeclared):
+            self._kept.declare(event, now_ns)
+        elif (handler := self._kept.handlers.get(type(event))) is not None:
+            handler(event)
+
+    def _find(self, venue: str) -> TurnBudget | None:
+        return cast("TurnBudget | None", self._budgets.get(venue))
+
+
+def _own_budget(_venue: str, limits: RateLimits, monotonic_ns: int) -> Budget:
+    return VenueBudget(limits, monotonic_ns=monotonic_ns)
 
 
 def _last_look(gate: Gate, kernel: Kernel, *, deadline_ms: int) -> LastLook:

@@ -40,14 +40,11 @@ from framework.domain.market_events import (
     Heartbeat,
     LimitsDeclared,
     MarkPrice,
-    RequestCompleted,
     StrategyStarted,
     TermsDeclared,
     TimerFired,
     TradePrint,
-    TurnTaken,
     VenueClock,
-    WindowSeen,
 )
 from framework.domain.orders import Order
 from framework.domain.plausibility import implausible, in_plain_text
@@ -59,6 +56,7 @@ from framework.engine.pending_cancels import PendingCancels, plan_cancels
 from framework.engine.refusal_throttle import RefusalThrottle
 from framework.engine.strategy_host import FaultKind, StrategyHost
 from framework.engine.universe import Universe, Universes
+from framework.engine.venue_budgets import VenueBudgets
 from framework.execution.request_queue import QueuedRequest
 from framework.state.change import Change
 
@@ -75,6 +73,7 @@ class Kernel:
         self._books, self._accounts = dependencies.books, dependencies.accounts
         self._orders = dependencies.accounts.orders
         self._gate, self._budgets, self._queues = dependencies.gate, dependencies.budgets, dependencies.queues
+        self._venue_budgets = VenueBudgets(dependencies.budgets, dependencies.make_budget)
         self._recorder, self._watcher = dependencies.recorder, dependencies.watcher
         self._tape: Callable[[int, int, int, Any], object] = dependencies.recorder.tape
         self._bus = Bus()
@@ -101,9 +100,7 @@ class Kernel:
             Heartbeat: self._on_feed,
             VenueClock: self._on_feed,
             ConnectorStatus: self._on_connector,
-            RequestCompleted: self._on_request_completed,
-            TurnTaken: self._on_turn_taken,
-            WindowSeen: self._on_window_seen,
+            **self._venue_budgets.handlers,
             TimerFired: self._on_timer,
             StrategyStarted: self._on_strategy_started,
         }
@@ -286,28 +283,12 @@ class Kernel:
 
     def _on_limits(self, event: LimitsDeclared) -> None:
         try:
-            if budget := self._budgets.get(event.venue):
-                budget.declare(event.limits)
-            else:
-                make_budget = self._dependencies.make_budget
-                self._budgets[event.venue] = make_budget(event.venue, event.limits, self._view.monotonic_ns)
+            self._venue_budgets.declare(event, self._view.monotonic_ns)
         except ValueError as e:
             self._refuse_event(event, f"{event.venue}: {e}")
 
     def _on_terms(self, event: TermsDeclared) -> None:
         self._dependencies.terms[event.venue] = event.terms
-
-    def _on_request_completed(self, event: RequestCompleted) -> None:
-        if budget := self._budgets.get(event.venue):
-            budget.complete(event.kind, event.strategy, event.outcome, event.endpoint, event.weight)
-
-    def _on_turn_taken(self, event: TurnTaken) -> None:
-        if budget := self._budgets.get(event.venue):
-            budget.hold(event.kind, "", event.endpoint, event.weight)
-
-    def _on_window_seen(self, event: WindowSeen) -> None:
-        if budget := self._budgets.get(event.venue):
-            budget.see(event)
 
     def _on_timer(self, event: TimerFired) -> None:
         if host := self._hosts.get(event.strategy):
