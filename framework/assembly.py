@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 
+from framework.config.check_settings import CheckSettings
 from framework.config.resolve import Resolved
 from framework.domain.errors import JournalError, describe_error
 from framework.domain.events import Event
@@ -93,12 +94,13 @@ MakeStrategy: TypeAlias = Callable[[str, Any, Desk], Strategy[Any]]
 
 
 class Core(msgspec.Struct, frozen=True):
-    """A kernel and what surrounds it. `last_look` is asked before a queued request leaves; `log` takes what strategies
-    log: a message and fields."""
+    """A kernel and what surrounds it. `last_look` is asked before a queued request leaves; `limits` are the settings of
+    the checks as they count now; `log` takes what strategies log: a message and fields."""
 
     settings: CoreSettings
     kernel: Kernel
     last_look: LastLook
+    limits: CheckSettings
     timers: Timers
     log: Callable[..., None]
 
@@ -166,32 +168,24 @@ class Core(msgspec.Struct, frozen=True):
 
 
 def assemble(
-    settings: CoreSettings,
-    *,
-    clock: Clock,
-    accounts: Accounts,
-    books: Books,
-    next_client_order_id: Callable[[], str],
-    recorder: KernelRecorder,
-    watcher: Watcher,
-    timers: Timers,
-    on_journal_failure: Callable[[JournalError], None],
-    log: Callable[..., None],
-    decides: bool = True,
-) -> Core:
+    settings: CoreSettings, *, clock: Clock, accounts: Accounts, books: Books, next_client_order_id: Callable[[], str],
+    recorder: KernelRecorder, watcher: Watcher, timers: Timers, on_journal_failure: Callable[[JournalError], None],
+    log: Callable[..., None], decides: bool = True,
+) -> Core:  # fmt: skip
     """Build a kernel with its gate, its budgets and a queue per venue, to go on from `accounts` and `books`.
 
     `next_client_order_id` is called per approved new order, `on_journal_failure` once, when nothing can be recorded any
     more. With `decides=False`, as in a replay, what follows from an input is read from the record.
     """
     budgets, terms = dict[str, Budget](), DeclaredTerms()
-    gate = Gate(settings.checks, next_client_order_id=next_client_order_id)
+    gate, limits = _gate_of(settings, accounts, next_client_order_id)
     dependencies = KernelDependencies(
         clock=clock,
         books=books,
         accounts=accounts,
         view=View(books=books, accounts=accounts, budgets=budgets, terms=terms),
         gate=gate,
+        limits=limits,
         recorder=recorder,
         watcher=watcher,
         budgets=budgets,
@@ -204,7 +198,15 @@ def assemble(
         refusals_per_second_max=settings.refusals_per_second_max,
     )
     kernel = Kernel(dependencies)
-    return Core(settings, kernel, _last_look(gate, kernel, deadline_ms=settings.order_deadline_ms), timers, log)
+    return Core(settings, kernel, _last_look(gate, kernel, settings.order_deadline_ms), limits, timers, log)
+
+
+def _gate_of(
+    settings: CoreSettings, accounts: Accounts, next_client_order_id: Callable[[], str]
+) -> tuple[Gate, CheckSettings]:
+    limits = CheckSettings(settings.checks, accounts.limits.values(), on_check=lambda *check: gate.replace(*check))
+    gate = Gate(limits.checks, next_client_order_id=next_client_order_id)
+    return gate, limits
 
 
 def _budgets_of(settings: CoreSettings) -> Callable[[str, RateLimits, int], Budget]:
@@ -260,7 +262,7 @@ def _own_budget(_venue: str, limits: RateLimits, monotonic_ns: int) -> Budget:
     return VenueBudget(limits, monotonic_ns=monotonic_ns)
 
 
-def _last_look(gate: Gate, kernel: Kernel, *, deadline_ms: int) -> LastLook:
+def _last_look(gate: Gate, kernel: Kernel, deadline_ms: int) -> LastLook:
     parts = kernel.dependencies
     view = View(books=parts.books, accounts=parts.accounts, budgets=parts.budgets, terms=parts.terms)
     return LastLook(

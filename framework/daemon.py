@@ -281,7 +281,7 @@ class Daemon:
         self.supervisor.spawn("trade", self._trade())
 
     def _log_configuration(self) -> None:
-        for note in self._resolved.notes:
+        for note in (*self._resolved.notes, *self._core.limits.notes):
             _log.warning("configuration", note=note)
         _log.info("checks", asked=[name for name, _ in self._core.settings.checks])
 

@@ -40,11 +40,18 @@ class Gate:
     __slots__ = ("_checks", "_checks_always", "_checks_growing", "_next_client_order_id")
 
     def __init__(self, checks: Sequence[tuple[str, Check]], *, next_client_order_id: Callable[[], str]) -> None:
+        self._set(checks)
+        self._next_client_order_id = next_client_order_id
+
+    def replace(self, name: str, check: Check) -> None:
+        """Ask this check in the place of the one of this name from now on, as when its settings have changed."""
+        self._set([(each, check if each == name else before) for each, before in self._checks])
+
+    def _set(self, checks: Sequence[tuple[str, Check]]) -> None:
         self._checks = tuple(checks)
         asked_again = [(getattr(check, "asked_again", ""), check) for _, check in checks]
         self._checks_always = tuple(check for when, check in asked_again if when == "always")
         self._checks_growing = tuple(check for when, check in asked_again if when)
-        self._next_client_order_id = next_client_order_id
 
     def judge(self, intent: object, view: RiskView, /) -> Approved | Refused:
         """Say yes or no, with the numbers behind a no. Never raises: an exception inside is a no.

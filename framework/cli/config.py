@@ -7,8 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from framework.config.checks import order_of_checks
 from framework.config.errors import is_secret_key
 from framework.config.layers import DEFAULT_FILE, SECRETS_DIR, Loaded, load
 from framework.config.resolve import Resolved, resolve
+from framework.config.toml import to_toml, toml_key
 from framework.runtime.secrets import MASK, mask_urls
 
 DEFAULT_NAME = "sandbox"
@@ -84,7 +83,7 @@ def _table(table: Mapping[str, Any], name: str, key: str, loaded: Loaded) -> Ite
         else:
             yield _line(field, value, loaded.origin(f"{key}{field}"))
     for field, value in inner:
-        header = f"{name}.{_key(field)}" if name else _key(field)
+        header = f"{name}.{toml_key(field)}" if name else toml_key(field)
         if isinstance(value, dict):
             yield from ("", f"[{header}]")
             yield from _table(value, header, f"{key}{field}.", loaded)
@@ -96,30 +95,9 @@ def _table(table: Mapping[str, Any], name: str, key: str, loaded: Loaded) -> Ite
 
 def _line(field: str, value: Any, origin: str) -> str:
     if value is None:
-        return f"# {_key(field)} is not set"
+        return f"# {toml_key(field)} is not set"
     shown = json.dumps(MASK) if is_secret_key(field) or isinstance(value, SecretStr) else mask_urls(to_toml(value))
-    return f"{_key(field)} = {shown}".ljust(_ORIGIN_COLUMN) + f"  # {origin}"
-
-
-def to_toml(value: Any) -> str:
-    """One value as TOML writes it, without its key: exact decimals as they are, paths and others as text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float, Decimal)):
-        return str(value)
-    if isinstance(value, Enum):
-        return to_toml(value.value)
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return f"[{', '.join(map(to_toml, value))}]"
-    if isinstance(value, dict) and not value:
-        return "{}"
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(str(name))} = {to_toml(item)}" for name, item in value.items()) + " }"
-    return json.dumps(str(value), ensure_ascii=False)
-
-
-def _key(name: str) -> str:
-    return name if name.replace("-", "").replace("_", "").isalnum() and name.isascii() else json.dumps(name)
+    return f"{toml_key(field)} = {shown}".ljust(_ORIGIN_COLUMN) + f"  # {origin}"
 
 
 def _dump(settings: BaseModel | None) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from framework.cli.config import load_from, to_toml
+from framework.cli.config import load_from
 from framework.config.plugins import Plugins, entry_points
+from framework.config.toml import to_toml
 from framework.domain.errors import ConfigurationError, PluginError, suggestion
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import refusal_table

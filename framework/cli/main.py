@@ -51,6 +51,7 @@ COMMANDS = {
     "halt": "framework.cli.operator:set_trading_state",
     "reduce": "framework.cli.operator:set_trading_state",
     "resume": "framework.cli.operator:set_trading_state",
+    "limit": "framework.cli.limit:limit",
     "reconcile": "framework.cli.operator:reconcile",
     "journal": "framework.cli.journal:journal",
     "keys": "framework.cli.keys:keys",
@@ -272,6 +273,13 @@ def _add_operator_verbs(verbs: _Verbs) -> None:
         if verb != "resume":
             state.add_argument("--cancel", action="store_true", help="also cancel what is open there")
         _add_reason(state)
+    limit = _add_configured(verbs, "limit", "Show the limits of the gate as they are now, or change one while it runs.")
+    limit.add_argument("action", metavar="ACTION", help="show, set or reset")
+    limit.add_argument("check", nargs="?", default="", metavar="CHECK", help="the check, as in max_position")
+    limit.add_argument("key", nargs="?", default="", metavar="KEY", help="its setting, as in overrides.kalshi:KX*")
+    limit.add_argument("value", nargs="?", default="", metavar="VALUE", help="set: the new value, as TOML writes it")
+    limit.add_argument("--confirm", default="", metavar="WORD", help="the word that the first answer names")
+    _add_reason(limit)
     cancel = _add_configured(verbs, "cancel", "Cancel one order, those of a scope, or all that are ours.")
     cancel.add_argument("order", nargs="?", default="", metavar="ID", help="our id of the order, or the venue's")
     _add_scopes(cancel, "every open order of this {}")

@@ -367,6 +367,20 @@ class FundMoveReported(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=
         return f"{self.verb} of {self.amount} {self.asset} at {self.venue}{to}"
 
 
+class LimitChanged(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """A setting of a check has another value from here on. `key` is dotted, as `overrides.kalshi:KX*`; `value` is TOML,
+    empty when the configuration's counts again; `configured` is what the configuration had then, in TOML, empty for
+    none. Durable; the newest of a check and key counts."""
+
+    check: str
+    key: str
+    value: str
+    configured: str
+    reason: str
+    ts_recv: int
+    by: str = ""
+
+
 AccountEvent = (
     InstrumentDefined
     | InstrumentStatusChanged
@@ -388,5 +402,6 @@ AccountEvent = (
     | CashFlow
     | CancelAllRequested
     | FundMoveReported
+    | LimitChanged
 )
 """Inputs that the journal records, durably."""

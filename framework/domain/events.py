@@ -23,6 +23,7 @@ from framework.domain.account_events import InstrumentDefined as InstrumentDefin
 from framework.domain.account_events import InstrumentPurged as InstrumentPurged
 from framework.domain.account_events import InstrumentSettled as InstrumentSettled
 from framework.domain.account_events import InstrumentStatusChanged as InstrumentStatusChanged
+from framework.domain.account_events import LimitChanged as LimitChanged
 from framework.domain.account_events import OrderAdopted as OrderAdopted
 from framework.domain.account_events import OrderReport as OrderReport
 from framework.domain.account_events import OrderSnapshot as OrderSnapshot

@@ -145,6 +145,27 @@ class ShowFundMove(
     id: str
 
 
+class SetLimit(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="set_limit", forbid_unknown_fields=True
+):
+    """Give a setting of a check of the gate another value while the daemon runs. `key` is dotted; `value` is TOML, and
+    empty for the configuration's. What is not surely stricter waits for the same request once more, with the word of
+    the first answer in `confirm`, within a minute."""
+
+    check: str
+    key: str
+    value: str
+    reason: str
+    confirm: str = ""
+
+
+class ShowLimits(msgspec.Struct, frozen=True, tag_field="command", tag="show_limits", forbid_unknown_fields=True):
+    """Say every setting of the checks as it counts now: `data` of the answer are `framework.domain.views.LimitView`s.
+    Changes nothing."""
+
+    check: str = ""
+
+
 class ShowStatus(msgspec.Struct, frozen=True, tag_field="command", tag="status", forbid_unknown_fields=True):
     """Say how the daemon is: `data` of the answer is a `framework.ops.status.Status`. Changes nothing."""
 
@@ -159,6 +180,8 @@ Request = (
     | ShowStatus
     | MoveFunds
     | ShowFundMove
+    | SetLimit
+    | ShowLimits
 )
 """Everything that can be asked: the one list. A new request is a struct above and a member here; what reads it off the
 wire follows from this, and a test names each place that does not serve it yet."""

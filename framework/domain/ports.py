@@ -6,8 +6,10 @@ state is in `views`; plugins also find it under this name.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from framework.domain.account_events import TradingState
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import Intent
 from framework.domain.market_events import MarkPrice
@@ -17,6 +19,7 @@ from framework.domain.verdicts import Refusal, Verdict
 from framework.domain.views import BookView as BookView
 from framework.domain.views import BudgetView as BudgetView
 from framework.domain.views import ExposureView as ExposureView
+from framework.domain.views import LimitView as LimitView
 from framework.domain.views import PositionView as PositionView
 from framework.domain.views import Proposal as Proposal
 from framework.domain.views import RiskView as RiskView
@@ -115,6 +118,16 @@ class Desk(Protocol):
     def terms(self, venue: str, /) -> VenueTerms:
         """What the venue offers: order types, times in force, flags, and what can be listed. `VenueTerms()`, which
         lists everything and takes limit orders alone, until its connector has declared it."""
+        ...
+
+    def state(self, instrument: InstrumentId, /) -> TradingState:
+        """The strictest trading state that applies to this strategy in an instrument: REDUCING lets only orders pass
+        that shrink a position, HALTED none."""
+        ...
+
+    def limits(self) -> Sequence[LimitView]:
+        """Every setting of the gate's checks as it counts now, changes of this run included. It is made anew at each
+        call: not per market event."""
         ...
 
     def submit(self, intent: Intent, /) -> Verdict:

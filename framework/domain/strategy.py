@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
-from framework.domain.account_events import Fill
+from framework.domain.account_events import Fill, TradingStateChanged
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentKind
 from framework.domain.intents import AmendOrder, CancelOrder, NewOrder
 from framework.domain.market_events import ConnectorStatus, MarkPrice, TradePrint
@@ -141,6 +141,10 @@ class Strategy(Generic[SettingsT]):
 
     def on_connector(self, status: ConnectorStatus) -> None:
         """Called when a venue's streams come up or go down. Books are stale while they are down."""
+
+    def on_state(self, change: TradingStateChanged) -> None:
+        """Called when a trading state was set, in whatever scope: `self.desk.state(instrument)` says what counts for
+        this strategy now. Orders that were open may still be: the record says whether they are cancelled, too."""
 
     def on_stop(self) -> None:
         """Called once before the daemon stops; its orders are cancelled afterwards."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from framework.domain.account_events import BalanceReport, Scope, TradingState
+from framework.domain.account_events import BalanceReport, LimitChanged, Scope, TradingState
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import AmendOrder, NewOrder
 from framework.domain.numbers import Money, Price, Size
@@ -295,3 +295,22 @@ class Proposal(Protocol):
     def is_reducing(self) -> bool:
         """Whether it can only shrink the strategy's and the account's position, whatever else fills first."""
         ...
+
+
+class LimitView(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting of a check of the gate, as it counts now. Values are text as TOML writes them, empty where there is
+    none. `configured` is what the configuration has; the rest says who changed it while it runs, when (wall
+    nanoseconds) and why, and is empty where nobody did. `before` is only given for a change that is planned."""
+
+    check: str
+    key: str
+    value: str
+    configured: str
+    by: str = ""
+    since_ns: int = 0
+    reason: str = ""
+    before: str = ""
+
+    def changed_by(self, change: LimitChanged) -> LimitView:
+        """The same, with what the record of its change says."""
+        return msgspec.structs.replace(self, by=change.by, since_ns=change.ts_recv, reason=change.reason)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
+from framework.domain.account_events import TradingStateChanged
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import ConnectorStatus, MarkPrice, TradePrint
 from framework.engine.strategy_host import StrategyHost
@@ -77,6 +78,7 @@ def bind(bus: Bus, host: StrategyHost, instruments: tuple[InstrumentId, ...], bo
     for instrument in instruments:
         bind_instrument(bus, host, instrument, books)
     bus.subscribe(ConnectorStatus, partial(host.call, "on_connector"))
+    bus.subscribe(TradingStateChanged, partial(host.call, "on_state"))
 
 
 def bind_instrument(bus: Bus, host: StrategyHost, instrument: InstrumentId, books: Books) -> None:

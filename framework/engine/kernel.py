@@ -20,6 +20,7 @@ from framework.domain.account_events import (
     InstrumentPurged,
     InstrumentSettled,
     InstrumentStatusChanged,
+    LimitChanged,
     OrderSnapshot,
     Scope,
     ShutdownRequested,
@@ -328,6 +329,8 @@ class Kernel:
                 self._universes.follow(event.instrument)
             case InstrumentPurged():
                 self._universes.forget(event.instrument)
+            case LimitChanged():
+                self._dependencies.limits.change(event)
             case _:
                 pass
 
@@ -437,6 +440,7 @@ class Kernel:
     def _on_scope(self, event: TradingStateChanged | CancelAllRequested) -> None:
         if isinstance(event, TradingStateChanged):
             self._lift_quarantine(event)
+            self._bus.publish(event)
         if isinstance(event, CancelAllRequested) or event.is_cancelling:
             self._cancel_orders(self._orders.open_in(event.scope, event.target), event.scope)
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from framework.domain.account_events import AccountEvent
+from framework.domain.account_events import AccountEvent, LimitChanged
 from framework.domain.errors import JournalError
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
@@ -16,7 +16,7 @@ from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RateLimits, RequestKind
 from framework.domain.verdicts import Decision, Verdict
-from framework.domain.views import BudgetView, RiskView
+from framework.domain.views import BudgetView, LimitView, RiskView
 from framework.engine.strategy_host import FaultKind
 from framework.execution.request_queue import RequestQueue
 from framework.state.accounts import Accounts
@@ -60,6 +60,23 @@ class IntentJudge(Protocol):
 
     def judge(self, intent: object, view: RiskView, /) -> Verdict:
         """Approve or refuse, with the reason; whatever breaks inside is a refusal."""
+        ...
+
+
+class Limits(Protocol):
+    """The settings of the gate's checks, which may change while it runs."""
+
+    def change(self, event: LimitChanged, /) -> None:
+        """Let the gate ask with the changed setting from here on; never raises."""
+        ...
+
+    def rows(self) -> Sequence[LimitView]:
+        """Every setting as it counts now."""
+        ...
+
+    def plan(self, check: str, key: str, value: str, /) -> tuple[LimitView, bool]:
+        """What a setting would be and was, changed to `value` in TOML (empty: what is configured), and whether that is
+        surely no looser. Raises `ConfigurationError` with a line for each thing that is wrong."""
         ...
 
 
@@ -117,6 +134,7 @@ class KernelDependencies(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Accounts
     view: View
     gate: IntentJudge
+    limits: Limits
     recorder: KernelRecorder
     watcher: Watcher
     budgets: dict[str, Budget]

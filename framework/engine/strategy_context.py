@@ -6,10 +6,10 @@ Timers are one-shot, replaced by name, and delivered to the kernel as events.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from framework.domain.account_events import StrategySaved
+from framework.domain.account_events import StrategySaved, TradingState
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import CancelAll, Intent
 from framework.domain.market_events import MarkPrice, TimerFired
@@ -17,7 +17,7 @@ from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Verdict
-from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
+from framework.domain.views import BookView, BudgetView, LimitView, PositionView, StrategyExposure
 from framework.engine.kernel import Kernel
 from framework.engine.universe import Universe
 from framework.state.order_book import Book
@@ -136,6 +136,15 @@ class StrategyContext:
     def terms(self, venue: str, /) -> VenueTerms:
         """What the venue offers, as declared last."""
         return self._view.terms(venue)
+
+    def state(self, instrument: InstrumentId, /) -> TradingState:
+        """The strictest trading state that applies to this strategy in an instrument."""
+        venue = instrument.partition(":")[0]
+        return self._view.trading_state(strategy=self._name, instrument=instrument, venue=venue)
+
+    def limits(self) -> Sequence[LimitView]:
+        """Every setting of the gate's checks as it counts now."""
+        return self._kernel.dependencies.limits.rows()
 
     def submit(self, intent: Intent, /) -> Verdict:
         """Have the intent judged, now. Raises `ValueError` when it is not this strategy's to ask for,

@@ -15,6 +15,7 @@ from framework.domain.account_events import (
     CancelAllRequested,
     CancelRequested,
     ExternalOrderIgnored,
+    LimitChanged,
     OrderAdopted,
     OrderSnapshot,
     Scope,
@@ -23,6 +24,7 @@ from framework.domain.account_events import (
 )
 from framework.domain.errors import (
     AccountRefused,
+    ConfigurationError,
     JournalError,
     OutcomeUnknown,
     RefusedByVenue,
@@ -43,18 +45,22 @@ from framework.domain.operator_requests import (
     MoveFunds,
     Reconcile,
     Request,
+    SetLimit,
     SetTradingState,
     ShowFundMove,
+    ShowLimits,
     ShowStatus,
 )
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.engine.kernel import Kernel
 from framework.ops.fund_moves import FundMoves
+from framework.ops.limit_changes import LimitChanges
 from framework.ops.status import Status
 from framework.reconciliation.differences import Difference
 from framework.reconciliation.external_orders import adoption
 from framework.reconciliation.reconciler import Reconciler
+from framework.runtime.clock import system_rng
 from framework.state.trading_states import ScopedState
 
 _PREFIX_MIN = 4
@@ -85,6 +91,7 @@ class Operator:
     def __init__(self, dependencies: OperatorDependencies) -> None:
         self._dependencies = dependencies
         self._accounts = dependencies.kernel.dependencies.accounts
+        self._limits = LimitChanges(dependencies.kernel.dependencies.limits, dependencies.clock, system_rng())
         self._handlers: dict[type, Callable[[Any], Awaitable[Answer]]] = {
             SetTradingState: self._set_trading_state,
             CancelOrders: self._cancel_orders,
@@ -95,6 +102,8 @@ class Operator:
             ShowStatus: self._show_status,
             MoveFunds: self._move_funds,
             ShowFundMove: self._show_fund_move,
+            SetLimit: self._set_limit,
+            ShowLimits: self._show_limits,
         }
 
     async def answer(self, request: Request) -> Answer:
@@ -213,6 +222,23 @@ class Operator:
             raise NotDone("this daemon moves no funds; use the venue's website")
         return self._dependencies.fund_moves
 
+    async def _set_limit(self, request: SetLimit) -> Answer:
+        try:
+            planned = self._limits.planned(request)
+        except ConfigurationError as e:
+            return Answer(is_ok=False, lines=tuple(str(e).splitlines()))
+        if isinstance(planned, Answer):
+            return planned
+        await self._publish(planned)
+        return self._limits.answer(planned)
+
+    async def _show_limits(self, request: ShowLimits) -> Answer:
+        rows = self._limits.rows(request.check)
+        if request.check and not rows:
+            names = [one.check for one in self._limits.rows()]
+            raise NotDone(f'there is no check "{request.check}" with settings{hint(request.check, names)}')
+        return Answer(is_ok=True, data=[msgspec.structs.asdict(row) for row in rows])
+
     async def _adopt(self, external_order: OrderSnapshot, strategy: str) -> Order:
         await self._publish(adoption(external_order, strategy, self._dependencies.clock.now_ns()))
         order = self._accounts.orders.by_venue_id(external_order.venue, external_order.venue_order_id)
@@ -231,7 +257,13 @@ class Operator:
                 self._dependencies.kernel.publish(adoption(order, OPERATOR, now_ns))
 
     async def _publish(
-        self, *events: TradingStateChanged | OrderAdopted | ExternalOrderIgnored | CancelRequested | CancelAllRequested
+        self,
+        *events: TradingStateChanged
+        | OrderAdopted
+        | ExternalOrderIgnored
+        | CancelRequested
+        | CancelAllRequested
+        | LimitChanged,
     ) -> None:
         """Have the kernel take the events in, and return when they are durable. Raises `JournalError`."""
         for event in events:

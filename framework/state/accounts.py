@@ -24,6 +24,7 @@ from framework.domain.account_events import (
     InstrumentPurged,
     InstrumentSettled,
     InstrumentStatusChanged,
+    LimitChanged,
     OrderAdopted,
     OrderReport,
     OrderSnapshot,
@@ -85,6 +86,8 @@ class Accounts:
         self.saved_states: dict[str, bytes] = {}
         self.fund_moves: dict[str, FundMoveReported] = {}
         """The moves of funds of which it is not known what became of them, by reference."""
+        self.limits: dict[tuple[str, str], LimitChanged] = {}
+        """The settings of checks that were changed while it ran, by check and key; those taken back are left out."""
         self.purged = PurgedInstruments()
         self.cash_flows = CashFlows()
         self.baselines = Baselines(self.instruments, self.positions, self.cash_flows)
@@ -198,6 +201,7 @@ class Accounts:
         accounts.balances = {(one.venue, one.currency): one for one in snapshot.balances}
         accounts.saved_states = dict(snapshot.saved_states)
         accounts.fund_moves = {one.reference: one for one in snapshot.fund_moves}
+        accounts.limits = {(one.check, one.key): one for one in snapshot.limits}
         accounts.purged = PurgedInstruments.from_snapshot(snapshot.purged)
         accounts.cash_flows = CashFlows.from_snapshot(snapshot.cash_flows)
         money = {one.id: one.money_decimals for one in accounts.instruments.values()}
@@ -251,6 +255,7 @@ class Accounts:
             InstrumentPurged: self._purge,
             CashFlow: self._flow,
             FundMoveReported: self._note_fund_move,
+            LimitChanged: self._set_limit,
         }
 
     def _define(self, event: InstrumentDefined, now_ns: int, draft: Draft) -> None:
@@ -334,6 +339,11 @@ class Accounts:
         if event.is_open:
             self.fund_moves[event.reference] = event
 
+    def _set_limit(self, event: LimitChanged, now_ns: int, draft: Draft) -> None:
+        self.limits.pop((event.check, event.key), None)
+        if event.value:
+            self.limits[event.check, event.key] = event
+
     def _ignore(self, event: ExternalOrderIgnored, now_ns: int, draft: Draft) -> None:
         self.unmatched.ignore(event)
 
@@ -352,4 +362,5 @@ class Accounts:
             cash_flows=self.cash_flows.snapshot(),
             baselines=self.baselines.snapshot(),
             fund_moves=list(self.fund_moves.values()),
+            limits=list(self.limits.values()),
         )

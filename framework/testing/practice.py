@@ -18,7 +18,8 @@ from typing import Any
 
 import msgspec
 
-from framework.domain.account_events import Fill, InstrumentDefined, StrategySaved
+from framework.config.check_settings import CheckSettings
+from framework.domain.account_events import Fill, InstrumentDefined, StrategySaved, TradingState
 from framework.domain.events import Event
 from framework.domain.instruments import FeeSchedule, Instrument, InstrumentId, InstrumentStatus
 from framework.domain.intents import Intent, NewOrder
@@ -29,7 +30,7 @@ from framework.domain.ports import Check, Desk
 from framework.domain.rate_limits import RequestKind
 from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Approved, Refused, Verdict
-from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
+from framework.domain.views import BookView, BudgetView, LimitView, PositionView, StrategyExposure
 from framework.engine.kernel_ports import IntentJudge
 from framework.engine.strategy_context import SAVED_BYTES_MAX
 from framework.runtime.clock import ManualClock
@@ -76,6 +77,7 @@ class PracticeVenue:
         self.budgets: dict[str, BudgetView] = {instrument.venue: PlentyBudget()}
         self.terms = DeclaredTerms()
         self.view = View(books=self.books, accounts=self.accounts, budgets=self.budgets, terms=self.terms)
+        self.limits = CheckSettings(checks)
         numbers = count(1)
         self._gate = gate(checks, next_client_order_id=lambda: f"practice-{next(numbers)}")
         self._clock = ManualClock(wall_ns=START_NS, monotonic_ns=1)
@@ -208,6 +210,15 @@ class PracticeDesk:
     def terms(self, venue: str, /) -> VenueTerms:
         """Those of a venue that has declared none, unless the test put others into `venue.terms`."""
         return self._venue.terms[venue]
+
+    def state(self, instrument: InstrumentId, /) -> TradingState:
+        """ACTIVE, unless the test has set another one in `venue.accounts`."""
+        venue = instrument.partition(":")[0]
+        return self._venue.view.trading_state(strategy=self._strategy, instrument=instrument, venue=venue)
+
+    def limits(self) -> Sequence[LimitView]:
+        """The settings of the checks that the venue was made with."""
+        return self._venue.limits.rows()
 
     def submit(self, intent: Intent, /) -> Verdict:
         """Have the intent judged and, if approved, carried out."""
