@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
@@ -27,6 +27,15 @@ def parse_limit(value: object) -> Decimal:
     if not limit.is_finite() or limit <= 0:
         raise ValueError(f"{value!r} is not a finite number above 0")
     return limit
+
+
+MAXIMUM: Any = {"is_maximum": True}
+"""As `json_schema_extra`: less of this field is stricter. Fields named `max_…` or `…_max` need no word of it."""
+
+
+def exceptions_to(field: str) -> Any:
+    """As `json_schema_extra` of a table by instrument pattern: exceptions to this field, of which less is stricter."""
+    return {"is_maximum": field}
 
 
 Limit = Annotated[Decimal, BeforeValidator(parse_limit)]

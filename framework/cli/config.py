@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from framework.config.check_settings import CheckSettings
 from framework.config.checks import order_of_checks
 from framework.config.errors import is_secret_key
 from framework.config.layers import DEFAULT_FILE, SECRETS_DIR, Loaded, load
 from framework.config.resolve import Resolved, resolve
 from framework.config.toml import to_toml, toml_key
+from framework.domain.account_events import LimitChanged
+from framework.persistence.journal.restore import read_accounts
+from framework.runtime.files import RealFiles
 from framework.runtime.secrets import MASK, mask_urls
+from framework.runtime.state_directory import JOURNAL_NAME
 
 DEFAULT_NAME = "sandbox"
 _ORIGIN_COLUMN = 48
+_NONE: Mapping[str, str] = {}
 
 
 def load_from(options: argparse.Namespace) -> Loaded:
@@ -46,9 +53,23 @@ def show_config(options: argparse.Namespace) -> int:
     Raises `ConfigurationError` with one line per problem.
     """
     loaded = load_from(options)
-    for line in render_config(loaded, merged(resolve(loaded))):
+    resolved = resolve(loaded)
+    changes = changes_of(loaded.config.state_dir)
+    limits = CheckSettings(resolved.checks, changes)
+    origins = {
+        f"checks.{one.check}.settings.{one.key}": f"set by {one.by} while it ran: {one.reason}" for one in changes
+    }
+    tree = merged(dataclasses.replace(resolved, checks=limits.checks))
+    for line in render_config(loaded, tree, origins):
         sys.stdout.write(line + "\n")
     return 0
+
+
+def changes_of(state_directory: Path) -> list[LimitChanged]:
+    """The limits that were changed while a daemon of this state directory ran, as its records have it; none where there
+    are no records. Raises `JournalError` for those that can't be read."""
+    journal = state_directory / JOURNAL_NAME
+    return list(read_accounts(RealFiles(), journal).limits.values()) if journal.is_dir() else []
 
 
 def merged(resolved: Resolved) -> dict[str, Any]:
@@ -66,14 +87,15 @@ def merged(resolved: Resolved) -> dict[str, Any]:
     return tree
 
 
-def render_config(loaded: Loaded, tree: Mapping[str, Any]) -> Iterator[str]:
-    """`tree` as lines of TOML, each with its origin as a comment; secrets are masked. Can be loaded again."""
+def render_config(loaded: Loaded, tree: Mapping[str, Any], origins: Mapping[str, str] = _NONE) -> Iterator[str]:
+    """`tree` as lines of TOML, each with its origin as a comment; secrets are masked. Can be loaded again. `origins`
+    come before those of the files, by key."""
     asked = [name for name, row in tree["checks"].items() if row["enabled"]]
     yield f"# The gate asks, in this order: {', '.join(asked)}"
-    yield from _table(tree, "", "", loaded)
+    yield from _table(tree, "", "", lambda key: origins.get(key) or loaded.origin(key))
 
 
-def _table(table: Mapping[str, Any], name: str, key: str, loaded: Loaded) -> Iterator[str]:
+def _table(table: Mapping[str, Any], name: str, key: str, origin: Callable[[str], str]) -> Iterator[str]:
     """One table: its values first, then the tables inside it, as TOML demands. `name` is its header, `key` its dotted
     key."""
     inner: list[tuple[str, Any]] = []
@@ -81,16 +103,16 @@ def _table(table: Mapping[str, Any], name: str, key: str, loaded: Loaded) -> Ite
         if isinstance(value, dict) or (isinstance(value, (list, tuple)) and value and isinstance(value[0], dict)):
             inner.append((field, value))
         else:
-            yield _line(field, value, loaded.origin(f"{key}{field}"))
+            yield _line(field, value, origin(f"{key}{field}"))
     for field, value in inner:
         header = f"{name}.{toml_key(field)}" if name else toml_key(field)
         if isinstance(value, dict):
             yield from ("", f"[{header}]")
-            yield from _table(value, header, f"{key}{field}.", loaded)
+            yield from _table(value, header, f"{key}{field}.", origin)
             continue
         for index, item in enumerate(value):
             yield from ("", f"[[{header}]]")
-            yield from _table(item, header, f"{key}{field}.{index}.", loaded)
+            yield from _table(item, header, f"{key}{field}.{index}.", origin)
 
 
 def _line(field: str, value: Any, origin: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from framework.cli.config import load_from
+from framework.cli.config import changes_of, load_from
 from framework.cli.ledger import state_directory
 from framework.cli.operator import request
 from framework.cli.tables import print_json, print_lines, table, time_text
@@ -17,9 +17,6 @@ from framework.config.resolve import resolve
 from framework.domain.errors import EXIT_FAILED, ConfigurationError, suggestion
 from framework.domain.operator_requests import Answer, SetLimit, ShowLimits
 from framework.domain.views import LimitView
-from framework.persistence.journal.restore import read_accounts
-from framework.runtime.files import RealFiles
-from framework.runtime.state_directory import JOURNAL_NAME
 from framework.runtime.unix_socket import NoServer
 
 LIMIT_ACTIONS = ("show", "set", "reset")
@@ -87,9 +84,7 @@ def _changes(rows: Sequence[LimitView]) -> list[str]:
 def _from_records(options: argparse.Namespace) -> Answer:
     """What would count after a start now, by the configuration and the journal."""
     checks = resolve(load_from(options)).checks
-    journal = state_directory(options) / JOURNAL_NAME
-    changes = read_accounts(RealFiles(), journal).limits.values() if journal.is_dir() else ()
-    settings = CheckSettings(checks, changes)
+    settings = CheckSettings(checks, changes_of(state_directory(options)))
     names = [name for name, _ in settings.checks]
     if options.check and options.check not in names:
         raise ConfigurationError(f'there is no check "{options.check}"; {suggestion(options.check, names)}')

@@ -11,7 +11,7 @@ from framework.domain.numbers import Money, Price
 from framework.domain.orders import Side
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import Proposal, RiskView
-from risk.limit_table import Limit, LimitTable
+from risk.limit_table import Limit, LimitTable, exceptions_to
 
 
 class MaxOrderNotional(BaseModel):
@@ -28,7 +28,9 @@ class MaxOrderNotional(BaseModel):
 
     max_notional: Limit = Field(description='Largest order value in the quote currency, for example "50".')
     overrides: dict[str, Limit] = Field(
-        default_factory=dict, description="Exceptions: instrument pattern = value, first match wins."
+        default_factory=dict,
+        json_schema_extra=exceptions_to("max_notional"),
+        description="Exceptions: instrument pattern = value, first match wins.",
     )
 
     @cached_property

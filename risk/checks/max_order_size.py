@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import Proposal, RiskView
-from risk.limit_table import Limit, LimitTable
+from risk.limit_table import Limit, LimitTable, exceptions_to
 from risk.order_proposal import shrinks
 
 
@@ -23,6 +23,7 @@ class MaxOrderSize(BaseModel):
     max_size: Limit = Field(description='Largest order in contracts or coins, for example "100".')
     overrides: dict[str, Limit] = Field(
         default_factory=dict,
+        json_schema_extra=exceptions_to("max_size"),
         description='Exceptions: instrument pattern = size, first match wins, for example {"kalshi:KXBTC*" = "20"}.',
     )
 

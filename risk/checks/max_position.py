@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from framework.domain.orders import Side
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import ExposureView, Proposal, RiskView
-from risk.limit_table import Limit, LimitTable
+from risk.limit_table import Limit, LimitTable, exceptions_to
 from risk.order_proposal import shrinks
 
 
@@ -31,10 +31,14 @@ class MaxPosition(BaseModel):
         None, description="The same per strategy and instrument; none: only the account's counts."
     )
     overrides: dict[str, Limit] = Field(
-        default_factory=dict, description="Exceptions to max_position: instrument pattern = size, first match wins."
+        default_factory=dict,
+        json_schema_extra=exceptions_to("max_position"),
+        description="Exceptions to max_position: instrument pattern = size, first match wins.",
     )
     strategy_overrides: dict[str, Limit] = Field(
-        default_factory=dict, description="Exceptions to max_strategy_position, which must be given then."
+        default_factory=dict,
+        json_schema_extra=exceptions_to("max_strategy_position"),
+        description="Exceptions to max_strategy_position, which must be given then.",
     )
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from framework.domain.numbers import Price, to_decimal
 from framework.domain.orders import Side, Trigger, TriggerKind
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import BookView, Proposal, RiskView
+from risk.limit_table import MAXIMUM
 from risk.order_proposal import trigger_of
 
 _BPS = 10_000
@@ -25,10 +26,17 @@ class CollarBand(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bps: int | None = Field(
-        None, gt=0, le=_BPS, description="Width in basis points of the mid: 100 is one percent. For spot markets."
+        None,
+        gt=0,
+        le=_BPS,
+        json_schema_extra=MAXIMUM,
+        description="Width in basis points of the mid: 100 is one percent. For spot markets.",
     )
     ticks: int | None = Field(
-        None, gt=0, description="Width in ticks: the finer tick of bid and ask. For binary markets."
+        None,
+        gt=0,
+        json_schema_extra=MAXIMUM,
+        description="Width in ticks: the finer tick of bid and ask. For binary markets.",
     )
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.assembly import CoreSettings, all_checks, assemble
-from framework.domain.account_events import Fill, InstrumentDefined, OrderSnapshot
+from framework.domain.account_events import Fill, InstrumentDefined, OrderSnapshot, TradingStateChanged
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import Fatal, JournalError
 from framework.domain.events import Event
@@ -149,6 +149,9 @@ class Scribe(Strategy[None]):
 
     def on_connector(self, status: ConnectorStatus) -> None:
         self._hear("connector", status.is_up)
+
+    def on_state(self, change: TradingStateChanged) -> None:
+        self._hear("state", change.state)
 
     def on_stop(self) -> None:
         self._hear("stop", None)

@@ -27,8 +27,10 @@ from framework.domain.operator_requests import (
     MoveFunds,
     Reconcile,
     Request,
+    SetLimit,
     SetTradingState,
     ShowFundMove,
+    ShowLimits,
     ShowStatus,
 )
 from framework.runtime.unix_socket import UnixServer
@@ -117,14 +119,23 @@ REQUESTS: list[tuple[list[str], Request]] = [
     (["orphans", "adopt", "v9", "--to", "mm"], AdoptExternalOrder(order="v9", strategy="mm")),
     (["orphans", "cancel", "v9"], CancelExternalOrder(order="v9", reason="by the operator")),
     (["orphans", "ignore", "v9", "--reason", "mine"], IgnoreExternalOrder(order="v9", reason="mine")),
+    (
+        ["limit", "set", "max_position", "overrides.k:A", "5", "--reason", "r", "--confirm", "9d33"],
+        SetLimit(check="max_position", key="overrides.k:A", value="5", reason="r", confirm="9d33"),
+    ),
+    (
+        ["limit", "reset", "max_position", "max_position", "--reason", "r"],
+        SetLimit(check="max_position", key="max_position", value="", reason="r"),
+    ),
     (["reconcile"], Reconcile(is_dry_run=False)),
     (["reconcile", "--dry-run"], Reconcile(is_dry_run=True)),
 ]
 
 
 def test_requests_when_listed_then_a_verb_makes_each_of_them() -> None:
-    # What `status` prints is no answer's lines: `test_status.py`. A move of funds is followed until it is done: below.
-    others = {ShowStatus, MoveFunds, ShowFundMove}
+    # What `status` and `limit show` print is no answer's lines: `test_status.py`, `test_limit.py`. A move of funds is
+    # followed until it is done: below.
+    others = {ShowStatus, ShowLimits, MoveFunds, ShowFundMove}
     assert {type(request) for _, request in REQUESTS} | others == set(get_args(Request))
 
 
