@@ -324,6 +324,8 @@ class Daemon:
         while True:
             await asyncio.sleep(FLUSH_S)
             purges.look()
+            for change in self._records.accounts.trading.over(self._clock.now_ns()):
+                self.kernel.publish(change)
             try:
                 await self._records.run_maintenance(self.kernel.step_number, self._clock)
                 self._operator_service.look_at_records()

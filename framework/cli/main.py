@@ -50,6 +50,7 @@ COMMANDS = {
     "cancel": "framework.cli.operator:cancel",
     "halt": "framework.cli.operator:set_trading_state",
     "reduce": "framework.cli.operator:set_trading_state",
+    "stop-entry": "framework.cli.operator:set_trading_state",
     "resume": "framework.cli.operator:set_trading_state",
     "limit": "framework.cli.limit:limit",
     "reconcile": "framework.cli.operator:reconcile",
@@ -60,7 +61,7 @@ COMMANDS = {
     "venue": "framework.cli.venue:operate",
 }
 """Verb -> the function that does it: takes the parsed options, returns the exit code. `orphans` is the earlier name of
-`external-orders`, kept for scripts."""
+`external-orders`, kept for scripts; `stop-entry` is another word for `reduce`."""
 
 _LISTS = {
     "orders": "List the newest orders.",
@@ -267,23 +268,12 @@ def _add_record_verbs(verbs: _Verbs) -> None:
 def _add_operator_verbs(verbs: _Verbs) -> None:
     """Verbs that speak to a running daemon."""
     _add_json(_add_configured(verbs, "status", "Say how the daemon is, or without one what its records say."))
-    for verb, text in _STATES.items():
-        state = _add_configured(verbs, verb, text)
-        _add_scopes(state, "only this {}")
-        if verb != "resume":
-            state.add_argument("--cancel", action="store_true", help="also cancel what is open there")
-        _add_reason(state)
-    limit = _add_configured(verbs, "limit", "Show the limits of the gate as they are now, or change one while it runs.")
-    limit.add_argument("action", metavar="ACTION", help="show, set or reset")
-    limit.add_argument("check", nargs="?", default="", metavar="CHECK", help="the check, as in max_position")
-    limit.add_argument("key", nargs="?", default="", metavar="KEY", help="its setting, as in overrides.kalshi:KX*")
-    limit.add_argument("value", nargs="?", default="", metavar="VALUE", help="set: the new value, as TOML writes it")
-    limit.add_argument("--confirm", default="", metavar="WORD", help="the word that the first answer names")
-    _add_reason(limit)
+    _add_states(verbs)
     cancel = _add_configured(verbs, "cancel", "Cancel one order, those of a scope, or all that are ours.")
     cancel.add_argument("order", nargs="?", default="", metavar="ID", help="our id of the order, or the venue's")
     _add_scopes(cancel, "every open order of this {}")
     cancel.add_argument("--all", action="store_true", help="every open order")
+    _add_dry_run(cancel)
     cancel.add_argument("--external", action="store_true", help="also those that are not ours; they are adopted first")
     _add_reason(cancel)
     external = _add_configured(
@@ -304,6 +294,25 @@ def _add_operator_verbs(verbs: _Verbs) -> None:
         "--live", action="store_true", help="allow venues outside this machine, as `run --live` does"
     )
     _add_json(reconcile)
+
+
+def _add_states(verbs: _Verbs) -> None:
+    """Verbs that set trading states and limits."""
+    for verb, text in _STATES.items():
+        state = _add_configured(verbs, verb, text, aliases=("stop-entry",) if verb == "reduce" else ())
+        _add_scopes(state, "only this {}")
+        if verb != "resume":
+            state.add_argument("--cancel", action="store_true", help="also cancel what is open there")
+            state.add_argument("--for", dest="for_s", type=_seconds, metavar="S", help="only for S seconds")
+        _add_dry_run(state)
+        _add_reason(state)
+    limit = _add_configured(verbs, "limit", "Show the limits of the gate as they are now, or change one while it runs.")
+    limit.add_argument("action", metavar="ACTION", help="show, set or reset")
+    limit.add_argument("check", nargs="?", default="", metavar="CHECK", help="the check, as in max_position")
+    limit.add_argument("key", nargs="?", default="", metavar="KEY", help="its setting, as in overrides.kalshi:KX*")
+    limit.add_argument("value", nargs="?", default="", metavar="VALUE", help="set: the new value, as TOML writes it")
+    limit.add_argument("--confirm", default="", metavar="WORD", help="the word that the first answer names")
+    _add_reason(limit)
 
 
 def _add_keys(verbs: _Verbs) -> None:
@@ -376,6 +385,10 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 def _add_reason(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; it is recorded")
     _add_json(parser)
+
+
+def _add_dry_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only say what it would do")
 
 
 def _number(text: str) -> int:

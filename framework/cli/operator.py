@@ -35,7 +35,12 @@ from framework.domain.operator_requests import (
 from framework.domain.plausibility import in_plain_text
 from framework.runtime.unix_socket import NoServer, ask
 
-STATES = {"halt": TradingState.HALTED, "reduce": TradingState.REDUCING, "resume": TradingState.ACTIVE}
+STATES = {
+    "halt": TradingState.HALTED,
+    "reduce": TradingState.REDUCING,
+    "stop-entry": TradingState.REDUCING,
+    "resume": TradingState.ACTIVE,
+}
 OFFLINE = "framework.cli.dry_run:dry_run"
 
 _LOOK_S = 2
@@ -66,6 +71,8 @@ def set_trading_state(options: argparse.Namespace) -> int:
             state=STATES[options.verb],
             reason=options.reason,
             is_cancelling=getattr(options, "cancel", False),
+            for_ms=round(1000 * (getattr(options, "for_s", None) or 0)),
+            is_dry_run=options.dry_run,
         ),
     )
 
@@ -83,6 +90,7 @@ def cancel(options: argparse.Namespace) -> int:
         is_all=options.all,
         reason=options.reason or BY_THE_OPERATOR,
         with_external=options.external,
+        is_dry_run=options.dry_run,
     )
     if not request.names_one:
         raise ConfigurationError(NAME_ONE)

@@ -255,7 +255,8 @@ class Scope(Enum):
 
 class TradingStateChanged(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
     """A trading state is set: `by` operator, kernel, reconciliation or recovery (empty = not known). Durable; the
-    strictest scope wins. `is_cancelling` also cancels every order that is open in the scope."""
+    strictest scope wins. `is_cancelling` also cancels every order that is open in the scope. `until_ns`: the wall time,
+    in nanoseconds, at which it ends by itself, 0 for never."""
 
     scope: Scope
     target: str
@@ -264,6 +265,7 @@ class TradingStateChanged(msgspec.Struct, frozen=True, gc=False, kw_only=True, t
     ts_recv: int
     by: str = ""
     is_cancelling: bool = False
+    until_ns: int = 0
 
 
 class StrategyQuarantined(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):

@@ -38,13 +38,16 @@ class SetTradingState(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="set_trading_state", forbid_unknown_fields=True
 ):
     """Halt, reduce or resume a scope (C14). `target` is empty for the global scope, else what is named there: a venue,
-    an instrument or a strategy. A resume needs a `reason`. `is_cancelling` also cancels what is open in the scope."""
+    an instrument or a strategy. A resume needs a `reason`. `is_cancelling` also cancels what is open in the scope.
+    `for_ms`: so many milliseconds later it ends by itself; 0 for never. `is_dry_run`: only say what it would do."""
 
     scope: Scope
     state: TradingState
     reason: str
     target: str = ""
     is_cancelling: bool = False
+    for_ms: int = 0
+    is_dry_run: bool = False
 
 
 class CancelOrders(
@@ -52,7 +55,7 @@ class CancelOrders(
 ):
     """Cancel one order (by our id or the venue's), those of a strategy, venue or instrument, or `is_all`: exactly one
     of the five. `with_external`, for a venue, an instrument or all: also the open orders there that are not ours, which
-    are adopted in the operator's name first."""
+    are adopted in the operator's name first. `is_dry_run`: only say what it would cancel."""
 
     reason: str
     order: str = ""
@@ -61,6 +64,7 @@ class CancelOrders(
     venue: str = ""
     instrument: str = ""
     with_external: bool = False
+    is_dry_run: bool = False
 
     @property
     def names_one(self) -> bool:

@@ -67,6 +67,12 @@ _PREFIX_MIN = 4
 """Shortest beginning of a venue's order id that may stand for it, in characters."""
 
 
+FOR_MS_MAX = 366 * 86_400_000
+"""The longest time for which a trading state is set, in milliseconds: a year."""
+
+DRY_RUN = "dry run: nothing is done"
+
+
 class NotDone(TidegateError):
     """What was asked can't be done; the message says why and what to do instead."""
 
@@ -120,17 +126,23 @@ class Operator:
             raise NotDone('resume needs a reason, which is recorded: --reason "…"')
         if request.state is TradingState.ACTIVE and request.is_cancelling:
             raise NotDone("resume cancels nothing; cancel by itself, with `tidegate cancel`")
+        if request.for_ms and (request.state is TradingState.ACTIVE or not 0 < request.for_ms <= FOR_MS_MAX):
+            raise NotDone(f"--for: a halt or a reduce may last up to a year; {request.for_ms} ms can't be")
         self._check_target(request.scope, request.target)
         resting = self._accounts.orders.open_in(request.scope, request.target)
+        if request.is_dry_run:
+            return Answer(is_ok=True, lines=_dry_run_lines(request, resting, self._accounts.trading.rows()))
+        now_ns = self._dependencies.clock.now_ns()
         await self._publish(
             TradingStateChanged(
                 scope=request.scope,
                 target=request.target,
                 state=request.state,
                 reason=request.reason or BY_THE_OPERATOR,
-                ts_recv=self._dependencies.clock.now_ns(),
+                ts_recv=now_ns,
                 by=OPERATOR,
                 is_cancelling=request.is_cancelling,
+                until_ns=now_ns + request.for_ms * 1_000_000 if request.for_ms else 0,
             )
         )
         rows = self._accounts.trading.rows()
@@ -141,9 +153,11 @@ class Operator:
         if not request.names_one:
             raise NotDone(NAME_ONE)
         scope, target = _scope_to_cancel(request)
+        if request.with_external and (request.order or scope is Scope.STRATEGY):
+            raise NotDone(WHOSE_EXTERNAL)
+        if request.is_dry_run:
+            return self._dry_cancel(request, scope, target)
         if request.with_external:
-            if request.order or scope is Scope.STRATEGY:
-                raise NotDone(WHOSE_EXTERNAL)
             await self._adopt_all(scope, target)
         orders = self._orders_to_cancel(request)
         now_ns = self._dependencies.clock.now_ns()
@@ -153,6 +167,15 @@ class Operator:
         else:
             await self._publish(*(_cancel_of(order, request.reason, now_ns) for order in orders))
         return Answer(is_ok=True, lines=_cancel_lines(orders), data=[order.client_order_id for order in orders])
+
+    def _dry_cancel(self, request: CancelOrders, scope: Scope, target: str) -> Answer:
+        orders = self._orders_to_cancel(request)
+        lines = [DRY_RUN, *(_would_cancel(order) for order in orders)]
+        if request.with_external:
+            self._check_target(scope, target)
+            found = (one for one in self._external_orders() if target in ("", one.venue, one.instrument))
+            lines += [f"would adopt and cancel {one.venue_order_id} at {one.venue}" for one in found]
+        return Answer(is_ok=True, lines=tuple(lines if len(lines) > 1 else [DRY_RUN, "there is nothing to cancel"]))
 
     async def _adopt_external_order(self, request: AdoptExternalOrder) -> Answer:
         self._check_known("strategy", request.strategy, self._strategies())
@@ -371,6 +394,21 @@ def _resting_lines(request: SetTradingState, resting: Sequence[Order]) -> Sequen
     of_scope = f" of {scope_text(request.scope, request.target)}" if request.target else ""
     option = f"--{request.scope.value} {request.target}" if request.target else "--all"
     return (f"{len(resting)} orders{of_scope} are open and stay so; `tidegate cancel {option}` ends them",)
+
+
+def _dry_run_lines(request: SetTradingState, resting: Sequence[Order], rows: Sequence[ScopedState]) -> tuple[str, ...]:
+    """What a change of the trading state would do."""
+    lines = [DRY_RUN, f"{scope_text(request.scope, request.target)} would be {request.state.value}"]
+    if request.is_cancelling:
+        lines += [_would_cancel(order) for order in resting]
+    elif resting and request.state is not TradingState.ACTIVE:
+        lines.append(f"{len(resting)} open orders would stay")
+    others = [row for row in rows if (row.scope, row.target) != (request.scope, request.target)]
+    return (*lines, *(f"{scope_text(row.scope, row.target)} is {row.state.value} and stays so" for row in others))
+
+
+def _would_cancel(order: Order) -> str:
+    return f"would cancel {order.client_order_id} of {order.strategy} in {order.instrument}: {order.status.value}"
 
 
 def _cancel_lines(orders: Sequence[Order]) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from framework.state.accounts import Accounts
 
 
 class TradingStatus(msgspec.Struct, frozen=True):
-    """One trading state that is set: where, which, why, by whom, and since when (wall nanoseconds, 0 = not known)."""
+    """One trading state that is set: where, which, why, by whom, and since when (wall nanoseconds, 0 = not known). It
+    ends by itself at `until_ns`, 0 for never."""
 
     scope: str
     target: str
@@ -19,6 +20,7 @@ class TradingStatus(msgspec.Struct, frozen=True):
     reason: str
     by: str = ""
     since_ns: int = 0
+    until_ns: int = 0
 
 
 class VenueStatus(msgspec.Struct, frozen=True):
@@ -128,7 +130,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 def trading_of(accounts: Accounts) -> tuple[TradingStatus, ...]:
     """Every trading state that is set and not active."""
     return tuple(
-        TradingStatus(row.scope.value, row.target, row.state.value, row.reason, row.by, row.since_ns)
+        TradingStatus(row.scope.value, row.target, row.state.value, row.reason, row.by, row.since_ns, row.until_ns)
         for row in accounts.trading.rows()
     )
 

@@ -47,8 +47,13 @@ def trading_line(row: TradingStatus) -> Text:
     """One trading state: what is halted or reducing, why, by whom, since when."""
     where = f"{row.scope} {row.target}" if row.target else "everything"
     by = f", by {row.by}" if row.by else ""
-    since = f", since {datetime.fromtimestamp(row.since_ns // 10**9, UTC):%Y-%m-%d %H:%M:%SZ}" if row.since_ns else ""
-    return Text(f"{row.state.upper()} {where}: {row.reason}{by}{since}", style=_STYLES.get(row.state, ""))
+    since = f", since {_second_of(row.since_ns)}" if row.since_ns else ""
+    until = f", until {_second_of(row.until_ns)}" if row.until_ns else ""
+    return Text(f"{row.state.upper()} {where}: {row.reason}{by}{since}{until}", style=_STYLES.get(row.state, ""))
+
+
+def _second_of(time_ns: int) -> str:
+    return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def notes(status: Status) -> list[Text]:

@@ -18,7 +18,7 @@ from framework.domain.instruments import InstrumentId
 
 class ScopedState(msgspec.Struct, frozen=True, array_like=True):
     """One state that is set: for which scope and which target in it ('' for the global one), why, since when (wall
-    nanoseconds, 0 = not known) and by whom ('' = not known)."""
+    nanoseconds, 0 = not known), by whom ('' = not known) and until when (0 = until somebody changes it)."""
 
     scope: Scope
     target: str
@@ -26,6 +26,7 @@ class ScopedState(msgspec.Struct, frozen=True, array_like=True):
     reason: str
     since_ns: int = 0
     by: str = ""
+    until_ns: int = 0
 
 
 class TradingStatesSnapshot(msgspec.Struct, array_like=True):
@@ -37,7 +38,8 @@ class TradingStatesSnapshot(msgspec.Struct, array_like=True):
     quarantined_ns: list[tuple[str, int]] = []
 
     def canonical(self) -> tuple[object, ...]:
-        """What decides, for the digest: without since when and by whom, which records of before do not say."""
+        """What decides, for the digest: without since when, by whom and until when, which records of before do
+        not say."""
         states = [(row.scope, row.target, row.state, row.reason) for row in self.states]
         return (states, self.quarantined, self.shutdown_reason)
 
@@ -116,6 +118,21 @@ class TradingStates:
             rows.append(ScopedState(Scope.GLOBAL, "", TradingState.HALTED, f"shutdown: {self._shutdown_reason}"))
         return tuple(rows)
 
+    def over(self, now_ns: int) -> tuple[TradingStateChanged, ...]:
+        """What ends the states whose time is over at this wall time."""
+        return tuple(
+            TradingStateChanged(
+                scope=row.scope,
+                target=row.target,
+                state=TradingState.ACTIVE,
+                reason=f"its time is over: {row.reason}",
+                ts_recv=now_ns,
+                by="kernel",
+            )
+            for _, row in self._sorted_states()
+            if 0 < row.until_ns <= now_ns
+        )
+
     def snapshot(self) -> TradingStatesSnapshot:
         """All of it in canonical order, for digest and snapshot."""
         states = [row for _, row in self._sorted_states()]
@@ -136,7 +153,7 @@ class TradingStates:
         # A global state has no target: whatever is given there must not split it in two.
         target = "" if event.scope is Scope.GLOBAL else event.target
         self._states[event.scope, target] = ScopedState(
-            event.scope, target, event.state, event.reason, event.ts_recv, event.by
+            event.scope, target, event.state, event.reason, event.ts_recv, event.by, event.until_ns
         )
         if event.scope is Scope.STRATEGY and event.state is TradingState.ACTIVE:
             self._quarantined.pop(event.target, None)

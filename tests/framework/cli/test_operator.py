@@ -100,6 +100,11 @@ REQUESTS: list[tuple[list[str], Request]] = [
         ["resume", "--strategy", "mm", "--reason", "fixed"],
         SetTradingState(scope=Scope.STRATEGY, target="mm", state=ACTIVE, reason="fixed"),
     ),
+    (
+        ["stop-entry", "--for", "900", "--dry-run"],
+        SetTradingState(scope=Scope.GLOBAL, state=REDUCING, reason="", for_ms=900_000, is_dry_run=True),
+    ),
+    (["cancel", "--all", "--dry-run"], CancelOrders(is_all=True, reason="by the operator", is_dry_run=True)),
     (["cancel", "c-1"], CancelOrders(order="c-1", reason="by the operator")),
     (["cancel", "--strategy", "mm", "--reason", "r"], CancelOrders(strategy="mm", reason="r")),
     (["cancel", "--venue", "k"], CancelOrders(venue="k", reason="by the operator")),
