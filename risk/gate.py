@@ -172,7 +172,9 @@ def _refuse_change(intent: AmendOrder, order: Order) -> Refusal | None:
 def _refuse(intent: Intent, refusal: object, check: str, *, ts_ns: int) -> Refused:
     if not isinstance(refusal, Refusal) or not isinstance(refusal.code, RefusalCode):
         refusal = Refusal(RefusalCode.CHECK_FAILED, answer=type(refusal).__name__)
-    return Refused(intent=intent, code=refusal.code, detail=refusal.text, check=check, ts_ns=ts_ns)
+    return Refused(
+        intent=intent, code=refusal.code, detail=refusal.text, check=check, ts_ns=ts_ns, cancels=refusal.cancels
+    )
 
 
 def _stand_in(intent: object) -> CancelOrder:

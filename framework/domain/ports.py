@@ -20,6 +20,7 @@ from framework.domain.views import BookView as BookView
 from framework.domain.views import BudgetView as BudgetView
 from framework.domain.views import ExposureView as ExposureView
 from framework.domain.views import LimitView as LimitView
+from framework.domain.views import OwnPrice as OwnPrice
 from framework.domain.views import PositionView as PositionView
 from framework.domain.views import Proposal as Proposal
 from framework.domain.views import RiskView as RiskView

@@ -6,6 +6,7 @@ A type is the right to the next stage: Intent -> `Approved` or `Refused` -> `Sig
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
@@ -30,13 +31,15 @@ class Approved(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, ar
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True):
     """The gate's no: the code, the numbers behind it as `key=value` pairs, and the name of the check (`gate` when the
-    gate itself refused). `ts_ns` is the wall time of the kernel's step, in nanoseconds."""
+    gate itself refused). `ts_ns` is the wall time of the kernel's step, in nanoseconds. `cancels` are client order ids
+    of own orders that the kernel cancels, because they were in the way."""
 
     intent: Intent
     code: RefusalCode
     detail: str
     check: str
     ts_ns: int
+    cancels: tuple[str, ...] = ()
 
 
 class RefusalsCounted(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True):
@@ -132,6 +135,7 @@ class RefusalCode(Enum):
     JOURNAL_FAILED = "JOURNAL_FAILED", "The journal can't be written; nothing may leave."
     CHECK_FAILED = "CHECK_FAILED", "A check raised an exception; the gate fails shut."
     PLUGIN_CHECK = "PLUGIN_CHECK", "A check from outside the package refused; its details say why."
+    SELF_TRADE = "SELF_TRADE", "The order could trade with an own order, of whatever strategy, that is open (C12)."
 
     @classmethod
     def _missing_(cls, value: object) -> RefusalCode | None:
@@ -144,12 +148,14 @@ class Refusal:
     """What a check answers when it refuses: the code and the numbers behind it, in the order given.
 
     `Refusal(RefusalCode.POSITION_MAX, worst=120, max_position=100)`: names and values are free, the text shows both.
+    `cancels` are the client order ids of own orders that are to be cancelled, because they are in the way.
     """
 
-    __slots__ = ("code", "details")
+    __slots__ = ("cancels", "code", "details")
 
-    def __init__(self, code: RefusalCode, **details: object) -> None:
+    def __init__(self, code: RefusalCode, *, cancels: Sequence[str] = (), **details: object) -> None:
         self.code = code
+        self.cancels = tuple(cancels)
         self.details = details
 
     @property
@@ -162,7 +168,7 @@ class Refusal:
 
 
 def refusal_table() -> str:
-    """Every code with its meaning as a Markdown table: the README holds it, and a test compares."""
+    """Every code with its meaning as a Markdown table: `risk/README.md` holds it, and a test compares."""
     rows = [f"| `{code.value}` | {code.meaning} |" for code in RefusalCode]
     return "\n".join(["| code | meaning |", "|---|---|", *rows])
 

@@ -109,6 +109,14 @@ class ExposureView(Protocol):
         ...
 
 
+class OwnPrice(msgspec.Struct, frozen=True, gc=False):
+    """The price at which an own order may trade, scaled by the price decimals. `client_order_id` is empty for an open
+    order at the venue that is not ours."""
+
+    price: Price
+    client_order_id: str
+
+
 class StrategyExposure(msgspec.Struct, frozen=True):
     """What one strategy holds in an instrument, and what its orders may still add, per side.
 
@@ -199,6 +207,12 @@ class RiskView(Protocol):
 
     def strategy_exposure(self, strategy: str, instrument: InstrumentId, /) -> ExposureView:
         """The part of the exposure in an instrument that is one strategy's own: its fills and its orders."""
+        ...
+
+    def own_orders_met(self, instrument: InstrumentId, side: Side, price: Price, /) -> Sequence[OwnPrice]:
+        """The account's own orders that an order of `side` at `price` (scaled) could trade with, best price first:
+        those of all strategies that may still trade, in flight and unknown ones too, and open orders at the venue that
+        are not ours. An order whose amend is not answered counts with the better of both prices for the other side."""
         ...
 
     def open_orders(self, *, strategy: str = "", venue: str = "") -> int:

@@ -196,9 +196,9 @@ class Kernel:
                 if budget := self._budgets.get(verdict.venue):
                     budget.hold(verdict.request_kind, verdict.intent.strategy)
                 self._queues[verdict.venue].push(QueuedRequest(verdict, approved_ns=self._view.monotonic_ns))
-        elif verdict.code is RefusalCode.INVALID_INTENT and (host := self._hosts.get(asking)):
-            host.fault(f"asked for an invalid order or change: {verdict.detail}")
         self._watcher.on_verdict(verdict)
+        if isinstance(verdict, Refused):
+            self._on_refused(verdict, asking)
         return verdict
 
     def on_fault(self, host: StrategyHost, reason: str, kind: FaultKind, is_grave: bool) -> None:
@@ -423,6 +423,13 @@ class Kernel:
             return verdict
         why = f"{instrument} is not among its instruments; strategies.{host.name}.trade_anything = true allows any"
         return self._refuse(verdict.intent, RefusalCode.NOT_ALLOWED, why)
+
+    def _on_refused(self, refused: Refused, asking: str) -> None:
+        if refused.code is RefusalCode.INVALID_INTENT and (host := self._hosts.get(asking)):
+            host.fault(f"asked for an invalid order or change: {refused.detail}")
+        if refused.cancels:
+            found = (self._orders.get(name) for name in refused.cancels)
+            self._cancel_orders([order for order in found if order is not None], Scope.STRATEGY)
 
     def _refuse(self, intent: Intent, code: RefusalCode, detail: str) -> Refused:
         return Refused(intent=intent, code=code, detail=detail, check="kernel", ts_ns=self._view.now_ns)

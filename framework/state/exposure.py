@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from framework.domain.instruments import InstrumentId
-from framework.domain.numbers import Size
+from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
+from framework.state.own_prices import OwnPrices
 
 _NOTHING = (0, 0)
 
-ExternalExposure = tuple[InstrumentId, Side, Size]
-"""What an external order may still add: in which instrument, on which side, and how much (scaled)."""
+ExternalExposure = tuple[InstrumentId, Side, Size, Price]
+"""What an external order may still add: in which instrument, on which side, how much and at which price (scaled)."""
 
 
 class Exposure:
@@ -51,9 +52,11 @@ class Exposure:
 
 class Exposures:
     """The exposure in each instrument, of the account and of each strategy. Kept up to date by every change, because
-    the gate reads it for every order (I17). External orders count in the account's."""
+    the gate reads it for every order (I17). External orders count in the account's. `own_prices` are the prices of the
+    same orders."""
 
     def __init__(self) -> None:
+        self.own_prices = OwnPrices()
         self._account: defaultdict[InstrumentId, Exposure] = defaultdict(Exposure)
         self._strategies: defaultdict[tuple[str, InstrumentId], Exposure] = defaultdict(Exposure)
         self._counted: dict[str, tuple[int, int]] = {}
@@ -96,9 +99,10 @@ class Exposures:
             self._external[key] = now
         for counted, sign in ((before, -1), (now, 1)):
             if counted is not None:
-                instrument, side, size = counted
+                instrument, side, size, _price = counted
                 self._account[instrument]._count(side, sign * size, sign)
                 self._external_at[key[0]] += sign
+        self.own_prices.count_external(key, (now[0], now[1], now[3]) if now is not None and now[2] > 0 else None)
 
     def external_count(self, venue: str = "") -> int:
         """How many external orders are open: at a venue, or all of them."""
@@ -115,5 +119,6 @@ class Exposures:
     def purge(self, instrument: InstrumentId) -> None:
         """Forget an instrument in which nothing is held or open."""
         self._account.pop(instrument, None)
+        self.own_prices.purge(instrument)
         for key in [key for key in self._strategies if key[1] == instrument]:
             del self._strategies[key]

@@ -42,6 +42,7 @@ class View:
         self.order = accounts.orders.get
         self.exposure = accounts.exposures.account
         self.strategy_exposure = accounts.exposures.of_strategy
+        self.own_orders_met = accounts.exposures.own_prices.met_by
         self.trading_state = accounts.trading.state
         self.is_set = accounts.trading.is_set
         self.is_connected = books.is_connected

@@ -21,15 +21,18 @@ PLACEHOLDERS = ("NAME", "<", "*", "…")
 OF_A_STATE_DIRECTORY = {"state/past", "journal/accounts"}
 
 
-def between(name: str) -> str:
-    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", README, re.DOTALL)
-    assert found, f"README.md has no section {name}"
+def between(page: str, name: str) -> str:
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", (ROOT / page).read_text(), re.DOTALL)
+    assert found, f"{page} has no section {name}"
     return found[1].strip()
 
 
-@pytest.mark.parametrize(("name", "table"), [("refusals", refusal_table()), ("metrics", metrics_table())])
-def test_readme_when_a_table_is_generated_then_it_shows_it(name: str, table: str) -> None:
-    assert between(name) == table.strip()
+@pytest.mark.parametrize(
+    ("page", "name", "table"),
+    [("risk/README.md", "refusals", refusal_table()), ("README.md", "metrics", metrics_table())],
+)
+def test_page_when_a_table_is_generated_then_it_shows_it(page: str, name: str, table: str) -> None:
+    assert between(page, name) == table.strip()
 
 
 def test_readme_when_its_example_is_copied_then_the_configuration_loads(tmp_path: Path) -> None:
@@ -47,7 +50,7 @@ def test_readme_when_its_example_is_copied_then_the_configuration_loads(tmp_path
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/operating.md", "risk/README.md"])
 def test_page_when_it_links_to_files_then_they_exist(page: str) -> None:
     targets = re.findall(r"\]\(([^)#:]+)[^)]*\)", (ROOT / page).read_text())
     assert targets

@@ -13,7 +13,7 @@ from framework.domain.account_events import BalanceReport, Scope, TradingState
 from framework.domain.instruments import Instrument
 from framework.domain.intents import AmendOrder, NewOrder
 from framework.domain.numbers import Money, Price, Size
-from framework.domain.orders import Order, OrderKind, Side, TimeInForce, Trigger, TriggerKind
+from framework.domain.orders import Order, OrderKind, OrderStatus, Side, TimeInForce, Trigger, TriggerKind
 from framework.domain.ports import Check
 from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import RefusalCode, Refused
@@ -24,6 +24,7 @@ from risk.checks.max_order_size import MaxOrderSize
 from risk.checks.max_position import MaxPosition
 from risk.checks.order_grid import OrderGrid
 from risk.checks.price_collar import PriceCollar
+from risk.checks.self_trade import SelfTrade
 from risk.checks.trading_state import TradingStateCheck
 from risk.gate import Gate
 from tests.support.desk import QuotedBook
@@ -39,12 +40,23 @@ CHECKS: list[tuple[str, Check]] = [
     ("count", MaxOpenOrders(max_total=10, max_per_strategy=6, max_per_instrument=3)),
     ("position", MaxPosition.model_validate({"max_position": "20", "max_strategy_position": "14"})),
     ("funds", Funds(age_ms_max=30_000)),
+    ("self_trade", SelfTrade()),
 ]
 FLAGS = ("post_only", "reduce_only", "expires")
 OFFERS = frozenset({"limit", "market", "stop", "take_profit", "amount", "gtc", "ioc", "fok", "amend", *FLAGS})
 TIMES = ("gtc", "gtc", "gtc", "ioc", "fok")
 STATES = (*[TradingState.ACTIVE] * 6, *[TradingState.REDUCING] * 3, TradingState.HALTED)
 SCOPES = (*[frozenset({scope}) for scope in Scope], frozenset(Scope))
+
+
+class OwnOrder(msgspec.Struct, frozen=True):
+    """An order of the account on the other side: its price, and the one that an unanswered amend asks for. One that is
+    not ours is listed by the venue."""
+
+    price: Decimal
+    asked: Decimal | None
+    status: OrderStatus
+    is_ours: bool
 
 
 class Case(msgspec.Struct, kw_only=True):
@@ -78,6 +90,7 @@ class Case(msgspec.Struct, kw_only=True):
     cash: Decimal
     taken: Decimal
     cash_age_s: Decimal
+    opposite: tuple[OwnOrder, ...]
 
     @property
     def words(self) -> list[str]:
@@ -124,7 +137,8 @@ def oracle(case: Case) -> str:
         return "NOT_OFFERED"
     if case.before is not None and case.left <= 0:
         return "BAD_SIZE"
-    return oracle_state(case) or oracle_order(case) or oracle_collar(case) or oracle_account(case)
+    no = oracle_state(case) or oracle_order(case) or oracle_collar(case) or oracle_account(case)
+    return no or oracle_self_trade(case)
 
 
 def oracle_makes_sense(case: Case) -> bool:
@@ -206,6 +220,16 @@ def oracle_account(case: Case) -> str:
     return "POSITION_MAX" if is_large else oracle_funds(case)
 
 
+def oracle_self_trade(case: Case) -> str:
+    """An order that the venue may have, or get, could match: at its price, or at one that it may have been given."""
+    over = {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.ENDING}
+    prices = [one.price for one in case.opposite if one.status not in over]
+    prices += [one.asked for one in case.opposite if one.status not in over and one.asked is not None]
+    if case.side is Side.BUY:
+        return "SELF_TRADE" if any(case.price >= price for price in prices) else ""
+    return "SELF_TRADE" if any(case.price <= price for price in prices) else ""
+
+
 def oracle_funds(case: Case) -> str:
     """The account has as much of every currency, and orders have taken `taken` of it since that was said."""
 
@@ -279,8 +303,17 @@ def draw_case(rng: Random, instrument: Instrument) -> Case:
         cash=D(rng.choice([10**6, 10**6, rng.randrange(200), 4])) / rng.choice([1, 1, 1_000]),
         taken=D(rng.choice([0, 0, rng.randrange(-300, 300)])) / 100,
         cash_age_s=D(rng.choice([*["1", "30"] * 5, "30.000000001"])),
+        opposite=tuple(draw_own(rng, prices(price), prices(max(bid // 100, 1))) for _ in range(rng.randrange(3))),
         **draw_terms(rng, instrument, prices(price), prices(bid), sizes(size)),
     )
+
+
+def draw_own(rng: Random, price: Decimal, step: Decimal) -> OwnOrder:
+    near = [price, price + step, price - step, price + 9 * step, price - 9 * step]
+    is_ours = rng.random() < 0.8
+    asked = rng.choice([None, rng.choice(near)]) if is_ours else None
+    status = rng.choice(list(OrderStatus)) if is_ours else OrderStatus.WORKING
+    return OwnOrder(rng.choice(near), asked, status, is_ours)
 
 
 def draw_terms(rng: Random, instrument: Instrument, price: Decimal, bid: Decimal, size: Decimal) -> dict[str, Any]:
@@ -330,7 +363,22 @@ def as_view(case: Case, instrument: Instrument) -> StaticView:
         )
     if case.before is not None:
         view.orders = {"c1": as_order(case, instrument)}
+    for number, one in enumerate(case.opposite):
+        show_own(view, case, instrument, one, f"o{number}")
     return view
+
+
+def show_own(view: StaticView, case: Case, instrument: Instrument, one: OwnOrder, name: str) -> None:
+    price, asked = (
+        None if each is None else Price(int(each.scaleb(instrument.price_decimals))) for each in (one.price, one.asked)
+    )
+    assert price is not None
+    if one.is_ours:
+        order = working_order(instrument, side=case.side.opposite, price=price, amend_price=asked, status=one.status)
+        order.client_order_id = name
+        view.own_prices.count(order, may_trade=order.status.may_trade)
+    else:
+        view.own_prices.count_external((instrument.venue, name), (instrument.id, case.side.opposite, price))
 
 
 def as_terms(offers: frozenset[str]) -> VenueTerms:
@@ -408,6 +456,6 @@ def test_gate_when_asked_at_random_then_it_agrees_with_the_oracle(instrument: In
         "TRADING_HALTED",
         "TRADING_REDUCING",
     }
-    wanted |= {"NOT_OFFERED", "INVALID_INTENT"}
+    wanted |= {"NOT_OFFERED", "INVALID_INTENT", "SELF_TRADE"}
     assert wanted - never <= set(seen)
     assert set(seen) <= set(RefusalCode.__members__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -12,7 +12,8 @@ from framework.domain.intents import NewOrder
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.terms import UNDECLARED, VenueTerms
-from framework.domain.views import BookView, BudgetView, ExposureView, Proposal
+from framework.domain.views import BookView, BudgetView, ExposureView, OwnPrice, Proposal
+from framework.state.own_prices import OwnPrices
 from tests.support.desk import QuotedBook
 from tests.support.state_records import kalshi_market, order_of
 
@@ -66,6 +67,7 @@ class StaticView(msgspec.Struct, kw_only=True):
     balances: dict[tuple[str, str], BalanceReport] = {}
     taken: dict[tuple[InstrumentId, Side], int] = {}
     leverages: dict[str, int] = {}
+    own_prices: OwnPrices = msgspec.field(default_factory=OwnPrices)
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument | None:
         return self.instruments.get(instrument)
@@ -81,6 +83,9 @@ class StaticView(msgspec.Struct, kw_only=True):
 
     def strategy_exposure(self, strategy: str, instrument: InstrumentId, /) -> ExposureView:
         return self.own
+
+    def own_orders_met(self, instrument: InstrumentId, side: Side, price: Price, /) -> Sequence[OwnPrice]:
+        return self.own_prices.met_by(instrument, side, price)
 
     def open_orders(self, *, strategy: str = "", venue: str = "") -> int:
         return self.counts.get(strategy or venue, 0)

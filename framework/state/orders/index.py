@@ -47,7 +47,7 @@ class Orders:
     """
 
     def __init__(self, exposures: Exposures, *, ended_kept_max: int = ENDED_KEPT_MAX) -> None:
-        self._exposures = exposures
+        self._exposures, self._own_prices = exposures, exposures.own_prices
         self._ended_kept_max = ended_kept_max
         self._known: dict[str, KnownOrder] = {}
         self._by_venue_id: dict[tuple[str, str], Order] = {}
@@ -153,7 +153,9 @@ class Orders:
             self._awaiting[name] = order
         else:
             self._awaiting.pop(name, None)
-        self._exposures.count(order, exposed(order, evidence, may_trade=status in _MAY_TRADE), is_open=not is_final)
+        may_trade = status in _MAY_TRADE
+        self._exposures.count(order, exposed(order, evidence, may_trade=may_trade), is_open=not is_final)
+        self._own_prices.count(order, may_trade=may_trade)
         if len(self._ended) > self._ended_kept_max:
             self._forget_oldest()
 

@@ -51,7 +51,7 @@ class UnmatchedOrder(msgspec.Struct, array_like=True):
         if listed is None:
             return None
         left = listed.size - sum(fill.size for fill in self.fills)
-        return listed.instrument, listed.side, Size(max(left, 0))
+        return listed.instrument, listed.side, Size(max(left, 0)), listed.price
 
 
 class UnmatchedReports:

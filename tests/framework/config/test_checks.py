@@ -23,6 +23,7 @@ ORDER = [
     "price_collar",
     "max_position",
     "max_open_orders",
+    "self_trade",
     "rate_budget",
 ]
 TIGHTER = """
