@@ -19,7 +19,7 @@ from framework.domain.errors import JournalError, describe_error
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import LimitsDeclared
-from framework.domain.ports import Check, Clock, Desk
+from framework.domain.ports import AnyCheck, Clock, Desk
 from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import Strategy
 from framework.domain.terms import VenueTerms
@@ -54,7 +54,7 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     venues: Sequence[str]
-    checks: Sequence[tuple[str, Check]] = ()
+    checks: Sequence[tuple[str, AnyCheck]] = ()
     shares: Mapping[str, Mapping[str, int]] = {}
     exits: Mapping[str, str] = {}
     strategy_faults_max: int = 5
@@ -82,7 +82,7 @@ def core_settings(resolved: Resolved) -> CoreSettings:
     )
 
 
-def all_checks(configured: Sequence[tuple[str, Check]]) -> Sequence[tuple[str, Check]]:
+def all_checks(configured: Sequence[tuple[str, AnyCheck]]) -> Sequence[tuple[str, AnyCheck]]:
     """The configured checks, with the trading states first where the configuration forgot them: a halt must hold."""
     if any(isinstance(check, TradingStateCheck) for _, check in configured):
         return configured

@@ -13,10 +13,10 @@ from framework.domain.errors import message_of, raised_at
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import AmendOrder, CancelAll, CancelOrder, Intent, NewOrder, only_shrinks
 from framework.domain.orders import Order, OrderStatus
-from framework.domain.ports import Check
+from framework.domain.ports import AnyCheck, Check, Monitor, StatefulCheck
 from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Refusal, RefusalCode, Refused
-from framework.domain.views import RiskView
+from framework.domain.views import Proposal, RiskView
 from risk.intent_validation import find_flaw, find_unoffered, is_text
 from risk.order_proposal import OrderProposal, propose_amend, propose_new, request_kind
 
@@ -33,19 +33,34 @@ class Gate:
     `checks` are (name, check) in the order in which they are asked. `next_client_order_id` is called once per
     approved new order. `judge` is synchronous and changes nothing else.
 
+    A check that remembers is begun here: `monitors` are those, by name, to be shown what they follow.
+
     A check whose answer follows from the market or from operators, not from our own requests, has a class attribute
     `asked_again`: `reconsider` asks it once more before the request leaves, `"always"` or `"when it grows"`.
     """
 
-    __slots__ = ("_checks", "_checks_always", "_checks_growing", "_next_client_order_id")
+    __slots__ = ("_checks", "_checks_always", "_checks_growing", "_next_client_order_id", "monitors")
 
-    def __init__(self, checks: Sequence[tuple[str, Check]], *, next_client_order_id: Callable[[], str]) -> None:
-        self._set(checks)
+    def __init__(self, checks: Sequence[tuple[str, AnyCheck]], *, next_client_order_id: Callable[[], str]) -> None:
+        self.monitors: dict[str, Monitor] = {}
+        self._set([(name, self._begun(name, check)) for name, check in checks])
         self._next_client_order_id = next_client_order_id
 
-    def replace(self, name: str, check: Check) -> None:
-        """Ask this check in the place of the one of this name from now on, as when its settings have changed."""
-        self._set([(each, check if each == name else before) for each, before in self._checks])
+    def replace(self, name: str, check: AnyCheck) -> None:
+        """Ask this check in the place of the one of this name from now on, as when its settings have changed. One that
+        remembers takes over what the one before knows."""
+        try:
+            begun = self._begun(name, check)
+        except BaseException as e:  # noqa: BLE001 - fails closed: what can't be asked has not said yes
+            self.monitors.pop(name, None)
+            begun = _Unusable(_broken(e))
+        self._set([(each, begun if each == name else before) for each, before in self._checks])
+
+    def _begun(self, name: str, check: AnyCheck) -> Check:
+        if not isinstance(check, StatefulCheck):
+            return check
+        self.monitors[name] = check.begin(self.monitors.get(name))
+        return self.monitors[name]
 
     def _set(self, checks: Sequence[tuple[str, Check]]) -> None:
         self._checks = tuple(checks)
@@ -109,6 +124,16 @@ class Gate:
             return Refusal(RefusalCode.VENUE_DOWN, venue=proposal.instrument.venue)
         checks = self._checks_growing if is_growing else self._checks_always
         return next((no for no in (check.check(proposal, view) for check in checks) if no is not None), None)
+
+
+class _Unusable:
+    """Stands in for a check that could not be made anew: refuses everything."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+
+    def check(self, _proposal: Proposal, _view: RiskView, /) -> Refusal:
+        return self._refusal
 
 
 def _propose(intent: NewOrder | AmendOrder, view: RiskView) -> OrderProposal | Refusal:

@@ -34,6 +34,7 @@ _FIELDS: Mapping[type, tuple[_Field, ...]] = {
         ("deadline_ns", int, 0),
         ("kind", OrderKind, 0),
         ("quote_amount", int, 0),
+        ("allow_duplicate", bool, 0),
     ),
     Trigger: (("kind", TriggerKind, 0), ("price", int, 1), ("by", TriggerBy, 0)),
     AmendOrder: (

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from framework.cli.config import load_from
-from framework.config.plugins import Plugins, entry_points
+from framework.config.plugins import Plugins, entry_points, is_check
 from framework.config.toml import to_toml
 from framework.domain.errors import ConfigurationError, PluginError, suggestion
 from framework.domain.strategy import Strategy
@@ -45,7 +45,7 @@ def strategies(plugins: Plugins) -> Iterator[Listed]:
 
 def checks(plugins: Plugins) -> Iterator[Listed]:
     """Every check class in the package, the plugin folders and the entry points."""
-    yield from _classes(plugins, "risk.checks", _is_check, lambda found: found)
+    yield from _classes(plugins, "risk.checks", is_check, lambda found: found)
     for name in entry_points("tidegate.checks"):
         yield _guarded(name, plugins.check, lambda found: found)
 
@@ -102,10 +102,6 @@ def _defined_in(module: types.ModuleType) -> list[type[Any]]:
 
 def _is_strategy(found: object) -> bool:
     return isinstance(found, type) and issubclass(found, Strategy)
-
-
-def _is_check(found: object) -> bool:
-    return isinstance(found, type) and issubclass(found, BaseModel) and callable(getattr(found, "check", None))
 
 
 def _summary(found: type[Any]) -> str:

@@ -18,7 +18,7 @@ from framework.config.errors import parse_settings
 from framework.config.toml import to_toml
 from framework.domain.account_events import LimitChanged
 from framework.domain.errors import ConfigurationError, suggestion
-from framework.domain.ports import Check
+from framework.domain.ports import AnyCheck
 from framework.domain.views import LimitView
 
 _MAXIMUM = "is_maximum"
@@ -31,10 +31,10 @@ class CheckSettings:
 
     def __init__(
         self,
-        configured: Sequence[tuple[str, Check]],
+        configured: Sequence[tuple[str, AnyCheck]],
         changes: Iterable[LimitChanged] = (),
         *,
-        on_check: Callable[[str, Check], None] = lambda _name, _check: None,
+        on_check: Callable[[str, AnyCheck], None] = lambda _name, _check: None,
     ) -> None:
         """`changes` are those that count at the start. One that does not fit this configuration is left out, and
         said in `unusable`."""
@@ -45,7 +45,7 @@ class CheckSettings:
         self.unusable = tuple(flaw for one in changes if (flaw := self._take(one)))
 
     @property
-    def checks(self) -> tuple[tuple[str, Check], ...]:
+    def checks(self) -> tuple[tuple[str, AnyCheck], ...]:
         """The checks as they are asked now, in their order, by name."""
         return tuple(self._checks.items())
 
@@ -86,7 +86,7 @@ class CheckSettings:
         self._checks[event.check] = made
         return ""
 
-    def _made(self, name: str, key: str, value: str) -> Check:
+    def _made(self, name: str, key: str, value: str) -> AnyCheck:
         """A check with one more setting changed. Raises `ConfigurationError`."""
         configured = self._configured.get(name)
         if configured is None:
@@ -98,7 +98,7 @@ class CheckSettings:
         for at, text in changes.items():
             if text:
                 _put(tree, at, _parsed(name, at, text))
-        return cast("Check", parse_settings(type(configured), tree, key=name, origins={}))
+        return cast("AnyCheck", parse_settings(type(configured), tree, key=name, origins={}))
 
     def _now(self, check: str, key: str) -> Any:
         return dict(_leaves(_tree(self._checks[check]))).get(key)

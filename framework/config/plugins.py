@@ -34,6 +34,7 @@ from framework.domain.errors import (
     suggestion,
 )
 from framework.domain.loading import import_bounded
+from framework.domain.ports import StatefulCheck
 from framework.domain.strategy import Strategy
 from framework.domain.venue import Connector, FundMover, KeyAdmin
 
@@ -98,12 +99,13 @@ class Plugins:
         return found
 
     def check(self, use: str) -> type[BaseModel]:
-        """The check that `use` names: a pydantic model with a method `check(proposal, view)`.
+        """The check that `use` names: a pydantic model with a method `check(proposal, view)`, or, of one that
+        remembers, `begin()`.
 
         Raises `PluginError` when it does not load or is no such model.
         """
         found = self._load(use, "tidegate.checks")
-        if not (_is_model(found) and callable(getattr(found, "check", None))):
+        if not is_check(found):
             raise PluginError(
                 f"{use}: {_describe(found)} is not a check; "
                 "make it a pydantic BaseModel with check(self, proposal, view)"
@@ -281,6 +283,23 @@ def _explain(use: str, error: BaseException, remedy: str = "the plugin does not 
 
 def _is_machinery(filename: str) -> bool:
     return filename.startswith("<frozen") or filename in (__file__, importlib.__file__, metadata.__file__)
+
+
+def begin_once(use: str, settings: object) -> None:
+    """Begin a check that remembers, as each run does, to see whether it can. Raises `PluginError` when it can't."""
+    if isinstance(settings, StatefulCheck):
+        begun = call_plugin(use, settings.begin)
+        missing = [name for name in ("follows", "check", "follow") if not hasattr(begun, name)]
+        if missing:
+            raise PluginError(
+                f"{use}: begin() returned {type(begun).__name__}, which has no {missing[0]}; return an object with "
+                "follows, check(self, proposal, view) and follow(self, event, view)"
+            )
+
+
+def is_check(found: object) -> bool:
+    """Whether it can be a check of the configuration: a settings model that is asked, or begun and then asked."""
+    return _is_model(found) and any(callable(getattr(found, name, None)) for name in ("check", "begin"))
 
 
 def _is_model(found: object) -> bool:

@@ -18,9 +18,9 @@ from framework.config.checks import FIRST, LAST, order_of_checks
 from framework.config.errors import Origins, Tree, parse_settings
 from framework.config.layers import Loaded, holds_path
 from framework.config.model import CheckRow, Configuration, StrategyRow, VenueRow
-from framework.config.plugins import ConnectorPlugin, Plugins, call_plugin, takes_argument
+from framework.config.plugins import ConnectorPlugin, Plugins, begin_once, call_plugin, takes_argument
 from framework.domain.errors import ConfigurationError, PluginError, suggestion
-from framework.domain.ports import Check, Clock, Desk, Rng
+from framework.domain.ports import AnyCheck, Clock, Desk, Rng
 from framework.domain.strategy import Strategy
 from framework.domain.turns import TakeTurn, no_limits
 from framework.domain.venue import Connector
@@ -123,7 +123,7 @@ class Resolved:
     loaded: Loaded
     venues: tuple[ResolvedVenue, ...]
     strategies: tuple[ResolvedStrategy, ...]
-    checks: tuple[tuple[str, Check], ...]
+    checks: tuple[tuple[str, AnyCheck], ...]
     missing_guards: tuple[str, ...] = ()
     """Of the checks that no venue outside this machine may be without, those that are not asked."""
 
@@ -167,7 +167,7 @@ def _checks_in_order(loaded: Loaded, problems: list[str]) -> Mapping[str, CheckR
         return rows
 
 
-def _missing_guards(plugins: Plugins, checks: Sequence[tuple[str, Check]]) -> tuple[str, ...]:
+def _missing_guards(plugins: Plugins, checks: Sequence[tuple[str, AnyCheck]]) -> tuple[str, ...]:
     # By what is asked, not by its name: another class under the name of ours guards nothing.
     return tuple(
         name for name, use in GUARDS.items() if not any(isinstance(check, plugins.check(use)) for _, check in checks)
@@ -227,10 +227,11 @@ def _strategy(plugins: Plugins, loaded: Loaded, name: str, row: StrategyRow) -> 
     return ResolvedStrategy(name, row, factory, settings)
 
 
-def _check(plugins: Plugins, loaded: Loaded, name: str, row: CheckRow) -> tuple[str, Check]:
+def _check(plugins: Plugins, loaded: Loaded, name: str, row: CheckRow) -> tuple[str, AnyCheck]:
     model = plugins.check(row.use)
     settings = parse_settings(model, row.settings, key=f"checks.{name}.settings", origins=loaded.origins)
-    return name, cast(Check, settings)
+    begin_once(row.use, settings)
+    return name, cast(AnyCheck, settings)
 
 
 def _with_paths(model: type[BaseModel] | None, raw: Tree, loaded: Loaded, key: str) -> Tree:

@@ -16,7 +16,7 @@ class NewOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, ar
     the instrument's money) has a market order trade for that amount; `size` is then the most that it may trade. An
     order with a `trigger` goes to the book when its condition is met. `expires_ns`: wall time at which the venue ends
     it (0 = none). `deadline_ns`: not sent later than this wall time (0 = none), because a late order is worse than
-    none.
+    none. `allow_duplicate`: it is meant, although it may be the same as one that was just placed.
     """
 
     strategy: str
@@ -32,6 +32,7 @@ class NewOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, ar
     kind: OrderKind = OrderKind.LIMIT
     trigger: Trigger | None = None
     quote_amount: Money = Money(0)
+    allow_duplicate: bool = False
 
 
 class AmendOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):

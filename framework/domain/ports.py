@@ -6,16 +6,17 @@ state is in `views`; plugins also find it under this name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
-from framework.domain.account_events import TradingState
+from framework.domain.account_events import CancelRequested, TradingState, TradingStateChanged
+from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import Intent
 from framework.domain.market_events import MarkPrice
 from framework.domain.orders import Order
 from framework.domain.terms import VenueTerms
-from framework.domain.verdicts import Refusal, Verdict
+from framework.domain.verdicts import Approved, Refusal, Verdict
 from framework.domain.views import BookView as BookView
 from framework.domain.views import BudgetView as BudgetView
 from framework.domain.views import ExposureView as ExposureView
@@ -61,6 +62,50 @@ class Check(Protocol):
         A class attribute `asked_again`, `"always"` or `"when it grows"`, has it asked once more before the request
         leaves, for all requests or not for amends that only shrink; `view` then has the times of that question."""
         ...
+
+
+ControlAction = TradingStateChanged | CancelRequested
+"""What a check that watches may order: REDUCING or HALTED for a scope, with or without cancelling what is open there,
+and the end of one order. Who orders it and when is filled in."""
+
+Followed = Event | Approved
+"""What a monitor can be shown: every input of the kernel, and every approval of the gate."""
+
+
+class Monitor(Protocol):
+    """A check at work that remembers: made by `StatefulCheck.begin` for one run, and asked like any other."""
+
+    @property
+    def follows(self) -> Collection[type]:
+        """The classes of what it is shown, of `Followed`; the same whatever the settings are."""
+        ...
+
+    def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
+        """As `Check.check`; None where it only watches."""
+        ...
+
+    def follow(self, event: Any, view: RiskView, /) -> Iterable[ControlAction]:
+        """Take notice of what has just happened, and say what follows. Called within the kernel's step, once the state
+        knows of it; of an approval once it is recorded. A fill is shown when it is booked to an order of ours, so once.
+
+        Must be quick; time is the view's. What it orders is an input of its own, which comes after this one: a replay
+        finds it in the record and leaves out what is ordered there. An exception halts everything: a control that
+        broke does not watch. So does what it may not order, such as ACTIVE."""
+        ...
+
+
+@runtime_checkable
+class StatefulCheck(Protocol):
+    """The settings of a check that remembers what it saw: frozen like those of any other check."""
+
+    def begin(self, before: Any = None, /) -> Monitor:
+        """What is asked and shown what happens. `before` is None at the beginning of a run, and the memory is empty;
+        when the settings change while it runs, it is what `begin` made of those before, whose memory goes on."""
+        ...
+
+
+AnyCheck = Check | StatefulCheck
+"""What a table of the configuration can be: a check, or one that remembers."""
 
 
 class Desk(Protocol):

@@ -30,6 +30,9 @@ class OrderTerms(TypedDict, total=False):
     open a position. `expires_ns`: wall time at which the venue ends it; `deadline_ns`: not sent later than this wall
     time, since a late order is worse than none (0 = none for both).
 
+    `allow_duplicate`: the order is meant, although instrument, side, price and size may be those of one that the
+    strategy has placed a moment before.
+
     `trigger`: the order goes to the book when this condition is met; it counts in the exposure from its approval.
     `quote_amount`: a market order trades for this amount, in the instrument's money; its `size` is then the most that
     it may trade. So reckon the size at the best price that you think possible: what trades beyond it is booked with an
@@ -44,6 +47,7 @@ class OrderTerms(TypedDict, total=False):
     kind: OrderKind
     trigger: Trigger | None
     quote_amount: Money
+    allow_duplicate: bool
 
 
 class OrderHandle:

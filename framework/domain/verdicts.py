@@ -136,6 +136,7 @@ class RefusalCode(Enum):
     CHECK_FAILED = "CHECK_FAILED", "A check raised an exception; the gate fails shut."
     PLUGIN_CHECK = "PLUGIN_CHECK", "A check from outside the package refused; its details say why."
     SELF_TRADE = "SELF_TRADE", "The order could trade with an own order, of whatever strategy, that is open (C12)."
+    DUPLICATE_ORDER = "DUPLICATE_ORDER", "The strategy has placed the same order a moment before (C10)."
 
     @classmethod
     def _missing_(cls, value: object) -> RefusalCode | None:

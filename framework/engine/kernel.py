@@ -53,6 +53,7 @@ from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Decision, RefusalCode, Refused, Verdict
 from framework.engine.bus import Bus, notify
 from framework.engine.kernel_ports import KernelDependencies
+from framework.engine.monitors import Monitors
 from framework.engine.pending_cancels import PendingCancels, plan_cancels
 from framework.engine.refusal_throttle import RefusalThrottle
 from framework.engine.strategy_host import FaultKind, StrategyHost
@@ -90,23 +91,11 @@ class Kernel:
         self._is_shutting_down = False
         self._connector_followers: list[Callable[[ConnectorStatus], None]] = []
         self._trade_followers: list[Callable[[TradePrint], None]] = []
-        # What goes to the tape, and what follows from it; everything else goes to the journal and moves the accounts.
-        self._market_handlers: _Handlers = {
-            BookDelta: self._on_book_change,
-            BookLevel: self._on_book_change,
-            BookSnapshot: self._on_book_change,
-            BookStale: self._on_book_change,
-            TradePrint: self._on_trade,
-            MarkPrice: self._on_mark,
-            Heartbeat: self._on_feed,
-            VenueClock: self._on_feed,
-            ConnectorStatus: self._on_connector,
-            **self._venue_budgets.handlers,
-            TimerFired: self._on_timer,
-            StrategyStarted: self._on_strategy_started,
-        }
+        self._monitors = Monitors(dependencies.gate.monitors, dependencies.view, self.publish)
+        self._market_handlers = self._monitors.shown_by(self._market_table())
         # On the tape, too, but looked at before: they are rare, and decide what a venue may be asked for.
-        self._declaration_handlers: _Handlers = {LimitsDeclared: self._on_limits, TermsDeclared: self._on_terms}
+        declarations: _Handlers = {LimitsDeclared: self._on_limits, TermsDeclared: self._on_terms}
+        self._declaration_handlers = self._monitors.shown_by(declarations)
 
     @property
     def hosts(self) -> Mapping[str, StrategyHost]:
@@ -192,6 +181,7 @@ class Kernel:
             change = self._apply(verdict)
             if change.alarms:
                 self._report(change)
+            self._monitors.show(verdict)
             if is_due and not change.halts:
                 if budget := self._budgets.get(verdict.venue):
                     budget.hold(verdict.request_kind, verdict.intent.strategy)
@@ -253,6 +243,23 @@ class Kernel:
             self._on_account_event(cast("AccountEvent", event))
         self._watcher.on_event(event)
 
+    def _market_table(self) -> _Handlers:
+        """What goes to the tape, and what follows from it; all else goes to the journal and moves the accounts."""
+        return {
+            BookDelta: self._on_book_change,
+            BookLevel: self._on_book_change,
+            BookSnapshot: self._on_book_change,
+            BookStale: self._on_book_change,
+            TradePrint: self._on_trade,
+            MarkPrice: self._on_mark,
+            Heartbeat: self._on_feed,
+            VenueClock: self._on_feed,
+            ConnectorStatus: self._on_connector,
+            **self._venue_budgets.handlers,
+            TimerFired: self._on_timer,
+            StrategyStarted: self._on_strategy_started,
+        }
+
     def _on_book_change(self, event: BookDelta | BookLevel | BookSnapshot | BookStale) -> None:
         monotonic_ns = self._view.monotonic_ns
         book = self._books.apply(event, monotonic_ns)
@@ -307,6 +314,7 @@ class Kernel:
             self._fail(e)
         change = self._apply(event)
         self._report(change)
+        self._monitors.show_booked(event, change.fills)
         notify(self._hosts, change, self._orders)
         self._end_due(event, change)
         match event:

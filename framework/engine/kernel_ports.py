@@ -13,7 +13,7 @@ from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import MarketEvent, RequestOutcome, WindowSeen
 from framework.domain.orders import Order
-from framework.domain.ports import Clock
+from framework.domain.ports import Clock, Monitor
 from framework.domain.rate_limits import RateLimits, RequestKind
 from framework.domain.verdicts import Decision, Verdict
 from framework.domain.views import BudgetView, LimitView, RiskView
@@ -57,6 +57,11 @@ class Budget(BudgetView, Protocol):
 
 class IntentJudge(Protocol):
     """The gate: every intent is judged here, at once; it never raises."""
+
+    @property
+    def monitors(self) -> Mapping[str, Monitor]:
+        """Its checks that remember, by name, as they are now: to be shown what they follow."""
+        ...
 
     def judge(self, intent: object, view: RiskView, /) -> Verdict:
         """Approve or refuse, with the reason; whatever breaks inside is a refusal."""

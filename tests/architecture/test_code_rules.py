@@ -24,6 +24,7 @@ BROAD_EXCEPTS = {
     ),
     "framework/domain/errors.py": ("an error's text is code of its plugin, too; what can't be shown is left out",),
     "framework/engine/kernel.py": ("a step that fails is half done, whoever published: `Fatal`",),
+    "framework/engine/monitors.py": ("a check may raise anything; one that broke does not watch, so all is halted",),
     "framework/engine/strategy_host.py": ("a strategy may raise anything; the other strategies go on",),
     "framework/execution/request_sender.py": (
         "a signer may raise anything; nothing was sent",
@@ -43,6 +44,7 @@ BROAD_EXCEPTS = {
     "risk/gate.py": (
         "whatever breaks, in the gate or in a check, has not approved",
         "the same when it is asked again before the request leaves",
+        "the same of a check that can't be made anew with changed settings",
     ),
     "connectors/transport/dial.py": (CLEANUP,),
     "connectors/transport/http_pool.py": (CLEANUP, CLEANUP),

@@ -59,7 +59,7 @@ class Quoter(Strategy[None]):
     def on_book(self, book: BookView) -> None:
         """Bid at the best bid."""
         if self.is_on and book.bid is not None:
-            self.buy(MARKET, book.bid, Size(100), post_only=True)
+            self.buy(MARKET, book.bid, Size(100), post_only=True, allow_duplicate=True)
 
 
 class Core:

@@ -28,7 +28,7 @@ from framework.domain.market_events import (
 )
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order
-from framework.domain.ports import Check
+from framework.domain.ports import AnyCheck
 from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import OrderHandle, Strategy
 from framework.domain.terms import VenueTerms
@@ -208,7 +208,7 @@ class World:
         self,
         directory: Path,
         *,
-        checks: Sequence[tuple[str, Check]] = (),
+        checks: Sequence[tuple[str, AnyCheck]] = (),
         faults_max: int = 3,
         next_client_order_id: Callable[[], str] | None = None,
     ) -> None:

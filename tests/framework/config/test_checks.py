@@ -24,6 +24,7 @@ ORDER = [
     "max_position",
     "max_open_orders",
     "self_trade",
+    "duplicate_order",
     "rate_budget",
 ]
 TIGHTER = """

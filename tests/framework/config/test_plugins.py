@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from framework.config import plugins as plugins_module
-from framework.config.plugins import Plugins, entry_points
+from framework.config.plugins import Plugins, begin_once, entry_points
 from framework.domain.errors import PluginError
 
 STRATEGY = """
@@ -182,3 +183,22 @@ def test_plugin_when_named_by_an_entry_point_then_is_found(monkeypatch: pytest.M
     assert "No module named 'strategies.nope'" in problem(folder, "broken")
     assert "no entry point of tidegate.strategies has this name" in problem(folder, "quik")
     assert 'did you mean "quick"?' in problem(folder, "quik")
+
+
+@pytest.mark.parametrize(
+    ("begin", "reason"),
+    [
+        ("raise KeyError('no limit')", "KeyError"),
+        ("return 3", "begin() returned int, which has no follows; return an object with follows, check(self"),
+        ("return type('M', (), {'follows': (), 'check': 1})()", "begin() returned M, which has no follow; return"),
+    ],
+)
+def test_check_that_remembers_when_it_can_not_begin_then_the_configuration_is_refused(
+    folder: Path, begin: str, reason: str
+) -> None:
+    (folder / "mine.py").write_text(
+        f"from pydantic import BaseModel\nclass Mine(BaseModel):\n    def begin(self, before=None):\n        {begin}\n"
+    )
+    model = Plugins([folder]).check("mine:Mine")
+    with pytest.raises(PluginError, match=re.escape(reason)):
+        begin_once("mine:Mine", model())
