@@ -20,6 +20,7 @@ from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import EXIT_FAILED, Fatal
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import ConnectorStatus, StrategyStarted, TradePrint
+from framework.domain.ports import StatefulCheck
 from framework.domain.venue import Connector
 from framework.engine.strategy_context import LoopTimers
 from framework.engine.universe import InstrumentPattern
@@ -377,9 +378,14 @@ class Daemon:
     def _assemble(self) -> Core:
         accounts, books, metrics = self._records.accounts, Books(), self._metrics
         venues, strategies = self._names()
-        logs_fills = self._resolved.config.log.fills
         telemetry = Telemetry(
-            metrics, accounts, self._clock, venues=venues, strategies=strategies, logs_fills=logs_fills
+            metrics,
+            accounts,
+            self._clock,
+            venues=venues,
+            strategies=strategies,
+            monitors=[name for name, check in self._resolved.checks if isinstance(check, StatefulCheck)],
+            logs_fills=self._resolved.config.log.fills,
         )
         core = assemble(
             core_settings(self._resolved),

@@ -7,7 +7,14 @@ from typing import get_args
 
 import structlog
 
-from framework.domain.account_events import Fill, InstrumentDefined, OrderReport, ReportKind
+from framework.domain.account_events import (
+    Fill,
+    InstrumentDefined,
+    OrderReport,
+    ReportKind,
+    TradingState,
+    TradingStateChanged,
+)
 from framework.domain.events import Event, kind_of
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import (
@@ -22,6 +29,7 @@ from framework.domain.market_events import (
     VenueClock,
 )
 from framework.domain.numbers import amount_text, format_scaled
+from framework.domain.operator_requests import OPERATOR
 from framework.domain.ports import Clock
 from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
 from framework.engine.strategy_host import FaultKind
@@ -52,6 +60,9 @@ CLOCK_REMEDY = "orders are signed by the venue's clock; set this machine's by NT
 APPROVED = "approved"
 OUTCOMES = (APPROVED, *(kind.value for kind in ReportKind))
 """What may become of an order."""
+SETTERS = (OPERATOR, "kernel", "reconciliation", "recovery")
+"""Who sets trading states, beside checks that watch."""
+
 RESULTS = ("agreed", "differs", "failed")
 """What a comparison with a venue may come to."""
 
@@ -67,9 +78,11 @@ class Telemetry:
         *,
         venues: Sequence[str] = (),
         strategies: Sequence[str] = (),
+        monitors: Sequence[str] = (),
         logs_fills: bool = False,
     ) -> None:
-        """`venues` and `strategies` are the configured ones: their series exist from the start. With `logs_fills` each
+        """`venues`, `strategies` and `monitors` (checks that remember) are the configured ones: their series exist from
+        the start. With `logs_fills` each
         fill and each settlement of a position is a log line."""
         self._metrics = metrics
         self._accounts = accounts
@@ -78,6 +91,7 @@ class Telemetry:
         self._logs_fills = logs_fills
         self.in_question = OrdersInQuestion(accounts.orders, clock)
         declare_series(metrics, venues, strategies)
+        metrics.trading_states_set.declare((by, one.value) for by in (*SETTERS, *monitors) for one in TradingState)
 
     def on_event(self, event: Event) -> None:
         """Count an event that the kernel has applied; log what is rare: connectors going up or down, a 429."""
@@ -93,6 +107,8 @@ class Telemetry:
         elif isinstance(event, OrderReport):
             order = self._accounts.orders.get(event.client_order_id)
             self._metrics.orders.inc((event.venue, order.strategy if order else "", event.kind.value))
+        elif isinstance(event, TradingStateChanged):
+            self._on_trading_state(event)
         elif isinstance(event, RequestCompleted) and event.outcome is RequestOutcome.LIMITED:
             self._metrics.rate_limited.inc((event.venue,))
             _log.warning("rate limited by the venue", venue=event.venue, request=event.kind.value)
@@ -126,6 +142,17 @@ class Telemetry:
     def on_bound(self, strategy: str, instrument: InstrumentId, has_joined: bool) -> None:
         """Log that a strategy got another instrument, or lost one that settled."""
         _log.info("instrument joins" if has_joined else "instrument leaves", strategy=strategy, instrument=instrument)
+
+    def _on_trading_state(self, event: TradingStateChanged) -> None:
+        self._metrics.trading_states_set.inc((event.by, event.state.value))
+        _log.warning(
+            "trading state",
+            scope=event.scope.value,
+            target=event.target,
+            state=event.state.value,
+            by=event.by,
+            reason=event.reason,
+        )
 
     def _on_refusal(self, refused: Refused) -> None:
         labels = (refused.intent.strategy, refused.code.value)

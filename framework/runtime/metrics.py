@@ -169,6 +169,11 @@ class Metrics:
             ("strategy", "kind"),
             "Strategy calls that raised, blocked or made no sense.",
         )
+        self.trading_states_set = counter(
+            "tidegate_trading_states_set_total",
+            ("by", "state"),
+            "Trading states that were set; by is operator, kernel, reconciliation, recovery or a check.",
+        )
 
     def _define_gauges(self) -> None:
         book = ("venue", "instrument")

@@ -35,7 +35,7 @@ from framework.runtime.state_directory import refuse_other_account
 from framework.state.accounts import Accounts
 from tests.support.command_line import Capsys
 from tests.support.runs import beginner
-from tests.support.toy_session import replayed
+from tests.support.toy_session import CHECKS_OF_0_1_0, replayed
 
 WRITTEN = Path(__file__).parents[1] / "data" / "state-0.1.0"
 STATES = ("whole", "pruned")
@@ -303,7 +303,7 @@ def test_ledger_when_rebuilt_from_a_snapshot_of_0_1_0_then_it_has_the_same_posit
 def test_session_when_recorded_by_0_1_0_then_its_replay_decides_the_same(copy: Copy) -> None:
     directory, wanted = copy("session"), expected("session")
 
-    result = replayed(directory)
+    result = replayed(directory, checks=CHECKS_OF_0_1_0)
 
     assert result.first_difference() is None
     assert result.is_same
@@ -343,7 +343,7 @@ def test_session_when_one_refusal_was_another_one_then_the_comparison_sees_it(co
         lambda body: msgspec.structs.replace(body, code=RefusalCode.VENUE_DOWN) if isinstance(body, Refused) else None,
     )
 
-    assert not replayed(directory).is_same
+    assert not replayed(directory, checks=CHECKS_OF_0_1_0).is_same
     differing = [pair for pair in zip(decisions_of(directory), expected_decisions(), strict=True) if pair[0] != pair[1]]
     assert len(differing) == 1
 

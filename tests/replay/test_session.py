@@ -8,10 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from framework.domain.account_events import Fill
+from framework.domain.account_events import Fill, TradingStateChanged
 from framework.domain.errors import JournalError
 from framework.domain.market_events import BookSnapshot, TradePrint
+from framework.domain.verdicts import RefusalCode, Refused
 from framework.engine.replay import DecisionRecorder, Replayed, Session, SteppedClock, read_session, replay_session
+from framework.persistence.journal.scan import read_entries
 from framework.persistence.tape import KernelInput
 from framework.runtime.files import RealFiles
 from tests.support.toy_session import make_core, record, replayed
@@ -39,6 +41,17 @@ def test_replay_when_fed_from_the_files_then_every_verdict_and_the_state_come_ou
     assert result.missing == 0
     assert len(result.decided) > 100
     assert result.fed > 1_000
+
+
+def test_session_when_recorded_then_checks_that_remember_have_refused_and_halted_in_it(
+    recorded: tuple[Path, str],
+) -> None:
+    directory, _ = recorded
+    bodies = [entry.record.body for entry in read_entries(RealFiles(), directory / "journal", first=1)]
+    codes = {body.code for body in bodies if isinstance(body, Refused)}
+    assert {RefusalCode.DUPLICATE_ORDER, RefusalCode.SELF_TRADE} <= codes
+    halts = [body for body in bodies if isinstance(body, TradingStateChanged) and body.by == "RepeatedExecution"]
+    assert len(halts) > 1
 
 
 def test_replay_when_in_processes_with_other_hash_seeds_then_the_digests_are_the_same(

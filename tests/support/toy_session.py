@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from framework.assembly import Core, CoreSettings, assemble
-from framework.domain.account_events import Fill, OrderSnapshot
+from framework.domain.account_events import Fill, OrderSnapshot, TradingState, TradingStateChanged
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.events import Event
 from framework.domain.instruments import FeeSchedule
@@ -30,7 +30,7 @@ from framework.domain.market_events import (
 )
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side
-from framework.domain.ports import Check, Clock
+from framework.domain.ports import AnyCheck, Clock
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import Strategy
 from framework.domain.views import BookView
@@ -48,15 +48,33 @@ from framework.runtime.files import RealFiles
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.testing import ScriptedVenue
+from risk.checks.duplicate_order import DuplicateOrder
 from risk.checks.max_open_orders import MaxOpenOrders
 from risk.checks.max_position import MaxPosition
 from risk.checks.rate_budget import RateBudget
+from risk.checks.repeated_execution import RepeatedExecution
+from risk.checks.self_trade import SelfTrade
 from strategies.market_maker import MarketMaker, MarketMakerSettings
 from tests.support.world import INSTRUMENT, MARKET, MS, START_NS, VENUE, HandTimers, RecordingWatcher
 
 LIMITS = RateLimits(
     pools=(Pool("write", 200, 100),),
     costs=tuple(Cost(kind, "write", 2 if kind is RequestKind.CANCEL else 10) for kind in RequestKind),
+)
+
+
+CHECKS_OF_0_1_0: tuple[tuple[str, AnyCheck], ...] = (
+    ("MaxPosition", MaxPosition.model_validate({"max_position": "30", "max_strategy_position": "30"})),
+    ("MaxOpenOrders", MaxOpenOrders.model_validate({"max_total": 8})),
+    ("RateBudget", RateBudget()),
+)
+"""Those of the session that is kept from that version."""
+CHECKS: tuple[tuple[str, AnyCheck], ...] = (
+    *CHECKS_OF_0_1_0[:-1],
+    ("SelfTrade", SelfTrade(mode="cancel_resting")),
+    ("DuplicateOrder", DuplicateOrder(duplicate_ms=30)),
+    ("RepeatedExecution", RepeatedExecution(window_ms=1_000, fills_max=11)),
+    CHECKS_OF_0_1_0[-1],
 )
 
 
@@ -126,13 +144,9 @@ def make_core(
     next_client_order_id: Callable[[], str],
     *,
     decides: bool,
+    checks: Sequence[tuple[str, AnyCheck]] = CHECKS,
 ) -> ToyCore:
     """The same core for the session and for its replay."""
-    checks: list[tuple[str, Check]] = [
-        ("MaxPosition", MaxPosition.model_validate({"max_position": "30", "max_strategy_position": "30"})),
-        ("MaxOpenOrders", MaxOpenOrders.model_validate({"max_total": 8})),
-        ("RateBudget", RateBudget()),
-    ]
     timers = HandTimers()
     core = assemble(
         CoreSettings(venues=[VENUE], checks=checks, shares={VENUE: {"mm": 1, "shaky": 1}}, strategy_faults_max=50),
@@ -210,11 +224,12 @@ def record(
         records.close()
 
 
-def replayed(directory: Path, *, epoch: int = 0) -> Replayed:
+def replayed(directory: Path, *, epoch: int = 0, checks: Sequence[tuple[str, AnyCheck]] = CHECKS) -> Replayed:
     """Replay what is recorded under `directory` into a fresh kernel."""
     session = read_session(RealFiles(), directory, epoch=epoch)
     clock, recorder = SteppedClock(), DecisionRecorder()
-    core = make_core(clock, session.accounts, recorder, session.client_order_ids().next, decides=False)
+    ids = session.client_order_ids()
+    core = make_core(clock, session.accounts, recorder, ids.next, decides=False, checks=checks)
     return replay_session(session, core.kernel, clock, recorder, start=core.start)
 
 
@@ -256,7 +271,25 @@ def _trade(records: Records, clock: ManualClock, rng: Random, rounds: int) -> To
         serve(core, venue, clock, rng)
         if rng.random() < 0.2:
             trade(core, venue, rng)
+        if rng.random() < 0.05:
+            _resume(core, publish, clock)
     return core
+
+
+def _resume(core: ToyCore, publish: Callable[[Event], None], clock: ManualClock) -> None:
+    """An operator lets those on again whom a check has halted."""
+    for row in core.core.accounts.trading.rows():
+        if row.by == "RepeatedExecution":
+            publish(
+                TradingStateChanged(
+                    scope=row.scope,
+                    target=row.target,
+                    state=TradingState.ACTIVE,
+                    reason="looked",
+                    ts_recv=clock.now_ns(),
+                    by="operator",
+                )
+            )
 
 
 def _market_event(publish: Callable[[Event], None], clock: ManualClock, rng: Random, bid: int) -> int:

@@ -447,7 +447,7 @@ def test_default_configuration_when_compared_with_the_models_then_leaves_no_key_
 @pytest.mark.parametrize("file", ["config/sandbox.toml", "sandbox"])
 def test_shipped_configurations_when_checked_then_are_right(file: str, capsys: Capsys) -> None:
     assert main(["check-config", "-c", file]) == 0
-    assert "1 venues, 1 strategies, 12 checks" in capsys.readouterr().out
+    assert "1 venues, 1 strategies, 13 checks" in capsys.readouterr().out
 
 
 def test_example_when_laid_over_the_default_then_is_not_live_yet() -> None:

@@ -25,6 +25,7 @@ ORDER = [
     "max_open_orders",
     "self_trade",
     "duplicate_order",
+    "repeated_execution",
     "rate_budget",
 ]
 TIGHTER = """

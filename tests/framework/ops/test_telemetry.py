@@ -6,7 +6,13 @@ from typing import Any, cast, get_args
 import msgspec
 from structlog.testing import capture_logs
 
-from framework.domain.account_events import InstrumentDefined, InstrumentSettled
+from framework.domain.account_events import (
+    InstrumentDefined,
+    InstrumentSettled,
+    Scope,
+    TradingState,
+    TradingStateChanged,
+)
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import BookStale, VenueClock
@@ -30,6 +36,20 @@ from tests.support.world import MS, Scribe, World
 
 class Renamed(msgspec.Struct, tag="Heartbeat", array_like=True):
     venue: str
+
+
+def test_trading_state_when_set_then_it_is_counted_and_logged_with_who_and_why() -> None:
+    metrics = Metrics()
+    telemetry = Telemetry(metrics, Accounts(), SystemClock(), monitors=["runaway"])
+    assert metrics.trading_states_set.values["runaway", "halted"] == 0
+    halt = TradingStateChanged(
+        scope=Scope.STRATEGY, target="mm", state=TradingState.HALTED, reason="too much", ts_recv=1, by="runaway"
+    )
+    with capture_logs() as lines:
+        telemetry.on_event(halt)
+    assert metrics.trading_states_set.values["runaway", "halted"] == 1
+    (line,) = [one for one in lines if one["event"] == "trading state"]
+    assert {"scope": "strategy", "target": "mm", "state": "halted", "by": "runaway"}.items() <= line.items()
 
 
 def test_event_when_counted_then_its_kind_is_its_tag_whatever_its_class_is_called() -> None:
