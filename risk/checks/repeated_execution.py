@@ -72,7 +72,6 @@ class FillRates:
         if isinstance(event, TradingStateChanged):
             if event.scope is Scope.STRATEGY and event.state is not TradingState.HALTED:
                 self._stopped.discard(event.target)
-                self._fills.pop(event.target, None)
             return ()
         order = view.order(event.client_order_id)
         if order is None or order.strategy in self._stopped or not self._is_counted(event):
