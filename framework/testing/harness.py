@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -16,7 +17,7 @@ from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import Intent
 from framework.domain.market_events import ConnectorStatus, StrategyStarted, TimerFired
 from framework.domain.orders import Order
-from framework.domain.ports import Check, Clock
+from framework.domain.ports import AnyCheck, Clock
 from framework.domain.rate_limits import Pool, RateLimits
 from framework.domain.strategy import Strategy
 from framework.domain.terms import UNDECLARED, VenueTerms
@@ -68,7 +69,7 @@ class TradingHarness:
         self,
         *,
         instruments: Sequence[Instrument] = (INSTRUMENT,),
-        checks: Sequence[Check] = (),
+        checks: Sequence[AnyCheck] = (),
         limits: RateLimits = NO_LIMITS,
         shares: Mapping[str, int] | None = None,
         terms: VenueTerms = UNDECLARED,
@@ -81,7 +82,7 @@ class TradingHarness:
         for name in dict.fromkeys(one.venue for one in instruments):
             traded = [one for one in instruments if one.venue == name]
             self.venues[name] = ScriptedVenue(traded, limits, clock=self.clock, publish=self.publish, terms=terms)
-        named_checks = all_checks([(type(check).__name__, check) for check in checks])
+        named_checks = all_checks(list(_named(checks)))
         self._settings = CoreSettings(
             venues=list(self.venues), checks=named_checks, shares=dict.fromkeys(self.venues, shares or {})
         )
@@ -349,6 +350,15 @@ class ManualTimers:
             return None
         del self._due[key]
         return TimerFired(*key, self._clock.now_ns())
+
+
+def _named(checks: Sequence[AnyCheck]) -> Iterator[tuple[str, AnyCheck]]:
+    """The checks by the names of their classes; the second of a class has a 2 behind it, as in a configuration."""
+    seen = Counter[str]()
+    for check in checks:
+        name = type(check).__name__
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{name}_{seen[name]}", check
 
 
 def _filling_ms(pool: Pool) -> int:

@@ -17,11 +17,11 @@ from framework.domain.errors import ConfigurationError
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import CancelOrder, NewOrder
 from framework.domain.market_events import ConnectorStatus, TradePrint
-from framework.domain.numbers import Size
+from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import OrderHandle, Strategy
-from framework.domain.verdicts import RefusalCode
+from framework.domain.verdicts import RefusalCode, Refused
 from framework.domain.views import BookView
 from framework.testing import INSTRUMENT, TradingHarness
 from risk.checks.max_order_size import MaxOrderSize
@@ -228,6 +228,16 @@ def test_timer_of_no_time_when_it_is_set_again_and_again_then_time_has_an_end(ha
     spinning.desk.set_timer("again", after_ms=0)
     harness.advance(ms=5)
     assert spinning.count == 5
+
+
+def test_checks_when_two_are_of_one_class_then_both_are_asked() -> None:
+    limits = [MaxOrderSize.model_validate({"max_size": size}) for size in ("5", "20")]
+    harness = TradingHarness(checks=limits)
+    verdict = harness.submit(
+        NewOrder(strategy="x", instrument=INSTRUMENT.id, side=Side.BUY, price=Price(4_000), size=Size(1_000))
+    )
+    assert isinstance(verdict, Refused)
+    assert (verdict.code, verdict.check) == (RefusalCode.ORDER_SIZE_MAX, "MaxOrderSize")
 
 
 def test_rate_limit_when_used_up_then_the_check_refuses_and_time_brings_new_tokens() -> None:
