@@ -160,7 +160,7 @@ class Core(msgspec.Struct, frozen=True):
             clock=self.kernel.dependencies.clock,
             call_ns_max=self.settings.strategy_call_ms_max * 1_000_000,
             on_fault=self.kernel.on_fault,
-            may_trade=context.may_trade,
+            why_not_its_own=context.why_not_its_own,
             flaw=flaw,
         )
         self.kernel.add_host(host, universe)

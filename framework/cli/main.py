@@ -52,6 +52,7 @@ COMMANDS = {
     "reduce": "framework.cli.operator:set_trading_state",
     "stop-entry": "framework.cli.operator:set_trading_state",
     "resume": "framework.cli.operator:set_trading_state",
+    "flatten": "framework.cli.operator:flatten",
     "limit": "framework.cli.limit:limit",
     "reconcile": "framework.cli.operator:reconcile",
     "journal": "framework.cli.journal:journal",
@@ -306,6 +307,15 @@ def _add_states(verbs: _Verbs) -> None:
             state.add_argument("--for", dest="for_s", type=_seconds, metavar="S", help="only for S seconds")
         _add_dry_run(state)
         _add_reason(state)
+    flatten = _add_configured(verbs, "flatten", "Work positions out by limit orders; what it is for is set reducing.")
+    _add_scopes(flatten, "the positions in this {}")
+    flatten.add_argument("--all", action="store_true", help="every position")
+    flatten.add_argument("--time", type=_seconds, default=20.0, metavar="S", help="for so many seconds (default 20)")
+    flatten.add_argument(
+        "--collar", type=_number, default=50, metavar="BPS", help="so far beyond the best price (default 50)"
+    )
+    _add_dry_run(flatten)
+    _add_reason(flatten)
     limit = _add_configured(verbs, "limit", "Show the limits of the gate as they are now, or change one while it runs.")
     limit.add_argument("action", metavar="ACTION", help="show, set or reset")
     limit.add_argument("check", nargs="?", default="", metavar="CHECK", help="the check, as in max_position")

@@ -25,6 +25,7 @@ from framework.domain.operator_requests import (
     Answer,
     CancelExternalOrder,
     CancelOrders,
+    Flatten,
     IgnoreExternalOrder,
     MoveFunds,
     Reconcile,
@@ -58,11 +59,7 @@ def set_trading_state(options: argparse.Namespace) -> int:
     """
     if options.verb == "resume" and not options.reason.strip():
         raise ConfigurationError('resume: say why, it is recorded: --reason "positions agree again"')
-    scopes = {Scope.VENUE: options.venue, Scope.INSTRUMENT: options.instrument, Scope.STRATEGY: options.strategy}
-    named = [(scope, target) for scope, target in scopes.items() if target]
-    if len(named) > 1:
-        raise ConfigurationError(f"{options.verb}: name one of --venue, --instrument and --strategy, not several")
-    scope, target = named[0] if named else (Scope.GLOBAL, "")
+    scope, target = _one_scope(options)
     return _ask_daemon(
         options,
         SetTradingState(
@@ -75,6 +72,33 @@ def set_trading_state(options: argparse.Namespace) -> int:
             is_dry_run=options.dry_run,
         ),
     )
+
+
+def _one_scope(options: argparse.Namespace) -> tuple[Scope, str]:
+    scopes = {Scope.VENUE: options.venue, Scope.INSTRUMENT: options.instrument, Scope.STRATEGY: options.strategy}
+    named = [(scope, target) for scope, target in scopes.items() if target]
+    if len(named) > 1:
+        raise ConfigurationError(f"{options.verb}: name one of --venue, --instrument and --strategy, not several")
+    return named[0] if named else (Scope.GLOBAL, "")
+
+
+def flatten(options: argparse.Namespace) -> int:
+    """Work the positions of a scope out, or of all.
+
+    Raises `ConfigurationError` unless one scope is named or `--all`, `NoServer` when no daemon answers.
+    """
+    scope, target = _one_scope(options)
+    if (scope is Scope.GLOBAL) is not options.all:
+        raise ConfigurationError("flatten: name one of --venue, --instrument, --strategy and --all")
+    question = Flatten(
+        scope=scope,
+        target=target,
+        reason=options.reason or BY_THE_OPERATOR,
+        time_ms=round(1000 * options.time),
+        collar_bps=options.collar,
+        is_dry_run=options.dry_run,
+    )
+    return _ask_daemon(options, question)
 
 
 def cancel(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from enum import Enum
 import msgspec
 
 from framework.domain.instruments import Instrument, InstrumentId, InstrumentStatus
+from framework.domain.intents import NewOrder
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Side, TimeInForce
 
@@ -383,6 +384,15 @@ class LimitChanged(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True
     by: str = ""
 
 
+class OrderRequested(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True, array_like=True):
+    """An operator has an order placed in a strategy's name, to get out of a position. It passes the gate like any
+    other."""
+
+    intent: NewOrder
+    reason: str
+    ts_recv: int
+
+
 AccountEvent = (
     InstrumentDefined
     | InstrumentStatusChanged
@@ -405,5 +415,6 @@ AccountEvent = (
     | CancelAllRequested
     | FundMoveReported
     | LimitChanged
+    | OrderRequested
 )
 """Inputs that the journal records, durably."""

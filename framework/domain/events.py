@@ -26,6 +26,7 @@ from framework.domain.account_events import InstrumentStatusChanged as Instrumen
 from framework.domain.account_events import LimitChanged as LimitChanged
 from framework.domain.account_events import OrderAdopted as OrderAdopted
 from framework.domain.account_events import OrderReport as OrderReport
+from framework.domain.account_events import OrderRequested as OrderRequested
 from framework.domain.account_events import OrderSnapshot as OrderSnapshot
 from framework.domain.account_events import PositionReport as PositionReport
 from framework.domain.account_events import ReportKind as ReportKind

@@ -149,6 +149,21 @@ class ShowFundMove(
     id: str
 
 
+class Flatten(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="flatten", forbid_unknown_fields=True
+):
+    """Get strategies out of their positions in a scope: it is set reducing, its orders are cancelled, and limit orders
+    work the positions out for `time_ms`, each at most `collar_bps` beyond the other side's best price. `is_dry_run`:
+    only say what would be worked out."""
+
+    scope: Scope
+    reason: str
+    target: str = ""
+    time_ms: int = 20_000
+    collar_bps: int = 50
+    is_dry_run: bool = False
+
+
 class SetLimit(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="set_limit", forbid_unknown_fields=True
 ):
@@ -186,6 +201,7 @@ Request = (
     | ShowFundMove
     | SetLimit
     | ShowLimits
+    | Flatten
 )
 """Everything that can be asked: the one list. A new request is a struct above and a member here; what reads it off the
 wire follows from this, and a test names each place that does not serve it yet."""

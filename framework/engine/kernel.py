@@ -21,6 +21,7 @@ from framework.domain.account_events import (
     InstrumentSettled,
     InstrumentStatusChanged,
     LimitChanged,
+    OrderRequested,
     OrderSnapshot,
     Scope,
     ShutdownRequested,
@@ -47,9 +48,9 @@ from framework.domain.market_events import (
     TradePrint,
     VenueClock,
 )
+from framework.domain.operator_requests import OPERATOR
 from framework.domain.orders import Order
 from framework.domain.plausibility import implausible, in_plain_text
-from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Decision, RefusalCode, Refused, Verdict
 from framework.engine.bus import Bus, notify
 from framework.engine.kernel_ports import KernelDependencies
@@ -83,6 +84,9 @@ class Kernel:
         self._universes = Universes(self._bus, self._books, accounts.instruments, accounts.settlements, on_bound)
         self._hosts: dict[str, StrategyHost] = {}
         self._quarantined: set[str] = set()
+        self._requested: set[str] = set()
+        self.requested: Verdict | None = None
+        """The verdict on the last order that an operator had placed."""
         self._pending_cancels = PendingCancels(self._orders)
         self._refusals = RefusalThrottle(dependencies.refusals_per_second_max)
         self._pending: deque[tuple[Event, int, int]] = deque()
@@ -206,7 +210,8 @@ class Kernel:
     def is_ending(self, order: Order) -> bool:
         """Whether the order is to end, whatever became of the requests for it so far."""
         host = self._hosts.get(order.strategy)
-        is_wanted = self._is_shutting_down or (host is not None and host.is_quarantined)
+        is_left_alone = host is None or not host.is_quarantined or order.client_order_id in self._requested
+        is_wanted = self._is_shutting_down or not is_left_alone
         return order.status.may_trade and (is_wanted or order.client_order_id in self._pending_cancels)
 
     def covered(self, intent: CancelAll) -> tuple[Order, ...]:
@@ -326,21 +331,32 @@ class Kernel:
                 if (order := self._orders.get(event.client_order_id)) is not None and order.status.may_trade:
                     self._cancel(order)
             case ShutdownRequested():
-                for host in self._hosts.values():
-                    host.call("on_stop")
-                self._is_shutting_down = True
-                self._cancel_orders(self._orders.open(), Scope.GLOBAL)
-                self._record_counted()
+                self._shut_down()
             case InstrumentDefined():
                 self._universes.follow(event.instrument.id)
             case InstrumentStatusChanged() | InstrumentSettled():
                 self._universes.follow(event.instrument)
             case InstrumentPurged():
                 self._universes.forget(event.instrument)
+            case OrderRequested():
+                self._place(event.intent)
             case LimitChanged():
                 self._dependencies.limits.change(event)
             case _:
                 pass
+
+    def _place(self, intent: NewOrder) -> None:
+        """Place an order as an operator asks, which a quarantine of its strategy does not end."""
+        self.requested = self.submit(intent, OPERATOR)
+        if isinstance(self.requested, Approved):
+            self._requested.add(self.requested.client_order_id)
+
+    def _shut_down(self) -> None:
+        for host in self._hosts.values():
+            host.call("on_stop")
+        self._is_shutting_down = True
+        self._cancel_orders(self._orders.open(), Scope.GLOBAL)
+        self._record_counted()
 
     def _refuse_event(self, event: Event, flaw: str) -> None:
         """Report an event that can't be true, and stop trading in its instrument: what it was about is not known."""
@@ -411,26 +427,11 @@ class Kernel:
         if self._is_shutting_down:
             return self._refuse(intent, RefusalCode.SHUTTING_DOWN, "the daemon is stopping")
         host = self._hosts.get(intent.strategy)
-        if host is not None and host.quarantine:
+        if host is not None and host.quarantine and asking != OPERATOR:
             return self._refuse(intent, RefusalCode.QUARANTINED, host.quarantine)
-        if isinstance(verdict, Approved) and verdict.request_kind is not RequestKind.REDUCE and host is not None:
-            return self._keep_to_instruments(verdict, host)
+        if isinstance(verdict, Approved) and host is not None and (why := host.why_not_its_own(verdict)):
+            return self._refuse(intent, RefusalCode.NOT_ALLOWED, why)
         return verdict
-
-    def _keep_to_instruments(self, verdict: Approved, host: StrategyHost) -> Verdict:
-        """Refuse a new order outside of its strategy's instruments, and an amend that makes one larger. What only
-        closes a position there passes: it is an exit from what was bought when the configuration was another one, or
-        adopted."""
-        intent = verdict.intent
-        if isinstance(intent, AmendOrder):
-            order = cast("Order", self._orders.get(verdict.client_order_id))
-            instrument, is_larger = order.instrument, intent.size > order.size
-        else:
-            instrument, is_larger = cast("NewOrder", intent).instrument, True
-        if not is_larger or host.may_trade(instrument):
-            return verdict
-        why = f"{instrument} is not among its instruments; strategies.{host.name}.trade_anything = true allows any"
-        return self._refuse(verdict.intent, RefusalCode.NOT_ALLOWED, why)
 
     def _on_refused(self, refused: Refused, asking: str) -> None:
         if refused.code is RefusalCode.INVALID_INTENT and (host := self._hosts.get(asking)):
@@ -495,6 +496,4 @@ class Kernel:
 
     def _is_ours_alone(self, venue: str, instrument: InstrumentId) -> bool:
         """Whether no order of others is open, in the instrument if one is given; never where they can't be listed."""
-        find = self._accounts.external_orders
-        others = any(instrument in ("", one.instrument) for one in (*find(venue), *find(venue, ignored=True)))
-        return self._view.terms(venue).open_orders and not others
+        return self._view.terms(venue).open_orders and not self._accounts.has_external_orders(venue, instrument)

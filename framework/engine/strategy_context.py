@@ -11,12 +11,13 @@ from typing import Protocol
 
 from framework.domain.account_events import StrategySaved, TradingState
 from framework.domain.instruments import Instrument, InstrumentId
-from framework.domain.intents import CancelAll, Intent
+from framework.domain.intents import AmendOrder, CancelAll, Intent, NewOrder
 from framework.domain.market_events import MarkPrice, TimerFired
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
+from framework.domain.rate_limits import RequestKind
 from framework.domain.terms import VenueTerms
-from framework.domain.verdicts import Verdict
+from framework.domain.verdicts import Approved, Verdict
 from framework.domain.views import BookView, BudgetView, LimitView, PositionView, StrategyExposure
 from framework.engine.kernel import Kernel
 from framework.engine.universe import Universe
@@ -87,10 +88,23 @@ class StrategyContext:
         """The instruments of this strategy now, in the order of their names."""
         return self._universe.instruments
 
-    def may_trade(self, instrument: InstrumentId, /) -> bool:
-        """Whether the strategy may open a position in it: it is among its instruments, or the configuration allows any
-        (`trade_anything`)."""
-        return self._trade_anything or instrument in self._universe.instruments
+    def why_not_its_own(self, approved: Approved, /) -> str:
+        """Why the strategy may not have a new order outside of its instruments, or an amend that makes one larger;
+        empty when it may, or the configuration allows any (`trade_anything`). What only closes a position there passes:
+        it is an exit from what was bought when the configuration was another one, or adopted."""
+        intent = approved.intent
+        if self._trade_anything or approved.request_kind is RequestKind.REDUCE:
+            return ""
+        if isinstance(intent, NewOrder):
+            instrument = intent.instrument
+        else:
+            order = self._accounts.orders.get(approved.client_order_id)
+            if not isinstance(intent, AmendOrder) or order is None or intent.size <= order.size:
+                return ""
+            instrument = order.instrument
+        if instrument in self._universe.instruments:
+            return ""
+        return f"{instrument} is not among its instruments; strategies.{self._name}.trade_anything = true allows any"
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument:
         """The instrument as last defined. Raises `KeyError` when no connector has defined it."""

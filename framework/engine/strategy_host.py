@@ -12,9 +12,9 @@ from enum import Enum
 from typing import Any
 
 from framework.domain.errors import describe_error
-from framework.domain.instruments import InstrumentId
 from framework.domain.ports import Clock
 from framework.domain.strategy import Strategy
+from framework.domain.verdicts import Approved
 
 
 class FaultKind(Enum):
@@ -31,14 +31,14 @@ OnFault = Callable[["StrategyHost", str, FaultKind, bool], None]
 """Called for every fault with the host, what happened, its kind, and whether to quarantine at once."""
 
 
-def any_instrument(_instrument: InstrumentId) -> bool:
+def nothing_against(_approved: Approved) -> str:
     """No instrument is kept from the strategy: for a host without a configuration."""
-    return True
+    return ""
 
 
 class StrategyHost:
     """One strategy and its faults so far. `quarantine` says why its hooks are not called; empty while they are.
-    `may_trade` says of an instrument whether the strategy may open a position in it.
+    `why_not_its_own` says of an approval why the strategy may not have it, since it is outside of its instruments.
 
     `flaw` says why the strategy could not be made, empty when it could. `has_started` is True once `on_start` came to
     its end.
@@ -51,10 +51,10 @@ class StrategyHost:
         "faults",
         "flaw",
         "has_started",
-        "may_trade",
         "name",
         "quarantine",
         "strategy",
+        "why_not_its_own",
     )
 
     def __init__(
@@ -65,7 +65,7 @@ class StrategyHost:
         clock: Clock,
         call_ns_max: int,
         on_fault: OnFault,
-        may_trade: Callable[[InstrumentId], bool] = any_instrument,
+        why_not_its_own: Callable[[Approved], str] = nothing_against,
         flaw: str = "",
     ) -> None:
         self.name = name
@@ -73,7 +73,7 @@ class StrategyHost:
         self.flaw = flaw
         self.faults = 0
         self.quarantine = ""
-        self.may_trade = may_trade
+        self.why_not_its_own = why_not_its_own
         self.has_started = False
         self._clock = clock
         self._call_ns_max = call_ns_max

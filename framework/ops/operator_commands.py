@@ -41,6 +41,7 @@ from framework.domain.operator_requests import (
     Answer,
     CancelExternalOrder,
     CancelOrders,
+    Flatten,
     IgnoreExternalOrder,
     MoveFunds,
     Reconcile,
@@ -54,6 +55,7 @@ from framework.domain.operator_requests import (
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.engine.kernel import Kernel
+from framework.ops.flatten import Flattening
 from framework.ops.fund_moves import FundMoves
 from framework.ops.limit_changes import LimitChanges
 from framework.ops.status import Status
@@ -97,6 +99,7 @@ class Operator:
     def __init__(self, dependencies: OperatorDependencies) -> None:
         self._dependencies = dependencies
         self._accounts = dependencies.kernel.dependencies.accounts
+        self._flattening = Flattening(dependencies.kernel, dependencies.clock, dependencies.wait_durable)
         self._limits = LimitChanges(dependencies.kernel.dependencies.limits, dependencies.clock, system_rng())
         self._handlers: dict[type, Callable[[Any], Awaitable[Answer]]] = {
             SetTradingState: self._set_trading_state,
@@ -110,6 +113,7 @@ class Operator:
             ShowFundMove: self._show_fund_move,
             SetLimit: self._set_limit,
             ShowLimits: self._show_limits,
+            Flatten: self._flatten,
         }
 
     async def answer(self, request: Request) -> Answer:
@@ -176,6 +180,10 @@ class Operator:
             found = (one for one in self._external_orders() if target in ("", one.venue, one.instrument))
             lines += [f"would adopt and cancel {one.venue_order_id} at {one.venue}" for one in found]
         return Answer(is_ok=True, lines=tuple(lines if len(lines) > 1 else [DRY_RUN, "there is nothing to cancel"]))
+
+    async def _flatten(self, request: Flatten) -> Answer:
+        self._check_target(request.scope, request.target)
+        return await self._flattening.run(request)
 
     async def _adopt_external_order(self, request: AdoptExternalOrder) -> Answer:
         self._check_known("strategy", request.strategy, self._strategies())

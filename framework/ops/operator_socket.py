@@ -22,6 +22,7 @@ from framework.domain.operator_requests import (
     OPERATOR_COMMANDS,
     SOCKET_NAME,
     Answer,
+    Flatten,
     MoveFunds,
     Reconcile,
     Request,
@@ -35,6 +36,7 @@ ANSWER_S_MAX = 60.0
 """Longest time for one answer, in seconds: a reconciliation may have to wait for the venue's rate limit."""
 
 _ROOT = 0
+_SIDE_BY_SIDE = (Reconcile, MoveFunds, ShowFundMove, Flatten)
 _log = structlog.get_logger("operator")
 _convert: Callable[[Any], Request] = partial(msgspec.convert, type=Request)
 _encode = msgspec.json.encode
@@ -76,8 +78,8 @@ class OperatorSocket:
 
     def _turn(self, request: Request) -> AbstractAsyncContextManager[None]:
         # A comparison takes as long as the venues do and changes nothing that an operator sets: a halt passes it.
-        # Nor does funds' way out: a halt waits for no venue.
-        return nullcontext() if isinstance(request, (Reconcile, MoveFunds, ShowFundMove)) else self._one_at_a_time
+        # Nor does funds' way out, or that of a position: a halt waits for no venue.
+        return nullcontext() if isinstance(request, _SIDE_BY_SIDE) else self._one_at_a_time
 
     async def _answer(self, line: bytes) -> bytes:
         request = _read(line)

@@ -166,6 +166,12 @@ class Accounts:
         """Orders open at the venue, as far as listed, that are not ours; or those of them to be ignored."""
         return self.unmatched.external_orders(venue, ignored=ignored)
 
+    def has_external_orders(self, venue: str, instrument: InstrumentId) -> bool:
+        """Whether orders that are not ours are listed as open there, in the instrument if one is given; those that are
+        to be ignored are, too."""
+        found = (*self.external_orders(venue), *self.external_orders(venue, ignored=True))
+        return any(instrument in ("", one.instrument) for one in found)
+
     def digest(self, version: int = CANONICAL_VERSION) -> str:
         """SHA-256 over the whole folded state, whatever the order in which it was built up, in this version of the
         canonical form. Raises `ValueError` for one that is not known.

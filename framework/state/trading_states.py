@@ -68,8 +68,13 @@ class TradingStates:
         self._shutdown_reason = None
 
     def state(self, *, strategy: str, instrument: InstrumentId, venue: str) -> TradingState:
-        """The strictest state of all scopes that apply to this strategy, instrument and venue."""
-        if self._shutdown_reason is not None or strategy in self._quarantined:
+        """The strictest state of all scopes that apply to this strategy, instrument and venue.
+
+        A quarantined strategy that is set REDUCING itself is reducing: an operator gets it out of its position then,
+        while the kernel refuses what it asks for.
+        """
+        is_halted = strategy in self._quarantined and not self.is_set(Scope.STRATEGY, strategy, TradingState.REDUCING)
+        if self._shutdown_reason is not None or is_halted:
             return TradingState.HALTED
         if not self._states:
             return TradingState.ACTIVE

@@ -23,6 +23,7 @@ from framework.domain.operator_requests import (
     Answer,
     CancelExternalOrder,
     CancelOrders,
+    Flatten,
     IgnoreExternalOrder,
     MoveFunds,
     Reconcile,
@@ -125,6 +126,11 @@ REQUESTS: list[tuple[list[str], Request]] = [
     (["orphans", "cancel", "v9"], CancelExternalOrder(order="v9", reason="by the operator")),
     (["orphans", "ignore", "v9", "--reason", "mine"], IgnoreExternalOrder(order="v9", reason="mine")),
     (
+        ["flatten", "--strategy", "mm", "--time", "5", "--collar", "20", "--reason", "r"],
+        Flatten(scope=Scope.STRATEGY, target="mm", reason="r", time_ms=5_000, collar_bps=20),
+    ),
+    (["flatten", "--all", "--dry-run"], Flatten(scope=Scope.GLOBAL, reason="by the operator", is_dry_run=True)),
+    (
         ["limit", "set", "max_position", "overrides.k:A", "5", "--reason", "r", "--confirm", "9d33"],
         SetLimit(check="max_position", key="overrides.k:A", value="5", reason="r", confirm="9d33"),
     ),
@@ -164,6 +170,8 @@ def test_command_when_given_then_the_daemon_hears_it_and_its_answer_is_shown(
         (["resume", "--reason", " "], "resume: say why"),
         (["halt", "--venue", "k", "--strategy", "mm"], "name one of --venue, --instrument and --strategy"),
         (["cancel"], "cancel: name one order"),
+        (["flatten"], "flatten: name one of --venue, --instrument, --strategy and --all"),
+        (["flatten", "--all", "--venue", "k"], "flatten: name one of --venue, --instrument, --strategy and --all"),
         (["cancel", "c\udcff"], r"'c\udcff' is no text in UTF-8; type it anew"),
         (["cancel", "c-1", "--all"], "cancel: name one order"),
         (["orphans", "adpt", "v9"], 'there is no action "adpt"; did you mean "adopt"?'),

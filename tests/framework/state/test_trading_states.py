@@ -69,8 +69,12 @@ def test_quarantine_when_set_then_halts_the_strategy_until_it_is_set_active(stat
     assert states.is_quarantined("maker")
     assert state_of(states) is TradingState.HALTED
     assert state_of(states, "taker") is TradingState.ACTIVE
-    put(states, Scope.STRATEGY, "maker", TradingState.REDUCING)
+    put(states, Scope.GLOBAL, "", TradingState.REDUCING)
     assert state_of(states) is TradingState.HALTED
+    # An operator gets it out of its position; what the strategy asks for itself, the kernel refuses.
+    put(states, Scope.STRATEGY, "maker", TradingState.REDUCING)
+    assert state_of(states) is TradingState.REDUCING
+    put(states, Scope.GLOBAL, "", TradingState.ACTIVE)
     put(states, Scope.STRATEGY, "maker", TradingState.ACTIVE)
     assert state_of(states) is TradingState.ACTIVE
 
