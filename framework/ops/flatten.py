@@ -27,7 +27,7 @@ from framework.domain.ports import Clock
 from framework.domain.verdicts import Refused
 from framework.engine.kernel import Kernel
 
-PAUSE_S = 0.2
+BETWEEN_LOOKS_S = 0.2
 """How often it is looked what is left."""
 ORDER_NS_MAX = 1_000_000_000
 """So long an order rests, where the venue has no immediate-or-cancel."""
@@ -116,7 +116,7 @@ class Flattening:
             for one in held:
                 whys[one.strategy, one.instrument.id] = self._next_order(one, request)
             await self._wait_durable()
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(BETWEEN_LOOKS_S)
         for one in held:
             for order in self._open(one):
                 self._cancel(order, request.reason)
