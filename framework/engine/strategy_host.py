@@ -31,7 +31,7 @@ OnFault = Callable[["StrategyHost", str, FaultKind, bool], None]
 """Called for every fault with the host, what happened, its kind, and whether to quarantine at once."""
 
 
-def nothing_against(_approved: Approved) -> str:
+def any_instrument(_approved: Approved) -> str:
     """No instrument is kept from the strategy: for a host without a configuration."""
     return ""
 
@@ -65,7 +65,7 @@ class StrategyHost:
         clock: Clock,
         call_ns_max: int,
         on_fault: OnFault,
-        why_not_its_own: Callable[[Approved], str] = nothing_against,
+        why_not_its_own: Callable[[Approved], str] = any_instrument,
         flaw: str = "",
     ) -> None:
         self.name = name
