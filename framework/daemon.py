@@ -237,7 +237,9 @@ class Daemon:
         """Why the daemon is not ready to trade; empty when it is."""
         kinds = NotReadyKind
         reasons = [
-            NotReady(kinds.VENUE_DOWN, f"venue {name} is not connected")
+            NotReady(
+                kinds.VENUE_DOWN, ": ".join(filter(None, (f"venue {name} is not connected", self._trouble.get(name))))
+            )
             for name in self._core.queues
             if not self._is_up(name) and name not in self._unusable
         ]
