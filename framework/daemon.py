@@ -15,15 +15,14 @@ import structlog
 
 from framework.assembly import Core, assemble, core_settings, turns_of
 from framework.config.model import Configuration
-from framework.config.resolve import Resolved, ResolvedStrategy
+from framework.config.resolve import Resolved
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import EXIT_FAILED, Fatal
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import ConnectorStatus, StrategyStarted, TradePrint
+from framework.domain.market_events import ConnectorStatus, TradePrint
 from framework.domain.ports import StatefulCheck
 from framework.domain.venue import Connector
 from framework.engine.strategy_context import LoopTimers
-from framework.engine.universe import InstrumentPattern
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
 from framework.ops.fund_moves import LOOK, FundMoves
@@ -55,6 +54,7 @@ from framework.runtime.supervisor import StopHook, Supervisor, run_to_end
 from framework.shutdown import Shutdown, VenueConnection
 from framework.state.books import Books
 from framework.state.purged import PurgeSchedule
+from framework.strategy_starts import StrategyStarts
 from framework.venue_run import VenueRun, VenueRunPorts
 from framework.venues import BookWatch, VenueAccess, side_by_side, venue_named, warn_of_proxy_variables
 
@@ -178,6 +178,7 @@ class Daemon:
         self._core = self._assemble()
         self.kernel = self._core.kernel
         self.kernel.follow_connectors(self._on_connector)
+        self._starts = StrategyStarts(resolved.strategies, self._core, is_up=self._is_up, clock=clock)
         self.shutdown = self._make_shutdown()
         self._operator_service = self._make_operator_service()
         self._trouble: dict[str, str] = {}
@@ -189,7 +190,7 @@ class Daemon:
             beat_age_ns=self.supervisor.beat_age_ns,
             not_ready=self.not_ready,
             trading=records.accounts.trading,
-            waiting=self.waiting,
+            waiting=self._starts.waiting,
         )
         show_readiness(metrics, self.not_ready)
 
@@ -238,29 +239,19 @@ class Daemon:
         """Why the daemon is not ready to trade; empty when it is."""
         kinds = NotReadyKind
         reasons = [
-            NotReady(kinds.VENUE_DOWN, f"venue {name} is not connected")
+            NotReady(
+                kinds.VENUE_DOWN, ": ".join(filter(None, (f"venue {name} is not connected", self._trouble.get(name))))
+            )
             for name in self._core.queues
             if not self._is_up(name) and name not in self._unusable
         ]
         reasons += [NotReady(kinds.VENUE_UNUSABLE, f"venue {name}: {why}") for name, why in self._unusable.items()]
-        reasons += [
-            NotReady(kinds.STARTING, f"strategy {row.name} has not begun{self._reason_to_wait(row)}")
-            for row in self._not_begun()
-            if self._awaited(row) or self._instruments_of(row)
-        ]
+        reasons += self._starts.not_ready()
         reasons += stale_books(self.kernel, self._watches)
         reasons += halt_reasons(self._records.accounts.trading)
         reasons += self._operator_service.not_ready()
         reasons += quarantines(self.kernel)
         return reasons + ([NotReady(kinds.STOPPING, "stopping")] if self.supervisor.is_stopping else [])
-
-    def waiting(self) -> list[str]:
-        """Strategies that wait for an instrument to open, and for which. That is no fault: the daemon can be ready."""
-        return [
-            f"strategy {row.name} waits for an active instrument that matches {', '.join(row.row.instruments)}"
-            for row in self._resolved.strategies
-            if not self._awaited(row) and not self._instruments_of(row)
-        ]
 
     async def connect(self, *, live: bool) -> None:
         """Start sandboxes, connectors and the control server; the rest comes up under the supervisor."""
@@ -316,7 +307,7 @@ class Daemon:
             self.supervisor.spawn(f"{name} reconcile", run.run())
         while True:
             if not self.supervisor.is_stopping:
-                self._start_strategies()
+                self._starts.begin()
             await asyncio.sleep(START_S)
 
     async def _keep_records(self) -> None:
@@ -342,38 +333,9 @@ class Daemon:
         if (connection := self._venues.get(trade.instrument.partition(":")[0])) is not None:
             connection.reconciler.on_trade(trade)
 
-    def _start_strategies(self) -> None:
-        """Let each strategy begin whose venues are up and which has an instrument to begin with."""
-        for row in self._not_begun():
-            if not self._awaited(row) and (instruments := self._instruments_of(row)):
-                anything = row.row.trade_anything
-                self._core.add_strategy(
-                    row.name, row.make, row.settings, instruments, _pattern(row), trade_anything=anything
-                )
-                _log.info("strategy starts", strategy=row.name, instruments=list(instruments))
-                self.kernel.publish(StrategyStarted(row.name, self._clock.now_ns()))
-
-    def _not_begun(self) -> list[ResolvedStrategy]:
-        return [row for row in self._resolved.strategies if row.name not in self.kernel.hosts]
-
     def _is_up(self, venue: str) -> bool:
         """Whether the venue is connected now and was compared with at least once in this run."""
         return venue not in self._starting and self._core.books.is_connected(venue)
-
-    def _awaited(self, row: ResolvedStrategy) -> str:
-        """The first venue that the strategy's patterns name and that is not up, empty when all are."""
-        named = {venue for venue in self._core.queues if row.names(venue)}
-        return min((venue for venue in named if not self._is_up(venue)), default="")
-
-    def _reason_to_wait(self, row: ResolvedStrategy) -> str:
-        return f": waits for venue {venue}" if (venue := self._awaited(row)) else ""
-
-    def _instruments_of(self, row: ResolvedStrategy) -> tuple[InstrumentId, ...]:
-        """The instruments that the strategy has; before it begins, those that it would begin with now."""
-        if row.name in self.kernel.hosts:
-            return self.kernel.instruments_of(row.name)
-        known, settled = self._records.accounts.instruments.values(), self._records.accounts.settlements
-        return _pattern(row).choose(one for one in known if one.venue in self._core.queues and one.id not in settled)
 
     def _assemble(self) -> Core:
         accounts, books, metrics = self._records.accounts, Books(), self._metrics
@@ -410,7 +372,7 @@ class Daemon:
     def _make_status_reader(self) -> StatusReader:
         sources = StatusSources(
             not_ready=self.not_ready,
-            waiting=self.waiting,
+            waiting=self._starts.waiting,
             reconcilers=lambda: self._operator_service.reconcilers,
             strategies=self._names()[1],
             trouble=self._trouble,
@@ -493,7 +455,3 @@ class Daemon:
 def _reread_of(connector: Connector) -> Callable[[InstrumentId], None]:
     # A connector that was written before there was `reread` goes on without it.
     return getattr(connector, "reread", leave)
-
-
-def _pattern(row: ResolvedStrategy) -> InstrumentPattern:
-    return InstrumentPattern(row.row.instruments, row.row.instruments_max)

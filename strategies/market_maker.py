@@ -254,6 +254,7 @@ class MarketMaker(Strategy[MarketMakerSettings]):
     """
 
     Settings: ClassVar[type[MarketMakerSettings]] = MarketMakerSettings
+    needs_all_venues = False  # each market is quoted by itself
 
     def __init__(self, name: str, settings: MarketMakerSettings, desk: Desk) -> None:
         super().__init__(name, settings, desk)

@@ -19,7 +19,7 @@ from connectors.client.polling.account import AccountPoll
 from connectors.client.polling.market import MarketPoll
 from connectors.client.stream import VenueStream
 from connectors.client.venue_time import VenueTime
-from connectors.client.wire.answers import HTTP_NOT_FOUND, NO_PATH, UnreadableAnswer
+from connectors.client.wire.answers import HTTP_FORBIDDEN, HTTP_NOT_FOUND, NO_ACCESS, NO_PATH, UnreadableAnswer
 from connectors.client.wire.decimals import NS_PER_MS
 from framework.domain.errors import AccountRefused, Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
@@ -30,6 +30,7 @@ from framework.domain.rate_limits import RateLimits
 from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.venue import Gateway, KeyRights, Publish, UnknownRights
 
+_AS_AGAIN = {HTTP_FORBIDDEN: NO_ACCESS, HTTP_NOT_FOUND: NO_PATH}
 _CALENDAR_MS = 500
 _CLOCK_MS = 300_000
 _log = structlog.get_logger("connector")
@@ -148,8 +149,8 @@ class VenueConnector:
         """Declare the terms; load limits, instruments and balance, and publish them.
 
         Raises `Retryable` when the venue cannot be reached, `RefusedByVenue` for a refused read, `ConfigurationError`
-        for instruments that do not exist or are too many, and `AccountRefused` for a refused key, and for an address
-        where the venue's API of this dialect is not.
+        for instruments that do not exist or are too many, and `AccountRefused` for a refused key, where the venue
+        forbids what every start reads, and for an address where its API of this dialect is not.
         """
         self._parts.outlet.publish = publish
         publish(TermsDeclared(self.venue, self.terms, self._clock.now_ns()))
@@ -157,10 +158,11 @@ class VenueConnector:
         try:
             await self._load()
         except RefusedByVenue as e:
-            if e.status != HTTP_NOT_FOUND:
+            if e.status not in _AS_AGAIN:
                 raise
-            # Trying again brings the same: everything that a start reads is there, or the address is another API's.
-            raise AccountRefused(f"{e}: {NO_PATH}") from e
+            # Trying again brings the same: what a start reads is there and allowed, or the address is another API's,
+            # or the key one that can't be used.
+            raise AccountRefused(f"{e}: {_AS_AGAIN[e.status]}") from e
 
     async def _load(self) -> None:
         await self._parts.prepare()

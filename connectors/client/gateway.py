@@ -122,7 +122,7 @@ class OrderGateway:
         approved = signed.approved
         if response.status in DONE:
             return self._codec.decode(approved, response.body)
-        failure = self._rest.failure_of_write(response, is_cancel=isinstance(approved.intent, CANCELS))
+        failure = await self._rest.failure_of_write(response, is_cancel=isinstance(approved.intent, CANCELS))
         if not isinstance(failure, RefusedByVenue):
             raise failure
         try:

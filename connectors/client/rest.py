@@ -14,6 +14,8 @@ from connectors.client.pages import NextPage, Place, whole_list
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.address import origin_of, path_of
 from connectors.client.wire.answers import (
+    HTTP_FORBIDDEN,
+    NO_ACCESS,
     ErrorResponse,
     Meaning,
     UnreadableAnswer,
@@ -28,7 +30,7 @@ from connectors.transport.errors import OutcomeUnknown as ResponseLost
 from connectors.transport.http_pool import Http1Transport
 from connectors.transport.ports import HttpRequest, HttpResponse, HttpTransport
 from connectors.transport.reconnect import Backoff, ConnectBreaker
-from framework.domain.errors import OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
+from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
 from framework.domain.plausibility import UNREADABLE
 from framework.domain.ports import Clock, Rng
 from framework.domain.rate_limits import RequestKind
@@ -65,7 +67,9 @@ class RestRules(msgspec.Struct, frozen=True, kw_only=True):
     `name` is the logger's, `url` the base address, `prefix` the path that every target begins with. `parse_error` reads
     an answer other than success: its status, its body, and the milliseconds that it asks to wait. `row_ids` name the
     fields that identify a row of a list. `unsigned` are the paths of reads that are sent without a signature, as those
-    must be that give the venue's time, before it is known. `on_answer` is called with each request, its answer and the
+    must be that give the venue's time, before it is known. `open_path` is one that anybody may read, for a venue whose
+    403 says as little of a right that a key lacks as of an address that is not allowed: it is asked after each 403, and
+    when it is forbidden, too, the account is refused. `on_answer` is called with each request, its answer and the
     nanoseconds that it took, whatever the status: for what headers say of the rate limits (`WindowSeen`). `renewed`
     puts the body of what was read into the form that is decoded, at a venue that has had several; it never raises.
     """
@@ -79,6 +83,7 @@ class RestRules(msgspec.Struct, frozen=True, kw_only=True):
     parse_error: Callable[[int, bytes, int], ErrorResponse]
     row_ids: tuple[str, ...] = ("id",)
     unsigned: frozenset[str] = frozenset()
+    open_path: str = ""
     on_answer: OnAnswer = _nothing_of_it
     renewed: Callable[[bytes], bytes] = bytes
 
@@ -139,9 +144,10 @@ class SignedRest:
         self._time.sample_date(response.headers.get("date"), sent_ns=sent_ns, received_ns=received_ns)
         return response
 
-    def failure_of_write(self, response: HttpResponse, *, is_cancel: bool) -> TidegateError:
-        """What an answer to a write means, other than success, as an error to raise: see `Verdicts.of_write`."""
-        return self._rules.verdicts.of_write(self._error_of(response), is_cancel=is_cancel)
+    async def failure_of_write(self, response: HttpResponse, *, is_cancel: bool) -> TidegateError:
+        """What an answer to a write means, other than success, as an error to raise: see `Verdicts.of_write`, and
+        `RestRules.open_path`, which may be asked."""
+        return await self._weighed(self._rules.verdicts.of_write(self._error_of(response), is_cancel=is_cancel))
 
     async def get(self, path: str, expected: type[T], params: Params = (), *, endpoint: str = "", weight: int = 1) -> T:
         """Read `path` and decode the answer as `expected`. Otherwise like `read`."""
@@ -173,7 +179,11 @@ class SignedRest:
         name = f"{call.method} {call.target.partition('?')[0]}"
 
         async def once() -> T:
-            return _decoded(await self._ask_once(call, endpoint, weight), decode, name)
+            try:
+                body = await self._ask_once(call, endpoint, weight)
+            except RefusedByVenue as e:
+                raise await self._weighed(e) from e
+            return _decoded(body, decode, name)
 
         return await _tried(once, _READ_TRIES_MAX, lambda attempt: _RETRY_MS * attempt)
 
@@ -196,7 +206,7 @@ class SignedRest:
         name = f"{request.method} {_shown(request)}"
         response = await self.send(request)
         if response.status not in DONE:
-            failure = self.failure_of_write(response, is_cancel=False)
+            failure = await self.failure_of_write(response, is_cancel=False)
             unproved = f"{name}: {self._error_of(response).text}: this proves nothing"
             raise OutcomeUnknown(unproved) if isinstance(failure, OutcomeUnknown) else failure
         try:
@@ -257,6 +267,22 @@ class SignedRest:
             if isinstance(failure, Retryable) and failure.is_rate_limit:
                 turn.was_limited()
             raise failure
+
+    async def _weighed(self, failure: TidegateError) -> TidegateError:
+        """A refusal as it is to be raised: where what anybody may read is forbidden as well, it is not about this one
+        request, and the account is refused."""
+        path = self._rules.open_path
+        if not path or not isinstance(failure, RefusedByVenue) or failure.status != HTTP_FORBIDDEN:
+            return failure
+        try:
+            await self._ask_once(Call("GET", path), path, 1)
+        except RefusedByVenue as e:
+            return AccountRefused(f"{failure.message}: {NO_ACCESS}") if e.status == HTTP_FORBIDDEN else failure
+        except AccountRefused as e:
+            return e
+        except Retryable:
+            return failure
+        return failure
 
     def _error_of(self, response: HttpResponse) -> ErrorResponse:
         return self._rules.parse_error(response.status, response.body, after_ms_of(response.headers))

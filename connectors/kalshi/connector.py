@@ -14,7 +14,7 @@ from connectors.client.status import VenueStatus
 from connectors.client.stream import StreamDial, VenueStream, open_stream_transport
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.address import account_of
-from connectors.client.wire.answers import UnreadableAnswer
+from connectors.client.wire.answers import HTTP_FORBIDDEN, NO_ACCESS, UnreadableAnswer
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.client.wire.keys import KeyRights, Unknown, rights_of
 from connectors.kalshi.dialect import DIALECTS
@@ -104,7 +104,8 @@ class _Account:
         return Unknown() if scopes is None else rights_of(scopes, SCOPES)
 
     async def judge(self, refusal: HandshakeRefused) -> None:
-        """Raise for a refused key. After a refused timestamp read the venue's clock again, for the next try."""
+        """Raise for a refused key, and where the stream is forbidden. After a refused timestamp read the venue's clock
+        again, for the next try."""
         error = parse_error(refusal.status, refusal.body)
         if error.is_code(TIMESTAMP_EXPIRED):
             self.rest.time.discard()
@@ -115,6 +116,8 @@ class _Account:
         failure = VERDICTS.of_read(error)
         if isinstance(failure, (Fatal, AccountRefused)):
             raise failure
+        if refusal.status == HTTP_FORBIDDEN:
+            raise AccountRefused(f"{error.text}: {NO_ACCESS}")
 
 
 def _parts(account: _Account, dial: StreamDial, backoff: Backoff) -> ConnectorParts:

@@ -117,6 +117,7 @@ ASSUMPTIONS = (
     "A partly filled immediate-or-cancel order ends as canceled, a fully filled one as executed.",
     "A 4xx with the venue's own error code (but 408), and every 429, mean that nothing of a write was done.",
     "Responses without the venue's own error code (a proxy's 4xx), 408 and 5xx prove nothing: the order stays unknown.",
+    "A 403 is about one request, unless public reads are forbidden, too: then it is about the address that asks.",
     "order_already_exists means an order of this account under our id; an id is never given free (recorded).",
     "trading_is_paused and exchange_is_paused mean that nothing of the request was kept.",
     "Timestamps within 5 s of the venue's clock are accepted and those 30 s behind it refused (both recorded).",

@@ -14,7 +14,7 @@ from framework.assembly import OwnBudget
 from framework.cli.config import load_from
 from framework.config.resolve import Resolved, ResolvedVenue, resolve
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled
-from framework.domain.errors import ConfigurationError, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import AccountRefused, ConfigurationError, OutcomeUnknown, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.operator_requests import Answer
 from framework.domain.venue import Connector
@@ -57,7 +57,7 @@ async def _compare(resolved: Resolved, accounts: Accounts, *, is_live: bool) -> 
                 differences += await _ask(
                     connector, accounts, clock, budget, drift_ms_max=resolved.config.kernel.reconcile_grace_ms
                 )
-        except (Retryable, OutcomeUnknown, RefusedByVenue, TimeoutError) as e:
+        except (AccountRefused, Retryable, OutcomeUnknown, RefusedByVenue, TimeoutError) as e:
             troubles.append(f"{venue.name} can't be asked now: {e or 'no answer in time'}")
         finally:
             await connector.close()

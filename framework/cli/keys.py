@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from framework.cli.config import load_from
-from framework.cli.tables import print_json, print_lines, table, time_text
+from framework.cli.tables import print_json, print_lines, print_table, time_text
 from framework.config.plugins import takes_argument
 from framework.config.resolve import ResolvedVenue, resolve
 from framework.domain.errors import (
@@ -421,7 +421,7 @@ def _confirm(admin: KeyAdmin, key: ListedKey, options: argparse.Namespace) -> No
         typed, source = options.yes, "--yes"
     else:
         what = "id" if wanted == key.id else "label"
-        sys.stderr.write(f"Revoke {key.id} ({_plain(', '.join(key.scopes))}) for good? Type its {what}, {wanted}: ")
+        sys.stderr.write(f"Revoke {key.id} ({_plain(', '.join(key.scopes))}) for good?\nType its {what}, {wanted}: ")
         sys.stderr.flush()
         typed, source = sys.stdin.readline().rstrip("\n"), "what was typed"
     if typed != wanted:
@@ -451,7 +451,7 @@ def _show(listed: Sequence[ListedKey], options: argparse.Namespace) -> None:
         print_lines(["the account has no keys"])
         return
     rows = [_row(one) for one in listed]
-    print_lines(table([name for name in rows[0] if any(row[name] for row in rows)], rows))
+    print_table([name for name in rows[0] if any(row[name] for row in rows)], rows)
 
 
 def _row(key: ListedKey) -> dict[str, str]:

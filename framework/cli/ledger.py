@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from framework.cli.config import load_from
-from framework.cli.tables import print_json, print_lines, table, time_text
+from framework.cli.tables import print_json, print_lines, print_table, time_text
 from framework.domain.account_events import FillSource
 from framework.domain.errors import ConfigurationError, JournalError
 from framework.persistence.journal.records import Entry
@@ -90,7 +90,7 @@ def print_rows(
     if options.json:
         print_json(rows)
     elif rows:
-        print_lines(table(columns, [_shown(row) for row in rows], right=NUMBERS))
+        print_table(columns, [_shown(row) for row in rows], right=NUMBERS)
     else:
         print_lines([f"no {options.verb.replace('-', ' ')}"])
     return 0

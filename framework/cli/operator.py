@@ -191,10 +191,10 @@ def _confirm_amount(move: MoveFunds, options: argparse.Namespace) -> None:
         raise ConfigurationError(move.flaw)
     typed, source = options.yes, "--yes"
     if not typed:
-        to = f" to {move.to}" if move.to else ""
+        to = f"\nto {move.to}" if move.to else ""  # an address fills half a line
         sys.stderr.write(
-            f"This moves {move.amount} {move.asset} out of the account at {move.venue}{to}, and can't be undone. Type "
-            "the amount again: "
+            f"This moves {move.amount} {move.asset} out of the account at {move.venue}{to}, and can't be undone.\n"
+            "Type the amount again: "
         )
         sys.stderr.flush()
         typed, source = sys.stdin.readline().strip(), "what was typed"

@@ -110,13 +110,19 @@ class Strategy(Generic[SettingsT]):
 
     Settings: ClassVar[Any] = None
 
+    needs_all_venues: ClassVar[bool] = True
+    """Whether it begins only when every venue that its instruments name is up. False: also while some are down. Their
+    instruments join by `on_instrument` when they come; those that an earlier run knew are there from the start, with a
+    book that is not fresh."""
+
     def __init__(self, name: str, settings: SettingsT, desk: Desk) -> None:
         self.name = name
         self.settings = settings
         self.desk = desk
 
     def on_start(self) -> None:
-        """Called once, when its venues are up and at least one of its instruments is open for trading."""
+        """Called once, when its venues are up (`needs_all_venues`) and at least one of its instruments is open for
+        trading."""
 
     def on_instrument(self, instrument: Instrument) -> None:
         """Called after `on_start`, when an instrument that the configuration's pattern names has opened and joined

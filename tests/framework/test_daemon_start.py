@@ -34,22 +34,22 @@ async def test_strategy_when_no_market_matches_then_the_daemon_is_ready_and_says
 ) -> None:
     with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
         connected(rig)
-        rig.daemon._start_strategies()
+        rig.daemon._starts.begin()
 
         assert reasons(rig) == []
-        assert rig.daemon.waiting() == WAITS
+        assert rig.daemon._starts.waiting() == WAITS
 
 
 async def test_strategy_when_its_first_market_opens_then_it_begins_and_waits_no_more(tmp_path: Path) -> None:
     with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
         connected(rig)
-        rig.daemon._start_strategies()
+        rig.daemon._starts.begin()
         rig.daemon.kernel.publish(InstrumentDefined(OPEN, 2))
         assert reasons(rig) == ["strategy mm has not begun"]
 
-        rig.daemon._start_strategies()
+        rig.daemon._starts.begin()
 
-        assert (reasons(rig), rig.daemon.waiting()) == ([], [])
+        assert (reasons(rig), rig.daemon._starts.waiting()) == ([], [])
         assert rig.daemon.kernel.hosts["mm"].strategy.desk.instruments == (OPEN.id,)
         rig.daemon._timers.close()
 
@@ -59,16 +59,16 @@ async def test_strategy_when_its_venue_is_not_up_then_it_waits_for_it_and_the_da
 ) -> None:
     with rigged(tmp_path / "state", shutdown_ms=1_000) as rig:
         rig.daemon.kernel.publish(InstrumentDefined(OPEN, 2))
-        rig.daemon._start_strategies()
+        rig.daemon._starts.begin()
         assert reasons(rig) == [
             "venue kalshi is not connected",
             "strategy mm has not begun: waits for venue kalshi",
         ]
-        assert rig.daemon.waiting() == []
+        assert rig.daemon._starts.waiting() == []
 
         connected(rig)
         rig.daemon._starting.add(VENUE)  # Connected, and not compared with yet.
-        rig.daemon._start_strategies()
+        rig.daemon._starts.begin()
         assert "mm" not in rig.daemon.kernel.hosts
 
 

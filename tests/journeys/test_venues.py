@@ -8,9 +8,17 @@ from typing import Any
 
 import pytest
 
+from framework.assembly import assemble, core_settings
+from framework.config.layers import DEFAULT_FILE, load
+from framework.config.resolve import resolve
+from framework.engine.replay import DecisionRecorder, Replayed, SteppedClock, read_session, replay_session
+from framework.engine.universe import InstrumentPattern
+from framework.runtime.files import RealFiles
+from framework.state.books import Books
 from tests.proofs.four_venues.judge import broken
 from tests.proofs.four_venues.run import Run, Spec
 from tests.support.daemon import Daemon, Sandbox, get, running, venue_toml, wait_until
+from tests.support.world import HandTimers, RecordingWatcher
 
 QUICK = {
     "kalshi": {"balance_interval_ms": 2_000, "silence_ms_max": 1_500, "read_lag_ms": 200},
@@ -51,13 +59,11 @@ def test_daemon_when_one_venue_is_dead_then_the_other_trades_and_it_says_who_wai
     with running(arguments, tmp_path / "log") as daemon:
         wait_until(lambda: daemon.logged("strategy starts", strategy="mm"), "strategy at the venue that is there")
         wait_until(sandbox.open_orders, "quote at the venue that is there")
-        assert readiness(daemon) == {
-            "ready": False,
-            "reasons": ["venue other is not connected", "strategy far has not begun: waits for venue other"],
-            "halted": [],
-            "reducing": [],
-            "waiting": [],
-        }
+        said = readiness(daemon)
+        down, waits = said.pop("reasons")
+        assert down.startswith("venue other is not connected: GET /trade-api/v2/exchange/status: ")
+        assert waits == "strategy far has not begun: waits for venue other"
+        assert said == {"ready": False, "halted": [], "reducing": [], "waiting": []}
 
         back = Sandbox(tmp_path / "other", port=int(port))
         try:
@@ -67,6 +73,75 @@ def test_daemon_when_one_venue_is_dead_then_the_other_trades_and_it_says_who_wai
         finally:
             back.stop()
     assert sandbox.open_orders() == []
+
+
+def test_strategy_over_two_venues_when_one_is_dead_then_a_market_maker_quotes_at_the_other_and_others_wait(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    other = Sandbox(tmp_path / "other")
+    other.stop()
+    port = other.ready["rest_url"].split(":")[2].partition("/")[0]
+    file, state = tmp_path / "tidegate.toml", tmp_path / "state"
+    both = 'instruments = ["kalshi:*", "other:*"]\n'
+    strategies = (
+        f"[strategies.mm]\ninstruments_max = 4\n{both}"
+        f'[strategies.pair]\nuse = "strategies.noop:Noop"\n{both}'
+        '[checks.allow_list.settings]\ninstruments = ["*"]\n'
+    )
+    file.write_text(venue_toml(sandbox.ready) + table_of("other", other.ready) + strategies)
+    arguments = ["-c", "sandbox", "-c", str(file), "--state-dir", str(state)]
+
+    with running(arguments, tmp_path / "log") as daemon:
+        wait_until(sandbox.open_orders, "quote at the venue that is there")
+        assert daemon.logged("strategy starts", strategy="mm")[0]["without"] == ["other"]
+        assert "strategy pair has not begun: waits for venue other" in daemon.not_ready()
+
+        back = Sandbox(tmp_path / "other", port=int(port))
+        try:
+            wait_until(back.open_orders, "quote at the venue that came later", timeout_s=30)
+            assert daemon.logged("strategy starts", strategy="pair")
+            assert {line["instrument"][:6] for line in daemon.logged("instrument joins", strategy="mm")} == {"other:"}
+            assert daemon.terminate()[0] == 0
+        finally:
+            back.stop()
+    assert sandbox.open_orders() == []
+    assert decided_again(arguments[:4], state).is_same
+
+    with running(arguments, tmp_path / "log2") as daemon:  # what it knows of the dead venue it has from the start
+        wait_until(sandbox.open_orders, "quote after a restart")
+        assert daemon.logged("strategy starts", strategy="mm")[0]["without"] == ["other"]
+        assert daemon.terminate()[0] == 0
+    assert decided_again(arguments[:4], state).is_same
+
+
+def decided_again(options: list[str], state: Path) -> Replayed:
+    """A replay of the last run in a state directory."""
+    resolved = resolve(load([DEFAULT_FILE, Path(options[3])], environ={}))
+    rows = {row.name: row for row in resolved.strategies}
+    session, clock, recorder = read_session(RealFiles(), state), SteppedClock(), DecisionRecorder()
+    core = assemble(
+        core_settings(resolved),
+        clock=clock,
+        accounts=session.accounts,
+        books=Books(),
+        next_client_order_id=session.client_order_ids().next,
+        recorder=recorder,
+        watcher=RecordingWatcher(),
+        timers=HandTimers(),
+        on_journal_failure=lambda _: None,
+        log=lambda *_, **__: None,
+        decides=False,
+    )
+
+    def start(name: str) -> None:
+        row = rows[name]
+        pattern = InstrumentPattern(row.row.instruments, row.row.instruments_max)
+        chosen = pattern.choose(
+            one for one in core.accounts.instruments.values() if one.id not in core.accounts.settlements
+        )
+        core.add_strategy(name, row.make, row.settings, chosen, pattern)
+
+    return replay_session(session, core.kernel, clock, recorder, start=start)
 
 
 def test_strategy_when_markets_roll_over_then_it_quotes_each_and_leaves_what_has_settled(tmp_path: Path) -> None:

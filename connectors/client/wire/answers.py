@@ -99,6 +99,13 @@ class UnusableInstrument(ValueError):
     """An instrument that can't be traded safely as it is listed. The message names it and the field."""
 
 
+HTTP_FORBIDDEN = 403
+NO_ACCESS = (
+    "access is refused; check whether the venue takes requests from the addresses of this machine (its network, its "
+    "country, a proxy on the way), and what the key may do"
+)
+"""The remedy where the venue, or what stands before it, answers that it is forbidden to ask at all."""
+
 HTTP_NOT_FOUND = 404
 NO_PATH = (
     "the server has no such market or no such path; check the symbol, rest_url and, where the venue has one, dialect"
@@ -192,13 +199,15 @@ class Verdicts(msgspec.Struct, frozen=True):
         return self._error(meaning, code, error)
 
     def of_read(self, error: ErrorResponse) -> TidegateError:
-        """What a refused read means, as an error to raise: `AccountRefused`, `RefusedByVenue` for a 4xx, else
-        `Retryable`.
+        """What a refused read means, as an error to raise: `AccountRefused`, also for a 403 that is not in the venue's
+        own words (what stands before it lets nothing through), `RefusedByVenue` for another 4xx, else `Retryable`.
 
         A read changes nothing, so whatever may pass by itself may be tried again.
         """
         meaning, code = self.meaning(error)
         if meaning is Meaning.UNKNOWN:
+            if error.status == HTTP_FORBIDDEN:
+                return AccountRefused(f"{error.text}: {NO_ACCESS}")
             if not 400 <= error.status < 500 or error.status == _REQUEST_TIMEOUT:
                 return Retryable(error.text, after_ms=error.after_ms)
             return RefusedByVenue("unreadable", error.text, status=error.status)

@@ -19,6 +19,7 @@ from connectors.kalshi.sandbox.wire import MONEY_ONE
 from connectors.sandbox.engine.model import NS_PER_S
 from connectors.sandbox.seeding import seeded, stable_uuid
 from connectors.sandbox.serving.command import option
+from connectors.sandbox.serving.faults import COMMON_KINDS, FAULT_KINDS
 from connectors.sandbox.serving.public_keys import kept_public_key, public_pem
 from connectors.sandbox.serving.server import Design, SandboxServer
 from connectors.sandbox.serving.venue import ServedVenue
@@ -26,6 +27,7 @@ from connectors.sandbox.serving.websocket import QUEUE_FRAMES_MAX
 
 DEPOSIT = 10_000 * MONEY_ONE
 SHORT_LIVED_STAGGER_S = 5
+KINDS = COMMON_KINDS | {"ip_refused": FAULT_KINDS["ip_refused"]}
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class KalshiSandbox:
 
     def _fresh(self) -> Venue:
         options, now_ns = self._options, self._now_ns()
-        served = ServedVenue(seed=options.seed, now_ns=self._now_ns, rules=RULES)
+        served = ServedVenue(seed=options.seed, now_ns=self._now_ns, fault_kinds=KINDS, rules=RULES)
         closes_s = options.close_after_s
         schedule = Schedule() if closes_s is None else Schedule(close_after_s=closes_s, stagger_s=SHORT_LIVED_STAGGER_S)
         rng = seeded(options.seed, "markets")

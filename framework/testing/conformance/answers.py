@@ -38,7 +38,8 @@ KINDS: Mapping[str, Wrong] = {
     "V52": Wrong("secret of another key", "name the file that belongs to key_id"),
     "V55": Wrong("key that nobody knows", "take key_id from the venue's page of keys"),
     "V53": Wrong("key without the right to trade", "make a key that may trade; with this one only data is read"),
-    "V54": Wrong("address that the key does not allow", "add this machine's address to the key's list at the venue"),
+    "V54": Wrong("address that the key does not allow", "add this machine's address to the key's list at the venue; "
+                "where it has none, ask from an address that it takes"),
     "V50": Wrong("clock off by an hour", "nothing stops; set this machine's clock"),
     "V83": Wrong("unknown symbol", "write the symbol as the venue lists it, or a pattern"),
     "V84": Wrong("size off the grid", "a multiple of the lot"),

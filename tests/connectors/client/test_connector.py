@@ -17,7 +17,7 @@ from connectors.client.status import POLL, VenueStatus
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.answers import UnusableInstrument
 from framework.domain.account_events import BalanceReport, InstrumentDefined, InstrumentStatusChanged
-from framework.domain.errors import ConfigurationError, Fatal, Retryable
+from framework.domain.errors import AccountRefused, ConfigurationError, Fatal, RefusedByVenue, Retryable
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId, InstrumentStatus
 from framework.domain.market_events import BookSnapshot, ConnectorStatus, LimitsDeclared, TermsDeclared
@@ -110,6 +110,7 @@ class Assembled:
         identity = ConnectorIdentity("tide", "host key", True, ("nothing is checked",), VenueTerms(amend=False))
         self.connector = VenueConnector(identity, parts, clock=clock)
         self.prepared = 0
+        self.refusal: RefusedByVenue | None = None
         self.limits: RateLimits | None = OWN
 
     def publish(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
@@ -117,6 +118,8 @@ class Assembled:
 
     async def _prepare(self) -> None:
         self.prepared += 1
+        if self.refusal is not None:
+            raise self.refusal
 
     async def _limits(self) -> RateLimits:
         if self.limits is None:
@@ -238,6 +241,22 @@ def test_balance_when_it_can_not_be_read_then_everything_else_goes_on(error: Exc
     made = play(20, lambda made: setattr(made, "balance", error))
     assert made.taken(BalanceReport) == []
     assert made.taken(ConnectorStatus)[-1].is_up
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "said"),
+    [
+        (403, AccountRefused, "the addresses of this machine"),
+        (404, AccountRefused, "check the symbol, rest_url"),
+        (400, RefusedByVenue, "HTTP 400 no"),
+    ],
+)
+def test_start_when_what_every_start_reads_is_refused_then_the_account_is_where_it_stays_so(
+    status: int, kind: type[Exception], said: str
+) -> None:
+    refusal = RefusedByVenue("no", f"HTTP {status} no", status=status)
+    with pytest.raises(kind, match=said):
+        play(1, lambda made: setattr(made, "refusal", refusal))
 
 
 def test_clock_when_nothing_else_measures_it_then_the_venue_is_asked_again_every_five_minutes() -> None:

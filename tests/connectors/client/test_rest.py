@@ -15,7 +15,7 @@ from connectors.client.wire.calls import Call
 from connectors.transport.errors import NotSent
 from connectors.transport.errors import OutcomeUnknown as CutOff
 from connectors.transport.ports import HttpRequest, HttpResponse
-from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
+from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
 from framework.domain.rate_limits import RequestKind
 from tests.connectors.client.toy_rest import KEY, Turns, rest_of
 from tests.connectors.support import START_NS, LoopClock, ScriptedHttp, answering, run_jumping
@@ -25,6 +25,8 @@ PATH = "/v1/balance"
 GOOD = (200, b'{"cash":"1.00"}')
 LIMITED = (429, b'{"error":"Rate limit exceeded"}')
 EXPIRED = (401, b'{"error":"Invalid timestamp"}')
+FORBIDDEN = (403, b'{"error":"Forbidden"}')
+OPEN = "/v1/status"
 
 
 class Orders(msgspec.Struct):
@@ -174,6 +176,51 @@ def test_key_when_it_is_refused_then_the_clock_is_measured_anew_for_it_may_have_
 
     off_ns, _ = using(http, use)
     assert abs(off_ns) <= 2_000_000_000
+
+
+async def tried(rest: SignedRest, method: str) -> Exception | None:
+    """What a read, or a write, raises."""
+    try:
+        if method == "GET":
+            await balance(rest)
+        else:
+            await rest.write(Call("POST", "/balance", b"{}"), msgspec.json.decode)
+    except TidegateError as e:
+        return e
+    return None
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [
+        ([FORBIDDEN], AccountRefused),
+        ([(403, b"<html>")], AccountRefused),
+        ([(200, b"{}")], RefusedByVenue),
+        ([(404, b'{"error":"Not found"}')], RefusedByVenue),
+        ([CutOff("reset")], RefusedByVenue),
+    ],
+)
+def test_forbidden_when_what_anybody_may_read_is_forbidden_too_then_the_account_is_refused_else_the_request(
+    method: str, answers: list[tuple[int, bytes] | Exception], kind: type[Exception]
+) -> None:
+    http, turns = answering(method, PATH, FORBIDDEN), Turns()
+    http.on("GET", OPEN, *answers)
+
+    async def main(clock: LoopClock) -> Exception | None:
+        rest = rest_of(http, clock, turns, unsigned=frozenset({"/status"}), open_path="/status")
+        return await tried(rest, method)
+
+    failure = run_jumping(main)
+    assert type(failure) is kind
+    assert http.targets("GET")[-1] == OPEN
+    assert turns.asked[-1] == (RequestKind.QUERY, "/status", 1)
+
+
+def test_forbidden_when_the_venue_has_no_read_for_anybody_then_the_request_is_refused() -> None:
+    http = answering("GET", PATH, FORBIDDEN)
+    assert type(using(http, lambda rest: tried(rest, "GET"))[0]) is RefusedByVenue
+    assert len(http.requests) == 1
 
 
 def test_rest_when_shown_then_it_is_its_address() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from framework.domain.account_events import (
     InstrumentDefined,
     InstrumentStatusChanged,
@@ -12,6 +14,7 @@ from framework.domain.account_events import (
     OrderSnapshot,
     ReportKind,
 )
+from framework.domain.errors import AccountRefused
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentStatus
 from framework.domain.intents import AmendOrder, CancelOrder
@@ -62,6 +65,37 @@ async def test_order_when_the_host_has_closed_the_older_generation_then_the_refu
         assert (refused.kind, refused.code) == (ReportKind.REJECTED, "deprecated_v1_order_endpoint")
         assert 'set dialect = "current"' in refused.detail
         assert "\n" not in refused.detail
+    finally:
+        await live.stop()
+
+
+@pytest.mark.parametrize(("dialect", "tier"), [("current", "prestige"), ("v1", "prime")])
+async def test_requests_when_the_address_is_not_allowed_then_each_says_that_the_account_is_refused(
+    tmp_path: Path, dialect: str, tier: str
+) -> None:
+    live = await live_on(tmp_path, dialect=dialect, tier=tier)
+    try:
+        await live.admin("POST", "faults", {"kind": "ip_refused", "count": -1})
+        for request in (live.place(live.bid(), "tg-403"), live.connector.gateway.positions()):
+            with pytest.raises(AccountRefused, match=r"HTTP 403 forbidden: .*the addresses of this machine"):
+                await request
+        await live.admin("POST", "faults", {"kind": "drop_connection"})
+        assert live.task is not None
+        with pytest.raises(AccountRefused, match=r"HTTP 403 forbidden: .*the addresses of this machine"):
+            await live.task
+        assert (await live.admin("GET", "truth"))["orders"] == []
+    finally:
+        await live.stop()
+
+
+async def test_order_when_it_alone_is_forbidden_then_it_is_rejected_and_the_account_goes_on(tmp_path: Path) -> None:
+    live = await live_on(tmp_path)
+    try:
+        await live.admin("POST", "faults", {"kind": "ip_refused", "match": {"method": "POST"}})
+        (rejected,) = await live.place(live.bid(), "tg-403")
+        assert isinstance(rejected, OrderReport)
+        assert (rejected.kind, rejected.code) == (ReportKind.REJECTED, "forbidden")
+        assert await live.connector.gateway.positions() == ()
     finally:
         await live.stop()
 

@@ -17,6 +17,7 @@ from framework.runtime.disk_writer import InlineWriter
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import bind_account
 from tests.support.command_line import Capsys
+from tests.support.daemon import Sandbox
 
 
 @pytest.fixture
@@ -76,6 +77,17 @@ def test_dry_run_when_the_venue_does_not_answer_then_it_fails_and_nothing_has_ch
     assert dry_run(state, *away(tmp_path, "http://127.0.0.1:1")) == 1
     assert "kalshi can't be asked now" in capsys.readouterr().out
     assert content(state) == before
+
+
+def test_dry_run_when_the_venue_refuses_the_account_then_it_is_named_with_the_reason(
+    state: Path, tmp_path: Path, capsys: Capsys
+) -> None:
+    sandbox = Sandbox(tmp_path / "venue", speed=0)
+    try:
+        assert dry_run(state, *away(tmp_path, sandbox.ready["rest_url"].removesuffix("/trade-api/v2"))) == 1
+    finally:
+        sandbox.stop()
+    assert "kalshi can't be asked now: HTTP 401 authentication_error NOT_FOUND: " in capsys.readouterr().out
 
 
 def test_dry_run_when_there_is_no_journal_then_it_says_so_and_makes_none(tmp_path: Path, capsys: Capsys) -> None:

@@ -335,7 +335,7 @@ def test_revoke_when_the_label_is_typed_again_then_the_key_is_gone(
     monkeypatch.setattr(sys, "stdin", io.StringIO("bot\n"))
     assert keys("revoke", "bot") == 0
     shown = capsys.readouterr()
-    assert "(read) for good? Type its label, bot: " in shown.err
+    assert "(read) for good?\nType its label, bot: " in shown.err
     assert shown.out.startswith("revoked: ")
     assert "bot" not in labels(keys, capsys)
 

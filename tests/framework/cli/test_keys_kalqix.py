@@ -70,7 +70,7 @@ def test_create_when_a_file_is_named_then_the_new_key_works_with_it_and_is_revok
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{made['id']}\n"))
     assert keys_of(tmp_path, "kalqix", sandbox_settings(sandbox.ready))("revoke", made["id"]) == 0
     shown = capsys.readouterr()
-    assert f"for good? Type its id, {made['id']}: " in shown.err
+    assert f"for good?\nType its id, {made['id']}: " in shown.err
     assert shown.out.splitlines() == [f"revoked: {made['id']}"]
     assert made["id"] not in names(keys, capsys)
 

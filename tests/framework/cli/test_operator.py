@@ -241,7 +241,8 @@ def test_transfer_when_the_amount_is_typed_again_then_it_is_asked_for_and_else_n
     is_same = typed == "1.5\n"
     assert run(*TO) == (0 if is_same else 2)
     shown = capsys.readouterr()
-    assert "This moves 1.5 USDC out of the account at k to 0xab, and can't be undone. Type the amount" in shown.err
+    question = "This moves 1.5 USDC out of the account at k\nto 0xab, and can't be undone.\nType the amount again: "
+    assert question in shown.err
     assert daemon.heard == ([TRANSFER] if is_same else [])
     assert ("what was typed is not the amount, 1.5: nothing was done" in shown.err) is not is_same
 

@@ -223,6 +223,16 @@ def test_connect_when_the_key_is_not_the_account_s_then_it_is_refused(
     assert "the key is refused; check key_id, private_key_path and that both fit rest_url" in found
 
 
+def test_connect_when_the_address_is_not_allowed_then_the_line_names_the_addresses(
+    tmp_path: Path, sandbox: Sandbox, capsys: Capsys
+) -> None:
+    sandbox.fault(kind="ip_refused", count=-1)
+    options = ["-c", "sandbox", *overlay(tmp_path, venue_toml(sandbox.ready)), "--connect"]
+    (found,) = refused("check-config", options, capsys)
+    assert found.startswith("venues.kalshi: HTTP 403 forbidden: ")
+    assert "from the addresses of this machine" in found
+
+
 PERP = """
 plugin_paths = ["{support}"]
 [strategies.mm]

@@ -55,7 +55,7 @@ DESCRIPTIONS: Mapping[str, dict[str, Any]] = {
     "page_clamp": {"size": 2, "count": 3},
     "slow_cancel": {"delay_ms": 1_500, "duration_ms": 8_000},
     "replay_refusal": {},
-    "ip_refused": {"duration_ms": 2_000},
+    "ip_refused": {"duration_ms": 20_000},
     "mark_jump": {},
     "funding_now": {"rate_ppm": 100},
     "liquidate": {},

@@ -16,7 +16,7 @@ from connectors.kalshi.sandbox.rest import orders as rest_orders
 from connectors.kalshi.sandbox.rest import portfolio as rest_portfolio
 from connectors.kalshi.sandbox.rest.call import REST_PREFIX, Call
 from connectors.kalshi.sandbox.venue import Venue
-from connectors.sandbox.serving.rest import Arrival, RestFace, Route, guarded
+from connectors.sandbox.serving.rest import Arrival, Refusal, RestFace, Route, guarded
 
 ROUTES: tuple[Route[Call], ...] = (
     *rest_markets.ROUTES,
@@ -59,7 +59,13 @@ def rest_face(routes: Iterable[Route[Call]]) -> RestFace[Venue]:
         unknown_path=lambda: errors.nested("not_found"),
         too_many=errors.too_many_requests,
         failure=_failure,
+        ip_refused=address_refused,
     )
+
+
+def address_refused() -> Refusal:
+    """A 403 for where a request comes from (*assumption*: no page of the venue names a list of addresses)."""
+    return errors.nested("forbidden")
 
 
 def _failure(status: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from connectors.kalshi.sandbox.rest.server import signing_key
+from connectors.kalshi.sandbox.rest.server import address_refused, signing_key
 from connectors.kalshi.sandbox.stream.commands import CommandHandler, numbered
 from connectors.kalshi.sandbox.venue import Venue
 from connectors.sandbox.serving.clock import VenueClock
@@ -62,6 +62,8 @@ def stream_face(
 
 
 def _admit(shown: Shown, venue: Venue, arrival: Arrival) -> Callable[[StreamSession], Conversation]:
+    if venue.faults.take("ip_refused", path=arrival.path, method=arrival.method) is not None:
+        raise address_refused()
     key = signing_key(venue, arrival)
     seen = None if key.subaccount is None else frozenset({venue.account_id(key.subaccount)})
     return lambda session: Conversation(session, venue, seen, shown)

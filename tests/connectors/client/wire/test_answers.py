@@ -46,6 +46,7 @@ def said(status: int, text: str, *, after_ms: int = 0) -> ErrorResponse:
         (said(302, ""), OutcomeUnknown, Retryable),
         (said(408, "Order not found."), OutcomeUnknown, Retryable),
         (ErrorResponse(404, "", "<html>a proxy's own</html>"), OutcomeUnknown, RefusedByVenue),
+        (ErrorResponse(403, "", "<html>not from your country</html>"), OutcomeUnknown, AccountRefused),
         (ErrorResponse(200, "", "cut short"), OutcomeUnknown, Retryable),
     ],
 )
@@ -88,6 +89,10 @@ def test_wait_when_it_is_longer_than_a_minute_then_a_minute_is_waited() -> None:
 
 def test_key_when_refused_then_the_message_says_what_to_check() -> None:
     assert "check the key and its wallet" in str(TEXTS.of_read(said(401, "Invalid API key or signature.")))
+
+
+def test_access_when_something_before_the_venue_refuses_it_then_the_message_names_the_addresses() -> None:
+    assert "the addresses of this machine" in str(TEXTS.of_read(ErrorResponse(403, "", "<html>")))
 
 
 def test_texts_when_shown_then_they_are_short_and_nothing_is_repeated() -> None:

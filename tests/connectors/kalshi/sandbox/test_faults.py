@@ -94,6 +94,22 @@ async def test_delay_when_it_strikes_then_the_act_is_done_and_the_answer_late(cl
     assert time.time_ns() - arrival_ns >= 200_000_000
 
 
+async def test_address_when_it_is_refused_then_every_read_write_and_stream_is_forbidden(client: Client) -> None:
+    fault = await plan(client, kind="ip_refused", count=-1)
+    for method, path in (
+        ("GET", "/exchange/status"),
+        ("GET", "/portfolio/balance"),
+        ("POST", "/portfolio/events/orders"),
+    ):
+        refused = await client.call(method, path)
+        assert (refused.status, refused.body["error"]["code"]) == (403, "forbidden")
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await client.stream()
+    assert caught.value.status == 403
+    await client.admin("DELETE", f"/faults/{fault}")
+    assert (await client.call("GET", "/portfolio/balance")).status == 200
+
+
 async def test_skew_when_the_venues_clock_is_off_then_signatures_fail_and_its_times_tell(client: Client) -> None:
     fault = await plan(client, kind="clock_skew", skew_ms=60_000)
     refused = await client.call("GET", "/portfolio/orders")

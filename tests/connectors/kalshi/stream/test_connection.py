@@ -185,6 +185,12 @@ def test_upgrade_when_the_key_is_refused_then_it_is_fatal(tmp_path: Path) -> Non
         run(tmp_path, 60, lambda made: setattr(made.socket, "script", [refusal]))
 
 
+def test_upgrade_when_it_is_forbidden_then_the_account_is_refused_and_the_addresses_are_named(tmp_path: Path) -> None:
+    refusal = HandshakeRefused(403, b'{"error":{"code":"forbidden","message":"forbidden"}}')
+    with pytest.raises(AccountRefused, match="the addresses of this machine"):
+        run(tmp_path, 60, lambda made: setattr(made.socket, "script", [refusal]))
+
+
 def test_upgrade_when_the_timestamp_is_refused_then_the_clock_is_read_again(tmp_path: Path) -> None:
     def expire(made: Run) -> None:
         made.socket.script = [HandshakeRefused(401, EXPIRED), pinging]
