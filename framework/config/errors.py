@@ -171,6 +171,7 @@ WORDS = {
     "literal_error": "is not {expected}",
     "enum": "is not {expected}",
     "path_type": "is not a path",
+    **dict.fromkeys(("time_type", "time_parsing"), 'is not a time of day such as "17:00:00"'),
     **dict.fromkeys(
         ("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"), 'is not a list such as ["a", "b"]'
     ),

@@ -393,6 +393,14 @@ class OrderRequested(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=Tr
     ts_recv: int
 
 
+class ControlSaved(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):
+    """What a check of the gate keeps for the next run, under a name that it chooses: the newest replace the older."""
+
+    key: str
+    state: bytes
+    ts_recv: int = 0
+
+
 AccountEvent = (
     InstrumentDefined
     | InstrumentStatusChanged
@@ -416,5 +424,6 @@ AccountEvent = (
     | FundMoveReported
     | LimitChanged
     | OrderRequested
+    | ControlSaved
 )
 """Inputs that the journal records, durably."""

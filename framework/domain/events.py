@@ -14,6 +14,7 @@ from framework.domain.account_events import CancelAllRequested as CancelAllReque
 from framework.domain.account_events import CancelRequested as CancelRequested
 from framework.domain.account_events import CashFlow as CashFlow
 from framework.domain.account_events import CashFlowKind as CashFlowKind
+from framework.domain.account_events import ControlSaved as ControlSaved
 from framework.domain.account_events import ExternalOrderIgnored as ExternalOrderIgnored
 from framework.domain.account_events import Fill as Fill
 from framework.domain.account_events import FillSource as FillSource

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from framework.domain.account_events import CancelRequested, TradingState, TradingStateChanged
+from framework.domain.account_events import CancelRequested, ControlSaved, TradingState, TradingStateChanged
 from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import Intent
@@ -64,9 +64,9 @@ class Check(Protocol):
         ...
 
 
-ControlAction = TradingStateChanged | CancelRequested
+ControlAction = TradingStateChanged | CancelRequested | ControlSaved
 """What a check that watches may order: REDUCING or HALTED for a scope, with or without cancelling what is open there,
-and the end of one order. Who orders it and when is filled in."""
+the end of one order, and that what it keeps for the next run is recorded. Who orders it and when is filled in."""
 
 Followed = Event | Approved
 """What a monitor can be shown: every input of the kernel, and every approval of the gate."""

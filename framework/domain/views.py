@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -249,6 +249,20 @@ class RiskView(Protocol):
         """What own orders have taken of the currency since that report, and with a minus what they gave back, by
         instrument and side: an order's value, scaled by the money decimals; of sales at a spot market the size, scaled
         by the size decimals."""
+        ...
+
+    def positions(self) -> Iterable[tuple[str, InstrumentId]]:
+        """Every position that ever traded and has not left, by strategy and instrument; those of the account are under
+        ''."""
+        ...
+
+    def position(self, instrument: InstrumentId, strategy: str = "", /) -> PositionView:
+        """The position of a strategy, or without one the account's; a flat one when nothing was traded."""
+        ...
+
+    def control_state(self, key: str, /) -> bytes:
+        """What a check had recorded under this name last, by this run or an earlier one (`ControlSaved`); empty at
+        first."""
         ...
 
     def leverage(self, instrument: InstrumentId, /) -> int | None:

@@ -7,7 +7,14 @@ from typing import Any
 
 import msgspec
 
-from framework.domain.account_events import CancelRequested, Fill, Scope, TradingState, TradingStateChanged
+from framework.domain.account_events import (
+    CancelRequested,
+    ControlSaved,
+    Fill,
+    Scope,
+    TradingState,
+    TradingStateChanged,
+)
 from framework.domain.errors import describe_error
 from framework.domain.events import Event
 from framework.domain.ports import ControlAction, Followed, Monitor
@@ -70,7 +77,7 @@ class Monitors:
         if isinstance(action, TradingStateChanged) and action.state is not TradingState.ACTIVE:
             if not self._is_stricter_set(action):
                 self._publish(msgspec.structs.replace(action, by=name, ts_recv=self._view.now_ns))
-        elif isinstance(action, CancelRequested):
+        elif isinstance(action, CancelRequested | ControlSaved):
             self._publish(msgspec.structs.replace(action, ts_recv=self._view.now_ns))
         else:
             raise TypeError(f"{type(action).__name__} is nothing that a check may order")

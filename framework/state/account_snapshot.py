@@ -79,13 +79,14 @@ class AccountsSnapshot(msgspec.Struct, array_like=True):
     baselines: list[Baseline] = []
     fund_moves: list[FundMoveReported] = []
     limits: list[LimitChanged] = []
+    control_states: list[tuple[str, bytes]] = []
 
     def canonical(self, version: int = CANONICAL_VERSION) -> bytes:
         """The bytes of what is known, for the digest: without the times and order ids that differ between two reports
         of the same fact, as by stream and by look-up. An order's status is what its evidence amounts to: whether an end
         was shown before the fills that the venue states depends on the sequence in which they came. What was sent,
-        what a balance was at first, which moves of funds are open and which limits were changed are left out:
-        snapshots of before do not hold them.
+        what a balance was at first, which moves of funds are open, which limits were changed and what checks keep are
+        left out: snapshots of before do not hold them.
 
         In an earlier `version` it is what that version of the program computed of the same records. Raises `ValueError`
         for a version that is not known.

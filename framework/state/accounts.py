@@ -16,6 +16,7 @@ from framework.domain.account_events import (
     AccountEvent,
     BalanceReport,
     CashFlow,
+    ControlSaved,
     ExternalOrderIgnored,
     Fill,
     FillVoided,
@@ -86,6 +87,7 @@ class Accounts:
         self.saved_states: dict[str, bytes] = {}
         self.fund_moves: dict[str, FundMoveReported] = {}
         """The moves of funds of which it is not known what became of them, by reference."""
+        self.control_states: dict[str, bytes] = {}
         self.limits: dict[tuple[str, str], LimitChanged] = {}
         """The settings of checks that were changed while it ran, by check and key; those taken back are left out."""
         self.purged = PurgedInstruments()
@@ -205,8 +207,8 @@ class Accounts:
         accounts.instruments = {one.id: one for one in snapshot.instruments}
         accounts.venue_positions = {one.instrument: one for one in snapshot.venue_positions}
         accounts.balances = {(one.venue, one.currency): one for one in snapshot.balances}
-        accounts.saved_states = dict(snapshot.saved_states)
         accounts.fund_moves = {one.reference: one for one in snapshot.fund_moves}
+        accounts.saved_states, accounts.control_states = dict(snapshot.saved_states), dict(snapshot.control_states)
         accounts.limits = {(one.check, one.key): one for one in snapshot.limits}
         accounts.purged = PurgedInstruments.from_snapshot(snapshot.purged)
         accounts.cash_flows = CashFlows.from_snapshot(snapshot.cash_flows)
@@ -262,6 +264,7 @@ class Accounts:
             CashFlow: self._flow,
             FundMoveReported: self._note_fund_move,
             LimitChanged: self._set_limit,
+            ControlSaved: self._save_control,
         }
 
     def _define(self, event: InstrumentDefined, now_ns: int, draft: Draft) -> None:
@@ -340,6 +343,9 @@ class Accounts:
     def _save_state(self, event: StrategySaved, now_ns: int, draft: Draft) -> None:
         self.saved_states[event.strategy] = event.state
 
+    def _save_control(self, event: ControlSaved, now_ns: int, draft: Draft) -> None:
+        self.control_states[event.key] = event.state
+
     def _note_fund_move(self, event: FundMoveReported, now_ns: int, draft: Draft) -> None:
         self.fund_moves.pop(event.reference, None)
         if event.is_open:
@@ -369,4 +375,5 @@ class Accounts:
             baselines=self.baselines.snapshot(),
             fund_moves=list(self.fund_moves.values()),
             limits=list(self.limits.values()),
+            control_states=sorted(self.control_states.items()),
         )

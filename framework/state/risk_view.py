@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from framework.domain.account_events import BalanceReport
 from framework.domain.instruments import InstrumentId
 from framework.domain.terms import UNDECLARED, VenueTerms
-from framework.domain.views import BudgetView
+from framework.domain.views import BudgetView, PositionView
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 
@@ -50,12 +50,27 @@ class View:
         self.terms = (DeclaredTerms() if terms is None else terms).__getitem__
         self.open_orders = accounts.orders.count_with_external
         self.funds_taken = accounts.funds_taken
+        self._held = accounts.positions
+        self._control_states = accounts.control_states
         self._balances = accounts.balances
         self._positions = accounts.venue_positions
 
     def balance(self, venue: str, currency: str, /) -> BalanceReport | None:
         """The venue's last report of a currency."""
         return self._balances.get((venue, currency))
+
+    def positions(self) -> Iterable[tuple[str, InstrumentId]]:
+        """Those of strategies, and under '' those of the account."""
+        yield from (key for key, _ in self._held.strategies())
+        yield from (("", instrument) for instrument, _ in self._held.accounts())
+
+    def position(self, instrument: InstrumentId, strategy: str = "", /) -> PositionView:
+        """The position of a strategy, or without one the account's."""
+        return self._held.of_strategy(strategy, instrument) if strategy else self._held.account(instrument)
+
+    def control_state(self, key: str, /) -> bytes:
+        """What a check had recorded under this name last."""
+        return self._control_states.get(key, b"")
 
     def leverage(self, instrument: InstrumentId, /) -> int | None:
         """The leverage of the position that the venue reported last, None where it states none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -12,8 +12,9 @@ from framework.domain.intents import NewOrder
 from framework.domain.numbers import Money, Price, Size
 from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.terms import UNDECLARED, VenueTerms
-from framework.domain.views import BookView, BudgetView, ExposureView, OwnPrice, Proposal
+from framework.domain.views import BookView, BudgetView, ExposureView, OwnPrice, PositionView, Proposal
 from framework.state.own_prices import OwnPrices
+from framework.state.positions import Position
 from tests.support.desk import QuotedBook
 from tests.support.state_records import kalshi_market, order_of
 
@@ -67,6 +68,8 @@ class StaticView(msgspec.Struct, kw_only=True):
     balances: dict[tuple[str, str], BalanceReport] = {}
     taken: dict[tuple[InstrumentId, Side], int] = {}
     leverages: dict[str, int] = {}
+    held: dict[tuple[str, InstrumentId], PositionView] = {}
+    control_states: dict[str, bytes] = {}
     own_prices: OwnPrices = msgspec.field(default_factory=OwnPrices)
 
     def instrument(self, instrument: InstrumentId, /) -> Instrument | None:
@@ -110,6 +113,15 @@ class StaticView(msgspec.Struct, kw_only=True):
 
     def funds_taken(self, venue: str, currency: str, /) -> Mapping[tuple[InstrumentId, Side], int]:
         return self.taken
+
+    def positions(self) -> Iterable[tuple[str, InstrumentId]]:
+        return self.held.keys()
+
+    def position(self, instrument: InstrumentId, strategy: str = "", /) -> PositionView:
+        return self.held.get((strategy, instrument), Position())
+
+    def control_state(self, key: str, /) -> bytes:
+        return self.control_states.get(key, b"")
 
     def leverage(self, instrument: InstrumentId, /) -> int | None:
         return self.leverages.get(instrument)
