@@ -44,12 +44,14 @@ class Posted(NamedTuple):
 
 
 class Receiver:
-    """What was posted, and what is answered: the answers in their order, then 200. `delay_s` comes before each."""
+    """What was posted, and what is answered: the answers in their order, then 200. `delay_s` comes before each; after
+    `answers_max` there is none any more."""
 
     def __init__(self) -> None:
         self.posted: list[Posted] = []
         self.answers: deque[web.Response] = deque()
         self.delay_s = 0.0
+        self.answers_max = 1_000
         self.url = ""
 
     @property
@@ -59,7 +61,7 @@ class Receiver:
     async def take(self, request: web.Request) -> web.Response:
         """Answer one request."""
         self.posted.append(Posted(request.path_qs, dict(request.headers), json.loads(await request.read())))
-        await asyncio.sleep(self.delay_s)
+        await asyncio.sleep(self.delay_s if len(self.posted) <= self.answers_max else 60)
         return self.answers.popleft() if self.answers else web.Response(text="ok")
 
     def file(self, directory: Path, path: str = "/services/T0/B0/XXXXXXXXXXXXXXXXXXXXXXXX") -> Path:

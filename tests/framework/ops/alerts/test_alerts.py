@@ -222,26 +222,27 @@ async def test_alert_when_it_holds_then_every_output_gets_it_and_the_status_says
     assert receiver.bodies[0]["alert"] == json.loads(said.read_text())["alert"] == NAME
 
 
-async def test_stop_when_a_part_has_failed_then_the_last_message_says_so_before_the_end(
+async def test_stop_when_its_end_needs_somebody_then_the_last_message_says_so_before_it(
     world: World, tmp_path: Path
 ) -> None:
     async with receiving() as receiver:
         rig = Rig(world, webhook(receiver, tmp_path))
         supervisor = Supervisor(clock=world.clock)
+
+        async def leave_orders() -> None:
+            rig.watched.failing_stop = "the daemon stops: SIGTERM; orders may be left at a venue"
+
+        supervisor.on_stop("orders", leave_orders, timeout_ms=1_000)
         rig.alerts.start(supervisor)
-        supervisor.on_stop("orders", _at_once, timeout_ms=1_000)
-        rig.watched.failing_stop = "the daemon stops: journal: disk full"
-        receiver.delay_s = 0.2
-        supervisor.request_stop("journal: disk full", exit_code=1)
-        assert await supervisor.run() == 1
+        rig.watched.reasons.append(UNUSABLE)
+        await until(lambda: rig.alerts.shown().alerts and rig.alerts.shown().alerts[0].sent, timeout_s=10)
+        receiver.delay_s = 0.1
+        supervisor.request_stop("SIGTERM")
+        assert await supervisor.run() == 0
         await rig.alerts.close()
-    assert [body["alert"] for body in receiver.bodies] == ["stopped"]
+    assert [body["alert"] for body in receiver.bodies] == [NAME, "stopped"]
     kept = json.loads((world.directory / "alerts.json").read_text())["alerts"]
-    assert [(one["kind"], one["sent"]) for one in kept] == [("stopped", 1)]
-
-
-async def _at_once() -> None:
-    """Nothing is open."""
+    assert [(one["kind"], one["sent"]) for one in kept] == [("venue_unusable", 1), ("stopped", 1)]
 
 
 async def test_stop_when_an_output_hangs_then_it_ends_in_time_and_with_its_own_code(

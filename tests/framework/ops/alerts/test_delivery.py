@@ -175,11 +175,15 @@ async def test_queue_when_it_is_full_then_more_is_dropped_counted_and_said_once(
 async def test_stop_when_the_output_is_dead_then_it_is_not_waited_for(tmp_path: Path) -> None:
     async with delivering(tmp_path) as (found, receiver):
         failing(receiver, 4)
+        receiver.answers_max = 4
         found.delivery.offer(FIRING)
-        await until(lambda: found.delivery.trouble)
-        receiver.delay_s = 30
         found.delivery.offer(about("other"))
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(4):
+            await found.delivery.until_idle()
+        assert found.delivery.trouble
+        await until(lambda: len(receiver.posted) == 5)
+        found.delivery.offer(about("third"))
+        async with asyncio.timeout(4):
             await found.delivery.until_idle()
 
 
