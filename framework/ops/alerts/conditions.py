@@ -119,13 +119,12 @@ class Conditions:
         """The books of each venue that are stale, or silent while their venue is up."""
         troubles = {one.target: one.text for one in reasons if one.kind is NotReadyKind.BOOK_STALE}
         books, known = self._kernel.dependencies.books, self._accounts.instruments
-        for name in self._kernel.hosts:
-            for instrument in self._kernel.instruments_of(name):
-                book = books.get(instrument)
-                age_ns = book.proof_age_ns(monotonic_ns) if book is not None and book.is_fresh else None
-                is_active = instrument in known and known[instrument].status is InstrumentStatus.ACTIVE
-                if age_ns is not None and age_ns >= SILENT_NS and is_active:
-                    troubles.setdefault(instrument, f"book {instrument} is silent for {age_ns // 10**9} s")
+        traded = set[InstrumentId]().union(*map(self._kernel.instruments_of, self._kernel.hosts))
+        for instrument in traded:
+            book = books.get(instrument)
+            age_ns = (book.proof_age_ns(monotonic_ns) or 0) if book is not None and book.is_fresh else 0
+            if age_ns >= SILENT_NS and instrument in known and known[instrument].status is InstrumentStatus.ACTIVE:
+                troubles.setdefault(instrument, f"book {instrument} is silent for {age_ns // 10**9} s")
         for venue, found in groupby(sorted(troubles), key=lambda instrument: instrument.partition(":")[0]):
             if books.is_connected(venue):
                 texts = [troubles[one] for one in found]
