@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -26,13 +27,14 @@ from framework.domain.operator_requests import (
 )
 from framework.ops.alerts.alert import Alert, AlertLevel, AlertsShown
 from framework.ops.alerts.alert_file import AlertFile
-from framework.ops.alerts.messages import utc_text
+from framework.ops.alerts.messages import sent_text, utc_text
 from framework.runtime.files import RealFiles
 from framework.runtime.unix_socket import NoServer
 
 WIDE_FROM = 120
 """From so many columns on, the text of an alert has a column; in fewer it has lines of its own."""
 
+_INDENTED = (0, 0, 0, 2)
 _STYLES = {AlertLevel.PAGE: "bold red", AlertLevel.TICKET: "yellow"}
 
 
@@ -128,13 +130,14 @@ def _wide_table(rows: Sequence[Alert]) -> Table:
     return table
 
 
-def _lines(alert: Alert) -> Iterator[Text]:
+def _lines(alert: Alert) -> Iterator[RenderableType]:
     """An alert in a few lines, for a narrow terminal."""
     level = alert.kind.level
     yield Text.assemble((level.value, _STYLES[level]), " ", alert.name)
-    yield Text(f"  {alert.text}")
+    yield Padding(Text(alert.text), _INDENTED)
     acknowledged = f"acknowledged by {_acknowledged(alert)}" if alert.is_acknowledged else "not acknowledged"
-    yield Text(f"  since {utc_text(alert.since_ns)}, sent {alert.sent} times, {acknowledged}", style="dim")
+    line = f"since {utc_text(alert.since_ns)}, {sent_text(alert.sent)}, {acknowledged}"
+    yield Padding(Text(line, style="dim"), _INDENTED)
 
 
 def _acknowledged(alert: Alert) -> str:

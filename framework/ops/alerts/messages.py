@@ -62,7 +62,7 @@ def text_of(message: AlertMessage) -> str:
         span = f"from {message.since} to {message.until}"
         return f"RESOLVED {message.daemon}: {message.alert} is over, {span}\nit was last: {message.text}"
     first = f"{message.level.upper()} {message.daemon}: {message.text}"
-    again = f", sent {message.sent} times before" if message.sent else ""
+    again = f", {sent_text(message.sent)} before" if message.sent else ""
     return f"{first}\n{message.alert}, since {message.since}{again}; tidegate ack {message.alert}"
 
 
@@ -88,6 +88,11 @@ TEMPLATES: Mapping[str, Callable[[AlertMessage, str], object]] = {
     "telegram": _telegram,
 }
 """What a webhook sends, by the name of its template in the configuration."""
+
+
+def sent_text(count: int) -> str:
+    """How often something was sent, in words."""
+    return {0: "not sent", 1: "sent once", 2: "sent twice"}.get(count, f"sent {count} times")
 
 
 def utc_text(time_ns: int) -> str:

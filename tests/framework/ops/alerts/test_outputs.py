@@ -113,7 +113,7 @@ async def test_message_when_the_alert_is_over_or_a_test_then_it_says_so(tmp_path
         "it was last: down",
     ]
     assert test == "TEST desk: a test"
-    assert "since 2026-11-30T00:53:20Z, sent 2 times before; tidegate ack" in again
+    assert "since 2026-11-30T00:53:20Z, sent twice before; tidegate ack" in again
 
 
 @pytest.mark.parametrize(
