@@ -25,6 +25,9 @@ from framework.domain.venue import Connector
 from framework.engine.strategy_context import LoopTimers
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.ports import DispatchDependencies
+from framework.ops.alerts.alerts import Alerts
+from framework.ops.alerts.outputs import make_outputs
+from framework.ops.alerts.sources import sources_of
 from framework.ops.fund_moves import LOOK, FundMoves
 from framework.ops.healthcheck import url_of, write_address
 from framework.ops.http import ControlServer
@@ -113,6 +116,7 @@ async def _serve(resolved: Resolved, options: RunOptions) -> int:
         records = _open_records(config, clock, metrics)
         stack.callback(records.close)
         daemon = Daemon(resolved, records=records, clock=clock, metrics=metrics)
+        daemon.alerts.send_to(make_outputs(config.alerts, secrets))
         stack.push_async_callback(daemon.close)
         daemon.supervisor.follow(options.signals, daemon.shutdown.last_words)
         await daemon.supervisor.unless_stopped(daemon.connect(live=options.live))
@@ -180,6 +184,7 @@ class Daemon:
         self.kernel.follow_connectors(self._on_connector)
         self._starts = StrategyStarts(resolved.strategies, self._core, is_up=self._is_up, clock=clock)
         self.shutdown = self._make_shutdown()
+        self.alerts = self._make_alerts()
         self._operator_service = self._make_operator_service()
         self._trouble: dict[str, str] = {}
         self._disk_usage = DiskUsage(resolved.config.state_dir)
@@ -214,6 +219,17 @@ class Daemon:
             ms_max=self._resolved.config.kernel.shutdown_ms_max,
         )
 
+    def _make_alerts(self) -> Alerts:
+        sources = sources_of(
+            self.kernel,
+            self._metrics,
+            self._telemetry,
+            records=self._records,
+            supervisor=self.supervisor,
+            not_ready=self.not_ready,
+        )
+        return Alerts(sources, self._resolved.config, files=RealFiles())
+
     def _make_operator_service(self) -> OperatorService:
         records, venues = self._records, self._resolved.venues
         fund_moves = FundMoves(
@@ -233,6 +249,7 @@ class Daemon:
             tape_trouble=lambda: records.recorder.tape_trouble,
             read_status=lambda: self.status.read(),
             fund_moves=fund_moves,
+            alerts=self.alerts,
         )
 
     def not_ready(self) -> list[NotReady]:
@@ -240,12 +257,16 @@ class Daemon:
         kinds = NotReadyKind
         reasons = [
             NotReady(
-                kinds.VENUE_DOWN, ": ".join(filter(None, (f"venue {name} is not connected", self._trouble.get(name))))
+                kinds.VENUE_DOWN,
+                ": ".join(filter(None, (f"venue {name} is not connected", self._trouble.get(name)))),
+                name,
             )
             for name in self._core.queues
             if not self._is_up(name) and name not in self._unusable
         ]
-        reasons += [NotReady(kinds.VENUE_UNUSABLE, f"venue {name}: {why}") for name, why in self._unusable.items()]
+        reasons += [
+            NotReady(kinds.VENUE_UNUSABLE, f"venue {name}: {why}", name) for name, why in self._unusable.items()
+        ]
         reasons += self._starts.not_ready()
         reasons += stale_books(self.kernel, self._watches)
         reasons += halt_reasons(self._records.accounts.trading)
@@ -258,6 +279,7 @@ class Daemon:
         self._starting.update(venue.name for venue in self._resolved.venues)
         self._log_configuration()
         self._log_recovery()
+        self.alerts.start(self.supervisor)
         warn_of_proxy_variables(os.environ)
         for connector in await side_by_side(self._access.connector(one, live=live) for one in self._resolved.venues):
             self._venues[connector.venue] = connection = self._make_venue(connector)
@@ -292,6 +314,7 @@ class Daemon:
         self._timers.close()
         await self._control.close()
         await self._operator_service.close()
+        await self.alerts.close()
         finish = self.supervisor.finish
         connectors = {name: connection.connector for name, connection in self._venues.items()}
         closing = (StopHook(f"{name} connections", one.close, CLOSE_MS_MAX) for name, one in connectors.items())
@@ -340,7 +363,7 @@ class Daemon:
     def _assemble(self) -> Core:
         accounts, books, metrics = self._records.accounts, Books(), self._metrics
         venues, strategies = self._names()
-        telemetry = Telemetry(
+        telemetry = self._telemetry = Telemetry(
             metrics,
             accounts,
             self._clock,
@@ -361,7 +384,6 @@ class Daemon:
             on_journal_failure=self._on_fatal,
             log=_log.info,
         )
-        self._in_question = telemetry.in_question
         StateGauges(metrics, core.kernel, telemetry.in_question, strategies=strategies)
         metrics.ledger_lag.pull(lambda: [((), self._records.ledger_lag)])
         metrics.state_bytes.pull(lambda: [((part,), size) for part, size in self._disk_usage.part_bytes.items()])
@@ -376,7 +398,8 @@ class Daemon:
             reconcilers=lambda: self._operator_service.reconcilers,
             strategies=self._names()[1],
             trouble=self._trouble,
-            in_question=self._in_question,
+            in_question=self._telemetry.in_question,
+            alerts=self.alerts.notes,
         )
         return StatusReader(self.kernel, self._metrics, self._clock, sources)
 
@@ -401,7 +424,7 @@ class Daemon:
                 reread=_reread_of(connector),
                 adopt_own=self._resolved.config.venues[name].adopt_own,
                 terms=lambda: self._core.terms(name),
-                on_alarm=self._operator_service.on_alarm,
+                on_alarm=self._telemetry.alarm,
             )
         )
         self._operator_service.watch(name, reconciler)

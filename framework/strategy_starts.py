@@ -57,7 +57,7 @@ class StrategyStarts:
         """A reason for each strategy that waits for a venue, or could begin at once. One that waits for a market is no
         reason: markets close at night."""
         return [
-            NotReady(NotReadyKind.STARTING, f"strategy {row.name} has not begun{self._reason_to_wait(row)}")
+            NotReady(NotReadyKind.STARTING, f"strategy {row.name} has not begun{self._reason_to_wait(row)}", row.name)
             for row in self._not_begun()
             if self._awaited(row) or self._instruments_of(row)
         ]

@@ -47,6 +47,8 @@ COMMANDS = {
     "external-orders": "framework.cli.operator:external_orders",
     "orphans": "framework.cli.operator:external_orders",
     "status": "framework.cli.status:status",
+    "alerts": "framework.cli.alerts:alerts",
+    "ack": "framework.cli.alerts:acknowledge",
     "cancel": "framework.cli.operator:cancel",
     "halt": "framework.cli.operator:set_trading_state",
     "reduce": "framework.cli.operator:set_trading_state",
@@ -269,6 +271,7 @@ def _add_record_verbs(verbs: _Verbs) -> None:
 def _add_operator_verbs(verbs: _Verbs) -> None:
     """Verbs that speak to a running daemon."""
     _add_json(_add_configured(verbs, "status", "Say how the daemon is, or without one what its records say."))
+    _add_alert_verbs(verbs)
     _add_states(verbs)
     cancel = _add_configured(verbs, "cancel", "Cancel one order, those of a scope, or all that are ours.")
     cancel.add_argument("order", nargs="?", default="", metavar="ID", help="our id of the order, or the venue's")
@@ -323,6 +326,17 @@ def _add_states(verbs: _Verbs) -> None:
     limit.add_argument("value", nargs="?", default="", metavar="VALUE", help="set: the new value, as TOML writes it")
     limit.add_argument("--confirm", default="", metavar="WORD", help="the word that the first answer names")
     _add_reason(limit)
+
+
+def _add_alert_verbs(verbs: _Verbs) -> None:
+    alerts = _add_configured(verbs, "alerts", "List what an operator has to see; test OUTPUT sends it a message.")
+    alerts.add_argument("action", nargs="?", default="", metavar="test", help="send a message to an output now")
+    alerts.add_argument("output", nargs="?", default="", metavar="OUTPUT", help="its name in the configuration")
+    _add_json(alerts)
+    ack = _add_configured(verbs, "ack", "Acknowledge an alert: it is not repeated any more; survives a restart.")
+    ack.add_argument("name", nargs="?", default="", metavar="NAME", help="as `tidegate alerts` names it")
+    ack.add_argument("--all", action="store_true", help="every alert that nobody has acknowledged")
+    _add_reason(ack)
 
 
 def _add_keys(verbs: _Verbs) -> None:

@@ -60,7 +60,7 @@ def set_trading_state(options: argparse.Namespace) -> int:
     if options.verb == "resume" and not options.reason.strip():
         raise ConfigurationError('resume: say why, it is recorded: --reason "positions agree again"')
     scope, target = _one_scope(options)
-    return _ask_daemon(
+    return ask_daemon(
         options,
         SetTradingState(
             scope=scope,
@@ -98,7 +98,7 @@ def flatten(options: argparse.Namespace) -> int:
         collar_bps=options.collar,
         is_dry_run=options.dry_run,
     )
-    return _ask_daemon(options, question)
+    return ask_daemon(options, question)
 
 
 def cancel(options: argparse.Namespace) -> int:
@@ -118,7 +118,7 @@ def cancel(options: argparse.Namespace) -> int:
     )
     if not request.names_one:
         raise ConfigurationError(NAME_ONE)
-    return _ask_daemon(options, request)
+    return ask_daemon(options, request)
 
 
 def external_orders(options: argparse.Namespace) -> int:
@@ -136,7 +136,7 @@ def external_orders(options: argparse.Namespace) -> int:
         raise ConfigurationError(
             f"{options.verb} {options.action}: name the order by the venue's id; `tidegate {options.verb}` lists"
         )
-    return _ask_daemon(options, make(options))
+    return ask_daemon(options, make(options))
 
 
 def reconcile(options: argparse.Namespace) -> int:
@@ -263,7 +263,9 @@ EXTERNAL_ORDER_ACTIONS: dict[str, Callable[[argparse.Namespace], Request]] = {
 }
 
 
-def _ask_daemon(options: argparse.Namespace, question: Request) -> int:
+def ask_daemon(options: argparse.Namespace, question: Request) -> int:
+    """Send one request to the daemon of a command line, print its answer, and return the exit code. Raises what
+    `request` raises."""
     answer = request(state_directory(options), question)
     _show(options, answer)
     return 0 if answer.is_ok else EXIT_FAILED

@@ -25,10 +25,12 @@ from framework.domain.market_events import ConnectorStatus, VenueClock
 from framework.domain.ports import Desk
 from framework.domain.venue import Connector, notes_on
 from framework.engine.universe import InstrumentPattern
+from framework.ops.alerts.outputs import make_outputs
 from framework.ops.http import refuse_foreign_host
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.files import RealFiles
 from framework.runtime.sandbox_process import SandboxProcess
+from framework.runtime.secrets import SecretRegistry
 from framework.runtime.state_directory import (
     JOURNAL_NAME,
     refuse_account_records,
@@ -99,8 +101,9 @@ class Problems:
 
 
 async def refuse_offline(resolved: Resolved) -> list[str]:
-    """Make every connector that trades on an account, without connecting; look whose the state directory is, and
-    whether `http.host` is this machine. A line for each assumption about a venue that is not on this machine.
+    """Make every connector that trades on an account, without connecting, and every output of alerts; look whose the
+    state directory is, and whether `http.host` is this machine. A line for each assumption about a venue that is not on
+    this machine.
 
     Whether `--live` was given is not asked: a daemon asks. Raises `ConfigurationError` with a line per problem.
     """
@@ -111,6 +114,8 @@ async def refuse_offline(resolved: Resolved) -> list[str]:
         with problems:
             if folder is not None:
                 refuse_unusable(folder, key=key)
+    with problems:
+        make_outputs(resolved.config.alerts, SecretRegistry())
     with problems:
         refuse_records = refuse_account_records if resolved.is_embedded else refuse_sandbox_records
         refuse_records(resolved.config.state_dir)

@@ -85,10 +85,23 @@ def _anchor_paths(model: type[BaseModel], table: Tree, folder: Path) -> None:
     state directory: it always counted from the working directory, and elsewhere an empty one would begin."""
     for name, value in table.items():
         annotation = field.annotation if (field := model.model_fields.get(name)) else None
-        if isinstance(value, dict) and isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            _anchor_paths(annotation, value, folder)
+        if isinstance(value, dict) and (inner := _model_in(annotation)) is not None:
+            for table_or_row in [value] if inner is annotation else filter(_is_table, value.values()):
+                _anchor_paths(inner, table_or_row, folder)
         elif name != "state_dir" and holds_path(annotation):
             table[name] = _anchored(folder, value)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model of a table, or of each row of a table of rows by name; None for anything else."""
+    for candidate in (annotation, *get_args(annotation)[1:]):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 def _anchored(folder: Path, value: Any) -> Any:

@@ -57,6 +57,12 @@ def _is_proxy(address: str) -> bool:
     return is_whole and is_plain and not (parts.path.strip("/") or parts.query or parts.fragment)
 
 
+def _proxy(address: str) -> str:
+    if address and not _is_proxy(address):
+        raise ValueError("must be http://[user:password@]host:port, with user and password percent-encoded")
+    return address
+
+
 class HttpSettings(BaseModel):
     """`[http]`: where metrics and health are served."""
 
@@ -130,6 +136,55 @@ class LedgerTable(BaseModel):
     )
 
 
+class AlertOutputRow(BaseModel):
+    """`[alerts.outputs.NAME]`: one way on which alerts leave the daemon."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    use: Literal["webhook", "command"] = Field(
+        description="webhook: each alert is an HTTP POST; command: each alert is a run of a program."
+    )
+    enabled: bool = Field(True, description=_ENABLED)
+    level: Literal["page", "ticket"] = Field(
+        "ticket", description="The least that is sent: page, what somebody must see to now, or ticket, everything."
+    )
+    template: Literal["json", "slack", "discord", "telegram"] = Field(
+        "json", description="webhook: the form of the message, one that its receiver understands."
+    )
+    address_path: Path | None = Field(
+        None, description="webhook: file with the address, https://…, readable by its owner alone; it is a secret."
+    )
+    token_path: Path | None = Field(
+        None, description="webhook with the template json: file with a token that is sent as `Authorization: Bearer`."
+    )
+    chat_id: str = Field("", description="webhook with the template telegram: the chat that gets the messages.")
+    proxy: str = Field("", description="webhook: HTTP proxy, http://[user:password@]host:port; empty for none.")
+    argv: tuple[str, ...] = Field(
+        (), description='command: the program and its arguments, as in ["/usr/local/bin/page", "--now"]; no shell.'
+    )
+    timeout_ms: int = Field(5_000, ge=100, le=30_000, description="Longest time for one try.")
+
+    @field_validator("proxy")
+    @classmethod
+    def _an_http_proxy(cls, value: str) -> str:
+        """The error repeats no part of the value: a password may be in it."""
+        return _proxy(value)
+
+
+class AlertSettings(BaseModel):
+    """`[alerts]`: who learns of what an operator must see."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        "tidegate", min_length=1, max_length=64, description="What messages begin with, to tell daemons apart."
+    )
+    repeat_s: int = Field(
+        300, ge=0, le=86_400, description="An alert is sent again so often until somebody acknowledges it; 0: never."
+    )
+    outputs: dict[Name, AlertOutputRow] = Field(default_factory=dict, description="Where alerts go, by name.")
+
+
 class SandboxSettings(BaseModel):
     """`[venues.NAME.sandbox]`: the local exchange that is started when `embedded_sandbox` is true."""
 
@@ -181,9 +236,7 @@ class VenueRow(BaseModel):
     @classmethod
     def _an_http_proxy(cls, value: str) -> str:
         """The error repeats no part of the value: a password may be in it."""
-        if value and not _is_proxy(value):
-            raise ValueError("must be http://[user:password@]host:port, with user and password percent-encoded")
-        return value
+        return _proxy(value)
 
 
 class StrategyRow(BaseModel):
@@ -237,6 +290,7 @@ class Configuration(BaseModel):
     kernel: KernelSettings = Field(default_factory=KernelSettings)
     tape: TapeTable = Field(default_factory=TapeTable)
     ledger: LedgerTable = Field(default_factory=LedgerTable)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
     venues: dict[Name, VenueRow] = Field(min_length=1, description="The venues, by the name used in instruments.")
     strategies: dict[StrategyName, StrategyRow] = Field(default_factory=dict, description="The strategies, by name.")
     checks: dict[CheckName, CheckRow] = Field(min_length=1, description="The risk gate's checks, by name.")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -17,7 +18,7 @@ from pydantic import BaseModel
 from framework.config.checks import FIRST, LAST, order_of_checks
 from framework.config.errors import Origins, Tree, parse_settings
 from framework.config.layers import Loaded, holds_path
-from framework.config.model import CheckRow, Configuration, StrategyRow, VenueRow
+from framework.config.model import AlertOutputRow, CheckRow, Configuration, StrategyRow, VenueRow
 from framework.config.plugins import ConnectorPlugin, Plugins, begin_once, call_plugin, takes_argument
 from framework.domain.errors import ConfigurationError, PluginError, suggestion
 from framework.domain.ports import AnyCheck, Clock, Desk, Rng
@@ -30,6 +31,12 @@ T = TypeVar("T")
 
 _OPTIONAL = frozenset({"turn", "session_path"})
 """Arguments that a factory of a plugin need not have."""
+
+_OUTPUT_KEYS = {
+    "webhook": ("template", "address_path", "token_path", "chat_id", "proxy"),
+    "command": ("argv",),
+}
+"""Which keys belong to which kind of output; the others belong to both."""
 
 GUARDS = {FIRST: "risk.trading_state:TradingStateCheck", LAST: "risk.rate_budget:RateBudget"}
 """The checks that are always asked where money is real: without them a halt would not hold, and the venue would
@@ -149,7 +156,9 @@ def resolve(loaded: Loaded) -> Resolved:
     once."""
     config = loaded.config
     plugins = Plugins(config.plugin_paths)
-    problems = [*_missing_folders(loaded), *_mixed_venues(loaded), *_unknown_venues(loaded)]
+    problems = [
+        *_missing_folders(loaded), *_mixed_venues(loaded), *_unknown_venues(loaded), *_wrong_outputs(loaded)
+    ]  # fmt: skip
     venues = _each("venues", config.venues, partial(_venue, plugins), loaded, problems=problems)
     strategies = _each("strategies", config.strategies, partial(_strategy, plugins), loaded, problems=problems)
     checks = _each("checks", _checks_in_order(loaded, problems), partial(_check, plugins), loaded, problems=problems)
@@ -176,8 +185,14 @@ def _missing_guards(plugins: Plugins, checks: Sequence[tuple[str, AnyCheck]]) ->
 
 def _switched_off(loaded: Loaded) -> Iterator[str]:
     config = loaded.config
-    for table in ("venues", "strategies", "checks"):
-        for name, row in getattr(config, table).items():
+    tables: dict[str, Mapping[str, VenueRow | StrategyRow | CheckRow | AlertOutputRow]] = {
+        "venues": config.venues,
+        "strategies": config.strategies,
+        "checks": config.checks,
+        "alerts.outputs": config.alerts.outputs,
+    }
+    for table, rows in tables.items():
+        for name, row in rows.items():
             if not row.enabled:
                 key = f"{table}.{name}.enabled"
                 yield f"{loaded.origin(key)}: {key} = false: it is switched off"
@@ -293,3 +308,42 @@ def _flaw_of_pattern(pattern: str, enabled: Sequence[str], venues: Mapping[str, 
     if any(fnmatchcase(known, venue) for known in venues):
         return f": the venue {venue} is switched off; switch strategies.{strategy} off too (enabled = false), or it on"
     return f": no venue is named {venue}; {suggestion(venue, enabled)}"
+
+
+def _wrong_outputs(loaded: Loaded) -> list[str]:
+    """A line for each thing that is wrong with the outputs of alerts that are switched on. What is missing is missing
+    where the output is made."""
+    problems = []
+    for name, row in loaded.config.alerts.outputs.items():
+        key = f"alerts.outputs.{name}"
+        for field, flaw in _flaws_of_output(row) if row.enabled else ():
+            origin = loaded.origin(f"{key}.{field if field in row.model_fields_set else 'use'}")
+            problems.append(f"{origin}: {key}.{field}: {flaw}")
+    return problems
+
+
+def _flaws_of_output(row: AlertOutputRow) -> Iterator[tuple[str, str]]:
+    """Field and what is wrong with it."""
+    for use, fields in _OUTPUT_KEYS.items():
+        for field in fields if use != row.use else ():
+            if field in row.model_fields_set:
+                yield field, f'is for use = "{use}"; this output is a {row.use}; leave the key out'
+    yield from _flaws_of_webhook(row) if row.use == "webhook" else _flaws_of_command(row)
+
+
+def _flaws_of_webhook(row: AlertOutputRow) -> Iterator[tuple[str, str]]:
+    if row.address_path is None:
+        yield "address_path", "is missing; name a file with the address of the webhook, readable by its owner alone"
+    if row.template == "telegram" and not row.chat_id:
+        yield "chat_id", 'is missing; template = "telegram" needs the chat that gets the messages'
+    if row.template != "telegram" and row.chat_id:
+        yield "chat_id", f'is for template = "telegram", and this is "{row.template}"; leave the key out'
+    if row.template != "json" and row.token_path is not None:
+        yield "token_path", f'is for template = "json", and this is "{row.template}"; its address holds the secret'
+
+
+def _flaws_of_command(row: AlertOutputRow) -> Iterator[tuple[str, str]]:
+    if not row.argv:
+        yield "argv", 'is missing; give the program and its arguments, as in ["/usr/local/bin/page"]'
+    elif shutil.which(row.argv[0]) is None:
+        yield "argv", f'"{row.argv[0]}" is no program that can be run here; give its whole path, and make it executable'

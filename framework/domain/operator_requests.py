@@ -34,6 +34,10 @@ WHOSE_EXTERNAL = "cancel: --external goes with --venue V, --instrument I or --al
 """Why a `CancelOrders` is refused that wants orders of others and names one order or a strategy."""
 
 
+NAME_ONE_ALERT = "ack: name one alert as `tidegate alerts` does, or --all"
+"""Why an `AcknowledgeAlerts` is refused that does not name exactly one of its two."""
+
+
 class SetTradingState(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="set_trading_state", forbid_unknown_fields=True
 ):
@@ -185,6 +189,31 @@ class ShowLimits(msgspec.Struct, frozen=True, tag_field="command", tag="show_lim
     check: str = ""
 
 
+class ShowAlerts(msgspec.Struct, frozen=True, tag_field="command", tag="alerts", forbid_unknown_fields=True):
+    """List the alerts that hold, and the outputs: `data` of the answer is a `framework.ops.alerts.alert.AlertsShown`.
+    Changes nothing."""
+
+
+class AcknowledgeAlerts(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="acknowledge_alerts", forbid_unknown_fields=True
+):
+    """Take over the alerts of one name, or `is_all` that nobody has: they are not repeated any more. `by` is who does,
+    `reason` what that person says."""
+
+    name: str = ""
+    is_all: bool = False
+    reason: str = ""
+    by: str = OPERATOR
+
+
+class SendTestAlert(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="send_test_alert", forbid_unknown_fields=True
+):
+    """Send a message to one output of alerts now, and say whether it was taken."""
+
+    output: str
+
+
 class ShowStatus(msgspec.Struct, frozen=True, tag_field="command", tag="status", forbid_unknown_fields=True):
     """Say how the daemon is: `data` of the answer is a `framework.ops.status.Status`. Changes nothing."""
 
@@ -202,6 +231,9 @@ Request = (
     | SetLimit
     | ShowLimits
     | Flatten
+    | ShowAlerts
+    | AcknowledgeAlerts
+    | SendTestAlert
 )
 """Everything that can be asked: the one list. A new request is a struct above and a member here; what reads it off the
 wire follows from this, and a test names each place that does not serve it yet."""

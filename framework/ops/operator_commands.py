@@ -37,6 +37,7 @@ from framework.domain.operator_requests import (
     NAME_ONE,
     OPERATOR,
     WHOSE_EXTERNAL,
+    AcknowledgeAlerts,
     AdoptExternalOrder,
     Answer,
     CancelExternalOrder,
@@ -46,8 +47,10 @@ from framework.domain.operator_requests import (
     MoveFunds,
     Reconcile,
     Request,
+    SendTestAlert,
     SetLimit,
     SetTradingState,
+    ShowAlerts,
     ShowFundMove,
     ShowLimits,
     ShowStatus,
@@ -55,6 +58,7 @@ from framework.domain.operator_requests import (
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.engine.kernel import Kernel
+from framework.ops.alerts.alerts import Alerts
 from framework.ops.flatten import Flattening
 from framework.ops.fund_moves import FundMoves
 from framework.ops.limit_changes import LimitChanges
@@ -82,7 +86,7 @@ class NotDone(TidegateError):
 class OperatorDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What `Operator` needs. `reconcilers` by venue, as far as they are made; `strategies` are the configured ones;
     `wait_durable` returns once everything recorded so far is durable; `read_status` is quick and changes nothing.
-    `fund_moves` None: no funds are moved."""
+    `fund_moves` None: no funds are moved; `alerts` None: nobody looks for alerts."""
 
     kernel: Kernel
     clock: Clock
@@ -91,6 +95,7 @@ class OperatorDependencies(msgspec.Struct, frozen=True, kw_only=True):
     wait_durable: Callable[[], Awaitable[None]]
     read_status: Callable[[], Status] = Status
     fund_moves: FundMoves | None = None
+    alerts: Alerts | None = None
 
 
 class Operator:
@@ -114,6 +119,9 @@ class Operator:
             SetLimit: self._set_limit,
             ShowLimits: self._show_limits,
             Flatten: self._flatten,
+            ShowAlerts: lambda request: self._alerts.show(request),
+            AcknowledgeAlerts: lambda request: self._alerts.acknowledge(request),
+            SendTestAlert: lambda request: self._alerts.send_test(request),
         }
 
     async def answer(self, request: Request) -> Answer:
@@ -269,6 +277,12 @@ class Operator:
             names = [one.check for one in self._limits.rows()]
             raise NotDone(f'there is no check "{request.check}" with settings{hint(request.check, names)}')
         return Answer(is_ok=True, data=[msgspec.structs.asdict(row) for row in rows])
+
+    @property
+    def _alerts(self) -> Alerts:
+        if self._dependencies.alerts is None:
+            raise NotDone("this daemon looks for no alerts")
+        return self._dependencies.alerts
 
     async def _adopt(self, external_order: OrderSnapshot, strategy: str) -> Order:
         await self._publish(adoption(external_order, strategy, self._dependencies.clock.now_ns()))

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from framework.engine.kernel import Kernel
+from framework.ops.alerts.alerts import Alerts
 from framework.ops.fund_moves import FundMoves
 from framework.ops.operator_commands import Operator, OperatorDependencies
 from framework.ops.operator_socket import OperatorSocket
@@ -45,6 +46,7 @@ class OperatorService:
         tape_trouble: Callable[[], str] = str,
         read_status: Callable[[], Status] = Status,
         fund_moves: FundMoves | None = None,
+        alerts: Alerts | None = None,
     ) -> None:
         clock = kernel.dependencies.clock
         self._kernel = kernel
@@ -60,6 +62,7 @@ class OperatorService:
                 wait_durable=wait_durable,
                 read_status=read_status,
                 fund_moves=fund_moves,
+                alerts=alerts,
             )
         )
         self._socket = OperatorSocket(directory, operator.answer)
@@ -67,6 +70,9 @@ class OperatorService:
         self._reported: dict[str, str] = {}
         self._troubles: dict[str, tuple[int, int, str]] = {}  # since the last pass: first and last time, last reason
         self._reconciled_ns = dict.fromkeys(kernel.dependencies.queues, 0)
+        self._show_metrics(metrics, ledger_trouble)
+
+    def _show_metrics(self, metrics: Metrics, ledger_trouble: Callable[[], str]) -> None:
         metrics.drift.pull(self._drift_samples)
         metrics.differences.pull(self._difference_samples)
         metrics.external_orders.pull(self._external_order_samples)
@@ -99,7 +105,7 @@ class OperatorService:
         """Streams can be up while no request gets through: then nothing can be sent or compared."""
         is_connected = self._kernel.dependencies.books.is_connected
         return [
-            NotReady(NotReadyKind.VENUE_DOWN, f"venue {venue} answers no requests: {reason}")
+            NotReady(NotReadyKind.VENUE_DOWN, f"venue {venue} answers no requests: {reason}", venue)
             for venue, (first_ns, last_ns, reason) in self._troubles.items()
             if last_ns - first_ns >= UNANSWERED_NS and is_connected(venue)
         ]
@@ -112,6 +118,7 @@ class OperatorService:
                 NotReadyKind.FOREIGN_ORDERS,
                 f"open orders at {venue} that a Tidegate daemon placed and this journal does not know: {count}; "
                 f"`tidegate external-orders` lists them: adopt, cancel or ignore each, or set venues.{venue}.adopt_own",
+                venue,
             )
             for venue, count in found
             if count
@@ -122,6 +129,7 @@ class OperatorService:
             NotReady(
                 NotReadyKind.POSITION_DIFFERS,
                 f"position of {one.instrument} differs: venue {one.venue_size}, own {one.own_size}",
+                one.instrument,
             )
             for reconciler in self._reconcilers.values()
             for one in reconciler.differences
@@ -149,10 +157,6 @@ class OperatorService:
         now_ns = self._kernel.dependencies.clock.monotonic_ns()
         self._troubles[venue] = (self._troubles.get(venue, (now_ns,))[0], now_ns, reason)
         _log.warning("reconcile", venue=venue, reason=reason)
-
-    def on_alarm(self, text: str) -> None:
-        """Log what an operator must see."""
-        _log.error("alarm", what=text)
 
     def look_at_records(self) -> None:
         """Log when the ledger or the tape is not written any more, when the reason changes, and when it is again."""

@@ -21,11 +21,14 @@ from framework.domain.errors import hint
 from framework.domain.operator_requests import (
     OPERATOR_COMMANDS,
     SOCKET_NAME,
+    AcknowledgeAlerts,
     Answer,
     Flatten,
     MoveFunds,
     Reconcile,
     Request,
+    SendTestAlert,
+    ShowAlerts,
     ShowFundMove,
     ShowStatus,
 )
@@ -36,7 +39,7 @@ ANSWER_S_MAX = 60.0
 """Longest time for one answer, in seconds: a reconciliation may have to wait for the venue's rate limit."""
 
 _ROOT = 0
-_SIDE_BY_SIDE = (Reconcile, MoveFunds, ShowFundMove, Flatten)
+_SIDE_BY_SIDE = (Reconcile, MoveFunds, ShowFundMove, Flatten, AcknowledgeAlerts, SendTestAlert)
 _log = structlog.get_logger("operator")
 _convert: Callable[[Any], Request] = partial(msgspec.convert, type=Request)
 _encode = msgspec.json.encode
@@ -78,7 +81,8 @@ class OperatorSocket:
 
     def _turn(self, request: Request) -> AbstractAsyncContextManager[None]:
         # A comparison takes as long as the venues do and changes nothing that an operator sets: a halt passes it.
-        # Nor does funds' way out, or that of a position: a halt waits for no venue.
+        # Nor does funds' way out, or that of a position: a halt waits for no venue. Nor for who is sent alerts, or the
+        # disk that keeps them.
         return nullcontext() if isinstance(request, _SIDE_BY_SIDE) else self._one_at_a_time
 
     async def _answer(self, line: bytes) -> bytes:
@@ -87,7 +91,7 @@ class OperatorSocket:
             _log.warning("operator's request refused", reason=request)
             return _refusal(request)
         try:
-            if isinstance(request, ShowStatus):
+            if isinstance(request, (ShowStatus, ShowAlerts)):
                 # Changes nothing: it need not wait for its turn behind a long reconciliation, and is not logged.
                 return _encode(await self._answer_request(request))
             async with asyncio.timeout(self._answer_s_max), self._turn(request):

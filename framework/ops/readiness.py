@@ -33,10 +33,12 @@ class NotReadyKind(Enum):
 
 
 class NotReady(msgspec.Struct, frozen=True):
-    """One reason: its kind, and the sentence for people."""
+    """One reason: its kind, the sentence for people, and the venue, instrument or strategy that it is about, empty when
+    it is about all of them."""
 
     kind: NotReadyKind
     text: str
+    target: str = ""
 
 
 def halt_reasons(trading: TradingStates) -> list[NotReady]:
@@ -51,7 +53,7 @@ def halt_reasons(trading: TradingStates) -> list[NotReady]:
 def quarantines(kernel: Kernel) -> list[NotReady]:
     """A reason for each strategy that is quarantined."""
     return [
-        NotReady(NotReadyKind.QUARANTINED, f"strategy {host.name} is quarantined")
+        NotReady(NotReadyKind.QUARANTINED, f"strategy {host.name} is quarantined", host.name)
         for host in kernel.hosts.values()
         if host.is_quarantined
     ]
@@ -62,7 +64,7 @@ def stale_books(kernel: Kernel, watches: Iterable[BookWatch]) -> list[NotReady]:
     traded = {instrument for name in kernel.hosts for instrument in kernel.instruments_of(name)}
     known = kernel.dependencies.accounts.instruments
     return [
-        NotReady(NotReadyKind.BOOK_STALE, f"book {instrument} is stale: {reason}")
+        NotReady(NotReadyKind.BOOK_STALE, f"book {instrument} is stale: {reason}", instrument)
         for watch in watches
         for instrument, reason in watch.stale.items()
         if instrument in traded and known[instrument].status is InstrumentStatus.ACTIVE

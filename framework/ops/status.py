@@ -108,7 +108,8 @@ class QuoteStatus(msgspec.Struct, frozen=True):
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. Counts are since the start. `not_ready` is empty when it is ready to trade. Of a daemon that does not
-    run, `ended` says when and how its last run ended, and the rest is what its records say; what they don't is None."""
+    run, `ended` says when and how its last run ended, and the rest is what its records say; what they don't is None.
+    `alerts` is what is to be said of alerts in general, in sentences."""
 
     uptime_s: int | None = None
     ended: str = ""
@@ -125,6 +126,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     refusals: int | None = None
     open_orders: int = 0
     marks: Mapping[str, MarkStatus] = {}
+    alerts: tuple[str, ...] = ()
 
 
 def trading_of(accounts: Accounts) -> tuple[TradingStatus, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -35,7 +35,7 @@ from framework.state.positions import mark_of, profit_and_loss
 class StatusSources(msgspec.Struct, frozen=True, kw_only=True):
     """What a status is read from beside the kernel. `strategies` are the configured ones,
     `waiting` says which wait for an instrument; `trouble` says why a venue
-    could not be brought up yet, by venue."""
+    could not be brought up yet, by venue; `alerts` is a sentence or two about alerts, if there are any."""
 
     not_ready: Callable[[], Sequence[NotReady]] = tuple
     waiting: Callable[[], Sequence[str]] = tuple
@@ -43,6 +43,7 @@ class StatusSources(msgspec.Struct, frozen=True, kw_only=True):
     strategies: Sequence[str] = ()
     trouble: Mapping[str, str] = {}
     in_question: OrdersInQuestion | None = None
+    alerts: Callable[[], Iterable[str]] = tuple
 
 
 class StatusReader:
@@ -78,6 +79,7 @@ class StatusReader:
             refusals=sum(self._metrics.refusals.values.values()),
             open_orders=self._accounts.orders.open_count(),
             marks=dict(self._marks()),
+            alerts=tuple(self._sources.alerts()),
         )
 
     def _marks(self) -> Iterator[tuple[str, MarkStatus]]:

@@ -58,7 +58,7 @@ def _second_of(time_ns: int) -> str:
 
 def notes(status: Status) -> list[Text]:
     """A line for each kind of thing that needs attention."""
-    lines = []
+    lines = list(status.alerts)
     for what in dict.fromkeys(one.what for one in status.orders_in_question):
         ages_ms = [one.age_ms for one in status.orders_in_question if one.what == what]
         lines.append(f"orders {what}: {len(ages_ms)}, the oldest for {max(ages_ms) / 1000:.1f} s")

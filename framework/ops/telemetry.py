@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import get_args
 
@@ -55,6 +56,9 @@ QUIET_CODES = frozenset(
 CLOCK_OFFSET_NS_MAX = 1_000_000_000
 """How far this machine's clock may be off a venue's before it is said: more than the way takes, less than any venue's
 tolerance."""
+ALARMS_MAX = 100
+"""Alarms that are kept for who looks for alerts, which is twice a second; of more, the newest."""
+
 CLOCK_REMEDY = "orders are signed by the venue's clock; set this machine's by NTP"
 
 APPROVED = "approved"
@@ -90,6 +94,8 @@ class Telemetry:
         self._off_clock = set[str]()
         self._logs_fills = logs_fills
         self.in_question = OrdersInQuestion(accounts.orders, clock)
+        self.alarms = deque[str](maxlen=ALARMS_MAX)
+        """What was alarmed and nobody has taken out yet, the oldest first."""
         declare_series(metrics, venues, strategies)
         metrics.trading_states_set.declare((by, one.value) for by in (*SETTERS, *monitors) for one in TradingState)
 
@@ -132,7 +138,12 @@ class Telemetry:
         if self._logs_fills and (change.fills or change.unattributed or change.payouts or change.flows):
             log_money(change, self._accounts)
         for alarm in change.alarms:
-            _log.error("alarm", what=alarm)
+            self.alarm(alarm)
+
+    def alarm(self, text: str) -> None:
+        """Log what an operator must see, and keep it for the alerts."""
+        _log.error("alarm", what=text)
+        self.alarms.append(text)
 
     def on_fault(self, strategy: str, reason: str, faults: int, kind: FaultKind) -> None:
         """Count and log a fault of a strategy; `faults` is how many it has had so far."""

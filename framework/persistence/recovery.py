@@ -73,7 +73,8 @@ class Records:
 
     `instance` and `epoch` name the run, see `framework.domain.client_order_ids`. `last_step` is the last step that
     journal or tape know: the kernel counts on after it. `snapshot_number` is the record of the newest snapshot, 0 for
-    none. `notes` are sentences for the log about what was repaired at the start. `lost` says which durable records are
+    none. `was_stopped` says whether the run before was stopped and did not just end, None when there was none. `notes`
+    are sentences for the log about what was repaired at the start. `lost` says which durable records are
     gone from the journal's end, empty for none: then the run begins halted. `checkpoint_ns` and `compared_ns` are the
     monotonic times of the last checkpoint and comparison.
     """
@@ -102,6 +103,7 @@ class Records:
         self.compared_ns = 0
         self.notes: tuple[str, ...] = ()
         self.lost = ""
+        self.was_stopped: bool | None = None
         self._begun: int | None = None
         self._taken: EpochTaken | None = None
         self._retention = retention
@@ -150,6 +152,7 @@ class Records:
 
         Once, before anything else is recorded. Raises `JournalError` when the journal has failed.
         """
+        self.was_stopped = self.accounts.trading.is_shutting_down if self.epoch else None
         self.epoch, self.instance = taken.epoch, taken.instance
         self._taken = taken
         self.checkpoint_ns = self.compared_ns = monotonic_ns

@@ -147,6 +147,7 @@ class Metrics:
         self._define_counters()
         self._define_gauges()
         self._define_state_gauges()
+        self._define_alerts()
         self._define_histograms()
 
     def _define_counters(self) -> None:
@@ -236,6 +237,23 @@ class Metrics:
         self.state_bytes = Gauge("tidegate_state_bytes", ("part",), "Room that the state directory takes, by part.")
         self.disk_free = Gauge("tidegate_disk_free_bytes", (), "Room that is free where the state directory lies.")
         self.ledger_lag = Gauge("tidegate_ledger_lag_records", (), "Durable records that the ledger does not show yet.")
+
+    def _define_alerts(self) -> None:
+        self.alert_messages = Counter(
+            "tidegate_alerts_messages_total",
+            ("output", "outcome"),
+            "Alerts to outputs: sent, failed or dropped.",
+            series_max=self._series_max,
+        )
+        self.alerts_active = Gauge("tidegate_alerts_active", ("kind",), "Alerts that hold now, by kind.")
+        self.alerts_unacknowledged = Gauge(
+            "tidegate_alerts_unacknowledged",
+            ("level",),
+            "Alerts that nobody has acknowledged; level is page or ticket.",
+        )
+        self.alert_output_up = Gauge(
+            "tidegate_alerts_output_up", ("output",), "1 while the output takes alerts, 0 since one was given up."
+        )
 
     def _define_histograms(self) -> None:
         def histogram(name: str, labels: Labels, text: str) -> HistogramFamily:

@@ -36,10 +36,10 @@ from framework.runtime.files import FileSystem, RealFiles, write_atomically
 Epoch = NewType("Epoch", int)
 """1 for the first daemon on a state directory, one more for each later one."""
 
-JOURNAL_NAME, LEDGER_NAME = "journal", "ledger.sqlite3"
-"""Where the journal's folder and the ledger's file lie in a state directory."""
+JOURNAL_NAME, LEDGER_NAME, ALERTS_NAME = "journal", "ledger.sqlite3", "alerts.json"
+"""Where the journal's folder, the ledger's file and that of the alerts lie in a state directory."""
 
-RECORDS = (JOURNAL_NAME, "tape", LEDGER_NAME, f"{LEDGER_NAME}-wal", f"{LEDGER_NAME}-shm")
+RECORDS = (JOURNAL_NAME, "tape", LEDGER_NAME, f"{LEDGER_NAME}-wal", f"{LEDGER_NAME}-shm", ALERTS_NAME)
 """Everything that belongs to one account or one sandbox; lock and epoch are the directory's own."""
 
 ACCOUNTS, PAST = "accounts", "past"

@@ -86,6 +86,11 @@ class Supervisor:
         """The first reason that a stop was asked for; empty while none was."""
         return self._reason
 
+    @property
+    def exit_code(self) -> int:
+        """The highest exit code that a stop was asked for with, 0 while none was."""
+        return self._exit_code
+
     def beat_age_ns(self) -> int:
         """Nanoseconds since the loop's last heartbeat: more than `BEAT_INTERVAL_MS` means that something blocks the
         loop."""

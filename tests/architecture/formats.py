@@ -14,6 +14,8 @@ from pathlib import Path
 
 from framework.domain.market_events import MarketEvent
 from framework.domain.operator_requests import Answer, Request
+from framework.ops.alerts.alert_file import AlertsKept
+from framework.ops.alerts.messages import AlertMessage
 from framework.persistence.journal.records import Record
 from framework.reconciliation.history import PassFound
 from framework.state.account_snapshot import StateSnapshot
@@ -41,6 +43,8 @@ ROOTS = {
     "operator.request": Request,
     "operator.answer": Answer,
     "history": PassFound,
+    "alerts file": AlertsKept,
+    "alert message": AlertMessage,
 }
 
 

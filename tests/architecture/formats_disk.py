@@ -9,6 +9,7 @@ from pathlib import Path
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.market_events import Heartbeat
 from framework.domain.operator_requests import SOCKET_NAME
+from framework.ops.alerts.alert_file import AlertFile
 from framework.ops.operator_service import HISTORY_NAME
 from framework.persistence.journal.records import Checkpoint, Record, encode_record
 from framework.persistence.journal.restore import fold_record
@@ -44,6 +45,7 @@ def disk_formats(directory: Path) -> dict[str, list[str]]:
     tape.close()
     history = ReconcileHistory(FILES, state / HISTORY_NAME, ManualClock(wall_ns=9))
     history.add("tide", (sample(Difference),))
+    AlertFile(FILES, state).write(())
     lock.close()
     snapshot, tape_file = next(state.rglob("snapshot-*")), next(state.rglob("tape-*"))
     record = encode_record(Record(1, 2, 3, Checkpoint("x")))

@@ -22,6 +22,8 @@ from framework.domain.events import Event, kind_of
 from framework.domain.operator_requests import OPERATOR_COMMANDS
 from framework.domain.strategy import Strategy
 from framework.domain.verdicts import OLD_SPELLINGS, RefusalCode
+from framework.ops.alerts.alert import Alert
+from framework.ops.alerts.alert_file import AlertFile
 from framework.ops.http import ControlServer
 from framework.ops.readiness import NotReady, NotReadyKind
 from framework.persistence.journal.journal import Journal
@@ -39,7 +41,7 @@ from framework.state.trading_states import TradingStates
 from tests.architecture.formats_walk import Walk, sample
 from tests.framework.cli.test_ledger import SESSION
 
-LISTINGS = (["orders"], ["fills"], ["positions"], ["refusals"], ["orphans"], ["journal", "verify"])
+LISTINGS = (["orders"], ["fills"], ["positions"], ["refusals"], ["orphans"], ["alerts"], ["journal", "verify"])
 
 
 def command_line_formats(directory: Path) -> dict[str, list[str]]:
@@ -105,6 +107,7 @@ def _write_session(directory: Path) -> None:
         ledger.put_orders(fold_record(accounts, body, 1))
     journal.close()
     ledger.close()
+    AlertFile(RealFiles(), directory).write((sample(Alert),))
 
 
 def _lines(directory: Path, *words: str) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ BROAD_EXCEPTS = {
         "a signer may raise anything; nothing was sent",
         "a gateway may raise anything; the outcome is then unknown, as after an ambiguous answer",
     ),
+    "framework/ops/alerts/alerts.py": ("a defect in one source of alerts must not end the watch of all others",),
     "framework/ops/operator_socket.py": ("a defect in one command must not end the operator's only way in",),
     "framework/persistence/ledger/ledger.py": (CLEANUP,),
     "framework/persistence/recovery.py": (CLEANUP,),

@@ -50,7 +50,7 @@ def test_readme_when_its_example_is_copied_then_the_configuration_loads(tmp_path
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/operating.md", "risk/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/operating.md", "docs/alerts.md", "risk/README.md"])
 def test_page_when_it_links_to_files_then_they_exist(page: str) -> None:
     targets = re.findall(r"\]\(([^)#:]+)[^)]*\)", (ROOT / page).read_text())
     assert targets

@@ -22,6 +22,7 @@ DRAWERS = frozenset({"utils", "helpers", "helper", "manager", "base", "common", 
 """Words that no file, folder or class may have: they say nothing of what is inside."""
 PUBLIC = {
     "reconcile_grace_ms": "a key of the configuration",
+    "TICKET": "a level of alerts, as configurations and messages have it",
     "orphans": "a verb of the command line, a table of the ledger, a key of JSON",
     "framework/domain/tickets.py": "old public spelling of framework.domain.verdicts",
 }

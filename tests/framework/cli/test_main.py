@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from framework.cli.main import COMMANDS, main
 from framework.config.layers import load
 from framework.config.model import (
+    AlertSettings,
     Configuration,
     HttpSettings,
     KernelSettings,
@@ -435,6 +436,7 @@ def test_default_configuration_when_compared_with_the_models_then_leaves_no_key_
         (LogSettings, tree["log"]),
         (KernelSettings, tree["kernel"]),
         (TapeTable, tree["tape"]),
+        (AlertSettings, tree["alerts"]),
         (VenueRow, tree["venues"]["kalshi"]),
         (SandboxSettings, tree["venues"]["kalshi"]["sandbox"]),
         (StrategyRow, tree["strategies"]["mm"]),

@@ -19,6 +19,7 @@ from framework.cli.main import main
 from framework.domain.account_events import Scope, TradingState
 from framework.domain.operator_requests import (
     SOCKET_NAME,
+    AcknowledgeAlerts,
     AdoptExternalOrder,
     Answer,
     CancelExternalOrder,
@@ -28,8 +29,10 @@ from framework.domain.operator_requests import (
     MoveFunds,
     Reconcile,
     Request,
+    SendTestAlert,
     SetLimit,
     SetTradingState,
+    ShowAlerts,
     ShowFundMove,
     ShowLimits,
     ShowStatus,
@@ -140,13 +143,16 @@ REQUESTS: list[tuple[list[str], Request]] = [
     ),
     (["reconcile"], Reconcile(is_dry_run=False)),
     (["reconcile", "--dry-run"], Reconcile(is_dry_run=True)),
+    (["alerts", "test", "phone"], SendTestAlert(output="phone")),
+    (["ack", "venue_down:k", "--reason", "r"], AcknowledgeAlerts(name="venue_down:k", reason="r", by="ann")),
+    (["ack", "--all"], AcknowledgeAlerts(is_all=True, by="ann")),
 ]
 
 
 def test_requests_when_listed_then_a_verb_makes_each_of_them() -> None:
-    # What `status` and `limit show` print is no answer's lines: `test_status.py`, `test_limit.py`. A move of funds is
-    # followed until it is done: below.
-    others = {ShowStatus, ShowLimits, MoveFunds, ShowFundMove}
+    # What `status`, `alerts` and `limit show` print is no answer's lines: `test_status.py`, `test_alerts.py`,
+    # `test_limit.py`. A move of funds is followed until it is done: below.
+    others = {ShowStatus, ShowAlerts, ShowLimits, MoveFunds, ShowFundMove}
     assert {type(request) for _, request in REQUESTS} | others == set(get_args(Request))
 
 
@@ -155,9 +161,11 @@ def test_command_when_given_then_the_daemon_hears_it_and_its_answer_is_shown(
     daemon: StandIn,
     run: Callable[..., int],
     capsys: Capsys,
+    monkeypatch: pytest.MonkeyPatch,
     words: list[str],
     request_: Request,
 ) -> None:
+    monkeypatch.setenv("SUDO_USER", "ann")
     assert run(*words) == 0
     assert daemon.heard == [request_]
     assert capsys.readouterr().out.splitlines()[0] == "done"

@@ -23,6 +23,7 @@ from framework.domain.market_events import ConnectorStatus
 from framework.domain.numbers import Size
 from framework.domain.operator_requests import (
     OPERATOR,
+    AcknowledgeAlerts,
     AdoptExternalOrder,
     Answer,
     CancelExternalOrder,
@@ -30,7 +31,9 @@ from framework.domain.operator_requests import (
     IgnoreExternalOrder,
     Reconcile,
     Request,
+    SendTestAlert,
     SetTradingState,
+    ShowAlerts,
 )
 from framework.domain.orders import OrderStatus
 from framework.domain.terms import FillListing, PositionListing, VenueTerms
@@ -67,6 +70,12 @@ def hand(world: World) -> Operator:
 
 def test_requests_when_listed_then_the_daemon_serves_each_of_them(operator: Operator) -> None:
     assert set(operator._handlers) == set(get_args(Request))
+
+
+async def test_alerts_when_the_daemon_looks_for_none_then_their_requests_are_refused(operator: Operator) -> None:
+    for request in (ShowAlerts(), AcknowledgeAlerts(is_all=True), SendTestAlert(output="phone")):
+        answer = await operator.answer(request)
+        assert (answer.is_ok, answer.lines) == (False, ("this daemon looks for no alerts",))
 
 
 def foreign(world: World, name: str = "v-foreign-1", client: str = "theirs") -> OrderSnapshot:

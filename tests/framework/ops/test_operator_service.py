@@ -61,7 +61,7 @@ async def test_drift_when_a_position_differs_then_it_is_a_metric_and_a_reason_no
     await world.reconciler.once()
 
     text = f"position of {MARKET} differs: venue -3, own 0"
-    assert operator_service.not_ready() == [NotReady(NotReadyKind.POSITION_DIFFERS, text)]
+    assert operator_service.not_ready() == [NotReady(NotReadyKind.POSITION_DIFFERS, text, MARKET)]
 
 
 async def test_venue_when_its_streams_are_up_and_no_request_gets_through_then_the_daemon_is_not_ready(
@@ -75,7 +75,7 @@ async def test_venue_when_its_streams_are_up_and_no_request_gets_through_then_th
 
     world.clock.advance(1 * MS)
     operator_service.on_trouble(VENUE, "no answer")
-    reason = NotReady(NotReadyKind.VENUE_DOWN, f"venue {VENUE} answers no requests: no answer")
+    reason = NotReady(NotReadyKind.VENUE_DOWN, f"venue {VENUE} answers no requests: no answer", VENUE)
     assert operator_service.not_ready() == [reason]
 
     world.kernel.publish(ConnectorStatus(VENUE, False, "lost", 1))

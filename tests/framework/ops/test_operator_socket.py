@@ -182,17 +182,25 @@ async def test_status_when_another_request_takes_long_then_it_is_answered_at_onc
     assert (await reconciling).is_ok
 
 
-async def test_halt_when_a_reconciliation_is_under_way_then_it_does_not_wait_for_it(
-    opened: Open, tmp_path: Path
+@pytest.mark.parametrize(
+    "slow",
+    [
+        b'{"command": "reconcile"}',
+        b'{"command": "acknowledge_alerts", "is_all": true}',
+        b'{"command": "send_test_alert", "output": "phone"}',
+    ],
+)
+async def test_halt_when_what_waits_for_others_is_under_way_then_it_does_not_wait_for_it(
+    opened: Open, tmp_path: Path, slow: bytes
 ) -> None:
     async def act(request: Request) -> Answer:
-        if isinstance(request, Reconcile):
+        if not isinstance(request, SetTradingState):
             await asyncio.Event().wait()
         return Answer(is_ok=True, lines=("done",))
 
     await opened(act)
     _reader, writer = await asyncio.open_unix_connection(tmp_path / SOCKET_NAME)
-    writer.write(b'{"command": "reconcile"}\n')
+    writer.write(slow + b"\n")
     await asyncio.sleep(0.05)
 
     assert (await asked(tmp_path, HALT)).is_ok

@@ -21,12 +21,13 @@ from framework.domain.orders import Order, Side
 from framework.domain.verdicts import RefusalCode
 from framework.engine.strategy_host import FaultKind
 from framework.execution.ports import STAGES
-from framework.ops.telemetry import Telemetry
+from framework.ops.telemetry import ALARMS_MAX, Telemetry
 from framework.runtime.clock import SystemClock
 from framework.runtime.logging import configure_logging
 from framework.runtime.metrics import Metrics
 from framework.runtime.secrets import SecretRegistry
 from framework.state.accounts import Accounts
+from framework.state.change import Change
 from tests.architecture.formats_walk import sample
 from tests.support.command_line import Capsys
 from tests.support.inquiries import listed, unknown
@@ -66,7 +67,8 @@ def test_series_when_their_labels_are_known_then_each_exists_at_0_from_the_start
     metrics = Metrics()
     Telemetry(metrics, Accounts(), SystemClock(), venues=["tide", "ebb"], strategies=["maker"])
 
-    counters = {counter.name: counter.values for counter in metrics.counters()}
+    others = metrics.alert_messages  # of the outputs, which declare their own
+    counters = {counter.name: counter.values for counter in metrics.counters() if counter is not others}
     assert all(counters.values())
     assert {count for values in counters.values() for count in values.values()} == {0}
     assert set(metrics.rate_limited.values) == set(metrics.reconnects.values) == {("tide",), ("ebb",)}
@@ -84,6 +86,18 @@ def test_events_when_each_kind_comes_then_no_series_begins_that_was_not_there() 
     for kind in get_args(Event):
         telemetry.on_event(sample(kind))
     assert set(metrics.events.values) == before
+
+
+def test_alarm_when_it_is_raised_then_it_is_logged_and_kept_for_the_alerts_up_to_a_bound() -> None:
+    telemetry = Telemetry(Metrics(), Accounts(), SystemClock())
+    with capture_logs() as logged:
+        telemetry.on_change(Change(alarms=("a fill was taken back",)))
+        telemetry.alarm("two orders could own a fill")
+    assert [line["what"] for line in logged] == ["a fill was taken back", "two orders could own a fill"]
+    assert list(telemetry.alarms) == ["a fill was taken back", "two orders could own a fill"]
+    for number in range(ALARMS_MAX):
+        telemetry.alarm(str(number))
+    assert (telemetry.alarms[0], len(telemetry.alarms)) == ("0", ALARMS_MAX)
 
 
 def test_clock_when_the_venues_is_an_hour_off_then_it_is_said_once_until_they_agree_again() -> None:

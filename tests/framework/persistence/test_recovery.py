@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from framework.domain.account_events import ReportKind
+from framework.domain.account_events import ReportKind, ShutdownRequested
 from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import JournalError
 from framework.domain.market_events import TimerFired
@@ -40,6 +40,21 @@ def test_state_when_a_run_ends_then_the_next_one_begins_where_it_stopped(run: Ru
     assert second.instance == first.instance
     assert second.notes == ()
     second.close()
+
+
+def test_run_when_another_was_before_then_it_is_known_whether_that_was_stopped(run: Run) -> None:
+    first = run()
+    assert first.was_stopped is None
+    first.close()
+
+    second = run()
+    assert second.was_stopped is False
+    write(second, ShutdownRequested("SIGTERM", 5))
+    second.close()
+
+    third = run()
+    assert third.was_stopped is True
+    third.close()
 
 
 def test_state_when_it_is_not_what_the_checkpoint_says_then_nothing_starts_and_nothing_is_left_open(run: Run) -> None:

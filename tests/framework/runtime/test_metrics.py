@@ -43,6 +43,10 @@ CONTRACT = {
     "tidegate_state_bytes": ("part",),
     "tidegate_disk_free_bytes": (),
     "tidegate_ledger_lag_records": (),
+    "tidegate_alerts_messages_total": ("output", "outcome"),
+    "tidegate_alerts_active": ("kind",),
+    "tidegate_alerts_unacknowledged": ("level",),
+    "tidegate_alerts_output_up": ("output",),
 }
 
 

@@ -16,7 +16,7 @@ def run_of_a_sandbox(state: Path, text: str) -> None:
     (state / "journal" / SEGMENT).write_text(text)
     (state / "tape").mkdir()
     (state / "tape" / "a").write_text(text)
-    for name in ("ledger.sqlite3", "epoch", "lock"):
+    for name in ("ledger.sqlite3", "alerts.json", "epoch", "lock"):
         (state / name).write_text(text)
 
 
@@ -55,7 +55,7 @@ def test_records_when_setting_them_aside_was_interrupted_then_going_on_loses_non
     past = set_aside(tmp_path)
 
     assert past is not None
-    assert {path.name for path in past.iterdir()} == {"journal", "tape", "ledger.sqlite3"}
+    assert {path.name for path in past.iterdir()} == {"journal", "tape", "ledger.sqlite3", "alerts.json"}
 
 
 def test_records_when_there_are_none_then_a_marked_journal_begins(tmp_path: Path) -> None:

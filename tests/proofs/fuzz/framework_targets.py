@@ -9,15 +9,19 @@ from pathlib import Path
 
 import msgspec
 
-from framework.domain.account_events import BalanceReport, InstrumentDefined, ReportKind
+from framework.domain.account_events import BalanceReport, InstrumentDefined, ReportKind, Scope
 from framework.domain.errors import JournalError
 from framework.domain.market_events import BookDelta, Heartbeat
 from framework.domain.numbers import Price, Size
 from framework.domain.operator_requests import Request
 from framework.domain.orders import Side
 from framework.domain.plausibility import UNREADABLE
+from framework.ops.alerts.alert import Alert, AlertKind, Notice, NoticeStatus
+from framework.ops.alerts.alert_file import AlertFile, AlertsKept
+from framework.ops.alerts.messages import alert_message, text_of
 from framework.persistence.journal.records import Checkpoint, Record, decode_record, encode_record
 from framework.persistence.tape import TapeError, read_tape
+from framework.runtime.state_directory import ALERTS_NAME
 from framework.state.accounts import Accounts
 from tests.proofs.fuzz.target import Target
 from tests.support.crash_files import CrashFiles
@@ -67,6 +71,25 @@ def _tape(data: bytes) -> Sequence[object]:
     return [type(one.event).__name__ for one in read_tape(files, directory)]
 
 
+def _alerts(data: bytes) -> Sequence[object]:
+    """What a start makes of a file of alerts, and what an output would say of it."""
+    files = CrashFiles()
+    files.make_directory(Path("/state"))
+    handle = files.open_append(Path("/state") / ALERTS_NAME)
+    handle.write(data)
+    kept, trouble = AlertFile(files, Path("/state")).read()
+    said = [text_of(alert_message(Notice(NoticeStatus.FIRING, alert), daemon="x")) for alert in kept]
+    return [*said, bool(trouble)]
+
+
+def _alerts_kept() -> bytes:
+    alert = Alert(
+        kind=AlertKind.VENUE_DOWN, scope=Scope.VENUE, target=VENUE, text="down", since_ns=9, sent=2, sent_ns=9,
+        acknowledged_by="ann", acknowledged_ns=9, reason="seen",
+    )  # fmt: skip
+    return msgspec.json.encode(AlertsKept((alert, alert)))
+
+
 def _snapshots() -> list[bytes]:
     accounts = Accounts()
     for body in _BODIES:
@@ -78,6 +101,7 @@ def _snapshots() -> list[bytes]:
 TARGETS = (
     Target("journal records", _RECORDS, lambda: _record, (JournalError,)),
     Target("snapshots", _snapshots(), lambda: _snapshot, (JournalError,)),
+    Target("alerts", [_alerts_kept()], lambda: _alerts, ()),
     Target("tape", _TAPE, lambda: _tape, (TapeError,)),
     Target(
         "operator's requests",
