@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing, suppress
+from functools import partial
 from importlib.metadata import version
 
 import msgspec
@@ -16,7 +17,6 @@ import structlog
 from framework.assembly import Core, assemble, core_settings, turns_of
 from framework.config.model import Configuration
 from framework.config.resolve import Resolved
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import EXIT_FAILED, Fatal
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import ConnectorStatus, TradePrint
@@ -44,6 +44,7 @@ from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
+from framework.runtime.kill_latch import KillLatch
 from framework.runtime.logging import LogFile, configure_logging
 from framework.runtime.metrics import Metrics
 from framework.runtime.secrets import SecretRegistry
@@ -51,8 +52,10 @@ from framework.runtime.standard_streams import discard_output
 from framework.runtime.state_directory import DiskUsage, lock_state, set_aside
 from framework.runtime.stop_signals import StopSignals
 from framework.runtime.supervisor import StopHook, Supervisor, run_to_end
+from framework.runtime.venue_lease import LeaseWatch
 from framework.shutdown import Shutdown, VenueConnection
 from framework.state.books import Books
+from framework.state.orders.client_order_ids import ClientOrderIds
 from framework.state.purged import PurgeSchedule
 from framework.strategy_starts import StrategyStarts
 from framework.venue_run import VenueRun, VenueRunPorts
@@ -173,6 +176,7 @@ class Daemon:
         self._unusable: dict[str, str] = {}
         self._starting: set[str] = set()
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
+        self._leases = LeaseWatch(resolved.config.state_dir)
         self._access = self._make_access()
         self._timers = LoopTimers(lambda event: self.kernel.publish(event), clock)
         self._core = self._assemble()
@@ -200,7 +204,7 @@ class Daemon:
             clock=self._clock,
             supervisor=self.supervisor,
             missing_guards=self._resolved.missing_guards,
-            turns=lambda venue: turns_of(self._core, venue),
+            turns=lambda venue: turns_of(self._core, venue, is_leased=partial(self._leases.is_taken, venue)),
         )
 
     def _make_shutdown(self) -> Shutdown:
@@ -269,6 +273,7 @@ class Daemon:
             _log.warning("the health check can't find this daemon", reason=trouble)
         await self._operator_service.start()
         _log.info("listening", http=url_of(http.host, port), epoch=self._records.epoch)
+        self.supervisor.spawn("kill latch", self._operator_service.kill_watch.run())
         self.supervisor.spawn("disk usage", self._disk_usage.run(), is_critical=False)
         self.supervisor.spawn("trade", self._trade())
 
@@ -297,6 +302,7 @@ class Daemon:
         closing = (StopHook(f"{name} connections", one.close, CLOSE_MS_MAX) for name, one in connectors.items())
         await asyncio.gather(*(finish(hook) for hook in closing))
         await self._access.close()
+        self._leases.close()
 
     async def _trade(self) -> None:
         """Bring the venues up side by side, and let each strategy begin when it can."""
@@ -360,6 +366,7 @@ class Daemon:
             timers=self._timers,
             on_journal_failure=self._on_fatal,
             log=_log.info,
+            is_killed=KillLatch(self._resolved.config.state_dir).is_set,
         )
         self._in_question = telemetry.in_question
         StateGauges(metrics, core.kernel, telemetry.in_question, strategies=strategies)
@@ -445,6 +452,7 @@ class Daemon:
                 on_refused=lambda order: self._venues[name].reconciler.flag(order),
                 covered=self.kernel.covered,
                 is_fenced=self._records.is_fenced,
+                is_leased=partial(self._leases.is_taken, name),
             )
         )
 

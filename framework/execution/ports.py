@@ -50,7 +50,7 @@ def covers_nothing(_intent: CancelAll) -> Sequence[Order]:
 
 
 def never() -> bool:
-    """No newer run takes over: for a core without a state directory."""
+    """No newer run takes over, and no process beside it: for a core without a state directory."""
     return False
 
 
@@ -64,7 +64,8 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     `on_account_refused` is called when the venue refuses the account: nothing of the request was done;
     `covered` says which of our orders a cancel of all is to end: what becomes of the request is reported of each;
     `on_refused` is called with an order whose change the venue refused: it may have ended without a report of it;
-    `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel.
+    `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel;
+    `is_leased` that a process beside the daemon ends the venue's orders now: nothing is sent meanwhile.
     """
 
     venue: str
@@ -82,4 +83,5 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     covered: Callable[[CancelAll], Sequence[Order]] = covers_nothing
     on_account_refused: Callable[[AccountRefused], None] = stay
     is_fenced: Callable[[], bool] = never
+    is_leased: Callable[[], bool] = never
     requests_max: int = 8

@@ -15,7 +15,6 @@ from framework.assembly import CoreSettings, assemble
 from framework.config.layers import load
 from framework.config.resolve import resolve
 from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus, LimitsDeclared, TermsDeclared
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
@@ -34,6 +33,7 @@ from framework.runtime.metrics import Metrics
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.order_book import Book
+from framework.state.orders.client_order_ids import ClientOrderIds
 from risk.budget.venue_budget import VenueBudget
 from tests.bench.figures import compare
 from tests.support.state_records import kalshi_market
