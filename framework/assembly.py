@@ -28,7 +28,7 @@ from framework.engine.strategy_host import StrategyHost
 from framework.engine.universe import InstrumentPattern, Universe
 from framework.engine.venue_budgets import Budget
 from framework.execution.last_look import LastLook, never_killed
-from framework.execution.ports import never
+from framework.execution.ports import ALONE, VenueShare
 from framework.execution.request_queue import RequestQueue
 from framework.execution.request_turns import RequestTurns, TurnBudget
 from framework.state.accounts import Accounts
@@ -218,15 +218,16 @@ def _budgets_of(settings: CoreSettings) -> Callable[[str, RateLimits, int], Budg
     return make
 
 
-def turns_of(core: Core, venue: str, *, is_leased: Callable[[], bool] = never) -> RequestTurns:
-    """The turns of a venue's own requests in the budget of this core; none comes while the venue is leased."""
+def turns_of(core: Core, venue: str, share: VenueShare = ALONE) -> RequestTurns:
+    """The turns of a venue's own requests in the budget of this core, which may `share` the venue with a process that
+    ends its orders."""
     kernel = core.kernel
 
     def budget() -> TurnBudget | None:
         return cast("TurnBudget | None", core.budgets.get(venue))
 
     clock = kernel.dependencies.clock
-    return RequestTurns(venue, budget=budget, publish=kernel.publish, clock=clock, is_leased=is_leased)
+    return RequestTurns(venue, budget=budget, publish=kernel.publish, clock=clock, share=share)
 
 
 def _last_look(gate: Gate, kernel: Kernel, deadline_ms: int, is_killed: Callable[[str], bool]) -> LastLook:

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing, suppress
-from functools import partial
 from importlib.metadata import version
 
 import msgspec
@@ -35,6 +34,7 @@ from framework.ops.state_gauges import StateGauges
 from framework.ops.status_reader import StatusReader, StatusSources
 from framework.ops.status_screen import LiveStatus
 from framework.ops.telemetry import Telemetry
+from framework.ops.venue_share import SharedVenues
 from framework.persistence.ledger.retention import Retention
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.persistence.tape import TapeSettings
@@ -52,7 +52,6 @@ from framework.runtime.standard_streams import discard_output
 from framework.runtime.state_directory import DiskUsage, lock_state, set_aside
 from framework.runtime.stop_signals import StopSignals
 from framework.runtime.supervisor import StopHook, Supervisor, run_to_end
-from framework.runtime.venue_lease import LeaseWatch
 from framework.shutdown import Shutdown, VenueConnection
 from framework.state.books import Books
 from framework.state.orders.client_order_ids import ClientOrderIds
@@ -176,11 +175,12 @@ class Daemon:
         self._unusable: dict[str, str] = {}
         self._starting: set[str] = set()
         self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
-        self._leases = LeaseWatch(resolved.config.state_dir)
         self._access = self._make_access()
         self._timers = LoopTimers(lambda event: self.kernel.publish(event), clock)
         self._core = self._assemble()
         self.kernel = self._core.kernel
+        state, publish = resolved.config.state_dir, self.kernel.publish
+        self._shared = SharedVenues(state, self._core.budgets, publish=publish, clock=clock)
         self.kernel.follow_connectors(self._on_connector)
         self._starts = StrategyStarts(resolved.strategies, self._core, is_up=self._is_up, clock=clock)
         self.shutdown = self._make_shutdown()
@@ -204,7 +204,7 @@ class Daemon:
             clock=self._clock,
             supervisor=self.supervisor,
             missing_guards=self._resolved.missing_guards,
-            turns=lambda venue: turns_of(self._core, venue, is_leased=partial(self._leases.is_taken, venue)),
+            turns=lambda venue: turns_of(self._core, venue, self._shared.of(venue)),
         )
 
     def _make_shutdown(self) -> Shutdown:
@@ -302,7 +302,7 @@ class Daemon:
         closing = (StopHook(f"{name} connections", one.close, CLOSE_MS_MAX) for name, one in connectors.items())
         await asyncio.gather(*(finish(hook) for hook in closing))
         await self._access.close()
-        self._leases.close()
+        self._shared.close()
 
     async def _trade(self) -> None:
         """Bring the venues up side by side, and let each strategy begin when it can."""
@@ -452,7 +452,7 @@ class Daemon:
                 on_refused=lambda order: self._venues[name].reconciler.flag(order),
                 covered=self.kernel.covered,
                 is_fenced=self._records.is_fenced,
-                is_leased=partial(self._leases.is_taken, name),
+                share=self._shared.of(name),
             )
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from framework.domain.events import Event
@@ -11,19 +11,36 @@ from framework.domain.ports import Clock
 from framework.domain.rate_limits import RateLimits
 from framework.engine.venue_budgets import Budget, VenueBudgets
 from framework.execution.request_turns import RequestTurns, TurnBudget
+from framework.runtime.venue_lease import BudgetLeft, BudgetNote
+from risk.budget.token_pool import Pools
 from risk.budget.venue_budget import VenueBudget
 
 
 class OwnBudget:
     """A rate budget for a connector that runs without a kernel: `turn` is what its factory takes, and `publish` what
-    its `start` takes; from what comes there, the budget keeps what is its own, and `follow` gets all of it."""
+    its `start` takes; from what comes there, the budget keeps what is its own, and `follow` gets all of it.
 
-    def __init__(self, venue: str, *, clock: Clock, follow: Callable[[Event], object] = lambda _event: None) -> None:
+    `pools` are those of all venues that ask side by side. With a `note` it goes on from what the last sender has left,
+    and writes down what it leaves.
+    """
+
+    def __init__(
+        self,
+        venue: str,
+        *,
+        clock: Clock,
+        follow: Callable[[Event], object] = lambda _event: None,
+        pools: Pools | None = None,
+        note: BudgetNote | None = None,
+    ) -> None:
         self._clock = clock
         self._follow = follow
         self._budgets = dict[str, Budget]()
-        self._kept = VenueBudgets(self._budgets, _own_budget)
-        self.turn = RequestTurns(venue, budget=lambda: self._find(venue), publish=self._take, clock=clock)
+        self._venue = venue
+        self._pools = pools
+        self._note = note
+        self._kept = VenueBudgets(self._budgets, self._make)
+        self.turn = RequestTurns(venue, budget=lambda: self._find(venue), publish=self._take, clock=clock, share=self)
 
     def publish(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
         """Take an event of the connector; a `framework.domain.venue.Publish`."""
@@ -39,9 +56,34 @@ class OwnBudget:
         elif (handler := self._kept.handlers.get(type(event))) is not None:
             handler(event)
 
+    def is_leased(self) -> bool:
+        """Never: who has no kernel asks by itself, or has the lease. For `VenueShare`."""
+        return False
+
+    def note_start(self) -> None:
+        """Write down what is left, before a request leaves. For `VenueShare`."""
+        budget, monotonic_ns = self._budgets.get(self._venue), self._clock.monotonic_ns()
+        if self._note is not None and isinstance(budget, VenueBudget):
+            self._note.write(BudgetLeft(monotonic_ns, budget.left(monotonic_ns)))
+
+    def _make(self, venue: str, limits: RateLimits, monotonic_ns: int) -> Budget:
+        known = None if self._note is None else self._note.read()
+        if known is None or known.monotonic_ns > monotonic_ns:
+            return VenueBudget(limits, monotonic_ns=monotonic_ns, venue=venue, pools=self._pools)
+        return VenueBudget(limits, monotonic_ns=known.monotonic_ns, venue=venue, pools=self._pools, left=known.tokens)
+
     def _find(self, venue: str) -> TurnBudget | None:
         return cast("TurnBudget | None", self._budgets.get(venue))
 
 
-def _own_budget(_venue: str, limits: RateLimits, monotonic_ns: int) -> Budget:
-    return VenueBudget(limits, monotonic_ns=monotonic_ns)
+class OwnBudgets:
+    """Budgets of several venues that are asked side by side: pools of one owner are one. `exits` as in
+    `risk.budget.token_pool.Pools`."""
+
+    def __init__(self, exits: Mapping[str, str], clock: Clock) -> None:
+        self._pools = Pools(exits)
+        self._clock = clock
+
+    def of(self, venue: str, note: BudgetNote) -> OwnBudget:
+        """The budget of a venue, which goes on from what the last sender has left there."""
+        return OwnBudget(venue, clock=self._clock, pools=self._pools, note=note)

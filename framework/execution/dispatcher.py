@@ -78,13 +78,14 @@ class Dispatcher:
             self._dependencies.queue.pop()
             self._sender.drop(request.approved, reason)
             return None
-        if (wait_s := self._wait_s(request.approved.request_kind)) > 0 or self._dependencies.is_leased():
+        if (wait_s := self._wait_s(request.approved.request_kind)) > 0 or self._dependencies.share.is_leased():
             await self._pause(wait_s or LOOK_AGAIN_S)
             return None
         self._dependencies.queue.pop()
         self._under_way.append(request.approved.client_order_id)
         if (budget := self._dependencies.budget()) is not None:
             budget.start(request.approved.request_kind)
+            self._dependencies.share.note_start()
         return request
 
     def _wait_s(self, kind: RequestKind) -> float:

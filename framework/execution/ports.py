@@ -50,8 +50,34 @@ def covers_nothing(_intent: CancelAll) -> Sequence[Order]:
 
 
 def never() -> bool:
-    """No newer run takes over, and no process beside it: for a core without a state directory."""
+    """No newer run takes over: for a core without a state directory."""
     return False
+
+
+class VenueShare(Protocol):
+    """How a venue is shared with a process that ends its orders beside the daemon: one of them sends at a time."""
+
+    def is_leased(self) -> bool:
+        """Whether that process sends now: then nothing is sent from here, not even a cancel."""
+        ...
+
+    def note_start(self) -> None:
+        """A request is about to leave, and its tokens count: the other one must know what is left."""
+        ...
+
+
+class AloneAtVenue:
+    """Implements `VenueShare` where no other process sends: for a core without a state directory."""
+
+    def is_leased(self) -> bool:
+        """False: no process beside this one knows of the venue."""
+        return False
+
+    def note_start(self) -> None:
+        """Nothing is kept: nobody else must know it."""
+
+
+ALONE = AloneAtVenue()
 
 
 class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,8 +90,8 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     `on_account_refused` is called when the venue refuses the account: nothing of the request was done;
     `covered` says which of our orders a cancel of all is to end: what becomes of the request is reported of each;
     `on_refused` is called with an order whose change the venue refused: it may have ended without a report of it;
-    `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel;
-    `is_leased` that a process beside the daemon ends the venue's orders now: nothing is sent meanwhile.
+    `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel; `share`
+    is how the venue is shared with a process that ends its orders beside the daemon.
     """
 
     venue: str
@@ -83,5 +109,5 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     covered: Callable[[CancelAll], Sequence[Order]] = covers_nothing
     on_account_refused: Callable[[AccountRefused], None] = stay
     is_fenced: Callable[[], bool] = never
-    is_leased: Callable[[], bool] = never
+    share: VenueShare = ALONE
     requests_max: int = 8

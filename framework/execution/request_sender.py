@@ -108,7 +108,7 @@ class RequestSender:
         that the last look asks may have changed, or a newer run, or a process beside this one, may have taken over."""
         if self._dependencies.is_fenced():
             return "a newer run has taken over"
-        if self._dependencies.is_leased():
+        if self._dependencies.share.is_leased():
             return "another process ends the venue's orders now"
         return self._dependencies.why_unwanted(request)
 

@@ -13,7 +13,7 @@ from framework.domain.market_events import RequestCompleted, RequestOutcome, Tur
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RequestKind
 from framework.domain.turns import Turn
-from framework.execution.ports import never
+from framework.execution.ports import ALONE, VenueShare
 
 PAUSE_S_MAX = 0.25
 """Longest time until a waiting request looks again: limits may have changed, or tokens come back."""
@@ -57,8 +57,8 @@ class RequestTurns:
     """The turns of one venue account; implements `framework.domain.turns.TakeTurn`.
 
     `budget` is the venue's now, None until its limits are declared. `publish` takes what becomes of each turn to the
-    budget's owner: the kernel, which writes it to the tape, so that a replay finds what its gate saw. While the venue
-    `is_leased` to another process no turn comes.
+    budget's owner: the kernel, which writes it to the tape, so that a replay finds what its gate saw. `share` is how
+    the venue is shared with another process: while that sends, no turn comes.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class RequestTurns:
         budget: Callable[[], TurnBudget | None],
         publish: Callable[[Event], object],
         clock: Clock,
-        is_leased: Callable[[], bool] = never,
+        share: VenueShare = ALONE,
     ) -> None:
         self._venue = venue
         self._budget = budget
         self._publish = publish
         self._clock = clock
-        self._is_leased = is_leased
+        self._share = share
         self._lines: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._ended = asyncio.Event()
 
@@ -104,9 +104,10 @@ class RequestTurns:
                 await self._pause(wait_ns / 1e9)
             self._publish(TurnTaken(self._venue, kind, self._clock.now_ns(), endpoint, weight))
             self._found().start(kind, endpoint, weight)
+            self._share.note_start()
 
     def _wait_ns(self, kind: RequestKind, endpoint: str, weight: int) -> int:
-        if self._is_leased():
+        if self._share.is_leased():
             return _LEASED_NS
         return self._found().turn_wait_ns(kind, endpoint, weight, self._clock.monotonic_ns())
 

@@ -27,14 +27,14 @@ from framework.domain.orders import OrderStatus
 from framework.domain.ports import Clock
 from framework.kill.daemon_watch import DaemonWatch
 from framework.kill.venue_ending import GIVE_UP_NS, KnownOrders, VenueEnding, VenueOutcome
-from framework.own_budget import OwnBudget
+from framework.own_budget import OwnBudget, OwnBudgets
 from framework.runtime.background import run_detached
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.files import RealFiles
 from framework.runtime.kill_log import KillLog, KillRecord
 from framework.runtime.sandbox_process import read_settings
 from framework.runtime.state_directory import JOURNAL_NAME
-from framework.runtime.venue_lease import VenueLease
+from framework.runtime.venue_lease import BudgetNote, VenueLease
 
 FOLD = "framework.persistence.journal.restore:fold"
 
@@ -45,11 +45,12 @@ LEASE_S = 0.02
 
 
 class KillSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kill needs to know. `since_ns` is the monotonic time at which the latch was set; `is_live` allows venues
-    outside this machine."""
+    """What a kill needs to know. `budgets` are those of all venues, `since_ns` is the monotonic time at which the latch
+    was set; `is_live` allows venues outside this machine."""
 
     directory: Path
     venues: Sequence[ResolvedAccount]
+    budgets: OwnBudgets
     since_ns: int
     is_live: bool
 
@@ -69,7 +70,8 @@ async def kill_accounts(
     log = KillLog(directory, now_ns=clock.now_ns())
     try:
         log.write(KillRecord(ts_ns=clock.now_ns(), action="kill", by=why.by, reason=why.reason))
-        spec = KillSpec(directory=directory, venues=accounts, since_ns=since_ns, is_live=is_live)
+        budgets = OwnBudgets({one.name: f"{one.row.use} {one.row.proxy}" for one in accounts}, clock)
+        spec = KillSpec(directory=directory, venues=accounts, budgets=budgets, since_ns=since_ns, is_live=is_live)
         outcomes = await end_orders(spec, watch, log, clock)
         log.sync()
         return outcomes
@@ -164,7 +166,8 @@ async def _take(lease: VenueLease, clock: Clock) -> None:
 async def _end_directly(
     venue: ResolvedAccount, spec: KillSpec, lease: VenueLease, log: KillLog, clock: Clock, journal: _Journal
 ) -> VenueOutcome:
-    budget = OwnBudget(venue.name, clock=clock)
+    note = BudgetNote(spec.directory, venue.name)
+    budget = spec.budgets.of(venue.name, note)
     account = _account(venue, spec, lease, clock, budget)
     budget.publish(LimitsDeclared(venue.name, account.limits, clock.now_ns()))
     try:
@@ -172,6 +175,7 @@ async def _end_directly(
         return await ending.end(since_ns=spec.since_ns)
     finally:
         await account.close()
+        note.close()
 
 
 def _account(venue: ResolvedAccount, spec: KillSpec, lease: VenueLease, clock: Clock, budget: OwnBudget) -> MassCancel:

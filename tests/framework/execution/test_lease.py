@@ -9,11 +9,24 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from framework.domain.rate_limits import RequestKind
+from framework.domain.market_events import LimitsDeclared, RequestCompleted
+from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.request_turns import RequestTurns
-from framework.runtime.venue_lease import LeaseWatch, VenueLease
-from tests.support.world import VENUE, Scribe, World, until
+from framework.ops.venue_share import SharedVenue
+from framework.own_budget import OwnBudget
+from framework.runtime.venue_lease import BudgetLeft, BudgetNote, VenueLease
+from tests.support.world import MS, VENUE, Scribe, World, until
+
+
+def share(world: World) -> SharedVenue:
+    return SharedVenue(
+        world.directory,
+        VENUE,
+        budget=lambda: world.budgets.get(VENUE),  # type: ignore[arg-type,return-value]
+        publish=world.kernel.publish,
+        clock=world.clock,
+    )
 
 
 @pytest.fixture
@@ -27,13 +40,13 @@ async def lease(tmp_path: Path) -> AsyncIterator[VenueLease]:
 @pytest.fixture
 async def dispatching(world: World) -> AsyncIterator[World]:
     """The world with a dispatcher that looks for leases."""
-    watch = LeaseWatch(world.directory)
-    dependencies = msgspec.structs.replace(world.dispatcher._dependencies, is_leased=lambda: watch.is_taken(VENUE))
+    shared = share(world)
+    dependencies = msgspec.structs.replace(world.dispatcher._dependencies, share=shared)
     running = asyncio.create_task(Dispatcher(dependencies).run())
     yield world
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    watch.close()
+    shared.close()
 
 
 async def test_cancel_when_the_venue_is_leased_then_it_waits_and_leaves_when_the_lease_ends(
@@ -65,13 +78,13 @@ async def test_request_when_the_venue_is_leased_while_it_waits_for_a_connection_
 async def test_read_when_the_venue_is_leased_then_its_turn_comes_when_the_lease_ends(
     world: World, lease: VenueLease
 ) -> None:
-    watch = LeaseWatch(world.directory)
+    shared = share(world)
     turns = RequestTurns(
         VENUE,
         budget=lambda: world.budgets.get(VENUE),  # type: ignore[arg-type,return-value]
         publish=world.kernel.publish,
         clock=world.clock,
-        is_leased=lambda: watch.is_taken(VENUE),
+        share=shared,
     )
     read: list[str] = []
 
@@ -85,4 +98,64 @@ async def test_read_when_the_venue_is_leased_then_its_turn_comes_when_the_lease_
     assert read == []
     lease.close()
     await asyncio.wait_for(looking, 2)
-    watch.close()
+    shared.close()
+
+
+LIMITS = RateLimits(
+    (Pool("write", 100, 10),), (Cost(RequestKind.NEW, "write", 10), Cost(RequestKind.CANCEL, "write", 2))
+)
+
+
+async def test_budget_when_requests_leave_then_it_is_noted_what_is_left_whatever_the_venue_has_charged(
+    world: World, scribe: Scribe
+) -> None:
+    world.kernel.publish(LimitsDeclared(VENUE, LIMITS, 0))
+    world.clock.advance(60_000 * MS)
+    world.quote(40, 60)
+    shared, note = share(world), BudgetNote(world.directory, VENUE)
+    world.gateway.hold()
+    dependencies = msgspec.structs.replace(world.dispatcher._dependencies, share=shared)
+    running = asyncio.create_task(Dispatcher(dependencies).run())
+    for _ in range(3):
+        world.buy(scribe)
+    await until(lambda: len(world.gateway.sent) == 3)
+    left = note.read()
+    assert left is not None
+    assert left.tokens == {"write": 70}
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    shared.close()
+    note.close()
+
+
+async def test_budget_when_another_process_has_sent_then_nothing_counts_as_left_and_no_limit_was_reached(
+    world: World, lease: VenueLease
+) -> None:
+    world.kernel.publish(LimitsDeclared(VENUE, LIMITS, 0))
+    world.clock.advance(60_000 * MS)
+    world.quote(40, 60)
+    shared = share(world)
+    assert lease.take()
+    assert shared.is_leased()
+    assert world.budgets[VENUE].tokens() == {"write": 100}
+    lease.close()
+    assert not shared.is_leased()
+    assert world.budgets[VENUE].tokens() == {"write": 0}
+    assert all(event.weight == 0 for event in world.watcher.events_of(RequestCompleted))
+    shared.close()
+
+
+async def test_own_budget_when_the_last_sender_left_a_note_then_it_goes_on_from_there(
+    tmp_path: Path, world: World
+) -> None:
+    note = BudgetNote(tmp_path, VENUE)
+    now_ns = world.clock.monotonic_ns()
+    note.write(BudgetLeft(now_ns, {"write": 50, "gone": 7}))
+    world.clock.advance(1_000 * MS)
+    budget = OwnBudget(VENUE, clock=world.clock, note=note)
+    budget.publish(LimitsDeclared(VENUE, LIMITS, 0))
+    async with budget.turn(RequestKind.CANCEL):
+        left = note.read()
+    assert left is not None
+    assert left.tokens == {"write": 57}
+    note.close()
