@@ -8,20 +8,30 @@ from typing import cast
 from framework.domain.events import Event
 from framework.domain.market_events import LimitsDeclared
 from framework.domain.ports import Clock
-from framework.domain.rate_limits import RateLimits
+from framework.domain.rate_limits import PoolShape, RateLimits
 from framework.engine.venue_budgets import Budget, VenueBudgets
 from framework.execution.request_turns import RequestTurns, TurnBudget
 from framework.runtime.venue_lease import BudgetLeft, BudgetNote
 from risk.budget.token_pool import Pools
-from risk.budget.venue_budget import VenueBudget
+from risk.budget.venue_budget import BudgetSettings, VenueBudget
+
+NO_RESERVE = BudgetSettings(cancel_reserve_percent=0)
+_RESERVE_PERCENT = BudgetSettings.model_fields["cancel_reserve_percent"].default
+
+
+def _reserved(limits: RateLimits) -> Mapping[str, int]:
+    """What every run leaves of a window: the lower half of the cancels' reserve."""
+    windows = [pool for pool in limits.pools if pool.shape is PoolShape.WINDOW]
+    return {pool.name: pool.capacity * _RESERVE_PERCENT // 200 for pool in windows}
 
 
 class OwnBudget:
     """A rate budget for a connector that runs without a kernel: `turn` is what its factory takes, and `publish` what
     its `start` takes; from what comes there, the budget keeps what is its own, and `follow` gets all of it.
 
-    `pools` are those of all venues that ask side by side. With a `note` it goes on from what the last sender has left,
-    and writes down what it leaves.
+    `pools` are those of all venues that ask side by side. With a `note` it is for a process that ends orders in the
+    daemon's place: it goes on from what the last sender has left, writes down what it leaves, and keeps no reserve,
+    since all of it is for cancels and for the reads that they need.
     """
 
     def __init__(
@@ -67,10 +77,19 @@ class OwnBudget:
             self._note.write(BudgetLeft(monotonic_ns, budget.left(monotonic_ns)))
 
     def _make(self, venue: str, limits: RateLimits, monotonic_ns: int) -> Budget:
-        known = None if self._note is None else self._note.read()
-        if known is None or known.monotonic_ns > monotonic_ns:
+        if self._note is None:
             return VenueBudget(limits, monotonic_ns=monotonic_ns, venue=venue, pools=self._pools)
-        return VenueBudget(limits, monotonic_ns=known.monotonic_ns, venue=venue, pools=self._pools, left=known.tokens)
+        known = self._note.read()
+        if known is None or known.monotonic_ns > monotonic_ns:
+            known = BudgetLeft(monotonic_ns, _reserved(limits))
+        return VenueBudget(
+            limits,
+            monotonic_ns=known.monotonic_ns,
+            settings=NO_RESERVE,
+            venue=venue,
+            pools=self._pools,
+            left=known.tokens,
+        )
 
     def _find(self, venue: str) -> TurnBudget | None:
         return cast("TurnBudget | None", self._budgets.get(venue))
