@@ -58,7 +58,10 @@ class Crowd(Strategy[CrowdSettings]):
         if not book.is_two_sided:
             return
         tick = one.tick_at(book.bid)
-        below = 2 + self._asked % 40 if instrument.startswith("kalshi:") else 500 + self._asked % 400
+        # So far below that nothing meets it: a fifth of a dollar, or one part in a hundred.
+        below = (
+            20 + self._asked % 10 if instrument.startswith("kalshi:") else book.bid // tick // 100 + self._asked % 400
+        )
         price = Price(max(book.bid - below * tick, tick))
         size = Size(one.size_min * (2 + self._asked % 7))
         self.buy(instrument, price, size)
