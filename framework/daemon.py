@@ -174,7 +174,7 @@ class Daemon:
         self._runs: dict[str, VenueRun] = {}
         self._unusable: dict[str, str] = {}
         self._starting: set[str] = set()
-        self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
+        self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag, beats_in=resolved.config.state_dir)
         self._access = self._make_access()
         self._timers = LoopTimers(lambda event: self.kernel.publish(event), clock)
         self._core = self._assemble()

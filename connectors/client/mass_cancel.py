@@ -72,6 +72,11 @@ class RestMassCancel:
         return self._way.limits
 
     @property
+    def is_listing(self) -> bool:
+        """Whether the venue lists open orders."""
+        return self._way.list_open is not _not_listed
+
+    @property
     def scope(self) -> CancelAllScope:
         """What `cancel_all` ends: the account, a market, or nothing."""
         return self._way.scope

@@ -55,6 +55,7 @@ COMMANDS = {
     "limit": "framework.cli.limit:limit",
     "reconcile": "framework.cli.operator:reconcile",
     "kill": "framework.cli.kill:kill",
+    "guard": "framework.cli.guard:guard",
     "journal": "framework.cli.journal:journal",
     "keys": "framework.cli.keys:keys",
     "transfer": "framework.cli.operator:move_funds",
@@ -332,6 +333,10 @@ def _add_states(verbs: _Verbs) -> None:
     )
     kill.add_argument("--venue", default="", metavar="V", help="only this venue")
     _add_reason(kill)
+    guard = _add_configured(verbs, "guard", "Watch the daemon, and end every open order when it falls silent.")
+    guard.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="S", help="after so many seconds of silence (10)"
+    )
 
 
 def _add_keys(verbs: _Verbs) -> None:

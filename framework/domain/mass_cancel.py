@@ -60,6 +60,11 @@ class MassCancel(Protocol):
         ...
 
     @property
+    def is_listing(self) -> bool:
+        """Whether the venue lists open orders."""
+        ...
+
+    @property
     def scope(self) -> CancelAllScope:
         """What `cancel_all` ends: the account, one market, or nothing where the venue has no such request."""
         ...

@@ -21,10 +21,11 @@ from framework.domain.account_events import Scope
 from framework.domain.errors import ConfigurationError, JournalError, TidegateError
 from framework.domain.loading import load_late
 from framework.domain.market_events import LimitsDeclared
-from framework.domain.mass_cancel import MassCancel, OpenOrder
+from framework.domain.mass_cancel import MassCancel, OpenOrder, Stamps
 from framework.domain.operator_requests import Kill
 from framework.domain.orders import OrderStatus
 from framework.domain.ports import Clock
+from framework.domain.terms import CancelAllScope
 from framework.kill.daemon_watch import DaemonWatch
 from framework.kill.venue_ending import GIVE_UP_NS, KnownOrders, VenueEnding, VenueOutcome
 from framework.own_budget import OwnBudget, OwnBudgets
@@ -33,7 +34,7 @@ from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.files import RealFiles
 from framework.runtime.kill_log import KillLog, KillRecord
 from framework.runtime.sandbox_process import read_settings
-from framework.runtime.state_directory import JOURNAL_NAME
+from framework.runtime.state_directory import JOURNAL_NAME, is_in_use
 from framework.runtime.venue_lease import BudgetNote, VenueLease
 
 FOLD = "framework.persistence.journal.restore:fold"
@@ -124,6 +125,8 @@ class _Journal:
 async def _end_at(
     venue: ResolvedAccount, spec: KillSpec, watch: DaemonWatch, log: KillLog, clock: Clock, journal: _Journal
 ) -> VenueOutcome:
+    if venue.row.embedded_sandbox and not is_in_use(spec.directory):
+        return VenueOutcome(venue=venue.name, left=0, trouble="its embedded sandbox has ended with its daemon")
     by_daemon = await _leave_to_daemon(venue.name, watch, clock)
     try:
         lease = VenueLease(spec.directory, venue.name)
@@ -178,7 +181,25 @@ async def _end_directly(
         note.close()
 
 
-def _account(venue: ResolvedAccount, spec: KillSpec, lease: VenueLease, clock: Clock, budget: OwnBudget) -> MassCancel:
+def describe(account: ResolvedAccount, directory: Path, *, is_live: bool) -> tuple[bool, CancelAllScope] | None:
+    """Whether a venue lists open orders, and what one request ends there; None for an embedded sandbox, which ends with
+    its daemon. Raises `ConfigurationError` for an account that can't be used."""
+    if account.row.embedded_sandbox:
+        return None
+    clock = SystemClock()
+    spec = KillSpec(directory=directory, venues=(), budgets=OwnBudgets({}, clock), since_ns=0, is_live=is_live)
+    found = _account(account, spec, _NoStamps(), clock, OwnBudget(account.name, clock=clock))
+    return found.is_listing, found.scope
+
+
+class _NoStamps:
+    """For an account that is described, and sends nothing."""
+
+    def first_from(self, stamp_ms: int, /) -> int:
+        return stamp_ms
+
+
+def _account(venue: ResolvedAccount, spec: KillSpec, lease: Stamps, clock: Clock, budget: OwnBudget) -> MassCancel:
     kept = read_settings(spec.directory, venue.name) if venue.row.embedded_sandbox else {}
     account = venue.mass_cancel(kept, clock=clock, rng=system_rng(), turn=budget.turn, stamps=lease, see=budget.publish)
     if not account.is_loopback and not spec.is_live:

@@ -50,6 +50,7 @@ ALONE = {
     "risk/checks/*.py": "one check, loaded by its name",
     "strategies/*.py": "one strategy, loaded by its name",
     "framework/cli/run.py": "loaded when its verb is used, so that help is quick",
+    "framework/cli/guard.py": "loaded when its verb is used, so that help is quick",
     "framework/ops/healthcheck.py": "a program of its own, called by the container",
     "framework/control/healthcheck.py": "old public spelling, named in container files",
     "framework/practice.py": "old public spelling of framework.testing",

@@ -33,7 +33,7 @@ class ScriptedAccount:
         self.looks = 0
         self.delay_s = 0.0
         self.states_end = False
-        self.is_listed = is_listed
+        self.is_listing = is_listed
         self.errors: dict[str, list[Exception]] = {}
         """What requests raise, the first one first: by order, by "all SYMBOL", or "look"."""
         self.on_look: Callable[[], object] = lambda: None
@@ -42,7 +42,7 @@ class ScriptedAccount:
         self.looks += 1
         self.on_look()
         self._raise("look")
-        return list(self.open.values()) if self.is_listed else None
+        return list(self.open.values()) if self.is_listing else None
 
     async def is_open(self, order: OpenOrder, /) -> bool:
         return order.venue_order_id in self.open
