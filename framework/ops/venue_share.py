@@ -1,7 +1,8 @@
 """The daemon's side of a venue that it shares with a process which ends orders (`framework.runtime.venue_lease`).
 
-While that has the lease, the daemon sends nothing. Afterwards it takes it that nothing is left of the limits: how much
-the other one has spent, no answer to the daemon has shown.
+While that has the lease, the daemon sends nothing. Afterwards it goes on from what the other one has noted: of a bucket
+it takes it that nothing is left, which flows in again at once, and of a window what the note says, since nothing of it
+comes back for a whole period.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 
 from framework.domain.errors import Fatal
 from framework.domain.events import Event
-from framework.domain.market_events import RequestCompleted, RequestOutcome
+from framework.domain.market_events import RequestCompleted, RequestOutcome, WindowSeen
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RequestKind
 from framework.runtime.venue_lease import BudgetLeft, BudgetNote, LeaseWatch
@@ -57,11 +58,16 @@ class SharedVenue:
         if self._leases.is_taken():
             return True
         if self._leases.was_taken():
-            now_ns = self._clock.now_ns()
-            for kind in RequestKind:
-                # Of no request, so with a weight of 0: it gives nothing back and books nothing.
-                self._publish(RequestCompleted(self._venue, "", kind, RequestOutcome.LIMITED, now_ns, "", 0))
+            self._take_over()
         return False
+
+    def _take_over(self) -> None:
+        now_ns, left = self._clock.now_ns(), self._note.read()
+        for kind in RequestKind:
+            # Of no request, so with a weight of 0: it gives nothing back and books nothing.
+            self._publish(RequestCompleted(self._venue, "", kind, RequestOutcome.LIMITED, now_ns, "", 0))
+        for pool, tokens in left.tokens.items() if left else ():
+            self._publish(WindowSeen(self._venue, pool, now_ns, left=tokens))
 
     def note_start(self) -> None:
         """Write down what is left, before a request leaves."""

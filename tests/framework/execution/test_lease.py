@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from framework.domain.market_events import LimitsDeclared, RequestCompleted
-from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
+from framework.domain.rate_limits import Cost, Pool, PoolShape, RateLimits, RequestKind
 from framework.execution.dispatcher import Dispatcher
 from framework.execution.request_turns import RequestTurns
 from framework.ops.venue_share import SharedVenue
@@ -158,4 +158,21 @@ async def test_own_budget_when_the_last_sender_left_a_note_then_it_goes_on_from_
         left = note.read()
     assert left is not None
     assert left.tokens == {"write": 57}
+    note.close()
+
+
+async def test_window_when_another_process_has_sent_then_what_that_noted_is_left_of_it(
+    world: World, lease: VenueLease
+) -> None:
+    window = Pool("minute", 100, 100, 60_000 * MS, PoolShape.WINDOW)
+    world.kernel.publish(LimitsDeclared(VENUE, RateLimits((window,), (Cost(RequestKind.CANCEL, "minute", 1),)), 0))
+    world.clock.advance(120_000 * MS)
+    world.quote(40, 60)
+    shared, note = share(world), BudgetNote(world.directory, VENUE)
+    assert lease.take()
+    note.write(BudgetLeft(world.clock.monotonic_ns(), {"minute": 42}))
+    lease.close()
+    assert not shared.is_leased()
+    assert world.budgets[VENUE].tokens() == {"minute": 42}
+    shared.close()
     note.close()
