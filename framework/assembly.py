@@ -17,20 +17,19 @@ import msgspec
 from framework.config.check_settings import CheckSettings
 from framework.config.resolve import Resolved
 from framework.domain.errors import JournalError, describe_error
-from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import LimitsDeclared
 from framework.domain.ports import AnyCheck, Clock, Desk
 from framework.domain.rate_limits import RateLimits
 from framework.domain.strategy import Strategy
 from framework.domain.terms import VenueTerms
 from framework.engine.kernel import Kernel
-from framework.engine.kernel_ports import Budget, KernelDependencies, KernelRecorder, Watcher
+from framework.engine.kernel_ports import KernelDependencies, KernelRecorder, Watcher
 from framework.engine.strategy_context import StrategyContext, Timers
 from framework.engine.strategy_host import StrategyHost
 from framework.engine.universe import InstrumentPattern, Universe
-from framework.engine.venue_budgets import VenueBudgets
-from framework.execution.last_look import LastLook
+from framework.engine.venue_budgets import Budget
+from framework.execution.last_look import LastLook, never_killed
+from framework.execution.ports import ALONE, VenueShare
 from framework.execution.request_queue import RequestQueue
 from framework.execution.request_turns import RequestTurns, TurnBudget
 from framework.execution.send_ledger import SEND_LEDGER, SendLedger
@@ -174,13 +173,12 @@ class Core(msgspec.Struct, frozen=True):
 def assemble(
     settings: CoreSettings, *, clock: Clock, accounts: Accounts, books: Books, next_client_order_id: Callable[[], str],
     recorder: KernelRecorder, watcher: Watcher, timers: Timers, on_journal_failure: Callable[[JournalError], None],
-    log: Callable[..., None], decides: bool = True,
+    log: Callable[..., None], decides: bool = True, is_killed: Callable[[str], bool] = never_killed,
 ) -> Core:  # fmt: skip
     """Build a kernel with its gate, its budgets and a queue per venue, to go on from `accounts` and `books`.
 
     `next_client_order_id` is called per approved new order, `on_journal_failure` once, when nothing can be recorded any
-    more. With `decides=False`, as in a replay, what follows from an input is read from the record.
-    """
+    more; `is_killed` asks for a venue's kill latch. With `decides=False`, as in a replay, what follows is read."""
     budgets, terms = dict[str, Budget](), DeclaredTerms()
     (gate, limits), ledger = _gate_of(settings, accounts, next_client_order_id), SendLedger(accounts.orders)
     dependencies = KernelDependencies(
@@ -203,7 +201,8 @@ def assemble(
         refusals_per_second_max=settings.refusals_per_second_max,
     )
     kernel = Kernel(dependencies)
-    return Core(settings, kernel, _last_look(gate, kernel, settings.order_deadline_ms), ledger, limits, timers, log)
+    last_look = _last_look(gate, kernel, settings.order_deadline_ms, is_killed)
+    return Core(settings, kernel, last_look, ledger, limits, timers, log)
 
 
 def _gate_of(
@@ -224,50 +223,19 @@ def _budgets_of(settings: CoreSettings) -> Callable[[str, RateLimits, int], Budg
     return make
 
 
-def turns_of(core: Core, venue: str) -> RequestTurns:
-    """The turns of a venue's own requests in the budget of this core."""
+def turns_of(core: Core, venue: str, share: VenueShare = ALONE) -> RequestTurns:
+    """The turns of a venue's own requests in the budget of this core, which may `share` the venue with a process that
+    ends its orders."""
     kernel = core.kernel
 
     def budget() -> TurnBudget | None:
         return cast("TurnBudget | None", core.budgets.get(venue))
 
-    return RequestTurns(venue, budget=budget, publish=kernel.publish, clock=kernel.dependencies.clock)
+    clock = kernel.dependencies.clock
+    return RequestTurns(venue, budget=budget, publish=kernel.publish, clock=clock, share=share)
 
 
-class OwnBudget:
-    """A rate budget for a connector that runs without a kernel: `turn` is what its factory takes, and `publish` what
-    its `start` takes; from what comes there, the budget keeps what is its own, and `follow` gets all of it."""
-
-    def __init__(self, venue: str, *, clock: Clock, follow: Callable[[Event], object] = lambda _event: None) -> None:
-        self._clock = clock
-        self._follow = follow
-        self._budgets = dict[str, Budget]()
-        self._kept = VenueBudgets(self._budgets, _own_budget)
-        self.turn = RequestTurns(venue, budget=lambda: self._find(venue), publish=self._take, clock=clock)
-
-    def publish(self, event: Event, _now_ns: int = 0, _monotonic_ns: int = 0, /) -> None:
-        """Take an event of the connector; a `framework.domain.venue.Publish`."""
-        self._take(event)
-        self._follow(event)
-
-    def _take(self, event: Event) -> None:
-        now_ns = self._clock.monotonic_ns()
-        for budget in self._budgets.values():
-            budget.advance(now_ns)
-        if isinstance(event, LimitsDeclared):
-            self._kept.declare(event, now_ns)
-        elif (handler := self._kept.handlers.get(type(event))) is not None:
-            handler(event)
-
-    def _find(self, venue: str) -> TurnBudget | None:
-        return cast("TurnBudget | None", self._budgets.get(venue))
-
-
-def _own_budget(_venue: str, limits: RateLimits, monotonic_ns: int) -> Budget:
-    return VenueBudget(limits, monotonic_ns=monotonic_ns)
-
-
-def _last_look(gate: Gate, kernel: Kernel, deadline_ms: int) -> LastLook:
+def _last_look(gate: Gate, kernel: Kernel, deadline_ms: int, is_killed: Callable[[str], bool]) -> LastLook:
     parts = kernel.dependencies
     view = View(books=parts.books, accounts=parts.accounts, budgets=parts.budgets, terms=parts.terms)
     return LastLook(
@@ -277,4 +245,5 @@ def _last_look(gate: Gate, kernel: Kernel, deadline_ms: int) -> LastLook:
         is_ending=kernel.is_ending,
         why_not_all=kernel.why_not_all,
         deadline_ms=deadline_ms,
+        is_killed=is_killed,
     )

@@ -16,7 +16,6 @@ import structlog
 from framework.assembly import Core, assemble, core_settings, turns_of
 from framework.config.model import Configuration
 from framework.config.resolve import Resolved
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import EXIT_FAILED, Fatal
 from framework.domain.instruments import InstrumentId
 from framework.domain.market_events import ConnectorStatus, TradePrint
@@ -38,6 +37,7 @@ from framework.ops.state_gauges import StateGauges
 from framework.ops.status_reader import StatusReader, StatusSources
 from framework.ops.status_screen import LiveStatus
 from framework.ops.telemetry import Telemetry
+from framework.ops.venue_share import SharedVenues
 from framework.persistence.ledger.retention import Retention
 from framework.persistence.recovery import Records, RecordSettings, open_records
 from framework.persistence.tape import TapeSettings
@@ -47,6 +47,7 @@ from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
+from framework.runtime.kill_latch import KillLatch
 from framework.runtime.logging import LogFile, configure_logging
 from framework.runtime.metrics import Metrics
 from framework.runtime.secrets import SecretRegistry
@@ -56,6 +57,7 @@ from framework.runtime.stop_signals import StopSignals
 from framework.runtime.supervisor import StopHook, Supervisor, run_to_end
 from framework.shutdown import Shutdown, VenueConnection
 from framework.state.books import Books
+from framework.state.orders.client_order_ids import ClientOrderIds
 from framework.state.purged import PurgeSchedule
 from framework.strategy_starts import StrategyStarts
 from framework.venue_run import VenueRun, VenueRunPorts
@@ -176,11 +178,13 @@ class Daemon:
         self._runs: dict[str, VenueRun] = {}
         self._unusable: dict[str, str] = {}
         self._starting: set[str] = set()
-        self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag)
+        self.supervisor = Supervisor(clock=clock, loop_lag=metrics.loop_lag, beats_in=resolved.config.state_dir)
         self._access = self._make_access()
         self._timers = LoopTimers(lambda event: self.kernel.publish(event), clock)
         self._core = self._assemble()
         self.kernel = self._core.kernel
+        state, publish = resolved.config.state_dir, self.kernel.publish
+        self._shared = SharedVenues(state, self._core.budgets, publish=publish, clock=clock)
         self.kernel.follow_connectors(self._on_connector)
         self._starts = StrategyStarts(resolved.strategies, self._core, is_up=self._is_up, clock=clock)
         self.shutdown = self._make_shutdown()
@@ -205,7 +209,7 @@ class Daemon:
             clock=self._clock,
             supervisor=self.supervisor,
             missing_guards=self._resolved.missing_guards,
-            turns=lambda venue: turns_of(self._core, venue),
+            turns=lambda venue: turns_of(self._core, venue, self._shared.of(venue)),
         )
 
     def _make_shutdown(self) -> Shutdown:
@@ -291,6 +295,7 @@ class Daemon:
             _log.warning("the health check can't find this daemon", reason=trouble)
         await self._operator_service.start()
         _log.info("listening", http=url_of(http.host, port), epoch=self._records.epoch)
+        self.supervisor.spawn("kill latch", self._operator_service.kill_watch.run())
         self.supervisor.spawn("disk usage", self._disk_usage.run(), is_critical=False)
         self.supervisor.spawn("trade", self._trade())
 
@@ -320,6 +325,7 @@ class Daemon:
         closing = (StopHook(f"{name} connections", one.close, CLOSE_MS_MAX) for name, one in connectors.items())
         await asyncio.gather(*(finish(hook) for hook in closing))
         await self._access.close()
+        self._shared.close()
 
     async def _trade(self) -> None:
         """Bring the venues up side by side, and let each strategy begin when it can."""
@@ -383,6 +389,7 @@ class Daemon:
             timers=self._timers,
             on_journal_failure=self._on_fatal,
             log=_log.info,
+            is_killed=KillLatch(self._resolved.config.state_dir).is_set,
         )
         StateGauges(metrics, core.kernel, telemetry.in_question, strategies=strategies)
         metrics.ledger_lag.pull(lambda: [((), self._records.ledger_lag)])
@@ -469,6 +476,7 @@ class Daemon:
                 on_refused=lambda order: self._venues[name].reconciler.flag(order),
                 covered=self.kernel.covered,
                 is_fenced=self._records.is_fenced,
+                share=self._shared.of(name),
             )
         )
 

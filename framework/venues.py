@@ -25,7 +25,7 @@ from framework.domain.venue import (
 )
 from framework.runtime.clock import system_rng
 from framework.runtime.files import RealFiles
-from framework.runtime.sandbox_process import SandboxProcess
+from framework.runtime.sandbox_process import SandboxProcess, forget_settings, keep_settings
 from framework.runtime.state_directory import JOURNAL_NAME, StateInUse, StateLock, bind_account, lock_account
 from framework.runtime.supervisor import Supervisor
 from framework.state.books import Books
@@ -115,6 +115,8 @@ class VenueAccess:
         """Stop the sandboxes and give the locks of the accounts back. Close the connectors first."""
         self._is_closing = True
         await asyncio.gather(*(sandbox.stop() for sandbox in self._sandboxes))
+        for venue in self._ready:
+            forget_settings(self._config.state_dir, venue)
         for lock in self._locks:
             lock.close()
 
@@ -146,6 +148,8 @@ class VenueAccess:
         sandbox = await SandboxProcess.start(module, arguments, directory / "sandbox.log", folders=venue.plugin.folders)
         self._sandboxes.append(sandbox)
         self._ready[venue.name] = sandbox.ready
+        if venue.plugin.sandbox_settings is not None:
+            keep_settings(self._config.state_dir, venue.name, venue.plugin.sandbox_settings(sandbox.ready))
         self._supervisor.spawn(f"{venue.name} sandbox", self._watch(venue.name, sandbox))
         return sandbox
 

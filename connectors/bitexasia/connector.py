@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 
-from connectors.bitexasia.dialect import ASSUMPTIONS, DIALECT, VERDICTS
+from connectors.bitexasia.dialect import ASSUMPTIONS
 from connectors.bitexasia.feed import CHANNELS, ROLES, BitExAsiaFeed, encode_command
 from connectors.bitexasia.gateway import BitExAsiaGateway
-from connectors.bitexasia.limits import FIRST, POOL, limits_of, terms_of
+from connectors.bitexasia.limits import FIRST, limits_of, terms_of
 from connectors.bitexasia.settings import BitExAsiaSettings
-from connectors.bitexasia.sign import Layout, key_of, signing
+from connectors.bitexasia.sign import bitexasia_rest
 from connectors.bitexasia.wire.messages import MarketRow, instrument_of
 from connectors.client.connector import ConnectorIdentity, ConnectorParts, EventOutlet, VenueConnector
 from connectors.client.instruments import Selection
 from connectors.client.loader import InstrumentParts, instrument_parts
-from connectors.client.rest import SignedRest, open_rest
-from connectors.client.secret_file import read_secret_text
+from connectors.client.rest import SignedRest
 from connectors.client.status import VenueStatus
 from connectors.client.stream import VenueStream
 from connectors.client.usual.market_list import MarketList
 from connectors.client.usual.streamed import open_stream
-from connectors.client.window_headers import WindowHeaders, WindowSight
 from connectors.client.wire.address import account_of
 from connectors.client.wire.decimals import NS_PER_MS, NS_PER_S
 from connectors.client.wire.keys import as_declared
@@ -48,7 +46,7 @@ def make_connector(
     `ConfigurationError` for a secret that can't be used.
     """
     s, outlet = settings, EventOutlet()
-    rest = _rest(name, s, outlet, clock=clock, rng=rng, proxy=proxy, turn=turn)
+    rest = bitexasia_rest(name, s, outlet.send, clock=clock, rng=rng, proxy=proxy, turn=turn)
     markets = _markets(name, rest, s, outlet, clock=clock)
     gateway = BitExAsiaGateway(rest, s, markets, clock=clock, turn=turn)
     parts = ConnectorParts(
@@ -68,26 +66,6 @@ def make_connector(
     account, terms = account_of(s.rest_url, s.key_id), terms_of(optional_fields=s.optional_fields)
     identity = ConnectorIdentity(name, account, s.is_loopback, ASSUMPTIONS, terms, assumed_signing=True)
     return VenueConnector(identity, parts, clock=clock)
-
-
-def _rest(
-    name: str, s: BitExAsiaSettings, outlet: EventOutlet, *, clock: Clock, rng: Rng, proxy: str, turn: TakeTurn
-) -> SignedRest:
-    key = key_of(read_secret_text(s.secret_path, "secret_path"), s.key_encoding)
-    layout = Layout(s.sign_parts, s.sign_separator, s.sign_encoding)
-    return open_rest(
-        "bitexasia",
-        s,
-        lambda time: signing(s.key_id, key, time, drift_ms=s.drift_ms, rng=rng, layout=layout),
-        verdicts=VERDICTS,
-        parse_error=DIALECT.errors.read,
-        unsigned=frozenset(),
-        clock=clock,
-        rng=rng,
-        proxy=proxy,
-        turn=turn,
-        on_answer=WindowSight(name, WindowHeaders(pool=POOL), clock, outlet.send).see,
-    )
 
 
 def _stream(

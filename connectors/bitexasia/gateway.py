@@ -19,7 +19,7 @@ import structlog
 
 from connectors.bitexasia.dialect import CONFLICT
 from connectors.bitexasia.settings import BitExAsiaSettings
-from connectors.bitexasia.wire.messages import Balances, OrderRow, balances_of, decode_order, order_of
+from connectors.bitexasia.wire.messages import Balances, OrderRow, balances_of, cancel_order, decode_order, order_of
 from connectors.client.gateway import OrderCodec, OrderGateway
 from connectors.client.loader import InstrumentParts
 from connectors.client.rest import SignedRest, or_none
@@ -114,7 +114,7 @@ class BitExAsiaGateway:
             return self._place(intent, approved.client_order_id)
         if not isinstance(intent, CancelOrder):
             raise RefusedByVenue("not_offered", type(intent).__name__)
-        return _cancel(order_to_change(approved, order).venue_order_id)
+        return cancel_order(order_to_change(approved, order).venue_order_id)
 
     def _place(self, wanted: NewOrder | Order, client_order_id: str = "") -> Call:
         """A new order, or the same once more from what is known of it: one order gives the same bytes always."""
@@ -191,7 +191,7 @@ class BitExAsiaGateway:
         not proved: it is looked up then, and taken back again."""
         _log.warning("an order that was made too late is cancelled", order=venue_order_id, reason=reason)
         try:
-            return await self._rest.ask(_cancel(venue_order_id), decode_order, endpoint="/orders")
+            return await self._rest.ask(cancel_order(venue_order_id), decode_order, endpoint="/orders")
         except _NOTHING_DONE as e:
             raise OutcomeUnknown(f"{venue_order_id}: made too late ({reason}), and its cancel failed: {e}") from e
 
@@ -207,7 +207,7 @@ class BitExAsiaGateway:
         found = self._snapshot(row, order, one, 0)
         if (found.side, found.price, found.size) == (stand_in.side, stand_in.price, stand_in.size):
             if found.is_open:
-                await self._rest.ask(_cancel(found.venue_order_id), decode_order, endpoint="/orders")
+                await self._rest.ask(cancel_order(found.venue_order_id), decode_order, endpoint="/orders")
             return None
         time, clock = self._rest.time, self._clock
         latest_ns = order.created_ns + 2 * time.now_ns() - time.earliest_ns() - clock.now_ns()
@@ -222,10 +222,6 @@ class BitExAsiaGateway:
         except ValueError as e:
             raise UnreadableAnswer(f"{order.client_order_id}: the order can't be read: {e}") from e
         return msgspec.structs.replace(found, client_order_id=order.client_order_id)
-
-
-def _cancel(venue_order_id: str) -> Call:
-    return Call("POST", f"/orders/{path_part(venue_order_id)}/cancel", b"{}", is_urgent=True)
 
 
 def _stand_in(order: Order, one: Instrument) -> Order:

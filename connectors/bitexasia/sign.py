@@ -5,20 +5,26 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from connectors.bitexasia.dialect import DIALECT, Part
+from connectors.bitexasia.dialect import DIALECT, VERDICTS, Part
+from connectors.bitexasia.limits import POOL
+from connectors.bitexasia.settings import BitExAsiaSettings
 from connectors.client.request_clock import RequestClock
-from connectors.client.rest import Sign, request_of
+from connectors.client.rest import Sign, SignedRest, open_rest, request_of
+from connectors.client.secret_file import read_secret_text
 from connectors.client.venue_time import VenueTime
+from connectors.client.window_headers import WindowHeaders, WindowSight
 from connectors.client.wire.calls import Call
 from connectors.client.wire.decimals import NS_PER_MS
 from connectors.client.wire.hmac_sign import HmacKey
 from connectors.transport.ports import HttpRequest
 from framework.domain.errors import ConfigurationError, Retryable
-from framework.domain.ports import Rng
+from framework.domain.market_events import WindowSeen
+from framework.domain.ports import Clock, Rng
+from framework.domain.turns import TakeTurn
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -79,6 +85,35 @@ def signing(
         return request_of(call, tuple(zip(DIALECT.headers, values, strict=True)))
 
     return sign
+
+
+def bitexasia_rest(
+    name: str,
+    s: BitExAsiaSettings,
+    see: Callable[[WindowSeen], None],
+    *,
+    clock: Clock,
+    rng: Rng,
+    proxy: str,
+    turn: TakeTurn,
+) -> SignedRest:
+    """The REST of the account `name`; no connection is opened yet. `see` gets what answers show of the rate limit.
+    Raises `ConfigurationError` when the secret can't be used."""
+    key = key_of(read_secret_text(s.secret_path, "secret_path"), s.key_encoding)
+    layout = Layout(s.sign_parts, s.sign_separator, s.sign_encoding)
+    return open_rest(
+        "bitexasia",
+        s,
+        lambda time: signing(s.key_id, key, time, drift_ms=s.drift_ms, rng=rng, layout=layout),
+        verdicts=VERDICTS,
+        parse_error=DIALECT.errors.read,
+        unsigned=frozenset(),
+        clock=clock,
+        rng=rng,
+        proxy=proxy,
+        turn=turn,
+        on_answer=WindowSight(name, WindowHeaders(pool=POOL), clock, see).see,
+    )
 
 
 def _decoded(text: str) -> bytes:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import msgspec
-import structlog
 
 from connectors.client.pages import NextPage, Place, whole_list
 from connectors.client.venue_time import VenueTime
@@ -31,6 +30,7 @@ from connectors.transport.http_pool import Http1Transport
 from connectors.transport.ports import HttpRequest, HttpResponse, HttpTransport
 from connectors.transport.reconnect import Backoff, ConnectBreaker
 from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable, TidegateError
+from framework.domain.loading import load_late
 from framework.domain.plausibility import UNREADABLE
 from framework.domain.ports import Clock, Rng
 from framework.domain.rate_limits import RequestKind
@@ -108,7 +108,6 @@ class SignedRest:
         self._time = time
         self._turn = turn
         self._reported: set[tuple[str, str, str]] = set()
-        self._log = structlog.get_logger(rules.name)
 
     def __repr__(self) -> str:
         return f"<SignedRest {self._rules.url}>"
@@ -246,7 +245,9 @@ class SignedRest:
         key = (path, row.name, row.reason)
         if key not in self._reported and len(self._reported) < _REPORTED_MAX:
             self._reported.add(key)
-            self._log.warning("a row of a list can't be read", list=path, row=row.name, reason=row.reason)
+            # Late, because it loads for a while, and a process that ends orders has no log.
+            log = load_late("structlog:get_logger")(self._rules.name)
+            log.warning("a row of a list can't be read", list=path, row=row.name, reason=row.reason)
 
     async def close(self) -> None:
         """Close the connections; requests in flight end with `OutcomeUnknown`."""

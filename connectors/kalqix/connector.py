@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,37 +12,24 @@ from connectors.client.connector import ConnectorIdentity, EventOutlet, VenueCon
 from connectors.client.gateway import OrderCodec, shown_when_taken
 from connectors.client.instruments import Selection
 from connectors.client.loader import InstrumentParts, instrument_parts
-from connectors.client.request_clock import RequestClock
-from connectors.client.rest import SignedRest, open_rest
-from connectors.client.secret_file import read_private_key, read_secret_text
+from connectors.client.rest import SignedRest
 from connectors.client.usual.account_rows import AccountRows
 from connectors.client.usual.market_list import MarketList
 from connectors.client.usual.polled import polled_parts
-from connectors.client.venue_time import VenueTime
-from connectors.client.wire.address import account_of, is_loopback, path_of
+from connectors.client.wire.address import account_of, is_loopback
 from connectors.client.wire.calls import Call
-from connectors.client.wire.hmac_sign import HmacKey
 from connectors.client.wire.keys import as_declared
 from connectors.client.wire.reports import Ack, accepted, decoded_ack, order_to_change, report
 from connectors.client.wire.rows import Row
-from connectors.client.wire.wallet_sign import WalletKey
-from connectors.kalqix.dialect import CANCEL_PENDING, CLIENT_ID_TAKEN, DIALECTS, VERDICTS, WORDS, limits_of, parse_error
+from connectors.kalqix.dialect import CANCEL_PENDING, CLIENT_ID_TAKEN, DIALECTS, WORDS, limits_of
 from connectors.kalqix.reads import KalqixReads, MarketRows
 from connectors.kalqix.settings import KalqixSettings
-from connectors.kalqix.sign import (
-    STAMP_MARGIN_MS,
-    TRADING,
-    SignAction,
-    agent_signer,
-    sent_as,
-    signing,
-    wallet_signer,
-)
+from connectors.kalqix.sign import open_account, sent_as, signer_of
 from connectors.kalqix.wire.requests import Fields, cancel_all_orders, cancel_order, order_fields, place_order
 from connectors.kalqix.wire.rows import UNKNOWN, symbol_of
 from connectors.transport.ports import HttpRequest
 from framework.domain.account_events import ReportKind
-from framework.domain.errors import ConfigurationError, RefusedByVenue
+from framework.domain.errors import RefusedByVenue
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
 from framework.domain.intents import CancelAll, CancelOrder, NewOrder
@@ -79,44 +66,6 @@ def make_connector(
     rights, notes = as_declared(settings.key_rights), partial(key_notes, rest, wallet)
     noted = msgspec.structs.replace(parts, key_rights=rights, access_notes=notes)
     return VenueConnector(identity, noted, clock=clock)
-
-
-def open_account(
-    settings: KalqixSettings, sign_action: SignAction, *, clock: Clock, rng: Rng, proxy: str, turn: TakeTurn = no_limits
-) -> SignedRest:
-    """The REST of an account whose actions are signed so; no connection is opened yet.
-
-    Raises `ConfigurationError` when the API key's secret can't be used.
-    """
-    dialect, prefix = DIALECTS[settings.dialect], path_of(settings.rest_url)
-    secret = HmacKey(read_secret_text(settings.api_secret_path, "api_secret_path").encode())
-
-    def sign_with(time: VenueTime) -> Callable[[Call], HttpRequest]:
-        stamps = RequestClock(time, margin_ms=STAMP_MARGIN_MS)
-        return signing(dialect, settings.key_id, secret, sign_action, stamps, prefix=prefix)
-
-    return open_rest(
-        "kalqix", settings, sign_with, verdicts=VERDICTS, parse_error=parse_error, unsigned=frozenset({"/time"}),
-        clock=clock, rng=rng, proxy=proxy, turn=turn,
-    )  # fmt: skip
-
-
-def signer_of(settings: KalqixSettings) -> tuple[SignAction, str]:
-    """What signs a strategy's actions, and the wallet's address: the wallet in A, an agent in B, where that is empty.
-
-    Raises `ConfigurationError` when the key can't be used, and when the library that signs is missing.
-    """
-    if settings.dialect == "b" and settings.agent_key_path is not None:
-        return agent_signer(WalletKey(read_private_key(settings.agent_key_path, "agent_key_path"), TRADING)), ""
-    wallet = wallet_of(settings, TRADING)
-    return wallet_signer(wallet), wallet.address
-
-
-def wallet_of(settings: KalqixSettings, actions: Sequence[str]) -> WalletKey:
-    """The account's wallet, for these actions. Raises `ConfigurationError` when its key is not set or can't be used."""
-    if settings.wallet_key_path is None:
-        raise ConfigurationError("wallet_key_path is not set; name the file of the account wallet's private key")
-    return WalletKey(read_private_key(settings.wallet_key_path, "wallet_key_path"), actions)
 
 
 class OrderWay:

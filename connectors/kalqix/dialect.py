@@ -24,6 +24,9 @@ DialectName = Literal["a", "b"]
 CANCEL_PENDING = "cancel_pending"
 """The code here for a cancel that the venue has received before."""
 
+PAGE_SIZE = 24
+"""The longest page of every list; some are longer in one of the dialects."""
+
 CLIENT_ID_TAKEN = "DUPLICATE_CLIENT_ORDER_ID"
 """B's code for a client order id that is in use."""
 

@@ -20,9 +20,8 @@ from connectors.client.wire.address import is_loopback
 from connectors.client.wire.calls import Call
 from connectors.client.wire.rows import Row
 from connectors.client.wire.wallet_sign import WalletKey
-from connectors.kalqix.connector import open_account, wallet_of
 from connectors.kalqix.settings import KalqixSettings
-from connectors.kalqix.sign import sent_as, signature_digest, wallet_signer
+from connectors.kalqix.sign import open_account, sent_as, signature_digest, wallet_of, wallet_signer
 from connectors.kalqix.wire.rows import Page
 from framework.domain.errors import ConfigurationError
 from framework.domain.ports import Clock, Rng

@@ -41,5 +41,6 @@ async def access_notes(connector: VenueConnector) -> Sequence[str]:
 
 
 __all__ = [
-    "SANDBOX", "SandboxOptions", "Settings", "access_notes", "create", "fund_mover", "key_admin", "sandbox_settings",
+    "SANDBOX", "SandboxOptions", "Settings", "access_notes", "create", "fund_mover", "key_admin",
+    "sandbox_settings",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from connectors.client.wire.decimals import NS_PER_S, any_unit_ns
 from connectors.client.wire.json_text import Millis
 from connectors.client.wire.listing import Listing
 from connectors.client.wire.rows import Row
-from connectors.kalqix.dialect import WORDS, Dialect
+from connectors.kalqix.dialect import PAGE_SIZE, WORDS, Dialect
 from connectors.kalqix.sign import signature_digest
 from connectors.kalqix.wire.rows import Market, Page, RowReader, grouping_of, market_of, symbol_of
 from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot
@@ -26,9 +26,6 @@ from framework.domain.market_events import BookSnapshot, TradePrint
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.venue import IsClaimed, UnreadableRow
-
-PAGE_SIZE = 24
-"""The longest page of every list; some are longer in one of the dialects."""
 
 _CLOCKS_APART_NS = 5 * NS_PER_S
 """An order counts as sent since its creation, give or take what clocks, rounding to seconds and queues make of it."""

@@ -7,7 +7,7 @@ in the HMAC's text begins at the root of the host ("/v1/orders") is an *assumpti
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,12 +15,20 @@ import msgspec
 
 from connectors.client.gateway import digest_of
 from connectors.client.request_clock import RequestClock
-from connectors.client.rest import Sign, request_of
+from connectors.client.rest import Sign, SignedRest, open_rest, request_of
+from connectors.client.secret_file import read_private_key, read_secret_text
+from connectors.client.venue_time import VenueTime
+from connectors.client.wire.address import path_of
 from connectors.client.wire.calls import Call
 from connectors.client.wire.hmac_sign import HmacKey, canonical_json, plain_query
 from connectors.client.wire.wallet_sign import WalletKey
-from connectors.kalqix.dialect import Dialect
+from connectors.kalqix.dialect import DIALECTS, VERDICTS, Dialect, parse_error
+from connectors.kalqix.settings import KalqixSettings
 from connectors.transport.ports import HttpRequest
+from framework.domain.errors import ConfigurationError
+from framework.domain.mass_cancel import Stamps
+from framework.domain.ports import Clock, Rng
+from framework.domain.turns import TakeTurn, no_limits
 
 TRADING = ("PLACE_ORDER", "CANCEL_ORDER", "CANCEL_ALL_ORDERS")
 """The actions that a key signs for a strategy. Those that take money out (TRANSFER, WITHDRAW) are none of them."""
@@ -89,6 +97,45 @@ def sent_as(request: HttpRequest) -> str:
 def signature_digest(signature: str) -> str:
     """The SHA-256 of a signature's text, in small letters."""
     return hashlib.sha256(signature.lower().encode()).hexdigest()
+
+
+def open_account(
+    settings: KalqixSettings, sign_action: SignAction, *, clock: Clock, rng: Rng, proxy: str,
+    turn: TakeTurn = no_limits, stamps: Stamps | None = None,
+) -> SignedRest:  # fmt: skip
+    """The REST of an account whose actions are signed so; no connection is opened yet.
+
+    Raises `ConfigurationError` when the API key's secret can't be used.
+    """
+    dialect, prefix = DIALECTS[settings.dialect], path_of(settings.rest_url)
+    secret = HmacKey(read_secret_text(settings.api_secret_path, "api_secret_path").encode())
+
+    def sign_with(time: VenueTime) -> Callable[[Call], HttpRequest]:
+        request_clock = RequestClock(time, margin_ms=STAMP_MARGIN_MS, stamps=stamps)
+        return signing(dialect, settings.key_id, secret, sign_action, request_clock, prefix=prefix)
+
+    return open_rest(
+        "kalqix", settings, sign_with, verdicts=VERDICTS, parse_error=parse_error, unsigned=frozenset({"/time"}),
+        clock=clock, rng=rng, proxy=proxy, turn=turn,
+    )  # fmt: skip
+
+
+def signer_of(settings: KalqixSettings) -> tuple[SignAction, str]:
+    """What signs a strategy's actions, and the wallet's address: the wallet in A, an agent in B, where that is empty.
+
+    Raises `ConfigurationError` when the key can't be used, and when the library that signs is missing.
+    """
+    if settings.dialect == "b" and settings.agent_key_path is not None:
+        return agent_signer(WalletKey(read_private_key(settings.agent_key_path, "agent_key_path"), TRADING)), ""
+    wallet = wallet_of(settings, TRADING)
+    return wallet_signer(wallet), wallet.address
+
+
+def wallet_of(settings: KalqixSettings, actions: Sequence[str]) -> WalletKey:
+    """The account's wallet, for these actions. Raises `ConfigurationError` when its key is not set or can't be used."""
+    if settings.wallet_key_path is None:
+        raise ConfigurationError("wallet_key_path is not set; name the file of the account wallet's private key")
+    return WalletKey(read_private_key(settings.wallet_key_path, "wallet_key_path"), actions)
 
 
 def _with_action(dialect: Dialect, call: Call, stamp_ms: int, sign_action: SignAction) -> Call:

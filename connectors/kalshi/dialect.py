@@ -41,7 +41,7 @@ CURRENT = Dialect(
     is_current=True,
 )
 V1 = Dialect(
-    writes=OrderWrites(v1.older_order, v1.older_amend, v1.older_cancel, v1.older_ack),
+    writes=OrderWrites(v1.older_order, v1.older_amend, v1.older_cancel, v1.older_cancel_by_id, v1.older_ack),
     tier_limits=v1.older_limits,
     terms=msgspec.structs.replace(TERMS, cancel_all=CancelAllScope.NONE),
     assumptions=(

@@ -22,7 +22,7 @@ from connectors.client.wire.listing import BadRow, Listing
 from connectors.zdex.dialect import Dialect
 from connectors.zdex.wire import messages as m
 from connectors.zdex.wire.decode import balance_of, created_ns, fill_of, funding_of, order_of, position_of
-from connectors.zdex.wire.encode import ORDERS, type_of
+from connectors.zdex.wire.encode import OPEN, ORDERS, PAGE, type_of
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.errors import RefusedByVenue, Retryable
 from framework.domain.events import Event
@@ -31,10 +31,6 @@ from framework.domain.ports import Clock
 from framework.domain.venue import IsClaimed, UnreadableRow
 
 FUNDING = "/me/funding-history"
-_OPEN = ("NEW", "PARTIALLY_FILLED")
-"""In this order: one that begins to fill between the two lists is in both. One that is PENDING_NEW is in neither, and
-is looked up alone."""
-_PAGE = ("limit", 200)
 _CLOCKS_NS = 10 * NS_PER_S
 """So far may the clocks differ by which an order was made here and taken there."""
 _DAY_NS = 86_400 * NS_PER_S
@@ -83,7 +79,7 @@ class ZdexReads:
     async def list_open(self) -> Sequence[OrderSnapshot]:
         """Every open order, from the lists of the two states."""
         asked_ns, listed, seen = self._clock.now_ns(), Listing[m.OrderRow]([], []), dict[str, m.OrderRow]()
-        for status in _OPEN:
+        for status in OPEN:
             page = await self._orders([("status", status)])
             seen |= {row.id: row for row in page}
             listed.bad += page.bad
@@ -142,7 +138,7 @@ class ZdexReads:
     async def held_symbols(self) -> list[str]:
         """The symbols of open positions and open orders, which must be known before their rows can be read."""
         rows: list[Any] = [*await self._rest.listing("/positions", m.PositionPage, _one_page, [("status", "OPEN")])]
-        for status in _OPEN:
+        for status in OPEN:
             rows += await self._orders([("status", status)])
         return [row.symbol for row in rows]
 
@@ -159,7 +155,7 @@ class ZdexReads:
         since_ms = (self._rest.time.now_ns() - self._funding_ns) // NS_PER_MS
         page, is_old = m.DataPage[m.FundingRow], partial(self._is_old, since_ms)
         try:
-            rows = await self._rest.listing(FUNDING, page, by_offset, [_PAGE], is_known=is_old) if self._funded else ()
+            rows = await self._rest.listing(FUNDING, page, by_offset, [PAGE], is_known=is_old) if self._funded else ()
         except RefusedByVenue as e:
             self._funded = False
             _log.warning("funding payments can't be read; the balance shows them all the same", reason=str(e))
@@ -173,7 +169,7 @@ class ZdexReads:
         """A list of orders, newest first; with `since_ns` no further than to one that is older."""
         is_old = None if since_ns is None else lambda row: created_ns(row) < since_ns
         rows: Listing[m.OrderRow] = await self._rest.listing(
-            ORDERS, m.OrderPage, by_offset, [*params, _PAGE], is_known=is_old
+            ORDERS, m.OrderPage, by_offset, [*params, PAGE], is_known=is_old
         )
         times = [created_ns(row) for row in rows]
         if since_ns is not None and (0 in times or any(b > a + _CLOCKS_NS for a, b in pairwise(times))):

@@ -13,9 +13,7 @@ from connectors.client.loader import InstrumentParts, instrument_parts
 from connectors.client.polling.account import ACCOUNT, AccountPace, AccountPoll
 from connectors.client.polling.gateway import PolledGateway
 from connectors.client.polling.market import PollHealth
-from connectors.client.request_clock import query_signing
-from connectors.client.rest import SignedRest, open_rest
-from connectors.client.secret_file import read_secret_text
+from connectors.client.rest import SignedRest
 from connectors.client.status import POLL, STREAM, VenueStatus
 from connectors.client.usual.market_list import MarketList
 from connectors.client.usual.streamed import open_stream
@@ -23,7 +21,6 @@ from connectors.client.usual.whole_books import SeenTrades
 from connectors.client.wire.address import account_of, is_loopback
 from connectors.client.wire.calls import Call
 from connectors.client.wire.decimals import NS_PER_MS
-from connectors.client.wire.hmac_sign import HmacKey
 from connectors.client.wire.json_text import decode_json
 from connectors.client.wire.keys import as_declared
 from connectors.client.wire.reports import Ack, decoded_ack, order_to_change, report
@@ -31,12 +28,12 @@ from connectors.transport.reconnect import Backoff
 from connectors.zdex.account import ZdexReads
 from connectors.zdex.dialect import ASSUMPTIONS, DIALECTS, Dialect
 from connectors.zdex.feed import ROLES, ZdexFeed
-from connectors.zdex.futures import SYMBOLS, margin_setup
+from connectors.zdex.futures import margin_setup
 from connectors.zdex.limits import limits_of
 from connectors.zdex.settings import ZdexSettings
-from connectors.zdex.sign import refusals_of
-from connectors.zdex.wire.decode import VERDICTS, instrument_of
-from connectors.zdex.wire.encode import CHANNELS, cancel, command_frames, new_order
+from connectors.zdex.sign import zdex_rest
+from connectors.zdex.wire.decode import instrument_of
+from connectors.zdex.wire.encode import CHANNELS, SYMBOLS, cancel, command_frames, new_order
 from connectors.zdex.wire.messages import DataPage, OrderAnswer, SymbolRow
 from framework.domain.account_events import OrderReport, ReportKind
 from framework.domain.instruments import FeeSchedule
@@ -57,18 +54,6 @@ def terms_of(dialect: Dialect) -> VenueTerms:
         fills=FillListing.TAKER_ONLY, client_ids=dialect.has_client_ids, amend=False, post_only=False,
         times_in_force=(TimeInForce.GOOD_TILL_CANCELLED,), good_till_date=False,
         order_kinds=(OrderKind.LIMIT, OrderKind.MARKET), triggers=(TriggerKind.STOP, TriggerKind.TAKE_PROFIT),
-    )  # fmt: skip
-
-
-def zdex_rest(
-    settings: ZdexSettings, *, clock: Clock, rng: Rng, proxy: str = "", turn: TakeTurn = no_limits
-) -> SignedRest:
-    """The account's REST; no connection is opened yet. Raises `ConfigurationError` when the secret can't be used."""
-    key = HmacKey(read_secret_text(settings.secret_path, "secret_path").encode())
-    refusals = refusals_of(DIALECTS[settings.dialect].drift_ms)
-    return open_rest(
-        "zdex", settings, query_signing(settings.key_id, key), verdicts=VERDICTS, parse_error=refusals.read,
-        unsigned=frozenset({SYMBOLS}), clock=clock, rng=rng, proxy=proxy, turn=turn, on_answer=refusals.see,
     )  # fmt: skip
 
 

@@ -8,9 +8,8 @@ from typing import get_args
 from connectors.client.rest import SignedRest
 from connectors.client.usual.leverage import MarginSetup, MarginTerms
 from connectors.zdex.settings import LEVERAGE_MAX, MarginType
+from connectors.zdex.wire.encode import SYMBOLS
 from connectors.zdex.wire.messages import DataPage, PositionPage, SymbolRow
-
-SYMBOLS = "/market/symbols"
 
 
 async def _read_symbols(rest: SignedRest) -> set[str]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.zdex.connector import make_connector, zdex_rest
+from connectors.zdex.connector import make_connector
 from connectors.zdex.dialect import DialectName
 from connectors.zdex.futures import margin_setup
 from connectors.zdex.keys import key_admin as key_admin
 from connectors.zdex.settings import ZdexSettings
+from connectors.zdex.sign import zdex_rest
 from framework.domain.ports import Clock, Rng
 from framework.domain.turns import TakeTurn, no_limits
 from framework.domain.venue import Connector

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 from functools import partial
 
-from framework.assembly import OwnBudget
 from framework.cli.config import load_from
 from framework.config.resolve import Resolved, ResolvedVenue, resolve
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled
@@ -19,6 +18,7 @@ from framework.domain.events import Event
 from framework.domain.operator_requests import Answer
 from framework.domain.venue import Connector
 from framework.ops.operator_commands import reconcile_answer
+from framework.own_budget import OwnBudget
 from framework.persistence.journal.restore import read_accounts
 from framework.reconciliation.differences import Difference, compare
 from framework.reconciliation.fill_query import FillQuery

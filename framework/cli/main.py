@@ -9,7 +9,6 @@ import argparse
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
 
@@ -57,6 +56,8 @@ COMMANDS = {
     "flatten": "framework.cli.operator:flatten",
     "limit": "framework.cli.limit:limit",
     "reconcile": "framework.cli.operator:reconcile",
+    "kill": "framework.cli.kill:kill",
+    "guard": "framework.cli.guard:guard",
     "journal": "framework.cli.journal:journal",
     "keys": "framework.cli.keys:keys",
     "transfer": "framework.cli.operator:move_funds",
@@ -104,7 +105,7 @@ def main(argv: Sequence[str] | None = None, *, signals: StopSignals | None = Non
 
 
 def _main(arguments: Sequence[str], signals: StopSignals) -> int:
-    parser = build_parser()
+    parser = build_parser(arguments)
     verb = next((word for word in arguments if not word.startswith("-")), "")
     if not arguments:
         parser.print_help()
@@ -177,8 +178,8 @@ def _flush_output() -> None:
         raise TidegateError(f"standard output: {e.strerror or e}; what was printed is not complete") from e
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line as a parser: every verb of `COMMANDS` with its options and help texts."""
+def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The whole command line as a parser for `arguments`: every verb of `COMMANDS` with its options and help texts."""
     parser = argparse.ArgumentParser(
         prog="tidegate",
         description="Algorithmic trading daemon: orders flow out only through the risk gate, and the gate fails shut.",
@@ -186,7 +187,9 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--debug", action="store_true", help="show Python tracebacks of errors")
-    parser.add_argument("--version", action="version", version=f"tidegate {version()}")
+    # Looked up only when it is asked for: that takes as long as everything else here.
+    shown = f"tidegate {version()}" if "--version" in arguments else ""
+    parser.add_argument("--version", action="version", version=shown)
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     adds = (_add_run, _add_config_verbs, _add_tools, _add_venue_verb, _add_record_verbs, _add_operator_verbs)
     for add in (*adds, _add_keys, _add_funds):
@@ -197,8 +200,8 @@ def build_parser() -> argparse.ArgumentParser:
 def version() -> str:
     """The installed version, or 0 when it runs from a folder that was never installed."""
     try:
-        return metadata.version("tidegate")
-    except metadata.PackageNotFoundError:
+        return str(load_late("importlib.metadata:version")("tidegate"))
+    except ImportError:  # `PackageNotFoundError` is one
         return "0"
 
 
@@ -305,7 +308,9 @@ def _add_states(verbs: _Verbs) -> None:
     for verb, text in _STATES.items():
         state = _add_configured(verbs, verb, text, aliases=("stop-entry",) if verb == "reduce" else ())
         _add_scopes(state, "only this {}")
-        if verb != "resume":
+        if verb == "resume":
+            state.add_argument("--kill", action="store_true", help="take the kill latch of this scope away, too")
+        else:
             state.add_argument("--cancel", action="store_true", help="also cancel what is open there")
             state.add_argument("--for", dest="for_s", type=_seconds, metavar="S", help="only for S seconds")
         _add_dry_run(state)
@@ -326,6 +331,15 @@ def _add_states(verbs: _Verbs) -> None:
     limit.add_argument("value", nargs="?", default="", metavar="VALUE", help="set: the new value, as TOML writes it")
     limit.add_argument("--confirm", default="", metavar="WORD", help="the word that the first answer names")
     _add_reason(limit)
+    kill = _add_configured(
+        verbs, "kill", "Let nothing leave any more, and end every open order at the venues, with or without the daemon."
+    )
+    kill.add_argument("--venue", default="", metavar="V", help="only this venue")
+    _add_reason(kill)
+    guard = _add_configured(verbs, "guard", "Watch the daemon, and end every open order when it falls silent.")
+    guard.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="S", help="after so many seconds of silence (10)"
+    )
 
 
 def _add_alert_verbs(verbs: _Verbs) -> None:

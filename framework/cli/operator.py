@@ -70,6 +70,7 @@ def set_trading_state(options: argparse.Namespace) -> int:
             is_cancelling=getattr(options, "cancel", False),
             for_ms=round(1000 * (getattr(options, "for_s", None) or 0)),
             is_dry_run=options.dry_run,
+            is_kill=getattr(options, "kill", False),
         ),
     )
 

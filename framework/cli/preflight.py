@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from framework.assembly import OwnBudget
 from framework.cli.config import load_from, shown_path
 from framework.cli.dry_run import VENUE_S_MAX
 from framework.config.resolve import Resolved, ResolvedVenue, resolve
@@ -27,6 +26,7 @@ from framework.domain.venue import Connector, notes_on
 from framework.engine.universe import InstrumentPattern
 from framework.ops.alerts.outputs import make_outputs
 from framework.ops.http import refuse_foreign_host
+from framework.own_budget import OwnBudget
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.files import RealFiles
 from framework.runtime.sandbox_process import SandboxProcess

@@ -16,10 +16,10 @@ from typing import Any
 from pydantic import BaseModel, create_model
 from pydantic_settings import BaseSettings, EnvSettingsSource, SecretsSettingsSource, SettingsConfigDict, SettingsError
 
+from framework.config.errors import PREFIX
 from framework.config.model import Configuration
 from framework.domain.errors import ConfigurationError, suggestion
 
-PREFIX = "TIDEGATE_"
 DELIMITER = "__"
 _WRITE_LIKE = "write it like TIDEGATE_HTTP__PORT, with two underscores between the parts of a key"
 

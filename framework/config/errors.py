@@ -18,6 +18,9 @@ Tree = dict[str, Any]
 Origins = Mapping[str, str]
 """Dotted key -> where it was set: `FILE`, `environment NAME`, `--set`."""
 
+PREFIX = "TIDEGATE_"
+"""How the variables of the environment, and the secret files, are named that set a key."""
+
 _VALUE_CHARACTERS_MAX = 80
 _OF_A_NAME = "[key]"  # what pydantic adds to the place of an error in the name of a table
 _SECRET_WORDS = frozenset({"secret", "password", "passphrase", "token", "credential", "credentials", "mnemonic"})

@@ -18,10 +18,10 @@ from typing import Any, cast, get_args
 from pydantic import BaseModel
 
 from framework.config.checks import as_tables
-from framework.config.environment import PREFIX, Variable, from_environment, from_secrets, injected_names
-from framework.config.errors import Origins, Tree, is_secret_key, origin_of, parse_settings
+from framework.config.errors import PREFIX, Origins, Tree, is_secret_key, origin_of, parse_settings
 from framework.config.model import Configuration
 from framework.domain.errors import ConfigurationError
+from framework.domain.loading import import_bounded
 from framework.runtime.secrets import mask_urls, passwords_in
 
 DEFAULT_FILE = Path(__file__).with_name("sandbox.toml")
@@ -202,12 +202,7 @@ def load(
     chosen = tuple(files) or (DEFAULT_FILE,)
     for file in chosen:
         layers.merge_file(file)
-    if secrets_dir is not None:
-        _put_variables(layers, from_secrets(secrets_dir))
-    injected = injected_names(environ)
-    if injected:
-        layers.notes.append(f"environment: taken for those of a Kubernetes Service and ignored: {', '.join(injected)}")
-    _put_variables(layers, from_environment(environ))
+    _put_named(layers, environ, secrets_dir)
     for override in overrides:
         _put_override(layers, override)
     _refuse_misplaced(layers)
@@ -232,8 +227,16 @@ def _read(file: Path) -> Tree:
         raise ConfigurationError(f"{file}: is not valid TOML: {e}; correct that line") from e
 
 
-def _put_variables(layers: Layers, variables: Iterable[Variable]) -> None:
-    for one in variables:
+def _put_named(layers: Layers, environ: Mapping[str, str], secrets_dir: Path | None) -> None:
+    """Lay what is given by name over the files: secret files, then the environment. What finds the keys of names loads
+    for a while, so it is loaded where there are some."""
+    secrets = [] if secrets_dir is None or not secrets_dir.is_dir() else [one.name for one in secrets_dir.iterdir()]
+    if not any(name.upper().startswith(PREFIX) for name in (*secrets, *environ)):
+        return
+    names = import_bounded("framework.config.environment")
+    if injected := names.injected_names(environ):
+        layers.notes.append(f"environment: taken for those of a Kubernetes Service and ignored: {', '.join(injected)}")
+    for one in (*(names.from_secrets(secrets_dir) if secrets else ()), *names.from_environment(environ)):
         layers.put(one.path, _value(one.text, one.origin, key=one.path[-1]), one.origin)
 
 

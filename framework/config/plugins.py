@@ -34,6 +34,7 @@ from framework.domain.errors import (
     suggestion,
 )
 from framework.domain.loading import import_bounded
+from framework.domain.mass_cancel import MassCancel
 from framework.domain.ports import StatefulCheck
 from framework.domain.strategy import Strategy
 from framework.domain.venue import Connector, FundMover, KeyAdmin
@@ -79,6 +80,15 @@ class ConnectorPlugin:
     def takes(self, name: str) -> bool:
         """Whether the connector's factory has an argument `name`: "proxy" or "turn"."""
         return takes_argument(self.create, name)
+
+
+@dataclass(frozen=True)
+class MassCancelPlugin:
+    """What ends an account's orders beside the daemon: the module `mass_cancel` beside a connector's plugin, with
+    `Settings`, the connector's, and `mass_cancel`, as `framework.domain.mass_cancel` describes it."""
+
+    settings_model: type[BaseModel]
+    make: Callable[..., MassCancel]
 
 
 class Plugins:
@@ -136,6 +146,23 @@ class Plugins:
             fund_mover=getattr(module, "fund_mover", None),
         )
 
+    def mass_cancel(self, use: str) -> MassCancelPlugin | None:
+        """What ends the orders of a connector's accounts beside the daemon, None where it has none: its plugin is not
+        loaded for it, because that takes as long as a stream and a whole connector do. Raises `PluginError` when it
+        does not load or lacks a part."""
+        name = use if "." in use else entry_points("tidegate.connectors").get(use, use)
+        folder, dot, _plugin = name.partition(":")[0].rpartition(".")
+        if not dot or not self._has_module(f"{folder}.mass_cancel"):
+            return None
+        module = self._module(f"{folder}.mass_cancel", use)
+        settings, make = getattr(module, "Settings", None), getattr(module, "mass_cancel", None)
+        if not _is_model(settings) or not callable(make):
+            raise PluginError(
+                f"{use}: {module.__file__} ends no orders; it needs Settings (a pydantic BaseModel) and "
+                "mass_cancel(name, settings, *, clock, rng, turn, stamps, see)"
+            )
+        return MassCancelPlugin(cast("type[BaseModel]", settings), make)
+
     def venues(self) -> dict[str, str]:
         """The venues that can be found: name -> what `use` calls its connector.
 
@@ -153,6 +180,14 @@ class Plugins:
     def module(self, name: str) -> types.ModuleType:
         """The module `name`, of the package, a plugin folder or what is installed. Raises `PluginError`."""
         return self._module(name, name)
+
+    def _has_module(self, name: str) -> bool:
+        if any(folder.joinpath(*name.split(".")).with_suffix(".py").is_file() for folder in self.paths):
+            return True
+        try:
+            return importlib.util.find_spec(name) is not None
+        except ModuleNotFoundError:  # of a package on the way
+            return False
 
     def _load(self, use: str, group: str) -> object:
         module_name, colon, attribute = use.partition(":")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -19,8 +19,16 @@ from framework.config.checks import FIRST, LAST, order_of_checks
 from framework.config.errors import Origins, Tree, parse_settings
 from framework.config.layers import Loaded, holds_path
 from framework.config.model import AlertOutputRow, CheckRow, Configuration, StrategyRow, VenueRow
-from framework.config.plugins import ConnectorPlugin, Plugins, begin_once, call_plugin, takes_argument
+from framework.config.plugins import (
+    ConnectorPlugin,
+    MassCancelPlugin,
+    Plugins,
+    begin_once,
+    call_plugin,
+    takes_argument,
+)
 from framework.domain.errors import ConfigurationError, PluginError, suggestion
+from framework.domain.mass_cancel import MassCancel
 from framework.domain.ports import AnyCheck, Clock, Desk, Rng
 from framework.domain.strategy import Strategy
 from framework.domain.turns import TakeTurn, no_limits
@@ -100,6 +108,26 @@ class ResolvedVenue:
 
 
 @dataclass(frozen=True)
+class ResolvedAccount:
+    """A venue's account for a process beside the daemon that ends its orders."""
+
+    name: str
+    row: VenueRow
+    plugin: MassCancelPlugin
+    origins: Origins
+
+    def mass_cancel(self, kept: Mapping[str, Any], **given: Any) -> MassCancel:
+        """What ends its orders. `kept` are the settings that an embedded sandbox has given, empty for another venue.
+        Raises `ConfigurationError` for settings that can't be used, and like the plugin."""
+        key = f"venues.{self.name}.settings"
+        settings = parse_settings(
+            self.plugin.settings_model, {**self.row.settings, **kept}, key=key, origins=self.origins
+        )
+        given |= {"proxy": self.row.proxy} if self.row.proxy else {}
+        return call_plugin(key, self.plugin.make, self.name, settings, **given)
+
+
+@dataclass(frozen=True)
 class ResolvedStrategy:
     """A strategy's class with its settings: `make(name, settings, desk)` makes it."""
 
@@ -167,6 +195,17 @@ def resolve(loaded: Loaded) -> Resolved:
     return Resolved(config, loaded, venues, strategies, checks, missing_guards=_missing_guards(plugins, checks))
 
 
+def resolve_accounts(
+    loaded: Loaded, names: Collection[str] = ()
+) -> tuple[tuple[ResolvedAccount, ...], tuple[str, ...]]:
+    """The accounts whose orders can be ended beside the daemon, of the venues that are switched on or of those with
+    these names, and why the others can't: one that is wrong keeps nobody else from it."""
+    problems: list[str] = []
+    rows = {name: row for name, row in loaded.config.venues.items() if not names or name in names}
+    plugins = Plugins(loaded.config.plugin_paths)
+    return _each("venues", rows, partial(_account, plugins), loaded, problems=problems), tuple(problems)
+
+
 def _checks_in_order(loaded: Loaded, problems: list[str]) -> Mapping[str, CheckRow]:
     rows = loaded.config.checks
     try:
@@ -232,6 +271,14 @@ def _venue(plugins: Plugins, loaded: Loaded, name: str, row: VenueRow) -> Resolv
         plugin.settings_model, raw, key=key, origins=loaded.origins, is_partial=row.embedded_sandbox
     )
     return ResolvedVenue(name, row.model_copy(update={"settings": raw}), plugin, settings, loaded.origins)
+
+
+def _account(plugins: Plugins, loaded: Loaded, name: str, row: VenueRow) -> ResolvedAccount:
+    plugin = plugins.mass_cancel(row.use)
+    if plugin is None:
+        raise ConfigurationError(f"venues.{name}: {row.use} can't end orders beside its daemon: it has no mass_cancel")
+    raw = _with_paths(plugin.settings_model, row.settings, loaded, f"venues.{name}.settings")
+    return ResolvedAccount(name, row.model_copy(update={"settings": raw}), plugin, loaded.origins)
 
 
 def _strategy(plugins: Plugins, loaded: Loaded, name: str, row: StrategyRow) -> ResolvedStrategy:

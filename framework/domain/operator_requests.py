@@ -43,7 +43,8 @@ class SetTradingState(
 ):
     """Halt, reduce or resume a scope (C14). `target` is empty for the global scope, else what is named there: a venue,
     an instrument or a strategy. A resume needs a `reason`. `is_cancelling` also cancels what is open in the scope.
-    `for_ms`: so many milliseconds later it ends by itself; 0 for never. `is_dry_run`: only say what it would do."""
+    `for_ms`: so many milliseconds later it ends by itself; 0 for never. `is_dry_run`: only say what it would do.
+    `is_kill`: a resume that takes the kill latch of this scope away, too; without it, one under a latch is refused."""
 
     scope: Scope
     state: TradingState
@@ -52,6 +53,16 @@ class SetTradingState(
     is_cancelling: bool = False
     for_ms: int = 0
     is_dry_run: bool = False
+    is_kill: bool = False
+
+
+class Kill(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag="kill", forbid_unknown_fields=True):
+    """Set the kill latch of a venue, or of everything, where it is not set, act on it now, and say what is left: `data`
+    of the answer has a row for each venue. Ask again to see what has ended since."""
+
+    venue: str = ""
+    reason: str = ""
+    by: str = OPERATOR
 
 
 class CancelOrders(
@@ -234,6 +245,7 @@ Request = (
     | ShowAlerts
     | AcknowledgeAlerts
     | SendTestAlert
+    | Kill
 )
 """Everything that can be asked: the one list. A new request is a struct above and a member here; what reads it off the
 wire follows from this, and a test names each place that does not serve it yet."""

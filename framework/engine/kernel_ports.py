@@ -11,48 +11,19 @@ from framework.domain.account_events import AccountEvent, LimitChanged
 from framework.domain.errors import JournalError
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
-from framework.domain.market_events import MarketEvent, RequestOutcome, WindowSeen
+from framework.domain.market_events import MarketEvent
 from framework.domain.orders import Order
 from framework.domain.ports import Clock, Monitor
-from framework.domain.rate_limits import RateLimits, RequestKind
+from framework.domain.rate_limits import RateLimits
 from framework.domain.verdicts import Decision, Verdict
-from framework.domain.views import BudgetView, LimitView, RiskView
+from framework.domain.views import LimitView, RiskView
 from framework.engine.strategy_host import FaultKind
+from framework.engine.venue_budgets import Budget
 from framework.execution.request_queue import RequestQueue
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.change import Change
 from framework.state.risk_view import DeclaredTerms, View
-
-
-class Budget(BudgetView, Protocol):
-    """What the kernel does with a venue's budget; `risk.budget.venue_budget.VenueBudget` says what each call means."""
-
-    def advance(self, monotonic_ns: int, /) -> None:
-        """Refill up to this monotonic time, in nanoseconds; called at the start of each step."""
-        ...
-
-    def hold(self, kind: RequestKind, strategy: str, endpoint: str = "", weight: int = 1, /) -> None:
-        """Reserve the tokens of one approved request, or of one that has its turn."""
-        ...
-
-    def complete(
-        self, kind: RequestKind, strategy: str, outcome: RequestOutcome, endpoint: str = "", weight: int = 1, /
-    ) -> None:
-        """Book or give back the tokens of one held request, exactly once per `hold`."""
-        ...
-
-    def declare(self, limits: RateLimits, /) -> None:
-        """Keep to these limits of the venue from now on; what is held stays held."""
-        ...
-
-    def see(self, seen: WindowSeen, /) -> None:
-        """Take over what an answer of the venue showed of a window."""
-        ...
-
-    def tokens(self) -> Mapping[str, int]:
-        """Whole tokens left per pool; below 0 while cancels are in debt."""
-        ...
 
 
 class IntentJudge(Protocol):

@@ -18,7 +18,6 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from framework.domain.account_events import AccountEvent
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import JournalError
 from framework.domain.events import Event
 from framework.domain.market_events import MarketEvent, StrategyStarted
@@ -31,6 +30,7 @@ from framework.persistence.journal.scan import read_entries
 from framework.persistence.tape import merge, read_tape
 from framework.runtime.files import FileSystem
 from framework.state.accounts import Accounts
+from framework.state.orders.client_order_ids import ClientOrderIds
 
 
 class RecordedInput(Protocol):

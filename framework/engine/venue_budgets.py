@@ -3,11 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from framework.domain.market_events import LimitsDeclared, RequestCompleted, TurnTaken, WindowSeen
-from framework.domain.rate_limits import RateLimits
-from framework.engine.kernel_ports import Budget
+from framework.domain.market_events import LimitsDeclared, RequestCompleted, RequestOutcome, TurnTaken, WindowSeen
+from framework.domain.rate_limits import RateLimits, RequestKind
+from framework.domain.views import BudgetView
+
+
+class Budget(BudgetView, Protocol):
+    """What the kernel does with a venue's budget; `risk.budget.venue_budget.VenueBudget` says what each call means."""
+
+    def advance(self, monotonic_ns: int, /) -> None:
+        """Refill up to this monotonic time, in nanoseconds; called at the start of each step."""
+        ...
+
+    def hold(self, kind: RequestKind, strategy: str, endpoint: str = "", weight: int = 1, /) -> None:
+        """Reserve the tokens of one approved request, or of one that has its turn."""
+        ...
+
+    def complete(
+        self, kind: RequestKind, strategy: str, outcome: RequestOutcome, endpoint: str = "", weight: int = 1, /
+    ) -> None:
+        """Book or give back the tokens of one held request, exactly once per `hold`."""
+        ...
+
+    def declare(self, limits: RateLimits, /) -> None:
+        """Keep to these limits of the venue from now on; what is held stays held."""
+        ...
+
+    def see(self, seen: WindowSeen, /) -> None:
+        """Take over what an answer of the venue showed of a window."""
+        ...
+
+    def tokens(self) -> Mapping[str, int]:
+        """Whole tokens left per pool; below 0 while cancels are in debt."""
+        ...
 
 
 class VenueBudgets:

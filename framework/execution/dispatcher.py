@@ -17,6 +17,9 @@ from framework.execution.request_sender import RequestSender
 SLOTS_FOR_CANCELS = 2
 """Connections that only cancels may use, so that slow new orders never hold them up."""
 
+LOOK_AGAIN_S = 0.05
+"""After so many seconds it is looked again whether a request may go."""
+
 
 class Dispatcher:
     """Starts the requests of one queue, one after the other; up to `requests_max` are under way at once. `run` until
@@ -75,20 +78,21 @@ class Dispatcher:
             self._dependencies.queue.pop()
             self._sender.drop(request.approved, reason)
             return None
-        if (wait_s := self._wait_s(request.approved.request_kind)) > 0:
-            await self._pause(wait_s)
+        if (wait_s := self._wait_s(request.approved.request_kind)) > 0 or self._dependencies.share.is_leased():
+            await self._pause(wait_s or LOOK_AGAIN_S)
             return None
         self._dependencies.queue.pop()
         self._under_way.append(request.approved.client_order_id)
         if (budget := self._dependencies.budget()) is not None:
             budget.start(request.approved.request_kind)
+            self._dependencies.share.note_start()
         return request
 
     def _wait_s(self, kind: RequestKind) -> float:
         """Seconds until this request may go: a free slot is waited for in short steps, tokens exactly."""
         slots = self._dependencies.requests_max - (0 if kind is RequestKind.CANCEL else SLOTS_FOR_CANCELS)
         if len(self._under_way) >= slots:
-            return 0.05
+            return LOOK_AGAIN_S
         budget = self._dependencies.budget()
         return budget.dispatch_wait_ns(kind, self._dependencies.clock.monotonic_ns()) / 1e9 if budget else 0.0
 
@@ -96,7 +100,7 @@ class Dispatcher:
         """Wait for the time, a finished request, or a more urgent request, whichever comes first."""
         self._finished.clear()
         try:
-            async with asyncio.timeout(min(seconds, 0.05)):
+            async with asyncio.timeout(min(seconds, LOOK_AGAIN_S)):
                 await self._finished.wait()
         except TimeoutError:
             return

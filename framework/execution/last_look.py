@@ -3,8 +3,8 @@
 Between the approval and the write lie the queue, the rate budget, the disk and a connection: milliseconds mostly,
 seconds in a jam. What has changed meanwhile is asked again, by the rules that the approval was judged by; what only our
 own requests can change (limits, counts, the budget) counts the request already and is not. So a halt also stops what
-was approved before it (C15). Cancels leave while their order is open; one of all orders while
-everything of ours that it would end is to end.
+was approved before it, and so does the kill latch, of which only the disk knows (C15). Cancels leave while their order
+is open; one of all orders while everything of ours that it would end is to end.
 """
 
 from __future__ import annotations
@@ -37,13 +37,18 @@ class SecondJudge(Protocol):
         ...
 
 
+def never_killed(_venue: str) -> bool:
+    """No latch: for a core without a state directory."""
+    return False
+
+
 class LastLook:
     """Says of a queued request why it must not leave any more.
 
     `view` is one of its own: its times are those of the question, not of a step of the kernel. `is_ending` says that an
-    order is to end, `why_not_all` why a cancel of all orders would do too much, or nothing. A new order, and an amend
-    that does more than shrink, leaves within `deadline_ms` milliseconds of its approval or not at all: it answers to a
-    market that is gone.
+    order is to end, `why_not_all` why a cancel of all orders would do too much, or nothing, `is_killed` whether nothing
+    but cancels may leave for a venue. A new order, and an amend that does more than shrink, leaves within `deadline_ms`
+    milliseconds of its approval or not at all: it answers to a market that is gone.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class LastLook:
         is_ending: Callable[[Order], bool],
         why_not_all: Callable[[CancelAll], str | None],
         deadline_ms: int,
+        is_killed: Callable[[str], bool] = never_killed,
     ) -> None:
         self._judge = judge
         self._view = view
@@ -62,6 +68,7 @@ class LastLook:
         self._is_ending = is_ending
         self._why_not_all = why_not_all
         self._deadline_ms = deadline_ms
+        self._is_killed = is_killed
 
     def why_unwanted(self, request: QueuedRequest) -> str | None:
         """Why the request must not leave any more, in words; None when it may."""
@@ -73,6 +80,8 @@ class LastLook:
             return "the order has ended"
         if isinstance(intent, CancelOrder):
             return None
+        if self._is_killed(request.approved.venue):
+            return "the kill latch is set"
         if order.cancel_wanted or self._is_ending(order):
             return "cancelled before it left"
         return self._why_refused(intent, order) or self._why_late(request, intent, order)

@@ -59,6 +59,32 @@ def never() -> bool:
     return False
 
 
+class VenueShare(Protocol):
+    """How a venue is shared with a process that ends its orders beside the daemon: one of them sends at a time."""
+
+    def is_leased(self) -> bool:
+        """Whether that process sends now: then nothing is sent from here, not even a cancel."""
+        ...
+
+    def note_start(self) -> None:
+        """A request is about to leave, and its tokens count: the other one must know what is left."""
+        ...
+
+
+class AloneAtVenue:
+    """Implements `VenueShare` where no other process sends: for a core without a state directory."""
+
+    def is_leased(self) -> bool:
+        """False: no process beside this one knows of the venue."""
+        return False
+
+    def note_start(self) -> None:
+        """Nothing is kept: nobody else must know it."""
+
+
+ALONE = AloneAtVenue()
+
+
 class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What a dispatcher needs.
 
@@ -71,7 +97,8 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     `on_refused` is called with an order whose change the venue refused: it may have ended without a report of it;
     `why_unaccounted` says why what was signed must not be written, because it is not what was approved and recorded;
     None when it may, asked once for each write (`framework.execution.send_ledger.SendLedger`);
-    `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel.
+    `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel; `share`
+    is how the venue is shared with a process that ends its orders beside the daemon.
     """
 
     venue: str
@@ -90,4 +117,5 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     on_account_refused: Callable[[AccountRefused], None] = stay
     is_fenced: Callable[[], bool] = never
     why_unaccounted: Callable[[Signed], str | None] = keep_no_ledger
+    share: VenueShare = ALONE
     requests_max: int = 8

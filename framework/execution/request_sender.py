@@ -106,10 +106,12 @@ class RequestSender:
 
     def _last_word(self, request: QueuedRequest) -> str | None:
         """Why a request must not be written, asked immediately before the write: while it waited for a connection, all
-        that the last look asks may have changed, or a newer run may have taken over."""
-        return (
-            "a newer run has taken over" if self._dependencies.is_fenced() else self._dependencies.why_unwanted(request)
-        )
+        that the last look asks may have changed, or a newer run, or a process beside this one, may have taken over."""
+        if self._dependencies.is_fenced():
+            return "a newer run has taken over"
+        if self._dependencies.share.is_leased():
+            return "another process ends the venue's orders now"
+        return self._dependencies.why_unwanted(request)
 
     async def _attempt(self, request: QueuedRequest) -> RequestOutcome | None:
         """Sign, record, wait until the record is durable, send. None: it will be tried again."""

@@ -13,9 +13,11 @@ from framework.domain.market_events import RequestCompleted, RequestOutcome, Tur
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RequestKind
 from framework.domain.turns import Turn
+from framework.execution.ports import ALONE, VenueShare
 
 PAUSE_S_MAX = 0.25
 """Longest time until a waiting request looks again: limits may have changed, or tokens come back."""
+_LEASED_NS = 50_000_000
 
 
 class TurnBudget(Protocol):
@@ -55,16 +57,24 @@ class RequestTurns:
     """The turns of one venue account; implements `framework.domain.turns.TakeTurn`.
 
     `budget` is the venue's now, None until its limits are declared. `publish` takes what becomes of each turn to the
-    budget's owner: the kernel, which writes it to the tape, so that a replay finds what its gate saw.
+    budget's owner: the kernel, which writes it to the tape, so that a replay finds what its gate saw. `share` is how
+    the venue is shared with another process: while that sends, no turn comes.
     """
 
     def __init__(
-        self, venue: str, *, budget: Callable[[], TurnBudget | None], publish: Callable[[Event], object], clock: Clock
+        self,
+        venue: str,
+        *,
+        budget: Callable[[], TurnBudget | None],
+        publish: Callable[[Event], object],
+        clock: Clock,
+        share: VenueShare = ALONE,
     ) -> None:
         self._venue = venue
         self._budget = budget
         self._publish = publish
         self._clock = clock
+        self._share = share
         self._lines: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._ended = asyncio.Event()
 
@@ -90,10 +100,16 @@ class RequestTurns:
         async with AsyncExitStack() as places:
             for name in self._found().pools_of(kind, endpoint):
                 await places.enter_async_context(self._lines[name])
-            while wait_ns := self._found().turn_wait_ns(kind, endpoint, weight, self._clock.monotonic_ns()):
+            while wait_ns := self._wait_ns(kind, endpoint, weight):
                 await self._pause(wait_ns / 1e9)
             self._publish(TurnTaken(self._venue, kind, self._clock.now_ns(), endpoint, weight))
             self._found().start(kind, endpoint, weight)
+            self._share.note_start()
+
+    def _wait_ns(self, kind: RequestKind, endpoint: str, weight: int) -> int:
+        if self._share.is_leased():
+            return _LEASED_NS
+        return self._found().turn_wait_ns(kind, endpoint, weight, self._clock.monotonic_ns())
 
     def _end(self, kind: RequestKind, endpoint: str, weight: int, outcome: RequestOutcome) -> None:
         if outcome is RequestOutcome.NOT_CHARGED:

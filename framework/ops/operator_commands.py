@@ -44,6 +44,7 @@ from framework.domain.operator_requests import (
     CancelOrders,
     Flatten,
     IgnoreExternalOrder,
+    Kill,
     MoveFunds,
     Reconcile,
     Request,
@@ -61,12 +62,14 @@ from framework.engine.kernel import Kernel
 from framework.ops.alerts.alerts import Alerts
 from framework.ops.flatten import Flattening
 from framework.ops.fund_moves import FundMoves
+from framework.ops.kill_watch import KillWatch
 from framework.ops.limit_changes import LimitChanges
 from framework.ops.status import Status
 from framework.reconciliation.differences import Difference
 from framework.reconciliation.external_orders import adoption
 from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.clock import system_rng
+from framework.runtime.kill_latch import KillLatch
 from framework.state.trading_states import ScopedState
 
 _PREFIX_MIN = 4
@@ -86,7 +89,8 @@ class NotDone(TidegateError):
 class OperatorDependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What `Operator` needs. `reconcilers` by venue, as far as they are made; `strategies` are the configured ones;
     `wait_durable` returns once everything recorded so far is durable; `read_status` is quick and changes nothing.
-    `fund_moves` None: no funds are moved; `alerts` None: nobody looks for alerts."""
+    `fund_moves` None: no funds are moved; `alerts` None: nobody looks for alerts; `kill_watch` None: there is no
+    latch."""
 
     kernel: Kernel
     clock: Clock
@@ -96,6 +100,7 @@ class OperatorDependencies(msgspec.Struct, frozen=True, kw_only=True):
     read_status: Callable[[], Status] = Status
     fund_moves: FundMoves | None = None
     alerts: Alerts | None = None
+    kill_watch: KillWatch | None = None
 
 
 class Operator:
@@ -122,6 +127,7 @@ class Operator:
             ShowAlerts: lambda request: self._alerts.show(request),
             AcknowledgeAlerts: lambda request: self._alerts.acknowledge(request),
             SendTestAlert: lambda request: self._alerts.send_test(request),
+            Kill: self._kill,
         }
 
     async def answer(self, request: Request) -> Answer:
@@ -141,6 +147,7 @@ class Operator:
         if request.for_ms and (request.state is TradingState.ACTIVE or not 0 < request.for_ms <= FOR_MS_MAX):
             raise NotDone(f"--for: a halt or a reduce may last up to a year; {request.for_ms} ms can't be")
         self._check_target(request.scope, request.target)
+        latch = self._latch_to_clear(request)
         resting = self._accounts.orders.open_in(request.scope, request.target)
         if request.is_dry_run:
             return Answer(is_ok=True, lines=_dry_run_lines(request, resting, self._accounts.trading.rows()))
@@ -157,9 +164,49 @@ class Operator:
                 until_ns=now_ns + request.for_ms * 1_000_000 if request.for_ms else 0,
             )
         )
+        if latch is not None:
+            # Last: a daemon that dies before this starts under the latch, and is halted.
+            latch.clear(request.target)
         rows = self._accounts.trading.rows()
         lines = (*_state_lines(request, rows), *_resting_lines(request, resting))
         return Answer(is_ok=True, lines=lines, data=[msgspec.structs.asdict(row) for row in rows])
+
+    def _latch_to_clear(self, request: SetTradingState) -> KillLatch | None:
+        """The latch, where the request takes it away. Raises `NotDone` where it would leave one in force that holds
+        what is resumed, and where there is none to take away."""
+        watch, is_resume = self._dependencies.kill_watch, request.state is TradingState.ACTIVE
+        if request.is_kill and not is_resume:
+            raise NotDone("is_kill goes with a resume; `tidegate kill` sets the latch")
+        if watch is None or not is_resume or request.scope not in (Scope.GLOBAL, Scope.VENUE):
+            return None
+        latches = {latch.venue: latch for latch in watch.latch.latches()}
+        found = latches.get(request.target)
+        if not request.is_kill:
+            if found is not None:
+                raise NotDone(
+                    f"killed: {found.text}. See what is open and what was traded, then take the latch away: tidegate "
+                    f'resume --kill{_venue_option(found.venue)} --reason "…"'
+                )
+            return None
+        if found is None:
+            others = " and ".join(_venue_option(venue) or "everything" for venue in latches)
+            raise NotDone(f"there is no such kill latch{f'; there is one of{others}' if others else ''}")
+        return watch.latch
+
+    async def _kill(self, request: Kill) -> Answer:
+        """Not durable when this returns: the latch is, and the halt is recorded again as long as it is set."""
+        watch = self._dependencies.kill_watch
+        if watch is None:
+            raise NotDone("this daemon has no kill latch")
+        if request.venue:
+            self._check_known("venue", request.venue, self._dependencies.kernel.dependencies.queues)
+        if not watch.latch.is_set(request.venue):
+            now_ns = self._dependencies.clock.now_ns()
+            watch.latch.set(request.venue, by=request.by, reason=request.reason or BY_THE_OPERATOR, now_ns=now_ns)
+        watch.look()
+        left = watch.left(request.venue)
+        lines = [f"{venue}: {one.own} orders may be open, {one.external} external ones" for venue, one in left.items()]
+        return Answer(is_ok=True, lines=tuple(lines), data=left)
 
     async def _cancel_orders(self, request: CancelOrders) -> Answer:
         if not request.names_one:
@@ -393,6 +440,10 @@ def reconcile_answer(
         lines=(*troubles, *lines),
         data=[one.fields(now_ns=now_ns, monotonic_ns=monotonic_ns) for one in differences],
     )
+
+
+def _venue_option(venue: str) -> str:
+    return f" --venue {venue}" if venue else ""
 
 
 def _state_lines(request: SetTradingState, rows: Iterable[ScopedState]) -> list[str]:

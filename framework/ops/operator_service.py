@@ -11,6 +11,7 @@ import structlog
 from framework.engine.kernel import Kernel
 from framework.ops.alerts.alerts import Alerts
 from framework.ops.fund_moves import FundMoves
+from framework.ops.kill_watch import KillWatch
 from framework.ops.operator_commands import Operator, OperatorDependencies
 from framework.ops.operator_socket import OperatorSocket
 from framework.ops.readiness import NotReady, NotReadyKind
@@ -53,6 +54,7 @@ class OperatorService:
         self._metrics = metrics
         self._reconcilers: dict[str, Reconciler] = {}
         self.history = ReconcileHistory(files, directory / HISTORY_NAME, clock)
+        self.kill_watch = KillWatch(directory, kernel, wait_durable=wait_durable)
         operator = Operator(
             OperatorDependencies(
                 kernel=kernel,
@@ -63,6 +65,7 @@ class OperatorService:
                 read_status=read_status,
                 fund_moves=fund_moves,
                 alerts=alerts,
+                kill_watch=self.kill_watch,
             )
         )
         self._socket = OperatorSocket(directory, operator.answer)
@@ -70,14 +73,14 @@ class OperatorService:
         self._reported: dict[str, str] = {}
         self._troubles: dict[str, tuple[int, int, str]] = {}  # since the last pass: first and last time, last reason
         self._reconciled_ns = dict.fromkeys(kernel.dependencies.queues, 0)
-        self._show_metrics(metrics, ledger_trouble)
+        self._show_metrics(metrics)
 
-    def _show_metrics(self, metrics: Metrics, ledger_trouble: Callable[[], str]) -> None:
+    def _show_metrics(self, metrics: Metrics) -> None:
         metrics.drift.pull(self._drift_samples)
         metrics.differences.pull(self._difference_samples)
         metrics.external_orders.pull(self._external_order_samples)
         metrics.reconciled_at.pull(lambda: [((one,), at_ns / 1e9) for one, at_ns in self._reconciled_ns.items()])
-        metrics.ledger_up.pull(lambda: [((), int(not ledger_trouble()))])
+        metrics.ledger_up.pull(lambda: [((), int(not self._record_troubles["ledger"]()))])
 
     @property
     def reconcilers(self) -> Mapping[str, Reconciler]:

@@ -24,6 +24,7 @@ from framework.domain.operator_requests import (
     AcknowledgeAlerts,
     Answer,
     Flatten,
+    Kill,
     MoveFunds,
     Reconcile,
     Request,
@@ -91,8 +92,9 @@ class OperatorSocket:
             _log.warning("operator's request refused", reason=request)
             return _refusal(request)
         try:
-            if isinstance(request, (ShowStatus, ShowAlerts)):
-                # Changes nothing: it need not wait for its turn behind a long reconciliation, and is not logged.
+            if isinstance(request, (ShowStatus, ShowAlerts, Kill)):
+                # None waits for its turn behind a long reconciliation. Nor are they logged here: two change nothing,
+                # the third is asked again and again, and the latch itself is an alarm.
                 return _encode(await self._answer_request(request))
             async with asyncio.timeout(self._answer_s_max), self._turn(request):
                 answer = await self._answer_request(request)

@@ -115,7 +115,7 @@ class Telemetry:
             self._metrics.orders.inc((event.venue, order.strategy if order else "", event.kind.value))
         elif isinstance(event, TradingStateChanged):
             self._on_trading_state(event)
-        elif isinstance(event, RequestCompleted) and event.outcome is RequestOutcome.LIMITED:
+        elif isinstance(event, RequestCompleted) and event.outcome is RequestOutcome.LIMITED and event.weight:
             self._metrics.rate_limited.inc((event.venue,))
             _log.warning("rate limited by the venue", venue=event.venue, request=event.kind.value)
 

@@ -20,7 +20,6 @@ from pathlib import Path
 import msgspec
 
 from framework.domain.account_events import Scope, TradingState, TradingStateChanged
-from framework.domain.client_order_ids import new_instance
 from framework.domain.errors import Fatal, JournalError
 from framework.domain.orders import Order
 from framework.domain.ports import Clock, Rng
@@ -41,6 +40,7 @@ from framework.runtime.files import FileSystem
 from framework.runtime.state_directory import read_epoch, take_epoch
 from framework.state.account_snapshot import CANONICAL_VERSION
 from framework.state.accounts import Accounts
+from framework.state.orders.client_order_ids import new_instance
 
 CHECKPOINT_NS = 60_000_000_000
 """How often the digest of the state is recorded: a start that folds to another state stops at the next one."""
@@ -71,7 +71,7 @@ class Records:
 
     `open_records` makes it. Call `run_maintenance` ten times a second and `close` at the end.
 
-    `instance` and `epoch` name the run, see `framework.domain.client_order_ids`. `last_step` is the last step that
+    `instance` and `epoch` name the run (`framework.state.orders.client_order_ids`). `last_step` is the last step that
     journal or tape know: the kernel counts on after it. `snapshot_number` is the record of the newest snapshot, 0 for
     none. `was_stopped` says whether the run before was stopped and did not just end, None when there was none. `notes`
     are sentences for the log about what was repaired at the start. `lost` says which durable records are

@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
-from framework.domain.client_order_ids import parse_client_order_id
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import Price, Size, to_decimal
 from framework.domain.orders import Order, OrderStatus
@@ -26,6 +25,7 @@ from framework.domain.venue import Gateway, UnreadableRow, left_out
 from framework.reconciliation.fill_query import FillQuery, owed
 from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
+from framework.state.orders.client_order_ids import parse_client_order_id
 
 _IDS_SHOWN_MAX = 3
 _UNPROVED = frozenset({OrderStatus.RECORDED, OrderStatus.SENT, OrderStatus.UNKNOWN})

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Collection
 import msgspec
 
 from framework.domain.account_events import Fill, OrderAdopted, OrderSnapshot
-from framework.domain.client_order_ids import parse_client_order_id
 from framework.domain.orders import Order, TimeInForce
 from framework.reconciliation.order_terms import AsOf
 from framework.state.accounts import Accounts
+from framework.state.orders.client_order_ids import parse_client_order_id
 
 LOOKUPS_PER_PASS_MAX = 20
 """Most look-ups of one kind in a pass; the other orders are looked up in later ones."""

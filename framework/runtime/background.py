@@ -147,6 +147,18 @@ async def run_detached(job: Callable[[], T], *, name: str) -> T:
     return await future
 
 
+def repeat_detached(job: Callable[[], bool], *, every_s: float, name: str) -> None:
+    """Do a job in a thread of its own, again `every_s` seconds after its end as long as it returns True. Nothing ever
+    waits for the thread. For programs that have no event loop yet; the job must not raise."""
+
+    def work() -> None:
+        pause = threading.Event()
+        while job():
+            pause.wait(every_s)
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+
+
 def _awaitable(job: Callable[[], T]) -> tuple[Job, asyncio.Future[T]]:
     """The job for another thread, and what becomes of it for the running loop."""
     loop = asyncio.get_running_loop()

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from framework.domain.errors import Fatal
+from framework.runtime.files import RealFiles, write_atomically
 
 READY_S_MAX = 30.0
 _SAID_CHARS_MAX = 200
@@ -82,6 +83,34 @@ class SandboxProcess:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
+
+
+def keep_settings(directory: Path, venue: str, settings: Mapping[str, Any]) -> None:
+    """Leave the settings that lead to a venue's embedded sandbox in the state directory, readable by the owner alone:
+    a process beside the daemon finds its address and keys there. Raises `OSError`."""
+    files, path = RealFiles(), _settings_path(directory, venue)
+    files.make_directory(path.parent)
+    write_atomically(files, path, msgspec.json.encode(settings))
+
+
+def forget_settings(directory: Path, venue: str) -> None:
+    """Take them away: the sandbox ends."""
+    with contextlib.suppress(OSError):
+        _settings_path(directory, venue).unlink(missing_ok=True)
+
+
+def read_settings(directory: Path, venue: str) -> Mapping[str, Any]:
+    """The settings that lead to a venue's embedded sandbox. Raises `Fatal` when none were left: no daemon runs."""
+    try:
+        return msgspec.json.decode(_settings_path(directory, venue).read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as e:
+        raise Fatal(
+            f"venues.{venue}: its embedded sandbox does not run: it ends with its daemon, and its orders with it"
+        ) from e
+
+
+def _settings_path(directory: Path, venue: str) -> Path:
+    return directory / "venues" / f"{venue}.json"
 
 
 def _last_line(log: Path) -> str:

@@ -80,6 +80,21 @@ def lock_state(directory: Path, files: FileSystem | None = None) -> StateLock:
     return _lock(directory, _LOCK, f"state_dir: {directory}", files or RealFiles())
 
 
+def is_in_use(directory: Path) -> bool:
+    """Whether a live daemon holds the state directory. Takes nothing, and makes nothing."""
+    try:
+        descriptor = os.open(directory / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def lock_account(account: str, directory: Path | None = None) -> StateLock:
     """Take a venue account on this machine: two daemons with states of their own must not trade on one account.
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -19,6 +20,7 @@ import uvloop
 
 from framework.domain.errors import EXIT_FAILED, ConfigurationError, Fatal, TidegateError, describe_error
 from framework.domain.ports import Clock
+from framework.runtime.heartbeat import LoopHeartbeat
 from framework.runtime.metrics import Histogram
 from framework.runtime.stop_signals import StopSignals
 
@@ -42,8 +44,10 @@ class StopHook:
 class Supervisor:
     """Owner of tasks, heartbeat and shutdown. One per daemon."""
 
-    def __init__(self, *, clock: Clock, loop_lag: Histogram | None = None) -> None:
+    def __init__(self, *, clock: Clock, loop_lag: Histogram | None = None, beats_in: Path | None = None) -> None:
+        """`beats_in` is the state directory, where processes beside the daemon see that the loop runs."""
         self._clock = clock
+        self._heartbeat = LoopHeartbeat(beats_in) if beats_in is not None else None
         self._loop_lag = loop_lag
         self._tasks: dict[asyncio.Task[Any], bool] = {}
         self._hooks: list[StopHook] = []
@@ -127,6 +131,7 @@ class Supervisor:
                 await self.finish(hook)
         finally:
             await self._cancel_tasks(beat)
+            self._end_heartbeat()
         _log.info("stopped", reason=self._reason, exit_code=self._exit_code)
         return self._exit_code
 
@@ -145,9 +150,27 @@ class Supervisor:
         while True:
             before_ns = self._clock.monotonic_ns()
             self._last_beat_ns = before_ns
+            self._write_beat(before_ns)
             await asyncio.sleep(BEAT_INTERVAL_MS / 1000)
             if self._loop_lag is not None:
                 self._loop_lag.observe_ns(self._clock.monotonic_ns() - before_ns - BEAT_INTERVAL_MS * 1_000_000)
+
+    def _write_beat(self, monotonic_ns: int) -> None:
+        """Trading goes on without it: a guard that sees no beat ends the orders, which says it loudly enough."""
+        if self._heartbeat is not None:
+            try:
+                self._heartbeat.beat(monotonic_ns)
+            except OSError as e:
+                _log.error("the heartbeat can't be written", reason=str(e))
+                self._heartbeat = None
+
+    def _end_heartbeat(self) -> None:
+        """After an end that leaves orders, or that is none, no last beat is written: a guard then ends what is open."""
+        if self._heartbeat is not None:
+            with suppress(OSError):
+                if self._exit_code == 0 and self._stop.is_set():
+                    self._heartbeat.end(self._clock.monotonic_ns())
+            self._heartbeat.close()
 
     async def finish(self, hook: StopHook) -> None:
         """Do the last work of a part within its time. A failure is logged and makes the exit code a failing one."""

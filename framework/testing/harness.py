@@ -11,7 +11,6 @@ from typing import Any, ParamSpec, TypeVar, cast
 from framework.assembly import CoreSettings, all_checks, assemble
 from framework.config.errors import parse_settings
 from framework.domain.account_events import Fill
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.events import Event
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.intents import Intent
@@ -30,6 +29,7 @@ from framework.runtime.clock import ManualClock
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.change import Change
+from framework.state.orders.client_order_ids import ClientOrderIds
 from framework.state.positions import Position, ProfitAndLoss, profit_and_loss
 from framework.testing.scripted_venue import INSTRUMENT, ScriptedVenue
 

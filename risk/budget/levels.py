@@ -53,6 +53,11 @@ class TokenBucket:
         self._level = 0
         self._at_ns = max(monotonic_ns, self._at_ns)
 
+    def raise_to(self, units: int, monotonic_ns: int) -> None:
+        """Know that so many units are there at a time."""
+        self._level = min(max(self.level_at(monotonic_ns), units), self.capacity)
+        self._at_ns = max(monotonic_ns, self._at_ns)
+
     def wait_ns(self, shortage: int, _monotonic_ns: int) -> int:
         """Nanoseconds in which `shortage` units flow in: 0 when nothing is short, `NEVER_NS` when nothing flows."""
         if shortage <= 0:

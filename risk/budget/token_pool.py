@@ -68,6 +68,14 @@ class TokenPool:
         self._level = level
         self.level_at, self.book, self.empty = level.level_at, level.book, level.empty
 
+    def raise_to(self, units: int, monotonic_ns: int) -> None:
+        """So many units are known to be there at a time: the level is no lower then."""
+        level = self._level
+        if isinstance(level, TokenBucket):
+            level.raise_to(units, monotonic_ns)
+        else:
+            level.see(units, 0, 0)
+
     @property
     def capacity(self) -> int:
         """The most units that the venue allows at once."""

@@ -131,7 +131,8 @@ class VenueBudget:
     CANCEL is always approved, if need be into debt: it then waits in dispatch and the next approvals wait for it.
     `shares` maps strategies to weights; no shares, or the empty strategy name, means first come, first served.
     `pools` are those of all venues of the daemon; without them the venue is alone. Raises `ValueError` for limits or
-    weights that are not positive. A bucket starts empty: an earlier run may have spent it.
+    weights that are not positive. A bucket starts empty: an earlier run may have spent it. Where it is known what that
+    has `left` at `monotonic_ns`, by pool, it goes on from there.
     """
 
     __slots__ = (
@@ -155,6 +156,7 @@ class VenueBudget:
         settings: BudgetSettings | None = None,
         venue: str = "",
         pools: Pools | None = None,
+        left: Mapping[str, int] | None = None,
     ) -> None:
         self._settings = settings or BudgetSettings.model_validate({})
         self._venue = venue
@@ -169,6 +171,9 @@ class VenueBudget:
         self._pools: dict[str, TokenPool] = {}
         self._limits = RateLimits((), ())
         self.declare(limits)
+        for name, tokens in (left or {}).items():
+            if name in self._pools:
+                self._pools[name].raise_to(tokens * TOKEN, monotonic_ns)
 
     def declare(self, limits: RateLimits) -> None:
         """Take over limits that the venue declares now. Levels (at most the new capacity) and holds are kept, what
@@ -332,6 +337,13 @@ class VenueBudget:
     def tokens(self) -> dict[str, int]:
         """Whole tokens left per pool: the level less what is held; negative while cancels are in debt."""
         return {name: (pool.level_at(self._now_ns) - pool.held) // TOKEN for name, pool in self._pools.items()}
+
+    def left(self, monotonic_ns: int) -> dict[str, int]:
+        """Whole tokens of each pool that are surely there at a time, whatever of the requests under way the venue has
+        charged: what another process may go on from."""
+        return {
+            name: max((pool.level_at(monotonic_ns) - pool.started) // TOKEN, 0) for name, pool in self._pools.items()
+        }
 
     def _all(self) -> Iterable[_Requests]:
         return (*self._requests.values(), *self._of_endpoint.values())

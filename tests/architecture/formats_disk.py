@@ -6,7 +6,6 @@ import json
 import sqlite3
 from pathlib import Path
 
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.market_events import Heartbeat
 from framework.domain.operator_requests import SOCKET_NAME
 from framework.ops.alerts.alert_file import AlertFile
@@ -25,6 +24,7 @@ from framework.runtime.clock import ManualClock
 from framework.runtime.files import DRAFT_SUFFIX, RealFiles
 from framework.runtime.state_directory import JOURNAL_NAME, LEDGER_NAME, bind_account, lock_state, set_aside
 from framework.state.accounts import Accounts
+from framework.state.orders.client_order_ids import ClientOrderIds
 from tests.architecture.formats_walk import sample
 from tests.framework.cli.test_ledger import SESSION
 from tests.support.runs import beginner

@@ -37,7 +37,6 @@ from framework.assembly import Core, CoreSettings, assemble
 from framework.config.layers import load
 from framework.config.resolve import resolve
 from framework.domain.account_events import InstrumentDefined
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.instruments import FeeSchedule, InstrumentId
 from framework.domain.market_events import LimitsDeclared, TermsDeclared
 from framework.domain.numbers import Price, Size
@@ -58,6 +57,7 @@ from framework.runtime.files import RealFiles
 from framework.runtime.metrics import Metrics
 from framework.state.accounts import Accounts
 from framework.state.books import Books
+from framework.state.orders.client_order_ids import ClientOrderIds
 
 ROOT = Path(__file__).parents[2]
 COUNTED = tuple(f"{ROOT}/{package}/" for package in ("framework", "risk", "connectors", "strategies"))

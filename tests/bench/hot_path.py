@@ -17,7 +17,6 @@ from framework.assembly import CoreSettings, assemble
 from framework.config.layers import load
 from framework.config.resolve import resolve
 from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.intents import NewOrder
 from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus, LimitsDeclared, TermsDeclared
 from framework.domain.numbers import Price, Size
@@ -39,6 +38,7 @@ from framework.runtime.metrics import Metrics
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.order_book import Book
+from framework.state.orders.client_order_ids import ClientOrderIds
 from framework.state.risk_view import View
 from risk.budget.venue_budget import VenueBudget
 from risk.checks.max_open_orders import MaxOpenOrders

@@ -11,13 +11,13 @@ from framework.assembly import CoreSettings, assemble
 from framework.config.model import StrategyRow
 from framework.config.resolve import ResolvedStrategy
 from framework.domain.account_events import InstrumentDefined
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.strategy import Strategy
 from framework.engine.replay import DecisionRecorder
 from framework.runtime.clock import ManualClock
 from framework.state.accounts import Accounts
 from framework.state.books import Books
+from framework.state.orders.client_order_ids import ClientOrderIds
 from framework.strategy_starts import VENUE_WAIT_NS, StrategyStarts
 from tests.support.world import INSTRUMENT, START_NS, HandTimers, RecordingWatcher
 

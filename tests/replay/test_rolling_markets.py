@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from framework.assembly import Core, CoreSettings, assemble
 from framework.domain.account_events import InstrumentDefined, InstrumentSettled
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.market_events import ConnectorStatus, StrategyStarted
 from framework.domain.numbers import Price, Size
@@ -25,6 +24,7 @@ from framework.runtime.clock import ManualClock
 from framework.runtime.files import RealFiles
 from framework.state.accounts import Accounts
 from framework.state.books import Books
+from framework.state.orders.client_order_ids import ClientOrderIds
 from tests.support.toy_session import _settings
 from tests.support.world import INSTRUMENT, MS, START_NS, VENUE, HandTimers, RecordingWatcher
 

@@ -58,12 +58,20 @@ def get(url: str, *, method: str = "GET", body: object = None) -> tuple[int, byt
 class Daemon:
     """`tidegate run` as a process of its own. Use `running`, which sees to its end."""
 
-    def __init__(self, arguments: Sequence[str], log: Path, *, ignored: Sequence[signal.Signals] = ()) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        ignored: Sequence[signal.Signals] = (),
+        module: str = "framework",
+    ) -> None:
+        """`module` is what is run in place of the program, for a broken variant of it."""
         self._log = log
         self._offset = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output, inherited(ignored):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "framework", "run", "--set", "http.port=0", *arguments],
+                [sys.executable, "-m", module, "run", "--set", "http.port=0", *arguments],
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -15,7 +15,6 @@ import msgspec
 
 from framework.assembly import Core, CoreSettings, assemble
 from framework.domain.account_events import Fill, OrderSnapshot, TradingState, TradingStateChanged
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.events import Event
 from framework.domain.instruments import FeeSchedule
 from framework.domain.intents import NewOrder
@@ -47,6 +46,7 @@ from framework.runtime.disk_writer import Durability
 from framework.runtime.files import RealFiles
 from framework.state.accounts import Accounts
 from framework.state.books import Books
+from framework.state.orders.client_order_ids import ClientOrderIds
 from framework.testing import ScriptedVenue
 from risk.checks.duplicate_order import DuplicateOrder
 from risk.checks.max_open_orders import MaxOpenOrders

@@ -12,7 +12,6 @@ from typing import Any
 
 from framework.assembly import CoreSettings, all_checks, assemble
 from framework.domain.account_events import Fill, InstrumentDefined, OrderSnapshot, TradingStateChanged
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import Fatal, JournalError
 from framework.domain.events import Event
 from framework.domain.instruments import InstrumentId
@@ -48,9 +47,11 @@ from framework.runtime.background import InlineWorker
 from framework.runtime.clock import ManualClock
 from framework.runtime.disk_writer import Sink
 from framework.runtime.files import RealFiles
+from framework.runtime.kill_latch import KillLatch
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.change import Change
+from framework.state.orders.client_order_ids import ClientOrderIds
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.state_records import INSTRUMENT, MARKET, VENUE, fill, listed
 
@@ -238,6 +239,7 @@ class World:
             timers=self.timers,
             on_journal_failure=self.failures.append,
             log=lambda *_, **__: None,
+            is_killed=KillLatch(directory).is_set,
         )
         self.kernel, self.accounts, self.books = self.core.kernel, self.core.accounts, self.core.books
         self.budgets, self.queue = self.core.budgets, self.core.queues[VENUE]

@@ -11,6 +11,7 @@ import msgspec
 
 from connectors.bitexasia.dialect import DIALECT
 from connectors.client.wire.answers import UnusableInstrument
+from connectors.client.wire.calls import Call, path_part
 from connectors.client.wire.coins import CoinMarket, book_levels, coin_instrument, price_of, size_of
 from connectors.client.wire.decimals import NS_PER_MS, decimals_of, scaled_of, time_ns
 from connectors.client.wire.json_text import Millis
@@ -105,6 +106,11 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 Balances = dict[str, dict[str, Balance]]
 decode_order = msgspec.json.Decoder(OrderRow).decode
 decode_frame = msgspec.json.Decoder(Frame).decode
+
+
+def cancel_order(venue_order_id: str) -> Call:
+    """The request that ends one order."""
+    return Call("POST", f"/orders/{path_part(venue_order_id)}/cancel", b"{}", is_urgent=True)
 
 
 def instrument_of(row: MarketRow, venue: str, fees: FeeSchedule) -> Instrument:

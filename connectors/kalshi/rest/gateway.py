@@ -62,10 +62,11 @@ class OrderWrites(msgspec.Struct, frozen=True):
     new_order: Callable[[str, NewOrder, Instrument, AccountScope], Call]
     amend_order: Callable[[AmendOrder, Order, Instrument, AccountScope], Call]
     cancel_order: Callable[[Order, Instrument, AccountScope], Call]
+    cancel_by_id: Callable[[str, str, AccountScope], Call]
     decode_ack: Callable[[bytes], OrderAck]
 
 
-CURRENT_WRITES = OrderWrites(encode.new_order, encode.amend_order, encode.cancel_order, decode_ack)
+CURRENT_WRITES = OrderWrites(encode.new_order, encode.amend_order, encode.cancel_order, encode.cancel_by_id, decode_ack)
 
 
 class KalshiGateway:

@@ -74,6 +74,11 @@ def older_cancel(order: Order, _instrument: Instrument, scope: AccountScope) -> 
     return Call("DELETE", f"{_path(order)}{scope.query}", is_urgent=True)
 
 
+def older_cancel_by_id(order_id: str, _ticker: str, scope: AccountScope) -> Call:
+    """Cancel one order by the venue's id."""
+    return Call("DELETE", f"{_ORDERS}/{path_part(order_id)}{scope.query}", is_urgent=True)
+
+
 def older_ack(body: bytes) -> OrderAck:
     """Read an answer to a write, which has the order as it is now. Raises `OutcomeUnknown` for one that can't be
     read."""

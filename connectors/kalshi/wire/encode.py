@@ -85,6 +85,12 @@ def cancel_order(order: Order, instrument: Instrument, scope: AccountScope) -> C
     return Call("DELETE", with_query(_path(order), routed.items()), is_urgent=True)
 
 
+def cancel_by_id(order_id: str, ticker: str, scope: AccountScope) -> Call:
+    """Cancel an order of which only the venue's id and the market are known, on whichever shard it is."""
+    params = [("market_ticker", ticker), ("subaccount", scope.subaccount)]
+    return Call("DELETE", with_query(f"{_ORDERS}/{path_part(order_id)}", params), is_urgent=True)
+
+
 def cancel_all_orders(scope: AccountScope) -> Call:
     """Cancel every order of the account on all shards; those of the next minute may be cancelled too (vendor docs)."""
     return Call("DELETE", f"{_ORDERS}{scope.query}", is_urgent=True)

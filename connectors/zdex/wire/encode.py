@@ -12,7 +12,12 @@ from framework.domain.instruments import Instrument
 from framework.domain.intents import NewOrder
 from framework.domain.orders import OrderKind, Trigger, TriggerBy
 
-ORDERS = "/orders"
+ORDERS, SYMBOLS = "/orders", "/market/symbols"
+OPEN = ("NEW", "PARTIALLY_FILLED")
+"""The states of open orders, in this order: one that begins to fill between the two lists is in both. One that is
+PENDING_NEW is in neither, and is looked up alone."""
+PAGE = ("limit", 200)
+"""The longest page of orders."""
 BOOKS, TRADES, MARKS = "orderbook", "trades", "markprice"
 CHANNELS = (
     Channel(BOOKS, is_by_symbol=True, is_one_by_one=True, has_books=True),

@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from framework.config.layers import load
+from framework.config.resolve import resolve_accounts
+from framework.domain.operator_requests import Kill
 from framework.domain.venue import Connector
+from framework.kill.daemon_watch import DaemonWatch
+from framework.kill.process import kill_accounts
+from framework.kill.venue_ending import VenueOutcome
+from framework.runtime.clock import SystemClock
+from framework.runtime.kill_latch import EVERYTHING, KillLatch
 from framework.testing.conformance.candidates import LIBRARY_SETTING, Candidate, filled_in
 from framework.testing.conformance.findings import NotOffered, NotStaged, expect
 from framework.testing.conformance.front import Front
 from framework.testing.conformance.market import Market, open_market
 from framework.testing.conformance.sandbox import Sandbox
-from framework.testing.conformance.session import WAIT_S_MAX, VenueSession, Wrap
+from framework.testing.conformance.session import CONFIGURATION_NAME, WAIT_S_MAX, VenueSession, Wrap
 
 _SOCKETS = shutil.ignore_patterns("*.sock")
 
@@ -65,6 +73,7 @@ class Stage:
         self._placed: list[str] = []
         self._more_settings: Mapping[str, Any] = {}
         self._started = 0
+        self._configuration = directory
         self.said = ""
         """The line with which the program answers the case's bad input; empty where a case has none."""
 
@@ -158,6 +167,19 @@ class Stage:
         """Start a daemon on what `crash` left, and wait until it is ready unless `is_awaited` is false."""
         return await self._begin(directory, None, is_awaited=is_awaited)
 
+    async def kill(self, directory: Path) -> VenueOutcome:
+        """End the venue's orders as `tidegate kill` does on what `crash` left: the latch, then without a daemon. What
+        became of them."""
+        state, clock = directory / "state", SystemClock()
+        KillLatch(state).set(EVERYTHING, by="conformance", reason="a case", now_ns=clock.now_ns())
+        venues, problems = resolve_accounts(load([self._configuration], environ={}))
+        expect(not problems, f"{problems}")
+        why = Kill(by="conformance", reason="a case")
+        watch = DaemonWatch(state, why)
+        watch.start()
+        (outcome,) = await kill_accounts(venues, state, watch, since_ns=clock.monotonic_ns(), is_live=False, why=why)
+        return outcome
+
     async def stop(self) -> int:
         """Stop the daemon as on a signal; its exit code."""
         session, self.session = self._running, None
@@ -192,6 +214,7 @@ class Stage:
             self.venue, directory, self.settings(changes), wrap, wait_s_max=wait_s_max, more=more
         )
         session.placed = self._placed
+        self._configuration = session.directory / CONFIGURATION_NAME
         await session.start()
         if is_awaited:
             await session.until_ready()

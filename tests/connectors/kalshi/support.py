@@ -15,7 +15,6 @@ from connectors.kalshi.rest.rate_limits import documented_costs, rate_limits, ti
 from connectors.kalshi.settings import KalshiSettings
 from connectors.kalshi.wire.market_messages import PriceRange, RestMarket
 from connectors.transport.ports import OnMessage
-from framework.assembly import OwnBudget
 from framework.domain.events import Event
 from framework.domain.instruments import FeeModel, FeeSchedule, Instrument
 from framework.domain.intents import Intent, NewOrder
@@ -23,6 +22,7 @@ from framework.domain.market_events import LimitsDeclared
 from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.verdicts import Approved
+from framework.own_budget import OwnBudget
 from tests.connectors import support
 from tests.connectors.support import LoopClock, ScriptedConnection
 

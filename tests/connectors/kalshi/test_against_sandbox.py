@@ -15,7 +15,6 @@ from connectors.client.stream import LIBRARIES
 from connectors.kalshi.plugin import Settings, create
 from connectors.kalshi.sandbox.listings import generate_next
 from connectors.kalshi.sandbox.server import KalshiSandbox, KalshiSandboxInfo, SandboxOptions
-from framework.assembly import OwnBudget
 from framework.domain.account_events import (
     Fill,
     InstrumentDefined,
@@ -43,6 +42,7 @@ from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side, TimeInForce
 from framework.domain.rate_limits import RequestKind
 from framework.domain.venue import Connector
+from framework.own_budget import OwnBudget
 from framework.runtime.clock import SystemClock
 from tests.connectors.kalshi.sandbox.signed_client import Administered
 from tests.connectors.kalshi.support import approved

@@ -26,6 +26,7 @@ from framework.domain.operator_requests import (
     CancelOrders,
     Flatten,
     IgnoreExternalOrder,
+    Kill,
     MoveFunds,
     Reconcile,
     Request,
@@ -109,6 +110,10 @@ REQUESTS: list[tuple[list[str], Request]] = [
         SetTradingState(scope=Scope.GLOBAL, state=REDUCING, reason="", for_ms=900_000, is_dry_run=True),
     ),
     (["cancel", "--all", "--dry-run"], CancelOrders(is_all=True, reason="by the operator", is_dry_run=True)),
+    (
+        ["resume", "--kill", "--reason", "looked"],
+        SetTradingState(scope=Scope.GLOBAL, state=ACTIVE, reason="looked", is_kill=True),
+    ),
     (["cancel", "c-1"], CancelOrders(order="c-1", reason="by the operator")),
     (["cancel", "--strategy", "mm", "--reason", "r"], CancelOrders(strategy="mm", reason="r")),
     (["cancel", "--venue", "k"], CancelOrders(venue="k", reason="by the operator")),
@@ -151,8 +156,8 @@ REQUESTS: list[tuple[list[str], Request]] = [
 
 def test_requests_when_listed_then_a_verb_makes_each_of_them() -> None:
     # What `status`, `alerts` and `limit show` print is no answer's lines: `test_status.py`, `test_alerts.py`,
-    # `test_limit.py`. A move of funds is followed until it is done: below.
-    others = {ShowStatus, ShowAlerts, ShowLimits, MoveFunds, ShowFundMove}
+    # `test_limit.py`. A move of funds is followed until it is done: below. A kill is asked for again: `test_kill.py`.
+    others = {ShowStatus, ShowAlerts, ShowLimits, MoveFunds, ShowFundMove, Kill}
     assert {type(request) for _, request in REQUESTS} | others == set(get_args(Request))
 
 

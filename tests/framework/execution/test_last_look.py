@@ -28,6 +28,7 @@ from framework.domain.verdicts import RefusalCode
 from framework.engine.pending_cancels import PendingCancels
 from framework.persistence.journal.restore import fold
 from framework.runtime.files import RealFiles
+from framework.runtime.kill_latch import KillLatch
 from framework.state.accounts import Accounts
 from risk.checks.allow_list import AllowList
 from risk.checks.book_freshness import BookFreshness
@@ -90,6 +91,15 @@ def lose_the_venue(world: World) -> None:
     world.kernel.publish(ConnectorStatus(VENUE, False, "reset", 1))
 
 
+def kill(world: World) -> None:
+    """Another process sets the latch: the daemon has not looked for it yet."""
+    KillLatch(world.directory).set("", by="operator", reason="test", now_ns=1)
+
+
+def kill_the_venue(world: World) -> None:
+    KillLatch(world.directory).set(VENUE, by="operator", reason="test", now_ns=1)
+
+
 def jam(world: World) -> None:
     world.clock.advance(2_001 * MS)
     world.quote(40, 60)
@@ -104,6 +114,8 @@ CHANGES = {
     let_the_book_grow_old: "the book is not fresh any more",
     pause_the_market: "the instrument is not open for trading any more",
     lose_the_venue: "the venue went down before it left",
+    kill: "the kill latch is set",
+    kill_the_venue: "the kill latch is set",
     jam: "past its deadline: approved 2001 ms ago, order_deadline_ms=2000",
 }
 changes = pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import pytest
 
-from framework.assembly import OwnBudget
 from framework.domain.market_events import LimitsDeclared
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.turns import Turn, no_limits
+from framework.own_budget import OwnBudget
 from tests.connectors.support import LoopClock, run_jumping
 from tests.risk.budget.test_venue_budget import VenueBucket
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from framework.domain.account_events import ReportKind, Scope, TradingState, TradingStateChanged
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.persistence.journal.journal import Journal
 from framework.persistence.journal.records import Body, EpochTaken
 from framework.persistence.journal.scan import read_entries
@@ -17,6 +16,7 @@ from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.recovery import Records
 from framework.runtime.clock import ManualClock
 from framework.runtime.files import RealFiles
+from framework.state.orders.client_order_ids import ClientOrderIds
 from tests.support.runs import Begin, write
 from tests.support.state_records import MARKET, VENUE, new, report
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from framework.domain.account_events import ReportKind, ShutdownRequested
-from framework.domain.client_order_ids import ClientOrderIds
 from framework.domain.errors import JournalError
 from framework.domain.market_events import TimerFired
 from framework.domain.orders import OrderStatus
@@ -15,6 +14,7 @@ from framework.persistence.journal.records import Checkpoint
 from framework.persistence.ledger.reader import LedgerReader
 from framework.persistence.tape import TapeSettings
 from framework.reconciliation.order_inquiry import unanswered_at_restart
+from framework.state.orders.client_order_ids import ClientOrderIds
 from tests.support.runs import Run, beginner, write
 from tests.support.state_records import amend, cancel, new, report
 

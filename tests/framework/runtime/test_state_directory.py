@@ -14,6 +14,7 @@ from framework.runtime.state_directory import (
     PARTS,
     DiskUsage,
     StateInUse,
+    is_in_use,
     lock_account,
     lock_state,
     read_epoch,
@@ -41,6 +42,15 @@ def test_lock_when_another_process_holds_it_then_it_is_named_and_its_death_frees
         holder.kill()
         holder.wait(10)
 
+    lock_state(tmp_path).close()
+
+
+def test_directory_when_a_daemon_holds_it_then_others_see_it_and_take_nothing(tmp_path: Path) -> None:
+    assert not is_in_use(tmp_path / "none")
+    lock = lock_state(tmp_path)
+    assert is_in_use(tmp_path)
+    lock.close()
+    assert not is_in_use(tmp_path)
     lock_state(tmp_path).close()
 
 

@@ -26,13 +26,13 @@ from typing import Any
 
 from connectors.client.request_clock import RequestClock
 from connectors.client.venue_time import VenueTime
-from framework.domain.client_order_ids import ClientOrderIds, parse_client_order_id
 from framework.domain.errors import AccountRefused, OutcomeUnknown, Retryable
 from framework.domain.market_events import Heartbeat
 from framework.runtime.clock import ManualClock
 from framework.runtime.files import RealFiles
 from framework.runtime.state_directory import lock_state, read_epoch, take_epoch
 from framework.state.books import Books
+from framework.state.orders.client_order_ids import ClientOrderIds, parse_client_order_id
 from tests.proofs.clock.run import INSTANCE, Left, Run, stand
 from tests.proofs.clock.skewed import BASE_NS, HOUR, MS, S, SkewedClock
 from tests.proofs.clock.venues import ROWS, Row

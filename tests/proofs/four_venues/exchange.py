@@ -85,6 +85,10 @@ class Exchange:
         self._sandbox.signal(signal.SIGKILL)
         self._sandbox.stop()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal: SIGSTOP makes it hang."""
+        self._sandbox.signal(number)
+
     def start(self) -> None:
         """Begin anew at the same address, with the same keys."""
         self._sandbox = self._launch(urlsplit(self.admin_url).port or 0)

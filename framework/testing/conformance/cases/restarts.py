@@ -1,15 +1,17 @@
-"""V35 to V39: the daemon ends without a word in each state of an order, and the next one finds the truth."""
+"""V35 to V39, V98: the daemon ends without a word in each state of an order, and the next one finds the truth."""
 
 from __future__ import annotations
 
+from framework.config.plugins import Plugins
 from framework.domain.orders import OrderStatus, Side
 from framework.domain.strategy import OrderHandle
 from framework.testing.conformance.case import case
 from framework.testing.conformance.cases.orders import rest, until_filled
+from framework.testing.conformance.findings import expect
 from framework.testing.conformance.front import Spoil
 from framework.testing.conformance.market import Market
 from framework.testing.conformance.session import VenueSession
-from framework.testing.conformance.stage import Stage
+from framework.testing.conformance.stage import Stage, need
 
 
 @case
@@ -61,6 +63,25 @@ async def v39_a_cancel_that_was_under_way_at_a_crash_has_ended_the_order(stage: 
     await session.until(target.struck.is_set, "no cancel came")
     session = await stage.resume(await stage.crash())
     await session.until_status(handle, OrderStatus.CANCELLED)
+
+
+@case
+async def v98_a_kill_ends_every_order_while_the_daemon_is_dead(stage: Stage) -> None:
+    """A process without the daemon cancels them at the venue; the next run records it, and is halted."""
+    session, market = await stage.trade()
+    is_offered = Plugins(stage.venue.plugin_paths).mass_cancel(stage.venue.use) is not None
+    need(is_offered, "a connector that ends orders beside the daemon")
+    handles = [await rest(session, market, steps=steps) for steps in (-1, -2, -3)]
+    directory = await stage.crash()
+    outcome = await stage.kill(directory)
+    expect(outcome.is_ended, f"the venue was left with {outcome}")
+    rows = (await stage.sandbox.truth())["orders"]
+    expect([row["status"] for row in rows] == ["ended"] * 3, f"left: {rows}")
+    session = await stage.resume(directory, is_awaited=False)
+    for handle in handles:
+        await session.until_status(handle, OrderStatus.CANCELLED)
+    await session.until(lambda: len(session.daemon.not_ready()) == 1, lambda: f"{session.daemon.not_ready()}")
+    expect(session.stops == ["kill: a case"], f"it is not halted: {session.stops}")
 
 
 async def _crash_while(stage: Stage, request: str, spoil: Spoil) -> tuple[VenueSession, Market, OrderHandle]:

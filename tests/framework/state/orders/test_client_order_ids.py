@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from framework.domain.client_order_ids import ClientOrderIds, ParsedOrderId, new_instance, parse_client_order_id
 from framework.runtime.clock import seeded_rng
+from framework.state.orders.client_order_ids import ClientOrderIds, ParsedOrderId, new_instance, parse_client_order_id
 
 
 def test_ids_when_asked_for_then_they_are_instance_epoch_and_a_number_that_counts_up() -> None:
