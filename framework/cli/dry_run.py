@@ -17,10 +17,9 @@ from framework.domain.errors import AccountRefused, ConfigurationError, OutcomeU
 from framework.domain.events import Event
 from framework.domain.operator_requests import Answer
 from framework.domain.venue import Connector
-from framework.ops.operator_commands import reconcile_answer
 from framework.own_budget import OwnBudget
 from framework.persistence.journal.restore import read_accounts
-from framework.reconciliation.differences import Difference, compare
+from framework.reconciliation.differences import Difference, compare, reconcile_answer
 from framework.reconciliation.fill_query import FillQuery
 from framework.runtime.clock import SystemClock, system_rng
 from framework.runtime.files import RealFiles

@@ -65,7 +65,7 @@ from framework.ops.fund_moves import FundMoves
 from framework.ops.kill_watch import KillWatch
 from framework.ops.limit_changes import LimitChanges
 from framework.ops.status import Status
-from framework.reconciliation.differences import Difference
+from framework.reconciliation.differences import Difference, reconcile_answer
 from framework.reconciliation.external_orders import adoption
 from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.clock import system_rng
@@ -426,20 +426,6 @@ class Operator:
         if name not in names:
             shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
             raise NotDone(f'there is no {what} "{name}"{hint(name, names)}; there are: {shown or "none"}')
-
-
-def reconcile_answer(
-    differences: Sequence[Difference], troubles: Sequence[str], clock: Clock, *, agreed: str
-) -> Answer:
-    """The answer to a comparison: `troubles` say which venues could not be asked, and any makes it not done; `agreed`
-    is said when nothing differs and every venue was asked."""
-    now_ns, monotonic_ns = clock.now_ns(), clock.monotonic_ns()
-    lines = [one.text for one in differences] or ([] if troubles else [agreed])
-    return Answer(
-        is_ok=not troubles,
-        lines=(*troubles, *lines),
-        data=[one.fields(now_ns=now_ns, monotonic_ns=monotonic_ns) for one in differences],
-    )
 
 
 def _venue_option(venue: str) -> str:

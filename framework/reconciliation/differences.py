@@ -18,6 +18,7 @@ import msgspec
 from framework.domain.account_events import Fill, OrderSnapshot, PositionReport
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.numbers import Price, Size, to_decimal
+from framework.domain.operator_requests import Answer
 from framework.domain.orders import Order, OrderStatus
 from framework.domain.ports import Clock
 from framework.domain.terms import FillListing, PositionListing, VenueTerms
@@ -399,4 +400,18 @@ async def _compare_once(
         return found
     return found + positions_apart(
         venue, accounts, positions, as_of, drift_ms_max=drift_ms_max, missing=missing, unread=unread
+    )
+
+
+def reconcile_answer(
+    differences: Sequence[Difference], troubles: Sequence[str], clock: Clock, *, agreed: str
+) -> Answer:
+    """The answer to a comparison: `troubles` say which venues could not be asked, and any makes it not done; `agreed`
+    is said when nothing differs and every venue was asked."""
+    now_ns, monotonic_ns = clock.now_ns(), clock.monotonic_ns()
+    lines = [one.text for one in differences] or ([] if troubles else [agreed])
+    return Answer(
+        is_ok=not troubles,
+        lines=(*troubles, *lines),
+        data=[one.fields(now_ns=now_ns, monotonic_ns=monotonic_ns) for one in differences],
     )
