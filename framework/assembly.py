@@ -8,6 +8,7 @@ Call order: `assemble` once, `Core.add_strategy` for each strategy, then `Core.k
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -32,6 +33,7 @@ from framework.engine.venue_budgets import VenueBudgets
 from framework.execution.last_look import LastLook
 from framework.execution.request_queue import RequestQueue
 from framework.execution.request_turns import RequestTurns, TurnBudget
+from framework.execution.send_ledger import SEND_LEDGER, SendLedger
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.risk_view import DeclaredTerms, View
@@ -94,12 +96,14 @@ MakeStrategy: TypeAlias = Callable[[str, Any, Desk], Strategy[Any]]
 
 
 class Core(msgspec.Struct, frozen=True):
-    """A kernel and what surrounds it. `last_look` is asked before a queued request leaves; `limits` are the settings of
-    the checks as they count now; `log` takes what strategies log: a message and fields."""
+    """A kernel and what surrounds it. `last_look` is asked before a queued request leaves, `send_ledger` before each
+    write; `limits` are the settings of the checks as they count now; `log` takes what strategies log: a message and
+    fields."""
 
     settings: CoreSettings
     kernel: Kernel
     last_look: LastLook
+    send_ledger: SendLedger
     limits: CheckSettings
     timers: Timers
     log: Callable[..., None]
@@ -178,7 +182,7 @@ def assemble(
     more. With `decides=False`, as in a replay, what follows from an input is read from the record.
     """
     budgets, terms = dict[str, Budget](), DeclaredTerms()
-    gate, limits = _gate_of(settings, accounts, next_client_order_id)
+    (gate, limits), ledger = _gate_of(settings, accounts, next_client_order_id), SendLedger(accounts.orders)
     dependencies = KernelDependencies(
         clock=clock,
         books=books,
@@ -193,12 +197,13 @@ def assemble(
         make_budget=_budgets_of(settings),
         queues={venue: RequestQueue() for venue in settings.venues},
         on_journal_failure=on_journal_failure,
+        monitors=ChainMap({SEND_LEDGER: ledger}, gate.monitors),
         decides=decides,
         strategy_faults_max=settings.strategy_faults_max,
         refusals_per_second_max=settings.refusals_per_second_max,
     )
     kernel = Kernel(dependencies)
-    return Core(settings, kernel, _last_look(gate, kernel, settings.order_deadline_ms), limits, timers, log)
+    return Core(settings, kernel, _last_look(gate, kernel, settings.order_deadline_ms), ledger, limits, timers, log)
 
 
 def _gate_of(

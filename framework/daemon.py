@@ -465,6 +465,7 @@ class Daemon:
                 on_account_refused=lambda error: self._runs[name].refuse(error),
                 clock=self._clock,
                 why_unwanted=self._core.last_look.why_unwanted,
+                why_unaccounted=self._core.send_ledger.why_not,
                 on_refused=lambda order: self._venues[name].reconciler.flag(order),
                 covered=self.kernel.covered,
                 is_fenced=self._records.is_fenced,

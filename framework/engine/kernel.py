@@ -95,7 +95,7 @@ class Kernel:
         self._is_shutting_down = False
         self._connector_followers: list[Callable[[ConnectorStatus], None]] = []
         self._trade_followers: list[Callable[[TradePrint], None]] = []
-        self._monitors = Monitors(dependencies.gate.monitors, dependencies.view, self.publish)
+        self._monitors = Monitors(dependencies.monitors, dependencies.view, self.publish)
         self._market_handlers = self._monitors.shown_by(self._market_table())
         # On the tape, too, but looked at before: they are rare, and decide what a venue may be asked for.
         declarations: _Handlers = {LimitsDeclared: self._on_limits, TermsDeclared: self._on_terms}

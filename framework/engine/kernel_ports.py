@@ -58,11 +58,6 @@ class Budget(BudgetView, Protocol):
 class IntentJudge(Protocol):
     """The gate: every intent is judged here, at once; it never raises."""
 
-    @property
-    def monitors(self) -> Mapping[str, Monitor]:
-        """Its checks that remember, by name, as they are now: to be shown what they follow."""
-        ...
-
     def judge(self, intent: object, view: RiskView, /) -> Verdict:
         """Approve or refuse, with the reason; whatever breaks inside is a refusal."""
         ...
@@ -131,7 +126,8 @@ class KernelDependencies(msgspec.Struct, frozen=True, kw_only=True):
 
     `decides` is False in a replay, where quarantines come out of the record. `strategy_faults_max` faults
     quarantine a strategy, and so do more than `refusals_per_second_max` refusals a second for a while.
-    `on_journal_failure` is called once, when nothing can be recorded any more.
+    `on_journal_failure` is called once, when nothing can be recorded any more. `monitors` are the checks that remember,
+    by name, as they are now, and what else watches.
     """
 
     clock: Clock
@@ -147,6 +143,7 @@ class KernelDependencies(msgspec.Struct, frozen=True, kw_only=True):
     terms: DeclaredTerms
     queues: Mapping[str, RequestQueue]
     on_journal_failure: Callable[[JournalError], None]
+    monitors: Mapping[str, Monitor]
     decides: bool = True
     strategy_faults_max: int = 5
     refusals_per_second_max: int = 1_000

@@ -14,6 +14,7 @@ from framework.domain.orders import Order
 from framework.domain.ports import Clock
 from framework.domain.rate_limits import RequestKind
 from framework.domain.venue import Gateway
+from framework.domain.verdicts import Signed
 from framework.execution.request_queue import QueuedRequest, RequestQueue
 
 STAGES = ("sign", "durable", "venue")
@@ -49,6 +50,10 @@ def covers_nothing(_intent: CancelAll) -> Sequence[Order]:
     return ()
 
 
+def keep_no_ledger(_signed: Signed) -> None:
+    """Nothing is compared: for a core without a send ledger."""
+
+
 def never() -> bool:
     """No newer run takes over: for a core without a state directory."""
     return False
@@ -64,6 +69,8 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     `on_account_refused` is called when the venue refuses the account: nothing of the request was done;
     `covered` says which of our orders a cancel of all is to end: what becomes of the request is reported of each;
     `on_refused` is called with an order whose change the venue refused: it may have ended without a report of it;
+    `why_unaccounted` says why what was signed must not be written, because it is not what was approved and recorded;
+    None when it may, asked once for each write (`framework.execution.send_ledger.SendLedger`);
     `is_fenced` says that a newer run has taken over the state: nothing is sent any more, not even a cancel.
     """
 
@@ -82,4 +89,5 @@ class DispatchDependencies(msgspec.Struct, frozen=True, kw_only=True):
     covered: Callable[[CancelAll], Sequence[Order]] = covers_nothing
     on_account_refused: Callable[[AccountRefused], None] = stay
     is_fenced: Callable[[], bool] = never
+    why_unaccounted: Callable[[Signed], str | None] = keep_no_ledger
     requests_max: int = 8

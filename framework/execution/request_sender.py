@@ -28,6 +28,7 @@ from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Approved, Signed
 from framework.execution.ports import DispatchDependencies
 from framework.execution.request_queue import QueuedRequest
+from framework.execution.send_ledger import halt
 from framework.runtime.failpoints import reach, reach_soon
 
 ATTEMPTS_MAX = 4
@@ -150,6 +151,8 @@ class RequestSender:
         dependencies, approved = self._dependencies, request.approved
         if dependencies.is_fenced():
             raise Fatal("state_dir: a newer run has taken it over; this one sends nothing more. Stop this process.")
+        if (flaw := dependencies.why_unaccounted(signed)) is not None:
+            return self._stop(approved, flaw)
         sent_ns = dependencies.clock.monotonic_ns()
         before, after = SENDING[type(approved.intent)]
         reach(before)
@@ -218,6 +221,15 @@ class RequestSender:
         await asyncio.sleep(max(error.after_ms, RETRY_MS * 2 ** min(request.attempts - 1, 6)) / 1000)
         self._dependencies.queue.push(request)
         return None
+
+    def _stop(self, approved: Approved, flaw: str) -> RequestOutcome:
+        """What would leave is not what was approved and recorded: it stays, and everything is halted. What became of
+        the order is not concluded from this: it is looked up."""
+        self._dependencies.publish(halt(flaw, self._dependencies.clock.now_ns()))
+        if (budget := self._dependencies.budget()) is not None:
+            budget.take_back(approved.request_kind)
+        self._report(approved, UNKNOWN_AS[type(approved.intent)], "not_accounted", flaw)
+        return RequestOutcome.NOT_CHARGED
 
     def _give_back(self, approved: Approved, code: str, reason: str) -> RequestOutcome:
         """Report a request as not sent that had its tokens and did not leave."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from connectors.client.counts import DecodeCounts
 from connectors.kalshi.wire.decode_stream import FrameDecoder
 from framework.assembly import CoreSettings, assemble
@@ -22,7 +24,9 @@ from framework.domain.orders import Side
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import Strategy
 from framework.domain.terms import UNDECLARED
+from framework.domain.verdicts import Signed
 from framework.domain.views import BookView
+from framework.execution.send_ledger import SendLedger
 from framework.ops.telemetry import Telemetry
 from framework.persistence.journal.journal import Journal
 from framework.persistence.recorder import Recorder
@@ -34,9 +38,10 @@ from framework.runtime.metrics import Metrics
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.order_book import Book
+from framework.state.risk_view import View
 from risk.budget.venue_budget import VenueBudget
 from tests.bench.figures import compare
-from tests.support.state_records import kalshi_market
+from tests.support.state_records import kalshi_market, new, report
 
 INSTRUMENT = kalshi_market("T")
 MARKET = INSTRUMENT.id
@@ -156,6 +161,22 @@ def run() -> None:
     compare(
         "ask the rate budget",
         lambda: budget.wait_ns(RequestKind.NEW, "quoter"),
+        lambda: hashlib.sha256(b"x").digest(),
+        calls=20_000,
+        against="one SHA-256",
+    )
+    accounts = Accounts()
+    accounts.apply(new(), 1)
+    ledger, sent = SendLedger(accounts.orders), replace(report(ReportKind.SENT), detail="d" * 64)
+    signed, view = Signed(new(), b"", "d" * 64), View(books=Books(), accounts=accounts, budgets={})
+
+    def account_for() -> None:
+        ledger.follow(sent, view)
+        assert ledger.why_not(signed) is None
+
+    compare(
+        "account for one send (C11)",
+        account_for,
         lambda: hashlib.sha256(b"x").digest(),
         calls=20_000,
         against="one SHA-256",

@@ -361,6 +361,7 @@ class World:
             on_fatal=self.failures.append,
             clock=self.clock,
             why_unwanted=self.core.last_look.why_unwanted,
+            why_unaccounted=self.core.send_ledger.why_not,
             on_refused=lambda order: self.reconciler.flag(order),
             covered=self.kernel.covered,
         )

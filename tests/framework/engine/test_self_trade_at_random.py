@@ -72,6 +72,9 @@ class Run:
         verdict = self.world.do(self.hosts[name], lambda: self.hosts[name].desk.submit(intent))
         code = verdict.code if isinstance(verdict, Refused) else None
         self.said[code] = self.said.get(code, 0) + 1
+        if code is None and isinstance(intent, AmendOrder):
+            at, name = self.world.clock.now_ns(), intent.client_order_id
+            self.world.kernel.publish(OrderReport(venue=VENUE, client_order_id=name, kind=K.SENT, ts_recv=at))
         if code in (None, RefusalCode.SELF_TRADE):
             assert would_match is (code is RefusalCode.SELF_TRADE), "refused if and only if it could match"
 
