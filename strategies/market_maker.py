@@ -32,7 +32,7 @@ from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.ports import Desk
 from framework.domain.rate_limits import RequestKind
 from framework.domain.strategy import Strategy
-from framework.domain.verdicts import Refused, Verdict
+from framework.domain.verdicts import RefusalCode, Refused, Verdict
 from framework.domain.views import BookView
 from strategies.legs import Exact
 
@@ -399,7 +399,11 @@ class MarketMaker(Strategy[MarketMakerSettings]):
             size=Size(order.filled + target.size),
             deadline_ns=self._deadline_ns(),
         )
-        lane.note(self.desk.submit(amend), self.desk.monotonic_ns, amend_price=target.price)
+        verdict = self.desk.submit(amend)
+        lane.note(verdict, self.desk.monotonic_ns, amend_price=target.price)
+        if isinstance(verdict, Refused) and verdict.code is RefusalCode.ORDER_SIZE_MAX:
+            # With what it has traded it would come to more than one order may: the next one begins anew.
+            self._cancel(order)
 
     def _is_post_only(self, instrument: Instrument) -> bool:
         wanted = self.settings.post_only

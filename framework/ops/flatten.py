@@ -148,6 +148,7 @@ class Flattening:
             size=Size(size),
             time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL if is_ioc else TimeInForce.GOOD_TILL_CANCELLED,
             reduce_only=terms.reduce_only,
+            allow_duplicate=True,
         )
         self._kernel.publish(OrderRequested(intent=intent, reason=request.reason, ts_recv=self._clock.now_ns()))
         verdict = self._kernel.requested

@@ -13,7 +13,8 @@ from risk.order_proposal import shrinks
 
 
 class MaxOrderSize(BaseModel):
-    """C1: what could trade by one order is at most `max_size`. For an amend that is its unfilled part.
+    """C1: what one order may come to over its life is at most `max_size`. For an amend that is the new total, what has
+    traded of the order included: an order that is amended up after each fill comes to no more than a new one may.
 
     Of any size may be what makes the worst case smaller: an order that can only close positions, in the account and in
     the strategy (so it turns neither around), and an amend after which less could trade than now."""
@@ -32,9 +33,11 @@ class MaxOrderSize(BaseModel):
         return LimitTable(self.max_size, self.overrides, decimals_of=lambda each: each.size_decimals)
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with ORDER_SIZE_MAX; `size` and `max_size` are scaled by the instrument's size decimals."""
-        instrument = proposal.instrument
-        max_size = self._table.scaled(instrument)
-        if 0 <= proposal.open_size <= max_size or proposal.is_reducing or shrinks(proposal):
+        """Refuse with ORDER_SIZE_MAX; `size`, `max_size` and what has `filled` of the size are scaled by the
+        instrument's size decimals."""
+        size, max_size = proposal.intent.size, self._table.scaled(proposal.instrument)
+        if 0 <= size <= max_size or proposal.is_reducing or shrinks(proposal):
             return None
-        return Refusal(RefusalCode.ORDER_SIZE_MAX, size=proposal.open_size, max_size=max_size)
+        if proposal.order is None:
+            return Refusal(RefusalCode.ORDER_SIZE_MAX, size=size, max_size=max_size)
+        return Refusal(RefusalCode.ORDER_SIZE_MAX, size=size, max_size=max_size, filled=proposal.order.filled)

@@ -174,7 +174,8 @@ def oracle_order(case: Case) -> str:
     if case.closes(case.account) and case.closes(case.own):
         return ""
     is_smaller = case.before is not None and case.left < case.before
-    if case.left > (8 if case.is_binary else D("0.005")) and not is_smaller:
+    # All that the order may come to over its life: what has traded of it, and what could.
+    if case.size > (8 if case.is_binary else D("0.005")) and not is_smaller:
         return "ORDER_SIZE_MAX"
     value = case.value(case.price, case.left)
     is_cheaper = case.before is not None and value < case.value(case.price_before, case.before)

@@ -172,10 +172,8 @@ def test_spot_when_the_inventory_is_worth_less_than_the_venues_minimum_then_it_i
 def test_requote_when_the_market_moves_enough_then_by_one_amend_per_side() -> None:
     maker, desk = started(requote_ticks=2)
     assert move(maker, desk, 4_100, 6_100) == []
-    bid, ask = move(maker, desk, 4_200, 6_200)
-    assert isinstance(bid, AmendOrder)
-    assert isinstance(ask, AmendOrder)
-    assert [(bid.price, bid.size), (ask.price, ask.size)] == [(5_000, 1_000), (5_400, 1_000)]
+    amends = [(one.price, one.size) for one in move(maker, desk, 4_200, 6_200) if isinstance(one, AmendOrder)]
+    assert amends == [(5_000, 1_000), (5_400, 1_000)]
     desk.pass_time(ms=1_000)
     assert move(maker, desk, 4_400, 6_400) == [], "a side with a request in flight waits"
 
@@ -186,6 +184,15 @@ def test_requote_when_part_has_filled_then_the_amend_asks_for_the_total() -> Non
     desk.positions[BINARY.id] = HeldPosition(Size(300))
     intents = move(maker, desk, 4_000, 6_000)
     assert [(i.price, i.size) for i in intents if isinstance(i, AmendOrder)] == [(4_700, 1_300), (5_200, 1_000)][:1]
+
+
+def test_requote_when_the_order_would_come_to_more_than_one_may_then_it_ends_and_a_new_one_begins() -> None:
+    maker, desk = started()
+    desk.refuse = lambda intent: RefusalCode.ORDER_SIZE_MAX if isinstance(intent, AmendOrder) else None
+    assert CancelOrder(strategy="mm", client_order_id="c1") in move(maker, desk, 4_200, 6_000)
+    maker.on_order(desk.settle("c1", CANCELLED))
+    desk.pass_time(ms=1_000)
+    assert NewOrder in map(type, move(maker, desk, 4_200, 6_000))
 
 
 @pytest.mark.parametrize(

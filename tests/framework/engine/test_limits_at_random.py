@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from framework.domain.account_events import Scope, TradingState, TradingStateChanged
+from framework.domain.account_events import ReportKind, Scope, TradingState, TradingStateChanged
 from framework.domain.intents import AmendOrder, NewOrder
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Order, Side
@@ -18,7 +18,7 @@ from risk.checks.max_open_orders import MaxOpenOrders
 from risk.checks.max_order_size import MaxOrderSize
 from risk.checks.max_position import MaxPosition
 from risk.checks.trading_state import TradingStateCheck
-from tests.framework.engine.test_kernel import accept
+from tests.framework.engine.test_kernel import accept, report
 from tests.support.state_records import fill, listed
 from tests.support.world import MARKET, World
 
@@ -147,3 +147,35 @@ def test_approvals_when_everybody_acts_at_random_then_no_limit_is_passed_and_not
     wanted = {R.POSITION_MAX, R.OPEN_ORDERS_MAX, R.ORDER_SIZE_MAX, R.TRADING_REDUCING, None}
     assert wanted <= set(run.seen), run.seen
     run.world.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_order_when_it_is_amended_up_after_each_fill_then_it_comes_to_no_more_than_one_order_may(
+    tmp_path: Path, seed: int
+) -> None:
+    rng, world = Random(seed), World(tmp_path, checks=CHECKS[:2])
+    world.start()
+    host, at = world.add("a"), world.clock.now_ns()
+    fills, refused = 0, 0
+    for number in range(60):
+        handle = world.do(host, lambda: host.buy(MARKET, Price(50), Size(rng.randint(1, SIZE_MAX))))
+        name = handle.client_order_id
+        accept(world, name)
+        for _ in range(10):
+            order = world.order(handle)
+            if not order.status.may_trade:
+                break
+            size = rng.randint(1, order.remaining)
+            fills += 1
+            one = fill(f"f{fills}", name=name, venue_order_id=f"v-{name}", size=size, at=at + fills)
+            world.kernel.publish(one)
+            intent = AmendOrder(
+                strategy="a", client_order_id=name, price=order.price, size=Size(order.filled + rng.randint(1, 9))
+            )
+            verdict = world.do(host, lambda ask=intent: host.desk.submit(ask))  # type: ignore[misc]
+            refused += isinstance(verdict, Refused) and verdict.code is R.ORDER_SIZE_MAX
+            assert order.filled + order.remaining_worst <= SIZE_MAX, number
+            if not isinstance(verdict, Refused):
+                world.kernel.publish(report(world, name, ReportKind.AMENDED, price=intent.price, size=intent.size))
+    assert refused > 20
+    world.close()

@@ -31,10 +31,12 @@ def test_size_when_under_at_and_over_the_limit_then_only_over_is_refused(
         assert f"size={size}" in refusal.text
 
 
-def test_amend_when_part_has_filled_then_the_open_part_counts(view: StaticView, propose_change: Propose) -> None:
-    order = working_order(filled=Size(500))
-    assert CHECK.check(propose_change(order, size=1_500), view) is None
-    assert CHECK.check(propose_change(order, size=1_501), view) is not None
+def test_amend_when_part_has_filled_then_that_part_counts_too(view: StaticView, propose_change: Propose) -> None:
+    order = working_order(filled=Size(500), size=Size(900))
+    assert CHECK.check(propose_change(order, size=1_000), view) is None
+    refusal = CHECK.check(propose_change(order, size=1_001), view)
+    assert refusal is not None
+    assert refusal.text == "size=1001 max_size=1000 filled=500"
 
 
 def test_order_when_it_only_closes_then_may_be_of_any_size(view: StaticView, propose: Propose) -> None:
