@@ -18,13 +18,14 @@ from framework.config.layers import load
 from framework.config.resolve import resolve
 from framework.domain.account_events import InstrumentDefined, OrderReport, ReportKind
 from framework.domain.client_order_ids import ClientOrderIds
+from framework.domain.intents import NewOrder
 from framework.domain.market_events import BookDelta, BookSnapshot, ConnectorStatus, LimitsDeclared, TermsDeclared
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import Side
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.strategy import Strategy
 from framework.domain.terms import UNDECLARED
-from framework.domain.verdicts import Signed
+from framework.domain.verdicts import Approved, Signed
 from framework.domain.views import BookView
 from framework.execution.send_ledger import SendLedger
 from framework.ops.telemetry import Telemetry
@@ -40,6 +41,8 @@ from framework.state.books import Books
 from framework.state.order_book import Book
 from framework.state.risk_view import View
 from risk.budget.venue_budget import VenueBudget
+from risk.checks.max_open_orders import MaxOpenOrders
+from risk.gate import Gate
 from tests.bench.figures import compare
 from tests.support.state_records import kalshi_market, new, report
 
@@ -49,6 +52,8 @@ LIMITS = RateLimits(
     pools=(Pool("write", 10**9, 10**9),),
     costs=tuple(Cost(kind, "write", 1) for kind in RequestKind),
 )
+NEW_CHECKS = ("self_trade", "duplicate_order", "repeated_execution")
+"""Of the default's checks those that version 0.1.0 did not have."""
 FRAME = (
     b'{"type":"orderbook_delta","sid":1,"seq":2,"sending_ts_ms":1781159489958,"msg":{"market_ticker":"T","market_id":'
     b'"f5ed38e2-0991-4c8f-817e-08c4fd9cbfdb","clock":4182061,"price_dollars":"0.4700","delta_fp":"-3.00","side":"yes",'
@@ -135,6 +140,39 @@ class Core:
         self.journal.close()
 
 
+def compare_gates(core: Core) -> None:
+    """What an order's judgement costs beside the gate that asked ten questions, with quotes of ours on both sides."""
+    checks = resolve(load((), environ={}, overrides=())).checks
+    view = core.kernel.dependencies.view
+    for number in range(20):
+        side, price = (Side.BUY, 4_600 - 100 * number) if number < 10 else (Side.SELL, 5_000 + 100 * (number - 10))
+        quote = NewOrder(strategy="maker", instrument=MARKET, side=side, price=Price(price), size=Size(100))
+        approved = Approved(
+            intent=quote, venue="kalshi", client_order_id=f"q{number}", request_kind=RequestKind.NEW, ts_ns=1
+        )
+        core.kernel.dependencies.accounts.apply(approved, 1)
+    core.tick()
+    intent = NewOrder(strategy="quoter", instrument=MARKET, side=Side.BUY, price=Price(4_700), size=Size(100))
+    limits = {"max_open_orders": MaxOpenOrders(max_total=100)}
+    checks = tuple((name, limits.get(name, check)) for name, check in checks)
+    now, before = (
+        Gate(asked, next_client_order_id=lambda: "b")
+        for asked in (checks, [(name, check) for name, check in checks if name not in NEW_CHECKS])
+    )
+    for gate in (now, before):
+        assert isinstance(gate.judge(intent, view), Approved), gate.judge(intent, view)
+    compare(
+        "judge an order by all checks",
+        lambda: now.judge(intent, view),
+        lambda: before.judge(intent, view),
+        calls=5_000,
+        against=f"without {', '.join(NEW_CHECKS)}",
+    )
+    for number in range(20):
+        report = OrderReport(venue="kalshi", client_order_id=f"q{number}", kind=ReportKind.NOT_SENT, ts_recv=1)
+        core.kernel.publish(report)
+
+
 def run() -> None:
     """Print the figures."""
     decoder = FrameDecoder(DecodeCounts())
@@ -191,6 +229,7 @@ def run() -> None:
                 calls=5_000,
                 against="json.loads of the frame",
             )
+            compare_gates(core)
             compare(
                 "tick to an approved, recorded, queued order, and its rejection",
                 core.order,
