@@ -26,6 +26,7 @@ CONTRACT = {
     "tidegate_ledger_up": (),
     "tidegate_build_info": ("version", "python"),
     "tidegate_strategy_faults_total": ("strategy", "kind"),
+    "tidegate_trading_states_set_total": ("by", "state"),
     "tidegate_drift": ("venue", "instrument"),
     "tidegate_reconciliations_total": ("venue", "result"),
     "tidegate_ready": (),
