@@ -9,11 +9,14 @@ from tests.support.daemon import Sandbox, venue_toml
 
 Configure = Callable[..., list[str]]
 
+TIER = "premier"
+"""Rate limits under which a start reads at once: the lowest tier's let it wait for a second."""
+
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     """A local exchange that outlives the daemon."""
-    started = Sandbox(tmp_path / "sandbox")
+    started = Sandbox(tmp_path / "sandbox", tier=TIER)
     yield started
     started.stop()
 
@@ -24,7 +27,7 @@ def configure(tmp_path: Path, sandbox: Sandbox) -> Configure:
 
     def arguments(extra: str = "", **settings: object) -> list[str]:
         file = tmp_path / "tidegate.toml"
-        file.write_text(venue_toml(sandbox.ready, **settings) + extra)
+        file.write_text(venue_toml(sandbox.ready, **{"tier": TIER, **settings}) + extra)
         return ["-c", "sandbox", "-c", str(file), "--state-dir", str(tmp_path / "state")]
 
     return arguments
