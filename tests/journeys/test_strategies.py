@@ -195,7 +195,9 @@ def test_twap_when_it_runs_at_the_sandbox_then_all_has_traded_by_the_end(tmp_pat
     sandbox = Sandbox(tmp_path / "sandbox", markets=1, speed=5, tier=TIER)
     file = tmp_path / "tidegate.toml"
     wanted = "[strategies.complement]\nenabled = false\n[strategies.twap]\nenabled = true\n"
-    file.write_text(venue_toml(sandbox.ready, tier=TIER) + wanted + "[strategies.twap.settings]\nduration_ms = 6000\nslices = 4\n")
+    file.write_text(
+        venue_toml(sandbox.ready, tier=TIER) + wanted + "[strategies.twap.settings]\nduration_ms = 6000\nslices = 4\n"
+    )
     layers = ["-c", "sandbox", "-c", SAMPLES, "-c", str(file), "--state-dir", str(tmp_path / "state")]
     try:
         with running(layers, tmp_path / "log") as daemon:
