@@ -30,7 +30,7 @@ def test_daemon_when_it_is_killed_again_and_again_then_no_order_is_doubled_and_n
     assert figures["fills"] > 0
 
 
-def test_daemons_of_other_venues_when_they_are_killed_then_no_order_is_doubled_and_nothing_is_lost() -> None:
+def test_daemon_of_a_venue_when_it_is_killed_then_no_order_is_doubled_and_nothing_is_lost() -> None:
     chosen = ("--cycles", "2", "--randoms", "0", "--points", "after-answer-before-record,on-fill-before-record")
     # Side by side: a start at ZDEX mostly waits.
     with ThreadPoolExecutor() as pool:
