@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 2
 
+# Compiled modules are kept: tests and proofs start hundreds of processes, which would compile all of them each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test check lint types imports bench lock clean proofs
 
 run: $(VENV)/run.stamp

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("framework", "strategies", "connectors", "risk")
@@ -16,12 +17,17 @@ INIT = "__init__.py"
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-class Source(NamedTuple):
+@dataclass(frozen=True)
+class Source:
     """One file. `name` is its path below the root, with slashes."""
 
     name: str
     text: str
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The file as parsed: when a rule first asks for it, since most of them only read the text of most files."""
+        return ast.parse(self.text)
 
     @property
     def module(self) -> str:
@@ -37,7 +43,7 @@ class Source(NamedTuple):
 
 def source(name: str, text: str) -> Source:
     """A file that is given as text, as the controls of the rules use it."""
-    return Source(name, text, ast.parse(text))
+    return Source(name, text)
 
 
 @cache

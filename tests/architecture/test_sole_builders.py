@@ -12,7 +12,7 @@ from tests.architecture.source_tree import Source, calls, files_of_tests, produc
 
 def builders(sources: Iterable[Source], name: str) -> set[str]:
     """The files that call `name(…)`."""
-    return {one.name for one in sources if calls(one.tree, name)}
+    return {one.name for one in sources if f"{name}(" in one.text and calls(one.tree, name)}
 
 
 def test_approved_when_the_source_is_walked_then_only_the_gate_builds_it() -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 import uvloop
 
 from framework.domain.orders import Side
@@ -21,6 +20,8 @@ ORDERS = 5
 WATCHED_S = 2.5
 TRADES = 10
 NAMES = ("bitexasia", "by_order_venue")
+
+Play = Callable[[Stage], Awaitable[int]]
 
 
 @asynccontextmanager
@@ -60,25 +61,20 @@ async def _rest_and_trade(stage: Stage) -> int:
     return await look_ups(stage)
 
 
-def played(name: str, directory: Path, play: Callable[[Stage], object]) -> int:
-    """What a play comes to on a stage of its own."""
-
-    async def run() -> int:
-        async with staged(name, directory) as stage:
-            found = play(stage)
-            assert asyncio.iscoroutine(found)
-            return int(await found)
-
-    return uvloop.run(run())
+async def _played(play: Play, name: str, directory: Path) -> int:
+    directory.mkdir()
+    async with staged(name, directory) as stage:
+        return await play(stage)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_orders_when_nothing_trades_then_none_is_looked_up_before_its_turn(tmp_path: Path, name: str) -> None:
-    assert played(name, tmp_path, _rest_quietly) == 0
+async def _side_by_side(plays: Collection[tuple[Play, str]], directory: Path) -> list[int]:
+    return await asyncio.gather(*(_played(play, name, directory / str(at)) for at, (play, name) in enumerate(plays)))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_order_when_trades_reach_its_price_again_and_again_then_it_is_looked_up_once_a_second(
-    tmp_path: Path, name: str
+def test_orders_when_they_rest_then_none_is_looked_up_before_its_turn_and_once_a_second_where_trades_reach_it(
+    tmp_path: Path,
 ) -> None:
-    assert 2 <= played(name, tmp_path, _rest_and_trade) <= 5
+    plays = [(play, name) for play in (_rest_quietly, _rest_and_trade) for name in NAMES]
+    found = dict(zip(plays, uvloop.run(_side_by_side(plays, tmp_path)), strict=True))
+    assert [found[_rest_quietly, name] for name in NAMES] == [0, 0]
+    assert [name for name in NAMES if not 2 <= found[_rest_and_trade, name] <= 5] == [], found

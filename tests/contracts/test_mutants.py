@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import pytest
@@ -24,12 +25,23 @@ from framework.testing.conformance.candidates import find_venues
 from framework.testing.conformance.case import CASES
 from framework.testing.conformance.findings import Finding
 from framework.testing.conformance.sandbox import Sandbox
-from framework.testing.conformance.session import Wrap
+from framework.testing.conformance.session import WAIT_S_MAX, Wrap
 from framework.testing.conformance.stage import Setting, unchanged
 from framework.testing.conformance.suite import play_case
 from tests.proofs.ambiguity.mutants import Altered, resending
 
-WAIT_S_MAX = 2.0
+VAIN_S = 2.0
+"""So long a mutant waits for what never comes."""
+LANES = 5
+VENUE = find_venues()["kalshi"]
+
+
+class Play(NamedTuple):
+    """A case, how its connector is exchanged, and how long a condition may take."""
+
+    code: str
+    wrap: Wrap = unchanged
+    wait_s_max: float = VAIN_S
 
 
 def publishing(change: Callable[[Event], list[Event]]) -> Wrap:
@@ -103,71 +115,60 @@ def _pennies_off(event: Event) -> list[Event]:
     return [msgspec.structs.replace(event, fee=event.fee + 1)] if isinstance(event, Fill) else [event]
 
 
-class Suite:
-    """One sandbox on one loop, for all tests of this file."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._venue = find_venues()["kalshi"]
-        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self._sandbox = self._runner.run(Sandbox.start(self._venue, directory))
-        self._count = 0
-
-    def play(self, code: str, wrap: Wrap = unchanged) -> Finding:
-        """What comes of one case with a connector that is exchanged."""
-        self._count += 1
-        setting = Setting(self._venue, library=self._venue.libraries[0], wrap=wrap, wait_s_max=WAIT_S_MAX)
-        directory = self._directory / str(self._count)
-        return self._runner.run(play_case(CASES[code], setting, self._sandbox, directory)).finding
-
-    def close(self) -> None:
-        """End the sandbox and the loop."""
-        self._runner.run(self._sandbox.stop())
-        self._runner.close()
-
-
-@pytest.fixture(scope="module")
-def suite() -> Iterator[Suite]:
+def findings(plays: Mapping[str, Play]) -> dict[str, Finding]:
+    """What comes of each play, side by side: most of them wait in vain for what never comes."""
     # Not pytest's own folder: the path of a socket has a limit.
     with tempfile.TemporaryDirectory(prefix="tg-") as folder:
-        made = Suite(Path(folder))
-        yield made
-        made.close()
+        return uvloop.run(_play_all(plays, Path(folder)))
 
 
-@pytest.mark.parametrize(
-    ("code", "wrap"),
-    [
-        pytest.param("V09", dropping_fills, id="drops-fills"),
-        pytest.param("V09", publishing(_doubled), id="doubles-fills"),
-        pytest.param("V07", publishing(_pennies_off), id="misreads-fees"),
-        pytest.param("V05", publishing(_repeated), id="repeats-trades"),
-        pytest.param("V20", rejecting, id="rejects-what-got-no-answer"),
-        pytest.param("V24", resending, id="sends-again-under-a-new-id"),
-        pytest.param("V43", first_page_only, id="reads-the-first-page-only"),
-        pytest.param("V44", hasty, id="takes-a-read-that-lags-for-a-proof"),
-    ],
-)
-def test_connector_when_a_protection_is_taken_out_then_its_case_fails(suite: Suite, code: str, wrap: Wrap) -> None:
-    assert suite.play(code, wrap) is Finding.FAIL
+async def _play_all(plays: Mapping[str, Play], folder: Path) -> dict[str, Finding]:
+    waiting, found = deque(plays), dict[str, Finding]()
+    lanes = [_play_lane(plays, waiting, found, folder / str(one)) for one in range(min(LANES, len(plays)))]
+    await asyncio.gather(*lanes)
+    return found
 
 
-@pytest.mark.parametrize("code", ["V09", "V44"])
-def test_connector_when_it_is_as_it_is_then_the_same_cases_pass(suite: Suite, code: str) -> None:
-    assert suite.play(code) is Finding.PASS
+async def _play_lane(plays: Mapping[str, Play], waiting: deque[str], found: dict[str, Finding], folder: Path) -> None:
+    folder.mkdir()
+    sandbox = await Sandbox.start(VENUE, folder)
+    try:
+        while waiting:
+            name = waiting.popleft()
+            code, wrap, wait_s_max = plays[name]
+            setting = Setting(VENUE, library=VENUE.libraries[0], wrap=wrap, wait_s_max=wait_s_max)
+            found[name] = (await play_case(CASES[code], setting, sandbox, folder / name)).finding
+    finally:
+        await sandbox.stop()
 
 
-def test_connector_when_it_ignores_a_gap_then_its_case_fails(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+MUTANTS = {
+    "drops-fills": Play("V09", dropping_fills),
+    "doubles-fills": Play("V09", publishing(_doubled)),
+    "misreads-fees": Play("V07", publishing(_pennies_off)),
+    "repeats-trades": Play("V05", publishing(_repeated)),
+    "rejects-what-got-no-answer": Play("V20", rejecting),
+    "sends-again-under-a-new-id": Play("V24", resending),
+    "reads-the-first-page-only": Play("V43", first_page_only),
+    "takes-a-read-that-lags-for-a-proof": Play("V44", hasty),
+}
+
+
+def test_connector_when_a_protection_is_taken_out_then_its_case_fails_and_as_it_is_it_passes() -> None:
+    as_it_is = {one.code: Play(one.code, wait_s_max=WAIT_S_MAX) for one in MUTANTS.values()}
+    found = findings({**MUTANTS, **as_it_is})
+    assert found == dict.fromkeys(MUTANTS, Finding.FAIL) | dict.fromkeys(as_it_is, Finding.PASS)
+
+
+def test_connector_when_it_ignores_a_gap_then_its_case_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StreamSession, "is_in_order", lambda *_: True)
-    assert suite.play("V04") is Finding.FAIL
+    assert findings({"gap": Play("V04")}) == {"gap": Finding.FAIL}
 
 
-@pytest.mark.parametrize("code", ["V50", "V51"])
-def test_connector_when_it_signs_with_a_stale_clock_then_its_case_fails(
-    suite: Suite, code: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connector_when_it_signs_with_a_stale_clock_then_its_cases_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     def ignore(*_arguments: Any, **_named: Any) -> None: ...
 
     monkeypatch.setattr(VenueTime, "sample_date", ignore)
     monkeypatch.setattr(VenueTime, "sample_ms", ignore)
-    assert suite.play(code) is Finding.FAIL
+    found = findings({code: Play(code) for code in ("V50", "V51")})
+    assert found == {"V50": Finding.FAIL, "V51": Finding.FAIL}

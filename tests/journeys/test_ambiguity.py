@@ -76,7 +76,11 @@ async def test_alike_orders_when_nothing_tells_them_apart_then_both_stay_unknown
             )
         assert [one.state for one in venue.orders()] == ["open", "open"]
         assert are_unknown(world, names)
-        assert world.accounts.exposure(world.puppet.desk.instruments[0]).open_buy == 2 * SIZE
+        instrument = world.puppet.desk.instruments[0]
+        assert world.accounts.strategy_exposure(world.puppet.name, instrument).open_buy == 2 * SIZE
+        # Once they are listed they may be somebody else's just as well: then both kinds count for the account.
+        listed = len(world.accounts.external_orders("zdex"))
+        assert world.accounts.exposure(instrument).open_buy == (2 + listed) * SIZE
 
 
 def looked_up(world: World, since: int) -> bool:

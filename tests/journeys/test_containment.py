@@ -26,7 +26,7 @@ def fill(name: str, side: str, size: int, *, at: int) -> dict[str, Any]:
 def test_daemon_when_strategies_markets_and_the_exchange_misbehave_then_the_rest_trades_and_ends_well(
     tmp_path: Path,
 ) -> None:
-    figures = asyncio.run(run(16, 7, "", tmp_path, speed=8))
+    figures = asyncio.run(run(10, 7, "", tmp_path, speed=8))
     assert is_kept(figures), figures
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from framework.domain.errors import EXIT_INTERRUPTED, EXIT_ORDERS_LEFT
 from tests.journeys.conftest import Configure
-from tests.support.daemon import ROOT, Daemon, Sandbox, running, wait_until
+from tests.support.daemon import READY_S, ROOT, Daemon, Sandbox, running, wait_until
 from tests.support.signals import STOPS, inherited
 
 QUICK_STOP = ["--set", "kernel.shutdown_ms_max=1000"]
@@ -41,7 +41,7 @@ def test_stop_when_a_signal_asks_for_it_then_nothing_is_left_at_the_venue(
         trading(daemon, sandbox)
         daemon.signal(number)
 
-        assert daemon.wait(10) == 0, daemon.tail
+        assert daemon.wait(READY_S) == 0, daemon.tail
 
         assert daemon.logged("stopping", reason=f"{number.name} received")
         assert sandbox.open_orders() == []
@@ -84,7 +84,7 @@ def test_stop_when_the_start_still_waits_for_the_venue_then_it_lists_the_orders_
 def test_second_signal_when_the_venue_hangs_then_it_ends_at_once_and_lists_what_may_be_left(
     tmp_path: Path, sandbox: Sandbox, configure: Configure
 ) -> None:
-    arguments = [*configure(), "--set", "kernel.shutdown_ms_max=60000"]
+    arguments = [*configure(), "--set", "kernel.shutdown_ms_max=120000"]
     with running(arguments, tmp_path / "log") as daemon:
         trading(daemon, sandbox)
         ours = {str(order["client_order_id"]) for order in sandbox.open_orders()}
@@ -94,7 +94,7 @@ def test_second_signal_when_the_venue_hangs_then_it_ends_at_once_and_lists_what_
         daemon.signal(signal.SIGHUP)  # a terminal that closes: no second wish
         daemon.signal(signal.SIGINT)
 
-        assert daemon.wait(5) == EXIT_INTERRUPTED
+        assert daemon.wait(READY_S / 2) == EXIT_INTERRUPTED
 
         told = [line["text"] for line in daemon.lines if "text" in line]
         assert told[0] == "tidegate: ended at once"
@@ -146,7 +146,7 @@ def test_stop_when_the_terminal_closes_then_nothing_is_left_at_the_venue(
 
         os.close(ours)
 
-        assert process.wait(10) == 0
+        assert process.wait(READY_S) == 0
     finally:
         process.kill()
         process.wait()
@@ -188,5 +188,5 @@ def test_stop_when_a_strategy_has_left_a_thread_then_the_process_ends_all_the_sa
     with running([*configure(row), *paths], tmp_path / "log") as daemon:
         daemon.wait_ready()
         daemon.signal(signal.SIGTERM)
-        assert daemon.wait(10) == 0, daemon.tail
+        assert daemon.wait(READY_S) == 0, daemon.tail
         assert "threads that still run end with the process: lingering" in daemon.tail

@@ -38,7 +38,7 @@ def test_setting_when_it_is_misspelt_then_the_right_one_is_named() -> None:
 
 def test_daemon_when_it_runs_then_it_quotes_and_leaves_nothing(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
-    run = tidegate("run", "-c", CONFIG, "--state-dir", state, "--duration", "5", "--no-status")
+    run = tidegate("run", "-c", CONFIG, "--state-dir", state, "--duration", "3", "--no-status")
     assert run.returncode == 0, run.stdout + run.stderr
     orders = tidegate("orders", "--state-dir", state).stdout
     assert "example:BTC-USD" in orders

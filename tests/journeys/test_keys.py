@@ -56,7 +56,7 @@ def test_daemon_when_its_key_may_only_read_then_it_has_data_and_no_order_leaves(
 def test_key_when_it_is_replaced_and_revoked_then_the_daemon_trades_on_with_the_next_one(
     tmp_path: Path, sandbox: Sandbox, configure: Configure
 ) -> None:
-    arguments, secret = configure(), tmp_path / "next.pem"
+    arguments, secret = configure(balance_interval_ms=2_000), tmp_path / "next.pem"
     account = [*arguments[:-2], "--venue", "kalshi"]
     with running(arguments, tmp_path / "log") as daemon:
         daemon.wait_ready()
@@ -66,7 +66,7 @@ def test_key_when_it_is_replaced_and_revoked_then_the_daemon_trades_on_with_the_
         assert daemon.terminate()[0] == 0
 
     old = sandbox.ready["key_id"]
-    arguments = configure(key_id=made["id"], private_key_path=str(secret))
+    arguments = configure(key_id=made["id"], private_key_path=str(secret), balance_interval_ms=2_000)
     names = tmp_path / "state" / "journal" / ACCOUNTS
     names.write_text(names.read_text().replace(old, made["id"]))
     with running(arguments, tmp_path / "log-2") as daemon:

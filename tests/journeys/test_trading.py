@@ -3,8 +3,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from tests.journeys.conftest import Configure
-from tests.support.daemon import Sandbox, running, venue_toml, wait_until
+from tests.journeys.conftest import TIER, Configure
+from tests.support.daemon import READY_S, Sandbox, running, venue_toml, wait_until
 from tests.support.records import journal_is_sound, positions, promised_at
 
 
@@ -69,7 +69,7 @@ def test_daemon_when_a_second_one_wants_the_same_state_then_it_is_refused(tmp_pa
     with running(arguments, tmp_path / "log") as daemon:
         daemon.wait_ready()
         with running(arguments, tmp_path / "log2") as second:
-            assert second.wait(10) != 0
+            assert second.wait(READY_S) != 0
             assert "is in use by process" in second.tail
         assert not daemon.not_ready()
 
@@ -81,14 +81,14 @@ def test_daemon_when_its_state_is_another_account_s_then_it_is_refused_and_asks_
         daemon.wait_ready()
         daemon.kill()
     open_names = _open_names(sandbox)
-    other = Sandbox(tmp_path / "other")
+    other = Sandbox(tmp_path / "other", tier=TIER)
     file = tmp_path / "other.toml"
-    file.write_text(venue_toml(other.ready))
+    file.write_text(venue_toml(other.ready, tier=TIER))
     arguments = ["-c", "sandbox", "-c", str(file), "--state-dir", str(tmp_path / "state")]
 
     try:
         with running(arguments, tmp_path / "log2") as second:
-            code, tail = second.wait(10), second.tail
+            code, tail = second.wait(READY_S), second.tail
         other_orders = other.truth()["orders"]
     finally:
         other.stop()

@@ -15,6 +15,7 @@ from framework.engine.replay import DecisionRecorder, Replayed, SteppedClock, re
 from framework.engine.universe import InstrumentPattern
 from framework.runtime.files import RealFiles
 from framework.state.books import Books
+from tests.journeys.conftest import TIER
 from tests.proofs.four_venues.judge import broken
 from tests.proofs.four_venues.run import Run, Spec
 from tests.support.daemon import Daemon, Sandbox, get, running, venue_toml, wait_until
@@ -34,7 +35,7 @@ UNHURRIED = {"strategy_call_ms_max": 5_000, "shutdown_ms_max": 3_500}
 def table_of(name: str, ready: dict[str, Any]) -> str:
     """The configuration of a sandbox under another venue's name."""
     return (
-        venue_toml(ready)
+        venue_toml(ready, tier=TIER)
         .replace("venues.kalshi", f"venues.{name}")
         .replace("embedded_sandbox", 'use = "connectors.kalshi.plugin"\nembedded_sandbox', 1)
     )
@@ -48,12 +49,12 @@ def readiness(daemon: Daemon) -> dict[str, Any]:
 def test_daemon_when_one_venue_is_dead_then_the_other_trades_and_it_says_who_waits_for_what(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
-    other = Sandbox(tmp_path / "other")
+    other = Sandbox(tmp_path / "other", tier=TIER)
     other.stop()
     port = other.ready["rest_url"].split(":")[2].partition("/")[0]
     strategy = '[strategies.far]\nuse = "strategies.noop:Noop"\ninstruments = ["other:*"]\n'
     file = tmp_path / "tidegate.toml"
-    file.write_text(venue_toml(sandbox.ready) + table_of("other", other.ready) + strategy)
+    file.write_text(venue_toml(sandbox.ready, tier=TIER) + table_of("other", other.ready) + strategy)
     arguments = ["-c", "sandbox", "-c", str(file), "--state-dir", str(tmp_path / "state")]
 
     with running(arguments, tmp_path / "log") as daemon:
@@ -65,7 +66,7 @@ def test_daemon_when_one_venue_is_dead_then_the_other_trades_and_it_says_who_wai
         assert waits == "strategy far has not begun: waits for venue other"
         assert said == {"ready": False, "halted": [], "reducing": [], "waiting": []}
 
-        back = Sandbox(tmp_path / "other", port=int(port))
+        back = Sandbox(tmp_path / "other", port=int(port), tier=TIER)
         try:
             wait_until(lambda: daemon.logged("strategy starts", strategy="far"), "the other strategy", timeout_s=30)
             daemon.wait_ready()
@@ -78,7 +79,7 @@ def test_daemon_when_one_venue_is_dead_then_the_other_trades_and_it_says_who_wai
 def test_strategy_over_two_venues_when_one_is_dead_then_a_market_maker_quotes_at_the_other_and_others_wait(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
-    other = Sandbox(tmp_path / "other")
+    other = Sandbox(tmp_path / "other", tier=TIER)
     other.stop()
     port = other.ready["rest_url"].split(":")[2].partition("/")[0]
     file, state = tmp_path / "tidegate.toml", tmp_path / "state"
@@ -88,7 +89,7 @@ def test_strategy_over_two_venues_when_one_is_dead_then_a_market_maker_quotes_at
         f'[strategies.pair]\nuse = "strategies.noop:Noop"\n{both}'
         '[checks.allow_list.settings]\ninstruments = ["*"]\n'
     )
-    file.write_text(venue_toml(sandbox.ready) + table_of("other", other.ready) + strategies)
+    file.write_text(venue_toml(sandbox.ready, tier=TIER) + table_of("other", other.ready) + strategies)
     arguments = ["-c", "sandbox", "-c", str(file), "--state-dir", str(state)]
 
     with running(arguments, tmp_path / "log") as daemon:
@@ -96,7 +97,7 @@ def test_strategy_over_two_venues_when_one_is_dead_then_a_market_maker_quotes_at
         assert daemon.logged("strategy starts", strategy="mm")[0]["without"] == ["other"]
         assert "strategy pair has not begun: waits for venue other" in daemon.not_ready()
 
-        back = Sandbox(tmp_path / "other", port=int(port))
+        back = Sandbox(tmp_path / "other", port=int(port), tier=TIER)
         try:
             wait_until(back.open_orders, "quote at the venue that came later", timeout_s=30)
             assert daemon.logged("strategy starts", strategy="pair")
@@ -145,14 +146,14 @@ def decided_again(options: list[str], state: Path) -> Replayed:
 
 
 def test_strategy_when_markets_roll_over_then_it_quotes_each_and_leaves_what_has_settled(tmp_path: Path) -> None:
-    sandbox = Sandbox(tmp_path / "sandbox", roll_every=7)
+    sandbox = Sandbox(tmp_path / "sandbox", roll_every=7, tier=TIER)
     file = tmp_path / "tidegate.toml"
     strategies = (
         '[strategies.mm]\ninstruments = ["kalshi:KXROLL-*"]\ninstruments_max = 3\n'
         "[strategies.mm.settings]\nstop_before_close_ms = 100\n"
         '[strategies.night]\nuse = "strategies.noop:Noop"\ninstruments = ["kalshi:KXNIGHT-*"]\n'
     )
-    file.write_text(venue_toml(sandbox.ready, markets=["series:KXROLL"]) + strategies)
+    file.write_text(venue_toml(sandbox.ready, markets=["series:KXROLL"], tier=TIER) + strategies)
     try:
         with running(
             ["-c", "sandbox", "-c", str(file), "--state-dir", str(tmp_path / "state")], tmp_path / "log"

@@ -240,6 +240,16 @@ class Sandbox:
         status, body = get(f"{self.ready['admin_url']}/faults", method="POST", body=description)
         assert status == 201, body
 
+    def reset(self) -> None:
+        """A fresh exchange with the same seed and keys, as if it had just been started."""
+        status, body = get(f"{self.ready['admin_url']}/reset", method="POST")
+        assert status < 300, body
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is over."""
+        return self._process.poll() is not None
+
     def heal(self) -> None:
         """End every fault."""
         get(f"{self.ready['admin_url']}/faults", method="DELETE")

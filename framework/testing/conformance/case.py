@@ -19,6 +19,11 @@ class Case:
     sentence: str
     play: Play
 
+    @property
+    def subject(self) -> int:
+        """The tens of its code: cases of one subject stand together."""
+        return int(self.code.removeprefix("V")) // 10
+
 
 CASES: dict[str, Case] = {}
 """Every case by its code, in the order of the codes. `framework.testing.conformance.cases` fills it."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Collection, Sequence
+from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from framework.domain.errors import TidegateError, describe_error
@@ -18,7 +20,10 @@ from framework.testing.conformance.findings import Finding, NotOffered, NotStage
 from framework.testing.conformance.sandbox import Sandbox
 from framework.testing.conformance.stage import Setting, Stage
 
-LANES = 2
+LANES = 4
+"""So many cases are played side by side at most, since a case mostly waits."""
+LANE_CASES = 6
+"""So many cases are worth a sandbox of their own."""
 
 MODULES = cases.__all__
 """The modules whose import has declared the cases."""
@@ -42,35 +47,32 @@ class Played:
 
 
 async def play_venue(setting: Setting, codes: Collection[str] = ()) -> list[Played]:
-    """Play the cases of these codes (none: all), in two lanes with a sandbox each, since a case mostly waits.
+    """Play the cases of these codes (none: all), in up to `LANES` lanes with a sandbox each.
 
     Raises `Fatal` when a sandbox does not start.
     """
-    chosen = sorted((one for one in CASES.values() if not codes or one.code in codes), key=_code)
-    # Cases of one subject stay in one lane: those of TLS change what the whole process trusts.
-    lanes = [[one for one in chosen if _lane(one) == lane] for lane in range(LANES)]
+    chosen = sorted((one for one in CASES.values() if not codes or one.code in codes), key=lambda one: one.code)
+    # Cases of one subject are played one after the other: those of TLS change what the whole process trusts.
+    subjects = deque(list(cases) for _, cases in groupby(chosen, key=lambda one: one.subject))
+    lanes = range(min(LANES, -(-len(chosen) // LANE_CASES), len(subjects)))
     with tempfile.TemporaryDirectory(prefix="tg-") as folder:
-        found = await asyncio.gather(*(_play_lane(setting, lane, Path(folder)) for lane in lanes if lane))
+        found = await asyncio.gather(*(_play_lane(setting, subjects, Path(folder), number) for number in lanes))
     return sorted((played for lane in found for played in lane), key=lambda played: played.case.code)
 
 
-async def _play_lane(setting: Setting, chosen: Sequence[Case], folder: Path) -> list[Played]:
-    directory = folder / f"sandbox-{chosen[0].code}"
+async def _play_lane(setting: Setting, subjects: deque[list[Case]], folder: Path, number: int) -> list[Played]:
+    """Play one subject after the other, as long as there are some."""
+    directory = folder / f"sandbox-{number}"
     directory.mkdir()
     arguments = setting.venue.dialect(setting.dialect).arguments
     sandbox = await Sandbox.start(setting.venue, directory, arguments)
+    played: list[Played] = []
     try:
-        return [await play_case(one, setting, sandbox, folder / one.code) for one in chosen]
+        while subjects:
+            played += [await play_case(one, setting, sandbox, folder / one.code) for one in subjects.popleft()]
     finally:
         await sandbox.stop()
-
-
-def _code(one: Case) -> str:
-    return one.code
-
-
-def _lane(one: Case) -> int:
-    return int(one.code[1:]) // 10 % LANES
+    return played
 
 
 async def play_case(one: Case, setting: Setting, sandbox: Sandbox, directory: Path) -> Played:

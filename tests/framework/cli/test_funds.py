@@ -24,14 +24,23 @@ from tests.support.daemon import Daemon, Sandbox, running, wait_until
 TO = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 TRANSFER = ("transfer", "--asset", "USDC", "--amount", "100.50", "--to", TO, "--yes", "100.50")
 WITHDRAW = ("withdraw", "--asset", "BTC", "--amount", "0.5", "--chain", "1", "--yes", "0.5")
+AT_ONCE = ("--wait", "0")
+"""Where it is enough that the venue has it."""
 UNKNOWN = f"it is not known what became of the transfer of 100.50 USDC at kalqix to {TO}: look at the account's history"
 
 
-@pytest.fixture(params=["a", "b"])
-def sandbox(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    exchange = Sandbox(tmp_path / "sandbox", module="connectors.kalqix.sandbox", speed=0, dialect=request.param)
-    yield exchange
-    exchange.stop()
+@pytest.fixture(scope="module", params=["a", "b"])
+def exchange(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    folder = tmp_path_factory.mktemp("exchange")
+    started = Sandbox(folder, module="connectors.kalqix.sandbox", speed=0, dialect=request.param)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def sandbox(exchange: Sandbox) -> Sandbox:
+    exchange.reset()
+    return exchange
 
 
 class Desk:
@@ -178,7 +187,7 @@ def test_move_when_it_may_never_have_arrived_then_an_operator_must_have_looked_b
         for words in (TRANSFER, WITHDRAW):
             assert "and then say --again" in desk.move(*words).stdout
         assert desk.left() == ["-0.5"]
-        assert desk.move(*TRANSFER, "--again").returncode == 0
+        assert desk.move(*TRANSFER, "--again", *AT_ONCE).returncode == 0
         assert daemon.terminate()[0] == 0
     assert desk.left() == ["-0.5", "-100.5"]
 
@@ -212,7 +221,7 @@ def test_transfer_when_the_daemon_dies_around_its_sending_then_the_next_one_says
         had_arrived = f"nothing was sent: the transfer of 100.50 USDC at kalqix to {TO} had arrived, as "
         assert (had_arrived if amounts else f"{UNKNOWN} at the venue, and then say --again") in again.stdout
         assert desk.left() == amounts
-        assert desk.move(*TRANSFER, *([] if amounts else ["--again"])).returncode == 0
+        assert desk.move(*TRANSFER, *([] if amounts else ["--again"]), *AT_ONCE).returncode == 0
         assert daemon.terminate()[0] == 0
     assert desk.left() == [*amounts, "-100.5"]
 
