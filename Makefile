@@ -35,7 +35,7 @@ bench: $(VENV)/dev.stamp
 proof-%: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.proofs.$(subst -,_,$*) $(ARGS)
 
-proofs: proof-power-loss proof-sigkill proof-ambiguity proof-event-order proof-network proof-clock proof-inferred-fills proof-losses proof-session proof-four-venues proof-containment proof-fuzz
+proofs: proof-power-loss proof-sigkill proof-ambiguity proof-event-order proof-network proof-clock proof-inferred-fills proof-session proof-four-venues proof-containment proof-kill proof-dead-man proof-fuzz proof-losses
 
 # Re-resolve both lock files; hashes in, addresses out.
 lock: $(VENV)/dev.stamp

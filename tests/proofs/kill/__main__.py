@@ -43,7 +43,7 @@ def broken(trials: Sequence[Figures]) -> list[str]:
         found += [f"{trial}: {count} orders left at {venue}" for venue, count in one.left.items()]
         found += [f"{trial}: {one.limited} answers of 429"] if one.limited else []
         found += [f"{trial}: exit code {one.code}: {one.said}"] if one.code != expected else []
-        found += [f"{trial}: orders after the latch survived"] if not one.halted else []
+        found += [f"{trial}: the latch did not survive: orders went out"] if not one.halted else []
     return found
 
 

@@ -13,11 +13,11 @@ from framework.domain.numbers import Price, Size
 from framework.domain.strategy import Strategy
 
 TICK_MS = 10
-BUSY_S = 2.0
 
 
 class CrowdSettings(BaseModel):
-    """How many orders rest at each venue; `signs` is a folder in which a file named `storm` or `busy` is a sign."""
+    """How many orders rest at each venue. `signs` is a folder in which a file named `storm` or `busy` is a sign; the
+    latter says for how many seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,8 +41,9 @@ class Crowd(Strategy[CrowdSettings]):
         self.desk.set_timer("tick", after_ms=TICK_MS)
         busy = self.settings.signs / "busy"
         if busy.exists():
+            busy_s = float(busy.read_text() or "0")
             busy.unlink()
-            time.sleep(BUSY_S)
+            time.sleep(busy_s)
         instruments = self.desk.instruments
         if (self.settings.signs / "storm").exists():
             for number in range(self.settings.per_tick):

@@ -16,7 +16,7 @@ from framework.domain.account_events import OrderReport, ReportKind
 from framework.persistence.journal.scan import read_entries
 from framework.runtime.files import RealFiles
 from tests.proofs.kill.world import World
-from tests.support.daemon import wait_until
+from tests.support.daemon import comes_true, wait_until
 
 KINDS = ("quiet", "storm", "busy", "hung", "stopped", "dead")
 BLOCKED = ("busy", "stopped", "dead")
@@ -25,6 +25,11 @@ BLOCKED = ("busy", "stopped", "dead")
 HUNG = "kalqix"
 ONE_BY_ONE = {"zdex": (ALL, 15.0), "bitexasia": (POOL, 0.0)}
 """Where each order has a request of its own: the pool that it takes a token of, and how many flow in each second."""
+
+BUSY_S = 2.0
+HALTED_S_MAX = 60.0
+UNLATCHED_S = 10.0
+"""How long a daemon without a latch is watched."""
 
 READS_MAX = 6
 """Reads that a kill does at such a venue before its cancels have left, at most."""
@@ -50,33 +55,34 @@ class Figures(msgspec.Struct, kw_only=True):
 def play(world: World, kind: str) -> Figures:
     """Bring it about, kill, look, and make everything as it was before. Waits until all orders rest first."""
     world.wait_full()
-    limited = _limited(world)
+    limited = limited_by(world)
     left = {venue: world.left(venue) for venue in ONE_BY_ONE}
     _bring_about(world, kind)
     asked_ns, asked_s = time.time_ns(), time.monotonic()
     done = world.tidegate("kill", "--reason", f"trial: {kind}")
     command_s = time.monotonic() - asked_s
-    latched_ns = world.latched_ns()
+    latched_ns = world.latched_ns() or asked_ns
     if kind == "hung":
         world.exchanges[HUNG].signal(signal.SIGCONT)
-    delays = {venue: _delays_s(world, venue, latched_ns) for venue in world.exchanges}
+    delays = {venue: delays_s(world, venue, latched_ns) for venue in world.exchanges}
     known = {venue: one for venue, one in delays.items() if not (kind == "hung" and venue == HUNG)}
     rows = {venue: len(world.open_orders(venue)) for venue in known}
-    halted = _restore(world, kind)
+    halted = restore(world, kind)
     figures = Figures(
         kind=kind,
         code=done.returncode,
         command_s=command_s,
         latch_s=(latched_ns - asked_ns) / 1e9,
         first_s=min((one for found in known.values() for one in found), default=0.0) + (latched_ns - asked_ns) / 1e9,
-        new_after=_new_after(world, latched_ns),
+        new_after=new_after(world, latched_ns),
         left={venue: count for venue, count in rows.items() if count},
-        late={venue: _late(venue, found, left, latched_ns, kind) for venue, found in known.items()},
-        limited=_limited(world) - limited,
+        late={venue: late_s(venue, found, left, kind) for venue, found in known.items()},
+        limited=limited_by(world) - limited,
         said=done.stdout + done.stderr,
         halted=halted,
     )
-    _resume(world)
+    if halted:
+        resume(world)
     return figures
 
 
@@ -85,8 +91,7 @@ def _bring_about(world: World, kind: str) -> None:
         (world.signs / "storm").touch()
         time.sleep(1)
     elif kind == "busy":
-        (world.signs / "busy").touch()
-        wait_until(lambda: not (world.signs / "busy").exists(), "a strategy that blocks the loop", timeout_s=10)
+        world.block_loop(BUSY_S)
     elif kind == "hung":
         world.exchanges[HUNG].signal(signal.SIGSTOP)
     elif kind == "stopped":
@@ -95,8 +100,8 @@ def _bring_about(world: World, kind: str) -> None:
         world.daemon.kill()
 
 
-def _restore(world: World, kind: str) -> bool:
-    """Let the daemon run again, under the latch; whether it is halted."""
+def restore(world: World, kind: str) -> bool:
+    """Let the daemon run again, under the latch; whether it is halted and sends nothing."""
     with suppress(FileNotFoundError):
         (world.signs / "storm").unlink()
     if kind == "stopped":
@@ -104,43 +109,45 @@ def _restore(world: World, kind: str) -> bool:
     elif kind == "dead":
         world.start()
     before = {venue: len(world.truth(venue)["orders"]) for venue in world.exchanges}
-    wait_until(lambda: "everything is halted" in " ".join(world.daemon.not_ready()), "the halt", timeout_s=60)
+    within_s = HALTED_S_MAX if world.is_latched() else UNLATCHED_S
+    if not comes_true(lambda: "everything is halted" in " ".join(world.daemon.not_ready()), timeout_s=within_s):
+        return False
     wait_until(lambda: not any(map(world.open_orders, world.exchanges)), "the end of all orders", timeout_s=60)
     time.sleep(0.5)
     return all(len(world.truth(venue)["orders"]) == count for venue, count in before.items())
 
 
-def _resume(world: World) -> None:
+def resume(world: World) -> None:
+    """Take the latch away."""
     done = world.tidegate("resume", "--kill", "--reason", "the trial is over")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _limited(world: World) -> int:
+def limited_by(world: World) -> int:
+    """How many requests the venues have limited so far."""
     return sum(int(world.truth(venue)["observed"]["rate_limited"]) for venue in world.exchanges)
 
 
-def _delays_s(world: World, venue: str, latched_ns: int) -> list[float]:
-    """How long after the latch the orders ended that were open then, in that order."""
+def delays_s(world: World, venue: str, since_ns: int) -> list[float]:
+    """How long after a moment the orders ended that were open then, in that order."""
     orders = world.truth(venue)["orders"]
-    was_open = [
-        one for one in orders if one["created_ns"] <= latched_ns < one["updated_ns"] and one["status"] != "open"
-    ]
-    return sorted((one["updated_ns"] - latched_ns) / 1e9 for one in was_open)
+    was_open = [one for one in orders if one["created_ns"] <= since_ns < one["updated_ns"] and one["status"] != "open"]
+    return sorted((one["updated_ns"] - since_ns) / 1e9 for one in was_open)
 
 
-def _late(venue: str, delays_s: list[float], left: Mapping[str, Any], latched_ns: int, kind: str) -> list[float]:
+def late_s(venue: str, delays: list[float], left: Mapping[str, Any], kind: str) -> list[float]:
     """How much later each was than the venue's limit allows. In a storm the limit is used up: what flows in counts."""
     if venue not in ONE_BY_ONE:
-        return delays_s
+        return delays
     pool, flow = ONE_BY_ONE[venue]
     at_once = left[venue].tokens.get(pool, 0) - READS_MAX if kind != "storm" else 0
     return [
         max(delay_s - (max(number - at_once, 0) / flow if flow else 0.0), 0.0)
-        for number, delay_s in enumerate(delays_s, 1)
+        for number, delay_s in enumerate(delays, 1)
     ]
 
 
-def _new_after(world: World, latched_ns: int) -> list[str]:
+def new_after(world: World, latched_ns: int) -> list[str]:
     """Orders that a venue got after the latch and that had not begun to leave before it: by the journal, which has each
     before its first byte."""
     sent: dict[str, int] = {}

@@ -145,14 +145,25 @@ class World:
             )
             time.sleep(0.1)
 
+    def block_loop(self, for_s: float) -> None:
+        """Have the strategy block the daemon's event loop; returns when it has begun."""
+        # Moved into place: one that is written half says nothing.
+        (self.signs / "soon").write_text(str(for_s))
+        (self.signs / "soon").rename(self.signs / "busy")
+        wait_until(lambda: not (self.signs / "busy").exists(), "a strategy that blocks the loop", timeout_s=20)
+
     def left(self, venue: str) -> BudgetLeft:
         """What the daemon has noted that is left of a venue's limits."""
         line = (self.state / f"budget-{venue}").read_bytes().partition(b"\n")[0]
         return msgspec.json.decode(line, type=BudgetLeft)
 
+    def is_latched(self) -> bool:
+        """Whether the latch is set."""
+        return (self.state / "killed").exists()
+
     def latched_ns(self) -> int:
-        """When the latch was set, by its file."""
-        return int(json.loads((self.state / "killed").read_bytes())["since_ns"])
+        """When the latch was set, by its file; 0 when there is none."""
+        return int(json.loads((self.state / "killed").read_bytes())["since_ns"]) if self.is_latched() else 0
 
     def _begin(self, venue: ResolvedVenue) -> None:
         self.exchanges[venue.name] = Exchange(venue, self.directory / venue.name, {})
