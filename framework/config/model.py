@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from framework.domain.operator_requests import OPERATOR
 
@@ -57,10 +57,15 @@ def _is_proxy(address: str) -> bool:
     return is_whole and is_plain and not (parts.path.strip("/") or parts.query or parts.fragment)
 
 
-def _proxy(address: str) -> str:
+def _http_proxy(address: str) -> str:
+    """The error repeats no part of the address: a password may be in it."""
     if address and not _is_proxy(address):
         raise ValueError("must be http://[user:password@]host:port, with user and password percent-encoded")
     return address
+
+
+ProxyAddress = Annotated[str, AfterValidator(_http_proxy)]
+"""The address of an HTTP proxy; empty for none."""
 
 
 class HttpSettings(BaseModel):
@@ -158,17 +163,13 @@ class AlertOutputRow(BaseModel):
         None, description="webhook with the template json: file with a token that is sent as `Authorization: Bearer`."
     )
     chat_id: str = Field("", description="webhook with the template telegram: the chat that gets the messages.")
-    proxy: str = Field("", description="webhook: HTTP proxy, http://[user:password@]host:port; empty for none.")
+    proxy: ProxyAddress = Field(
+        "", description="webhook: HTTP proxy, http://[user:password@]host:port; empty for none."
+    )
     argv: tuple[str, ...] = Field(
         (), description='command: the program and its arguments, as in ["/usr/local/bin/page", "--now"]; no shell.'
     )
     timeout_ms: int = Field(5_000, ge=100, le=30_000, description="Longest time for one try.")
-
-    @field_validator("proxy")
-    @classmethod
-    def _an_http_proxy(cls, value: str) -> str:
-        """The error repeats no part of the value: a password may be in it."""
-        return _proxy(value)
 
 
 class AlertSettings(BaseModel):
@@ -227,16 +228,10 @@ class VenueRow(BaseModel):
     )
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings, description="Options of the embedded sandbox.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The connector's settings.")
-    proxy: str = Field(
+    proxy: ProxyAddress = Field(
         "",
         description="HTTP proxy for every connection to the venue: http://[user:password@]host:port; empty for none.",
     )
-
-    @field_validator("proxy")
-    @classmethod
-    def _an_http_proxy(cls, value: str) -> str:
-        """The error repeats no part of the value: a password may be in it."""
-        return _proxy(value)
 
 
 class StrategyRow(BaseModel):
