@@ -231,6 +231,7 @@ class Daemon:
             records=self._records,
             supervisor=self.supervisor,
             not_ready=self.not_ready,
+            latches=lambda: self._operator_service.kill_watch.seen,
         )
         return Alerts(sources, self._resolved.config, files=RealFiles())
 

@@ -50,6 +50,11 @@ class KillWatch:
         self._wait_durable = wait_durable
         self._seen: set[Latch] = set()
 
+    @property
+    def seen(self) -> frozenset[Latch]:
+        """The latches that were set at the last look. Asks no disk."""
+        return frozenset(self._seen)
+
     async def run(self) -> None:
         """Look a few times a second until cancelled."""
         while True:

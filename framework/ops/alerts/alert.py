@@ -105,7 +105,8 @@ class AlertKind(Enum):
     STOPPED = "stopped", AlertLevel.PAGE, "The daemon stops because a part failed, or orders may be left.", 0, True
     CRASHED = "crashed", AlertLevel.PAGE, "The daemon has started again; the run before ended without a stop.", 0, True
     RESTARTED = "restarted", AlertLevel.TICKET, "The daemon has started again; the run before was stopped.", 0, True
-    ALARM = "alarm", AlertLevel.PAGE, "What the log calls an alarm, and nothing above says.", 0, True
+    ALARM = "alarm", AlertLevel.PAGE, "What the log calls an alarm, and no other kind says.", 0, True
+    KILLED = "killed", AlertLevel.PAGE, "The kill latch of everything, or of a venue, is set, whoever has set it."
 
 
 def alert_text(text: str) -> str:

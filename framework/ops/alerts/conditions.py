@@ -17,6 +17,7 @@ from framework.domain.rate_limits import RequestKind
 from framework.ops.alerts.alert import AlertKind, Condition, alert_text
 from framework.ops.alerts.sources import AlertSources
 from framework.ops.readiness import NotReady, NotReadyKind
+from framework.runtime.kill_latch import Latch
 from framework.state.trading_states import ScopedState
 
 VENUE_START_S = 30
@@ -60,6 +61,7 @@ class Conditions:
         rows = self._rows()
         return [
             *self._start(),
+            *map(_of_latch, self._sources.latches()),
             *map(_of_state, rows),
             *self._alarms(rows),
             *self._reasons(reasons),
@@ -84,10 +86,16 @@ class Conditions:
             yield _global(AlertKind.CRASHED, text)
 
     def _rows(self) -> list[ScopedState]:
-        """The trading states that no operator has set; a shutdown is none."""
+        """The trading states that no operator has set. A shutdown is none, and the halt that a kill leads to is in what
+        the latch says."""
         trading = self._accounts.trading
         rows = trading.rows()
-        return [row for row in (rows[:-1] if trading.is_shutting_down else rows) if row.by != OPERATOR]
+        killed = {(found.scope, found.target) for found in map(_of_latch, self._sources.latches())}
+        return [
+            row
+            for row in (rows[:-1] if trading.is_shutting_down else rows)
+            if row.by != OPERATOR and (row.scope, row.target) not in killed
+        ]
 
     def _alarms(self, rows: Iterable[ScopedState]) -> Iterator[Condition]:
         """What was alarmed since the last look; what led to a halt is in its reason."""
@@ -184,6 +192,11 @@ class Conditions:
 
 def _global(kind: AlertKind, text: str) -> Condition:
     return Condition(kind, Scope.GLOBAL, "", alert_text(text))
+
+
+def _of_latch(latch: Latch) -> Condition:
+    scope = Scope.VENUE if latch.venue else Scope.GLOBAL
+    return Condition(AlertKind.KILLED, scope, latch.venue, alert_text(f"killed: {latch.text}"))
 
 
 def _of_state(row: ScopedState) -> Condition:

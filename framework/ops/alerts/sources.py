@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -13,20 +13,23 @@ from framework.ops.orders_in_question import OrdersInQuestion
 from framework.ops.readiness import NotReady
 from framework.ops.telemetry import Telemetry
 from framework.persistence.recovery import Records
+from framework.runtime.kill_latch import Latch
 from framework.runtime.metrics import Metrics
 from framework.runtime.supervisor import Supervisor
 
 
 class AlertSources(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it is quick to read, and reading changes nothing but `alarms`, which are taken out. `record_troubles` says
-    of ledger and tape why they can't be written, by name; `journal_trouble` and `failing_stop` are empty while all is
-    well. `epoch` counts the runs; `was_stopped` says how the one before ended, None when there was none."""
+    """All of it is quick to read, and reading changes nothing but `alarms`, which are taken out. `latches` are the kill
+    latches that are set. `record_troubles` says of ledger and tape why they can't be written, by name;
+    `journal_trouble` and `failing_stop` are empty while all is well. `epoch` counts the runs; `was_stopped` says how
+    the one before ended, None when there was none."""
 
     kernel: Kernel
     metrics: Metrics
     in_question: OrdersInQuestion
     alarms: deque[str]
     not_ready: Callable[[], Sequence[NotReady]]
+    latches: Callable[[], Collection[Latch]] = tuple
     record_troubles: Callable[[], Mapping[str, str]] = dict
     journal_trouble: Callable[[], str] = str
     failing_stop: Callable[[], str] = str
@@ -42,6 +45,7 @@ def sources_of(
     records: Records,
     supervisor: Supervisor,
     not_ready: Callable[[], Sequence[NotReady]],
+    latches: Callable[[], Collection[Latch]],
 ) -> AlertSources:
     """What a daemon is made of, as sources of its alerts."""
     return AlertSources(
@@ -50,6 +54,7 @@ def sources_of(
         in_question=telemetry.in_question,
         alarms=telemetry.alarms,
         not_ready=not_ready,
+        latches=latches,
         record_troubles=lambda: {"ledger": records.ledger.trouble, "tape": records.recorder.tape_trouble},
         journal_trouble=lambda: str(records.journal.failure or ""),
         failing_stop=lambda: _failing_stop(supervisor),

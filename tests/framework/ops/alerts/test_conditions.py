@@ -23,6 +23,7 @@ from framework.ops.alerts.conditions import VENUE_START_S, Conditions
 from framework.ops.alerts.sources import AlertSources
 from framework.ops.orders_in_question import OrdersInQuestion
 from framework.ops.readiness import NotReady, NotReadyKind
+from framework.runtime.kill_latch import Latch
 from framework.runtime.metrics import Metrics
 from tests.support.inquiries import unknown
 from tests.support.world import MARKET, VENUE, Scribe, World
@@ -39,6 +40,7 @@ class Watched:
         self.metrics = Metrics()
         self.alarms = deque[str]()
         self.reasons: list[NotReady] = []
+        self.latches: list[Latch] = []
         self.troubles = {"ledger": "", "tape": ""}
         self.journal_trouble = ""
         self.failing_stop = ""
@@ -53,6 +55,7 @@ class Watched:
                 in_question=OrdersInQuestion(self.world.accounts.orders, self.world.clock),
                 alarms=self.alarms,
                 not_ready=lambda: self.reasons,
+                latches=lambda: self.latches,
                 record_troubles=lambda: self.troubles,
                 journal_trouble=lambda: self.journal_trouble,
                 failing_stop=lambda: self.failing_stop,
@@ -118,6 +121,20 @@ def test_stop_when_it_begins_then_its_halt_is_none(watched: Watched) -> None:
     watched.world.kernel.publish(ShutdownRequested("SIGTERM", 1))
     assert watched.kinds() == [AlertKind.HALTED]
     assert watched.one().target == MARKET
+
+
+@pytest.mark.parametrize(("venue", "scope"), [("", Scope.GLOBAL), (VENUE, Scope.VENUE)])
+def test_kill_when_its_latch_is_set_then_it_is_one_alert_with_its_halt_whoever_set_it(
+    watched: Watched, venue: str, scope: Scope
+) -> None:
+    watched.latches.append(Latch(venue, "guard", "no heartbeat for 5 s", 1))
+    watched.set(TradingState.HALTED, by="guard", scope=scope, target=venue)
+    text = f"killed: {venue or 'everything'}: no heartbeat for 5 s, by guard"
+    assert watched.one() == Condition(AlertKind.KILLED, scope, venue, text)
+    watched.latches[:] = [Latch(venue, "operator", "drill", 1)]
+    assert watched.one().text.endswith("drill, by operator")
+    watched.latches.clear()
+    assert watched.kinds() == [AlertKind.HALTED]
 
 
 def test_strategy_when_it_is_quarantined_then_it_is_an_alert_of_its_own_kind(watched: Watched) -> None:
