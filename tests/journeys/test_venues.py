@@ -60,6 +60,7 @@ def test_daemon_when_one_venue_is_dead_then_the_other_trades_and_it_says_who_wai
     with running(arguments, tmp_path / "log") as daemon:
         wait_until(lambda: daemon.logged("strategy starts", strategy="mm"), "strategy at the venue that is there")
         wait_until(sandbox.open_orders, "quote at the venue that is there")
+        wait_until(lambda: ": GET " in readiness(daemon)["reasons"][0], "reason why a venue is not connected")
         said = readiness(daemon)
         down, waits = said.pop("reasons")
         assert down.startswith("venue other is not connected: GET /trade-api/v2/exchange/status: ")

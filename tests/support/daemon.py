@@ -18,11 +18,14 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.rsa_key import keep_rsa_key
 from tests.support.signals import inherited
 
 ROOT = Path(__file__).parents[2]
 READY_S = 60.0
 """No more than a bound: a loaded machine takes many seconds to start a daemon."""
+
+KALSHI = "connectors.kalshi.sandbox"
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -205,13 +208,15 @@ class Sandbox:
         self,
         directory: Path,
         *,
-        module: str = "connectors.kalshi.sandbox",
+        module: str = KALSHI,
         speed: float = 20,
         seed: int = 7,
         markets: int = 2,
         **more: object,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        if module == KALSHI:
+            keep_rsa_key(directory)
         options = {"--dir": directory, "--seed": seed, "--markets": markets, "--speed": speed, "--port": 0}
         options |= {f"--{name.replace('_', '-')}": value for name, value in more.items()}
         with (directory / "sandbox.log").open("ab") as errors:

@@ -47,6 +47,7 @@ from framework.runtime.clock import SystemClock
 from tests.connectors.kalshi.sandbox.signed_client import Administered
 from tests.connectors.kalshi.support import approved
 from tests.support.connect_proxy import ConnectProxy
+from tests.support.rsa_key import keep_rsa_key
 
 E = TypeVar("E")
 WAIT_S = 8.0
@@ -120,6 +121,7 @@ async def live_on(
 ) -> Live:
     values: dict[str, Any] = {"markets": 2, "seed": 3, "speed": 4.0, "tier": "prestige"}
     settings_of = {"dialect": options.get("dialect", "current")} | CHOSEN | (changes or {})
+    keep_rsa_key(tmp_path)
     sandbox = KalshiSandbox(SandboxOptions(directory=tmp_path, **(values | options)))
     info = await sandbox.start()
     is_rsa = key == "rsa"
@@ -441,6 +443,7 @@ async def test_market_when_the_stream_does_not_tell_of_its_settlement_then_readi
 
 
 async def test_start_when_the_key_is_not_the_venues_then_it_is_fatal(tmp_path: Path) -> None:
+    keep_rsa_key(tmp_path)
     sandbox = KalshiSandbox(SandboxOptions(directory=tmp_path))
     info = await sandbox.start()
     settings = Settings(

@@ -58,7 +58,7 @@ async def test_send_when_a_host_takes_connections_again_then_it_is_used_as_ever(
 
     async with await asyncio.start_server(one_each, sock=listening):
         for _ in range(2):
-            assert (await transport.send(GET, timeout_ms=1000)).status == 200
+            assert (await transport.send(GET, timeout_ms=30_000)).status == 200
             await asyncio.sleep(0.005)
         await transport.close()
 
@@ -140,13 +140,13 @@ async def test_send_when_a_connection_breaks_after_many_answers_then_the_next_co
     async with client(server, clock) as transport:
         transport.breaker = breaker()
         for _ in range(3):
-            assert (await transport.send(GET, timeout_ms=1000)).status == 200
+            assert (await transport.send(GET, timeout_ms=30_000)).status == 200
         with pytest.raises(OutcomeUnknown):
             await transport.send(GET, timeout_ms=1000)
         with pytest.raises(NotSent, match="next try in"):
             await transport.send(GET, timeout_ms=1000)
         clock.advance_ms(100)
-        assert (await transport.send(GET, timeout_ms=1000)).status == 200
+        assert (await transport.send(GET, timeout_ms=30_000)).status == 200
     assert server.connections == 2
 
 
@@ -175,7 +175,7 @@ async def test_send_when_the_host_announces_the_end_of_each_connection_then_the_
     async with client(server, clock) as transport:
         transport.breaker = breaker(cap=2)
         for _ in range(20):
-            assert (await transport.send(GET, timeout_ms=1000)).status == 200
+            assert (await transport.send(GET, timeout_ms=30_000)).status == 200
     assert server.connections == 20
 
 
@@ -201,27 +201,30 @@ async def test_send_when_somebody_is_against_it_at_last_then_not_sent_and_the_co
         with pytest.raises(NotSent, match="halted; nothing was sent"):
             await transport.send(POST, timeout_ms=1000, last_word=lambda: "halted")
         clock.advance_ms(1_000)
-        assert (await transport.send(POST, timeout_ms=1000)).status == 200
+        assert (await transport.send(POST, timeout_ms=30_000)).status == 200
         with pytest.raises(NotSent, match="halted"):
             await transport.send(POST, timeout_ms=1000, last_word=lambda: "halted")
-        assert (await transport.send(POST, timeout_ms=1000)).status == 200
+        assert (await transport.send(POST, timeout_ms=30_000)).status == 200
     assert server.connections == 2
 
 
 async def test_send_when_urgent_then_it_does_not_wait_for_connections_in_use(serve: Serve, clock: ManualClock) -> None:
+    is_in_use = asyncio.Event()
+
     async def slow_but_for_deletes(wire: Wire) -> None:
         head, _ = await wire.request()
         if head.startswith("DELETE"):
             await wire.write(OK)
+        is_in_use.set()
         await wire.reader.read()
 
     server = await serve(slow_but_for_deletes)
     async with client(server, clock) as transport:
         transport.breaker = breaker(cap=2)
-        stuck = asyncio.get_running_loop().create_task(transport.send(POST, timeout_ms=5_000))
-        await asyncio.sleep(0)
+        stuck = asyncio.get_running_loop().create_task(transport.send(POST, timeout_ms=60_000))
+        await is_in_use.wait()
         cancel = HttpRequest(method="DELETE", target="/orders/1", is_urgent=True)
-        assert (await transport.send(cancel, timeout_ms=1_000)).status == 200
+        assert (await transport.send(cancel, timeout_ms=30_000)).status == 200
         stuck.cancel()
     assert server.connections == 2
 

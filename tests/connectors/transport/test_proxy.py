@@ -39,7 +39,7 @@ async def test_request_when_the_proxy_tunnels_tls_then_the_venue_s_own_certifica
     async with ConnectProxy() as proxy:
         named: dict[str, Any] = {"clock": clock, "proxy": f"http://127.0.0.1:{proxy.port}"}
         trusted = Http1Transport(f"https://127.0.0.1:{server.port}", tls=trusting, **named)
-        assert (await trusted.send(GET, timeout_ms=2_000)).status == 200
+        assert (await trusted.send(GET, timeout_ms=30_000)).status == 200
         wrong_name = Http1Transport(f"https://localhost:{server.port}", tls=trusting, **named)
         with pytest.raises(NotSent, match="certificate"):
             await wrong_name.send(GET, timeout_ms=2_000)

@@ -76,7 +76,7 @@ async def test_messages_when_echoed_then_they_come_back_as_bytes_in_order(transp
         sent = [b'{"id":%d}' % i for i in range(100)] + ["é".encode(), b"", b"x" * LIMIT]
         for message in sent:
             connection.send(message)
-        assert [await asyncio.wait_for(got.get(), 1) for _ in sent] == sent
+        assert [await asyncio.wait_for(got.get(), 30) for _ in sent] == sent
         await connection.close()
         assert await connection.wait_closed() == CloseReason(cause=CloseCause.LOCAL, code=1000)
 
@@ -128,7 +128,7 @@ async def test_ping_when_received_then_answered_and_counted_as_a_sign_of_life(
         assert connection.last_received_ns == clock.monotonic_ns()
         clock.advance_ms(500)
         connection.send(b"go")
-        assert await asyncio.wait_for(got.get(), 1) == b"ponged"
+        assert await asyncio.wait_for(got.get(), 30) == b"ponged"
         await connection.close()
 
 
@@ -149,7 +149,7 @@ async def test_any_frame_when_received_then_last_received_moves(
     before = connection.last_received_ns
     clock.advance_ms(500)
     connection.send(b"go")
-    await asyncio.wait_for(answered.wait(), 1)
+    await asyncio.wait_for(answered.wait(), 30)
     await asyncio.sleep(0.02)
     assert connection.last_received_ns == clock.monotonic_ns() > before
     seen.set()
@@ -205,7 +205,7 @@ async def test_close_when_the_wire_misbehaves_then_the_cause_is_reported_and_not
 
     server = await serve(upgraded(handle))
     connection = await transport_to(server.port).connect("/", (), on_message=into(got.append), timeout_ms=1000)
-    reason = await asyncio.wait_for(connection.wait_closed(), 3)
+    reason = await asyncio.wait_for(connection.wait_closed(), 30)
     assert (reason.cause, reason.code) == (cause, code)
     assert got == []
 
@@ -229,7 +229,7 @@ async def test_handler_when_it_raises_then_connection_closes_and_the_error_is_re
 
     async with serve_websocket(flood, "127.0.0.1", 0) as server:
         connection = await transport_to(port_of(server)).connect("/", (), on_message=fail_on_second, timeout_ms=1000)
-        reason = await asyncio.wait_for(connection.wait_closed(), 3)
+        reason = await asyncio.wait_for(connection.wait_closed(), 30)
     assert (reason.cause, reason.code, reason.error) == (CloseCause.HANDLER, 1011, failure)
     assert got == [b"0", b"1"]
     assert closed_with == [1011]
@@ -241,7 +241,7 @@ async def test_close_when_the_peer_never_answers_then_it_is_cut_soon(transport_t
 
     server = await serve(upgraded(deaf))
     connection = await transport_to(server.port).connect("/", (), on_message=ignore, timeout_ms=1000)
-    await asyncio.wait_for(connection.close(), 3)
+    await asyncio.wait_for(connection.close(), 30)
     assert (await connection.wait_closed()).cause is CloseCause.LOCAL
     with pytest.raises(NotSent):
         connection.send(b"late")
@@ -256,7 +256,7 @@ async def test_wait_closed_when_the_peer_sends_a_close_frame_but_never_hangs_up_
 
     server = await serve(upgraded(clingy))
     connection = await transport_to(server.port).connect("/", (), on_message=ignore, timeout_ms=1000)
-    reason = await asyncio.wait_for(connection.wait_closed(), 3)
+    reason = await asyncio.wait_for(connection.wait_closed(), 30)
     assert (reason.cause, reason.code) == (CloseCause.PEER, 1001)
 
 
@@ -362,7 +362,7 @@ async def test_connect_when_it_ends_before_the_answer_then_the_socket_is_cut(
         connecting.cancel()
     with pytest.raises(OutcomeUnknown if ending == "time-out" else asyncio.CancelledError):
         await connecting
-    await asyncio.wait_for(cut.wait(), 1)
+    await asyncio.wait_for(cut.wait(), 30)
 
 
 async def _connect(transport: WebSocketTransport, *, timeout_ms: int) -> None:
@@ -397,7 +397,7 @@ async def test_frame_when_it_is_of_64_mib_then_its_announcement_ends_the_connect
     server = await serve(upgraded(huge))
     transport = LIBRARIES[library](f"ws://127.0.0.1:{server.port}", clock=clock)
     connection = await transport.connect("/", (), on_message=ignore, timeout_ms=1000)
-    reason = await asyncio.wait_for(connection.wait_closed(), 3)
+    reason = await asyncio.wait_for(connection.wait_closed(), 30)
     assert (reason.cause, reason.code) == (CloseCause.PROTOCOL, 1009)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import Enum
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -15,10 +14,9 @@ import msgspec
 from connectors.kalshi.sandbox.server import KalshiSandbox, SandboxOptions
 from connectors.sandbox.engine.exchange import Exchange
 from connectors.sandbox.engine.model import Order, OrderRequest, Rejection
-from connectors.sandbox.serving.keys import write_private
-from connectors.sandbox.serving.public_keys import PrivateKey, generate_private_key, private_pem
 from framework.domain.venue import Connector
 from tests.proofs.ambiguity.front import Answer, Call
+from tests.support.rsa_key import keep_rsa_key
 
 HEALED_S_MAX = 5.0
 MEMBER, RIVAL = "member", "rival"
@@ -166,7 +164,7 @@ class Kalshi:
     async def start(self, directory: Path, pace: Pace) -> None:
         """Open its port, with quiet markets and reads that lag."""
         directory.mkdir()
-        write_private(directory / "kalshi-rsa.pem", private_pem(_rsa_key()))
+        keep_rsa_key(directory)
         options = SandboxOptions(directory=directory, markets=1, speed=0, read_lag_ms=pace.venue_lag_ms)
         self._sandbox = KalshiSandbox(options)
         self._info = await self._sandbox.start()
@@ -229,9 +227,3 @@ class Kalshi:
     @property
     def _exchange(self) -> Exchange:
         return self._sandbox.venue.exchange
-
-
-@lru_cache(maxsize=1)
-def _rsa_key() -> PrivateKey:
-    """Made once: an RSA key costs more than a whole cell, and nothing here signs with it."""
-    return generate_private_key("rsa")

@@ -46,9 +46,9 @@ START_NS = 2 * S
 """A process that starts takes so long at least."""
 EDGE_MS = 100
 """So near to the edge of a window the way of a request decides."""
-SLOW_WAY_NS = 400 * MS
-"""A refusal of what was longer under way says nothing: with the half second that a `Date` leaves open, such a way is
-past the narrowest window."""
+SLOW_WAY_NS = 100 * MS
+"""A refusal of what was longer under way says nothing: with the half second that a `Date` leaves open, and what clocks
+drift apart in five minutes, such a way can be past the narrowest window, of a second."""
 CONTENT_CLOCK_NS = 8 * S
 """By so much the wall clock may be set between an order and its look-up where content and time alone find it."""
 STREAM_EVERY = 25

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +18,8 @@ from connectors.kalqix.sandbox.server import KalqixOptions, kalqix
 from connectors.kalqix.sandbox.venue import STAMP_AGE_MS_MAX
 from connectors.kalshi.sandbox import server as kalshi_sandbox
 from connectors.kalshi.sandbox.auth import WINDOW_MS
-from connectors.sandbox.serving.keys import write_private
-from connectors.sandbox.serving.public_keys import PrivateKey, generate_private_key, private_pem
 from connectors.zdex.sandbox import server as zdex_sandbox
+from tests.support.rsa_key import keep_rsa_key
 
 MANY = 1_000_000
 """A limit that is never reached: the proof is of clocks."""
@@ -53,15 +52,9 @@ class Row(NamedTuple):
         return margin_ms - self.behind_ms <= error_ms <= self.ahead_ms - margin_ms
 
 
-@lru_cache(maxsize=1)
-def _rsa_key() -> PrivateKey:
-    """Made once: an RSA key costs more than a start, and nothing here signs with it."""
-    return generate_private_key("rsa")
-
-
 def _kalshi(directory: Path, seed: int, now_ns: Callable[[], int]) -> Any:
     directory.mkdir(parents=True)
-    write_private(directory / "kalshi-rsa.pem", private_pem(_rsa_key()))
+    keep_rsa_key(directory)
     options = kalshi_sandbox.SandboxOptions(directory=directory, seed=seed, markets=1, speed=0, tier="prestige")
     return kalshi_sandbox.KalshiSandbox(options, now_ns=now_ns)
 

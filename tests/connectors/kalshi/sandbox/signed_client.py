@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ RIVAL = "rival"
 
 def signed_headers(key_path: str, key_id: str, method: str, path: str, skew_ms: int = 0) -> dict[str, str]:
     """The three headers of the venue, signed with the key in `key_path`."""
-    private = serialization.load_pem_private_key(Path(key_path).read_bytes(), password=None)
+    private = _key_of(Path(key_path).read_bytes())
     stamp = str(time.time_ns() // 1_000_000 + skew_ms)
     text = f"{stamp}{method}{path}".encode()
     if isinstance(private, rsa.RSAPrivateKey):
@@ -38,6 +39,12 @@ def signed_headers(key_path: str, key_id: str, method: str, path: str, skew_ms: 
         "KALSHI-ACCESS-TIMESTAMP": stamp,
         "KALSHI-ACCESS-SIGNATURE": base64.b64encode(signature).decode(),
     }
+
+
+@cache
+def _key_of(pem: bytes) -> Any:
+    """Read once: its check takes longer than a request."""
+    return serialization.load_pem_private_key(pem, password=None)
 
 
 class Administered:
