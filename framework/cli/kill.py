@@ -47,7 +47,7 @@ def kill(options: argparse.Namespace) -> int:
     if not accounts and not problems:
         raise ConfigurationError(f"kill: {options.venue or 'every venue'} is switched off in this configuration")
     process = load_late(LATE_PROCESS)(
-        accounts, directory, watch, since_ns=since_ns, is_live=loaded.config.live, why=request
+        accounts, directory, watch, since_ns=since_ns, is_live=loaded.config.live, why=request, say=_warn
     )
     outcomes = asyncio.run(process)
     _show(options, outcomes, problems)
@@ -60,16 +60,20 @@ def _begin(directory: Path, request: Kill, clock: SystemClock) -> tuple[int, Dae
     try:
         KillLatch(directory).set(request.venue, by=request.by, reason=request.reason, now_ns=clock.now_ns())
     except OSError as e:
-        sys.stderr.write(f"tidegate: the kill latch can't be made durable in {directory}: {e.strerror or e}\n")
+        _warn(f"the kill latch can't be made durable in {directory}: {e.strerror or e}")
     since_ns = clock.monotonic_ns()
     watch = DaemonWatch(directory, request)
     watch.start()
     return since_ns, watch
 
 
+def _warn(line: str) -> None:
+    sys.stderr.write(f"tidegate: {line}\n")
+
+
 def _show(options: argparse.Namespace, outcomes: Sequence[Any], problems: Sequence[str]) -> None:
     for problem in problems:
-        sys.stderr.write(f"tidegate: {problem}\n")
+        _warn(problem)
     if options.json:
         print_json(outcomes)
     else:

@@ -29,7 +29,7 @@ class Stamps(Protocol):
     this one, has used. Venues take an equal stamp for a replay."""
 
     def first_from(self, stamp_ms: int, /) -> int:
-        """The first one from `stamp_ms` on that is free; it is used from now on. Raises `OSError`."""
+        """The first one from `stamp_ms` on that is free; it is used from now on."""
         ...
 
 

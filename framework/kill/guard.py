@@ -122,7 +122,7 @@ class Guard:
         spec = self._spec
         try:
             return await kill_accounts(
-                accounts, spec.directory, watch, since_ns=since_ns, is_live=spec.is_live, why=why
+                accounts, spec.directory, watch, since_ns=since_ns, is_live=spec.is_live, why=why, say=self._say
             )
         except (OSError, TidegateError) as e:
             self._say(f"it failed and is tried again: {e}")

@@ -9,10 +9,12 @@ that nothing is open any more.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -44,6 +46,29 @@ STALL_NS = 1_500_000_000
 
 LEASE_S = 0.02
 
+T = TypeVar("T")
+
+
+class OwnFiles:
+    """Where this process keeps what it writes: the state directory, or a folder of its own for what can't be made
+    there. Orders are ended on a full or damaged disk, too."""
+
+    def __init__(self, directory: Path, say: Callable[[str], object]) -> None:
+        """`say` gets a line when another folder is used."""
+        self._directory = directory
+        self._say = say
+        self._spare: Path | None = None
+
+    def make(self, factory: Callable[[Path], T]) -> T:
+        """What `factory` makes of the folder. Raises `OSError` when nothing can be written anywhere."""
+        try:
+            return factory(self._directory)
+        except OSError as e:
+            if self._spare is None:
+                self._spare = Path(tempfile.mkdtemp(prefix="tidegate-kill-"))
+                self._say(f"{self._directory} can't be written ({e.strerror or e}); the log is in {self._spare}")
+            return factory(self._spare)
+
 
 class KillSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a kill needs to know. `budgets` are those of all venues, `since_ns` is the monotonic time at which the latch
@@ -54,6 +79,7 @@ class KillSpec(msgspec.Struct, frozen=True, kw_only=True):
     budgets: OwnBudgets
     since_ns: int
     is_live: bool
+    files: OwnFiles
 
 
 async def kill_accounts(
@@ -64,20 +90,34 @@ async def kill_accounts(
     since_ns: int,
     is_live: bool,
     why: Kill,
+    say: Callable[[str], object],
 ) -> list[VenueOutcome]:
     """End the orders of these accounts, and keep a log of it for the daemon. `since_ns` is the monotonic time at which
-    the latch was set. Raises `OSError` when no log can be made in the state directory `directory`."""
-    clock = SystemClock()
-    log = KillLog(directory, now_ns=clock.now_ns())
+    the latch was set; `say` gets a line when the state directory `directory` can't be written. Raises `OSError` when no
+    log can be made anywhere."""
+    clock, files = SystemClock(), OwnFiles(directory, say)
+    log = files.make(partial(_begin_log, now_ns=clock.now_ns(), why=why))
     try:
-        log.write(KillRecord(ts_ns=clock.now_ns(), action="kill", by=why.by, reason=why.reason))
         budgets = OwnBudgets({one.name: f"{one.row.use} {one.row.proxy}" for one in accounts}, clock)
-        spec = KillSpec(directory=directory, venues=accounts, budgets=budgets, since_ns=since_ns, is_live=is_live)
+        spec = KillSpec(
+            directory=directory, venues=accounts, budgets=budgets, since_ns=since_ns, is_live=is_live, files=files
+        )
         outcomes = await end_orders(spec, watch, log, clock)
-        log.sync()
+        with suppress(OSError):
+            log.sync()
         return outcomes
     finally:
         log.close()
+
+
+def _begin_log(directory: Path, *, now_ns: int, why: Kill) -> KillLog:
+    log = KillLog(directory, now_ns=now_ns)
+    try:
+        log.write(KillRecord(ts_ns=now_ns, action="kill", by=why.by, reason=why.reason))
+    except OSError:
+        log.close()
+        raise
+    return log
 
 
 async def end_orders(spec: KillSpec, watch: DaemonWatch, log: KillLog, clock: Clock) -> list[VenueOutcome]:
@@ -129,7 +169,7 @@ async def _end_at(
         return VenueOutcome(venue=venue.name, left=0, trouble="its embedded sandbox has ended with its daemon")
     by_daemon = await _leave_to_daemon(venue.name, watch, clock)
     try:
-        lease = VenueLease(spec.directory, venue.name)
+        lease = spec.files.make(partial(VenueLease, venue=venue.name))
         try:
             await _take(lease, clock)
             outcome = await _end_directly(venue, spec, lease, log, clock, journal)
@@ -169,7 +209,7 @@ async def _take(lease: VenueLease, clock: Clock) -> None:
 async def _end_directly(
     venue: ResolvedAccount, spec: KillSpec, lease: VenueLease, log: KillLog, clock: Clock, journal: _Journal
 ) -> VenueOutcome:
-    note = BudgetNote(spec.directory, venue.name)
+    note = spec.files.make(partial(BudgetNote, venue=venue.name))
     budget = spec.budgets.of(venue.name, note)
     account = _account(venue, spec, lease, clock, budget)
     budget.publish(LimitsDeclared(venue.name, account.limits, clock.now_ns()))
@@ -187,9 +227,20 @@ def describe(account: ResolvedAccount, directory: Path, *, is_live: bool) -> tup
     if account.row.embedded_sandbox:
         return None
     clock = SystemClock()
-    spec = KillSpec(directory=directory, venues=(), budgets=OwnBudgets({}, clock), since_ns=0, is_live=is_live)
+    spec = KillSpec(
+        directory=directory,
+        venues=(),
+        budgets=OwnBudgets({}, clock),
+        since_ns=0,
+        is_live=is_live,
+        files=OwnFiles(directory, _say_nothing),
+    )
     found = _account(account, spec, _NoStamps(), clock, OwnBudget(account.name, clock=clock))
     return found.is_listing, found.scope
+
+
+def _say_nothing(_line: str) -> None:
+    """For what writes nothing."""
 
 
 class _NoStamps:

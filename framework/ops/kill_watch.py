@@ -95,6 +95,24 @@ class KillWatch:
             if venue in (EVERYTHING, one)
         }
 
+    def why_held(self, *venues: str) -> str | None:
+        """Why nothing may be let leave again: the latch of one of these venues, or of `EVERYTHING`; None without."""
+        for latch in self.latch.latches():
+            if latch.venue in venues:
+                return (
+                    f"killed: {latch.text}. See what is open and what was traded, then take the latch away: tidegate "
+                    f'resume --kill{_venue_option(latch.venue)} --reason "…"'
+                )
+        return None
+
+    def why_none(self, venue: str) -> str | None:
+        """Why there is no latch of a venue, or of `EVERYTHING`, to take away; None when there is one."""
+        latches = [latch.venue for latch in self.latch.latches()]
+        if venue in latches:
+            return None
+        others = " and ".join(_venue_option(one) or "everything" for one in latches)
+        return f"there is no such kill latch{f'; there is one of{others}' if others else ''}"
+
     def _record(self, records: Iterable[KillRecord]) -> None:
         kernel, now_ns = self._kernel, self._kernel.dependencies.clock.now_ns()
         who, names = KillRecord(ts_ns=now_ns, action="kill"), dict[str, str]()
@@ -136,3 +154,7 @@ class KillWatch:
                 is_cancelling=True,
             )
         )
+
+
+def _venue_option(venue: str) -> str:
+    return f" --venue {venue}" if venue else ""

@@ -69,7 +69,7 @@ from framework.reconciliation.differences import Difference, reconcile_answer
 from framework.reconciliation.external_orders import adoption
 from framework.reconciliation.reconciler import Reconciler
 from framework.runtime.clock import system_rng
-from framework.runtime.kill_latch import KillLatch
+from framework.runtime.kill_latch import EVERYTHING, KillLatch
 from framework.state.trading_states import ScopedState
 
 _PREFIX_MIN = 4
@@ -173,25 +173,16 @@ class Operator:
 
     def _latch_to_clear(self, request: SetTradingState) -> KillLatch | None:
         """The latch, where the request takes it away. Raises `NotDone` where it would leave one in force that holds
-        what is resumed, and where there is none to take away."""
+        what it lets leave, now or when its time is over, and where there is none to take away."""
         watch, is_resume = self._dependencies.kill_watch, request.state is TradingState.ACTIVE
         if request.is_kill and not is_resume:
             raise NotDone("is_kill goes with a resume; `tidegate kill` sets the latch")
-        if watch is None or not is_resume or request.scope not in (Scope.GLOBAL, Scope.VENUE):
+        lets_leave = request.state is not TradingState.HALTED or request.for_ms
+        if watch is None or not lets_leave or request.scope not in (Scope.GLOBAL, Scope.VENUE):
             return None
-        latches = {latch.venue: latch for latch in watch.latch.latches()}
-        found = latches.get(request.target)
-        if not request.is_kill:
-            if found is not None:
-                raise NotDone(
-                    f"killed: {found.text}. See what is open and what was traded, then take the latch away: tidegate "
-                    f'resume --kill{_venue_option(found.venue)} --reason "…"'
-                )
-            return None
-        if found is None:
-            others = " and ".join(_venue_option(venue) or "everything" for venue in latches)
-            raise NotDone(f"there is no such kill latch{f'; there is one of{others}' if others else ''}")
-        return watch.latch
+        if why := watch.why_none(request.target) if request.is_kill else watch.why_held(request.target):
+            raise NotDone(why)
+        return watch.latch if request.is_kill else None
 
     async def _kill(self, request: Kill) -> Answer:
         """Not durable when this returns: the latch is, and the halt is recorded again as long as it is set."""
@@ -238,6 +229,10 @@ class Operator:
 
     async def _flatten(self, request: Flatten) -> Answer:
         self._check_target(request.scope, request.target)
+        watch, is_of_venue = self._dependencies.kill_watch, request.scope in (Scope.VENUE, Scope.INSTRUMENT)
+        of_venue = (request.target.partition(":")[0],) if is_of_venue else ()
+        if watch is not None and (why := watch.why_held(EVERYTHING, *of_venue)):
+            raise NotDone(why)
         return await self._flattening.run(request)
 
     async def _adopt_external_order(self, request: AdoptExternalOrder) -> Answer:
@@ -426,10 +421,6 @@ class Operator:
         if name not in names:
             shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
             raise NotDone(f'there is no {what} "{name}"{hint(name, names)}; there are: {shown or "none"}')
-
-
-def _venue_option(venue: str) -> str:
-    return f" --venue {venue}" if venue else ""
 
 
 def _state_lines(request: SetTradingState, rows: Iterable[ScopedState]) -> list[str]:

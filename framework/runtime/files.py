@@ -7,6 +7,7 @@ plugs in a file system that loses, tears and reorders on purpose.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -165,6 +166,15 @@ def aside_name(files: FileSystem, path: Path, suffix: str) -> Path:
         count += 1
         name = f"{path.name}{suffix}-{count}"
     return path.with_name(name)
+
+
+def hand_to_owner(path: Path) -> None:
+    """As root, make a file its folder's owner's, as far as that is allowed: the daemon, which is another user's, reads
+    what a process beside it has left."""
+    if os.geteuid() == 0:
+        with suppress(OSError):
+            owner = os.stat(path.parent)
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def write_atomically(files: FileSystem, path: Path, data: bytes, *, points: tuple[str, str] = ("", "")) -> None:

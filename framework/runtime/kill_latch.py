@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from framework.runtime.files import FileSystem, RealFiles
+from framework.runtime.files import FileSystem, RealFiles, hand_to_owner
 
 EVERYTHING = ""
 """The venue of the latch that holds for all of them."""
@@ -72,6 +72,7 @@ class KillLatch:
         try:
             if is_new:
                 handle.write(msgspec.json.encode(Latch(venue, by, reason, now_ns)) + b"\n")
+                hand_to_owner(path)
             handle.sync()
         finally:
             handle.close()

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from framework.runtime.files import hand_to_owner
+
 _PREFIX, _SUFFIX = "kill-", ".jsonl"
 
 
@@ -41,6 +43,7 @@ class KillLog:
         path = directory / f"{_PREFIX}{now_ns}-{os.getpid()}{_SUFFIX}"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hand_to_owner(path)
 
     def write(self, *records: KillRecord) -> None:
         """Append them. They survive the end of this process, and after `sync` a power failure. Raises `OSError`."""

@@ -17,9 +17,12 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+
+from framework.runtime.files import hand_to_owner
 
 _NUMBER = 20
 """Digits of a number in the file: the last stamp, and behind it how often the lease was taken."""
@@ -30,12 +33,9 @@ def _path(directory: Path, venue: str) -> Path:
 
 
 def _open(path: Path) -> int:
-    """Open a file of a state directory, made for its owner where it is missing. Root makes it the owner's: the daemon,
-    which runs as another user, must be able to read it. Raises `OSError`."""
+    """Open a file of a state directory, made for its owner where it is missing. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if os.geteuid() == 0:
-        owner = os.stat(path.parent)
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    hand_to_owner(path)
     return descriptor
 
 
@@ -54,7 +54,7 @@ class VenueLease:
         self._last_ms = 0
 
     def take(self) -> bool:
-        """Whether the lease is ours now; False while another process has it. Never waits. Raises `OSError`."""
+        """Whether the lease is ours now; False while another process has it. Never waits."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -64,7 +64,7 @@ class VenueLease:
         return True
 
     def first_from(self, stamp_ms: int, /) -> int:
-        """The first odd millisecond from `stamp_ms` on that was not used; it is from now on. Raises `OSError`."""
+        """The first odd millisecond from `stamp_ms` on that was not used; it is from now on."""
         self._last_ms = max(stamp_ms | 1, self._last_ms + 2)
         self._write(0, self._last_ms)
         return self._last_ms
@@ -76,7 +76,9 @@ class VenueLease:
             self._descriptor = -1
 
     def _write(self, place: int, number: int) -> None:
-        os.pwrite(self._descriptor, b"%*d" % (_NUMBER, number), place * _NUMBER)
+        # A disk that is full holds up no cancel: what the next such process might use again is refused then, at worst.
+        with suppress(OSError):
+            os.pwrite(self._descriptor, b"%*d" % (_NUMBER, number), place * _NUMBER)
 
 
 class LeaseWatch:
@@ -123,9 +125,11 @@ class BudgetNote:
         self._descriptor = _open(directory / f"budget-{venue}")
 
     def write(self, left: BudgetLeft) -> None:
-        """Write it down, for when this process ends in any way but a power failure. Raises `OSError`."""
+        """Write it down, for when this process ends in any way but a power failure. What a full disk does not take, the
+        next sender does not know: it holds up no request."""
         # One write behind the other: what is read is a whole line, with what an earlier, longer one left behind it.
-        os.pwrite(self._descriptor, msgspec.json.encode(left) + b"\n", 0)
+        with suppress(OSError):
+            os.pwrite(self._descriptor, msgspec.json.encode(left) + b"\n", 0)
 
     def read(self) -> BudgetLeft | None:
         """What was written last, None for nothing that can be read."""

@@ -177,7 +177,11 @@ class Stage:
         why = Kill(by="conformance", reason="a case")
         watch = DaemonWatch(state, why)
         watch.start()
-        (outcome,) = await kill_accounts(venues, state, watch, since_ns=clock.monotonic_ns(), is_live=False, why=why)
+        said: list[str] = []
+        (outcome,) = await kill_accounts(
+            venues, state, watch, since_ns=clock.monotonic_ns(), is_live=False, why=why, say=said.append
+        )
+        expect(not said, f"{said}")
         return outcome
 
     async def stop(self) -> int:

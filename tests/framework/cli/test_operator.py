@@ -50,6 +50,8 @@ class StandIn:
     def __init__(self, directory: Path) -> None:
         self.heard: list[Request] = []
         self.answer = Answer(is_ok=True, lines=("done",), data=[])
+        self.first: list[Answer] = []
+        """What it answers before that, one each time."""
         self._directory = directory
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -76,7 +78,7 @@ class StandIn:
 
     async def _note(self, line: bytes) -> bytes:
         self.heard.append(msgspec.json.decode(line, type=Request))
-        return msgspec.json.encode(self.answer)
+        return msgspec.json.encode(self.first.pop(0) if self.first else self.answer)
 
 
 @pytest.fixture

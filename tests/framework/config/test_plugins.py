@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -202,3 +203,28 @@ def test_check_that_remembers_when_it_can_not_begin_then_the_configuration_is_re
     model = Plugins([folder]).check("mine:Mine")
     with pytest.raises(PluginError, match=re.escape(reason)):
         begin_once("mine:Mine", model())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def mass_cancel(name):\n    ...\n", "ends no orders; it needs Settings (a pydantic BaseModel) and"),
+        ("from pydantic import BaseModel as Settings\n", "mass_cancel(name, settings, *, clock, rng, turn,"),
+        ("1 / 0\n", "ZeroDivisionError"),
+    ],
+)
+def test_mass_cancel_when_it_lacks_a_part_or_breaks_then_one_line_says_what(folder: Path, text: str, said: str) -> None:
+    write(folder, "pier/__init__.py", "")
+    write(folder, "pier/plugin.py", "raise SystemExit\n")
+    assert Plugins([folder]).mass_cancel("pier.plugin") is None
+    write(folder, "pier/mass_cancel.py", text)
+    assert said in problem(folder, "pier.plugin", "mass_cancel")
+
+
+def test_mass_cancel_when_the_plugin_ships_with_tidegate_then_it_is_found_without_loading_that() -> None:
+    command = (
+        "import sys; from framework.config.plugins import Plugins; "
+        "assert Plugins().mass_cancel('connectors.kalshi.plugin'); "
+        "sys.exit(bool({'connectors.kalshi.plugin', 'connectors.kalshi.connector'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0

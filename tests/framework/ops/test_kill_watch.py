@@ -8,7 +8,7 @@ import pytest
 from framework.domain.account_events import CancelRequested, OrderAdopted, Scope, TradingState, TradingStateChanged
 from framework.domain.errors import JournalError
 from framework.domain.intents import CancelOrder
-from framework.domain.operator_requests import OPERATOR, Answer, Kill, SetTradingState
+from framework.domain.operator_requests import OPERATOR, Answer, Flatten, Kill, SetTradingState
 from framework.domain.verdicts import Approved
 from framework.ops.kill_watch import KillWatch, VenueLeft
 from framework.ops.operator_commands import Operator, OperatorDependencies
@@ -97,7 +97,7 @@ def test_latch_when_it_is_there_at_the_next_start_then_the_halt_is_recorded_agai
     assert len(recorded(world, TradingStateChanged)) == 2
 
 
-async def answer(operator: Operator, request: Kill | SetTradingState) -> Answer:
+async def answer(operator: Operator, request: Kill | SetTradingState | Flatten) -> Answer:
     return await operator.answer(request)
 
 
@@ -135,6 +135,40 @@ async def test_resume_when_the_latch_is_set_then_it_is_refused_unless_it_takes_t
     assert (await answer(operator, RESUME_KILL)).lines == ("everything is active",)
     assert not KillLatch(world.directory).is_set(VENUE)
     assert halts(world) == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        SetTradingState(scope=Scope.GLOBAL, state=TradingState.REDUCING, reason="r"),
+        SetTradingState(scope=Scope.GLOBAL, state=TradingState.HALTED, reason="r", for_ms=1_000),
+        Flatten(scope=Scope.GLOBAL, reason="r"),
+        Flatten(scope=Scope.STRATEGY, target="scribe", reason="r"),
+    ],
+    ids=["reduce", "halt for a time", "flatten", "flatten a strategy"],
+)
+async def test_request_when_it_would_let_orders_leave_under_the_latch_then_it_is_refused(
+    world: World, operator: Operator, request_: SetTradingState | Flatten
+) -> None:
+    await answer(operator, Kill(reason="runaway"))
+    refused = await answer(operator, request_)
+    assert not refused.is_ok
+    assert refused.lines[0].startswith("killed: everything: runaway, by operator.")
+    assert [row[:2] for row in halts(world)] == [(Scope.GLOBAL, "")]
+
+
+async def test_flatten_when_another_venue_is_latched_then_it_begins(world: World, operator: Operator) -> None:
+    KillLatch(world.directory).set("other", by="", reason="", now_ns=1)
+    assert (await answer(operator, Flatten(scope=Scope.GLOBAL, reason="r", is_dry_run=True))).is_ok
+    KillLatch(world.directory).set(VENUE, by="", reason="", now_ns=1)
+    refused = await answer(operator, Flatten(scope=Scope.INSTRUMENT, target=MARKET, reason="r", is_dry_run=True))
+    assert refused.lines[0].startswith(f"killed: {VENUE}: ")
+
+
+async def test_resume_when_it_is_a_dry_run_then_the_latch_stays(world: World, operator: Operator) -> None:
+    await answer(operator, Kill(reason="runaway"))
+    assert (await answer(operator, msgspec.structs.replace(RESUME_KILL, is_dry_run=True))).is_ok
+    assert KillLatch(world.directory).is_set(VENUE)
 
 
 async def test_resume_when_only_a_venue_is_latched_then_everything_else_resumes_and_the_latch_names_its_venue(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from framework.domain.errors import Fatal
-from framework.runtime.sandbox_process import SandboxProcess
+from framework.runtime.sandbox_process import SandboxProcess, forget_settings, keep_settings, read_settings
 
 SANDBOX = "connectors.kalshi.sandbox"
 
@@ -79,3 +79,15 @@ async def test_sandbox_when_the_daemon_is_killed_then_it_ends_by_itself(tmp_path
     parent.wait()
     parent.stdout.close()
     await until(lambda: not is_alive(pid))
+
+
+def test_settings_when_left_for_a_process_beside_the_daemon_then_only_the_owner_can_read_them_and_they_end_with_it(
+    tmp_path: Path,
+) -> None:
+    keep_settings(tmp_path, "kalshi", {"rest_url": "http://127.0.0.1:1"})
+    assert (tmp_path / "venues" / "kalshi.json").stat().st_mode & 0o777 == 0o600
+    assert read_settings(tmp_path, "kalshi") == {"rest_url": "http://127.0.0.1:1"}
+    forget_settings(tmp_path, "kalshi")
+    forget_settings(tmp_path, "kalshi")
+    with pytest.raises(Fatal, match="kalshi: its embedded sandbox does not run"):
+        read_settings(tmp_path, "kalshi")
