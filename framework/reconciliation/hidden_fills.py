@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from framework.domain.account_events import (
     Fill,
+    FillSource,
     OrderReport,
     OrderSnapshot,
     PositionReport,
@@ -29,7 +30,7 @@ from framework.domain.account_events import (
 )
 from framework.domain.instruments import Instrument, InstrumentId
 from framework.domain.market_events import TradePrint
-from framework.domain.orders import Order
+from framework.domain.orders import Order, Side
 from framework.domain.terms import FillListing
 from framework.reconciliation.inferred_fills import (
     ENDED_NS_MAX,
@@ -114,8 +115,8 @@ class HiddenFills:
         self._owed: dict[str, tuple[int, int]] = {}
         self._ends: dict[str, tuple[OrderSnapshot, int]] = {}
         self._ended_ns: dict[str, int] = {}
-        self._agreed: dict[InstrumentId, tuple[int, int]] = {}
-        """Until when, in wall nanoseconds, and at which size of the venue's, signed, positions have agreed."""
+        self._agreed_ns: dict[InstrumentId, int] = {}
+        """Until when, in wall nanoseconds, positions have agreed."""
         self._printed: dict[str, int] = {}
         """How much was traded in public at the limit of an order since it was made, scaled."""
 
@@ -199,13 +200,13 @@ class HiddenFills:
         for instrument in list(accounts.instruments.values()):
             is_here = instrument.venue == dependencies.venue and instrument.id not in accounts.settlements
             if is_here and instrument.id not in unread:
-                size = sizes.get(instrument.id, 0)
-                gap = size - accounts.positions.account(instrument.id).size - owed[instrument.id]
+                own = accounts.positions.account(instrument.id).size + owed[instrument.id]
+                gap = sizes.get(instrument.id, 0) - own
                 self._gaps.note(instrument.id, gap, at_ns=clock.monotonic_ns(), wall_ns=clock.now_ns())
                 if gap:
-                    self._explain(instrument, size, asked)
+                    self._explain(instrument, asked)
                 if not self._gaps.of(instrument.id):
-                    self._agreed[instrument.id] = asked.now_ns - asked.lag_ns, size
+                    self._agreed_ns[instrument.id] = asked.now_ns - asked.lag_ns
 
     def _hold(self, snapshot: OrderSnapshot) -> bool:
         orders = self._dependencies.accounts.orders
@@ -229,7 +230,7 @@ class HiddenFills:
     def _is_settled(self, order: Order) -> bool:
         """Whether the positions have agreed since everything that the order had traded must be in them."""
         ended_ns = self._ended_ns.get(order.client_order_id, order.updated_ns)
-        return ended_ns <= self._agreed.get(order.instrument, (0, 0))[0]
+        return ended_ns <= self._agreed_ns.get(order.instrument, 0)
 
     def _release_ends(self, asked: AsOf) -> None:
         for name, (snapshot, since_ns) in list(self._ends.items()):
@@ -256,27 +257,43 @@ class HiddenFills:
                 del self._owed[name]
                 self._book(owed_fill(accounts, order, now_ns=self._dependencies.clock.now_ns()))
 
-    def _explain(self, instrument: Instrument, size: int, asked: AsOf) -> None:
-        """Book what explains a gap; `size` is the venue's position, signed and scaled."""
-        gap, since_ns = self._gaps.lasting(instrument.id, asked.monotonic_ns - asked.lag_ns)
+    def _explain(self, instrument: Instrument, asked: AsOf) -> None:
+        """Book what explains a gap."""
+        past_lag_ns = asked.monotonic_ns - asked.lag_ns
+        gap, since_ns = self._gaps.lasting(instrument.id, past_lag_ns)
         if gap:
             self._give(instrument, gap, since_ns, self._is_settled)
+        gap, since_ns = self._gaps.lasting(instrument.id, past_lag_ns)
+        if by_mistake := self._by_mistake(instrument.id, gap):
+            self._give(instrument, by_mistake, since_ns, lambda _order: False)
         # Passes may take long: orders must have been asked for it since, by two that are past their lag.
-        if self._gaps.count(instrument.id, asked.monotonic_ns - 2 * asked.lag_ns) <= 1:
+        if self._gaps.count(instrument.id, past_lag_ns - asked.lag_ns) <= 1:
             return
         before_ns = asked.monotonic_ns - self._dependencies.drift_ms_max * 1_000_000
-        gap, since_ns = self._gaps.lasting(instrument.id, before_ns)
-        moved = size - self._agreed.get(instrument.id, (0, 0))[1]
-        by_mistake = max(gap - max(moved, 0), 0) if gap > 0 else min(gap - min(moved, 0), 0)
-        if by_mistake:
-            # What the venue's position did not do since it agreed, ours did: it had agreed by two mistakes.
-            self._give(instrument, by_mistake, since_ns, lambda _order: False)
         rest, since_ns = self._gaps.lasting(instrument.id, before_ns)
         if rest:
             now_ns = self._dependencies.clock.now_ns()
             self._book(unowned_fill(self._dependencies.accounts, instrument, rest, since_ns=since_ns, now_ns=now_ns))
             self._gaps.explain(instrument.id, rest)
             self._reduce(instrument, rest)
+
+    def _by_mistake(self, instrument: InstrumentId, gap: int) -> int:
+        """How much of a gap, signed, may be of before the positions agreed last, by two mistakes: orders that have
+        ended are not settled for that. What came to light since of the other side, of orders that were there then, may
+        have hidden as much of this one; and what was given to an order of this side that was there may be another's."""
+        if not gap:
+            return 0
+        accounts, agreed_ns = self._dependencies.accounts, self._agreed_ns.get(instrument, 0)
+        side, found = Side.BUY if gap > 0 else Side.SELL, 0
+        for booked in accounts.fills.standing(instrument):
+            fill, order = booked.fill, accounts.orders.get(booked.client_order_id)
+            if order is None or order.created_ns > agreed_ns:
+                continue
+            if fill.side is not side:
+                found += fill.size if fill.ts_recv > agreed_ns else 0
+            elif fill.source is FillSource.INFERRED_POSITION and not self._is_settled(order):
+                found += fill.size
+        return side.sign * min(abs(gap), found)
 
     def _give(self, instrument: Instrument, gap: int, since_ns: int, is_settled: Callable[[Order], bool]) -> None:
         """Give a gap to the orders that can have made it, as far as there are any."""

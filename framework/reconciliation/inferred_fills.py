@@ -114,6 +114,8 @@ def in_place_of_inferred(accounts: Accounts, fill: Fill) -> list[Event]:
     earlier.sort(key=lambda one: bool(one.client_order_id))
     reason = f"listed as {fill.fill_id}"
     events, left = _take_back(accounts, own, fill.size, reason, now_ns=fill.ts_recv)
+    # What is owed to its order counted as ours when the others were inferred: no other stood for that.
+    left -= 0 if order is None else accounts.orders.evidence(order).missing
     events += _take_back(accounts, earlier, left, reason, now_ns=fill.ts_recv, is_bounded=True)[0]
     return [*events, fill]
 

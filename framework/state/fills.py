@@ -66,6 +66,10 @@ class Fills:
         standing = [self._fills[key] for key in reversed(self._inferred)]
         return [booked for booked in standing if booked.fill.instrument == instrument]
 
+    def standing(self, instrument: InstrumentId) -> list[BookedFill]:
+        """The remembered fills in an instrument that stand. Reads every fill: not for every event."""
+        return [one for one in self._fills.values() if one.fill.instrument == instrument and not one.is_voided]
+
     def traded_in(self, instruments: Collection[InstrumentId]) -> list[Fill]:
         """The remembered fills in these instruments, voided ones included. Reads every fill: not for every event."""
         return [booked.fill for booked in self._fills.values() if booked.fill.instrument in instruments]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from framework.domain.account_events import ReportKind, TradingState
+import msgspec
+import pytest
+
+from framework.domain.account_events import ReportKind, Scope, TradingState
 from framework.domain.market_events import TradePrint
 from framework.domain.numbers import Price, Size
 from framework.domain.orders import OrderStatus, Side
@@ -74,9 +77,83 @@ async def test_ended_order_when_a_trade_of_the_other_side_had_hidden_its_own_the
     await passes(world, 8)
     assert world.order(bid).status is OrderStatus.CANCELLED
     world.gateway.fills_there.append(world.fill(offer, 3, "listed late"))
-    await passes(world, 15)
+    await passes(world, 3)
     assert (position(world), world.order(bid).filled, world.order(offer).filled) == (0, 3, 3)
     assert state(world) is TradingState.ACTIVE
+
+
+async def test_ended_order_when_another_had_been_given_its_fill_then_it_has_it_once_that_one_trades_more(
+    world: World, scribe: Scribe
+) -> None:
+    """4 of the bid that ended, and 1 of the one that rests, which is given all 5 and then trades the 9 that it had."""
+    world.offer(TAKER_ONLY)
+    ended, resting = working(world, scribe), working(world, scribe)
+    at_venue(world, ended)
+    at_venue(world, resting, filled=1)
+    await passes(world, 1)
+    world.do(scribe, ended.cancel)
+    report(world, ended, ReportKind.CANCEL_PENDING)
+    at_venue(world, ended, is_open=False)
+    holds(world, 5)
+    await passes(world, 6)
+    assert (world.order(ended).status, world.order(resting).filled) == (OrderStatus.CANCELLED, 5)
+    at_venue(world, resting, filled=10, is_open=False)
+    holds(world, 14)
+    await passes(world, 4)
+    assert (position(world), world.order(ended).filled, world.order(resting).filled) == (14, 4, 10)
+    assert state(world) is TradingState.ACTIVE
+
+
+@pytest.mark.parametrize("bought_since", [0, 10])
+async def test_position_when_it_moves_beside_orders_that_ended_long_ago_then_it_is_none_of_them(
+    world: World, scribe: Scribe, bought_since: int
+) -> None:
+    world.offer(TAKER_ONLY)
+    bid, offer = working(world, scribe), world.do(scribe, lambda: scribe.sell(MARKET, Price(60), Size(10)))
+    world.queue.pop()
+    world.kernel.publish(world.listing(offer))
+    at_venue(world, offer)
+    at_venue(world, bid, filled=10, is_open=False)
+    holds(world, 10)
+    world.do(scribe, offer.cancel)
+    report(world, offer, ReportKind.CANCEL_PENDING)
+    at_venue(world, offer, is_open=False)
+    await passes(world, 8)
+    assert (position(world), world.order(offer).status) == (10, OrderStatus.CANCELLED)
+    if bought_since:
+        another = working(world, scribe)
+        at_venue(world, another, filled=bought_since, is_open=False)
+        world.gateway.fills_there.append(world.fill(another, bought_since, "bought since"))
+    holds(world, bought_since)
+    await passes(world, 14)
+    assert (position(world), world.order(offer).filled) == (bought_since, 0)
+    assert world.accounts.trading.is_set(Scope.INSTRUMENT, MARKET, TradingState.REDUCING)
+
+
+async def test_fill_when_it_is_listed_while_it_is_owed_then_no_other_order_loses_its_own(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    ended, other = working(world, scribe), working(world, scribe)
+    early_ns = world.clock.now_ns()
+    for handle in (ended, other):
+        at_venue(world, handle)
+    await passes(world, 1)
+    world.do(scribe, ended.cancel)
+    report(world, ended, ReportKind.CANCEL_PENDING)
+    at_venue(world, ended, is_open=False)
+    holds(world, 3)
+    await passes(world, 6)
+    assert world.order(ended).filled == 3
+    at_venue(world, other, filled=10, is_open=False)
+    holds(world, 13)
+    await passes(world, 1)
+    assert world.order(other).status is OrderStatus.ENDING
+    world.gateway.fills_there.append(msgspec.structs.replace(world.fill(other, 1, "listed"), ts_venue=early_ns))
+    await passes(world, 1, every_ms=10)
+    assert (world.order(ended).filled, world.order(other).filled) == (3, 1)
+    await passes(world, 3)
+    assert (position(world), world.order(ended).filled, world.order(other).filled) == (13, 3, 10)
 
 
 async def test_cancelled_order_when_its_end_waits_for_the_position_then_nothing_differs(

@@ -79,7 +79,7 @@ def test_refusal_when_reported_then_its_kind_is_that_of_the_request(intent: Inte
     assert (event.kind, event.code, event.detail, event.ts_recv) == (
         kind,
         "not_found",
-        "not_found: 7: no such order",
+        "no such order",
         9,
     )
 
