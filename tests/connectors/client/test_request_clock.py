@@ -32,6 +32,17 @@ def test_stamps_when_many_are_made_in_one_millisecond_then_each_is_later() -> No
     assert stamps.next_ms() == WALL_NS // MS + 100
 
 
+def test_stamps_when_the_clock_is_odd_then_they_are_even(tmp_path: Path) -> None:
+    clock, time, stamps = clocks()
+    lease = VenueLease(tmp_path, "v")
+    others = RequestClock(time, stamps=lease)
+    for _ in range(4):
+        clock.advance(MS)
+        assert stamps.next_ms() % 2 == 0
+        assert others.next_ms() % 2 == 1
+    lease.close()
+
+
 def test_stamps_when_the_venues_clock_steps_back_then_they_follow_it_and_none_comes_twice() -> None:
     clock, _, stamps = clocks()
     made = []

@@ -81,6 +81,41 @@ class FullDisk(RealFiles):
         return Full()
 
 
+class SyncRecorder(RealFiles):
+    """Notes what is made durable."""
+
+    def __init__(self) -> None:
+        self.synced: list[str] = []
+
+    def open_append(self, path: Path, /) -> RealFile:
+        opened, synced = super().open_append(path), self.synced
+
+        class Noted(RealFile):
+            def __init__(self) -> None:
+                self._descriptor = opened._descriptor
+
+            def sync(self) -> None:
+                super().sync()
+                synced.append(path.name)
+
+        return Noted()
+
+    def sync_directory(self, path: Path, /) -> None:
+        super().sync_directory(path)
+        self.synced.append(path.name)
+
+
+def test_latch_when_set_or_cleared_then_that_is_durable(tmp_path: Path) -> None:
+    files = SyncRecorder()
+    latch = KillLatch(tmp_path / "state", files)
+    set_latch(latch)
+    assert files.synced == ["killed", "state"]
+    set_latch(latch)
+    assert files.synced == ["killed", "state"] * 2
+    latch.clear(EVERYTHING)
+    assert files.synced == [*["killed", "state"] * 2, "state"]
+
+
 def test_latch_when_the_disk_is_full_then_it_says_so_and_holds(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         set_latch(KillLatch(tmp_path, FullDisk()))
