@@ -54,9 +54,9 @@ def test_daemon_when_every_fault_strikes_once_then_it_recovers_by_itself_and_agr
         sandbox.fault(kind="settle", value="yes", match={"market": market})
         wait_until(lambda: sandbox.truth()["markets"][market]["status"] == "finalized", "settlement")
         _recover(daemon, sandbox, {"kind": "settle"})
-        code, seconds = daemon.terminate()
+        code, _ = daemon.terminate()
 
-    assert (code, seconds < 5) == (0, True), daemon.tail
+    assert code == 0, daemon.tail
     assert not daemon.logged("task ended")
     _agree(daemon, sandbox, tmp_path / "state")
 

