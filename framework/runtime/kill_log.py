@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from framework.runtime.files import hand_to_owner
+from framework.runtime.files import DRAFT_SUFFIX, hand_to_owner
 
 _PREFIX, _SUFFIX = "kill-", ".jsonl"
 
@@ -41,9 +41,12 @@ class KillLog:
     def __init__(self, directory: Path, *, now_ns: int) -> None:
         """Make the file in the state directory. Raises `OSError`."""
         path = directory / f"{_PREFIX}{now_ns}-{os.getpid()}{_SUFFIX}"
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        draft = path.with_name(path.name + DRAFT_SUFFIX)
+        self._descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        # Under its name only once it is locked: the daemon would take it for that of a process that has ended.
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        hand_to_owner(path)
+        hand_to_owner(draft)
+        os.rename(draft, path)
 
     def write(self, *records: KillRecord) -> None:
         """Append them. They survive the end of this process, and after `sync` a power failure. Raises `OSError`."""

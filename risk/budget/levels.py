@@ -152,7 +152,9 @@ class RequestWindow:
     def empty(self, monotonic_ns: int) -> None:
         """Assume that nothing is left: the venue has just answered 429."""
         at_ns = self._at_ns = max(monotonic_ns, self._at_ns)
-        self._strange = self._add(max(self.level_at(at_ns), 0), at_ns)
+        # What was assumed before stays what an answer can take back.
+        if (free := self.level_at(at_ns)) > 0:
+            self._strange = self._add(free, at_ns)
 
     def see(self, left: int, ends_min_ns: int, ends_max_ns: int) -> None:
         """Take over what an answer showed: the units `left` (-1: not said), and the earliest and latest time at which

@@ -165,7 +165,8 @@ async def test_window_when_another_process_has_sent_then_what_that_noted_is_left
     world: World, lease: VenueLease
 ) -> None:
     window = Pool("minute", 100, 100, 60_000 * MS, PoolShape.WINDOW)
-    world.kernel.publish(LimitsDeclared(VENUE, RateLimits((window,), (Cost(RequestKind.CANCEL, "minute", 1),)), 0))
+    costs = tuple(Cost(kind, "minute", 1) for kind in RequestKind)
+    world.kernel.publish(LimitsDeclared(VENUE, RateLimits((window,), costs), 0))
     world.clock.advance(120_000 * MS)
     world.quote(40, 60)
     shared, note = share(world), BudgetNote(world.directory, VENUE)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
+
+import pytest
 
 from framework.runtime.kill_log import KillLog, KillRecord, finished_logs
 
@@ -21,6 +24,21 @@ def test_log_when_its_writer_lives_then_it_is_not_finished_and_when_it_ends_then
     ((path, records),) = finished_logs(tmp_path)
     assert records == [KILL, CANCEL]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_log_when_the_daemon_looks_while_it_is_made_then_it_is_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, found = fcntl.flock, []
+
+    def looked_at(descriptor: int, how: int) -> None:
+        found.extend(path.name for path in tmp_path.glob("kill-*.jsonl"))
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", looked_at)
+    KillLog(tmp_path, now_ns=1).close()
+    assert found == []
+    assert [path.name.startswith("kill-1-") for path in tmp_path.iterdir()] == [True]
 
 
 def test_log_when_its_writer_died_within_a_line_then_that_line_is_left_out(tmp_path: Path) -> None:
