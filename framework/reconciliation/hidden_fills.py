@@ -20,6 +20,7 @@ from typing import NamedTuple
 from framework.domain.account_events import (
     Fill,
     FillSource,
+    FillVoided,
     OrderReport,
     OrderSnapshot,
     PositionReport,
@@ -115,6 +116,7 @@ class HiddenFills:
         self._owed: dict[str, tuple[int, int]] = {}
         self._ends: dict[str, tuple[OrderSnapshot, int]] = {}
         self._ended_ns: dict[str, int] = {}
+        """Since when, in wall nanoseconds, an order is known not to trade, or when it last had a fill taken back."""
         self._agreed_ns: dict[InstrumentId, int] = {}
         """Until when, in wall nanoseconds, positions have agreed."""
         self._printed: dict[str, int] = {}
@@ -310,6 +312,9 @@ class HiddenFills:
         )
         for event in found.events:
             dependencies.publish(event)
+            if isinstance(event, FillVoided) and (taken := dependencies.accounts.fills.get(event.venue, event.fill_id)):
+                # What took the place of this may be listed late: it is not settled before the positions agree again.
+                self._ended_ns[taken.client_order_id] = dependencies.clock.now_ns()
         if found.rivals:
             dependencies.on_alarm(_rivals_text(instrument, gap, found.rivals))
         self._gaps.explain(instrument.id, gap - found.rest)

@@ -130,6 +130,31 @@ async def test_position_when_it_moves_beside_orders_that_ended_long_ago_then_it_
     assert world.accounts.trading.is_set(Scope.INSTRUMENT, MARKET, TradingState.REDUCING)
 
 
+async def test_ended_order_when_its_fill_was_taken_back_for_one_that_is_listed_late_then_it_has_it_again(
+    world: World, scribe: Scribe
+) -> None:
+    world.offer(TAKER_ONLY)
+    offer = world.do(scribe, lambda: scribe.sell(MARKET, Price(60), Size(10)))
+    world.queue.pop()
+    world.kernel.publish(world.listing(offer))
+    at_venue(world, offer)
+    await passes(world, 1)
+    world.do(scribe, offer.cancel)
+    report(world, offer, ReportKind.CANCEL_PENDING)
+    at_venue(world, offer, is_open=False)
+    holds(world, -2)
+    await passes(world, 6)
+    assert (world.order(offer).status, world.order(offer).filled) == (OrderStatus.CANCELLED, 2)
+    bid = working(world, scribe)
+    at_venue(world, bid)
+    holds(world, 3)
+    await passes(world, 3)
+    assert (position(world), world.order(offer).filled) == (0, 0)
+    world.gateway.fills_there.append(world.fill(bid, 5, "listed late"))
+    await passes(world, 3)
+    assert (position(world), world.order(offer).filled, world.order(bid).filled) == (3, 2, 5)
+
+
 async def test_fill_when_it_is_listed_while_it_is_owed_then_no_other_order_loses_its_own(
     world: World, scribe: Scribe
 ) -> None:
