@@ -17,11 +17,13 @@ _PRIORITY = {kind: kind.priority for kind in RequestKind}
 
 class QueuedRequest(msgspec.Struct, gc=False):
     """One approved intent that is to be sent. `attempts` counts how often that was tried; `approved_ns` is the
-    monotonic time of its approval in nanoseconds, 0 where nobody asks how old it is."""
+    monotonic time of its approval in nanoseconds, 0 where nobody asks how old it is. `limited_ms` is how many
+    milliseconds the venue asked to wait when it answered 429."""
 
     approved: Approved
     attempts: int = 0
     approved_ns: int = 0
+    limited_ms: int = 0
 
 
 class RequestQueue:

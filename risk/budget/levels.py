@@ -19,8 +19,8 @@ NEVER_NS = 2**63 - 1
 """A wait that no passing of time ends."""
 
 _SLOTS = 2_000
-"""A window's bookings are kept in so many slots, each at its end: memory stays bounded, and what comes back does so a
-two-thousandth of the period late."""
+"""A window's bookings are kept in so many slots: memory stays bounded, and what comes back does so a two-thousandth of
+the period late."""
 
 
 class TokenBucket:
@@ -48,21 +48,27 @@ class TokenBucket:
         self._level = max(self.level_at(monotonic_ns) - units, 0)
         self._at_ns = max(monotonic_ns, self._at_ns)
 
-    def empty(self, monotonic_ns: int) -> None:
-        """Assume that nothing is left: the venue has just answered 429."""
+    def empty(self, monotonic_ns: int, until_ns: int = 0) -> None:
+        """Assume that nothing is left, and that nothing comes before `until_ns`: the venue has just answered 429."""
         self._level = 0
-        self._at_ns = max(monotonic_ns, self._at_ns)
+        self._at_ns = max(monotonic_ns, until_ns, self._at_ns)
 
     def raise_to(self, units: int, monotonic_ns: int) -> None:
         """Know that so many units are there at a time."""
         self._level = min(max(self.level_at(monotonic_ns), units), self.capacity)
         self._at_ns = max(monotonic_ns, self._at_ns)
 
-    def wait_ns(self, shortage: int, _monotonic_ns: int) -> int:
+    def flow(self, rate: int, monotonic_ns: int) -> None:
+        """Refill by `rate` from now on."""
+        self._level, self._at_ns = self.level_at(monotonic_ns), max(monotonic_ns, self._at_ns)
+        self.rate = rate
+
+    def wait_ns(self, shortage: int, monotonic_ns: int) -> int:
         """Nanoseconds in which `shortage` units flow in: 0 when nothing is short, `NEVER_NS` when nothing flows."""
         if shortage <= 0:
             return 0
-        return -(-shortage // self.rate) if self.rate else NEVER_NS
+        closed_ns = max(self._at_ns - monotonic_ns, 0)
+        return closed_ns - (-shortage // self.rate) if self.rate else NEVER_NS
 
 
 class QuerySavings:
@@ -87,110 +93,141 @@ class QuerySavings:
         self.level = min(max(self.level - units, 0), self.capacity)
 
 
-class _Slot:
-    """Units that were booked until `at_ns`, and when the venue has surely forgotten them."""
+class _Start:
+    """Where windows may have begun: immediately before a booking. `ahead` is how far bookings were ahead of the flow
+    then, `forgotten_ns` when no window that began there can still be counted."""
 
-    __slots__ = ("at_ns", "forgotten_ns", "units")
+    __slots__ = ("ahead", "at_ns", "forgotten_ns")
 
-    def __init__(self, at_ns: int, forgotten_ns: int, units: int) -> None:
-        self.at_ns, self.forgotten_ns, self.units = at_ns, forgotten_ns, units
+    def __init__(self, ahead: int, at_ns: int, forgotten_ns: int) -> None:
+        self.ahead, self.at_ns, self.forgotten_ns = ahead, at_ns, forgotten_ns
 
 
 class RequestWindow:
-    """A window of `period_ns` in which the venue takes at most `capacity`, whatever kind of window it is.
+    """A window of `period_ns` in which the venue takes at most `limit` units, whatever kind of window it is.
 
-    What is booked comes back a period later: no window of that length, sliding or fixed with any phase, then holds more
-    than the capacity. Once an answer has shown when a fixed window ends (`see`), what was booked before that comes
-    back at its end.
+    `capacity` of them may be used at once, and the rest of the limit flows: at `rate` units a nanosecond, like into a
+    bucket. What was used beyond the flow is missing until the flow has made it good, but for a period at most: no
+    window of that length, sliding or fixed with any phase, then holds more than the flow of a period and one capacity.
+    So a run that begins, and does not know what an earlier one has used, has the flow at once. With a `capacity` of the
+    whole limit nothing flows, and everything comes back a period after it was used.
+
+    An answer of the venue may show less (`see`): what is left of its own window until that ends.
     """
 
-    __slots__ = ("_at_ns", "_ends", "_is_untouched", "_slots", "_strange", "_used", "capacity", "period_ns")
+    __slots__ = (
+        "_ahead",
+        "_at_ns",
+        "_left",
+        "_left_until_ns",
+        "_slot_ns",
+        "_starts",
+        "_strange",
+        "_strange_ns",
+        "capacity",
+        "limit",
+        "period_ns",
+        "rate",
+    )
 
-    def __init__(self, *, capacity: int, period_ns: int, level: int, at_ns: int) -> None:
-        """Nothing but `level` is free: the rest was used by an earlier run, perhaps just now."""
-        self.capacity = capacity
-        self.period_ns = period_ns
-        self._slots: deque[_Slot] = deque()
-        self._used = 0
+    def __init__(self, *, limit: int, capacity: int, period_ns: int, at_ns: int) -> None:
+        """Only what flows in from now on is free: an earlier run may have used the rest just now."""
+        self.resize(limit, capacity, period_ns)
         self._at_ns = at_ns
-        self._ends = (at_ns, at_ns)
-        self._strange = self._add(max(capacity - level, 0), at_ns)
-        self._is_untouched = True
+        self._starts: deque[_Start] = deque()
+        self._ahead = 0
+        self._left, self._left_until_ns = 0, at_ns
+        self._strange, self._strange_ns = capacity, at_ns
+        self._add(capacity, at_ns)
 
-    @property
-    def is_untouched(self) -> bool:
-        """Whether nothing of this run was booked, and no answer has shown anything yet."""
-        return self._is_untouched
+    def resize(self, limit: int, capacity: int, period_ns: int) -> None:
+        """Take over another size and its flow; what was booked keeps its time. Call `flow` before that."""
+        self.limit, self.capacity, self.period_ns = limit, capacity, period_ns
+        self.rate = (limit - capacity) // period_ns
+        self._slot_ns = period_ns // _SLOTS + 1
 
-    def resize(self, capacity: int, period_ns: int) -> None:
-        """Take over another capacity and period; what was booked keeps its time."""
-        self.capacity, self.period_ns = capacity, period_ns
+    def flow(self, rate: int, monotonic_ns: int) -> None:
+        """Let `rate` units flow in a nanosecond from now on: no more than after the last `resize`."""
+        self._ahead, self._at_ns = self._ahead_at(monotonic_ns), max(monotonic_ns, self._at_ns)
+        self.rate = rate
 
     def level_at(self, monotonic_ns: int) -> int:
         """Units that are surely free at a time; before the newest booking it is the level at that booking. Below 0
         after more than the capacity was booked."""
-        used = self._used
-        for slot in self._slots:
-            if slot.forgotten_ns > monotonic_ns:
+        level = self.capacity
+        for start in self._starts:
+            if start.forgotten_ns > monotonic_ns:
+                # The others began with more, so fewer have been booked since.
+                level -= max(self._ahead_at(monotonic_ns) - start.ahead, 0)
                 break
-            used -= slot.units
-        return self.capacity - used
+        return min(level, self._left) if monotonic_ns < self._left_until_ns else level
 
     def book(self, units: int, monotonic_ns: int) -> None:
         """Take off `units` that the venue has charged by now."""
-        self._is_untouched = False
-        at_ns = self._at_ns = max(monotonic_ns, self._at_ns)
-        while self._slots and self._slots[0].forgotten_ns <= at_ns:
-            self._used -= self._slots.popleft().units
-        newest = self._slots[-1] if self._slots else None
-        if newest is None or newest is self._strange or newest.at_ns < at_ns:
-            self._add(units, at_ns)
-        else:
-            newest.units += units
-            self._used += units
+        self.flow(self.rate, monotonic_ns)
+        self._left -= units
+        while self._starts and self._starts[0].forgotten_ns <= self._at_ns:
+            self._starts.popleft()
+        self._add(units, self._at_ns)
 
-    def empty(self, monotonic_ns: int) -> None:
-        """Assume that nothing is left: the venue has just answered 429."""
-        at_ns = self._at_ns = max(monotonic_ns, self._at_ns)
-        self._strange = self._add(max(self.level_at(at_ns), 0), at_ns)
+    def empty(self, monotonic_ns: int, until_ns: int = 0) -> None:
+        """Assume that nothing is left, and that nothing comes before `until_ns`: the venue has just answered 429."""
+        self._strange, self._strange_ns = max(self.level_at(monotonic_ns), 0), max(monotonic_ns, self._at_ns)
+        self.book(self._strange, monotonic_ns)
+        if until_ns > monotonic_ns:
+            self._left, self._left_until_ns = 0, until_ns
 
-    def see(self, left: int, ends_min_ns: int, ends_max_ns: int) -> None:
-        """Take over what an answer showed: the units `left` (-1: not said), and the earliest and latest time at which
-        the window ends (both 0: not said).
+    def see(self, left: int, started: int, until_ns: int) -> None:
+        """Take over what an answer showed: the units `left`, and the latest time at which the window ends (0: not
+        said). `started` units are under way: they may be off what is left already.
 
-        What is not from this run and still counts is no more than what was used when the venue answered.
+        What is not from this run and still counts is no more than what was used when the venue answered. And until the
+        window ends no more is there than was left, whoever has used the rest.
         """
-        self._is_untouched = False
-        if left >= 0:
-            surplus = self._strange.units - max(self.capacity - left, 0)
-            if surplus > 0:
-                self._strange.units -= surplus
-                self._used -= surplus if self._strange in self._slots else 0
-        if ends_max_ns:
-            self._ends = (ends_min_ns, ends_max_ns)
-            for slot in self._slots:
-                if slot.at_ns > ends_min_ns:
-                    break
-                slot.forgotten_ns = min(slot.forgotten_ns, ends_max_ns)
+        surplus = self._strange - max(self.limit - left, 0)
+        if surplus > 0:
+            self._strange -= surplus
+            self._take_off(surplus)
+        self._left, self._left_until_ns = left + started, until_ns
 
     def wait_ns(self, shortage: int, monotonic_ns: int) -> int:
         """Nanoseconds until `shortage` units more are free: 0 when nothing is short; a period when what is short is
         under way and not booked yet, or more than there is."""
         if shortage <= 0:
             return 0
-        for slot in self._slots:
-            if slot.forgotten_ns > monotonic_ns:
-                shortage -= slot.units
-                if shortage <= 0:
-                    return slot.forgotten_ns - monotonic_ns
-        return self.period_ns
+        wanted = self.level_at(monotonic_ns) + shortage
+        if wanted > self.capacity:
+            return self.period_ns
+        earliest_ns = monotonic_ns
+        if monotonic_ns < self._left_until_ns and self._left < wanted:
+            earliest_ns = self._left_until_ns
+        for start in self._starts:
+            if start.forgotten_ns > earliest_ns:
+                # How much must flow until this start leaves enough.
+                surplus = self._ahead_at(earliest_ns) - start.ahead - (self.capacity - wanted)
+                flows_ns = -(-surplus // self.rate) if self.rate else NEVER_NS
+                if surplus <= 0 or earliest_ns + flows_ns <= start.forgotten_ns:
+                    return earliest_ns + max(flows_ns if surplus > 0 else 0, 0) - monotonic_ns
+                earliest_ns = start.forgotten_ns
+        return earliest_ns - monotonic_ns
 
-    def _add(self, units: int, booked_ns: int) -> _Slot:
-        length_ns = self.period_ns // _SLOTS + 1
-        at_ns = (booked_ns // length_ns + 1) * length_ns
-        ends_min_ns, ends_max_ns = self._ends
-        forgotten_ns = at_ns + self.period_ns
-        slot = _Slot(at_ns, min(forgotten_ns, ends_max_ns) if at_ns <= ends_min_ns else forgotten_ns, units)
-        self._slots.append(slot)
-        self._used += units
-        return slot
+    def _ahead_at(self, monotonic_ns: int) -> int:
+        return self._ahead - max(monotonic_ns - self._at_ns, 0) * self.rate
+
+    def _add(self, units: int, at_ns: int) -> None:
+        slot_ns = (at_ns // self._slot_ns + 1) * self._slot_ns
+        while self._starts and self._starts[-1].ahead >= self._ahead:
+            self._starts.pop()
+        if not self._starts or self._starts[-1].at_ns < slot_ns:
+            self._starts.append(_Start(self._ahead, slot_ns, slot_ns + self.period_ns))
+        self._ahead += units
+
+    def _take_off(self, surplus: int) -> None:
+        """Undo so much of what was assumed of others: what was booked since was less far ahead."""
+        self._ahead -= surplus
+        kept, self._starts = self._starts, deque()
+        for start in kept:
+            start.ahead -= surplus if start.at_ns > self._strange_ns + self._slot_ns else 0
+            while self._starts and self._starts[-1].ahead >= start.ahead:
+                self._starts.pop()
+            self._starts.append(start)

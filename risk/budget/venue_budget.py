@@ -6,25 +6,24 @@ venue has charged and we have not yet booked. Then V >= F - C always. For a buck
 * both refill alike up to the same capacity (ours a little slower, by `clock_drift_ppm`, because the two clocks
   differ): were V cut at the capacity, then F <= capacity <= V + C all the same;
 * the venue charges c: V falls and C rises by c; we book c: F and C fall by c; F is cut at 0, and V >= 0.
-For a window, V is the capacity less what the venue still counts, and F the capacity less what we have booked and not
-forgotten. Each token that the venue counts is in C or is not forgotten by us, so V >= F - C again:
-* we book it when it has been charged, and forget it a period after that (ours a little longer than the venue's): a
-  window that begins after the charge and is one period long has ended by then, be it sliding or fixed, and whatever the
-  phase of a fixed one is;
-* of a window whose end the venue has shown, we forget at the latest possible end what was booked before the earliest
-  possible end. Nothing is concluded of later windows: some venues begin the next one with the next request;
-* what an earlier run has spent, and after a 429 what somebody else has, counts as booked then; an answer that says
-  how much is left shows that it was no more than what was used in all.
-  One exception: a run begins with what the run before left: the lower half of the cancels' reserve, or one request in
-  a window without cancels. Else a restart could cancel nothing, and ask nothing, for a whole period. Only cancels use
-  that reserve, and only a second restart within the period would find it used.
-In a window nothing flows: what is reserved for cancels is not used by others, unlike in a bucket, where it is only
-smaller for them.
+For a window, V is the limit less what the venue still counts. F is the capacity less the most that was booked beyond
+the flow since any moment of the last period (`RequestWindow`): so since each of them no more was booked than the flow,
+and the capacity less F; the flow of a period and the capacity are the limit.
+* What the venue counts was charged since its window began, which is a period ago at most (ours a little longer than the
+  venue's): so it is in C or was booked since then, and V >= F - C again, be the window sliding or fixed, and whatever
+  the phase of a fixed one is.
+* A run before this one has kept to the same, and had used its whole capacity at the worst: this one begins as if that
+  had been booked at its start, and has the flow at once.
+* What the venue shows of its own window is no less than F until that ends.
 
 A request's tokens are *started* from before its first byte until they are booked, so C <= started, and a request is
 only started when F - started covers it; booking lowers both alike, so on its arrival, whenever that is, the venue
 holds enough for it. Jitter and reordering do not enter. That needs SPENT to mean that the venue can charge
-the request no more; and that no other program uses the account: otherwise a 429 comes, and LIMITED says that F = 0.
+the request no more; and that no other program uses the account.
+
+When another one does, a 429 comes, and LIMITED says that F = 0, until the time that the venue names. Half of the flow
+is then taken for theirs (`TokenPool.limited`), again half with each further 429, and a little of it is tried again when
+there was none for a minute. Meanwhile requests leave one after the other, cancels aside.
 
 Why the gate does not see the dispatcher. The gate counts everything approved and not completed as `held`, from the
 kernel's own events and times alone; `started` is the dispatcher's, and no approval depends on it. The connector's own
@@ -50,7 +49,11 @@ from framework.domain.market_events import RequestOutcome, WindowSeen
 from framework.domain.rate_limits import Pool, PoolShape, RateLimits, RequestKind
 from risk.budget.fair_share import FairShare
 from risk.budget.levels import PPM, TOKEN, QuerySavings
-from risk.budget.token_pool import Pools, TokenPool
+from risk.budget.token_pool import WHOLE, Pools, TokenPool
+
+NS_PER_MS = 1_000_000
+FEELING_NS = 10_000_000
+"""After so long it is asked again whether the request under way has been answered, where others spend, too."""
 
 UNLIMITED = 2**31 - 1
 """How many requests are available of a kind that costs nothing."""
@@ -131,11 +134,12 @@ class VenueBudget:
     CANCEL is always approved, if need be into debt: it then waits in dispatch and the next approvals wait for it.
     `shares` maps strategies to weights; no shares, or the empty strategy name, means first come, first served.
     `pools` are those of all venues of the daemon; without them the venue is alone. Raises `ValueError` for limits or
-    weights that are not positive. A bucket starts empty: an earlier run may have spent it. Where it is known what that
+    weights that are not positive. A pool starts empty: an earlier run may have spent it. Where it is known what that
     has `left` at `monotonic_ns`, by pool, it goes on from there.
     """
 
     __slots__ = (
+        "_is_contended",
         "_limits",
         "_now_ns",
         "_of_endpoint",
@@ -166,6 +170,7 @@ class VenueBudget:
             if weight <= 0:
                 raise ValueError(f"shares.{strategy}: {weight} is not a positive weight; give 1 or more")
         self._now_ns = monotonic_ns
+        self._is_contended = False
         self._requests = {kind: _Requests(kind) for kind in RequestKind}
         self._of_endpoint: dict[tuple[RequestKind, str], _Requests] = {}
         self._pools: dict[str, TokenPool] = {}
@@ -199,16 +204,18 @@ class VenueBudget:
         """Take over what an answer of the venue showed of a window; a pool that is not known is left alone."""
         if (pool := self._pools.get(seen.pool)) is None:
             return
-        drift = self._settings.clock_drift_ppm
-        shortest_ns = seen.ends_ns_min - abs(seen.ends_ns_min) * drift // PPM
-        longest_ns = seen.ends_ns_max + abs(seen.ends_ns_max) * drift // PPM
-        left = seen.left * TOKEN if seen.left >= 0 else -1
-        is_end_known = seen.ends_ns_max != 0
-        pool.see(left, self._now_ns + shortest_ns, self._now_ns + longest_ns if is_end_known else 0)
+        if seen.left >= 0:
+            longest_ns = seen.ends_ns_max + abs(seen.ends_ns_max) * self._settings.clock_drift_ppm // PPM
+            pool.see(seen.left * TOKEN, self._now_ns + longest_ns if seen.ends_ns_max else 0)
 
     def advance(self, monotonic_ns: int) -> None:
         """Set the kernel's time; an earlier one than before is ignored."""
         self._now_ns = max(self._now_ns, monotonic_ns)
+        if self._is_contended:
+            for pool in self._pools.values():
+                if pool.recover(self._now_ns):
+                    self._divide(pool)
+            self._is_contended = any(pool.ours < WHOLE for pool in self._pools.values())
 
     def available(self, kind: RequestKind, strategy: str, /) -> int:
         """How many requests of `kind` the strategy could have approved now; for CANCEL at least one. The empty
@@ -268,10 +275,16 @@ class VenueBudget:
                 use(strategy, units, now_ns)
 
     def complete(
-        self, kind: RequestKind, strategy: str, outcome: RequestOutcome, endpoint: str = "", weight: int = 1
+        self,
+        kind: RequestKind,
+        strategy: str,
+        outcome: RequestOutcome,
+        endpoint: str = "",
+        weight: int = 1,
+        after_ms: int = 0,
     ) -> None:
         """Book the end of what was held. What was never held (its hold belongs to a former run) is booked all the
-        same: what was spent is spent."""
+        same: what was spent is spent. After a 429 nothing is there for `after_ms` milliseconds."""
         requests = self._find(kind, endpoint)
         held = min(requests.held, weight)
         started = min(requests.started, weight) if outcome is not RequestOutcome.NOT_CHARGED else 0
@@ -282,10 +295,25 @@ class VenueBudget:
             pool.started -= units * started
             if outcome is RequestOutcome.SPENT:
                 pool.book(units * weight, self._now_ns)
-            elif outcome is RequestOutcome.LIMITED:
-                pool.empty(self._now_ns)
-            else:
+            elif outcome is RequestOutcome.NOT_CHARGED:
                 self._give_back(pool, kind, strategy, units * held)
+        if outcome is RequestOutcome.LIMITED:
+            self._note_limited(requests, weight, after_ms)
+
+    def _note_limited(self, requests: _Requests, weight: int, after_ms: int) -> None:
+        """Which of its pools was used up, the venue does not say. One that cancels take from is blamed only where they
+        take from all of them: it must not be closed to them for what others have used up. Without a request (a weight
+        of 0) it is no answer: somebody of ours has used all of them."""
+        if not weight:
+            for charge in requests.charges:
+                charge.pool.empty(self._now_ns)
+            return
+        for_cancels = {charge.pool.name for charge in self._requests[RequestKind.CANCEL].charges}
+        charges = [one for one in requests.charges if one.pool.name not in for_cancels] or requests.charges
+        for pool, units, _ in charges:
+            if pool.limited(units * weight, self._now_ns, self._now_ns + after_ms * NS_PER_MS):
+                self._is_contended = True
+                self._divide(pool)
 
     def _give_back(self, pool: TokenPool, kind: RequestKind, strategy: str, units: int) -> None:
         if kind is RequestKind.QUERY and pool.queries is not None:
@@ -300,6 +328,8 @@ class VenueBudget:
         for pool, units, _ in self._requests[kind].charges:
             shortage = units + pool.started - pool.level_at(monotonic_ns)
             longest_ns = max(longest_ns, pool.wait_ns(shortage, monotonic_ns))
+            if kind is not RequestKind.CANCEL and pool.is_feeling:
+                longest_ns = max(longest_ns, FEELING_NS)
         return longest_ns
 
     def turn_wait_ns(self, kind: RequestKind, endpoint: str, weight: int, monotonic_ns: int) -> int:
@@ -312,7 +342,7 @@ class VenueBudget:
                 wait_ns = pool.query_wait_ns(units, floor, monotonic_ns)
             else:
                 wait_ns = pool.wait_ns(units + pool.held + floor - pool.level_at(monotonic_ns), monotonic_ns)
-            longest_ns = max(longest_ns, wait_ns)
+            longest_ns = max(longest_ns, wait_ns, FEELING_NS if pool.is_feeling else 0)
         return longest_ns
 
     def pools_of(self, kind: RequestKind, endpoint: str = "") -> tuple[str, ...]:
@@ -362,7 +392,7 @@ class VenueBudget:
         pool.declare(
             declared,
             clock_drift_ppm=self._settings.clock_drift_ppm,
-            free=self._floor(RequestKind.REDUCE, declared.name),
+            dearest=max((cost.tokens for cost in self._limits.costs if cost.pool == declared.name), default=0) * TOKEN,
             at_ns=self._now_ns,
         )
         return pool
@@ -410,16 +440,13 @@ class VenueBudget:
         return QuerySavings(min(max(pool.capacity * percent // 100, dearest), units_max), percent, orders)
 
     def _floor(self, kind: RequestKind, name: str) -> int:
-        """What a request of `kind` must leave in a pool: never so much that the dearest request could not be approved.
-        In a window without cancels it is one request, with which the next run begins."""
-        declared = next(one for one in self._limits.pools if one.name == name)
-        dearest = self._dearest(name)
-        most = max(declared.capacity * TOKEN - dearest, 0)
-        if kind is RequestKind.CANCEL:
+        """What a request of `kind` must leave in a pool: never so much that the dearest request could not be
+        approved."""
+        if kind is RequestKind.CANCEL or not self._units(RequestKind.CANCEL).get(name):
             return 0
-        if not self._units(RequestKind.CANCEL).get(name):
-            return min(dearest, most) if declared.shape is PoolShape.WINDOW else 0
-        reserve = min(declared.capacity * TOKEN * self._settings.cancel_reserve_percent // 100, most)
+        capacity = self._pools[name].capacity
+        most = max(capacity - self._dearest(name), 0)
+        reserve = min(capacity * self._settings.cancel_reserve_percent // 100, most)
         return reserve // 2 if kind is RequestKind.REDUCE else reserve
 
 

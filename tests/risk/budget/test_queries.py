@@ -88,7 +88,8 @@ def venue_of(pool: Pool, rng: Random) -> VenueBucket | VenueWindow:
     if pool.shape is PoolShape.BUCKET:
         return VenueBucket(pool.capacity, pool.refill, Fraction(rng.randrange(0, pool.capacity)))
     style = rng.choice(["sliding", "fixed", "first"])
-    used, phase_ns = rng.randrange(0, pool.capacity * 95 // 100), rng.randrange(0, pool.period_ns)
+    # An earlier run has just used what may be used at once.
+    used, phase_ns = rng.randrange(0, pool.capacity // 10), rng.randrange(0, pool.period_ns)
     return VenueWindow(style, capacity=pool.capacity, period_ns=pool.period_ns, used=used, phase_ns=phase_ns)
 
 
