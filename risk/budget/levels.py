@@ -18,6 +18,9 @@ TOKEN = 3_600 * NS_PER_S * PPM
 NEVER_NS = 2**63 - 1
 """A wait that no passing of time ends."""
 
+_PARTS = 20
+"""What an earlier run may have used of a window is forgotten in so many steps."""
+
 _SLOTS = 2_000
 """A window's bookings are kept in so many slots: memory stays bounded, and what comes back does so a two-thousandth of
 the period late."""
@@ -97,10 +100,20 @@ class _Start:
     """Where windows may have begun: immediately before a booking. `ahead` is how far bookings were ahead of the flow
     then, `forgotten_ns` when no window that began there can still be counted."""
 
-    __slots__ = ("ahead", "at_ns", "forgotten_ns")
+    __slots__ = ("ahead", "forgotten_ns")
 
-    def __init__(self, ahead: int, at_ns: int, forgotten_ns: int) -> None:
-        self.ahead, self.at_ns, self.forgotten_ns = ahead, at_ns, forgotten_ns
+    def __init__(self, ahead: int, forgotten_ns: int) -> None:
+        self.ahead, self.forgotten_ns = ahead, forgotten_ns
+
+
+class _Slot:
+    """Units that were used in a moment, and when the venue has surely forgotten them; `strange` of them may have been
+    used by others."""
+
+    __slots__ = ("forgotten_ns", "strange", "units")
+
+    def __init__(self, units: int, forgotten_ns: int, strange: int = 0) -> None:
+        self.units, self.forgotten_ns, self.strange = units, forgotten_ns, strange
 
 
 class RequestWindow:
@@ -112,6 +125,8 @@ class RequestWindow:
     So a run that begins, and does not know what an earlier one has used, has the flow at once. With a `capacity` of the
     whole limit nothing flows, and everything comes back a period after it was used.
 
+    What must not wait for the flow may use all that the limit leaves (`urgent_at`), and is made good by it afterwards.
+
     An answer of the venue may show less (`see`): what is left of its own window until that ends.
     """
 
@@ -121,9 +136,11 @@ class RequestWindow:
         "_left",
         "_left_until_ns",
         "_slot_ns",
+        "_slots",
         "_starts",
         "_strange",
-        "_strange_ns",
+        "_strange_until_ns",
+        "_used",
         "capacity",
         "limit",
         "period_ns",
@@ -134,11 +151,16 @@ class RequestWindow:
         """Only what flows in from now on is free: an earlier run may have used the rest just now."""
         self.resize(limit, capacity, period_ns)
         self._at_ns = at_ns
-        self._starts: deque[_Start] = deque()
-        self._ahead = 0
         self._left, self._left_until_ns = 0, at_ns
-        self._strange, self._strange_ns = capacity, at_ns
-        self._add(capacity, at_ns)
+        self._ahead = self._used = 0
+        self._starts: deque[_Start] = deque()
+        self._slots: deque[_Slot] = deque()
+        self._book_strange(capacity, capacity)
+        # It has used the flow of a period before that, which is forgotten as it flowed.
+        flowed = (limit - capacity) // _PARTS
+        for part in range(_PARTS, 0, -1):
+            self._slots.appendleft(_Slot(flowed, at_ns + period_ns * part // _PARTS, flowed))
+            self._used += flowed
 
     def resize(self, limit: int, capacity: int, period_ns: int) -> None:
         """Take over another size and its flow; what was booked keeps its time. Call `flow` before that."""
@@ -162,18 +184,28 @@ class RequestWindow:
                 break
         return min(level, self._left) if monotonic_ns < self._left_until_ns else level
 
+    def urgent_at(self, monotonic_ns: int) -> int:
+        """Units of the limit that are surely free at a time; never less than `level_at`."""
+        used = self._used
+        for slot in self._slots:
+            if slot.forgotten_ns > monotonic_ns:
+                break
+            used -= slot.units
+        left = self.limit - used
+        if monotonic_ns < self._left_until_ns:
+            left = min(left, self._left)
+        return max(left, self.level_at(monotonic_ns))
+
     def book(self, units: int, monotonic_ns: int) -> None:
         """Take off `units` that the venue has charged by now."""
         self.flow(self.rate, monotonic_ns)
         self._left -= units
-        while self._starts and self._starts[0].forgotten_ns <= self._at_ns:
-            self._starts.popleft()
-        self._add(units, self._at_ns)
+        self._add(units, units)
 
     def empty(self, monotonic_ns: int, until_ns: int = 0) -> None:
         """Assume that nothing is left, and that nothing comes before `until_ns`: the venue has just answered 429."""
-        self._strange, self._strange_ns = max(self.level_at(monotonic_ns), 0), max(monotonic_ns, self._at_ns)
-        self.book(self._strange, monotonic_ns)
+        self.flow(self.rate, monotonic_ns)
+        self._book_strange(max(self.level_at(self._at_ns), 0), max(self.urgent_at(self._at_ns), 0))
         if until_ns > monotonic_ns:
             self._left, self._left_until_ns = 0, until_ns
 
@@ -184,10 +216,15 @@ class RequestWindow:
         What is not from this run and still counts is no more than what was used when the venue answered. And until the
         window ends no more is there than was left, whoever has used the rest.
         """
-        surplus = self._strange - max(self.limit - left, 0)
-        if surplus > 0:
-            self._strange -= surplus
-            self._take_off(surplus)
+        used = max(self.limit - left, 0)
+        surplus = sum(slot.strange for slot in self._slots if slot.forgotten_ns > self._at_ns) - used
+        for slot in self._slots:
+            taken = min(max(surplus, 0), slot.strange)
+            slot.units, slot.strange = slot.units - taken, slot.strange - taken
+            self._used -= taken
+            surplus -= taken
+        if self._strange > used:
+            self._take_off(self._strange - used)
         self._left, self._left_until_ns = left + started, until_ns
 
     def wait_ns(self, shortage: int, monotonic_ns: int) -> int:
@@ -198,36 +235,58 @@ class RequestWindow:
         wanted = self.level_at(monotonic_ns) + shortage
         if wanted > self.capacity:
             return self.period_ns
-        earliest_ns = monotonic_ns
+        at_ns = monotonic_ns
         if monotonic_ns < self._left_until_ns and self._left < wanted:
-            earliest_ns = self._left_until_ns
+            at_ns = self._left_until_ns
         for start in self._starts:
-            if start.forgotten_ns > earliest_ns:
-                # How much must flow until this start leaves enough.
-                surplus = self._ahead_at(earliest_ns) - start.ahead - (self.capacity - wanted)
-                flows_ns = -(-surplus // self.rate) if self.rate else NEVER_NS
-                if surplus <= 0 or earliest_ns + flows_ns <= start.forgotten_ns:
-                    return earliest_ns + max(flows_ns if surplus > 0 else 0, 0) - monotonic_ns
-                earliest_ns = start.forgotten_ns
-        return earliest_ns - monotonic_ns
+            if start.forgotten_ns > at_ns:
+                surplus = self._ahead_at(at_ns) - start.ahead - (self.capacity - wanted)
+                flows_ns = -(-max(surplus, 0) // self.rate) if self.rate else NEVER_NS * (surplus > 0)
+                if at_ns + flows_ns <= start.forgotten_ns:
+                    return at_ns + flows_ns - monotonic_ns
+                at_ns = start.forgotten_ns
+        return at_ns - monotonic_ns
+
+    def urgent_wait_ns(self, shortage: int, monotonic_ns: int) -> int:
+        """Nanoseconds until more may be free by `urgent_at`, 0 when nothing is short. Ask again then."""
+        if shortage <= 0:
+            return 0
+        ends = [self._left_until_ns, *(slot.forgotten_ns for slot in self._slots)]
+        return min((end - monotonic_ns for end in ends if end > monotonic_ns), default=self._slot_ns)
 
     def _ahead_at(self, monotonic_ns: int) -> int:
         return self._ahead - max(monotonic_ns - self._at_ns, 0) * self.rate
 
-    def _add(self, units: int, at_ns: int) -> None:
-        slot_ns = (at_ns // self._slot_ns + 1) * self._slot_ns
+    def _add(self, ahead: int, units: int) -> None:
+        """Book at `_at_ns`; all that is booked in a slot counts as booked at its end."""
+        while self._starts and self._starts[0].forgotten_ns <= self._at_ns:
+            self._starts.popleft()
+        while self._slots and self._slots[0].forgotten_ns <= self._at_ns:
+            self._used -= self._slots.popleft().units
+        forgotten_ns = (self._at_ns // self._slot_ns + 1) * self._slot_ns + self.period_ns
         while self._starts and self._starts[-1].ahead >= self._ahead:
             self._starts.pop()
-        if not self._starts or self._starts[-1].at_ns < slot_ns:
-            self._starts.append(_Start(self._ahead, slot_ns, slot_ns + self.period_ns))
-        self._ahead += units
+        if not self._starts or self._starts[-1].forgotten_ns < forgotten_ns:
+            self._starts.append(_Start(self._ahead, forgotten_ns))
+        if not self._slots or self._slots[-1].forgotten_ns < forgotten_ns:
+            self._slots.append(_Slot(0, forgotten_ns))
+        self._ahead += ahead
+        self._slots[-1].units += units
+        self._used += units
+
+    def _book_strange(self, ahead: int, units: int) -> None:
+        """Book what others may have used: `units`, of which `ahead` beyond what flows."""
+        self._add(ahead, units)
+        self._slots[-1].strange += units
+        self._strange, self._strange_until_ns = ahead, self._slots[-1].forgotten_ns
 
     def _take_off(self, surplus: int) -> None:
         """Undo so much of what was assumed of others: what was booked since was less far ahead."""
+        self._strange -= surplus
         self._ahead -= surplus
         kept, self._starts = self._starts, deque()
         for start in kept:
-            start.ahead -= surplus if start.at_ns > self._strange_ns + self._slot_ns else 0
+            start.ahead -= surplus if start.forgotten_ns > self._strange_until_ns else 0
             while self._starts and self._starts[-1].ahead >= start.ahead:
                 self._starts.pop()
             self._starts.append(start)

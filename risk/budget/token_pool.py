@@ -14,13 +14,14 @@ WHOLE = 16
 QUIET_NS, STEP_NS, STEP = 60_000_000_000, 5_000_000_000, 2
 """After a minute without a 429, so many parts are tried again every five seconds."""
 
-BURST_PART = 10
-"""Of a window whose connector does not say how much of it may be used at once, this part of it may: the rest flows."""
+BURST_PART = 100
+"""Of a window whose connector does not say how much of it may be used at once, this part of it may: the rest flows.
+What is kept for cancels and for strategies that are idle is kept of this part, and so never used."""
 
 BURST_NS = 500_000_000
 """And what it allows in so many nanoseconds: as long requests may be under way, and until then they are not free."""
 
-BURST_REQUESTS = 4
+BURST_REQUESTS = 8
 """And the dearest request at least so often."""
 
 KEPT_PERCENT = range(25, 61)
@@ -32,11 +33,11 @@ class TokenPool:
     """A pool's level, and what is taken from it in advance: `held` by approved requests that are not completed,
     `started` the part of it whose bytes may be on the way. Units as in `risk.budget.levels`.
 
-    `level_at` never exceeds what the venue's own counter leaves plus what the venue has charged and we have not yet
-    booked; see `risk.budget.venue_budget` for the argument. `share` divides the pool among strategies, None where that
-    is not needed. `queries` is what the connector's queries have saved of the flow: orders leave it alone; None where
-    the pool is not for both. Both are set by the budgets that use the pool. `ours` is how much of the flow nobody else
-    takes, in parts of `WHOLE`.
+    `level_at`, and `urgent_at` for what must not wait for the flow of a window, never exceed what the venue's own
+    counter leaves plus what the venue has charged and we have not yet booked; see `risk.budget.venue_budget` for the
+    argument. `share` divides the pool among strategies, None where that is not needed. `queries` is what the
+    connector's queries have saved of the flow: orders leave it alone; None where the pool is not for both. Both are set
+    by the budgets that use the pool. `ours` is how much of the flow nobody else takes, in parts of `WHOLE`.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class TokenPool:
         "queries",
         "share",
         "started",
+        "urgent_at",
         "weights",
     )
 
@@ -93,7 +95,9 @@ class TokenPool:
     def _follow(self, level: TokenBucket | RequestWindow) -> None:
         # Bound once: these are asked in the step of each order.
         self._level, self._full_rate = level, level.rate
-        self.level_at, self.book = level.level_at, level.book
+        self.level_at, self.book, self.urgent_at = level.level_at, level.book, level.level_at
+        if isinstance(level, RequestWindow):
+            self.urgent_at = level.urgent_at
 
     def _flow(self, at_ns: int) -> None:
         self._level.flow(self._full_rate * self.ours // WHOLE, at_ns)
@@ -122,6 +126,18 @@ class TokenPool:
         """Whether a request is under way whose answer shows how far we may go: where others spend, too, requests but
         for cancels leave one after the other, so that one is refused and not a burst of them."""
         return self.ours < WHOLE and self.started > 0
+
+    @property
+    def limit(self) -> int:
+        """The most units that what must not wait may use at once."""
+        level = self._level
+        return level.limit if isinstance(level, RequestWindow) else level.capacity
+
+    def urgent_wait_ns(self, shortage: int, monotonic_ns: int) -> int:
+        """Nanoseconds until `shortage` units more may be there for what must not wait; 0 when nothing is short."""
+        level = self._level
+        wait_ns = level.urgent_wait_ns if isinstance(level, RequestWindow) else level.wait_ns
+        return wait_ns(shortage, monotonic_ns)
 
     def wait_ns(self, shortage: int, monotonic_ns: int) -> int:
         """Nanoseconds until `shortage` units more are there, if nothing else happens; 0 when nothing is short."""

@@ -40,15 +40,15 @@ others leave comes before queries that do. Cancels leave nothing to anybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from framework.domain.market_events import RequestOutcome, WindowSeen
-from framework.domain.rate_limits import Pool, PoolShape, RateLimits, RequestKind
+from framework.domain.rate_limits import Pool, RateLimits, RequestKind
+from framework.domain.views import PoolView
 from risk.budget.fair_share import FairShare
-from risk.budget.levels import PPM, TOKEN, QuerySavings
+from risk.budget.levels import NS_PER_S, PPM, TOKEN, QuerySavings
+from risk.budget.settings import BudgetSettings, require_valid
 from risk.budget.token_pool import WHOLE, Pools, TokenPool
 
 NS_PER_MS = 1_000_000
@@ -59,38 +59,21 @@ UNLIMITED = 2**31 - 1
 """How many requests are available of a kind that costs nothing."""
 
 
-class BudgetSettings(BaseModel):
-    """How a venue's budget is kept."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cancel_reserve_percent: int = Field(
-        10,
-        ge=0,
-        le=90,
-        description="Part of a pool's capacity that new orders, amends and queries leave alone. Reducing orders may "
-        "use its upper half, each strategy a part of it; its lower half is for cancels alone.",
-    )
-    query_share_percent: int = Field(
-        10,
-        ge=1,
-        le=50,
-        description="Part of a pool's flow that queries have for themselves where orders take from the same pool.",
-    )
-    clock_drift_ppm: int = Field(
-        200,
-        ge=0,
-        le=5_000,
-        description="By how much our clock may outrun the venue's, in millionths: that much refill is not counted.",
-    )
-
-
 class _Charge(NamedTuple):
-    """What a request takes from one pool, and what it must leave there for others."""
+    """What a request takes from one pool: `units`, and it leaves `floor` there. Beside that it leaves a cancel of
+    `cancel` units for each open order and for the `adds` orders that it makes itself, as many as the pool can hold
+    beside the request: `kept_max` units."""
 
     pool: TokenPool
     units: int
     floor: int
+    cancel: int
+    adds: int
+    kept_max: int
+
+    def kept(self, open_orders: int) -> int:
+        """Units that are left for cancels while so many orders are open."""
+        return min(self.cancel * (open_orders + self.adds), self.kept_max)
 
 
 class _Requests:
@@ -107,19 +90,23 @@ class _Requests:
         self.held = 0
         self.started = 0
 
-    def room(self, charge: _Charge, monotonic_ns: int) -> tuple[int, int]:
+    def room(self, charge: _Charge, open_orders: int, monotonic_ns: int) -> tuple[int, int]:
         """Units of a pool that these requests may use, shares left aside, and what one of them takes of that."""
-        pool, units, floor = charge
-        room = pool.level_at(monotonic_ns) - pool.held - floor
+        pool, units = charge.pool, charge.units
+        room = pool.level_at(monotonic_ns) - charge.floor
+        kept = charge.cancel * (open_orders + charge.adds)
+        if kept > charge.floor:
+            room = min(room, pool.urgent_at(monotonic_ns) - min(kept, charge.kept_max))
+        room -= pool.held
         if self.leaves_queries and pool.queries is not None:
             return room - pool.queries.level, units + pool.queries.part_of(units)
         return room, units
 
     def count(self, sign: int) -> None:
         """Add what is held and started to the pools at the prices of now, or take it off again."""
-        for pool, units, _ in self.charges:
-            pool.held += sign * units * self.held
-            pool.started += sign * units * self.started
+        for charge in self.charges:
+            charge.pool.held += sign * charge.units * self.held
+            charge.pool.started += sign * charge.units * self.started
 
 
 class VenueBudget:
@@ -139,16 +126,19 @@ class VenueBudget:
     """
 
     __slots__ = (
+        "_covers_cancels",
         "_is_contended",
         "_limits",
         "_now_ns",
         "_of_endpoint",
+        "_open_orders",
         "_pools",
         "_requests",
         "_settings",
         "_shared",
         "_shares",
         "_venue",
+        "orders_max",
     )
 
     def __init__(
@@ -161,9 +151,12 @@ class VenueBudget:
         venue: str = "",
         pools: Pools | None = None,
         left: Mapping[str, int] | None = None,
+        open_orders: Callable[[], int] | None = None,
     ) -> None:
         self._settings = settings or BudgetSettings.model_validate({})
         self._venue = venue
+        self._open_orders = open_orders or _none_open
+        self._covers_cancels = open_orders is not None
         self._shared = pools or Pools()
         self._shares = dict(shares or {})
         for strategy, weight in self._shares.items():
@@ -175,6 +168,7 @@ class VenueBudget:
         self._of_endpoint: dict[tuple[RequestKind, str], _Requests] = {}
         self._pools: dict[str, TokenPool] = {}
         self._limits = RateLimits((), ())
+        self.orders_max = UNLIMITED
         self.declare(limits)
         for name, tokens in (left or {}).items():
             if name in self._pools:
@@ -184,7 +178,7 @@ class VenueBudget:
         """Take over limits that the venue declares now. Levels (at most the new capacity) and holds are kept, what
         strategies and queries have saved of their shares begins anew. Raises `ValueError` and changes nothing when a
         limit is not positive or a cost names no pool."""
-        _require_valid(limits)
+        require_valid(limits)
         if limits == self._limits:
             return
         for requests in self._all():
@@ -193,10 +187,7 @@ class VenueBudget:
         self._pools = {one.name: self._declared(one) for one in limits.pools}
         for pool in self._pools.values():
             self._divide(pool)
-        for kind, requests in self._requests.items():
-            requests.charges = self._charges(kind, "")
-        for (kind, endpoint), requests in self._of_endpoint.items():
-            requests.charges = self._charges(kind, endpoint)
+        self._charge()
         for requests in self._all():
             requests.count(1)
 
@@ -215,6 +206,7 @@ class VenueBudget:
             for pool in self._pools.values():
                 if pool.recover(self._now_ns):
                     self._divide(pool)
+            self._charge()
             self._is_contended = any(pool.ours < WHOLE for pool in self._pools.values())
 
     def available(self, kind: RequestKind, strategy: str, /) -> int:
@@ -222,10 +214,12 @@ class VenueBudget:
         name asks without regard to shares."""
         requests = self._requests[kind]
         now_ns = self._now_ns
+        if kind is RequestKind.NEW and self._open_orders() >= self.orders_max:
+            return 0
         least = UNLIMITED
         for charge in requests.charges:
             pool = charge.pool
-            room, units = requests.room(charge, now_ns)
+            room, units = requests.room(charge, self._open_orders(), now_ns)
             if room >= units and pool.share is not None and strategy and not requests.is_cancel:
                 available = pool.share.available_reducing if requests.is_reducing else pool.share.available
                 room = available(strategy, room, now_ns)
@@ -242,7 +236,7 @@ class VenueBudget:
         longest_ns = 0
         for charge in requests.charges:
             pool = charge.pool
-            room, units = requests.room(charge, now_ns)
+            room, units = requests.room(charge, self._open_orders(), now_ns)
             if room < units:
                 longest_ns = max(longest_ns, pool.wait_ns(units - room, now_ns))
             if pool.share is not None and strategy:
@@ -260,8 +254,9 @@ class VenueBudget:
             if kind is RequestKind.QUERY and not charge.pool.has_queries:
                 charge.pool.has_queries = True
                 self._divide(charge.pool)
+                self._charge()
             pool, share = charge.pool, charge.pool.share
-            room, units = requests.room(charge, now_ns)
+            room, units = requests.room(charge, self._open_orders(), now_ns)
             pool.held += charge.units * weight
             if pool.queries is not None:
                 # An order adds what it takes beyond its own price.
@@ -290,7 +285,7 @@ class VenueBudget:
         started = min(requests.started, weight) if outcome is not RequestOutcome.NOT_CHARGED else 0
         requests.held -= held
         requests.started -= started
-        for pool, units, _ in requests.charges:
+        for pool, units, *_ in requests.charges:
             pool.held -= units * held
             pool.started -= units * started
             if outcome is RequestOutcome.SPENT:
@@ -310,10 +305,11 @@ class VenueBudget:
             return
         for_cancels = {charge.pool.name for charge in self._requests[RequestKind.CANCEL].charges}
         charges = [one for one in requests.charges if one.pool.name not in for_cancels] or requests.charges
-        for pool, units, _ in charges:
+        for pool, units, *_ in charges:
             if pool.limited(units * weight, self._now_ns, self._now_ns + after_ms * NS_PER_MS):
                 self._is_contended = True
                 self._divide(pool)
+        self._charge()
 
     def _give_back(self, pool: TokenPool, kind: RequestKind, strategy: str, units: int) -> None:
         if kind is RequestKind.QUERY and pool.queries is not None:
@@ -325,29 +321,38 @@ class VenueBudget:
         """Nanoseconds until a request of `kind` may be started without risk; 0 = now. Ask again after the wait:
         it counts on what has been started only, and on nothing being completed meanwhile."""
         longest_ns = 0
-        for pool, units, _ in self._requests[kind].charges:
-            shortage = units + pool.started - pool.level_at(monotonic_ns)
-            longest_ns = max(longest_ns, pool.wait_ns(shortage, monotonic_ns))
-            if kind is not RequestKind.CANCEL and pool.is_feeling:
-                longest_ns = max(longest_ns, FEELING_NS)
+        requests = self._requests[kind]
+        for pool, units, *_ in requests.charges:
+            needed = units + pool.started
+            if requests.is_cancel:
+                wait_ns = pool.urgent_wait_ns(needed - pool.urgent_at(monotonic_ns), monotonic_ns)
+            else:
+                wait_ns = pool.wait_ns(needed - pool.level_at(monotonic_ns), monotonic_ns)
+                wait_ns = max(wait_ns, FEELING_NS if pool.is_feeling else 0)
+            longest_ns = max(longest_ns, wait_ns)
         return longest_ns
 
     def turn_wait_ns(self, kind: RequestKind, endpoint: str, weight: int, monotonic_ns: int) -> int:
         """Nanoseconds until a request of the connector's own may have its turn; 0 = now. Ask again after the wait. One
         that costs more than its pool can give at once waits for all of that."""
         longest_ns = 0
-        for pool, price, floor in self._find(kind, endpoint).charges:
-            units = min(price * weight, pool.capacity - floor)
+        requests, open_orders = self._find(kind, endpoint), self._open_orders()
+        for charge in requests.charges:
+            pool, floor = charge.pool, charge.floor
+            units = min(charge.units * weight, pool.capacity - floor)
             if kind is RequestKind.QUERY:
                 wait_ns = pool.query_wait_ns(units, floor, monotonic_ns)
             else:
                 wait_ns = pool.wait_ns(units + pool.held + floor - pool.level_at(monotonic_ns), monotonic_ns)
+            if charge.cancel:
+                shortage = units + pool.held + charge.kept(open_orders) - pool.urgent_at(monotonic_ns)
+                wait_ns = max(wait_ns, pool.urgent_wait_ns(shortage, monotonic_ns))
             longest_ns = max(longest_ns, wait_ns, FEELING_NS if pool.is_feeling else 0)
         return longest_ns
 
     def pools_of(self, kind: RequestKind, endpoint: str = "") -> tuple[str, ...]:
         """The names of the pools that a request takes tokens from, in the order of the names."""
-        return tuple(sorted(pool.name for pool, _, _ in self._find(kind, endpoint).charges))
+        return tuple(sorted(charge.pool.name for charge in self._find(kind, endpoint).charges))
 
     def start(self, kind: RequestKind, endpoint: str = "", weight: int = 1) -> None:
         """Its first byte leaves next: from now on the venue may charge it."""
@@ -364,6 +369,28 @@ class VenueBudget:
             for charge in requests.charges:
                 charge.pool.started -= charge.units * weight
 
+    @property
+    def open_orders(self) -> int:
+        """How many of our orders at the venue have not ended."""
+        return self._open_orders()
+
+    def pools(self) -> tuple[PoolView, ...]:
+        """What is left of each pool, in the order in which they were declared."""
+        return tuple(self._shown(pool) for pool in self._pools.values())
+
+    def _shown(self, pool: TokenPool) -> PoolView:
+        now_ns = self._now_ns
+        left = pool.level_at(now_ns) - pool.held
+        return PoolView(
+            name=pool.name,
+            left=left // TOKEN,
+            urgent=(pool.urgent_at(now_ns) - pool.held) // TOKEN,
+            limit=pool.limit // TOKEN,
+            flow=pool.rate * 1_000 * NS_PER_S // TOKEN,
+            full_ms=-(-pool.wait_ns(pool.capacity - pool.level_at(now_ns), now_ns) // NS_PER_MS),
+            ours_percent=pool.ours * 100 // WHOLE,
+        )
+
     def tokens(self) -> dict[str, int]:
         """Whole tokens left per pool: the level less what is held; negative while cancels are in debt."""
         return {name: (pool.level_at(self._now_ns) - pool.held) // TOKEN for name, pool in self._pools.items()}
@@ -372,7 +399,7 @@ class VenueBudget:
         """Whole tokens of each pool that are surely there at a time, whatever of the requests under way the venue has
         charged: what another process may go on from."""
         return {
-            name: max((pool.level_at(monotonic_ns) - pool.started) // TOKEN, 0) for name, pool in self._pools.items()
+            name: max((pool.urgent_at(monotonic_ns) - pool.started) // TOKEN, 0) for name, pool in self._pools.items()
         }
 
     def _all(self) -> Iterable[_Requests]:
@@ -397,9 +424,30 @@ class VenueBudget:
         )
         return pool
 
+    def _charge(self) -> None:
+        """Work out what each kind of request takes and leaves, and how many orders the limits can pay a cancel for, at
+        once or within the time that is allowed for it. After each change of the pools."""
+        for kind, requests in self._requests.items():
+            requests.charges = self._charges(kind, "")
+        for (kind, endpoint), requests in self._of_endpoint.items():
+            requests.charges = self._charges(kind, endpoint)
+        within_ns = self._settings.cancel_within_ms * NS_PER_MS
+        charges = [one for one in self._requests[RequestKind.NEW].charges if one.cancel]
+        orders = ((one.kept_max + one.pool.rate * within_ns) // one.cancel for one in charges)
+        self.orders_max = min(orders, default=UNLIMITED)
+
     def _charges(self, kind: RequestKind, endpoint: str) -> tuple[_Charge, ...]:
         prices = self._units(kind, endpoint)
-        return tuple(_Charge(self._pools[name], units, self._floor(kind, name)) for name, units in prices.items())
+        is_covered = self._covers_cancels and kind is not RequestKind.CANCEL
+        cancels = self._units(RequestKind.CANCEL) if is_covered else {}
+        adds = 1 if kind is RequestKind.NEW else 0
+        charges = []
+        for name, units in prices.items():
+            pool = self._pools[name]
+            saved = 0 if pool.queries is None else pool.queries.capacity
+            kept_max = max(pool.limit - units - saved, 0)
+            charges.append(_Charge(pool, units, self._floor(kind, name), cancels.get(name, 0), adds, kept_max))
+        return tuple(charges)
 
     def _units(self, kind: RequestKind, endpoint: str = "") -> dict[str, int]:
         units: dict[str, int] = {}
@@ -450,24 +498,5 @@ class VenueBudget:
         return reserve // 2 if kind is RequestKind.REDUCE else reserve
 
 
-def _require_valid(limits: RateLimits) -> None:
-    names = {pool.name for pool in limits.pools}
-    for pool in limits.pools:
-        flaw = _flaw_of(pool)
-        if flaw:
-            raise ValueError(f"limits.pools.{pool.name}: {flaw}")
-    for cost in limits.costs:
-        if cost.pool not in names or cost.tokens < 0:
-            raise ValueError(
-                f"limits.costs.{cost.kind.value}: {cost.tokens} tokens of pool {cost.pool!r} make no sense; "
-                f"the pools are {sorted(names)}"
-            )
-
-
-def _flaw_of(pool: Pool) -> str:
-    if pool.capacity <= 0 or pool.refill <= 0 or pool.period_ns <= 0:
-        given = f"capacity {pool.capacity}, refill {pool.refill} and period_ns {pool.period_ns}"
-        return f"{given} must be positive"
-    if pool.shape is PoolShape.WINDOW and pool.refill != pool.capacity:
-        return f"refill {pool.refill} of a window must be its capacity, {pool.capacity}"
-    return ""
+def _none_open() -> int:
+    return 0

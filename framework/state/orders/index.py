@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from framework.domain.account_events import Scope
@@ -99,6 +101,10 @@ class Orders:
         if strategy and venue:
             return len(self.open(strategy=strategy, venue=venue))
         return len(self._open_where(strategy, venue))
+
+    def counter(self, venue: str) -> Callable[[], int]:
+        """What says how many orders at a venue have not ended, for who asks with each order."""
+        return self._open_at_venue.setdefault(venue, {}).__len__
 
     def count_with_external(self, *, strategy: str = "", venue: str = "") -> int:
         """The same with the external orders, wherever no strategy is named."""

@@ -11,7 +11,8 @@ import pytest
 
 from framework.domain.market_events import RequestOutcome
 from framework.domain.rate_limits import Cost, Pool, PoolShape, RateLimits, RequestKind
-from risk.budget.venue_budget import BudgetSettings, VenueBudget
+from risk.budget.settings import BudgetSettings
+from risk.budget.venue_budget import VenueBudget
 from tests.risk.budget.test_venue_budget import VenueBucket
 from tests.risk.budget.test_windows import VenueWindow
 
