@@ -186,7 +186,7 @@ class BudgetView(Protocol):
 
     @property
     def open_orders(self) -> int:
-        """How many of our orders at the venue have not ended: a cancel of each is kept back."""
+        """How many of our orders at the venue may trade and have no cancel under way: one of each is kept back."""
         ...
 
     @property

@@ -133,6 +133,12 @@ class TokenPool:
         level = self._level
         return level.limit if isinstance(level, RequestWindow) else level.capacity
 
+    def returns_in(self, within_ns: int) -> int:
+        """Units of a window that have come back after so many nanoseconds, whatever was used. Of a bucket none: what is
+        kept of it is not lost to others in the long run."""
+        level = self._level
+        return level.limit * (within_ns // level.period_ns) if isinstance(level, RequestWindow) else 0
+
     def urgent_wait_ns(self, shortage: int, monotonic_ns: int) -> int:
         """Nanoseconds until `shortage` units more may be there for what must not wait; 0 when nothing is short."""
         level = self._level

@@ -61,19 +61,20 @@ UNLIMITED = 2**31 - 1
 
 class _Charge(NamedTuple):
     """What a request takes from one pool: `units`, and it leaves `floor` there. Beside that it leaves a cancel of
-    `cancel` units for each open order and for the `adds` orders that it makes itself, as many as the pool can hold
-    beside the request: `kept_max` units."""
+    `cancel` units for each open order and for the `adds` orders that it makes itself, but for the `returns` that a
+    window brings back soon enough, and as many as the pool can hold beside the request: `kept_max`."""
 
     pool: TokenPool
     units: int
     floor: int
     cancel: int
     adds: int
+    returns: int
     kept_max: int
 
     def kept(self, open_orders: int) -> int:
         """Units that are left for cancels while so many orders are open."""
-        return min(self.cancel * (open_orders + self.adds), self.kept_max)
+        return min(self.cancel * (open_orders + self.adds) - self.returns, self.kept_max)
 
 
 class _Requests:
@@ -94,7 +95,7 @@ class _Requests:
         """Units of a pool that these requests may use, shares left aside, and what one of them takes of that."""
         pool, units = charge.pool, charge.units
         room = pool.level_at(monotonic_ns) - charge.floor
-        kept = charge.cancel * (open_orders + charge.adds)
+        kept = charge.cancel * (open_orders + charge.adds) - charge.returns
         if kept > charge.floor:
             room = min(room, pool.urgent_at(monotonic_ns) - min(kept, charge.kept_max))
         room -= pool.held
@@ -244,6 +245,12 @@ class VenueBudget:
                 longest_ns = max(longest_ns, wait_ns(strategy, units, room, now_ns))
         return longest_ns
 
+    def want(self, kind: RequestKind, strategy: str) -> None:
+        """The gate has refused a request for want of room: the strategy's turn is kept."""
+        for charge in self._requests[kind].charges:
+            if charge.pool.share is not None:
+                charge.pool.share.want(strategy, self._now_ns)
+
     def hold(self, kind: RequestKind, strategy: str, endpoint: str = "", weight: int = 1) -> None:
         """Reserve the tokens of a request that the gate has just approved, or of `weight` at an endpoint that have
         their turn."""
@@ -371,7 +378,7 @@ class VenueBudget:
 
     @property
     def open_orders(self) -> int:
-        """How many of our orders at the venue have not ended."""
+        """How many of our orders at the venue may trade and have no cancel under way."""
         return self._open_orders()
 
     def pools(self) -> tuple[PoolView, ...]:
@@ -433,7 +440,7 @@ class VenueBudget:
             requests.charges = self._charges(kind, endpoint)
         within_ns = self._settings.cancel_within_ms * NS_PER_MS
         charges = [one for one in self._requests[RequestKind.NEW].charges if one.cancel]
-        orders = ((one.kept_max + one.pool.rate * within_ns) // one.cancel for one in charges)
+        orders = ((one.kept_max + max(one.pool.rate * within_ns, one.returns)) // one.cancel for one in charges)
         self.orders_max = min(orders, default=UNLIMITED)
 
     def _charges(self, kind: RequestKind, endpoint: str) -> tuple[_Charge, ...]:
@@ -446,7 +453,8 @@ class VenueBudget:
             pool = self._pools[name]
             saved = 0 if pool.queries is None else pool.queries.capacity
             kept_max = max(pool.limit - units - saved, 0)
-            charges.append(_Charge(pool, units, self._floor(kind, name), cancels.get(name, 0), adds, kept_max))
+            returns = pool.returns_in(self._settings.cancel_within_ms * NS_PER_MS)
+            charges.append(_Charge(pool, units, self._floor(kind, name), cancels.get(name, 0), adds, returns, kept_max))
         return tuple(charges)
 
     def _units(self, kind: RequestKind, endpoint: str = "") -> dict[str, int]:
@@ -475,6 +483,7 @@ class VenueBudget:
                 at_ns=self._now_ns,
                 reserve=floor - self._floor(RequestKind.REDUCE, pool.name),
                 request=self._units(RequestKind.REDUCE).get(pool.name, 0),
+                price=self._dearest(pool.name, (RequestKind.REDUCE, RequestKind.AMEND, RequestKind.NEW)),
             )
 
     def _savings(self, pool: TokenPool, units_max: int) -> QuerySavings | None:
