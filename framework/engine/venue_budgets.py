@@ -22,9 +22,17 @@ class Budget(BudgetView, Protocol):
         ...
 
     def complete(
-        self, kind: RequestKind, strategy: str, outcome: RequestOutcome, endpoint: str = "", weight: int = 1, /
+        self,
+        kind: RequestKind,
+        strategy: str,
+        outcome: RequestOutcome,
+        endpoint: str = "",
+        weight: int = 1,
+        after_ms: int = 0,
+        /,
     ) -> None:
-        """Book or give back the tokens of one held request, exactly once per `hold`."""
+        """Book or give back the tokens of one held request, exactly once per `hold`; `after_ms` as in
+        `RequestCompleted`."""
         ...
 
     def declare(self, limits: RateLimits, /) -> None:
@@ -63,7 +71,7 @@ class VenueBudgets:
 
     def _complete(self, event: RequestCompleted) -> None:
         if budget := self._budgets.get(event.venue):
-            budget.complete(event.kind, event.strategy, event.outcome, event.endpoint, event.weight)
+            budget.complete(event.kind, event.strategy, event.outcome, event.endpoint, event.weight, event.after_ms)
 
     def _take_turn(self, event: TurnTaken) -> None:
         if budget := self._budgets.get(event.venue):

@@ -156,7 +156,9 @@ class BitExAsiaVenue:
         """The window of requests that an arrival counts in: that of its key, else of its address."""
         name = arrival.headers.get("X-Api-Key", "")
         owner = f"key {name}" if name in self.keys else f"address {arrival.http.remote}"
-        return self._windows.setdefault(owner, RequestWindow(self._limit, PERIOD_NS))
+        if owner not in self._windows:
+            self.served.limiters[owner] = self._windows[owner] = RequestWindow(self._limit, PERIOD_NS)
+        return self._windows[owner]
 
 
 def is_signed(secret: bytes, arrival: Arrival, stamp: str, nonce: str, signature: str) -> bool:
