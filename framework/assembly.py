@@ -36,7 +36,6 @@ from framework.execution.send_ledger import SEND_LEDGER, SendLedger
 from framework.state.accounts import Accounts
 from framework.state.books import Books
 from framework.state.risk_view import DeclaredTerms, View
-from risk.budget.settings import BudgetSettings
 from risk.budget.token_pool import Pools
 from risk.budget.venue_budget import VenueBudget
 from risk.checks.trading_state import TradingStateCheck
@@ -49,18 +48,16 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     `venues`: names of the venue accounts. `checks`: (name, check) in the order in which the gate asks them. `shares`:
     the weight of each strategy in the rate limits of each venue where it trades, 1 or more; without any, first come is
     first served. `exits`: what tells the way out of each venue, the same text for those that an exchange sees under one
-    IP address (`risk.budget.token_pool.Pools`); without one a venue is alone. `budgets`: how the budget of a venue is
-    kept where that is not the usual way (`risk.budget.settings.BudgetSettings`). A strategy is quarantined after
-    `strategy_faults_max` faults, or at once when a hook takes longer than `strategy_call_ms_max` milliseconds, or while
-    it is refused more than `refusals_per_second_max` times a second. A new order that has not left `order_deadline_ms`
-    milliseconds after its approval is not sent.
+    IP address (`risk.budget.token_pool.Pools`); without one a venue is alone. A strategy
+    is quarantined after `strategy_faults_max` faults, or at once when a hook takes longer than `strategy_call_ms_max`
+    milliseconds, or while it is refused more than `refusals_per_second_max` times a second. A new order that has not
+    left `order_deadline_ms` milliseconds after its approval is not sent.
     """
 
     venues: Sequence[str]
     checks: Sequence[tuple[str, AnyCheck]] = ()
     shares: Mapping[str, Mapping[str, int]] = {}
     exits: Mapping[str, str] = {}
-    budgets: Mapping[str, Mapping[str, int]] = {}
     strategy_faults_max: int = 5
     strategy_call_ms_max: int = 100
     order_deadline_ms: int = 2_000
@@ -79,7 +76,6 @@ def core_settings(resolved: Resolved) -> CoreSettings:
             for venue in resolved.venues
         },
         exits={venue.name: f"{venue.row.use} {venue.row.proxy}" for venue in resolved.venues},
-        budgets={venue.name: venue.row.budget.model_dump() for venue in resolved.venues},
         strategy_faults_max=kernel.strategy_faults_max,
         strategy_call_ms_max=kernel.strategy_call_ms_max,
         order_deadline_ms=kernel.order_deadline_ms,
@@ -196,7 +192,7 @@ def assemble(
         watcher=watcher,
         budgets=budgets,
         terms=terms,
-        make_budget=_budgets_of(settings, accounts),
+        make_budget=_budgets_of(settings),
         queues={venue: RequestQueue() for venue in settings.venues},
         on_journal_failure=on_journal_failure,
         monitors=ChainMap({SEND_LEDGER: ledger}, gate.monitors),
@@ -217,19 +213,12 @@ def _gate_of(
     return gate, limits
 
 
-def _budgets_of(settings: CoreSettings, accounts: Accounts) -> Callable[[str, RateLimits, int], Budget]:
+def _budgets_of(settings: CoreSettings) -> Callable[[str, RateLimits, int], Budget]:
     pools = Pools(settings.exits)
 
     def make(venue: str, limits: RateLimits, monotonic_ns: int) -> Budget:
-        return VenueBudget(
-            limits,
-            monotonic_ns=monotonic_ns,
-            shares=settings.shares.get(venue),
-            settings=BudgetSettings(**settings.budgets.get(venue, {})),
-            venue=venue,
-            pools=pools,
-            open_orders=accounts.orders.counter(venue),
-        )
+        shares = settings.shares.get(venue)
+        return VenueBudget(limits, monotonic_ns=monotonic_ns, shares=shares, venue=venue, pools=pools)
 
     return make
 

@@ -12,16 +12,15 @@ from framework.domain.rate_limits import PoolShape, RateLimits
 from framework.engine.venue_budgets import Budget, VenueBudgets
 from framework.execution.request_turns import RequestTurns, TurnBudget
 from framework.runtime.venue_lease import BudgetLeft, BudgetNote
-from risk.budget.settings import BudgetSettings
 from risk.budget.token_pool import Pools
-from risk.budget.venue_budget import VenueBudget
+from risk.budget.venue_budget import BudgetSettings, VenueBudget
 
 NO_RESERVE = BudgetSettings(cancel_reserve_percent=0)
 _RESERVE_PERCENT = BudgetSettings.model_fields["cancel_reserve_percent"].default
 
 
 def _reserved(limits: RateLimits) -> Mapping[str, int]:
-    """What a run that notes nothing leaves of a window, as those of before: half of a tenth."""
+    """What every run leaves of a window: the lower half of the cancels' reserve."""
     windows = [pool for pool in limits.pools if pool.shape is PoolShape.WINDOW]
     return {pool.name: pool.capacity * _RESERVE_PERCENT // 200 for pool in windows}
 

@@ -7,7 +7,7 @@ from functools import partial
 from connectors.bitexasia.dialect import ASSUMPTIONS
 from connectors.bitexasia.feed import CHANNELS, ROLES, BitExAsiaFeed, encode_command
 from connectors.bitexasia.gateway import BitExAsiaGateway
-from connectors.bitexasia.limits import limits_of, terms_of
+from connectors.bitexasia.limits import FIRST, limits_of, terms_of
 from connectors.bitexasia.settings import BitExAsiaSettings
 from connectors.bitexasia.sign import bitexasia_rest
 from connectors.bitexasia.wire.messages import MarketRow, instrument_of
@@ -99,7 +99,7 @@ def _stream(
 
 async def _prepare(rest: SignedRest) -> None:
     """The first read: the `Date` of its answer is the venue's time, its headers show what is left of the window."""
-    await rest.get("/markets", list[MarketRow])
+    await rest.get("/markets", list[MarketRow], endpoint=FIRST)
 
 
 def _markets(

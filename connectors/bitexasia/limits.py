@@ -9,12 +9,15 @@ from framework.domain.rate_limits import Cost, Pool, PoolShape, RateLimits, Requ
 from framework.domain.terms import FillListing, PositionListing, VenueTerms
 
 POOL = "requests"
+FIRST = "first read"
+"""The endpoint name of the first read of a run: it is not waited for, and the headers of its answer count it in."""
 
 
 def limits_of(limit: int) -> RateLimits:
     """The key's window of `limit` weighted requests a minute."""
     pool = Pool(POOL, limit, limit, DIALECT.period_s * NS_PER_S, PoolShape.WINDOW)
-    return RateLimits((pool,), tuple(Cost(kind, POOL, 1) for kind in RequestKind))
+    free = Cost(RequestKind.QUERY, POOL, 0, FIRST)
+    return RateLimits((pool,), (*(Cost(kind, POOL, 1) for kind in RequestKind), free))
 
 
 def terms_of(*, optional_fields: bool) -> VenueTerms:

@@ -112,7 +112,7 @@ def bitexasia_rest(
         rng=rng,
         proxy=proxy,
         turn=turn,
-        on_answer=WindowSight(name, WindowHeaders(pool=POOL, tokens=s.limit), clock, see).see,
+        on_answer=WindowSight(name, WindowHeaders(pool=POOL), clock, see).see,
     )
 
 

@@ -57,8 +57,8 @@ OnAnswer = Callable[[HttpRequest, HttpResponse, int], None]
 """Sees a request, its answer, and the nanoseconds that it took."""
 
 
-def nothing_of_it(_request: HttpRequest, _answer: HttpResponse, _took_ns: int, /) -> None:
-    """An `OnAnswer` for a venue whose headers say nothing that is used."""
+def _nothing_of_it(_request: HttpRequest, _answer: HttpResponse, _took_ns: int, /) -> None:
+    """The headers say nothing that is used."""
 
 
 class RestRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ class RestRules(msgspec.Struct, frozen=True, kw_only=True):
     row_ids: tuple[str, ...] = ("id",)
     unsigned: frozenset[str] = frozenset()
     open_path: str = ""
-    on_answer: OnAnswer = nothing_of_it
+    on_answer: OnAnswer = _nothing_of_it
     renewed: Callable[[bytes], bytes] = bytes
 
 
@@ -266,7 +266,7 @@ class SignedRest:
                 return self._rules.renewed(response.body)
             failure = self._rules.verdicts.of_read(self._error_of(response))
             if isinstance(failure, Retryable) and failure.is_rate_limit:
-                turn.was_limited(failure.after_ms)
+                turn.was_limited()
             raise failure
 
     async def _weighed(self, failure: TidegateError) -> TidegateError:
@@ -359,7 +359,7 @@ def open_rest(
     rng: Rng,
     proxy: str = "",
     turn: TakeTurn = no_limits,
-    on_answer: OnAnswer = nothing_of_it,
+    on_answer: OnAnswer = _nothing_of_it,
 ) -> SignedRest:
     """The REST of an account by its settings; no connection is opened yet. `name` is the logger's, the path of
     `rest_url` that of every target; `sign` gets the venue's measured clock; the rest as in `RestRules`."""

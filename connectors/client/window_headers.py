@@ -15,25 +15,20 @@ TOO_MANY = 429
 """The status of an answer that a limit refused: what it shows is of before."""
 
 _SECONDS_MAX = 10_000_000
-_LITTLE = 10
-"""A tenth of the window is little: there it matters what another program takes."""
 
 
 class WindowHeaders(msgspec.Struct, frozen=True, kw_only=True):
-    """The headers in which a venue shows the window of the pool `pool`, in small letters: the tokens that are left, in
-    how many seconds, rounded up, it begins anew, and how many tokens it has. With `tokens` above 0 only answers that
-    show a window of so many are about this pool."""
+    """The headers in which a venue shows the window of the pool `pool`, in small letters: the tokens that are left, and
+    in how many seconds, rounded up, it begins anew. Only for a window that forgets everything at once."""
 
     pool: str
     remaining: str = "x-ratelimit-remaining"
     reset: str = "x-ratelimit-reset"
-    limit: str = "x-ratelimit-limit"
-    tokens: int = 0
 
 
 class WindowSight:
-    """Publishes what is new: the first answer of each window that is seen, once a second how much is left, every answer
-    when that is little, and the first one after a 429, since until then nothing counts as left.
+    """Publishes what is new: the first answer of each window that is seen, one that says that nothing is left, and the
+    first one after a 429, since until then nothing counts as left.
 
     Use `see` as `RestRules.on_answer`, and declare the pool before the first request.
     """
@@ -43,31 +38,25 @@ class WindowSight:
         self._headers = headers
         self._clock = clock
         self._publish = publish
-        self._ends_ns = self._said_ns = self._left = 0
+        self._ends_ns = 0
 
     def __repr__(self) -> str:
         return f"<WindowSight {self._venue} {self._headers.pool}>"
 
     def see(self, _request: HttpRequest, answer: HttpResponse, took_ns: int) -> None:
         """Take an answer's headers: a `RestRules.on_answer`. Those that are missing or no numbers say nothing."""
-        found, headers = answer.headers, self._headers
+        headers = answer.headers
         if answer.status == TOO_MANY:
             self._ends_ns = 0
             return
-        left, reset_s, limit = (
-            _number(found.get(name, "")) for name in (headers.remaining, headers.reset, headers.limit)
-        )
-        if left < 0 or reset_s <= 0 or (headers.tokens and limit != headers.tokens):
-            return
+        left = _number(headers.get(self._headers.remaining, ""))
+        reset_s = _number(headers.get(self._headers.reset, ""))
         now_ns = self._clock.monotonic_ns()
-        is_new = now_ns >= self._ends_ns
-        is_overtaken = not is_new and now_ns - took_ns < self._said_ns and left >= self._left
-        is_little = left * _LITTLE <= limit
-        if is_overtaken or not (is_new or left == 0 or is_little or now_ns >= self._said_ns + NS_PER_S):
+        if left < 0 or reset_s <= 0 or (left > 0 and now_ns < self._ends_ns):
             return
         ends_ns_min, ends_ns_max = max((reset_s - 1) * NS_PER_S - took_ns, 0), reset_s * NS_PER_S
-        self._ends_ns, self._said_ns, self._left = now_ns + ends_ns_max, now_ns, left
-        self._publish(WindowSeen(self._venue, headers.pool, self._clock.now_ns(), left, ends_ns_min, ends_ns_max))
+        self._ends_ns = now_ns + ends_ns_max
+        self._publish(WindowSeen(self._venue, self._headers.pool, self._clock.now_ns(), left, ends_ns_min, ends_ns_max))
 
 
 def _number(text: str) -> int:

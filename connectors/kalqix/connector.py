@@ -16,13 +16,12 @@ from connectors.client.rest import SignedRest
 from connectors.client.usual.account_rows import AccountRows
 from connectors.client.usual.market_list import MarketList
 from connectors.client.usual.polled import polled_parts
-from connectors.client.window_headers import WindowHeaders, WindowSight
 from connectors.client.wire.address import account_of, is_loopback
 from connectors.client.wire.calls import Call
 from connectors.client.wire.keys import as_declared
 from connectors.client.wire.reports import Ack, accepted, decoded_ack, order_to_change, report
 from connectors.client.wire.rows import Row
-from connectors.kalqix.dialect import ADDRESS, CANCEL_PENDING, CLIENT_ID_TAKEN, DIALECTS, WORDS, limits_of
+from connectors.kalqix.dialect import CANCEL_PENDING, CLIENT_ID_TAKEN, DIALECTS, WORDS, limits_of
 from connectors.kalqix.reads import KalqixReads, MarketRows
 from connectors.kalqix.settings import KalqixSettings
 from connectors.kalqix.sign import open_account, sent_as, signer_of
@@ -49,9 +48,7 @@ def make_connector(
     """
     dialect, outlet = DIALECTS[settings.dialect], EventOutlet()
     sign_action, wallet = signer_of(settings)
-    headers = WindowHeaders(pool=ADDRESS, tokens=settings.requests_per_second)
-    seen = WindowSight(name, headers, clock, outlet.send).see
-    rest = open_account(settings, sign_action, clock=clock, rng=rng, proxy=proxy, turn=turn, on_answer=seen)
+    rest = open_account(settings, sign_action, clock=clock, rng=rng, proxy=proxy, turn=turn)
     rows = MarketRows(rest, name, dialect)
     selection = Selection(settings.markets)
     source = MarketList(

@@ -11,13 +11,12 @@ from typing import Literal
 import msgspec
 
 from connectors.client.wire.answers import ErrorShape, Meaning, Rule, Verdicts
-from connectors.client.wire.decimals import NS_PER_S
 from connectors.client.wire.dialect import OrderStates
 from connectors.client.wire.reports import NOT_FOUND
 from connectors.client.wire.rows import RowWords
 from framework.domain.instruments import InstrumentStatus
 from framework.domain.orders import OrderKind
-from framework.domain.rate_limits import Cost, Pool, PoolScope, PoolShape, RateLimits, RequestKind
+from framework.domain.rate_limits import Cost, Pool, PoolScope, RateLimits, RequestKind
 from framework.domain.terms import CancelAllScope, PositionListing, VenueTerms
 
 DialectName = Literal["a", "b"]
@@ -27,12 +26,6 @@ CANCEL_PENDING = "cancel_pending"
 
 PAGE_SIZE = 24
 """The longest page of every list; some are longer in one of the dialects."""
-ADDRESS, WALLET = "address", "wallet"
-"""The pools: what the venue counts of an address, and of a wallet."""
-
-OF_MARKET = "/markets/*"
-PUBLIC = ("/ping", "/time", "/markets", OF_MARKET)
-"""Reads that count for the address alone."""
 
 CLIENT_ID_TAKEN = "DUPLICATE_CLIENT_ORDER_ID"
 """B's code for a client order id that is in use."""
@@ -140,10 +133,9 @@ parse_error = ErrorShape(text="error").read
 
 
 def limits_of(per_second: int, per_minute: int, wallet: str) -> RateLimits:
-    """The vendor's limits: requests a second of an address, and private ones a minute of a wallet. Where their windows
-    begin is not documented."""
-    of_address = Pool(ADDRESS, per_second, per_second, NS_PER_S, PoolShape.WINDOW, PoolScope.IP)
-    of_wallet = Pool(WALLET, per_minute, per_minute, 60 * NS_PER_S, PoolShape.WINDOW, PoolScope.WALLET, wallet)
-    private = [Cost(kind, pool, 1) for kind in RequestKind for pool in (ADDRESS, WALLET)]
-    public = [Cost(RequestKind.QUERY, ADDRESS, 1, path) for path in PUBLIC]
-    return RateLimits((of_address, of_wallet), (*private, *public))
+    """The vendor's limits (requests a second of an address, and a minute of a wallet) as one bucket that passes
+    neither, wherever their windows begin: a full bucket and what flows in are together below each."""
+    capacity = max(1, min(per_second // 2, per_minute // 60))
+    refill = max(1, min(per_second - capacity, (per_minute - capacity) // 60))
+    pool = Pool("requests", capacity, refill, scope=PoolScope.WALLET, owner=wallet)
+    return RateLimits((pool,), tuple(Cost(kind, pool.name, 1) for kind in RequestKind))

@@ -16,7 +16,7 @@ from connectors.client.wire.decimals import NS_PER_S, any_unit_ns
 from connectors.client.wire.json_text import Millis
 from connectors.client.wire.listing import Listing
 from connectors.client.wire.rows import Row
-from connectors.kalqix.dialect import OF_MARKET, PAGE_SIZE, WORDS, Dialect
+from connectors.kalqix.dialect import PAGE_SIZE, WORDS, Dialect
 from connectors.kalqix.sign import signature_digest
 from connectors.kalqix.wire.rows import Market, Page, RowReader, grouping_of, market_of, symbol_of
 from framework.domain.account_events import BalanceReport, Fill, OrderSnapshot
@@ -105,13 +105,12 @@ class KalqixReads:
         """The whole book as it is now; A's page wants the grouping of prices."""
         grouping = None if self._dialect.has_agents else grouping_of(instrument)
         path = f"/markets/{path_part(instrument.symbol)}/order-book"
-        row = await self._rest.get(path, Row, [("tickSize", grouping)], endpoint=OF_MARKET)
-        return self._reader.book(row, instrument)
+        return self._reader.book(await self._rest.get(path, Row, [("tickSize", grouping)]), instrument)
 
     async def read_trades(self, instrument: Instrument, page: int, /) -> Sequence[TradePrint]:
         """A page of public trades, newest first."""
         path = f"/markets/{path_part(instrument.symbol)}/trades"
-        found = await self._rest.get(path, Page, [("page", page), ("page_size", PAGE_SIZE)], endpoint=OF_MARKET)
+        found = await self._rest.get(path, Page, [("page", page), ("page_size", PAGE_SIZE)])
         now_ns = self._clock.now_ns()
         return [WORDS.trade_of(self._reader.trade(row), instrument, now_ns) for row in found.data]
 

@@ -15,7 +15,7 @@ import msgspec
 
 from connectors.client.gateway import digest_of
 from connectors.client.request_clock import RequestClock
-from connectors.client.rest import OnAnswer, Sign, SignedRest, nothing_of_it, open_rest, request_of
+from connectors.client.rest import Sign, SignedRest, open_rest, request_of
 from connectors.client.secret_file import read_private_key, read_secret_text
 from connectors.client.venue_time import VenueTime
 from connectors.client.wire.address import path_of
@@ -101,9 +101,9 @@ def signature_digest(signature: str) -> str:
 
 def open_account(
     settings: KalqixSettings, sign_action: SignAction, *, clock: Clock, rng: Rng, proxy: str,
-    turn: TakeTurn = no_limits, stamps: Stamps | None = None, on_answer: OnAnswer = nothing_of_it,
+    turn: TakeTurn = no_limits, stamps: Stamps | None = None,
 ) -> SignedRest:  # fmt: skip
-    """The REST of an account whose actions are signed so; no connection is opened yet. `on_answer` sees each answer.
+    """The REST of an account whose actions are signed so; no connection is opened yet.
 
     Raises `ConfigurationError` when the API key's secret can't be used.
     """
@@ -116,7 +116,7 @@ def open_account(
 
     return open_rest(
         "kalqix", settings, sign_with, verdicts=VERDICTS, parse_error=parse_error, unsigned=frozenset({"/time"}),
-        clock=clock, rng=rng, proxy=proxy, turn=turn, on_answer=on_answer,
+        clock=clock, rng=rng, proxy=proxy, turn=turn,
     )  # fmt: skip
 
 

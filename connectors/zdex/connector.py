@@ -29,7 +29,7 @@ from connectors.zdex.account import ZdexReads
 from connectors.zdex.dialect import ASSUMPTIONS, DIALECTS, Dialect
 from connectors.zdex.feed import ROLES, ZdexFeed
 from connectors.zdex.futures import margin_setup
-from connectors.zdex.limits import WindowSights, limits_of
+from connectors.zdex.limits import limits_of
 from connectors.zdex.settings import ZdexSettings
 from connectors.zdex.sign import zdex_rest
 from connectors.zdex.wire.decode import instrument_of
@@ -62,10 +62,8 @@ def make_connector(
 ) -> VenueConnector:
     """Put the parts of the account `name` together, which connects through `proxy` where one is given and has its reads
     wait for their `turn`. Raises `ConfigurationError` when the secret can't be used."""
-    s, outlet = settings, EventOutlet()
-    sights = WindowSights(name, s.requests_per_window, s.orders_per_window, clock, outlet.send)
-    rest = zdex_rest(s, clock=clock, rng=rng, proxy=proxy, turn=turn, on_answer=sights.see)
-    account = _Account(name, settings, rest, outlet, clock)
+    rest = zdex_rest(settings, clock=clock, rng=rng, proxy=proxy, turn=turn)
+    account = _Account(name, settings, rest, clock)
     parts = account.parts(Backoff(rng, connects_per_minute_max=settings.connects_per_minute_max), proxy)
     is_local = is_loopback(settings.rest_url) and is_loopback(settings.ws_url)
     terms, key = terms_of(account.dialect), account_of(settings.rest_url, settings.key_id)
@@ -75,13 +73,13 @@ def make_connector(
 class _Account:
     """The parts of one account, made one after the other."""
 
-    def __init__(self, name: str, settings: ZdexSettings, rest: SignedRest, outlet: EventOutlet, clock: Clock) -> None:
+    def __init__(self, name: str, settings: ZdexSettings, rest: SignedRest, clock: Clock) -> None:
         self._name = name
         self._settings = settings
         self._rest = rest
         self._clock = clock
         self.dialect = DIALECTS[settings.dialect]
-        self._outlet = outlet
+        self._outlet = EventOutlet()
         self._selection = Selection(settings.markets)
         self._is_configured = False
         self._symbols = partial(rest.listing, SYMBOLS, DataPage[SymbolRow], lambda *_: None)

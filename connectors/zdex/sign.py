@@ -7,11 +7,10 @@ it, which is sent as it was signed; the body is not signed (vendor docs).
 from __future__ import annotations
 
 from connectors.client.request_clock import StaleRequests, query_signing
-from connectors.client.rest import OnAnswer, SignedRest, nothing_of_it, open_rest
+from connectors.client.rest import SignedRest, open_rest
 from connectors.client.secret_file import read_secret_text
 from connectors.client.wire.answers import ErrorShape
 from connectors.client.wire.hmac_sign import HmacKey
-from connectors.transport.ports import HttpRequest, HttpResponse
 from connectors.zdex.dialect import DIALECTS, STALE
 from connectors.zdex.settings import ZdexSettings
 from connectors.zdex.wire.decode import VERDICTS
@@ -31,19 +30,13 @@ def refusals_of(drift_ms: int) -> StaleRequests:
 
 def zdex_rest(
     settings: ZdexSettings, *, clock: Clock, rng: Rng, proxy: str = "", turn: TakeTurn = no_limits,
-    stamps: Stamps | None = None, on_answer: OnAnswer = nothing_of_it,
+    stamps: Stamps | None = None,
 ) -> SignedRest:  # fmt: skip
-    """The account's REST; no connection is opened yet. `on_answer` sees each answer. Raises `ConfigurationError` when
-    the secret can't be used."""
+    """The account's REST; no connection is opened yet. Raises `ConfigurationError` when the secret can't be used."""
     key = HmacKey(read_secret_text(settings.secret_path, "secret_path").encode())
     refusals = refusals_of(DIALECTS[settings.dialect].drift_ms)
     sign = query_signing(settings.key_id, key, stamps=stamps)
-
-    def seen(request: HttpRequest, answer: HttpResponse, took_ns: int) -> None:
-        refusals.see(request, answer, took_ns)
-        on_answer(request, answer, took_ns)
-
     return open_rest(
         "zdex", settings, sign, verdicts=VERDICTS, parse_error=refusals.read, unsigned=frozenset({SYMBOLS}),
-        clock=clock, rng=rng, proxy=proxy, turn=turn, on_answer=seen,
+        clock=clock, rng=rng, proxy=proxy, turn=turn, on_answer=refusals.see,
     )  # fmt: skip

@@ -201,30 +201,6 @@ class SandboxSettings(BaseModel):
     )
 
 
-class BudgetTable(BaseModel):
-    """`[venues.NAME.budget]`: how the venue's rate limits are shared out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cancel_reserve_percent: int = Field(
-        10,
-        ge=0,
-        le=90,
-        description="Part of what a limit gives at once that new orders, amends and reads leave alone; reducing orders "
-        "may use its upper half. A cancel of each open order is kept back in any case.",
-    )
-    cancel_within_ms: int = Field(
-        1_000,
-        ge=0,
-        le=600_000,
-        description="Time within which every open order can be cancelled: a new order that would make them too many "
-        "for that is refused.",
-    )
-    query_share_percent: int = Field(
-        10, ge=1, le=50, description="Part of a limit that reads have for themselves where orders take from it, too."
-    )
-
-
 class VenueRow(BaseModel):
     """`[venues.NAME]`: one account at one venue."""
 
@@ -250,7 +226,6 @@ class VenueRow(BaseModel):
         False,
         description="Let `tidegate transfer` and `tidegate withdraw` move funds out of this account, amount by amount.",
     )
-    budget: BudgetTable = Field(default_factory=BudgetTable, description="How its rate limits are shared out.")
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings, description="Options of the embedded sandbox.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The connector's settings.")
     proxy: ProxyAddress = Field(

@@ -146,8 +146,7 @@ class RequestOutcome(Enum):
 
 class RequestCompleted(msgspec.Struct, frozen=True, gc=False, tag="RequestSettled", array_like=True):
     """A request that held tokens is over: answered, timed out for good, or never sent. One of the connector's own has
-    no strategy, and says which `endpoint` it was for and how often its cost is due. `after_ms` is how many milliseconds
-    the venue asks to wait after a 429, 0 where it does not say."""
+    no strategy, and says which `endpoint` it was for and how often its cost is due."""
 
     venue: str
     strategy: str
@@ -156,7 +155,6 @@ class RequestCompleted(msgspec.Struct, frozen=True, gc=False, tag="RequestSettle
     ts_recv: int
     endpoint: str = ""
     weight: int = 1
-    after_ms: int = 0
 
 
 class TurnTaken(msgspec.Struct, frozen=True, gc=False, tag=True, array_like=True):

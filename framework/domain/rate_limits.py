@@ -53,10 +53,6 @@ class Pool(msgspec.Struct, frozen=True, gc=False, rename={"refill": "refill_per_
     """One limit of the venue: at most `capacity` tokens, of which `refill` come back in each `period_ns`: continuously
     in a BUCKET; in a WINDOW all of them, so that `refill` is the capacity. All three are above 0.
 
-    `burst` is how much of a WINDOW is to be used at once at most, 0 for a hundredth and some requests at least: the
-    rest is spread over the period, so that what one has used up in a moment is not missing for a whole period. Cancels
-    may use all of it at once.
-
     `owner` says whose pool it is where that is not this venue's own: the wallet's address, the number of the account.
     Empty is this venue alone, and for an IP all venues with the same connector and proxy. A venue that charges parts
     of a token is declared in smaller ones: 0.2 of 100 is 2 of 1,000.
@@ -69,7 +65,6 @@ class Pool(msgspec.Struct, frozen=True, gc=False, rename={"refill": "refill_per_
     shape: PoolShape = PoolShape.BUCKET
     scope: PoolScope = PoolScope.KEY
     owner: str = ""
-    burst: int = 0
 
     @property
     def refill_per_s(self) -> int:

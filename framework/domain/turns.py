@@ -16,9 +16,8 @@ from framework.domain.rate_limits import RequestKind
 class Turn(Protocol):
     """One request that has its tokens. When nothing is said of it, they count as spent."""
 
-    def was_limited(self, after_ms: int = 0) -> None:
-        """The venue answered that its limit is reached (429): nothing is left of it now, nor within the next `after_ms`
-        milliseconds, where it says so (`Retry-After`)."""
+    def was_limited(self) -> None:
+        """The venue answered that its limit is reached (429): nothing is left of it now."""
         ...
 
     def not_sent(self) -> None:
@@ -40,7 +39,7 @@ class TakeTurn(Protocol):
 
 
 class _AnyTurn:
-    def was_limited(self, after_ms: int = 0) -> None:
+    def was_limited(self) -> None:
         """Nobody counts."""
 
     def not_sent(self) -> None:

@@ -137,10 +137,6 @@ class RefusalCode(Enum):
     PLUGIN_CHECK = "PLUGIN_CHECK", "A check from outside the package refused; its details say why."
     SELF_TRADE = "SELF_TRADE", "The order could trade with an own order, of whatever strategy, that is open (C12)."
     DUPLICATE_ORDER = "DUPLICATE_ORDER", "The strategy has placed the same order a moment before (C10)."
-    CANCEL_RESERVE = (
-        "CANCEL_RESERVE",
-        "With one order more, the venue's rate limit could not pay for a cancel of each open order (C8).",
-    )
 
     @classmethod
     def _missing_(cls, value: object) -> RefusalCode | None:

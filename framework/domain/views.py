@@ -163,40 +163,8 @@ class PositionView(Protocol):
         ...
 
 
-class PoolView(msgspec.Struct, frozen=True):
-    """What is left of one of a venue's limits, in whole tokens.
-
-    `left` may be used now, below 0 while cancels are in debt; `urgent` by cancels. `limit` is the most that the venue
-    gives out at once, or of a window within its period. `flow` come back in 1,000 seconds, and `full_ms` milliseconds
-    are missing until no more can be left than now (0: it is full). `ours_percent` is the part of the flow that nobody
-    else takes: 100 unless answers of 429 have shown that another program spends on the same key.
-    """
-
-    name: str
-    left: int
-    urgent: int
-    limit: int
-    flow: int
-    full_ms: int
-    ours_percent: int
-
-
 class BudgetView(Protocol):
     """What the venue's rate limits leave. Times are the kernel's."""
-
-    @property
-    def open_orders(self) -> int:
-        """How many of our orders at the venue may trade and have no cancel under way: one of each is kept back."""
-        ...
-
-    @property
-    def orders_max(self) -> int:
-        """How many orders may be open so that a cancel of each can be kept back beside a new order."""
-        ...
-
-    def pools(self) -> Sequence[PoolView]:
-        """What is left of each limit, in the order in which the venue declares them."""
-        ...
 
     def available(self, kind: RequestKind, strategy: str, /) -> int:
         """How many requests of `kind` the strategy could have approved now."""

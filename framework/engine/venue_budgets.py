@@ -22,17 +22,9 @@ class Budget(BudgetView, Protocol):
         ...
 
     def complete(
-        self,
-        kind: RequestKind,
-        strategy: str,
-        outcome: RequestOutcome,
-        endpoint: str = "",
-        weight: int = 1,
-        after_ms: int = 0,
-        /,
+        self, kind: RequestKind, strategy: str, outcome: RequestOutcome, endpoint: str = "", weight: int = 1, /
     ) -> None:
-        """Book or give back the tokens of one held request, exactly once per `hold`; `after_ms` as in
-        `RequestCompleted`."""
+        """Book or give back the tokens of one held request, exactly once per `hold`."""
         ...
 
     def declare(self, limits: RateLimits, /) -> None:
@@ -71,7 +63,7 @@ class VenueBudgets:
 
     def _complete(self, event: RequestCompleted) -> None:
         if budget := self._budgets.get(event.venue):
-            budget.complete(event.kind, event.strategy, event.outcome, event.endpoint, event.weight, event.after_ms)
+            budget.complete(event.kind, event.strategy, event.outcome, event.endpoint, event.weight)
 
     def _take_turn(self, event: TurnTaken) -> None:
         if budget := self._budgets.get(event.venue):

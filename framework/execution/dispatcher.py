@@ -33,6 +33,7 @@ class Dispatcher:
         self._dependencies = dependencies
         self._sender = RequestSender(dependencies)
         self._under_way: list[str] = []
+        self._finished = asyncio.Event()
 
     @property
     def under_way(self) -> int:
@@ -96,12 +97,11 @@ class Dispatcher:
         return budget.dispatch_wait_ns(kind, self._dependencies.clock.monotonic_ns()) / 1e9 if budget else 0.0
 
     async def _pause(self, seconds: float) -> None:
-        """Wait for the time, a finished request, or one more, which may be more urgent, whichever comes first."""
-        changed = self._dependencies.queue.changed
-        changed.clear()
+        """Wait for the time, a finished request, or a more urgent request, whichever comes first."""
+        self._finished.clear()
         try:
             async with asyncio.timeout(min(seconds, LOOK_AGAIN_S)):
-                await changed.wait()
+                await self._finished.wait()
         except TimeoutError:
             return
 
@@ -110,4 +110,4 @@ class Dispatcher:
             await self._sender.send(request)
         finally:
             self._under_way.remove(request.approved.client_order_id)
-            self._dependencies.queue.changed.set()
+            self._finished.set()

@@ -17,25 +17,20 @@ _PRIORITY = {kind: kind.priority for kind in RequestKind}
 
 class QueuedRequest(msgspec.Struct, gc=False):
     """One approved intent that is to be sent. `attempts` counts how often that was tried; `approved_ns` is the
-    monotonic time of its approval in nanoseconds, 0 where nobody asks how old it is. `limited_ms` is how many
-    milliseconds the venue asked to wait when it answered 429."""
+    monotonic time of its approval in nanoseconds, 0 where nobody asks how old it is."""
 
     approved: Approved
     attempts: int = 0
     approved_ns: int = 0
-    limited_ms: int = 0
 
 
 class RequestQueue:
-    """A priority queue for one venue account: cancels, then reducing orders, amends, new orders; oldest first.
-
-    `changed` is set with each push: who waits for something more urgent clears it before.
-    """
+    """A priority queue for one venue account: cancels, then reducing orders, amends, new orders; oldest first."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, QueuedRequest]] = []
         self._pushed = 0
-        self.changed = asyncio.Event()
+        self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -50,7 +45,7 @@ class RequestQueue:
         """Queue a request behind those of its priority, and wake who waits."""
         self._pushed += 1
         heapq.heappush(self._heap, (_PRIORITY[request.approved.request_kind], self._pushed, request))
-        self.changed.set()
+        self._arrived.set()
         if failpoints.is_armed:
             failpoints.reach("after-outbox-push")
 
@@ -71,5 +66,5 @@ class RequestQueue:
     async def wait(self) -> None:
         """Return once something was pushed after the last call that found the queue empty."""
         if not self._heap:
-            self.changed.clear()
-            await self.changed.wait()
+            self._arrived.clear()
+            await self._arrived.wait()

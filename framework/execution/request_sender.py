@@ -93,7 +93,7 @@ class RequestSender:
             if self._newest_amends.get(approved.client_order_id) is approved:
                 del self._newest_amends[approved.client_order_id]
             if outcome is not None:
-                self._complete(approved, outcome, after_ms=request.limited_ms)
+                self._complete(approved, outcome)
 
     def account_accepted(self) -> None:
         """The venue has taken the account: requests leave at once again."""
@@ -213,7 +213,6 @@ class RequestSender:
         approved = request.approved
         if error.was_answered:
             code = "rate_limited" if error.is_rate_limit else error.code or "not_done"
-            request.limited_ms = error.after_ms if error.is_rate_limit else 0
             self._report(approved, NOT_SENT_AS[type(approved.intent)], code, str(error))
             return RequestOutcome.LIMITED if error.is_rate_limit else RequestOutcome.SPENT
         request.attempts += 1
@@ -259,7 +258,7 @@ class RequestSender:
                 )
             )
 
-    def _complete(self, approved: Approved, outcome: RequestOutcome, *, after_ms: int = 0) -> None:
+    def _complete(self, approved: Approved, outcome: RequestOutcome) -> None:
         self._dependencies.publish(
             RequestCompleted(
                 self._dependencies.venue,
@@ -267,7 +266,6 @@ class RequestSender:
                 approved.request_kind,
                 outcome,
                 self._dependencies.clock.now_ns(),
-                after_ms=after_ms,
             )
         )
 

@@ -45,10 +45,9 @@ class _Taken:
 
     def __init__(self) -> None:
         self.outcome = RequestOutcome.SPENT
-        self.after_ms = 0
 
-    def was_limited(self, after_ms: int = 0) -> None:
-        self.outcome, self.after_ms = RequestOutcome.LIMITED, after_ms
+    def was_limited(self) -> None:
+        self.outcome = RequestOutcome.LIMITED
 
     def not_sent(self) -> None:
         self.outcome = RequestOutcome.NOT_CHARGED
@@ -93,7 +92,7 @@ class RequestTurns:
         try:
             yield taken
         finally:
-            self._end(kind, endpoint, weight, taken)
+            self._end(kind, endpoint, weight, taken.outcome)
 
     async def _take(self, kind: RequestKind, endpoint: str, weight: int) -> None:
         """Stand in the line of each pool: first come, first served, and one that has to wait for a pool of its own
@@ -112,12 +111,11 @@ class RequestTurns:
             return _LEASED_NS
         return self._found().turn_wait_ns(kind, endpoint, weight, self._clock.monotonic_ns())
 
-    def _end(self, kind: RequestKind, endpoint: str, weight: int, taken: _Taken) -> None:
-        if taken.outcome is RequestOutcome.NOT_CHARGED:
+    def _end(self, kind: RequestKind, endpoint: str, weight: int, outcome: RequestOutcome) -> None:
+        if outcome is RequestOutcome.NOT_CHARGED:
             self._found().take_back(kind, endpoint, weight)
         now_ns = self._clock.now_ns()
-        completed = RequestCompleted(self._venue, "", kind, taken.outcome, now_ns, endpoint, weight, taken.after_ms)
-        self._publish(completed)
+        self._publish(RequestCompleted(self._venue, "", kind, outcome, now_ns, endpoint, weight))
         self._ended.set()
 
     def _found(self) -> TurnBudget:

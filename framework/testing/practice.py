@@ -30,7 +30,7 @@ from framework.domain.ports import Check, Desk
 from framework.domain.rate_limits import RequestKind
 from framework.domain.terms import VenueTerms
 from framework.domain.verdicts import Approved, Refused, Verdict
-from framework.domain.views import BookView, BudgetView, LimitView, PoolView, PositionView, StrategyExposure
+from framework.domain.views import BookView, BudgetView, LimitView, PositionView, StrategyExposure
 from framework.engine.kernel_ports import IntentJudge
 from framework.engine.strategy_context import SAVED_BYTES_MAX
 from framework.runtime.clock import ManualClock
@@ -48,13 +48,6 @@ GateClass = Callable[..., IntentJudge]
 
 class PlentyBudget:
     """A rate limit that is never reached. Implements `BudgetView`."""
-
-    open_orders = 0
-    orders_max = 1_000
-
-    def pools(self) -> Sequence[PoolView]:
-        """What is left of each limit: there is none."""
-        return ()
 
     def available(self, _kind: RequestKind, _strategy: str, /) -> int:
         """Requests that could be approved now: always a thousand."""

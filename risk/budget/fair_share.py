@@ -3,15 +3,10 @@ requests may borrow beyond that, each strategy's a little, from what its own flo
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from risk.budget.levels import NEVER_NS, NS_PER_S
-
-PATIENCE_NS = NS_PER_S
-"""A strategy that was refused keeps its place in the line for so long without asking again, and for twice the time that
-a fair part of the flow takes for a request."""
+from risk.budget.levels import NEVER_NS
 
 
 class _Account:
@@ -55,26 +50,11 @@ class FairShare:
     A borrowed token keeps new orders waiting until it is back; so, beyond one request, no more is lent than the
     smallest account can hold beside a request of its own.
 
-    Who was refused stands in a line. Where parts are smaller than a request of `price` units, whoever stands there
-    longest has one kept for it: else the one that asks most often would have everything. Once the first of the line has
-    stood there for as long as a fair part of the flow takes for a request, nothing is lent to others for as long again.
-
     Exact integers in the pool's units. A decision costs O(1), and O(log strategies) when an account has become full
     since the last one. Reading settles what has flowed; how often that is done makes no difference.
     """
 
-    __slots__ = (
-        "_accounts",
-        "_at_ns",
-        "_fair_ns",
-        "_filling",
-        "_filling_rate",
-        "_kept",
-        "_line",
-        "_price",
-        "_reserve",
-        "_saved",
-    )
+    __slots__ = ("_accounts", "_at_ns", "_filling", "_filling_rate", "_kept", "_reserve", "_saved")
 
     def __init__(
         self,
@@ -85,12 +65,8 @@ class FairShare:
         at_ns: int,
         reserve: int = 0,
         request: int = 0,
-        price: int = 0,
     ) -> None:
         total = sum(weights.values())
-        self._price = price
-        self._fair_ns = total * price // max(rate_per_weight * total, 1)
-        self._line: OrderedDict[str, tuple[int, int]] = OrderedDict()
         least = min((capacity * weight // total for weight in weights.values()), default=0)
         lendable = min(reserve, max(least - request, request))
         self._reserve, self._kept = reserve, reserve - lendable
@@ -114,9 +90,6 @@ class FairShare:
         """Units of the `room` in the pool that the strategy may use: its own and the common ones."""
         self._flow(monotonic_ns)
         common = room - self._saved
-        if self._line:
-            kept = self._kept_for_first(strategy, monotonic_ns)
-            common, room = common - kept, room - kept
         account = self._accounts.get(strategy)
         own = account.level_at(monotonic_ns) if account else 0
         return min(own + common if common > 0 else own, room)
@@ -125,45 +98,11 @@ class FairShare:
         """Units that the strategy's reducing requests may use, of a pool with `room` beside the cancels' reserve; below
         0 while that is short."""
         self._flow(monotonic_ns)
-        common, lends = room - self._reserve - self._saved, True
-        if self._line:
-            kept = self._kept_for_first(strategy, monotonic_ns)
-            common, room = common - kept, room - kept
-            lends = self._lends_to(strategy, monotonic_ns)
-        common = max(common, 0)
+        common = max(room - self._reserve - self._saved, 0)
         if (account := self._accounts.get(strategy)) is None:
             return min(common, room)
         own = max(account.level_at(monotonic_ns), 0)
-        borrowed = account.credit - account.lent_at(monotonic_ns) if lends else 0
-        return min(own + common + borrowed, room - self._kept)
-
-    def want(self, strategy: str, monotonic_ns: int) -> None:
-        """The strategy was refused: it stands in the line, where it is, and leaves it when it has not asked for some
-        time."""
-        since_ns, _ = self._line.get(strategy, (monotonic_ns, 0))
-        self._line[strategy] = since_ns, monotonic_ns + PATIENCE_NS + 2 * self._fair_ns
-
-    def _first(self, monotonic_ns: int) -> str | None:
-        while self._line:
-            name = next(iter(self._line))
-            if self._line[name][1] >= monotonic_ns:
-                return name
-            del self._line[name]
-        return None
-
-    def _kept_for_first(self, strategy: str, monotonic_ns: int) -> int:
-        first = self._first(monotonic_ns)
-        if first is None or first == strategy or (account := self._accounts.get(first)) is None:
-            return 0
-        return self._price if account.capacity < self._price else 0
-
-    def _lends_to(self, strategy: str, monotonic_ns: int) -> bool:
-        """Not while another strategy has stood first for longer than is fair; but then again, should lending not be
-        what keeps that one waiting."""
-        first = self._first(monotonic_ns)
-        if first is None or first == strategy:
-            return True
-        return (monotonic_ns - self._line[first][0]) // max(self._fair_ns, 1) % 2 == 0
+        return min(own + common + account.credit - account.lent_at(monotonic_ns), room - self._kept)
 
     def saved_at(self, monotonic_ns: int) -> int:
         """Units that all accounts have saved at a time, or a little more: accounts that become full until then are
@@ -196,7 +135,6 @@ class FairShare:
 
     def take(self, strategy: str, units: int, monotonic_ns: int) -> None:
         """Use units: own ones as far as there are any. The rest was common: it is gone from the pool by itself."""
-        self._line.pop(strategy, None)
         self._flow(monotonic_ns)
         account = self._accounts.get(strategy)
         if account:
@@ -206,7 +144,6 @@ class FairShare:
     def take_reducing(self, strategy: str, units: int, room: int, monotonic_ns: int) -> None:
         """Use units for a reducing request, of a pool with `room` beside the cancels' reserve: own ones, then common
         ones, and the rest is borrowed."""
-        self._line.pop(strategy, None)
         self._flow(monotonic_ns)
         account = self._accounts.get(strategy)
         if account:
@@ -217,14 +154,12 @@ class FairShare:
             account.lent, account.lent_ns = lent + borrowed, monotonic_ns
 
     def owe(self, strategy: str, units: int, monotonic_ns: int) -> None:
-        """Use units that may not be refused: the account goes into debt, at most as deep as it is high, or one request
-        deep where that is more."""
+        """Use units that may not be refused: the account goes into debt, at most as deep as it is high."""
         self._flow(monotonic_ns)
         account = self._accounts.get(strategy)
         if account:
             level = account.level_at(monotonic_ns)
-            deepest = -max(account.capacity, self._price)
-            self._set(strategy, account, min(level, max(level - units, deepest)), monotonic_ns)
+            self._set(strategy, account, min(level, max(level - units, -account.capacity)), monotonic_ns)
 
     def give_back(self, strategy: str, units: int, monotonic_ns: int) -> None:
         """Return units that were never spent; what does not fit is common by itself."""

@@ -6,24 +6,25 @@ venue has charged and we have not yet booked. Then V >= F - C always. For a buck
 * both refill alike up to the same capacity (ours a little slower, by `clock_drift_ppm`, because the two clocks
   differ): were V cut at the capacity, then F <= capacity <= V + C all the same;
 * the venue charges c: V falls and C rises by c; we book c: F and C fall by c; F is cut at 0, and V >= 0.
-For a window, V is the limit less what the venue still counts. F is the capacity less the most that was booked beyond
-the flow since any moment of the last period (`RequestWindow`): so since each of them no more was booked than the flow,
-and the capacity less F; the flow of a period and the capacity are the limit.
-* What the venue counts was charged since its window began, which is a period ago at most (ours a little longer than the
-  venue's): so it is in C or was booked since then, and V >= F - C again, be the window sliding or fixed, and whatever
-  the phase of a fixed one is.
-* A run before this one has kept to the same, and had used its whole capacity at the worst: this one begins as if that
-  had been booked at its start, and has the flow at once.
-* What the venue shows of its own window is no less than F until that ends.
+For a window, V is the capacity less what the venue still counts, and F the capacity less what we have booked and not
+forgotten. Each token that the venue counts is in C or is not forgotten by us, so V >= F - C again:
+* we book it when it has been charged, and forget it a period after that (ours a little longer than the venue's): a
+  window that begins after the charge and is one period long has ended by then, be it sliding or fixed, and whatever the
+  phase of a fixed one is;
+* of a window whose end the venue has shown, we forget at the latest possible end what was booked before the earliest
+  possible end. Nothing is concluded of later windows: some venues begin the next one with the next request;
+* what an earlier run has spent, and after a 429 what somebody else has, counts as booked then; an answer that says
+  how much is left shows that it was no more than what was used in all.
+  One exception: a run begins with what the run before left: the lower half of the cancels' reserve, or one request in
+  a window without cancels. Else a restart could cancel nothing, and ask nothing, for a whole period. Only cancels use
+  that reserve, and only a second restart within the period would find it used.
+In a window nothing flows: what is reserved for cancels is not used by others, unlike in a bucket, where it is only
+smaller for them.
 
 A request's tokens are *started* from before its first byte until they are booked, so C <= started, and a request is
 only started when F - started covers it; booking lowers both alike, so on its arrival, whenever that is, the venue
 holds enough for it. Jitter and reordering do not enter. That needs SPENT to mean that the venue can charge
-the request no more; and that no other program uses the account.
-
-When another one does, a 429 comes, and LIMITED says that F = 0, until the time that the venue names. Half of the flow
-is then taken for theirs (`TokenPool.limited`), again half with each further 429, and a little of it is tried again when
-there was none for a minute. Meanwhile requests leave one after the other, cancels aside.
+the request no more; and that no other program uses the account: otherwise a 429 comes, and LIMITED says that F = 0.
 
 Why the gate does not see the dispatcher. The gate counts everything approved and not completed as `held`, from the
 kernel's own events and times alone; `started` is the dispatcher's, and no approval depends on it. The connector's own
@@ -40,41 +41,53 @@ others leave comes before queries that do. Cancels leave nothing to anybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from framework.domain.market_events import RequestOutcome, WindowSeen
-from framework.domain.rate_limits import Pool, RateLimits, RequestKind
-from framework.domain.views import PoolView
-from risk.budget.fair_share import FairShare
-from risk.budget.levels import NS_PER_S, PPM, TOKEN, QuerySavings
-from risk.budget.settings import BudgetSettings, require_valid
-from risk.budget.token_pool import WHOLE, Pools, TokenPool
+from pydantic import BaseModel, ConfigDict, Field
 
-NS_PER_MS = 1_000_000
-FEELING_NS = 10_000_000
-"""After so long it is asked again whether the request under way has been answered, where others spend, too."""
+from framework.domain.market_events import RequestOutcome, WindowSeen
+from framework.domain.rate_limits import Pool, PoolShape, RateLimits, RequestKind
+from risk.budget.fair_share import FairShare
+from risk.budget.levels import PPM, TOKEN, QuerySavings
+from risk.budget.token_pool import Pools, TokenPool
 
 UNLIMITED = 2**31 - 1
 """How many requests are available of a kind that costs nothing."""
 
 
+class BudgetSettings(BaseModel):
+    """How a venue's budget is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cancel_reserve_percent: int = Field(
+        10,
+        ge=0,
+        le=90,
+        description="Part of a pool's capacity that new orders, amends and queries leave alone. Reducing orders may "
+        "use its upper half, each strategy a part of it; its lower half is for cancels alone.",
+    )
+    query_share_percent: int = Field(
+        10,
+        ge=1,
+        le=50,
+        description="Part of a pool's flow that queries have for themselves where orders take from the same pool.",
+    )
+    clock_drift_ppm: int = Field(
+        200,
+        ge=0,
+        le=5_000,
+        description="By how much our clock may outrun the venue's, in millionths: that much refill is not counted.",
+    )
+
+
 class _Charge(NamedTuple):
-    """What a request takes from one pool: `units`, and it leaves `floor` there. Beside that it leaves a cancel of
-    `cancel` units for each open order and for the `adds` orders that it makes itself, but for the `returns` that a
-    window brings back soon enough, and as many as the pool can hold beside the request: `kept_max`."""
+    """What a request takes from one pool, and what it must leave there for others."""
 
     pool: TokenPool
     units: int
     floor: int
-    cancel: int
-    adds: int
-    returns: int
-    kept_max: int
-
-    def kept(self, open_orders: int) -> int:
-        """Units that are left for cancels while so many orders are open."""
-        return min(self.cancel * (open_orders + self.adds) - self.returns, self.kept_max)
 
 
 class _Requests:
@@ -91,23 +104,19 @@ class _Requests:
         self.held = 0
         self.started = 0
 
-    def room(self, charge: _Charge, open_orders: int, monotonic_ns: int) -> tuple[int, int]:
+    def room(self, charge: _Charge, monotonic_ns: int) -> tuple[int, int]:
         """Units of a pool that these requests may use, shares left aside, and what one of them takes of that."""
-        pool, units = charge.pool, charge.units
-        room = pool.level_at(monotonic_ns) - charge.floor
-        kept = charge.cancel * (open_orders + charge.adds) - charge.returns
-        if kept > charge.floor:
-            room = min(room, pool.urgent_at(monotonic_ns) - min(kept, charge.kept_max))
-        room -= pool.held
+        pool, units, floor = charge
+        room = pool.level_at(monotonic_ns) - pool.held - floor
         if self.leaves_queries and pool.queries is not None:
             return room - pool.queries.level, units + pool.queries.part_of(units)
         return room, units
 
     def count(self, sign: int) -> None:
         """Add what is held and started to the pools at the prices of now, or take it off again."""
-        for charge in self.charges:
-            charge.pool.held += sign * charge.units * self.held
-            charge.pool.started += sign * charge.units * self.started
+        for pool, units, _ in self.charges:
+            pool.held += sign * units * self.held
+            pool.started += sign * units * self.started
 
 
 class VenueBudget:
@@ -122,24 +131,20 @@ class VenueBudget:
     CANCEL is always approved, if need be into debt: it then waits in dispatch and the next approvals wait for it.
     `shares` maps strategies to weights; no shares, or the empty strategy name, means first come, first served.
     `pools` are those of all venues of the daemon; without them the venue is alone. Raises `ValueError` for limits or
-    weights that are not positive. A pool starts empty: an earlier run may have spent it. Where it is known what that
+    weights that are not positive. A bucket starts empty: an earlier run may have spent it. Where it is known what that
     has `left` at `monotonic_ns`, by pool, it goes on from there.
     """
 
     __slots__ = (
-        "_covers_cancels",
-        "_is_contended",
         "_limits",
         "_now_ns",
         "_of_endpoint",
-        "_open_orders",
         "_pools",
         "_requests",
         "_settings",
         "_shared",
         "_shares",
         "_venue",
-        "orders_max",
     )
 
     def __init__(
@@ -152,24 +157,19 @@ class VenueBudget:
         venue: str = "",
         pools: Pools | None = None,
         left: Mapping[str, int] | None = None,
-        open_orders: Callable[[], int] | None = None,
     ) -> None:
         self._settings = settings or BudgetSettings.model_validate({})
         self._venue = venue
-        self._open_orders = open_orders or _none_open
-        self._covers_cancels = open_orders is not None
         self._shared = pools or Pools()
         self._shares = dict(shares or {})
         for strategy, weight in self._shares.items():
             if weight <= 0:
                 raise ValueError(f"shares.{strategy}: {weight} is not a positive weight; give 1 or more")
         self._now_ns = monotonic_ns
-        self._is_contended = False
         self._requests = {kind: _Requests(kind) for kind in RequestKind}
         self._of_endpoint: dict[tuple[RequestKind, str], _Requests] = {}
         self._pools: dict[str, TokenPool] = {}
         self._limits = RateLimits((), ())
-        self.orders_max = UNLIMITED
         self.declare(limits)
         for name, tokens in (left or {}).items():
             if name in self._pools:
@@ -179,7 +179,7 @@ class VenueBudget:
         """Take over limits that the venue declares now. Levels (at most the new capacity) and holds are kept, what
         strategies and queries have saved of their shares begins anew. Raises `ValueError` and changes nothing when a
         limit is not positive or a cost names no pool."""
-        require_valid(limits)
+        _require_valid(limits)
         if limits == self._limits:
             return
         for requests in self._all():
@@ -188,7 +188,10 @@ class VenueBudget:
         self._pools = {one.name: self._declared(one) for one in limits.pools}
         for pool in self._pools.values():
             self._divide(pool)
-        self._charge()
+        for kind, requests in self._requests.items():
+            requests.charges = self._charges(kind, "")
+        for (kind, endpoint), requests in self._of_endpoint.items():
+            requests.charges = self._charges(kind, endpoint)
         for requests in self._all():
             requests.count(1)
 
@@ -196,31 +199,26 @@ class VenueBudget:
         """Take over what an answer of the venue showed of a window; a pool that is not known is left alone."""
         if (pool := self._pools.get(seen.pool)) is None:
             return
-        if seen.left >= 0:
-            longest_ns = seen.ends_ns_max + abs(seen.ends_ns_max) * self._settings.clock_drift_ppm // PPM
-            pool.see(seen.left * TOKEN, self._now_ns + longest_ns if seen.ends_ns_max else 0)
+        drift = self._settings.clock_drift_ppm
+        shortest_ns = seen.ends_ns_min - abs(seen.ends_ns_min) * drift // PPM
+        longest_ns = seen.ends_ns_max + abs(seen.ends_ns_max) * drift // PPM
+        left = seen.left * TOKEN if seen.left >= 0 else -1
+        is_end_known = seen.ends_ns_max != 0
+        pool.see(left, self._now_ns + shortest_ns, self._now_ns + longest_ns if is_end_known else 0)
 
     def advance(self, monotonic_ns: int) -> None:
         """Set the kernel's time; an earlier one than before is ignored."""
         self._now_ns = max(self._now_ns, monotonic_ns)
-        if self._is_contended:
-            for pool in self._pools.values():
-                if pool.recover(self._now_ns):
-                    self._divide(pool)
-            self._charge()
-            self._is_contended = any(pool.ours < WHOLE for pool in self._pools.values())
 
     def available(self, kind: RequestKind, strategy: str, /) -> int:
         """How many requests of `kind` the strategy could have approved now; for CANCEL at least one. The empty
         name asks without regard to shares."""
         requests = self._requests[kind]
         now_ns = self._now_ns
-        if kind is RequestKind.NEW and self._open_orders() >= self.orders_max:
-            return 0
         least = UNLIMITED
         for charge in requests.charges:
             pool = charge.pool
-            room, units = requests.room(charge, self._open_orders(), now_ns)
+            room, units = requests.room(charge, now_ns)
             if room >= units and pool.share is not None and strategy and not requests.is_cancel:
                 available = pool.share.available_reducing if requests.is_reducing else pool.share.available
                 room = available(strategy, room, now_ns)
@@ -237,19 +235,13 @@ class VenueBudget:
         longest_ns = 0
         for charge in requests.charges:
             pool = charge.pool
-            room, units = requests.room(charge, self._open_orders(), now_ns)
+            room, units = requests.room(charge, now_ns)
             if room < units:
                 longest_ns = max(longest_ns, pool.wait_ns(units - room, now_ns))
             if pool.share is not None and strategy:
                 wait_ns = pool.share.wait_reducing_ns if requests.is_reducing else pool.share.wait_ns
                 longest_ns = max(longest_ns, wait_ns(strategy, units, room, now_ns))
         return longest_ns
-
-    def want(self, kind: RequestKind, strategy: str) -> None:
-        """The gate has refused a request for want of room: the strategy's turn is kept."""
-        for charge in self._requests[kind].charges:
-            if charge.pool.share is not None:
-                charge.pool.share.want(strategy, self._now_ns)
 
     def hold(self, kind: RequestKind, strategy: str, endpoint: str = "", weight: int = 1) -> None:
         """Reserve the tokens of a request that the gate has just approved, or of `weight` at an endpoint that have
@@ -261,9 +253,8 @@ class VenueBudget:
             if kind is RequestKind.QUERY and not charge.pool.has_queries:
                 charge.pool.has_queries = True
                 self._divide(charge.pool)
-                self._charge()
             pool, share = charge.pool, charge.pool.share
-            room, units = requests.room(charge, self._open_orders(), now_ns)
+            room, units = requests.room(charge, now_ns)
             pool.held += charge.units * weight
             if pool.queries is not None:
                 # An order adds what it takes beyond its own price.
@@ -277,46 +268,24 @@ class VenueBudget:
                 use(strategy, units, now_ns)
 
     def complete(
-        self,
-        kind: RequestKind,
-        strategy: str,
-        outcome: RequestOutcome,
-        endpoint: str = "",
-        weight: int = 1,
-        after_ms: int = 0,
+        self, kind: RequestKind, strategy: str, outcome: RequestOutcome, endpoint: str = "", weight: int = 1
     ) -> None:
         """Book the end of what was held. What was never held (its hold belongs to a former run) is booked all the
-        same: what was spent is spent. After a 429 nothing is there for `after_ms` milliseconds."""
+        same: what was spent is spent."""
         requests = self._find(kind, endpoint)
         held = min(requests.held, weight)
         started = min(requests.started, weight) if outcome is not RequestOutcome.NOT_CHARGED else 0
         requests.held -= held
         requests.started -= started
-        for pool, units, *_ in requests.charges:
+        for pool, units, _ in requests.charges:
             pool.held -= units * held
             pool.started -= units * started
             if outcome is RequestOutcome.SPENT:
                 pool.book(units * weight, self._now_ns)
-            elif outcome is RequestOutcome.NOT_CHARGED:
+            elif outcome is RequestOutcome.LIMITED:
+                pool.empty(self._now_ns)
+            else:
                 self._give_back(pool, kind, strategy, units * held)
-        if outcome is RequestOutcome.LIMITED:
-            self._note_limited(requests, weight, after_ms)
-
-    def _note_limited(self, requests: _Requests, weight: int, after_ms: int) -> None:
-        """Which of its pools was used up, the venue does not say. One that cancels take from is blamed only where they
-        take from all of them: it must not be closed to them for what others have used up. Without a request (a weight
-        of 0) it is no answer: somebody of ours has used all of them."""
-        if not weight:
-            for charge in requests.charges:
-                charge.pool.empty(self._now_ns)
-            return
-        for_cancels = {charge.pool.name for charge in self._requests[RequestKind.CANCEL].charges}
-        charges = [one for one in requests.charges if one.pool.name not in for_cancels] or requests.charges
-        for pool, units, *_ in charges:
-            if pool.limited(units * weight, self._now_ns, self._now_ns + after_ms * NS_PER_MS):
-                self._is_contended = True
-                self._divide(pool)
-        self._charge()
 
     def _give_back(self, pool: TokenPool, kind: RequestKind, strategy: str, units: int) -> None:
         if kind is RequestKind.QUERY and pool.queries is not None:
@@ -328,38 +297,27 @@ class VenueBudget:
         """Nanoseconds until a request of `kind` may be started without risk; 0 = now. Ask again after the wait:
         it counts on what has been started only, and on nothing being completed meanwhile."""
         longest_ns = 0
-        requests = self._requests[kind]
-        for pool, units, *_ in requests.charges:
-            needed = units + pool.started
-            if requests.is_cancel:
-                wait_ns = pool.urgent_wait_ns(needed - pool.urgent_at(monotonic_ns), monotonic_ns)
-            else:
-                wait_ns = pool.wait_ns(needed - pool.level_at(monotonic_ns), monotonic_ns)
-                wait_ns = max(wait_ns, FEELING_NS if pool.is_feeling else 0)
-            longest_ns = max(longest_ns, wait_ns)
+        for pool, units, _ in self._requests[kind].charges:
+            shortage = units + pool.started - pool.level_at(monotonic_ns)
+            longest_ns = max(longest_ns, pool.wait_ns(shortage, monotonic_ns))
         return longest_ns
 
     def turn_wait_ns(self, kind: RequestKind, endpoint: str, weight: int, monotonic_ns: int) -> int:
         """Nanoseconds until a request of the connector's own may have its turn; 0 = now. Ask again after the wait. One
         that costs more than its pool can give at once waits for all of that."""
         longest_ns = 0
-        requests, open_orders = self._find(kind, endpoint), self._open_orders()
-        for charge in requests.charges:
-            pool, floor = charge.pool, charge.floor
-            units = min(charge.units * weight, pool.capacity - floor)
+        for pool, price, floor in self._find(kind, endpoint).charges:
+            units = min(price * weight, pool.capacity - floor)
             if kind is RequestKind.QUERY:
                 wait_ns = pool.query_wait_ns(units, floor, monotonic_ns)
             else:
                 wait_ns = pool.wait_ns(units + pool.held + floor - pool.level_at(monotonic_ns), monotonic_ns)
-            if charge.cancel:
-                shortage = units + pool.held + charge.kept(open_orders) - pool.urgent_at(monotonic_ns)
-                wait_ns = max(wait_ns, pool.urgent_wait_ns(shortage, monotonic_ns))
-            longest_ns = max(longest_ns, wait_ns, FEELING_NS if pool.is_feeling else 0)
+            longest_ns = max(longest_ns, wait_ns)
         return longest_ns
 
     def pools_of(self, kind: RequestKind, endpoint: str = "") -> tuple[str, ...]:
         """The names of the pools that a request takes tokens from, in the order of the names."""
-        return tuple(sorted(charge.pool.name for charge in self._find(kind, endpoint).charges))
+        return tuple(sorted(pool.name for pool, _, _ in self._find(kind, endpoint).charges))
 
     def start(self, kind: RequestKind, endpoint: str = "", weight: int = 1) -> None:
         """Its first byte leaves next: from now on the venue may charge it."""
@@ -376,28 +334,6 @@ class VenueBudget:
             for charge in requests.charges:
                 charge.pool.started -= charge.units * weight
 
-    @property
-    def open_orders(self) -> int:
-        """How many of our orders at the venue may trade and have no cancel under way."""
-        return self._open_orders()
-
-    def pools(self) -> tuple[PoolView, ...]:
-        """What is left of each pool, in the order in which they were declared."""
-        return tuple(self._shown(pool) for pool in self._pools.values())
-
-    def _shown(self, pool: TokenPool) -> PoolView:
-        now_ns = self._now_ns
-        left = pool.level_at(now_ns) - pool.held
-        return PoolView(
-            name=pool.name,
-            left=left // TOKEN,
-            urgent=(pool.urgent_at(now_ns) - pool.held) // TOKEN,
-            limit=pool.limit // TOKEN,
-            flow=pool.rate * 1_000 * NS_PER_S // TOKEN,
-            full_ms=-(-pool.wait_ns(pool.capacity - pool.level_at(now_ns), now_ns) // NS_PER_MS),
-            ours_percent=pool.ours * 100 // WHOLE,
-        )
-
     def tokens(self) -> dict[str, int]:
         """Whole tokens left per pool: the level less what is held; negative while cancels are in debt."""
         return {name: (pool.level_at(self._now_ns) - pool.held) // TOKEN for name, pool in self._pools.items()}
@@ -406,7 +342,7 @@ class VenueBudget:
         """Whole tokens of each pool that are surely there at a time, whatever of the requests under way the venue has
         charged: what another process may go on from."""
         return {
-            name: max((pool.urgent_at(monotonic_ns) - pool.started) // TOKEN, 0) for name, pool in self._pools.items()
+            name: max((pool.level_at(monotonic_ns) - pool.started) // TOKEN, 0) for name, pool in self._pools.items()
         }
 
     def _all(self) -> Iterable[_Requests]:
@@ -426,36 +362,14 @@ class VenueBudget:
         pool.declare(
             declared,
             clock_drift_ppm=self._settings.clock_drift_ppm,
-            dearest=max((cost.tokens for cost in self._limits.costs if cost.pool == declared.name), default=0) * TOKEN,
+            free=self._floor(RequestKind.REDUCE, declared.name),
             at_ns=self._now_ns,
         )
         return pool
 
-    def _charge(self) -> None:
-        """Work out what each kind of request takes and leaves, and how many orders the limits can pay a cancel for, at
-        once or within the time that is allowed for it. After each change of the pools."""
-        for kind, requests in self._requests.items():
-            requests.charges = self._charges(kind, "")
-        for (kind, endpoint), requests in self._of_endpoint.items():
-            requests.charges = self._charges(kind, endpoint)
-        within_ns = self._settings.cancel_within_ms * NS_PER_MS
-        charges = [one for one in self._requests[RequestKind.NEW].charges if one.cancel]
-        orders = ((one.kept_max + max(one.pool.rate * within_ns, one.returns)) // one.cancel for one in charges)
-        self.orders_max = min(orders, default=UNLIMITED)
-
     def _charges(self, kind: RequestKind, endpoint: str) -> tuple[_Charge, ...]:
         prices = self._units(kind, endpoint)
-        is_covered = self._covers_cancels and kind is not RequestKind.CANCEL
-        cancels = self._units(RequestKind.CANCEL) if is_covered else {}
-        adds = 1 if kind is RequestKind.NEW else 0
-        charges = []
-        for name, units in prices.items():
-            pool = self._pools[name]
-            saved = 0 if pool.queries is None else pool.queries.capacity
-            kept_max = max(pool.limit - units - saved, 0)
-            returns = pool.returns_in(self._settings.cancel_within_ms * NS_PER_MS)
-            charges.append(_Charge(pool, units, self._floor(kind, name), cancels.get(name, 0), adds, returns, kept_max))
-        return tuple(charges)
+        return tuple(_Charge(self._pools[name], units, self._floor(kind, name)) for name, units in prices.items())
 
     def _units(self, kind: RequestKind, endpoint: str = "") -> dict[str, int]:
         units: dict[str, int] = {}
@@ -483,7 +397,6 @@ class VenueBudget:
                 at_ns=self._now_ns,
                 reserve=floor - self._floor(RequestKind.REDUCE, pool.name),
                 request=self._units(RequestKind.REDUCE).get(pool.name, 0),
-                price=self._dearest(pool.name, (RequestKind.REDUCE, RequestKind.AMEND, RequestKind.NEW)),
             )
 
     def _savings(self, pool: TokenPool, units_max: int) -> QuerySavings | None:
@@ -497,15 +410,37 @@ class VenueBudget:
         return QuerySavings(min(max(pool.capacity * percent // 100, dearest), units_max), percent, orders)
 
     def _floor(self, kind: RequestKind, name: str) -> int:
-        """What a request of `kind` must leave in a pool: never so much that the dearest request could not be
-        approved."""
-        if kind is RequestKind.CANCEL or not self._units(RequestKind.CANCEL).get(name):
+        """What a request of `kind` must leave in a pool: never so much that the dearest request could not be approved.
+        In a window without cancels it is one request, with which the next run begins."""
+        declared = next(one for one in self._limits.pools if one.name == name)
+        dearest = self._dearest(name)
+        most = max(declared.capacity * TOKEN - dearest, 0)
+        if kind is RequestKind.CANCEL:
             return 0
-        capacity = self._pools[name].capacity
-        most = max(capacity - self._dearest(name), 0)
-        reserve = min(capacity * self._settings.cancel_reserve_percent // 100, most)
+        if not self._units(RequestKind.CANCEL).get(name):
+            return min(dearest, most) if declared.shape is PoolShape.WINDOW else 0
+        reserve = min(declared.capacity * TOKEN * self._settings.cancel_reserve_percent // 100, most)
         return reserve // 2 if kind is RequestKind.REDUCE else reserve
 
 
-def _none_open() -> int:
-    return 0
+def _require_valid(limits: RateLimits) -> None:
+    names = {pool.name for pool in limits.pools}
+    for pool in limits.pools:
+        flaw = _flaw_of(pool)
+        if flaw:
+            raise ValueError(f"limits.pools.{pool.name}: {flaw}")
+    for cost in limits.costs:
+        if cost.pool not in names or cost.tokens < 0:
+            raise ValueError(
+                f"limits.costs.{cost.kind.value}: {cost.tokens} tokens of pool {cost.pool!r} make no sense; "
+                f"the pools are {sorted(names)}"
+            )
+
+
+def _flaw_of(pool: Pool) -> str:
+    if pool.capacity <= 0 or pool.refill <= 0 or pool.period_ns <= 0:
+        given = f"capacity {pool.capacity}, refill {pool.refill} and period_ns {pool.period_ns}"
+        return f"{given} must be positive"
+    if pool.shape is PoolShape.WINDOW and pool.refill != pool.capacity:
+        return f"refill {pool.refill} of a window must be its capacity, {pool.capacity}"
+    return ""

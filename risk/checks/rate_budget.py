@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from framework.domain.rate_limits import RequestKind
 from framework.domain.verdicts import Refusal, RefusalCode
 from framework.domain.views import Proposal, RiskView
 from risk.order_proposal import request_kind
 
 
 class RateBudget(BaseModel):
-    """C8: the venue's declared limits leave room for the request, a cancel of each open order untouched, and the
-    strategy has not used more than its share while others want theirs. It has no settings: the limits are the venue's,
-    reserve and shares belong to its budget."""
+    """C8: the venue's declared limits leave room for the request, cancels' reserve untouched, and the strategy has
+    not used more than its share while others want theirs. It has no settings: the limits are the venue's, reserve
+    and shares belong to its budget."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def check(self, proposal: Proposal, view: RiskView, /) -> Refusal | None:
-        """Refuse with LIMITS_UNKNOWN, BUDGET_EXHAUSTED, BUDGET_SHARE or CANCEL_RESERVE. `wait_ms` says how long to wait
-        before asking again; of CANCEL_RESERVE only the end of an order is of help."""
+        """Refuse with LIMITS_UNKNOWN, BUDGET_EXHAUSTED or BUDGET_SHARE; `wait_ms` says how long
+        to wait before asking again."""
         venue = proposal.instrument.venue
         budget = view.budget(venue)
         if budget is None:
@@ -27,9 +26,6 @@ class RateBudget(BaseModel):
         kind = request_kind(proposal)
         if budget.available(kind, proposal.strategy) >= 1:
             return None
-        if kind is RequestKind.NEW and budget.open_orders >= budget.orders_max:
-            open_orders, orders_max = budget.open_orders, budget.orders_max
-            return Refusal(RefusalCode.CANCEL_RESERVE, venue=venue, open_orders=open_orders, orders_max=orders_max)
         # Room without regard to shares: then only the strategy's own share is used up.
         is_share = budget.available(kind, "") >= 1
         return Refusal(

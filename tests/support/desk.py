@@ -13,7 +13,7 @@ from framework.domain.orders import Order, OrderStatus, Side
 from framework.domain.rate_limits import RequestKind
 from framework.domain.terms import UNDECLARED, VenueTerms
 from framework.domain.verdicts import Approved, RefusalCode, Refused, Verdict
-from framework.domain.views import BookView, BudgetView, PoolView, PositionView, StrategyExposure
+from framework.domain.views import BookView, BudgetView, PositionView, StrategyExposure
 from tests.support.state_records import order_of
 
 Levels = Sequence[tuple[int, int]]
@@ -85,11 +85,6 @@ class CountedBudget(msgspec.Struct):
 
     left: dict[RequestKind, int]
     wait: int = 0
-    open_orders: int = 0
-    orders_max: int = 1_000
-
-    def pools(self) -> Sequence[PoolView]:
-        return ()
 
     def available(self, kind: RequestKind, strategy: str, /) -> int:
         return self.left.get(kind, 0)

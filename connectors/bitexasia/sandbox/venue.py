@@ -156,9 +156,7 @@ class BitExAsiaVenue:
         """The window of requests that an arrival counts in: that of its key, else of its address."""
         name = arrival.headers.get("X-Api-Key", "")
         owner = f"key {name}" if name in self.keys else f"address {arrival.http.remote}"
-        if owner not in self._windows:
-            self.served.limiters[owner] = self._windows[owner] = RequestWindow(self._limit, PERIOD_NS)
-        return self._windows[owner]
+        return self._windows.setdefault(owner, RequestWindow(self._limit, PERIOD_NS))
 
 
 def is_signed(secret: bytes, arrival: Arrival, stamp: str, nonce: str, signature: str) -> bool:

@@ -98,7 +98,6 @@ class KalqixVenue:
         self.rows = Renderer(has_agents, self.served.clock, lambda: credentials.wallet, self.trade_us, MARKET_IDS)
         self.address_window = RequestWindow(limits[0], NS_PER_S)
         self.wallet_window = RequestWindow(limits[1], MINUTE_NS)
-        self.served.limiters.update(address=self.address_window, wallet=self.wallet_window)
         self.halves: defaultdict[str, dict[bool, Fill]] = defaultdict(dict)
         """The member's fills of a trade; the taker's under True."""
         self.candles = Candles(self.served.exchange)

@@ -88,11 +88,6 @@ class Buckets:
         self._reads = {"read": read, "balance": balance}
         self._write = [TokenBucket(tier.write_rate, tier.write_capacity, now_ns=now_ns) for _ in range(SHARDS)]
 
-    def named(self) -> dict[str, TokenBucket]:
-        """Every bucket by its name; those for writes with their shard, but for the unscoped one."""
-        shards = {f"write {shard}" if shard else "write": bucket for shard, bucket in enumerate(self._write)}
-        return self._reads | shards
-
     def take(self, pool: str, cost: int, now_ns: int) -> bool:
         """Draw `cost` tokens from "read", "balance" or "write", there from the unscoped bucket."""
         return self.take_write(cost, now_ns) if pool == "write" else self._reads[pool].take(cost, now_ns)

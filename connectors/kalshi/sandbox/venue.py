@@ -46,7 +46,6 @@ class Venue:
         self.keys = KeyRing()
         self.user_id = stable_uuid("user", MEMBER)
         self.buckets = Buckets(tier, self.clock.engine_ns())
-        served.limiters.update(self.buckets.named())
         self.public_buckets = Buckets(tier, self.clock.engine_ns())
         self.no_orders: set[str] = set()
         self.candles = Candles(self.exchange)

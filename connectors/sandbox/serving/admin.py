@@ -62,7 +62,6 @@ class Admin:
         """Put the admin endpoints on the application."""
         for method, path, handler in (
             ("GET", "/truth", self._truth),
-            ("GET", "/limits", self._limits),
             ("GET", "/faults", self._list_faults),
             ("POST", "/faults", self._add_faults),
             ("DELETE", "/faults", self._clear_faults),
@@ -77,15 +76,6 @@ class Admin:
         venue = self._venue()
         own = {} if request.query.get("words") == "neutral" else venue.report()
         return _json(own or truth(venue.served))
-
-    async def _limits(self, _request: web.Request) -> web.Response:
-        """What each rate limit of the member has given out and refused until now (`now_ns`, the engine's time)."""
-        served = self._venue().served
-        limits = {
-            name: {"taken": one.taken, "accepted": one.accepted, "refused": one.refused}
-            for name, one in served.limiters.items()
-        }
-        return _json({"now_ns": served.clock.engine_ns(), "limits": limits})
 
     async def _list_faults(self, _request: web.Request) -> web.Response:
         faults = self._venue().served.faults

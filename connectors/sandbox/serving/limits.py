@@ -11,14 +11,15 @@ from connectors.sandbox.engine.model import NS_PER_S
 class TokenBucket:
     """`refill_rate` tokens a second, up to `capacity`; full at `now_ns`.
 
-    `accepted` and `refused` count the draws, `taken` the tokens drawn. Times are nanoseconds of any one clock; a time
-    before the newest one seen refills nothing.
+    `accepted` and `refused` count the draws. Times are nanoseconds of any one clock; a time before the newest one seen
+    refills nothing.
     """
 
     def __init__(self, refill_rate: int, capacity: int, *, now_ns: int) -> None:
         self.refill_rate = refill_rate
         self.capacity = capacity
-        self.accepted = self.refused = self.taken = 0
+        self.accepted = 0
+        self.refused = 0
         # Billionths of a token: a nanosecond refills `refill_rate` of them, so no fraction is lost between two looks.
         self._nanotokens = capacity * NS_PER_S
         self._updated_ns = now_ns
@@ -31,7 +32,6 @@ class TokenBucket:
             return False
         self._nanotokens -= cost * NS_PER_S
         self.accepted += 1
-        self.taken += cost
         return True
 
     def tokens(self, now_ns: int) -> int:
@@ -48,10 +48,7 @@ class TokenBucket:
 
 def take_from_all(buckets: Sequence[TokenBucket], cost: int, *, now_ns: int) -> bool:
     """Draw `cost` tokens from every bucket, or from none when one of them has too few."""
-    short = [bucket for bucket in buckets if bucket.tokens(now_ns) < cost]
-    for bucket in short:
-        bucket.refused += 1
-    if short:
+    if any(bucket.tokens(now_ns) < cost for bucket in buckets):
         return False
     for bucket in buckets:
         bucket.take(cost, now_ns)
@@ -91,12 +88,13 @@ class RateLimits:
 class RequestWindow:
     """`limit` of weight in each window of `period_ns`; windows follow one another on the venue's clock, from 0.
 
-    `accepted` and `refused` count the draws, `taken` the weight drawn. Times are nanoseconds of any one clock.
+    `accepted` and `refused` count the draws. Times are nanoseconds of any one clock.
     """
 
     def __init__(self, limit: int, period_ns: int) -> None:
         self.limit = limit
-        self.accepted = self.refused = self.taken = 0
+        self.accepted = 0
+        self.refused = 0
         self._period_ns = period_ns
         self._window = -1
         self._used = 0
@@ -108,7 +106,6 @@ class RequestWindow:
             return False
         self._used += weight
         self.accepted += 1
-        self.taken += weight
         return True
 
     def remaining(self, now_ns: int) -> int:

@@ -27,7 +27,6 @@ from connectors.sandbox.seeding import seeded
 from connectors.sandbox.serving.clock import VenueClock
 from connectors.sandbox.serving.decimals import trimmed
 from connectors.sandbox.serving.faults import COMMON_KINDS, FaultPlan
-from connectors.sandbox.serving.limits import RequestWindow, TokenBucket
 from connectors.sandbox.serving.reads import Reads
 
 
@@ -60,9 +59,8 @@ class ServedVenue:
 
     `now_ns` reads wall time in nanoseconds. `fault_kinds` are the faults that the venue can commit: kind -> what it
     does, `rules` its order rules. `external` holds the ids of the member's orders that did not come through the venue's
-    own interface. `limiters` are the member's rate limits by name, for the administrator to read. `request` is what is
-    being answered now: its target and its body, a line each. `sent_as` has by order id the SHA-256 of the request that
-    made it, or of what the venue shows of that.
+    own interface. `request` is what is being answered now: its target and its body, a line each. `sent_as` has by order
+    id the SHA-256 of the request that made it, or of what the venue shows of that.
     """
 
     def __init__(
@@ -80,7 +78,6 @@ class ServedVenue:
         self.observed = Observed()
         self.member_ids: list[str] = []
         self.external: set[str] = set()
-        self.limiters: dict[str, TokenBucket | RequestWindow] = {}
         self.request = b""
         self.sent_as: dict[str, str] = {}
         self.reads = Reads(self.exchange, self.member_ids, faults=self.faults)

@@ -101,7 +101,6 @@ class ZdexVenue:
         self.served = served
         self.dialect = dialect
         self.windows = Windows(limits)
-        served.limiters.update(self.windows.pools)
         self.public: dict[str, RequestWindow] = {}
         self._limits = limits
         self.margin_types: dict[str, str] = {}

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from framework.domain.account_events import Scope
@@ -22,7 +20,6 @@ _ROTATIONS_MAX = 8
 """Most ended orders that are passed over in one step because their fills are outstanding: a step stays short."""
 _FINAL = frozenset(status for status in OrderStatus if status.is_final)
 _MAY_TRADE = frozenset(status for status in OrderStatus if status.may_trade)
-_TO_CANCEL = _MAY_TRADE - {OrderStatus.CANCEL_REQUESTED}
 
 
 class KnownOrder(msgspec.Struct, array_like=True):
@@ -57,7 +54,6 @@ class Orders:
         self._open: dict[str, Order] = {}
         self._open_of_strategy: dict[str, dict[str, Order]] = {}
         self._open_at_venue: dict[str, dict[str, Order]] = {}
-        self._to_cancel: dict[str, dict[str, None]] = {}
         self._ended: dict[str, None] = {}
         self._awaiting: dict[str, Order] = {}
 
@@ -104,11 +100,6 @@ class Orders:
             return len(self.open(strategy=strategy, venue=venue))
         return len(self._open_where(strategy, venue))
 
-    def counter(self, venue: str) -> Callable[[], int]:
-        """What says how many orders at a venue may trade and would need a cancel to end: those with one under way are
-        left out. For who asks with each order."""
-        return self._to_cancel.setdefault(venue, {}).__len__
-
     def count_with_external(self, *, strategy: str = "", venue: str = "") -> int:
         """The same with the external orders, wherever no strategy is named."""
         if strategy:
@@ -151,10 +142,6 @@ class Orders:
             order.updated_ns = now_ns
         order.status = status = status_shown(order, evidence, shown=shown, is_given_up=is_given_up)
         is_final = status in _FINAL
-        if status in _TO_CANCEL:
-            self._to_cancel.setdefault(order.venue, {})[name] = None
-        else:
-            self._to_cancel.setdefault(order.venue, {}).pop(name, None)
         if not is_final:
             self._ended.pop(name, None)
             if name not in self._open:

@@ -97,7 +97,7 @@ async def test_reads_when_sent_then_each_takes_its_turn_under_its_name(client: C
 
     async with running(client, turn=turn):
         counted = sum(client.venue.served.observed.requests.values()) - 1
-    assert taken[0] == (RequestKind.QUERY, "/markets")
+    assert taken[0] == (RequestKind.QUERY, "first read")
     assert len(taken) == counted, "all but the stream"
 
 

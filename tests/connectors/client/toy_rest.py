@@ -77,7 +77,7 @@ class Turns:
 class _End:
     name = "spent"
 
-    def was_limited(self, after_ms: int = 0) -> None:
+    def was_limited(self) -> None:
         self.name = "limited"
 
     def not_sent(self) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from connectors.kalqix.dialect import ADDRESS, VERDICTS, WALLET, A, B, limits_of, parse_error
+from connectors.kalqix.dialect import VERDICTS, A, B, limits_of, parse_error
 from connectors.kalqix.sandbox.words import REFUSALS, body_of
 from framework.domain.errors import AccountRefused, OutcomeUnknown, RefusedByVenue, Retryable
-from framework.domain.rate_limits import PoolScope, PoolShape, RequestKind
+from framework.domain.rate_limits import PoolShape
 
 NEW, CANCEL = False, True
 
@@ -58,23 +58,14 @@ def test_answer_when_it_may_be_a_proxys_then_an_order_stays_in_question(status: 
     assert isinstance(VERDICTS.of_write(parse_error(status, body, 0)), OutcomeUnknown)
 
 
-def test_limits_when_declared_then_they_are_windows_of_an_address_and_of_a_wallet() -> None:
-    limits = limits_of(1_000, 18_000, "0x1")
-    address, wallet = limits.pools
-    assert (address.capacity, address.period_ns, address.scope) == (1_000, 10**9, PoolScope.IP)
-    assert (wallet.capacity, wallet.period_ns, wallet.scope, wallet.owner) == (
-        18_000,
-        60 * 10**9,
-        PoolScope.WALLET,
-        "0x1",
-    )
-    assert {pool.shape for pool in limits.pools} == {PoolShape.WINDOW}
-
-
-@pytest.mark.parametrize(("endpoint", "pools"), [("/orders", {ADDRESS, WALLET}), ("/markets/*", {ADDRESS})])
-def test_limits_when_a_read_is_public_then_it_does_not_count_for_the_wallet(endpoint: str, pools: set[str]) -> None:
-    costs = limits_of(1_000, 18_000, "").cost(RequestKind.QUERY, endpoint)
-    assert {cost.pool for cost in costs} == pools
+@pytest.mark.parametrize(("per_second", "per_minute"), [(1_000, 18_000), (30, 1_800), (1_000, 1_000), (4, 120)])
+def test_limits_when_a_bucket_is_spent_as_fast_as_it_fills_then_no_window_is_passed(
+    per_second: int, per_minute: int
+) -> None:
+    (pool,) = limits_of(per_second, per_minute, "0x1").pools
+    assert pool.shape is PoolShape.BUCKET
+    assert pool.capacity + pool.refill <= per_second
+    assert pool.capacity + 60 * pool.refill <= per_minute
 
 
 def test_terms_when_a_dialect_has_client_ids_then_it_says_so() -> None:

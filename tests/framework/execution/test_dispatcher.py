@@ -273,24 +273,6 @@ async def test_connections_when_new_orders_fill_theirs_then_cancels_still_leave(
     await until(lambda: dispatching.dispatcher.under_way == 0)
 
 
-async def test_cancel_when_it_comes_while_a_new_order_waits_then_it_leaves_without_waiting_for_the_next_look(
-    dispatching: World, scribe: Scribe
-) -> None:
-    handle = await dispatching.working(scribe)
-    dispatching.gateway.hold()
-    for _ in range(10):
-        dispatching.buy(scribe)
-    await until(lambda: dispatching.dispatcher.under_way == 6)
-    await settle(5)
-
-    dispatching.do(scribe, handle.cancel)
-    await settle(30)
-
-    assert dispatching.gateway.sent_names[-1] == ("CancelOrder", handle.client_order_id)
-    dispatching.gateway.release()
-    await until(lambda: dispatching.dispatcher.under_way == 0)
-
-
 def test_dispatcher_when_it_has_no_room_beside_cancels_then_it_says_so(world: World) -> None:
     dependencies = msgspec.structs.replace(world.dispatcher._dependencies, requests_max=2)
 

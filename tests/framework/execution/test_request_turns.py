@@ -105,8 +105,7 @@ def test_read_when_limited_then_the_next_waits_for_new_tokens_and_when_not_sent_
         ]
         return [await waited_s(clock, partial(read, budget, say, times=20)) for say in what]
 
-    # After a 429 half of the flow counts as somebody else's.
-    assert with_budget(use, is_full=True) == pytest.approx([0, 0, 2], abs=0.01)
+    assert with_budget(use, is_full=True) == pytest.approx([0, 0, 1], abs=0.01)
 
 
 def test_read_when_it_costs_more_than_its_pool_holds_then_it_waits_for_a_full_one() -> None:

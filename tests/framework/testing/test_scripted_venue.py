@@ -268,7 +268,7 @@ def test_amend_when_its_answer_is_lost_then_a_look_up_shows_the_terms(
 
 
 def test_request_when_limited_then_the_order_ends_and_the_budget_is_empty() -> None:
-    limits = RateLimits((Pool("write", 100, 20),), (Cost(RequestKind.NEW, "write", 10),))
+    limits = RateLimits((Pool("write", 100, 10),), (Cost(RequestKind.NEW, "write", 10),))
     harness = TradingHarness(limits=limits)
     plain = harness.add("plain", Plain)
     harness.venue.limit_next()

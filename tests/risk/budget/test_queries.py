@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from framework.domain.market_events import RequestOutcome
 from framework.domain.rate_limits import Cost, Pool, PoolScope, PoolShape, RateLimits, RequestKind
-from risk.budget.settings import BudgetSettings
 from risk.budget.token_pool import Pools
-from risk.budget.venue_budget import VenueBudget
+from risk.budget.venue_budget import BudgetSettings, VenueBudget
 from tests.risk.budget.test_venue_budget import VenueBucket
 from tests.risk.budget.test_windows import VenueWindow
 
@@ -89,8 +88,7 @@ def venue_of(pool: Pool, rng: Random) -> VenueBucket | VenueWindow:
     if pool.shape is PoolShape.BUCKET:
         return VenueBucket(pool.capacity, pool.refill, Fraction(rng.randrange(0, pool.capacity)))
     style = rng.choice(["sliding", "fixed", "first"])
-    # An earlier run has just used what may be used at once.
-    used, phase_ns = rng.randrange(0, 8), rng.randrange(0, pool.period_ns)
+    used, phase_ns = rng.randrange(0, pool.capacity * 95 // 100), rng.randrange(0, pool.period_ns)
     return VenueWindow(style, capacity=pool.capacity, period_ns=pool.period_ns, used=used, phase_ns=phase_ns)
 
 

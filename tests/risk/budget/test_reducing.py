@@ -7,8 +7,7 @@ import pytest
 from framework.domain.market_events import RequestOutcome
 from framework.domain.rate_limits import RequestKind
 from risk.budget.fair_share import FairShare
-from risk.budget.settings import BudgetSettings
-from risk.budget.venue_budget import VenueBudget
+from risk.budget.venue_budget import BudgetSettings, VenueBudget
 from tests.bench.budget import LIMITS, Asker, share
 
 NEW, REDUCE, CANCEL = RequestKind.NEW, RequestKind.REDUCE, RequestKind.CANCEL

@@ -13,8 +13,7 @@ from pydantic import ValidationError
 from framework.domain.market_events import RequestOutcome
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from risk.budget.levels import NEVER_NS
-from risk.budget.settings import BudgetSettings
-from risk.budget.venue_budget import UNLIMITED, VenueBudget
+from risk.budget.venue_budget import UNLIMITED, BudgetSettings, VenueBudget
 
 S = 10**9
 EXACT = BudgetSettings(cancel_reserve_percent=0, clock_drift_ppm=0)

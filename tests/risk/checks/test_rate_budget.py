@@ -6,8 +6,7 @@ from framework.domain.numbers import Size
 from framework.domain.orders import Side
 from framework.domain.rate_limits import Cost, Pool, RateLimits, RequestKind
 from framework.domain.verdicts import RefusalCode
-from risk.budget.settings import BudgetSettings
-from risk.budget.venue_budget import VenueBudget
+from risk.budget.venue_budget import BudgetSettings, VenueBudget
 from risk.checks.rate_budget import RateBudget
 from tests.support.desk import CountedBudget
 from tests.support.risk_view import Exposure, Propose, StaticView, working_order
@@ -59,18 +58,3 @@ def test_order_when_only_the_strategys_share_is_used_up_then_that_is_said(view: 
     refusal = RateBudget().check(propose(), view)
     assert refusal is not None
     assert refusal.code is RefusalCode.BUDGET_EXHAUSTED
-
-
-def test_new_order_when_a_cancel_of_each_could_not_be_paid_then_refused_with_how_many_may_be_open(
-    view: StaticView, propose: Propose, propose_change: Propose
-) -> None:
-    view.budgets = {"kalshi": CountedBudget({}, open_orders=45, orders_max=45)}
-    refusal = RateBudget().check(propose(), view)
-    assert refusal is not None
-    assert (refusal.code, refusal.text) == (
-        RefusalCode.CANCEL_RESERVE,
-        "venue=kalshi open_orders=45 orders_max=45",
-    )
-    amend = RateBudget().check(propose_change(working_order()), view)
-    assert amend is not None
-    assert amend.code is RefusalCode.BUDGET_EXHAUSTED, "an amend makes no order more"

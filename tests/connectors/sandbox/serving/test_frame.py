@@ -138,16 +138,6 @@ async def test_window_when_spent_then_429_with_headers_until_the_next_one(client
     assert (await client.truth())["observed"]["rate_limited"] == 1
 
 
-async def test_limits_when_the_administrator_asks_then_what_each_has_given_out_and_refused(client: ToyClient) -> None:
-    for path in ("/fills", "/orders", "/fills", "/fills"):
-        await client.call("GET", path)
-
-    _, found = await client.admin("limits")
-
-    assert found["limits"] == {"all": {"taken": 5, "accepted": 3, "refused": 1}}
-    assert found["now_ns"] == client.clock.ns
-
-
 async def test_window_when_an_endpoint_costs_more_then_it_draws_so_much_and_a_public_one_draws_nothing(
     client: ToyClient,
 ) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.sandbox.serving.limits import RateLimits, TokenBucket, take_from_all
+from connectors.sandbox.serving.limits import RateLimits, TokenBucket
 
 SECOND_NS = 1_000_000_000
 
@@ -10,13 +10,7 @@ SECOND_NS = 1_000_000_000
 def test_bucket_when_full_then_its_capacity_can_be_spent_and_no_more() -> None:
     bucket = TokenBucket(100, 100, now_ns=0)
     assert [bucket.take(10, 0) for _ in range(11)] == [True] * 10 + [False]
-    assert (bucket.accepted, bucket.refused, bucket.taken) == (10, 1, 100)
-
-
-def test_buckets_when_one_of_several_is_short_then_none_is_drawn_on_and_that_one_has_refused() -> None:
-    full, short = TokenBucket(100, 100, now_ns=0), TokenBucket(100, 5, now_ns=0)
-    assert not take_from_all((full, short), 10, now_ns=0)
-    assert [(one.taken, one.refused) for one in (full, short)] == [(0, 0), (0, 1)]
+    assert (bucket.accepted, bucket.refused) == (10, 1)
 
 
 def test_bucket_when_refused_then_nothing_is_paid() -> None:

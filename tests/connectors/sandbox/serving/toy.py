@@ -76,7 +76,6 @@ class ToyVenue:
         self.served = served
         self.secret = ""
         self.window = RequestWindow(5, NS_PER_S)
-        served.limiters["all"] = self.window
         self.nonces = UsedOnce(60 * NS_PER_S)
 
     def report(self) -> dict[str, Any]:
