@@ -7,6 +7,7 @@ import pytest
 
 LONG = (
     "tests/contracts/",
+    "tests/framework/kill/test_process.py",
     "tests/journeys/test_sigkill.py",
     "tests/journeys/test_zdex.py",
     "tests/journeys/test_venues.py",
